@@ -1,0 +1,102 @@
+"""What every model provider takes and gives: a prompt in, text and token usage out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+TOKENS_PER_MESSAGE = 16
+"""Room for the role markers and separators that a vocabulary adds around each message."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptMessage:
+    """One message of a prompt; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+    @property
+    def token_bound(self) -> int:
+        """More tokens than any current vocabulary makes of this message: its UTF-8 bytes and an overhead."""
+        return len(self.content.encode("utf-8", "surrogatepass")) + TOKENS_PER_MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent to a provider; the reservation is computed from this same object."""
+
+    model: str
+    messages: tuple[PromptMessage, ...]
+    max_output_tokens: int
+    is_reasoning: bool = False
+
+    @property
+    def input_token_bound(self) -> int:
+        """An upper bound of the input tokens of the whole prompt."""
+        return sum(message.token_bound for message in self.messages) + TOKENS_PER_MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Usage of one call in disjoint buckets, each >= 0, in tokens (images and searches in pieces).
+
+    `source` is "reported" by the provider, "estimated" by us, or "none" where nothing is known.
+    `raw` is what the provider sent, kept for the receipt.
+    """
+
+    uncached_input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    output: int = 0
+    images: int = 0
+    searches: int = 0
+    source: str = "none"
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_tokens(self) -> int:
+        return self.uncached_input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+
+class ProviderError(Exception):
+    """A call that failed at the provider. `str(error)` is safe to show to the user; nothing was charged.
+
+    `reason` is one of: timeout, unavailable, rate_limited, rejected, credentials, malformed, cut.
+    """
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
+class Reply(Protocol):
+    """A running answer. Iterate for text; afterwards, or after an error, `usage` says what is known of its tokens.
+
+    Iterating raises ProviderError where the provider fails, hangs past its time, or cuts the stream off.
+    A stream that finished has `finish_reason` (stop, length, filter, refusal, ...); None until then.
+    """
+
+    usage: TokenUsage
+    finish_reason: str | None
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def close(self) -> None:
+        """Break off the answer; callable from any thread, any number of times; a blocked iteration ends at once."""
+
+
+class Provider(Protocol):
+    """One vendor's API at one address with one key."""
+
+    def stream(self, prompt: Prompt) -> Reply:
+        """Start an answer. The connection may be made here or at the first iteration."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Count locally where nothing was reported: ASCII bytes / 4 + other bytes / 3, rounded up."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    ascii_bytes = sum(1 for byte in encoded if byte < 128)
+    return -(-(ascii_bytes * 3 + (len(encoded) - ascii_bytes) * 4) // 12)
