@@ -65,11 +65,13 @@ class ProviderError(Exception):
     """A call that failed at the provider. `str(error)` is safe to show to the user; nothing was charged.
 
     `reason` is one of: timeout, unavailable, rate_limited, rejected, credentials, malformed, cut.
+    `technical` is for the log: the kind of error, status and request id; no key and nothing of the prompt.
     """
 
-    def __init__(self, reason: str, words: str) -> None:
+    def __init__(self, reason: str, words: str, technical: str = "") -> None:
         super().__init__(words)
         self.reason = reason
+        self.technical = technical
 
 
 class Reply(Protocol):
@@ -97,6 +99,6 @@ class Provider(Protocol):
 
 def estimate_tokens(text: str) -> int:
     """Count locally where nothing was reported: ASCII bytes / 4 + other bytes / 3, rounded up."""
-    encoded = text.encode("utf-8", "surrogatepass")
-    ascii_bytes = sum(1 for byte in encoded if byte < 128)
-    return -(-(ascii_bytes * 3 + (len(encoded) - ascii_bytes) * 4) // 12)
+    size = len(text.encode("utf-8", "surrogatepass"))
+    ascii_bytes = len(text.encode("ascii", "ignore"))
+    return -(-(ascii_bytes * 3 + (size - ascii_bytes) * 4) // 12)

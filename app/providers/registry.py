@@ -1,0 +1,40 @@
+"""Opens a provider by its kind; the vendors' packages are loaded only when one is needed."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from app.providers.base import Provider
+
+_opened: dict[tuple[int, str, str | None, str | None], Provider] = {}
+_lock = threading.Lock()
+
+
+def open_provider(kind: str, *, base_url: str | None, api_key: str | None) -> Provider:
+    """The provider of kind openai, anthropic or demo at that address (None = the vendor's own), with that key.
+
+    The same arguments give the same provider, so that its connections serve all of a process; a forked process
+    makes its own.
+    """
+    key = (os.getpid(), kind, base_url, api_key)
+    with _lock:
+        if key not in _opened:
+            _opened[key] = _made(kind, base_url, api_key)
+        return _opened[key]
+
+
+def _made(kind: str, base_url: str | None, api_key: str | None) -> Provider:
+    if kind == "openai":
+        from app.providers.openai_chat import OpenAIProvider
+
+        return OpenAIProvider(base_url=base_url, api_key=api_key)
+    if kind == "anthropic":
+        from app.providers.anthropic_chat import AnthropicProvider
+
+        return AnthropicProvider(base_url=base_url, api_key=api_key)
+    if kind == "demo":
+        from app.providers.demo import DemoProvider
+
+        return DemoProvider()
+    raise LookupError(f"no provider is of kind {kind!r}")

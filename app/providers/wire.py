@@ -1,0 +1,206 @@
+"""HTTP/1.1 under the vendors' SDKs: cheap to read from, and cut off at once from any thread."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import select
+import socket
+import ssl
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextvars import ContextVar
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from urllib.request import getproxies, proxy_bypass
+
+import httpx2
+
+IDLE_SECONDS = 30
+READ_BYTES = 65536
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
+
+
+class Cut(Exception):
+    """The call was broken off by `Line.cut`."""
+
+
+class Line:
+    """One call's hold on a connection, which any thread may cut at any time.
+
+    Shutting the socket down wakes whoever is blocked in it; closing it from another thread would not.
+    A connection that went back to the pool is out of reach: it may serve somebody else already.
+    """
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._lock = threading.Lock()
+        self._connection: HTTPConnection | None = None
+
+    def hold(self, connection: HTTPConnection) -> None:
+        with self._lock:
+            self._connection = connection
+        if self.is_cut:
+            raise Cut
+
+    def release(self) -> bool:
+        """Let go of the connection; says whether it is still whole."""
+        with self._lock:
+            self._connection = None
+            return not self.is_cut
+
+    def cut(self) -> None:
+        with self._lock:
+            self.is_cut = True
+            held = self._connection.sock if self._connection else None
+            if held is not None:
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(held, socket.SHUT_RDWR)
+
+    def impatient(self, seconds: float) -> None:
+        """From now on wait no longer than this for more."""
+        with self._lock:
+            held = self._connection.sock if self._connection else None
+            if held is not None:
+                held.settimeout(seconds)
+
+
+current_line: ContextVar[Line] = ContextVar("current_line")
+"""The line of the call that this thread is making: the SDKs have no room for it in their arguments."""
+
+
+class Transport(httpx2.BaseTransport):
+    """Connections kept per origin and handed to one call at a time; as many as there are calls."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Origin, deque[tuple[HTTPConnection, float]]] = defaultdict(deque)
+        self._tls = httpx2.create_ssl_context()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        line = current_line.get()
+        timeouts = request.extensions["timeout"]
+        url = request.url
+        origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
+        connection = self._idle_connection(origin) or self._new_connection(origin, timeouts["connect"])
+        try:
+            line.hold(connection)
+            with errors_as_httpx2():
+                response = exchange(connection, request, timeouts)
+        except BaseException:
+            line.release()
+            connection.close()
+            raise
+        body = Body(self, origin, connection, response, line)
+        return httpx2.Response(response.status, headers=response.getheaders(), stream=body)
+
+    def keep(self, origin: Origin, connection: HTTPConnection) -> None:
+        """Keep a connection for the next call to this origin."""
+        self._idle[origin].append((connection, time.monotonic()))
+
+    def _idle_connection(self, origin: Origin) -> HTTPConnection | None:
+        """The connection used last, if the other side still holds it open."""
+        idle = self._idle[origin]
+        while True:
+            try:
+                connection, since = idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - since < IDLE_SECONDS and not is_readable(connection.sock):
+                return connection
+            connection.close()
+
+    def _new_connection(self, origin: Origin, timeout: float) -> HTTPConnection:
+        scheme, host, port = origin
+        if scheme == "http":
+            return HTTPConnection(host, port, timeout=timeout)
+        proxy = getproxies().get("https")
+        if not proxy or proxy_bypass(host):
+            return HTTPSConnection(host, port, timeout=timeout, context=self._tls)
+        return self._tunnel(httpx2.URL(proxy), host, port, timeout)
+
+    def _tunnel(self, proxy: httpx2.URL, host: str, port: int, timeout: float) -> HTTPConnection:
+        tunnel = HTTPSConnection(proxy.host, proxy.port or 80, timeout=timeout, context=self._tls)
+        headers = {}
+        if proxy.username:
+            login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
+            headers["Proxy-Authorization"] = f"Basic {login}"
+        tunnel.set_tunnel(host, port, headers)
+        return tunnel
+
+    def close(self) -> None:
+        for idle in self._idle.values():
+            while idle:
+                idle.pop()[0].close()
+
+
+class Body(httpx2.SyncByteStream):
+    """A response's bytes as they come; closing it gives the connection back, or away where bytes are left."""
+
+    def __init__(
+        self, transport: Transport, origin: Origin, connection: HTTPConnection, response: HTTPResponse, line: Line
+    ) -> None:
+        self._keep = lambda: transport.keep(origin, connection)
+        self._connection = connection
+        self._response = response
+        self._line = line
+
+    def __iter__(self) -> Iterator[bytes]:
+        with errors_as_httpx2():
+            while piece := self._response.read1(READ_BYTES):
+                yield piece
+
+    def close(self) -> None:
+        is_read = self._response.isclosed() and self._connection.sock is not None
+        if self._line.release() and is_read and not self._response.will_close:
+            self._keep()
+            return
+        self._response.close()
+        self._connection.close()
+
+
+def exchange(connection: HTTPConnection, request: httpx2.Request, timeouts: dict[str, float]) -> HTTPResponse:
+    """Send the request and read the head of its response."""
+    if connection.sock is None:
+        with connecting():
+            connection.connect()
+    connection.sock.settimeout(timeouts["read"])
+    target = request.url.raw_path.decode("ascii")
+    connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
+    for name, value in request.headers.raw:
+        connection.putheader(name, value)
+    connection.endheaders(request.read())
+    return connection.getresponse()
+
+
+@contextlib.contextmanager
+def connecting() -> Iterator[None]:
+    """What fails here failed before anything was sent."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise httpx2.ConnectTimeout("connecting took too long") from error
+    except (OSError, HTTPException) as error:
+        raise httpx2.ConnectError("could not connect") from error
+
+
+@contextlib.contextmanager
+def errors_as_httpx2() -> Iterator[None]:
+    """The SDKs know httpx2's errors only."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise httpx2.ReadTimeout("nothing came in time") from error
+    except ssl.SSLError as error:
+        raise httpx2.ReadError("the encrypted connection broke") from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise httpx2.RemoteProtocolError("the connection broke") from error
+
+
+def is_readable(held: socket.socket) -> bool:
+    """An idle connection that has something to read was closed by the other side."""
+    poll = select.poll()
+    poll.register(held, select.POLLIN)
+    return bool(poll.poll(0))
