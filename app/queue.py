@@ -1,0 +1,65 @@
+"""Rings the worker's bell: enqueues a job by its dotted name, after the commit that wrote its work down."""
+
+from __future__ import annotations
+
+import logging
+
+import redis
+from flask import current_app
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+QUEUE = "default"
+PATIENCE = 1.0
+"""Seconds that a caller waits for Redis, which may be away."""
+
+JOB_TIMEOUT = 120
+RESULT_LIFETIME = 0
+FAILURE_LIFETIME = 24 * 60 * 60
+
+log = logging.getLogger(__name__)
+
+
+def connect() -> redis.Redis:
+    """This app's connection to Redis: impatient, since nothing depends on it."""
+    if "redis" not in current_app.extensions:
+        current_app.extensions["redis"] = redis.Redis.from_url(
+            current_app.config["REDIS_URL"],
+            socket_connect_timeout=PATIENCE,
+            socket_timeout=PATIENCE,
+            retry=Retry(NoBackoff(), 1),
+        )
+    connection: redis.Redis = current_app.extensions["redis"]
+    return connection
+
+
+def enqueue(name: str, *identifiers: int | str, lifetime: int | None = None) -> bool:
+    """Have a worker call `name` with `identifiers`; whether Redis took it.
+
+    Where it did not, the sweeper finds the work in the database. A job that waits for longer than
+    `lifetime` seconds is dropped.
+    """
+    queue = Queue(QUEUE, connection=connect(), serializer=JSONSerializer)
+    try:
+        queue.enqueue_call(
+            name,
+            args=identifiers,
+            timeout=JOB_TIMEOUT,
+            ttl=lifetime,
+            result_ttl=RESULT_LIFETIME,
+            failure_ttl=FAILURE_LIFETIME,
+        )
+    except redis.RedisError as error:
+        log.warning("job left to the sweeper", extra={"job": name, "reason": type(error).__name__})
+        return False
+    return True
+
+
+def is_reachable() -> bool:
+    """Whether Redis answers."""
+    try:
+        return bool(connect().ping())
+    except redis.RedisError:
+        return False

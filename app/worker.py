@@ -1,0 +1,150 @@
+"""The RQ worker, which gives each job an app context of its own, and the clock with its table.
+
+python -m app.worker          works until SIGTERM; a job that is running is finished first
+python -m app.worker burst    works until the queue is empty
+python -m app.worker clock    enqueues what is due, by RQ's own cron
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+import redis
+from flask import Flask
+from redis.client import Pipeline
+from rq import Queue, SimpleWorker
+from rq.cron import CronJob, CronScheduler
+from rq.exceptions import SchedulerNotFound, StopRequested
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from app import create_app
+from app.queue import QUEUE, enqueue
+
+TIMETABLE = {"app.billing.jobs.sweep": 30}
+"""Seconds between two runs of each job; all of them may run twice at once."""
+
+WORKER_LIFETIME = 60
+MAINTENANCE_INTERVAL = 30
+PAUSE = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Worker(SimpleWorker):
+    """Runs jobs in its own process: they are short, repeatable, and found again by the sweeper.
+
+    A child for each job would protect from crashes that the database already survives, at a
+    thirtieth of the speed.
+    """
+
+    max_connection_wait_time = 5.0
+    app: Flask
+    is_stopping = False
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        with self.app.app_context():
+            return super().perform_job(job, queue)
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Log the failure; what the exception says stays out of Redis."""
+        log.error("job failed", extra={"job": job.func_name, "identifiers": job.args}, exc_info=exc_info)
+
+    def handle_job_failure(
+        self, job: Job, queue: Queue, started_job_registry: Any = None, exc_string: str = ""
+    ) -> None:
+        super().handle_job_failure(job, queue, started_job_registry, "see the worker's log")
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.is_stopping = True
+        super().request_stop(signum, frame)
+
+
+class Tick(CronJob):
+    """A job of the timetable, enqueued as the app enqueues: as JSON, and dropped when it was not run in time."""
+
+    def enqueue(self, connection: redis.Redis) -> None:
+        enqueue(self.func_name, lifetime=self.interval)
+
+
+class Clock(CronScheduler):
+    """RQ's cron over the timetable."""
+
+    is_stopping = False
+
+    def __init__(self, connection: redis.Redis) -> None:
+        super().__init__(connection)
+        self._cron_jobs = [
+            Tick(QUEUE, func_name=name, interval=seconds) for name, seconds in TIMETABLE.items()
+        ]
+
+    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self.is_stopping = True
+        super()._request_stop(signum, frame)
+
+    def register_death(self, pipeline: Pipeline | None = None) -> None:
+        """Sign off, unless Redis has forgotten this clock meanwhile."""
+        with suppress(SchedulerNotFound):
+            super().register_death(pipeline)
+
+
+def make_worker(app: Flask) -> Worker:
+    worker = Worker(
+        [QUEUE],
+        connection=redis.Redis.from_url(app.config["REDIS_URL"]),
+        serializer=JSONSerializer,
+        worker_ttl=WORKER_LIFETIME,
+        maintenance_interval=MAINTENANCE_INTERVAL,
+    )
+    worker.app = app
+    return worker
+
+
+def work(app: Flask) -> bool:
+    """Do jobs until asked to stop or until Redis is lost; whether it was the former."""
+    worker = make_worker(app)
+    worker.work(logging_level="WARNING")
+    return worker.is_stopping
+
+
+def tick(app: Flask) -> bool:
+    """Keep the timetable until asked to stop or until Redis is lost; whether it was the former."""
+    clock = Clock(redis.Redis.from_url(app.config["REDIS_URL"]))
+    with app.app_context():
+        clock.start()
+    return clock.is_stopping
+
+
+def keep_on(run: Callable[[Flask], bool], app: Flask) -> None:
+    """Run again whenever Redis was lost, until asked to stop; a signal may come at any line."""
+    with suppress(StopRequested):
+        while not is_done(run, app):
+            time.sleep(PAUSE)
+
+
+def is_done(run: Callable[[Flask], bool], app: Flask) -> bool:
+    try:
+        return run(app)
+    except redis.RedisError as error:
+        log.warning("redis lost", extra={"reason": type(error).__name__})
+        return False
+
+
+def main(arguments: list[str]) -> None:
+    app = create_app()
+    if arguments == ["burst"]:
+        make_worker(app).work(burst=True, logging_level="WARNING")
+    elif arguments == ["clock"]:
+        keep_on(tick, app)
+    else:
+        keep_on(work, app)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

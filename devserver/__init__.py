@@ -1,0 +1,1 @@
+"""Runs the whole of Tollgate on one machine for development: what `make run` starts."""

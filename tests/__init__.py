@@ -1,0 +1,1 @@
+"""The tests; they mirror `app/`, with what they stand on in `support/`."""

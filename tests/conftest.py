@@ -1,0 +1,201 @@
+"""What every test may ask for: databases, Redis, the app in this process or as processes, mails, a browser."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session, scoped_session
+
+from app import create_app
+from app.extensions import db
+from devserver.ports import free_port
+from devserver.redis_server import RedisServer
+from tests.support import browser, databases
+from tests.support.client import SeparateClient
+from tests.support.environment import OWN, app_environment
+from tests.support.mailbox import Mailbox
+from tests.support.network import forbid_other_machines
+from tests.support.running_app import RunningApp
+
+hypothesis.settings.register_profile("tollgate", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("tollgate")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("databases")
+    if marker and "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", marker.args, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a browser that is not there are reported by name; where CI says so they fail."""
+    if browser.find_chromium() or os.environ.get("CI") == "true":
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=browser.MISSING))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_this_machine() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        forbid_other_machines(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def all_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[databases.Databases]:
+    """Both kinds, migrated and seeded once in this test process."""
+    every = databases.Databases(tmp_path_factory.mktemp("databases"), migrate_and_seed)
+    yield every
+    every.close()
+
+
+def migrate_and_seed(url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        app = app_in(patch, app_environment(DATABASE_URL=url, REDIS_URL=nowhere()))
+        for command in (["db", "upgrade"], ["seed"]):
+            done = app.test_cli_runner().invoke(args=command)
+            assert done.exit_code == 0, (command, done.output, done.exception)
+        close(app)
+
+
+def nowhere() -> str:
+    """The address of a Redis that is not there."""
+    return f"redis://127.0.0.1:{free_port()}/0"
+
+
+def app_in(patch: pytest.MonkeyPatch, environment: dict[str, str]) -> Flask:
+    """The app as it comes up in `environment` and in none of the developer's own variables."""
+    for name in OWN:
+        patch.delenv(name, raising=False)
+    for name, value in environment.items():
+        patch.setenv(name, value)
+    app = create_app()
+    app.test_client_class = SeparateClient
+    return app
+
+
+def close(app: Flask) -> None:
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """ "sqlite", or each kind that the mark `databases` names."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def database_url(all_databases: databases.Databases, database_kind: str) -> Iterator[str]:
+    """A migrated and seeded database of this test's own."""
+    url = all_databases.fresh(database_kind)
+    yield url
+    all_databases.drop(url)
+
+
+@pytest.fixture
+def empty_database_url(all_databases: databases.Databases, database_kind: str) -> Iterator[str]:
+    """A database without tables."""
+    url = all_databases.empty(database_kind)
+    yield url
+    all_databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer(port=free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The address of an empty Redis."""
+    with redis_server.connection() as connection:
+        connection.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[Mailbox]:
+    server = Mailbox()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mailbox(mail_server: Mailbox) -> Mailbox:
+    """What the app mails in this test."""
+    mail_server.mails.clear()
+    return mail_server
+
+
+@pytest.fixture
+def environment(database_url: str, redis_url: str, mailbox: Mailbox) -> dict[str, str]:
+    """The app's variables in this test; a test module may extend it by overriding this fixture."""
+    return app_environment(DATABASE_URL=database_url, REDIS_URL=redis_url, MAIL_URL=mailbox.url)
+
+
+@pytest.fixture
+def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """The app in this process; no context is pushed."""
+    app = app_in(monkeypatch, environment)
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator["scoped_session[Session]"]:
+    """The test's own database session, in an app context that requests do not see."""
+    with app.app_context():
+        yield db.session
+
+
+@pytest.fixture
+def start_app(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., RunningApp]]:
+    """`start_app("web", "worker", NAME=value)`: processes over this test's database, ended with the test."""
+    running: list[RunningApp] = []
+
+    def start(*names: str, **changes: str) -> RunningApp:
+        one = RunningApp(environment | changes, folder=tmp_path, names=names or ("web", "worker"))
+        running.append(one)
+        return one.__enter__()
+
+    yield start
+    for one in running:
+        one.__exit__()
+
+
+@pytest.fixture(scope="module")
+def shared_app(
+    all_databases: databases.Databases,
+    database_kind: str,
+    mail_server: Mailbox,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningApp]:
+    """Web and worker for all tests of a module, over a database and a Redis of the module's own."""
+    redis, url = RedisServer(port=free_port()), all_databases.fresh(database_kind)
+    redis.start()
+    own = app_environment(DATABASE_URL=url, REDIS_URL=redis.url, MAIL_URL=mail_server.url)
+    with RunningApp(own, folder=tmp_path_factory.mktemp("running")) as running:
+        yield running
+    redis.stop()
+    all_databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
+    return browser_type_launch_args | browser.launch_options()

@@ -1,0 +1,1 @@
+"""What the tests stand on: real databases, Redis, processes, a browser, people."""

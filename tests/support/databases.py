@@ -1,0 +1,79 @@
+"""Databases for tests: each kind is migrated and seeded once, then copied for each test."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+from tests.support.postgres import PostgresServer
+
+KINDS = ("sqlite", "postgresql")
+
+
+class Databases:
+    """Hands out fresh copies of a template that `prepare(url)` has migrated and seeded."""
+
+    def __init__(self, folder: Path, prepare: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._prepare = prepare
+        self._numbers = count(1)
+        self._templates: dict[str, str] = {}
+        self._postgres: PostgresServer | None = None
+
+    @property
+    def postgres(self) -> PostgresServer:
+        """The server of this test process, started when first asked for."""
+        if self._postgres is None:
+            self._postgres = PostgresServer()
+            self._postgres.start()
+        return self._postgres
+
+    def fresh(self, kind: str) -> str:
+        """The address of a database of its own, migrated and seeded."""
+        template = self._template(kind)
+        if kind == "sqlite":
+            return _sqlite_url(Path(shutil.copy(template, self._folder / f"{next(self._numbers)}.db")))
+        name = f"test_{next(self._numbers)}"
+        self.postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return self.postgres.url(name)
+
+    def empty(self, kind: str) -> str:
+        """The address of a database without a single table."""
+        name = f"empty_{next(self._numbers)}"
+        if kind == "sqlite":
+            return _sqlite_url(self._folder / f"{name}.db")
+        self.postgres.execute(f"CREATE DATABASE {name}")
+        return self.postgres.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a copy, whoever is still connected to it."""
+        if url.startswith("sqlite"):
+            for file in self._folder.glob(f"{Path(url.removeprefix('sqlite:///')).name}*"):
+                file.unlink()
+            return
+        self.postgres.execute(f"DROP DATABASE IF EXISTS {url.rsplit('/', 1)[1]} WITH (FORCE)")
+
+    def close(self) -> None:
+        if self._postgres:
+            self._postgres.remove()
+
+    def _template(self, kind: str) -> str:
+        if kind not in self._templates:
+            url = self.empty(kind)
+            self._prepare(url)
+            self._templates[kind] = url.rsplit("/", 1)[1] if kind == "postgresql" else _settled(url)
+        return self._templates[kind]
+
+
+def _sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def _settled(url: str) -> str:
+    """The path of a SQLite file whose write-ahead log has been folded into it."""
+    path = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path

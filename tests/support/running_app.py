@@ -1,0 +1,135 @@
+"""The real thing: gunicorn, RQ workers and the clock as processes, to be watched, killed and started again."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import requests
+
+from devserver import children, procfile
+from devserver.ports import free_port
+from tests.support.environment import process_environment
+
+CRASH_PROGRAM = {
+    "web": ["gunicorn", "tests.support.crash_web:app"],
+    "worker": ["python", "-m", "tests.support.crash_worker"],
+}
+
+
+class RunningApp:
+    """Processes of the app over one environment; `url` is the web process's address.
+
+    `own` are the app's variables. Names of processes are those of the Procfile; two of a kind are
+    told apart by a suffix: "worker", "worker.2".
+    """
+
+    def __init__(
+        self, own: Mapping[str, str], *, folder: Path, names: Sequence[str] = ("web", "worker")
+    ) -> None:
+        self.port = int(own.get("PORT") or free_port())
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.own = {"WEB_CONCURRENCY": "1"} | dict(own) | {"PORT": str(self.port), "BASE_URL": self.url}
+        self.names = tuple(names)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._folder = folder
+
+    def __enter__(self) -> Self:
+        for name in self.names:
+            self.start(name)
+        if "web" in self.names:
+            self.await_ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self.processes.values():
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+        for child in self.processes.values():
+            children.stop(child, within=5)
+
+    def start(self, name: str, *, crash: str | None = None, **changes: str) -> None:
+        """Start one process; `crash` is a crash point (see `crash.py`) that kills it on its way."""
+        kind = name.partition(".")[0]
+        command = procfile.commands()[kind]
+        if crash:
+            command = procfile.beside_python(CRASH_PROGRAM[kind])
+            changes["TOLLGATE_CRASH"] = crash
+        with self.log_file(name).open("ab") as log:
+            self.processes[name] = children.start(
+                command,
+                environment=process_environment(self.own | changes),
+                folder=procfile.PROJECT,
+                output=log,
+            )
+
+    def kill(self, name: str) -> None:
+        """kill -9 of the process and of its children."""
+        children.kill(self.processes[name])
+
+    def terminate(self, name: str, *, within: float = 40) -> int:
+        """SIGTERM, as a deploy does; the exit code."""
+        child = self.processes[name]
+        child.send_signal(signal.SIGTERM)
+        return child.wait(within)
+
+    def restart(self, name: str, **options: str) -> None:
+        """kill -9 and start again; a web process is waited for."""
+        self.kill(name)
+        self.start(name, **options)
+        if name.startswith("web"):
+            self.await_ready()
+
+    def await_ready(self, seconds: float = 30) -> None:
+        """Return once `/readyz` answers 200."""
+        await_that(self._is_ready, seconds, failing=lambda: f"web is not ready:\n{self.log('web')[-4000:]}")
+
+    def await_death(self, name: str, seconds: float = 30) -> int:
+        """Wait until the process has died by itself; its exit code."""
+        return self.processes[name].wait(seconds)
+
+    def log_file(self, name: str) -> Path:
+        return self._folder / f"{name}-{self.port}.log"
+
+    def log(self, name: str) -> str:
+        """All that the process has written."""
+        return self.log_file(name).read_text(errors="replace")
+
+    def run(self, *command: str, expect: int = 0) -> str:
+        """Run a command of the virtual environment, such as `flask billing audit`; what it wrote."""
+        done = subprocess.run(
+            procfile.beside_python(list(command)),
+            env=process_environment(self.own | {"FLASK_APP": "wsgi"}),
+            cwd=procfile.PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == expect, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def work_off(self) -> str:
+        """Run a worker of its own until the queue is empty; what it wrote."""
+        return self.run("python", "-m", "app.worker", "burst")
+
+    def _is_ready(self) -> bool:
+        if self.processes["web"].poll() is not None:
+            raise AssertionError(f"web has ended:\n{self.log('web')[-4000:]}")
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+
+def await_that(
+    condition: Callable[[], bool], seconds: float = 10, *, failing: Callable[[], str] = str
+) -> None:
+    """Return once `condition()` holds; AssertionError with `failing()` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, failing() or f"not within {seconds} s"
+        time.sleep(0.05)
