@@ -1,0 +1,31 @@
+"""Tollgate: an AI chat with everything around the money."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import admin, api, auth, billing, chat, cli, config, errors, filters, headers, logs, pages
+from app.extensions import babel, db, limiter, mail, migrate
+
+
+def create_app(environ: Mapping[str, str] | None = None) -> Flask:
+    """The application, configured from the environment (or from `environ`)."""
+    app = Flask(__name__, instance_path=str(config.INSTANCE), static_folder="static")
+    app.config.from_mapping(config.from_environment(environ))
+    logs.init_logs(app)
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
+    mail.init_app(app)
+    babel.init_app(app)
+    limiter.init_app(app)
+    filters.init_filters(app)
+    headers.init_headers(app)
+    for room in (auth, pages, chat, billing, api, admin, cli, errors):
+        room.init_app(app)
+    if app.config["PROXY_COUNT"]:
+        hops = app.config["PROXY_COUNT"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return app

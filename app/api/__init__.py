@@ -1,0 +1,13 @@
+"""The JSON doors for programs and for the page's own scripts."""
+
+from flask import Flask
+
+from app.api import chats
+from app.api.blueprint import api
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(api)
+
+
+__all__ = ["chats", "init_app"]

@@ -1,0 +1,58 @@
+"""The sweeper: releases what a dead process left running. MONEY.md 5."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, func, or_, select
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.chat import Message
+from app.models.metering import reservation_of, settle
+from app.models.standing import Standing
+from app.models.usage import Usage
+from app.providers.base import TokenUsage, estimate_tokens
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(minutes=2)
+WORDS = "The server went away while this was written. Nothing was charged; the text so far is kept."
+
+
+def sweep() -> int:
+    """Release every reservation whose lease ran out; returns how many. Commits each by itself."""
+    released = sum(release(usage_id) for usage_id in lost_calls(utcnow()))
+    if released:
+        log.warning("swept %d lost calls", released)
+    return released
+
+
+def lost_calls(now: datetime) -> list[int]:
+    """Running calls whose message was not checkpointed within the lease (or that have no message)."""
+    answers = and_(Message.call_id == Usage.id, Message.role == "assistant")
+    last_sign = func.coalesce(Message.checkpoint_at, Usage.created_at)
+    silent = or_(Message.id.is_(None), last_sign < now - LEASE)
+    running = Usage.state == "running", Usage.created_at < now - LEASE
+    query = select(Usage.id).outerjoin(Message, answers).where(*running, silent).order_by(Usage.id)
+    return list(db.session.scalars(query))
+
+
+def release(usage_id: int) -> bool:
+    """Nothing is paid; our cost, as far as it can be known, is absorbed. The message keeps its text."""
+    usage = db.session.get_one(Usage, usage_id)
+    Standing.held(usage.account_id)
+    if usage_id not in lost_calls(utcnow()):
+        db.session.rollback()
+        return False
+    message = db.session.scalar(select(Message).filter_by(call_id=usage_id, role="assistant"))
+    spent = TokenUsage(
+        uncached_input=usage.uncached_input,
+        output=estimate_tokens(message.content) if message else 0,
+        source="estimated",
+    )
+    receipt = settle(reservation_of(usage), spent, "interrupted")
+    if receipt and message:
+        message.status, message.error_code, message.error_detail = "interrupted", "interrupted", WORDS
+    db.session.commit()
+    return receipt is not None

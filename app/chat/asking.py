@@ -1,0 +1,146 @@
+"""Asking: a question, a second answer, an edited question. Each reserves, stores its messages and starts a turn."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+
+from app.chat import turns
+from app.chat.turn import Turn
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.caller import Caller
+from app.models.chat import Chat, Message, branch
+from app.models.metering import Reservation, reserve, with_idempotency_key
+from app.models.price import AIModel, ModelPrice
+from app.models.refusal import Conflict, InvalidRequest
+from app.models.setting import Setting
+from app.providers.base import Prompt, PromptMessage
+from app.providers.registry import open_provider
+
+TITLE_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is wanted of a call. `max_cost_nanos` is the ceiling that the user was shown; None: none was."""
+
+    model: str
+    max_output_tokens: int | None = None
+    max_cost_nanos: int | None = None
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+
+
+def fingerprint(route: str, body: Any) -> str:
+    """What two requests under one idempotency key must share."""
+    return hashlib.sha256(f"{route}\n{body!r}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def repeated(caller: Caller, ask: Ask) -> Message | None:
+    """The answer that this idempotency key began before. Conflict where the request differs."""
+    if ask.idempotency_key is None:
+        return None
+    usage = with_idempotency_key(caller.account_id, ask.idempotency_key)
+    if usage is None:
+        return None
+    if usage.request_hash != ask.request_hash:
+        words = "This Idempotency-Key was used with another request. Use a new key for a new request."
+        raise Conflict("idempotency_key_reused", words)
+    return db.session.query(Message).filter_by(call_id=usage.id, role="assistant").one()
+
+
+def ask(caller: Caller, chat: Chat, content: str, wish: Ask, *, parent_id: int | None) -> Turn:
+    """Put a question after `parent_id` (None: at the beginning) and start its answer."""
+    if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
+        raise InvalidRequest({"content": ["is longer than one message may be; split it up."]})
+    history = branch(messages_of(chat), parent_id)
+    question = Message(account_id=chat.account_id, chat_id=chat.id, role="user", content=content)
+    question.parent_id = parent_id
+    chat.title = chat.title or title_of(content)
+    return answer(caller, chat, [*history, question], wish)
+
+
+def answer(caller: Caller, chat: Chat, path: list[Message], wish: Ask) -> Turn:
+    """Answer the last message of the path, which is the user's: reserve, store, commit, start."""
+    turns.live.check_room()
+    model, price = AIModel.to_sell(wish.model, utcnow())
+    reservation = reserve(caller, prompt_of(chat, path, model, wish), price, **facts_of(chat, wish))
+    check_ceiling(reservation, wish)
+    reply = store(chat, path[-1], reservation)
+    provider = model.provider
+    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
+    numbers = {"message_id": reply.id, "question_id": path[-1].id}
+    db.session.expunge(model)
+    db.session.commit()
+    return turns.begin(reservation, model, service, **numbers)
+
+
+def estimate(chat: Chat | None, content: str, wish: Ask) -> tuple[Prompt, ModelPrice]:
+    """The prompt that a question would send, and the price it would have. Reserves nothing."""
+    model, price = AIModel.to_sell(wish.model, utcnow())
+    history = branch(messages_of(chat), chat.leaf_id) if chat else []
+    return prompt_of(chat, [*history, Message(role="user", content=content)], model, wish), price
+
+
+def prompt_of(chat: Chat | None, path: list[Message], model: AIModel, wish: Ask) -> Prompt:
+    """As much of the conversation, newest first, as fits the model's window beside the output."""
+    asked = wish.max_output_tokens or (chat.max_output_tokens if chat else None) or Setting.get("max_output_tokens")
+    most = min(asked, model.max_output_tokens)
+    system = chat.system_prompt if chat else ""
+    fixed = [PromptMessage("system", system)] if system else []
+    said = [PromptMessage(message.role, message.content) for message in path if message.content]
+    room = model.context_window - most - sum(message.token_bound for message in fixed)
+    kept = newest_within(room, said)
+    return Prompt(wish.model, (*fixed, *kept), most, is_reasoning=model.is_reasoning)
+
+
+def newest_within(room: int, messages: list[PromptMessage]) -> list[PromptMessage]:
+    """The last messages whose token bounds fit into `room`; InvalidRequest where not even the last does."""
+    kept: list[PromptMessage] = []
+    for message in reversed(messages):
+        room -= message.token_bound
+        if room < 0:
+            break
+        kept.append(message)
+    if not kept:
+        raise InvalidRequest({"content": ["is longer than this model can read; shorten it or take another model."]})
+    return kept[::-1]
+
+
+def facts_of(chat: Chat, wish: Ask) -> dict[str, Any]:
+    keys = {"idempotency_key": wish.idempotency_key, "request_hash": wish.request_hash}
+    return {"chat_id": chat.id, "operation": "chat", **keys}
+
+
+def check_ceiling(reservation: Reservation, wish: Ask) -> None:
+    if wish.max_cost_nanos is not None and reservation.ceiling > wish.max_cost_nanos:
+        words = "The price of this message has changed since it was shown. Look at the new figure, then send again."
+        raise Conflict("price_changed", words, ceiling_nanos=reservation.ceiling)
+
+
+def store(chat: Chat, question: Message, reservation: Reservation) -> Message:
+    """Write the question, where it is new, and its running answer; the chat shows them."""
+    db.session.add(question)
+    db.session.flush()
+    reply = Message(account_id=chat.account_id, chat_id=chat.id, role="assistant", status="running")
+    reply.parent_id, reply.call_id = question.id, reservation.usage_id
+    reply.model, reply.checkpoint_at = reservation.prompt.model, utcnow()
+    db.session.add(reply)
+    db.session.flush()
+    chat.leaf_id, chat.model, chat.updated_at = reply.id, reservation.prompt.model, utcnow()
+    return reply
+
+
+def messages_of(chat: Chat) -> list[Message]:
+    return db.session.query(Message).filter_by(chat_id=chat.id).order_by(Message.id).all()
+
+
+def title_of(content: str) -> str:
+    """The first words of the first question."""
+    line = " ".join(content.split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
+
+

@@ -1,0 +1,167 @@
+"""One answer being made: a thread reads the provider to its end, whoever listens, and settles. The spine."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flask import Flask
+from sqlalchemy import Table, bindparam, update
+from sqlalchemy.exc import DBAPIError
+
+from app.extensions import db
+from app.models.chat import Message
+from app.models.metering import Receipt, Reservation, settle
+from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
+
+log = logging.getLogger(__name__)
+MESSAGES: Table = Message.__table__  # type: ignore[assignment]
+FINISH = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
+MOST_CREDIBLE_TOKENS = 10**8
+SETTLE_PATIENCE = 150.0
+PING_SECONDS = 15.0
+INTERRUPTED = "The server was restarted while this was written. Nothing was charged; the text so far is kept."
+STOPPED = "You stopped this answer. What was written until then is kept and charged."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an answer ended. `receipt` is None where the call had been released before."""
+
+    status: str
+    receipt: Receipt | None
+    code: str | None = None
+    detail: str | None = None
+
+
+class Turn:
+    """A running answer. `run` is its thread; `follow` gives its text to a reader, from any thread."""
+
+    def __init__(self, app: Flask, reservation: Reservation, message_id: int, question_id: int) -> None:
+        self.app = app
+        self.reservation = reservation
+        self.message_id = message_id
+        self.question_id = question_id
+        self.ending: Ending | None = None
+        self.parts: list[str] = []
+        self.changed = threading.Condition()
+        self.is_stopping = False
+        self.is_interrupted = False
+        self.reply: Reply | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+    def run(self, provider: Provider, prompt: Prompt) -> None:
+        """Read the answer to its end and settle it, whatever happens."""
+        code, words = self._read(provider, prompt)
+        if self.is_interrupted:
+            code, words = "interrupted", INTERRUPTED
+        elif self.is_stopping:
+            code, words = "stopped", STOPPED
+        status = {None: "done", "stopped": "stopped", "interrupted": "interrupted"}.get(code, "failed")
+        ending = self._settle(Ending(status, None, code, words))
+        with self.changed:
+            self.ending = ending
+            self.changed.notify_all()
+
+    def stop(self) -> None:
+        """The user has enough. A reasoning model is read to its end all the same, unseen: it is paid as reported."""
+        self.is_stopping = True
+        if not self.reservation.prompt.is_reasoning:
+            self._break_off()
+
+    def interrupt(self) -> None:
+        """This process is going away: keep the text, charge nothing."""
+        self.is_interrupted = True
+        self._break_off()
+
+    def follow(self, position: int = 0) -> Iterator[str | None]:
+        """The text from that character on, as it comes; None now and then while there is nothing new."""
+        seen, skip = 0, position
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: len(self.parts) > seen or self.ending, timeout=PING_SECONDS)
+                fresh, ended = self.parts[seen:], self.ending is not None
+            seen += len(fresh)
+            text = "".join(fresh)
+            text, skip = text[skip:], max(0, skip - len(text))
+            if text:
+                yield text
+            elif ended:
+                return
+            else:
+                yield None
+
+    def _read(self, provider: Provider, prompt: Prompt) -> tuple[str | None, str | None]:
+        """Collect the text; returns the code and words of an error, or two Nones."""
+        try:
+            self.reply = provider.stream(prompt)
+            if self.is_interrupted or self.is_stopping:
+                self._break_off()
+            for text in self.reply:
+                self._append(text)
+        except ProviderError as error:
+            log.warning("provider failed", extra={"reason": error.reason, "call": self.reservation.usage_id})
+            return "provider_error", str(error)
+        except Exception:
+            log.exception("turn failed")
+            return "provider_error", "The answer broke off on our side. Nothing was charged."
+        return None, None
+
+    def _append(self, text: str) -> None:
+        text = text.replace("\x00", "")
+        if self.is_stopping or not text:
+            return
+        with self.changed:
+            self.parts.append(text)
+            self.changed.notify_all()
+
+    def _break_off(self) -> None:
+        if self.reply is not None:
+            self.reply.close()
+
+    def _usage(self, status: str) -> TokenUsage:
+        """What was reported at the end, where that is credible; else counted here and marked so."""
+        reported = self.reply.usage if self.reply else TokenUsage()
+        is_credible = reported.input_tokens + reported.output <= MOST_CREDIBLE_TOKENS
+        if reported.source == "reported" and is_credible:
+            return reported
+        if status == "failed" and not self.parts:
+            return TokenUsage(raw=reported.raw)
+        return estimated(self.reservation.prompt, self.text, reported)
+
+    def _settle(self, ending: Ending) -> Ending:
+        """Write receipt and message, again and again while the database is away; the sweeper is behind it."""
+        deadline = time.monotonic() + SETTLE_PATIENCE
+        while True:
+            try:
+                return self._settle_once(ending)
+            except DBAPIError:
+                if time.monotonic() > deadline:
+                    log.exception("could not settle call %s", self.reservation.usage_id)
+                    return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
+                time.sleep(1)
+
+    def _settle_once(self, ending: Ending) -> Ending:
+        with self.app.app_context():
+            receipt = settle(self.reservation, self._usage(ending.status), ending.status)
+            if receipt is None:
+                return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
+            row = {"message": self.message_id, "content": self.text, "status": ending.status}
+            errors = {"error_code": ending.code, "error_detail": ending.detail}
+            db.session.connection().execute(FINISH, row | errors)
+            db.session.commit()
+            return replace(ending, receipt=receipt)
+
+
+def estimated(prompt: Prompt, text: str, reported: TokenUsage) -> TokenUsage:
+    """The usage of a call counted locally. MONEY.md 5."""
+    question = sum(estimate_tokens(message.content) for message in prompt.messages)
+    return TokenUsage(
+        uncached_input=question, output=estimate_tokens(text), source="estimated", raw=reported.raw
+    )

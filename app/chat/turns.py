@@ -1,0 +1,128 @@
+"""The turns that run in this process: started, checkpointed once a second, stopped, ended in time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+
+from flask import Flask, current_app
+from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy.exc import DBAPIError
+
+from app.chat.turn import Turn
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.chat import Message
+from app.models.metering import Reservation
+from app.models.price import AIModel
+from app.providers.base import Provider, Prompt
+
+log = logging.getLogger(__name__)
+CHECKPOINT_SECONDS = 1.0
+THREADS_FOR_PAGES = 14
+MESSAGES: Table = Message.__table__  # type: ignore[assignment]
+CHECKPOINT = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
+
+
+class Busy(Exception):
+    """All threads that may hold streams do."""
+
+    retry_after = 5
+
+    def __init__(self) -> None:
+        super().__init__("Many answers are being written right now. Try again in a few seconds; nothing was charged.")
+
+
+class LiveTurns:
+    """Registry of this process's running turns, and the one thread that checkpoints them all."""
+
+    def __init__(self) -> None:
+        self.by_message: dict[int, Turn] = {}
+        self.readers = 0
+        self.lock = threading.Lock()
+        self.checkpointer: threading.Thread | None = None
+
+    def start(self, turn: Turn, provider: Provider, prompt: Prompt) -> None:
+        """Run the turn in a thread of its own; the text is checkpointed as long as it runs."""
+        with self.lock:
+            self.by_message[turn.message_id] = turn
+            if self.checkpointer is None or not self.checkpointer.is_alive():
+                self.checkpointer = threading.Thread(target=self._checkpoint_all, args=(turn.app,), daemon=True)
+                self.checkpointer.start()
+        threading.Thread(target=self._run, args=(turn, provider, prompt), daemon=True).start()
+
+    def get(self, message_id: int) -> Turn | None:
+        return self.by_message.get(message_id)
+
+    def check_room(self) -> None:
+        """Busy where only the threads for pages are left."""
+        if self.readers >= max(1, current_app.config["WEB_THREADS"] - THREADS_FOR_PAGES):
+            raise Busy
+
+    def reader_came(self) -> None:
+        with self.lock:
+            self.readers += 1
+
+    def reader_left(self) -> None:
+        with self.lock:
+            self.readers -= 1
+
+    def end_all(self, patience: float = 10.0) -> None:
+        """The process is asked to go: interrupt what runs, and wait until it is settled."""
+        for turn in list(self.by_message.values()):
+            turn.interrupt()
+        deadline = time.monotonic() + patience
+        while self.by_message and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _run(self, turn: Turn, provider: Provider, prompt: Prompt) -> None:
+        try:
+            turn.run(provider, prompt)
+        finally:
+            with self.lock:
+                self.by_message.pop(turn.message_id, None)
+
+    def _checkpoint_all(self, app: Flask) -> None:
+        """Once a second write every running text: it renews the leases, and brings the stops of other processes."""
+        while True:
+            time.sleep(CHECKPOINT_SECONDS)
+            with self.lock:
+                turns = list(self.by_message.values())
+                if not turns:
+                    self.checkpointer = None
+                    return
+            try:
+                self._checkpoint(app, turns)
+            except DBAPIError as error:
+                log.warning("checkpoint failed: %s", type(error).__name__)
+
+    def _checkpoint(self, app: Flask, turns: list[Turn]) -> None:
+        now = utcnow()
+        rows = [{"message": turn.message_id, "content": turn.text, "checkpoint_at": now} for turn in turns]
+        with app.app_context():
+            connection = db.session.connection()
+            connection.execute(CHECKPOINT, sorted(rows, key=lambda row: row["message"]))
+            asked = MESSAGES.c.id.in_([turn.message_id for turn in turns]), MESSAGES.c.stop_requested_at.is_not(None)
+            stopped = set(connection.scalars(select(MESSAGES.c.id).where(*asked)))
+            db.session.commit()
+        for turn in turns:
+            if turn.message_id in stopped and not turn.is_stopping:
+                turn.stop()
+
+
+live = LiveTurns()
+
+
+def begin(reservation: Reservation, model: AIModel, provider: Provider, *, message_id: int, question_id: int) -> Turn:
+    """Start the answer of a committed reservation."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    turn = Turn(app, reservation, message_id, question_id)
+    live.start(turn, provider, sent_as(model, reservation.prompt))
+    return turn
+
+
+def sent_as(model: AIModel, prompt: Prompt) -> Prompt:
+    """The reserved prompt under the name that its provider knows the model by."""
+    return replace(prompt, model=model.upstream_name or model.name)

@@ -1,0 +1,66 @@
+"""Commands: seed, administrators, audit, sweep."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from app import seeds
+from app.billing import auditing, sweeping
+from app.extensions import db
+
+billing = AppGroup("billing", help="Balances and payments.")
+user = AppGroup("user", help="People.")
+
+
+def init_app(app: Flask) -> None:
+    app.cli.add_command(billing)
+    app.cli.add_command(user)
+    app.cli.add_command(seed)
+
+
+@click.command()
+def seed() -> None:
+    """Fill in plans, packs, models and prices where they are missing, and the first administrator."""
+    seeds.seed_catalogue()
+    email = os.environ.get("ADMIN_EMAIL") or "admin@example.com"
+    password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
+    db.session.commit()
+    if password:
+        click.echo(f"Admin: {email} {password}")
+
+
+@user.command("create-admin")
+@click.argument("email")
+def create_admin(email: str) -> None:
+    """Make EMAIL an administrator; a new person's password is made and printed once."""
+    password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
+    db.session.commit()
+    click.echo(f"Admin: {email} {password}" if password else f"{email} is an administrator.")
+
+
+@billing.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def audit(as_json: bool) -> None:
+    """Recompute every balance from its rows; exit 1 and name what differs."""
+    differences = [asdict(difference) for difference in auditing.audit()]
+    if as_json:
+        click.echo(json.dumps({"differences": differences}))
+    else:
+        for difference in differences:
+            words = "account {account_id}: {figure} is {stored}, its rows say {explained}"
+            click.echo(words.format(**difference), err=True)
+        click.echo(f"{len(differences)} differences" if differences else "Every balance is explained.")
+    sys.exit(1 if differences else 0)
+
+
+@billing.command()
+def sweep() -> None:
+    """Release the reservations of calls that died."""
+    click.echo(f"{sweeping.sweep()} calls released")

@@ -1,0 +1,156 @@
+"""Configuration from the environment; a production that is configured by half does not start."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+INSTANCE = ROOT / "instance"
+ENVIRONMENTS = ("production", "development", "test")
+REQUIRED = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_URL")
+STRIPE_API = "https://api.stripe.com"
+SHORTEST_SECRET = 32
+LARGEST_REQUEST = 12 * 1024 * 1024
+
+
+class ConfigurationError(Exception):
+    """The environment cannot be run with; the message names the variable and the way out."""
+
+
+def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Flask's configuration from the variables of the interface. ConfigurationError where one is unfit."""
+    environ = os.environ if environ is None else environ
+    name = environ.get("APP_ENV", "production")
+    if name not in ENVIRONMENTS:
+        raise ConfigurationError(f"APP_ENV is {name!r}; it must be one of {', '.join(ENVIRONMENTS)}.")
+    if name == "production":
+        refuse_unsafe(environ)
+    base_url = environ.get("BASE_URL") or f"http://127.0.0.1:{environ.get('PORT', '5000')}"
+    is_secure = name == "production" and base_url.startswith("https://")
+    return {
+        "APP_ENV": name,
+        "STRICT_DEFAULTS": name == "production",
+        "SECRET_KEY": environ.get("SECRET_KEY") or made_secret(),
+        "BASE_URL": base_url.rstrip("/"),
+        "TRUSTED_HOSTS": trusted_hosts(environ, base_url),
+        "PROXY_COUNT": int(environ.get("PROXY_COUNT", "0")),
+        "SQLALCHEMY_DATABASE_URI": database_url(environ),
+        "SQLALCHEMY_ENGINE_OPTIONS": engine_options(environ),
+        "REDIS_URL": environ.get("REDIS_URL") or default_redis_url(),
+        "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
+        "SESSION_COOKIE_NAME": "__Host-session" if is_secure else "session",
+        "SESSION_COOKIE_SECURE": is_secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_PATH": "/",
+        "PERMANENT_SESSION_LIFETIME": 60 * 60 * 24 * 30,
+        "WTF_CSRF_TIME_LIMIT": None,
+        "WTF_CSRF_HEADERS": ["X-CSRFToken"],
+        "BABEL_DEFAULT_LOCALE": "en_US",
+        **mail_settings(environ),
+        **stripe_settings(environ, name),
+        **rate_limits(environ),
+        "WEB_THREADS": int(environ.get("WEB_THREADS", "264")),
+        "SENTRY_DSN": environ.get("SENTRY_DSN"),
+        "LOG_LEVEL": environ.get("LOG_LEVEL", "INFO").upper(),
+    }
+
+
+def refuse_unsafe(environ: Mapping[str, str]) -> None:
+    """What production may not start with."""
+    for name in REQUIRED:
+        if not environ.get(name):
+            raise ConfigurationError(f"{name} is missing. Production needs {', '.join(REQUIRED)}.")
+    if len(environ["SECRET_KEY"]) < SHORTEST_SECRET:
+        raise ConfigurationError(f"SECRET_KEY is shorter than {SHORTEST_SECRET} characters.")
+    if environ.get("FLASK_DEBUG", "0") not in {"", "0", "false"}:
+        raise ConfigurationError("FLASK_DEBUG is on; production runs without the debugger.")
+    if environ.get("DYNO") and environ["DATABASE_URL"].startswith("sqlite"):
+        raise ConfigurationError("DATABASE_URL is SQLite on a disk that is wiped at each restart: use PostgreSQL.")
+    if environ.get("STRIPE_API_BASE", STRIPE_API) != STRIPE_API:
+        raise ConfigurationError("STRIPE_API_BASE: production talks to Stripe itself; sandbox payments are off.")
+
+
+def made_secret() -> str:
+    """A secret that is made once and kept in `instance/`: development only."""
+    path = INSTANCE / "secret_key"
+    if not path.exists():
+        INSTANCE.mkdir(exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text()
+
+
+def database_url(environ: Mapping[str, str]) -> str:
+    url = environ.get("DATABASE_URL") or f"sqlite:///{INSTANCE / 'tollgate.db'}"
+    for prefix in ("postgres://", "postgresql://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+        return f"sqlite:///{ROOT / url.removeprefix('sqlite:///')}"
+    return url
+
+
+def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
+    """A small pool: no connection is held while a provider speaks. PgBouncer has no prepared statements."""
+    options: dict[str, Any] = {"pool_size": 8, "max_overflow": 2, "pool_timeout": 30, "hide_parameters": True}
+    if not database_url(environ).startswith("sqlite"):
+        options |= {"pool_pre_ping": environ.get("DATABASE_PRE_PING", "1") == "1"}
+        options["connect_args"] = {"prepare_threshold": None} if environ.get("PGBOUNCER") == "1" else {}
+    return options
+
+
+def default_redis_url() -> str:
+    return f"unix://{INSTANCE / 'redis.sock'}"
+
+
+def trusted_hosts(environ: Mapping[str, str], base_url: str) -> list[str]:
+    listed = environ.get("TRUSTED_HOSTS", "")
+    own = urlsplit(base_url).hostname or "127.0.0.1"
+    hosts = [host.strip() for host in listed.split(",") if host.strip()] or [own]
+    local = {"127.0.0.1", "localhost"}
+    return sorted({*hosts, *local}) if own in local else hosts
+
+
+def mail_settings(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Flask-Mailman's settings from `MAIL_URL`; without it mails become files in `instance/mail/`."""
+    sender = environ.get("MAIL_FROM") or "Tollgate <no-reply@localhost>"
+    url = urlsplit(environ.get("MAIL_URL", ""))
+    if not url.hostname:
+        folder = str(INSTANCE / "mail")
+        return {"MAIL_BACKEND": "file", "MAIL_FILE_PATH": folder, "MAIL_DEFAULT_SENDER": sender}
+    return {
+        "MAIL_BACKEND": "smtp",
+        "MAIL_SERVER": url.hostname,
+        "MAIL_PORT": url.port or 25,
+        "MAIL_USERNAME": url.username,
+        "MAIL_PASSWORD": url.password,
+        "MAIL_USE_TLS": url.port == 587,
+        "MAIL_TIMEOUT": 20,
+        "MAIL_DEFAULT_SENDER": sender,
+    }
+
+
+def stripe_settings(environ: Mapping[str, str], name: str) -> dict[str, Any]:
+    secrets_in_rotation = environ.get("STRIPE_WEBHOOK_SECRET", "").split(",")
+    return {
+        "STRIPE_SECRET_KEY": environ.get("STRIPE_SECRET_KEY"),
+        "STRIPE_API_BASE": environ.get("STRIPE_API_BASE") or STRIPE_API,
+        "STRIPE_WEBHOOK_SECRETS": [secret.strip() for secret in secrets_in_rotation if secret.strip()],
+    }
+
+
+def rate_limits(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Counted in Redis; where Redis is away, in each process."""
+    return {
+        "RATELIMIT_STORAGE_URI": (environ.get("REDIS_URL") or default_redis_url()).replace("unix://", "redis+unix://"),
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        "RATELIMIT_SWALLOW_ERRORS": True,
+        "RATELIMIT_HEADERS_ENABLED": True,
+        "RATELIMIT_STRATEGY": "moving-window",
+    }

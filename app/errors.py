@@ -1,0 +1,157 @@
+"""Exceptions become answers here and nowhere else: a page for people, problem+json (RFC 9457) for programs."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, render_template, request, url_for
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from app.auth.guards import NotSignedIn
+from app.chat.turns import Busy
+from app.extensions import db
+from app.models.base import credits_string
+from app.models.refusal import Conflict, InvalidRequest, PricingError, Refusal
+from app.providers.base import ProviderError
+
+log = logging.getLogger(__name__)
+
+REFUSALS = {
+    "account_frozen": 403,
+    "email_unverified": 403,
+    "plan_inactive": 403,
+    "api_not_in_plan": 403,
+    "model_not_found": 404,
+    "model_not_for_sale": 400,
+    "model_not_allowed": 403,
+    "packs_not_allowed": 403,
+    "too_many_calls": 429,
+    "chat_limit_reached": 429,
+    "member_limit_reached": 429,
+    "absorbed_limit": 429,
+    "recharge_in_progress": 503,
+    "credits_reserved": 429,
+    "daily_limit_reached": 429,
+    "subscription_unpaid": 402,
+    "out_of_credits": 402,
+    "request_too_large": 402,
+}
+HTTP_CODES = {
+    400: "invalid_request",
+    401: "not_signed_in",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "invalid_request",
+    429: "rate_limited",
+    503: "busy",
+}
+WORDS = {
+    404: "There is nothing here, or it belongs to another account.",
+    403: "Your role in this account does not allow that.",
+    405: "That address does not take this kind of request.",
+    413: "That is more than can be taken at once. Nothing was stored or charged.",
+    429: "Too many requests. Wait a little, then try again.",
+    500: "Something broke on our side. Nothing was charged for it; it has been recorded.",
+}
+AMOUNTS = ("needed", "available", "reserved")
+WAYS_OUT = {"upgrade": "pages.pricing", "buy": "billing.overview", "verify": "auth.settings", "billing": "billing.overview"}
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(Refusal, refused)
+    app.register_error_handler(InvalidRequest, lambda e: problem(400, "invalid_request", str(e), errors=e.errors))
+    app.register_error_handler(Conflict, lambda e: problem(409, e.code, e.detail, **e.facts))
+    app.register_error_handler(PricingError, lambda e: problem(400, "invalid_request", str(e)))
+    app.register_error_handler(ProviderError, lambda e: problem(502, "provider_error", str(e)))
+    app.register_error_handler(Busy, lambda e: problem(503, "busy", str(e), retry_after=e.retry_after))
+    app.register_error_handler(NotSignedIn, lambda e: problem(401, "not_signed_in", str(e)))
+    app.register_error_handler(CSRFError, lambda e: problem(400, "csrf_failed", CSRF_WORDS))
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(Exception, broken)
+    app.after_request(say_what_is_left)
+
+
+def refused(refusal: Refusal) -> Response:
+    facts: dict[str, Any] = {}
+    for name, value in refusal.facts.items():
+        facts |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
+    way_out = WAYS_OUT.get(facts.get("way_out", ""))
+    if way_out:
+        facts["upgrade_url"] = url_for(way_out)
+    facts = {name: value for name, value in facts.items() if value is not None}
+    status = REFUSALS[refusal.code]
+    return problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **facts)
+
+
+def amount(name: str, nanos: int) -> dict[str, Any]:
+    return {name: credits_string(nanos), f"{name}_nanos": nanos, f"{name}_credits": credits_string(nanos)}
+
+
+def http_error(error: HTTPException) -> Response | HTTPException:
+    status = error.code or 500
+    if status < 400:
+        return error
+    words = WORDS.get(status) or error.description or "The request could not be taken."
+    retry_after = getattr(error, "retry_after", None)
+    return problem(status, HTTP_CODES.get(status, "error"), words, retry_after=retry_after)
+
+
+def broken(error: Exception) -> Response:
+    db.session.rollback()
+    log.exception("unhandled %s", type(error).__name__)
+    return problem(500, "internal_error", WORDS[500])
+
+
+def problem(status: int, code: str, detail: str, *, retry_after: int | None = None, **facts: Any) -> Response:
+    """The answer to a request that was not done; facts go into the body."""
+    db.session.rollback()
+    if wants_json():
+        response = problem_json(status, code, detail, facts)
+    else:
+        response = page(status, code, detail, facts)
+    if retry_after:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def problem_json(status: int, code: str, detail: str, facts: dict[str, Any]) -> Response:
+    title = code.replace("_", " ").capitalize()
+    shown = {name: moment(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+    response = jsonify({"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail, **shown})
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    return response
+
+
+def page(status: int, code: str, detail: str, facts: dict[str, Any]) -> Response:
+    if status == 401:
+        from_here = {"next": request.full_path.rstrip("?")} if request.method == "GET" else {}
+        return Response(status=302, headers={"Location": url_for("auth.login", **from_here)})
+    body = render_template("errors/error.html", status=status, code=code, detail=detail, facts=facts)
+    return Response(body, status=status, content_type="text/html; charset=utf-8")
+
+
+def moment(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")
+
+
+def wants_json() -> bool:
+    if request.path.startswith(("/api/", "/webhooks/")):
+        return True
+    best = request.accept_mimetypes.best_match(["text/html", "application/json", "application/problem+json"])
+    return best is not None and best != "text/html"
+
+
+def say_what_is_left(response: Response) -> Response:
+    if "available_nanos" in g and current_user.is_authenticated:
+        response.headers["X-Credits-Remaining"] = credits_string(g.available_nanos)
+    return response
+
+
+CSRF_WORDS = "This page was open for too long, or its form came from elsewhere. Load it again; nothing was changed."

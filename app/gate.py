@@ -1,0 +1,34 @@
+"""The gate: `@requires_tokens` guards every route that spends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import Response, g, make_response
+from flask_login import current_user
+
+from app.models.admission import check_standing
+from app.models.base import utcnow
+from app.models.standing import Standing
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def requires_tokens(view: View) -> View:
+    """Let a call begin only for an account in good standing, and say on every answer what is left.
+
+    The view reserves what it needs, in one step with the checks that depend on the request
+    (`models.metering.reserve` or `admit`); calls that run already are never touched.
+    """
+
+    @wraps(view)
+    def gated(*args: Any, **kwargs: Any) -> Response:
+        standing = Standing.of(current_user.account_id)
+        g.available_nanos = standing.balance(utcnow()).available
+        check_standing(standing, current_user)
+        return make_response(view(*args, **kwargs))
+
+    gated.is_gated = True  # type: ignore[attr-defined]
+    return cast(View, gated)

@@ -1,0 +1,67 @@
+"""What every table shares: an id, the time of its making, and the words for both."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, BigId
+from app.extensions import db
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
+
+NANOS_PER_CREDIT = 1_000_000
+NANOS_PER_CENT = 10_000_000
+
+
+def utcnow() -> datetime:
+    """The process's clock, aware and in UTC: the only source of time in Tollgate."""
+    return datetime.now(UTC)
+
+
+def utctoday() -> date:
+    return utcnow().date()
+
+
+def credits_string(nanos: int) -> str:
+    """Credits as an exact decimal string, as programs read them: no exponent, no idle zeros."""
+    return f"{(Decimal(nanos) / NANOS_PER_CREDIT).normalize():f}"
+
+
+def one_of(column: str, *values: str) -> CheckConstraint:
+    """A CHECK that `column` holds one of `values`; rows, not Enums, so that migrations stay plain."""
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
+
+
+def not_negative(*columns: str) -> tuple[CheckConstraint, ...]:
+    return tuple(CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns)
+
+
+def refers_to(target: str, *, index: bool = False, **options: Any) -> Any:
+    """A foreign key that forbids deleting what it points to."""
+    return mapped_column(ForeignKey(target, ondelete="RESTRICT"), index=index, **options)
+
+
+class Record(Model):
+    """A row with an id and the time of its making."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    @classmethod
+    def find(cls, identifier: str | int, **conditions: Any) -> Self | None:
+        """The row of that id which meets the conditions; None for anything else, malformed ids included."""
+        text = str(identifier)
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            return None
+        return db.session.scalar(select(cls).filter_by(id=int(text), **conditions))

@@ -1,0 +1,101 @@
+"""Who asks: a person or a program's key, acting on one account. Read by one statement a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import and_, bindparam, select
+from sqlalchemy.engine import Row
+
+from app.extensions import db
+from app.models.account import Account, Membership
+from app.models.api_key import ApiKey
+from app.models.user import User, UserSession, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A person signed in, or a key. `role` is owner, admin or member of the account."""
+
+    user_id: int
+    account_id: int
+    role: str
+    email: str
+    name: str
+    is_verified: bool
+    admin_role: str | None = None
+    api_key_id: int | None = None
+    session_secret: str | None = None
+
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+
+    @classmethod
+    def of_session(cls, secret: str) -> Caller | None:
+        """Whom a browser's session belongs to; None where it ended, or its user was disabled."""
+        row = db.session.connection().execute(OF_SESSION, {"secret": digest(secret)}).first()
+        return cls(**described(row), session_secret=secret) if row else None
+
+    @classmethod
+    def of_key(cls, secret: str) -> Caller | None:
+        """Whom an API key acts for; None where it is unknown or revoked, or its maker left the account."""
+        row = db.session.connection().execute(OF_KEY, {"secret": digest(secret)}).first()
+        return cls(**described(row) | {"admin_role": None}, api_key_id=row.api_key_id) if row else None
+
+    def get_id(self) -> str | None:
+        """What Flask-Login keeps in the cookie."""
+        return self.session_secret
+
+    @property
+    def is_admin(self) -> bool:
+        return self.admin_role is not None
+
+    @property
+    def can_manage(self) -> bool:
+        """May invite, buy and see billing of the account."""
+        return self.role in {"owner", "admin"}
+
+    @property
+    def user(self) -> User:
+        return db.session.get_one(User, self.user_id)
+
+    @property
+    def account(self) -> Account:
+        return db.session.get_one(Account, self.account_id)
+
+
+def described(row: Row[tuple[object, ...]]) -> dict[str, object]:
+    named = row._mapping
+    fields = ("user_id", "account_id", "role", "email", "name", "admin_role")
+    return {name: named[name] for name in fields} | {"is_verified": named["email_verified_at"] is not None}
+
+
+PERSON = (
+    User.__table__.c.email,
+    User.__table__.c.name,
+    User.__table__.c.email_verified_at,
+    User.__table__.c.admin_role,
+    Membership.__table__.c.user_id,
+    Membership.__table__.c.account_id,
+    Membership.__table__.c.role,
+)
+ENABLED = User.__table__.c.disabled_at.is_(None)
+
+
+def member_of(source: type[UserSession] | type[ApiKey]) -> object:
+    columns, members = source.__table__.c, Membership.__table__.c
+    return and_(members.user_id == columns.user_id, members.account_id == columns.account_id)
+
+
+SESSIONS, KEYS, MEMBERS, USERS = (t.__table__ for t in (UserSession, ApiKey, Membership, User))
+OF_SESSION = (
+    select(*PERSON)
+    .select_from(SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(MEMBERS, member_of(UserSession)))
+    .where(SESSIONS.c.secret_hash == bindparam("secret"), ENABLED)
+)
+OF_KEY = (
+    select(*PERSON, KEYS.c.id.label("api_key_id"))
+    .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(MEMBERS, member_of(ApiKey)))
+    .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
+)

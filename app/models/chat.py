@@ -1,0 +1,80 @@
+"""Chats and messages: the words. What a message cost is in its usage row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.database import BigId
+from app.extensions import db
+from app.models.base import Record, one_of, refers_to, utcnow
+
+STATUSES = ("running", "done", "stopped", "failed", "interrupted")
+
+
+class Chat(Record):
+    """A conversation of one person, charged to one account. `leaf_id` is the last message of the shown branch."""
+
+    __tablename__ = "chats"
+    __table_args__ = (Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),)
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    user_id: Mapped[int] = refers_to("users.id")
+    title: Mapped[str] = mapped_column(default="")
+    model: Mapped[str]
+    leaf_id: Mapped[int | None] = mapped_column(BigId)
+    system_prompt: Mapped[str] = mapped_column(default="")
+    max_output_tokens: Mapped[int | None]
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    pinned_at: Mapped[datetime | None]
+    archived_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    def messages(self) -> list[Message]:
+        """The shown branch, oldest first."""
+        everything = select(Message).where(Message.chat_id == self.id).order_by(Message.id)
+        return branch(list(db.session.scalars(everything)), self.leaf_id)
+
+
+class Message(Record):
+    """A question or an answer. Answers to one question, and edits of it, are siblings: they share a parent."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        one_of("role", "user", "assistant"),
+        one_of("status", *STATUSES),
+        Index("ix_messages_chat", "chat_id", "id"),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    chat_id: Mapped[int] = refers_to("chats.id")
+    parent_id: Mapped[int | None] = refers_to("messages.id")
+    role: Mapped[str]
+    content: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="done")
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    model: Mapped[str | None]
+    call_id: Mapped[int | None] = refers_to("usages.id", index=True)
+    checkpoint_at: Mapped[datetime | None]
+    stop_requested_at: Mapped[datetime | None]
+
+    call = relationship("Usage")
+    chat = relationship("Chat")
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == "running"
+
+
+def branch(messages: list[Message], leaf_id: int | None) -> list[Message]:
+    """The messages from the first to the leaf, along the parents."""
+    by_id = {message.id: message for message in messages}
+    path: list[Message] = []
+    current = by_id.get(leaf_id) if leaf_id is not None else None
+    while current is not None:
+        path.append(current)
+        current = by_id.get(current.parent_id) if current.parent_id is not None else None
+    return path[::-1]

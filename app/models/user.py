@@ -1,0 +1,166 @@
+"""People: who signs in, where from, and the one-time tokens that are mailed to them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import ForeignKey, select, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.extensions import db
+from app.models.base import Record, one_of, refers_to, utcnow
+
+HASHER = PasswordHasher()
+NOBODYS_HASH = HASHER.hash(secrets.token_urlsafe(16))
+TOKEN_LIFETIME = {"reset": timedelta(hours=1), "verify": timedelta(hours=1)}
+
+
+def digest(secret: str) -> str:
+    """What is stored of a secret of 128 bits or more: its SHA-256, in hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def normalised_address(email: str) -> str:
+    """One form for all spellings of a mailbox: lower case, no +tag, and no dots at Gmail."""
+    local, _, domain = email.strip().lower().rpartition("@")
+    local = local.partition("+")[0]
+    if domain in {"gmail.com", "googlemail.com"}:
+        return local.replace(".", "") + "@gmail.com"
+    return f"{local}@{domain}"
+
+
+class User(Record):
+    """A person. What is charged is an account, never a user."""
+
+    __tablename__ = "users"
+    __table_args__ = (one_of("admin_role", "owner", "support"),)
+
+    email: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(default="")
+    password_hash: Mapped[str]
+    email_verified_at: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    admin_role: Mapped[str | None]
+    totp_secret: Mapped[str | None]
+
+    memberships = relationship("Membership", back_populates="user")
+
+    @classmethod
+    def with_email(cls, email: str) -> User | None:
+        return db.session.scalar(select(cls).where(cls.email == email.strip().lower()))
+
+    @classmethod
+    def authenticate(cls, email: str, password: str) -> User | None:
+        """The user whom this address and password belong to; the same work is done where there is none."""
+        user = cls.with_email(email)
+        stored = user.password_hash if user else NOBODYS_HASH
+        try:
+            HASHER.verify(stored, password)
+        except (VerificationError, InvalidHashError):
+            return None
+        return user if user and user.disabled_at is None else None
+
+    @property
+    def is_admin(self) -> bool:
+        return self.admin_role is not None and self.disabled_at is None
+
+    @property
+    def is_verified(self) -> bool:
+        return self.email_verified_at is not None
+
+    def set_password(self, password: str) -> None:
+        """Store a new password; every session and mailed token of before is dead."""
+        self.password_hash = HASHER.hash(password)
+        if self.id is not None:
+            self.end_sessions()
+            self.void_tokens()
+
+    def verify_email(self) -> None:
+        self.email_verified_at = self.email_verified_at or utcnow()
+
+    def change_email(self, email: str) -> None:
+        """Move to another address, which has to be verified anew."""
+        self.email = email.strip().lower()
+        self.email_verified_at = None
+        self.void_tokens()
+
+    def end_sessions(self) -> None:
+        """Sign out everywhere."""
+        db.session.query(UserSession).filter_by(user_id=self.id).delete()
+
+    def void_tokens(self) -> None:
+        unused = MailedToken.user_id == self.id, MailedToken.used_at.is_(None)
+        db.session.execute(update(MailedToken).where(*unused).values(used_at=utcnow()))
+
+
+class UserSession(Record):
+    """One signed-in browser. The cookie holds the secret; deleting the row ends it."""
+
+    __tablename__ = "user_sessions"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    account_id: Mapped[int] = refers_to("accounts.id")
+    secret_hash: Mapped[str] = mapped_column(unique=True)
+    user_agent: Mapped[str] = mapped_column(default="")
+
+    user = relationship("User")
+    account = relationship("Account")
+
+    @classmethod
+    def begin(cls, user: User, account_id: int, *, user_agent: str = "") -> str:
+        """Open a session; returns the secret for the cookie."""
+        secret = secrets.token_urlsafe(32)
+        session = cls(user_id=user.id, account_id=account_id, secret_hash=digest(secret))
+        session.user_agent = user_agent[:200]
+        db.session.add(session)
+        return secret
+
+    @classmethod
+    def with_secret(cls, secret: str) -> UserSession | None:
+        return db.session.scalar(select(cls).where(cls.secret_hash == digest(secret)))
+
+
+class MailedToken(Record):
+    """A link that was mailed: one purpose, one use, one hour, bound to the address it went to."""
+
+    __tablename__ = "mailed_tokens"
+    __table_args__ = (one_of("purpose", "reset", "verify"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str]
+    email: Mapped[str]
+    secret_hash: Mapped[str] = mapped_column(unique=True)
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+    user = relationship("User")
+
+    @classmethod
+    def issue(cls, user: User, purpose: str) -> str:
+        """Make a token for the user's present address; returns the secret that goes into the link."""
+        secret = secrets.token_urlsafe(24)
+        token = cls(user_id=user.id, purpose=purpose, email=user.email, secret_hash=digest(secret))
+        token.expires_at = utcnow() + TOKEN_LIFETIME[purpose]
+        db.session.add(token)
+        return secret
+
+    @classmethod
+    def redeem(cls, secret: str, purpose: str) -> User | None:
+        """Use the token up; the user it was for, or None where it is unknown, used, late or for an old address."""
+        live = cls.secret_hash == digest(secret), cls.purpose == purpose
+        unused = cls.used_at.is_(None), cls.expires_at > utcnow()
+        statement = update(cls).where(*live, *unused).values(used_at=utcnow()).returning(cls.user_id, cls.email)
+        row = db.session.execute(statement).first()
+        user = db.session.get(User, row.user_id) if row else None
+        return user if user and row and user.email == row.email and user.disabled_at is None else None
+
+    @classmethod
+    def is_live(cls, secret: str, purpose: str) -> bool:
+        """Whether the link would still work; does not use it up."""
+        live = cls.secret_hash == digest(secret), cls.purpose == purpose
+        unused = cls.used_at.is_(None), cls.expires_at > utcnow()
+        return db.session.scalar(select(cls.id).where(*live, *unused)) is not None

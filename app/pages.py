@@ -1,0 +1,59 @@
+"""Pages for everybody, and the answers for machines that watch: health, readiness."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, jsonify, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app import queue
+from app.auth.guards import public
+from app.extensions import db
+from app.models.plan import CreditPack, Plan
+
+pages = Blueprint("pages", __name__)
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(pages)
+
+
+@pages.get("/")
+@public
+def index() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(url_for("chat.show"))
+    return render_template("index.html", plans=Plan.on_offer())
+
+
+@pages.get("/pricing")
+@public
+def pricing() -> str:
+    account = current_user.account if current_user.is_authenticated else None
+    return render_template("pricing.html", plans=Plan.on_offer(), packs=CreditPack.on_offer(), account=account)
+
+
+@pages.get("/healthz")
+@public
+def healthz() -> ResponseReturnValue:
+    """The process answers."""
+    return jsonify(status="ok")
+
+
+@pages.get("/readyz")
+@public
+def readyz() -> ResponseReturnValue:
+    """The database and Redis answer; each is named."""
+    states = {"database": database_answers(), "redis": queue.is_reachable()}
+    is_ready = all(states.values())
+    return jsonify(status="ok" if is_ready else "unavailable", **states), 200 if is_ready else 503
+
+
+def database_answers() -> bool:
+    try:
+        db.session.execute(text("SELECT 1"))
+    except DBAPIError:
+        return False
+    return True
