@@ -27,7 +27,9 @@ FINISHES = {
 class AnthropicProvider:
     """One address that speaks messages, with one key."""
 
-    def __init__(self, *, base_url: str | None, api_key: str | None, patience: Patience | None = None) -> None:
+    def __init__(
+        self, *, base_url: str | None, api_key: str | None, patience: Patience | None = None
+    ) -> None:
         self.patience = patience or Patience()
         self.client = anthropic.Anthropic(
             api_key=api_key or "none",
@@ -60,7 +62,11 @@ class _Reader:
     def _body(self) -> dict[str, Any]:
         """Anthropic takes the system prompt beside the messages, and no empty message."""
         prompt = self._prompt
-        said = [(message.role, encodable(message.content)) for message in prompt.messages if message.content.strip()]
+        said = [
+            (message.role, encodable(message.content))
+            for message in prompt.messages
+            if message.content.strip()
+        ]
         body: dict[str, Any] = {
             "model": prompt.model,
             "max_tokens": prompt.max_output_tokens,

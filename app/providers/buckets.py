@@ -30,7 +30,9 @@ def openai_usage(raw: Raw) -> TokenUsage:
     except _Unbelievable:
         return TokenUsage(raw=bounded(raw))
     details = mapping(raw.get("prompt_tokens_details"))
-    cached = first_of(details.get("cached_tokens"), raw.get("prompt_cache_hit_tokens"), raw.get("cached_tokens"))
+    cached = first_of(
+        details.get("cached_tokens"), raw.get("prompt_cache_hit_tokens"), raw.get("cached_tokens")
+    )
     cache_read = part(cached, prompt)
     cache_write = part(details.get("cache_write_tokens"), prompt - cache_read)
     return reported(
@@ -57,9 +59,7 @@ def anthropic_usage(raw: Raw) -> TokenUsage:
     """Messages: `input_tokens` leaves the cache out; writes are in sum and split by how long they are kept."""
     split = mapping(raw.get("cache_creation"))
     try:
-        hour, minutes = (
-            count(split.get(f"ephemeral_{kept}_input_tokens")) for kept in ("1h", "5m")
-        )
+        hour, minutes = (count(split.get(f"ephemeral_{kept}_input_tokens")) for kept in ("1h", "5m"))
         written = raw.get("cache_creation_input_tokens")
         writes = hour + minutes if written is None else count(written)
         uncached, cache_read = count(raw.get("input_tokens")), count(raw.get("cache_read_input_tokens"))
@@ -116,7 +116,11 @@ def bounded(raw: Raw) -> dict[str, Any]:
     room = RAW_CHARACTERS
     for name, value in raw.items():
         plain = value if isinstance(value, Mapping) else {"": value}
-        figures = {clean(key): clean(figure) for key, figure in plain.items() if not isinstance(figure, Mapping | list)}
+        figures = {
+            clean(key): clean(figure)
+            for key, figure in plain.items()
+            if not isinstance(figure, Mapping | list)
+        }
         room -= len(str(name)) + len(str(figures))
         if room < 0:
             break

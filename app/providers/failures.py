@@ -26,7 +26,14 @@ TOO_LONG = (
     "This chat is longer than the model can read. "
     "Nothing was charged. Please start a new chat, or choose a model with a larger context window."
 )
-STATUSES = {401: "credentials", 402: "credentials", 403: "credentials", 408: "timeout", 429: "rate_limited", 504: "timeout"}
+STATUSES = {
+    401: "credentials",
+    402: "credentials",
+    403: "credentials",
+    408: "timeout",
+    429: "rate_limited",
+    504: "timeout",
+}
 CODES = {
     "context_length_exceeded": "too_long",
     "request_too_large": "too_long",

@@ -26,7 +26,9 @@ FAILURES = ("error", "insufficient_system_resource")
 class OpenAIProvider:
     """One address that speaks chat completions, with one key."""
 
-    def __init__(self, *, base_url: str | None, api_key: str | None, patience: Patience | None = None) -> None:
+    def __init__(
+        self, *, base_url: str | None, api_key: str | None, patience: Patience | None = None
+    ) -> None:
         self.patience = patience or Patience()
         self.client = openai.OpenAI(
             api_key=api_key or "none",
@@ -41,7 +43,9 @@ class OpenAIProvider:
 
     def limit_name(self, model: str) -> str:
         """OpenAI's own models know the new name only, most others the old one only, and ignore what they do not know."""
-        return self._limits.get(model) or (NEW_LIMIT if self.client.base_url.host.endswith(NEW_LIMIT_HOSTS) else OLD_LIMIT)
+        return self._limits.get(model) or (
+            NEW_LIMIT if self.client.base_url.host.endswith(NEW_LIMIT_HOSTS) else OLD_LIMIT
+        )
 
     def rename_limit(self, model: str) -> None:
         """Remember that this model wants the other name."""

@@ -97,8 +97,14 @@ class Transport(httpx2.BaseTransport):
         return httpx2.Response(response.status, headers=response.getheaders(), stream=body)
 
     def keep(self, origin: Origin, connection: HTTPConnection) -> None:
-        """Keep a connection for the next call to this origin."""
-        self._idle[origin].append((connection, time.monotonic()))
+        """Keep a connection for the next call to this origin; close the one that was idle for too long."""
+        idle = self._idle[origin]
+        idle.append((connection, time.monotonic()))
+        oldest, since = idle.popleft()
+        if time.monotonic() - since < IDLE_SECONDS:
+            idle.appendleft((oldest, since))
+            return
+        oldest.close()
 
     def _idle_connection(self, origin: Origin) -> HTTPConnection | None:
         """The connection used last, if the other side still holds it open."""
@@ -140,7 +146,12 @@ class Body(httpx2.SyncByteStream):
     """A response's bytes as they come; closing it gives the connection back, or away where bytes are left."""
 
     def __init__(
-        self, transport: Transport, origin: Origin, connection: HTTPConnection, response: HTTPResponse, line: Line
+        self,
+        transport: Transport,
+        origin: Origin,
+        connection: HTTPConnection,
+        response: HTTPResponse,
+        line: Line,
     ) -> None:
         self._keep = lambda: transport.keep(origin, connection)
         self._connection = connection

@@ -116,20 +116,24 @@ class ProviderServer:
         try:
             while await self._answer_next(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError, _Gone):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, _Gone):
+            pass  # the caller has gone, or the server stops
         finally:
             writer.close()
 
     async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        headers = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
+        }
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         if path == "/_control":
             return await self._control(method, body, writer)
         if path.endswith("/models"):
-            return await self._send_json(writer, 200, {"object": "list", "data": [{"id": "m", "object": "model"}]})
+            return await self._send_json(
+                writer, 200, {"object": "list", "data": [{"id": "m", "object": "model"}]}
+            )
         if method != "POST" or not path.endswith(("/chat/completions", "/messages")):
             return await self._send_json(writer, 404, {"error": {"message": f"no {path} here"}})
         self.active += 1
@@ -148,7 +152,9 @@ class ProviderServer:
         told = {"count": self.count, "active": self.active, "most_active": self.most_active}
         return await self._send_json(writer, 200, {**told, "requests": list(self.requests)})
 
-    async def _answer(self, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(
+        self, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter
+    ) -> bool:
         request = Request(json.loads(body), len(body))
         is_anthropic = path.endswith("/messages")
         self.requests.append({"path": path, "headers": headers, "body": request.body})
@@ -160,7 +166,9 @@ class ProviderServer:
         if script.fault.isdigit():
             return await self._refuse(writer, script, is_anthropic=is_anthropic)
         if script.fault == "wrong_type":
-            return await self._send(writer, 200, b"<html><p>Please sign in to the network</p></html>", "text/html")
+            return await self._send(
+                writer, 200, b"<html><p>Please sign in to the network</p></html>", "text/html"
+            )
         if script.replay:
             return await self._replay(writer, self.bodies[script.replay], script.pieces)
         if not request.body.get("stream"):
@@ -188,7 +196,9 @@ class ProviderServer:
     async def _send(
         self, writer: asyncio.StreamWriter, status: int, body: bytes, kind: str, headers: str = ""
     ) -> bool:
-        head = f"HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\n{headers}content-length: {len(body)}\r\n\r\n"
+        head = (
+            f"HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\n{headers}content-length: {len(body)}\r\n\r\n"
+        )
         writer.write(head.encode() + body)
         await writer.drain()
         return True

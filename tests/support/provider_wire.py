@@ -142,7 +142,10 @@ def openai_usage(script: Script, answer: Answer) -> dict[str, Any] | None:
 def anthropic_usage(script: Script, answer: Answer) -> dict[str, Any] | None:
     if script.usage in ("missing", "null"):
         return None
-    figures: dict[str, Any] = {"input_tokens": answer.input_tokens - script.cached, "output_tokens": len(answer.pieces)}
+    figures: dict[str, Any] = {
+        "input_tokens": answer.input_tokens - script.cached,
+        "output_tokens": len(answer.pieces),
+    }
     if script.usage == "zero":
         figures = dict.fromkeys(figures, 0)
     if script.usage in ABSURD:
@@ -162,7 +165,12 @@ def openai_events(script: Script, request: Request) -> Iterator[Event]:
     for number in range(script.reasoning):
         yield "reasoning", chunk({"reasoning_content": f"thought{number} "})
     if script.fault == "tool_calls":
-        call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+        call = {
+            "index": 0,
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "look", "arguments": "{}"},
+        }
         yield "head", chunk({"tool_calls": [call]})
     field = "refusal" if answer.finish == "refusal" else "content"
     for piece in answer.pieces:
@@ -185,7 +193,10 @@ def anthropic_events(script: Script, request: Request) -> Iterator[Event]:
     yield "head", sse({"type": "ping"}, "ping")
     for number in range(script.reasoning):
         delta = {"type": "thinking_delta", "thinking": f"thought{number} "}
-        yield "reasoning", sse({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta")
+        yield (
+            "reasoning",
+            sse({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta"),
+        )
     for piece in answer.pieces:
         delta = {"type": "text_delta", "text": piece}
         yield "text", sse({"type": "content_block_delta", "index": 1, "delta": delta}, "content_block_delta")
@@ -201,7 +212,11 @@ def whole_openai_answer(script: Script, request: Request) -> dict[str, Any]:
     """The answer of `POST /v1/chat/completions` where no stream was asked for."""
     answer = Answer.made(script, request)
     message = {"role": "assistant", "content": "".join(answer.pieces)}
-    choice = {"index": 0, "message": message, "finish_reason": FINISHES.get(answer.finish, (answer.finish,))[0]}
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": FINISHES.get(answer.finish, (answer.finish,))[0],
+    }
     kind = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": request.model}
     return {**kind, "choices": [choice], "usage": openai_usage(script, answer)}
 
