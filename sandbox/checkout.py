@@ -1,0 +1,270 @@
+"""Checkout sessions: what is offered, and what follows when the page is paid."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox import catalog, customers, payment_intents, payment_methods, setup_intents, subscriptions
+from sandbox.cards import Card
+from sandbox.errors import StripeError, invalid, missing_param, unexpected_state
+from sandbox.params import Params, integer, merged_metadata, nested, required, text, whole
+from sandbox.routes import operation, page, retrieve
+from sandbox.shapes import blank, new_id
+from sandbox.store import Thing
+from sandbox.world import Sandbox
+
+DAY = 86400
+MODES = ("payment", "setup", "subscription")
+NO_TOTALS = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
+
+
+@operation("POST", "/v1/checkout/sessions")
+def create(sandbox: Sandbox, params: Params) -> Thing:
+    mode = required(params, "mode")
+    if mode not in MODES:
+        raise invalid(f"Invalid mode: must be one of {', '.join(MODES)}", "mode")
+    customer = text(params, "customer")
+    if customer:
+        sandbox.get("customer", customer, "customer")
+    lines = lines_from(sandbox, params, mode)
+    session = sandbox.make(
+        "checkout.session",
+        mode=mode,
+        customer=customer,
+        **texts(params) | totals(lines, params),
+        metadata=merged_metadata({}, params),
+        expires_at=integer(params, "expires_at", sandbox.now + DAY),
+        success_url=required(params, "success_url"),
+        payment_status="no_payment_required" if mode == "setup" else "unpaid",
+        _lines=lines,
+        _intent=nested(params, "payment_intent_data"),
+        _setup=nested(params, "setup_intent_data"),
+        _subscription=nested(params, "subscription_data"),
+    )
+    session["url"] = f"{sandbox.base_url}/checkout/{session['id']}"
+    return session
+
+
+def texts(params: Params) -> dict[str, Any]:
+    names = ("cancel_url", "client_reference_id", "customer_email", "submit_type", "locale", "currency")
+    shown = {name: text(params, name) for name in names}
+    shown["payment_method_collection"] = text(params, "payment_method_collection", "always")
+    shown["customer_creation"] = text(params, "customer_creation")
+    if "saved_payment_method_options" in params:
+        shown["saved_payment_method_options"] = {
+            "allow_redisplay_filters": ["always"], "payment_method_remove": "disabled", "payment_method_save": None,
+            **nested(params, "saved_payment_method_options"),
+        }  # fmt: skip
+    return shown
+
+
+def lines_from(sandbox: Sandbox, params: Params, mode: str) -> list[Thing]:
+    given = params.get("line_items") or []
+    if mode != "setup" and not given:
+        raise missing_param("line_items")
+    return [line_from(sandbox, one, mode, index) for index, one in enumerate(given)]
+
+
+def line_from(sandbox: Sandbox, given: Params, mode: str, index: int) -> Thing:
+    price = price_from(sandbox, given, index)
+    if mode == "payment" and price["type"] == "recurring":
+        raise invalid("You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode "
+                      "or use only one-time prices.", f"line_items[{index}][price]")  # fmt: skip
+    quantity = whole(given, "quantity", 1)
+    amount = price["unit_amount"] * quantity
+    line = blank("item")
+    line.update(
+        id=new_id("item"),
+        amount_subtotal=amount,
+        amount_total=amount,
+        currency=price["currency"],
+        description=sandbox.get("product", price["product"])["name"],
+        price=price,
+        quantity=quantity,
+    )
+    return line
+
+
+def price_from(sandbox: Sandbox, given: Params, index: int) -> Thing:
+    if "price_data" in given:
+        return inline_price(sandbox, nested(given, "price_data"))
+    price = sandbox.get("price", required(given, "price"), f"line_items[{index}][price]")
+    if not catalog.is_live(sandbox, price):
+        raise invalid("The price specified is inactive. This field only accepts active prices.", f"line_items[{index}]")
+    return price
+
+
+def inline_price(sandbox: Sandbox, data: Params) -> Thing:
+    """An inline price: made for this session only, inactive."""
+    return sandbox.change(catalog.create_price(sandbox, data), active=False)
+
+
+def totals(lines: list[Thing], params: Params) -> dict[str, Any]:
+    if not lines:
+        return {"amount_subtotal": None, "amount_total": None, "total_details": None}
+    trial = nested(params, "subscription_data")
+    free = "trial_period_days" in trial or "trial_end" in trial
+    amount = 0 if free else sum(line["amount_total"] for line in lines)
+    shown = {"amount_subtotal": amount, "amount_total": amount, "total_details": dict(NO_TOTALS)}
+    return {**shown, "currency": lines[0]["currency"]}
+
+
+class Declined(Exception):
+    """The card did not pay: the page says why and the session stays open."""
+
+
+def pay(sandbox: Sandbox, session: Thing, card: Card | None, saved: str | None = None, *, proven: bool = False) -> None:
+    """What the page's button does. `Declined` with the words for the customer where it did not work."""
+    if session["status"] != "open":
+        raise Declined("This session is no longer open.")
+    customer = customer_of(sandbox, session)
+    method = sandbox.get("payment_method", saved) if saved else payment_methods.make_card(sandbox, card, billing(customer))
+    PAYING[session["mode"]](sandbox, session, method, proven)
+
+
+def billing(customer: Thing) -> Thing:
+    return {"email": customer["email"], "name": customer["name"]}
+
+
+def customer_of(sandbox: Sandbox, session: Thing) -> Thing:
+    if session["customer"]:
+        return sandbox.get("customer", session["customer"])
+    customer = customers.create(sandbox, {"email": session["customer_email"] or "guest@example.com"})
+    session["customer"] = customer["id"]
+    return customer
+
+
+def pay_payment(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> None:
+    intent = sandbox.store.find("payment_intent", session["payment_intent"]) or intent_for(sandbox, session)
+    payment_intents.charge_card(sandbox, intent, method, off_session=False, proven=proven)
+    if intent["last_payment_error"]:
+        raise Declined(intent["last_payment_error"]["message"])
+    complete(sandbox, session, "unpaid" if intent["status"] == "processing" else "paid")
+
+
+def intent_for(sandbox: Sandbox, session: Thing) -> Thing:
+    wanted = session["_intent"]
+    intent = payment_intents.make_intent(
+        sandbox,
+        session["amount_total"],
+        session["currency"],
+        customer=session["customer"],
+        description=text(wanted, "description"),
+        setup_future_usage=text(wanted, "setup_future_usage"),
+        receipt_email=text(wanted, "receipt_email"),
+        metadata=merged_metadata({}, wanted),
+        _session=session["id"],
+    )
+    session["payment_intent"] = intent["id"]
+    return intent
+
+
+def pay_setup(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> None:
+    setup = sandbox.store.find("setup_intent", session["setup_intent"]) or setup_intents.make_setup(
+        sandbox, session["customer"], metadata=merged_metadata({}, session["_setup"])
+    )
+    session["setup_intent"] = setup["id"]
+    setup_intents.save_card(sandbox, setup, method, proven=proven)
+    if setup["last_setup_error"]:
+        raise Declined(setup["last_setup_error"]["message"])
+    complete(sandbox, session, "no_payment_required")
+
+
+def pay_subscription(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> None:
+    """A card that does not pay leaves no subscription behind."""
+    before = sandbox.checkpoint()
+    try:
+        subscription = begin_subscription(sandbox, session, method, proven)
+    except StripeError as error:
+        sandbox.undo(before)
+        raise Declined(str(error)) from error
+    session.update(subscription=subscription["id"], invoice=subscription["latest_invoice"])
+    complete(sandbox, session, "paid" if session["amount_total"] else "no_payment_required")
+
+
+def begin_subscription(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> Thing:
+    card = payment_methods.behaviour(sandbox, method)
+    if card.declines:
+        raise payment_methods.card_error(card.declines)
+    method["_authenticated"] = proven or method.get("_authenticated", False)
+    payment_methods.attach(sandbox, method, session["customer"])
+    items = [{"price": line["price"]["id"], "quantity": str(line["quantity"])} for line in session["_lines"]]
+    wanted = {**session["_subscription"], "customer": session["customer"], "items": items}
+    subscription = subscriptions.begin(sandbox, {**wanted, "default_payment_method": method["id"]})
+    subscriptions.pay_first(sandbox, subscription, proven=True)
+    return subscription
+
+
+PAYING: dict[str, Callable[[Sandbox, Thing, Thing, bool], None]] = {
+    "payment": pay_payment,
+    "setup": pay_setup,
+    "subscription": pay_subscription,
+}
+
+
+def complete(sandbox: Sandbox, session: Thing, payment_status: str) -> None:
+    customer = sandbox.get("customer", session["customer"])
+    details = {name: customer[name] for name in ("address", "email", "name", "phone", "tax_exempt")}
+    session.update(
+        status="complete",
+        payment_status=payment_status,
+        url=None,
+        customer_details={**details, "business_name": None, "individual_name": None, "tax_ids": []},
+    )
+    sandbox.emit("checkout.session.completed", session)
+
+
+def bank_answered(sandbox: Sandbox, intent: Thing) -> None:
+    """The late answer of a bank debit."""
+    session = sandbox.store.find("checkout.session", intent.get("_session"))
+    if session is None or session["status"] != "complete" or session["payment_status"] == "paid":
+        return
+    if intent["status"] == "succeeded":
+        session["payment_status"] = "paid"
+        sandbox.emit("checkout.session.async_payment_succeeded", session)
+        return
+    sandbox.emit("checkout.session.async_payment_failed", session)
+
+
+payment_intents.WHEN_PAID.append(bank_answered)
+payment_intents.WHEN_FAILED.append(bank_answered)
+
+
+def wants_authentication(card: Card) -> bool:
+    return card.asks != "never"
+
+
+def expire_session(sandbox: Sandbox, session: Thing) -> Thing:
+    session.update(status="expired", url=None)
+    sandbox.emit("checkout.session.expired", session)
+    return session
+
+
+@operation("POST", "/v1/checkout/sessions/{id}/expire")
+def expire(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+    session = sandbox.get("checkout.session", identity)
+    if session["status"] != "open":
+        message = f"Only Checkout Sessions with a status in [\"open\"] can be expired. This one is {session['status']}."
+        raise unexpected_state(message, "checkout_session_not_open")
+    return expire_session(sandbox, session)
+
+
+@operation("POST", "/v1/checkout/sessions/{id}")
+def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+    session = sandbox.get("checkout.session", identity)
+    return sandbox.change(session, metadata=merged_metadata(session["metadata"], params))
+
+
+@operation("GET", "/v1/checkout/sessions/{id}/line_items")
+def line_items(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+    lines = sandbox.get("checkout.session", identity)["_lines"]
+    return page(lines, params, f"/v1/checkout/sessions/{identity}/line_items")
+
+
+@operation("GET", "/v1/checkout/sessions")
+def list_sessions(sandbox: Sandbox, params: Params) -> Thing:
+    names = ("customer", "payment_intent", "subscription", "status")
+    wanted = {name: params[name] for name in names if name in params}
+    return page(sandbox.store.where("checkout.session", **wanted), params, "/v1/checkout/sessions")
+
+
+retrieve("checkout.session", "/v1/checkout/sessions")

@@ -1,0 +1,215 @@
+"""The developer's and the tests' own controls: `/_sandbox/...`, by JSON or by the dashboard's forms."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, current_app, jsonify, redirect, request
+
+from sandbox import customers, disputes, passing_time, payment_intents, payment_methods, refunds, subscriptions
+from sandbox.account import add_endpoint
+from sandbox.api import publish
+from sandbox.cards import card_named
+from sandbox.errors import invalid
+from sandbox.params import Params, parse_form
+from sandbox.render import public
+from sandbox.store import Thing
+from sandbox.world import Sandbox
+
+control = Blueprint("control", __name__, url_prefix="/_sandbox")
+Action = Callable[[Sandbox, Params], Any]
+ACTIONS: dict[str, Action] = {}
+
+
+def action(function: Action) -> Action:
+    ACTIONS[function.__name__] = function
+    return function
+
+
+@control.post("/<name>")
+def act(name: str) -> Any:
+    """Any of the actions below; a form is sent back to the page it came from."""
+    sandbox: Sandbox = current_app.extensions["sandbox"]
+    wish = request.get_json() if request.is_json else parse_form(request.form.items())
+    if name not in ACTIONS:
+        return jsonify(error=f"no such action: {name}"), 404
+    with sandbox.lock:
+        made = ACTIONS[name](sandbox, wish)
+        publish(sandbox)
+        shown = public(made)
+    return jsonify(shown) if request.is_json else back()
+
+
+def back() -> Response:
+    return redirect("/", 303)  # type: ignore[return-value]
+
+
+@control.get("/state")
+def state() -> Response:
+    sandbox: Sandbox = current_app.extensions["sandbox"]
+    with sandbox.lock:
+        kinds = {kind: public(list(things.values())) for kind, things in sandbox.store.objects.items()}
+        return jsonify(now=sandbox.now, idle=current_app.extensions["webhooks"].is_idle(), objects=kinds)
+
+
+@action
+def clock(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{advance_seconds}` or `{to: seconds since 1970}` or `{to: "next_renewal"}`; `{now: ...}` sets it without
+    playing what lies between. What falls due on the way happens, each at its own instant."""
+    if "now" in wish:
+        sandbox.set_clock(int(wish["now"]))
+        return {"now": sandbox.now, "played": 0}
+    if wish.get("to") == "next_renewal":
+        target = next_renewal(sandbox)
+    else:
+        target = int(wish["to"]) if "to" in wish else sandbox.now + int(wish["advance_seconds"])
+    played = passing_time.advance(sandbox, target)
+    return {"now": sandbox.now, "played": played}
+
+
+def next_renewal(sandbox: Sandbox) -> int:
+    running = ("active", "trialing", "past_due")
+    live = [one for one in sandbox.store.all("subscription") if one["status"] in running]
+    return min((subscriptions.current_end(one) for one in live), default=sandbox.now)
+
+
+@action
+def faults(sandbox: Sandbox, wish: Params) -> Thing:
+    """One fault (see the README), `{"clear": true}`, or `{"release": true}` for held webhooks."""
+    if wish.get("clear"):
+        sandbox.faults.clear()
+        return {"cleared": True}
+    if wish.get("release"):
+        return {"released": current_app.extensions["webhooks"].release()}
+    numbers = {name: type_of(wish[name]) for name, type_of in NUMBERS.items() if name in wish}
+    try:
+        sandbox.faults.add({**wish, **numbers})
+    except (TypeError, ValueError) as error:
+        raise invalid(str(error), "fault") from None
+    return {"added": wish}
+
+
+NUMBERS: dict[str, Callable[[Any], Any]] = {"count": int, "skip": int, "seconds": float}
+
+
+def charge_of(sandbox: Sandbox, wish: Params) -> Thing:
+    return refunds.charge_from(sandbox, wish)
+
+
+@action
+def refund(sandbox: Sandbox, wish: Params) -> Thing:
+    """As from Stripe's dashboard: `{charge | payment_intent, amount?}`; `{refund, action: "fail"}`."""
+    if wish.get("action") == "fail":
+        return refunds.fail(sandbox, sandbox.get("refund", wish["refund"]))
+    return refunds.create(sandbox, {name: str(value) for name, value in wish.items() if value != ""})
+
+
+@action
+def dispute(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{charge | payment_intent | dispute, action: open | inquiry | win | lose | reopen}`."""
+    if wish["action"] in ("open", "inquiry"):
+        return disputes.open_dispute(sandbox, charge_of(sandbox, wish), inquiry=wish["action"] == "inquiry")
+    found = dispute_of(sandbox, wish)
+    if wish["action"] == "reopen":
+        return disputes.reopen(sandbox, found)
+    return disputes.close(sandbox, found, won=wish["action"] == "win")
+
+
+def dispute_of(sandbox: Sandbox, wish: Params) -> Thing:
+    if "dispute" in wish:
+        return sandbox.get("dispute", wish["dispute"])
+    found = sandbox.store.where("dispute", charge=charge_of(sandbox, wish)["id"])
+    if not found:
+        raise invalid("That charge has no dispute.", "charge")
+    return found[0]
+
+
+@action
+def subscription(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{subscription, status}`: any status, with the event that tells of it."""
+    found = sandbox.get("subscription", wish["subscription"])
+    if wish["status"] in subscriptions.ENDED:
+        return subscriptions.end(sandbox, found, wish["status"])
+    was = found["status"]
+    sandbox.change(found, subscriptions.UPDATED, status=wish["status"])
+    if wish["status"] == "paused":
+        sandbox.emit("customer.subscription.paused", found)
+    if was == "paused" and wish["status"] == "active":
+        sandbox.emit("customer.subscription.resumed", found)
+    return found
+
+
+@action
+def card(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{payment_method, behaviour}`: what the card does from now on; `{payment_method, action: "update"}`: the bank
+    has sent a new card with a later expiry; `"expire"`: it has run out and is declined."""
+    method = sandbox.get("payment_method", wish["payment_method"])
+    if wish.get("action") == "expire":
+        method["_card"] = "expired"
+        return sandbox.change(method, "payment_method.updated", card={**method["card"], "exp_year": 2020})
+    if wish.get("action") == "update":
+        later = {**method["card"], "exp_year": method["card"]["exp_year"] + 4}
+        return sandbox.change(method, "payment_method.automatically_updated", card=later)
+    method["_card"] = card_named(wish["behaviour"]).key
+    return method
+
+
+@action
+def payment(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{payment_intent, action: succeed | fail}` for a bank debit that is processing; `complete | refuse` for one
+    that waits for its owner's authentication."""
+    intent = sandbox.get("payment_intent", wish["payment_intent"])
+    if wish["action"] in ("complete", "refuse"):
+        payment_intents.authenticate(sandbox, intent, success=wish["action"] == "complete")
+    else:
+        payment_intents.settle(sandbox, intent, success=wish["action"] == "succeed")
+    return intent
+
+
+@action
+def customer(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{customer, action: "delete"}`."""
+    return customers.delete(sandbox, {}, wish["customer"])
+
+
+@action
+def method(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{customer, card}`: saves a card and makes it the default."""
+    made = payment_methods.make_card(sandbox, card_named(wish["card"]))
+    owner = sandbox.get("customer", wish["customer"])
+    payment_methods.attach(sandbox, made, owner["id"])
+    payment_methods.make_default(sandbox, owner, made["id"])
+    return made
+
+
+@action
+def invoice(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{invoice, action: "fail_finalization"}`: only the event, for a case that taxes cause at Stripe."""
+    found = sandbox.get("invoice", wish["invoice"])
+    sandbox.emit("invoice.finalization_failed", found)
+    return found
+
+
+@action
+def settings(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{after_dunning: cancel | unpaid | past_due}`."""
+    sandbox.after_dunning = wish["after_dunning"]
+    return {"after_dunning": sandbox.after_dunning}
+
+
+@action
+def endpoint(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{url, secret}`: one more address for the webhooks."""
+    return add_endpoint(sandbox, wish["url"], wish["secret"], ["*"])
+
+
+@action
+def resend(sandbox: Sandbox, wish: Params) -> Thing:
+    """`{event}` or `{delivery}`: sends it again."""
+    webhooks = current_app.extensions["webhooks"]
+    if "delivery" in wish:
+        found = sandbox.get("delivery", wish["delivery"])
+        webhooks.resend(found)
+        return found
+    event = sandbox.get("event", wish["event"])
+    webhooks.announce([event])
+    return event

@@ -1,0 +1,99 @@
+"""The lines of an invoice: whole periods, and the prorations of a change in mid-period, to the second."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.shapes import blank, new_id
+from sandbox.store import Thing
+from sandbox.world import Sandbox
+
+
+def share(amount: int, start: int, end: int, at: int) -> int:
+    """What of `amount` falls on the time from `at` to `end`, in cents, half up."""
+    left, whole = max(end - at, 0), end - start
+    return (2 * amount * left + whole) // (2 * whole)
+
+
+def make_line(sandbox: Sandbox, subscription: Thing, item: Thing, amount: int, **fields: Any) -> Thing:
+    price = item["price"]
+    proration = fields.pop("proration", False)
+    line = blank("line_item")
+    line.update(
+        id=new_id("line_item"),
+        amount=amount,
+        subtotal=amount,
+        currency=price["currency"],
+        quantity=item["quantity"],
+        subscription=subscription["id"],
+        metadata=dict(subscription["metadata"]),
+        discountable=not proration,
+        parent=line_parent(subscription, item, proration),
+        pricing={
+            "price_details": {"price": price["id"], "product": price["product"]},
+            "type": "price_details",
+            "unit_amount_decimal": price["unit_amount_decimal"],
+        },
+    )
+    return {**line, **fields}
+
+
+def line_parent(subscription: Thing, item: Thing, proration: bool) -> Thing:
+    details = {
+        "invoice_item": None,
+        "proration": proration,
+        "proration_details": {"credited_items": None},
+        "subscription": subscription["id"],
+        "subscription_item": item["id"],
+    }
+    return {
+        "invoice_item_details": None,
+        "subscription_item_details": details,
+        "type": "subscription_item_details",
+    }
+
+
+def cost(item: Thing) -> int:
+    return item["price"]["unit_amount"] * item["quantity"]
+
+
+def name_of(sandbox: Sandbox, item: Thing) -> str:
+    return sandbox.get("product", item["price"]["product"])["name"]
+
+
+def day_of(instant: int) -> str:
+    return datetime.fromtimestamp(instant, UTC).strftime("%d %b %Y")
+
+
+def period_line(sandbox: Sandbox, subscription: Thing, item: Thing, *, trial: bool = False) -> Thing:
+    price, name = item["price"], name_of(sandbox, item)
+    amount = 0 if trial else cost(item)
+    each = f"${price['unit_amount'] / 100:.2f} / {price['recurring']['interval']}"
+    text = f"Trial period for {name}" if trial else f"{item['quantity']} × {name} (at {each})"
+    period = {"end": item["current_period_end"], "start": item["current_period_start"]}
+    return make_line(sandbox, subscription, item, amount, description=text, period=period)
+
+
+def credit_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int) -> Thing:
+    start, end = item["current_period_start"], item["current_period_end"]
+    return make_line(
+        sandbox,
+        subscription,
+        item,
+        -share(cost(item), start, end, at),
+        description=f"Unused time on {name_of(sandbox, item)} after {day_of(at)}",
+        period={"end": end, "start": at},
+        proration=True,
+    )
+
+
+def remaining_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int) -> Thing:
+    start, end = item["current_period_start"], item["current_period_end"]
+    return make_line(
+        sandbox,
+        subscription,
+        item,
+        share(cost(item), start, end, at),
+        description=f"Remaining time on {name_of(sandbox, item)} after {day_of(at)}",
+        period={"end": end, "start": at},
+        proration=True,
+    )

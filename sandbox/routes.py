@@ -1,0 +1,81 @@
+"""Which function answers which operation: `@operation("POST", "/v1/customers/{id}")`."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.params import Params, integer, nested, whole
+from sandbox.shapes import listing
+from sandbox.store import Thing
+from sandbox.world import Sandbox
+
+Answer = Callable[..., Thing]
+ROUTES: list[tuple[str, re.Pattern[str], Answer]] = []
+
+
+def operation(verb: str, path: str) -> Callable[[Answer], Answer]:
+    pattern = re.compile(re.sub(r"\{\w+\}", "([^/]+)", path))
+
+    def register(function: Answer) -> Answer:
+        ROUTES.append((verb, pattern, function))
+        return function
+
+    return register
+
+
+def find(verb: str, path: str) -> tuple[Answer, tuple[str, ...]] | None:
+    """A path in plain words goes before one with an id: `/v1/invoices/create_preview` before `/v1/invoices/{id}`."""
+    matches = [(pattern.fullmatch(path), function) for method, pattern, function in ROUTES if method == verb]
+    fitting = [(match.groups(), function) for match, function in matches if match]
+    if not fitting:
+        return None
+    identities, function = min(fitting, key=lambda one: len(one[0]))
+    return function, identities
+
+
+def retrieve(kind: str, path: str) -> None:
+    """Declares GET on one object."""
+
+    def answer(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+        return sandbox.get(kind, identity)
+
+    operation("GET", path + "/{id}")(answer)
+
+
+def listed(kind: str, path: str, *filters: str) -> None:
+    """Declares GET on the list of a kind, with equality on `filters` beside Stripe's paging."""
+
+    def answer(sandbox: Sandbox, params: Params) -> Thing:
+        wanted = {name: as_stored(params[name]) for name in filters if name in params}
+        return page(sandbox.store.where(kind, **wanted), params, path)
+
+    operation("GET", path)(answer)
+
+
+def as_stored(value: str) -> Any:
+    return {"true": True, "false": False}.get(value, value)
+
+
+def page(things: list[Thing], params: Params, url: str) -> Thing:
+    """`limit` (10), `starting_after`, `ending_before`, and `created` bounds; newest first."""
+    found = [thing for thing in things if is_within(thing.get("created", 0), params)]
+    limit = min(max(whole(params, "limit", 10), 1), 100)
+    ids = [thing["id"] for thing in found]
+    if params.get("ending_before") in ids:
+        end = ids.index(params["ending_before"])
+        begin = max(0, end - limit)
+        return listing(found[begin:end], url, has_more=begin > 0)
+    start = ids.index(params["starting_after"]) + 1 if params.get("starting_after") in ids else 0
+    return listing(found[start : start + limit], url, has_more=len(found) > start + limit)
+
+
+def is_within(created: int, params: Params) -> bool:
+    if isinstance(params.get("created"), str):
+        return created == integer(params, "created")
+    bounds = nested(params, "created")
+    return (
+        created > whole(bounds, "gt", -1)
+        and created >= whole(bounds, "gte", 0)
+        and created < whole(bounds, "lt", 1 << 60)
+        and created <= whole(bounds, "lte", 1 << 60)
+    )

@@ -1,0 +1,64 @@
+"""What the sandbox remembers: objects by kind and id, kept in a JSON file where one is named.
+
+A field whose name begins with an underscore is the sandbox's own note (how a card behaves, which session an intent
+belongs to): it is kept with its object and never shown.
+"""
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import no_such
+
+Thing = dict[str, Any]
+LOGS = ("event", "delivery", "idempotency_key")
+
+
+class Store:
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.objects: dict[str, dict[str, Thing]] = {}
+        self.clock_offset = 0
+        if path and path.exists():
+            kept = json.loads(path.read_text())
+            self.objects, self.clock_offset = kept["objects"], kept["clock_offset"]
+
+    def add(self, kind: str, thing: Thing) -> Thing:
+        self.objects.setdefault(kind, {})[thing["id"]] = thing
+        return thing
+
+    def find(self, kind: str, identity: str | None) -> Thing | None:
+        return self.objects.get(kind, {}).get(identity or "")
+
+    def get(self, kind: str, identity: str | None, param: str = "id") -> Thing:
+        """404 `resource_missing` where there is none, as for a deleted one."""
+        thing = self.find(kind, identity)
+        if thing is None:
+            raise no_such(kind, str(identity), param)
+        return thing
+
+    def all(self, kind: str) -> list[Thing]:
+        """Newest first, as Stripe lists them."""
+        return list(reversed(self.objects.get(kind, {}).values()))
+
+    def where(self, kind: str, **wanted: Any) -> list[Thing]:
+        return [thing for thing in self.all(kind) if all(thing.get(k) == v for k, v in wanted.items())]
+
+    def remove(self, kind: str, identity: str) -> None:
+        self.objects.get(kind, {}).pop(identity, None)
+
+    def snapshot(self) -> dict[str, dict[str, Thing]]:
+        """Everything that a refused change may have touched; events are taken back one by one."""
+        return copy.deepcopy({kind: things for kind, things in self.objects.items() if kind not in LOGS})
+
+    def restore(self, snapshot: dict[str, dict[str, Thing]]) -> None:
+        self.objects = {kind: self.objects[kind] for kind in LOGS if kind in self.objects} | snapshot
+
+    def save(self) -> None:
+        if self.path is None:
+            return
+        draft = self.path.with_suffix(".part")
+        draft.write_text(json.dumps({"clock_offset": self.clock_offset, "objects": self.objects}))
+        os.replace(draft, self.path)

@@ -1,0 +1,151 @@
+"""Refuses any request to Stripe, answer and event that the installed stripe wheel does not describe."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, get_args
+from urllib.parse import parse_qsl, urlsplit
+import json
+
+import stripe
+from stripe.params._webhook_endpoint_create_params import WebhookEndpointCreateParams
+
+from tests.support import stripe_schema
+from tests.support.stripe_operations import Operation, operation
+
+OBJECTS_OF_EVENTS = {
+    "customer.subscription": "subscription",
+    "charge.dispute": "dispute",
+    "charge.refund.updated": "refund",
+    "setup_intent": "setup_intent",
+}
+
+
+class ContractClient(stripe.HTTPClient):
+    """A StripeClient's `http_client`: passes on what fits the contract, raises AssertionError for the rest."""
+
+    name = "contract"
+
+    def __init__(self, inner: stripe.HTTPClient | None = None) -> None:
+        super().__init__()
+        self._inner = inner or stripe.RequestsClient(timeout=(5, 30))
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **_: Any
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        called = check_request(method, url, post_data)
+        body, status, answer_headers = self._inner.request(method, url, headers, post_data)
+        check_answer(called, json.loads(body), status)
+        return body, status, answer_headers
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def check_request(method: str, url: str, post_data: str | None) -> Operation:
+    """The operation that a request is; AssertionError naming it and the parameter where it does not fit."""
+    parts = urlsplit(url)
+    called = operation(method, parts.path)
+    if called is None:
+        raise AssertionError(f"Stripe has no operation {method.upper()} {parts.path}")
+    sent = from_form(parse_qsl(parts.query or post_data or "", keep_blank_values=True))
+    refuse(called.name, request_problems(called, sent))
+    return called
+
+
+def request_problems(called: Operation, sent: dict[str, Any]) -> list[str]:
+    if called.params is None:
+        return [f"{name}: unknown parameter" for name in sent]
+    lines = stripe_schema.problems(sent, called.params, "")
+    asked = sent.get("expand")
+    return lines + (expand_problems(called, asked) if isinstance(asked, list) else [])
+
+
+def expand_problems(called: Operation, paths: list[str]) -> list[str]:
+    lines = []
+    for path in paths:
+        inside = path.removeprefix("data.") if called.is_list else path
+        lines += stripe_schema.expand_problems(inside, called.answer_class)
+    return lines
+
+
+def check_answer(called: Operation, answer: Any, status: int) -> None:
+    """AssertionError where the answer, or the error, is not what the operation's class describes."""
+    if status >= 400:
+        refuse(f"{called.name} ({status})", error_problems(answer))
+        return
+    refuse(f"{called.name} answer", answer_problems(called, answer))
+
+
+def answer_problems(called: Operation, answer: Any) -> list[str]:
+    if called.is_list or called.answer.startswith("SearchResultObject["):
+        return stripe_schema.list_object_problems(answer, called.answer_class, "")
+    return stripe_schema.resource_problems(answer, called.answer_class, "")
+
+
+def error_problems(answer: Any) -> list[str]:
+    if not isinstance(answer, dict) or set(answer) != {"error"}:
+        return [f"{answer!r} is not an error"]
+    known = stripe_schema.fields(stripe.ErrorObject) | {"request_log_url": str}
+    lines = [f"error.{name}: unknown field" for name in answer["error"] if name not in known]
+    for name in answer["error"].keys() & known.keys():
+        lines += stripe_schema.problems(answer["error"][name], known[name], f"error.{name}")
+    return lines
+
+
+def check_event(payload: dict[str, Any]) -> None:
+    """AssertionError where a webhook's payload is not an event, or its object not of its class."""
+    lines = stripe_schema.resource_problems(payload, stripe.Event, "")
+    kind, thing = payload.get("type", ""), payload.get("data", {}).get("object", {})
+    if kind not in event_types():
+        lines.append(f"type: {kind!r} is not an event of Stripe's")
+    if thing.get("object") != subject_of(kind):
+        lines.append(f"data.object: {thing.get('object')!r} is not what {kind} is about")
+    cls = stripe_schema.class_of(thing.get("object"))
+    if cls is not None:
+        lines += stripe_schema.resource_problems(thing, cls, "data.object")
+    refuse(f"event {kind}", lines)
+
+
+@cache
+def event_types() -> frozenset[str]:
+    hints = stripe_schema.parameters(WebhookEndpointCreateParams)
+    choices = [word for choice in get_args(hints["enabled_events"]) for word in words_in(choice)]
+    return frozenset(choices) - {"*"}
+
+
+def words_in(hint: Any) -> list[str]:
+    if isinstance(hint, str):
+        return [hint]
+    return [word for inner in get_args(hint) for word in words_in(inner)]
+
+
+def subject_of(kind: str) -> str:
+    """`customer.subscription.deleted` -> `subscription`, `invoice.paid` -> `invoice`."""
+    known = [name for prefix, name in OBJECTS_OF_EVENTS.items() if kind.startswith(prefix)]
+    return known[0] if known else kind.rpartition(".")[0]
+
+
+def refuse(what: str, lines: list[str]) -> None:
+    if lines:
+        raise AssertionError(f"{what}: " + "; ".join(sorted(lines)[:12]))
+
+
+def from_form(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """`a[b][0]=c` -> `{"a": {"b": ["c"]}}`."""
+    tree: dict[str, Any] = {}
+    for key, value in pairs:
+        steps = key.replace("]", "").split("[")
+        here = tree
+        for step in steps[:-1]:
+            here = here.setdefault(step, {})
+        here[steps[-1]] = value
+    return {name: with_lists(value) for name, value in tree.items()}
+
+
+def with_lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    inside = {name: with_lists(one) for name, one in value.items()}
+    if inside and all(name.isdigit() for name in inside):
+        return [inside[name] for name in sorted(inside, key=int)]
+    return inside
