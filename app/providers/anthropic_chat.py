@@ -10,7 +10,7 @@ import httpx2
 from app.providers.base import Prompt, Reply, TokenUsage
 from app.providers.buckets import anthropic_usage, mapping
 from app.providers.failures import failure, reason_of_event
-from app.providers.stream import Patience, StreamedReply
+from app.providers.stream import UNREAD, Patience, StreamedReply
 from app.providers.text import encodable
 from app.providers.wire import Transport
 
@@ -45,6 +45,8 @@ class AnthropicProvider:
 class _Reader:
     """One call."""
 
+    errors: tuple[type[Exception], ...] = (anthropic.AnthropicError,)
+
     def __init__(self, provider: AnthropicProvider, prompt: Prompt) -> None:
         self.finish_reason: str | None = None
         self.is_over = False
@@ -54,9 +56,11 @@ class _Reader:
         self._has_final_usage = False
 
     def open(self) -> httpx2.Response:
-        options = {"timeout": self._provider.patience.timeout(self._prompt)}
         return self._provider.client.post(
-            "/v1/messages", cast_to=httpx2.Response, body=self._body(), options=options, stream=True
+            "/v1/messages",
+            cast_to=httpx2.Response,
+            body=self._body(),
+            options={"timeout": self._provider.patience.timeout(self._prompt), "headers": UNREAD},
         )
 
     def _body(self) -> dict[str, Any]:

@@ -31,8 +31,9 @@ TOPICS = {
     "welcome": r"hello|hi|hey|hallo|help|who are you|tollgate",
 }
 TOUR = (
-    "welcome credits gate reservation receipts caching plans recharge failures teams privacy sweeper table code"
-).split()
+    *("welcome", "credits", "gate", "reservation", "receipts", "caching", "plans", "recharge", "failures"),
+    *("teams", "privacy", "sweeper", "table", "code"),
+)
 OPENINGS = (
     "A fair question. I was built to talk about Tollgate, so allow me to answer the question next to yours.",
     "I could pretend to know. Instead, here is something true about the program that carried your question to me.",

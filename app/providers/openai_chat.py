@@ -12,7 +12,7 @@ from app.providers.base import Prompt, Reply, TokenUsage
 from app.providers.buckets import mapping, openai_usage
 from app.providers.events import DONE
 from app.providers.failures import failure, reason_of_event
-from app.providers.stream import Patience, StreamedReply
+from app.providers.stream import UNREAD, Patience, StreamedReply
 from app.providers.text import encodable
 from app.providers.wire import Transport
 
@@ -42,7 +42,7 @@ class OpenAIProvider:
         return StreamedReply(prompt, _Reader(self, prompt), self.patience)
 
     def limit_name(self, model: str) -> str:
-        """OpenAI's own models know the new name only, most others the old one only, and ignore what they do not know."""
+        """OpenAI's newer models know the new name only; most others the old one only, and ignore the new one."""
         return self._limits.get(model) or (
             NEW_LIMIT if self.client.base_url.host.endswith(NEW_LIMIT_HOSTS) else OLD_LIMIT
         )
@@ -54,6 +54,8 @@ class OpenAIProvider:
 
 class _Reader:
     """One call."""
+
+    errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
 
     def __init__(self, provider: OpenAIProvider, prompt: Prompt) -> None:
         self.finish_reason: str | None = None
@@ -82,9 +84,11 @@ class _Reader:
             "stream_options": {"include_usage": True},
             self._provider.limit_name(prompt.model): prompt.max_output_tokens,
         }
-        options = {"timeout": self._provider.patience.timeout(prompt)}
         return self._provider.client.post(
-            "/chat/completions", cast_to=httpx2.Response, body=body, options=options, stream=True
+            "/chat/completions",
+            cast_to=httpx2.Response,
+            body=body,
+            options={"timeout": self._provider.patience.timeout(prompt), "headers": UNREAD},
         )
 
     def read(self, event: dict[str, Any]) -> str:

@@ -26,15 +26,15 @@ def open_provider(kind: str, *, base_url: str | None, api_key: str | None) -> Pr
 
 def _made(kind: str, base_url: str | None, api_key: str | None) -> Provider:
     if kind == "openai":
-        from app.providers.openai_chat import OpenAIProvider
+        from app.providers.openai_chat import OpenAIProvider  # noqa: PLC0415
 
         return OpenAIProvider(base_url=base_url, api_key=api_key)
     if kind == "anthropic":
-        from app.providers.anthropic_chat import AnthropicProvider
+        from app.providers.anthropic_chat import AnthropicProvider  # noqa: PLC0415
 
         return AnthropicProvider(base_url=base_url, api_key=api_key)
     if kind == "demo":
-        from app.providers.demo import DemoProvider
+        from app.providers.demo import DemoProvider  # noqa: PLC0415
 
         return DemoProvider()
     raise LookupError(f"no provider is of kind {kind!r}")

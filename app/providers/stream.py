@@ -19,6 +19,8 @@ from app.providers.wire import Cut, Line, current_line
 
 CHARACTERS_PER_TOKEN = 64
 SLACK_CHARACTERS = 10_000
+UNREAD = {"X-Stainless-Raw-Response": "stream"}
+"""Asks either SDK for the response before its body is read, as its `with_streaming_response` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Reader(Protocol):
     finish_reason: str | None
     is_over: bool
     """The vendor has said that nothing more will come."""
+    errors: tuple[type[Exception], ...]
+    """What the vendor's package raises."""
 
     def open(self) -> httpx2.Response:
         """Ask for the stream; raises the vendor's errors."""
@@ -67,6 +71,7 @@ class StreamedReply:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
         self._reader = reader
+        self._breakages: tuple[type[Exception], ...] = (httpx2.HTTPError, Cut, *reader.errors)
         self._patience = patience
         self._line = Line()
         self._closed = threading.Event()
@@ -82,7 +87,7 @@ class StreamedReply:
         except ProviderError:
             if not self._is_over:
                 raise
-        except Exception as error:
+        except self._breakages as error:
             if not self._is_over:
                 raise explained(error, has_begun=self._text.size > 0) from None
         finally:
@@ -114,7 +119,7 @@ class StreamedReply:
             token = current_line.set(self._line)
             try:
                 return self._reader.open()
-            except Exception as error:
+            except self._reader.errors as error:
                 wait = retry_delay(error, self._patience.retry_wait, self._patience.longest_retry_wait)
                 if wait is None or not tries_left or self._closed.is_set():
                     raise
@@ -134,12 +139,12 @@ class StreamedReply:
             yield piece
             if self._reader.finish_reason is not None and not has_finished:
                 has_finished = True
-                self._line.impatient(self._patience.after_finish)
+                self._line.limit_wait(self._patience.after_finish)
 
     def _end(self, pieces: Iterator[bytes]) -> None:
         """Read what may be left of the response, so that its connection can serve again."""
         if self._reader.is_over:
-            self._line.impatient(self._patience.end)
+            self._line.limit_wait(self._patience.end)
             with contextlib.suppress(httpx2.HTTPError):
                 next(pieces, None)
         if not self._is_over:

@@ -29,43 +29,41 @@ class Cut(Exception):
 
 
 class Line:
-    """One call's hold on a connection, which any thread may cut at any time.
+    """One call's hold on its socket, which any thread may cut at any time.
 
-    Shutting the socket down wakes whoever is blocked in it; closing it from another thread would not.
+    Shutting a socket down wakes whoever is blocked in it; closing it from another thread would not.
     A connection that went back to the pool is out of reach: it may serve somebody else already.
     """
 
     def __init__(self) -> None:
         self.is_cut = False
         self._lock = threading.Lock()
-        self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
-    def hold(self, connection: HTTPConnection) -> None:
+    def hold(self, held: socket.socket) -> None:
         with self._lock:
-            self._connection = connection
+            self._socket = held
         if self.is_cut:
             raise Cut
 
     def release(self) -> bool:
-        """Let go of the connection; says whether it is still whole."""
+        """Let go of the socket; says whether it is still whole."""
         with self._lock:
-            self._connection = None
+            self._socket = None
             return not self.is_cut
 
     def cut(self) -> None:
         with self._lock:
             self.is_cut = True
-            held = self._connection.sock if self._connection else None
-            if held is not None:
+            if self._socket is not None:
                 with contextlib.suppress(OSError):
-                    socket.socket.shutdown(held, socket.SHUT_RDWR)
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def impatient(self, seconds: float) -> None:
+    def limit_wait(self, seconds: float) -> None:
         """From now on wait no longer than this for more."""
         with self._lock:
-            held = self._connection.sock if self._connection else None
-            if held is not None:
-                held.settimeout(seconds)
+            if self._socket is not None:
+                self._socket.settimeout(seconds)
 
 
 current_line: ContextVar[Line] = ContextVar("current_line")
@@ -86,9 +84,10 @@ class Transport(httpx2.BaseTransport):
         origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
         connection = self._idle_connection(origin) or self._new_connection(origin, timeouts["connect"])
         try:
-            line.hold(connection)
-            with errors_as_httpx2():
-                response = exchange(connection, request, timeouts)
+            if connection.sock is None:
+                connect(connection)
+            line.hold(connection.sock)
+            response = exchange(connection, request, timeouts["read"])
         except BaseException:
             line.release()
             connection.close()
@@ -164,37 +163,34 @@ class Body(httpx2.SyncByteStream):
                 yield piece
 
     def close(self) -> None:
-        is_read = self._response.isclosed() and self._connection.sock is not None
-        if self._line.release() and is_read and not self._response.will_close:
+        is_read = self._response.isclosed()  # type: ignore[no-untyped-call]
+        if self._line.release() and is_read and self._connection.sock is not None:
             self._keep()
             return
         self._response.close()
         self._connection.close()
 
 
-def exchange(connection: HTTPConnection, request: httpx2.Request, timeouts: dict[str, float]) -> HTTPResponse:
-    """Send the request and read the head of its response."""
-    if connection.sock is None:
-        with connecting():
-            connection.connect()
-    connection.sock.settimeout(timeouts["read"])
-    target = request.url.raw_path.decode("ascii")
-    connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
-    for name, value in request.headers.raw:
-        connection.putheader(name, value)
-    connection.endheaders(request.read())
-    return connection.getresponse()
-
-
-@contextlib.contextmanager
-def connecting() -> Iterator[None]:
+def connect(connection: HTTPConnection) -> None:
     """What fails here failed before anything was sent."""
     try:
-        yield
+        connection.connect()
     except TimeoutError as error:
         raise httpx2.ConnectTimeout("connecting took too long") from error
     except (OSError, HTTPException) as error:
         raise httpx2.ConnectError("could not connect") from error
+
+
+def exchange(connection: HTTPConnection, request: httpx2.Request, timeout: float) -> HTTPResponse:
+    """Send the request and read the head of its response."""
+    connection.sock.settimeout(timeout)
+    with errors_as_httpx2():
+        target = request.url.raw_path.decode("ascii")
+        connection.putrequest(request.method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in request.headers.raw:
+            connection.putheader(name, value)
+        connection.endheaders(request.read())
+        return connection.getresponse()
 
 
 @contextlib.contextmanager

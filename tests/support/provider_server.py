@@ -11,12 +11,11 @@ import argparse
 import asyncio
 import contextlib
 import json
-import random
 import socket
 import struct
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tests.support.provider_wire import (
@@ -170,7 +169,7 @@ class ProviderServer:
                 writer, 200, b"<html><p>Please sign in to the network</p></html>", "text/html"
             )
         if script.replay:
-            return await self._replay(writer, self.bodies[script.replay], script.pieces)
+            return await self._replay(writer, script)
         if not request.body.get("stream"):
             whole = (whole_anthropic_answer if is_anthropic else whole_openai_answer)(script, request)
             return await self._send_json(writer, 200, whole)
@@ -203,75 +202,71 @@ class ProviderServer:
         await writer.drain()
         return True
 
-    async def _replay(self, writer: asyncio.StreamWriter, body: bytes, pieces: int) -> bool:
+    async def _replay(self, writer: asyncio.StreamWriter, script: Script) -> bool:
         """Send a stored body in pieces of that many bytes, each as a chunk of its own."""
-        writer.write(STREAM_HEAD)
-        for start in range(0, len(body), pieces or len(body) or 1):
-            writer.write(chunked(body[start : start + (pieces or len(body))]))
+        body = self.bodies[script.replay]
+        size = script.pieces or len(body) or 1
+        frame = start_of_stream(writer, script.framing)
+        for start in range(0, len(body), size):
+            writer.write(frame(body[start : start + size]))
             await writer.drain()
-        writer.write(LAST_CHUNK)
+        return await self._finish(writer, script.framing)
+
+    async def _finish(self, writer: asyncio.StreamWriter, framing: str) -> bool:
+        """End the body; says whether the connection stays open."""
+        writer.write(LAST_CHUNK if framing == "chunked" else b"")
         await writer.drain()
-        return True
+        return framing == "chunked"
 
     async def _stream(
         self, writer: asyncio.StreamWriter, script: Script, request: Request, *, is_anthropic: bool
     ) -> bool:
         events = (anthropic_events if is_anthropic else openai_events)(script, request)
-        writer.write(STREAM_HEAD)
+        frame = start_of_stream(writer, script.framing)
         said = 0
         for kind, event in events:
             if kind in ("text", "tail") and script.fault in MID_STREAM and said >= script.after:
-                return await self._break_off(writer, script.fault, is_anthropic=is_anthropic)
+                return await self._break_off(writer, script, is_anthropic=is_anthropic)
             if kind in ("text", "reasoning"):
                 said += kind == "text"
                 if script.delay:
                     await asyncio.sleep(script.delay)
-            writer.write(chunked(event))
+            writer.write(frame(event))
             await writer.drain()
-        writer.write(LAST_CHUNK)
-        await writer.drain()
-        return True
+        return await self._finish(writer, script.framing)
 
-    async def _break_off(self, writer: asyncio.StreamWriter, fault: str, *, is_anthropic: bool) -> bool:
-        if fault == "hang":
+    async def _break_off(self, writer: asyncio.StreamWriter, script: Script, *, is_anthropic: bool) -> bool:
+        if script.fault == "hang":
             await asyncio.sleep(FOREVER)
-        if fault == "reset":
+        if script.fault == "reset":
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort()
             raise _Gone
-        if fault == "close":
+        if script.fault == "close":
             raise _Gone
-        if fault in SPOILT:
-            writer.write(chunked(spoilt_event(fault, is_anthropic=is_anthropic)))
-        writer.write(LAST_CHUNK)
-        await writer.drain()
-        return True
+        if script.fault in SPOILT:
+            spoilt = spoilt_event(script.fault, is_anthropic=is_anthropic)
+            writer.write(chunked(spoilt) if script.framing == "chunked" else spoilt)
+        return await self._finish(writer, script.framing)
 
 
-STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-    b"cache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n"
-)
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+def start_of_stream(writer: asyncio.StreamWriter, framing: str) -> Callable[[bytes], bytes]:
+    """Send the head of an event stream; returns what puts a piece into its frame."""
+    version, ends = (
+        ("1.1", "transfer-encoding: chunked") if framing == "chunked" else ("1.0", "connection: close")
+    )
+    head = f"HTTP/{version} 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n{ends}\r\n\r\n"
+    writer.write(head.encode())
+    return chunked if framing == "chunked" else bytes
 
 
 def chunked(piece: bytes) -> bytes:
     """A piece of a body in HTTP's chunked coding."""
     return b"%x\r\n%b\r\n" % (len(piece), piece)
-
-
-def mutated(body: bytes, seed: int) -> bytes:
-    """The body with one stretch dropped, doubled, flipped or all that follows cut off: what bad networks do."""
-    dice = random.Random(seed)  # noqa: S311
-    start = dice.randrange(len(body))
-    end = min(len(body), start + dice.randrange(1, 40))
-    middle = {
-        "drop": b"",
-        "double": body[start:end] * 2,
-        "flip": bytes(byte ^ 1 << dice.randrange(8) for byte in body[start:end]),
-    }.get(kind := dice.choice(["drop", "double", "flip", "cut"]), b"")
-    return body[:start] + middle + (b"" if kind == "cut" else body[end:])
 
 
 @contextlib.contextmanager
@@ -296,7 +291,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     options = parser.parse_args()
     with ProviderServer(options.port, tokens=options.tokens, delay=options.delay) as provider:
-        print(f"provider listens at {provider.url}", flush=True)
+        print(f"provider listens at {provider.url}", flush=True)  # noqa: T201
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
 

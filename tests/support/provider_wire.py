@@ -50,6 +50,8 @@ class Script:
     """Reported; -1 = counted from the body's size."""
     cached: int = 0
     reasoning: int = 0
+    framing: str = "chunked"
+    """chunked; or close: no framing, the end of the connection is the end of the answer, as in HTTP/1.0."""
     replay: str = ""
     """The name of a body given to `ProviderServer.bodies`, sent as it is."""
     pieces: int = 0
@@ -65,7 +67,8 @@ class Script:
         return self.changed(changes)
 
     def changed(self, changes: dict[str, Any]) -> Script:
-        kinds = {field.name: type(field.default) for field in fields(self)}
+        """This script with these fields, given as text or as what they are; unknown ones are passed over."""
+        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(self)}
         return replace(self, **{key: kinds[key](value) for key, value in changes.items() if key in kinds})
 
 
