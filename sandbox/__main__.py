@@ -1,6 +1,7 @@
 """`python -m sandbox --port N --webhook-url URL --secret S [--state FILE]`."""
 
 import argparse
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -29,11 +30,10 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"The sandbox cannot listen on port {wanted.port}: {error.strerror}")
     signal.signal(signal.SIGTERM, leave)
-    print(f"Sandbox payments: {running.url} (no real money)", flush=True)
-    try:
+    sys.stdout.write(f"Sandbox payments: {running.url} (no real money)\n")
+    sys.stdout.flush()
+    with contextlib.suppress(KeyboardInterrupt):
         running.serve()
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

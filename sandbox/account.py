@@ -23,7 +23,7 @@ def list_events(sandbox: Sandbox, params: Params) -> Thing:
 
 
 def is_of(kind: str, wanted: list[str]) -> bool:
-    return any(kind == one or one.endswith("*") and kind.startswith(one[:-1]) for one in wanted)
+    return any(kind == one or (one.endswith("*") and kind.startswith(one[:-1])) for one in wanted)
 
 
 @operation("POST", "/v1/webhook_endpoints")

@@ -10,8 +10,21 @@ from urllib.parse import parse_qsl
 from flask import Blueprint, Response, current_app, request
 
 from sandbox import (  # noqa: F401  (each declares its operations)
-    account, catalog, charges, checkout, customers, disputes, invoices, payment_intents, payment_methods, previews,
-    refunds, schedules, setup_intents, subscription_changes, subscriptions,
+    account,
+    catalog,
+    charges,
+    checkout,
+    customers,
+    disputes,
+    invoices,
+    payment_intents,
+    payment_methods,
+    previews,
+    refunds,
+    schedules,
+    setup_intents,
+    subscription_changes,
+    subscriptions,
 )  # fmt: skip
 from sandbox.errors import StripeError, invalid
 from sandbox.faults import Fault

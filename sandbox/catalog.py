@@ -73,8 +73,8 @@ def create_price(sandbox: Sandbox, params: Params) -> Thing:
 
 def product_of(sandbox: Sandbox, params: Params) -> str:
     if "product_data" in params:
-        return create_product(sandbox, nested(params, "product_data"))["id"]
-    return sandbox.get("product", required(params, "product"), "product")["id"]
+        return str(create_product(sandbox, nested(params, "product_data"))["id"])
+    return str(sandbox.get("product", required(params, "product"), "product")["id"])
 
 
 def recurrence(given: Params) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def list_prices(sandbox: Sandbox, params: Params) -> Thing:
 
 
 def is_live(sandbox: Sandbox, price: Thing) -> bool:
-    return price["active"] and sandbox.get("product", price["product"])["active"]
+    return bool(price["active"] and sandbox.get("product", price["product"])["active"])
 
 
 retrieve("product", "/v1/products")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import catalog, customers, payment_intents, payment_methods, setup_intents, subscriptions
-from sandbox.cards import Card
+from sandbox.cards import Card, card_error
 from sandbox.errors import StripeError, invalid, missing_param, unexpected_state
 from sandbox.params import Params, integer, merged_metadata, nested, required, text, whole
 from sandbox.routes import operation, page, retrieve
@@ -13,6 +13,7 @@ from sandbox.store import Thing
 from sandbox.world import Sandbox
 
 DAY = 86400
+GUEST = "guest@example.com"
 MODES = ("payment", "setup", "subscription")
 NO_TOTALS = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
 
@@ -46,7 +47,7 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
 
 def texts(params: Params) -> dict[str, Any]:
     names = ("cancel_url", "client_reference_id", "customer_email", "submit_type", "locale", "currency")
-    shown = {name: text(params, name) for name in names}
+    shown: dict[str, Any] = {name: text(params, name) for name in names}
     shown["payment_method_collection"] = text(params, "payment_method_collection", "always")
     shown["customer_creation"] = text(params, "customer_creation")
     if "saved_payment_method_options" in params:
@@ -112,23 +113,30 @@ class Declined(Exception):
     """The card did not pay: the page says why and the session stays open."""
 
 
-def pay(sandbox: Sandbox, session: Thing, card: Card | None, saved: str | None = None, *, proven: bool = False) -> None:
+def pay(sandbox: Sandbox, session: Thing, card: Card, saved: str | None = None, *, proven: bool = False) -> None:
     """What the page's button does. `Declined` with the words for the customer where it did not work."""
     if session["status"] != "open":
         raise Declined("This session is no longer open.")
     customer = customer_of(sandbox, session)
-    method = sandbox.get("payment_method", saved) if saved else payment_methods.make_card(sandbox, card, billing(customer))
+    method = sandbox.store.find("payment_method", saved)
+    if method is None:
+        method = payment_methods.make_card(sandbox, card, billing(session, customer))
     PAYING[session["mode"]](sandbox, session, method, proven)
 
 
-def billing(customer: Thing) -> Thing:
-    return {"email": customer["email"], "name": customer["name"]}
+def billing(session: Thing, customer: Thing | None) -> Thing:
+    email = customer["email"] if customer else session["customer_email"]
+    return {"email": email, "name": customer["name"] if customer else None}
 
 
-def customer_of(sandbox: Sandbox, session: Thing) -> Thing:
+def customer_of(sandbox: Sandbox, session: Thing) -> Thing | None:
+    """None for a guest: a single payment that neither asks for a customer nor saves the card."""
     if session["customer"]:
         return sandbox.get("customer", session["customer"])
-    customer = customers.create(sandbox, {"email": session["customer_email"] or "guest@example.com"})
+    saves = session["customer_creation"] == "always" or "setup_future_usage" in session["_intent"]
+    if session["mode"] == "payment" and not saves:
+        return None
+    customer = customers.create(sandbox, {"email": session["customer_email"] or GUEST})
     session["customer"] = customer["id"]
     return customer
 
@@ -178,13 +186,22 @@ def pay_subscription(sandbox: Sandbox, session: Thing, method: Thing, proven: bo
         sandbox.undo(before)
         raise Declined(str(error)) from error
     session.update(subscription=subscription["id"], invoice=subscription["latest_invoice"])
-    complete(sandbox, session, "paid" if session["amount_total"] else "no_payment_required")
+    invoice = sandbox.get("invoice", subscription["latest_invoice"])
+    for payment in sandbox.store.where("invoice_payment", invoice=invoice["id"]):
+        sandbox.get("payment_intent", payment["payment"]["payment_intent"])["_session"] = session["id"]
+    complete(sandbox, session, subscription_payment(session, invoice))
+
+
+def subscription_payment(session: Thing, invoice: Thing) -> str:
+    if not session["amount_total"]:
+        return "no_payment_required"
+    return "paid" if invoice["status"] == "paid" else "unpaid"
 
 
 def begin_subscription(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> Thing:
     card = payment_methods.behaviour(sandbox, method)
     if card.declines:
-        raise payment_methods.card_error(card.declines)
+        raise card_error(card.declines)
     method["_authenticated"] = proven or method.get("_authenticated", False)
     payment_methods.attach(sandbox, method, session["customer"])
     items = [{"price": line["price"]["id"], "quantity": str(line["quantity"])} for line in session["_lines"]]
@@ -202,8 +219,8 @@ PAYING: dict[str, Callable[[Sandbox, Thing, Thing, bool], None]] = {
 
 
 def complete(sandbox: Sandbox, session: Thing, payment_status: str) -> None:
-    customer = sandbox.get("customer", session["customer"])
-    details = {name: customer[name] for name in ("address", "email", "name", "phone", "tax_exempt")}
+    customer = sandbox.store.find("customer", session["customer"]) or {"email": session["customer_email"] or GUEST}
+    details = {name: customer.get(name) for name in ("address", "email", "name", "phone", "tax_exempt")}
     session.update(
         status="complete",
         payment_status=payment_status,
@@ -229,8 +246,9 @@ payment_intents.WHEN_PAID.append(bank_answered)
 payment_intents.WHEN_FAILED.append(bank_answered)
 
 
-def wants_authentication(card: Card) -> bool:
-    return card.asks != "never"
+def wants_authentication(sandbox: Sandbox, card: Card, saved: str | None) -> bool:
+    method = sandbox.store.find("payment_method", saved) or {}
+    return payment_intents.wants_authentication(card, method, proven=False)
 
 
 def expire_session(sandbox: Sandbox, session: Thing) -> Thing:

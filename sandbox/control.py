@@ -5,7 +5,15 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, redirect, request
 
-from sandbox import customers, disputes, passing_time, payment_intents, payment_methods, refunds, subscriptions
+from sandbox import (
+    customers,
+    disputes,
+    passing_time,
+    payment_intents,
+    payment_methods,
+    refunds,
+    subscriptions,
+)
 from sandbox.account import add_endpoint
 from sandbox.api import publish
 from sandbox.cards import card_named
@@ -105,13 +113,16 @@ def refund(sandbox: Sandbox, wish: Params) -> Thing:
 
 @action
 def dispute(sandbox: Sandbox, wish: Params) -> Thing:
-    """`{charge | payment_intent | dispute, action: open | inquiry | win | lose | reopen}`."""
+    """`{charge | payment_intent | dispute, action: open | inquiry | escalate | win | lose | reopen}`."""
     if wish["action"] in ("open", "inquiry"):
         return disputes.open_dispute(sandbox, charge_of(sandbox, wish), inquiry=wish["action"] == "inquiry")
     found = dispute_of(sandbox, wish)
-    if wish["action"] == "reopen":
-        return disputes.reopen(sandbox, found)
+    if wish["action"] in AFTERWARDS:
+        return AFTERWARDS[wish["action"]](sandbox, found)
     return disputes.close(sandbox, found, won=wish["action"] == "win")
+
+
+AFTERWARDS = {"reopen": disputes.reopen, "escalate": disputes.escalate}
 
 
 def dispute_of(sandbox: Sandbox, wish: Params) -> Thing:

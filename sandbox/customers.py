@@ -5,6 +5,7 @@ from typing import Any
 from sandbox import payment_methods
 from sandbox.errors import no_such
 from sandbox.params import Params, merged_metadata, nested, text
+from sandbox.render import remains
 from sandbox.routes import listed, operation
 from sandbox.shapes import new_id
 from sandbox.store import Thing
@@ -60,9 +61,7 @@ def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 
 @operation("GET", "/v1/customers/{id}")
 def retrieve(sandbox: Sandbox, params: Params, identity: str) -> Thing:
-    if sandbox.store.find("deleted_customer", identity):
-        return {"id": identity, "object": "customer", "deleted": True}
-    return sandbox.get("customer", identity)
+    return remains(sandbox, identity) or sandbox.get("customer", identity)
 
 
 @operation("DELETE", "/v1/customers/{id}")

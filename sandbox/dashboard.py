@@ -13,7 +13,7 @@ SHOWN = 25
 
 @dashboard.app_template_filter("instant")
 def instant(seconds: int | None) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y %H:%M:%S") if seconds else "–"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d %b %Y %H:%M:%S") if seconds else "-"
 
 
 @dashboard.get("/")

@@ -1,9 +1,11 @@
 """Disputes: opened, won, lost and reopened by the sandbox's own control, never by the API."""
 
+from typing import Any
+
 from sandbox import charges, payment_intents, payment_methods
 from sandbox.errors import StripeError, invalid
-from sandbox.routes import listed, operation, retrieve
 from sandbox.params import Params, merged_metadata
+from sandbox.routes import listed, operation, retrieve
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
@@ -37,7 +39,8 @@ def open_dispute(sandbox: Sandbox, charge: Thing, *, inquiry: bool = False) -> T
 
 
 def card_details() -> Thing:
-    return {"card": {"brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10"}, "type": "card"}
+    card = {"brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10"}
+    return {"card": card, "type": "card"}
 
 
 def move_money(sandbox: Sandbox, dispute: Thing, sign: int) -> None:
@@ -60,6 +63,16 @@ def close(sandbox: Sandbox, dispute: Thing, *, won: bool) -> Thing:
         move_money(sandbox, dispute, 1)
         sandbox.emit("charge.dispute.funds_reinstated", dispute)
     sandbox.emit("charge.dispute.closed", dispute)
+    return dispute
+
+
+def escalate(sandbox: Sandbox, dispute: Thing) -> Thing:
+    """An inquiry becomes a dispute, and takes the money."""
+    previous = {"status": dispute["status"]}
+    dispute.update(status="needs_response", is_charge_refundable=False)
+    move_money(sandbox, dispute, -1)
+    sandbox.emit("charge.dispute.updated", dispute, previous)
+    sandbox.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute
 
 
@@ -88,7 +101,7 @@ payment_intents.WHEN_PAID.append(dispute_at_once)
 @operation("POST", "/v1/disputes/{id}")
 def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     dispute = sandbox.get("dispute", identity)
-    changes = {"metadata": merged_metadata(dispute["metadata"], params)}
+    changes: dict[str, Any] = {"metadata": merged_metadata(dispute["metadata"], params)}
     if params.get("submit") == "true":
         changes["status"] = "under_review"
     return sandbox.change(dispute, "charge.dispute.updated", **changes)

@@ -29,9 +29,11 @@ def missing_param(param: str) -> StripeError:
 
 
 def no_such(kind: str, identity: str, param: str = "id") -> StripeError:
+    """404 for the object that the request is about, 400 for one that a parameter names."""
     word = kind.rpartition(".")[2]
     message = f"No such {word}: '{identity}'"
-    return StripeError(404, "invalid_request_error", message, param=param, code="resource_missing")
+    status = 404 if param == "id" else 400
+    return StripeError(status, "invalid_request_error", message, param=param, code="resource_missing")
 
 
 def unexpected_state(message: str, code: str, **fields: Any) -> StripeError:

@@ -16,7 +16,8 @@ PAID = "This page is no longer open."
 
 
 def here() -> Sandbox:
-    return current_app.extensions["sandbox"]
+    found: Sandbox = current_app.extensions["sandbox"]
+    return found
 
 
 @hosted.app_template_filter("money")
@@ -48,8 +49,8 @@ def pay_checkout(identity: str) -> Any:
     with sandbox.lock:
         session, saved = sandbox.get("checkout.session", identity), request.form.get("payment_method")
         card = chosen_card(sandbox, saved)
-        if checkout.wants_authentication(card) and session["status"] == "open" and not saved:
-            return see(f"/checkout/{identity}/authenticate?card={card.key}")
+        if checkout.wants_authentication(sandbox, card, saved) and session["status"] == "open":
+            return see(f"/checkout/{identity}/authenticate?card={card.key}&payment_method={saved or ''}")
         return paid(sandbox, session, card, saved, proven=False)
 
 
@@ -74,18 +75,22 @@ def ask_checkout(identity: str) -> str:
     session = here().get("checkout.session", identity)
     card = card_named(request.args.get("card", ""))
     action = f"/checkout/{identity}/authenticate"
-    return render_template("authenticate.html", action=action, amount=session["amount_total"], card=card.key)
+    saved = request.args.get("payment_method", "")
+    return render_template(
+        "authenticate.html", action=action, amount=session["amount_total"], card=card.key, saved=saved
+    )
 
 
 @hosted.post("/checkout/<identity>/authenticate")
 def answer_checkout(identity: str) -> Any:
-    """`outcome`: complete or fail; `card` as on the page before."""
+    """`outcome`: complete or fail; `card` and `payment_method` as on the page before."""
     sandbox = here()
     with sandbox.lock:
         session = sandbox.get("checkout.session", identity)
         if request.form["outcome"] != "complete":
             return checkout_page(session, "We are unable to authenticate your payment method.")
-        return paid(sandbox, session, card_named(request.form["card"]), None, proven=True)
+        saved = request.form.get("payment_method")
+        return paid(sandbox, session, card_named(request.form["card"]), saved, proven=True)
 
 
 @hosted.get("/authenticate/<identity>")
@@ -105,7 +110,7 @@ def answer_intent(identity: str) -> Any:
     with sandbox.lock:
         intent = find_intent(identity)
         answering = setup_intents if intent["object"] == "setup_intent" else payment_intents
-        answering.authenticate(sandbox, intent, success=request.form["outcome"] == "complete")  # type: ignore[attr-defined]
+        answering.authenticate(sandbox, intent, success=request.form["outcome"] == "complete")
         publish(sandbox)
         if intent.get("_return_url"):
             return see(intent["_return_url"])

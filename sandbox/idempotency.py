@@ -5,7 +5,7 @@ from sandbox.store import Thing
 from sandbox.world import Sandbox
 
 KEPT_FOR = 24 * 3600
-Answered = tuple[int, dict]
+Answered = tuple[int, Thing]
 
 
 def is_kept(status: int) -> bool:

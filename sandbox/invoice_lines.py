@@ -53,11 +53,11 @@ def line_parent(subscription: Thing, item: Thing, proration: bool) -> Thing:
 
 
 def cost(item: Thing) -> int:
-    return item["price"]["unit_amount"] * item["quantity"]
+    return int(item["price"]["unit_amount"] * item["quantity"])
 
 
 def name_of(sandbox: Sandbox, item: Thing) -> str:
-    return sandbox.get("product", item["price"]["product"])["name"]
+    return str(sandbox.get("product", item["price"]["product"])["name"])
 
 
 def day_of(instant: int) -> str:
@@ -68,7 +68,7 @@ def period_line(sandbox: Sandbox, subscription: Thing, item: Thing, *, trial: bo
     price, name = item["price"], name_of(sandbox, item)
     amount = 0 if trial else cost(item)
     each = f"${price['unit_amount'] / 100:.2f} / {price['recurring']['interval']}"
-    text = f"Trial period for {name}" if trial else f"{item['quantity']} × {name} (at {each})"
+    text = f"Trial period for {name}" if trial else f"{item['quantity']} x {name} (at {each})"
     period = {"end": item["current_period_end"], "start": item["current_period_start"]}
     return make_line(sandbox, subscription, item, amount, description=text, period=period)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sandbox import payment_intents, payment_methods
 from sandbox.errors import StripeError, invalid, unexpected_state
 from sandbox.params import Params, merged_metadata, text
+from sandbox.render import public
 from sandbox.routes import operation, page, retrieve
 from sandbox.shapes import listing
 from sandbox.store import Thing
@@ -190,7 +191,8 @@ payment_intents.WHEN_FAILED.append(intent_failed)
 
 def void(sandbox: Sandbox, invoice: Thing) -> Thing:
     if invoice["status"] != "open":
-        raise unexpected_state(f"You can only void open invoices; this one is {invoice['status']}.", "invoice_not_editable")
+        message = f"You can only void open invoices; this one is {invoice['status']}."
+        raise unexpected_state(message, "invoice_not_editable")
     invoice["status_transitions"]["voided_at"] = sandbox.now
     invoice.update(status="void", next_payment_attempt=None, auto_advance=False)
     for payment in sandbox.store.where("invoice_payment", invoice=invoice["id"], status="open"):
@@ -211,10 +213,18 @@ def pay(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     if card is None:
         raise no_card()
     attempt(sandbox, invoice, card, off_session=params.get("off_session") != "false")
-    intent = intent_for(sandbox, invoice) if invoice["status"] == "open" else {"last_payment_error": None}
-    if intent["last_payment_error"]:
-        raise payment_intents.error_of(intent)
+    if invoice["status"] == "open":
+        raise decline_of(sandbox, invoice, "invoice_payment_intent_requires_action")
     return invoice
+
+
+def decline_of(sandbox: Sandbox, invoice: Thing, code: str) -> Exception:
+    """The 402 that says why an invoice is still open; `code` where its owner must authenticate."""
+    intent = intent_for(sandbox, invoice)
+    if intent["last_payment_error"]:
+        return payment_intents.error_of(intent)
+    message = "The payment requires additional user action before it can be completed successfully."
+    return StripeError(402, "card_error", message, code=code, payment_intent=public(intent))
 
 
 @operation("POST", "/v1/invoices/{id}/finalize")

@@ -1,8 +1,17 @@
 """What the passing of time brings: renewals, ends of trials, retries, expiries, in the order of their instants."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 
-from sandbox import checkout, invoice_lines, invoices, payment_intents, schedules, subscriptions
+from sandbox import (
+    checkout,
+    invoice_lines,
+    invoices,
+    payment_intents,
+    payment_methods,
+    schedules,
+    subscriptions,
+)
 from sandbox.store import Thing
 from sandbox.subscription_changes import expire_pending
 from sandbox.subscriptions import UPDATED, current_end, end, set_period
@@ -10,6 +19,7 @@ from sandbox.world import Sandbox
 
 HOUR = 3600
 FIRST_PAYMENT_WITHIN = 23 * HOUR
+Due = tuple[int, Callable[[Sandbox, Thing], object], Thing]
 RENEWING = ("active", "past_due", "unpaid")
 
 
@@ -33,7 +43,7 @@ def catch_up(sandbox: Sandbox) -> int:
     return played
 
 
-def due(sandbox: Sandbox) -> Iterator[tuple[int, object, Thing]]:
+def due(sandbox: Sandbox) -> Iterator[Due]:
     for subscription in sandbox.store.all("subscription"):
         yield from due_of_subscription(subscription)
     for invoice in sandbox.store.where("invoice", status="open"):
@@ -45,7 +55,7 @@ def due(sandbox: Sandbox) -> Iterator[tuple[int, object, Thing]]:
         yield intent["_settles_at"], settle, intent
 
 
-def due_of_subscription(subscription: Thing) -> Iterator[tuple[int, object, Thing]]:
+def due_of_subscription(subscription: Thing) -> Iterator[Due]:
     status = subscription["status"]
     if status == "incomplete":
         yield subscription["created"] + FIRST_PAYMENT_WITHIN, expire_incomplete, subscription
@@ -63,7 +73,7 @@ def due_of_subscription(subscription: Thing) -> Iterator[tuple[int, object, Thin
 
 def settle(sandbox: Sandbox, intent: Thing) -> None:
     method = sandbox.get("payment_method", intent["payment_method"])
-    success = payment_intents.payment_methods.behaviour(sandbox, method).settles == "success"
+    success = payment_methods.behaviour(sandbox, method).settles == "success"
     payment_intents.settle(sandbox, intent, success=success)
 
 
@@ -79,7 +89,7 @@ def renew(sandbox: Sandbox, subscription: Thing) -> None:
         end(sandbox, subscription)
         return
     start = current_end(subscription)
-    previous = {"items": invoices.listing([dict(i) for i in subscription["items"]["data"]], subscription["items"]["url"])}
+    previous = {"items": copy.deepcopy(subscription["items"])}
     schedules.enter_phase(sandbox, subscription, start)
     set_period(subscription, start)
     sandbox.emit(UPDATED, subscription, previous)

@@ -176,7 +176,7 @@ def confirm_intent(sandbox: Sandbox, intent: Thing, params: Params) -> Thing:
 def check_owner(intent: Thing, method: Thing) -> None:
     owner = method["customer"]
     if owner and owner != intent["customer"]:
-        message = "The PaymentMethod you provided belongs to a Customer, and that Customer is not the one of the payment."
+        message = "The PaymentMethod that you provided belongs to another Customer than the payment's."
         raise invalid(message, "payment_method")
     if method.get("_detached"):
         raise invalid("This payment method was detached and can not be used again.", "payment_method")

@@ -28,14 +28,14 @@ def show(identity: str) -> str:
 
 def page(session: Thing, customer: Thing, error: str | None = None) -> str:
     store = here().store
-    live = [one for one in store.where("subscription", customer=customer["id"]) if one["status"] not in subscriptions.ENDED]
+    every = store.where("subscription", customer=customer["id"])
     return render_template(
         "portal.html",
         session=session,
         customer=customer,
         cards=CARDS,
         saved=store.where("payment_method", customer=customer["id"]),
-        subscriptions=live,
+        subscriptions=[one for one in every if one["status"] not in subscriptions.ENDED],
         invoices=store.where("invoice", customer=customer["id"]),
         error=error,
     )

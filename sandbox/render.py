@@ -21,7 +21,7 @@ def public(value: Any) -> Any:
 
 
 def answer(sandbox: "Sandbox", thing: Thing, paths: list[str]) -> Thing:
-    shown = public(thing)
+    shown: Thing = public(thing)
     for path in paths:
         expand(sandbox, shown, path.split("."), path)
     return shown
@@ -42,15 +42,21 @@ def expand(sandbox: "Sandbox", here: Any, steps: list[str], path: str) -> None:
 
 def expanded(sandbox: "Sandbox", here: Thing, step: str, path: str) -> Any:
     value = here.get(step)
-    kind = kind_of(value) if isinstance(value, str) else None
-    if kind:
-        found = sandbox.store.find(kind, value)
+    if isinstance(value, str) and (kind := kind_of(value)):
+        found = sandbox.store.find(kind, value) or remains(sandbox, value)
         return public(found) if found else value
     if (here.get("object"), step) in INCLUDED:
         return INCLUDED[here["object"], step](sandbox, here)
     if step in here:
         return value
     raise invalid(f"This property cannot be expanded ({path}).", "expand")
+
+
+def remains(sandbox: "Sandbox", identity: str) -> Thing | None:
+    """What is shown of a deleted customer."""
+    if sandbox.store.find("deleted_customer", identity) is None:
+        return None
+    return {"id": identity, "object": "customer", "deleted": True}
 
 
 def invoice_payments(sandbox: "Sandbox", invoice: Thing) -> Thing:

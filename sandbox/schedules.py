@@ -108,7 +108,8 @@ def phase_end(sandbox: Sandbox, given: Params, begin: int, items: list[Thing]) -
         return fixed
     rhythm = sandbox.get("price", items[0]["price"])["recurring"]
     if "duration" in given:
-        rhythm = {"interval": given["duration"]["interval"], "interval_count": whole(given["duration"], "interval_count", 1)}
+        count = whole(given["duration"], "interval_count", 1)
+        rhythm = {"interval": given["duration"]["interval"], "interval_count": count}
     return shifted(begin, rhythm, whole(given, "iterations", 1))
 
 

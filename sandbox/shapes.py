@@ -39,7 +39,8 @@ PREFIXES = {
 
 @cache
 def shape(kind: str) -> dict[str, Any]:
-    return json.loads((FOLDER / f"{kind}.json").read_text())
+    found: dict[str, Any] = json.loads((FOLDER / f"{kind}.json").read_text())
+    return found
 
 
 def blank(kind: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from sandbox.errors import no_such
 
 Thing = dict[str, Any]
+LOG_ENTRIES = 2000
 LOGS = ("event", "delivery", "idempotency_key")
 
 
@@ -24,6 +25,13 @@ class Store:
         if path and path.exists():
             kept = json.loads(path.read_text())
             self.objects, self.clock_offset = kept["objects"], kept["clock_offset"]
+            for kind in LOGS:
+                self.forget_oldest(kind)
+
+    def forget_oldest(self, kind: str) -> None:
+        """A log is not carried on for ever."""
+        entries = list(self.objects.get(kind, {}).items())
+        self.objects[kind] = dict(entries[-LOG_ENTRIES:])
 
     def add(self, kind: str, thing: Thing) -> Thing:
         self.objects.setdefault(kind, {})[thing["id"]] = thing

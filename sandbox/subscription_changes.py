@@ -10,7 +10,16 @@ from sandbox.params import Params, flag, integer, merged_metadata, nested, text,
 from sandbox.routes import operation
 from sandbox.shapes import listing
 from sandbox.store import Thing
-from sandbox.subscriptions import ENDED, UPDATED, current_end, decline_of, make_item, price_for, put_price, set_period
+from sandbox.subscriptions import (
+    ENDED,
+    REQUIRES_ACTION,
+    UPDATED,
+    current_end,
+    make_item,
+    price_for,
+    put_price,
+    set_period,
+)
 from sandbox.world import Sandbox
 
 HOUR = 3600
@@ -207,7 +216,7 @@ def billed(sandbox: Sandbox, subscription: Thing, change: Change, behaviour: str
     if behaviour != "default_incomplete":
         invoices.attempt(sandbox, invoice, off_session=False)
     if behaviour == "error_if_incomplete" and invoice["status"] == "open":
-        error = decline_of(sandbox, invoice)
+        error = invoices.decline_of(sandbox, invoice, REQUIRES_ACTION)
         sandbox.undo(before)
         raise error
     return subscription

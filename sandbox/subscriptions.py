@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sandbox import customers, invoice_lines, invoices, payment_intents
+from sandbox import customers, invoice_lines, invoices
 from sandbox.catalog import is_live
-from sandbox.errors import StripeError, invalid, missing_param
+from sandbox.errors import invalid, missing_param
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text, whole
 from sandbox.periods import period_end
 from sandbox.render import public
@@ -17,6 +17,7 @@ DAY = 86400
 ENDED = ("canceled", "incomplete_expired")
 UPDATED = "customer.subscription.updated"
 TRIAL_NOTICE = 3 * DAY
+REQUIRES_ACTION = "subscription_payment_intent_requires_action"
 
 
 @operation("POST", "/v1/subscriptions")
@@ -35,19 +36,9 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
 def undone(sandbox: Sandbox, subscription: Thing, before: Checkpoint) -> Exception:
     """Takes everything back, and the 402 that says why."""
     invoice = sandbox.get("invoice", subscription["latest_invoice"])
-    error = decline_of(sandbox, invoice)
+    error = invoices.decline_of(sandbox, invoice, REQUIRES_ACTION)
     sandbox.undo(before)
     return error
-
-
-def decline_of(sandbox: Sandbox, invoice: Thing) -> Exception:
-    intent = invoices.intent_for(sandbox, invoice)
-    if intent["last_payment_error"]:
-        return payment_intents.error_of(intent)
-    message = "Payment for this subscription requires additional user action before it can be completed successfully."
-    return StripeError(
-        402, "card_error", message, code="subscription_payment_intent_requires_action", payment_intent=public(intent)
-    )
 
 
 def begin(sandbox: Sandbox, params: Params) -> Thing:
@@ -88,7 +79,7 @@ def price_for(sandbox: Sandbox, given: Params, index: int) -> Thing:
     if not is_live(sandbox, price):
         raise invalid("The price specified is inactive. This field only accepts active prices.", name)
     if price["recurring"] is None:
-        raise invalid("The price specified is set to `type=one_time` but this field only accepts `type=recurring`.", name)
+        raise invalid("The price specified is `type=one_time` but this field only accepts `type=recurring`.", name)
     return price
 
 
@@ -144,7 +135,7 @@ def set_period(subscription: Thing, start: int, end: int | None = None) -> None:
 
 
 def current_end(subscription: Thing) -> int:
-    return min(item["current_period_end"] for item in subscription["items"]["data"])
+    return min(int(item["current_period_end"]) for item in subscription["items"]["data"])
 
 
 def need_card(sandbox: Sandbox, subscription: Thing, params: Params) -> None:

@@ -10,11 +10,13 @@ import stripe
 from sandbox.server import RunningSandbox
 from tests.support.stripe_contract import ContractClient
 
+SECRET = "whsec_test"
+
 
 class StartedSandbox:
     """`client` is a real StripeClient (`.v1`) under the contract check; `stop()` ends the server."""
 
-    def __init__(self, webhook_url: str | None = None, secret: str = "whsec_test", **options: Any) -> None:
+    def __init__(self, webhook_url: str | None = None, secret: str = SECRET, **options: Any) -> None:
         self.running = RunningSandbox(0, webhook_url, secret, **options)
         self.url = self.running.url
         threading.Thread(target=self.running.serve, daemon=True).start()
@@ -29,7 +31,8 @@ class StartedSandbox:
         """`control("clock", advance_seconds=60)`; AssertionError with the body where it is refused."""
         answer = requests.post(f"{self.url}/_sandbox/{action}", json=wish, timeout=30)
         assert answer.status_code == 200, answer.text
-        return answer.json()
+        shown: dict[str, Any] = answer.json()
+        return shown
 
     def post(self, path: str, **form: str) -> requests.Response:
         """A form of a hosted page, redirects not followed."""

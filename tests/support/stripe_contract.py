@@ -1,10 +1,10 @@
 """Refuses any request to Stripe, answer and event that the installed stripe wheel does not describe."""
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlsplit
-import json
 
 import stripe
 from stripe.params._webhook_endpoint_create_params import WebhookEndpointCreateParams
@@ -31,14 +31,14 @@ class ContractClient(stripe.HTTPClient):
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **_: Any
-    ) -> tuple[bytes, int, Mapping[str, str]]:
+    ) -> tuple[str, int, Mapping[str, str]]:
         called = check_request(method, url, post_data)
         body, status, answer_headers = self._inner.request(method, url, headers, post_data)
         check_answer(called, json.loads(body), status)
         return body, status, answer_headers
 
     def close(self) -> None:
-        self._inner.close()
+        self._inner.close()  # type: ignore[no-untyped-call]
 
 
 def check_request(method: str, url: str, post_data: str | None) -> Operation:

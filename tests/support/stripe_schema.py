@@ -10,13 +10,13 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from importlib import import_module
 from types import UnionType
-from typing import Any, ForwardRef, Literal, Union, get_args, get_origin
+from typing import Any, ForwardRef, Literal, NotRequired, Required, Union, get_args, get_origin
 
 from stripe._list_object import ListObject
 from stripe._object_classes import OBJECT_CLASSES
 from stripe._request_options import RequestOptions
 from stripe._stripe_object import StripeObject, UntypedStripeObject
-from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
+from typing_extensions import get_type_hints, is_typeddict
 
 UNIMPORTED = {"Mapping": Mapping, "StripeContext": str}  # named by RequestOptions for type checkers only
 WHOLE = re.compile(r"-?\d+")
@@ -25,7 +25,7 @@ WHOLE = re.compile(r"-?\d+")
 def problems(value: Any, hint: Any, at: str, *, form: bool = False) -> list[str]:
     """What is wrong with `value` as a `hint`, one line each, beginning with where it is (`items[0].price`)."""
     origin = get_origin(hint)
-    if hint is Any or isinstance(hint, str) and hint == "Any":
+    if hint in (Any, "Any"):
         return []
     if origin in (Required, NotRequired):
         return problems(value, get_args(hint)[0], at, form=form)
@@ -36,8 +36,12 @@ def problems(value: Any, hint: Any, at: str, *, form: bool = False) -> list[str]
     if is_typeddict(hint):
         return typed_dict_problems(value, hint, at)
     if isinstance(hint, ForwardRef | str):
-        return named_problems(value, getattr(hint, "__forward_arg__", hint), at)
+        return named_problems(value, name_in(hint), at)
     return container_problems(value, hint, at, form=form)
+
+
+def name_in(hint: ForwardRef | str) -> str:
+    return hint if isinstance(hint, str) else hint.__forward_arg__
 
 
 def literals(hint: Any, form: bool) -> tuple[Any, ...]:
@@ -143,7 +147,8 @@ def class_of(object_name: str) -> type[StripeObject] | None:
     if object_name not in OBJECT_CLASSES:
         return None
     module, name = OBJECT_CLASSES[object_name]
-    return getattr(import_module(module), name)
+    found: type[StripeObject] = getattr(import_module(module), name)
+    return found
 
 
 @cache
@@ -205,7 +210,7 @@ def expand_problems(path: str, cls: type) -> list[str]:
 @cache
 def classes_in(hint: Any) -> frozenset[type]:
     if isinstance(hint, ForwardRef | str):
-        return named_classes(getattr(hint, "__forward_arg__", hint))
+        return named_classes(name_in(hint))
     if get_origin(hint) is not None:
         inside = {cls for one in get_args(hint) for cls in classes_in(one)}
         return frozenset(inside | classes_in(get_origin(hint)))
