@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 import click
 from flask import Flask
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 from app import seeds
 from app.billing import auditing, sweeping
@@ -26,6 +26,7 @@ def init_app(app: Flask) -> None:
 
 
 @click.command()
+@with_appcontext
 def seed() -> None:
     """Fill in plans, packs, models and prices where they are missing, and the first administrator."""
     seeds.seed_catalogue()

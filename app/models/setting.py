@@ -91,7 +91,7 @@ class Setting(Model):
         """Every setting by key: the environment's, else the row's, else the default. Read once a request."""
         if has_app_context() and "settings" in g:
             return g.settings
-        stored: dict[str, str] = dict(db.session.execute(select(cls.key, cls.value)).tuples().all())
+        stored = {row.key: row.value for row in db.session.execute(select(cls.key, cls.value))}
         values = {key: cls._value(definition, stored) for key, definition in DEFINITIONS.items()}
         g.settings = values
         return values

@@ -1,0 +1,204 @@
+"""Refusals at the gate, one by one and in their order; what is reserved, and what is sent. MONEY.md 5 and 6."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.plan import Plan
+from app.models.price import AIModel, ModelPrice
+from app.models.setting import Setting
+from app.models.usage import Usage
+from tests.chat.conftest import Door
+from tests.support import people
+from tests.support.people import CREDIT
+from tests.support.provider_server import ProviderServer
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+Database = "scoped_session[Session]"
+
+
+@pytest.fixture
+def change(session: Database, ada: Door) -> Callable[..., None]:
+    """`change(frozen_by="admin", plan={"status": "inactive"})`: columns of ada's account and of her plan."""
+
+    def apply(plan: dict[str, object] | None = None, **columns: object) -> None:
+        account = session.query(Account).order_by(Account.id.desc()).first()
+        account.plan = Plan(name="Special")
+        for name, value in (plan or {}).items():
+            setattr(account.plan, name, value)
+        for name, value in columns.items():
+            setattr(account, name, value)
+        session.commit()
+
+    return apply
+
+
+def refused(answer: object) -> tuple[int, str]:
+    assert answer.mimetype == "application/problem+json", answer.text  # type: ignore[attr-defined]
+    assert "X-Credits-Remaining" in answer.headers  # type: ignore[attr-defined]
+    return answer.status_code, answer.json["code"]  # type: ignore[attr-defined]
+
+
+def asked_of(provider: ProviderServer) -> int:
+    """The output tokens that the provider was asked for."""
+    sent = provider.last["body"]
+    return int(sent.get("max_completion_tokens") or sent["max_tokens"])
+
+
+NOW = utcnow()
+CASES = {
+    "account_frozen": (403, {"frozen_at": NOW, "frozen_by": "admin"}, {}),
+    "plan_inactive": (403, {}, {"status": "inactive"}),
+    "api_not_in_plan": (403, {}, {"has_api": False}),
+    "model_not_allowed": (403, {}, {"models": ["another-model"]}),
+    "too_many_calls": (429, {"running_calls": 5}, {}),
+    "absorbed_limit": (429, {"day_absorbed_nanos": 50 * CREDIT + 1, "day": NOW.date()}, {}),
+    "credits_reserved": (429, {"reserved_nanos": 2000 * CREDIT}, {}),
+    "out_of_credits": (402, {"credits_nanos": 0}, {}),
+    "daily_limit_reached": (
+        429,
+        {"credits_nanos": 0, "allowance_nanos": 9, "day_used_nanos": 50, "day": NOW.date()},
+        {"daily_limit_nanos": 50},
+    ),
+}
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_the_gate_refuses(ada: Door, change: Callable[..., None], code: str) -> None:
+    status, account, plan = CASES[code]
+    chat = ada.new_chat()
+    change(plan, **account)
+    answer = ada.send("hello", chat=chat)
+
+    assert refused(answer) == (status, code)
+    assert ("Retry-After" in answer.headers) == (status == 429)
+
+
+@pytest.mark.parametrize(
+    "code", ["account_frozen", "plan_inactive", "model_not_allowed", "too_many_calls", "out_of_credits"]
+)
+def test_a_new_chat_is_gated_too(ada: Door, change: Callable[..., None], code: str) -> None:
+    status, account, plan = CASES[code]
+    change(plan, **account)
+    assert refused(ada.call("POST", "/chats", json={"model": "gpt-test"})) == (status, code)
+
+
+def test_of_several_reasons_the_first_in_order_is_given(ada: Door, change: Callable[..., None]) -> None:
+    chat = ada.new_chat()
+    facts = {"running_calls": 9, "credits_nanos": 0}
+    change({"status": "inactive", "has_api": False, "models": ["x"]}, **facts)
+    assert refused(ada.send("hello", chat=chat))[1] == "plan_inactive"
+    change({"has_api": False, "models": ["x"]}, **facts)
+    assert refused(ada.send("hello", chat=chat, model="nope"))[1] == "api_not_in_plan"
+    change({"models": ["x"]}, **facts)
+    assert refused(ada.send("hello", chat=chat, model="nope"))[1] == "model_not_found"
+    assert refused(ada.send("hello", chat=chat))[1] == "model_not_allowed"
+    change({}, **facts)
+    assert refused(ada.send("hello", chat=chat))[1] == "too_many_calls"
+
+
+def test_a_bearer_of_a_legacy_plan_goes_on(ada: Door, change: Callable[..., None]) -> None:
+    change({"status": "legacy"})
+    assert ada.ask("hello").ended_as == "done"
+
+
+def test_an_unverified_address_waits_where_verification_is_required(ada: Door, session: Database) -> None:
+    chat = ada.new_chat()
+    session.query(Account).order_by(Account.id.desc()).first().owner.email_verified_at = None
+    Setting.put("require_verified_email", True)
+    session.commit()
+    assert refused(ada.send("hello", chat=chat)) == (403, "email_unverified")
+
+
+def test_an_unknown_model_is_refused_by_name(ada: Door) -> None:
+    answer = ada.send("hello", chat=ada.new_chat(), model="gpt-9000")
+    assert refused(answer) == (404, "model_not_found") and "gpt-9000" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("reason", ["unpriced", "unapproved", "future", "off", "no key"])
+def test_a_model_that_is_not_for_sale_is_refused_by_name(ada: Door, session: Database, reason: str) -> None:
+    other = people.model("other")
+    price = session.query(ModelPrice).filter_by(model_id=other.id).one()
+    if reason == "unpriced":
+        session.delete(price)
+    elif reason == "unapproved":
+        price.approved_at = None
+    elif reason == "future":
+        price.effective_from = utcnow() + timedelta(days=1)
+    elif reason == "off":
+        other.is_for_sale = False
+    else:
+        other.provider.key_variable = "A_KEY_THAT_IS_NOT_SET"
+    session.commit()
+
+    assert refused(ada.send("hello", chat=ada.new_chat(), model="other")) == (400, "model_not_for_sale")
+    assert "other" not in [model.name for model, _ in AIModel.for_sale()]
+
+
+def test_the_chats_of_the_month_are_counted(ada: Door, change: Callable[..., None]) -> None:
+    change({"chats_per_month": 1})
+    chat = ada.new_chat()
+    assert refused(ada.call("POST", "/chats", json={})) == (429, "chat_limit_reached")
+    assert ada.ask("older chats go on", chat=chat).ended_as == "done"
+
+
+def test_output_is_lowered_to_what_the_balance_affords(
+    door: Callable[..., Door], provider: ProviderServer
+) -> None:
+    bob = door("bob", credits=1)
+    stream = bob.ask("hello")
+
+    sent = asked_of(provider)
+    assert 256 <= sent < 4096
+    assert stream.start["ceiling_nanos"] <= 50 * CREDIT + 1
+    assert stream.start["ceiling_nanos"] > 50 * CREDIT - 10_000
+
+
+def test_what_is_reserved_is_what_is_sent(ada: Door, provider: ProviderServer, session: Database) -> None:
+    stream = ada.ask("hello", max_output_tokens=300)
+    usage = session.get_one(Usage, int(stream.start["call_id"]))
+    assert asked_of(provider) == usage.max_output_tokens == 300
+
+
+def test_a_request_that_fits_nowhere_names_a_cheaper_model(
+    door: Callable[..., Door], session: Database
+) -> None:
+    bob = door("bob", credits=1)
+    people.model("cheap", dollars_in="0.15", dollars_out="0.60")
+    session.commit()
+    answer = bob.send("x" * 30_000, chat=bob.new_chat())
+
+    assert refused(answer) == (402, "request_too_large")
+    assert (answer.json["model"], answer.json["needed_nanos"]) == (
+        "cheap",
+        (30_000 + 32) * 2500 + 256 * 10_000,
+    )
+
+
+def test_a_large_request_waits_for_running_calls_that_hold_the_balance(
+    door: Callable[..., Door], session: Database
+) -> None:
+    bob = door("bob", credits=100 * CREDIT)
+    session.query(Account).order_by(Account.id.desc()).first().reserved_nanos = 99 * CREDIT
+    session.commit()
+    answer = bob.send("x" * 30_000, chat=bob.new_chat())
+    assert refused(answer) == (429, "credits_reserved")
+
+
+def test_a_ceiling_above_the_one_that_was_shown_is_a_conflict(ada: Door) -> None:
+    shown = ada.call("POST", "/estimate", json={"content": "hello", "model": "gpt-test"}).json[
+        "ceiling_nanos"
+    ]
+    chat = ada.new_chat()
+    changed = ada.send("hello", chat=chat, max_cost_nanos=shown - 1)
+
+    assert (changed.status_code, changed.json["code"]) == (409, "price_changed")
+    assert ada.ask("hello", chat=chat, max_cost_nanos=shown).ended_as == "done"
+
+
+def test_every_accepted_call_says_what_is_left(ada: Door) -> None:
+    answer = ada.send("hello")
+    assert answer.headers["X-Credits-Remaining"] == "958.9475"

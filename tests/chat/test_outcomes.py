@@ -1,0 +1,211 @@
+"""What the user pays for each way that a call can end. MONEY.md 5, the second table."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from flask import current_app
+
+from app.billing.auditing import audit
+from app.models.chat import Message
+from app.models.price import AIModel
+from app.models.usage import Usage
+from tests.chat.conftest import Door
+from tests.support.people import CREDIT, Heard
+from tests.support.provider_server import ProviderServer
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+Database = "scoped_session[Session]"
+
+
+@pytest.fixture
+def receipt(session: Database) -> Callable[[Heard], Usage]:
+    """The usage row of a stream, once it is closed; the books must be in order by then."""
+
+    def of(stream: Heard) -> Usage:
+        session.expire_all()
+        usage = session.get_one(Usage, int(stream.start["call_id"]))
+        assert list(audit()) == []
+        assert usage.cost_nanos == usage.paid_nanos + usage.absorbed_nanos
+        return usage
+
+    return of
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", "filter", "refusal"])
+def test_a_finished_answer_costs_what_was_reported(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], finish: str
+) -> None:
+    provider.configure(finish=finish, input_tokens=500, tokens=500)
+    usage = receipt(ada.ask("go on"))
+
+    assert (usage.source, usage.outcome, usage.uncached_input, usage.output) == ("reported", "done", 500, 500)
+    assert usage.credits_paid_nanos == 6_250_000
+
+
+def test_cached_input_is_charged_at_its_own_price(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage]
+) -> None:
+    provider.configure(input_tokens=500, cached=400)
+    usage = receipt(ada.ask("again"))
+    assert (usage.uncached_input, usage.cache_read) == (100, 400)
+
+
+def test_an_answer_without_usage_is_counted_here_and_marked(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage]
+) -> None:
+    provider.configure(usage="missing", text="12345678é")
+    stream = ada.ask("1234")
+    usage = receipt(stream)
+
+    assert (usage.source, usage.uncached_input, usage.output) == ("estimated", 1, 3)
+    assert stream.end["estimated"] is True
+    assert usage.paid_nanos == 1 * 2500 + 3 * 10_000
+
+
+@pytest.mark.parametrize(
+    "fault", ["500", "429", "401", "404", "drop", "bad_json", "error_event", "cut", "reset"]
+)
+def test_a_provider_error_costs_the_user_nothing(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], fault: str
+) -> None:
+    provider.configure(fault=fault)
+    stream = ada.ask("hello")
+    usage = receipt(stream)
+
+    assert (stream.ended_as, stream.end["code"], stream.end["cost_nanos"]) == ("error", "provider_error", 0)
+    assert (usage.state, usage.outcome, usage.paid_nanos) == ("released", "failed", 0)
+
+
+def test_what_a_broken_answer_cost_us_is_absorbed_and_its_text_kept(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], session: Database
+) -> None:
+    provider.configure(fault="cut", after=3)
+    stream = ada.ask("hello")
+    usage = receipt(stream)
+
+    assert usage.absorbed_nanos > 0
+    message = session.get_one(Message, int(stream.start["message_id"]))
+    assert (message.status, message.content) == ("failed", stream.text) and stream.text
+
+
+def test_an_answer_without_a_single_token_costs_nothing(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage]
+) -> None:
+    provider.configure(fault="empty", tokens=0, input_tokens=100)
+    usage = receipt(ada.ask("hello"))
+    assert (usage.outcome, usage.paid_nanos, usage.output) == ("done", 0, 0)
+
+
+def test_what_a_call_costs_above_its_ceiling_is_ours(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage]
+) -> None:
+    provider.configure(input_tokens=1_000_000)
+    stream = ada.ask("hello")
+    usage = receipt(stream)
+
+    assert usage.paid_nanos == stream.start["ceiling_nanos"] == usage.reserved_nanos
+    assert usage.absorbed_nanos == usage.cost_nanos - usage.reserved_nanos > 0
+
+
+@pytest.mark.parametrize(
+    "shape", ["absurd", "negative", "floats", "strings", "bools", "null", "zero", "twice"]
+)
+def test_no_shape_of_usage_charges_above_the_ceiling_or_below_zero(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], shape: str
+) -> None:
+    provider.configure(usage=shape)
+    usage = receipt(ada.ask("hello"))
+    assert 0 <= usage.paid_nanos <= usage.reserved_nanos
+
+
+def test_a_reader_who_leaves_pays_the_same_and_finds_the_whole_answer(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], session: Database
+) -> None:
+    provider.configure(delay=0.02, tokens=20, input_tokens=500)
+    chat = ada.new_chat()
+    response = ada.send("hello", chat=chat, buffered=False)
+    next(response.response)  # type: ignore[attr-defined]
+    response.close()  # type: ignore[attr-defined]
+    message = await_end(session)
+
+    assert (message.status, message.content.count(" ")) == ("done", 20)
+    assert message.call.paid_nanos == 500 * 2500 + 20 * 10_000
+
+
+def test_stop_charges_what_was_made_until_then(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], session: Database
+) -> None:
+    provider.configure(delay=0.05, tokens=200)
+    stream = stopped_after(ada, session, seconds=0.5)
+    usage = receipt(stream)
+
+    assert (stream.ended_as, stream.end["code"], usage.outcome, usage.source) == (
+        "error",
+        "stopped",
+        "stopped",
+        "estimated",
+    )
+    assert 0 < usage.output < 60
+    assert stream.end["cost_nanos"] == usage.paid_nanos > 0
+
+
+def test_stop_on_a_reasoning_model_hides_the_rest_and_pays_as_reported(
+    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], session: Database
+) -> None:
+    session.query(AIModel).filter_by(name="gpt-test").update({"is_reasoning": True})
+    session.commit()
+    provider.configure(delay=0.02, tokens=50, input_tokens=10)
+    stream = stopped_after(ada, session, seconds=0.3)
+    usage = receipt(stream)
+
+    assert (usage.source, usage.output, usage.outcome) == ("reported", 50, "stopped")
+    assert stream.text.count(" ") < 40
+
+
+def test_debt_from_spending_never_passes_the_overdraft(
+    door: Callable[..., Door], provider: ProviderServer, receipt: Callable[[Heard], Usage]
+) -> None:
+    bob = door("bob", credits=1)
+    provider.configure(input_tokens=1_000_000)
+    usage = receipt(bob.ask("hello"))
+    assert 0 < usage.credits_paid_nanos <= 1 + 50 * CREDIT
+
+
+def stopped_after(person: Door, session: Database, *, seconds: float) -> Heard:
+    """The stream of an answer that is stopped through the API while it runs."""
+
+    def stop() -> None:
+        time.sleep(seconds)
+        running = session.query(Message).filter_by(role="assistant").one()
+        person.call("POST", f"/messages/{running.id}/stop")
+
+    chat = person.new_chat()
+    stopper = threading.Thread(target=in_context(session, stop))
+    stopper.start()
+    stream = person.ask("hello", chat=chat)
+    stopper.join()
+    return stream
+
+
+def in_context(session: Database, work: Callable[[], None]) -> Callable[[], None]:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+    def run() -> None:
+        with app.app_context():
+            work()
+
+    return run
+
+
+def await_end(session: Database) -> Message:
+    """The one answer, once it has ended."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        session.rollback()
+        message = session.query(Message).filter_by(role="assistant").one()
+        if not message.is_running:
+            return message
+        time.sleep(0.05)
+    raise AssertionError("the answer did not end")

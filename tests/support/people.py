@@ -1,0 +1,145 @@
+"""The people of the tests and what they talk to: ada pays, bob is broke, eve must never see ada's things."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.api_key import ApiKey
+from app.models.caller import Caller
+from app.models.ledger import LedgerEntry
+from app.models.plan import Plan
+from app.models.price import AIModel, ModelPrice, ProviderAccount
+from app.models.user import User
+
+PASSWORD = "correct horse battery"
+CREDIT = 1_000_000
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def person(name: str, *, plan: Plan | None = None, allowance: int = 0, credits: int = 0) -> Account:
+    """A verified person's account, not yet committed, with balances in nanos that ledger entries explain."""
+    user = User(email=f"{name}@example.com", name=name.title())
+    user.set_password(PASSWORD)
+    user.verify_email()
+    db.session.add(user)
+    db.session.flush()
+    account = Account.open(user, plan=plan)
+    account.period_end = datetime(2100, 1, 1, tzinfo=UTC)
+    if allowance or credits:
+        give(account, allowance=allowance, credits=credits)
+    return account
+
+
+def give(account: Account, **amounts: int) -> None:
+    """A grant of `allowance` and `credits` in nanos, either of which may be negative."""
+    key = f"test:{account.id}:{len(account.entries())}"
+    LedgerEntry.post(account, "grant", key, **amounts)
+
+
+def caller(account: Account, **changes: Any) -> Caller:
+    user = account.memberships[0].user
+    facts = {
+        "user_id": user.id,
+        "account_id": account.id,
+        "role": "owner",
+        "email": user.email,
+        "name": user.name,
+    }
+    return Caller(**(facts | {"is_verified": True} | changes))
+
+
+def api_key(account: Account) -> str:
+    """The secret of a new key of the account's owner; committed."""
+    _key, secret = ApiKey.make(account.id, account.memberships[0].user_id, "tests")
+    db.session.commit()
+    return secret
+
+
+def model(
+    name: str = "gpt-test",
+    *,
+    kind: str = "openai",
+    dollars_in: str = "2.5",
+    dollars_out: str = "10",
+    **facts: Any,
+) -> AIModel:
+    """A model on sale at these dollars per million tokens, served by the address of OPENAI_ or ANTHROPIC_BASE_URL."""
+    vendor = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}.get(kind)
+    variables = (
+        {"key_variable": f"{vendor}_API_KEY", "base_url_variable": f"{vendor}_BASE_URL"} if vendor else {}
+    )
+    provider = ProviderAccount(name=f"test {name}", kind=kind, **variables)
+    offered = AIModel(
+        name=name,
+        title=name,
+        provider=provider,
+        **{"context_window": 128_000, "max_output_tokens": 16_384} | facts,
+    )
+    db.session.add_all([provider, offered, price(offered, dollars_in, dollars_out)])
+    db.session.flush()
+    return offered
+
+
+def price(offered: AIModel, dollars_in: str, dollars_out: str, **facts: Any) -> ModelPrice:
+    """An approved price with all input buckets at one price."""
+    per_input, per_output = nanos_per_million(dollars_in), nanos_per_million(dollars_out)
+    inputs = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h")
+    figures = {f"{bucket}_nanos": per_input for bucket in inputs} | {"output_nanos": per_output}
+    times = {"effective_from": LONG_AGO, "approved_at": LONG_AGO}
+    return ModelPrice(model=offered, **(figures | times | facts))
+
+
+def nanos_per_million(dollars: str) -> int:
+    whole, _, part = dollars.partition(".")
+    return int(whole + part.ljust(9, "0")[:9])
+
+
+@dataclass
+class Heard:
+    """An event stream as it was read: the events in their order, and their ids."""
+
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(body["text"] for name, body in self.events if name == "delta")
+
+    @property
+    def start(self) -> dict[str, Any]:
+        return self.events[0][1]
+
+    @property
+    def end(self) -> dict[str, Any]:
+        """The body of `done` or `error`."""
+        name, body = self.events[-1]
+        assert name in {"done", "error"}, self.events
+        return body
+
+    @property
+    def ended_as(self) -> str:
+        return self.events[-1][0]
+
+
+def heard(stream: str | bytes) -> Heard:
+    """The events of a whole stream."""
+    text = stream.decode() if isinstance(stream, bytes) else stream
+    result = Heard()
+    for block in text.split("\n\n"):
+        for identifier, name, body in parsed(block):
+            result.events.append((name, body))
+            result.ids.append(identifier)
+    return result
+
+
+def parsed(block: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    found = re.fullmatch(r"id: (\d+)\nevent: (\w+)\ndata: (.*)", block.strip("\n"))
+    if found:
+        yield int(found[1]), found[2], json.loads(found[3])
