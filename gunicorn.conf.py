@@ -1,28 +1,41 @@
-"""gunicorn: a thread for each stream, and an end to whoever neither sends nor reads."""
+"""gunicorn: a thread for each stream, an end to whoever neither sends nor reads, and time to finish at a deploy."""
 
 import os
+import signal
 import socket
 import struct
+import threading
+import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-is_public = os.environ.get("APP_ENV", "production") == "production"
-bind = f"{'0.0.0.0' if is_public else '127.0.0.1'}:{os.environ.get('PORT', '5000')}"  # noqa: S104
+from app.chat.turns import live
+
+APP_ENV = os.environ.get("APP_ENV", "production")
+SILENCE = 30
+"""Seconds that one read or write on a connection may take."""
+
+STREAMS_MAY_TAKE = 1 if APP_ENV == "development" else 14
+"""Seconds that answers have to end by themselves after SIGTERM; then they are interrupted, at no charge."""
+
+SETTLING_MAY_TAKE = 8
+
+bind = f"{'0.0.0.0' if APP_ENV == 'production' else '127.0.0.1'}:{os.environ.get('PORT', '5000')}"  # noqa: S104
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "264"))
+preload_app = True
 timeout = 60
-graceful_timeout = 25
-"""Seconds for streams to end by themselves at SIGTERM: platforms kill after 30."""
-
+graceful_timeout = STREAMS_MAY_TAKE + SETTLING_MAY_TAKE + 3
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True
 accesslog = None
+loglevel = "warning" if APP_ENV == "development" else "info"
 forwarded_allow_ips = ""
 """Nobody: the app itself believes PROXY_COUNT proxies, no more."""
 
-SILENCE = 30
-"""Seconds that one read or write on a connection may take."""
+is_told_to_stop = threading.Event()
 
 
 def when_ready(server: Any) -> None:
@@ -30,3 +43,30 @@ def when_ready(server: Any) -> None:
     for listener in server.LISTENERS:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SILENCE, 0))
+
+
+def post_worker_init(worker: Any) -> None:
+    """At SIGTERM start the time that running answers have."""
+    let_requests_end = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        is_told_to_stop.set()
+        let_requests_end(number, frame)  # type: ignore[operator, misc]
+
+    signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=end_answers, daemon=True).start()
+
+
+def end_answers() -> None:
+    """Once told to stop: let answers finish, then interrupt and settle what still runs."""
+    is_told_to_stop.wait()
+    deadline = time.monotonic() + STREAMS_MAY_TAKE
+    while live.by_message and time.monotonic() < deadline:
+        time.sleep(0.1)
+    live.end_all(SETTLING_MAY_TAKE)
+
+
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """Answers whose reader has left hold no connection: wait for them too."""
+    if is_told_to_stop.is_set():
+        end_answers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ class ConfigurationError(Exception):
 
 def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Flask's configuration from the variables of the interface. ConfigurationError where one is unfit."""
-    environ = os.environ if environ is None else environ
+    environ = own_environment() if environ is None else environ
     name = environ.get("APP_ENV", "production")
     if name not in ENVIRONMENTS:
         raise ConfigurationError(f"APP_ENV is {name!r}; it must be one of {', '.join(ENVIRONMENTS)}.")
@@ -59,6 +60,18 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         "SENTRY_DSN": environ.get("SENTRY_DSN"),
         "LOG_LEVEL": environ.get("LOG_LEVEL", "INFO").upper(),
     }
+
+
+def own_environment() -> Mapping[str, str]:
+    """The process's environment; in development over what `make run` decided (its Redis, its payments), so that a
+    command beside it reaches the same."""
+    decided = INSTANCE / "development.json"
+    if os.environ.get("APP_ENV") != "development" or not decided.exists():
+        return os.environ
+    written: dict[str, str] = json.loads(decided.read_text())
+    if os.environ.get("STRIPE_SECRET_KEY"):
+        written = {name: value for name, value in written.items() if not name.startswith("STRIPE_")}
+    return written | os.environ
 
 
 def refuse_unsafe(environ: Mapping[str, str]) -> None:

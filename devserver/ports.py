@@ -1,6 +1,12 @@
-"""Loopback ports: free ones, taken ones."""
+"""Loopback ports: free ones, taken ones. `python -m devserver.ports` ends with 1 where $PORT is taken."""
 
+import os
 import socket
+import sys
+
+
+class PortUnfit(Exception):
+    """The port cannot be used; the message says why and what helps."""
 
 
 def free_port() -> int:
@@ -10,12 +16,23 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def is_taken(port: int) -> bool:
-    """Whether something listens on `port`, on loopback or on all addresses."""
+def chosen_port() -> int:
+    """$PORT, or 5000; PortUnfit where it is no number, forbidden or taken."""
+    text = os.environ.get("PORT") or "5000"
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise PortUnfit(f"PORT is {text!r}; it must be a number from 1 to 65535.")
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
+            listener.bind(("127.0.0.1", int(text)))
+        except OSError as error:
+            reason = "not allowed for you" if isinstance(error, PermissionError) else "in use by another program"
+            raise PortUnfit(f"Port {text} is {reason}. Choose another: PORT=5001 make run") from error
+    return int(text)
+
+
+if __name__ == "__main__":
+    try:
+        chosen_port()
+    except PortUnfit as unfit:
+        sys.exit(str(unfit))

@@ -43,15 +43,19 @@ class RedisServer:
         if socket:
             self._options += ["--unixsocket", str(socket), "--unixsocketperm", "700"]
         if folder:
-            self._options += ["--dir", str(folder), "--dbfilename", "redis.rdb"]
+            self._options += ["--dir", str(folder), "--dbfilename", "redis.rdb", "--logfile", "redis.log"]
 
     def start(self) -> None:
         """Start and wait until it answers; RedisMissing where there is no binary."""
+        self.process = children.start(self.command(), output=subprocess.DEVNULL)
+        self._await_answer(self.process)
+
+    def command(self) -> list[str]:
+        """What starts it. RedisMissing where there is no binary."""
         binary = find_redis_server()
         if binary is None:
-            raise RedisMissing("there is no redis-server on this machine")
-        self.process = children.start([binary, *self._options], output=subprocess.DEVNULL)
-        self._await_answer(self.process)
+            raise RedisMissing("There is no redis-server on this machine. On Debian: apt-get install redis-server")
+        return [binary, *self._options]
 
     def stop(self) -> None:
         if self.process:

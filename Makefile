@@ -1,0 +1,27 @@
+# What can be done here; each command makes what it needs first.
+# `make run PYTHON=/path/to/python3` names the Python that .venv is made with, the first time.
+
+PYTHON ?=
+export PYTHON
+in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
+
+.PHONY: run test check lock
+
+run:
+	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
+	@$(in_environment) local && exec .venv/bin/python -m devserver --until-parent-exits
+
+test:
+	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
+	@.venv/bin/python -m pytest -n logical --maxprocesses 4 --dist loadscope --durations 20
+
+check:
+	@$(in_environment) test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/bandit -q -r app sandbox devserver --severity-level medium -c pyproject.toml
+
+lock:
+	@sh devserver/lock.sh

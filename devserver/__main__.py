@@ -1,0 +1,152 @@
+"""`make run`: migrates, seeds, starts Redis, payments, web, worker and clock, and ends them together.
+
+With --until-parent-exits it also stops when the program that started it (make) is gone.
+"""
+
+import fcntl
+import http.client
+import os
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+from devserver import children, procfile, settings
+from devserver.ports import PortUnfit, chosen_port
+from devserver.redis_server import RedisMissing, RedisServer
+from devserver.supervisor import Supervisor, exit_of, say
+
+READY_WITHIN = 90
+BETWEEN_LOOKS = 0.1
+
+
+class CannotRun(Exception):
+    """The run cannot start or go on; the message says why, and what helps."""
+
+
+class Stopped(Exception):
+    """A signal came, or the parent has gone."""
+
+
+class Run:
+    """One `make run`, from the empty folder to the last process's end."""
+
+    def __init__(self, port: int, *, until_parent_exits: bool) -> None:
+        self.port = port
+        self.decided = settings.for_run(port)
+        self.environment = settings.for_processes(self.decided)
+        self.supervisor = Supervisor(self.environment)
+        self.parent = os.getppid() if until_parent_exits else None
+
+    def begin(self) -> None:
+        """Everything up to the line that says where Tollgate is. CannotRun, Stopped."""
+        self.supervisor.heed_signals()
+        settings.write_down(self.decided)
+        say("Preparing the database")
+        administrator = self.prepare()
+        say("Starting Redis, payments, web, worker and clock")
+        self.start_all()
+        self.await_ready()
+        say(f"Tollgate is ready: {self.decided['BASE_URL']}")
+        if administrator:
+            say(administrator)
+
+    def prepare(self) -> str:
+        """Migrate and seed; the line about the administrator that was made, if one was."""
+        command = [sys.executable, "-m", "devserver.prepare"]
+        with children.start(
+            command, environment=self.environment, folder=procfile.PROJECT, output=subprocess.PIPE
+        ) as child:
+            said = b""
+            while child.stdout and (line := child.stdout.readline()):
+                said += line
+            child.wait()
+        text = said.decode(errors="replace")
+        if self.supervisor.is_stopping:
+            raise Stopped
+        if child.returncode:
+            raise CannotRun(f"{text}\nThe database could not be prepared; the reason is above.")
+        return next((line for line in text.splitlines() if line.startswith("Admin: ")), "")
+
+    def start_all(self) -> None:
+        redis = RedisServer(socket=settings.redis_socket(), folder=settings.INSTANCE)
+        self.supervisor.add("redis", redis.command())
+        if "STRIPE_API_BASE" in self.decided:
+            self.supervisor.add("payments", self.payments())
+        for name, command in procfile.commands().items():
+            if name != "release":
+                self.supervisor.add(name, command)
+
+    def payments(self) -> list[str]:
+        """The command of the stand-in for Stripe, which keeps what it knows in `instance/`."""
+        port = urlsplit(self.decided["STRIPE_API_BASE"]).port
+        return [
+            *(sys.executable, "-m", "sandbox", "--port", str(port)),
+            *("--webhook-url", f"http://127.0.0.1:{self.port}/webhooks/stripe"),
+            *("--secret", self.decided["STRIPE_WEBHOOK_SECRET"]),
+            *("--state", str(settings.INSTANCE / "sandbox.json")),
+        ]
+
+    def await_ready(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN
+        while not self.is_ready():
+            self.look_after()
+            if time.monotonic() > deadline:
+                raise CannotRun(f"Tollgate was not ready within {READY_WITHIN} seconds; what it said is above.")
+
+    def is_ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz", headers={"Host": urlsplit(self.decided["BASE_URL"]).netloc})
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def look_after(self) -> None:
+        """Wait a moment, mend what can be mended. Stopped, CannotRun."""
+        self.supervisor.pause(BETWEEN_LOOKS)
+        if self.supervisor.is_stopping or (self.parent and os.getppid() != self.parent):
+            raise Stopped
+        failed = self.supervisor.failed_process()
+        if failed:
+            raise CannotRun(f"{failed.name} has ended ({exit_of(failed)}); what it said is above.")
+
+
+def hold_instance() -> int:
+    """Keep `instance/` to this run; the system lets go however it ends. CannotRun where that fails."""
+    try:
+        settings.INSTANCE.mkdir(exist_ok=True)
+        lock = os.open(settings.INSTANCE / "running.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CannotRun("Tollgate is already running in this folder.") from error
+    except OSError as error:
+        raise CannotRun(f"Tollgate cannot write to {settings.INSTANCE}: {error.strerror}.") from error
+    return lock
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 when it was stopped, 1 when it could not run."""
+    run = None
+    try:
+        port = chosen_port()
+        hold_instance()
+        run = Run(port, until_parent_exits="--until-parent-exits" in arguments)
+        run.begin()
+        while True:
+            run.look_after()
+    except Stopped:
+        say("Stopping")
+        return 0
+    except (CannotRun, PortUnfit, RedisMissing) as refusal:
+        say(str(refusal))
+        return 1
+    finally:
+        if run:
+            run.supervisor.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,60 @@
+"""The environment of a development run, also written down for commands such as `flask billing audit`."""
+
+import hashlib
+import json
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+
+from devserver import procfile
+from devserver.ports import free_port
+
+INSTANCE = procfile.PROJECT / "instance"
+WRITTEN_DOWN = INSTANCE / "development.json"
+LONGEST_SOCKET_PATH = 100
+"""Unix sockets have names of at most 104 to 108 bytes."""
+
+
+def for_run(port: int) -> dict[str, str]:
+    """What `make run` decides itself; what the person has set in the environment wins."""
+    decided = {
+        "APP_ENV": "development",
+        "PORT": str(port),
+        "BASE_URL": f"http://127.0.0.1:{port}",
+        "REDIS_URL": f"unix://{redis_socket()}",
+    }
+    if not os.environ.get("STRIPE_SECRET_KEY"):
+        decided |= sandbox_payments()
+    return decided | {name: value for name in decided if (value := os.environ.get(name))}
+
+
+def sandbox_payments() -> dict[str, str]:
+    """The local stand-in for Stripe, as the app is told of it: an address, a key, a signing secret."""
+    return {
+        "STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}",
+        "STRIPE_SECRET_KEY": f"sk_test_sandbox{secrets.token_hex(12)}",
+        "STRIPE_WEBHOOK_SECRET": f"whsec_sandbox{secrets.token_hex(16)}",
+    }
+
+
+def redis_socket() -> Path:
+    """In `instance/`, or in the system's folder for such things where that path is too long."""
+    usual = INSTANCE / "redis.sock"
+    if len(os.fsencode(usual)) < LONGEST_SOCKET_PATH:
+        return usual
+    name = hashlib.sha256(os.fsencode(INSTANCE)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"tollgate-{os.getuid()}-{name}.sock"
+
+
+def write_down(decided: dict[str, str]) -> None:
+    WRITTEN_DOWN.touch(mode=0o600)
+    WRITTEN_DOWN.write_text(json.dumps(decided, indent=2))
+
+
+def for_processes(decided: dict[str, str]) -> dict[str, str]:
+    """The whole environment of the processes: their programs first on the PATH, output unbuffered."""
+    programs = str(Path(sys.executable).parent)
+    path = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
+    return dict(os.environ) | decided | {"PATH": path, "PYTHONUNBUFFERED": "1"}
