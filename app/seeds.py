@@ -1,16 +1,23 @@
-"""What a new installation starts with: plans, packs, and the first administrator. Rows, to be edited in the admin."""
+"""What a new installation starts with: plans, packs, models, the first administrator. Rows that an admin edits."""
 
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
+from flask import current_app
+from sqlalchemy import select
+
+from app.catalogue import listed_models, listed_providers, quotes
 from app.extensions import db
 from app.models.account import Account
-from app.models.base import NANOS_PER_CREDIT
+from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.plan import CreditPack, Plan
+from app.models.price import AIModel, ModelPrice, ProviderAccount
 from app.models.user import User
 
 CREDITS = NANOS_PER_CREDIT
+NO_COLUMNS = {"provider", "priced_as", "dollars"}
 
 PLANS = (
     {
@@ -79,7 +86,33 @@ def seed_catalogue() -> None:
             db.session.add(Plan(position=position, **plan))
         for position, pack in enumerate(PACKS):
             db.session.add(CreditPack(position=position, **pack))
+    seed_models()
     db.session.flush()
+
+
+def seed_models() -> None:
+    """Add the providers and models that are missing, each with its prices: today's, and those that are announced.
+
+    The demo models are sold everywhere but in production, where an admin may switch their provider on.
+    """
+    providers = {provider.name: provider for provider in db.session.scalars(select(ProviderAccount))}
+    for listed in listed_providers():
+        if listed["name"] not in providers:
+            is_enabled = listed["kind"] != "demo" or current_app.config["APP_ENV"] != "production"
+            providers[listed["name"]] = ProviderAccount(is_enabled=is_enabled, **listed)
+    known = set(db.session.scalars(select(AIModel.name)))
+    for position, listed in enumerate(listed_models()):
+        if listed["name"] not in known:
+            db.session.add(listed_model(listed, providers[listed["provider"]], position))
+
+
+def listed_model(listed: dict[str, Any], provider: ProviderAccount, position: int) -> AIModel:
+    columns = {name: value for name, value in listed.items() if name not in NO_COLUMNS}
+    model = AIModel(**columns, provider=provider, position=position)
+    model.prices = [
+        ModelPrice(**quote.columns, source=quote.source, approved_at=utcnow()) for quote in quotes(listed)
+    ]
+    return model
 
 
 def seed_admin(email: str, password: str | None) -> str | None:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
-from sqlalchemy import CheckConstraint, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+from sqlalchemy import CheckConstraint, UniqueConstraint, and_, bindparam, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Nanos
 from app.extensions import db
@@ -39,8 +39,7 @@ class Rates:
         """The cost in nanos, rounded once, half up. PricingError where a piece was used that has no price."""
         per_million = self._tier(usage.input_tokens)
         millionths = sum(getattr(usage, bucket) * per_million[bucket] for bucket in TOKEN_BUCKETS)
-        cost = (Decimal(millionths) / 1_000_000).quantize(Decimal(1), rounding=ROUND_HALF_UP)
-        return int(cost) + sum(self._piece(piece, getattr(usage, piece)) for piece in PIECES)
+        return (millionths + 500_000) // 1_000_000 + sum(self._piece(piece, getattr(usage, piece)) for piece in PIECES)
 
     def most_for(self, input_tokens: int, output_tokens: int) -> int:
         """The most that a call with at most these tokens can cost, in nanos, rounded up."""
@@ -127,38 +126,29 @@ class AIModel(Record):
     @classmethod
     def for_sale(cls, at: datetime | None = None) -> list[tuple[AIModel, ModelPrice]]:
         """The models that can be called now, each with the price in force."""
-        at = at or utcnow()
-        query = select(cls).where(cls.is_for_sale).order_by(cls.position, cls.id)
-        offered = [model for model in db.session.scalars(query) if model.provider.is_usable]
-        priced = ((model, ModelPrice.in_force(model, at)) for model in with_prices(offered))
-        return [(model, price) for model, price in priced if price]
+        offered: dict[AIModel, ModelPrice] = {}
+        for model, price in db.session.execute(OFFERED, moment_of(at or utcnow())):
+            if price and model.provider.is_usable:
+                offered.setdefault(model, price)
+        return list(offered.items())
 
     @classmethod
     def to_sell(cls, name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
         """The model of that name and its price at that moment. Refusal where unknown or not for sale."""
-        query = select(cls).where(cls.name == name).options(joinedload(cls.prices))
-        model = db.session.scalars(query).unique().first()
-        if model is None:
+        row = db.session.execute(NAMED, {"name": name, **moment_of(at)}).first()
+        if row is None:
             raise Refusal("model_not_found", f"There is no model called {name!r}. Choose one from the list.")
-        price = ModelPrice.in_force(model, at)
+        model, price = row
         if price is None or not model.is_for_sale or not model.provider.is_usable:
             raise Refusal("model_not_for_sale", f"{name} is not on sale here at the moment. Choose another model.")
         return model, price
 
 
-def with_prices(models: list[AIModel]) -> list[AIModel]:
-    """Load the prices of all the models with one query."""
-    ids = [model.id for model in models]
-    query = select(AIModel).where(AIModel.id.in_(ids)).options(joinedload(AIModel.prices))
-    list(db.session.scalars(query.execution_options(populate_existing=True)).unique())
-    return models
-
-
 class ModelPrice(Record):
     """A model's price from a day on. A row counts once it is approved; a sold-at price never changes.
 
-    Rows of one model and moment belong together: one for the whole day, and where the provider charges by the
-    hour further ones with `from_minute` and `until_minute` (minutes of the UTC day).
+    Where the provider charges by the hour, the rows of one day on hold for the minutes of the UTC day from
+    `from_minute` to `until_minute`. Of the rows that hold at a moment the latest counts, of these the narrowest.
     """
 
     __tablename__ = "model_prices"
@@ -167,7 +157,7 @@ class ModelPrice(Record):
         *not_negative(*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative(*(f"long_{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative("image_nanos", "search_nanos", "long_context_above"),
-        CheckConstraint("from_minute >= 0 AND until_minute <= 1440", name="hours_of_a_day"),
+        CheckConstraint("0 <= from_minute AND from_minute < until_minute AND until_minute <= 1440", name="hours"),
     )
 
     model_id: Mapped[int] = refers_to("models.id", index=True)
@@ -194,19 +184,6 @@ class ModelPrice(Record):
 
     model = relationship("AIModel", back_populates="prices")
 
-    @classmethod
-    def in_force(cls, model: AIModel, at: datetime) -> ModelPrice | None:
-        """The approved price for a call that begins at that moment; None where there is none."""
-        started = [price for price in model.prices if price.approved_at and price.effective_from <= at]
-        latest = max((price.effective_from for price in started), default=None)
-        minute = at.hour * 60 + at.minute
-        fitting = [price for price in started if price.effective_from == latest and price.covers(minute)]
-        return min(fitting, key=lambda price: price.until_minute - price.from_minute, default=None)
-
-    def covers(self, minute: int) -> bool:
-        """Whether the price holds at that minute of the UTC day."""
-        return self.from_minute <= minute < self.until_minute
-
     @property
     def rates(self) -> Rates:
         tokens = {bucket: getattr(self, f"{bucket}_nanos") for bucket in TOKEN_BUCKETS}
@@ -227,3 +204,22 @@ class ModelPrice(Record):
     def ceiling_of(self, prompt: Prompt) -> int:
         """The most that this prompt can cost, in nanos."""
         return self.rates.most_for(prompt.input_token_bound, prompt.max_output_tokens)
+
+
+def moment_of(at: datetime) -> dict[str, Any]:
+    """The parameters of the two statements for a call that begins at that moment."""
+    return {"at": at, "minute": at.hour * 60 + at.minute}
+
+
+HOLDS = and_(
+    ModelPrice.model_id == AIModel.id,
+    ModelPrice.approved_at.is_not(None),
+    ModelPrice.effective_from <= bindparam("at"),
+    ModelPrice.from_minute <= bindparam("minute"),
+    ModelPrice.until_minute > bindparam("minute"),
+)
+NEWEST_AND_NARROWEST = (ModelPrice.effective_from.desc(), ModelPrice.until_minute - ModelPrice.from_minute)
+WITH_PRICE = select(AIModel, ModelPrice).outerjoin(ModelPrice, HOLDS)
+NAMED = WITH_PRICE.where(AIModel.name == bindparam("name")).order_by(*NEWEST_AND_NARROWEST).limit(1)
+OFFERED = WITH_PRICE.where(AIModel.is_for_sale).order_by(AIModel.position, AIModel.id, *NEWEST_AND_NARROWEST)
+"""The price in force stands first of a model's rows; built once, for they are on the path of every message."""

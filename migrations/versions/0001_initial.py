@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 02:57:39.441604
+Create Date: 2026-11-21 03:11:32.254759
 
 """
 from alembic import op
@@ -291,10 +291,10 @@ def upgrade():
     sa.Column('search_nanos', sa.BigInteger(), nullable=True),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('0 <= from_minute AND from_minute < until_minute AND until_minute <= 1440', name=op.f('ck_model_prices_hours')),
     sa.CheckConstraint('cache_read_nanos >= 0', name=op.f('ck_model_prices_cache_read_nanos_not_negative')),
     sa.CheckConstraint('cache_write_1h_nanos >= 0', name=op.f('ck_model_prices_cache_write_1h_nanos_not_negative')),
     sa.CheckConstraint('cache_write_5m_nanos >= 0', name=op.f('ck_model_prices_cache_write_5m_nanos_not_negative')),
-    sa.CheckConstraint('from_minute >= 0 AND until_minute <= 1440', name=op.f('ck_model_prices_hours_of_a_day')),
     sa.CheckConstraint('image_nanos >= 0', name=op.f('ck_model_prices_image_nanos_not_negative')),
     sa.CheckConstraint('long_cache_read_nanos >= 0', name=op.f('ck_model_prices_long_cache_read_nanos_not_negative')),
     sa.CheckConstraint('long_cache_write_1h_nanos >= 0', name=op.f('ck_model_prices_long_cache_write_1h_nanos_not_negative')),
