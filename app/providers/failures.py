@@ -63,7 +63,7 @@ def failure(reason: str, technical: str = "") -> ProviderError:
 def explained(error: Exception, *, has_begun: bool) -> ProviderError:
     """An SDK's or the connection's error as ours."""
     status = getattr(error, "status_code", None)
-    technical = f"{type(error).__name__} {status or ''} {getattr(error, 'request_id', None) or ''}".strip()
+    technical = f"{type(error).__name__} {status or ''} {getattr(error, 'request_id', None) or ''}".strip()[:100]
     if isinstance(status, int):
         return failure(reason_of_status(status, getattr(error, "body", None)), technical)
     if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):
@@ -83,7 +83,7 @@ def reason_of_status(status: int, body: object) -> str:
 
 def reason_of_event(body: object) -> str:
     """The reason that an error's body names, inside a stream or in an answer; `unavailable` where it names none."""
-    inner: Any = body.get("error", body) if isinstance(body, Mapping) else None
+    inner: Any = (body.get("error") or body) if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
         return "unavailable"
     code, kind = inner.get("code"), inner.get("type")

@@ -96,8 +96,8 @@ class _Reader:
             self.is_over = True
             self.finish_reason = self.finish_reason or "stop"
             return ""
-        if error := event.get("error"):
-            raise failure(reason_of_event({"error": error}), "error event")
+        if event.get("error") or event.get("object") == "error":
+            raise failure(reason_of_event(event), "error event")
         if isinstance(usage := event.get("usage"), dict):
             self._usage = usage
         choices = event.get("choices")

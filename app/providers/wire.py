@@ -12,13 +12,14 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextvars import ContextVar
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import OK, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
 IDLE_SECONDS = 30
 READ_BYTES = 65536
+LONGEST_ERROR = 1_000_000
 
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
@@ -152,20 +153,25 @@ class Body(httpx2.SyncByteStream):
         response: HTTPResponse,
         line: Line,
     ) -> None:
-        self._keep = lambda: transport.keep(origin, connection)
+        self._transport = transport
+        self._origin = origin
         self._connection = connection
         self._response = response
         self._line = line
 
     def __iter__(self) -> Iterator[bytes]:
+        size = 0
         with errors_as_httpx2():
             while piece := self._response.read1(READ_BYTES):
+                size += len(piece)
+                if self._response.status != OK and size > LONGEST_ERROR:
+                    return
                 yield piece
 
     def close(self) -> None:
-        is_read = self._response.isclosed()  # type: ignore[no-untyped-call]
+        is_read = self._response.isclosed()
         if self._line.release() and is_read and self._connection.sock is not None:
-            self._keep()
+            self._transport.keep(self._origin, self._connection)
             return
         self._response.close()
         self._connection.close()

@@ -15,16 +15,19 @@ import socket
 import struct
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Self
 
 from tests.support.provider_wire import (
+    LAST_CHUNK,
     Request,
     Script,
     anthropic_events,
+    chunked,
     error_body,
     openai_events,
     spoilt_event,
+    start_of_stream,
     whole_anthropic_answer,
     whole_openai_answer,
 )
@@ -88,6 +91,11 @@ class ProviderServer:
         return self.counts["answers"]
 
     @property
+    def connections(self) -> int:
+        """Connections since the start or the last reset."""
+        return self.counts["connections"]
+
+    @property
     def last(self) -> dict[str, Any]:
         """The last request for an answer: path, headers, body."""
         return self.requests[-1]
@@ -111,6 +119,7 @@ class ProviderServer:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection, one after another."""
+        self.counts["connections"] += 1
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             while await self._answer_next(reader, writer):
@@ -206,7 +215,8 @@ class ProviderServer:
         """Send a stored body in pieces of that many bytes, each as a chunk of its own."""
         body = self.bodies[script.replay]
         size = script.pieces or len(body) or 1
-        frame = start_of_stream(writer, script.framing)
+        head, frame = start_of_stream(script.framing)
+        writer.write(head)
         for start in range(0, len(body), size):
             writer.write(frame(body[start : start + size]))
             await writer.drain()
@@ -222,7 +232,8 @@ class ProviderServer:
         self, writer: asyncio.StreamWriter, script: Script, request: Request, *, is_anthropic: bool
     ) -> bool:
         events = (anthropic_events if is_anthropic else openai_events)(script, request)
-        frame = start_of_stream(writer, script.framing)
+        head, frame = start_of_stream(script.framing)
+        writer.write(head)
         said = 0
         for kind, event in events:
             if kind in ("text", "tail") and script.fault in MID_STREAM and said >= script.after:
@@ -249,24 +260,6 @@ class ProviderServer:
             spoilt = spoilt_event(script.fault, is_anthropic=is_anthropic)
             writer.write(chunked(spoilt) if script.framing == "chunked" else spoilt)
         return await self._finish(writer, script.framing)
-
-
-LAST_CHUNK = b"0\r\n\r\n"
-
-
-def start_of_stream(writer: asyncio.StreamWriter, framing: str) -> Callable[[bytes], bytes]:
-    """Send the head of an event stream; returns what puts a piece into its frame."""
-    version, ends = (
-        ("1.1", "transfer-encoding: chunked") if framing == "chunked" else ("1.0", "connection: close")
-    )
-    head = f"HTTP/{version} 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n{ends}\r\n\r\n"
-    writer.write(head.encode())
-    return chunked if framing == "chunked" else bytes
-
-
-def chunked(piece: bytes) -> bytes:
-    """A piece of a body in HTTP's chunked coding."""
-    return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -253,3 +253,20 @@ def error_body(status: int, *, is_anthropic: bool) -> dict[str, Any]:
         kinds = {401: "authentication_error", 429: "rate_limit_error", 529: "overloaded_error"}
         return {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": words}}
     return {"error": {"message": words, "type": "invalid_request_error", "param": None, "code": None}}
+
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def start_of_stream(framing: str) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """The head of an event stream, and what puts a piece of its body into its frame."""
+    version, ends = (
+        ("1.1", "transfer-encoding: chunked") if framing == "chunked" else ("1.0", "connection: close")
+    )
+    head = f"HTTP/{version} 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n{ends}\r\n\r\n"
+    return head.encode(), chunked if framing == "chunked" else bytes
+
+
+def chunked(piece: bytes) -> bytes:
+    """A piece of a body in HTTP's chunked coding."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)

@@ -1,0 +1,40 @@
+"""A local provider, and both vendors' wrappers pointed at it with little patience."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.providers.anthropic_chat import AnthropicProvider
+from app.providers.openai_chat import OpenAIProvider
+from tests.support.provider_server import ProviderServer
+from tests.support.replies import IMPATIENT
+
+Vendor = OpenAIProvider | AnthropicProvider
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[ProviderServer]:
+    with ProviderServer() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: ProviderServer) -> ProviderServer:
+    running_server.reset()
+    return running_server
+
+
+@pytest.fixture(scope="session")
+def vendors(running_server: ProviderServer) -> Iterator[dict[str, Vendor]]:
+    """Both wrappers by their kind."""
+    openai = OpenAIProvider(base_url=running_server.openai_url, api_key="canary-key", patience=IMPATIENT)
+    anthropic = AnthropicProvider(base_url=running_server.url, api_key="canary-key", patience=IMPATIENT)
+    yield {"openai": openai, "anthropic": anthropic}
+    openai.client.close()
+    anthropic.client.close()
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor]) -> Vendor:
+    """Each wrapper in turn."""
+    return vendors[request.param]

@@ -1,0 +1,42 @@
+"""Asking a provider in tests, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.providers.base import Prompt, PromptMessage, ProviderError, Reply, TokenUsage
+from app.providers.stream import Patience
+
+IMPATIENT = Patience(
+    connect=0.5, gap=0.5, reasoning_gap=2.0, after_finish=0.3, retry_wait=0.01, longest_retry_wait=0.2
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that a reply told: its text, its end, its usage, and the error that broke it."""
+
+    text: str
+    finish_reason: str | None
+    usage: TokenUsage
+    error: ProviderError | None
+
+    @property
+    def reason(self) -> str | None:
+        return self.error.reason if self.error else None
+
+
+def outcome_of(reply: Reply) -> Outcome:
+    """Read a reply to its end, good or bad."""
+    pieces: list[str] = []
+    error = None
+    try:
+        pieces.extend(reply)
+    except ProviderError as raised:
+        error = raised
+    return Outcome("".join(pieces), reply.finish_reason, reply.usage, error)
+
+
+def asking(text: str, *, model: str = "m", most: int = 4096, is_reasoning: bool = False) -> Prompt:
+    """A prompt of one message."""
+    return Prompt(model, (PromptMessage("user", text),), most, is_reasoning)
