@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, g, request
 from flask_login import current_user
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, or_, select
 
 from app.api.blueprint import amount, api, body, count_field, found, moment, page_of, storable, text_field
 from app.chat import turns
@@ -14,7 +14,6 @@ from app.chat.asking import Ask, answer, ask, estimate, fingerprint, repeated
 from app.chat.events import stream_of
 from app.extensions import db
 from app.gate import requires_tokens
-from app.models.admission import check_chats
 from app.models.base import utcnow
 from app.models.chat import Chat, Message, branch
 from app.models.metering import admit
@@ -30,8 +29,7 @@ def start_chat() -> tuple[dict[str, Any], int]:
     sent = body()
     model = text_field(sent, "model", most=200) or default_model()
     title = text_field(sent, "title", most=LONGEST_TITLE) or ""
-    standing = admit(current_user, model)
-    check_chats(standing, utcnow(), chats_since(standing.period_start))
+    admit(current_user, model)
     chat = Chat(account_id=current_user.account_id, user_id=current_user.user_id, title=title, model=model)
     db.session.add(chat)
     db.session.commit()
@@ -193,11 +191,6 @@ def my_message(message_id: str, *, role: str) -> Message:
 
 def chat_messages(chat: Chat) -> list[Message]:
     return list(db.session.scalars(select(Message).where(Message.chat_id == chat.id).order_by(Message.id)))
-
-
-def chats_since(start: Any) -> int:
-    begun_since = Chat.account_id == current_user.account_id, Chat.created_at >= start
-    return db.session.scalar(select(func.count()).select_from(Chat).where(*begun_since)) or 0
 
 
 def escaped(words: str) -> str:

@@ -1,9 +1,12 @@
 """Every table and every rule. No network, no commit, no queue: whoever opened the door commits."""
 
-from app.models.account import Account, Membership
+from app.models.account import Account
 from app.models.api_key import ApiKey
 from app.models.chat import Chat, Message
+from app.models.invitation import Invitation
 from app.models.ledger import LedgerEntry
+from app.models.mail import OutgoingMail
+from app.models.membership import Membership
 from app.models.plan import CreditPack, Plan
 from app.models.price import AIModel, ModelPrice, ProviderAccount
 from app.models.setting import Setting
@@ -16,11 +19,13 @@ __all__ = [
     "ApiKey",
     "Chat",
     "CreditPack",
+    "Invitation",
     "LedgerEntry",
     "MailedToken",
     "Membership",
     "Message",
     "ModelPrice",
+    "OutgoingMail",
     "Plan",
     "ProviderAccount",
     "Setting",

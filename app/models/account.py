@@ -6,20 +6,20 @@ from calendar import monthrange
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Index, UniqueConstraint, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Nanos
 from app.extensions import db
+from app.models.api_key import ApiKey
 from app.models.balance import Balance
 from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.membership import Membership
 from app.models.plan import Plan
 from app.models.user import User
 
 if TYPE_CHECKING:
     from app.models.ledger import LedgerEntry
-
-ROLES = ("owner", "admin", "member")
 
 
 def anniversary(start: datetime, months: int) -> datetime:
@@ -62,6 +62,8 @@ class Account(Record):
     frozen_at: Mapped[datetime | None]
     frozen_by: Mapped[str | None]
     closed_at: Mapped[datetime | None]
+    stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    recharge_below_nanos: Mapped[Nanos | None]
 
     plan = relationship("Plan")
     memberships = relationship("Membership", back_populates="account")
@@ -73,7 +75,7 @@ class Account(Record):
         account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
         account.anchor_at = account.period_start = account.period_end = now
         db.session.add(account)
-        db.session.add(Membership(account=account, user=owner, role="owner"))
+        account.memberships.append(Membership(user=owner, role="owner"))
         db.session.flush()
         return account
 
@@ -105,6 +107,10 @@ class Account(Record):
         owners = (m for m in sorted(self.memberships, key=lambda m: m.id) if m.role == "owner")
         return next(owners).user
 
+    @classmethod
+    def with_customer(cls, customer_id: str | None) -> Account | None:
+        return db.session.scalar(select(cls).where(cls.stripe_customer_id == customer_id)) if customer_id else None
+
     def role_of(self, user: User) -> str | None:
         return next((m.role for m in self.memberships if m.user_id == user.id), None)
 
@@ -117,34 +123,17 @@ class Account(Record):
         if self.frozen_by == by or by == "admin":
             self.frozen_at = self.frozen_by = None
 
+    def close(self) -> None:
+        """No use from now on, programs' keys included; ledger and receipts stay.
+
+        Whoever closes it enqueues `app.billing.jobs.account_closed` after the commit: it ends what is paid for.
+        """
+        self.closed_at = self.closed_at or utcnow()
+        ApiKey.revoke_all(self.id)
+
     def entries(self) -> list[LedgerEntry]:
         """Its ledger, newest first."""
         from_newest = text("id DESC")
         return list(db.session.scalars(self.ledger.select().order_by(from_newest)))
 
     ledger = relationship("LedgerEntry", lazy="write_only", back_populates="account")
-
-
-class Membership(Record):
-    """A person's place in an account."""
-
-    __tablename__ = "memberships"
-    __table_args__ = (
-        UniqueConstraint("account_id", "user_id"),
-        one_of("role", *ROLES),
-        *not_negative("monthly_limit_nanos"),
-        Index("ix_memberships_user", "user_id"),
-    )
-
-    account_id: Mapped[int] = refers_to("accounts.id")
-    user_id: Mapped[int] = refers_to("users.id")
-    role: Mapped[str] = mapped_column(default="member")
-    monthly_limit_nanos: Mapped[Nanos | None]
-
-    account = relationship("Account", back_populates="memberships")
-    user = relationship("User", back_populates="memberships")
-
-    @property
-    def can_manage(self) -> bool:
-        """May invite, buy and see billing."""
-        return self.role in {"owner", "admin"}

@@ -38,12 +38,16 @@ def check_model(standing: Standing, model: str) -> None:
         raise Refusal("model_not_allowed", words, way_out="upgrade")
 
 
-def check_pace(standing: Standing, at: datetime) -> None:
-    """Calls at once, and absorbed cost of the day."""
+def check_pace(standing: Standing) -> None:
+    """Calls at once."""
     most = standing.parallel_calls or Setting.get("parallel_calls")
     if standing.running_calls >= most:
         words = f"{standing.running_calls} answers are being written; {most} at once are possible. Wait for one."
         raise Refusal("too_many_calls", words, retry_after=5)
+
+
+def check_absorbed(standing: Standing, at: datetime) -> None:
+    """Absorbed cost of the day."""
     if standing.absorbed_on(at) > Setting.get("absorbed_daily"):
         words = "Too many calls of this account failed today. Tomorrow it goes on; the support can lift it sooner."
         raise Refusal("absorbed_limit", words, retry_after=seconds_until(tomorrow(at), at), way_out="support")

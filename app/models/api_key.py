@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
+from sqlalchemy import update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
@@ -38,6 +39,14 @@ class ApiKey(Record):
         key.prefix = secret[:PREFIX_LENGTH]
         db.session.add(key)
         return key, secret
+
+    @classmethod
+    def revoke_all(cls, account_id: int, user_id: int | None = None) -> None:
+        """Stop the account's keys, or one person's of them."""
+        keys = [cls.account_id == account_id, cls.revoked_at.is_(None)]
+        if user_id is not None:
+            keys.append(cls.user_id == user_id)
+        db.session.execute(update(cls).where(*keys).values(revoked_at=utcnow()))
 
     def revoke(self) -> None:
         self.revoked_at = self.revoked_at or utcnow()

@@ -8,8 +8,9 @@ from sqlalchemy import and_, bindparam, select
 from sqlalchemy.engine import Row
 
 from app.extensions import db
-from app.models.account import Account, Membership
+from app.models.account import Account
 from app.models.api_key import ApiKey
+from app.models.membership import Membership
 from app.models.user import User, UserSession, digest
 
 
@@ -33,7 +34,10 @@ class Caller:
 
     @classmethod
     def of_session(cls, secret: str) -> Caller | None:
-        """Whom a browser's session belongs to; None where it ended, or its user was disabled."""
+        """Whom a browser's session belongs to; None where it ended, or its user was disabled.
+
+        It acts on the account that was switched to; on the personal one where that membership is gone.
+        """
         row = db.session.connection().execute(OF_SESSION, {"secret": digest(secret)}).first()
         return cls(**described(row), session_secret=secret) if row else None
 
@@ -83,19 +87,22 @@ PERSON = (
 ENABLED = User.__table__.c.disabled_at.is_(None)
 
 
-def member_of(source: type[UserSession] | type[ApiKey]) -> object:
-    columns, members = source.__table__.c, Membership.__table__.c
-    return and_(members.user_id == columns.user_id, members.account_id == columns.account_id)
-
-
 SESSIONS, KEYS, MEMBERS, USERS = (t.__table__ for t in (UserSession, ApiKey, Membership, User))
+SWITCHED_TO = MEMBERS.c.account_id == SESSIONS.c.account_id
 OF_SESSION = (
     select(*PERSON)
-    .select_from(SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(MEMBERS, member_of(UserSession)))
+    .select_from(
+        SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(MEMBERS, MEMBERS.c.user_id == USERS.c.id)
+    )
     .where(SESSIONS.c.secret_hash == bindparam("secret"), ENABLED)
+    .order_by(SWITCHED_TO.desc(), MEMBERS.c.id)
+    .limit(1)
 )
+"""The personal account's membership is a person's first, and is never ended."""
+
+MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
 OF_KEY = (
     select(*PERSON, KEYS.c.id.label("api_key_id"))
-    .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(MEMBERS, member_of(ApiKey)))
+    .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(MEMBERS, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
 )

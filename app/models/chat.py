@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, select
+from sqlalchemy import Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import BigId
@@ -31,6 +31,12 @@ class Chat(Record):
     pinned_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+
+    @classmethod
+    def started_since(cls, account_id: int, moment: datetime) -> int:
+        """How many chats the account has begun since then; deleted ones count."""
+        begun = cls.account_id == account_id, cls.created_at >= moment
+        return db.session.scalar(select(func.count()).select_from(cls).where(*begun)) or 0
 
     def messages(self) -> list[Message]:
         """The shown branch, oldest first."""

@@ -11,10 +11,20 @@ from sqlalchemy import Table, bindparam, insert, select, update
 
 from app.extensions import db
 from app.models.account import Account
-from app.models.admission import check_funds, check_model, check_pace, check_standing, fit
+from app.models.admission import (
+    check_absorbed,
+    check_chats,
+    check_funds,
+    check_model,
+    check_pace,
+    check_standing,
+    fit,
+)
 from app.models.balance import Payment
 from app.models.base import utcnow
 from app.models.caller import Caller
+from app.models.chat import Chat
+from app.models.member_use import check_member, hold_for_member, settle_for_member
 from app.models.price import TOKEN_BUCKETS, AIModel, ModelPrice, Rates
 from app.models.refill import is_due, refill_if_due
 from app.models.refusal import PricingError
@@ -35,6 +45,7 @@ class Reservation:
 
     usage_id: int
     account_id: int
+    user_id: int
     prompt: Prompt
     rates: Rates
     ceiling: int
@@ -70,14 +81,18 @@ def standing_shown(account_id: int, at: datetime) -> Standing:
 
 
 def admit(caller: Caller, model: str | None = None) -> Standing:
-    """Whether the caller could begin a call now, reserving nothing. Raises Refusal; holds the account."""
+    """Whether the caller could begin a chat now, reserving nothing. Raises Refusal; holds the account."""
     now = utcnow()
     standing = standing_now(caller.account_id, now)
     check_standing(standing, caller)
     if model is not None:
         AIModel.to_sell(model, now)
         check_model(standing, model)
-    check_pace(standing, now)
+    check_pace(standing)
+    if standing.chats_per_month is not None:
+        check_chats(standing, now, Chat.started_since(standing.account_id, standing.period_start))
+    check_member(standing, caller.user_id, now)
+    check_absorbed(standing, now)
     check_funds(standing, now)
     return standing
 
@@ -92,7 +107,9 @@ def reserve(caller: Caller, prompt: Prompt, price: ModelPrice, **facts: Any) -> 
     standing = standing_now(caller.account_id, now)
     check_standing(standing, caller)
     check_model(standing, prompt.model)
-    check_pace(standing, now)
+    check_pace(standing)
+    check_member(standing, caller.user_id, now)
+    check_absorbed(standing, now)
     check_funds(standing, now)
     prompt = fit(standing, prompt, price.rates, now)
     return hold(standing, caller, prompt, price, now, facts)
@@ -119,7 +136,8 @@ def hold(
     }
     usage_id = db.session.connection().scalar(RESERVE, {**NO_FACTS, **row, **facts})
     available = moved.balance(now).available
-    return Reservation(usage_id, caller.account_id, prompt, rates, ceiling, now.date(), available)
+    hold_for_member(standing, caller.user_id, now.date(), ceiling)
+    return Reservation(usage_id, caller.account_id, caller.user_id, prompt, rates, ceiling, now.date(), available)
 
 
 def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt | None:
@@ -143,6 +161,7 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
         day_absorbed=payment.absorbed,
     )
     paid = payment.allowance + payment.credits
+    settle_for_member(standing, reservation.user_id, reservation.day, paid - reservation.ceiling)
     return Receipt(reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available)
 
 
@@ -173,7 +192,14 @@ def reservation_of(usage: Usage) -> Reservation:
     """The reservation of a running usage row, for the sweeper; its prompt is gone with the process."""
     prompt = Prompt(usage.model, (), usage.max_output_tokens)
     return Reservation(
-        usage.id, usage.account_id, prompt, usage.price.rates, usage.reserved_nanos, usage.day, available=0
+        usage.id,
+        usage.account_id,
+        usage.user_id,
+        prompt,
+        usage.price.rates,
+        usage.reserved_nanos,
+        usage.day,
+        available=0,
     )
 
 

@@ -6,16 +6,13 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import ForeignKey, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
 from app.models.base import Record, one_of, refers_to, utcnow
+from app.models.password import hashed, is_right
 
-HASHER = PasswordHasher()
-NOBODYS_HASH = HASHER.hash(secrets.token_urlsafe(16))
 TOKEN_LIFETIME = {"reset": timedelta(hours=1), "verify": timedelta(hours=1)}
 
 
@@ -39,6 +36,7 @@ class User(Record):
     __tablename__ = "users"
     __table_args__ = (one_of("admin_role", "owner", "support"),)
 
+    created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str] = mapped_column(default="")
     password_hash: Mapped[str]
@@ -47,7 +45,8 @@ class User(Record):
     admin_role: Mapped[str | None]
     totp_secret: Mapped[str | None]
 
-    memberships = relationship("Membership", back_populates="user")
+    memberships = relationship("Membership", back_populates="user", order_by="Membership.id")
+    sessions = relationship("UserSession", back_populates="user", order_by="UserSession.id.desc()")
 
     @classmethod
     def with_email(cls, email: str) -> User | None:
@@ -57,12 +56,13 @@ class User(Record):
     def authenticate(cls, email: str, password: str) -> User | None:
         """The user whom this address and password belong to; the same work is done where there is none."""
         user = cls.with_email(email)
-        stored = user.password_hash if user else NOBODYS_HASH
-        try:
-            HASHER.verify(stored, password)
-        except (VerificationError, InvalidHashError):
-            return None
-        return user if user and user.disabled_at is None else None
+        is_known = is_right(password, user.password_hash if user else None)
+        return user if user and is_known and user.disabled_at is None else None
+
+    @classmethod
+    def signed_up_since(cls, moment: datetime) -> int:
+        """How many people signed up since then."""
+        return db.session.query(cls).filter(cls.created_at >= moment).count()
 
     @property
     def is_admin(self) -> bool:
@@ -72,9 +72,12 @@ class User(Record):
     def is_verified(self) -> bool:
         return self.email_verified_at is not None
 
+    def has_password(self, password: str) -> bool:
+        return is_right(password, self.password_hash)
+
     def set_password(self, password: str) -> None:
         """Store a new password; every session and mailed token of before is dead."""
-        self.password_hash = HASHER.hash(password)
+        self.password_hash = hashed(password)
         if self.id is not None:
             self.end_sessions()
             self.void_tokens()
@@ -87,6 +90,19 @@ class User(Record):
         self.email = email.strip().lower()
         self.email_verified_at = None
         self.void_tokens()
+
+    def disable(self) -> None:
+        """Out at once, and no way in; a program's keys stop too."""
+        self.disabled_at = self.disabled_at or utcnow()
+        self.end_sessions()
+        self.void_tokens()
+
+    def erase(self) -> None:
+        """Forget who this was. The row stays, since ledger and receipts point to it."""
+        self.disable()
+        self.email, self.name = f"deleted-{self.id}@deleted.invalid", ""
+        self.password_hash = hashed(secrets.token_urlsafe(32))
+        self.admin_role = self.totp_secret = self.email_verified_at = None
 
     def end_sessions(self) -> None:
         """Sign out everywhere."""
@@ -107,7 +123,7 @@ class UserSession(Record):
     secret_hash: Mapped[str] = mapped_column(unique=True)
     user_agent: Mapped[str] = mapped_column(default="")
 
-    user = relationship("User")
+    user = relationship("User", back_populates="sessions")
     account = relationship("Account")
 
     @classmethod
@@ -140,27 +156,29 @@ class MailedToken(Record):
     user = relationship("User")
 
     @classmethod
-    def issue(cls, user: User, purpose: str) -> str:
-        """Make a token for the user's present address; returns the secret that goes into the link."""
+    def issue(cls, user: User, purpose: str, email: str | None = None) -> str:
+        """Make a token for the user's present address, or for the one they want; returns the link's secret."""
         secret = secrets.token_urlsafe(24)
-        token = cls(user_id=user.id, purpose=purpose, email=user.email, secret_hash=digest(secret))
+        token = cls(user_id=user.id, purpose=purpose, email=email or user.email, secret_hash=digest(secret))
         token.expires_at = utcnow() + TOKEN_LIFETIME[purpose]
         db.session.add(token)
         return secret
 
     @classmethod
-    def redeem(cls, secret: str, purpose: str) -> User | None:
-        """Use the token up; the user it was for, or None where it is unknown, used, late or for an old address."""
+    def find_live(cls, secret: str, purpose: str) -> MailedToken | None:
+        """The token of a link that would still work; does not use it up."""
         live = cls.secret_hash == digest(secret), cls.purpose == purpose
         unused = cls.used_at.is_(None), cls.expires_at > utcnow()
-        statement = update(cls).where(*live, *unused).values(used_at=utcnow()).returning(cls.user_id, cls.email)
-        row = db.session.execute(statement).first()
-        user = db.session.get(User, row.user_id) if row else None
-        return user if user and row and user.email == row.email and user.disabled_at is None else None
+        token = db.session.scalar(select(cls).where(*live, *unused))
+        return token if token and token.user.disabled_at is None and token.fits_address else None
 
-    @classmethod
-    def is_live(cls, secret: str, purpose: str) -> bool:
-        """Whether the link would still work; does not use it up."""
-        live = cls.secret_hash == digest(secret), cls.purpose == purpose
-        unused = cls.used_at.is_(None), cls.expires_at > utcnow()
-        return db.session.scalar(select(cls.id).where(*live, *unused)) is not None
+    @property
+    def fits_address(self) -> bool:
+        """Whether the mailbox it went to may still act for the user: a wanted address need not be theirs yet."""
+        return self.purpose == "verify" or self.email == self.user.email
+
+    def use(self) -> bool:
+        """Use the token up; False where another request was first."""
+        unused = MailedToken.id == self.id, MailedToken.used_at.is_(None)
+        used = db.session.execute(update(MailedToken).where(*unused).values(used_at=utcnow()))
+        return used.rowcount == 1  # type: ignore[attr-defined,no-any-return]

@@ -1,0 +1,69 @@
+"""The outbox: mails that are to be sent, written down with what they tell of."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Index, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import db
+from app.models.base import Record, not_negative, utcnow
+
+UNSENT = text("sent_at IS NULL")
+MOST_ATTEMPTS = 8
+FIRST_WAIT = timedelta(minutes=1)
+
+
+class OutgoingMail(Record):
+    """A mail to be sent once. `context` is what its template says, in JSON; emptied once it is sent."""
+
+    __tablename__ = "outgoing_mails"
+    __table_args__ = (
+        *not_negative("attempts"),
+        Index("ix_outgoing_mails_due", "next_attempt_at", postgresql_where=UNSENT, sqlite_where=UNSENT),
+    )
+
+    key: Mapped[str] = mapped_column(unique=True)
+    to: Mapped[str]
+    template: Mapped[str]
+    context: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime] = mapped_column(default=utcnow)
+    sent_at: Mapped[datetime | None]
+
+    @classmethod
+    def post(cls, key: str, to: str, template: str, context: dict[str, Any]) -> OutgoingMail | None:
+        """Write a mail down, once: None where the key was posted before."""
+        if db.session.scalar(select(cls.id).where(cls.key == key)) is not None:
+            return None
+        mail = cls(key=key, to=to, template=template, context=context)
+        db.session.add(mail)
+        db.session.flush()
+        return mail
+
+    @classmethod
+    def claim(cls, mail_id: int) -> OutgoingMail | None:
+        """Take the mail for one attempt; None where it is sent or another process has it.
+
+        Should this attempt die, the next is due after a wait that doubles: 1 minute, 2, 4, ...
+        """
+        now = utcnow()
+        mail = db.session.get(cls, mail_id, populate_existing=True)
+        if mail is None or mail.sent_at is not None:
+            return None
+        seen = cls.id == mail_id, cls.sent_at.is_(None), cls.attempts == mail.attempts, cls.next_attempt_at <= now
+        later = {"attempts": mail.attempts + 1, "next_attempt_at": now + FIRST_WAIT * 2**mail.attempts}
+        taken = db.session.execute(update(cls).where(*seen).values(**later))
+        return mail if taken.rowcount == 1 else None  # type: ignore[attr-defined]
+
+    @classmethod
+    def due(cls) -> list[int]:
+        """The ids of mails whose next attempt has come; after the last attempt a mail stays unsent."""
+        waiting = cls.sent_at.is_(None), cls.next_attempt_at <= utcnow(), cls.attempts < MOST_ATTEMPTS
+        return list(db.session.scalars(select(cls.id).where(*waiting).order_by(cls.id).limit(500)))
+
+    def mark_sent(self) -> None:
+        """Sent: what it said is forgotten, that it was sent is kept under its key."""
+        self.sent_at, self.context = utcnow(), {}
