@@ -148,13 +148,13 @@ def update_fields(sandbox: Sandbox, intent: Thing, params: Params) -> None:
 @operation("POST", "/v1/payment_intents/{id}/confirm")
 def confirm(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     intent = sandbox.get("payment_intent", identity)
+    if intent["status"] not in CONFIRMABLE:
+        raise wrong_state(intent, "confirm")
     update_fields(sandbox, intent, params)
     return confirm_intent(sandbox, intent, params)
 
 
 def confirm_intent(sandbox: Sandbox, intent: Thing, params: Params) -> Thing:
-    if intent["status"] not in CONFIRMABLE:
-        raise wrong_state(intent, "confirm")
     if intent["payment_method"] is None:
         raise unexpected_state(
             "You cannot confirm this PaymentIntent because it's missing a payment method.",

@@ -47,7 +47,7 @@ def expanded(sandbox: "Sandbox", here: Thing, step: str, path: str) -> Any:
         return public(found) if found else value
     if (here.get("object"), step) in INCLUDED:
         return INCLUDED[here["object"], step](sandbox, here)
-    if step in here:
+    if step in here and not isinstance(value, str):
         return value
     raise invalid(f"This property cannot be expanded ({path}).", "expand")
 

@@ -58,7 +58,7 @@ class RunningSandbox:
 
     def serve(self) -> None:
         threading.Thread(target=self.tick, daemon=True, name="clock").start()
-        self.server.serve_forever(poll_interval=0.05)
+        self.server.serve_forever(poll_interval=0.01)
 
     def tick(self) -> None:
         """What falls due while nobody moves the clock."""

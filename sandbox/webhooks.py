@@ -15,7 +15,7 @@ from sandbox.shapes import new_id
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
-FIRST_RETRY = 1.0
+FIRST_RETRY = 0.5
 LONGEST_RETRY = 60.0
 TRIES = 30
 TIMEOUT = 15

@@ -19,6 +19,7 @@ from stripe._stripe_object import StripeObject, UntypedStripeObject
 from typing_extensions import get_type_hints, is_typeddict
 
 UNIMPORTED = {"Mapping": Mapping, "StripeContext": str}  # named by RequestOptions for type checkers only
+SCALARS = (str, int, bool, float, Decimal, type(None))
 WHOLE = re.compile(r"-?\d+")
 
 
@@ -98,15 +99,15 @@ def is_decimal(text: str) -> bool:
 
 
 def union_problems(value: Any, choices: tuple[Any, ...], at: str, *, form: bool) -> list[str]:
+    """Those of the choice that fits best, among objects for an object and among scalars for a scalar."""
     words = [word for choice in choices if get_origin(choice) is Literal for word in get_args(choice)]
     closed = [choice for choice in choices if not (choice is str and any(words))]
-    tried = [problems(value, choice, at, form=form) for choice in closed]
-    return min(tried, key=lambda lines: (len(lines), depth(value, lines)))
+    alike = [choice for choice in closed if is_scalar(choice) != isinstance(value, dict | list)] or closed
+    return min((problems(value, choice, at, form=form) for choice in alike), key=len)
 
 
-def depth(value: Any, lines: list[str]) -> int:
-    """Prefers the complaint from inside an object to 'is not a string'."""
-    return 1 if isinstance(value, dict | list) and "{" in "".join(lines) else 0
+def is_scalar(choice: Any) -> bool:
+    return choice in SCALARS or get_origin(choice) is Literal
 
 
 @cache
