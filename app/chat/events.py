@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, current_app
+from flask import Flask, Response, current_app
 from sqlalchemy import select
 
 from app.chat import turns
@@ -43,7 +43,8 @@ def stream_of(message: Message, position: int = 0, *, as_html: bool = False) -> 
         **amount("ceiling", call.reserved_nanos),
     }
     live = turns.live.get(message.id)
-    source = from_turn(live, position) if live else from_row(message.id, position)
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    source = from_turn(live, position) if live else from_row(app, message.id, position)
     db.session.rollback()
     return streaming(written(start, source, position, as_html=as_html))
 
@@ -87,9 +88,8 @@ def from_turn(turn: Turn, position: int) -> Iterator[str | None | dict[str, Any]
         yield last_event(turn.message_id, turn.ending)
 
 
-def from_row(message_id: int, position: int) -> Iterator[str | None | dict[str, Any]]:
+def from_row(app: Flask, message_id: int, position: int) -> Iterator[str | None | dict[str, Any]]:
     """Follow the checkpoints of an answer that another process writes, or that is finished."""
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
     quiet_since = time.monotonic()
     while True:
         with app.app_context():

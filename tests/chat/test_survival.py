@@ -1,0 +1,152 @@
+"""Processes that die under running answers: what is kept, what is paid, and that the books stay right. MONEY.md 5."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import requests
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+from app.billing.auditing import audit
+from app.billing.sweeping import sweep
+from app.models.chat import Message
+from app.models.plan import Plan
+from app.models.usage import Usage
+from tests.support import people
+from tests.support.people import CREDIT, heard
+from tests.support.provider_server import ProviderServer
+from tests.support.running_app import RunningApp, await_that
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+Database = "scoped_session[Session]"
+KILLS = 10
+
+
+class Reader(threading.Thread):
+    """A browser that reads one answer until the connection ends, however it ends."""
+
+    def __init__(self, url: str, headers: dict[str, str], content: str) -> None:
+        super().__init__(daemon=True)
+        self.url, self.headers, self.content, self.received = url, headers, content, b""
+
+    def run(self) -> None:
+        chat = requests.post(f"{self.url}/api/chats", json={"model": "gpt-test"}, headers=self.headers, timeout=30)
+        path = f"{self.url}/api/chats/{chat.json()['id']}/messages"
+        body = {"content": self.content}
+        try:
+            with requests.post(path, json=body, headers=self.headers, stream=True, timeout=30) as answer:
+                for piece in answer.iter_content(None):
+                    self.received += piece
+        except requests.RequestException:
+            return
+
+
+@pytest.fixture
+def provider() -> Iterator[ProviderServer]:
+    with ProviderServer(delay=0.05, tokens=400) as server:
+        yield server
+
+
+@pytest.fixture
+def web(start_app: Callable[..., RunningApp], provider: ProviderServer) -> RunningApp:
+    return start_app("web", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=provider.openai_url)
+
+
+@pytest.fixture
+def read(app: Flask, session: Database, web: RunningApp) -> Callable[[str], Reader]:
+    """`read("hello")`: ada asks, and a reader of her answer runs."""
+    people.model()
+    Plan.default().parallel_calls = 2 * KILLS
+    headers = {"Authorization": f"Bearer {people.api_key(people.person('ada', credits=10_000 * CREDIT))}"}
+
+    def begin(content: str) -> Reader:
+        reader = Reader(web.url, headers, content)
+        reader.start()
+        return reader
+
+    return begin
+
+
+def saved(session: Database) -> list[Message]:
+    session.rollback()
+    return session.query(Message).filter_by(role="assistant").order_by(Message.id).all()
+
+
+def let_leases_run_out(session: Database) -> None:
+    session.rollback()
+    for message in session.query(Message).filter_by(status="running"):
+        message.checkpoint_at -= timedelta(minutes=3)
+        message.call.created_at -= timedelta(minutes=3)
+    session.commit()
+
+
+def test_a_killed_process_costs_the_user_nothing_and_keeps_the_text(
+    web: RunningApp, read: Callable[[str], Reader], session: Database
+) -> None:
+    for number in range(KILLS):
+        reader = read("hello")
+        await_that(lambda: len(saved(session)) > number and bool(saved(session)[-1].content), 20)
+        web.restart("web")
+        reader.join(20)
+    assert sweep() == 0
+    let_leases_run_out(session)
+
+    assert sweep() == KILLS
+    assert list(audit()) == []
+    assert {(message.status, bool(message.content)) for message in saved(session)} == {("interrupted", True)}
+    calls = session.query(Usage).all()
+    assert {call.state for call in calls} == {"released"}
+    assert all(call.paid_nanos == 0 < call.absorbed_nanos for call in calls)
+
+
+def test_a_deploy_ends_its_streams_in_time_and_charges_nothing(
+    web: RunningApp, read: Callable[[str], Reader], session: Database
+) -> None:
+    readers = [read("hello") for _ in range(3)]
+    await_that(lambda: len(saved(session)) == 3 and all(message.content for message in saved(session)), 20)
+    web.terminate("web", within=40)
+    for reader in readers:
+        reader.join(10)
+
+    assert {heard(reader.received).end["code"] for reader in readers} == {"interrupted"}
+    assert {message.status for message in saved(session)} == {"interrupted"}
+    assert [call.paid_nanos for call in session.query(Usage)] == [0, 0, 0]
+    assert list(audit()) == []
+
+
+def test_an_answer_is_followed_and_stopped_from_another_process(
+    start_app: Callable[..., RunningApp], provider: ProviderServer, read: Callable[[str], Reader], session: Database
+) -> None:
+    other = start_app("web", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=provider.openai_url)
+    reader = read("hello")
+    await_that(lambda: bool(saved(session)) and bool(saved(session)[0].content), 20)
+    message = saved(session)[0].id
+    requests.post(f"{other.url}/api/messages/{message}/stop", headers=reader.headers, timeout=10)
+    path = f"{other.url}/api/messages/{message}/stream"
+    followed = heard(requests.get(path, headers=reader.headers, timeout=30).content)
+    reader.join(20)
+
+    assert followed.end["code"] == heard(reader.received).end["code"] == "stopped"
+    assert followed.text == heard(reader.received).text == saved(session)[0].content
+    assert followed.end["cost_nanos"] > 0
+
+
+def test_a_call_that_was_swept_is_not_charged_when_it_ends_after_all(
+    web: RunningApp, read: Callable[[str], Reader], session: Database, provider: ProviderServer
+) -> None:
+    provider.configure(tokens=40)
+    reader = read("hello")
+    await_that(lambda: bool(saved(session)), 20)
+    call = saved(session)[0].call
+    session.query(Usage).filter_by(id=call.id).update({"created_at": call.created_at - timedelta(minutes=3)})
+    session.query(Message).filter_by(call_id=call.id).update({"checkpoint_at": call.created_at - timedelta(minutes=3)})
+    session.commit()
+    sweep()
+    reader.join(20)
+
+    session.expire_all()
+    usage = session.get_one(Usage, call.id)
+    assert (usage.state, usage.paid_nanos) == ("released", 0)
+    assert list(audit()) == []
