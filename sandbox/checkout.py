@@ -37,12 +37,16 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
         success_url=required(params, "success_url"),
         payment_status="no_payment_required" if mode == "setup" else "unpaid",
         _lines=lines,
-        _intent=nested(params, "payment_intent_data"),
-        _setup=nested(params, "setup_intent_data"),
-        _subscription=nested(params, "subscription_data"),
+        **wishes(params),
     )
     session["url"] = f"{sandbox.base_url}/checkout/{session['id']}"
     return session
+
+
+def wishes(params: Params) -> dict[str, Any]:
+    """What the page's payment, saved card or subscription is to carry."""
+    kinds = {"_intent": "payment_intent_data", "_setup": "setup_intent_data", "_subscription": "subscription_data"}
+    return {note: nested(params, name) for note, name in kinds.items()}
 
 
 def texts(params: Params) -> dict[str, Any]:

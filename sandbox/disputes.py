@@ -30,12 +30,15 @@ def open_dispute(sandbox: Sandbox, charge: Thing, *, inquiry: bool = False) -> T
     )
     dispute["evidence_details"].update(due_by=sandbox.now + WEEK, submission_method="not_submitted")
     charge["disputed"] = True
-    if not inquiry:
-        move_money(sandbox, dispute, -1)
     sandbox.emit("charge.dispute.created", dispute)
     if not inquiry:
-        sandbox.emit("charge.dispute.funds_withdrawn", dispute)
+        withdraw(sandbox, dispute)
     return dispute
+
+
+def withdraw(sandbox: Sandbox, dispute: Thing) -> None:
+    move_money(sandbox, dispute, -1)
+    sandbox.emit("charge.dispute.funds_withdrawn", dispute)
 
 
 def card_details() -> Thing:
@@ -70,9 +73,8 @@ def escalate(sandbox: Sandbox, dispute: Thing) -> Thing:
     """An inquiry becomes a dispute, and takes the money."""
     previous = {"status": dispute["status"]}
     dispute.update(status="needs_response", is_charge_refundable=False)
-    move_money(sandbox, dispute, -1)
     sandbox.emit("charge.dispute.updated", dispute, previous)
-    sandbox.emit("charge.dispute.funds_withdrawn", dispute)
+    withdraw(sandbox, dispute)
     return dispute
 
 
@@ -81,11 +83,9 @@ def reopen(sandbox: Sandbox, dispute: Thing) -> Thing:
     previous = {"status": dispute["status"]}
     withdrawn = dispute["status"] == "won"
     dispute["status"] = "appeal_needs_response"
-    if withdrawn:
-        move_money(sandbox, dispute, -1)
     sandbox.emit("charge.dispute.updated", dispute, previous)
     if withdrawn:
-        sandbox.emit("charge.dispute.funds_withdrawn", dispute)
+        withdraw(sandbox, dispute)
     return dispute
 
 

@@ -28,13 +28,18 @@ def make_line(sandbox: Sandbox, subscription: Thing, item: Thing, amount: int, *
         metadata=dict(subscription["metadata"]),
         discountable=not proration,
         parent=line_parent(subscription, item, proration),
-        pricing={
-            "price_details": {"price": price["id"], "product": price["product"]},
-            "type": "price_details",
-            "unit_amount_decimal": price["unit_amount_decimal"],
-        },
+        pricing=pricing_of(price),
     )
     return {**line, **fields}
+
+
+def pricing_of(price: Thing) -> Thing:
+    details = {"price": price["id"], "product": price["product"]}
+    return {
+        "price_details": details,
+        "type": "price_details",
+        "unit_amount_decimal": price["unit_amount_decimal"],
+    }
 
 
 def line_parent(subscription: Thing, item: Thing, proration: bool) -> Thing:

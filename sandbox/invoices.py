@@ -27,29 +27,27 @@ def draft(sandbox: Sandbox, subscription: Thing, reason: str, lines: list[Thing]
 
 
 def fill(invoice: Thing, subscription: Thing, customer: Thing, lines: list[Thing]) -> None:
-    total = sum(line["amount"] for line in lines)
-    owed = total + customer["balance"]
-    due = owed if owed >= SMALLEST_CHARGE else 0
     for line in lines:
         line["invoice"] = invoice["id"]
     invoice.update(
         currency=subscription["currency"],
         customer_email=customer["email"],
         customer_name=customer["name"],
-        default_payment_method=None,
         lines=listing(lines, f"/v1/invoices/{invoice['id']}/lines"),
         parent=parent_of(subscription),
         period_start=min((line["period"]["start"] for line in lines), default=invoice["created"]),
         period_end=invoice["created"],
-        starting_balance=customer["balance"],
-        subtotal=total,
-        subtotal_excluding_tax=total,
-        total=total,
-        total_excluding_tax=total,
-        amount_due=due,
-        amount_remaining=due,
-        ending_balance=0 if due else owed,
+        **sums(sum(line["amount"] for line in lines), customer["balance"]),
     )
+
+
+def sums(total: int, balance: int) -> dict[str, int]:
+    """What is owed with the customer's balance; too little to charge, or less than nothing, goes to the balance."""
+    owed = total + balance
+    due = owed if owed >= SMALLEST_CHARGE else 0
+    totals = dict.fromkeys(("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"), total)
+    balances = {"starting_balance": balance, "ending_balance": 0 if due else owed}
+    return {**totals, **balances, "amount_due": due, "amount_remaining": due}
 
 
 def parent_of(subscription: Thing) -> Thing:
@@ -111,13 +109,9 @@ def intent_for(sandbox: Sandbox, invoice: Thing) -> Thing:
         setup_future_usage="off_session",
         _invoice=invoice["id"],
     )
-    sandbox.make(
-        "invoice_payment",
-        invoice=invoice["id"],
-        amount_requested=invoice["amount_due"],
-        currency=invoice["currency"],
-        payment={"payment_intent": intent["id"], "type": "payment_intent"},
-    )
+    payment = {"payment_intent": intent["id"], "type": "payment_intent"}
+    asked = {"amount_requested": invoice["amount_due"], "currency": invoice["currency"]}
+    sandbox.make("invoice_payment", invoice=invoice["id"], payment=payment, **asked)
     return intent
 
 

@@ -12,6 +12,10 @@ from sandbox.subscriptions import current_end, make_item, price_for, put_price
 from sandbox.world import Sandbox
 
 ACTIVE = ("active", "not_started")
+UNSET = (
+    "application_fee_percent", "billing_cycle_anchor", "collection_method", "default_payment_method", "description",
+    "invoice_settings", "on_behalf_of", "transfer_data", "trial_end",
+)  # fmt: skip
 
 
 @operation("POST", "/v1/subscription_schedules")
@@ -37,24 +41,16 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
 
 def phase(subscription: Thing, items: list[Thing], start: int, end: int, **fields: Any) -> Thing:
     return {
+        **dict.fromkeys(UNSET),
         "add_invoice_items": [],
-        "application_fee_percent": None,
-        "billing_cycle_anchor": None,
-        "collection_method": None,
         "currency": subscription["currency"],
-        "default_payment_method": None,
         "default_tax_rates": [],
-        "description": None,
         "discounts": [],
         "end_date": end,
-        "invoice_settings": None,
         "items": items,
         "metadata": {},
-        "on_behalf_of": None,
         "proration_behavior": "create_prorations",
         "start_date": start,
-        "transfer_data": None,
-        "trial_end": None,
         **fields,
     }
 
@@ -151,6 +147,7 @@ def enter_phase(sandbox: Sandbox, subscription: Thing, instant: int) -> None:
 def take_prices(sandbox: Sandbox, subscription: Thing, coming: Thing, instant: int) -> None:
     before = copy.deepcopy(subscription["items"]["data"])
     wanted = [(sandbox.get("price", item["price"]), item["quantity"]) for item in coming["items"]]
+    del subscription["items"]["data"][len(wanted) :]
     for item, (price, quantity) in zip(subscription["items"]["data"], wanted, strict=False):
         put_price(item, price, quantity)
     for price, quantity in wanted[len(before) :]:

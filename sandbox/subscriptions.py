@@ -50,11 +50,7 @@ def begin(sandbox: Sandbox, params: Params) -> Thing:
         "subscription",
         customer=customer["id"],
         currency=wanted[0]["price"]["currency"],
-        status="trialing" if trial_end else "incomplete",
-        start_date=sandbox.now,
-        trial_start=sandbox.now if trial_end else None,
-        trial_end=trial_end,
-        billing_cycle_anchor=trial_end or sandbox.now,
+        **beginning(sandbox.now, trial_end),
         **settings_from(sandbox, params, customer),
     )
     fill_items(sandbox, subscription, wanted, trial_end)
@@ -63,6 +59,16 @@ def begin(sandbox: Sandbox, params: Params) -> Thing:
     first_invoice(sandbox, subscription)
     notice_short_trial(sandbox, subscription)
     return subscription
+
+
+def beginning(now: int, trial_end: int | None) -> dict[str, Any]:
+    return {
+        "status": "trialing" if trial_end else "incomplete",
+        "start_date": now,
+        "trial_start": now if trial_end else None,
+        "trial_end": trial_end,
+        "billing_cycle_anchor": trial_end or now,
+    }
 
 
 def items_from(sandbox: Sandbox, params: Params) -> list[Thing]:
