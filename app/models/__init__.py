@@ -1,24 +1,33 @@
 """Every table and every rule. No network, no commit, no queue: whoever opened the door commits."""
 
 from app.models.account import Account
+from app.models.admin_change import AdminChange
 from app.models.api_key import ApiKey
 from app.models.chat import Chat, Message
 from app.models.invitation import Invitation
 from app.models.ledger import LedgerEntry
 from app.models.mail import OutgoingMail
 from app.models.membership import Membership
+from app.models.payment import Payment
 from app.models.plan import CreditPack, Plan
 from app.models.price import AIModel, ModelPrice, ProviderAccount
+from app.models.recharge import AutoRecharge, Recharge
 from app.models.setting import Setting
+from app.models.stripe_event import Sighting, StripeEvent
+from app.models.subscription import Subscription
+from app.models.taking_back import Dispute, Refund
 from app.models.usage import Usage
 from app.models.user import MailedToken, User, UserSession
 
 __all__ = [
     "AIModel",
     "Account",
+    "AdminChange",
     "ApiKey",
+    "AutoRecharge",
     "Chat",
     "CreditPack",
+    "Dispute",
     "Invitation",
     "LedgerEntry",
     "MailedToken",
@@ -26,9 +35,15 @@ __all__ = [
     "Message",
     "ModelPrice",
     "OutgoingMail",
+    "Payment",
     "Plan",
     "ProviderAccount",
+    "Recharge",
+    "Refund",
     "Setting",
+    "Sighting",
+    "StripeEvent",
+    "Subscription",
     "Usage",
     "User",
     "UserSession",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import TypeVar
 
@@ -81,6 +82,8 @@ class Plan(Record):
     replaces_id: Mapped[int | None] = mapped_column(BigId)
     stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
+    former_price_ids: Mapped[list[str]] = mapped_column(default=list)
+    published_as: Mapped[str] = mapped_column(default="")
 
     @classmethod
     def default(cls) -> Plan:
@@ -91,6 +94,13 @@ class Plan(Record):
         """The plans that can be chosen now, in the order of the pricing page."""
         offered = select(cls).where(cls.status == "active").order_by(cls.position, cls.price_cents, cls.id)
         return list(db.session.scalars(offered))
+
+    @classmethod
+    def with_stripe_price(cls, price_id: str) -> Plan | None:
+        """The plan of a price at Stripe, of one that it had before too."""
+        current = db.session.scalar(select(cls).where(cls.stripe_price_id == price_id))
+        former = (plan for plan in db.session.scalars(select(cls)) if price_id in plan.former_price_ids)
+        return current or next(former, None)
 
     @property
     def worth_nanos(self) -> int:
@@ -143,6 +153,8 @@ class CreditPack(Record):
     replaces_id: Mapped[int | None] = mapped_column(BigId)
     stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
+    former_price_ids: Mapped[list[str]] = mapped_column(default=list)
+    published_as: Mapped[str] = mapped_column(default="")
 
     @classmethod
     def on_offer(cls) -> list[CreditPack]:
@@ -162,7 +174,20 @@ class CreditPack(Record):
 
 Sold = TypeVar("Sold", Plan, CreditPack)
 
-NOT_COPIED = {"id", "created_at", "terms_locked_at", "stripe_product_id", "stripe_price_id", "is_default"}
+AT_STRIPE = {"stripe_product_id", "stripe_price_id", "former_price_ids", "published_as"}
+NOT_COPIED = {"id", "created_at", "terms_locked_at", "is_default"} | AT_STRIPE
+
+
+def listing(sold: Plan | CreditPack) -> str:
+    """What Stripe is told of it, in short: where this differs from `published_as`, it is to be told again."""
+    rhythm = sold.interval if isinstance(sold, Plan) else "once"
+    terms = (sold.name, sold.description, sold.status != "inactive", sold.price_cents, sold.currency, rhythm)
+    return hashlib.sha256(repr(terms).encode()).hexdigest()
+
+
+def is_published(sold: Plan | CreditPack) -> bool:
+    """Whether Stripe knows it as it is now; what costs nothing never goes there."""
+    return sold.price_cents == 0 or sold.published_as == listing(sold)
 
 
 def copy_as_new_version(sold: Sold) -> Sold:

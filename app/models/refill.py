@@ -12,7 +12,9 @@ from app.extensions import db
 from app.models.account import Account, anniversary, months_between
 from app.models.base import utcnow
 from app.models.ledger import LedgerEntry
+from app.models.payment import Payment
 from app.models.setting import Setting
+from app.models.subscription import Subscription
 from app.models.user import normalised_address
 
 if TYPE_CHECKING:
@@ -46,19 +48,36 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
     Months are counted from the anchor: the account's creation, or a yearly period's start.
     """
     now = at or utcnow()
-    if not is_due(account, now) or awaits_payment(account) or awaits_verification(account):
+    if not is_due(account, now) or awaits_payment(account, now) or awaits_verification(account):
         return
     months = max(0, months_between(account.anchor_at, now))
     account.period_start = anniversary(account.anchor_at, months)
     account.period_end = anniversary(account.anchor_at, months + 1)
     month = f"{account.period_start:%Y-%m}"
     if not has_refill_for(account, month):
-        refill(account, monthly_amount(account), key=refill_key(account, month), month=month)
+        amount, facts = monthly_amount(account), {}
+        if subscription := Subscription.in_force_for(account.id):
+            amount, facts = share_of_year(subscription, amount)
+        refill(account, amount, key=refill_key(account, month), month=month, **facts)
 
 
-def awaits_payment(account: Account) -> bool:
-    """Whether the next refill comes with an invoice."""
-    return False
+def awaits_payment(account: Account, at: datetime) -> bool:
+    """Whether the next refill comes with an invoice: always by the month, and once a paid year is over."""
+    subscription = Subscription.in_force_for(account.id)
+    if subscription is None:
+        return False
+    return subscription.plan.interval == "month" or subscription.paid_until is None or at >= subscription.paid_until
+
+
+def share_of_year(subscription: Subscription, at_most: int) -> tuple[int, dict[str, int]]:
+    """A month within a paid year: as it was at the year's invoice, less what of that was refunded."""
+    year = Payment.last_period_of(subscription.id)
+    if year is None:
+        return at_most, {}
+    kept = max(0, year.price_cents - year.refunded_cents) if not year.dispute_taken_nanos else 0
+    amount = subscription.allowance_nanos * kept // max(1, year.price_cents)
+    year.worth_nanos += amount
+    return amount, {"subscription_id": subscription.id, "payment_id": year.id}
 
 
 def awaits_verification(account: Account) -> bool:
@@ -83,7 +102,7 @@ def monthly_amount(account: Account) -> int:
 
 
 def has_refill_for(account: Account, month: str) -> bool:
-    """Whether any refill, of whatever plan, already states that month; or another account of the same address has it."""
+    """Whether a refill of whatever plan states that month already, here or at another account of the address."""
     of_month = LedgerEntry.account_id == account.id, LedgerEntry.kind == "refill", LedgerEntry.month == month
     if db.session.scalar(select(LedgerEntry.id).where(*of_month).limit(1)):
         return True
@@ -99,12 +118,20 @@ def refill_key(account: Account, month: str) -> str:
 
 
 def give_welcome_credit(account: Account) -> None:
-    """The welcome credit of a locked personal account, once per address ever."""
+    """The welcome credit of a locked personal account: once for the account and once for the address, ever."""
     amount = Setting.get("welcome_credit")
     if not amount or account.kind != "personal" or not is_trusted(account):
         return
-    key = f"welcome:{address_mark(account.owner.email)}"
-    LedgerEntry.post(account, "welcome", key, credits=amount)
+    given = LedgerEntry.account_id == account.id, LedgerEntry.kind == "welcome"
+    if db.session.scalar(select(LedgerEntry.id).where(*given).limit(1)) is None:
+        key = f"welcome:{address_mark(account.owner.email)}"
+        LedgerEntry.post(account, "welcome", key, credits=amount)
+
+
+def give_free_credits(account: Account) -> None:
+    """What a locked account may have for free by now: the month's allowance and the welcome credit."""
+    refill_if_due(account)
+    give_welcome_credit(account)
 
 
 def address_mark(email: str) -> str:

@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 03:16:21.159785
+Create Date: 2026-11-21 03:22:43.648681
 
 """
 from alembic import op
@@ -126,6 +126,33 @@ def upgrade():
     sa.Column('value', sa.String(), nullable=False),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_settings'))
     )
+    op.create_table('sightings',
+    sa.Column('stripe_id', sa.String(), nullable=False),
+    sa.Column('begun', sa.Integer(), nullable=False),
+    sa.Column('applied', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('stripe_id', name=op.f('pk_sightings'))
+    )
+    op.create_table('stripe_events',
+    sa.Column('stripe_id', sa.String(), nullable=False),
+    sa.Column('type', sa.String(), nullable=False),
+    sa.Column('about', sa.JSON(), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('error', sa.String(), nullable=False),
+    sa.Column('next_try_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('processed_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("state IN ('received', 'done', 'parked', 'failed')", name=op.f('ck_stripe_events_state_known')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_stripe_events')),
+    sa.UniqueConstraint('stripe_id', name=op.f('uq_stripe_events_stripe_id'))
+    )
+    with op.batch_alter_table('stripe_events', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_stripe_events_account_id'), ['account_id'], unique=False)
+        batch_op.create_index('ix_stripe_events_open', ['next_try_at'], unique=False, postgresql_where=sa.text("state = 'received'"), sqlite_where=sa.text("state = 'received'"))
+        batch_op.create_index(batch_op.f('ix_stripe_events_type'), ['type'], unique=False)
+
     op.create_table('users',
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('email', sa.String(), nullable=False),
@@ -177,6 +204,24 @@ def upgrade():
     )
     with op.batch_alter_table('accounts', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_accounts_plan_id'), ['plan_id'], unique=False)
+
+    op.create_table('admin_changes',
+    sa.Column('actor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('action', sa.String(), nullable=False),
+    sa.Column('subject', sa.String(), nullable=False),
+    sa.Column('subject_id', sa.String(), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('changes', sa.JSON(), nullable=False),
+    sa.Column('reason', sa.String(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['actor_id'], ['users.id'], name=op.f('fk_admin_changes_actor_id_users'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_admin_changes'))
+    )
+    with op.batch_alter_table('admin_changes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_admin_changes_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_admin_changes_actor_id'), ['actor_id'], unique=False)
+        batch_op.create_index('ix_admin_changes_subject', ['subject', 'subject_id'], unique=False)
 
     op.create_table('mailed_tokens',
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -233,6 +278,30 @@ def upgrade():
     with op.batch_alter_table('api_keys', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_api_keys_account_id'), ['account_id'], unique=False)
 
+    op.create_table('auto_recharges',
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('is_on', sa.Boolean(), nullable=False),
+    sa.Column('pack_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('quantity', sa.Integer(), nullable=False),
+    sa.Column('threshold_nanos', sa.BigInteger(), nullable=False),
+    sa.Column('monthly_max_cents', sa.Integer(), nullable=False),
+    sa.Column('card_id', sa.String(), nullable=True),
+    sa.Column('card_label', sa.String(), nullable=False),
+    sa.Column('paused_for', sa.String(), nullable=False),
+    sa.Column('paused_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('declines', sa.Integer(), nullable=False),
+    sa.Column('next_attempt_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('limit_told_for', sa.String(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('declines >= 0', name=op.f('ck_auto_recharges_declines_not_negative')),
+    sa.CheckConstraint('monthly_max_cents >= 0', name=op.f('ck_auto_recharges_monthly_max_cents_not_negative')),
+    sa.CheckConstraint('threshold_nanos >= 0', name=op.f('ck_auto_recharges_threshold_nanos_not_negative')),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_auto_recharges_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['pack_id'], ['packs.id'], name=op.f('fk_auto_recharges_pack_id_packs'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_auto_recharges')),
+    sa.UniqueConstraint('account_id', name=op.f('uq_auto_recharges_account_id'))
+    )
     op.create_table('chats',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -364,6 +433,56 @@ def upgrade():
     with op.batch_alter_table('model_prices', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_model_prices_model_id'), ['model_id'], unique=False)
 
+    op.create_table('subscriptions',
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('plan_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('pending_plan_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('status', sa.String(), nullable=False),
+    sa.Column('stripe_id', sa.String(), nullable=True),
+    sa.Column('stripe_session_id', sa.String(), nullable=True),
+    sa.Column('stripe_customer_id', sa.String(), nullable=True),
+    sa.Column('stripe_item_id', sa.String(), nullable=True),
+    sa.Column('stripe_price_id', sa.String(), nullable=True),
+    sa.Column('stripe_schedule_id', sa.String(), nullable=True),
+    sa.Column('price_cents', sa.Integer(), nullable=False),
+    sa.Column('currency', sa.String(), nullable=False),
+    sa.Column('period_start', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('period_end', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('paid_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('cancel_at_period_end', sa.Boolean(), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('rejected_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('rejected_for', sa.String(), nullable=False),
+    sa.Column('is_in_force', sa.Boolean(), nullable=False),
+    sa.Column('allowance_nanos', sa.BigInteger(), nullable=False),
+    sa.Column('trial_days', sa.Integer(), nullable=False),
+    sa.Column('trial_end', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('trial_card', sa.String(), nullable=True),
+    sa.Column('trial_refused_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('trial_granted_nanos', sa.BigInteger(), nullable=False),
+    sa.Column('card_id', sa.String(), nullable=True),
+    sa.Column('card_label', sa.String(), nullable=False),
+    sa.Column('pay_url', sa.String(), nullable=True),
+    sa.Column('changes', sa.Integer(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('allowance_nanos >= 0', name=op.f('ck_subscriptions_allowance_nanos_not_negative')),
+    sa.CheckConstraint('trial_granted_nanos >= 0', name=op.f('ck_subscriptions_trial_granted_nanos_not_negative')),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_subscriptions_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['pending_plan_id'], ['plans.id'], name=op.f('fk_subscriptions_pending_plan_id_plans'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['plan_id'], ['plans.id'], name=op.f('fk_subscriptions_plan_id_plans'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_subscriptions_user_id_users'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_subscriptions')),
+    sa.UniqueConstraint('stripe_id', name=op.f('uq_subscriptions_stripe_id')),
+    sa.UniqueConstraint('stripe_session_id', name=op.f('uq_subscriptions_stripe_session_id')),
+    sa.UniqueConstraint('trial_card', name=op.f('uq_subscriptions_trial_card'))
+    )
+    with op.batch_alter_table('subscriptions', schema=None) as batch_op:
+        batch_op.create_index('ix_subscriptions_account', ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_subscriptions_plan_id'), ['plan_id'], unique=False)
+        batch_op.create_index('uq_subscriptions_one_live', ['account_id'], unique=True, postgresql_where=sa.text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')"), sqlite_where=sa.text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')"))
+
     op.create_table('user_sessions',
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -378,6 +497,56 @@ def upgrade():
     )
     with op.batch_alter_table('user_sessions', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_user_sessions_user_id'), ['user_id'], unique=False)
+
+    op.create_table('payments',
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('kind', sa.String(), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('price_cents', sa.Integer(), nullable=False),
+    sa.Column('currency', sa.String(), nullable=False),
+    sa.Column('worth_nanos', sa.BigInteger(), nullable=False),
+    sa.Column('quantity', sa.Integer(), nullable=False),
+    sa.Column('pack_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('plan_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('subscription_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('stripe_session_id', sa.String(), nullable=True),
+    sa.Column('stripe_payment_intent_id', sa.String(), nullable=True),
+    sa.Column('stripe_invoice_id', sa.String(), nullable=True),
+    sa.Column('paid_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('period_start', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('period_end', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('number', sa.String(), nullable=False),
+    sa.Column('page_url', sa.String(), nullable=True),
+    sa.Column('parked_for', sa.String(), nullable=False),
+    sa.Column('refunded_cents', sa.Integer(), nullable=False),
+    sa.Column('refund_taken_nanos', sa.BigInteger(), nullable=False),
+    sa.Column('dispute_taken_nanos', sa.BigInteger(), nullable=False),
+    sa.Column('allowance_taken_nanos', sa.BigInteger(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("kind IN ('pack', 'recharge', 'invoice', 'unknown')", name=op.f('ck_payments_kind_known')),
+    sa.CheckConstraint("state IN ('open', 'processing', 'paid', 'failed', 'canceled', 'parked')", name=op.f('ck_payments_state_known')),
+    sa.CheckConstraint('dispute_taken_nanos >= 0', name=op.f('ck_payments_dispute_taken_nanos_not_negative')),
+    sa.CheckConstraint('price_cents >= 0', name=op.f('ck_payments_price_cents_not_negative')),
+    sa.CheckConstraint('quantity >= 1', name=op.f('ck_payments_quantity_positive')),
+    sa.CheckConstraint('refund_taken_nanos + dispute_taken_nanos <= worth_nanos', name=op.f('ck_payments_taken_within_worth')),
+    sa.CheckConstraint('refund_taken_nanos >= 0', name=op.f('ck_payments_refund_taken_nanos_not_negative')),
+    sa.CheckConstraint('refunded_cents >= 0', name=op.f('ck_payments_refunded_cents_not_negative')),
+    sa.CheckConstraint('worth_nanos >= 0', name=op.f('ck_payments_worth_nanos_not_negative')),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_payments_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['pack_id'], ['packs.id'], name=op.f('fk_payments_pack_id_packs'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['plan_id'], ['plans.id'], name=op.f('fk_payments_plan_id_plans'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['subscription_id'], ['subscriptions.id'], name=op.f('fk_payments_subscription_id_subscriptions'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_payments_user_id_users'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_payments')),
+    sa.UniqueConstraint('stripe_invoice_id', name=op.f('uq_payments_stripe_invoice_id')),
+    sa.UniqueConstraint('stripe_payment_intent_id', name=op.f('uq_payments_stripe_payment_intent_id')),
+    sa.UniqueConstraint('stripe_session_id', name=op.f('uq_payments_stripe_session_id'))
+    )
+    with op.batch_alter_table('payments', schema=None) as batch_op:
+        batch_op.create_index('ix_payments_account_newest', ['account_id', 'id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_payments_subscription_id'), ['subscription_id'], unique=False)
 
     op.create_table('usages',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -438,6 +607,23 @@ def upgrade():
         batch_op.create_index(batch_op.f('ix_usages_chat_id'), ['chat_id'], unique=False)
         batch_op.create_index('ix_usages_running', ['created_at'], unique=False, postgresql_where=sa.text("state = 'running'"), sqlite_where=sa.text("state = 'running'"))
 
+    op.create_table('disputes',
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('payment_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('stripe_id', sa.String(), nullable=False),
+    sa.Column('status', sa.String(), nullable=False),
+    sa.Column('rounds', sa.Integer(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_disputes_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['payment_id'], ['payments.id'], name=op.f('fk_disputes_payment_id_payments'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_disputes')),
+    sa.UniqueConstraint('stripe_id', name=op.f('uq_disputes_stripe_id'))
+    )
+    with op.batch_alter_table('disputes', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_disputes_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_disputes_payment_id'), ['payment_id'], unique=False)
+
     op.create_table('messages',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('chat_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -465,26 +651,98 @@ def upgrade():
         batch_op.create_index(batch_op.f('ix_messages_call_id'), ['call_id'], unique=False)
         batch_op.create_index('ix_messages_chat', ['chat_id', 'id'], unique=False)
 
+    op.create_table('recharges',
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('payment_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('card_id', sa.String(), nullable=False),
+    sa.Column('stripe_customer_id', sa.String(), nullable=False),
+    sa.Column('stripe_payment_intent_id', sa.String(), nullable=True),
+    sa.Column('tries', sa.Integer(), nullable=False),
+    sa.Column('confirmations', sa.Integer(), nullable=False),
+    sa.Column('decline_code', sa.String(), nullable=False),
+    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("state IN ('open', 'authentication', 'paid', 'declined', 'canceled')", name=op.f('ck_recharges_state_known')),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_recharges_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['payment_id'], ['payments.id'], name=op.f('fk_recharges_payment_id_payments'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_recharges')),
+    sa.UniqueConstraint('payment_id', name=op.f('uq_recharges_payment_id')),
+    sa.UniqueConstraint('stripe_payment_intent_id', name=op.f('uq_recharges_stripe_payment_intent_id'))
+    )
+    with op.batch_alter_table('recharges', schema=None) as batch_op:
+        batch_op.create_index('ix_recharges_account_newest', ['account_id', 'created_at'], unique=False)
+        batch_op.create_index('uq_recharges_one_open', ['account_id'], unique=True, postgresql_where=sa.text("state IN ('open', 'authentication')"), sqlite_where=sa.text("state IN ('open', 'authentication')"))
+
+    op.create_table('refunds',
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('payment_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('actor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('amount_cents', sa.Integer(), nullable=False),
+    sa.Column('status', sa.String(), nullable=False),
+    sa.Column('reason', sa.String(), nullable=False),
+    sa.Column('stripe_id', sa.String(), nullable=True),
+    sa.Column('refunded_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('amount_cents >= 0', name=op.f('ck_refunds_amount_cents_not_negative')),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_refunds_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['actor_id'], ['users.id'], name=op.f('fk_refunds_actor_id_users'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['payment_id'], ['payments.id'], name=op.f('fk_refunds_payment_id_payments'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_refunds')),
+    sa.UniqueConstraint('stripe_id', name=op.f('uq_refunds_stripe_id'))
+    )
+    with op.batch_alter_table('refunds', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_refunds_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_refunds_payment_id'), ['payment_id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade():
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('refunds', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_refunds_payment_id'))
+        batch_op.drop_index(batch_op.f('ix_refunds_account_id'))
+
+    op.drop_table('refunds')
+    with op.batch_alter_table('recharges', schema=None) as batch_op:
+        batch_op.drop_index('uq_recharges_one_open', postgresql_where=sa.text("state IN ('open', 'authentication')"), sqlite_where=sa.text("state IN ('open', 'authentication')"))
+        batch_op.drop_index('ix_recharges_account_newest')
+
+    op.drop_table('recharges')
     with op.batch_alter_table('messages', schema=None) as batch_op:
         batch_op.drop_index('ix_messages_chat')
         batch_op.drop_index(batch_op.f('ix_messages_call_id'))
 
     op.drop_table('messages')
+    with op.batch_alter_table('disputes', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_disputes_payment_id'))
+        batch_op.drop_index(batch_op.f('ix_disputes_account_id'))
+
+    op.drop_table('disputes')
     with op.batch_alter_table('usages', schema=None) as batch_op:
         batch_op.drop_index('ix_usages_running', postgresql_where=sa.text("state = 'running'"), sqlite_where=sa.text("state = 'running'"))
         batch_op.drop_index(batch_op.f('ix_usages_chat_id'))
         batch_op.drop_index('ix_usages_account_newest')
 
     op.drop_table('usages')
+    with op.batch_alter_table('payments', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_payments_subscription_id'))
+        batch_op.drop_index('ix_payments_account_newest')
+
+    op.drop_table('payments')
     with op.batch_alter_table('user_sessions', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_user_sessions_user_id'))
 
     op.drop_table('user_sessions')
+    with op.batch_alter_table('subscriptions', schema=None) as batch_op:
+        batch_op.drop_index('uq_subscriptions_one_live', postgresql_where=sa.text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')"), sqlite_where=sa.text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')"))
+        batch_op.drop_index(batch_op.f('ix_subscriptions_plan_id'))
+        batch_op.drop_index('ix_subscriptions_account')
+
+    op.drop_table('subscriptions')
     with op.batch_alter_table('model_prices', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_model_prices_model_id'))
 
@@ -507,6 +765,7 @@ def downgrade():
         batch_op.drop_index('ix_chats_account_user_newest')
 
     op.drop_table('chats')
+    op.drop_table('auto_recharges')
     with op.batch_alter_table('api_keys', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_api_keys_account_id'))
 
@@ -516,6 +775,12 @@ def downgrade():
         batch_op.drop_index(batch_op.f('ix_mailed_tokens_user_id'))
 
     op.drop_table('mailed_tokens')
+    with op.batch_alter_table('admin_changes', schema=None) as batch_op:
+        batch_op.drop_index('ix_admin_changes_subject')
+        batch_op.drop_index(batch_op.f('ix_admin_changes_actor_id'))
+        batch_op.drop_index(batch_op.f('ix_admin_changes_account_id'))
+
+    op.drop_table('admin_changes')
     with op.batch_alter_table('accounts', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_accounts_plan_id'))
 
@@ -524,6 +789,13 @@ def downgrade():
         batch_op.drop_index(batch_op.f('ix_users_created_at'))
 
     op.drop_table('users')
+    with op.batch_alter_table('stripe_events', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_stripe_events_type'))
+        batch_op.drop_index('ix_stripe_events_open', postgresql_where=sa.text("state = 'received'"), sqlite_where=sa.text("state = 'received'"))
+        batch_op.drop_index(batch_op.f('ix_stripe_events_account_id'))
+
+    op.drop_table('stripe_events')
+    op.drop_table('sightings')
     op.drop_table('settings')
     op.drop_table('providers')
     with op.batch_alter_table('plans', schema=None) as batch_op:

@@ -1,0 +1,165 @@
+"""Things of Stripe's as they were when we fetched them: what the gateway returns and the models follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CardState:
+    """A saved means of payment. `fingerprint` is the same for the same card at any customer."""
+
+    stripe_id: str
+    label: str = ""
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """A line of an invoice; `amount` in cents, negative for a credit."""
+
+    price_id: str | None
+    amount: int
+    is_proration: bool
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceState:
+    """`reason` is Stripe's billing_reason; `paid_cents` what was really paid."""
+
+    stripe_id: str
+    subscription_id: str | None
+    reason: str
+    status: str
+    paid_cents: int
+    total_cents: int
+    currency: str
+    created_at: datetime
+    paid_at: datetime | None = None
+    payment_intent_id: str | None = None
+    number: str = ""
+    page_url: str | None = None
+    lines: tuple[LineState, ...] = ()
+
+    @property
+    def is_paid(self) -> bool:
+        return self.status == "paid"
+
+    @property
+    def period_line(self) -> LineState | None:
+        """The line that sells a whole new period; a trial's costs nothing and is none."""
+        whole = (line for line in self.lines if not line.is_proration and line.amount > 0)
+        return next(whole, None)
+
+    @property
+    def growth_line(self) -> LineState | None:
+        """The line that sells the rest of a running period at a higher price."""
+        rest = (line for line in self.lines if line.is_proration and line.amount > 0)
+        return next(rest, None)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """`status` is an open word: one that is not known gives no rights. `pay_url` mends an unpaid invoice."""
+
+    stripe_id: str
+    status: str
+    customer_id: str
+    item_id: str
+    price_id: str
+    period_start: datetime
+    period_end: datetime
+    cancel_at_period_end: bool = False
+    trial_start: datetime | None = None
+    trial_end: datetime | None = None
+    ended_at: datetime | None = None
+    schedule_id: str | None = None
+    next_price_id: str | None = None
+    latest_invoice_id: str | None = None
+    pay_url: str | None = None
+    card: CardState | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentState:
+    """A payment intent. `received_cents` counts only once `status` is succeeded."""
+
+    stripe_id: str
+    status: str
+    amount_cents: int
+    received_cents: int
+    currency: str
+    customer_id: str | None
+    created_at: datetime
+    card_id: str | None = None
+    decline_code: str | None = None
+    confirm_url: str | None = None
+    receipt_url: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_paid(self) -> bool:
+        return self.status == "succeeded"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundState:
+    stripe_id: str
+    amount_cents: int
+    status: str
+    created_at: datetime
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the money did not reach the customer after all."""
+        return self.status in {"failed", "canceled"}
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeState:
+    stripe_id: str
+    status: str
+    payment_intent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """A checkout session: where a customer pays, subscribes or saves a card."""
+
+    stripe_id: str
+    mode: str
+    status: str
+    payment_status: str
+    url: str | None
+    customer_id: str | None
+    client_reference_id: str | None
+    payment_intent_id: str | None
+    subscription_id: str | None
+    setup_intent_id: str | None
+    amount_cents: int | None
+    currency: str | None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerState:
+    stripe_id: str
+    is_deleted: bool
+    default_card_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewState:
+    """What a change would cost: the invoice of now, in cents."""
+
+    due_cents: int
+    currency: str
+    lines: tuple[tuple[str, int], ...]
+
+
+class Mismatch(Exception):
+    """What Stripe reports is not what we sold: nothing is credited, it is parked and shown."""
