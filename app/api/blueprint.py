@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from flask import Blueprint, abort, request
@@ -11,13 +11,13 @@ from sqlalchemy import Select
 from werkzeug.exceptions import BadRequest
 
 from app.extensions import db
-from app.models.base import Record, credits_string
+from app.models.base import Record, credits_string, utcnow
 from app.models.refusal import InvalidRequest
 
 api = Blueprint("api", __name__, url_prefix="/api")
 Row = TypeVar("Row", bound=Record)
 PAGE, LARGEST_PAGE = 50, 200
-MISSING = object()
+NOT_OURS = "is not one that this list gave."
 
 
 def body() -> dict[str, Any]:
@@ -77,11 +77,60 @@ def page_of(query: Select[tuple[Row]], key: Any, shown: Callable[[Row], dict[str
     cursor = request.args.get("cursor")
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise InvalidRequest({"cursor": ["is not one that this list gave."]})
+            raise InvalidRequest({"cursor": [NOT_OURS]})
         query = query.where(key < int(cursor))
     rows = list(db.session.scalars(query.order_by(key.desc()).limit(limit + 1)))
     more = len(rows) > limit
-    return {"items": [shown(row) for row in rows[:limit]], "next_cursor": str(rows[limit - 1].id) if more else None}
+    return {
+        "items": [shown(row) for row in rows[:limit]],
+        "next_cursor": str(rows[limit - 1].id) if more else None,
+    }
+
+
+def page_in(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One page of a short list that is at hand; the cursor is the id of the last row shown."""
+    limit, cursor = query_count("limit", PAGE, LARGEST_PAGE), request.args.get("cursor")
+    ids = [row["id"] for row in rows]
+    if cursor is not None and cursor not in ids:
+        raise InvalidRequest({"cursor": [NOT_OURS]})
+    start = 0 if cursor is None else ids.index(cursor) + 1
+    shown = rows[start : start + limit]
+    return {"items": shown, "next_cursor": ids[start + limit - 1] if len(rows) > start + limit else None}
+
+
+def page_at(query: Select[Any], shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """One page of sums, which have no ids; the cursor is a number of rows."""
+    limit, cursor = query_count("limit", PAGE, LARGEST_PAGE), request.args.get("cursor", "0")
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 9):
+        raise InvalidRequest({"cursor": [NOT_OURS]})
+    rows = db.session.execute(query.offset(int(cursor)).limit(limit + 1)).all()
+    more = str(int(cursor) + limit) if len(rows) > limit else None
+    return {"items": [shown(row) for row in rows[:limit]], "next_cursor": more}
+
+
+def day_bounds() -> tuple[datetime, datetime]:
+    """The query's `from` and `to`: days, both included, or moments; the last 30 days without."""
+    now = utcnow()
+    start = query_moment("from", now - timedelta(days=30))
+    end = query_moment("to", now + timedelta(seconds=1), days=1)
+    if end < start:
+        raise InvalidRequest({"to": ["is before `from`."]})
+    return start, end
+
+
+def query_moment(name: str, default: datetime, *, days: int = 0) -> datetime:
+    """A moment of the query in ISO 8601; a bare day is its beginning, `days` later. UTC where no zone is named."""
+    sent = request.args.get(name)
+    if sent is None:
+        return default
+    try:
+        value = datetime.fromisoformat(sent.replace(" ", "+"))
+        value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+        return value + timedelta(days=days if len(sent) == len("2026-01-31") else 0)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            {name: ["must be a day (2026-01-31) or a moment (2026-01-31T12:00:00Z)."]}
+        ) from None
 
 
 def query_count(name: str, default: int, most: int) -> int:

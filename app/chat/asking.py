@@ -17,6 +17,7 @@ from app.models.metering import Reservation, reserve, with_idempotency_key
 from app.models.price import AIModel, ModelPrice
 from app.models.refusal import Conflict, InvalidRequest
 from app.models.setting import Setting
+from app.models.standing import Standing
 from app.providers.base import Prompt, PromptMessage
 from app.providers.registry import open_provider
 
@@ -40,9 +41,13 @@ def fingerprint(route: str, body: Any) -> str:
 
 
 def repeated(caller: Caller, ask: Ask) -> Message | None:
-    """The answer that this idempotency key began before. Conflict where the request differs."""
+    """The answer that this idempotency key began before. Conflict where the request differs.
+
+    The account is held from here on: of two at once with one key, the second finds the call of the first.
+    """
     if ask.idempotency_key is None:
         return None
+    Standing.held(caller.account_id)
     usage = with_idempotency_key(caller.account_id, ask.idempotency_key)
     if usage is None:
         return None

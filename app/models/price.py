@@ -41,6 +41,10 @@ class Rates:
         millionths = sum(getattr(usage, bucket) * per_million[bucket] for bucket in TOKEN_BUCKETS)
         return (millionths + 500_000) // 1_000_000 + sum(self._piece(piece, getattr(usage, piece)) for piece in PIECES)
 
+    def prices_for(self, input_tokens: int) -> dict[str, int | None]:
+        """The price of each bucket and piece, in a call with so many input tokens."""
+        return {**self._tier(input_tokens), **self.pieces}
+
     def most_for(self, input_tokens: int, output_tokens: int) -> int:
         """The most that a call with at most these tokens can cost, in nanos, rounded up."""
         return -(-self._most_millionths(input_tokens, output_tokens) // 1_000_000)

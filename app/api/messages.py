@@ -1,0 +1,161 @@
+"""Messages over JSON: ask, answer again, edit, stop, follow, estimate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, g, request
+from flask_login import current_user
+from sqlalchemy import select
+
+from app.api.blueprint import amount, api, body, count_field, found, text_field
+from app.api.chats import default_model, my_chat
+from app.api.shapes import COUNT, EVENTS, TEXT, WHOLE, amounts, described, shape, taken
+from app.chat import turns
+from app.chat.asking import Ask, answer, ask, estimate, fingerprint, repeated
+from app.chat.events import stream_of
+from app.extensions import db
+from app.gate import requires_tokens
+from app.models.base import utcnow
+from app.models.chat import STATUSES, Chat, Message, branch
+from app.models.refusal import InvalidRequest
+
+LIMITS = {"model": TEXT, "max_output_tokens": WHOLE, "max_cost_nanos": COUNT}
+STREAM = {"type": "string", "description": "Events: start, delta, then done or error; each one JSON object."}
+ONCE = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 200}}
+STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
+ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
+
+
+@api.post("/chats/<chat_id>/messages")
+@requires_tokens
+@described(
+    "Ask, and follow the answer",
+    STREAM,
+    body=taken("Question", "content", content=TEXT, **LIMITS),
+    headers=ONCE,
+    kind=EVENTS,
+)
+def send_message(chat_id: str) -> Response:
+    chat, sent = my_chat(chat_id), body()
+    wish = wish_of(sent, chat.model)
+    content = text_field(sent, "content", required=True) or ""
+    earlier = repeated(current_user, wish)
+    if earlier:
+        return stream_of(earlier, as_html=wants_html())
+    return begun(ask(current_user, chat, content, wish, parent_id=chat.leaf_id))
+
+
+@api.post("/messages/<message_id>/regenerate")
+@requires_tokens
+@described(
+    "Answer the same question again", STREAM, body=taken("AnotherAnswer", **LIMITS), headers=ONCE, kind=EVENTS
+)
+def regenerate(message_id: str) -> Response:
+    message = my_message(message_id, role="assistant")
+    chat = my_chat(message.chat_id)
+    wish = wish_of(body(), message.model or chat.model)
+    earlier = repeated(current_user, wish)
+    if earlier:
+        return stream_of(earlier, as_html=wants_html())
+    path = branch(chat_messages(chat), message.parent_id)
+    return begun(answer(current_user, chat, path, wish))
+
+
+@api.put("/messages/<message_id>")
+@requires_tokens
+@described(
+    "Edit a question, and ask it",
+    STREAM,
+    body=taken("Edit", "content", content=TEXT, **LIMITS),
+    headers=ONCE,
+    kind=EVENTS,
+)
+def edit_message(message_id: str) -> Response:
+    message = my_message(message_id, role="user")
+    chat, sent = my_chat(message.chat_id), body()
+    wish = wish_of(sent, chat.model)
+    content = text_field(sent, "content", required=True) or ""
+    earlier = repeated(current_user, wish)
+    if earlier:
+        return stream_of(earlier, as_html=wants_html())
+    return begun(ask(current_user, chat, content, wish, parent_id=message.parent_id))
+
+
+@api.post("/messages/<message_id>/stop")
+@described("Ask a running answer to end", STATE)
+def stop_message(message_id: str) -> dict[str, Any]:
+    """Ask a running answer to end; it does within a second or so, wherever it runs."""
+    message = my_message(message_id, role="assistant")
+    if message.is_running:
+        message.stop_requested_at = message.stop_requested_at or utcnow()
+        db.session.commit()
+        live = turns.live.get(message.id)
+        if live:
+            live.stop()
+    return {"id": str(message.id), "status": message.status}
+
+
+@api.get("/messages/<message_id>/stream")
+@described("Follow an answer from where one was", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
+def follow_message(message_id: str) -> Response:
+    message = my_message(message_id, role="assistant")
+    position = request.headers.get("Last-Event-ID", "0")
+    if not (position.isascii() and position.isdigit() and len(position) <= 12):
+        raise InvalidRequest({"Last-Event-ID": ["must be the id of an event of this stream."]})
+    return stream_of(message, int(position), as_html=wants_html())
+
+
+@api.post("/estimate")
+@described(
+    "What a question will come to, and the most it can cost; charges nothing",
+    ESTIMATE,
+    body=taken("EstimateWish", chat_id=TEXT, content=TEXT, **LIMITS),
+)
+def estimate_message() -> dict[str, Any]:
+    sent = body()
+    chat = my_chat(text_field(sent, "chat_id")) if sent.get("chat_id") else None
+    wish = wish_of(sent, chat.model if chat else "")
+    prompt, price = estimate(chat, text_field(sent, "content") or "", wish)
+    expected = price.expected_cost_of(prompt)
+    return {
+        "model": wish.model,
+        **amount("expected", expected),
+        **amount("ceiling", price.ceiling_of(prompt)),
+    }
+
+
+def begun(turn: turns.Turn) -> Response:
+    g.available_nanos = turn.reservation.available
+    message = db.session.get_one(Message, turn.message_id)
+    return stream_of(message, as_html=wants_html())
+
+
+def wish_of(sent: dict[str, Any], model: str) -> Ask:
+    """What the body and the Idempotency-Key ask for."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= 200:
+        raise InvalidRequest({"Idempotency-Key": ["must have 1 to 200 characters."]})
+    route = f"{request.method} {request.path}"
+    return Ask(
+        model=text_field(sent, "model", most=200) or model or default_model(),
+        max_output_tokens=count_field(sent, "max_output_tokens", most=10**7),
+        max_cost_nanos=count_field(sent, "max_cost_nanos", lowest=0),
+        idempotency_key=key and fingerprint(route, key),
+        request_hash=key and fingerprint(route, sorted(sent.items())),
+    )
+
+
+def wants_html() -> bool:
+    """The page's own script asks for rendered blocks beside the text."""
+    return request.headers.get("X-Render") == "html"
+
+
+def my_message(message_id: str, *, role: str) -> Message:
+    message = found(Message.find(message_id, account_id=current_user.account_id, role=role))
+    my_chat(message.chat_id)
+    return message
+
+
+def chat_messages(chat: Chat) -> list[Message]:
+    return list(db.session.scalars(select(Message).where(Message.chat_id == chat.id).order_by(Message.id)))

@@ -1,0 +1,135 @@
+"""The receipt of one call: buckets, prices, what the provider reported, and who paid; anybody can compute it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from app.api.blueprint import amount, moment
+from app.api.shapes import (
+    COUNT,
+    FLAG,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Schema,
+    amounts,
+    array,
+    or_null,
+    shape,
+)
+from app.extensions import db
+from app.models.chat import Message
+from app.models.price import PIECES, TOKEN_BUCKETS, ModelPrice
+from app.models.usage import OUTCOMES, Usage
+
+PER = dict.fromkeys(TOKEN_BUCKETS, 1000000) | dict.fromkeys(PIECES, 1)
+FORMULA = (
+    "provider_cost_nanos = floor((sum over the token lines of quantity x price_nanos + 500000) / 1000000)"
+    " + sum over images and searches of quantity x price_nanos;"
+    " cost_nanos = allowance_paid_nanos + credits_paid_nanos = provider_cost_nanos - absorbed_nanos"
+)
+LINE = shape("ReceiptLine", bucket={"enum": [*PER]}, quantity=COUNT, price_nanos=or_null(COUNT), per=WHOLE)
+PRICE = shape(
+    "PriceInForce",
+    id=TEXT,
+    source=TEXT,
+    effective_from=MOMENT,
+    from_minute=WHOLE,
+    until_minute=WHOLE,
+    is_long_context=FLAG,
+    long_context_above=or_null(WHOLE),
+)
+RECEIPT: Schema = shape(
+    "Receipt",
+    id=TEXT,
+    chat_id=or_null(TEXT),
+    message_id=or_null(TEXT),
+    user_id=TEXT,
+    operation=TEXT,
+    model=TEXT,
+    state={"enum": ["running", "settled", "released"]},
+    outcome=or_null({"enum": [*OUTCOMES]}),
+    started_at=MOMENT,
+    settled_at=or_null(MOMENT),
+    max_output_tokens=WHOLE,
+    source={"enum": ["reported", "estimated", "none"]},
+    estimated=FLAG,
+    input_tokens=COUNT,
+    output_tokens=COUNT,
+    buckets=shape("Buckets", **dict.fromkeys(PER, COUNT)),
+    lines=array(LINE),
+    price=PRICE,
+    raw_usage={"type": "object"},
+    formula=TEXT,
+    **amounts("cost", "provider_cost", "allowance_paid", "credits_paid", "absorbed", "ceiling"),
+)
+
+
+def shown_receipt(call: Usage) -> dict[str, Any]:
+    """`cost` is what the user pays, `provider_cost` what the call came to; `absorbed` is the difference, ours."""
+    message_id = db.session.scalar(select(Message.id).where(Message.call_id == call.id))
+    return {
+        "id": str(call.id),
+        "chat_id": call.chat_id and str(call.chat_id),
+        "message_id": message_id and str(message_id),
+        "user_id": str(call.user_id),
+        "operation": call.operation,
+        "model": call.model,
+        "state": call.state,
+        "outcome": call.outcome,
+        "started_at": moment(call.created_at),
+        "settled_at": moment(call.settled_at),
+        "max_output_tokens": call.max_output_tokens,
+        **shown_usage(call),
+        "lines": lines_of(call),
+        "price": shown_price(call.price, call.input_tokens),
+        "formula": FORMULA,
+        **shown_payment(call),
+    }
+
+
+def shown_usage(call: Usage) -> dict[str, Any]:
+    return {
+        "source": call.source,
+        "estimated": call.is_estimated,
+        "input_tokens": call.input_tokens,
+        "output_tokens": call.output,
+        "buckets": {bucket: getattr(call, bucket) for bucket in PER},
+        "raw_usage": call.raw,
+    }
+
+
+def shown_payment(call: Usage) -> dict[str, Any]:
+    return {
+        **amount("cost", call.paid_nanos),
+        **amount("provider_cost", call.cost_nanos),
+        **amount("allowance_paid", call.allowance_paid_nanos),
+        **amount("credits_paid", call.credits_paid_nanos),
+        **amount("absorbed", call.absorbed_nanos),
+        **amount("ceiling", call.reserved_nanos),
+    }
+
+
+def lines_of(call: Usage) -> list[dict[str, Any]]:
+    """Each bucket that was used, with its price: nano-dollars for `per` of it."""
+    prices = call.price.rates.prices_for(call.input_tokens)
+    return [
+        {"bucket": bucket, "quantity": getattr(call, bucket), "price_nanos": prices[bucket], "per": per}
+        for bucket, per in PER.items()
+        if getattr(call, bucket)
+    ]
+
+
+def shown_price(price: ModelPrice, input_tokens: int) -> dict[str, Any]:
+    above = price.long_context_above
+    return {
+        "id": str(price.id),
+        "source": price.source,
+        "effective_from": moment(price.effective_from),
+        "from_minute": price.from_minute,
+        "until_minute": price.until_minute,
+        "long_context_above": above,
+        "is_long_context": above is not None and input_tokens > above,
+    }

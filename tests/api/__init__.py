@@ -1,0 +1,1 @@
+"""The JSON API, over HTTP in this process; every answer is held to the description."""

@@ -1,0 +1,1 @@
+"""The price list, its seed, its import."""
