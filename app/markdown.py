@@ -1,4 +1,212 @@
-"""Temporary."""
+"""Markdown becomes sanitised HTML here: whole, or block by block while an answer streams."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES
+from pygments.util import ClassNotFound
+
+LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
+NEWLINE = re.compile(r"\r\n?")
+TASK = re.compile(r"\[([ xX])\] ")
+LONGEST_HIGHLIGHTED = 30_000
+HIGHLIGHTS = {name for name in STANDARD_TYPES.values() if name}
+TEXT_TAGS = {"p", "br", "hr", "em", "strong", "s", "blockquote", "ul", "ol", "li", "a", "pre", "code", "span", "div"}
+HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
+ALIGNMENTS = {"align-left", "align-center", "align-right"}
+
+SANITISER = nh3.Cleaner(
+    tags=TEXT_TAGS | HEADINGS | TABLE_TAGS,
+    clean_content_tags={"script", "style"},
+    attributes={"a": {"href"}, "ol": {"start"}},
+    tag_attribute_values={
+        "pre": {"tabindex": {"0"}, "dir": {"ltr"}},
+        "div": {"tabindex": {"0"}, "role": {"region"}, "aria-label": {"Table"}},
+        "code": {"dir": {"ltr"}},
+    },
+    set_tag_attribute_values={"a": {"target": "_blank"}},
+    allowed_classes={
+        "span": HIGHLIGHTS | {"code-language", "task-box"},
+        "div": {"code-block", "code-head", "table-scroll"},
+        "a": {"image-link"},
+        "li": {"task"},
+        "th": ALIGNMENTS,
+        "td": ALIGNMENTS,
+    },
+    link_rel="noopener noreferrer nofollow",
+    url_schemes={"http", "https", "mailto"},
+    url_relative="deny",
+)
+FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
+
+
+class Renderer(RendererHTML):
+    """Code with highlighting, images as links, tables that scroll, and no style attributes."""
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        words = tokens[idx].info.split()
+        language = words[0] if words else ""
+        label = f'<span class="code-language">{escapeHtml(language)}</span>'
+        code = highlighted(tokens[idx].content, language)
+        head = f'<div class="code-head">{label}</div>'
+        return f'<div class="code-block">{head}<pre dir="ltr" tabindex="0"><code>{code}</code></pre></div>\n'
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return self.fence(tokens, idx, options, env)
+
+    def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        """A link to the picture: nothing is loaded from elsewhere."""
+        source = str(tokens[idx].attrs["src"])
+        words = self.renderInlineAsText(tokens[idx].children or [], options, env) or urlsplit(source).netloc
+        if is_in_link(tokens, idx):
+            return escapeHtml(words)
+        return f'<a class="image-link" href="{escapeHtml(source)}">{escapeHtml(words or "image")}</a>'
+
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return '<div class="table-scroll" role="region" aria-label="Table" tabindex="0"><table>\n'
+
+    def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return "</table></div>\n"
+
+    def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        style = str(tokens[idx].attrs.get("style", ""))
+        alignment = style.removeprefix("text-align:")
+        return f'<{tokens[idx].tag} class="align-{alignment}">' if alignment else f"<{tokens[idx].tag}>"
+
+    td_open = th_open
+
+
+def is_in_link(tokens: Sequence[Token], idx: int) -> bool:
+    return sum(token.nesting for token in tokens[:idx] if token.type in {"link_open", "link_close"}) > 0
+
+
+def highlighted(code: str, language: str) -> str:
+    """The code with Pygments' classes; plain where the language is unknown or the code very long."""
+    if not language or len(code) > LONGEST_HIGHLIGHTED:
+        return escapeHtml(code)
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return escapeHtml(code)
+    return highlight(code, lexer, FORMATTER)
+
+
+def mark_tasks(state: StateCore) -> None:
+    """`- [ ]` and `- [x]` become boxes."""
+    for position in range(2, len(state.tokens)):
+        item, inline = state.tokens[position - 2], state.tokens[position]
+        if item.type != "list_item_open" or inline.type != "inline" or not inline.children:
+            continue
+        text = inline.children[0]
+        found = TASK.match(text.content) if text.type == "text" else None
+        if found:
+            text.content = text.content[found.end() :]
+            box = Token("text", "", 0, content="☐ " if found[1] == " " else "☑ ")
+            inline.children.insert(0, box)
+            item.attrSet("class", "task")
+
+
+def made_parser() -> MarkdownIt:
+    """Tables, strikethrough, bare links, tasks. No HTML, and no link definitions: a later line never changes
+    an earlier block, so that blocks can be shown for good as soon as the next one has begun."""
+    parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=Renderer)
+    parser.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
+    parser.use(gfm_autolink_plugin)
+    parser.core.ruler.push("tasks", mark_tasks)
+    parser.validateLink = lambda url: LINK.match(url) is not None  # type: ignore[method-assign]
+    return parser
+
+
+PARSER = made_parser()
+
+
+def render(text: str) -> str:
+    """Markdown as HTML that is safe to put into a page."""
+    return SANITISER.clean(PARSER.render(text))
+
+
+def blocks_of(text: str) -> list[str]:
+    """The source of each top-level block; rendered one by one they give what the whole gives."""
+    text = NEWLINE.sub("\n", text)
+    tokens: list[Token] = []
+    PARSER.block.parse(text, PARSER, {}, tokens)
+    starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+    lines = text.split("\n")
+    return ["\n".join(lines[here:there]) for here, there in zip(starts, [*starts[1:], len(lines)], strict=False)]
+
+
 class StreamRenderer:
-    def feed(self, text): return []
-    def finish(self): return []
+    """Renders an answer while it comes. Each change is `(index, html)`: the page sets that block, or appends it.
+
+    The last block is rendered again at most every `interval` seconds, and less often where that is dear (long
+    code): it never takes more than a fraction of the time. A closed block is rendered once more and left alone,
+    so the work grows with the length of the answer, not with its square.
+    """
+
+    def __init__(self, *, interval: float = 0.125, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._interval = interval
+        self._clock = clock
+        self._tail = ""
+        self._index = 0
+        self._shown = ""
+        self._next_look = self._next_render = 0.0
+
+    def feed(self, text: str) -> list[tuple[int, str]]:
+        """Take more of the answer; returns what has changed on the page, often nothing."""
+        self._tail += text
+        now = self._clock()
+        if now < self._next_look:
+            return []
+        changes = self._closed()
+        if changes or now >= self._next_render:
+            changes += self._set(render(self._tail))
+            self._next_render = now + max(self._interval, SHARE * (self._clock() - now))
+        self._next_look = now + self._interval
+        return changes
+
+    def finish(self) -> list[tuple[int, str]]:
+        """The answer is whole: the blocks that still have to be set."""
+        changes = []
+        for block in blocks_of(self._tail):
+            changes += self._set(render(block))
+            self._index, self._shown = self._index + 1, ""
+        self._tail = ""
+        return changes
+
+    def _closed(self) -> list[tuple[int, str]]:
+        """Blocks that no later text can change: those with another one behind them that began on a whole line."""
+        whole = self._tail.rfind("\n") + 1
+        *closed, last = blocks_of(self._tail[:whole]) or [""]
+        changes = []
+        for block in closed:
+            changes += self._set(render(block))
+            self._index, self._shown = self._index + 1, ""
+        if closed:
+            self._tail = last + self._tail[whole:]
+        return changes
+
+    def _set(self, html: str) -> list[tuple[int, str]]:
+        if html == self._shown:
+            return []
+        self._shown = html
+        return [(self._index, html)]
+
+
+SHARE = 25
+"""A block whose rendering took t seconds is not rendered again before SHARE x t."""

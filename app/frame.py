@@ -1,0 +1,50 @@
+"""What the frame of every page shows: the brand, the balance, the person's accounts, where one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, request
+from flask_login import current_user
+from sqlalchemy import Row, select
+from sqlalchemy.exc import DBAPIError
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.membership import Membership
+from app.models.setting import DEFINITIONS, Setting
+from app.models.standing import Standing
+
+
+def init_frame(app: Flask) -> None:
+    names = (brand_name, header_balance, own_accounts, here)
+    app.jinja_env.globals.update({name.__name__: name for name in names})
+
+
+def brand_name() -> str:
+    """The name at the top of every page; the default where the database is away, so that error pages still work."""
+    try:
+        return str(Setting.get("brand_name"))
+    except DBAPIError:
+        return str(DEFINITIONS["brand_name"].default)
+
+
+def header_balance() -> dict[str, Any]:
+    """The caller's balance for the header: `available` and `low` in nanos, `is_low`."""
+    available = Standing.of(current_user.account_id).balance(utcnow()).available
+    low = Setting.get("low_balance")
+    return {"available": available, "low": low, "is_low": available < low}
+
+
+def own_accounts() -> Sequence[Row[tuple[int, str, str, str]]]:
+    """The accounts that the caller may act on: id, name, kind, role."""
+    columns = select(Account.id, Account.name, Account.kind, Membership.role)
+    mine = Membership.user_id == current_user.user_id, Account.closed_at.is_(None)
+    return db.session.execute(columns.join(Membership.account).where(*mine).order_by(Account.id)).all()
+
+
+def here(path: str) -> bool:
+    """Whether the page is at that path or under it, for the mark in the navigation."""
+    return request.path == path or request.path.startswith(f"{path}/")

@@ -1,0 +1,37 @@
+/* The back office in the browser: asks before what cannot be undone, and says what a price is worth while it is typed. */
+"use strict";
+
+function fold() {
+  const menu = document.querySelector(".menu-fold");
+  if (menu && window.matchMedia("(max-width: 52rem)").matches) menu.open = false;
+}
+
+function askFirst(event) {
+  const words = event.target.dataset.confirm;
+  if (words && !window.confirm(words)) event.preventDefault();
+}
+
+function liveWorth(form) {
+  const place = document.getElementById(form.dataset.worthInto);
+  let waiting = 0;
+  let asked = 0;
+
+  async function ask() {
+    const mine = ++asked;
+    const typed = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (form.dataset.worthFrom.split(" ").includes(name)) typed.append(name, value);
+    const answer = await fetch(`${form.dataset.worthUrl}?${typed}`, { headers: { Accept: "application/json" } });
+    const worth = answer.ok ? await answer.json() : { words: "" };
+    if (mine === asked) place.textContent = worth.words;
+  }
+
+  form.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(ask, 150);
+  });
+  ask();
+}
+
+document.addEventListener("submit", askFirst);
+document.querySelectorAll("form[data-worth-url]").forEach(liveWorth);
+fold();

@@ -1,0 +1,136 @@
+/* One answer on the page: its blocks while it streams, its foot when it is done, and what went wrong. */
+
+import { equipCode } from "./code.js";
+import { count, creditsText } from "./money.js";
+
+const PATIENCE = 160;
+const fresh = (id) => document.getElementById(id).content.cloneNode(true);
+
+export class Answer {
+  constructor(article) {
+    this.article = article;
+    this.prose = article.querySelector("[data-prose]");
+    this.blocks = [];
+    this.text = "";
+    this.tail = "";
+    this.timer = null;
+  }
+
+  static make(title) {
+    const article = fresh("answer-template").firstElementChild;
+    article.querySelector("[data-model-title]").textContent = title;
+    article.setAttribute("aria-label", `Answer of ${title}`);
+    return new Answer(article);
+  }
+
+  get id() { return this.article.dataset.id; }
+  get hasWords() { return this.prose.textContent.trim() !== ""; }
+
+  /* The stream begins, or begins again from its first character. */
+  start({ message_id: id, call_id: call, model }) {
+    Object.assign(this.article.dataset, { id, call, model, status: "running" });
+    this.text = "";
+    this.forgetTail();
+    if (!this.blocks.length) this.prose.replaceChildren();
+  }
+
+  /* Words that are not rendered yet. The server's next block brings them; if it takes long, they are shown as they are. */
+  add(text) {
+    this.text += text;
+    this.tail += text;
+    this.timer ??= setTimeout(() => this.showTail(), PATIENCE);
+  }
+
+  set(index, html) {
+    this.article.querySelector("[data-thinking]")?.remove();
+    this.forgetTail();
+    const known = this.blocks[index];
+    if (known) {
+      if (known.html !== html) Object.assign(known, { html }).element.innerHTML = html;
+      return;
+    }
+    this.closeBlock(index - 1);
+    const element = document.createElement("div");
+    element.className = "block";
+    element.innerHTML = html;
+    this.prose.append(element);
+    this.blocks[index] = { html, element };
+  }
+
+  closeBlock(index) {
+    if (this.blocks[index]) equipCode(this.blocks[index].element);
+  }
+
+  showTail() {
+    this.timer = null;
+    const last = this.blocks.at(-1)?.element;
+    if (!last) return;
+    let place = last;
+    while (place.lastElementChild) place = place.lastElementChild;
+    place.append(this.tail);
+    this.blocks.at(-1).html = null;
+    this.tail = "";
+  }
+
+  forgetTail() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.tail = "";
+  }
+
+  /* `done` or `error` has come. */
+  end(name, facts) {
+    this.forgetTail();
+    this.article.querySelector("[data-thinking]")?.remove();
+    this.article.removeAttribute("aria-busy");
+    this.article.dataset.status = name === "done" ? "done" : facts.code;
+    equipCode(this.prose);
+    this.showFoot(facts);
+    if (name === "error") this.showProblem(facts);
+  }
+
+  showFoot(facts) {
+    const foot = this.article.querySelector("[data-foot]");
+    foot.replaceChildren(fresh("foot-template"));
+    const cost = foot.querySelector(".answer-cost");
+    cost.href = `/billing/calls/${facts.call_id}`;
+    cost.querySelector("b").textContent = facts.cost_nanos ? creditsText(facts.cost_nanos) : "Not charged";
+    cost.querySelector("span").textContent = tokens(facts);
+  }
+
+  showProblem({ code, detail }) {
+    const box = document.createElement(code === "stopped" ? "p" : "div");
+    box.dataset.problem = "";
+    if (code === "stopped") {
+      box.className = "small muted";
+      box.textContent = "You stopped this answer.";
+    } else {
+      box.className = "answer-problem";
+      box.innerHTML = "<p></p><button class='button button-small' type='button' data-regenerate>Try again</button>";
+      box.firstChild.textContent = detail || "The answer broke off. Nothing was charged; the text so far is kept.";
+    }
+    this.article.append(box);
+  }
+
+  /* The connection is lost (it comes back by itself), or is back. */
+  dropped(isBack) {
+    this.article.querySelector("[data-dropped]")?.remove();
+    if (isBack) return;
+    const words = document.createElement("p");
+    words.className = "small muted";
+    words.dataset.dropped = "";
+    words.textContent = "The connection was lost. The answer goes on; getting it back…";
+    this.article.append(words);
+  }
+}
+
+function tokens({ input_tokens: taken, output_tokens: made, estimated }) {
+  if (taken === undefined) return "";
+  return `${count(taken)} tokens in, ${count(made)} out${estimated ? ", counted here" : ""}`;
+}
+
+export function makeQuestion(text) {
+  const article = fresh("question-template").firstElementChild;
+  article.querySelector(".question-text").textContent = text;
+  return article;
+}

@@ -1,0 +1,40 @@
+/* Requests to the JSON interface. What is refused, or does not arrive, becomes a Problem. */
+
+export class Problem extends Error {
+  constructor(facts, retryAfter) {
+    super(facts.detail);
+    Object.assign(this, facts);
+    this.retryAfter = retryAfter;
+  }
+}
+
+export const OFFLINE = {
+  code: "offline",
+  status: 0,
+  detail: "The server could not be reached. Look at your connection.",
+};
+
+export async function request(method, path, { body, headers = {}, signal } = {}) {
+  const sent = { "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content, Accept: "application/json", ...headers };
+  if (body !== undefined) sent["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body), signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(OFFLINE);
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+export async function json(method, path, body) {
+  const response = await request(method, path, { body });
+  return response.status === 204 ? null : response.json();
+}
+
+async function problemOf(response) {
+  const retryAfter = Number(response.headers.get("Retry-After")) || null;
+  const facts = await response.json().catch(() => ({ code: "error", detail: "The server answered in a way this page does not understand. Load it again." }));
+  return new Problem({ status: response.status, ...facts }, retryAfter);
+}

@@ -1,0 +1,290 @@
+/* The chat page: sends, follows, stops, answers again, edits; everything else is in the modules that it imports. */
+
+import { Answer, makeQuestion } from "./answer.js";
+import { Problem, json } from "./api.js";
+import { copyText, equipCode } from "./code.js";
+import { Composer } from "./composer.js";
+import { creditsText, showBalance } from "./money.js";
+import { remember } from "./page.js";
+import { Picker } from "./picker.js";
+import { showRefusal } from "./refusals.js";
+import { Scroll } from "./scroll.js";
+import { Sidebar } from "./sidebar.js";
+import { ask, follow } from "./stream.js";
+
+const messages = document.getElementById("messages");
+const refusal = document.getElementById("refusal");
+const announcer = document.getElementById("announcer");
+const canManage = Boolean(messages.dataset.manager);
+const tabs = new BroadcastChannel("tollgate");
+
+let chat = messages.dataset.chat || null;
+let running = null;
+let wantsStop = false;
+
+const picker = new Picker();
+const composer = new Composer({ picker, chat: () => chat, send, stop });
+const sidebar = new Sidebar();
+const scroll = new Scroll();
+const contentOf = new WeakMap();
+
+function announce(words) {
+  announcer.textContent = words;
+}
+
+/* Sending: the question and a waiting answer are shown at once; a refusal takes them back and keeps the words. */
+async function send() {
+  const { text, ceiling, draftKey } = composer;
+  const { model } = picker;
+  if (!text || running) return;
+  const body = { content: text, model, ...(ceiling !== null && { max_cost_nanos: ceiling }) };
+  const question = makeQuestion(text);
+  const answer = Answer.make(picker.titleOf(model));
+  document.getElementById("welcome")?.remove();
+  messages.append(question, answer.article);
+  composer.take();
+  scroll.toEnd();
+  await attempt(answer, async () => {
+    const id = await openChat(model);
+    await run(answer, "POST", `/api/chats/${id}/messages`, body, (facts) => {
+      question.dataset.id = facts.user_message_id;
+      remember(draftKey, "");
+    });
+    retitle(text);
+  }, () => {
+    question.remove();
+    answer.article.remove();
+    composer.giveBack(text);
+  }, () => send());
+}
+
+async function openChat(model) {
+  if (chat) return chat;
+  const made = await json("POST", "/api/chats", { model });
+  chat = made.id;
+  messages.dataset.chat = chat;
+  history.replaceState(null, "", `/chat/${chat}`);
+  sidebar.add(made);
+  return chat;
+}
+
+function retitle(text) {
+  const item = sidebar.item(chat);
+  if (!item || item.textContent.trim() !== "New chat") return;
+  const line = text.split(/\s+/).join(" ");
+  const title = line.length <= 60 ? line : `${line.slice(0, 59).trimEnd()}…`;
+  sidebar.titled(chat, title);
+  document.title = `${title} · ${document.querySelector(".brand-name").textContent}`;
+}
+
+/* Answering again replaces the answer and what came after it; the earlier version is kept. */
+async function regenerate(article, model = null) {
+  if (running) return;
+  const chosen = model ?? article.dataset.model;
+  const answer = Answer.make(picker.titleOf(chosen));
+  const restore = replaceFrom(article, [answer.article]);
+  await attempt(answer, async () => {
+    await run(answer, "POST", `/api/messages/${article.dataset.id}/regenerate`, model ? { model } : {});
+    await refresh();
+  }, restore, () => regenerate(article, model));
+}
+
+async function resend(article, text) {
+  if (running || !text.trim()) return;
+  const answer = Answer.make(picker.titleOf(picker.model));
+  const question = makeQuestion(text);
+  const restore = replaceFrom(article, [question, answer.article]);
+  await attempt(answer, async () => {
+    await run(answer, "PUT", `/api/messages/${article.dataset.id}`, { content: text, model: picker.model }, (facts) => {
+      question.dataset.id = facts.user_message_id;
+    });
+    await refresh();
+  }, () => { restore(); edit(article, text); }, () => resend(article, text));
+}
+
+/* Puts `fresh` where `article` and all after it were; returns what brings them back. */
+function replaceFrom(article, fresh) {
+  const old = [article];
+  while (old.at(-1).nextElementSibling) old.push(old.at(-1).nextElementSibling);
+  article.before(...fresh);
+  for (const element of old) element.remove();
+  return () => {
+    fresh[0].before(...old);
+    for (const element of fresh) element.remove();
+  };
+}
+
+/* Runs `work`; a Problem before the answer began undoes it on the page and is explained in place. */
+async function attempt(answer, work, undo, again) {
+  refusal.replaceChildren();
+  try {
+    await work();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (answer.id) {
+      answer.end("error", { code: problem.code, detail: `${problem.detail} Load the page again to see the answer.`, call_id: answer.article.dataset.call });
+      return;
+    }
+    undo();
+    showRefusal(refusal, problem, { again, picker: cheaper }, canManage);
+    scroll.keep();
+  }
+}
+
+function cheaper(problem) {
+  if (problem.model && picker.select(problem.model)) return;
+  picker.open();
+}
+
+async function run(answer, method, path, body, started = () => {}) {
+  await watch(answer, (ears) => ask(method, path, body, ears), started);
+}
+
+/* Shows the events of an answer as they come. */
+async function watch(answer, listen, started = () => {}) {
+  begin(answer);
+  const heard = (name, facts) => {
+    if (name === "start") {
+      answer.start(facts);
+      started(facts);
+      if (wantsStop) stop();
+    } else if (name === "delta") answer.add(facts.text);
+    else if (name === "block") answer.set(facts.index, facts.html);
+    else ended(answer, name, facts);
+  };
+  try {
+    await listen({ heard, dropped: (isBack) => answer.dropped(isBack) });
+  } finally {
+    running = null;
+    composer.running(false);
+  }
+}
+
+function begin(answer) {
+  running = answer;
+  wantsStop = false;
+  composer.running(true);
+  announce("The answer begins.");
+}
+
+function ended(answer, name, facts) {
+  contentOf.set(answer.article, answer.text);
+  answer.end(name, facts);
+  showBalance(facts.available_nanos);
+  tabs.postMessage({ chat, available: facts.available_nanos });
+  announce(name === "done" ? `The answer is finished. ${facts.cost_nanos ? creditsText(facts.cost_nanos) : "Not charged"}.` : facts.detail || "The answer ended early.");
+}
+
+async function stop() {
+  if (!running) return;
+  wantsStop = true;
+  if (running.id) await json("POST", `/api/messages/${running.id}/stop`).catch(() => {});
+}
+
+/* Brings the thread and the list to what the server has: after another version, or what another tab did. */
+async function refresh() {
+  const response = await fetch(location.href).catch(() => null);
+  if (!response?.ok || running) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (running) return;
+  messages.replaceChildren(...page.getElementById("messages").children);
+  if (!sidebar.search.value) sidebar.list.replaceChildren(...page.getElementById("chats").children);
+  showBalance(Number(page.getElementById("balance").dataset.nanos));
+  equipCode(messages);
+  scroll.keep();
+  followRunning();
+}
+
+async function followRunning() {
+  const article = messages.querySelector('.answer[data-status="running"]');
+  if (!article || running) return;
+  const answer = new Answer(article);
+  try {
+    await watch(answer, (ears) => follow(article.dataset.id, ears));
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    answer.end("error", { code: problem.code, detail: problem.detail, call_id: article.dataset.call });
+  }
+}
+
+function edit(article, text = article.querySelector(".question-text").textContent) {
+  if (article.querySelector("form")) return;
+  const form = document.createElement("form");
+  form.innerHTML = "<textarea dir='auto'></textarea><div class='actions'><button class='button button-small' type='button'>Cancel</button><button class='button button-small button-main'>Send again</button></div>";
+  const field = form.querySelector("textarea");
+  field.setAttribute("aria-label", "Your message");
+  field.value = text;
+  const shown = [...article.children];
+  const cancel = () => { form.remove(); for (const child of shown) child.hidden = false; };
+  for (const child of shown) child.hidden = true;
+  article.append(form);
+  field.focus();
+  form.querySelector("button[type=button]").addEventListener("click", cancel);
+  form.addEventListener("submit", (event) => { event.preventDefault(); cancel(); resend(article, field.value); });
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { event.stopPropagation(); cancel(); }
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+  });
+}
+
+async function copyAnswer(article, button) {
+  let text = contentOf.get(article);
+  if (text === undefined) {
+    const { messages: all } = await json("GET", `/api/chats/${chat}`);
+    text = all.find(({ id }) => id === article.dataset.id)?.content ?? "";
+  }
+  copyText(text, button);
+}
+
+async function showVersion(id) {
+  await json("PATCH", `/api/chats/${chat}`, { leaf_id: id });
+  await refresh();
+}
+
+messages.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const article = button.closest(".message");
+  const has = (name) => name in button.dataset;
+  if (has("suggestion")) { composer.field.value = button.dataset.suggestion; send(); }
+  else if (has("copyQuestion")) copyText(article.querySelector(".question-text").textContent, button);
+  else if (has("copyAnswer")) copyAnswer(article, button);
+  else if (has("edit")) edit(article);
+  else if (has("regenerateWith")) picker.open((model) => regenerate(article, model));
+  else if (has("regenerate")) regenerate(article);
+  else if (has("version")) showVersion(button.dataset.version);
+});
+
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.matches("input, textarea, select");
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key.toLowerCase() === "k") { event.preventDefault(); sidebar.show(true); sidebar.search.select(); }
+  else if (command && event.shiftKey && event.key.toLowerCase() === "o") { event.preventDefault(); location.assign("/chat"); }
+  else if (event.key === "Escape" && running) stop();
+  else if (event.key === "Escape") sidebar.show(false);
+  else if (event.key === "/" && !isTyping) { event.preventDefault(); composer.field.focus(); }
+  else if (event.key === "?" && !isTyping) help();
+  else if (event.key === "ArrowUp" && event.target === composer.field && !composer.field.value) editLast(event);
+});
+
+function editLast(event) {
+  const last = [...messages.querySelectorAll(".question")].at(-1);
+  if (!last || running) return;
+  event.preventDefault();
+  edit(last);
+}
+
+function help() {
+  document.getElementById("help").showModal();
+}
+
+tabs.addEventListener("message", ({ data }) => {
+  showBalance(data.available);
+  if (data.chat === chat && !running) refresh();
+});
+
+for (const button of document.querySelectorAll("[data-help]")) button.addEventListener("click", help);
+picker.changed = () => composer.written();
+equipCode(messages);
+followRunning();
+if (matchMedia("(min-width: 821px)").matches) composer.field.focus();

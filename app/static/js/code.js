@@ -1,0 +1,34 @@
+/* Copy and wrap buttons on the code of an answer. */
+
+export const icon = (name) => `<svg class="icon" aria-hidden="true"><use href="/static/img/icons.svg#${name}"></use></svg>`;
+
+export async function copyText(text, button) {
+  await navigator.clipboard.writeText(text);
+  const before = button.innerHTML;
+  if (button.dataset.copied) return;
+  button.dataset.copied = "yes";
+  button.innerHTML = button.classList.contains("icon-button") ? icon("check") : `${icon("check")}Copied`;
+  setTimeout(() => { button.innerHTML = before; delete button.dataset.copied; }, 1600);
+}
+
+function tool(name, words, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.innerHTML = `${icon(name)}${words}`;
+  button.addEventListener("click", () => act(button));
+  return button;
+}
+
+/* Equips the blocks of code under `root` that have no buttons yet. */
+export function equipCode(root) {
+  for (const head of root.querySelectorAll(".code-head:not([data-equipped])")) {
+    head.dataset.equipped = "yes";
+    const block = head.parentElement;
+    const code = block.querySelector("code");
+    const wrap = tool("wrap", "Wrap", (button) => {
+      button.setAttribute("aria-pressed", String(block.classList.toggle("is-wrapped")));
+    });
+    wrap.setAttribute("aria-pressed", "false");
+    head.append(wrap, tool("copy", "Copy", (button) => copyText(code.textContent, button)));
+  }
+}

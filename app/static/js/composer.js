@@ -1,0 +1,110 @@
+/* The message being written: its draft, its size, and what it will cost. */
+
+import { Problem, json } from "./api.js";
+import { credits } from "./money.js";
+import { recall, remember } from "./page.js";
+
+const PAUSE = 300;
+
+export class Composer {
+  constructor({ picker, chat, send, stop }) {
+    this.form = document.getElementById("composer");
+    this.field = document.getElementById("content");
+    this.button = document.getElementById("send");
+    this.words = document.getElementById("estimate");
+    this.picker = picker;
+    this.chat = chat;
+    this.isRunning = false;
+    this.promise = null;
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.isRunning) stop();
+      else send();
+    });
+    this.field.addEventListener("input", () => this.written());
+    this.field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      if (!this.isRunning) send();
+    });
+    this.field.value ||= recall(this.draftKey);
+    this.written();
+  }
+
+  get text() { return this.field.value.trim(); }
+  get draftKey() { return `draft:${this.chat() || "new"}`; }
+
+  /* The ceiling that was shown for exactly this message, in nanos; null where none was. */
+  get ceiling() {
+    const shown = this.promise;
+    return shown && shown.text === this.text && shown.model === this.picker.model ? shown.ceiling_nanos : null;
+  }
+
+  written() {
+    remember(this.draftKey, this.field.value);
+    this.fit();
+    this.allow();
+    clearTimeout(this.timer);
+    if (!this.text) {
+      this.promise = null;
+      this.words.textContent = "";
+      return;
+    }
+    this.timer = setTimeout(() => this.estimate(), PAUSE);
+  }
+
+  /* Where the browser does not size the field by itself. */
+  fit() {
+    if (CSS.supports("field-sizing", "content")) return;
+    this.field.style.height = "auto";
+    this.field.style.height = `${this.field.scrollHeight}px`;
+  }
+
+  async estimate() {
+    const { text, picker: { model } } = this;
+    const chat = this.chat();
+    try {
+      const figures = await json("POST", "/api/estimate", { content: text, model, ...(chat && { chat_id: chat }) });
+      if (text !== this.text || model !== this.picker.model) return;
+      this.promise = { text, model, ...figures };
+      this.words.textContent = `about ${credits(figures.expected_nanos)} credits, never more than ${credits(figures.ceiling_nanos)}`;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (text !== this.text) return;
+      this.promise = null;
+      this.words.textContent = problem.code === "offline" ? "" : problem.detail;
+    }
+  }
+
+  /* The message is on its way: take it out of the field, without the draft until the server has it. */
+  take() {
+    const { text } = this;
+    this.field.value = "";
+    this.fit();
+    this.words.textContent = "";
+    this.allow();
+    return text;
+  }
+
+  /* The server has the message. */
+  forgetDraft(key) {
+    if (recall(key) && !this.field.value) remember(key, "");
+  }
+
+  giveBack(text) {
+    if (!this.field.value) this.field.value = text;
+    this.written();
+  }
+
+  running(isRunning) {
+    this.isRunning = isRunning;
+    this.button.classList.toggle("is-stop", isRunning);
+    this.button.setAttribute("aria-label", isRunning ? "Stop the answer" : "Send");
+    this.button.querySelector("use").setAttribute("href", `/static/img/icons.svg#${isRunning ? "stop" : "send"}`);
+    this.allow();
+  }
+
+  allow() {
+    this.button.disabled = !this.isRunning && !this.text;
+  }
+}

@@ -1,0 +1,76 @@
+/* What every page does: local times, appearance, menus, confirmations, copying. Pages work without it. */
+
+import { localise } from "./times.js";
+
+const APPEARANCES = { "": "Automatic", light: "Light", dark: "Dark" };
+
+export function remember(key, value) {
+  try {
+    if (value) localStorage.setItem(key, value);
+    else localStorage.removeItem(key);
+  } catch { /* storage is closed: it is forgotten with the page */ }
+}
+
+export function recall(key) {
+  try { return localStorage.getItem(key) ?? ""; } catch { return ""; }
+}
+
+function showAppearance() {
+  const name = document.documentElement.dataset.theme ?? "";
+  for (const place of document.querySelectorAll("[data-theme-name]")) place.textContent = APPEARANCES[name];
+}
+
+function nextAppearance() {
+  const names = Object.keys(APPEARANCES);
+  const next = names[(names.indexOf(document.documentElement.dataset.theme ?? "") + 1) % names.length];
+  if (next) document.documentElement.dataset.theme = next;
+  else delete document.documentElement.dataset.theme;
+  remember("theme", next);
+  showAppearance();
+}
+
+function reveal(button) {
+  const field = document.getElementById(button.dataset.reveal);
+  const shown = field.type === "text";
+  field.type = shown ? "password" : "text";
+  button.firstChild.textContent = shown ? "Show" : "Hide";
+  button.setAttribute("aria-pressed", String(!shown));
+}
+
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  await navigator.clipboard.writeText(source.value ?? source.textContent);
+  const words = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = words; }, 1600);
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-theme-toggle], [data-dismiss], [data-reveal], [data-copy], [data-back]");
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+  if (!button) return;
+  if ("themeToggle" in button.dataset) nextAppearance();
+  else if ("dismiss" in button.dataset) button.closest(".flash, .notice").remove();
+  else if (button.dataset.reveal) reveal(button);
+  else if (button.dataset.copy) copy(button);
+  else history.back();
+});
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});
+
+for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
+for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;
+showAppearance();
+localise(document);

@@ -1,0 +1,166 @@
+/* The list of chats: search, rename, delete with undo. */
+
+import { json } from "./api.js";
+
+const TIME_TO_UNDO = 6000;
+const PAUSE = 200;
+
+export class Sidebar {
+  constructor() {
+    this.list = document.getElementById("chats");
+    this.search = document.getElementById("search");
+    this.menu = document.getElementById("chat-menu");
+    this.everything = null;
+    this.going = new Map();
+    this.search.form.addEventListener("submit", (event) => event.preventDefault());
+    this.search.addEventListener("input", () => {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.find(), PAUSE);
+    });
+    this.list.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-chat-menu]");
+      if (button) this.openMenu(button);
+    });
+    this.menu.addEventListener("click", (event) => {
+      const { chat } = this.menu.dataset;
+      this.menu.hidePopover();
+      if (event.target.closest("[data-rename]")) this.rename(chat);
+      else if (event.target.closest("[data-delete]")) this.remove(chat);
+    });
+    addEventListener("pagehide", () => { for (const chat of this.going.keys()) this.removeNow(chat, true); });
+    for (const button of document.querySelectorAll("[data-open-sidebar], [data-close-sidebar]")) {
+      button.addEventListener("click", () => this.show("openSidebar" in button.dataset));
+    }
+  }
+
+  show(isOpen) {
+    document.body.classList.toggle("has-sidebar", isOpen);
+    document.querySelector("[data-open-sidebar]")?.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) this.search.focus();
+  }
+
+  item(chat) { return this.list.querySelector(`[data-chat="${chat}"]`); }
+
+  make({ id, title }, isOpen = false) {
+    const item = document.getElementById("chat-template").content.cloneNode(true).firstElementChild;
+    item.dataset.chat = id;
+    item.classList.toggle("is-open", isOpen);
+    const link = item.querySelector("a");
+    link.href = `/chat/${id}`;
+    if (isOpen) link.setAttribute("aria-current", "page");
+    this.call(item, title);
+    return item;
+  }
+
+  call(item, title) {
+    const words = title || "New chat";
+    item.querySelector("a").textContent = words;
+    item.querySelector("[data-chat-menu]").setAttribute("aria-label", `Options of ${words}`);
+  }
+
+  add(chat) {
+    this.list.querySelector(".chat-list-empty")?.remove();
+    this.list.prepend(this.make(chat, true));
+  }
+
+  titled(chat, title) {
+    const item = this.item(chat);
+    if (item) this.call(item, title);
+  }
+
+  async find() {
+    const words = this.search.value.trim();
+    this.everything ??= [...this.list.children];
+    if (!words) {
+      this.list.replaceChildren(...this.everything);
+      this.everything = null;
+      return;
+    }
+    const { items } = await json("GET", `/api/chats?limit=50&q=${encodeURIComponent(words)}`);
+    if (words !== this.search.value.trim()) return;
+    const open = location.pathname.split("/")[2];
+    const found = items.map((chat) => this.make(chat, chat.id === open));
+    this.list.replaceChildren(...(found.length ? found : [note("Nothing found. Fewer words find more.")]));
+  }
+
+  openMenu(button) {
+    this.menu.dataset.chat = button.closest(".chat-item").dataset.chat;
+    this.menu.showPopover();
+    const { bottom, right, left } = button.getBoundingClientRect();
+    const start = document.dir === "rtl" ? left : right - this.menu.offsetWidth;
+    this.menu.style.top = `${Math.min(bottom + 4, innerHeight - this.menu.offsetHeight - 8)}px`;
+    this.menu.style.left = `${Math.max(8, start)}px`;
+    this.menu.querySelector("button").focus();
+  }
+
+  rename(chat) {
+    const item = this.item(chat);
+    const link = item.querySelector("a");
+    const field = document.createElement("input");
+    field.value = link.textContent;
+    field.maxLength = 200;
+    field.setAttribute("aria-label", "Title of the chat");
+    link.hidden = true;
+    item.prepend(field);
+    field.select();
+    const finish = async (isKept) => {
+      if (!field.isConnected) return;
+      const title = field.value.trim();
+      field.remove();
+      link.hidden = false;
+      link.focus();
+      if (!isKept || !title || title === link.textContent) return;
+      const before = link.textContent;
+      this.call(item, title);
+      await json("PATCH", `/api/chats/${chat}`, { title }).catch(() => this.call(item, before));
+    };
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") finish(true);
+      if (event.key === "Escape") { event.stopPropagation(); finish(false); }
+    });
+    field.addEventListener("blur", () => finish(true));
+  }
+
+  /* Gone from the list at once; from the server when the time to undo is over, or the page is left. */
+  remove(chat) {
+    const item = this.item(chat);
+    item.hidden = true;
+    this.going.set(chat, setTimeout(() => this.removeNow(chat), TIME_TO_UNDO));
+    toast("The chat is deleted.", "Undo", TIME_TO_UNDO, () => {
+      clearTimeout(this.going.get(chat));
+      this.going.delete(chat);
+      item.hidden = false;
+      item.querySelector("a").focus();
+    });
+  }
+
+  removeNow(chat, isLeaving = false) {
+    clearTimeout(this.going.get(chat));
+    this.going.delete(chat);
+    const token = document.querySelector("meta[name=csrf-token]").content;
+    const sent = fetch(`/api/chats/${chat}`, { method: "DELETE", keepalive: true, headers: { "X-CSRFToken": token } });
+    if (isLeaving) return;
+    sent.then(() => { if (location.pathname === `/chat/${chat}`) location.assign("/chat"); });
+    this.item(chat)?.remove();
+  }
+}
+
+function note(words) {
+  const item = document.createElement("li");
+  item.className = "chat-list-empty";
+  item.textContent = words;
+  return item;
+}
+
+export function toast(words, action, milliseconds, act) {
+  const place = document.querySelector(".flashes") ?? document.body.appendChild(Object.assign(document.createElement("div"), { className: "flashes" }));
+  place.setAttribute("role", "status");
+  const box = document.createElement("div");
+  box.className = "flash";
+  box.innerHTML = "<span></span><button class='link-button' type='button'></button>";
+  box.firstChild.textContent = words;
+  box.lastChild.textContent = action;
+  box.lastChild.addEventListener("click", () => { box.remove(); act(); });
+  place.append(box);
+  setTimeout(() => box.remove(), milliseconds);
+}
