@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from app.providers.failures import failure
 
 LONGEST_EVENT = 1_000_000
+MOST_LINES = 1_000
+BYTE_ORDER_MARK = "\ufeff".encode()
 DONE: dict[str, Any] = {"done": True}
 """Stands for OpenAI's `data: [DONE]`."""
 
@@ -19,27 +22,25 @@ def events(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Each event's data, as it comes; comments, event names and unknown fields are passed over.
 
     What the end of the stream cut off is left out. Raises ProviderError `malformed` where data is not a JSON object,
-    or where an event is longer than LONGEST_EVENT, or where something came that has no event in it.
+    or where an event is longer than LONGEST_EVENT, or where what came is not an event stream at all.
     """
     pending: list[bytes] = []
-    size = 0
-    is_empty, has_bytes = True, False
-    for line in lines(pieces):
-        has_bytes = True
-        if not line.startswith(b"data:"):
-            if not line and pending:
-                yield parsed(b"\n".join(pending))
-                pending, is_empty = [], False
-            continue
-        if not pending and (event := parsed_or_none(line[5:])) is not None:
-            is_empty = False
+    has_events, has_other = False, False
+    whole = lines(pieces)
+    for line in chain([next(whole, b"").removeprefix(BYTE_ORDER_MARK)], whole):
+        if line.startswith(b"data:"):
+            event = parsed_or_none(line[5:]) if not pending else None
+            if event is None:
+                pending.append(line[5:])
+                check_size(pending)
+        else:
+            event = parsed(pending) if pending and not line else None
+            has_other = has_other or line[:1] not in (b"", b":")
+        if event is not None:
+            has_events = True
+            pending.clear()
             yield event
-            continue
-        pending.append(line[5:])
-        size = len(line) + (size if len(pending) > 1 else 0)
-        if size > LONGEST_EVENT:
-            raise failure("malformed")
-    if is_empty and has_bytes and not pending:
+    if has_other and not has_events:
         raise failure("malformed")
 
 
@@ -63,9 +64,17 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(rest)
 
 
-def parsed(data: bytes) -> dict[str, Any]:
+def check_size(pending: list[bytes]) -> None:
+    if len(pending) > MOST_LINES or sum(map(len, pending)) > LONGEST_EVENT:
+        raise failure("malformed")
+
+
+def parsed(pending: list[bytes]) -> dict[str, Any] | None:
+    """The object that was spread over these lines; None where they are empty, as signs of life are."""
+    data = b"\n".join(pending)
+    pending.clear()
     event = parsed_or_none(data)
-    if event is None:
+    if event is None and data.strip():
         raise failure("malformed")
     return event
 

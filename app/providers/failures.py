@@ -63,7 +63,9 @@ def failure(reason: str, technical: str = "") -> ProviderError:
 def explained(error: Exception, *, has_begun: bool) -> ProviderError:
     """An SDK's or the connection's error as ours."""
     status = getattr(error, "status_code", None)
-    technical = f"{type(error).__name__} {status or ''} {getattr(error, 'request_id', None) or ''}".strip()[:100]
+    technical = f"{type(error).__name__} {status or ''} {getattr(error, 'request_id', None) or ''}".strip()[
+        :100
+    ]
     if isinstance(status, int):
         return failure(reason_of_status(status, getattr(error, "body", None)), technical)
     if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):

@@ -1,5 +1,6 @@
 """A local provider, and both vendors' wrappers pointed at it with little patience."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -38,3 +39,11 @@ def vendors(running_server: ProviderServer) -> Iterator[dict[str, Vendor]]:
 def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor]) -> Vendor:
     """Each wrapper in turn."""
     return vendors[request.param]
+
+
+@pytest.fixture
+def free_address() -> Iterator[str]:
+    """An address at which nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -18,7 +18,8 @@ BUCKETS = [field.name for field in fields(TokenUsage) if field.name not in ("sou
 
 
 def expected(name: str) -> dict[str, Any]:
-    return json.loads((WILD / f"{name}.json").read_text())
+    meant: dict[str, Any] = json.loads((WILD / f"{name}.json").read_text())
+    return meant
 
 
 def told(outcome: Outcome) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import socket
 import struct
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
 from typing import Any, Self
 
 from tests.support.provider_wire import (
@@ -28,11 +27,11 @@ from tests.support.provider_wire import (
     openai_events,
     spoilt_event,
     start_of_stream,
+    unsupported,
     whole_anthropic_answer,
     whole_openai_answer,
 )
 
-FOREVER = 3600.0
 MID_STREAM = ("hang", "cut", "close", "reset", "garbage", "bad_json", "long_line", "error_event")
 SPOILT = ("garbage", "bad_json", "long_line", "error_event")
 REMEMBERED = 200
@@ -53,6 +52,7 @@ class ProviderServer:
         self.active = 0
         self.most_active = 0
         self.port = port
+        self._open: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="provider", daemon=True)
         self._ready = threading.Event()
@@ -84,6 +84,7 @@ class ProviderServer:
         self.script = Script()
         self.requests.clear()
         self.counts.clear()
+        self.most_active = 0
 
     @property
     def count(self) -> int:
@@ -99,6 +100,11 @@ class ProviderServer:
     def last(self) -> dict[str, Any]:
         """The last request for an answer: path, headers, body."""
         return self.requests[-1]
+
+    def drop_connections(self) -> None:
+        """Close every connection that is open now, as a provider does that restarts."""
+        for writer in list(self._open):
+            self._loop.call_soon_threadsafe(writer.close)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -120,6 +126,7 @@ class ProviderServer:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection, one after another."""
         self.counts["connections"] += 1
+        self._open[writer] = reader
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             while await self._answer_next(reader, writer):
@@ -127,6 +134,7 @@ class ProviderServer:
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, _Gone):
             pass  # the caller has gone, or the server stops
         finally:
+            del self._open[writer]
             writer.close()
 
     async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -170,7 +178,11 @@ class ProviderServer:
         script = self._script_for(request)
         if script.fault == "drop":
             raise _Gone
-        await asyncio.sleep(FOREVER if script.fault == "hang_headers" else script.first_delay)
+        if script.fault == "hang_headers":
+            await self._hang(writer)
+        await asyncio.sleep(script.first_delay)
+        if script.refused in request.body:
+            return await self._send_json(writer, 400, unsupported(script.refused))
         if script.fault.isdigit():
             return await self._refuse(writer, script, is_anthropic=is_anthropic)
         if script.fault == "wrong_type":
@@ -195,7 +207,7 @@ class ProviderServer:
     async def _refuse(self, writer: asyncio.StreamWriter, script: Script, *, is_anthropic: bool) -> bool:
         status = int(script.fault)
         more = f"retry-after: {script.retry_after}\r\n" if script.retry_after else ""
-        body = json.dumps(error_body(status, is_anthropic=is_anthropic)).encode()
+        body = json.dumps(error_body(status, script.code, is_anthropic=is_anthropic)).encode()
         return await self._send(writer, status, body, "application/json", more)
 
     async def _send_json(self, writer: asyncio.StreamWriter, status: int, body: object) -> bool:
@@ -244,11 +256,20 @@ class ProviderServer:
                     await asyncio.sleep(script.delay)
             writer.write(frame(event))
             await writer.drain()
+            if kind == "tail" and script.fault == "linger_early":
+                await self._hang(writer)
+        if script.fault == "linger":
+            await self._hang(writer)
         return await self._finish(writer, script.framing)
+
+    async def _hang(self, writer: asyncio.StreamWriter) -> None:
+        """Say nothing until the other side hangs up."""
+        await self._open[writer].read(1)
+        raise _Gone
 
     async def _break_off(self, writer: asyncio.StreamWriter, script: Script, *, is_anthropic: bool) -> bool:
         if script.fault == "hang":
-            await asyncio.sleep(FOREVER)
+            await self._hang(writer)
         if script.fault == "reset":
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -260,20 +281,6 @@ class ProviderServer:
             spoilt = spoilt_event(script.fault, is_anthropic=is_anthropic)
             writer.write(chunked(spoilt) if script.framing == "chunked" else spoilt)
         return await self._finish(writer, script.framing)
-
-
-@contextlib.contextmanager
-def unreachable_address() -> Iterator[str]:
-    """An address on which connecting hangs: a listener that accepts nobody and whose queue is full."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(3):
-            caller = stack.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def main() -> None:

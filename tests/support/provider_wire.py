@@ -29,12 +29,17 @@ class Script:
 
     fault: str = ""
     """hang_headers, drop, hang, cut, close, reset, garbage, bad_json, long_line, error_event, wrong_type, empty,
-    no_done, tool_calls, reasoning; or the number of an HTTP error such as 429."""
+    no_done, linger (silent after the end), linger_early (after the finish reason), tool_calls;
+    or the number of an HTTP error such as 429."""
     after: int = 3
     """Chunks of text before the fault."""
     times: int = 0
     """How many requests the fault spoils before all is well again; 0 = all."""
     retry_after: str = ""
+    code: str = ""
+    """The code in the body of an HTTP error."""
+    refused: str = "\0"
+    """A parameter that is not supported."""
     tokens: int = 20
     """Chunks of text, one token each."""
     text: str = ""
@@ -246,13 +251,26 @@ def spoilt_event(fault: str, *, is_anthropic: bool) -> bytes:
     return sse({"error": {"message": "The server had an error", "type": "server_error", "code": None}})
 
 
-def error_body(status: int, *, is_anthropic: bool) -> dict[str, Any]:
+def unsupported(name: str) -> dict[str, Any]:
+    """OpenAI's answer to a parameter that a model does not know."""
+    words = f"Unsupported parameter: '{name}' is not supported with this model."
+    return {
+        "error": {
+            "message": words,
+            "type": "invalid_request_error",
+            "param": name,
+            "code": "unsupported_parameter",
+        }
+    }
+
+
+def error_body(status: int, code: str, *, is_anthropic: bool) -> dict[str, Any]:
     """What each vendor's API answers with an HTTP error; it repeats the key, as real ones do in part."""
     words = f"Stand-in error {status}: something about sk-secret-key"
     if is_anthropic:
         kinds = {401: "authentication_error", 429: "rate_limit_error", 529: "overloaded_error"}
         return {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": words}}
-    return {"error": {"message": words, "type": "invalid_request_error", "param": None, "code": None}}
+    return {"error": {"message": words, "type": "invalid_request_error", "param": None, "code": code or None}}
 
 
 LAST_CHUNK = b"0\r\n\r\n"
