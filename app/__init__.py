@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import admin, api, auth, billing, chat, cli, config, errors, filters, headers, logs, pages
-from app.extensions import babel, db, limiter, mail, migrate
+from app.extensions import babel, db, limiter, mailman, migrate
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
@@ -18,7 +18,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     logs.init_logs(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
-    mail.init_app(app)
+    mailman.init_app(app)
     babel.init_app(app)
     limiter.init_app(app)
     filters.init_filters(app)

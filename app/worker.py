@@ -27,7 +27,7 @@ from rq.serializers import JSONSerializer
 from app import create_app
 from app.queue import QUEUE, enqueue
 
-TIMETABLE = {"app.billing.jobs.sweep": 30}
+TIMETABLE = {"app.billing.jobs.sweep": 30, "app.mail.sweep": 60}
 """Seconds between two runs of each job; all of them may run twice at once."""
 
 WORKER_LIFETIME = 60
@@ -109,13 +109,19 @@ def make_worker(app: Flask) -> Worker:
 def work(app: Flask) -> bool:
     """Do jobs until asked to stop or until Redis is lost; whether it was the former."""
     worker = make_worker(app)
-    worker.work(logging_level="WARNING")
+    log.info("working")
+    try:
+        worker.work(logging_level="WARNING")
+    except redis.RedisError:
+        if not worker.is_stopping:
+            raise
     return worker.is_stopping
 
 
 def tick(app: Flask) -> bool:
     """Keep the timetable until asked to stop or until Redis is lost; whether it was the former."""
     clock = Clock(redis.Redis.from_url(app.config["REDIS_URL"]))
+    log.info("ticking")
     with app.app_context():
         clock.start()
     return clock.is_stopping

@@ -1,10 +1,14 @@
-"""Accounts of people: sign-up, sign-in, passwords, verification, settings, members."""
+"""People and teams: sign-up, sign-in, passwords, verification, settings, members."""
 
 from flask import Flask
 
-from app.auth import guards, routes
+from app.auth import development, guards, invitations, mails, recovery, routes, settings, teams
+from app.auth.blueprint import auth
 
 
 def init_app(app: Flask) -> None:
     guards.init_guards(app)
-    app.register_blueprint(routes.auth)
+    app.register_blueprint(auth)
+
+
+__all__ = ["development", "init_app", "invitations", "mails", "recovery", "routes", "settings", "teams"]

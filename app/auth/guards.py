@@ -64,7 +64,9 @@ def check_caller() -> None:
 
 
 def bearer() -> str | None:
-    """The API key of the request, where it carries one."""
+    """The API key of the request, where it carries one: programs have the JSON doors, the pages are for people."""
+    if not request.path.startswith("/api/"):
+        return None
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import and_, bindparam, select
-from sqlalchemy.engine import Row
 
 from app.extensions import db
 from app.models.account import Account
@@ -69,7 +69,7 @@ class Caller:
         return db.session.get_one(Account, self.account_id)
 
 
-def described(row: Row[tuple[object, ...]]) -> dict[str, object]:
+def described(row: Any) -> dict[str, Any]:
     named = row._mapping
     fields = ("user_id", "account_id", "role", "email", "name", "admin_role")
     return {name: named[name] for name in fields} | {"is_verified": named["email_verified_at"] is not None}

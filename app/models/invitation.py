@@ -26,7 +26,12 @@ class Invitation(Record):
     __table_args__ = (
         one_of("role", "admin", "member"),
         Index(
-            "uq_invitations_one_open", "account_id", "email", unique=True, postgresql_where=OPEN, sqlite_where=OPEN
+            "uq_invitations_one_open",
+            "account_id",
+            "email",
+            unique=True,
+            postgresql_where=OPEN,
+            sqlite_where=OPEN,
         ),
     )
 

@@ -53,7 +53,12 @@ class OutgoingMail(Record):
         mail = db.session.get(cls, mail_id, populate_existing=True)
         if mail is None or mail.sent_at is not None:
             return None
-        seen = cls.id == mail_id, cls.sent_at.is_(None), cls.attempts == mail.attempts, cls.next_attempt_at <= now
+        seen = (
+            cls.id == mail_id,
+            cls.sent_at.is_(None),
+            cls.attempts == mail.attempts,
+            cls.next_attempt_at <= now,
+        )
         later = {"attempts": mail.attempts + 1, "next_attempt_at": now + FIRST_WAIT * 2**mail.attempts}
         taken = db.session.execute(update(cls).where(*seen).values(**later))
         return mail if taken.rowcount == 1 else None  # type: ignore[attr-defined]

@@ -73,11 +73,15 @@ def unexplained() -> Iterator[tuple[int, int, int, int]]:
             yield row.account_id, row.user_id, row.used_nanos, int(row.explained)
 
 
-REACHED = "Your own limit in this team is reached for the month. Its owner can raise it; your own account is not touched."
+REACHED = "Your own limit in this team is reached for the month. An owner or admin of it can raise the limit."
 THIS = and_(MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user"))
 READ = select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS)
 SO_FAR = case((MEMBERS.c.used_month == bindparam("month"), MEMBERS.c.used_nanos), else_=0)
-HOLD = update(MEMBERS).where(THIS).values(used_month=bindparam("month"), used_nanos=SO_FAR + bindparam("ceiling"))
+HOLD = (
+    update(MEMBERS)
+    .where(THIS)
+    .values(used_month=bindparam("month"), used_nanos=SO_FAR + bindparam("ceiling"))
+)
 AFTER = MEMBERS.c.used_nanos + bindparam("difference")
 SETTLE = (
     update(MEMBERS)
@@ -95,7 +99,9 @@ BY_MEMBER = (
         func.sum(COUNTED).label("used"),
     )
     .join(ACCOUNTS, and_(ACCOUNTS.c.id == USAGES.c.account_id, ACCOUNTS.c.kind == "team"))
-    .group_by(USAGES.c.account_id, USAGES.c.user_id, extract("year", USAGES.c.day), extract("month", USAGES.c.day))
+    .group_by(
+        USAGES.c.account_id, USAGES.c.user_id, extract("year", USAGES.c.day), extract("month", USAGES.c.day)
+    )
     .subquery()
 )
 SAME_MONTH = and_(
@@ -111,7 +117,9 @@ AUDIT = (
         MEMBERS.c.used_nanos,
         func.coalesce(BY_MEMBER.c.used, 0).label("explained"),
     )
-    .select_from(MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).outerjoin(BY_MEMBER, SAME_MONTH))
+    .select_from(
+        MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).outerjoin(BY_MEMBER, SAME_MONTH)
+    )
     .where(ACCOUNTS.c.kind == "team")
     .order_by(MEMBERS.c.id)
 )

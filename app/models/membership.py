@@ -76,7 +76,9 @@ class Membership(Record):
     def is_last_owner(self) -> bool:
         if self.role != "owner":
             return False
-        owners = select(func.count()).where(Membership.account_id == self.account_id, Membership.role == "owner")
+        owners = select(func.count()).where(
+            Membership.account_id == self.account_id, Membership.role == "owner"
+        )
         return db.session.scalar(owners) == 1
 
     def change_role(self, role: str) -> None:
@@ -96,7 +98,12 @@ class Membership(Record):
         """
         if self.is_last_owner:
             raise Conflict("last_owner", LAST_OWNER)
-        own = select(Membership.account_id).where(Membership.user_id == self.user_id).order_by(Membership.id).limit(1)
+        own = (
+            select(Membership.account_id)
+            .where(Membership.user_id == self.user_id)
+            .order_by(Membership.id)
+            .limit(1)
+        )
         here = UserSession.user_id == self.user_id, UserSession.account_id == self.account_id
         ApiKey.revoke_all(self.account_id, self.user_id)
         db.session.execute(update(UserSession).where(*here).values(account_id=own.scalar_subquery()))

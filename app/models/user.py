@@ -53,6 +53,14 @@ class User(Record):
         return db.session.scalar(select(cls).where(cls.email == email.strip().lower()))
 
     @classmethod
+    def join(cls, email: str, name: str, password: str) -> User:
+        """A new person, whose address is not verified yet."""
+        user = cls(email=email.strip().lower(), name=name)
+        user.set_password(password)
+        db.session.add(user)
+        return user
+
+    @classmethod
     def authenticate(cls, email: str, password: str) -> User | None:
         """The user whom this address and password belong to; the same work is done where there is none."""
         user = cls.with_email(email)
@@ -71,6 +79,11 @@ class User(Record):
     @property
     def is_verified(self) -> bool:
         return self.email_verified_at is not None
+
+    @property
+    def home_id(self) -> int:
+        """The id of the personal account: its membership is a person's first, and is never ended."""
+        return int(self.memberships[0].account_id)
 
     def has_password(self, password: str) -> bool:
         return is_right(password, self.password_hash)

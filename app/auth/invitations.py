@@ -1,0 +1,104 @@
+"""Invitations: sent by a team's managers, accepted by the person at the invited address."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from flask import abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app import mail
+from app.auth.blueprint import auth
+from app.auth.forms import InvitationForm, faults
+from app.auth.guards import managers_only, public
+from app.auth.limits import by_machine
+from app.auth.signing import onwards, own_session
+from app.extensions import db
+from app.models.account import Account
+from app.models.invitation import Invitation
+from app.models.membership import Membership
+from app.models.refusal import InvalidRequest
+
+LINK = re.compile(r"/invitations/([\w-]{1,100})")
+
+
+def invitation_in(target: str | None) -> Invitation | None:
+    """The live invitation that a page to go on to belongs to."""
+    found = LINK.fullmatch(target or "")
+    return Invitation.find_live(found[1]) if found else None
+
+
+@auth.get("/invitations/<token>")
+@public
+def invitation(token: str) -> ResponseReturnValue:
+    found = Invitation.find_live(token)
+    if found is None:
+        return render_template("auth/invitation.html", is_dead=True), 404
+    shown = {
+        "account_name": found.account.name,
+        "inviter_name": found.invited_by.name or found.invited_by.email,
+        "role": found.role,
+        "email": found.email,
+    }
+    is_other = current_user.is_authenticated and current_user.email != found.email
+    return render_template(
+        "auth/invitation.html",
+        invitation=shown,
+        is_dead=False,
+        needs_sign_in=not current_user.is_authenticated,
+        other_address=current_user.email if is_other else None,
+    )
+
+
+@auth.post("/invitations/<token>")
+def accept_invitation(token: str) -> ResponseReturnValue:
+    """Join the team, and go on in it."""
+    found = Invitation.find_live(token)
+    if found is None:
+        return render_template("auth/invitation.html", is_dead=True), 404
+    if found.email != current_user.email:
+        abort(403)
+    Account.locked(found.account_id)
+    db.session.refresh(found)
+    if found.accepted_at or found.revoked_at:
+        abort(404)
+    found.accept(current_user.user)
+    browser = own_session()
+    if browser:
+        browser.account_id = found.account_id
+    db.session.commit()
+    flash(f"You are in {found.account.name} now. What you use here is paid by the team.", "good")
+    return onwards()
+
+
+@auth.post("/account/invitations")
+@managers_only
+@by_machine("60 per hour")
+def invite() -> ResponseReturnValue:
+    form = InvitationForm()
+    if not form.validate_on_submit():
+        raise InvalidRequest(faults(form))
+    account = Account.locked(current_user.account_id)
+    by = Membership.of(current_user.user_id, account.id)
+    if account.kind != "team" or account.closed_at or by is None or not by.can_manage:
+        abort(403)
+    sent = Invitation.send(account, by.user, form.email.data, form.role.data)
+    mail.post(f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id)
+    db.session.commit()
+    flash(f"The invitation to {sent.email} is on its way. It works for seven days.", "good")
+    return redirect(url_for("auth.account"))
+
+
+@auth.post("/account/invitations/<invitation_id>/revoke")
+@managers_only
+def revoke_invitation(invitation_id: str) -> ResponseReturnValue:
+    Account.locked(current_user.account_id)
+    found = Invitation.find(invitation_id, account_id=current_user.account_id)
+    if found is None or found.accepted_at:
+        abort(404)
+    found.revoke()
+    db.session.commit()
+    flash(f"The invitation to {found.email} is taken back; its link is dead.", "good")
+    return redirect(url_for("auth.account"))

@@ -1,0 +1,156 @@
+"""Settings of a person: name, address, password, browsers, keys, and the way out."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from app import mail
+from app.auth.blueprint import auth
+from app.auth.forms import DeletionForm, EmailForm, KeyForm, PasswordForm, ProfileForm, faults
+from app.auth.limits import by_machine
+from app.auth.signing import begin_session, own_session, sign_out
+from app.extensions import db
+from app.models.account import Account
+from app.models.api_key import ApiKey
+from app.models.deletion import delete_person
+from app.models.user import UserSession
+from app.queue import enqueue
+
+NOT_YOURS = "That is not your password."
+
+
+@auth.get("/settings")
+def settings() -> str:
+    return settings_page()
+
+
+def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = "", new_key: str = "") -> str:
+    """All settings; `errors` are those of the form `section`, `new_key` a secret that is shown this once."""
+    user, browser = current_user.user, own_session()
+    return render_template(
+        "settings.html",
+        user=user,
+        sessions=user.sessions,
+        own_session_id=browser.id if browser else None,
+        keys=own_keys(),
+        new_key=new_key,
+        errors=errors or {},
+        section=section,
+    )
+
+
+def own_keys() -> list[ApiKey]:
+    """The person's live keys of the account that they are in."""
+    mine = ApiKey.user_id == current_user.user_id, ApiKey.account_id == current_user.account_id
+    return list(
+        db.session.scalars(select(ApiKey).where(*mine, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id))
+    )
+
+
+def done(words: str) -> ResponseReturnValue:
+    flash(words, "good")
+    return redirect(url_for("auth.settings"))
+
+
+@auth.post("/settings/profile")
+def change_profile() -> ResponseReturnValue:
+    form = ProfileForm()
+    if not form.validate_on_submit():
+        return settings_page(faults(form), section="profile"), 400
+    current_user.user.name = form.name.data
+    db.session.commit()
+    return done("Your name is saved.")
+
+
+@auth.post("/settings/email")
+@by_machine("20 per hour")
+def change_address() -> ResponseReturnValue:
+    """The new address counts once the link that goes there is followed; until then the old one does."""
+    form, user = EmailForm(), current_user.user
+    if form.validate_on_submit() and not user.has_password(form.current_password.data):
+        form.current_password.errors = [NOT_YOURS]
+    if form.errors:
+        return settings_page(faults(form), section="email"), 400
+    if form.email.data != user.email:
+        mail.post(f"verify:{secrets.token_hex(8)}", form.email.data, "verify", user_id=user.id)
+        db.session.commit()
+    return done(f"A link is on its way to {form.email.data}. The address changes when you follow it.")
+
+
+@auth.post("/settings/password")
+@by_machine("20 per hour")
+def change_password() -> ResponseReturnValue:
+    """Every other browser is signed out, and links that were mailed are dead."""
+    form, user = PasswordForm(), current_user.user
+    if form.validate_on_submit() and not user.has_password(form.current_password.data):
+        form.current_password.errors = [NOT_YOURS]
+    if form.errors:
+        return settings_page(faults(form), section="password"), 400
+    account_id = current_user.account_id
+    user.set_password(form.password.data)
+    mail.post(f"password:{secrets.token_hex(8)}", user.email, "password_changed", name=user.name)
+    begin_session(user, account_id)
+    return done("The new password is saved. Every other browser is signed out.")
+
+
+@auth.post("/settings/sessions/end")
+def end_sessions() -> ResponseReturnValue:
+    """Sign out everywhere, here too."""
+    current_user.user.end_sessions()
+    sign_out()
+    flash("You are signed out everywhere.", "good")
+    return redirect(url_for("auth.login"))
+
+
+@auth.post("/settings/sessions/<session_id>/end")
+def end_one_session(session_id: str) -> ResponseReturnValue:
+    found = UserSession.find(session_id, user_id=current_user.user_id)
+    if found is None:
+        abort(404)
+    db.session.delete(found)
+    db.session.commit()
+    return done("That browser is signed out.")
+
+
+@auth.post("/settings/keys")
+def make_key() -> ResponseReturnValue:
+    """A key for the account that the person is in; its secret is on this page and never again."""
+    form = KeyForm()
+    if not form.validate_on_submit():
+        return settings_page(faults(form), section="keys"), 400
+    _key, secret = ApiKey.make(current_user.account_id, current_user.user_id, form.name.data)
+    db.session.commit()
+    return settings_page(new_key=secret), 201
+
+
+@auth.post("/settings/keys/<key_id>/revoke")
+def revoke_key(key_id: str) -> ResponseReturnValue:
+    found = ApiKey.find(key_id, account_id=current_user.account_id, user_id=current_user.user_id)
+    if found is None:
+        abort(404)
+    found.revoke()
+    db.session.commit()
+    return done("The key is dead from now on.")
+
+
+@auth.post("/settings/delete")
+@by_machine("20 per hour")
+def delete_account() -> ResponseReturnValue:
+    """Forget the person: chats and address go, receipts and ledger stay without a name."""
+    form, user = DeletionForm(), current_user.user
+    if form.validate_on_submit() and not user.has_password(form.current_password.data):
+        form.current_password.errors = [NOT_YOURS]
+    if form.errors:
+        return settings_page(faults(form), section="delete"), 400
+    Account.locked(user.home_id)
+    closed = delete_person(user)
+    sign_out()
+    for account_id in closed:
+        enqueue("app.billing.jobs.account_closed", account_id)
+    flash("Your account is deleted.", "good")
+    return redirect(url_for("pages.index"))

@@ -1,0 +1,177 @@
+"""The account page: its members, who used what, and the teams that a person is in. SECURITY.md 19."""
+
+from __future__ import annotations
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app.auth.blueprint import auth
+from app.auth.forms import DeletionForm, LimitForm, RoleForm, TeamForm, faults
+from app.auth.limits import by_machine
+from app.auth.signing import onwards, own_session
+from app.extensions import db
+from app.models.account import Account
+from app.models.invitation import Invitation
+from app.models.membership import Membership
+from app.models.refusal import InvalidRequest
+from app.queue import enqueue
+
+
+@auth.get("/account")
+def account() -> str:
+    """Everybody sees who is in; use, limits and invitations are for owners and admins."""
+    shown, own = current_user.account, own_place()
+    return render_template(
+        "account.html",
+        account=shown,
+        membership=own,
+        members=sorted(shown.memberships, key=lambda place: place.id),
+        invitations=Invitation.open_of(shown) if own.can_manage else [],
+        places=[place for place in current_user.user.memberships if place.account.closed_at is None],
+    )
+
+
+def own_place() -> Membership:
+    """The caller's own membership, as it is now."""
+    place = Membership.of(current_user.user_id, current_user.account_id)
+    if place is None:
+        abort(404)
+    return place
+
+
+def done(words: str) -> ResponseReturnValue:
+    """Commit, and back to the page."""
+    db.session.commit()
+    flash(words, "good")
+    return redirect(url_for("auth.account"))
+
+
+@auth.post("/account/switch")
+def switch_account() -> ResponseReturnValue:
+    """Act on another of one's accounts in this browser; 404 for any other."""
+    wanted = Account.find(request.form.get("account_id", ""), closed_at=None)
+    if wanted is None or Membership.of(current_user.user_id, wanted.id) is None:
+        abort(404)
+    act_on(wanted)
+    db.session.commit()
+    return onwards(request.form.get("next"))
+
+
+def act_on(wanted: Account) -> None:
+    browser = own_session()
+    if browser:
+        browser.account_id = wanted.id
+
+
+@auth.post("/account/teams")
+@by_machine("20 per hour")
+def create_team() -> ResponseReturnValue:
+    form = TeamForm()
+    if not form.validate_on_submit():
+        raise InvalidRequest(faults(form))
+    team = Account.open(current_user.user, kind="team", name=form.name.data)
+    act_on(team)
+    return done(f"{team.name} is there. It has its own balance, which starts at 0; invite whom you like.")
+
+
+@auth.post("/account/rename")
+def rename_team() -> ResponseReturnValue:
+    form = TeamForm()
+    if not form.validate_on_submit():
+        raise InvalidRequest(faults(form))
+    held_team(own_place()).name = form.name.data
+    return done("The name is saved.")
+
+
+def held_team(own: Membership, *roles: str) -> Account:
+    """The caller's team, held, where their role in it is one of `roles` (by default those that manage).
+
+    The account is held before anybody's place is read again: two owners that leave at once are told apart.
+    """
+    team = Account.locked(own.account_id)
+    db.session.refresh(own)
+    if team.kind != "team" or team.closed_at or own.role not in (roles or ("owner", "admin")):
+        abort(403)
+    return team
+
+
+def other_place(own: Membership, member_id: str) -> Membership:
+    """Another's place in the held team, which the caller may change."""
+    place = Membership.find(member_id, account_id=own.account_id)
+    if place is None:
+        abort(404)
+    db.session.refresh(place)
+    if not own.may_change(place):
+        abort(403)
+    return place
+
+
+@auth.post("/account/members/<member_id>/role")
+def change_role(member_id: str) -> ResponseReturnValue:
+    own, form = own_place(), RoleForm()
+    held_team(own)
+    place = other_place(own, member_id)
+    if not form.validate_on_submit():
+        raise InvalidRequest(faults(form))
+    if form.role.data not in own.grantable_roles:
+        abort(403)
+    place.change_role(form.role.data)
+    return done(f"{place.user.name or place.user.email} is {form.role.data} now.")
+
+
+@auth.post("/account/members/<member_id>/limit")
+def change_limit(member_id: str) -> ResponseReturnValue:
+    own, form = own_place(), LimitForm()
+    held_team(own)
+    place = other_place(own, member_id)
+    if not form.validate_on_submit():
+        raise InvalidRequest(faults(form))
+    place.monthly_limit_nanos = form.nanos
+    return done(
+        "The monthly limit is saved." if form.nanos is not None else "There is no monthly limit any more."
+    )
+
+
+@auth.post("/account/members/<member_id>/remove")
+def remove_member(member_id: str) -> ResponseReturnValue:
+    own = own_place()
+    held_team(own)
+    place = other_place(own, member_id)
+    name = place.user.name or place.user.email
+    place.end()
+    return done(f"{name} is out. What they used stays in the receipts.")
+
+
+@auth.post("/account/members/<member_id>/owner")
+def hand_over(member_id: str) -> ResponseReturnValue:
+    """Transfer the ownership: the other becomes owner, the caller admin."""
+    own = own_place()
+    held_team(own, "owner")
+    place = other_place(own, member_id)
+    own.hand_over(place)
+    return done(f"{place.user.name or place.user.email} owns the team now, and you are an admin of it.")
+
+
+@auth.post("/account/leave")
+def leave_team() -> ResponseReturnValue:
+    own = own_place()
+    team = held_team(own, "owner", "admin", "member")
+    own.end()
+    return done(f"You have left {team.name}.")
+
+
+@auth.post("/account/close")
+@by_machine("20 per hour")
+def close_team() -> ResponseReturnValue:
+    """No use from now on; the subscription ends, ledger and receipts stay."""
+    own, form = own_place(), DeletionForm()
+    team = held_team(own, "owner")
+    if form.validate_on_submit() and not current_user.user.has_password(form.current_password.data):
+        form.current_password.errors = ["That is not your password."]
+    if form.errors:
+        raise InvalidRequest(faults(form))
+    team.close()
+    answer = done(f"{team.name} is closed. Its receipts are kept.")
+    enqueue("app.billing.jobs.account_closed", team.id)
+    return answer

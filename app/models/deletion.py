@@ -1,0 +1,47 @@
+"""What goes when a person goes: chats and address; receipts and ledger stay, without a name."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.chat import Chat, Message
+from app.models.membership import Membership
+from app.models.user import User
+
+
+def delete_person(user: User) -> list[int]:
+    """Erase the user, leave the teams, close what was theirs alone; returns the ids of the closed accounts.
+
+    Conflict where a team with other members would be left without an owner. That an address had its free
+    credits stays known: the ledger's keys carry a mark of it.
+    """
+    places = sorted(user.memberships, key=lambda place: place.account_id)
+    accounts = [Account.locked(place.account_id) for place in places]
+    closed = [
+        account for account, place in zip(accounts, places, strict=True) if not was_left(account, place)
+    ]
+    for account in closed:
+        account.close()
+    erase_chats(user)
+    user.erase()
+    return [account.id for account in closed]
+
+
+def was_left(account: Account, place: Membership) -> bool:
+    """Leave a team that others are in; False where the person is alone in the account."""
+    db.session.refresh(account, ["memberships"])
+    if len(account.memberships) == 1:
+        return False
+    place.end()
+    return True
+
+
+def erase_chats(user: User) -> None:
+    chats = select(Chat.id).where(Chat.user_id == user.id)
+    said = {"content": "", "error_detail": None}
+    db.session.execute(update(Message).where(Message.chat_id.in_(chats)).values(**said))
+    gone = {"title": "", "system_prompt": "", "deleted_at": utcnow()}
+    db.session.execute(update(Chat).where(Chat.user_id == user.id).values(**gone))

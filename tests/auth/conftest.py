@@ -1,0 +1,94 @@
+"""Browsers without a screen: they keep cookies, read form tokens, follow links in mails."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session, scoped_session
+from werkzeug.test import TestResponse
+
+from app.worker import make_worker
+from tests.support import people
+from tests.support.mailbox import Mailbox, body_of
+from tests.support.people import PASSWORD
+
+TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
+LINK = re.compile(r"http://127\.0\.0\.1(/\S+)")
+
+
+class Browser:
+    """A person's browser: `send` posts a form as the page would."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, path: str, **options: object) -> TestResponse:
+        return self.client.get(path, **options)
+
+    def token(self) -> str:
+        """The form token of this session, from a page that has one."""
+        return TOKEN.search(self.get("/pricing").text)[1]
+
+    def send(self, path: str, **fields: object) -> TestResponse:
+        return self.client.post(path, data={"csrf_token": self.token()} | fields)
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> TestResponse:
+        return self.send("/login", email=f"{name}@example.com", password=password)
+
+    def sign_up(self, name: str, **fields: object) -> TestResponse:
+        form = {"email": f"{name}@example.com", "password": PASSWORD, "name": name.title()} | fields
+        return self.send("/signup", **form)
+
+    @property
+    def is_signed_in(self) -> bool:
+        return self.get("/settings").status_code == 200
+
+
+@pytest.fixture
+def new_browser(app: Flask) -> Callable[[], Browser]:
+    """`new_browser()`: one without cookies."""
+    return lambda: Browser(app.test_client())
+
+
+@pytest.fixture
+def guest(new_browser: Callable[[], Browser]) -> Browser:
+    return new_browser()
+
+
+@pytest.fixture
+def signed_in(
+    new_browser: Callable[[], Browser], session: "scoped_session[Session]"
+) -> Callable[..., Browser]:
+    """`signed_in("ada")`: a new person, in a browser of their own."""
+
+    def enter(name: str, **facts: object) -> Browser:
+        people.person(name, **facts)
+        session.commit()
+        own = new_browser()
+        assert own.sign_in(name).status_code == 302
+        return own
+
+    return enter
+
+
+@pytest.fixture
+def post_office(app: Flask, mailbox: Mailbox) -> "PostOffice":
+    return PostOffice(app, mailbox)
+
+
+class PostOffice:
+    """Has the worker send what was posted, and reads it."""
+
+    def __init__(self, app: Flask, mailbox: Mailbox) -> None:
+        self.app, self.mailbox = app, mailbox
+
+    def mails_to(self, address: str) -> list[str]:
+        """The texts of the mails to that address, oldest first, once the queue is empty."""
+        make_worker(self.app).work(burst=True, logging_level="WARNING")
+        return [body_of(mail) for mail in self.mailbox.to(address)]
+
+    def link_to(self, address: str) -> str:
+        """The path of the first link in the newest mail."""
+        return LINK.search(self.mails_to(address)[-1])[1]
