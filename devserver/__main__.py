@@ -92,7 +92,9 @@ class Run:
         while not self.is_ready():
             self.look_after()
             if time.monotonic() > deadline:
-                raise CannotRun(f"Tollgate was not ready within {READY_WITHIN} seconds; what it said is above.")
+                raise CannotRun(
+                    f"Tollgate was not ready within {READY_WITHIN} seconds; what it said is above."
+                )
 
     def is_ready(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

@@ -52,7 +52,9 @@ def works(python: Path) -> bool:
 def make_folder() -> None:
     if importlib.util.find_spec("ensurepip") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise Refused(f"Python {version} is here without its venv. On Debian: apt-get install python{version}-venv")
+        raise Refused(
+            f"Python {version} is here without its venv. On Debian: apt-get install python{version}-venv"
+        )
     print(f"Making .venv with Python {sys.version.split()[0]}", flush=True)
     done = subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], capture_output=True, check=False)
     if done.returncode:
@@ -81,7 +83,10 @@ def main(kind: str) -> int:
         print(refusal, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"Tollgate cannot write to {error.filename or PROJECT}: {os.strerror(error.errno or 0)}", file=sys.stderr)
+        print(
+            f"Tollgate cannot write to {error.filename or PROJECT}: {os.strerror(error.errno or 0)}",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -54,7 +54,9 @@ class RedisServer:
         """What starts it. RedisMissing where there is no binary."""
         binary = find_redis_server()
         if binary is None:
-            raise RedisMissing("There is no redis-server on this machine. On Debian: apt-get install redis-server")
+            raise RedisMissing(
+                "There is no redis-server on this machine. On Debian: apt-get install redis-server"
+            )
         return [binary, *self._options]
 
     def stop(self) -> None:

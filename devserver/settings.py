@@ -7,9 +7,10 @@ import secrets
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from devserver import procfile
-from devserver.ports import free_port
+from devserver.ports import free_port, is_free
 
 INSTANCE = procfile.PROJECT / "instance"
 WRITTEN_DOWN = INSTANCE / "development.json"
@@ -31,7 +32,13 @@ def for_run(port: int) -> dict[str, str]:
 
 
 def sandbox_payments() -> dict[str, str]:
-    """The local stand-in for Stripe, as the app is told of it: an address, a key, a signing secret."""
+    """The local stand-in for Stripe, as the app is told of it: an address, a key, a signing secret.
+
+    Those of the last run, where the port is still free: links and events of then go on working.
+    """
+    last = {name: value for name, value in written_down().items() if name.startswith("STRIPE_")}
+    if last and is_free(urlsplit(last["STRIPE_API_BASE"]).port or 0):
+        return last
     return {
         "STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}",
         "STRIPE_SECRET_KEY": f"sk_test_sandbox{secrets.token_hex(12)}",
@@ -46,6 +53,12 @@ def redis_socket() -> Path:
         return usual
     name = hashlib.sha256(os.fsencode(INSTANCE)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"tollgate-{os.getuid()}-{name}.sock"
+
+
+def written_down() -> dict[str, str]:
+    """What the last run decided; nothing where there was none."""
+    decided: dict[str, str] = json.loads(WRITTEN_DOWN.read_text()) if WRITTEN_DOWN.exists() else {}
+    return decided
 
 
 def write_down(decided: dict[str, str]) -> None:

@@ -49,7 +49,7 @@ def say(text: str) -> None:
 def show(name: str, child: subprocess.Popen[bytes]) -> None:
     assert child.stdout
     for line in child.stdout:
-        say(f"{name:<8}| {line.decode(errors='replace').rstrip()}")
+        say(f"{name:<9}| {line.decode(errors='replace').rstrip()}")
 
 
 class Supervisor:

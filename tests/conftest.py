@@ -166,11 +166,11 @@ def session(app: Flask) -> Iterator["scoped_session[Session]"]:
 
 @pytest.fixture
 def start_app(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., RunningApp]]:
-    """`start_app("web", "worker", NAME=value)`: processes over this test's database, ended with the test."""
+    """`start_app("web", "worker", NAME=value)`: these processes over this test's database, ended with the test."""
     running: list[RunningApp] = []
 
     def start(*names: str, **changes: str) -> RunningApp:
-        one = RunningApp(environment | changes, folder=tmp_path, names=names or ("web", "worker"))
+        one = RunningApp(environment | changes, folder=tmp_path, names=names)
         running.append(one)
         return one.__enter__()
 

@@ -1,0 +1,1 @@
+"""Tests of `make run` as a person meets it."""

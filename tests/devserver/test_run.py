@@ -1,0 +1,121 @@
+"""`make run`: from an empty folder to a page, again with the data kept, and nothing left behind."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.devserver.conftest import DevelopmentRun
+from tests.support.running_app import await_that
+
+READY = "Tollgate is ready: "
+Start = Callable[..., DevelopmentRun]
+
+
+def test_the_first_run_says_where_it_is_and_who_the_administrator_is(start_run: Start) -> None:
+    run = start_run()
+    run.await_words("Admin: admin@example.com ")
+    assert f"{READY}http://127.0.0.1:{run.port}\n" in run.said
+    assert requests.get(f"http://127.0.0.1:{run.port}/readyz", timeout=5).status_code == 200
+
+
+def test_the_second_run_keeps_the_data_and_does_not_make_another_administrator(start_run: Start) -> None:
+    run = start_run()
+    run.await_words(READY)
+    assert "Admin:" not in run.said
+
+
+def test_commands_beside_a_run_reach_its_database_redis_and_payments(start_run: Start) -> None:
+    run = start_run()
+    run.await_words(READY)
+    code = "from wsgi import app; from app.queue import is_reachable; app.app_context().push(); print(is_reachable())"
+    assert run.command("python", "-c", code).stdout.strip() == "True"
+    assert run.command("flask", "billing", "audit").returncode == 0
+
+
+def test_a_worker_that_is_killed_is_started_again(start_run: Start) -> None:
+    run = start_run()
+    run.await_words(READY)
+    time.sleep(5)
+    worker = pid_of(run, "app.worker")
+    os.kill(worker, signal.SIGKILL)
+    run.await_words("worker has ended (signal 9); starting it again")
+    await_that(lambda: pid_of(run, "app.worker") not in {0, worker})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything_and_leaves_nothing(start_run: Start, number: signal.Signals) -> None:
+    run = start_run()
+    run.await_words("Starting Redis")
+    time.sleep(1)
+    run.signal(number)
+    assert run.process.wait(20) == 0
+    assert run.left_behind() == []
+    assert not (run.folder / "instance" / "redis.sock").exists()
+
+
+def test_a_run_that_is_killed_takes_its_processes_along(start_run: Start) -> None:
+    run = start_run()
+    run.await_words(READY)
+    run.process.kill()
+    run.process.wait()
+    await_that(lambda: not run.left_behind(), 30, failing=lambda: str(run.left_behind()))
+
+
+def test_a_port_in_use_is_named_at_once(start_run: Start) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        run = start_run(PORT=str(port))
+        assert run.process.wait(5) == 1
+    assert f"Port {port} is in use" in run.said
+
+
+def test_a_port_that_is_no_port_is_refused(start_run: Start) -> None:
+    run = start_run(PORT="http")
+    assert run.process.wait(5) == 1
+
+
+def test_two_runs_in_one_folder_are_refused(start_run: Start) -> None:
+    first = start_run()
+    first.await_words("Preparing the database")
+    second = start_run()
+    assert second.process.wait(5) == 1
+    assert "already running in this folder" in second.said
+
+
+def test_a_folder_that_cannot_be_written_is_named(start_run: Start, folder: Path) -> None:
+    instance, aside = folder / "instance", folder / "instance.aside"
+    instance.rename(aside)
+    instance.write_text("in the way")
+    run = start_run()
+    code = run.process.wait(10)
+    instance.unlink()
+    aside.rename(instance)
+    assert code == 1
+    assert f"cannot write to {instance}" in run.said
+
+
+def test_a_web_process_that_cannot_start_ends_the_run_with_its_words(start_run: Start) -> None:
+    run = start_run(WEB_THREADS="many")
+    assert run.process.wait(60) == 1
+    assert "'many'" in run.said
+    assert run.left_behind() == []
+
+
+def pid_of(run: DevelopmentRun, words: str) -> int:
+    """The process in the run's folder whose command line ends with `words`; 0 where there is none."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_text().replace("\0", " ").strip()
+            if command.endswith(words) and Path(os.readlink(process / "cwd")) == run.folder:
+                return int(process.name)
+        except OSError:
+            continue
+    return 0
