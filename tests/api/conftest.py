@@ -27,7 +27,11 @@ def answers_as_described(app: Flask) -> Iterator[list[str]]:
 
     @app.after_request
     def check(response: Response) -> Response:
-        if request.url_rule is not None and request.endpoint.startswith("api.") and request.method != "OPTIONS":
+        if (
+            request.url_rule is not None
+            and request.endpoint.startswith("api.")
+            and request.method != "OPTIONS"
+        ):
             problems.extend(deviations(described, response))
         return response
 
@@ -40,7 +44,11 @@ def deviations(described: dict[str, Any], response: Response) -> list[str]:
     path = PARAMETER.sub(r"{\1}", request.url_rule.rule)
     operation = described["paths"].get(path, {}).get(request.method.lower().replace("head", "get"))
     if operation is None:
-        return [] if path in {"/api/openapi.json", "/api/docs"} else [f"{request.method} {path} is not described"]
+        return (
+            []
+            if path in {"/api/openapi.json", "/api/docs"}
+            else [f"{request.method} {path} is not described"]
+        )
     status = str(response.status_code)
     answer = operation["responses"].get(status) or operation["responses"].get(f"{status[0]}XX")
     if answer is None:
@@ -54,8 +62,13 @@ def deviations(described: dict[str, Any], response: Response) -> list[str]:
 
 
 def mistakes(schema: dict[str, Any], described: dict[str, Any], response: Response) -> list[str]:
-    validator = Draft202012Validator(schema | {"components": described["components"]}, format_checker=FormatChecker())
-    return [f"{request.path}: {error.message} at {error.json_path}" for error in validator.iter_errors(response.json)]
+    validator = Draft202012Validator(
+        schema | {"components": described["components"]}, format_checker=FormatChecker()
+    )
+    return [
+        f"{request.path}: {error.message} at {error.json_path}"
+        for error in validator.iter_errors(response.json)
+    ]
 
 
 @pytest.fixture

@@ -48,14 +48,20 @@ def test_pages_of_models_make_the_whole_list_without_a_gap(ada: Door) -> None:
 def test_a_cursor_from_elsewhere_is_refused_by_field(ada: Door) -> None:
     answer = ada.call("GET", "/models?cursor=nowhere")
 
-    assert (answer.status_code, answer.json["code"], list(answer.json["errors"])) == (400, "invalid_request", ["cursor"])
+    assert (answer.status_code, answer.json["code"], list(answer.json["errors"])) == (
+        400,
+        "invalid_request",
+        ["cursor"],
+    )
 
 
 def test_a_plan_that_names_its_models_says_which_are_in_it(door: Callable[..., Door]) -> None:
     plan = Plan(name="Small", models=["gpt-4o-mini"])
     db.session.add(plan)
     small = door("bob", plan=plan, credits=people.CREDIT)
-    in_plan = {model["id"] for model in small.call("GET", "/models?limit=200").json["items"] if model["is_in_plan"]}
+    in_plan = {
+        model["id"] for model in small.call("GET", "/models?limit=200").json["items"] if model["is_in_plan"]
+    }
 
     assert in_plan == {"gpt-4o-mini"}
 
@@ -93,5 +99,8 @@ def test_a_model_whose_only_price_is_unapproved_is_hidden_and_refused_by_name(ad
     db.session.commit()
     answer = ada.call("POST", "/chats", json={"model": "gpt-4o"})
 
-    assert (answer.status_code, answer.json["code"]) == (400, "model_not_for_sale") and "gpt-4o" in answer.json["detail"]
+    assert (answer.status_code, answer.json["code"]) == (
+        400,
+        "model_not_for_sale",
+    ) and "gpt-4o" in answer.json["detail"]
     assert "gpt-4o" not in [model["id"] for model in ada.call("GET", "/models?limit=200").json["items"]]

@@ -1,0 +1,82 @@
+"""API keys: shown once, listed by prefix, dead when revoked."""
+
+from collections.abc import Callable
+
+import pytest
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.api_key import ApiKey
+from tests.chat.conftest import Door
+
+
+def made(door: Door, name: str = "laptop") -> dict[str, str]:
+    answer = door.call("POST", "/keys", json={"name": name})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json)
+
+
+def test_a_new_key_signs_in_to_the_account_it_was_made_in(ada: Door) -> None:
+    new = Door(ada.client, made(ada)["key"])
+
+    assert new.balance()["credits_credits"] == "1000"
+
+
+def test_the_secret_is_shown_once_and_stored_as_a_hash(ada: Door) -> None:
+    key = made(ada)
+    listed = ada.call("GET", "/keys")
+
+    assert key["key"].startswith(key["prefix"]) and len(key["key"]) >= 43
+    assert key["key"] not in listed.text and key["prefix"] in listed.text
+    assert key["key"] not in str([vars(row) for row in db.session.query(ApiKey)])
+
+
+def test_a_revoked_key_is_dead_at_once(ada: Door) -> None:
+    key = made(ada)
+    answer = ada.call("DELETE", f"/keys/{key['id']}")
+
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert Door(ada.client, key["key"]).call("GET", "/balance").status_code == 401
+    assert key["id"] not in [row["id"] for row in ada.call("GET", "/keys").json["items"]]
+    assert ada.call("DELETE", f"/keys/{key['id']}").status_code == 404
+
+
+def test_eve_can_neither_see_nor_revoke_adas_key(ada: Door, door: Callable[..., Door]) -> None:
+    key, eve = made(ada), door("eve")
+
+    assert key["id"] not in [row["id"] for row in eve.call("GET", "/keys").json["items"]]
+    assert eve.call("DELETE", f"/keys/{key['id']}").status_code == 404
+    assert Door(ada.client, key["key"]).call("GET", "/balance").status_code == 200
+
+
+def test_a_member_has_keys_and_sees_only_those(ada: Door, member_door: Callable[..., Door]) -> None:
+    bob = member_door(db.session.query(Account).order_by(Account.id.desc()).first().id, "bob")
+    adas, bobs = made(ada), made(bob)
+
+    assert {row["id"] for row in bob.call("GET", "/keys").json["items"]} & {adas["id"], bobs["id"]} == {
+        bobs["id"]
+    }
+    assert bob.call("DELETE", f"/keys/{adas['id']}").status_code == 404
+    assert ada.call("DELETE", f"/keys/{bobs['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("name", [None, "", "   ", 7, "x" * 101, ["a"]])
+def test_a_key_needs_a_name(ada: Door, name: object) -> None:
+    answer = ada.call("POST", "/keys", json={"name": name})
+
+    assert (answer.status_code, list(answer.json["errors"])) == (400, ["name"])
+
+
+def test_fields_that_are_not_the_callers_are_ignored(ada: Door, door: Callable[..., Door]) -> None:
+    eve = door("eve")
+    sent = {
+        "name": "n",
+        "account_id": "1",
+        "user_id": "1",
+        "prefix": "p",
+        "secret_hash": "h",
+        "role": "owner",
+    }
+    key = eve.call("POST", "/keys", json=sent).json
+
+    assert Door(ada.client, key["key"]).balance()["credits_credits"] == "0"
