@@ -1,4 +1,4 @@
-"""A local provider, and both vendors' wrappers pointed at it with little patience."""
+"""A local provider, and both vendors' wrappers pointed at it with and without patience."""
 
 import socket
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 from app.providers.anthropic_chat import AnthropicProvider
 from app.providers.openai_chat import OpenAIProvider
 from tests.support.provider_server import ProviderServer
-from tests.support.replies import IMPATIENT
+from tests.support.replies import HASTY, PATIENT
 
 Vendor = OpenAIProvider | AnthropicProvider
 
@@ -28,8 +28,8 @@ def server(running_server: ProviderServer) -> ProviderServer:
 @pytest.fixture(scope="session")
 def vendors(running_server: ProviderServer) -> Iterator[dict[str, Vendor]]:
     """Both wrappers by their kind."""
-    openai = OpenAIProvider(base_url=running_server.openai_url, api_key="canary-key", patience=IMPATIENT)
-    anthropic = AnthropicProvider(base_url=running_server.url, api_key="canary-key", patience=IMPATIENT)
+    openai = OpenAIProvider(base_url=running_server.openai_url, api_key="canary-key", patience=PATIENT)
+    anthropic = AnthropicProvider(base_url=running_server.url, api_key="canary-key", patience=PATIENT)
     yield {"openai": openai, "anthropic": anthropic}
     openai.client.close()
     anthropic.client.close()
@@ -39,6 +39,14 @@ def vendors(running_server: ProviderServer) -> Iterator[dict[str, Vendor]]:
 def vendor(request: pytest.FixtureRequest, vendors: dict[str, Vendor]) -> Vendor:
     """Each wrapper in turn."""
     return vendors[request.param]
+
+
+@pytest.fixture
+def hasty_vendor(vendor: Vendor) -> Iterator[Vendor]:
+    """Each wrapper in turn, waiting no longer than 0.4 s for the next byte."""
+    hasty = type(vendor)(base_url=str(vendor.client.base_url), api_key="canary-key", patience=HASTY)
+    yield hasty
+    hasty.client.close()
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from app.providers.openai_chat import OpenAIProvider
 from app.providers.stream import Patience
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
-from tests.support.replies import IMPATIENT, asking, outcome_of
+from tests.support.replies import HASTY, asking, outcome_of
 from tests.support.unreachable import unreachable_address
 
-AT_ONCE = 0.3
+AT_ONCE = 2.0
 
 
 def wait_until_asked(server: ProviderServer) -> None:
@@ -87,7 +87,7 @@ def test_closing_while_a_retry_waits_ends_the_wait(server: ProviderServer) -> No
 
 def test_closing_while_connecting_ends_without_an_error(vendor: Vendor) -> None:
     with unreachable_address() as address:
-        stuck = type(vendor)(base_url=address, api_key="k", patience=IMPATIENT)
+        stuck = type(vendor)(base_url=address, api_key="k", patience=HASTY)
         reply = stuck.stream(asking("hi"))
         threading.Timer(0.1, reply.close).start()
 

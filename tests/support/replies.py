@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from app.providers.base import Prompt, PromptMessage, ProviderError, Reply, TokenUsage
 from app.providers.stream import Patience
 
-IMPATIENT = Patience(
-    connect=0.5, gap=0.5, reasoning_gap=2.0, after_finish=0.3, retry_wait=0.01, longest_retry_wait=0.2
+PATIENT = Patience(connect=0.5, gap=20.0, reasoning_gap=20.0, retry_wait=0.01, longest_retry_wait=0.2)
+HASTY = Patience(
+    connect=0.5, gap=0.4, reasoning_gap=20.0, after_finish=0.4, retry_wait=0.01, longest_retry_wait=0.2
 )
 
 
