@@ -16,7 +16,10 @@ from app.models.base import NANOS_PER_CREDIT, Model
 
 @dataclass(frozen=True)
 class Definition:
-    """One setting: `kind` is credits (stored as nanos), count, basis_points, flag, choice or text."""
+    """One setting: `kind` is credits (stored as nanos), count, basis_points, flag, choice or text.
+
+    `lowest` and `highest` bound a number, or the length of a text.
+    """
 
     key: str
     kind: str
@@ -25,16 +28,32 @@ class Definition:
     lowest: int = 0
     highest: int = 10**15
     choices: tuple[str, ...] = ()
+    group: str = "Other"
+
+    @property
+    def title(self) -> str:
+        return self.key.replace("_", " ").capitalize()
+
+    @property
+    def variable(self) -> str | None:
+        """The variable of the environment that stands above the row, where it is set."""
+        name = self.key.upper()
+        return name if self.key in ABOVE_THE_ADMIN and os.environ.get(name) else None
 
     def parse(self, text: str) -> Any:
         """The value of a stored text; ValueError names what is wrong."""
         if self.kind == "text":
-            return text
+            return self._of_length(text)
         if self.kind == "choice":
             return self._known_choice(text)
         if self.kind == "flag":
             return self._flag(text)
         return self._bounded(int(text))
+
+    def _of_length(self, text: str) -> str:
+        if not self.lowest <= len(text) <= self.highest:
+            raise ValueError(f"{self.key} is {self.lowest} to {self.highest} characters long")
+        return text
 
     def _known_choice(self, text: str) -> str:
         if text not in self.choices:
@@ -53,29 +72,68 @@ class Definition:
 
 
 CREDIT = NANOS_PER_CREDIT
+ABOVE_THE_ADMIN = {"require_verified_email", "ratelimit_enabled"}
 
 DEFINITIONS = {
     definition.key: definition
     for definition in (
-        Definition("brand_name", "text", "Tollgate", "The name at the top of every page and in every mail."),
         Definition(
-            "registration", "choice", "open", "Who may sign up.", choices=("open", "invite", "closed")
+            "brand_name", "text", "Tollgate", "The name at the top of every page and in every mail.", 1, 60,
+            group="Brand and sign-up",
         ),
         Definition(
-            "require_verified_email", "flag", None, "Sends wait until the address is verified."
+            "registration", "choice", "open", "Who may sign up: everybody, those who were invited, nobody.",
+            choices=("open", "invite", "closed"), group="Brand and sign-up",
         ),
-        Definition("ratelimit_enabled", "flag", None, "Limits per address and account on what can be abused."),
-        Definition("welcome_credit", "credits", 0, "Given once to each new verified address, in nano-dollars."),
-        Definition("overdraft", "credits", 50 * CREDIT, "How far below zero a running call may take a balance."),
-        Definition("absorbed_daily", "credits", 50 * CREDIT, "Absorbed cost a day before an account must wait."),
-        Definition("max_output_tokens", "count", 4096, "Output tokens where nobody asks for a number.", 256, 10**6),
-        Definition("parallel_calls", "count", 5, "Calls at once for an account whose plan names none.", 1, 1000),
-        Definition("default_margin", "basis_points", 5000, "Margin of new plans and packs.", 0, 9999),
-        Definition("max_message_bytes", "count", 200_000, "Longest message that may be sent.", 1000, 10**7),
-        Definition("low_balance", "credits", 50 * CREDIT, "Below this the balance is shown in colour."),
-        Definition("signups_per_day", "count", 1000, "Sign-ups a day, all addresses together.", 0, 10**9),
+        Definition(
+            "require_verified_email", "flag", None,
+            "Sends and the free allowance wait until the address is verified.", group="Brand and sign-up",
+        ),
+        Definition(
+            "signups_per_day", "count", 1000, "Sign-ups a day, all addresses together.", 0, 10**9,
+            group="Brand and sign-up",
+        ),
+        Definition(
+            "welcome_credit", "credits", 0, "Given once to each new verified address.", group="Brand and sign-up"
+        ),
+        Definition(
+            "default_margin", "basis_points", 5000, "What a new plan or pack starts with in the form.", 0, 9999,
+            group="Money",
+        ),
+        Definition(
+            "overdraft", "credits", 50 * CREDIT, "How far below zero a running call may take a balance.",
+            group="Money",
+        ),
+        Definition(
+            "absorbed_daily", "credits", 50 * CREDIT,
+            "Cost that we absorb for an account in a day before it has to wait until tomorrow.", group="Money",
+        ),
+        Definition(
+            "low_balance", "credits", 50 * CREDIT, "Below this a balance is shown in colour.", group="Money"
+        ),
+        Definition(
+            "support_grant_daily", "credits", 5000 * CREDIT,
+            "What one person of the support may grant or take in a day (UTC), all accounts together.",
+            group="Money",
+        ),
+        Definition(
+            "max_output_tokens", "count", 4096, "Output tokens where nobody asks for a number.", 256, 10**6,
+            group="Calls",
+        ),
+        Definition(
+            "parallel_calls", "count", 5, "Answers at once for an account whose plan names no number.", 1, 1000,
+            group="Calls",
+        ),
+        Definition(
+            "max_message_bytes", "count", 200_000, "Longest message that may be sent, in bytes.", 1000, 10**7,
+            group="Calls",
+        ),
+        Definition(
+            "ratelimit_enabled", "flag", None, "Limits per address and account on what can be abused.",
+            group="Calls",
+        ),
     )
-}
+}  # fmt: skip
 
 
 class Setting(Model):
@@ -101,22 +159,21 @@ class Setting(Model):
         return cls.all()[key]
 
     @classmethod
-    def put(cls, key: str, value: Any) -> None:
+    def put(cls, key: str, value: Any) -> Setting:
         """Change a setting; ValueError where the value is out of its bounds."""
         text = str(int(value)) if isinstance(value, bool) else str(value)
         DEFINITIONS[key].parse(text)
-        db.session.merge(cls(key=key, value=text))
+        row = db.session.merge(cls(key=key, value=text))
         g.pop("settings", None)
+        return row
 
     @staticmethod
     def _value(definition: Definition, stored: dict[str, str]) -> Any:
-        if definition.key in ABOVE_THE_ADMIN and os.environ.get(definition.key.upper()):
-            return definition.parse(os.environ[definition.key.upper()])
+        if definition.variable:
+            return definition.parse(os.environ[definition.variable])
         if definition.key in stored:
             return definition.parse(stored[definition.key])
         if definition.default is None:
             return bool(current_app.config["STRICT_DEFAULTS"])
         return definition.default
 
-
-ABOVE_THE_ADMIN = {"require_verified_email", "ratelimit_enabled"}

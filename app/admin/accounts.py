@@ -1,0 +1,171 @@
+"""Accounts: the list with search and filters, and one account's whole story on one page."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from flask import abort, flash, has_request_context, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla.filters import BaseSQLAFilter, FilterEqual
+from sqlalchemy import exists, func, or_, select
+
+from app.admin.formats import credits_text, shown
+from app.admin.granting import GrantForm, grant
+from app.admin.stories import story_of
+from app.admin.tables import AdminTable, FieldError
+from app.extensions import db
+from app.models.account import Account
+from app.models.membership import Membership
+from app.models.plan import Plan
+from app.models.usage import Usage
+from app.models.user import User
+
+
+class StateFilter(BaseSQLAFilter):
+    """Accounts in one of the states that an admin looks for."""
+
+    conditions: ClassVar = {
+        "frozen": Account.frozen_at.is_not(None),
+        "closed": Account.closed_at.is_not(None),
+        "debt": Account.credits_nanos < 0,
+        "empty": (Account.allowance_nanos == 0) & (Account.credits_nanos <= 0),
+    }
+
+    def apply(self, query: Any, value: str, alias: Any = None) -> Any:
+        return query.filter(self.conditions[value])
+
+    def validate(self, value: str) -> bool:
+        return value in self.conditions
+
+    def operation(self) -> str:
+        return "is"
+
+
+class PlanFilter(FilterEqual):
+    """Accounts on a plan; the plans are read when the page is drawn, not when the app starts."""
+
+    def get_options(self, view: Any) -> list[tuple[str, str]]:
+        if not has_request_context():
+            return []
+        named = db.session.execute(select(Plan.id, Plan.name, Plan.status).order_by(Plan.position, Plan.id))
+        return [(str(row.id), f"{row.name} ({row.status})") for row in named]
+
+    def clean(self, value: str) -> int:
+        return int(value[:18])
+
+
+STATES = [("frozen", "frozen"), ("debt", "in debt"), ("empty", "used up"), ("closed", "closed")]
+
+
+class AccountTable(AdminTable):
+    one = "account"
+    intro = "Whom we charge. Balances move by ledger entries and calls only."
+    searches = "name, address or number"
+    can_view_details = True
+    details_template = "admin/account.html"
+    column_list = ("id", "name", "kind", "owners", "plan.name", "allowance_nanos", "credits_nanos", "frozen_by",
+                   "last_call_at", "created_at")  # fmt: skip
+    column_labels: ClassVar = {
+        "plan.name": "Plan", "allowance_nanos": "Allowance", "credits_nanos": "Credits", "owners": "Owner",
+        "frozen_by": "Frozen by", "last_call_at": "Last call", "created_at": "Since",
+    }  # fmt: skip
+    column_formatters: ClassVar = {"allowance_nanos": shown(credits_text), "credits_nanos": shown(credits_text)}
+    column_sortable_list = ("id", "name", "allowance_nanos", "credits_nanos", "created_at")
+    column_searchable_list = ("name",)
+    column_select_related_list = (Account.plan,)
+    column_default_sort = ("id", True)
+    column_filters = (
+        PlanFilter(Account.plan_id, "Plan", options=[("", "")]),
+        FilterEqual(Account.kind, "Kind", options=[("personal", "personal"), ("team", "team")]),
+        StateFilter(Account.id, "State", options=STATES),
+    )
+    figures: ClassVar = {"allowance_nanos", "credits_nanos"}
+
+    def _apply_search(self, query: Any, count_query: Any, joins: Any, count_joins: Any, search: str) -> Any:
+        """By number, by name, or by the address of a member."""
+        found = matching(search.strip())
+        count_query = count_query if count_query is None else count_query.filter(found)
+        return query.filter(found), count_query, joins, count_joins
+
+    def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:
+        """The page's accounts, with their owners and last calls: two statements whatever the number of rows."""
+        count, rows = super().get_list(*args, execute=execute, **options)
+        if execute:
+            add_owners_and_last_calls(rows)
+        return count, rows
+
+    def get_export_value(self, model: Any, name: Any) -> str:
+        return "" if name in {"owners", "last_call_at"} else super().get_export_value(model, name)
+
+    def title_of(self, row: Account) -> str:
+        return f"Account {row.id}: {row.name}"
+
+    def render(self, template: str, **facts: Any) -> str:
+        if template == self.details_template:
+            facts = {"grant_form": GrantForm(), **story_of(facts["model"]), **facts}
+        return super().render(template, **facts)
+
+    def account_asked_for(self) -> Account:
+        account: Account | None = self.get_one(request.form.get("id"))
+        if account is None:
+            abort(404)
+        return account
+
+    def back_to(self, account_id: int) -> ResponseReturnValue:
+        return redirect(self.get_url(".details_view", id=account_id))
+
+    @expose("/grant/", methods=("POST",))
+    def grant_view(self) -> ResponseReturnValue:
+        account, form = self.account_asked_for(), GrantForm(request.form)
+        if not form.validate():
+            return self.story_again(account, form)
+        try:
+            entry = grant(account.id, amount=form.amount.data, reason=form.reason.data, once=form.once.data)
+        except FieldError as error:
+            self.refuse(form, error.field, str(error))
+            return self.story_again(account, form)
+        db.session.commit()
+        flash(f"{credits_text(form.amount.data)} credits." if entry else "This was done already.", "success")
+        return self.back_to(account.id)
+
+    def story_again(self, account: Account, form: GrantForm) -> ResponseReturnValue:
+        return self.render(
+            self.details_template,
+            model=account,
+            details_columns=self._details_columns,
+            get_value=self.get_detail_value,
+            return_url=self.get_url(".index_view"),
+            grant_form=form,
+        ), 422
+
+
+def matching(search: str) -> Any:
+    like = f"%{search.lower().replace('%', '').replace('_', '')}%"
+    members = exists().where(
+        Membership.account_id == Account.id, Membership.user_id == User.id, func.lower(User.email).like(like)
+    )
+    number = int(search) if search.isascii() and search.isdigit() and len(search) < 18 else 0
+    return or_(Account.id == number, func.lower(Account.name).like(like), members)
+
+
+def add_owners_and_last_calls(accounts: list[Any]) -> None:
+    ids = [account.id for account in accounts]
+    owners = (
+        select(Membership.account_id, User.email)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.account_id.in_(ids), Membership.role == "owner")
+        .order_by(Membership.id.desc())
+    )
+    newest = (
+        select(Usage.created_at)
+        .where(Usage.account_id == Account.id)
+        .order_by(Usage.created_at.desc())
+        .limit(1)
+        .correlate(Account)
+        .scalar_subquery()
+    )
+    addresses = {row.account_id: row.email for row in db.session.execute(owners)}
+    calls = {row.id: row.at for row in db.session.execute(select(Account.id, newest.label("at")).where(Account.id.in_(ids)))}
+    for account in accounts:
+        account.owners, account.last_call_at = addresses.get(account.id, ""), calls.get(account.id)

@@ -1,0 +1,176 @@
+"""Form fields that speak the units of people: dollars, percent, credits, lines of text, names of models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from wtforms import SelectMultipleField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import StopValidation
+from wtforms.widgets import DateTimeLocalInput
+
+from app.models.base import NANOS_PER_CREDIT
+
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", re.ASCII)
+FIGURE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+SIGNS = str.maketrans("", "", " \u00a0\u202f_$%")
+LARGEST = 10**17
+
+
+def exact(text: str, unit: int) -> int:
+    """A figure as people type it ("20", "20.00", "20,00", "1,000") in whole units; ValueError says what is wrong."""
+    typed = text.translate(SIGNS)
+    typed = typed.replace(",", "") if THOUSANDS.fullmatch(typed) else typed.replace(",", ".")
+    if not FIGURE.fullmatch(typed):
+        raise ValueError("This is not a figure. Write it like 20 or 20.00.")
+    units = Decimal(typed) * unit
+    if units != units.to_integral_value():
+        places = len(str(unit)) - 1
+        raise ValueError(f"At most {places} digits after the point are kept.")
+    if abs(units) > LARGEST:
+        raise ValueError("This is more than can be stored.")
+    return int(units)
+
+
+def plain(units: int, unit: int, places: int) -> str:
+    """Whole units as a figure to be edited, with at least so many digits after the point."""
+    figure = f"{Decimal(units) / unit:f}"
+    whole, _, fraction = figure.partition(".")
+    fraction = fraction.rstrip("0").ljust(places, "0")
+    return f"{whole}.{fraction}" if fraction else whole
+
+
+class Amount(StringField):
+    """A figure kept in whole units. An empty field is None; what was typed stays in the form when it is refused."""
+
+    unit, places, suffix, prefix = 1, 0, "", ""
+
+    def __init__(self, *args: Any, lowest: int = 0, highest: int = LARGEST, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lowest, self.highest = lowest, highest
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data is None else plain(self.data, self.unit, self.places)
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist:
+            return
+        self.data = None
+        if valuelist[0].strip():
+            self.data = exact(valuelist[0], self.unit)
+
+    def pre_validate(self, form: Any) -> None:
+        if self.data is None:
+            return
+        if self.data < self.lowest:
+            raise StopValidation(self.below())
+        if self.data > self.highest:
+            raise StopValidation(f"At most {self.shown(self.highest)}.")
+
+    def below(self) -> str:
+        return "This cannot be negative." if self.lowest == 0 else f"At least {self.shown(self.lowest)}."
+
+    def shown(self, units: int) -> str:
+        return f"{self.prefix}{plain(units, self.unit, self.places)}{self.suffix}"
+
+
+class Count(Amount):
+    """A whole number."""
+
+
+class Dollars(Amount):
+    """Cents, typed as dollars."""
+
+    unit, places, prefix = 100, 2, "$"
+
+
+class DollarsPerMillion(Amount):
+    """Nano-dollars, typed as dollars: a price per million tokens, or per piece."""
+
+    unit, places, prefix = 10**9, 2, "$"
+
+
+class Percent(Amount):
+    """Basis points, typed as percent."""
+
+    unit, suffix = 100, " %"
+
+
+class Credits(Amount):
+    """Nano-dollars, typed as credits."""
+
+    unit, suffix = NANOS_PER_CREDIT, " credits"
+
+
+class Lines(TextAreaField):
+    """A list of strings, one to a line."""
+
+    def _value(self) -> str:
+        return str(self.raw_data[0]) if self.raw_data else "\n".join(self.data or [])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = [line.strip() for line in valuelist[0].splitlines() if line.strip()]
+
+
+def options(pairs: Iterable[tuple[Any, str]]) -> list[SelectChoice]:
+    """Pairs of value and words, as a select field takes them."""
+    return [SelectChoice(value, words) for value, words in pairs]
+
+
+class Names(SelectMultipleField):
+    """Names out of a list that `choices` (a callable) gives; those that have gone since are kept."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.data = []
+
+    def process_data(self, value: Iterable[str] | None) -> None:
+        self.data = list(value or [])
+        offered = list(self.choices or [])
+        known = {choice.value for choice in offered}
+        self.choices = [*offered, *(SelectChoice(name) for name in self.data if name not in known)]
+
+
+class Moment(StringField):
+    """A moment in UTC, to the minute; empty is None."""
+
+    widget = DateTimeLocalInput()
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return self.data.strftime("%Y-%m-%dT%H:%M") if self.data else ""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist:
+            return
+        self.data = None
+        if valuelist[0].strip():
+            self.data = moment(valuelist[0].strip())
+
+
+def moment(text: str) -> datetime:
+    try:
+        typed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError("This is not a moment. Write it like 2026-12-31 18:00.") from None
+    return typed.replace(tzinfo=UTC) if typed.tzinfo is None else typed.astimezone(UTC)
+
+
+class Required:
+    """Something must be there; a field that was not sent keeps what the row has."""
+
+    field_flags: ClassVar = {"required": True}
+
+    def __call__(self, form: Any, field: Any) -> None:
+        if field.errors:
+            raise StopValidation
+        if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
+            raise StopValidation("Fill this in.")

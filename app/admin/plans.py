@@ -1,0 +1,260 @@
+"""Plans and packs: what is sold, in forms that speak money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flask import abort, flash, jsonify, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from sqlalchemy import select
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length
+
+from app.admin.doors import owners_only
+from app.admin.fields import Count, Credits, Dollars, Lines, Names, Percent, Required, options
+from app.admin.formats import credits_text, dollars, percent, shown
+from app.admin.standing_of_plans import accounts_on, consequences, default_plan
+from app.admin.tables import AdminTable, FieldError, RowForm
+from app.admin.worth import pack_words, plan_words, typed_figures
+from app.extensions import db
+from app.models.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
+from app.models.price import AIModel
+from app.models.setting import Setting
+
+STATUSES = options([
+    ("active", "active: can be chosen"),
+    ("legacy", "legacy: works for those who have it, cannot be chosen"),
+    ("inactive", "inactive: its accounts get no usage"),
+])
+PACK_STATUSES = options([
+    ("active", "active: can be bought"),
+    ("legacy", "legacy: cannot be bought any more"),
+    ("inactive", "inactive: cannot be bought any more"),
+])
+INTERVALS = options([("month", "a month"), ("year", "a year")])
+MOST_CENTS, MOST_COUNT = 10**9, 10**6
+HIGHEST_MARGIN = 9_999
+
+
+def model_names() -> list[SelectChoice]:
+    named = db.session.execute(select(AIModel.name, AIModel.title).order_by(AIModel.position, AIModel.id))
+    return options((row.name, row.title) for row in named)
+
+
+class PlanForm(RowForm):
+    name = StringField("Name", validators=[Required(), Length(max=80)])
+    description = StringField("One line about it", validators=[Length(max=300)])
+    status = SelectField("Status", choices=STATUSES, default="active")
+    position = Count("Order", default=0, highest=MOST_COUNT, description="Plans are shown from the lowest number on.")
+    is_popular = BooleanField("Mark as popular")
+    price_cents = Dollars("Price", validators=[Required()], default=0, highest=MOST_CENTS)
+    interval = SelectField("for", choices=INTERVALS, default="month")
+    surcharge_cents = Dollars(
+        "Surcharge",
+        validators=[Required()],
+        default=0,
+        highest=MOST_CENTS,
+        description="Part of the price that buys no credits: for extras.",
+    )
+    margin_bps = Percent(
+        "Margin",
+        validators=[Required()],
+        default=lambda: Setting.get("default_margin"),
+        highest=HIGHEST_MARGIN,
+        description="Of the rest, what is yours. Holds for what is sold from now on.",
+    )
+    trial_days = Count("Trial", default=0, highest=365, description="Days; 0 is no trial.")
+    set_allowance_nanos = Credits(
+        "Allowance set outright",
+        description="Credits a month. Empty: computed from price, surcharge and margin.",
+    )
+    daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
+    chats_per_month = Count("New chats a month", highest=MOST_COUNT, description="Empty: any number.")
+    parallel_calls = Count("Answers at once", lowest=1, highest=1000, description="Empty: as in the settings.")
+    models = Names("Models", choices=model_names, description="None marked: every model.")
+    has_api = BooleanField("API access", default=True)
+    allows_packs = BooleanField("Credit packs may be bought on it", default=True)
+    has_priority_support = BooleanField("Priority support")
+    has_custom_branding = BooleanField("Custom branding")
+    bullets = Lines("Bullets of its card", description="One to a line.")
+
+
+class PackForm(RowForm):
+    name = StringField("Name", validators=[Required(), Length(max=80)])
+    description = StringField("One line about it", validators=[Length(max=300)])
+    status = SelectField("Status", choices=PACK_STATUSES, default="active")
+    position = Count("Order", default=0, highest=MOST_COUNT, description="Packs are shown from the lowest number on.")
+    price_cents = Dollars("Price", validators=[Required()], lowest=1, highest=MOST_CENTS)
+    margin_bps = Percent(
+        "Margin",
+        validators=[Required()],
+        default=lambda: Setting.get("default_margin"),
+        highest=HIGHEST_MARGIN,
+        description="What of the price is yours. Holds for what is sold from now on.",
+    )
+
+
+class SoldTable(AdminTable):
+    """What plans and packs share: locked terms, versions, the sentence about their worth."""
+
+    creates = edits = True
+    column_default_sort = [("position", False), ("id", False)]  # noqa: RUF012
+    edit_template = create_template = "admin/sold_form.html"
+    words: Callable[..., str]
+
+    def is_locked(self, row: Any) -> bool:
+        return row.terms_locked_at is not None
+
+    def edit_form(self, obj: Any = None) -> RowForm:
+        form = super().edit_form(obj)
+        for name in LOCKED_TERMS if self.is_locked(obj) else ():
+            if name in form:
+                lock(form[name])
+        return form
+
+    def validate_form(self, form: Any) -> bool:
+        if not super().validate_form(form):
+            return False
+        row = getattr(form, "_obj", None)
+        return row is None or not self.is_locked(row) or terms_are_kept(form, row)
+
+    def copied(self, row: Any) -> Any:
+        return row.new_version()
+
+    @expose("/worth/")
+    def worth_view(self) -> ResponseReturnValue:
+        """The sentence for what is being typed."""
+        return jsonify(words=type(self).words(**typed_figures(request.args)))
+
+    @expose("/new-version/", methods=("POST",))
+    @owners_only
+    def new_version_view(self) -> ResponseReturnValue:
+        row = self.get_one(request.form.get("id"))
+        if row is None:
+            abort(404)
+        copy = self.copied(row)
+        self.record("retire", row, reason="a new version was made")
+        self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
+        db.session.commit()
+        flash(f"This is the new version of {row.name}. The old one goes on for those who have it.", "success")
+        return redirect(self.get_url(".edit_view", id=copy.id))
+
+
+def lock(field: Any) -> None:
+    """A field that is shown and cannot be changed."""
+    field.render_kw = {"readonly": True} if isinstance(field, Dollars) else {"disabled": True}
+    field.description = "Fixed: it has been sold. Make a new version to change it."
+
+
+def terms_are_kept(form: Any, row: Any) -> bool:
+    changed = [name for name in LOCKED_TERMS if name in form and form[name].data != getattr(row, name)]
+    for name in changed:
+        form[name].errors = ["This was sold as it is and stays so. Use “New version” to sell it otherwise."]
+    return not changed
+
+
+class PlanTable(SoldTable):
+    one = "plan"
+    intro = "What people subscribe to. Accounts stay on their plan until they change it."
+    form = PlanForm
+    words = staticmethod(plan_words)
+    list_template = "admin/plans.html"
+    column_list = ("name", "status", "price_cents", "interval", "surcharge_cents", "margin_bps", "allowance_nanos",
+                   "daily_limit_nanos", "allows_packs", "is_default", "position")  # fmt: skip
+    column_labels: ClassVar = {
+        "price_cents": "Price", "interval": "for a", "surcharge_cents": "Surcharge", "margin_bps": "Margin",
+        "allowance_nanos": "Credits a month", "daily_limit_nanos": "of which a day", "allows_packs": "Packs",
+        "is_default": "Default", "position": "Order",
+    }  # fmt: skip
+    column_formatters: ClassVar = {
+        "price_cents": shown(dollars), "surcharge_cents": shown(dollars), "margin_bps": shown(percent),
+        "allowance_nanos": shown(credits_text), "daily_limit_nanos": shown(credits_text),
+    }  # fmt: skip
+    figures: ClassVar = {"price_cents", "surcharge_cents", "margin_bps", "allowance_nanos", "daily_limit_nanos", "position"}
+    form_groups: ClassVar = {
+        "What it is": ("name", "description", "status", "position", "is_popular"),
+        "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "trial_days"),
+        "What it gives": (
+            "set_allowance_nanos", "daily_limit_nanos", "chats_per_month", "parallel_calls", "has_api",
+            "allows_packs", "has_priority_support", "has_custom_branding", "models",
+        ),
+        "Its card on the pricing page": ("bullets",),
+    }  # fmt: skip
+
+    def is_locked(self, row: Plan) -> bool:
+        """Sold once, or somebody is on it: price and interval stay as they were bought."""
+        return super().is_locked(row) or accounts_on(row) > 0
+
+    def render(self, template: str, **facts: Any) -> str:
+        if facts.get("model") is not None:
+            facts["consequences"] = consequences(facts["model"])
+        return super().render(template, **facts)
+
+    def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
+        check_worth(plan)
+        if plan.is_default and (plan.status != "active" or plan.price_cents):
+            raise FieldError("status", "This is the default plan: it is free and active. Make another one the default.")
+        if plan.price_cents == 0 and plan.status == "active" and default_plan() is None:
+            plan.is_default = True
+
+    def copied(self, row: Plan) -> Plan:
+        """A new version; that of the default plan is the default."""
+        was_default, row.is_default = row.is_default, False
+        db.session.flush()
+        copy = row.new_version()
+        copy.is_default = was_default
+        return copy
+
+    @expose("/default/", methods=("POST",))
+    @owners_only
+    def default_view(self) -> ResponseReturnValue:
+        """Make this the plan that new accounts start on."""
+        plan = self.get_one(request.form.get("id"))
+        if plan is None:
+            abort(404)
+        if plan.price_cents or plan.status != "active":
+            flash("The default plan is free and active.", "error")
+            return redirect(self.get_url(".index_view"))
+        former = default_plan()
+        if former is not None:
+            former.is_default = False
+            self.record("edit", former)
+            db.session.flush()
+        plan.is_default = True
+        self.record("edit", plan)
+        db.session.commit()
+        flash(f"New accounts start on {plan.name}.", "success")
+        return redirect(self.get_url(".index_view"))
+
+
+class PackTable(SoldTable):
+    one = "pack"
+    intro = "Credits for a price, once. They never expire."
+    form = PackForm
+    words = staticmethod(pack_words)
+    list_template = "admin/packs.html"
+    column_list = ("name", "status", "price_cents", "margin_bps", "worth_nanos", "position")
+    column_labels: ClassVar = {
+        "price_cents": "Price", "margin_bps": "Margin", "worth_nanos": "Credits", "position": "Order",
+    }  # fmt: skip
+    column_formatters: ClassVar = {
+        "price_cents": shown(dollars), "margin_bps": shown(percent), "worth_nanos": shown(credits_text),
+    }  # fmt: skip
+    figures: ClassVar = {"price_cents", "margin_bps", "worth_nanos", "position"}
+    form_groups: ClassVar = {
+        "What it is": ("name", "description", "status", "position"),
+        "What it costs": ("price_cents", "margin_bps"),
+    }
+
+    def on_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
+        worth_of(pack.price_cents, 0, pack.margin_bps)
+
+
+def check_worth(plan: Plan) -> None:
+    """FieldError where the figures cannot be together."""
+    if plan.surcharge_cents > plan.price_cents:
+        raise FieldError("surcharge_cents", "The surcharge is more than the price.")
+    worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)

@@ -1,0 +1,168 @@
+"""The price list: what each model costs, since when, and who approved it. What was sold at never changes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from flask import abort, flash, g, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla.filters import FilterEqual
+from flask_login import current_user
+from sqlalchemy import select
+from wtforms import SelectField
+from wtforms.fields.choices import SelectChoice
+
+from app.admin.doors import owners_only
+from app.admin.fields import Count, DollarsPerMillion, Moment, Required, options
+from app.admin.formats import per_million, shown
+from app.admin.tables import AdminTable, FieldError, RowForm
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.price import TOKEN_BUCKETS, AIModel, ModelPrice
+from app.models.user import User
+
+COPIED = [column.key for column in ModelPrice.__table__.columns if column.key not in {"id", "created_at"}]
+BUCKET_NAMES = {
+    "uncached_input": "Input", "cache_read": "Cache read", "cache_write_5m": "Cache write, 5 min",
+    "cache_write_1h": "Cache write, 1 h", "output": "Output",
+}  # fmt: skip
+MINUTES = 1440
+
+
+def models() -> list[SelectChoice]:
+    named = db.session.execute(select(AIModel.id, AIModel.name).order_by(AIModel.name))
+    return options((row.id, row.name) for row in named)
+
+
+def per_million_tokens(label: str, **options: Any) -> DollarsPerMillion:
+    return DollarsPerMillion(f"{label}, per million tokens", **options)
+
+
+class PriceForm(RowForm):
+    model_id = SelectField("Model", choices=models, coerce=int, validators=[Required()])
+    effective_from = Moment("From (UTC)", description="Empty: at once. Calls that began before keep their price.")
+    uncached_input_nanos = per_million_tokens("Input", validators=[Required()])
+    cache_read_nanos = per_million_tokens("Cache read", validators=[Required()])
+    cache_write_5m_nanos = per_million_tokens("Cache write, 5 min", validators=[Required()])
+    cache_write_1h_nanos = per_million_tokens("Cache write, 1 h", validators=[Required()])
+    output_nanos = per_million_tokens("Output", validators=[Required()])
+    image_nanos = DollarsPerMillion("An image", description="Empty: the model makes none.")
+    search_nanos = DollarsPerMillion("A search", description="Empty: the model makes none.")
+    long_context_above = Count("Long context above", description="Input tokens; empty: one tier for all.")
+    long_uncached_input_nanos = per_million_tokens("Input")
+    long_cache_read_nanos = per_million_tokens("Cache read")
+    long_cache_write_5m_nanos = per_million_tokens("Cache write, 5 min")
+    long_cache_write_1h_nanos = per_million_tokens("Cache write, 1 h")
+    long_output_nanos = per_million_tokens("Output")
+    from_minute = Count("From minute of the day", default=0, highest=MINUTES, validators=[Required()])
+    until_minute = Count("Until minute of the day", default=MINUTES, highest=MINUTES, validators=[Required()])
+
+
+class PriceTable(AdminTable):
+    creates = edits = True
+    one = "price"
+    intro = "What a model costs, in dollars per million tokens. A change is a new row with its day; a price that calls were sold at stays as it was."
+    searches = "model"
+    form = PriceForm
+    list_template = "admin/prices.html"
+    edit_template = create_template = "admin/price_form.html"
+    column_list = ("model.name", "effective_from", "approved_at", "uncached_input_nanos", "cache_read_nanos",
+                   "output_nanos", "long_context_above", "source")  # fmt: skip
+    column_labels: ClassVar = {
+        "model.name": "Model", "effective_from": "From", "approved_at": "Approved", "uncached_input_nanos": "Input",
+        "cache_read_nanos": "Cache read", "output_nanos": "Output", "long_context_above": "Long above",
+    }  # fmt: skip
+    column_formatters: ClassVar = {
+        name: shown(per_million) for name in ("uncached_input_nanos", "cache_read_nanos", "output_nanos")
+    }
+    column_select_related_list = (ModelPrice.model,)
+    column_sortable_list = ("model.name", "effective_from", "approved_at", "uncached_input_nanos", "output_nanos")
+    column_searchable_list = ("model.name",)
+    column_filters = (FilterEqual(ModelPrice.source, "Source", options=[("genai-prices", "registry"), ("admin", "admin")]),)
+    column_default_sort = [("effective_from", True), ("id", True)]  # noqa: RUF012
+    figures: ClassVar = {"uncached_input_nanos", "cache_read_nanos", "output_nanos", "long_context_above"}
+    form_groups: ClassVar = {
+        "Which": ("model_id", "effective_from"),
+        "Prices": (*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS), "image_nanos", "search_nanos"),
+        "Long context re-prices the whole call": ("long_context_above", *(f"long_{b}_nanos" for b in TOKEN_BUCKETS)),
+        "Only at certain hours": ("from_minute", "until_minute"),
+    }
+
+    def approver(self, price: ModelPrice) -> str:
+        """Who approved it; read once a page."""
+        if "approvers" not in g:
+            ids = select(ModelPrice.approved_by_id).distinct()
+            g.approvers = {row.id: row.email for row in db.session.execute(select(User.id, User.email).where(User.id.in_(ids)))}
+        return str(g.approvers.get(price.approved_by_id, "the seed"))
+
+    def title_of(self, row: ModelPrice) -> str:
+        return f"{row.model.name} from {row.effective_from:%Y-%m-%d}"
+
+    def edit_form(self, obj: Any = None) -> RowForm:
+        form = super().edit_form(obj)
+        del form.model_id
+        if obj.approved_at and not form.effective_from.raw_data:
+            form.effective_from.data = None
+        return form
+
+    def update_model(self, form: PriceForm, model: ModelPrice) -> bool:
+        """A proposal is edited; beside an approved price a new row is written."""
+        if model.approved_at is None:
+            return super().update_model(form, model)
+        return self.save(form, ModelPrice(**figures_of(model)), is_created=True) is not None
+
+    def on_model_change(self, form: PriceForm, price: ModelPrice, is_created: bool) -> None:
+        check_tiers(price)
+        if not is_created:
+            return
+        now = utcnow()
+        price.effective_from = price.effective_from or now
+        if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
+            raise FieldError("effective_from", "A price begins now or later: the calls of the past keep theirs.")
+        price.source, price.approved_at, price.approved_by_id = "admin", now, current_user.user_id
+        copy_siblings(form, price)
+
+    @expose("/approve/", methods=("POST",))
+    @owners_only
+    def approve_view(self) -> ResponseReturnValue:
+        for identifier in request.form.getlist("id"):
+            price = self.get_one(identifier)
+            if price is None:
+                abort(404)
+            if price.approved_at is None:
+                price.approved_at, price.approved_by_id = utcnow(), current_user.user_id
+                self.record("approve", price)
+        db.session.commit()
+        flash("Approved.", "success")
+        return redirect(self.get_url(".index_view"))
+
+
+def figures_of(price: ModelPrice) -> dict[str, Any]:
+    return {name: getattr(price, name) for name in COPIED}
+
+
+def check_tiers(price: ModelPrice) -> None:
+    if price.from_minute >= price.until_minute:
+        raise FieldError("until_minute", "The hours end after they begin.")
+    has_long = any(getattr(price, f"long_{bucket}_nanos") is not None for bucket in TOKEN_BUCKETS)
+    if has_long and price.long_context_above is None:
+        raise FieldError("long_context_above", "Say from how many input tokens on the long prices hold.")
+
+
+def copy_siblings(form: PriceForm, price: ModelPrice) -> None:
+    """Prices of other hours that began with the row that was edited go on beside the new one."""
+    former = getattr(form, "_obj", None)
+    if former is None:
+        return
+    others = select(ModelPrice).where(
+        ModelPrice.model_id == former.model_id,
+        ModelPrice.effective_from == former.effective_from,
+        ModelPrice.id != former.id,
+        ModelPrice.approved_at.is_not(None),
+        ModelPrice.from_minute != price.from_minute,
+    )
+    for other in db.session.scalars(others):
+        changed = {"effective_from": price.effective_from, "approved_at": price.approved_at,
+                   "approved_by_id": price.approved_by_id}  # fmt: skip
+        db.session.add(ModelPrice(**figures_of(other) | changed))

@@ -1,0 +1,105 @@
+"""The settings: one page, typed fields with their bounds, in effect from the next request on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.form import BaseForm
+from flask_login import current_user
+from wtforms import Field, SelectField, StringField
+from wtforms.validators import Length
+
+from app.admin.doors import is_owner
+from app.admin.fields import Count, Credits, Percent, Required, options
+from app.admin.tables import AdminPage
+from app.extensions import db
+from app.models.admin_change import AdminChange
+from app.models.setting import DEFINITIONS, Definition, Setting
+
+FLAGS = options([("1", "yes"), ("0", "no")])
+
+
+def bounded(kind: type[Field]) -> Callable[..., Any]:
+    def make(definition: Definition, **options: Any) -> Any:
+        return kind(validators=[Required()], lowest=definition.lowest, highest=definition.highest, **options)
+
+    return make
+
+
+def text(definition: Definition, **options: Any) -> Any:
+    return StringField(validators=[Required(), Length(definition.lowest, definition.highest)], **options)
+
+
+def flag(_definition: Definition, **options: Any) -> Any:
+    return SelectField(choices=FLAGS, coerce=lambda value: str(int(value in {True, "1"})), **options)
+
+
+def choice(definition: Definition, **options: Any) -> Any:
+    return SelectField(choices=options((value, value) for value in definition.choices), **options)
+
+
+FIELDS: dict[str, Callable[..., Any]] = {
+    "credits": bounded(Credits),
+    "count": bounded(Count),
+    "basis_points": bounded(Percent),
+    "text": text,
+    "flag": flag,
+    "choice": choice,
+}
+
+
+def field_of(definition: Definition) -> Any:
+    """The form field of a setting; one that the environment decides is shown and not taken."""
+    if definition.variable:
+        words = f"{definition.help} Decided by {definition.variable} in the environment."
+        return FIELDS[definition.kind](definition, label=definition.title, description=words, render_kw={"disabled": True})
+    return FIELDS[definition.kind](definition, label=definition.title, description=definition.help)
+
+
+def settings_form() -> BaseForm:
+    """The form, filled with what is in force or with what was typed."""
+    fields = {key: field_of(definition) for key, definition in DEFINITIONS.items()}
+    fields["reason"] = StringField("Why", validators=[Length(max=500)], description="For the record of changes.")
+    form = type("SettingsForm", (BaseForm,), fields)
+    typed = request.form if request.method == "POST" else None
+    return form(typed, data=Setting.all())
+
+
+class SettingPage(AdminPage):
+    @expose("/", methods=("GET", "POST"))
+    def index(self) -> ResponseReturnValue:
+        form = settings_form()
+        if request.method == "GET":
+            return self.page(form)
+        if not is_owner():
+            abort(403)
+        if not form.validate():
+            return self.page(form), 422
+        changed = save(form)
+        db.session.commit()
+        flash(f"Saved: {', '.join(changed)}. In force from now on." if changed else "Nothing was changed.", "success")
+        return redirect(self.get_url(".index"))
+
+    def page(self, form: BaseForm) -> str:
+        groups: dict[str, list[str]] = {}
+        for definition in DEFINITIONS.values():
+            groups.setdefault(definition.group, []).append(definition.key)
+        return self.render("admin/settings.html", form=form, groups=groups, is_owner=is_owner())
+
+
+def save(form: BaseForm) -> list[str]:
+    """Store what differs from what is in force, each with its line in the record; returns the titles."""
+    now, changed = Setting.all(), []
+    for key, definition in DEFINITIONS.items():
+        value = form[key].data == "1" if definition.kind == "flag" else form[key].data
+        if definition.variable or value == now[key]:
+            continue
+        row = Setting.put(key, value)
+        changes = {"value": [str(now[key]), str(value)]}
+        AdminChange.note(current_user.user_id, "edit", row, reason=form["reason"].data or "", changes=changes)
+        changed.append(definition.title)
+    return changed

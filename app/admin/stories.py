@@ -1,0 +1,44 @@
+"""One account's whole story: what the page of an account tells, read in a handful of statements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.membership import Membership
+from app.models.admin_change import AdminChange
+from app.models.ledger import LedgerEntry
+from app.models.usage import Usage
+from app.models.user import User
+
+SHOWN = 20
+
+
+def story_of(account: Account) -> dict[str, Any]:
+    """What the template is handed: members, ledger, calls, changes, newest first."""
+    return {
+        "balance": account.balance(),
+        "members": members_of(account),
+        "entries": newest(LedgerEntry, account),
+        "calls": newest(Usage, account),
+        "changes": newest(AdminChange, account),
+    }
+
+
+def members_of(account: Account) -> list[Any]:
+    query = (
+        select(Membership.role, User.id, User.email, User.name, User.email_verified_at, User.disabled_at)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.account_id == account.id)
+        .order_by(Membership.id)
+    )
+    return list(db.session.execute(query))
+
+
+def newest(kind: type[Any], account: Account) -> list[Any]:
+    return list(
+        db.session.scalars(select(kind).where(kind.account_id == account.id).order_by(kind.id.desc()).limit(SHOWN))
+    )

@@ -1,0 +1,103 @@
+"""People: who they are, and what an admin may do for them. Addresses and passwords stay theirs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla.filters import FilterEqual
+from flask_login import current_user
+from sqlalchemy import select
+
+from app.admin.doors import owners_only
+from app.admin.tables import AdminTable
+from app.extensions import db
+from app.models.account import Account
+from app.models.membership import Membership
+from app.models.base import utcnow
+from app.models.user import User
+
+ROLES = {"": None, "owner": "owner", "support": "support"}
+
+
+class UserTable(AdminTable):
+    one = "person"
+    intro = "People who sign in. What is charged is an account, never a person."
+    searches = "address or name"
+    can_view_details = True
+    details_template = "admin/user.html"
+    title_column = "email"
+    column_list = ("email", "name", "email_verified_at", "admin_role", "disabled_at", "created_at")
+    column_details_list = ("id", *column_list)
+    column_labels: ClassVar = {
+        "email": "Address", "email_verified_at": "Verified", "admin_role": "Back office", "disabled_at": "Disabled",
+        "created_at": "Since",
+    }  # fmt: skip
+    column_searchable_list = ("email", "name")
+    column_sortable_list = ("email", "name", "created_at")
+    column_default_sort = ("id", True)
+    column_filters = (FilterEqual(User.admin_role, "Back office", options=[("owner", "owner"), ("support", "support")]),)
+
+    def render(self, template: str, **facts: Any) -> str:
+        if template == self.details_template:
+            facts["accounts"] = accounts_of(facts["model"])
+        return super().render(template, **facts)
+
+    def person_asked_for(self) -> User:
+        person: User | None = self.get_one(request.form.get("id"))
+        if person is None:
+            abort(404)
+        return person
+
+    def done(self, person: User, words: str) -> ResponseReturnValue:
+        db.session.commit()
+        flash(words, "success")
+        return redirect(self.get_url(".details_view", id=person.id))
+
+    @expose("/sign-out/", methods=("POST",))
+    def sign_out_view(self) -> ResponseReturnValue:
+        """End every session of a person."""
+        person = self.person_asked_for()
+        person.end_sessions()
+        self.record("sign out everywhere", person, changes={"sessions": [None, "ended"]})
+        return self.done(person, f"{person.email} is signed out everywhere.")
+
+    @expose("/disable/", methods=("POST",))
+    @owners_only
+    def disable_view(self) -> ResponseReturnValue:
+        """Disable a person, or enable them again."""
+        person = self.person_asked_for()
+        if person.id == current_user.user_id:
+            flash("You cannot disable yourself.", "error")
+            return redirect(self.get_url(".details_view", id=person.id))
+        person.disabled_at = None if person.disabled_at else utcnow()
+        self.record("disable" if person.disabled_at else "enable", person)
+        if person.disabled_at:
+            person.end_sessions()
+        return self.done(person, f"{person.email} is {'disabled' if person.disabled_at else 'enabled'}.")
+
+    @expose("/appoint/", methods=("POST",))
+    @owners_only
+    def appoint_view(self) -> ResponseReturnValue:
+        """Give a person a role in the back office, or take it away. One's own stays."""
+        person, asked = self.person_asked_for(), request.form.get("appointed", "-")
+        if asked not in ROLES:
+            abort(400)
+        if person.id == current_user.user_id:
+            flash("Another owner has to change your role.", "error")
+            return redirect(self.get_url(".details_view", id=person.id))
+        person.admin_role = ROLES[asked]
+        self.record("appoint", person)
+        return self.done(person, f"{person.email}: {asked or 'no role in the back office'}.")
+
+
+def accounts_of(person: User) -> list[Any]:
+    query = (
+        select(Account.id, Account.name, Account.kind, Membership.role)
+        .join(Membership, Membership.account_id == Account.id)
+        .where(Membership.user_id == person.id)
+        .order_by(Account.id)
+    )
+    return list(db.session.execute(query))

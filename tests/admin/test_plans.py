@@ -1,0 +1,199 @@
+"""Plans and packs as an admin edits them: money as people write it, terms that stay, errors at the field."""
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.account import Account
+from app.models.admin_change import AdminChange
+from app.models.plan import CreditPack, Plan
+from tests.admin.conftest import Desk
+from tests.support import people
+from tests.support.people import CREDIT
+
+
+def plan(session: scoped_session[Session], name: str) -> Plan:
+    session.rollback()
+    return session.scalars(select(Plan).where(Plan.name == name).order_by(Plan.id.desc())).first()
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_plan_is_made_with_money_as_people_write_it(owner: Desk, session: scoped_session[Session]) -> None:
+    made = owner.fill("/admin/plan/new/", name="Extras", price_cents="20,00", surcharge_cents="$10", margin_bps="50 %")
+    assert made.status_code == 302, made.text
+    stored = plan(session, "Extras")
+    assert (stored.price_cents, stored.surcharge_cents, stored.margin_bps) == (2000, 1000, 5000)
+    assert stored.allowance_nanos == 5000 * CREDIT
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "words"),
+    [
+        ("price_cents", "-1", "cannot be negative"),
+        ("price_cents", "NaN", "not a figure"),
+        ("price_cents", "Infinity", "not a figure"),
+        ("price_cents", "1e5", "not a figure"),
+        ("price_cents", "1.001", "At most 2 digits"),
+        ("price_cents", "", "Fill this in"),
+        ("price_cents", "99999999999", "At most $10000000.00"),
+        ("surcharge_cents", "-0.01", "cannot be negative"),
+        ("surcharge_cents", "20.01", "surcharge is more than the price"),
+        ("margin_bps", "100", "At most 99.99 %"),
+        ("margin_bps", "-1", "cannot be negative"),
+        ("margin_bps", "nan", "not a figure"),
+        ("daily_limit_nanos", "-5", "cannot be negative"),
+        ("parallel_calls", "0", "At least 1"),
+        ("parallel_calls", "1.5", "At most 0 digits"),
+        ("trial_days", "400", "At most 365"),
+        ("set_allowance_nanos", "99999999999999999999", "more than can be stored"),
+        ("name", "", "Fill this in"),
+        ("status", "gone", "Not a valid choice"),
+        ("models", "no-such-model", "valid choice"),
+    ],
+)
+def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: Desk, session: scoped_session[Session], field: str, typed: str, words: str) -> None:
+    fields = {"name": "Wrong", "price_cents": "20.00", "margin_bps": "50", field: typed}
+    refused = owner.fill("/admin/plan/new/", **fields)
+    assert refused.status_code == 422
+    at_field = refused.text.split(f'data-field="{field}"')[1].split('class="field')[0]
+    assert words in at_field
+    assert plan(session, "Wrong") is None
+
+
+def test_a_refused_form_keeps_what_was_typed(owner: Desk) -> None:
+    refused = owner.fill("/admin/plan/new/", name="Kept", price_cents="abc", description="Mine & yours")
+    assert 'value="abc"' in refused.text
+    assert "Mine &amp; yours" in refused.text
+
+
+def test_what_was_sold_keeps_its_price(owner: Desk, session: scoped_session[Session]) -> None:
+    plus = plan(session, "Plus")
+    plus.lock_terms()
+    session.commit()
+    refused = owner.fill(f"/admin/plan/edit/?id={plus.id}", price_cents="30.00")
+    assert refused.status_code == 422
+    assert "New version" in refused.text
+    assert plan(session, "Plus").price_cents == 2000
+
+
+def test_margin_and_name_of_what_was_sold_can_be_edited(owner: Desk, session: scoped_session[Session]) -> None:
+    plus = plan(session, "Plus")
+    plus.lock_terms()
+    session.commit()
+    assert owner.fill(f"/admin/plan/edit/?id={plus.id}", margin_bps="40").status_code == 302
+    assert plan(session, "Plus").margin_bps == 4000
+
+
+def test_a_plan_that_somebody_is_on_keeps_its_price(owner: Desk, session: scoped_session[Session]) -> None:
+    free_of_charge = plan(session, "Pay as you go")
+    people.person("ada", plan=free_of_charge)
+    session.commit()
+    assert owner.fill(f"/admin/plan/edit/?id={free_of_charge.id}", price_cents="5").status_code == 422
+
+
+def test_a_new_version_is_one_click(owner: Desk, session: scoped_session[Session]) -> None:
+    plus = plan(session, "Plus")
+    plus.lock_terms()
+    session.commit()
+    owner.post("/admin/plan/new-version/", id=plus.id)
+    session.rollback()
+    copy = plan(session, "Plus")
+    assert (session.get(Plan, plus.id).status, copy.status, copy.replaces_id) == ("legacy", "active", plus.id)
+
+
+def test_a_new_version_of_the_default_plan_is_the_default(owner: Desk, session: scoped_session[Session]) -> None:
+    former = Plan.default().id
+    owner.post("/admin/plan/new-version/", id=former)
+    session.rollback()
+    assert Plan.default().replaces_id == former
+
+
+def test_the_default_plan_cannot_be_retired(owner: Desk, session: scoped_session[Session]) -> None:
+    refused = owner.fill(f"/admin/plan/edit/?id={Plan.default().id}", status="inactive")
+    assert refused.status_code == 422
+    assert "default" in refused.text.split('data-field="status"')[1].split('class="field')[0]
+
+
+def test_another_free_plan_can_be_made_the_default(owner: Desk, session: scoped_session[Session]) -> None:
+    other = plan(session, "Pay as you go")
+    owner.post("/admin/plan/default/", id=other.id)
+    session.rollback()
+    assert Plan.default().id == other.id
+
+
+def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(owner: Desk, session: scoped_session[Session]) -> None:
+    people.person("ada", plan=plan(session, "Plus"))
+    session.commit()
+    page = owner.get(f"/admin/plan/edit/?id={plan(session, 'Plus').id}").text
+    assert "1 account is on it" in page
+    assert "no usage at all" in page
+
+
+def test_the_worth_is_said_while_it_is_typed(owner: Desk) -> None:
+    typed = "price_cents=20&surcharge_cents=10&margin_bps=50&interval=month"
+    words = owner.get(f"/admin/plan/worth/?{typed}").json["words"]
+    assert "$20.00 - $10.00 surcharge, 50 % margin = 5,000 credits a month" in words
+    assert "our cost at full use $5.00, Stripe's fee about $0.88, left $14.12" in words
+
+
+@pytest.mark.parametrize("typed", ["price_cents=x", "price_cents=10&surcharge_cents=20&margin_bps=5", "price_cents=5&margin_bps=100", ""])
+def test_the_worth_of_what_cannot_be_is_said_in_words(owner: Desk, typed: str) -> None:
+    answer = owner.get(f"/admin/plan/worth/?{typed}")
+    assert answer.status_code == 200
+    assert "credits" not in answer.json["words"]
+
+
+def test_a_pack_is_made(owner: Desk, session: scoped_session[Session]) -> None:
+    assert owner.fill("/admin/pack/new/", name="X credits", price_cents="10", margin_bps="50").status_code == 302
+    session.rollback()
+    pack = session.scalars(select(CreditPack).where(CreditPack.name == "X credits")).one()
+    assert pack.worth_nanos == 5000 * CREDIT
+
+
+def test_a_pack_has_a_price(owner: Desk) -> None:
+    assert owner.fill("/admin/pack/new/", name="Nothing", price_cents="0", margin_bps="50").status_code == 422
+
+
+def test_a_change_is_recorded_with_who_what_and_why(owner: Desk, session: scoped_session[Session]) -> None:
+    starter = plan(session, "Starter")
+    owner.fill(f"/admin/plan/edit/?id={starter.id}", margin_bps="45", reason="a test")
+    change = session.scalars(select(AdminChange).order_by(AdminChange.id.desc())).first()
+    assert (change.actor.email, change.subject, change.subject_id) == ("person-owner@example.com", "plans", str(starter.id))
+    assert (change.changes, change.reason) == ({"margin_bps": ["5000", "4500"]}, "a test")
+
+
+def test_a_recorded_change_cannot_be_edited(owner: Desk, session: scoped_session[Session]) -> None:
+    owner.fill(f"/admin/plan/edit/?id={plan(session, 'Starter').id}", margin_bps="45")
+    change = session.scalars(select(AdminChange)).first()
+    change.reason = "another"
+    with pytest.raises(TypeError):
+        session.flush()
+    session.rollback()
+
+
+def test_what_is_posted_beside_the_form_changes_nothing(owner: Desk, session: scoped_session[Session]) -> None:
+    starter = plan(session, "Starter")
+    extra = {"id": "999", "is_default": "y", "stripe_price_id": "price_x", "terms_locked_at": "2020-01-01", "replaces_id": "1"}
+    assert owner.fill(f"/admin/plan/edit/?id={starter.id}", **extra).status_code == 302
+    session.rollback()
+    now = session.get(Plan, starter.id)
+    assert (now.is_default, now.stripe_price_id, now.terms_locked_at, now.replaces_id) == (False, None, None, None)
+
+
+def test_the_second_of_two_editors_is_told(owner: Desk, session: scoped_session[Session]) -> None:
+    starter = plan(session, "Starter")
+    path = f"/admin/plan/edit/?id={starter.id}"
+    seen_before = owner.form(path)
+    assert owner.fill(path, description="first").status_code == 302
+    late = owner.client.post(path, data=seen_before | {"description": "second"})
+    assert late.status_code == 422
+    assert plan(session, "Starter").description == "first"
+
+
+def test_no_account_can_be_made_or_edited_in_a_form(owner: Desk, session: scoped_session[Session]) -> None:
+    account = people.person("ada")
+    session.commit()
+    posted = owner.post(f"/admin/account/edit/?id={account.id}", credits_nanos="999", allowance_nanos="999", plan_id="1")
+    session.rollback()
+    assert posted.status_code == 403
+    assert session.get(Account, account.id).credits_nanos == 0
