@@ -115,6 +115,8 @@ def fill_items(sandbox: Sandbox, subscription: Thing, wanted: list[Thing], trial
     items = [make_item(sandbox, subscription, one) for one in wanted]
     subscription["items"] = listing(items, f"/v1/subscription_items?subscription={subscription['id']}")
     set_period(subscription, sandbox.now, trial_end)
+    if subscription["cancel_at_period_end"]:
+        subscription["cancel_at"] = current_end(subscription)
 
 
 def make_item(sandbox: Sandbox, subscription: Thing, wanted: Thing) -> Thing:

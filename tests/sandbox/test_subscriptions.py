@@ -203,6 +203,7 @@ def test_cancelling_at_the_periods_end_ends_it_there(
     shop.sandbox.wait_until_idle()
     assert status_of(shop, running) == "canceled"
     assert inbox.types()[-1] == "customer.subscription.deleted"
+    assert len(shop.api.invoices.list({"subscription": running.id}).data) == 1
 
 
 def test_a_cancel_can_be_taken_back(shop: Shop, running: stripe.Subscription) -> None:
