@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 03:22:43.648681
+Create Date: 2026-11-21 03:37:50.476185
 
 """
 from alembic import op
@@ -188,7 +188,9 @@ def upgrade():
     sa.Column('frozen_by', sa.String(), nullable=True),
     sa.Column('closed_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('stripe_customer_id', sa.String(), nullable=True),
+    sa.Column('customers_lost', sa.Integer(), nullable=False),
     sa.Column('recharge_below_nanos', sa.BigInteger(), nullable=True),
+    sa.Column('alert_below_nanos', sa.BigInteger(), nullable=True),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("frozen_by IN ('admin', 'dispute')", name=op.f('ck_accounts_frozen_by_known')),
