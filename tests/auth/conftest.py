@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
+from app.models import password
 from app.worker import make_worker
 from tests.support import people
 from tests.support.mailbox import Mailbox, body_of
@@ -16,6 +18,14 @@ from tests.support.people import PASSWORD
 
 TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
 LINK = re.compile(r"http://127\.0\.0\.1(/\S+)")
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id at its cheapest; what production stores is tested in `test_passwords.py`."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(password, "HASHER", cheap)
+    monkeypatch.setattr(password, "NOBODYS_HASH", cheap.hash("nobody's"))
 
 
 class Browser:
@@ -34,8 +44,8 @@ class Browser:
     def send(self, path: str, **fields: object) -> TestResponse:
         return self.client.post(path, data={"csrf_token": self.token()} | fields)
 
-    def sign_in(self, name: str, password: str = PASSWORD) -> TestResponse:
-        return self.send("/login", email=f"{name}@example.com", password=password)
+    def sign_in(self, name: str, word: str = PASSWORD) -> TestResponse:
+        return self.send("/login", email=f"{name}@example.com", password=word)
 
     def sign_up(self, name: str, **fields: object) -> TestResponse:
         form = {"email": f"{name}@example.com", "password": PASSWORD, "name": name.title()} | fields
