@@ -12,10 +12,12 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from app.auth.guards import NotSignedIn
+from app.billing.gateway import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.chat.turns import Busy
 from app.extensions import db
 from app.models.base import credits_string
 from app.models.refusal import Conflict, InvalidRequest, PricingError, Refusal
+from app.models.stripe_state import Mismatch
 from app.providers.base import ProviderError
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(PricingError, lambda e: problem(400, "invalid_request", str(e)))
     app.register_error_handler(ProviderError, lambda e: problem(502, "provider_error", str(e)))
     app.register_error_handler(Busy, lambda e: problem(503, "busy", str(e), retry_after=e.retry_after))
+    app.register_error_handler(PaymentsNotSetUp, lambda e: problem(503, "payments_not_set_up", str(e)))
+    app.register_error_handler(UnknownOutcome, lambda e: problem(503, "payment_unknown", UNHEARD, retry_after=10))
+    app.register_error_handler(Declined, lambda e: problem(402, "payment_declined", f"{e} Nothing was charged."))
+    app.register_error_handler(Rejected, lambda e: problem(409, "payment_refused", f"{e} Nothing was charged."))
+    app.register_error_handler(Mismatch, lambda e: problem(409, "payment_parked", PARKED))
     app.register_error_handler(NotSignedIn, lambda e: problem(401, "not_signed_in", str(e)))
     app.register_error_handler(CSRFError, lambda e: problem(400, "csrf_failed", CSRF_WORDS))
     app.register_error_handler(HTTPException, http_error)
@@ -154,4 +161,6 @@ def say_what_is_left(response: Response) -> Response:
     return response
 
 
+UNHEARD = "Stripe did not answer in time. Nothing is lost and nothing is paid twice: look again in a minute."
+PARKED = "Something about this payment does not fit. Nothing was credited or lost; a person will look at it."
 CSRF_WORDS = "This page was open for too long, or its form came from elsewhere. Load it again; nothing was changed."

@@ -11,7 +11,9 @@ from flask_login import current_user
 
 from app.models.admission import check_standing
 from app.models.base import utcnow
+from app.models.refusal import Refusal
 from app.models.standing import Standing
+from app.queue import enqueue
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -28,7 +30,12 @@ def requires_tokens(view: View) -> View:
         standing = Standing.of(current_user.account_id)
         g.available_nanos = standing.balance(utcnow()).available
         check_standing(standing, current_user)
-        return make_response(view(*args, **kwargs))
+        try:
+            return make_response(view(*args, **kwargs))
+        except Refusal:
+            if standing.needs_recharge:
+                enqueue("app.billing.jobs.recharge", standing.account_id)
+            raise
 
     gated.is_gated = True  # type: ignore[attr-defined]
     return cast(View, gated)

@@ -1,9 +1,14 @@
-"""Plans, balances and payments: the pages, and the jobs that move money."""
+"""Plans, balances and payments: the pages, Stripe's webhooks, and the jobs that move money."""
 
 from flask import Flask
 
-from app.billing import routes
+from app.billing import plan_pages, purchase_pages, routes, webhooks
+from app.billing.blueprint import billing
 
 
 def init_app(app: Flask) -> None:
-    app.register_blueprint(routes.billing)
+    app.register_blueprint(billing)
+    app.register_blueprint(webhooks.webhooks)
+
+
+__all__ = ["init_app", "plan_pages", "purchase_pages", "routes"]

@@ -1,17 +1,23 @@
-"""The sweeper: releases what a dead process left running. MONEY.md 5."""
+"""The sweeper: finds what a dead process or a forgetful queue left undone. MONEY.md 5 and 8."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, or_, select
 
+from app.billing import gateway, publishing
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.chat import Message
 from app.models.metering import reservation_of, settle
+from app.models.recharge import AutoRecharge, Recharge
 from app.models.standing import Standing
+from app.models.stripe_event import PATIENCE, StripeEvent
+from app.models.subscription import Subscription
+from app.models.taking_back import Refund
 from app.models.usage import Usage
 from app.providers.base import TokenUsage, estimate_tokens
 
@@ -26,6 +32,42 @@ def sweep() -> int:
     if released:
         log.warning("swept %d lost calls", released)
     return released
+
+
+def sweep_payments(act: Callable[[str, int], None]) -> int:
+    """Have what is left undone about payments done by `act(job, id)`; returns how many things that were."""
+    now = utcnow()
+    waiting = {"process_event": StripeEvent.take_due(now)}
+    count = len(waiting["process_event"])
+    if gateway.is_set_up():
+        waiting |= {
+            "resolve_recharge": Recharge.all_open(now - PATIENCE),
+            "recharge": AutoRecharge.below_threshold(now),
+            "pay_back": Refund.wanted(),
+        }
+    db.session.commit()
+    for name, identifiers in waiting.items():
+        for identifier in identifiers:
+            act(name, identifier)
+    if gateway.is_set_up():
+        end_subscriptions(act)
+        publish_what_is_new(act)
+    return count
+
+
+def end_subscriptions(act: Callable[[str, int], None]) -> None:
+    """Second subscriptions, those of closed accounts and of inactive plans."""
+    waiting = Subscription.to_cancel()
+    db.session.commit()
+    for subscription_id in waiting:
+        act("end_subscription", subscription_id)
+
+
+def publish_what_is_new(act: Callable[[str, int], None]) -> None:
+    waiting = [(kind, sold.id) for kind, sold in publishing.unpublished()]
+    db.session.commit()
+    for kind, sold_id in waiting:
+        act(f"publish_{kind}", sold_id)
 
 
 def lost_calls(now: datetime) -> list[int]:

@@ -16,6 +16,7 @@ from app.extensions import db
 from app.models.chat import Message
 from app.models.metering import Receipt, Reservation, settle
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
+from app.queue import enqueue
 
 log = logging.getLogger(__name__)
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
@@ -156,7 +157,15 @@ class Turn:
             errors = {"error_code": ending.code, "error_detail": ending.detail}
             db.session.connection().execute(FINISH, row | errors)
             db.session.commit()
+            self._ring(receipt)
             return replace(ending, receipt=receipt)
+
+    def _ring(self, receipt: Receipt) -> None:
+        """The balance went below what its owner chose: charge the card, tell them."""
+        if receipt.needs_recharge:
+            enqueue("app.billing.jobs.recharge", self.reservation.account_id)
+        if receipt.needs_alert:
+            enqueue("app.billing.jobs.tell_low_balance", self.reservation.account_id)
 
 
 def estimated(prompt: Prompt, text: str, reported: TokenUsage) -> TokenUsage:

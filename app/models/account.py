@@ -63,7 +63,9 @@ class Account(Record):
     frozen_by: Mapped[str | None]
     closed_at: Mapped[datetime | None]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    customers_lost: Mapped[int] = mapped_column(default=0)
     recharge_below_nanos: Mapped[Nanos | None]
+    alert_below_nanos: Mapped[Nanos | None]
 
     plan = relationship("Plan")
     memberships = relationship("Membership", back_populates="account")

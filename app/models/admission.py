@@ -12,9 +12,11 @@ from app.models.base import NANOS_PER_CREDIT
 from app.models.caller import Caller
 from app.models.plan import Plan
 from app.models.price import AIModel, Rates
+from app.models.recharge import is_being_paid
 from app.models.refusal import Refusal, seconds_until
 from app.models.setting import Setting
 from app.models.standing import Standing
+from app.models.subscription import Subscription
 from app.providers.base import Prompt
 
 FEWEST_OUTPUT_TOKENS = 256
@@ -69,10 +71,16 @@ def check_funds(standing: Standing, at: datetime) -> None:
     balance = standing.balance(at)
     if balance.available > 0:
         return
+    if standing.recharge_below is not None and is_being_paid(standing.account_id, at):
+        raise Refusal("recharge_in_progress", TOPPING_UP, available=balance.available, retry_after=3, way_out="wait")
     if balance.unreserved > 0:
         raise credits_reserved(balance)
     if balance.allowance > 0 and balance.day_rest == 0 and balance.credits <= 0:
         raise daily_limit_reached(standing, balance, at)
+    subscription = Subscription.live_of(standing.account_id)
+    if subscription is not None and subscription.is_unpaid:
+        facts = {"available": balance.available, "pay_url": subscription.pay_url, "way_out": "billing"}
+        raise Refusal("subscription_unpaid", UNPAID, **facts)
     words = f"The credits are used up. {next_refill(standing)}Nothing is lost: buy credits or change the plan."
     raise Refusal("out_of_credits", words, available=balance.available, resets_at=standing.period_end, way_out="buy")
 
@@ -140,6 +148,8 @@ def credits_text(nanos: int) -> str:
 
 
 CHOOSE = "Choose another plan to go on; the chats are all there."
+TOPPING_UP = "Topping up: the card is being charged right now. The message is sent as soon as the credits are there."
+UNPAID = "The credits are used up, and the last invoice is not paid. With its payment the allowance comes back."
 UNVERIFIED = "Confirm your address first: the link is in the mail that we sent. A new one can be sent from settings."
 FROZEN = {
     None: "This account is closed.",

@@ -62,6 +62,8 @@ class Receipt:
     absorbed: int
     usage: TokenUsage
     available: int
+    needs_recharge: bool = False
+    needs_alert: bool = False
 
 
 def standing_now(account_id: int, at: datetime) -> Standing:
@@ -162,7 +164,8 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
     )
     paid = payment.allowance + payment.credits
     settle_for_member(standing, reservation.user_id, reservation.day, paid - reservation.ceiling)
-    return Receipt(reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available)
+    rings = {"needs_recharge": moved.needs_recharge, "needs_alert": moved.needs_alert and not standing.needs_alert}
+    return Receipt(reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available, **rings)
 
 
 def close(usage_id: int, usage: TokenUsage, payment: Payment, **facts: Any) -> bool:

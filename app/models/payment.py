@@ -165,11 +165,11 @@ class Payment(Record):
         self.check("amount", found.received_cents if found.is_paid else found.amount_cents, self.price_cents)
         self.check("account", found.metadata.get("account_id", str(self.account_id)), str(self.account_id))
         if self.is_paid and self.stripe_payment_intent_id != found.stripe_id:
-            raise Mismatch(f"payment {self.id} was paid by {self.stripe_payment_intent_id} already")
+            raise Mismatch(f"payment {self.id} was paid by {self.stripe_payment_intent_id} already", self.id)
 
     def check(self, what: str, reported: object, ours: object) -> None:
         if reported is not None and reported != ours:
-            raise Mismatch(f"{what} is {reported!r} at Stripe and {ours!r} on payment {self.id}")
+            raise Mismatch(f"{what} is {reported!r} at Stripe and {ours!r} on payment {self.id}", self.id)
 
     def succeed(self, account: Account, found: PaymentState) -> bool:
         """Credit a locked account with what was bought, once per payment intent; whether this was the time.

@@ -28,6 +28,7 @@ PAUSES = {
     "refund": "A payment was refunded.",
     "dispute": "A payment is disputed.",
     "authentication": "A payment was not confirmed in time.",
+    "plan_gone": "The plan has ended.",
     "account": "The account is closed or on hold.",
 }
 
@@ -67,6 +68,13 @@ class AutoRecharge(Record):
         rested = or_(cls.next_attempt_at.is_(None), cls.next_attempt_at <= at)
         query = select(cls.account_id).join(Account, Account.id == cls.account_id)
         return list(db.session.scalars(query.where(*due, cls.is_on, rested)))
+
+    @classmethod
+    def on_plan(cls, plan_id: int) -> list[int]:
+        """Accounts of that plan whose auto-recharge acts."""
+        acting = Account.plan_id == plan_id, cls.is_on, cls.paused_for == ""
+        query = select(cls.account_id).join(Account, Account.id == cls.account_id)
+        return list(db.session.scalars(query.where(*acting)))
 
     @property
     def is_acting(self) -> bool:
@@ -115,6 +123,8 @@ class AutoRecharge(Record):
         """Why it has to pause now, or None."""
         if self.account.closed_at or self.account.frozen_at:
             return "account"
+        if self.account.plan.status == "inactive":
+            return "plan_gone"
         if self.card_id is None:
             return "no_card"
         if self.pack.status != "active":
@@ -130,9 +140,12 @@ class AutoRecharge(Record):
 
     def is_due(self, at: datetime) -> bool:
         """Whether an attempt may be made now, below the threshold and within the month's maximum."""
-        figures = self.account.allowance_nanos + self.account.credits_nanos
         is_rested = self.next_attempt_at is None or self.next_attempt_at <= at
-        return self.is_acting and is_rested and figures < self.threshold_nanos and not self.exceeds_month(at)
+        return self.is_acting and is_rested and self.is_low() and not self.exceeds_month(at)
+
+    def is_low(self) -> bool:
+        """Whether allowance + credits are below the threshold, whatever the day's limit."""
+        return bool(self.account.allowance_nanos + self.account.credits_nanos < self.threshold_nanos)
 
     def succeeded(self) -> None:
         self.declines, self.next_attempt_at = 0, None
@@ -187,8 +200,10 @@ class Recharge(Record):
         return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.state.in_(OPEN)))
 
     @classmethod
-    def all_open(cls) -> list[int]:
-        return list(db.session.scalars(select(cls.id).where(cls.state.in_(OPEN)).order_by(cls.id)))
+    def all_open(cls, before: datetime) -> list[int]:
+        """Attempts that were made before that moment and have not ended."""
+        left = cls.state.in_(OPEN), cls.created_at < before
+        return list(db.session.scalars(select(cls.id).where(*left).order_by(cls.id)))
 
     @classmethod
     def counting(cls, account_id: int, at: datetime) -> list[Recharge]:

@@ -45,6 +45,8 @@ class Standing:
     parallel_calls: int | None
     daily_limit: int | None
     chats_per_month: int | None
+    recharge_below: int | None
+    alert_below: int | None
 
     @classmethod
     def of(cls, account_id: int) -> Standing:
@@ -67,6 +69,16 @@ class Standing:
 
     def balance(self, at: datetime) -> Balance:
         return Balance(self.allowance, self.credits, self.reserved, self.daily_limit, self.used_on(at))
+
+    @property
+    def needs_recharge(self) -> bool:
+        """Whether auto-recharge is on and allowance + credits, whatever the day's limit, are below its threshold."""
+        return self.recharge_below is not None and self.allowance + self.credits < self.recharge_below
+
+    @property
+    def needs_alert(self) -> bool:
+        """Whether the owner wants to be told that the balance is low."""
+        return self.alert_below is not None and self.allowance + self.credits < self.alert_below
 
     def move(self, at: datetime, **differences: int) -> Standing:
         """Write the figures changed by these differences while the row is held; returns what then stands.
@@ -103,6 +115,8 @@ COLUMNS = (
     PLANS.c.parallel_calls,
     PLANS.c.daily_limit_nanos,
     PLANS.c.chats_per_month,
+    ACCOUNTS.c.recharge_below_nanos,
+    ACCOUNTS.c.alert_below_nanos,
 )
 THIS = ACCOUNTS.c.id == bindparam("account")
 READ = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)

@@ -16,6 +16,7 @@ from app.models.base import Model, Record, one_of, utcnow
 OPEN = text("state = 'received'")
 MOST_ATTEMPTS = 12
 PATIENCE = timedelta(seconds=20)
+RINGING = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(hours=1)
 
 
@@ -54,10 +55,12 @@ class StripeEvent(Record):
         return known.id, known.state == "received"
 
     @classmethod
-    def due(cls, at: datetime, limit: int = 1000) -> list[int]:
-        """Events whose job was lost, or whose next attempt has come, oldest first."""
+    def take_due(cls, at: datetime, limit: int = 2000) -> list[int]:
+        """Events whose job was lost, or whose next attempt has come, oldest first; not given out again for a while."""
         waiting = cls.state == "received", cls.next_try_at <= at
-        return list(db.session.scalars(select(cls.id).where(*waiting).order_by(cls.id).limit(limit)))
+        due = list(db.session.scalars(select(cls.id).where(*waiting).order_by(cls.id).limit(limit)))
+        db.session.execute(update(cls).where(cls.id.in_(due)).values(next_try_at=at + RINGING))
+        return due
 
     @classmethod
     def claim(cls, event_id: int, at: datetime) -> Self | None:

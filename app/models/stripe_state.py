@@ -163,3 +163,7 @@ class PreviewState:
 
 class Mismatch(Exception):
     """What Stripe reports is not what we sold: nothing is credited, it is parked and shown."""
+
+    def __init__(self, words: str, payment_id: int | None = None) -> None:
+        super().__init__(words)
+        self.payment_id = payment_id

@@ -167,7 +167,7 @@ class Subscription(Record):
         self.cancel_at_period_end, self.trial_end = state.cancel_at_period_end, state.trial_end
         self.status = self.status if self.status in ENDED else state.status
         self.ended_at = self.ended_at or (state.ended_at or utcnow() if self.status in ENDED else None)
-        self.pay_url = state.pay_url if self.status in UNPAID or self.status == "incomplete" else None
+        self.pay_url = None if self.status in ENDED else state.pay_url
         if state.card:
             self.card_id, self.card_label = state.card.stripe_id, state.card.label
         self.move_to(state.price_id)

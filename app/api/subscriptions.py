@@ -1,0 +1,230 @@
+"""The subscription, purchases and auto-recharge over JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+from flask_login import current_user
+
+from app.api.blueprint import amount, api, body, count_field, moment, text_field
+from app.api.shapes import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape, taken
+from app.auth.guards import managers_only
+from app.billing import buying, setting_recharge, subscribing
+from app.billing.limits import by_account
+from app.billing.purchase_pages import scaled
+from app.models.account import Account
+from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
+from app.models.plan import Plan
+from app.models.recharge import PAUSES, AutoRecharge
+from app.models.refusal import InvalidRequest
+from app.models.subscription import Subscription
+
+NAMED = shape("NamedPlan", id=TEXT, name=TEXT, price_cents=COUNT, currency=TEXT, interval=TEXT)
+SUBSCRIPTION = shape(
+    "Subscription",
+    plan=NAMED,
+    status=TEXT,
+    period_start=or_null(MOMENT),
+    period_end=or_null(MOMENT),
+    cancel_at_period_end=FLAG,
+    pending_plan=or_null(NAMED),
+    trial_end=or_null(MOMENT),
+    pay_url=or_null(TEXT),
+    checkout_url=or_null(TEXT),
+)
+CHECKOUT = shape("Checkout", checkout_url=TEXT)
+PREVIEW = shape(
+    "ChangePreview",
+    plan=NAMED,
+    acts_now=FLAG,
+    due_cents=COUNT,
+    next_cents=COUNT,
+    currency=TEXT,
+    changes_at=or_null(MOMENT),
+    **amounts("grows"),
+)
+RECHARGE = shape(
+    "AutoRecharge",
+    enabled=FLAG,
+    pack_id=or_null(TEXT),
+    quantity=COUNT,
+    threshold_credits=CREDITS,
+    threshold_nanos=COUNT,
+    monthly_max_cents=COUNT,
+    month_total_cents=COUNT,
+    currency=TEXT,
+    paused_for=or_null(TEXT),
+    paused_words=or_null(TEXT),
+    card=or_null(TEXT),
+    setup_url=or_null(TEXT),
+)
+WANTED_PLAN = taken("PlanWanted", "plan_id", plan_id=TEXT)
+
+
+@api.get("/subscription")
+@managers_only
+@described("The plan and the subscription that pays for it", SUBSCRIPTION)
+def read_subscription() -> dict[str, Any]:
+    return shown(current_user.account)
+
+
+@api.post("/subscription")
+@managers_only
+@by_account("20 per hour")
+@described("Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=201, body=WANTED_PLAN)
+def start_subscription() -> tuple[dict[str, Any], int]:
+    address = subscribing.subscribe(current_user, wanted_plan())
+    return shown(current_user.account, address), 201 if address else 200
+
+
+@api.patch("/subscription")
+@managers_only
+@described("Change the plan: an upgrade now, else at the period's end", SUBSCRIPTION, body=WANTED_PLAN)
+def change_subscription() -> tuple[dict[str, Any], int]:
+    had_one = Subscription.live_of(current_user.account_id) is not None
+    address = subscribing.change_plan(current_user, wanted_plan())
+    return shown(current_user.account, address), 201 if address and not had_one else 200
+
+
+@api.delete("/subscription")
+@managers_only
+@described("Cancel at the period's end; `?at_once=1` now", SUBSCRIPTION, query={"at_once": TEXT})
+def cancel_subscription() -> dict[str, Any]:
+    subscribing.cancel(current_user, at_once=request.args.get("at_once") == "1")
+    return shown(current_user.account)
+
+
+@api.post("/subscription/resume")
+@managers_only
+@described("Undo a cancel or a change that waits for the period's end", SUBSCRIPTION)
+def resume_subscription() -> dict[str, Any]:
+    subscribing.resume(current_user)
+    return shown(current_user.account)
+
+
+@api.post("/subscription/preview")
+@managers_only
+@described("What a change of plan would cost and do", PREVIEW, body=WANTED_PLAN)
+def preview_subscription() -> dict[str, Any]:
+    found = subscribing.preview(current_user, wanted_plan())
+    return {
+        "plan": named(found.plan),
+        "acts_now": found.acts_now,
+        "due_cents": found.due_cents,
+        "next_cents": found.next_cents,
+        "currency": found.currency,
+        "changes_at": moment(found.changes_at),
+        **amount("grows", found.grows_nanos),
+    }
+
+
+@api.post("/checkout")
+@managers_only
+@by_account("5 per hour")
+@described("Buy a pack", CHECKOUT, status=201, body=taken("Purchase", "pack_id", pack_id=TEXT, quantity=COUNT))
+def start_checkout() -> tuple[dict[str, Any], int]:
+    sent = body()
+    pack = buying.pack_on_sale(identifier(sent, "pack_id"))
+    quantity = count_field(sent, "quantity") or 1
+    return {"checkout_url": buying.buy_pack(current_user, pack, quantity)}, 201
+
+
+@api.get("/auto-recharge")
+@managers_only
+@described("The settings of auto-recharge, and what it has charged this month", RECHARGE)
+def read_auto_recharge() -> dict[str, Any]:
+    return shown_recharge(AutoRecharge.of(current_user.account_id))
+
+
+@api.put("/auto-recharge")
+@managers_only
+@described(
+    "Switch auto-recharge on or off; `setup_url` is where a card has to be saved first",
+    RECHARGE,
+    body=taken(
+        "AutoRechargeWanted", "enabled", enabled=FLAG, pack_id=TEXT, quantity=COUNT, threshold_credits=CREDITS,
+        monthly_max_cents=COUNT,
+    ),
+)  # fmt: skip
+def set_auto_recharge() -> dict[str, Any]:
+    sent = body()
+    if not isinstance(sent.get("enabled"), bool):
+        raise InvalidRequest({"enabled": ["must be true or false."]})
+    if not sent["enabled"]:
+        setting_recharge.turn_off(current_user)
+        return shown_recharge(AutoRecharge.of(current_user.account_id))
+    saved = setting_recharge.turn_on(current_user, wish_of(sent, AutoRecharge.of(current_user.account_id)))
+    return shown_recharge(saved.settings, saved.setup_url)
+
+
+def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> setting_recharge.Wish:
+    """What the body asks for; what it leaves out stays as it was."""
+    threshold = sent.get("threshold_credits")
+    if threshold is None:
+        threshold = credits_string(before.threshold_nanos) if before else ""
+    if isinstance(threshold, bool) or not isinstance(threshold, str | int):
+        raise InvalidRequest({"threshold_credits": ["must be a decimal string or a whole number."]})
+    highest = count_field(sent, "monthly_max_cents", lowest=0, most=10**9)
+    if highest is None and before is None:
+        raise InvalidRequest({"monthly_max_cents": ["is missing."]})
+    return setting_recharge.Wish(
+        pack_id=identifier(sent, "pack_id") or (str(before.pack_id) if before else ""),
+        quantity=count_field(sent, "quantity") or (before.quantity if before else 1),
+        threshold_nanos=scaled(str(threshold), NANOS_PER_CREDIT, "threshold_credits"),
+        monthly_max_cents=highest if highest is not None else before.monthly_max_cents if before else 0,
+    )
+
+
+def wanted_plan() -> Plan:
+    return subscribing.plan_on_offer(identifier(body(), "plan_id"))
+
+
+def identifier(sent: dict[str, Any], name: str) -> str:
+    """An id of the body; programs may send the digits as a number."""
+    value = sent.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return text_field(sent, name, most=50) or ""
+
+
+def named(plan: Plan) -> dict[str, Any]:
+    terms = {"price_cents": plan.price_cents, "currency": plan.currency, "interval": plan.interval}
+    return {"id": str(plan.id), "name": plan.name, **terms}
+
+
+def shown(account: Account, checkout_url: str | None = None) -> dict[str, Any]:
+    subscription = Subscription.live_of(account.id)
+    if subscription is None:
+        nothing = dict.fromkeys(("period_start", "period_end", "pending_plan", "trial_end", "pay_url"))
+        state: dict[str, Any] = {"status": "none", "cancel_at_period_end": False, **nothing}
+        return {"plan": named(account.plan), **state, "checkout_url": checkout_url}
+    return {
+        "plan": named(account.plan),
+        "status": subscription.status,
+        "period_start": moment(subscription.period_start),
+        "period_end": moment(subscription.period_end),
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "pending_plan": named(subscription.pending_plan) if subscription.pending_plan else None,
+        "trial_end": moment(subscription.trial_end),
+        "pay_url": subscription.pay_url,
+        "checkout_url": checkout_url,
+    }
+
+
+def shown_recharge(settings: AutoRecharge | None, setup_url: str | None = None) -> dict[str, Any]:
+    threshold = settings.threshold_nanos if settings else 0
+    return {
+        "enabled": bool(settings and settings.is_on),
+        "pack_id": str(settings.pack_id) if settings else None,
+        "quantity": settings.quantity if settings else 1,
+        "threshold_credits": credits_string(threshold),
+        "threshold_nanos": threshold,
+        "monthly_max_cents": settings.monthly_max_cents if settings else 0,
+        "month_total_cents": settings.month_total_cents(utcnow()) if settings else 0,
+        "currency": settings.pack.currency if settings else "usd",
+        "paused_for": (settings.paused_for or None) if settings else None,
+        "paused_words": PAUSES.get(settings.paused_for) if settings else None,
+        "card": (settings.card_label or None) if settings else None,
+        "setup_url": setup_url,
+    }

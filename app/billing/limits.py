@@ -1,0 +1,20 @@
+"""How many checkouts an account may begin. SECURITY.md 11."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask_login import current_user
+
+from app.auth.limits import is_off
+from app.extensions import limiter
+
+
+def by_account(limits: str) -> Callable[[Any], Any]:
+    """At most so many POSTs of one account."""
+    return limiter.limit(limits, key_func=account_key, methods=["POST"], exempt_when=is_off)
+
+
+def account_key() -> str:
+    return f"account-{current_user.account_id}"

@@ -1,0 +1,71 @@
+"""Webhooks: stored, and later processed, once or again, with the same end. ARCHITECTURE: a payment."""
+
+from __future__ import annotations
+
+import logging
+
+from app.billing import gateway, telling
+from app.billing.ringing import commit, rollback
+from app.billing.stripe_events import react
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.payment import Payment
+from app.models.stripe_event import StripeEvent
+from app.models.stripe_state import Mismatch
+from app.queue import enqueue
+
+log = logging.getLogger(__name__)
+
+
+def receive(notice: gateway.Notice) -> bool:
+    """Store a notice, commit, ring for its processing; whether it was open."""
+    event_id, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
+    db.session.commit()
+    if is_open:
+        enqueue("app.billing.jobs.process_event", event_id)
+    return is_open
+
+
+def process(event_id: int) -> None:
+    """Look at what an event is about, apply what is found and mark it done, in one transaction."""
+    event = StripeEvent.claim(event_id, utcnow())
+    db.session.commit()
+    if event is None:
+        return
+    try:
+        account = react(event.type, event.about)
+        event.finish(account.id if account else None)
+        commit()
+    except Mismatch as mismatch:
+        park(event_id, mismatch)
+    except (gateway.UnknownOutcome, gateway.Rejected, gateway.PaymentsNotSetUp) as error:
+        put_off(event_id, f"{type(error).__name__}: {error}")
+    except Exception as error:
+        put_off(event_id, type(error).__name__)
+        raise
+
+
+def park(event_id: int, mismatch: Mismatch) -> None:
+    """What Stripe reports does not fit our rows: nothing is credited; an admin is told."""
+    rollback()
+    event = db.session.get_one(StripeEvent, event_id)
+    log.warning("parked", extra={"event": event.stripe_id, "reason": str(mismatch)})
+    event.park(str(mismatch))
+    if mismatch.payment_id is not None:
+        db.session.get_one(Payment, mismatch.payment_id).park(str(mismatch))
+    telling.of_parked(str(mismatch), event.stripe_id)
+    commit()
+
+
+def put_off(event_id: int, why: str) -> None:
+    """Tried again later, later each time."""
+    rollback()
+    db.session.get_one(StripeEvent, event_id).fail(why)
+    commit()
+
+
+def process_again(event_id: int) -> None:
+    """An admin's wish, and `flask billing events replay`: safe for an event that was applied before."""
+    db.session.get_one(StripeEvent, event_id).reopen()
+    db.session.commit()
+    enqueue("app.billing.jobs.process_event", event_id)

@@ -1,0 +1,49 @@
+"""Plans and packs at Stripe: their Product and Price are made and kept up by a job, never typed."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from app.billing import gateway, orders
+from app.extensions import db
+from app.models.plan import CreditPack, Plan, is_published, listing
+
+SOLD: dict[str, type[Plan] | type[CreditPack]] = {"plan": Plan, "pack": CreditPack}
+
+
+def publish(sold: Plan | CreditPack) -> None:
+    """Tell Stripe of a plan or pack as it is now, where it does not know; a new price where the terms changed."""
+    if is_published(sold):
+        return
+    mark = listing(sold)
+    product_id = orders.publish_product(sold)
+    price_id = sold.stripe_price_id
+    if price_id is None or orders.terms_at_stripe(price_id) != terms_of(sold):
+        price_id = orders.publish_price(sold, product_id)
+    db.session.refresh(sold, with_for_update=True)
+    if sold.stripe_price_id not in (None, price_id):
+        sold.former_price_ids = [*sold.former_price_ids, sold.stripe_price_id or ""]
+    sold.stripe_product_id, sold.stripe_price_id, sold.published_as = product_id, price_id, mark
+    db.session.commit()
+
+
+def terms_of(sold: Plan | CreditPack) -> tuple[int, str, str]:
+    return sold.price_cents, sold.currency, sold.interval if isinstance(sold, Plan) else "once"
+
+
+def publish_one(kind: str, sold_id: int) -> None:
+    """A plan or pack by its id, once payments are set up."""
+    sold = db.session.get(SOLD[kind], sold_id)
+    if sold is not None and gateway.is_set_up() and is_wanted(sold):
+        publish(sold)
+
+
+def is_wanted(sold: Plan | CreditPack) -> bool:
+    """What was retired before it was ever sold need not be told to Stripe."""
+    return sold.status != "inactive" or bool(sold.published_as)
+
+
+def unpublished() -> list[tuple[str, Plan | CreditPack]]:
+    """What Stripe does not know as it is now: ("plan" or "pack", row)."""
+    found = [(kind, sold) for kind, table in SOLD.items() for sold in db.session.scalars(select(table))]
+    return [(kind, sold) for kind, sold in found if not is_published(sold) and is_wanted(sold)]

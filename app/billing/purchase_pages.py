@@ -1,0 +1,112 @@
+"""Forms that lead to a payment: packs, auto-recharge, the saved card, Stripe's portal."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app import mail
+from app.auth.guards import managers_only
+from app.billing import buying, gateway, recharging, setting_recharge
+from app.billing.blueprint import billing
+from app.billing.limits import by_account
+from app.models.base import NANOS_PER_CREDIT
+from app.models.recharge import Recharge
+from app.models.refusal import InvalidRequest
+
+LARGEST = 10**9
+
+
+@billing.post("/checkout")
+@managers_only
+@by_account("5 per hour")
+def checkout() -> ResponseReturnValue:
+    pack = buying.pack_on_sale(request.form.get("pack_id", ""))
+    return redirect(buying.buy_pack(current_user, pack, whole(request.form.get("quantity") or "1", "quantity")), 303)
+
+
+@billing.post("/portal")
+@managers_only
+def portal() -> ResponseReturnValue:
+    return redirect(buying.open_portal(current_user), 303)
+
+
+@billing.post("/card")
+@managers_only
+def card() -> ResponseReturnValue:
+    """Save a card for auto-recharge."""
+    return redirect(buying.save_card(current_user), 303)
+
+
+@billing.post("/auto-recharge")
+@managers_only
+def auto_recharge() -> ResponseReturnValue:
+    form = request.form
+    if form.get("enabled") == "0":
+        setting_recharge.turn_off(current_user)
+        flash("Automatic recharge is off.")
+        return redirect(url_for("billing.overview"), 303)
+    wish = setting_recharge.Wish(
+        pack_id=form.get("pack_id", ""),
+        quantity=whole(form.get("quantity") or "1", "quantity"),
+        threshold_nanos=scaled(form.get("threshold_credits", ""), NANOS_PER_CREDIT, "threshold_credits"),
+        monthly_max_cents=scaled(form.get("monthly_max", ""), 100, "monthly_max"),
+    )
+    saved = setting_recharge.turn_on(current_user, wish)
+    if saved.setup_url:
+        return redirect(saved.setup_url, 303)
+    flash("Automatic recharge is on.")
+    return redirect(url_for("billing.overview"), 303)
+
+
+@billing.get("/recharges/<recharge_id>")
+@managers_only
+def confirm_recharge(recharge_id: str) -> str:
+    """Where the link in the mail leads: what the bank wants to have confirmed, and the button."""
+    attempt = own_recharge(recharge_id)
+    if "payment_intent" in request.args:
+        recharging.resolve(attempt.id)
+        attempt = own_recharge(recharge_id)
+    return render_template("billing/confirm.html", recharge=attempt)
+
+
+@billing.post("/recharges/<recharge_id>")
+@managers_only
+def confirm(recharge_id: str) -> ResponseReturnValue:
+    attempt = own_recharge(recharge_id)
+    back = mail.link("billing.confirm_recharge", recharge_id=attempt.id)
+    if attempt.state != "authentication":
+        return redirect(back, 303)
+    try:
+        bank = recharging.confirm(attempt, back)
+    except gateway.Declined as refusal:
+        flash(f"{refusal} Nothing was charged.")
+        bank = None
+    return redirect(bank or back, 303)
+
+
+def own_recharge(recharge_id: str) -> Recharge:
+    found = Recharge.find(recharge_id, account_id=current_user.account_id)
+    if found is None:
+        abort(404)
+    return found
+
+
+def whole(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise InvalidRequest({name: ["must be a whole number."]})
+    return int(text)
+
+
+def scaled(text: str, unit: int, name: str) -> int:
+    """A decimal number of a form in its smallest units, exactly."""
+    try:
+        exact = Decimal(text.strip()) * unit
+    except InvalidOperation:
+        raise InvalidRequest({name: ["must be a number."]}) from None
+    if not exact.is_finite() or not 0 <= exact <= LARGEST * unit or exact != int(exact):
+        raise InvalidRequest({name: ["must be a positive number, no finer than its unit."]})
+    return int(exact)

@@ -1,0 +1,163 @@
+"""Who is told what by mail about money: each once, written down in the transaction that it tells of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from app import mail
+from app.extensions import db
+from app.models.account import Account
+from app.models.base import credits_string
+from app.models.payment import Payment
+from app.models.recharge import PAUSES, AutoRecharge, Recharge
+from app.models.subscription import Subscription
+from app.models.taking_back import Dispute, Refund
+from app.models.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a subscription was before a look at it."""
+
+    status: str
+    plan_id: int
+    is_ending: bool
+    is_in_force: bool
+    last_invoice_id: int | None
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> Before:
+        return cls(
+            status=subscription.status,
+            plan_id=subscription.plan_id,
+            is_ending=subscription.cancel_at_period_end,
+            is_in_force=subscription.is_in_force,
+            last_invoice_id=last_invoice_id(subscription),
+        )
+
+
+def last_invoice_id(subscription: Subscription) -> int | None:
+    return db.session.scalar(select(func.max(Payment.id)).where(Payment.subscription_id == subscription.id))
+
+
+def dollars(cents: int, currency: str) -> str:
+    amount = f"{cents // 100:,}.{cents % 100:02}"
+    return f"${amount}" if currency == "usd" else f"{amount} {currency.upper()}"
+
+
+def day(moment: datetime | None) -> str:
+    return f"{moment:%d %B %Y}" if moment else ""
+
+
+def owner(account: Account, key: str, template: str, **facts: Any) -> None:
+    where = {"account_name": account.name, "billing_url": mail.link("billing.overview")}
+    mail.post(f"{key}:{account.id}", account.owner.email, template, **where, **facts)
+
+
+def admins(key: str, template: str, **facts: Any) -> None:
+    chosen = select(User).where(User.admin_role == "owner", User.disabled_at.is_(None))
+    for person in db.session.scalars(chosen):
+        mail.post(f"{key}:{person.id}", person.email, template, **facts)
+
+
+def of_purchase(payment: Payment, account: Account) -> None:
+    owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.pack.name)
+
+
+def receipt_facts(payment: Payment) -> dict[str, Any]:
+    return {
+        "amount": dollars(payment.price_cents, payment.currency),
+        "credits": credits_string(payment.worth_nanos),
+        "number": payment.number,
+        "page_url": payment.page_url,
+    }
+
+
+def of_recharge(recharge: Recharge, account: Account) -> None:
+    facts = receipt_facts(recharge.payment)
+    owner(account, f"recharge_done:{recharge.id}", "recharge_done", **facts, what=recharge.payment.pack.name)
+
+
+def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:
+    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    again = settings.next_attempt_at if settings and settings.is_acting else None
+    facts = {"amount": amount, "card": settings.card_label if settings else "", "next_try": moment(again)}
+    owner(account, f"recharge_declined:{recharge.id}", "recharge_declined", **facts)
+
+
+def moment(at: datetime | None) -> str:
+    return f"{at:%d %B %Y, %H:%M} UTC" if at else ""
+
+
+def of_authentication(recharge: Recharge, account: Account) -> None:
+    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    confirm = mail.link("billing.confirm_recharge", recharge_id=recharge.id)
+    owner(account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm)
+
+
+def of_pause(settings: AutoRecharge, account: Account) -> None:
+    key = f"recharge_paused:{settings.id}:{settings.paused_at:%Y%m%d%H%M%S}"
+    owner(account, key, "recharge_paused", why=PAUSES[settings.paused_for])
+
+
+def of_limit(settings: AutoRecharge, account: Account, at: datetime) -> None:
+    """Once a month: the maximum does not let it charge again."""
+    maximum = dollars(settings.monthly_max_cents, settings.pack.currency)
+    owner(account, f"recharge_limit:{settings.id}:{at:%Y-%m}", "recharge_limit", maximum=maximum)
+
+
+def of_subscription(subscription: Subscription, account: Account, before: Before) -> None:
+    """What changed between two looks."""
+    key, plan = f"{subscription.id}", subscription.plan.name
+    if subscription.rejected_at:
+        return
+    for payment in newly_paid(subscription, before):
+        owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.plan.name)
+    if subscription.is_unpaid and before.status not in ("past_due", "unpaid"):
+        facts = {"plan": plan, "pay_url": subscription.pay_url}
+        owner(account, f"payment_failed:{key}:{subscription.period_start:%Y%m%d%H%M%S}", "payment_failed", **facts)
+    if before.is_in_force and subscription.plan_id != before.plan_id:
+        owner(account, f"plan_changed:{key}:{subscription.changes}:{subscription.plan_id}", "plan_changed", plan=plan)
+    if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
+        facts = {"plan": plan, "ends": day(subscription.period_end)}
+        owner(account, f"cancelled:{key}:{subscription.changes}", "subscription_cancelled", **facts)
+    if before.is_in_force and not subscription.is_in_force:
+        owner(account, f"ended:{key}:{subscription.status}", "subscription_ended", plan=plan, now=account.plan.name)
+
+
+def newly_paid(subscription: Subscription, before: Before) -> list[Payment]:
+    sold = Payment.subscription_id == subscription.id, Payment.id > (before.last_invoice_id or 0)
+    return list(db.session.scalars(select(Payment).where(*sold).order_by(Payment.id)))
+
+
+def of_trial_end(subscription: Subscription) -> None:
+    amount = dollars(subscription.price_cents, subscription.currency)
+    facts = {"plan": subscription.plan.name, "ends": day(subscription.trial_end), "amount": amount}
+    owner(subscription.account, f"trial_ends:{subscription.id}", "trial_ends", **facts)
+
+
+def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
+    for refund in refunds:
+        facts = {"amount": dollars(refund.amount_cents, payment.currency)}
+        left = credits_string(account.credits_nanos)
+        owner(account, f"refund:{refund.stripe_id}", "refund", **facts, credits=left)
+
+
+def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
+    facts = {"amount": dollars(payment.price_cents, payment.currency), "status": dispute.status.replace("_", " ")}
+    admins(f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.rounds}", "dispute", **facts, account=account.name)
+
+
+def of_low_balance(account: Account, at: datetime) -> None:
+    """Once a day at most, and only where the owner chose a figure."""
+    left = account.allowance_nanos + account.credits_nanos
+    if account.alert_below_nanos is not None and left < account.alert_below_nanos:
+        owner(account, f"low_balance:{at:%Y-%m-%d}", "low_balance", credits=credits_string(left))
+
+
+def of_parked(reason: str, event: str) -> None:
+    admins(f"parked:{event}", "payment_parked", reason=reason)
