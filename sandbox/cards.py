@@ -54,9 +54,9 @@ CARDS = [
          "pm_card_authenticationRequired", asks="always"),
     Card("expired", "is expired", "4000000000000069", "pm_card_chargeDeclinedExpiredCard", declines=EXPIRED),
     Card("disputed", "succeeds, then is disputed", "4000000000000259", "pm_card_createDispute", disputed=True),
-    Card("pays_later", "bank debit: succeeds days later", "000123456789", "pm_usBankAccount_success",
+    Card("pays_later", "a bank debit that succeeds days later", "000123456789", "pm_usBankAccount_success",
          settles="success"),
-    Card("fails_days_later", "bank debit: fails days later", "000222222227", "pm_usBankAccount_insufficientFunds",
+    Card("fails_days_later", "a bank debit that fails days later", "000222222227", "pm_usBankAccount_insufficientFunds",
          settles="failure", declines=None),
 ]  # fmt: skip
 BY_KEY = {card.key: card for card in CARDS}

@@ -17,7 +17,8 @@ from sandbox import (
 from sandbox.account import add_endpoint
 from sandbox.api import publish
 from sandbox.cards import card_named
-from sandbox.errors import invalid
+from sandbox.errors import StripeError, invalid, missing_param
+from sandbox.hosted import show_error
 from sandbox.params import Params, parse_form
 from sandbox.render import public
 from sandbox.store import Thing
@@ -45,6 +46,17 @@ def act(name: str) -> Any:
         publish(sandbox)
         shown = public(made)
     return jsonify(shown) if request.is_json else back()
+
+
+@control.errorhandler(StripeError)
+def refused(error: StripeError) -> Any:
+    return (jsonify(error.body()), error.status) if request.is_json else show_error(error)
+
+
+@control.errorhandler(KeyError)
+def unsaid(error: KeyError) -> Any:
+    """A wish without a field that its action needs."""
+    return refused(missing_param(str(error.args[0])))
 
 
 def back() -> Response:

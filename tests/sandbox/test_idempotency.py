@@ -132,7 +132,7 @@ def test_faults_can_be_cleared(shop: Shop) -> None:
 
 def test_an_unknown_fault_is_refused(shop: Shop) -> None:
     answer = requests.post(f"{shop.sandbox.url}/_sandbox/faults", json={"fault": "earthquake"}, timeout=5)
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "fault")
 
 
 def test_the_sdks_own_retries_survive_a_dropped_answer(shop: Shop) -> None:

@@ -92,6 +92,17 @@ def test_an_unknown_action_is_a_404(sandbox: StartedSandbox) -> None:
     assert requests.post(f"{sandbox.url}/_sandbox/rob", json={}, timeout=5).status_code == 404
 
 
+def test_a_wish_that_lacks_something_says_what(sandbox: StartedSandbox) -> None:
+    answer = requests.post(f"{sandbox.url}/_sandbox/card", json={"behaviour": "decline"}, timeout=5)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "payment_method")
+
+
+def test_a_button_that_cannot_act_says_why(shop: Shop) -> None:
+    answer = shop.sandbox.post("/_sandbox/refund", charge="ch_unknown")
+    assert answer.status_code == 400
+    assert "No such charge" in answer.text
+
+
 def test_the_clock_stands_where_it_was_put(shop: Shop) -> None:
     shop.sandbox.control("clock", to=2_000_000_000)
     assert shop.api.customers.create({}).created - 2_000_000_000 in range(5)

@@ -38,7 +38,7 @@ class ContractClient(stripe.HTTPClient):
         return body, status, answer_headers
 
     def close(self) -> None:
-        self._inner.close()  # type: ignore[no-untyped-call]
+        self._inner.close()
 
 
 def check_request(method: str, url: str, post_data: str | None) -> Operation:
