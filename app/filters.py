@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -41,6 +42,11 @@ def credits_exact(nanos: int) -> str:
 def credits_change(nanos: int) -> str:
     """A difference of a balance, exact and with its sign: +5,000 or -6.25."""
     return ("+" if nanos > 0 else "") + credits_exact(nanos)
+
+
+def line_credits(line: Mapping[str, int]) -> str:
+    """What a line of a receipt comes to, unrounded: `quantity` at `price_nanos` for `per`."""
+    return grouped(Decimal(line["quantity"] * line["price_nanos"]) / (line["per"] * NANOS_PER_CREDIT))
 
 
 def credits_text(nanos: int) -> str:
@@ -134,6 +140,7 @@ FILTERS = {
     "credits_exact": credits_exact,
     "credits_change": credits_change,
     "credits_text": credits_text,
+    "line_credits": line_credits,
     "dollars": dollars,
     "price": price,
     "percent": percent,

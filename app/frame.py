@@ -38,7 +38,7 @@ def header_balance() -> dict[str, Any]:
     return {"available": available, "low": low, "is_low": available < low}
 
 
-def own_accounts() -> Sequence[Row[tuple[int, str, str, str]]]:
+def own_accounts() -> Sequence[Row[int, str, str, str]]:
     """The accounts that the caller may act on: id, name, kind, role."""
     columns = select(Account.id, Account.name, Account.kind, Membership.role)
     mine = Membership.user_id == current_user.user_id, Account.closed_at.is_(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import nh3
@@ -23,10 +24,28 @@ from pygments.util import ClassNotFound
 
 LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
 NEWLINE = re.compile(r"\r\n?")
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
 TASK = re.compile(r"\[([ xX])\] ")
+ENDED_BY_AN_EMPTY_LINE = {"paragraph_open", "heading_open", "hr", "table_open", "blockquote_open"}
 LONGEST_HIGHLIGHTED = 30_000
 HIGHLIGHTS = {name for name in STANDARD_TYPES.values() if name}
-TEXT_TAGS = {"p", "br", "hr", "em", "strong", "s", "blockquote", "ul", "ol", "li", "a", "pre", "code", "span", "div"}
+TEXT_TAGS = {
+    "p",
+    "br",
+    "hr",
+    "em",
+    "strong",
+    "s",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "a",
+    "pre",
+    "code",
+    "span",
+    "div",
+}
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
 ALIGNMENTS = {"align-left", "align-center", "align-right"}
@@ -34,7 +53,7 @@ ALIGNMENTS = {"align-left", "align-center", "align-right"}
 SANITISER = nh3.Cleaner(
     tags=TEXT_TAGS | HEADINGS | TABLE_TAGS,
     clean_content_tags={"script", "style"},
-    attributes={"a": {"href"}, "ol": {"start"}},
+    attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
     tag_attribute_values={
         "pre": {"tabindex": {"0"}, "dir": {"ltr"}},
         "div": {"tabindex": {"0"}, "role": {"region"}, "aria-label": {"Table"}},
@@ -141,14 +160,34 @@ def render(text: str) -> str:
     return SANITISER.clean(PARSER.render(text))
 
 
-def blocks_of(text: str) -> list[str]:
-    """The source of each top-level block; rendered one by one they give what the whole gives."""
-    text = NEWLINE.sub("\n", text)
-    tokens: list[Token] = []
-    PARSER.block.parse(text, PARSER, {}, tokens)
-    starts = [token.map[0] for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
-    lines = text.split("\n")
-    return ["\n".join(lines[here:there]) for here, there in zip(starts, [*starts[1:], len(lines)], strict=False)]
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The sources of the top-level blocks of a text: rendered one by one they give what the whole gives.
+
+    `is_closed`: whatever lines may follow, the last block will not change.
+    """
+
+    sources: list[str]
+    is_closed: bool
+
+    @classmethod
+    def of(cls, text: str) -> Blocks:
+        text = NEWLINE.sub("\n", text)
+        tokens: list[Token] = []
+        PARSER.block.parse(text, PARSER, {}, tokens)
+        tops = [token for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
+        lines = LINE.findall(text)
+        starts = [token.map[0] for token in tops if token.map]
+        bounds = zip(starts, [*starts[1:], len(lines)], strict=False)
+        sources = ["".join(lines[here:there]) for here, there in bounds]
+        return cls(sources, bool(tops) and text.endswith("\n") and is_closed(tops[-1], lines[-1]))
+
+
+def is_closed(token: Token, last_line: str) -> bool:
+    """Whether a block is over: a fence by its closing line, most others by an empty one. Lists may always go on."""
+    if token.type == "fence" and token.map:
+        return token.content.count("\n") == token.map[1] - token.map[0] - 2
+    return token.type in ENDED_BY_AN_EMPTY_LINE and not last_line.strip(" \t\n")
 
 
 class StreamRenderer:
@@ -176,29 +215,33 @@ class StreamRenderer:
         changes = self._closed()
         if changes or now >= self._next_render:
             changes += self._set(render(self._tail))
-            self._next_render = now + max(self._interval, SHARE * (self._clock() - now))
+            self._next_render = now + min(LONGEST_WAIT, max(self._interval, SHARE * (self._clock() - now)))
         self._next_look = now + self._interval
         return changes
 
     def finish(self) -> list[tuple[int, str]]:
         """The answer is whole: the blocks that still have to be set."""
         changes = []
-        for block in blocks_of(self._tail):
-            changes += self._set(render(block))
-            self._index, self._shown = self._index + 1, ""
+        for source in Blocks.of(self._tail).sources:
+            changes += self._close(source)
         self._tail = ""
         return changes
 
     def _closed(self) -> list[tuple[int, str]]:
-        """Blocks that no later text can change: those with another one behind them that began on a whole line."""
+        """Take the blocks off the tail that no later text can change. Only whole lines tell where a block ends."""
         whole = self._tail.rfind("\n") + 1
-        *closed, last = blocks_of(self._tail[:whole]) or [""]
+        blocks = Blocks.of(self._tail[:whole])
+        closed = blocks.sources if blocks.is_closed else blocks.sources[:-1]
         changes = []
-        for block in closed:
-            changes += self._set(render(block))
-            self._index, self._shown = self._index + 1, ""
+        for source in closed:
+            changes += self._close(source)
         if closed:
-            self._tail = last + self._tail[whole:]
+            self._tail = "".join(blocks.sources[len(closed) :]) + self._tail[whole:]
+        return changes
+
+    def _close(self, source: str) -> list[tuple[int, str]]:
+        changes = self._set(render(source))
+        self._index, self._shown = self._index + 1, ""
         return changes
 
     def _set(self, html: str) -> list[tuple[int, str]]:
@@ -208,5 +251,5 @@ class StreamRenderer:
         return [(self._index, html)]
 
 
-SHARE = 25
-"""A block whose rendering took t seconds is not rendered again before SHARE x t."""
+SHARE, LONGEST_WAIT = 25, 1.0
+"""A block whose rendering took t seconds is rendered again after SHARE x t, but within the longest wait."""

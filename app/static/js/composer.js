@@ -1,7 +1,7 @@
 /* The message being written: its draft, its size, and what it will cost. */
 
 import { Problem, json } from "./api.js";
-import { credits } from "./money.js";
+import { roughly } from "./money.js";
 import { recall, remember } from "./page.js";
 
 const PAUSE = 300;
@@ -67,7 +67,7 @@ export class Composer {
       const figures = await json("POST", "/api/estimate", { content: text, model, ...(chat && { chat_id: chat }) });
       if (text !== this.text || model !== this.picker.model) return;
       this.promise = { text, model, ...figures };
-      this.words.textContent = `about ${credits(figures.expected_nanos)} credits, never more than ${credits(figures.ceiling_nanos)}`;
+      this.words.textContent = `about ${roughly(figures.expected_nanos)} credits, never more than ${roughly(figures.ceiling_nanos, "ceil")}`;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (text !== this.text) return;

@@ -11,6 +11,11 @@ export function credits(nanos) {
   return FORMATS[places].format(exact);
 }
 
+/* An estimate: two figures are enough, and a ceiling is rounded up. */
+export function roughly(nanos, roundingMode = "halfExpand") {
+  return new Intl.NumberFormat("en-US", { maximumSignificantDigits: 2, roundingMode }).format(nanos / NANOS_PER_CREDIT);
+}
+
 export function creditsText(nanos) {
   const shown = credits(nanos);
   return shown === "1" ? "1 credit" : `${shown} credits`;

@@ -1,0 +1,267 @@
+"""Markdown: what attacks comes out dead, and an answer that streams ends as the whole would."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from itertools import count
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.markdown import Blocks, StreamRenderer, render
+from tests.support.hostile_markdown import attacks
+
+ATTACKS = attacks()
+HARMLESS = {
+    *(
+        "p",
+        "br",
+        "hr",
+        "em",
+        "strong",
+        "s",
+        "blockquote",
+        "ul",
+        "ol",
+        "li",
+        "a",
+        "pre",
+        "code",
+        "span",
+        "div",
+    ),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
+}
+ATTRIBUTES = {"class", "href", "rel", "target", "start", "tabindex", "dir", "role", "aria-label"}
+ANSWER = """# Sizes
+
+An *answer* with **weight**,
+a [link](https://example.com/a_(b)) and https://example.com/bare.
+
+| model | price |
+|:------|------:|
+| small | 0.15  |
+| large | 10    |
+
+- one
+- two
+
+  with a paragraph
+
+  ```python
+  def f(x: int) -> str:
+      return "``"
+  ```
+- [x] done
+
+1. first
+1) other list
+
+> quoted
+lazily
+
+~~~
+an open fence
+
+# not a heading
+~~~
+
+Setext
+======
+
+    indented code
+
+    goes on
+
+***
+![picture](https://example.com/p.png)
+The end `with code`
+"""
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *("a", "b ", " ", "    ", "\n", "\n\n", "\r\n", "\r", "\t", "- ", "* ", "1. ", "2) ", "> ", "# "),
+            *("```", "~~~", "``", "`", "|", "|-|", "---", "===", "***", "**", "_", "~~", "[", "](", ")", "<"),
+            *(
+                "]: /x",
+                "http://a.example",
+                "é",
+                "\x00",
+                "\ufeff",
+                "\u2028",
+                "&amp;",
+                "\\",
+                "!",
+                "[x] ",
+                "\v",
+                "\f",
+            ),
+        ]
+    ),
+    max_size=40,
+)
+
+
+class Nodes(HTMLParser):
+    """The elements of a text, as a browser would find them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def streamed(pieces: list[str]) -> str:
+    """What is on the page after these pieces, each of them rendered as it comes."""
+    renderer, page = StreamRenderer(interval=0, clock=ticking()), {}
+    for piece in pieces:
+        page.update(renderer.feed(piece))
+    page.update(renderer.finish())
+    return "".join(page[index] for index in sorted(page))
+
+
+def ticking():
+    ticks = count(1)
+    return lambda: next(ticks) * 10.0
+
+
+def stream(renderer: StreamRenderer, pieces: list[str]) -> Iterator[tuple[int, str]]:
+    for piece in pieces:
+        yield from renderer.feed(piece)
+
+
+def test_the_corpus_has_at_least_a_hundred_attacks() -> None:
+    assert len(set(ATTACKS)) >= 100
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_leaves_only_harmless_nodes(attack: str) -> None:
+    for tag, attributes in Nodes(render(attack)).found:
+        assert tag in HARMLESS
+        assert set(attributes) <= ATTRIBUTES
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_leaves_only_links_to_the_web_or_a_mailbox(attack: str) -> None:
+    for tag, attributes in Nodes(render(attack)).found:
+        if tag == "a" and "href" in attributes:
+            assert urlsplit(attributes["href"] or "").scheme in {"http", "https", "mailto"}
+            assert attributes["rel"] == "noopener noreferrer nofollow"
+            assert attributes["target"] == "_blank"
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_cannot_wear_the_classes_of_the_page(attack: str) -> None:
+    worn = {
+        name
+        for _, attributes in Nodes(render(attack)).found
+        for name in (attributes.get("class") or "").split()
+    }
+    assert worn.isdisjoint({"flash", "balance-chip", "button", "notice", "message"})
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_streamed_by_letters_ends_as_the_whole(attack: str) -> None:
+    assert streamed(list(attack)) == render(attack)
+
+
+def test_a_picture_becomes_a_link() -> None:
+    html = render("![a cat](https://example.com/cat.png)")
+    assert '<a class="image-link" href="https://example.com/cat.png"' in html
+    assert ">a cat</a>" in html
+
+
+def test_code_is_highlighted_by_classes() -> None:
+    assert '<span class="k">def</span>' in render("```python\ndef f(): ...\n```")
+
+
+def test_code_of_an_unknown_language_is_shown_as_it_is() -> None:
+    assert "<code>a &lt; b\n</code>" in render("```nonesuch\na < b\n```")
+
+
+def test_very_long_code_is_shown_without_colours() -> None:
+    html = render("```python\n" + "x = 1\n" * 10_000 + "```")
+    assert html.count("x = 1\n") == 10_000
+
+
+def test_tables_scroll_and_keep_their_alignment() -> None:
+    html = render("|a|b|\n|-|-:|\n|1|2|")
+    assert '<div class="table-scroll"' in html
+    assert '<td class="align-right">2</td>' in html
+
+
+def test_a_bare_address_is_a_link() -> None:
+    assert 'href="https://example.com/x"' in render("see https://example.com/x.")
+
+
+def test_a_task_has_a_box() -> None:
+    assert '<li class="task">☑ done</li>' in render("- [x] done")
+
+
+def test_a_link_within_the_site_is_only_text() -> None:
+    assert "<a" not in render("[sign out](/logout)")
+
+
+@pytest.mark.parametrize("cut", range(1, len(ANSWER)))
+def test_an_answer_cut_anywhere_ends_as_the_whole(cut: int) -> None:
+    assert streamed([ANSWER[:cut], ANSWER[cut:]]) == render(ANSWER)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+def test_an_answer_in_pieces_of_any_size_ends_as_the_whole(size: int) -> None:
+    pieces = [ANSWER[start : start + size] for start in range(0, len(ANSWER), size)]
+    assert streamed(pieces) == render(ANSWER)
+
+
+@given(PIECES)
+def test_whatever_is_streamed_ends_as_the_whole(pieces: list[str]) -> None:
+    assert streamed(pieces) == render("".join(pieces))
+
+
+@given(PIECES)
+def test_blocks_rendered_one_by_one_give_the_whole(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert "".join(map(render, Blocks.of(text).sources)) == render(text)
+
+
+def test_the_first_words_are_shown_at_once() -> None:
+    assert StreamRenderer().feed("Hello") == [(0, "<p>Hello</p>\n")]
+
+
+def test_words_within_the_interval_wait_for_the_next_look() -> None:
+    moments = iter([1.0, 1.001, 1.05, 1.2, 1.2])
+    renderer = StreamRenderer(clock=lambda: next(moments))
+    renderer.feed("Hello")
+    assert renderer.feed(" you") == []
+    assert renderer.feed(" all") == [(0, "<p>Hello you all</p>\n")]
+
+
+def test_a_block_that_was_dear_to_render_waits_longer() -> None:
+    moments = iter([1.0, 1.02, 1.2, 1.4, 1.6, 1.61])
+    renderer = StreamRenderer(clock=lambda: next(moments))
+    renderer.feed("Hello")
+    assert [renderer.feed(" you"), renderer.feed(" all")] == [[], []]
+    assert renderer.feed("!") == [(0, "<p>Hello you all!</p>\n")]
+
+
+def test_a_closed_block_is_not_sent_again() -> None:
+    renderer = StreamRenderer(interval=0, clock=ticking())
+    changes = list(stream(renderer, ["One\n\n", "Two\n\n", "Three and", " more"]))
+    assert [index for index, _ in changes] == [0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("block", ["```\nx\n```\n", "# x\n\n", "|a|\n|-|\n\n", "> x\n\n", "---\n\n"])
+def test_a_block_that_is_over_is_not_rendered_with_the_next_line(block: str) -> None:
+    renderer = StreamRenderer(interval=0, clock=ticking())
+    renderer.feed(block)
+    assert renderer.feed("text") == [(1, "<p>text</p>\n")]
+
+
+def test_a_block_that_has_not_changed_is_not_sent_again() -> None:
+    renderer = StreamRenderer(interval=0, clock=ticking())
+    renderer.feed("One")
+    assert renderer.feed("\n") == []
