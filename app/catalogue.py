@@ -18,6 +18,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import (
     ConditionalPrice,
     ModelInfo,
+    Provider,
     StartDateConstraint,
     TieredPrices,
     TimeOfDateConstraint,
@@ -82,13 +83,18 @@ def quotes(model: dict[str, Any]) -> list[Quote]:
     if "dollars" in model:
         stated = {f"{key}_mtok": Decimal(price) for key, price in model["dollars"].items()}
         return [Quote(SINCE_EVER, 0, WHOLE_DAY, figures_of(VendorPrice(**stated)), "list")]
-    return quotes_of(vendor_model(model["provider"].lower(), model.get("priced_as") or model["name"]))
+    return quotes_of(vendor_model(model["provider"], model.get("priced_as") or model["name"]))
+
+
+def vendor(provider: str) -> Provider | None:
+    """genai-prices' entry of a provider that is called so here."""
+    return next((entry for entry in get_snapshot().providers if entry.id == provider.lower()), None)
 
 
 def vendor_model(provider: str, name: str) -> ModelInfo:
     """genai-prices' entry of exactly that id: its matching by prefix would price a stranger as its parent."""
-    provider_entry = next(entry for entry in get_snapshot().providers if entry.id == provider)
-    for model in provider_entry.models:
+    entry = vendor(provider)
+    for model in entry.models if entry else ():
         if model.id == name:
             return model
     raise PricingError(f"genai-prices has no model {name!r} of {provider}")
@@ -98,9 +104,7 @@ def quotes_of(model: ModelInfo) -> list[Quote]:
     """The dated and hourly conditions as rows: for each day on which something changes, the whole day in pieces."""
     starts = [SINCE_EVER, *sorted(datetime.combine(day, time(), UTC) for day in start_days(model))]
     return [
-        Quote(start, begin, end, figures)
-        for start in starts
-        for begin, end, figures in day_of(model, start)
+        Quote(start, begin, end, figures) for start in starts for begin, end, figures in day_of(model, start)
     ]
 
 
@@ -140,7 +144,9 @@ def minute_of(moment: time) -> int:
 def figures_of(price: VendorPrice) -> dict[str, int | None]:
     """One price as the columns of a row. PricingError where the tokens have no price, or have two thresholds."""
     chosen = {bucket: first_of(price, keys) for bucket, keys in KEYS.items()}
-    thresholds = {tier.start for one in chosen.values() if isinstance(one, TieredPrices) for tier in one.tiers}
+    thresholds = {
+        tier.start for one in chosen.values() if isinstance(one, TieredPrices) for tier in one.tiers
+    }
     if len(thresholds) > 1:
         raise PricingError(f"prices change at {sorted(thresholds)} input tokens; a row knows one threshold")
     figures: dict[str, int | None] = {"long_context_above": next(iter(thresholds), None)}

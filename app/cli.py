@@ -1,4 +1,4 @@
-"""Commands: seed, administrators, audit, sweep."""
+"""Commands: seed, administrators, prices, audit, sweep."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import click
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from app import seeds
+from app import price_registry, seeds
 from app.billing import auditing, sweeping
 from app.extensions import db
+from app.models.base import utcnow
 
 billing = AppGroup("billing", help="Balances and payments.")
 user = AppGroup("user", help="People.")
+prices = AppGroup("prices", help="What the models cost.")
 
 
 def init_app(app: Flask) -> None:
     app.cli.add_command(billing)
     app.cli.add_command(user)
+    app.cli.add_command(prices)
     app.cli.add_command(seed)
 
 
@@ -65,3 +68,19 @@ def audit(as_json: bool) -> None:
 def sweep() -> None:
     """Release the reservations of calls that died."""
     click.echo(f"{sweeping.sweep()} calls released")
+
+
+@prices.command("import")
+@click.option("--approve", is_flag=True, help="Approve what is proposed, now and before.")
+@click.argument("models", nargs=-1)
+def import_prices(approve: bool, models: tuple[str, ...]) -> None:
+    """Compare the price list (or MODELS of it) with genai-prices, and propose what differs."""
+    findings = price_registry.compare(utcnow(), models)
+    proposed = price_registry.propose(findings, models)
+    for finding in findings:
+        if finding in proposed or finding.new is None:
+            click.echo(finding.words)
+    approved = price_registry.approve(findings, models) if approve else []
+    waiting = len(price_registry.pending(models))
+    db.session.commit()
+    click.echo(f"{len(proposed)} proposed, {len(approved)} approved, {waiting} waiting for a person")

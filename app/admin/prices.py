@@ -14,7 +14,7 @@ from wtforms import SelectField
 from wtforms.fields.choices import SelectChoice
 
 from app.admin.doors import owners_only
-from app.admin.fields import Count, DollarsPerMillion, Moment, Required, options
+from app.admin.fields import Count, DollarsPerMillion, Moment, Required, choices_of
 from app.admin.formats import per_million, shown
 from app.admin.tables import AdminTable, FieldError, RowForm
 from app.extensions import db
@@ -32,7 +32,7 @@ MINUTES = 1440
 
 def models() -> list[SelectChoice]:
     named = db.session.execute(select(AIModel.id, AIModel.name).order_by(AIModel.name))
-    return options((row.id, row.name) for row in named)
+    return choices_of((row.id, row.name) for row in named)
 
 
 def per_million_tokens(label: str, **options: Any) -> DollarsPerMillion:
@@ -131,7 +131,7 @@ class PriceTable(AdminTable):
             if price is None:
                 abort(404)
             if price.approved_at is None:
-                price.approved_at, price.approved_by_id = utcnow(), current_user.user_id
+                price.approve(current_user.user_id)
                 self.record("approve", price)
         db.session.commit()
         flash("Approved.", "success")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, UniqueConstraint, and_, bindparam, select
+from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Nanos
@@ -21,6 +21,7 @@ TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_
 INPUT_BUCKETS = TOKEN_BUCKETS[:-1]
 PIECES = ("images", "searches")
 ORDINARY_ANSWER_TOKENS = 400
+APPROVED = text("approved_at IS NOT NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,9 @@ class Rates:
         """The cost in nanos, rounded once, half up. PricingError where a piece was used that has no price."""
         per_million = self._tier(usage.input_tokens)
         millionths = sum(getattr(usage, bucket) * per_million[bucket] for bucket in TOKEN_BUCKETS)
-        return (millionths + 500_000) // 1_000_000 + sum(self._piece(piece, getattr(usage, piece)) for piece in PIECES)
+        return (millionths + 500_000) // 1_000_000 + sum(
+            self._piece(piece, getattr(usage, piece)) for piece in PIECES
+        )
 
     def prices_for(self, input_tokens: int) -> dict[str, int | None]:
         """The price of each bucket and piece, in a call with so many input tokens."""
@@ -144,7 +147,9 @@ class AIModel(Record):
             raise Refusal("model_not_found", f"There is no model called {name!r}. Choose one from the list.")
         model, price = row
         if price is None or not model.is_for_sale or not model.provider.is_usable:
-            raise Refusal("model_not_for_sale", f"{name} is not on sale here at the moment. Choose another model.")
+            raise Refusal(
+                "model_not_for_sale", f"{name} is not on sale here at the moment. Choose another model."
+            )
         return model, price
 
 
@@ -157,11 +162,21 @@ class ModelPrice(Record):
 
     __tablename__ = "model_prices"
     __table_args__ = (
-        UniqueConstraint("model_id", "effective_from", "from_minute"),
+        Index(
+            "uq_model_prices_approved",
+            "model_id",
+            "effective_from",
+            "from_minute",
+            unique=True,
+            postgresql_where=APPROVED,
+            sqlite_where=APPROVED,
+        ),
         *not_negative(*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative(*(f"long_{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative("image_nanos", "search_nanos", "long_context_above"),
-        CheckConstraint("0 <= from_minute AND from_minute < until_minute AND until_minute <= 1440", name="hours"),
+        CheckConstraint(
+            "0 <= from_minute AND from_minute < until_minute AND until_minute <= 1440", name="hours"
+        ),
     )
 
     model_id: Mapped[int] = refers_to("models.id", index=True)
@@ -188,6 +203,15 @@ class ModelPrice(Record):
 
     model = relationship("AIModel", back_populates="prices")
 
+    def approve(self, by_id: int | None = None) -> None:
+        """Let it count, from its day on or from now. An announcement that it corrects, and nobody was sold at, goes."""
+        now = utcnow()
+        self.effective_from = max(self.effective_from, now)
+        same = ModelPrice.effective_from == self.effective_from, ModelPrice.from_minute == self.from_minute
+        announced = ModelPrice.model_id == self.model_id, ModelPrice.approved_at.is_not(None), *same
+        db.session.execute(delete(ModelPrice).where(*announced))
+        self.approved_at, self.approved_by_id = now, by_id
+
     @property
     def rates(self) -> Rates:
         tokens = {bucket: getattr(self, f"{bucket}_nanos") for bucket in TOKEN_BUCKETS}
@@ -203,7 +227,9 @@ class ModelPrice(Record):
         """What this prompt will come to with an answer of ordinary length, in nanos; never above the ceiling."""
         asked = sum(estimate_tokens(message.content) for message in prompt.messages)
         output = min(prompt.max_output_tokens, ORDINARY_ANSWER_TOKENS)
-        return min(self.ceiling_of(prompt), self.rates.cost_of(TokenUsage(uncached_input=asked, output=output)))
+        return min(
+            self.ceiling_of(prompt), self.rates.cost_of(TokenUsage(uncached_input=asked, output=output))
+        )
 
     def ceiling_of(self, prompt: Prompt) -> int:
         """The most that this prompt can cost, in nanos."""

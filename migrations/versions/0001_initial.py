@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 03:37:50.476185
+Create Date: 2026-11-21 03:39:45.015598
 
 """
 from alembic import op
@@ -429,11 +429,11 @@ def upgrade():
     sa.CheckConstraint('uncached_input_nanos >= 0', name=op.f('ck_model_prices_uncached_input_nanos_not_negative')),
     sa.ForeignKeyConstraint(['approved_by_id'], ['users.id'], name=op.f('fk_model_prices_approved_by_id_users'), ondelete='RESTRICT'),
     sa.ForeignKeyConstraint(['model_id'], ['models.id'], name=op.f('fk_model_prices_model_id_models'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_model_prices')),
-    sa.UniqueConstraint('model_id', 'effective_from', 'from_minute', name=op.f('uq_model_prices_model_id_effective_from_from_minute'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_model_prices'))
     )
     with op.batch_alter_table('model_prices', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_model_prices_model_id'), ['model_id'], unique=False)
+        batch_op.create_index('uq_model_prices_approved', ['model_id', 'effective_from', 'from_minute'], unique=True, postgresql_where=sa.text('approved_at IS NOT NULL'), sqlite_where=sa.text('approved_at IS NOT NULL'))
 
     op.create_table('subscriptions',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -746,6 +746,7 @@ def downgrade():
 
     op.drop_table('subscriptions')
     with op.batch_alter_table('model_prices', schema=None) as batch_op:
+        batch_op.drop_index('uq_model_prices_approved', postgresql_where=sa.text('approved_at IS NOT NULL'), sqlite_where=sa.text('approved_at IS NOT NULL'))
         batch_op.drop_index(batch_op.f('ix_model_prices_model_id'))
 
     op.drop_table('model_prices')
