@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
 from app.auth.guards import NotSignedIn
@@ -17,6 +18,7 @@ from app.chat.turns import Busy
 from app.extensions import db
 from app.models.base import credits_string
 from app.models.refusal import Conflict, InvalidRequest, PricingError, Refusal
+from app.models.refusal_count import RefusalCount
 from app.models.stripe_state import Mismatch
 from app.providers.base import ProviderError
 
@@ -93,7 +95,21 @@ def refused(refusal: Refusal) -> Response:
         facts["upgrade_url"] = url_for(way_out)
     facts = {name: value for name, value in facts.items() if value is not None}
     status = REFUSALS[refusal.code]
-    return problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **facts)
+    answer = problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **facts)
+    count(refusal.code)
+    return answer
+
+
+def count(code: str) -> None:
+    """For the overview in the back office: a refusal is answered whether or not it could be counted."""
+    if not current_user.is_authenticated:
+        return
+    try:
+        RefusalCount.note(current_user.account_id, code)
+        db.session.commit()
+    except DBAPIError as error:
+        db.session.rollback()
+        log.warning("refusal not counted", extra={"reason": type(error).__name__})
 
 
 def amount(name: str, nanos: int) -> dict[str, Any]:

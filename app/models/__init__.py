@@ -4,6 +4,7 @@ from app.models.account import Account
 from app.models.admin_change import AdminChange
 from app.models.api_key import ApiKey
 from app.models.chat import Chat, Message
+from app.models.daily_total import AccountDay, DailyTotal
 from app.models.invitation import Invitation
 from app.models.ledger import LedgerEntry
 from app.models.mail import OutgoingMail
@@ -12,6 +13,7 @@ from app.models.payment import Payment
 from app.models.plan import CreditPack, Plan
 from app.models.price import AIModel, ModelPrice, ProviderAccount
 from app.models.recharge import AutoRecharge, Recharge
+from app.models.refusal_count import RefusalCount
 from app.models.setting import Setting
 from app.models.stripe_event import Sighting, StripeEvent
 from app.models.subscription import Subscription
@@ -22,11 +24,13 @@ from app.models.user import MailedToken, User, UserSession
 __all__ = [
     "AIModel",
     "Account",
+    "AccountDay",
     "AdminChange",
     "ApiKey",
     "AutoRecharge",
     "Chat",
     "CreditPack",
+    "DailyTotal",
     "Dispute",
     "Invitation",
     "LedgerEntry",
@@ -40,6 +44,7 @@ __all__ = [
     "ProviderAccount",
     "Recharge",
     "Refund",
+    "RefusalCount",
     "Setting",
     "Sighting",
     "StripeEvent",

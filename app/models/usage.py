@@ -13,6 +13,7 @@ from app.models.base import Record, not_negative, one_of, refers_to, utcnow
 
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
 RUNNING = text("state = 'running'")
+ENDED = text("settled_at IS NOT NULL")
 
 
 class Usage(Record):
@@ -33,6 +34,7 @@ class Usage(Record):
         UniqueConstraint("account_id", "idempotency_key"),
         Index("ix_usages_account_newest", "account_id", "created_at"),
         Index("ix_usages_running", "created_at", postgresql_where=RUNNING, sqlite_where=RUNNING),
+        Index("ix_usages_settled", "settled_at", postgresql_where=ENDED, sqlite_where=ENDED),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")

@@ -1,0 +1,203 @@
+"""The figures of the overview: days that are over from their totals, the open ones from the calls themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, func, literal, select, union_all
+
+from app.extensions import db
+from app.models.base import NANOS_PER_CENT
+from app.models.daily_total import (
+    AccountDay,
+    DailyTotal,
+    accounts_of,
+    close_day,
+    first_open_day,
+    last_closed,
+    start_of,
+    totals_of,
+)
+from app.models.payment import Payment
+from app.models.plan import Plan
+from app.models.subscription import Subscription
+from app.models.taking_back import Refund
+
+LONGEST = 366
+NAMES = ("calls", "input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos")
+EARNING = ("active", "past_due")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Whole UTC days, both included."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def typed(cls, first: str | None, last: str | None, today: date) -> Range:
+        """The range of the address; the last 30 days where it cannot be read."""
+        end = min(day_of(last) or today, today)
+        begin = min(day_of(first) or end - timedelta(days=29), end)
+        return cls(max(begin, end - timedelta(days=LONGEST - 1)), end)
+
+    @property
+    def days(self) -> list[date]:
+        return [self.first + timedelta(days=count) for count in range((self.last - self.first).days + 1)]
+
+    @property
+    def begins(self) -> datetime:
+        return start_of(self.first)
+
+    @property
+    def ends(self) -> datetime:
+        return start_of(self.last + timedelta(days=1))
+
+    def holds(self, column: Any) -> Any:
+        return (column >= self.begins) & (column < self.ends)
+
+
+def day_of(typed: str | None) -> date | None:
+    try:
+        return date.fromisoformat(typed or "")
+    except ValueError:
+        return None
+
+
+@dataclass(slots=True)
+class Day:
+    """One day of the business. Money in cents, use in nanos."""
+
+    day: date
+    revenue_cents: int = 0
+    calls: int = 0
+    cost_nanos: int = 0
+    paid_nanos: int = 0
+    absorbed_nanos: int = 0
+    accounts: int = 0
+    new: int = 0
+    lost: int = 0
+
+    @property
+    def left_cents(self) -> int:
+        """Revenue less what the providers cost."""
+        return self.revenue_cents - in_cents(self.cost_nanos)
+
+
+@dataclass(slots=True)
+class Books:
+    """A range of days, and the use in it by model, operation and plan: {name: {figure: sum}}."""
+
+    days: list[Day]
+    by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+
+    def sum(self, name: str) -> int:
+        return sum(getattr(day, name) for day in self.days)
+
+
+def in_cents(nanos: int) -> int:
+    return (nanos + NANOS_PER_CENT // 2) // NANOS_PER_CENT
+
+
+def close_days(now: datetime) -> None:
+    """Add up every day that is over; commits each."""
+    while (day := first_open_day(now)) is not None:
+        close_day(day)
+        db.session.commit()
+
+
+def open_days(within: Range) -> list[date]:
+    """The days of a range that are not added up yet: today, and yesterday shortly after midnight."""
+    closed = last_closed()
+    return [day for day in within.days if closed is None or day > closed]
+
+
+def books_of(within: Range) -> Books:
+    days = {day: Day(day) for day in within.days}
+    books = Books(list(days.values()), {"model": {}, "operation": {}, "plan": {}})
+    plans = {row.id: row.name for row in db.session.execute(select(Plan.id, Plan.name))}
+    for day, row in usage_rows(within):
+        add_use(days[day], books, row, plans)
+    for name, query in (("accounts", active_accounts(within)), ("revenue_cents", revenue(within))):
+        for moment, amount in db.session.execute(query):
+            add(days, moment, name, int(amount))
+    add_subscriptions(days, within)
+    return books
+
+
+def usage_rows(within: Range) -> Iterator[tuple[date, Any]]:
+    closed = select(DailyTotal).where(DailyTotal.day >= within.first, DailyTotal.day <= within.last)
+    for row in db.session.scalars(closed):
+        yield row.day, row
+    for day in recent(within):
+        for row in db.session.execute(totals_of(day)):
+            yield day, row
+
+
+def recent(within: Range) -> list[date]:
+    """The open days that can have calls: those before the newest closed day are all added up."""
+    return open_days(within)[-3:]
+
+
+def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
+    day.calls += int(row.calls)
+    day.cost_nanos += int(row.cost_nanos)
+    day.paid_nanos += int(row.paid_nanos)
+    day.absorbed_nanos += int(row.absorbed_nanos)
+    kinds = {"model": row.model, "operation": row.operation, "plan": plans.get(row.plan_id, str(row.plan_id))}
+    for kind, name in kinds.items():
+        sums = books.by[kind].setdefault(name, dict.fromkeys(NAMES, 0))
+        for figure in NAMES:
+            sums[figure] += int(getattr(row, figure))
+
+
+def account_rows(within: Range) -> Any:
+    """(account_id, cost_nanos, paid_nanos, absorbed_nanos) of every account and day in the range, as a subquery."""
+    closed = select(AccountDay.day, AccountDay.account_id, AccountDay.cost_nanos, AccountDay.absorbed_nanos)
+    parts = [closed.where(AccountDay.day >= within.first, AccountDay.day <= within.last)]
+    for day in recent(within):
+        live = accounts_of(day).subquery()
+        written = literal(day, type_=AccountDay.__table__.c.day.type)
+        parts.append(select(written, live.c.account_id, live.c.cost_nanos, live.c.absorbed_nanos))
+    return union_all(*parts).subquery("account_rows")
+
+
+def active_accounts(within: Range) -> Select[Any]:
+    rows = account_rows(within)
+    return select(rows.c.day, func.count(rows.c.account_id.distinct())).group_by(rows.c.day)
+
+
+def revenue(within: Range) -> Select[Any]:
+    """Moments and cents of what came in and what was paid back."""
+    came = select(Payment.paid_at, Payment.price_cents).where(Payment.state == "paid", within.holds(Payment.paid_at))
+    back = select(Refund.refunded_at, -Refund.amount_cents).where(
+        within.holds(Refund.refunded_at), Refund.status.not_in(("wanted", "failed", "canceled"))
+    )
+    return select(*union_all(came, back).subquery().c)
+
+
+def add(days: dict[date, Day], moment: Any, name: str, amount: int) -> None:
+    day = days.get(moment.date() if isinstance(moment, datetime) else moment)
+    if day is not None:
+        setattr(day, name, getattr(day, name) + amount)
+
+
+def add_subscriptions(days: dict[date, Day], within: Range) -> None:
+    begun = select(Subscription.created_at).where(
+        within.holds(Subscription.created_at), Subscription.stripe_id.is_not(None), Subscription.rejected_at.is_(None)
+    )
+    ended = select(Subscription.ended_at).where(within.holds(Subscription.ended_at), Subscription.rejected_at.is_(None))
+    for name, query in (("new", begun), ("lost", ended)):
+        for moment in db.session.scalars(query):
+            add(days, moment, name, 1)
+
+
+def monthly_revenue_cents() -> int:
+    """MRR: what the subscriptions that are being paid bring in a month."""
+    priced = select(Plan.interval, func.sum(Subscription.price_cents)).join(Plan, Plan.id == Subscription.plan_id)
+    earning = priced.where(Subscription.status.in_(EARNING), Subscription.rejected_at.is_(None)).group_by(Plan.interval)
+    return sum(int(cents) // (12 if interval == "year" else 1) for interval, cents in db.session.execute(earning))
