@@ -183,7 +183,7 @@ def pay_setup(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> 
 
 def pay_subscription(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> None:
     """A card that does not pay leaves no subscription behind."""
-    before = sandbox.checkpoint()
+    before = sandbox.checkpoint(session["customer"])
     try:
         subscription = begin_subscription(sandbox, session, method, proven)
     except StripeError as error:

@@ -48,7 +48,7 @@ def next_lines(sandbox: Sandbox, subscription: Thing, change: Change) -> list[Th
 def preview_of_new(sandbox: Sandbox, params: Params, wanted: Params) -> Thing:
     if not wanted.get("items"):
         raise invalid("You must pass `subscription` or `subscription_details[items]`.", "subscription")
-    before = sandbox.checkpoint()
+    before = sandbox.checkpoint(params.get("customer", ""))
     asked = {**wanted, "customer": params.get("customer"), "payment_behavior": "default_incomplete"}
     subscription = subscriptions.begin(sandbox, asked)
     lines = sandbox.get("invoice", subscription["latest_invoice"])["lines"]["data"]

@@ -4,7 +4,6 @@ A field whose name begins with an underscore is the sandbox's own note (how a ca
 belongs to): it is kept with its object and never shown.
 """
 
-import copy
 import json
 import os
 from pathlib import Path
@@ -21,6 +20,7 @@ class Store:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.objects: dict[str, dict[str, Thing]] = {}
+        self.added: list[tuple[str, str]] = []
         self.clock_offset = 0
         if path and path.exists():
             kept = json.loads(path.read_text())
@@ -35,6 +35,7 @@ class Store:
 
     def add(self, kind: str, thing: Thing) -> Thing:
         self.objects.setdefault(kind, {})[thing["id"]] = thing
+        self.added.append((kind, thing["id"]))
         return thing
 
     def find(self, kind: str, identity: str | None) -> Thing | None:
@@ -57,12 +58,13 @@ class Store:
     def remove(self, kind: str, identity: str) -> None:
         self.objects.get(kind, {}).pop(identity, None)
 
-    def snapshot(self) -> dict[str, dict[str, Thing]]:
-        """Everything that a refused change may have touched; events are taken back one by one."""
-        return copy.deepcopy({kind: things for kind, things in self.objects.items() if kind not in LOGS})
-
-    def restore(self, snapshot: dict[str, dict[str, Thing]]) -> None:
-        self.objects = {kind: self.objects[kind] for kind in LOGS if kind in self.objects} | snapshot
+    def belonging_to(self, customer: str) -> list[Thing]:
+        """Whatever a change of this customer's may touch."""
+        kinds = [things for kind, things in self.objects.items() if kind not in LOGS]
+        found = [one for things in kinds for one in things.values() if customer in (one["id"], one.get("customer"))]
+        invoices = {one["id"] for one in found if one["object"] == "invoice"}
+        payments = self.objects.get("invoice_payment", {}).values()
+        return found + [payment for payment in payments if payment["invoice"] in invoices]
 
     def save(self) -> None:
         if self.path is None:

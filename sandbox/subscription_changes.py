@@ -202,7 +202,7 @@ def apply(sandbox: Sandbox, subscription: Thing, draft: Thing) -> Thing:
 
 def billed(sandbox: Sandbox, subscription: Thing, change: Change, behaviour: str) -> Thing:
     """Invoices the change at once; see `payment_behavior` for what an unpaid one leaves behind."""
-    before = sandbox.checkpoint()
+    before = sandbox.checkpoint(subscription["customer"])
     replace_pending(sandbox, subscription)
     invoice = invoices.draft(sandbox, subscription, "subscription_update", take_lines(subscription, change))
     subscription["latest_invoice"] = invoice["id"]

@@ -23,7 +23,7 @@ REQUIRES_ACTION = "subscription_payment_intent_requires_action"
 @operation("POST", "/v1/subscriptions")
 def create(sandbox: Sandbox, params: Params) -> Thing:
     """`payment_behavior`: allow_incomplete (default), default_incomplete, error_if_incomplete."""
-    before = sandbox.checkpoint()
+    before = sandbox.checkpoint(required(params, "customer"))
     off_session = flag(params, "off_session")
     subscription = begin(sandbox, params)
     if text(params, "payment_behavior") != "default_incomplete":

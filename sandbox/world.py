@@ -1,5 +1,6 @@
 """One sandbox: its objects, its clock, the events it has made, and the lock that makes each change whole."""
 
+import copy
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from sandbox.store import Store, Thing
 API_VERSION = "2026-10-28.endive"
 
 
-Checkpoint = tuple[dict[str, dict[str, Thing]], int]
+Checkpoint = tuple[list[tuple[Thing, Thing]], int, int]
 
 
 class Sandbox:
@@ -68,16 +69,22 @@ class Sandbox:
     def get(self, kind: str, identity: str | None, param: str = "id") -> Thing:
         return self.store.get(kind, identity, param)
 
-    def checkpoint(self) -> Checkpoint:
-        return self.store.snapshot(), len(self.fresh_events)
+    def checkpoint(self, customer: str) -> Checkpoint:
+        """Before a change that may have to be taken back whole."""
+        touched = [(thing, copy.deepcopy(thing)) for thing in self.store.belonging_to(customer)]
+        return touched, len(self.store.added), len(self.fresh_events)
 
     def undo(self, checkpoint: Checkpoint) -> None:
-        """Takes back every change and event since; objects in hand from before are stale then."""
-        self.store.restore(checkpoint[0])
-        for event in self.fresh_events[checkpoint[1] :]:
-            self.store.remove("event", event["id"])
-        del self.fresh_events[checkpoint[1] :]
+        """Takes back what was changed, made and told since."""
+        touched, added, told = checkpoint
+        for thing, before in touched:
+            thing.clear()
+            thing.update(before)
+        for kind, identity in self.store.added[added:]:
+            self.store.remove(kind, identity)
+        del self.store.added[added:], self.fresh_events[told:]
 
     def take_events(self) -> list[Thing]:
+        self.store.added.clear()
         fresh, self.fresh_events = self.fresh_events, []
         return fresh
