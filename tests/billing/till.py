@@ -1,0 +1,199 @@
+"""A customer at the till, in one process: buys, pays on the sandbox's pages, and Stripe's notices are worked off."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from app.billing import auditing, buying, gateway, jobs, processing, refunding, subscribing
+from app.billing.ringing import commit
+from app.extensions import db
+from app.models.account import Account
+from app.models.caller import Caller
+from app.models.ledger import LedgerEntry
+from app.models.mail import OutgoingMail
+from app.models.payment import Payment
+from app.models.plan import CreditPack, Plan
+from app.models.recharge import AutoRecharge, Recharge
+from app.models.stripe_event import StripeEvent
+from app.models.subscription import Subscription
+from tests.support.people import CREDIT, caller, person
+from tests.support.running_sandbox import StartedSandbox
+
+DAY = 86400
+
+
+class Till:
+    """`ada` is an Account; every method leaves everything committed."""
+
+    def __init__(self, sandbox: StartedSandbox, name: str = "ada", plan: str = "Pay as you go") -> None:
+        self.sandbox = sandbox
+        account = person(name, plan=self.plan(plan))
+        db.session.commit()
+        self.account_id = account.id
+        self.seen: set[str] = set()
+
+    @property
+    def account(self) -> Account:
+        db.session.expire_all()
+        return db.session.get_one(Account, self.account_id)
+
+    @property
+    def caller(self) -> Caller:
+        return caller(self.account)
+
+    @property
+    def credits(self) -> int:
+        return self.account.credits_nanos // CREDIT
+
+    @property
+    def allowance(self) -> int:
+        return self.account.allowance_nanos // CREDIT
+
+    @property
+    def subscription(self) -> Subscription | None:
+        db.session.expire_all()
+        return Subscription.live_of(self.account_id)
+
+    @staticmethod
+    def plan(name: str) -> Plan:
+        return db.session.query(Plan).filter_by(name=name).one()
+
+    @staticmethod
+    def pack(cents: int = 1000) -> CreditPack:
+        return db.session.query(CreditPack).filter_by(price_cents=cents).one()
+
+    def begin_pack(self, cents: int = 1000, quantity: int = 1) -> str:
+        """Opens a checkout; the session's id."""
+        address = buying.buy_pack(self.caller, self.pack(cents), quantity)
+        return address.rsplit("/", 1)[1]
+
+    def buy_pack(self, cents: int = 1000, quantity: int = 1, card: str = "success") -> Payment:
+        session_id = self.begin_pack(cents, quantity)
+        self.sandbox.pay(session_id, card)
+        self.deliver()
+        return self.last(Payment)
+
+    def begin_plan(self, name: str) -> str:
+        address = subscribing.subscribe(self.caller, self.plan(name)) or ""
+        return address.rsplit("/", 1)[1]
+
+    def subscribe(self, name: str = "Plus", card: str = "success") -> Subscription:
+        answer = self.sandbox.pay(self.begin_plan(name), card)
+        assert answer.status_code == 303, answer.text
+        self.deliver()
+        return self.last(Subscription)
+
+    def change(self, name: str) -> str | None:
+        address = subscribing.change_plan(self.caller, self.plan(name))
+        self.deliver()
+        return address
+
+    def advance(self, days: float) -> None:
+        """Stripe's clock goes on, and its notices are worked off."""
+        self.sandbox.advance(int(days * DAY))
+        self.deliver()
+
+    def renew(self) -> None:
+        self.sandbox.control("clock", to="next_renewal")
+        self.deliver()
+
+    def refund(self, payment: Payment, cents: int | None = None) -> dict[str, Any]:
+        """As from Stripe's dashboard."""
+        wish: dict[str, Any] = {"payment_intent": payment.stripe_payment_intent_id}
+        made = self.sandbox.control("refund", **wish, **({} if cents is None else {"amount": cents}))
+        self.deliver()
+        return made
+
+    def dispute(self, payment: Payment, action: str = "open") -> None:
+        self.sandbox.control("dispute", payment_intent=payment.stripe_payment_intent_id, action=action)
+        self.deliver()
+
+    def notices(self) -> list[gateway.Notice]:
+        """What Stripe has to tell and has not told yet, oldest first."""
+        events = self.sandbox.running.sandbox.store.all("event")
+        fresh = [event for event in events if event["id"] not in self.seen]
+        return [gateway.notice(event) for event in reversed(fresh)]
+
+    def deliver(self, shuffle: random.Random | None = None, times: int = 1) -> None:
+        """Tells the app all that is new, and works the jobs off, until there is nothing new."""
+        while notices := self.notices():
+            self.seen |= {notice.stripe_id for notice in notices}
+            notices = list(notices) * times
+            if shuffle:
+                shuffle.shuffle(notices)
+            for notice in notices:
+                processing.receive(notice)
+                self.process(notice.stripe_id)
+            self.work()
+
+    @staticmethod
+    def process(stripe_id: str) -> StripeEvent:
+        event_id = db.session.query(StripeEvent.id).filter_by(stripe_id=stripe_id).scalar()
+        processing.process(event_id)
+        db.session.expire_all()
+        return db.session.get_one(StripeEvent, event_id)
+
+    @staticmethod
+    def work() -> None:
+        """What the sweeper would find, at once."""
+        from app.billing import sweeping  # noqa: PLC0415
+
+        sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
+        refunding.refund_rejected()
+        commit()
+        sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
+
+    def turn_on_recharge(self, *, below: int = 1000, cents: int = 1000, most: int = 5000, card: str = "success") -> None:
+        """Settings in credits and cents, with a card saved beforehand; nothing is charged yet."""
+        customer = buying.customer_of(self.account_id)
+        self.sandbox.control("method", customer=customer, card=card)
+        from app.billing import setting_recharge  # noqa: PLC0415
+
+        wish = setting_recharge.Wish(str(self.pack(cents).id), 1, below * CREDIT, most)
+        setting_recharge.turn_on(self.caller, wish)
+        self.seen |= {notice.stripe_id for notice in self.notices()}
+
+    @property
+    def settings(self) -> AutoRecharge:
+        db.session.expire_all()
+        return db.session.query(AutoRecharge).filter_by(account_id=self.account_id).one()
+
+    def recharges(self) -> list[Recharge]:
+        db.session.expire_all()
+        return db.session.query(Recharge).filter_by(account_id=self.account_id).order_by(Recharge.id).all()
+
+    def spend(self, credits: int) -> None:
+        """As calls would: from the credits, explained by an entry."""
+        account = Account.locked(self.account_id)
+        key = f"test:spent:{len(account.entries())}"
+        LedgerEntry.post(account, "grant", key, credits=-credits * CREDIT)
+        db.session.commit()
+
+    def entries(self) -> list[tuple[str, int, int]]:
+        """(kind, allowance, credits) of its ledger in credits, oldest first."""
+        rows = reversed(self.account.entries())
+        return [(row.kind, row.allowance_nanos // CREDIT, row.credits_nanos // CREDIT) for row in rows]
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _, _ in self.entries()]
+
+    @staticmethod
+    def mails() -> list[str]:
+        """The templates of all mails posted, in their order."""
+        return list(db.session.scalars(db.select(OutgoingMail.template).order_by(OutgoingMail.id)))
+
+    @staticmethod
+    def last(table: Any) -> Any:
+        db.session.expire_all()
+        return db.session.query(table).order_by(table.id.desc()).first()
+
+    @staticmethod
+    def events(state: str) -> list[StripeEvent]:
+        db.session.expire_all()
+        return db.session.query(StripeEvent).filter_by(state=state).all()
+
+    @staticmethod
+    def is_explained() -> bool:
+        db.session.expire_all()
+        return not list(auditing.audit())
