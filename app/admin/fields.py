@@ -119,7 +119,7 @@ class Lines(TextAreaField):
             self.data = [line.strip() for line in valuelist[0].splitlines() if line.strip()]
 
 
-def options(pairs: Iterable[tuple[Any, str]]) -> list[SelectChoice]:
+def choices_of(pairs: Iterable[tuple[Any, str]]) -> list[SelectChoice]:
     """Pairs of value and words, as a select field takes them."""
     return [SelectChoice(value, words) for value, words in pairs]
 

@@ -14,16 +14,16 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional, Regexp
 
 from app.admin.doors import owners_only
-from app.admin.fields import Count, Required, options
+from app.admin.fields import Count, Required, choices_of
 from app.admin.tables import AdminTable, FieldError, RowForm
 from app.extensions import db
 from app.models.price import AIModel, ProviderAccount
 from app.models.usage import Usage
 
-KINDS = options(
+KINDS = choices_of(
     [("openai", "OpenAI's chat completions"), ("anthropic", "Anthropic's messages"), ("demo", "the offline demo")]
 )
-SPEEDS = options((speed, speed) for speed in ("fast", "medium", "slow"))
+SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
 NO_KEY_NAME = "A variable's name in capitals that ends with _API_KEY."
 NO_ADDRESS_NAME = "A variable's name in capitals that ends with _BASE_URL."
 NO_ADDRESS = "An address that begins with https:// (http:// on this machine only)."
@@ -64,7 +64,7 @@ class ProviderTable(AdminTable):
 
 def providers() -> list[SelectChoice]:
     named = db.session.execute(select(ProviderAccount.id, ProviderAccount.name).order_by(ProviderAccount.name))
-    return options((row.id, row.name) for row in named)
+    return choices_of((row.id, row.name) for row in named)
 
 
 class ModelForm(RowForm):

@@ -14,7 +14,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from app.admin.doors import owners_only
-from app.admin.fields import Count, Credits, Dollars, Lines, Names, Percent, Required, options
+from app.admin.fields import Count, Credits, Dollars, Lines, Names, Percent, Required, choices_of
 from app.admin.formats import credits_text, dollars, percent, shown
 from app.admin.standing_of_plans import accounts_on, consequences, default_plan
 from app.admin.tables import AdminTable, FieldError, RowForm
@@ -24,24 +24,24 @@ from app.models.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.price import AIModel
 from app.models.setting import Setting
 
-STATUSES = options([
+STATUSES = choices_of([
     ("active", "active: can be chosen"),
     ("legacy", "legacy: works for those who have it, cannot be chosen"),
     ("inactive", "inactive: its accounts get no usage"),
 ])
-PACK_STATUSES = options([
+PACK_STATUSES = choices_of([
     ("active", "active: can be bought"),
     ("legacy", "legacy: cannot be bought any more"),
     ("inactive", "inactive: cannot be bought any more"),
 ])
-INTERVALS = options([("month", "a month"), ("year", "a year")])
+INTERVALS = choices_of([("month", "a month"), ("year", "a year")])
 MOST_CENTS, MOST_COUNT = 10**9, 10**6
 HIGHEST_MARGIN = 9_999
 
 
 def model_names() -> list[SelectChoice]:
     named = db.session.execute(select(AIModel.name, AIModel.title).order_by(AIModel.position, AIModel.id))
-    return options((row.name, row.title) for row in named)
+    return choices_of((row.name, row.title) for row in named)
 
 
 class PlanForm(RowForm):

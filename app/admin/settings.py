@@ -14,13 +14,13 @@ from wtforms import Field, SelectField, StringField
 from wtforms.validators import Length
 
 from app.admin.doors import is_owner
-from app.admin.fields import Count, Credits, Percent, Required, options
+from app.admin.fields import Count, Credits, Percent, Required, choices_of
 from app.admin.tables import AdminPage
 from app.extensions import db
 from app.models.admin_change import AdminChange
 from app.models.setting import DEFINITIONS, Definition, Setting
 
-FLAGS = options([("1", "yes"), ("0", "no")])
+FLAGS = choices_of([("1", "yes"), ("0", "no")])
 
 
 def bounded(kind: type[Field]) -> Callable[..., Any]:
@@ -35,11 +35,11 @@ def text(definition: Definition, **options: Any) -> Any:
 
 
 def flag(_definition: Definition, **options: Any) -> Any:
-    return SelectField(choices=FLAGS, coerce=lambda value: str(int(value in {True, "1"})), **options)
+    return SelectField(choices=FLAGS, coerce=lambda value: {True: "1", False: "0"}.get(value, value), **options)
 
 
 def choice(definition: Definition, **options: Any) -> Any:
-    return SelectField(choices=options((value, value) for value in definition.choices), **options)
+    return SelectField(choices=choices_of((value, value) for value in definition.choices), **options)
 
 
 FIELDS: dict[str, Callable[..., Any]] = {
