@@ -204,20 +204,26 @@ class StreamRenderer:
         self._tail = ""
         self._index = 0
         self._shown = ""
+        self._has_new_line = False
         self._next_look = self._next_render = 0.0
 
     def feed(self, text: str) -> list[tuple[int, str]]:
         """Take more of the answer; returns what has changed on the page, often nothing."""
         self._tail += text
-        now = self._clock()
-        if now < self._next_look:
-            return []
-        changes = self._closed()
+        self._has_new_line |= "\n" in text
+        now, changes = self._clock(), []
+        if self._has_new_line and now >= self._next_look:
+            changes = self._closed()
+            self._has_new_line = False
+            self._next_look = now + self._wait_after(now)
         if changes or now >= self._next_render:
             changes += self._set(render(self._tail))
-            self._next_render = now + min(LONGEST_WAIT, max(self._interval, SHARE * (self._clock() - now)))
-        self._next_look = now + self._interval
+            self._next_render = now + self._wait_after(now)
         return changes
+
+    def _wait_after(self, start: float) -> float:
+        """How long what took from `start` until now is not done again."""
+        return min(LONGEST_WAIT, max(self._interval, SHARE * (self._clock() - start)))
 
     def finish(self) -> list[tuple[int, str]]:
         """The answer is whole: the blocks that still have to be set."""
@@ -251,5 +257,5 @@ class StreamRenderer:
         return [(self._index, html)]
 
 
-SHARE, LONGEST_WAIT = 25, 1.0
-"""A block whose rendering took t seconds is rendered again after SHARE x t, but within the longest wait."""
+SHARE, LONGEST_WAIT = 50, 2.0
+"""What took t seconds is done again after SHARE x t, but within the longest wait, in seconds."""

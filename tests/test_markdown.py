@@ -241,7 +241,7 @@ def test_words_within_the_interval_wait_for_the_next_look() -> None:
 
 
 def test_a_block_that_was_dear_to_render_waits_longer() -> None:
-    moments = iter([1.0, 1.02, 1.2, 1.4, 1.6, 1.61])
+    moments = iter([1.0, 1.02, 1.2, 1.9, 2.1, 2.1])
     renderer = StreamRenderer(clock=lambda: next(moments))
     renderer.feed("Hello")
     assert [renderer.feed(" you"), renderer.feed(" all")] == [[], []]
