@@ -19,6 +19,7 @@ from app.extensions import db
 from app.models.account import Account
 from app.models.invitation import Invitation
 from app.models.membership import Membership
+from app.models.refill import give_free_credits
 from app.models.refusal import InvalidRequest
 
 LINK = re.compile(r"/invitations/([\w-]{1,100})")
@@ -60,11 +61,13 @@ def accept_invitation(token: str) -> ResponseReturnValue:
         return render_template("auth/invitation.html", is_dead=True), 404
     if found.email != current_user.email:
         abort(403)
+    own = Account.locked(current_user.user.home_id)
     Account.locked(found.account_id)
     db.session.refresh(found)
     if found.accepted_at or found.revoked_at:
         abort(404)
     found.accept(current_user.user)
+    give_free_credits(own)
     browser = own_session()
     if browser:
         browser.account_id = found.account_id

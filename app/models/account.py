@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models.api_key import ApiKey
 from app.models.balance import Balance
 from app.models.base import Record, not_negative, one_of, refers_to, utcnow
-from app.models.membership import Membership
+from app.models.membership import Membership, send_home
 from app.models.plan import Plan
 from app.models.user import User
 
@@ -132,6 +132,7 @@ class Account(Record):
         """
         self.closed_at = self.closed_at or utcnow()
         ApiKey.revoke_all(self.id)
+        send_home(self.id)
 
     def entries(self) -> list[LedgerEntry]:
         """Its ledger, newest first."""

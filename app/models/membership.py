@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Index, UniqueConstraint, func, select, update
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.database import Nanos
 from app.extensions import db
@@ -98,17 +98,21 @@ class Membership(Record):
         """
         if self.is_last_owner:
             raise Conflict("last_owner", LAST_OWNER)
-        own = (
-            select(Membership.account_id)
-            .where(Membership.user_id == self.user_id)
-            .order_by(Membership.id)
-            .limit(1)
-        )
-        here = UserSession.user_id == self.user_id, UserSession.account_id == self.account_id
         ApiKey.revoke_all(self.account_id, self.user_id)
-        db.session.execute(update(UserSession).where(*here).values(account_id=own.scalar_subquery()))
+        send_home(self.account_id, self.user_id)
         db.session.delete(self)
         db.session.flush()
+
+
+def send_home(account_id: int, user_id: int | None = None) -> None:
+    """Have the browsers that are in the account, or one person's of them, act on their person's own account again."""
+    places = aliased(Membership)
+    own = select(places.account_id).where(places.user_id == UserSession.user_id).order_by(places.id).limit(1)
+    here = [UserSession.account_id == account_id]
+    if user_id is not None:
+        here.append(UserSession.user_id == user_id)
+    moved = update(UserSession).where(*here).values(account_id=own.scalar_subquery())
+    db.session.execute(moved, execution_options={"synchronize_session": False})
 
 
 LAST_OWNER = "An account needs an owner. Make somebody else an owner first, or close the account."

@@ -1,0 +1,159 @@
+"""Invitations: a link that lets one address into a team, once, within seven days."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.invitation import Invitation
+from app.models.membership import Membership
+from app.models.setting import Setting
+from app.models.user import User
+from tests.auth.conftest import Browser, PostOffice
+from tests.support.people import PASSWORD
+
+Database = scoped_session[Session]
+BOB = "bob@example.com"
+
+
+@pytest.fixture
+def ada(signed_in: Callable[..., Browser]) -> Browser:
+    """ada, in a team of hers."""
+    browser = signed_in("ada")
+    assert browser.send("/account/teams", name="Gate keepers").status_code == 302
+    return browser
+
+
+@pytest.fixture
+def link(ada: Browser, post_office: PostOffice) -> str:
+    """The path of the link that bob was mailed."""
+    assert ada.send("/account/invitations", email=BOB, role="member").status_code == 302
+    return post_office.link_to(BOB)
+
+
+def role_of(session: Database, address: str) -> str | None:
+    """The person's role in the one team that there is."""
+    session.expire_all()
+    team, user = session.query(Account).filter_by(kind="team").one(), User.with_email(address)
+    place = Membership.of(user.id, team.id) if user else None
+    return place.role if place else None
+
+
+def test_the_invited_joins_and_is_in_the_team(link: str, signed_in: Callable, session: Database) -> None:
+    bob = signed_in("bob")
+    assert bob.get(link).status_code == 200
+    assert bob.send(link).location == "/chat"
+    assert role_of(session, BOB) == "member"
+    assert "Gate keepers" in bob.get("/account").text
+
+
+def test_looking_at_an_invitation_accepts_nothing(link: str, signed_in: Callable, session: Database) -> None:
+    signed_in("bob").get(link)
+    assert role_of(session, BOB) is None
+
+
+def test_a_guest_is_asked_to_sign_up_or_in_and_comes_back(link: str, guest: Browser, session: Database) -> None:
+    page = guest.get(link)
+    assert (page.status_code, f"/signup?next={link}" in page.text) == (200, True)
+    assert guest.send(link).status_code in {302, 401}
+    assert guest.sign_up("bob", next=link).location == link
+    guest.send(link)
+    assert role_of(session, BOB) == "member"
+
+
+def test_signing_up_by_the_link_proves_the_address(link: str, guest: Browser, session: Database) -> None:
+    guest.sign_up("bob", next=link)
+    assert User.with_email(BOB).is_verified
+
+
+def test_signing_up_with_another_address_proves_nothing(link: str, guest: Browser, session: Database) -> None:
+    guest.sign_up("eve", next=link)
+    assert not User.with_email("eve@example.com").is_verified
+
+
+def test_the_link_is_for_its_address_alone(link: str, signed_in: Callable, session: Database) -> None:
+    eve = signed_in("eve")
+    assert eve.send(link).status_code == 403
+    assert role_of(session, "eve@example.com") is None
+
+
+def test_the_link_works_once(link: str, signed_in: Callable, ada: Browser, session: Database) -> None:
+    bob = signed_in("bob")
+    bob.send(link)
+    bob.send("/account/leave")
+    assert (bob.send(link).status_code, role_of(session, BOB)) == (404, None)
+
+
+def test_the_link_dies_after_seven_days(link: str, signed_in: Callable, session: Database) -> None:
+    bob = signed_in("bob")
+    with time_machine.travel(utcnow() + timedelta(days=6, hours=23)):
+        assert bob.get(link).status_code == 200
+    with time_machine.travel(utcnow() + timedelta(days=7, minutes=1)):
+        assert bob.send(link).status_code == 404
+    assert role_of(session, BOB) is None
+
+
+def test_an_invitation_that_is_taken_back_is_dead(
+    link: str, ada: Browser, signed_in: Callable, session: Database
+) -> None:
+    ada.send(f"/account/invitations/{session.query(Invitation).one().id}/revoke")
+    assert signed_in("bob").send(link).status_code == 404
+
+
+def test_a_change_of_address_kills_it(link: str, signed_in: Callable, session: Database) -> None:
+    bob = signed_in("bob")
+    User.with_email(BOB).change_email("bob@new.example.com")
+    session.commit()
+    assert bob.send(link).status_code == 403
+
+
+def test_inviting_again_sends_a_new_link_and_kills_the_old(
+    link: str, ada: Browser, guest: Browser, post_office: PostOffice, session: Database
+) -> None:
+    ada.send("/account/invitations", email=BOB, role="admin")
+    new = post_office.link_to(BOB)
+    assert (guest.get(link).status_code, guest.get(new).status_code) == (404, 200)
+    assert session.query(Invitation).count() == 1
+
+
+def test_a_closed_team_takes_nobody_in(link: str, ada: Browser, signed_in: Callable) -> None:
+    ada.send("/account/close", current_password=PASSWORD)
+    assert signed_in("bob").send(link).status_code == 404
+
+
+def test_only_a_hash_of_the_secret_is_kept(link: str, session: Database) -> None:
+    secret = link.rsplit("/", 1)[1]
+    assert len(secret) * 6 >= 128
+    assert secret not in session.query(Invitation).one().secret_hash
+
+
+def test_a_personal_account_takes_nobody_in(signed_in: Callable, session: Database) -> None:
+    answer = signed_in("bob").send("/account/invitations", email="eve@example.com", role="member")
+    assert (answer.status_code, session.query(Invitation).count()) == (403, 0)
+
+
+def test_another_teams_invitation_is_not_found(link: str, signed_in: Callable, session: Database) -> None:
+    eve = signed_in("eve")
+    eve.send("/account/teams", name="Eve's own")
+    found = session.query(Invitation).one()
+    assert eve.send(f"/account/invitations/{found.id}/revoke").status_code == 404
+    session.refresh(found)
+    assert found.revoked_at is None
+
+
+def test_where_an_invitation_is_needed_it_lets_its_address_in(link: str, guest: Browser, session: Database) -> None:
+    Setting.put("registration", "invite")
+    session.commit()
+    assert guest.sign_up("eve", next=link).status_code == 400
+    assert guest.sign_up("bob", next=link).status_code == 302
+
+
+def test_the_same_answer_whether_the_invited_has_an_account(ada: Browser, signed_in: Callable) -> None:
+    signed_in("bob")
+    known = ada.send("/account/invitations", email=BOB, role="member")
+    unknown = ada.send("/account/invitations", email="eve@example.com", role="member")
+    assert (known.status_code, known.location) == (unknown.status_code, unknown.location)

@@ -1,0 +1,227 @@
+"""Teams: who may do what to whom, and what becomes of those who are out. SECURITY.md 19."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.api_key import ApiKey
+from app.models.membership import Membership
+from app.models.user import User
+from tests.auth.conftest import Browser
+from tests.support.people import CREDIT, PASSWORD
+
+Database = scoped_session[Session]
+ROLES = ("owner", "admin", "member")
+
+
+class Team:
+    """A team of five: olga and otto own it, abe is its admin, mia and max are members; eve is a stranger."""
+
+    PEOPLE = {"olga": "owner", "otto": "owner", "abe": "admin", "mia": "member", "max": "member"}
+
+    def __init__(self, signed_in: Callable[..., Browser]) -> None:
+        self.browsers = {name: signed_in(name) for name in (*self.PEOPLE, "eve")}
+        users = {name: User.with_email(f"{name}@example.com") for name in self.browsers}
+        account = Account.open(users["olga"], kind="team", name="Gate keepers")
+        for name, role in list(self.PEOPLE.items())[1:]:
+            db.session.add(Membership(account=account, user=users[name], role=role))
+        db.session.commit()
+        self.id, self.users = account.id, {name: user.id for name, user in users.items()}
+        for name in self.PEOPLE:
+            self.browsers[name].send("/account/switch", account_id=self.id)
+
+    def place(self, name: str) -> Membership | None:
+        db.session.expire_all()
+        return Membership.of(self.users[name], self.id)
+
+    def role(self, name: str) -> str | None:
+        place = self.place(name)
+        return place.role if place else None
+
+    def post(self, by: str, path: str, *, to: str | None = None, **fields: object) -> int:
+        """The status of what `by` does; `to` is whose place the path names."""
+        place = self.place(to) if to else None
+        return self.browsers[by].send(path.format(place.id if place else ""), **fields).status_code
+
+
+@pytest.fixture
+def team(session: Database, signed_in: Callable[..., Browser]) -> Team:
+    return Team(signed_in)
+
+
+ACTIONS = {
+    "see the account": ("GET", "/account", None, {}),
+    "see the billing": ("GET", "/billing", None, {}),
+    "see the transactions": ("GET", "/api/transactions", None, {}),
+    "buy": ("POST", "/api/checkout", None, {}),
+    "invite": ("POST", "/account/invitations", None, {"email": "new@example.com", "role": "member"}),
+    "invite an admin": ("POST", "/account/invitations", None, {"email": "new@example.com", "role": "admin"}),
+    "invite an owner": ("POST", "/account/invitations", None, {"email": "new@example.com", "role": "owner"}),
+    "promote a member to admin": ("POST", "/account/members/{}/role", "max", {"role": "admin"}),
+    "promote a member to owner": ("POST", "/account/members/{}/role", "max", {"role": "owner"}),
+    "demote an owner": ("POST", "/account/members/{}/role", "otto", {"role": "member"}),
+    "limit a member": ("POST", "/account/members/{}/limit", "max", {"limit_credits": "100"}),
+    "limit an owner": ("POST", "/account/members/{}/limit", "otto", {"limit_credits": "100"}),
+    "remove a member": ("POST", "/account/members/{}/remove", "max", {}),
+    "remove an owner": ("POST", "/account/members/{}/remove", "otto", {}),
+    "hand over": ("POST", "/account/members/{}/owner", "max", {}),
+    "rename": ("POST", "/account/rename", None, {"name": "Toll keepers"}),
+    "close": ("POST", "/account/close", None, {"current_password": PASSWORD}),
+    "leave": ("POST", "/account/leave", None, {}),
+    "create a team": ("POST", "/account/teams", None, {"name": "Another"}),
+}
+MATRIX = {
+    #                             owner admin member
+    "see the account":           (200, 200, 200),
+    "see the billing":           (200, 200, 403),
+    "see the transactions":      (200, 200, 403),
+    "buy":                       (400, 400, 403),
+    "invite":                    (302, 302, 403),
+    "invite an admin":           (302, 302, 403),
+    "invite an owner":           (400, 400, 403),
+    "promote a member to admin": (302, 302, 403),
+    "promote a member to owner": (302, 403, 403),
+    "demote an owner":           (302, 403, 403),
+    "limit a member":            (302, 302, 403),
+    "limit an owner":            (302, 403, 403),
+    "remove a member":           (302, 302, 403),
+    "remove an owner":           (302, 403, 403),
+    "hand over":                 (302, 403, 403),
+    "rename":                    (302, 302, 403),
+    "close":                     (302, 403, 403),
+    "leave":                     (302, 302, 302),
+    "create a team":             (302, 302, 302),
+}  # fmt: skip
+WHO = {"owner": "olga", "admin": "abe", "member": "mia"}
+
+
+def test_each_role_may_do_what_the_matrix_says(team: Team, all_roles: str, action: str) -> None:
+    method, path, other, fields = ACTIONS[action]
+    by = WHO[all_roles]
+    if method == "GET":
+        status = team.browsers[by].get(path, follow_redirects=True).status_code
+    else:
+        status = team.post(by, path, to=other, **fields)
+    assert status == MATRIX[action][ROLES.index(all_roles)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if {"all_roles", "action"} <= set(metafunc.fixturenames):
+        metafunc.parametrize("all_roles", ROLES)
+        metafunc.parametrize("action", ACTIONS)
+
+
+def test_a_stranger_finds_nobody_of_the_team(team: Team) -> None:
+    paths = ("role", "limit", "remove", "owner")
+    fields = {"role": "member", "limit_credits": "1"}
+    team.post("eve", "/account/teams", name="Eve's own")
+    statuses = {team.post("eve", f"/account/members/{{}}/{path}", to="max", **fields) for path in paths}
+    assert (statuses, team.role("max")) == ({404}, "member")
+
+
+def test_nobody_switches_into_a_team_that_they_are_not_in(team: Team) -> None:
+    assert team.post("eve", "/account/switch", account_id=team.id) == 404
+    assert "Gate keepers" not in team.browsers["eve"].get("/account").text
+
+
+@pytest.mark.parametrize("account_id", ["", "0", "-1", "99999", "1e3", "x", "9" * 30])
+def test_switching_to_nothing_is_not_found(team: Team, account_id: str) -> None:
+    assert team.post("eve", "/account/switch", account_id=account_id) == 404
+
+
+def test_switching_changes_the_balance_in_view(team: Team, session: Database) -> None:
+    session.get(Account, team.id).credits_nanos = 777 * CREDIT
+    session.commit()
+    mia = team.browsers["mia"]
+    assert mia.get("/api/balance").json["credits_credits"] == "777"
+    mia.send("/account/switch", account_id=session.get(User, team.users["mia"]).home_id)
+    assert mia.get("/api/balance").json["credits_credits"] == "0"
+
+
+def test_who_is_removed_is_out_at_the_next_request(team: Team) -> None:
+    mia = team.browsers["mia"]
+    assert "Gate keepers" in mia.get("/account").text
+    team.post("olga", "/account/members/{}/remove", to="mia")
+    page = mia.get("/account")
+    assert (page.status_code, "Gate keepers" in page.text) == (200, False)
+    assert team.post("mia", "/account/switch", account_id=team.id) == 404
+
+
+def test_a_session_whose_place_is_gone_acts_on_the_own_account(team: Team, session: Database) -> None:
+    session.delete(team.place("mia"))
+    session.commit()
+    page = team.browsers["mia"].get("/account")
+    assert (page.status_code, "Gate keepers" in page.text) == (200, False)
+
+
+def test_the_keys_of_who_is_removed_are_dead(team: Team, session: Database) -> None:
+    _key, secret = ApiKey.make(team.id, team.users["mia"], "robot")
+    session.commit()
+    bearer = {"Authorization": f"Bearer {secret}"}
+    client = team.browsers["eve"].client.application.test_client()
+    assert client.get("/api/balance", headers=bearer).status_code == 200
+    team.post("olga", "/account/members/{}/remove", to="mia")
+    assert client.get("/api/balance", headers=bearer).status_code == 401
+
+
+def test_the_last_owner_can_neither_leave_nor_step_down(team: Team) -> None:
+    assert team.post("otto", "/account/leave") == 302
+    own = team.post("olga", "/account/members/{}/role", to="olga", role="admin")
+    assert (team.post("olga", "/account/leave"), own, team.role("olga")) == (409, 409, "owner")
+
+
+def test_an_owner_hands_the_team_over_and_leaves(team: Team) -> None:
+    team.post("otto", "/account/leave")
+    team.post("olga", "/account/members/{}/owner", to="mia")
+    assert (team.role("mia"), team.role("olga")) == ("owner", "admin")
+    assert (team.post("olga", "/account/leave"), team.role("olga")) == (302, None)
+
+
+def test_nobody_leaves_their_own_account(team: Team, session: Database) -> None:
+    assert team.post("eve", "/account/leave") == 403
+    assert team.browsers["eve"].is_signed_in
+
+
+def test_a_team_starts_with_nothing_and_gets_no_free_allowance(team: Team) -> None:
+    team.post("eve", "/account/teams", name="Eve's own")
+    balance = team.browsers["eve"].get("/api/balance").json
+    assert (balance["plan"]["name"], balance["allowance_nanos"], balance["available_nanos"]) == ("Free", 0, 0)
+
+
+def test_a_closed_team_is_of_no_use_and_keeps_its_ledger(team: Team, session: Database) -> None:
+    _key, secret = ApiKey.make(team.id, team.users["mia"], "robot")
+    session.commit()
+    assert team.post("olga", "/account/close", current_password=PASSWORD) == 302
+    session.expire_all()
+    assert session.get(Account, team.id).closed_at
+    assert "Gate keepers" not in team.browsers["mia"].get("/chat").text
+    assert team.post("mia", "/account/switch", account_id=team.id) == 404
+    assert team.browsers["eve"].get("/api/balance", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+
+
+def test_a_team_is_not_closed_with_a_wrong_password(team: Team, session: Database) -> None:
+    assert team.post("olga", "/account/close", current_password="a wrong password") == 400
+    session.expire_all()
+    assert session.get(Account, team.id).closed_at is None
+
+
+@pytest.mark.parametrize("sent", ["-1", "NaN", "Infinity", "1e99", "x", "1000000001"])
+def test_a_limit_that_cannot_be_is_refused(team: Team, sent: str) -> None:
+    assert team.post("olga", "/account/members/{}/limit", to="mia", limit_credits=sent) == 400
+    assert team.place("mia").monthly_limit_nanos is None
+
+
+@pytest.mark.parametrize(("sent", "nanos"), [("0", 0), ("0.5", CREDIT // 2), ("250", 250 * CREDIT), ("", None)])
+def test_a_limit_is_in_credits_and_may_be_lifted(team: Team, sent: str, nanos: int | None) -> None:
+    assert team.post("olga", "/account/members/{}/limit", to="mia", limit_credits=sent) == 302
+    assert team.place("mia").monthly_limit_nanos == nanos
+
+
+def test_mass_assignment_of_a_place_changes_nothing_else(team: Team) -> None:
+    team.post("abe", "/account/members/{}/limit", to="max", limit_credits="5", role="owner", used_nanos="0", user_id="1")
+    team.post("abe", "/account/rename", name="New", kind="personal", plan_id="5", credits_nanos="99")
+    account = db.session.get(Account, team.id)
+    assert (team.role("max"), account.kind, account.plan.name, account.credits_nanos) == ("member", "team", "Free", 0)
