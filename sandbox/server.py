@@ -51,10 +51,10 @@ class RunningSandbox:
             self.point_webhooks(webhook_url, secret)
 
     def point_webhooks(self, url: str, secret: str) -> None:
-        for endpoint in self.sandbox.store.where("webhook_endpoint", url=url):
-            endpoint["_secret"] = secret
-            return
-        add_endpoint(self.sandbox, url, secret, ["*"])
+        """One endpoint is the program's own: a restart with another address moves it."""
+        own = self.sandbox.store.where("webhook_endpoint", _own=True)
+        endpoint = own[0] if own else add_endpoint(self.sandbox, url, secret, ["*"])
+        endpoint.update(url=url, _secret=secret, _own=True)
 
     def serve(self) -> None:
         threading.Thread(target=self.tick, daemon=True, name="clock").start()

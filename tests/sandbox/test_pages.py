@@ -13,6 +13,7 @@ import stripe
 
 from tests.sandbox.conftest import Shop
 from tests.support.running_sandbox import StartedSandbox
+from tests.support.webhook_inbox import WebhookInbox
 
 
 @pytest.fixture
@@ -119,6 +120,24 @@ def test_a_restarted_sandbox_knows_its_customers_and_its_clock(tmp_path: Path) -
     second.stop()
     assert found.email == "ada@example.com"
     assert later - now in range(10)
+
+
+def test_a_restart_with_another_address_sends_its_webhooks_there(tmp_path: Path, inbox: WebhookInbox) -> None:
+    for url in ("http://127.0.0.1:9/", inbox.url):
+        started = StartedSandbox(url, state=tmp_path / "sandbox.json")
+        endpoints = started.client.v1.webhook_endpoints.list().data
+        started.stop()
+    assert [endpoint.url for endpoint in endpoints] == [inbox.url]
+
+
+def test_what_was_not_delivered_is_delivered_after_a_restart(tmp_path: Path, inbox: WebhookInbox) -> None:
+    first = StartedSandbox("http://127.0.0.1:9/", state=tmp_path / "sandbox.json")
+    first.client.v1.customers.create({"email": "ada@example.com"})
+    first.stop()
+    second = StartedSandbox(inbox.url, state=tmp_path / "sandbox.json")
+    second.wait_until_idle()
+    second.stop()
+    assert inbox.types() == ["customer.created"]
 
 
 def test_the_state_is_plain_json(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def problems(value: Any, hint: Any, at: str, *, form: bool = False) -> list[str]
     if origin in (Required, NotRequired):
         return problems(value, get_args(hint)[0], at, form=form)
     if origin in (Union, UnionType):
-        return union_problems(value, get_args(hint), at, form=form)
+        return union_problems(value, hint, at, form=form)
     if origin is Literal:
         return [] if value in literals(hint, form) else [f"{at}: {value!r} is not one of {get_args(hint)}"]
     if is_typeddict(hint):
@@ -98,16 +98,23 @@ def is_decimal(text: str) -> bool:
         return False
 
 
-def union_problems(value: Any, choices: tuple[Any, ...], at: str, *, form: bool) -> list[str]:
+def union_problems(value: Any, hint: Any, at: str, *, form: bool) -> list[str]:
     """Those of the choice that fits best, among objects for an object and among scalars for a scalar."""
-    words = [word for choice in choices if get_origin(choice) is Literal for word in get_args(choice)]
-    closed = [choice for choice in choices if not (choice is str and any(words))]
-    alike = [choice for choice in closed if is_scalar(choice) != isinstance(value, dict | list)] or closed
+    scalars, objects = choices(hint)
+    if value is None and type(None) in scalars:
+        return []
+    alike = (objects or scalars) if isinstance(value, dict | list) else (scalars or objects)
     return min((problems(value, choice, at, form=form) for choice in alike), key=len)
 
 
-def is_scalar(choice: Any) -> bool:
-    return choice in SCALARS or get_origin(choice) is Literal
+@cache
+def choices(hint: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """A union's scalars and its objects; `str` beside named words is not a choice of its own."""
+    every = get_args(hint)
+    words = [word for choice in every if get_origin(choice) is Literal for word in get_args(choice)]
+    closed = [choice for choice in every if not (choice is str and any(words))]
+    scalars = tuple(choice for choice in closed if choice in SCALARS or get_origin(choice) is Literal)
+    return scalars, tuple(choice for choice in closed if choice not in scalars)
 
 
 @cache
@@ -185,6 +192,7 @@ def resource_problems(value: Any, cls: type, at: str) -> list[str]:
     return lines
 
 
+@cache
 def is_optional(hint: Any) -> bool:
     return hint is Any or type(None) in get_args(hint)
 
