@@ -22,14 +22,17 @@ WORDS = {
     "malformed": f"The model's provider sent something unreadable, so the answer ends here. {AGAIN}",
     "cut": f"The connection to the model's provider broke before the answer was finished. {AGAIN}",
 }
-TOO_LONG = (
-    "This chat is longer than the model can read. "
-    "Nothing was charged. Please start a new chat, or choose a model with a larger context window."
-)
+REJECTIONS = {
+    "too_long": "This chat is longer than the model can read. "
+    "Nothing was charged. Please start a new chat, or choose a model with a larger context window.",
+    "gone": "The model's provider does not know this model any more. "
+    "Nothing was charged. Please choose another model.",
+}
 STATUSES = {
     401: "credentials",
     402: "credentials",
     403: "credentials",
+    404: "gone",
     408: "timeout",
     429: "rate_limited",
     504: "timeout",
@@ -47,16 +50,17 @@ CODES = {
     "timeout_error": "timeout",
     "timeout": "timeout",
     "invalid_request_error": "rejected",
-    "not_found_error": "rejected",
+    "not_found_error": "gone",
+    "model_not_found": "gone",
     "content_filter": "rejected",
     "content_policy_violation": "rejected",
 }
 
 
 def failure(reason: str, technical: str = "") -> ProviderError:
-    """The error for a reason of ProviderError, or for `too_long`."""
-    if reason == "too_long":
-        return ProviderError("rejected", TOO_LONG, technical)
+    """The error for a reason of ProviderError, or for `too_long` or `gone`, which are rejections too."""
+    if reason in REJECTIONS:
+        return ProviderError("rejected", REJECTIONS[reason], technical)
     return ProviderError(reason, WORDS[reason], technical)
 
 
@@ -76,7 +80,7 @@ def explained(error: Exception, *, has_begun: bool) -> ProviderError:
 def reason_of_status(status: int, body: object) -> str:
     """Codes say more than the status; a 400 is often too long a chat, a 429 an unpaid bill of ours."""
     reason = reason_of_event(body) if status in (400, 413, 422, 429) else None
-    if reason in ("too_long", "credentials"):
+    if reason in ("too_long", "gone", "credentials"):
         return reason
     if status == 413:
         return "too_long"

@@ -172,3 +172,22 @@ def test_nothing_is_known_before_the_first_piece(vendor: Vendor, server: Provide
     reply = vendor.stream(asking("hi"))
 
     assert (reply.usage, reply.finish_reason, server.count) == (TokenUsage(), None, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("context_length_exceeded", "longer than the model can read"),
+        ("model_not_found", "refused this request"),
+    ],
+)
+def test_the_code_of_an_error_gives_it_its_words(
+    code: str, words: str, vendors: dict[str, Vendor], server: ProviderServer
+) -> None:
+    outcome = outcome_of(vendors["openai"].stream(asking(f"[[fault:400 code={code}]]")))
+
+    assert words in str(outcome.error)
+
+
+def test_a_model_that_is_gone_is_called_so(vendor: Vendor, server: ProviderServer) -> None:
+    assert "does not know this model" in str(outcome_of(vendor.stream(asking("[[fault:404]]"))).error)

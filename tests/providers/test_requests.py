@@ -1,5 +1,8 @@
 """What the wrappers send: the model, the messages, the limit, the key, and nothing else."""
 
+import socket
+import threading
+
 import pytest
 
 from app.providers.anthropic_chat import AnthropicProvider
@@ -7,7 +10,7 @@ from app.providers.base import Prompt, PromptMessage
 from app.providers.openai_chat import OpenAIProvider
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
-from tests.support.replies import asking, outcome_of
+from tests.support.replies import HASTY, asking, outcome_of
 
 TALK = (
     PromptMessage("system", "Be brief."),
@@ -107,3 +110,24 @@ def test_a_key_in_the_environment_is_not_taken_unasked(
         vendor.client.close()
 
         assert "of-somebody-else" not in str(server.last["headers"])
+
+
+def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://ada:s3cret@127.0.0.1:{proxy.getsockname()[1]}")
+        vendor = OpenAIProvider(base_url="https://models.example.com/v1", api_key="k", patience=HASTY)
+        asked = []
+
+        def refuse_all() -> None:
+            for _ in range(3):
+                caller, _ = proxy.accept()
+                asked.append(caller.recv(1000).decode())
+                caller.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+                caller.close()
+
+        threading.Thread(target=refuse_all, daemon=True).start()
+        outcome = outcome_of(vendor.stream(asking("hi")))
+
+    assert outcome.reason == "unavailable"
+    assert asked[0].startswith("CONNECT models.example.com:443 HTTP/1.")
+    assert "Proxy-Authorization: Basic YWRhOnMzY3JldA==" in asked[0]
