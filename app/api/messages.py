@@ -6,18 +6,17 @@ from typing import Any
 
 from flask import Response, g, request
 from flask_login import current_user
-from sqlalchemy import select
 
 from app.api.blueprint import amount, api, body, count_field, found, text_field
 from app.api.chats import default_model, my_chat
 from app.api.shapes import COUNT, EVENTS, TEXT, WHOLE, amounts, described, shape, taken
 from app.chat import turns
-from app.chat.asking import Ask, answer, ask, estimate, fingerprint, repeated
-from app.chat.events import stream_of
+from app.chat.asking import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
+from app.chat.events import stream_of, stream_of_turn
 from app.extensions import db
 from app.gate import requires_tokens
 from app.models.base import utcnow
-from app.models.chat import STATUSES, Chat, Message, branch
+from app.models.chat import STATUSES, Message, branch
 from app.models.refusal import InvalidRequest
 
 LIMITS = {"model": TEXT, "max_output_tokens": WHOLE, "max_cost_nanos": COUNT}
@@ -58,7 +57,7 @@ def regenerate(message_id: str) -> Response:
     earlier = repeated(current_user, wish)
     if earlier:
         return stream_of(earlier, as_html=wants_html())
-    path = branch(chat_messages(chat), message.parent_id)
+    path = branch(messages_of(chat), message.parent_id)
     return begun(answer(current_user, chat, path, wish))
 
 
@@ -127,8 +126,7 @@ def estimate_message() -> dict[str, Any]:
 
 def begun(turn: turns.Turn) -> Response:
     g.available_nanos = turn.reservation.available
-    message = db.session.get_one(Message, turn.message_id)
-    return stream_of(message, as_html=wants_html())
+    return stream_of_turn(turn, as_html=wants_html())
 
 
 def wish_of(sent: dict[str, Any], model: str) -> Ask:
@@ -155,7 +153,3 @@ def my_message(message_id: str, *, role: str) -> Message:
     message = found(Message.find(message_id, account_id=current_user.account_id, role=role))
     my_chat(message.chat_id)
     return message
-
-
-def chat_messages(chat: Chat) -> list[Message]:
-    return list(db.session.scalars(select(Message).where(Message.chat_id == chat.id).order_by(Message.id)))

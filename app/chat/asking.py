@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Table, bindparam, insert, select, update
 
 from app.chat import turns
 from app.chat.turn import Turn
@@ -22,6 +23,12 @@ from app.providers.base import Prompt, PromptMessage
 from app.providers.registry import open_provider
 
 TITLE_LENGTH = 60
+MESSAGES: Table = Message.__table__  # type: ignore[assignment]
+CHATS: Table = Chat.__table__  # type: ignore[assignment]
+SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content)
+OF_CHAT = select(*SAID).where(MESSAGES.c.chat_id == bindparam("chat")).order_by(MESSAGES.c.id)
+WRITE = insert(MESSAGES).returning(MESSAGES.c.id)
+SHOW = update(CHATS).where(CHATS.c.id == bindparam("chat"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,16 @@ class Ask:
     max_cost_nanos: int | None = None
     idempotency_key: str | None = None
     request_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as a prompt needs it; `id` is None where it is not stored yet."""
+
+    id: int | None
+    parent_id: int | None
+    role: str
+    content: str
 
 
 def fingerprint(route: str, body: Any) -> str:
@@ -62,37 +79,37 @@ def ask(caller: Caller, chat: Chat, content: str, wish: Ask, *, parent_id: int |
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"content": ["is longer than one message may be; split it up."]})
     history = branch(messages_of(chat), parent_id)
-    question = Message(account_id=chat.account_id, chat_id=chat.id, role="user", content=content)
-    question.parent_id = parent_id
-    chat.title = chat.title or title_of(content)
-    return answer(caller, chat, [*history, question], wish)
+    return answer(caller, chat, [*history, Said(None, parent_id, "user", content)], wish)
 
 
-def answer(caller: Caller, chat: Chat, path: list[Message], wish: Ask) -> Turn:
+def answer(caller: Caller, chat: Chat, path: list[Said], wish: Ask) -> Turn:
     """Answer the last message of the path, which is the user's: reserve, store, commit, start."""
     turns.live.check_room()
     model, price = AIModel.to_sell(wish.model, utcnow())
     reservation = reserve(caller, prompt_of(chat, path, model, wish), price, **facts_of(chat, wish))
     check_ceiling(reservation, wish)
-    reply = store(chat, path[-1], reservation)
+    question_id, message_id = store(chat, path[-1], reservation)
     provider = model.provider
     service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
-    numbers = {"message_id": reply.id, "question_id": path[-1].id}
     db.session.expunge(model)
     db.session.commit()
-    return turns.begin(reservation, model, service, **numbers)
+    return turns.begin(reservation, model, service, message_id=message_id, question_id=question_id)
 
 
 def estimate(chat: Chat | None, content: str, wish: Ask) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
     model, price = AIModel.to_sell(wish.model, utcnow())
     history = branch(messages_of(chat), chat.leaf_id) if chat else []
-    return prompt_of(chat, [*history, Message(role="user", content=content)], model, wish), price
+    return prompt_of(chat, [*history, Said(None, None, "user", content)], model, wish), price
 
 
-def prompt_of(chat: Chat | None, path: list[Message], model: AIModel, wish: Ask) -> Prompt:
+def prompt_of(chat: Chat | None, path: list[Said], model: AIModel, wish: Ask) -> Prompt:
     """As much of the conversation, newest first, as fits the model's window beside the output."""
-    asked = wish.max_output_tokens or (chat.max_output_tokens if chat else None) or Setting.get("max_output_tokens")
+    asked = (
+        wish.max_output_tokens
+        or (chat.max_output_tokens if chat else None)
+        or Setting.get("max_output_tokens")
+    )
     most = min(asked, model.max_output_tokens)
     system = chat.system_prompt if chat else ""
     fixed = [PromptMessage("system", system)] if system else []
@@ -111,7 +128,9 @@ def newest_within(room: int, messages: list[PromptMessage]) -> list[PromptMessag
             break
         kept.append(message)
     if not kept:
-        raise InvalidRequest({"content": ["is longer than this model can read; shorten it or take another model."]})
+        raise InvalidRequest(
+            {"content": ["is longer than this model can read; shorten it or take another model."]}
+        )
     return kept[::-1]
 
 
@@ -126,26 +145,30 @@ def check_ceiling(reservation: Reservation, wish: Ask) -> None:
         raise Conflict("price_changed", words, ceiling_nanos=reservation.ceiling)
 
 
-def store(chat: Chat, question: Message, reservation: Reservation) -> Message:
-    """Write the question, where it is new, and its running answer; the chat shows them."""
-    db.session.add(question)
-    db.session.flush()
-    reply = Message(account_id=chat.account_id, chat_id=chat.id, role="assistant", status="running")
-    reply.parent_id, reply.call_id = question.id, reservation.usage_id
-    reply.model, reply.checkpoint_at = reservation.prompt.model, utcnow()
-    db.session.add(reply)
-    db.session.flush()
-    chat.leaf_id, chat.model, chat.updated_at = reply.id, reservation.prompt.model, utcnow()
-    return reply
+def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, int]:
+    """Write the question, where it is new, and its running answer, which the chat then shows; returns their ids.
+
+    Core, not ORM, as all that is on the path of a message.
+    """
+    connection, now = db.session.connection(), utcnow()
+    place = {"account_id": chat.account_id, "chat_id": chat.id, "created_at": now}
+    words = {"parent_id": question.parent_id, "role": "user", "content": question.content}
+    question_id = question.id or connection.scalar(WRITE, place | words)
+    running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
+    model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
+    message_id = connection.scalar(WRITE, place | running | model)
+    title = chat.title or title_of(question.content)
+    shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
+    connection.execute(SHOW, {"chat": chat.id, **shown})
+    return question_id, message_id
 
 
-def messages_of(chat: Chat) -> list[Message]:
-    return db.session.query(Message).filter_by(chat_id=chat.id).order_by(Message.id).all()
+def messages_of(chat: Chat) -> list[Said]:
+    """Every message of the chat, all branches."""
+    return [Said(*row) for row in db.session.connection().execute(OF_CHAT, {"chat": chat.id})]
 
 
 def title_of(content: str) -> str:
     """The first words of the first question."""
     line = " ".join(content.split())
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
-
-

@@ -31,22 +31,31 @@ def amount(name: str, nanos: int) -> dict[str, Any]:
     return {f"{name}_nanos": nanos, f"{name}_credits": credits_string(nanos)}
 
 
+def stream_of_turn(turn: Turn, *, as_html: bool = False) -> Response:
+    """Follow an answer that has just begun here."""
+    reservation = turn.reservation
+    numbers = (turn.message_id, turn.question_id, reservation.usage_id)
+    start = started(numbers, reservation.prompt.model, reservation.ceiling)
+    return streaming(written(start, from_turn(turn), 0, as_html=as_html))
+
+
 def stream_of(message: Message, position: int = 0, *, as_html: bool = False) -> Response:
     """Follow an answer from that character on: from its turn where it runs here, else from its row."""
     turns.live.check_room()
-    call = message.call
-    start = {
-        "message_id": str(message.id),
-        "user_message_id": str(message.parent_id),
-        "call_id": str(call.id),
-        "model": message.model,
-        **amount("ceiling", call.reserved_nanos),
-    }
+    numbers = (message.id, message.parent_id, message.call_id)
+    start = started(numbers, message.model, message.call.reserved_nanos)
     live = turns.live.get(message.id)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    source = from_turn(live, position) if live else from_row(app, message.id, position)
+    source = from_turn(live) if live else from_row(app, message.id)
     db.session.rollback()
     return streaming(written(start, source, position, as_html=as_html))
+
+
+def started(numbers: tuple[int | None, ...], model: str | None, ceiling: int) -> dict[str, Any]:
+    """The body of the first event."""
+    message, question, call = (str(number) for number in numbers)
+    named = {"message_id": message, "user_message_id": question, "call_id": call, "model": model}
+    return named | amount("ceiling", ceiling)
 
 
 def streaming(events: Iterator[str]) -> Response:
@@ -59,17 +68,19 @@ def streaming(events: Iterator[str]) -> Response:
 
 
 def written(
-    start: dict[str, Any], source: Iterator[str | None | dict[str, Any]], position: int, *, as_html: bool
+    start: dict[str, Any], source: Iterator[str | dict[str, Any] | None], skip: int, *, as_html: bool
 ) -> Iterator[str]:
-    """The source as events: text as deltas, None as a comment, a dict as the last event."""
-    renderer = StreamRenderer() if as_html else None
-    yield event("start", start, position)
+    """The source as events: text past the first `skip` characters as deltas, None as a comment, a dict as the last."""
+    renderer, position = StreamRenderer() if as_html else None, 0
+    yield event("start", start, skip)
     for piece in source:
         if piece is None:
             yield PING
         elif isinstance(piece, str):
+            fresh = piece[max(0, skip - position) :]
             position += len(piece)
-            yield event("delta", {"text": piece}, position)
+            if fresh:
+                yield event("delta", {"text": fresh}, position)
             yield from blocks(renderer.feed(piece) if renderer else [], position)
         else:
             yield from blocks(renderer.finish() if renderer else [], position)
@@ -82,15 +93,15 @@ def blocks(changed: list[tuple[int, str]], position: int) -> Iterator[str]:
         yield event("block", {"index": index, "html": html}, position)
 
 
-def from_turn(turn: Turn, position: int) -> Iterator[str | None | dict[str, Any]]:
-    yield from turn.follow(position)
+def from_turn(turn: Turn) -> Iterator[str | dict[str, Any] | None]:
+    yield from turn.follow()
     with turn.app.app_context():
         yield last_event(turn.message_id, turn.ending)
 
 
-def from_row(app: Flask, message_id: int, position: int) -> Iterator[str | None | dict[str, Any]]:
+def from_row(app: Flask, message_id: int) -> Iterator[str | dict[str, Any] | None]:
     """Follow the checkpoints of an answer that another process writes, or that is finished."""
-    quiet_since = time.monotonic()
+    position, quiet_since = 0, time.monotonic()
     while True:
         with app.app_context():
             row = db.session.execute(
@@ -114,7 +125,14 @@ def last_event(message_id: int, ending: Ending | None) -> dict[str, Any]:
     if ending is not None and ending.receipt is not None:
         receipt = ending.receipt
         usage = receipt.usage
-        figures = (receipt.usage_id, receipt.paid, usage.input_tokens, usage.output, usage.source, receipt.available)
+        figures = (
+            receipt.usage_id,
+            receipt.paid,
+            usage.input_tokens,
+            usage.output,
+            usage.source,
+            receipt.available,
+        )
         return ended(message_id, ending.status, ending.code, ending.detail, figures)
     message = db.session.get_one(Message, message_id)
     call = message.call
@@ -129,7 +147,11 @@ def ended(
     call_id, paid, input_tokens, output_tokens, source, available = figures
     body = {"message_id": str(message_id), "call_id": str(call_id), **amount("cost", paid)}
     body |= amount("available", available)
-    tokens = {"input_tokens": input_tokens, "output_tokens": output_tokens, "estimated": source == "estimated"}
+    tokens = {
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        "estimated": source == "estimated",
+    }
     if status == "done":
         return {"event": "done", **body, **tokens}
     return {"event": "error", "code": code or status, "detail": detail or "", **body, **tokens}

@@ -81,22 +81,24 @@ class Turn:
         self.is_interrupted = True
         self._break_off()
 
-    def follow(self, position: int = 0) -> Iterator[str | None]:
-        """The text from that character on, as it comes; None now and then while there is nothing new."""
-        seen, skip = 0, position
+    def follow(self) -> Iterator[str | None]:
+        """The text as it comes; None now and then while there is nothing new."""
+        seen = 0
         while True:
-            with self.changed:
-                self.changed.wait_for(lambda: len(self.parts) > seen or self.ending, timeout=PING_SECONDS)
-                fresh, ended = self.parts[seen:], self.ending is not None
+            fresh, has_ended = self._news(seen)
             seen += len(fresh)
-            text = "".join(fresh)
-            text, skip = text[skip:], max(0, skip - len(text))
-            if text:
-                yield text
-            elif ended:
+            if fresh:
+                yield "".join(fresh)
+            elif has_ended:
                 return
             else:
                 yield None
+
+    def _news(self, seen: int) -> tuple[list[str], bool]:
+        """The parts past the first `seen`, as soon as there are some, and whether the answer has ended."""
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.parts) > seen or self.ending, timeout=PING_SECONDS)
+            return self.parts[seen:], self.ending is not None
 
     def _read(self, provider: Provider, prompt: Prompt) -> tuple[str | None, str | None]:
         """Collect the text; returns the code and words of an error, or two Nones."""

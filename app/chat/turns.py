@@ -17,7 +17,7 @@ from app.models.base import utcnow
 from app.models.chat import Message
 from app.models.metering import Reservation
 from app.models.price import AIModel
-from app.providers.base import Provider, Prompt
+from app.providers.base import Prompt, Provider
 
 log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
@@ -32,7 +32,9 @@ class Busy(Exception):
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__("Many answers are being written right now. Try again in a few seconds; nothing was charged.")
+        super().__init__(
+            "Many answers are being written right now. Try again in a few seconds; nothing was charged."
+        )
 
 
 class LiveTurns:
@@ -49,7 +51,9 @@ class LiveTurns:
         with self.lock:
             self.by_message[turn.message_id] = turn
             if self.checkpointer is None or not self.checkpointer.is_alive():
-                self.checkpointer = threading.Thread(target=self._checkpoint_all, args=(turn.app,), daemon=True)
+                self.checkpointer = threading.Thread(
+                    target=self._checkpoint_all, args=(turn.app,), daemon=True
+                )
                 self.checkpointer.start()
         threading.Thread(target=self._run, args=(turn, provider, prompt), daemon=True).start()
 
@@ -104,7 +108,10 @@ class LiveTurns:
         with app.app_context():
             connection = db.session.connection()
             connection.execute(CHECKPOINT, sorted(rows, key=lambda row: row["message"]))
-            asked = MESSAGES.c.id.in_([turn.message_id for turn in turns]), MESSAGES.c.stop_requested_at.is_not(None)
+            asked = (
+                MESSAGES.c.id.in_([turn.message_id for turn in turns]),
+                MESSAGES.c.stop_requested_at.is_not(None),
+            )
             stopped = set(connection.scalars(select(MESSAGES.c.id).where(*asked)))
             db.session.commit()
         for turn in turns:
@@ -115,7 +122,9 @@ class LiveTurns:
 live = LiveTurns()
 
 
-def begin(reservation: Reservation, model: AIModel, provider: Provider, *, message_id: int, question_id: int) -> Turn:
+def begin(
+    reservation: Reservation, model: AIModel, provider: Provider, *, message_id: int, question_id: int
+) -> Turn:
     """Start the answer of a committed reservation."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     turn = Turn(app, reservation, message_id, question_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -75,12 +77,22 @@ class Message(Record):
         return self.status == "running"
 
 
-def branch(messages: list[Message], leaf_id: int | None) -> list[Message]:
+class Linked(Protocol):
+    """Anything that hangs in the tree of a chat."""
+
+    id: Any
+    parent_id: Any
+
+
+Link = TypeVar("Link", bound=Linked)
+
+
+def branch(messages: Sequence[Link], leaf_id: int | None) -> list[Link]:
     """The messages from the first to the leaf, along the parents."""
     by_id = {message.id: message for message in messages}
-    path: list[Message] = []
-    current = by_id.get(leaf_id) if leaf_id is not None else None
+    path: list[Link] = []
+    current = by_id.get(leaf_id)
     while current is not None:
         path.append(current)
-        current = by_id.get(current.parent_id) if current.parent_id is not None else None
+        current = by_id.get(current.parent_id)
     return path[::-1]

@@ -149,7 +149,7 @@ class Setting(Model):
         """Every setting by key: the environment's, else the row's, else the default. Read once a request."""
         if has_app_context() and "settings" in g:
             return g.settings
-        stored = {row.key: row.value for row in db.session.execute(select(cls.key, cls.value))}
+        stored = {row.key: row.value for row in db.session.connection().execute(STORED)}
         values = {key: cls._value(definition, stored) for key, definition in DEFINITIONS.items()}
         g.settings = values
         return values
@@ -176,4 +176,4 @@ class Setting(Model):
         if definition.default is None:
             return bool(current_app.config["STRICT_DEFAULTS"])
         return definition.default
-
+STORED = select(Setting.__table__.c.key, Setting.__table__.c.value)

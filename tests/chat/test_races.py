@@ -66,7 +66,9 @@ def sends(web: RunningApp, name: str, session: "scoped_session[Session]") -> lis
     session.commit()
 
     def send_to(address: str) -> object:
-        return lambda: requests.post(address, json={"content": "hello"}, headers=headers, timeout=30).status_code
+        return lambda: (
+            requests.post(address, json={"content": "hello"}, headers=headers, timeout=30).status_code
+        )
 
     return [send_to(address) for address in addresses]
 

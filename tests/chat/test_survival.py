@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 import requests
 from flask import Flask
-from sqlalchemy.orm import Session, scoped_session
 
 from app.billing.auditing import audit
 from app.billing.sweeping import sweep
@@ -32,7 +31,9 @@ class Reader(threading.Thread):
         self.url, self.headers, self.content, self.received = url, headers, content, b""
 
     def run(self) -> None:
-        chat = requests.post(f"{self.url}/api/chats", json={"model": "gpt-test"}, headers=self.headers, timeout=30)
+        chat = requests.post(
+            f"{self.url}/api/chats", json={"model": "gpt-test"}, headers=self.headers, timeout=30
+        )
         path = f"{self.url}/api/chats/{chat.json()['id']}/messages"
         body = {"content": self.content}
         try:
@@ -117,7 +118,10 @@ def test_a_deploy_ends_its_streams_in_time_and_charges_nothing(
 
 
 def test_an_answer_is_followed_and_stopped_from_another_process(
-    start_app: Callable[..., RunningApp], provider: ProviderServer, read: Callable[[str], Reader], session: Database
+    start_app: Callable[..., RunningApp],
+    provider: ProviderServer,
+    read: Callable[[str], Reader],
+    session: Database,
 ) -> None:
     other = start_app("web", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=provider.openai_url)
     reader = read("hello")
@@ -141,7 +145,9 @@ def test_a_call_that_was_swept_is_not_charged_when_it_ends_after_all(
     await_that(lambda: bool(saved(session)), 20)
     call = saved(session)[0].call
     session.query(Usage).filter_by(id=call.id).update({"created_at": call.created_at - timedelta(minutes=3)})
-    session.query(Message).filter_by(call_id=call.id).update({"checkpoint_at": call.created_at - timedelta(minutes=3)})
+    session.query(Message).filter_by(call_id=call.id).update(
+        {"checkpoint_at": call.created_at - timedelta(minutes=3)}
+    )
     session.commit()
     sweep()
     reader.join(20)
