@@ -178,7 +178,7 @@ def test_nothing_is_known_before_the_first_piece(vendor: Vendor, server: Provide
     ("code", "words"),
     [
         ("context_length_exceeded", "longer than the model can read"),
-        ("model_not_found", "refused this request"),
+        ("model_not_found", "does not know this model"),
     ],
 )
 def test_the_code_of_an_error_gives_it_its_words(
