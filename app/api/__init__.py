@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.api import balances, chats, keys, messages, offers, openapi, subscriptions, usages
+from app.api import balances, chats, keys, limits, messages, offers, openapi, subscriptions, usages
 from app.api.blueprint import api
 
 
@@ -10,4 +10,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(api)
 
 
-__all__ = ["balances", "chats", "init_app", "keys", "messages", "offers", "openapi", "subscriptions", "usages"]
+__all__ = ["balances", "chats", "init_app", "keys", "limits", "messages", "offers", "openapi", "subscriptions", "usages"]
