@@ -109,7 +109,14 @@ class Turn:
             for text in self.reply:
                 self._append(text)
         except ProviderError as error:
-            log.warning("provider failed", extra={"reason": error.reason, "call": self.reservation.usage_id})
+            log.warning(
+                "provider failed",
+                extra={
+                    "reason": error.reason,
+                    "technical": error.technical,
+                    "call": self.reservation.usage_id,
+                },
+            )
             return "provider_error", str(error)
         except Exception:
             log.exception("turn failed")

@@ -14,6 +14,7 @@ from app.models.usage import Usage
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT, Heard
 from tests.support.provider_server import ProviderServer
+from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 Database = "scoped_session[Session]"
@@ -177,9 +178,9 @@ def stopped_after(person: Door, session: Database, *, seconds: float) -> Heard:
     """The stream of an answer that is stopped through the API while it runs."""
 
     def stop() -> None:
+        await_that(lambda: running(session) is not None, 20)
         time.sleep(seconds)
-        running = session.query(Message).filter_by(role="assistant").one()
-        person.call("POST", f"/messages/{running.id}/stop")
+        person.call("POST", f"/messages/{running(session)}/stop")
 
     chat = person.new_chat()
     stopper = threading.Thread(target=in_context(session, stop))
@@ -187,6 +188,11 @@ def stopped_after(person: Door, session: Database, *, seconds: float) -> Heard:
     stream = person.ask("hello", chat=chat)
     stopper.join()
     return stream
+
+
+def running(session: Database) -> int | None:
+    session.rollback()
+    return session.scalar(select(Message.id).where(Message.status == "running"))
 
 
 def in_context(session: Database, work: Callable[[], None]) -> Callable[[], None]:
