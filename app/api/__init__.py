@@ -10,4 +10,15 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(api)
 
 
-__all__ = ["balances", "chats", "init_app", "keys", "limits", "messages", "offers", "openapi", "subscriptions", "usages"]
+__all__ = [
+    "balances",
+    "chats",
+    "init_app",
+    "keys",
+    "limits",
+    "messages",
+    "offers",
+    "openapi",
+    "subscriptions",
+    "usages",
+]

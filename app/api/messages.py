@@ -9,6 +9,7 @@ from flask_login import current_user
 
 from app.api.blueprint import amount, api, body, count_field, found, text_field
 from app.api.chats import default_model, my_chat
+from app.api.limits import limited_sends
 from app.api.shapes import COUNT, EVENTS, TEXT, WHOLE, amounts, described, shape, taken
 from app.chat import turns
 from app.chat.asking import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
@@ -27,6 +28,7 @@ ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
 
 
 @api.post("/chats/<chat_id>/messages")
+@limited_sends
 @requires_tokens
 @described(
     "Ask, and follow the answer",
@@ -46,6 +48,7 @@ def send_message(chat_id: str) -> Response:
 
 
 @api.post("/messages/<message_id>/regenerate")
+@limited_sends
 @requires_tokens
 @described(
     "Answer the same question again", STREAM, body=taken("AnotherAnswer", **LIMITS), headers=ONCE, kind=EVENTS
@@ -62,6 +65,7 @@ def regenerate(message_id: str) -> Response:
 
 
 @api.put("/messages/<message_id>")
+@limited_sends
 @requires_tokens
 @described(
     "Edit a question, and ask it",
