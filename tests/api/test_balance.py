@@ -65,7 +65,8 @@ def test_the_plans_usage_counts_what_the_allowance_paid_in_this_period(
     paid = ada.ask("hi").end["cost_nanos"]
     usage = ada.call("GET", "/subscription/usage").json
 
-    assert (usage["used_nanos"], usage["limit_nanos"]) == (paid, 500 * CREDIT) and paid == 6_250_000
+    assert (usage["used_nanos"], usage["limit_nanos"]) == (paid, 500 * CREDIT)
+    assert paid == 6_250_000
     assert (usage["chats_used"], usage["chats_limit"], usage["plan"]["name"]) == (1, None, "Free")
 
 
@@ -90,14 +91,16 @@ def test_the_ledger_as_csv_has_no_cell_that_is_a_formula(ada: Door) -> None:
     answer = ada.call("GET", "/transactions", headers={"Accept": "text/csv"})
     rows = list(csv.DictReader(io.StringIO(answer.text)))
 
-    assert answer.mimetype == "text/csv" and len(rows) == 5
+    assert answer.mimetype == "text/csv"
+    assert len(rows) == 5
     assert [row["reason"] for row in rows[:4]] == [
         "'@HYPERLINK(1)",
         "'-HYPERLINK(1)",
         "'+HYPERLINK(1)",
         "'=HYPERLINK(1)",
     ]
-    assert rows[0]["credits_nanos"] == "-5" and rows[0]["credits_credits"] == "-0.000005"
+    assert rows[0]["credits_nanos"] == "-5"
+    assert rows[0]["credits_credits"] == "-0.000005"
 
 
 def test_csv_may_also_be_asked_for_in_the_address(ada: Door) -> None:

@@ -1,0 +1,37 @@
+"""Limits on calls and sends, where they are on."""
+
+import pytest
+
+from tests.chat.conftest import Door
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    return environment | {"RATELIMIT_ENABLED": "1"}
+
+
+def test_each_answer_says_how_many_calls_are_left(ada: Door) -> None:
+    first, second = (ada.call("GET", "/balance").headers for _ in range(2))
+
+    assert first["X-RateLimit-Limit"] == "1200"
+    assert int(second["X-RateLimit-Remaining"]) == int(first["X-RateLimit-Remaining"]) - 1
+    assert int(first["X-RateLimit-Reset"]) > 0
+
+
+def test_an_accounts_sends_are_limited_together_and_the_rest_goes_on(ada: Door) -> None:
+    chat = ada.new_chat()
+    answers = [ada.call("POST", f"/chats/{chat}/messages", json={}) for _ in range(299)]
+    answers.append(ada.call("POST", "/messages/1/regenerate", json={}))
+    refused = ada.call("POST", f"/chats/{chat}/messages", json={"content": "hi"})
+
+    assert {answer.status_code for answer in answers} == {400, 404}
+    assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert ada.call("GET", "/balance").status_code == 200
+
+
+def test_anothers_limit_is_not_touched(ada: Door, door: object) -> None:
+    for _ in range(301):
+        ada.call("POST", "/chats/1/messages", json={})
+
+    assert door("eve").call("POST", "/chats/1/messages", json={}).status_code == 404
