@@ -27,7 +27,7 @@ from rq.serializers import JSONSerializer
 from app import create_app
 from app.queue import QUEUE, enqueue
 
-TIMETABLE = {"app.billing.jobs.sweep": 30, "app.mail.sweep": 60}
+TIMETABLE = {"app.billing.jobs.sweep": 30, "app.mail.sweep": 60, "app.admin.jobs.close_days_that_are_over": 600}
 """Seconds between two runs of each job; all of them may run twice at once."""
 
 WORKER_LIFETIME = 60
@@ -69,7 +69,7 @@ class Worker(SimpleWorker):
 class Tick(CronJob):
     """A job of the timetable, enqueued as the app enqueues: as JSON, and dropped when it was not run in time."""
 
-    def enqueue(self, connection: redis.Redis) -> None:
+    def enqueue(self, connection: redis.Redis) -> None:  # type: ignore[override]
         enqueue(self.func_name, lifetime=self.interval)
 
 

@@ -64,9 +64,14 @@ def make_folder() -> None:
 def pip_install(lock: Path) -> None:
     """Install by plain pip, hashes checked, one line of progress for every tenth package."""
     print(f"Installing {lock.name} (this once)", flush=True)
-    command = [PYTHON, "-m", "pip", "install", "--require-hashes", "--disable-pip-version-check", "-r", lock]
+    options = ["--require-hashes", "--disable-pip-version-check", "-r", str(lock)]
     collected, said = 0, deque[str](maxlen=40)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+    with subprocess.Popen(
+        [str(PYTHON), "-m", "pip", "install", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as pip:
         for line in pip.stdout or ():
             said.append(line)
             collected += line.startswith("Collecting ")

@@ -43,7 +43,7 @@ def say(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except OSError:
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123 - stays open for the rest of the run
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - stays open for the rest of the run
 
 
 def show(name: str, child: subprocess.Popen[bytes]) -> None:

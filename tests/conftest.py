@@ -8,7 +8,8 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session, scoped_session
+from flask_sqlalchemy.session import Session
+from sqlalchemy.orm import scoped_session
 
 from app import create_app
 from app.extensions import db
@@ -158,7 +159,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def session(app: Flask) -> Iterator["scoped_session[Session]"]:
+def session(app: Flask) -> Iterator[scoped_session[Session]]:
     """The test's own database session, in an app context that requests do not see."""
     with app.app_context():
         yield db.session

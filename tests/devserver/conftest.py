@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from devserver import children
 from devserver.ports import free_port
 from devserver.procfile import PROJECT
 from tests.support.environment import process_environment
@@ -27,15 +28,8 @@ class DevelopmentRun:
         self.environment = process_environment(changes)
         self.output = folder / f"output-{self.port}"
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "devserver"],
-                cwd=folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            command = [sys.executable, "-m", "devserver"]
+            self.process = children.start(command, environment=self.environment, folder=folder, output=output)
 
     @property
     def said(self) -> str:
@@ -59,6 +53,13 @@ class DevelopmentRun:
         return subprocess.run(
             [program, *command[1:]], cwd=self.folder, env=beside, capture_output=True, text=True, check=False
         )
+
+    def pid_of(self, words: str) -> int:
+        """The process in the run's folder whose command line has `words`. AssertionError where there is none."""
+        for process in Path("/proc").glob("[0-9]*"):
+            if words in command_in(self.folder, process):
+                return int(process.name)
+        raise AssertionError(f"no process {words!r} in {self.left_behind()}")
 
     def signal(self, number: signal.Signals) -> None:
         """As a terminal does: to the whole group."""
