@@ -89,7 +89,8 @@ def test_a_key_at_once_from_two_sides_makes_one_message(
     for thread in threads:
         thread.join()
 
-    assert len({stream.start["message_id"] for stream in streams}) == 1 and len(streams) == 4
+    assert len({stream.start["message_id"] for stream in streams}) == 1
+    assert len(streams) == 4
     assert session.query(Usage).count() == 1
 
 
@@ -126,7 +127,8 @@ def test_bad_input_names_the_field_and_stores_nothing(ada: Door, session: Databa
     answer = ada.call("POST", f"/chats/{chat}/messages", json=bad)
 
     assert (answer.status_code, answer.json["code"]) == (400, "invalid_request")
-    assert answer.json["errors"] and session.query(Message).count() == 0
+    assert answer.json["errors"]
+    assert session.query(Message).count() == 0
 
 
 @pytest.mark.parametrize("content", ["\x00 nul", "\ud800 half a character", "é" * 1000, "漢字🍎"])
@@ -164,7 +166,8 @@ def test_a_deleted_chat_is_gone_but_its_receipts_stay(ada: Door, session: Databa
     ada.ask("hi", chat=chat)
     assert ada.call("DELETE", f"/chats/{chat}").status_code == 204
     assert ada.call("GET", f"/chats/{chat}").status_code == 404
-    assert session.query(Usage).count() == 1 and session.query(Chat).count() == 1
+    assert session.query(Usage).count() == 1
+    assert session.query(Chat).count() == 1
 
 
 def test_chats_are_found_by_title_and_text(ada: Door, provider: ProviderServer) -> None:

@@ -115,7 +115,8 @@ def test_an_unverified_address_waits_where_verification_is_required(ada: Door, s
 
 def test_an_unknown_model_is_refused_by_name(ada: Door) -> None:
     answer = ada.send("hello", chat=ada.new_chat(), model="gpt-9000")
-    assert refused(answer) == (404, "model_not_found") and "gpt-9000" in answer.json["detail"]
+    assert refused(answer) == (404, "model_not_found")
+    assert "gpt-9000" in answer.json["detail"]
 
 
 @pytest.mark.parametrize("reason", ["unpriced", "unapproved", "future", "off", "no key"])

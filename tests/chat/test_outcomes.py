@@ -88,7 +88,8 @@ def test_what_a_broken_answer_cost_us_is_absorbed_and_its_text_kept(
 
     assert usage.absorbed_nanos > 0
     message = session.get_one(Message, int(stream.start["message_id"]))
-    assert (message.status, message.content) == ("failed", stream.text) and stream.text
+    assert (message.status, message.content) == ("failed", stream.text)
+    assert stream.text
 
 
 def test_an_answer_without_a_single_token_costs_nothing(

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 import requests
@@ -75,6 +76,12 @@ def saved(session: Database) -> list[Message]:
     return session.query(Message).filter_by(role="assistant").order_by(Message.id).all()
 
 
+def has_text(session: Database, answers: int) -> bool:
+    """Whether there are that many answers, all of them begun."""
+    messages = saved(session)
+    return len(messages) == answers and all(message.content for message in messages)
+
+
 def let_leases_run_out(session: Database) -> None:
     session.rollback()
     for message in session.query(Message).filter_by(status="running"):
@@ -88,7 +95,7 @@ def test_a_killed_process_costs_the_user_nothing_and_keeps_the_text(
 ) -> None:
     for number in range(KILLS):
         reader = read("hello")
-        await_that(lambda: len(saved(session)) > number and bool(saved(session)[-1].content), 20)
+        await_that(partial(has_text, session, number + 1), 20)
         web.restart("web")
         reader.join(20)
     assert sweep() == 0
@@ -106,7 +113,7 @@ def test_a_deploy_ends_its_streams_in_time_and_charges_nothing(
     web: RunningApp, read: Callable[[str], Reader], session: Database
 ) -> None:
     readers = [read("hello") for _ in range(3)]
-    await_that(lambda: len(saved(session)) == 3 and all(message.content for message in saved(session)), 20)
+    await_that(partial(has_text, session, 3), 20)
     web.terminate("web", within=40)
     for reader in readers:
         reader.join(10)

@@ -82,15 +82,19 @@ def test_a_new_version_takes_the_place_of_the_old_one(session: "scoped_session[S
 
     assert (old.status, new.status, new.replaces_id) == ("legacy", "active", old.id)
     assert (new.price_cents, new.bullets, new.terms_locked_at) == (old.price_cents, old.bullets, None)
-    assert new in Plan.on_offer() and old not in Plan.on_offer()
+    assert new in Plan.on_offer()
+    assert old not in Plan.on_offer()
 
 
 def test_the_four_ways_to_charge_are_seeded(session: "scoped_session[Session]") -> None:
     plans = {plan.name: plan for plan in Plan.on_offer()}
 
-    assert not plans["Starter"].allows_packs and plans["Starter"].allowance_nanos == 5_000 * CREDIT
-    assert plans["Pay as you go"].allows_packs and plans["Pay as you go"].allowance_nanos == 0
-    assert plans["Plus"].allows_packs and plans["Plus"].allowance_nanos == 10_000 * CREDIT
+    assert not plans["Starter"].allows_packs
+    assert plans["Starter"].allowance_nanos == 5_000 * CREDIT
+    assert plans["Pay as you go"].allows_packs
+    assert plans["Pay as you go"].allowance_nanos == 0
+    assert plans["Plus"].allows_packs
+    assert plans["Plus"].allowance_nanos == 10_000 * CREDIT
     assert [plans[name].price_cents for name in ("Starter", "Pro", "Enterprise")] == [1000, 10_000, 20_000]
     assert [plan.name for plan in Plan.on_offer() if plan.is_popular] == ["Pro"]
     assert Plan.default().daily_limit_nanos == 50 * CREDIT

@@ -134,7 +134,8 @@ def test_yesterdays_use_does_not_count_today(account: Account, session: "scoped_
 
 def test_an_entry_posts_once_per_key(account: Account) -> None:
     posted = [LedgerEntry.post(account, "grant", "grant:1", credits=5) for _ in range(2)]
-    assert posted[1] is None and account.credits_nanos == 5
+    assert posted[1] is None
+    assert account.credits_nanos == 5
 
 
 @pytest.mark.parametrize("figure", ["allowance_nanos", "credits_nanos", "reserved_nanos", "running_calls"])
