@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from datetime import datetime
 
 import redis
 from flask import current_app
@@ -18,6 +20,7 @@ PATIENCE = 1.0
 JOB_TIMEOUT = 120
 RESULT_LIFETIME = 0
 FAILURE_LIFETIME = 24 * 60 * 60
+LAST_RUNS = "tollgate:last_runs"
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,18 @@ def enqueue(name: str, *identifiers: int | str, lifetime: int | None = None) -> 
         log.warning("job left to the sweeper", extra={"job": name, "reason": type(error).__name__})
         return False
     return True
+
+
+def note_run(name: str, at: datetime) -> None:
+    """Remember when a job last ran to its end; for the back office, so it may be forgotten."""
+    with suppress(redis.RedisError):
+        connect().hset(LAST_RUNS, name, at.isoformat())
+
+
+def last_runs() -> dict[str, datetime]:
+    """When each job last ran to its end, by its dotted name."""
+    found: dict[bytes, bytes] = connect().hgetall(LAST_RUNS)  # type: ignore[assignment]
+    return {name.decode(): datetime.fromisoformat(moment.decode()) for name, moment in found.items()}
 
 
 def is_reachable() -> bool:

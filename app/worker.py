@@ -25,7 +25,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app import create_app
-from app.queue import QUEUE, enqueue
+from app.models.base import utcnow
+from app.queue import QUEUE, enqueue, note_run
 
 TIMETABLE = {"app.billing.jobs.sweep": 30, "app.mail.sweep": 60, "app.admin.jobs.close_days_that_are_over": 600}
 """Seconds between two runs of each job; all of them may run twice at once."""
@@ -50,7 +51,10 @@ class Worker(SimpleWorker):
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         with self.app.app_context():
-            return super().perform_job(job, queue)
+            is_done = super().perform_job(job, queue)
+            if is_done:
+                note_run(job.func_name, utcnow())
+            return is_done
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
         """Log the failure; what the exception says stays out of Redis."""

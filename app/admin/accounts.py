@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
-from flask import abort, flash, has_request_context, redirect, request
+from flask import has_request_context, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter, FilterEqual
 from sqlalchemy import exists, func, or_, select
 
+from app.admin.care import AccountCare
 from app.admin.formats import credits_text, shown
 from app.admin.granting import GrantForm, grant
 from app.admin.stories import story_of
 from app.admin.tables import AdminTable, FieldError
 from app.extensions import db
 from app.models.account import Account
+from app.models.base import utcnow
 from app.models.membership import Membership
 from app.models.plan import Plan
+from app.models.recharge import AutoRecharge
+from app.models.subscription import UNPAID, Subscription
 from app.models.usage import Usage
 from app.models.user import User
 
@@ -29,14 +34,18 @@ class StateFilter(BaseSQLAFilter):
         "frozen": Account.frozen_at.is_not(None),
         "closed": Account.closed_at.is_not(None),
         "debt": Account.credits_nanos < 0,
+        "past_due": Account.id.in_(select(Subscription.account_id).where(Subscription.status.in_(UNPAID))),
+        "paused": Account.id.in_(
+            select(AutoRecharge.account_id).where(AutoRecharge.is_on, AutoRecharge.paused_for != "")
+        ),
         "empty": (Account.allowance_nanos == 0) & (Account.credits_nanos <= 0),
     }
 
     def apply(self, query: Any, value: str, alias: Any = None) -> Any:
-        return query.filter(self.conditions[value])
+        return query.filter(self.conditions[value] if value in self.conditions else is_idle())
 
     def validate(self, value: str) -> bool:
-        return value in self.conditions
+        return value in self.conditions or value == "idle"
 
     def operation(self) -> str:
         return "is"
@@ -55,10 +64,19 @@ class PlanFilter(FilterEqual):
         return int(value[:18])
 
 
-STATES = [("frozen", "frozen"), ("debt", "in debt"), ("empty", "used up"), ("closed", "closed")]
+def is_idle() -> Any:
+    """No call that began within 30 days."""
+    since = utcnow() - timedelta(days=30)
+    return ~exists().where(Usage.account_id == Account.id, Usage.created_at >= since)
 
 
-class AccountTable(AdminTable):
+STATES = [
+    ("past_due", "past due"), ("frozen", "frozen"), ("debt", "in debt"), ("empty", "used up"),
+    ("paused", "auto-recharge paused"), ("idle", "no call in 30 days"), ("closed", "closed"),
+]  # fmt: skip
+
+
+class AccountTable(AccountCare, AdminTable):
     one = "account"
     intro = "Whom we charge. Balances move by ledger entries and calls only."
     searches = "name, address or number"
@@ -70,7 +88,10 @@ class AccountTable(AdminTable):
         "plan.name": "Plan", "allowance_nanos": "Allowance", "credits_nanos": "Credits", "owners": "Owner",
         "frozen_by": "Frozen by", "last_call_at": "Last call", "created_at": "Since",
     }  # fmt: skip
-    column_formatters: ClassVar = {"allowance_nanos": shown(credits_text), "credits_nanos": shown(credits_text)}
+    column_formatters: ClassVar = {
+        "allowance_nanos": shown(credits_text),
+        "credits_nanos": shown(credits_text),
+    }
     column_sortable_list = ("id", "name", "allowance_nanos", "credits_nanos", "created_at")
     column_searchable_list = ("name",)
     column_select_related_list = (Account.plan,)
@@ -106,15 +127,6 @@ class AccountTable(AdminTable):
             facts = {"grant_form": GrantForm(), **story_of(facts["model"]), **facts}
         return super().render(template, **facts)
 
-    def account_asked_for(self) -> Account:
-        account: Account | None = self.get_one(request.form.get("id"))
-        if account is None:
-            abort(404)
-        return account
-
-    def back_to(self, account_id: int) -> ResponseReturnValue:
-        return redirect(self.get_url(".details_view", id=account_id))
-
     @expose("/grant/", methods=("POST",))
     def grant_view(self) -> ResponseReturnValue:
         account, form = self.account_asked_for(), GrantForm(request.form)
@@ -126,8 +138,8 @@ class AccountTable(AdminTable):
             self.refuse(form, error.field, str(error))
             return self.story_again(account, form)
         db.session.commit()
-        flash(f"{credits_text(form.amount.data)} credits." if entry else "This was done already.", "success")
-        return self.back_to(account.id)
+        done = f"{credits_text(form.amount.data)} credits were posted." if entry else "This was done already."
+        return self.back_to(account.id, done)
 
     def story_again(self, account: Account, form: GrantForm) -> ResponseReturnValue:
         return self.render(
@@ -166,6 +178,9 @@ def add_owners_and_last_calls(accounts: list[Any]) -> None:
         .scalar_subquery()
     )
     addresses = {row.account_id: row.email for row in db.session.execute(owners)}
-    calls = {row.id: row.at for row in db.session.execute(select(Account.id, newest.label("at")).where(Account.id.in_(ids)))}
+    calls = {
+        row.id: row.at
+        for row in db.session.execute(select(Account.id, newest.label("at")).where(Account.id.in_(ids)))
+    }
     for account in accounts:
         account.owners, account.last_call_at = addresses.get(account.id, ""), calls.get(account.id)

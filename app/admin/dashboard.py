@@ -1,14 +1,161 @@
-"""The overview: what the business did, by day."""
+"""The overview: what the business did, by day, each figure with its table and its CSV."""
 
 from __future__ import annotations
 
-from flask_admin import expose
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import Any
 
+from flask import Response, abort, request
+from flask.typing import ResponseReturnValue
+from flask_admin import AdminIndexView, expose
+
+from app.admin import formats, risks
+from app.admin.charts import bar_chart
 from app.admin.doors import Guarded
-from flask_admin import AdminIndexView
+from app.admin.figures import Books, Range, books_of, close_days, monthly_revenue_cents
+from app.models.base import utcnow
+
+Table = tuple[list[str], list[list[Any]]]
 
 
 class Dashboard(Guarded, AdminIndexView):
     @expose("/")
     def index(self) -> str:
-        return self.render("admin/dashboard.html")
+        now = utcnow()
+        close_days(now)
+        within = range_asked_for()
+        books = books_of(within)
+        credits_owed, allowance_owed = risks.liability()
+        return self.render(
+            "admin/dashboard.html",
+            within=within,
+            ranges=[(days, now.date() - timedelta(days=days - 1), now.date()) for days in (7, 30, 90, 365)],
+            books=books,
+            mrr=monthly_revenue_cents(),
+            credits_owed=credits_owed,
+            allowance_owed=allowance_owed,
+            charts=charts_of(books),
+            tables={name: table(books) for name, table in TABLES.items()},
+            risks=risks.at_risk(now.date()),
+            dollars=formats.dollars,
+            cost=formats.cost,
+        )
+
+    @expose("/csv/<table>/")
+    def csv_view(self, table: str) -> ResponseReturnValue:
+        """A table of the overview for a spreadsheet."""
+        if table not in TABLES:
+            abort(404)
+        close_days(utcnow())
+        headings, rows = TABLES[table](books_of(range_asked_for()))
+        disposition = {"Content-Disposition": f"attachment;filename={table}.csv"}
+        return Response(lines([headings, *rows]), headers=disposition, mimetype="text/csv")
+
+
+def range_asked_for() -> Range:
+    return Range.typed(request.args.get("from"), request.args.get("to"), utcnow().date())
+
+
+def lines(rows: Iterable[list[Any]]) -> Iterator[str]:
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line).writerow([formats.harmless(str(cell)) for cell in row])
+        yield line.getvalue()
+
+
+def charts_of(books: Books) -> list[Any]:
+    days = [day.day for day in books.days]
+    money = {
+        "revenue": [day.revenue_cents for day in books.days],
+        "left": [day.left_cents for day in books.days],
+    }
+    costs = {
+        "provider cost": [day.cost_nanos for day in books.days],
+        "absorbed": [day.absorbed_nanos for day in books.days],
+    }
+    people = {"active accounts": [day.accounts for day in books.days]}
+    moves = {"new subscriptions": [day.new for day in books.days], "lost": [day.lost for day in books.days]}
+    return [
+        bar_chart("Revenue, and what is left of it", days, money, formats.dollars),
+        bar_chart("What the providers cost", days, costs, formats.cost),
+        bar_chart("Active accounts", days, people, str),
+        bar_chart("Subscriptions", days, moves, str),
+    ]
+
+
+def days_table(books: Books) -> Table:
+    headings = [
+        "Day",
+        "Revenue",
+        "Provider cost",
+        "Absorbed",
+        "Left",
+        "Calls",
+        "Active accounts",
+        "New",
+        "Lost",
+    ]
+    rows = [
+        [day.day, formats.dollars(day.revenue_cents), formats.cost(day.cost_nanos), formats.cost(day.absorbed_nanos),
+         formats.dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
+        for day in books.days
+    ]  # fmt: skip
+    return headings, rows
+
+
+def use_table(kind: str) -> Callable[[Books], Table]:
+    def table(books: Books) -> Table:
+        found = sorted(books.by[kind].items(), key=lambda item: -item[1]["cost_nanos"])
+        headings = [
+            kind.capitalize(),
+            "Calls",
+            "Input tokens",
+            "Output tokens",
+            "Cost",
+            "Paid (credits)",
+            "Absorbed",
+        ]
+        return headings, [[name, *use_cells(sums)] for name, sums in found]
+
+    return table
+
+
+def use_cells(sums: dict[str, int]) -> list[Any]:
+    counts = [sums["calls"], sums["input_tokens"], sums["output_tokens"]]
+    return [
+        *counts,
+        formats.cost(sums["cost_nanos"]),
+        formats.credits_text(sums["paid_nanos"]),
+        formats.cost(sums["absorbed_nanos"]),
+    ]
+
+
+def top_table(find: Callable[[Range], list[Any]]) -> Callable[[Books], Table]:
+    def table(books: Books) -> Table:
+        headings = ["Account", "Name", "Provider cost", "Paid in", "Loss", "Absorbed"]
+        rows = [
+            [row.id, row.name, formats.cost(row.cost), formats.dollars(int(row.revenue_cents)),
+             formats.cost(max(0, int(row.loss))), formats.cost(row.absorbed)]
+            for row in find(books.within)
+        ]  # fmt: skip
+        return headings, rows
+
+    return table
+
+
+def refusal_table(books: Books) -> Table:
+    return ["Code", "Times", "Accounts"], [list(row) for row in risks.refusals(books.within)]
+
+
+TABLES: dict[str, Callable[[Books], Table]] = {
+    "days": days_table,
+    "model": use_table("model"),
+    "operation": use_table("operation"),
+    "plan": use_table("plan"),
+    "dearest": top_table(risks.dearest),
+    "losing": top_table(risks.losing),
+    "refusals": refusal_table,
+}

@@ -68,7 +68,13 @@ class Guarded:
         abort(403)
 
     def render(self, template: str, **facts: Any) -> str:
-        words = {"brand": Setting.get("brand_name"), "credits": credits_text, "moment": moment, "link": link, "told": told}
+        words = {
+            "brand": Setting.get("brand_name"),
+            "credits": credits_text,
+            "moment": moment,
+            "link": link,
+            "told": told,
+        }
         return str(super().render(template, **words, **facts))  # type: ignore[misc]
 
     def _run_view(self, view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -92,6 +92,7 @@ class Day:
 class Books:
     """A range of days, and the use in it by model, operation and plan: {name: {figure: sum}}."""
 
+    within: Range
     days: list[Day]
     by: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
 
@@ -118,7 +119,7 @@ def open_days(within: Range) -> list[date]:
 
 def books_of(within: Range) -> Books:
     days = {day: Day(day) for day in within.days}
-    books = Books(list(days.values()), {"model": {}, "operation": {}, "plan": {}})
+    books = Books(within, list(days.values()), {"model": {}, "operation": {}, "plan": {}})
     plans = {row.id: row.name for row in db.session.execute(select(Plan.id, Plan.name))}
     for day, row in usage_rows(within):
         add_use(days[day], books, row, plans)
@@ -173,7 +174,9 @@ def active_accounts(within: Range) -> Select[Any]:
 
 def revenue(within: Range) -> Select[Any]:
     """Moments and cents of what came in and what was paid back."""
-    came = select(Payment.paid_at, Payment.price_cents).where(Payment.state == "paid", within.holds(Payment.paid_at))
+    came = select(Payment.paid_at, Payment.price_cents).where(
+        Payment.state == "paid", within.holds(Payment.paid_at)
+    )
     back = select(Refund.refunded_at, -Refund.amount_cents).where(
         within.holds(Refund.refunded_at), Refund.status.not_in(("wanted", "failed", "canceled"))
     )
@@ -188,9 +191,13 @@ def add(days: dict[date, Day], moment: Any, name: str, amount: int) -> None:
 
 def add_subscriptions(days: dict[date, Day], within: Range) -> None:
     begun = select(Subscription.created_at).where(
-        within.holds(Subscription.created_at), Subscription.stripe_id.is_not(None), Subscription.rejected_at.is_(None)
+        within.holds(Subscription.created_at),
+        Subscription.stripe_id.is_not(None),
+        Subscription.rejected_at.is_(None),
     )
-    ended = select(Subscription.ended_at).where(within.holds(Subscription.ended_at), Subscription.rejected_at.is_(None))
+    ended = select(Subscription.ended_at).where(
+        within.holds(Subscription.ended_at), Subscription.rejected_at.is_(None)
+    )
     for name, query in (("new", begun), ("lost", ended)):
         for moment in db.session.scalars(query):
             add(days, moment, name, 1)
@@ -198,6 +205,12 @@ def add_subscriptions(days: dict[date, Day], within: Range) -> None:
 
 def monthly_revenue_cents() -> int:
     """MRR: what the subscriptions that are being paid bring in a month."""
-    priced = select(Plan.interval, func.sum(Subscription.price_cents)).join(Plan, Plan.id == Subscription.plan_id)
-    earning = priced.where(Subscription.status.in_(EARNING), Subscription.rejected_at.is_(None)).group_by(Plan.interval)
-    return sum(int(cents) // (12 if interval == "year" else 1) for interval, cents in db.session.execute(earning))
+    priced = select(Plan.interval, func.sum(Subscription.price_cents)).join(
+        Plan, Plan.id == Subscription.plan_id
+    )
+    earning = priced.where(Subscription.status.in_(EARNING), Subscription.rejected_at.is_(None)).group_by(
+        Plan.interval
+    )
+    return sum(
+        int(cents) // (12 if interval == "year" else 1) for interval, cents in db.session.execute(earning)
+    )

@@ -23,7 +23,11 @@ def dollars(cents: int | None) -> str:
 
 def cost(nanos: int | None) -> str:
     """Nano-dollars as dollars to the cent."""
-    return "" if nanos is None else dollars(int((Decimal(nanos) / NANOS_PER_CENT).to_integral_value(ROUND_HALF_UP)))
+    return (
+        ""
+        if nanos is None
+        else dollars(int((Decimal(nanos) / NANOS_PER_CENT).to_integral_value(ROUND_HALF_UP)))
+    )
 
 
 def credits_text(nanos: int | None) -> str:

@@ -35,7 +35,9 @@ class GrantForm(RowForm):
         validators=[Required()],
         description="A minus takes them away, also below zero.",
     )
-    reason = StringField("Why", validators=[Required(), Length(max=500)], description="The account's members see it.")
+    reason = StringField(
+        "Why", validators=[Required(), Length(max=500)], description="The account's members see it."
+    )
     once = HiddenField(default=lambda: secrets.token_hex(16), validators=[Regexp(r"[0-9a-f]{32}$")])
 
 
@@ -65,7 +67,8 @@ def check_daily_bound(amount: int) -> None:
     rest = bound - moved_today(current_user.user_id)
     if abs(amount) > rest:
         raise FieldError(
-            "amount", f"The support moves {credits_text(bound)} credits a day; {credits_text(max(0, rest))} are left."
+            "amount",
+            f"The support moves {credits_text(bound)} credits a day; {credits_text(max(0, rest))} are left.",
         )
 
 
@@ -73,5 +76,8 @@ def moved_today(user_id: int) -> int:
     today = datetime.combine(utcnow().date(), time(), utcnow().tzinfo)
     moved = func.sum(func.abs(LedgerEntry.credits_nanos))
     return int(
-        db.session.scalar(select(moved).where(LedgerEntry.actor_id == user_id, LedgerEntry.created_at >= today)) or 0
+        db.session.scalar(
+            select(moved).where(LedgerEntry.actor_id == user_id, LedgerEntry.created_at >= today)
+        )
+        or 0
     )

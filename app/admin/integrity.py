@@ -11,7 +11,10 @@ RULES = {
     "surcharge_within_price": ("surcharge_cents", "The surcharge is more than the price."),
     "margin_in_range": ("margin_bps", "A margin is at least 0 % and less than 100 %."),
     "parallel_calls_positive": ("parallel_calls", "At least one call at a time."),
-    "default_is_free": ("status", "The default plan is free and active: make another plan the default first."),
+    "default_is_free": (
+        "status",
+        "The default plan is free and active: make another plan the default first.",
+    ),
     "one_default": (None, "There is one default plan already."),
     "price_positive": ("price_cents", "A pack has a price."),
     "sizes_positive": ("context_window", "Sizes are more than 0."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
@@ -21,7 +21,11 @@ from app.models.price import AIModel, ProviderAccount
 from app.models.usage import Usage
 
 KINDS = choices_of(
-    [("openai", "OpenAI's chat completions"), ("anthropic", "Anthropic's messages"), ("demo", "the offline demo")]
+    [
+        ("openai", "OpenAI's chat completions"),
+        ("anthropic", "Anthropic's messages"),
+        ("demo", "the offline demo"),
+    ]
 )
 SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
 NO_KEY_NAME = "A variable's name in capitals that ends with _API_KEY."
@@ -34,7 +38,10 @@ class ProviderForm(RowForm):
     kind = SelectField("Speaks", choices=KINDS)
     base_url = StringField(
         "Address",
-        validators=[Optional(), Regexp(r"https://[^\s@]+$|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$)", message=NO_ADDRESS)],
+        validators=[
+            Optional(),
+            Regexp(r"https://[^\s@]+$|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$)", message=NO_ADDRESS),
+        ],
         description="Empty: the vendor's own. Where it speaks OpenAI's format it includes /v1.",
     )
     key_variable = StringField(
@@ -55,7 +62,12 @@ class ProviderTable(AdminTable):
     intro = "Where models are served, and which variable of the environment holds the key."
     form = ProviderForm
     column_list = ("name", "kind", "address", "key_variable", "is_usable", "is_enabled")
-    column_labels: ClassVar = {"kind": "Speaks", "key_variable": "Key", "is_usable": "Key is there", "is_enabled": "In use"}
+    column_labels: ClassVar = {
+        "kind": "Speaks",
+        "key_variable": "Key",
+        "is_usable": "Key is there",
+        "is_enabled": "In use",
+    }
 
     def on_model_change(self, form: ProviderForm, provider: ProviderAccount, is_created: bool) -> None:
         for name in ("base_url", "key_variable", "base_url_variable"):
@@ -63,19 +75,33 @@ class ProviderTable(AdminTable):
 
 
 def providers() -> list[SelectChoice]:
-    named = db.session.execute(select(ProviderAccount.id, ProviderAccount.name).order_by(ProviderAccount.name))
+    named = db.session.execute(
+        select(ProviderAccount.id, ProviderAccount.name).order_by(ProviderAccount.name)
+    )
     return choices_of((row.id, row.name) for row in named)
 
 
 class ModelForm(RowForm):
-    name = StringField("Id", validators=[Required(), Length(max=120), Regexp(r"[\w.:/-]+$", message="Letters, digits and . : / - _ only.")], description="What programs ask for.")
+    name = StringField(
+        "Id",
+        validators=[
+            Required(),
+            Length(max=120),
+            Regexp(r"[\w.:/-]+$", message="Letters, digits and . : / - _ only."),
+        ],
+        description="What programs ask for.",
+    )
     title = StringField("Title", validators=[Required(), Length(max=120)])
     provider_id = SelectField("Provider", choices=providers, coerce=int)
     upstream_name = StringField("The provider's name for it", description="Empty: the same as the id.")
     is_for_sale = BooleanField("For sale", default=True)
     is_free_for_guests = BooleanField("Free for guests")
-    context_window = Count("Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens.")
-    max_output_tokens = Count("Most output", lowest=1, highest=10**8, validators=[Required()], description="Tokens.")
+    context_window = Count(
+        "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
+    )
+    max_output_tokens = Count(
+        "Most output", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
+    )
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Takes images")
     speed = SelectField("Speed", choices=SPEEDS, default="medium")
@@ -89,8 +115,21 @@ class ModelTable(AdminTable):
     searches = "id or title"
     form = ModelForm
     list_template = "admin/models.html"
-    column_list = ("name", "title", "provider.name", "is_for_sale", "context_window", "max_output_tokens", "position")
-    column_labels: ClassVar = {"name": "Id", "provider.name": "Provider", "position": "Order", "is_for_sale": "For sale"}
+    column_list = (
+        "name",
+        "title",
+        "provider.name",
+        "is_for_sale",
+        "context_window",
+        "max_output_tokens",
+        "position",
+    )
+    column_labels: ClassVar = {
+        "name": "Id",
+        "provider.name": "Provider",
+        "position": "Order",
+        "is_for_sale": "For sale",
+    }
     column_sortable_list = ("name", "title", "is_for_sale", "context_window", "max_output_tokens", "position")
     column_searchable_list = ("name", "title")
     column_filters = (BooleanEqualFilter(AIModel.is_for_sale, "For sale"),)

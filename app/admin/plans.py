@@ -9,7 +9,7 @@ from flask import abort, flash, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from sqlalchemy import select
-from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
@@ -24,16 +24,20 @@ from app.models.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.price import AIModel
 from app.models.setting import Setting
 
-STATUSES = choices_of([
-    ("active", "active: can be chosen"),
-    ("legacy", "legacy: works for those who have it, cannot be chosen"),
-    ("inactive", "inactive: its accounts get no usage"),
-])
-PACK_STATUSES = choices_of([
-    ("active", "active: can be bought"),
-    ("legacy", "legacy: cannot be bought any more"),
-    ("inactive", "inactive: cannot be bought any more"),
-])
+STATUSES = choices_of(
+    [
+        ("active", "active: can be chosen"),
+        ("legacy", "legacy: works for those who have it, cannot be chosen"),
+        ("inactive", "inactive: its accounts get no usage"),
+    ]
+)
+PACK_STATUSES = choices_of(
+    [
+        ("active", "active: can be bought"),
+        ("legacy", "legacy: cannot be bought any more"),
+        ("inactive", "inactive: cannot be bought any more"),
+    ]
+)
 INTERVALS = choices_of([("month", "a month"), ("year", "a year")])
 MOST_CENTS, MOST_COUNT = 10**9, 10**6
 HIGHEST_MARGIN = 9_999
@@ -48,7 +52,9 @@ class PlanForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
     description = StringField("One line about it", validators=[Length(max=300)])
     status = SelectField("Status", choices=STATUSES, default="active")
-    position = Count("Order", default=0, highest=MOST_COUNT, description="Plans are shown from the lowest number on.")
+    position = Count(
+        "Order", default=0, highest=MOST_COUNT, description="Plans are shown from the lowest number on."
+    )
     is_popular = BooleanField("Mark as popular")
     price_cents = Dollars("Price", validators=[Required()], default=0, highest=MOST_CENTS)
     interval = SelectField("for", choices=INTERVALS, default="month")
@@ -73,7 +79,9 @@ class PlanForm(RowForm):
     )
     daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
     chats_per_month = Count("New chats a month", highest=MOST_COUNT, description="Empty: any number.")
-    parallel_calls = Count("Answers at once", lowest=1, highest=1000, description="Empty: as in the settings.")
+    parallel_calls = Count(
+        "Answers at once", lowest=1, highest=1000, description="Empty: as in the settings."
+    )
     models = Names("Models", choices=model_names, description="None marked: every model.")
     has_api = BooleanField("API access", default=True)
     allows_packs = BooleanField("Credit packs may be bought on it", default=True)
@@ -86,7 +94,9 @@ class PackForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
     description = StringField("One line about it", validators=[Length(max=300)])
     status = SelectField("Status", choices=PACK_STATUSES, default="active")
-    position = Count("Order", default=0, highest=MOST_COUNT, description="Packs are shown from the lowest number on.")
+    position = Count(
+        "Order", default=0, highest=MOST_COUNT, description="Packs are shown from the lowest number on."
+    )
     price_cents = Dollars("Price", validators=[Required()], lowest=1, highest=MOST_CENTS)
     margin_bps = Percent(
         "Margin",
@@ -173,7 +183,14 @@ class PlanTable(SoldTable):
         "price_cents": shown(dollars), "surcharge_cents": shown(dollars), "margin_bps": shown(percent),
         "allowance_nanos": shown(credits_text), "daily_limit_nanos": shown(credits_text),
     }  # fmt: skip
-    figures: ClassVar = {"price_cents", "surcharge_cents", "margin_bps", "allowance_nanos", "daily_limit_nanos", "position"}
+    figures: ClassVar = {
+        "price_cents",
+        "surcharge_cents",
+        "margin_bps",
+        "allowance_nanos",
+        "daily_limit_nanos",
+        "position",
+    }
     form_groups: ClassVar = {
         "What it is": ("name", "description", "status", "position", "is_popular"),
         "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "trial_days"),
@@ -196,7 +213,9 @@ class PlanTable(SoldTable):
     def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         check_worth(plan)
         if plan.is_default and (plan.status != "active" or plan.price_cents):
-            raise FieldError("status", "This is the default plan: it is free and active. Make another one the default.")
+            raise FieldError(
+                "status", "This is the default plan: it is free and active. Make another one the default."
+            )
         if plan.price_cents == 0 and plan.status == "active" and default_plan() is None:
             plan.is_default = True
 

@@ -41,7 +41,9 @@ def per_million_tokens(label: str, **options: Any) -> DollarsPerMillion:
 
 class PriceForm(RowForm):
     model_id = SelectField("Model", choices=models, coerce=int, validators=[Required()])
-    effective_from = Moment("From (UTC)", description="Empty: at once. Calls that began before keep their price.")
+    effective_from = Moment(
+        "From (UTC)", description="Empty: at once. Calls that began before keep their price."
+    )
     uncached_input_nanos = per_million_tokens("Input", validators=[Required()])
     cache_read_nanos = per_million_tokens("Cache read", validators=[Required()])
     cache_write_5m_nanos = per_million_tokens("Cache write, 5 min", validators=[Required()])
@@ -77,15 +79,26 @@ class PriceTable(AdminTable):
         name: shown(per_million) for name in ("uncached_input_nanos", "cache_read_nanos", "output_nanos")
     }
     column_select_related_list = (ModelPrice.model,)
-    column_sortable_list = ("model.name", "effective_from", "approved_at", "uncached_input_nanos", "output_nanos")
+    column_sortable_list = (
+        "model.name",
+        "effective_from",
+        "approved_at",
+        "uncached_input_nanos",
+        "output_nanos",
+    )
     column_searchable_list = ("model.name",)
-    column_filters = (FilterEqual(ModelPrice.source, "Source", options=[("genai-prices", "registry"), ("admin", "admin")]),)
+    column_filters = (
+        FilterEqual(ModelPrice.source, "Source", options=[("genai-prices", "registry"), ("admin", "admin")]),
+    )
     column_default_sort = [("effective_from", True), ("id", True)]  # noqa: RUF012
     figures: ClassVar = {"uncached_input_nanos", "cache_read_nanos", "output_nanos", "long_context_above"}
     form_groups: ClassVar = {
         "Which": ("model_id", "effective_from"),
         "Prices": (*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS), "image_nanos", "search_nanos"),
-        "Long context re-prices the whole call": ("long_context_above", *(f"long_{b}_nanos" for b in TOKEN_BUCKETS)),
+        "Long context re-prices the whole call": (
+            "long_context_above",
+            *(f"long_{b}_nanos" for b in TOKEN_BUCKETS),
+        ),
         "Only at certain hours": ("from_minute", "until_minute"),
     }
 
@@ -93,7 +106,10 @@ class PriceTable(AdminTable):
         """Who approved it; read once a page."""
         if "approvers" not in g:
             ids = select(ModelPrice.approved_by_id).distinct()
-            g.approvers = {row.id: row.email for row in db.session.execute(select(User.id, User.email).where(User.id.in_(ids)))}
+            g.approvers = {
+                row.id: row.email
+                for row in db.session.execute(select(User.id, User.email).where(User.id.in_(ids)))
+            }
         return str(g.approvers.get(price.approved_by_id, "the seed"))
 
     def title_of(self, row: ModelPrice) -> str:
@@ -119,7 +135,9 @@ class PriceTable(AdminTable):
         now = utcnow()
         price.effective_from = price.effective_from or now
         if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
-            raise FieldError("effective_from", "A price begins now or later: the calls of the past keep theirs.")
+            raise FieldError(
+                "effective_from", "A price begins now or later: the calls of the past keep theirs."
+            )
         price.source, price.approved_at, price.approved_by_id = "admin", now, current_user.user_id
         copy_siblings(form, price)
 

@@ -28,7 +28,16 @@ class ReadOnlyTable(AdminTable):
 class LedgerTable(ReadOnlyTable):
     one = "entry"
     intro = "Every change of a balance that is not a model call. Rows are added, never changed; a mistake is mended by an adjustment."
-    column_list = ("id", "created_at", "account_id", "kind", "allowance_nanos", "credits_nanos", "reason", "actor.email")
+    column_list = (
+        "id",
+        "created_at",
+        "account_id",
+        "kind",
+        "allowance_nanos",
+        "credits_nanos",
+        "reason",
+        "actor.email",
+    )
     column_labels: ClassVar = {
         "created_at": "When", "account_id": "Account", "allowance_nanos": "Allowance", "credits_nanos": "Credits",
         "actor.email": "By", "kind": "What",
@@ -62,8 +71,14 @@ class UsageTable(ReadOnlyTable):
                            "allowance_paid_nanos", "credits_paid_nanos", "absorbed_nanos", "raw")  # fmt: skip
     column_formatters: ClassVar = {
         name: shown(credits_text)
-        for name in ("cost_nanos", "paid_nanos", "absorbed_nanos", "reserved_nanos", "allowance_paid_nanos",
-                     "credits_paid_nanos")  # fmt: skip
+        for name in (
+            "cost_nanos",
+            "paid_nanos",
+            "absorbed_nanos",
+            "reserved_nanos",
+            "allowance_paid_nanos",
+            "credits_paid_nanos",
+        )  # fmt: skip
     }
     column_formatters_detail = column_formatters
     column_filters = (
@@ -78,7 +93,14 @@ class ChangeTable(ReadOnlyTable):
     one = "change"
     intro = "Who changed what, from what to what, when and why. It cannot be edited."
     column_list = ("id", "created_at", "actor.email", "action", "subject", "subject_id", "changes", "reason")
-    column_labels: ClassVar = {"created_at": "When", "actor.email": "Who", "action": "Did", "subject": "What", "subject_id": "Which", "reason": "Why"}
+    column_labels: ClassVar = {
+        "created_at": "When",
+        "actor.email": "Who",
+        "action": "Did",
+        "subject": "What",
+        "subject_id": "Which",
+        "reason": "Why",
+    }
     column_details_list = (*column_list, "account_id")
     column_formatters: ClassVar = {"changes": shown(told)}
     column_formatters_detail = column_formatters
@@ -88,4 +110,3 @@ class ChangeTable(ReadOnlyTable):
         FilterEqual(AdminChange.subject_id, "Which"),
         IntEqualFilter(AdminChange.account_id, "Account"),
     )
-

@@ -35,7 +35,9 @@ def text(definition: Definition, **options: Any) -> Any:
 
 
 def flag(_definition: Definition, **options: Any) -> Any:
-    return SelectField(choices=FLAGS, coerce=lambda value: {True: "1", False: "0"}.get(value, value), **options)
+    return SelectField(
+        choices=FLAGS, coerce=lambda value: {True: "1", False: "0"}.get(value, value), **options
+    )
 
 
 def choice(definition: Definition, **options: Any) -> Any:
@@ -56,14 +58,18 @@ def field_of(definition: Definition) -> Any:
     """The form field of a setting; one that the environment decides is shown and not taken."""
     if definition.variable:
         words = f"{definition.help} Decided by {definition.variable} in the environment."
-        return FIELDS[definition.kind](definition, label=definition.title, description=words, render_kw={"disabled": True})
+        return FIELDS[definition.kind](
+            definition, label=definition.title, description=words, render_kw={"disabled": True}
+        )
     return FIELDS[definition.kind](definition, label=definition.title, description=definition.help)
 
 
 def settings_form() -> BaseForm:
     """The form, filled with what is in force or with what was typed."""
     fields = {key: field_of(definition) for key, definition in DEFINITIONS.items()}
-    fields["reason"] = StringField("Why", validators=[Length(max=500)], description="For the record of changes.")
+    fields["reason"] = StringField(
+        "Why", validators=[Length(max=500)], description="For the record of changes."
+    )
     form = type("SettingsForm", (BaseForm,), fields)
     typed = request.form if request.method == "POST" else None
     return form(typed, data=Setting.all())
@@ -81,7 +87,10 @@ class SettingPage(AdminPage):
             return self.page(form), 422
         changed = save(form)
         db.session.commit()
-        flash(f"Saved: {', '.join(changed)}. In force from now on." if changed else "Nothing was changed.", "success")
+        flash(
+            f"Saved: {', '.join(changed)}. In force from now on." if changed else "Nothing was changed.",
+            "success",
+        )
         return redirect(self.get_url(".index"))
 
     def page(self, form: BaseForm) -> str:

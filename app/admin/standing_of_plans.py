@@ -16,7 +16,9 @@ def accounts_on(plan: Plan) -> int:
 def consequences(plan: Plan) -> list[tuple[str, str]]:
     """What each status means for those who are on the plan now."""
     count = accounts_on(plan)
-    people = "Nobody is on it." if not count else f"{count} {'account is' if count == 1 else 'accounts are'} on it"
+    people = (
+        "Nobody is on it." if not count else f"{count} {'account is' if count == 1 else 'accounts are'} on it"
+    )
     if not count:
         return [("now", people)]
     return [

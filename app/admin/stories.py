@@ -8,9 +8,14 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models.account import Account
-from app.models.membership import Membership
 from app.models.admin_change import AdminChange
 from app.models.ledger import LedgerEntry
+from app.models.membership import Membership
+from app.models.payment import Payment
+from app.models.plan import Plan
+from app.models.recharge import AutoRecharge
+from app.models.stripe_event import StripeEvent
+from app.models.subscription import Subscription
 from app.models.usage import Usage
 from app.models.user import User
 
@@ -25,6 +30,11 @@ def story_of(account: Account) -> dict[str, Any]:
         "entries": newest(LedgerEntry, account),
         "calls": newest(Usage, account),
         "changes": newest(AdminChange, account),
+        "payments": newest(Payment, account),
+        "events": newest(StripeEvent, account),
+        "subscription": Subscription.live_of(account.id),
+        "recharge": AutoRecharge.of(account.id),
+        "plans": plans_to_move_to(),
     }
 
 
@@ -40,5 +50,14 @@ def members_of(account: Account) -> list[Any]:
 
 def newest(kind: type[Any], account: Account) -> list[Any]:
     return list(
-        db.session.scalars(select(kind).where(kind.account_id == account.id).order_by(kind.id.desc()).limit(SHOWN))
+        db.session.scalars(
+            select(kind).where(kind.account_id == account.id).order_by(kind.id.desc()).limit(SHOWN)
+        )
+    )
+
+
+def plans_to_move_to() -> list[Plan]:
+    """Plans that give rights, those that cannot be chosen any more included: an admin may."""
+    return list(
+        db.session.scalars(select(Plan).where(Plan.status != "inactive").order_by(Plan.position, Plan.id))
     )

@@ -111,7 +111,9 @@ class AdminTable(Guarded, ModelView):
         filters = []
         for index, given in enumerate(self._filters or []):
             argument = self.get_filter_arg(index, given)
-            value = next((v for k, v in request.args.items() if k.startswith("flt") and k.endswith(argument)), "")
+            value = next(
+                (v for k, v in request.args.items() if k.startswith("flt") and k.endswith(argument)), ""
+            )
             if not value:
                 continue
             if given.validate(value) and "\x00" not in value:
@@ -195,8 +197,15 @@ class AdminTable(Guarded, ModelView):
         if not super().validate_form(form):
             return False
         row = getattr(form, "_obj", None)
-        if row is not None and isinstance(form, RowForm) and form.seen.data not in {None, "", fingerprint(row, form)}:
-            flash("Somebody else changed this meanwhile. Look at it again; what you typed is still here.", "error")
+        if (
+            row is not None
+            and isinstance(form, RowForm)
+            and form.seen.data not in {None, "", fingerprint(row, form)}
+        ):
+            flash(
+                "Somebody else changed this meanwhile. Look at it again; what you typed is still here.",
+                "error",
+            )
             form.seen.raw_data, form.seen.data = None, fingerprint(row, form)
             return False
         return True
@@ -234,7 +243,9 @@ class AdminTable(Guarded, ModelView):
         seen = self._get_list_extra_args()
         column = self._get_column_by_idx(seen.sort)
         name = column[0] if column else None
-        _count, query = self.get_list(0, name, seen.sort_desc, seen.search, seen.filters, execute=False, page_size=0)
+        _count, query = self.get_list(
+            0, name, seen.sort_desc, seen.search, seen.filters, execute=False, page_size=0
+        )
         return None, query.yield_per(EXPORTED_AT_ONCE)
 
     def get_export_value(self, model: Any, name: Any) -> str:

@@ -15,8 +15,8 @@ from app.admin.doors import owners_only
 from app.admin.tables import AdminTable
 from app.extensions import db
 from app.models.account import Account
-from app.models.membership import Membership
 from app.models.base import utcnow
+from app.models.membership import Membership
 from app.models.user import User
 
 ROLES = {"": None, "owner": "owner", "support": "support"}
@@ -38,7 +38,9 @@ class UserTable(AdminTable):
     column_searchable_list = ("email", "name")
     column_sortable_list = ("email", "name", "created_at")
     column_default_sort = ("id", True)
-    column_filters = (FilterEqual(User.admin_role, "Back office", options=[("owner", "owner"), ("support", "support")]),)
+    column_filters = (
+        FilterEqual(User.admin_role, "Back office", options=[("owner", "owner"), ("support", "support")]),
+    )
 
     def render(self, template: str, **facts: Any) -> str:
         if template == self.details_template:

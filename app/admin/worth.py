@@ -53,7 +53,11 @@ def plan_words(
     monthly = share if set_allowance_nanos is None else set_allowance_nanos
     whole = monthly if interval == "month" else monthly * 12
     extra = f" - {dollars(surcharge_cents)} surcharge" if surcharge_cents else ""
-    how = f"{dollars(price_cents)}{extra}, {percent(margin_bps)} margin" if set_allowance_nanos is None else "Set outright"
+    how = (
+        f"{dollars(price_cents)}{extra}, {percent(margin_bps)} margin"
+        if set_allowance_nanos is None
+        else "Set outright"
+    )
     return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}"
 
 

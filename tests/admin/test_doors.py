@@ -24,7 +24,14 @@ def rules(app: Flask) -> Iterator[tuple[str, str]]:
 
 def test_there_are_views_to_be_closed(app: Flask) -> None:
     found = {path for _method, path in rules(app)}
-    assert {"/admin/", "/admin/plan/", "/admin/pack/", "/admin/price/", "/admin/account/", "/admin/setting/"} <= found
+    assert {
+        "/admin/",
+        "/admin/plan/",
+        "/admin/pack/",
+        "/admin/price/",
+        "/admin/account/",
+        "/admin/setting/",
+    } <= found
     assert any(path.startswith("/admin/static/") for path in found)
 
 
@@ -42,7 +49,9 @@ def test_every_view_is_forbidden_to_ordinary_users(app: Flask, desk: Callable[..
     nobody = desk(None)
     token = csrf_of(nobody)
     for method, path in rules(app):
-        answer = nobody.client.open(path, method=method, data={"csrf_token": token} if method == "POST" else None)
+        answer = nobody.client.open(
+            path, method=method, data={"csrf_token": token} if method == "POST" else None
+        )
         assert answer.status_code == 403, (method, path, answer.status_code)
 
 
@@ -51,7 +60,9 @@ def test_an_owners_key_does_not_open_it(app: Flask, session: scoped_session[Sess
     account.memberships[0].user.admin_role = "owner"
     headers = {"Authorization": f"Bearer {people.api_key(account)}"}
     client = app.test_client()
-    assert {client.open(path, method=method, headers=headers).status_code for method, path in rules(app)} == {403}
+    assert {client.open(path, method=method, headers=headers).status_code for method, path in rules(app)} == {
+        403
+    }
 
 
 def test_unknown_addresses_under_it_are_closed_too(app: Flask) -> None:
@@ -64,23 +75,48 @@ def test_a_post_without_the_token_changes_nothing(app: Flask, owner: Desk) -> No
             assert owner.client.post(path, data={"id": "1"}).status_code == 400, path
 
 
-@pytest.mark.parametrize("path", ["/admin/plan/new/", "/admin/plan/edit/?id=1", "/admin/pack/new/", "/admin/price/new/", "/admin/model/new/", "/admin/provider/new/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/plan/new/",
+        "/admin/plan/edit/?id=1",
+        "/admin/pack/new/",
+        "/admin/price/new/",
+        "/admin/model/new/",
+        "/admin/provider/new/",
+    ],
+)
 def test_the_support_cannot_change_what_is_sold(support: Desk, path: str) -> None:
     assert support.get(path).status_code == 403
     assert support.post(path, name="x").status_code == 403
 
 
-@pytest.mark.parametrize("view", ["plan", "pack", "price", "model", "provider", "account", "user", "ledger", "usage", "change", "setting"])
+@pytest.mark.parametrize(
+    "view",
+    ["plan", "pack", "price", "model", "provider", "account", "user", "ledger", "usage", "change", "setting"],
+)
 def test_the_support_reads_everything(support: Desk, view: str) -> None:
     assert support.get(f"/admin/{view}/").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/admin/plan/new-version/", "/admin/plan/default/", "/admin/price/approve/", "/admin/model/sale/", "/admin/user/disable/", "/admin/user/appoint/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/plan/new-version/",
+        "/admin/plan/default/",
+        "/admin/price/approve/",
+        "/admin/model/sale/",
+        "/admin/user/disable/",
+        "/admin/user/appoint/",
+    ],
+)
 def test_the_support_cannot_do_what_owners_do(support: Desk, path: str) -> None:
     assert support.post(path, id="1").status_code == 403
 
 
-@pytest.mark.parametrize("view", ["plan", "pack", "price", "model", "provider", "account", "user", "ledger", "usage", "change"])
+@pytest.mark.parametrize(
+    "view", ["plan", "pack", "price", "model", "provider", "account", "user", "ledger", "usage", "change"]
+)
 @pytest.mark.parametrize("path", ["ajax/update/", "delete/", "action/"])
 def test_the_side_doors_of_flask_admin_are_shut(owner: Desk, view: str, path: str) -> None:
     fields = {"list_form_pk": "1", "credits_nanos": "9", "id": "1", "rowid": "1", "action": "delete"}
@@ -103,7 +139,14 @@ def csrf_of(desk: Desk) -> str:
 
 
 def test_the_list_pages_take_hostile_arguments(owner: Desk) -> None:
-    for query in ("page=-1", "page=99999999999999999999", "sort=99", "search=%00%25'", "flt0_1=%00", "page_size=-5"):
+    for query in (
+        "page=-1",
+        "page=99999999999999999999",
+        "sort=99",
+        "search=%00%25'",
+        "flt0_1=%00",
+        "page_size=-5",
+    ):
         for view in ("plan", "account", "usage", "ledger"):
             assert owner.get(f"/admin/{view}/?{query}").status_code == 200, (view, query)
     assert db

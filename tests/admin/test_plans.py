@@ -19,7 +19,9 @@ def plan(session: scoped_session[Session], name: str) -> Plan:
 
 @pytest.mark.databases("sqlite", "postgresql")
 def test_a_plan_is_made_with_money_as_people_write_it(owner: Desk, session: scoped_session[Session]) -> None:
-    made = owner.fill("/admin/plan/new/", name="Extras", price_cents="20,00", surcharge_cents="$10", margin_bps="50 %")
+    made = owner.fill(
+        "/admin/plan/new/", name="Extras", price_cents="20,00", surcharge_cents="$10", margin_bps="50 %"
+    )
     assert made.status_code == 302, made.text
     stored = plan(session, "Extras")
     assert (stored.price_cents, stored.surcharge_cents, stored.margin_bps) == (2000, 1000, 5000)
@@ -51,7 +53,9 @@ def test_a_plan_is_made_with_money_as_people_write_it(owner: Desk, session: scop
         ("models", "no-such-model", "valid choice"),
     ],
 )
-def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: Desk, session: scoped_session[Session], field: str, typed: str, words: str) -> None:
+def test_a_figure_that_cannot_be_is_refused_at_its_field(
+    owner: Desk, session: scoped_session[Session], field: str, typed: str, words: str
+) -> None:
     fields = {"name": "Wrong", "price_cents": "20.00", "margin_bps": "50", field: typed}
     refused = owner.fill("/admin/plan/new/", **fields)
     assert refused.status_code == 422
@@ -76,7 +80,9 @@ def test_what_was_sold_keeps_its_price(owner: Desk, session: scoped_session[Sess
     assert plan(session, "Plus").price_cents == 2000
 
 
-def test_margin_and_name_of_what_was_sold_can_be_edited(owner: Desk, session: scoped_session[Session]) -> None:
+def test_margin_and_name_of_what_was_sold_can_be_edited(
+    owner: Desk, session: scoped_session[Session]
+) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
     session.commit()
@@ -101,7 +107,9 @@ def test_a_new_version_is_one_click(owner: Desk, session: scoped_session[Session
     assert (session.get(Plan, plus.id).status, copy.status, copy.replaces_id) == ("legacy", "active", plus.id)
 
 
-def test_a_new_version_of_the_default_plan_is_the_default(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_new_version_of_the_default_plan_is_the_default(
+    owner: Desk, session: scoped_session[Session]
+) -> None:
     former = Plan.default().id
     owner.post("/admin/plan/new-version/", id=former)
     session.rollback()
@@ -121,7 +129,9 @@ def test_another_free_plan_can_be_made_the_default(owner: Desk, session: scoped_
     assert Plan.default().id == other.id
 
 
-def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(owner: Desk, session: scoped_session[Session]) -> None:
+def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(
+    owner: Desk, session: scoped_session[Session]
+) -> None:
     people.person("ada", plan=plan(session, "Plus"))
     session.commit()
     page = owner.get(f"/admin/plan/edit/?id={plan(session, 'Plus').id}").text
@@ -136,7 +146,10 @@ def test_the_worth_is_said_while_it_is_typed(owner: Desk) -> None:
     assert "our cost at full use $5.00, Stripe's fee about $0.88, left $14.12" in words
 
 
-@pytest.mark.parametrize("typed", ["price_cents=x", "price_cents=10&surcharge_cents=20&margin_bps=5", "price_cents=5&margin_bps=100", ""])
+@pytest.mark.parametrize(
+    "typed",
+    ["price_cents=x", "price_cents=10&surcharge_cents=20&margin_bps=5", "price_cents=5&margin_bps=100", ""],
+)
 def test_the_worth_of_what_cannot_be_is_said_in_words(owner: Desk, typed: str) -> None:
     answer = owner.get(f"/admin/plan/worth/?{typed}")
     assert answer.status_code == 200
@@ -144,7 +157,9 @@ def test_the_worth_of_what_cannot_be_is_said_in_words(owner: Desk, typed: str) -
 
 
 def test_a_pack_is_made(owner: Desk, session: scoped_session[Session]) -> None:
-    assert owner.fill("/admin/pack/new/", name="X credits", price_cents="10", margin_bps="50").status_code == 302
+    assert (
+        owner.fill("/admin/pack/new/", name="X credits", price_cents="10", margin_bps="50").status_code == 302
+    )
     session.rollback()
     pack = session.scalars(select(CreditPack).where(CreditPack.name == "X credits")).one()
     assert pack.worth_nanos == 5000 * CREDIT
@@ -158,7 +173,11 @@ def test_a_change_is_recorded_with_who_what_and_why(owner: Desk, session: scoped
     starter = plan(session, "Starter")
     owner.fill(f"/admin/plan/edit/?id={starter.id}", margin_bps="45", reason="a test")
     change = session.scalars(select(AdminChange).order_by(AdminChange.id.desc())).first()
-    assert (change.actor.email, change.subject, change.subject_id) == ("person-owner@example.com", "plans", str(starter.id))
+    assert (change.actor.email, change.subject, change.subject_id) == (
+        "person-owner@example.com",
+        "plans",
+        str(starter.id),
+    )
     assert (change.changes, change.reason) == ({"margin_bps": ["5000", "4500"]}, "a test")
 
 
@@ -171,13 +190,26 @@ def test_a_recorded_change_cannot_be_edited(owner: Desk, session: scoped_session
     session.rollback()
 
 
-def test_what_is_posted_beside_the_form_changes_nothing(owner: Desk, session: scoped_session[Session]) -> None:
+def test_what_is_posted_beside_the_form_changes_nothing(
+    owner: Desk, session: scoped_session[Session]
+) -> None:
     starter = plan(session, "Starter")
-    extra = {"id": "999", "is_default": "y", "stripe_price_id": "price_x", "terms_locked_at": "2020-01-01", "replaces_id": "1"}
+    extra = {
+        "id": "999",
+        "is_default": "y",
+        "stripe_price_id": "price_x",
+        "terms_locked_at": "2020-01-01",
+        "replaces_id": "1",
+    }
     assert owner.fill(f"/admin/plan/edit/?id={starter.id}", **extra).status_code == 302
     session.rollback()
     now = session.get(Plan, starter.id)
-    assert (now.is_default, now.stripe_price_id, now.terms_locked_at, now.replaces_id) == (False, None, None, None)
+    assert (now.is_default, now.stripe_price_id, now.terms_locked_at, now.replaces_id) == (
+        False,
+        None,
+        None,
+        None,
+    )
 
 
 def test_the_second_of_two_editors_is_told(owner: Desk, session: scoped_session[Session]) -> None:
@@ -193,7 +225,9 @@ def test_the_second_of_two_editors_is_told(owner: Desk, session: scoped_session[
 def test_no_account_can_be_made_or_edited_in_a_form(owner: Desk, session: scoped_session[Session]) -> None:
     account = people.person("ada")
     session.commit()
-    posted = owner.post(f"/admin/account/edit/?id={account.id}", credits_nanos="999", allowance_nanos="999", plan_id="1")
+    posted = owner.post(
+        f"/admin/account/edit/?id={account.id}", credits_nanos="999", allowance_nanos="999", plan_id="1"
+    )
     session.rollback()
     assert posted.status_code == 403
     assert session.get(Account, account.id).credits_nanos == 0

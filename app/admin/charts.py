@@ -1,0 +1,61 @@
+"""Bars by day as SVG: the geometry, in whole pixels; the template draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 180, 64, 22, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+    series: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`bars` from the baseline up (down, where negative); `marks` are (y, words) of the axis, `labels` (x, words)."""
+
+    title: str
+    names: tuple[str, ...]
+    bars: list[Bar]
+    marks: list[tuple[float, str]]
+    labels: list[tuple[float, str]]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+
+
+def bar_chart(title: str, days: Sequence[date], series: dict[str, Sequence[int]], write: object) -> Chart:
+    """Bars side by side for each day; `write` turns a figure into words."""
+    lowest = min(0, *(min(values) for values in series.values()))
+    highest = max(1, *(max(values) for values in series.values()))
+    step = (WIDTH - LEFT) / len(days)
+    wide = max(1.0, step * 0.8 / len(series))
+    scale = (HEIGHT - BOTTOM - TOP) / (highest - lowest)
+    base = TOP + highest * scale
+    bars = [
+        Bar(
+            round(LEFT + step * day + step * 0.1 + wide * number, 1),
+            round(base - max(0, value) * scale, 1),
+            round(wide, 1),
+            round(max(abs(value) * scale, 0.5 if value else 0), 1),
+            number + 1,
+            f"{days[day]:%d %b}, {name}: {write(value)}",  # type: ignore[operator]
+        )
+        for number, (name, values) in enumerate(series.items())
+        for day, value in enumerate(values)
+    ]
+    marks = [(round(base - value * scale, 1), write(value)) for value in sorted({lowest, 0, highest})]  # type: ignore[operator]
+    every = max(1, len(days) // 8)
+    labels = [
+        (round(LEFT + step * (day + 0.5), 1), f"{days[day]:%d %b}") for day in range(0, len(days), every)
+    ]
+    return Chart(title, tuple(series), bars, marks, labels)

@@ -1,0 +1,141 @@
+"""Accounts: found, read, and given credits by entries with an author and a reason."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.billing.auditing import audit
+from app.models.account import Account
+from app.models.ledger import LedgerEntry
+from app.models.setting import Setting
+from app.models.user import User, UserSession
+from tests.admin.conftest import Desk
+from tests.support import people
+from tests.support.people import CREDIT
+
+ONCE = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def ada(session: scoped_session[Session]) -> Account:
+    account = people.person("ada", credits=100 * CREDIT)
+    session.commit()
+    return account
+
+
+def credits(session: scoped_session[Session], account: Account) -> int:
+    session.rollback()
+    return session.get(Account, account.id).credits_nanos
+
+
+def give(
+    desk: Desk, account: Account, amount: str, reason: str = "sorry for the wait", once: str = ONCE
+) -> object:
+    return desk.post("/admin/account/grant/", id=account.id, amount=amount, reason=reason, once=once)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_grant_is_an_entry_with_author_and_reason(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    assert give(owner, ada, "12,5").status_code == 302
+    entry = session.scalars(select(LedgerEntry).order_by(LedgerEntry.id.desc())).first()
+    assert (entry.kind, entry.credits_nanos, entry.reason) == ("grant", 12_500_000, "sorry for the wait")
+    assert entry.actor.email == "person-owner@example.com"
+    assert credits(session, ada) == 112_500_000
+    assert not list(audit())
+
+
+def test_credits_can_be_taken_below_zero(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+    give(owner, ada, "-150")
+    assert credits(session, ada) == -50 * CREDIT
+
+
+def test_a_form_that_is_sent_twice_posts_once(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    give(owner, ada, "5")
+    give(owner, ada, "5")
+    assert credits(session, ada) == 105 * CREDIT
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason"),
+    [("5", ""), ("", "x"), ("0", "x"), ("NaN", "x"), ("99999999999", "x"), ("0.0000001", "x")],
+)
+def test_a_grant_needs_a_sound_amount_and_a_reason(
+    owner: Desk, ada: Account, session: scoped_session[Session], amount: str, reason: str
+) -> None:
+    assert give(owner, ada, amount, reason).status_code == 422
+    assert credits(session, ada) == 100 * CREDIT
+
+
+def test_the_support_grants_within_its_day(
+    support: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    Setting.put("support_grant_daily", 10 * CREDIT)
+    session.commit()
+    assert give(support, ada, "6").status_code == 302
+    refused = give(support, ada, "-5", once="f" * 32)
+    assert refused.status_code == 422
+    assert "4 are left" in refused.text
+    assert credits(session, ada) == 106 * CREDIT
+
+
+def test_the_story_shows_balances_ledger_and_members(owner: Desk, ada: Account) -> None:
+    page = owner.get(f"/admin/account/details/?id={ada.id}").text
+    assert "ada@example.com" in page
+    assert "Granted" in page
+
+
+def test_an_account_is_found_by_a_members_address(owner: Desk, ada: Account) -> None:
+    page = owner.get("/admin/account/?search=ADA@example").text
+    assert f'details/?id={ada.id}"' in page
+    assert "person-owner@example.com" not in page.split("<main")[1]
+
+
+@pytest.mark.parametrize(("given", "is_there"), [("frozen", False), ("debt", False), ("empty", False)])
+def test_accounts_are_filtered_by_their_state(owner: Desk, ada: Account, given: str, is_there: bool) -> None:
+    page = owner.get(f"/admin/account/?flt2_state_is={given}").text
+    assert ("ada@example.com" in page) is is_there
+
+
+def test_signing_out_everywhere_ends_the_sessions(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    user = ada.memberships[0].user
+    UserSession.begin(user, ada.id)
+    session.commit()
+    owner.post("/admin/user/sign-out/", id=user.id)
+    session.rollback()
+    assert session.scalars(select(UserSession).where(UserSession.user_id == user.id)).all() == []
+
+
+def test_an_owner_appoints_a_support(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+    owner.post("/admin/user/appoint/", id=ada.memberships[0].user_id, appointed="support")
+    session.rollback()
+    assert session.scalars(select(User.admin_role).where(User.email == "ada@example.com")).one() == "support"
+
+
+def test_nobody_changes_their_own_role(owner: Desk, session: scoped_session[Session]) -> None:
+    me = User.with_email("person-owner@example.com")
+    owner.post("/admin/user/appoint/", id=me.id, appointed="support")
+    session.rollback()
+    assert User.with_email("person-owner@example.com").admin_role == "owner"
+
+
+def test_roles_and_passwords_are_in_no_form(
+    desk: Callable[..., Desk], owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    user = ada.memberships[0].user
+    before = user.password_hash
+    owner.post(
+        f"/admin/user/edit/?id={user.id}", admin_role="owner", password_hash="x", email="eve@example.com"
+    )
+    owner.post("/admin/user/new/", admin_role="owner", email="eve@example.com")
+    session.rollback()
+    now = session.get(User, user.id)
+    assert (now.admin_role, now.password_hash, now.email) == (None, before, "ada@example.com")
+    assert User.with_email("eve@example.com") is None

@@ -1,0 +1,179 @@
+"""The overview's figures: the same as the audit's, whether a day is open or closed; few statements whatever the size."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.admin.figures import Range, books_of, close_days
+from app.admin.risks import at_risk, dearest, losing
+from app.billing.auditing import from_calls
+from app.extensions import db
+from app.models.account import Account
+from app.models.daily_total import AccountDay, forget_all
+from app.models.payment import Payment
+from app.models.plan import Plan
+from app.models.price import ModelPrice
+from app.models.refusal_count import RefusalCount
+from app.models.usage import Usage
+from tests.admin.conftest import Desk
+from tests.support import people
+from tests.support.people import CREDIT
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def call(account: Account, at: datetime, cost: int, *, paid: int | None = None, **facts: Any) -> Usage:
+    """A call that was settled at that moment; what is not paid is absorbed."""
+    paid = cost if paid is None else paid
+    price = db.session.scalars(select(ModelPrice)).first()
+    usage = Usage(
+        account_id=account.id, user_id=account.memberships[0].user_id, price_id=price.id, created_at=at, settled_at=at,
+        day=at.date(), reserved_nanos=cost, max_output_tokens=10, cost_nanos=cost, absorbed_nanos=cost - paid,
+        **{"model": "gpt-test", "state": "settled", "outcome": "done", "credits_paid_nanos": paid, "output": 7} | facts,
+    )  # fmt: skip
+    db.session.add(usage)
+    return usage
+
+
+@pytest.fixture
+def ada(session: scoped_session[Session]) -> Account:
+    people.model(kind="demo")
+    account = people.person("ada", credits=10_000 * CREDIT)
+    session.flush()
+    return account
+
+
+@pytest.fixture
+def history(ada: Account, session: scoped_session[Session]) -> Account:
+    """Calls on five days, the last of them today; one absorbed in part, one released."""
+    for days in range(5):
+        for number in range(days + 1):
+            call(ada, NOW - timedelta(days=days, hours=number), 3 * CREDIT + number)
+    call(ada, NOW - timedelta(days=2), 5 * CREDIT, paid=2 * CREDIT, model="other")
+    call(
+        ada,
+        NOW - timedelta(days=1),
+        4 * CREDIT,
+        paid=0,
+        state="released",
+        outcome="failed",
+        operation="title",
+    )
+    session.commit()
+    return ada
+
+
+def month(last: date = NOW.date()) -> Range:
+    return Range(last - timedelta(days=29), last)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_the_figures_are_the_audits_sums(history: Account) -> None:
+    close_days(NOW)
+    after = books_of(month())
+    paid = sum(allowance + credits for allowance, credits in from_calls().values())
+    assert after.sum("paid_nanos") == paid > 0
+    cost = db.session.scalar(select(func.sum(Usage.cost_nanos)))
+    absorbed = db.session.scalar(select(func.sum(Usage.absorbed_nanos)))
+    assert (after.sum("cost_nanos"), after.sum("absorbed_nanos"), after.sum("calls")) == (cost, absorbed, 17)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_closed_day_says_what_the_open_one_said(history: Account) -> None:
+    close_days(NOW - timedelta(days=2))
+    half = books_of(month())
+    close_days(NOW)
+    assert [(day.day, day.cost_nanos, day.accounts) for day in books_of(month()).days] == [
+        (day.day, day.cost_nanos, day.accounts) for day in half.days
+    ]
+    assert books_of(month()).by == half.by
+
+
+def test_today_is_not_closed(history: Account) -> None:
+    close_days(NOW)
+    assert db.session.scalar(select(func.max(AccountDay.day))) == NOW.date() - timedelta(days=1)
+
+
+def test_closing_twice_changes_nothing(history: Account) -> None:
+    close_days(NOW)
+    once = books_of(month())
+    close_days(NOW)
+    assert books_of(month()) == once
+
+
+def test_totals_can_be_made_again_from_the_calls(history: Account) -> None:
+    close_days(NOW)
+    once = books_of(month())
+    forget_all()
+    close_days(NOW)
+    assert books_of(month()) == once
+
+
+def test_use_is_told_by_model_operation_and_plan(history: Account) -> None:
+    close_days(NOW)
+    by = books_of(month()).by
+    assert by["model"]["other"]["cost_nanos"] == 5 * CREDIT
+    assert by["operation"]["title"]["calls"] == 1
+    assert by["plan"]["Free"]["calls"] == 17
+
+
+def test_revenue_is_what_came_in(ada: Account, session: scoped_session[Session]) -> None:
+    payment = Payment(
+        kind="pack", state="paid", account_id=ada.id, price_cents=1000, currency="usd", worth_nanos=5
+    )
+    payment.paid_at = NOW
+    session.add(payment)
+    session.commit()
+    books = books_of(month())
+    assert (books.sum("revenue_cents"), books.days[-1].revenue_cents) == (1000, 1000)
+
+
+def test_the_dearest_and_the_losing_accounts_are_named(history: Account) -> None:
+    close_days(NOW)
+    assert [row.id for row in dearest(month())] == [history.id]
+    assert [(row.id, int(row.loss)) for row in losing(month())] == [
+        (history.id, db.session.scalar(select(func.sum(Usage.cost_nanos))))
+    ]
+
+
+def test_an_account_that_is_refused_three_days_running_is_at_risk(
+    ada: Account, session: scoped_session[Session]
+) -> None:
+    for days in (1, 2, 3):
+        day = NOW.date() - timedelta(days=days)
+        session.add(RefusalCount(account_id=ada.id, day=day, code="daily_limit_reached", count=2))
+    session.commit()
+    assert [(row[0], row[2]) for row in at_risk(NOW.date())] == [
+        (ada.id, "refused for a limit 3 days running")
+    ]
+
+
+def test_refusals_are_counted_by_code(app: Any, ada: Account, session: scoped_session[Session]) -> None:
+    broke = people.person("bob", plan=session.scalars(select(Plan).where(Plan.name == "Pay as you go")).one())
+    key = people.api_key(broke)
+    client = app.test_client()
+    for _time in range(2):
+        client.post("/api/chats", json={"model": "gpt-test"}, headers={"Authorization": f"Bearer {key}"})
+    session.rollback()
+    counted = session.scalars(select(RefusalCount)).one()
+    assert (counted.account_id, counted.code, counted.count) == (broke.id, "out_of_credits", 2)
+
+
+def test_the_page_and_every_csv_are_there(owner: Desk, history: Account) -> None:
+    page = owner.get("/admin/?from=2026-11-01&to=2026-11-20")
+    assert page.status_code == 200
+    for name in ("days", "model", "operation", "plan", "dearest", "losing", "refusals"):
+        assert owner.get(f"/admin/csv/{name}/").mimetype == "text/csv"
+    assert owner.get("/admin/csv/passwords/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query", ["from=x&to=y", "from=2026-12-01&to=2026-01-01", "from=0001-01-01&to=9999-12-31"]
+)
+def test_a_range_that_cannot_be_is_mended(owner: Desk, query: str) -> None:
+    assert owner.get(f"/admin/?{query}").status_code == 200
