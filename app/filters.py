@@ -18,6 +18,15 @@ from app.models.price import ORDINARY_ANSWER_TOKENS, ModelPrice
 from app.providers.base import TokenUsage
 
 LOCALE = "en_US"
+BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS X": "Mac",
+    "Linux": "Linux",
+}
 ORDINARY = TokenUsage(uncached_input=500, output=ORDINARY_ANSWER_TOKENS)
 
 
@@ -104,10 +113,20 @@ def datetime_text(moment: datetime) -> str:
 
 def datetime_markup(moment: datetime | None) -> Markup:
     """A moment in UTC, which the page's script turns into the reader's own time."""
+    return time_element(moment, "datetime", "")
+
+
+def when_markup(moment: datetime | None) -> Markup:
+    """A moment within a sentence; the script says "tomorrow at 01:00"."""
+    return time_element(moment, "when", "on ")
+
+
+def time_element(moment: datetime | None, kind: str, preposition: str) -> Markup:
     if moment is None:
         return Markup("")
     stamp = moment.isoformat().replace("+00:00", "Z")
-    return Markup('<time datetime="{}" data-local="datetime">{}</time>').format(stamp, datetime_text(moment))
+    element = Markup('<time datetime="{}" data-local="{}">{}{}</time>')
+    return element.format(stamp, kind, preposition, datetime_text(moment))
 
 
 def date_text(day: date | datetime | None) -> str:
@@ -118,6 +137,13 @@ def date_text(day: date | datetime | None) -> str:
 def day_text(day: date) -> str:
     """A day on the axis of a chart: 21 Nov."""
     return format_date(day, "d MMM", locale=LOCALE)
+
+
+def browser(user_agent: str) -> str:
+    """A browser by the name that its owner knows: Firefox on Windows."""
+    name = next((shown for mark, shown in BROWSERS.items() if mark in user_agent), "A browser")
+    system = next((shown for mark, shown in SYSTEMS.items() if mark in user_agent), "")
+    return f"{name} on {system}" if system else name
 
 
 def markdown(text: str | None) -> Markup:
@@ -148,8 +174,10 @@ FILTERS = {
     "short_number": short_number,
     "datetime": datetime_markup,
     "datetime_text": datetime_text,
+    "when": when_markup,
     "date": date_text,
     "day": day_text,
+    "browser": browser,
     "markdown": markdown,
     "share": share,
     "per_answer": per_answer,

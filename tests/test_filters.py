@@ -119,6 +119,30 @@ def test_a_moment_that_is_not_there_is_empty() -> None:
     assert filters.datetime_markup(None) == ""
 
 
+def test_a_moment_in_a_sentence_has_its_preposition() -> None:
+    shown = filters.when_markup(datetime(2026, 11, 21, 3, 1, tzinfo=UTC))
+    assert shown == '<time datetime="2026-11-21T03:01:00Z" data-local="when">on 21 Nov 2026, 03:01 UTC</time>'
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "shown"),
+    [
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox on Windows",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Safari/604.1",
+            "Safari on iPhone",
+        ),
+        ("Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Linux"),
+        ("curl/8", "A browser"),
+    ],
+)
+def test_a_browser_is_named_as_its_owner_knows_it(user_agent: str, shown: str) -> None:
+    assert filters.browser(user_agent) == shown
+
+
 def test_a_date_has_its_month_in_full() -> None:
     assert filters.date_text(date(2026, 2, 1)) == "1 February 2026"
 
