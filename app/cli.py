@@ -12,7 +12,7 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app import price_registry, seeds
-from app.billing import auditing, sweeping
+from app.billing import auditing, commands, jobs, sweeping
 from app.extensions import db
 from app.models.base import utcnow
 
@@ -23,6 +23,7 @@ prices = AppGroup("prices", help="What the models cost.")
 
 def init_app(app: Flask) -> None:
     app.cli.add_command(billing)
+    commands.add_to(billing)
     app.cli.add_command(user)
     app.cli.add_command(prices)
     app.cli.add_command(seed)
@@ -66,8 +67,10 @@ def audit(as_json: bool) -> None:
 
 @billing.command()
 def sweep() -> None:
-    """Release the reservations of calls that died."""
+    """Release the reservations of calls that died; do what was left undone about payments."""
     click.echo(f"{sweeping.sweep()} calls released")
+    events = sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
+    click.echo(f"{events} events processed")
 
 
 @prices.command("import")

@@ -10,6 +10,7 @@ from sqlalchemy import Select, func, select
 from app.extensions import db
 from app.models.account import Account
 from app.models.ledger import LedgerEntry
+from app.models.member_use import unexplained
 from app.models.usage import Usage
 
 
@@ -38,6 +39,8 @@ def audit() -> Iterator[Difference]:
         for figure, value in explained.items():
             if getattr(account, figure) != value:
                 yield Difference(account.id, figure, getattr(account, figure), value)
+    for account_id, user_id, stored, value in unexplained():
+        yield Difference(account_id, f"used_nanos of member {user_id}", stored, value)
 
 
 FIGURES = select(

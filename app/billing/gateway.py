@@ -159,16 +159,23 @@ def notice(event: dict[str, Any]) -> Notice:
     return Notice(str(event["id"])[:255], str(event["type"])[:255], kept)
 
 
-def events_since(moment: datetime) -> Iterator[Notice]:
+def event(stripe_id: str) -> Notice:
     with asking() as v1:
-        found = v1.events.list({"created": {"gte": int(moment.timestamp())}, "limit": 100})
-        yield from (notice(event) for event in every(found))
+        return notice(plain(v1.events.retrieve(stripe_id)))
 
 
 def subscription(stripe_id: str) -> state.SubscriptionState:
     wanted = ["latest_invoice", "default_payment_method", "schedule"]
     with asking() as v1:
         return reading.subscription(plain(v1.subscriptions.retrieve(stripe_id, {"expand": wanted})))
+
+
+def subscriptions_of_customers(also: set[str]) -> Iterator[state.SubscriptionState]:
+    """All subscriptions at Stripe that may still charge, and those of the ids that we think of as running."""
+    wanted = {"status": "all", "limit": 100}
+    with asking() as v1:
+        found = [reading.subscription(one) for one in every(v1.subscriptions.list(wanted))]
+    return (one for one in found if one.ended_at is None or one.stripe_id in also)
 
 
 def invoices(subscription_id: str) -> list[state.InvoiceState]:
@@ -212,6 +219,19 @@ def refunds(payment_intent_id: str) -> list[state.RefundState]:
     with asking() as v1:
         found = v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100})
         return [reading.refund(one) for one in every(found)]
+
+
+def refunds_since(moment: datetime) -> list[tuple[state.RefundState, str | None]]:
+    """Refunds, each with the payment intent that it is of."""
+    with asking() as v1:
+        found = every(v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        return [(reading.refund(one), reading.id_of(one.get("payment_intent"))) for one in found]
+
+
+def disputes_since(moment: datetime) -> list[state.DisputeState]:
+    with asking() as v1:
+        found = every(v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        return [reading.dispute(one) for one in found]
 
 
 def dispute(stripe_id: str) -> state.DisputeState:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 
 from app.billing import gateway, orders
 from app.extensions import db
 from app.models.plan import CreditPack, Plan, is_published, listing
 
-SOLD: dict[str, type[Plan] | type[CreditPack]] = {"plan": Plan, "pack": CreditPack}
+Sold = Plan | CreditPack
+SOLD: dict[str, Any] = {"plan": Plan, "pack": CreditPack}
 
 
-def publish(sold: Plan | CreditPack) -> None:
+def publish(sold: Sold) -> None:
     """Tell Stripe of a plan or pack as it is now, where it does not know; a new price where the terms changed."""
     if is_published(sold):
         return
@@ -27,23 +30,24 @@ def publish(sold: Plan | CreditPack) -> None:
     db.session.commit()
 
 
-def terms_of(sold: Plan | CreditPack) -> tuple[int, str, str]:
+def terms_of(sold: Sold) -> tuple[int, str, str]:
     return sold.price_cents, sold.currency, sold.interval if isinstance(sold, Plan) else "once"
 
 
 def publish_one(kind: str, sold_id: int) -> None:
     """A plan or pack by its id, once payments are set up."""
-    sold = db.session.get(SOLD[kind], sold_id)
+    sold: Sold | None = db.session.get(SOLD[kind], sold_id)
     if sold is not None and gateway.is_set_up() and is_wanted(sold):
         publish(sold)
 
 
-def is_wanted(sold: Plan | CreditPack) -> bool:
+def is_wanted(sold: Sold) -> bool:
     """What was retired before it was ever sold need not be told to Stripe."""
     return sold.status != "inactive" or bool(sold.published_as)
 
 
-def unpublished() -> list[tuple[str, Plan | CreditPack]]:
+def unpublished() -> list[tuple[str, Sold]]:
     """What Stripe does not know as it is now: ("plan" or "pack", row)."""
-    found = [(kind, sold) for kind, table in SOLD.items() for sold in db.session.scalars(select(table))]
+    found: list[tuple[str, Sold]] = [("plan", plan) for plan in db.session.scalars(select(Plan))]
+    found += [("pack", pack) for pack in db.session.scalars(select(CreditPack))]
     return [(kind, sold) for kind, sold in found if not is_published(sold) and is_wanted(sold)]

@@ -32,8 +32,8 @@ def write_attempt(account_id: int) -> int | None:
         return None
     account = Account.locked(account_id)
     db.session.refresh(settings)
-    attempt = next_attempt(settings, account)
     try:
+        attempt = next_attempt(settings, account)
         commit()
     except IntegrityError:
         rollback()

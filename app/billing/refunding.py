@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import func, select
 
 from app.billing import gateway, orders
@@ -67,5 +69,6 @@ def refund_rejected() -> None:
         .where(~select(Refund.id).where(Refund.payment_id == Payment.id).exists())
     )
     for payment_id in list(db.session.scalars(taken)):
-        want_refund(payment_id, reason="a second subscription")
+        with suppress(InvalidRequest):
+            want_refund(payment_id, reason="a second subscription")
         commit()

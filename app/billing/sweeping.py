@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, or_, select
 
-from app.billing import gateway, publishing
+from app.billing import gateway, publishing, refunding
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.chat import Message
@@ -50,6 +50,7 @@ def sweep_payments(act: Callable[[str, int], None]) -> int:
         for identifier in identifiers:
             act(name, identifier)
     if gateway.is_set_up():
+        refunding.refund_rejected()
         end_subscriptions(act)
         publish_what_is_new(act)
     return count

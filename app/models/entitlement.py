@@ -109,7 +109,9 @@ def grow_trial(subscription: Subscription, account: Account) -> None:
 
 def apply_invoice(subscription: Subscription, account: Account, invoice: InvoiceState) -> None:
     """What a paid invoice gives, once. Mismatch where it sells something that we do not."""
-    if Payment.with_invoice(invoice.stripe_id) is not None:
+    known = Payment.with_invoice(invoice.stripe_id)
+    if known is not None:
+        known.stripe_payment_intent_id = known.stripe_payment_intent_id or invoice.payment_intent_id
         return
     payment = payment_for(subscription, invoice)
     if subscription.rejected_at:

@@ -110,12 +110,13 @@ class Subscription(Record):
 
     @classmethod
     def to_cancel(cls) -> list[int]:
-        """Those that must end: not wanted, of a closed account, or on a plan that is inactive."""
+        """Those that must not go on so: not wanted, of a closed account, on an inactive plan, a trial that was had."""
         gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))
         retired = (Plan.status == "inactive") & cls.cancel_at_period_end.is_(False)
+        second_trial = (cls.status == "trialing") & cls.trial_refused_at.is_not(None)
         query = select(cls.id).join(Account, Account.id == cls.account_id).join(Plan, Plan.id == cls.plan_id)
         running = cls.status.in_((*LIVE, "incomplete")), cls.stripe_id.is_not(None)
-        return list(db.session.scalars(query.where(*running, or_(gone, retired))))
+        return list(db.session.scalars(query.where(*running, or_(gone, retired, second_trial))))
 
     @property
     def idempotency_key(self) -> str:

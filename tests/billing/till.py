@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from app.billing import auditing, buying, gateway, jobs, processing, refunding, subscribing
-from app.billing.ringing import commit
+from app.billing import auditing, buying, gateway, jobs, processing, setting_recharge, subscribing, sweeping
 from app.extensions import db
 from app.models.account import Account
 from app.models.caller import Caller
@@ -136,23 +135,26 @@ class Till:
 
     @staticmethod
     def work() -> None:
-        """What the sweeper would find, at once."""
-        from app.billing import sweeping  # noqa: PLC0415
-
-        sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
-        refunding.refund_rejected()
-        commit()
-        sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
+        """What the sweeper would find, at once: twice, since one job may call for another."""
+        for _ in range(2):
+            sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
 
     def turn_on_recharge(self, *, below: int = 1000, cents: int = 1000, most: int = 5000, card: str = "success") -> None:
         """Settings in credits and cents, with a card saved beforehand; nothing is charged yet."""
         customer = buying.customer_of(self.account_id)
         self.sandbox.control("method", customer=customer, card=card)
-        from app.billing import setting_recharge  # noqa: PLC0415
-
         wish = setting_recharge.Wish(str(self.pack(cents).id), 1, below * CREDIT, most)
         setting_recharge.turn_on(self.caller, wish)
         self.seen |= {notice.stripe_id for notice in self.notices()}
+
+    def charges(self) -> int:
+        """How often Stripe has really taken money by auto-recharge."""
+        paid = self.sandbox.running.sandbox.store.where("payment_intent", status="succeeded")
+        return sum("recharge_id" in intent["metadata"] for intent in paid)
+
+    def remove_card(self) -> None:
+        self.sandbox.client.v1.payment_methods.detach(self.settings.card_id)
+        self.deliver()
 
     @property
     def settings(self) -> AutoRecharge:
@@ -169,6 +171,22 @@ class Till:
         key = f"test:spent:{len(account.entries())}"
         LedgerEntry.post(account, "grant", key, credits=-credits * CREDIT)
         db.session.commit()
+
+    def use_allowance(self, credits: int) -> None:
+        """As calls would, from the allowance."""
+        account = Account.locked(self.account_id)
+        key = f"test:used:{len(account.entries())}"
+        LedgerEntry.post(account, "grant", key, allowance=-credits * CREDIT)
+        db.session.commit()
+
+    def freeze(self, by: str) -> None:
+        Account.locked(self.account_id).freeze(by)
+        db.session.commit()
+
+    def last_payment(self, kind: str) -> Payment:
+        db.session.expire_all()
+        mine = db.session.query(Payment).filter_by(account_id=self.account_id, kind=kind)
+        return mine.order_by(Payment.id.desc()).first()
 
     def entries(self) -> list[tuple[str, int, int]]:
         """(kind, allowance, credits) of its ledger in credits, oldest first."""
