@@ -1,0 +1,118 @@
+"""Free credits: for a verified address, once for each mailbox, however it is spelt. SECURITY.md 24."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.billing.auditing import audit
+from app.models.account import Account
+from app.models.ledger import LedgerEntry
+from app.models.setting import Setting
+from app.models.user import User
+from tests.auth.conftest import Browser, PostOffice
+from tests.support.people import CREDIT, PASSWORD
+
+Database = scoped_session[Session]
+ADA = "ada@example.com"
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    return environment | {"REQUIRE_VERIFIED_EMAIL": "1"}
+
+
+@pytest.fixture
+def welcome(session: Database) -> None:
+    """A welcome credit of 20 credits."""
+    Setting.put("welcome_credit", 20 * CREDIT)
+    session.commit()
+
+
+def given(session: Database, address: str) -> tuple[int, int]:
+    """Allowance and credits of the person's own account, in credits."""
+    session.expire_all()
+    account = session.get(Account, User.with_email(address).home_id)
+    return account.allowance_nanos // CREDIT, account.credits_nanos // CREDIT
+
+
+def test_the_free_allowance_waits_for_the_address(guest: Browser, post_office: PostOffice, session: Database) -> None:
+    guest.sign_up("ada")
+    guest.get("/chat")
+    assert given(session, ADA) == (0, 0)
+    guest.get(post_office.link_to(ADA))
+    assert given(session, ADA) == (500, 0)
+
+
+def test_sends_wait_for_the_address_too(guest: Browser) -> None:
+    guest.sign_up("ada")
+    answer = guest.client.post("/api/chats", json={}, headers={"X-CSRFToken": guest.token()})
+    assert (answer.status_code, answer.json["code"]) == (403, "email_unverified")
+
+
+def test_without_verification_the_allowance_is_there_at_once(
+    guest: Browser, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "0")
+    guest.sign_up("ada")
+    assert given(session, ADA) == (500, 0)
+
+
+def test_the_welcome_credit_comes_once(
+    guest: Browser, post_office: PostOffice, session: Database, welcome: None
+) -> None:
+    guest.sign_up("ada")
+    guest.send("/email/verify")
+    mails = post_office.mails_to(ADA)
+    for text in mails:
+        guest.get(text[text.index("/email/") :].split()[0])
+    assert given(session, ADA) == (500, 20)
+
+
+def test_another_spelling_of_the_mailbox_gets_nothing(
+    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database, welcome: None
+) -> None:
+    guest.sign_up("ada")
+    guest.get(post_office.link_to(ADA))
+    second = new_browser()
+    second.sign_up("Ada+second")
+    second.get(post_office.link_to("ada+second@example.com"))
+    assert User.with_email("ada+second@example.com").is_verified
+    assert given(session, "ada+second@example.com") == (0, 0)
+
+
+def test_nothing_comes_again_after_deletion(
+    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database, welcome: None
+) -> None:
+    guest.sign_up("ada")
+    guest.get(post_office.link_to(ADA))
+    assert guest.send("/settings/delete", current_password=PASSWORD).location == "/"
+    again = new_browser()
+    again.sign_up("ada")
+    again.get(post_office.link_to(ADA))
+    assert User.with_email(ADA).is_verified
+    assert given(session, ADA) == (0, 0)
+
+
+def test_a_new_address_brings_no_second_welcome(
+    guest: Browser, post_office: PostOffice, session: Database, welcome: None
+) -> None:
+    guest.sign_up("ada")
+    guest.get(post_office.link_to(ADA))
+    guest.send("/settings/email", email="ada@new.example.com", current_password=PASSWORD)
+    guest.get(post_office.link_to("ada@new.example.com"))
+    assert given(session, "ada@new.example.com") == (500, 20)
+    assert session.query(LedgerEntry).filter(LedgerEntry.kind.in_(["welcome", "refill"])).count() == 2
+    assert list(audit()) == []
+
+
+def test_a_reset_password_proves_the_mailbox_as_well(
+    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database
+) -> None:
+    guest.sign_up("ada")
+    other = new_browser()
+    other.send("/password/forgot", email=ADA)
+    other.send(post_office.link_to(ADA), password="a quite new password")
+    assert given(session, ADA) == (500, 0)

@@ -1,0 +1,143 @@
+"""The outbox: a mail is a row of the transaction that it tells of, and is sent once."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+import app.mail as outbox
+from app.models.base import utcnow
+from app.models.mail import MOST_ATTEMPTS, OutgoingMail
+from app.queue import connect
+from tests.conftest import nowhere
+from tests.support.mailbox import Mailbox, body_of
+
+Database = scoped_session[Session]
+ADA = "ada@example.com"
+
+
+def post(key: str = "test:1", to: str = ADA, name: str = "Ada") -> bool:
+    return outbox.post(key, to, "password_changed", name=name)
+
+
+def waiting_jobs() -> int:
+    return int(connect().llen("rq:queue:default"))
+
+
+def test_a_posted_mail_is_sent_after_the_commit(session: Database, mailbox: Mailbox) -> None:
+    post()
+    assert waiting_jobs() == 0
+    session.commit()
+    assert waiting_jobs() == 1
+    outbox.deliver(session.query(OutgoingMail).one().id)
+    assert [str(mail["To"]) for mail in mailbox.mails] == [ADA]
+
+
+def test_a_mail_of_a_transaction_that_failed_is_not_sent(session: Database) -> None:
+    post()
+    session.rollback()
+    session.commit()
+    assert (waiting_jobs(), session.query(OutgoingMail).count()) == (0, 0)
+
+
+def test_a_savepoint_is_not_a_commit(session: Database) -> None:
+    with session.begin_nested():
+        post()
+    assert waiting_jobs() == 0
+    session.commit()
+    assert waiting_jobs() == 1
+
+
+def test_a_key_is_posted_once(session: Database) -> None:
+    assert (post(), post(), session.query(OutgoingMail).count()) == (True, False, 1)
+
+
+def test_a_job_that_runs_twice_sends_one_mail(session: Database, mailbox: Mailbox) -> None:
+    post()
+    session.commit()
+    mail_id = session.query(OutgoingMail).one().id
+    outbox.deliver(mail_id)
+    outbox.deliver(mail_id)
+    assert len(mailbox.mails) == 1
+
+
+def test_what_a_mail_said_is_forgotten_once_it_is_sent(session: Database, mailbox: Mailbox) -> None:
+    post(name="Ada")
+    session.commit()
+    outbox.sweep()
+    mail = session.query(OutgoingMail).one()
+    assert (mail.context, mail.sent_at is not None, len(mailbox.mails)) == ({}, True, 1)
+
+
+def test_a_mail_has_words_and_the_same_words_in_html(session: Database, mailbox: Mailbox) -> None:
+    post(name="<script>alert(1)</script>")
+    session.commit()
+    outbox.sweep()
+    mail = mailbox.mails[0]
+    assert mail["Subject"] == "Your password at Tollgate was changed"
+    assert "Hello <script>alert(1)</script>," in body_of(mail)
+    html = mail.get_body(("html",)).get_content()
+    assert ("<script>" in html, "&lt;script&gt;" in html) == (False, True)
+    assert '<a href="http://127.0.0.1/password/forgot"' in html
+
+
+class TestWhereTheMailServerIsAway:
+    @pytest.fixture
+    def environment(self, environment: dict[str, str]) -> dict[str, str]:
+        return environment | {"MAIL_URL": nowhere().replace("redis", "smtp").removesuffix("/0")}
+
+    def test_a_mail_waits_longer_each_time_and_is_given_up_at_last(self, session: Database) -> None:
+        post()
+        session.commit()
+        tries, now = [], utcnow()
+        for minute in range(400):
+            with time_machine.travel(now + timedelta(minutes=minute), tick=False):
+                if outbox.sweep():
+                    tries.append(minute)
+        assert tries == [0, 1, 3, 7, 15, 31, 63, 127]
+        assert session.query(OutgoingMail).one().attempts == MOST_ATTEMPTS
+
+    def test_it_is_sent_when_the_server_is_back(self, session: Database, mailbox: Mailbox, app: Flask) -> None:
+        post()
+        session.commit()
+        outbox.sweep()
+        app.extensions["mailman"].port = int(mailbox.url.rsplit(":", 1)[1])
+        with time_machine.travel(utcnow() + timedelta(minutes=2)):
+            outbox.sweep()
+        assert len(mailbox.mails) == 1
+
+
+class TestWhereRedisIsAway:
+    @pytest.fixture
+    def environment(self, environment: dict[str, str]) -> dict[str, str]:
+        return environment | {"REDIS_URL": nowhere()}
+
+    def test_the_request_works_and_the_clock_finds_the_mail(
+        self, session: Database, mailbox: Mailbox, guest: object
+    ) -> None:
+        assert guest.sign_up("ada").status_code == 302
+        outbox.sweep()
+        assert len(mailbox.to(ADA)) == 1
+
+
+@pytest.fixture
+def development(app: Flask, tmp_path: object) -> Iterator[Flask]:
+    app.config.update(APP_ENV="development", MAIL_FILE_PATH=str(tmp_path))
+    yield app
+
+
+def test_development_shows_its_mails(development: Flask, session: Database, tmp_path: object) -> None:
+    development.extensions["mailman"].backend = "file"
+    development.extensions["mailman"].file_path = str(tmp_path)
+    post()
+    session.commit()
+    outbox.sweep()
+    page = development.test_client().get("/dev/mail")
+    assert (page.status_code, "Your password at Tollgate was changed" in page.text) == (200, True)
+
+
+def test_nowhere_else_are_mails_shown(client: object) -> None:
+    assert client.get("/dev/mail").status_code == 404

@@ -1,0 +1,182 @@
+"""Settings: name, address, password, browsers, keys, deletion."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.account import Account
+from app.models.api_key import ApiKey
+from app.models.chat import Chat, Message
+from app.models.membership import Membership
+from app.models.user import User, UserSession
+from tests.auth.conftest import Browser, PostOffice
+from tests.support.people import PASSWORD
+
+Database = scoped_session[Session]
+ADA, NEW_ADDRESS = "ada@example.com", "ada@new.example.com"
+NEW = "a quite new password"
+
+
+@pytest.fixture
+def ada(signed_in: Callable[..., Browser]) -> Browser:
+    return signed_in("ada")
+
+
+def test_a_name_is_one_line_of_text(ada: Browser, session: Database) -> None:
+    ada.send("/settings/profile", name=" Ada\r\nBcc: eve@example.com\x00 Lovelace ")
+    assert User.with_email(ADA).name == "Ada Bcc: eve@example.com Lovelace"
+
+
+def test_a_new_address_counts_once_its_link_is_followed(ada: Browser, post_office: PostOffice, session: Database) -> None:
+    ada.send("/settings/email", email=NEW_ADDRESS, current_password=PASSWORD)
+    assert User.with_email(ADA).is_verified
+    ada.get(post_office.link_to(NEW_ADDRESS))
+    session.expire_all()
+    assert (User.with_email(ADA), User.with_email(NEW_ADDRESS).is_verified) == (None, True)
+    assert f"belongs to {NEW_ADDRESS}" in post_office.mails_to(ADA)[-1]
+
+
+def test_an_address_is_not_changed_without_the_password(ada: Browser, post_office: PostOffice) -> None:
+    assert ada.send("/settings/email", email=NEW_ADDRESS, current_password="a wrong password").status_code == 400
+    assert post_office.mails_to(NEW_ADDRESS) == []
+
+
+def test_somebody_elses_address_gets_the_same_answer_and_no_link(
+    ada: Browser, signed_in: Callable, post_office: PostOffice
+) -> None:
+    signed_in("bob")
+    known = ada.send("/settings/email", email="bob@example.com", current_password=PASSWORD)
+    unknown = ada.send("/settings/email", email="eve@example.com", current_password=PASSWORD)
+    assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
+    assert post_office.mails_to("bob@example.com") == []
+
+
+def test_an_address_that_was_taken_meanwhile_is_not_taken_over(
+    ada: Browser, new_browser: Callable, post_office: PostOffice
+) -> None:
+    ada.send("/settings/email", email=NEW_ADDRESS, current_password=PASSWORD)
+    link = post_office.link_to(NEW_ADDRESS)
+    new_browser().send("/signup", email=NEW_ADDRESS, password=PASSWORD)
+    assert ada.get(link).status_code == 404
+    assert ada.get("/settings").text.count(ADA) >= 1
+
+
+def test_a_new_password_keeps_this_browser_and_ends_the_others(ada: Browser, new_browser: Callable) -> None:
+    other = new_browser()
+    other.sign_in("ada")
+    assert ada.send("/settings/password", current_password=PASSWORD, password=NEW).status_code == 302
+    assert (ada.is_signed_in, other.is_signed_in) == (True, False)
+    assert (other.sign_in("ada").status_code, other.sign_in("ada", NEW).status_code) == (400, 302)
+
+
+def test_a_copy_of_the_old_cookie_is_dead_after_a_new_password(ada: Browser, new_browser: Callable) -> None:
+    thief = new_browser()
+    thief.client.set_cookie("session", ada.client.get_cookie("session").value, domain="localhost")
+    ada.send("/settings/password", current_password=PASSWORD, password=NEW)
+    assert not thief.is_signed_in
+
+
+@pytest.mark.parametrize("fields", [
+    {"current_password": "a wrong password", "password": NEW}, {"current_password": PASSWORD, "password": "short"},
+    {"password": NEW}, {"current_password": PASSWORD},
+])  # fmt: skip
+def test_a_password_is_not_changed_by_half(ada: Browser, new_browser: Callable, fields: dict) -> None:
+    assert ada.send("/settings/password", **fields).status_code == 400
+    assert new_browser().sign_in("ada").status_code == 302
+
+
+def test_signing_out_everywhere_ends_all_browsers(ada: Browser, new_browser: Callable) -> None:
+    other = new_browser()
+    other.sign_in("ada")
+    ada.send("/settings/sessions/end")
+    assert (ada.is_signed_in, other.is_signed_in) == (False, False)
+
+
+def test_one_browser_can_be_ended_by_itself(ada: Browser, new_browser: Callable, session: Database) -> None:
+    other = new_browser()
+    other.sign_in("ada")
+    newest = session.query(UserSession).order_by(UserSession.id.desc()).first()
+    ada.send(f"/settings/sessions/{newest.id}/end")
+    assert (ada.is_signed_in, other.is_signed_in) == (True, False)
+
+
+def test_another_persons_browser_is_not_found(ada: Browser, signed_in: Callable, session: Database) -> None:
+    eve, adas = signed_in("eve"), session.query(UserSession).first().id
+    assert (eve.send(f"/settings/sessions/{adas}/end").status_code, ada.is_signed_in) == (404, True)
+
+
+def test_a_key_is_shown_once(ada: Browser, session: Database) -> None:
+    page = ada.send("/settings/keys", name="robot")
+    key = session.query(ApiKey).one()
+    secret = page.text[page.text.index(key.prefix) :].split("<")[0]
+    assert (page.status_code, len(secret) > 40, secret in ada.get("/settings").text) == (201, True, False)
+    bearer = {"Authorization": f"Bearer {secret}"}
+    assert ada.client.application.test_client().get("/api/balance", headers=bearer).status_code == 200
+
+
+def test_a_key_that_is_revoked_is_dead(ada: Browser, session: Database) -> None:
+    user = User.with_email(ADA)
+    key, secret = ApiKey.make(user.home_id, user.id, "robot")
+    session.commit()
+    ada.send(f"/settings/keys/{key.id}/revoke")
+    bearer = {"Authorization": f"Bearer {secret}"}
+    assert ada.client.application.test_client().get("/api/balance", headers=bearer).status_code == 401
+
+
+def test_a_key_opens_no_page_of_its_person(ada: Browser, session: Database) -> None:
+    user = User.with_email(ADA)
+    _key, secret = ApiKey.make(user.home_id, user.id, "robot")
+    session.commit()
+    program = ada.client.application.test_client()
+    answers = [program.get(path, headers={"Authorization": f"Bearer {secret}"}) for path in ("/settings", "/account")]
+    assert [answer.location for answer in answers] == ["/login?next=/settings", "/login?next=/account"]
+
+
+def test_a_deleted_person_is_gone_and_the_receipts_stay(ada: Browser, session: Database) -> None:
+    user = User.with_email(ADA)
+    user_id, account_id = user.id, user.home_id
+    chat = Chat(account_id=account_id, user_id=user_id, title="Secrets", model="demo")
+    session.add(chat)
+    session.flush()
+    session.add(Message(account_id=account_id, chat_id=chat.id, role="user", content="my secret"))
+    session.commit()
+    assert ada.send("/settings/delete", current_password=PASSWORD).location == "/"
+    session.expire_all()
+    gone = session.get(User, user_id)
+    assert (ada.is_signed_in, User.with_email(ADA), gone.name, gone.email) == (False, None, "", f"deleted-{user_id}@deleted.invalid")
+    assert session.get(Account, account_id).closed_at
+    assert (session.query(Message).one().content, session.query(Chat).one().title) == ("", "")
+
+
+def test_nobody_is_deleted_without_the_password(ada: Browser) -> None:
+    assert ada.send("/settings/delete", current_password="a wrong password").status_code == 400
+    assert ada.is_signed_in
+
+
+def test_a_team_that_would_lose_its_only_owner_comes_first(
+    ada: Browser, signed_in: Callable, session: Database
+) -> None:
+    signed_in("bob")
+    ada.send("/account/teams", name="Gate keepers")
+    team = session.query(Account).filter_by(kind="team").one()
+    session.add(Membership(account=team, user=User.with_email("bob@example.com"), role="member"))
+    session.commit()
+    assert ada.send("/settings/delete", current_password=PASSWORD).status_code == 409
+    session.expire_all()
+    assert (ada.is_signed_in, team.closed_at) == (True, None)
+
+
+def test_who_is_deleted_leaves_the_teams_of_others_and_closes_their_own(
+    ada: Browser, signed_in: Callable, session: Database
+) -> None:
+    bob = signed_in("bob")
+    bob.send("/account/teams", name="Gate keepers")
+    ada.send("/account/teams", name="Ada alone")
+    team, alone = (session.query(Account).filter_by(name=name).one() for name in ("Gate keepers", "Ada alone"))
+    session.add(Membership(account=team, user=User.with_email(ADA), role="admin"))
+    session.commit()
+    ada.send("/settings/delete", current_password=PASSWORD)
+    session.expire_all()
+    assert [place.role for place in team.memberships] == ["owner"]
+    assert (team.closed_at, alone.closed_at is None) == (None, False)
