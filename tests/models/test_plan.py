@@ -30,7 +30,7 @@ def test_a_purchase_is_worth_its_price_less_surcharge_and_margin(
     ("price", "surcharge", "margin"), [(10, 11, 0), (10, 0, 10_000), (-1, 0, 0), (1, -1, 0), (1, 0, -1)]
 )
 def test_an_impossible_worth_is_refused_by_name(price: int, surcharge: int, margin: int) -> None:
-    with pytest.raises(PricingError, match="surcharge|margin|price"):
+    with pytest.raises(PricingError, match=r"surcharge|margin|price"):
         worth_of(price, surcharge, margin)
 
 
