@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from sqlalchemy.orm import Session, scoped_session
 
 from app.models.chat import Chat, Message
 from app.models.usage import Usage
@@ -12,7 +13,7 @@ from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-Database = "scoped_session[Session]"
+Database = scoped_session[Session]
 
 
 def contents(person: Door, chat: str) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.orm import Session, scoped_session
 
 from app.models.account import Account
 from app.models.base import utcnow
@@ -17,7 +18,7 @@ from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-Database = "scoped_session[Session]"
+Database = scoped_session[Session]
 
 
 @pytest.fixture

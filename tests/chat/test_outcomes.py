@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
 
 from app.billing.auditing import audit
 from app.models.chat import Message
@@ -17,7 +19,7 @@ from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-Database = "scoped_session[Session]"
+Database = scoped_session[Session]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import requests
 from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
 
 from app.billing.auditing import audit
 from app.billing.sweeping import sweep
@@ -20,7 +21,7 @@ from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-Database = "scoped_session[Session]"
+Database = scoped_session[Session]
 KILLS = 10
 
 
