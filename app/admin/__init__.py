@@ -15,6 +15,7 @@ from app.admin.prices import PriceTable
 from app.admin.queues import QueuePage
 from app.admin.records import ChangeTable, LedgerTable, UsageTable
 from app.admin.settings import SettingPage
+from app.admin.two_factor import TwoFactorPage
 from app.admin.users import UserTable
 from app.models.account import Account
 from app.models.admin_change import AdminChange
@@ -48,4 +49,5 @@ def init_app(app: Flask) -> None:
     admin.add_view(QueuePage(name="Jobs", endpoint="queue", category="House"))
     admin.add_view(MailTable(OutgoingMail, "Mails", endpoint="mail", category="House"))
     admin.add_view(SettingPage(name="Settings", endpoint="setting", category="House"))
+    admin.add_view(TwoFactorPage(name="Second factor", endpoint="two_factor", url="two-factor", category="House"))
     admin.add_view(ChangeTable(AdminChange, "Changes", endpoint="change", category="House"))

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, abort, request
+from flask import Flask, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.admin.formats import credits_text, link, moment, told
 from app.auth.guards import NotSignedIn
+from app.models.second_factor import state_of
 from app.models.setting import Setting
 
 ADDRESS = "/admin"
+SECOND_FACTOR = "two_factor"
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -22,10 +24,20 @@ def init_doors(app: Flask) -> None:
     app.before_request(close_to_others)
 
 
-def close_to_others() -> None:
+def close_to_others() -> ResponseReturnValue | None:
     """Whatever lies under /admin, its static files and its unknown addresses included, is for administrators."""
-    if is_in_back_office():
-        admit()
+    if not is_in_back_office():
+        return None
+    admit()
+    if request.blueprint != SECOND_FACTOR and awaits_second_factor():
+        return redirect(url_for(f"{SECOND_FACTOR}.index", next=request.path))
+    return None
+
+
+def awaits_second_factor() -> bool:
+    """Whether this session has to show a second factor: who has one must, and in production everybody has to have one."""
+    has_one, was_shown = state_of(current_user.session_secret)
+    return not was_shown and (has_one or current_app.config["APP_ENV"] == "production")
 
 
 def is_in_back_office() -> bool:

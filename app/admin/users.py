@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, ClassVar
 
 from flask import abort, flash, redirect, request
@@ -11,14 +12,17 @@ from flask_admin.contrib.sqla.filters import FilterEqual
 from flask_login import current_user
 from sqlalchemy import select
 
+from app import mail
 from app.admin.doors import owners_only
 from app.admin.tables import AdminTable
 from app.extensions import db
 from app.models.account import Account
 from app.models.base import utcnow
 from app.models.membership import Membership
+from app.models.second_factor import forget
 from app.models.user import User
 
+MAILED = {"verify": "The link that verifies the address", "reset": "A link for a new password"}
 ROLES = {"": None, "owner": "owner", "support": "support"}
 
 
@@ -79,6 +83,29 @@ class UserTable(AdminTable):
         if person.disabled_at:
             person.end_sessions()
         return self.done(person, f"{person.email} is {'disabled' if person.disabled_at else 'enabled'}.")
+
+    @expose("/forget-second-factor/", methods=("POST",))
+    @owners_only
+    def forget_view(self) -> ResponseReturnValue:
+        """For somebody who lost the telephone and the codes; never one's own."""
+        person = self.person_asked_for()
+        if person.id == current_user.user_id:
+            flash("Another owner has to do that for you.", "error")
+            return redirect(self.get_url(".details_view", id=person.id))
+        forget(person)
+        self.record("forget second factor", person, changes={"second_factor": ["set up", None]})
+        return self.done(person, f"{person.email} sets it up anew at the next visit.")
+
+    @expose("/mail/", methods=("POST",))
+    def mail_view(self) -> ResponseReturnValue:
+        """Mail the link that verifies the address, or one for a new password."""
+        person, template = self.person_asked_for(), request.form.get("template")
+        if template not in MAILED:
+            abort(400)
+        facts = {"user_id": person.id} if template == "verify" else {}
+        mail.post(f"admin:{template}:{secrets.token_hex(8)}", person.email, template, **facts)
+        self.record("mail", person, changes={"mail": [None, template]})
+        return self.done(person, f"{MAILED[template]}: it is on its way to {person.email}.")
 
     @expose("/appoint/", methods=("POST",))
     @owners_only

@@ -14,6 +14,7 @@ from app.models.plan import CreditPack, Plan
 from app.models.price import AIModel, ModelPrice, ProviderAccount
 from app.models.recharge import AutoRecharge, Recharge
 from app.models.refusal_count import RefusalCount
+from app.models.second_factor import RecoveryCode
 from app.models.setting import Setting
 from app.models.stripe_event import Sighting, StripeEvent
 from app.models.subscription import Subscription
@@ -44,6 +45,7 @@ __all__ = [
     "ProviderAccount",
     "Recharge",
     "Refund",
+    "RecoveryCode",
     "RefusalCount",
     "Setting",
     "Sighting",

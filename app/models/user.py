@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ForeignKey, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.database import BigId
 from app.extensions import db
 from app.models.base import Record, one_of, refers_to, utcnow
 from app.models.password import hashed, is_right
@@ -44,6 +45,7 @@ class User(Record):
     disabled_at: Mapped[datetime | None]
     admin_role: Mapped[str | None]
     totp_secret: Mapped[str | None]
+    totp_step: Mapped[int | None] = mapped_column(BigId)
 
     memberships = relationship("Membership", back_populates="user", order_by="Membership.id")
     sessions = relationship("UserSession", back_populates="user", order_by="UserSession.id.desc()")
@@ -135,6 +137,7 @@ class UserSession(Record):
     account_id: Mapped[int] = refers_to("accounts.id")
     secret_hash: Mapped[str] = mapped_column(unique=True)
     user_agent: Mapped[str] = mapped_column(default="")
+    second_factor_at: Mapped[datetime | None]
 
     user = relationship("User", back_populates="sessions")
     account = relationship("Account")
