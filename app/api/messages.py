@@ -10,7 +10,7 @@ from flask_login import current_user
 from app.api.blueprint import amount, api, body, count_field, found, text_field
 from app.api.chats import default_model, my_chat
 from app.api.limits import limited_sends
-from app.api.shapes import COUNT, EVENTS, TEXT, WHOLE, amounts, described, shape, taken
+from app.api.shapes import COUNT, EVENTS, JSON, TEXT, WHOLE, amounts, described, shape, taken
 from app.chat import turns
 from app.chat.asking import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
 from app.chat.events import stream_of, stream_of_turn
@@ -21,7 +21,14 @@ from app.models.chat import STATUSES, Message, branch
 from app.models.refusal import InvalidRequest
 
 LIMITS = {"model": TEXT, "max_output_tokens": WHOLE, "max_cost_nanos": COUNT}
-STREAM = {"type": "string", "description": "Events: start, delta, then done or error; each one JSON object."}
+STREAM = shape(
+    "StreamEvent",
+    id=TEXT,
+    event={"enum": ["start", "delta", "block", "done", "error"]},
+    data={"contentMediaType": JSON, **TEXT},
+) | {
+    "description": "One of many: `start`, then `delta`, at last `done` or `error`. `data` is JSON; `id` counts characters."
+}
 ONCE = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 200}}
 STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
 ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))

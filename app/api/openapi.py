@@ -88,7 +88,7 @@ def described_operation(rule: Rule, method: str, operation: Operation) -> dict[s
         "description": "It was not done.",
         "content": {"application/problem+json": {"schema": PROBLEM}},
     }
-    described["responses"] |= {"4XX": problem, "5XX": problem}
+    described["responses"] |= dict.fromkeys(("4XX", "502", "503"), problem)
     if operation.body:
         content = {"application/json": {"schema": operation.body}}
         described["requestBody"] = {"required": bool(operation.body["required"]), "content": content}

@@ -38,7 +38,7 @@ def described(
     summary: str,
     answer: Schema | None = None,
     *,
-    status: int = 200,
+    status: int | tuple[int, ...] = 200,
     body: Schema | None = None,
     query: Mapping[str, Schema] | None = None,
     headers: Mapping[str, Schema] | None = None,
@@ -46,7 +46,8 @@ def described(
     also_as: str | None = None,
 ) -> Callable[[View], View]:
     """Say what a view is for, what it takes, and what it answers when it succeeds, as `kind` and `also_as`."""
-    operation = Operation(summary, {status: answer}, body, query or {}, headers or {}, kind, also_as)
+    statuses = status if isinstance(status, tuple) else (status,)
+    operation = Operation(summary, dict.fromkeys(statuses, answer), body, query or {}, headers or {}, kind, also_as)
 
     def describe(view: View) -> View:
         view.operation = operation  # type: ignore[attr-defined]

@@ -72,7 +72,7 @@ def read_subscription() -> dict[str, Any]:
 @api.post("/subscription")
 @managers_only
 @by_account("20 per hour")
-@described("Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=201, body=WANTED_PLAN)
+@described("Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN)
 def start_subscription() -> tuple[dict[str, Any], int]:
     address = subscribing.subscribe(current_user, wanted_plan())
     return shown(current_user.account, address), 201 if address else 200
@@ -80,7 +80,9 @@ def start_subscription() -> tuple[dict[str, Any], int]:
 
 @api.patch("/subscription")
 @managers_only
-@described("Change the plan: an upgrade now, else at the period's end", SUBSCRIPTION, body=WANTED_PLAN)
+@described(
+    "Change the plan: an upgrade now, else at the period's end", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN
+)
 def change_subscription() -> tuple[dict[str, Any], int]:
     had_one = Subscription.live_of(current_user.account_id) is not None
     address = subscribing.change_plan(current_user, wanted_plan())
