@@ -27,7 +27,7 @@ STREAM = shape(
     event={"enum": ["start", "delta", "block", "done", "error"]},
     data={"contentMediaType": JSON, **TEXT},
 ) | {
-    "description": "One of many: `start`, then `delta`, at last `done` or `error`. `data` is JSON; `id` counts characters."
+    "description": "One of many: `start`, `delta`s, then `done` or `error`. `data` is JSON; `id` counts characters."
 }
 ONCE = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 200}}
 STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
@@ -120,13 +120,13 @@ def follow_message(message_id: str) -> Response:
 @described(
     "What a question will come to, and the most it can cost; charges nothing",
     ESTIMATE,
-    body=taken("EstimateWish", chat_id=TEXT, content=TEXT, **LIMITS),
+    body=taken("EstimateWish", "content", chat_id=TEXT, content=TEXT, **LIMITS),
 )
 def estimate_message() -> dict[str, Any]:
     sent = body()
     chat = my_chat(text_field(sent, "chat_id")) if sent.get("chat_id") else None
     wish = wish_of(sent, chat.model if chat else "")
-    prompt, price = estimate(chat, text_field(sent, "content") or "", wish)
+    prompt, price = estimate(chat, text_field(sent, "content", required=True) or "", wish)
     expected = price.expected_cost_of(prompt)
     return {
         "model": wish.model,
