@@ -1,0 +1,1 @@
+"""The whole app at once: what SECURITY asks of every route."""

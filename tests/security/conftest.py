@@ -1,0 +1,113 @@
+"""ada with one of everything, eve with the same rights in a team of her own."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.api_key import ApiKey
+from app.models.base import utcnow
+from app.models.chat import Chat, Message
+from app.models.invitation import Invitation
+from app.models.membership import Membership
+from app.models.payment import Payment
+from app.models.plan import CreditPack
+from app.models.price import ModelPrice
+from app.models.recharge import Recharge
+from app.models.usage import Usage
+from app.models.user import User, UserSession
+from tests.auth.conftest import Browser, new_browser, quick_passwords, signed_in
+from tests.support import people
+from tests.support.people import CREDIT
+
+__all__ = ["new_browser", "quick_passwords", "signed_in"]
+
+
+def id_rules(app: Flask) -> Iterator[tuple[str, str, str]]:
+    """Method, address and name of the variable, for each rule with an id outside the back office."""
+    for rule in app.url_map.iter_rules():
+        if rule.arguments and not rule.rule.startswith(("/admin", "/static")):
+            for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+                for name in rule.arguments:
+                    yield method, rule.rule, name
+
+
+@pytest.fixture
+def team_of(
+    signed_in: Callable[..., Browser], session: "scoped_session[Session]"
+) -> Callable[[str], Account]:
+    """`team_of("ada")`: a team that this person owns and acts on in their browser, `team_of.browsers["ada"]`."""
+
+    def make(name: str) -> Account:
+        browser = signed_in(name)
+        browser.send("/account/teams", name=f"{name}'s team")
+        make.browsers[name] = browser
+        team = session.query(Account).filter_by(name=f"{name}'s team").one()
+        people.give(team, credits=100 * CREDIT)
+        session.commit()
+        return team
+
+    make.browsers = {}
+    return make
+
+
+@pytest.fixture
+def adas(team_of: Callable[[str], Account], session: "scoped_session[Session]") -> dict[str, int]:
+    """The id of one of each of ada's things, by the name that routes give it."""
+    team = team_of("ada")
+    people.person("bob")
+    session.flush()
+    ada, bob = User.with_email("ada@example.com"), User.with_email("bob@example.com")
+    place = Membership(account_id=team.id, user_id=bob.id, role="member")
+    invitation = Invitation.send(team, ada, "carl@example.com", "member")
+    key, _secret = ApiKey.make(team.id, ada.id, "robot")
+    chat, question, usage = talk(team, ada)
+    recharge = charged(team, ada)
+    session.add_all([place, invitation, key, recharge])
+    session.commit()
+    browser = session.query(UserSession).filter_by(user_id=ada.id).one()
+    return {
+        "chat_id": chat.id, "message_id": question.id, "call_id": usage.id, "key_id": key.id, "member_id": place.id,
+        "invitation_id": invitation.id, "session_id": browser.id, "recharge_id": recharge.id,
+    }  # fmt: skip
+
+
+def talk(team: Account, person: User) -> tuple[Chat, Message, Usage]:
+    offered = people.model(kind="demo")
+    chat = Chat(account_id=team.id, user_id=person.id, title="Secrets", model=offered.name)
+    db.session.add(chat)
+    db.session.flush()
+    usage = Usage(account_id=team.id, user_id=person.id, chat_id=chat.id, model=offered.name)
+    usage.price_id, usage.state, usage.outcome = (
+        db.session.query(ModelPrice).filter_by(model=offered).one().id,
+        "settled",
+        "done",
+    )
+    usage.day, usage.reserved_nanos, usage.max_output_tokens = utcnow().date(), 0, 256
+    db.session.add(usage)
+    db.session.flush()
+    question = Message(account_id=team.id, chat_id=chat.id, role="user", content="my secret")
+    db.session.add(question)
+    db.session.flush()
+    db.session.add(
+        Message(
+            account_id=team.id, chat_id=chat.id, role="assistant", parent_id=question.id, call_id=usage.id
+        )
+    )
+    return chat, question, usage
+
+
+def charged(team: Account, person: User) -> Recharge:
+    pack = db.session.query(CreditPack).first()
+    payment = Payment(
+        account_id=team.id, user_id=person.id, kind="recharge", price_cents=1000, currency="usd"
+    )
+    payment.pack_id, payment.state = pack.id, "paid"
+    db.session.add(payment)
+    db.session.flush()
+    return Recharge(
+        account_id=team.id, payment_id=payment.id, state="paid", card_id="pm_1", stripe_customer_id="cus_1"
+    )

@@ -1,0 +1,85 @@
+"""The cookie, as production sets it. SECURITY.md 15."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from app.models.setting import Setting
+from tests.auth.conftest import Browser
+from tests.conftest import app_in, close
+
+BASE = "https://tollgate.example"
+
+
+@pytest.fixture
+def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """The app as production configures it, behind one proxy that ends TLS."""
+    own = {
+        "APP_ENV": "production",
+        "BASE_URL": BASE,
+        "TRUSTED_HOSTS": "",
+        "PROXY_COUNT": "1",
+        "RATELIMIT_ENABLED": "0",
+    }
+    app = app_in(monkeypatch, environment | own)
+    yield app
+    close(app)
+
+
+class SecureBrowser(Browser):
+    """A browser that comes over TLS, from the page of the same site."""
+
+    options = {"base_url": BASE, "headers": {"Referer": f"{BASE}/login", "X-Forwarded-Proto": "https"}}
+
+    def get(self, path: str, **options: object) -> object:
+        return self.client.get(path, **self.options | options)
+
+    def send(self, path: str, **fields: object) -> object:
+        return self.client.post(path, data={"csrf_token": self.token()} | fields, **self.options)
+
+
+@pytest.fixture
+def guest(app: Flask) -> SecureBrowser:
+    return SecureBrowser(app.test_client())
+
+
+def cookies_of(answer: object) -> dict[str, set[str]]:
+    """The attributes of each cookie that the answer sets, in lower case."""
+    found = {}
+    for line in answer.headers.getlist("Set-Cookie"):
+        pair, *attributes = line.split("; ")
+        found[pair.partition("=")[0]] = {attribute.lower() for attribute in attributes}
+    return found
+
+
+@pytest.mark.parametrize("path", ["/login", "/signup"])
+def test_the_cookie_is_for_this_host_over_tls_and_not_for_scripts(guest: SecureBrowser, path: str) -> None:
+    form = {"email": "ada@example.com", "password": "correct horse battery"}
+    answer = guest.send(path, **form) if path == "/signup" else guest.get(path)
+    cookies = cookies_of(answer)
+    assert set(cookies) == {"__Host-session"}
+    assert {"secure", "httponly", "samesite=lax", "path=/"} <= cookies["__Host-session"]
+    assert not any(attribute.startswith("domain") for attribute in cookies["__Host-session"])
+
+
+def test_the_cookie_keeps_its_attributes_all_the_way(guest: SecureBrowser) -> None:
+    guest.send("/signup", email="ada@example.com", password="correct horse battery")
+    for answer in (guest.get("/chat"), guest.get("/settings"), guest.send("/logout")):
+        for attributes in cookies_of(answer).values():
+            assert {"secure", "httponly", "samesite=lax"} <= attributes
+
+
+def test_a_form_from_another_site_is_refused_over_tls(guest: SecureBrowser) -> None:
+    token = guest.token()
+    headers = {"Referer": "https://evil.example/", "X-Forwarded-Proto": "https"}
+    form = {"csrf_token": token, "email": "ada@example.com", "password": "correct horse battery"}
+    assert guest.client.post("/signup", data=form, base_url=BASE, headers=headers).status_code == 400
+
+
+def test_production_waits_for_the_address_and_limits_the_rate(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RATELIMIT_ENABLED")
+    with app.app_context():
+        assert (Setting.get("require_verified_email"), Setting.get("ratelimit_enabled")) == (True, True)

@@ -1,0 +1,190 @@
+"""Every route: public by name, or closed; other people's things are not found; forms need their token.
+
+SECURITY.md 1, 14 and 19. The back office has a walker of its own.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+from app.database import Base
+from app.extensions import db
+from app.models.account import Account
+from app.models.api_key import ApiKey
+from app.models.user import User
+from tests.auth.conftest import Browser
+from tests.security.conftest import id_rules
+
+PUBLIC = {
+    "/", "/pricing", "/healthz", "/readyz", "/metrics", "/login", "/signup", "/password/forgot", "/password/reset/<token>",
+    "/email/verify/<token>", "/invitations/<token>", "/dev/mail", "/webhooks/stripe", "/api/docs", "/api/openapi.json",
+    "/static/<path:filename>",
+}  # fmt: skip
+"""What anybody may ask for; a link is public because its token is the proof."""
+
+SIGNED_BY_THEIR_SENDER = {"/webhooks/stripe"}
+OWNED = {
+    "chat_id", "message_id", "call_id", "key_id", "member_id", "invitation_id", "session_id", "recharge_id",
+}  # fmt: skip
+"""Variables of addresses that name what belongs to an account or a person."""
+
+SHARED = {"plan_id", "token", "filename"}
+"""Variables that name what is everybody's, or that are a secret themselves."""
+
+UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+
+
+def rules(app: Flask) -> list[tuple[str, str]]:
+    """Each method and rule outside the back office."""
+    found = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/admin")]
+    return [(method, rule.rule) for rule in found for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
+
+
+def address(rule: str, ids: dict[str, object]) -> str:
+    """The rule with ids in it; a variable without one becomes 1."""
+    parts = (
+        part.strip("<>").rpartition(":")[2] if part.startswith("<") else None for part in rule.split("/")
+    )
+    filled = (
+        part if name is None else str(ids.get(name, 1))
+        for part, name in zip(rule.split("/"), parts, strict=True)
+    )
+    return "/".join(filled)
+
+
+def test_every_route_has_an_owner_or_is_public_by_name(app: Flask) -> None:
+    open_to_all = {
+        rule.rule for rule in app.url_map.iter_rules()
+        if getattr(app.view_functions[rule.endpoint], "is_public", False) or rule.endpoint == "static"
+    }  # fmt: skip
+    assert open_to_all <= PUBLIC
+
+
+def test_nobody_gets_in_without_being_somebody(app: Flask) -> None:
+    client = app.test_client()
+    for method, rule in rules(app):
+        if rule in PUBLIC and not (rule == "/invitations/<token>" and method == "POST"):
+            continue
+        answer = client.open(address(rule, {}), method=method, headers={"Accept": "text/html"})
+        way_in = answer.status_code == 302 and answer.location.startswith("/login")
+        assert way_in or answer.status_code == 401, (method, rule, answer.status_code)
+
+
+def test_every_id_in_an_address_is_known_to_these_tests(app: Flask) -> None:
+    names = {name for _method, _rule, name in id_rules(app)}
+    assert names <= OWNED | SHARED
+
+
+@pytest.fixture
+def eve(team_of: Callable[[str], Account], adas: dict[str, int]) -> Browser:
+    """eve, with every right in her own team."""
+    team_of("eve")
+    return team_of.browsers["eve"]
+
+
+def body_for(rule: str) -> dict[str, str]:
+    """What a body must hold to be looked at, so that a refusal is about the id."""
+    fields = {"content": "hello", "title": "mine", "role": "member", "limit_credits": "1", "name": "mine"}
+    return fields | ({"model": "gpt-test"} if "regenerate" in rule else {})
+
+
+def test_other_peoples_things_are_not_found(app: Flask, adas: dict[str, int], eve: Browser) -> None:
+    token, statuses = eve.token(), {}
+    for method, rule, name in id_rules(app):
+        if name in OWNED:
+            sent = {"json" if rule.startswith("/api") else "data": body_for(rule)} if method in UNSAFE else {}
+            answer = eve.client.open(
+                address(rule, adas), method=method, headers={"X-CSRFToken": token}, **sent
+            )
+            statuses[method, rule] = answer.status_code
+    assert statuses
+    assert {found: status for found, status in statuses.items() if status != 404} == {}
+
+
+def test_other_peoples_things_are_not_found_by_programs(
+    app: Flask, adas: dict[str, int], eve: Browser, session: "scoped_session[Session]"
+) -> None:
+    person = User.with_email("eve@example.com")
+    team = session.query(Account).filter_by(name="eve's team").one()
+    _key, secret = ApiKey.make(team.id, person.id, "eve's")
+    session.commit()
+    program, bearer = app.test_client(), {"Authorization": f"Bearer {secret}"}
+    for method, rule, name in id_rules(app):
+        if name in OWNED and rule.startswith("/api"):
+            sent = {"json": body_for(rule)} if method in UNSAFE else {}
+            answer = program.open(address(rule, adas), method=method, headers=bearer, **sent)
+            assert answer.status_code == 404, (method, rule, answer.text)
+
+
+def test_ada_finds_her_own_things(
+    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
+) -> None:
+    """The walk above would pass as well if nothing were ever found."""
+    ada = team_of.browsers["ada"]
+    for path in (
+        "/chat/<chat_id>",
+        "/api/chats/<chat_id>",
+        "/api/usage/calls/<call_id>",
+        "/api/usage/chat/<chat_id>",
+    ):
+        assert ada.get(address(path, adas)).status_code == 200, path
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "99999999999999999999", "1.0", "1e3", "%00", "x", "%F0%9F%92%B8"])
+def test_an_id_that_is_none_is_not_found(app: Flask, adas: dict[str, int], eve: Browser, bad: str) -> None:
+    token = eve.token()
+    for method, rule, name in id_rules(app):
+        if name in OWNED:
+            sent = {"json" if rule.startswith("/api") else "data": body_for(rule)} if method in UNSAFE else {}
+            path = address(rule, {name: bad})
+            answer = eve.client.open(path, method=method, headers={"X-CSRFToken": token}, **sent)
+            assert answer.status_code == 404, (method, path, answer.status_code)
+
+
+def test_nothing_unsafe_happens_without_the_form_token(
+    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
+) -> None:
+    ada = team_of.browsers["ada"]
+    for method, rule in rules(app):
+        if method in UNSAFE and rule not in SIGNED_BY_THEIR_SENDER:
+            for headers in ({}, {"X-CSRFToken": "made-up"}, {"Authorization": "Basic eDp5"}):
+                answer = ada.client.open(
+                    address(rule, adas), method=method, headers=headers | {"Accept": "application/json"}
+                )
+                assert (answer.status_code, answer.json["code"]) == (400, "csrf_failed"), (method, rule)
+    assert ada.is_signed_in
+
+
+def test_a_made_up_key_is_no_way_around_the_form_token(
+    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
+) -> None:
+    """A request that carries a key is the key's, never the cookie's."""
+    ada = team_of.browsers["ada"]
+    for method, rule in rules(app):
+        if method in UNSAFE and rule not in PUBLIC:
+            headers = {"Authorization": "Bearer made-up", "Accept": "application/json"}
+            answer = ada.client.open(address(rule, adas), method=method, headers=headers)
+            assert answer.status_code in {400, 401}, (method, rule)
+            assert answer.json["code"] in {"csrf_failed", "not_signed_in"}
+
+
+def everything_at_rest() -> dict[str, list[tuple[object, ...]]]:
+    db.session.rollback()
+    return {
+        table.name: sorted(map(tuple, db.session.execute(table.select())), key=repr)
+        for table in Base.metadata.sorted_tables
+    }
+
+
+def test_looking_changes_nothing(app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]) -> None:
+    """But for the month's allowance, which is found out at the gate and has been given here."""
+    ada = team_of.browsers["ada"]
+    ada.get("/chat")
+    before = everything_at_rest()
+    for method, rule in rules(app):
+        if method == "GET" and not rule.startswith("/static"):
+            answer = ada.get(address(rule, adas | {"token": "made-up"}))
+            assert answer.status_code < 500, (rule, answer.text[:300])
+    assert everything_at_rest() == before
