@@ -181,7 +181,14 @@ def start_app(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[
 
 
 @pytest.fixture(scope="module")
+def shared_environment() -> dict[str, str]:
+    """Variables that a module adds to those of its `shared_app`, by overriding this fixture."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def shared_app(
+    shared_environment: dict[str, str],
     all_databases: databases.Databases,
     database_kind: str,
     mail_server: Mailbox,
@@ -191,7 +198,7 @@ def shared_app(
     redis, url = RedisServer(port=free_port()), all_databases.fresh(database_kind)
     redis.start()
     own = app_environment(DATABASE_URL=url, REDIS_URL=redis.url, MAIL_URL=mail_server.url)
-    with RunningApp(own, folder=tmp_path_factory.mktemp("running")) as running:
+    with RunningApp(own | shared_environment, folder=tmp_path_factory.mktemp("running")) as running:
         yield running
     redis.stop()
     all_databases.drop(url)
