@@ -8,6 +8,7 @@ from typing import Any
 from app.billing import auditing, buying, gateway, jobs, processing, setting_recharge, subscribing, sweeping
 from app.extensions import db
 from app.models.account import Account
+from app.models.base import utcnow
 from app.models.caller import Caller
 from app.models.ledger import LedgerEntry
 from app.models.mail import OutgoingMail
@@ -132,6 +133,22 @@ class Till:
         processing.process(event_id)
         db.session.expire_all()
         return db.session.get_one(StripeEvent, event_id)
+
+    @staticmethod
+    def commit() -> None:
+        db.session.commit()
+
+    def receive(self, kind: str, about: dict[str, str]) -> None:
+        """An event as a webhook would bring it, processed."""
+        stripe_id = f"evt_{len(self.seen)}_{kind}"
+        self.seen.add(stripe_id)
+        processing.receive(gateway.Notice(stripe_id, kind, about))
+        self.process(stripe_id)
+
+    @staticmethod
+    def make_events_due() -> None:
+        db.session.query(StripeEvent).update({"next_try_at": utcnow()})
+        db.session.commit()
 
     @staticmethod
     def work() -> None:

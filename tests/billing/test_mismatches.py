@@ -1,0 +1,107 @@
+"""What Stripe reports and our rows do not know: parked, shown, nothing credited."""
+
+import pytest
+
+from app.billing import looking
+from app.extensions import db
+from app.models.payment import Payment
+from app.models.stripe_event import StripeEvent
+from app.models.stripe_state import Mismatch
+from tests.billing.till import Till
+
+
+def altered(till: Till, **fields: object) -> None:
+    """A paid checkout whose payment intent says something else than our row."""
+    till.sandbox.pay(till.begin_pack())
+    intent = till.sandbox.running.sandbox.store.all("payment_intent")[0]
+    intent.update(fields)
+    till.deliver()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"currency": "eur"},
+        {"amount_received": 1},
+        {"metadata": {"account_id": "999999", "payment_id": "1"}},
+        {"metadata": {"account_id": "1", "payment_id": "999999"}},
+    ],
+    ids=["currency", "amount", "account", "payment"],
+)
+def test_a_payment_that_does_not_fit_is_parked(till: Till, fields: dict[str, object]) -> None:
+    altered(till, **fields)
+    assert till.credits == 0
+    assert till.events("parked")
+    assert "payment_parked" in till.mails()
+
+
+def test_a_parked_payment_says_why(till: Till) -> None:
+    altered(till, currency="eur")
+    payment = till.last(Payment)
+    assert payment.state == "parked"
+    assert "eur" in payment.parked_for
+
+
+def test_a_parked_event_can_be_processed_again(till: Till) -> None:
+    altered(till, currency="eur")
+    till.sandbox.running.sandbox.store.all("payment_intent")[0]["currency"] = "usd"
+    for event in till.events("parked"):
+        event.reopen()
+    till.commit()
+    till.work()
+    assert (till.credits, till.last(Payment).state, till.events("parked")) == (5000, "paid", [])
+
+
+def test_money_that_nobody_asked_for_is_parked(till: Till) -> None:
+    till.buy_pack()
+    till.sandbox.client.v1.payment_intents.create(
+        {"amount": 700, "currency": "usd", "customer": till.account.stripe_customer_id, "confirm": True,
+         "payment_method": "pm_card_visa", "return_url": "http://127.0.0.1/"}
+    )  # fmt: skip
+    till.deliver()
+    assert till.credits == 5000
+    assert "not asked for" in till.events("parked")[0].error
+
+
+def test_another_customers_payment_is_nobodys(till: Till) -> None:
+    customer = till.sandbox.client.v1.customers.create({"email": "eve@example.com"}).id
+    till.sandbox.client.v1.payment_intents.create(
+        {"amount": 700, "currency": "usd", "customer": customer, "confirm": True, "payment_method": "pm_card_visa",
+         "return_url": "http://127.0.0.1/"}
+    )  # fmt: skip
+    till.deliver()
+    assert till.events("parked") == []
+
+
+def test_a_subscription_of_an_unknown_price_is_parked(till: Till) -> None:
+    subscription = till.subscribe("Plus")
+    v1 = till.sandbox.client.v1
+    product = v1.products.create({"name": "Elsewhere"}).id
+    price = v1.prices.create({"product": product, "unit_amount": 100, "currency": "usd", "recurring": {"interval": "month"}})
+    item = {"id": subscription.stripe_item_id, "price": price.id}
+    v1.subscriptions.update(subscription.stripe_id, {"items": [item], "proration_behavior": "none"})
+    till.deliver()
+    assert till.account.plan.name == "Plus"
+    assert "no plan" in till.events("parked")[0].error
+
+
+def test_another_accounts_checkout_is_not_taken_over(till: Till) -> None:
+    till.sandbox.pay(till.begin_pack())
+    session = till.sandbox.running.sandbox.store.all("checkout.session")[0]
+    session["client_reference_id"] = "999999"
+    with pytest.raises(Mismatch):
+        looking.look_at_session(session["id"])
+    db.session.rollback()
+    assert till.credits == 0
+
+
+def test_one_row_is_never_paid_by_two_payments(till: Till) -> None:
+    payment = till.buy_pack()
+    till.sandbox.client.v1.payment_intents.create(
+        {"amount": 1000, "currency": "usd", "customer": till.account.stripe_customer_id, "confirm": True,
+         "payment_method": "pm_card_visa", "metadata": payment.labels, "return_url": "http://127.0.0.1/"}
+    )  # fmt: skip
+    till.deliver()
+    assert till.credits == 5000
+    assert "already" in till.events("parked")[0].error
+    assert till.last(StripeEvent) is not None
