@@ -32,7 +32,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
     if name == "production":
         refuse_unsafe(environ)
     base_url = environ.get("BASE_URL") or f"http://127.0.0.1:{environ.get('PORT', '5000')}"
-    is_secure = name == "production" and base_url.startswith("https://")
+    is_secure = name == "production"
     return {
         "APP_ENV": name,
         "STRICT_DEFAULTS": name == "production",

@@ -37,7 +37,7 @@ def set_headers(response: Response) -> Response:
     from_here.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     if request.endpoint != "static" and current_user.is_authenticated:
         from_here.setdefault("Cache-Control", "no-store")
-    if request.is_secure:
+    if current_app.config["SESSION_COOKIE_SECURE"]:
         from_here.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     return response
 

@@ -83,3 +83,10 @@ def test_production_waits_for_the_address_and_limits_the_rate(
     monkeypatch.delenv("RATELIMIT_ENABLED")
     with app.app_context():
         assert (Setting.get("require_verified_email"), Setting.get("ratelimit_enabled")) == (True, True)
+
+
+def test_production_is_strict_even_where_tls_ends_unseen(app: Flask) -> None:
+    """A proxy that says nothing of TLS must not cost the cookie its protection."""
+    answer = app.test_client().get("/login", base_url="http://tollgate.example")
+    assert "secure" in cookies_of(answer)["__Host-session"]
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
