@@ -30,8 +30,8 @@ class WrittenMail:
     def read(cls, written: bytes) -> WrittenMail:
         message = message_from_bytes(written, _class=EmailMessage, policy=default)
         body = message.get_body(("plain",))
-        headers = (str(message[name] or "") for name in ("Subject", "To", "Date"))
-        return cls(*headers, text=body.get_content() if body else "")
+        subject, to, date = (str(message[name] or "") for name in ("Subject", "To", "Date"))
+        return cls(subject, to, date, body.get_content() if body else "")
 
 
 @auth.get("/dev/mail")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, select, text
+from sqlalchemy import ColumnElement, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
@@ -60,7 +60,7 @@ class Invitation(Record):
         return invitation
 
     @classmethod
-    def is_open(cls) -> tuple[object, ...]:
+    def is_open(cls) -> tuple[ColumnElement[bool], ...]:
         """Neither accepted nor taken back; it may be late."""
         return cls.accepted_at.is_(None), cls.revoked_at.is_(None)
 

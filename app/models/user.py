@@ -197,4 +197,4 @@ class MailedToken(Record):
         """Use the token up; False where another request was first."""
         unused = MailedToken.id == self.id, MailedToken.used_at.is_(None)
         used = db.session.execute(update(MailedToken).where(*unused).values(used_at=utcnow()))
-        return used.rowcount == 1  # type: ignore[attr-defined,no-any-return]
+        return used.rowcount == 1  # type: ignore[attr-defined]

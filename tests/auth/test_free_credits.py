@@ -38,7 +38,9 @@ def given(session: Database, address: str) -> tuple[int, int]:
     return account.allowance_nanos // CREDIT, account.credits_nanos // CREDIT
 
 
-def test_the_free_allowance_waits_for_the_address(guest: Browser, post_office: PostOffice, session: Database) -> None:
+def test_the_free_allowance_waits_for_the_address(
+    guest: Browser, post_office: PostOffice, session: Database
+) -> None:
     guest.sign_up("ada")
     guest.get("/chat")
     assert given(session, ADA) == (0, 0)
@@ -72,7 +74,11 @@ def test_the_welcome_credit_comes_once(
 
 
 def test_another_spelling_of_the_mailbox_gets_nothing(
-    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database, welcome: None
+    guest: Browser,
+    new_browser: Callable[[], Browser],
+    post_office: PostOffice,
+    session: Database,
+    welcome: None,
 ) -> None:
     guest.sign_up("ada")
     guest.get(post_office.link_to(ADA))
@@ -84,7 +90,11 @@ def test_another_spelling_of_the_mailbox_gets_nothing(
 
 
 def test_nothing_comes_again_after_deletion(
-    guest: Browser, new_browser: Callable[[], Browser], post_office: PostOffice, session: Database, welcome: None
+    guest: Browser,
+    new_browser: Callable[[], Browser],
+    post_office: PostOffice,
+    session: Database,
+    welcome: None,
 ) -> None:
     guest.sign_up("ada")
     guest.get(post_office.link_to(ADA))

@@ -42,6 +42,12 @@ def test_mails_to_one_mailbox_are_bounded(guest: Browser) -> None:
 
 
 def test_programs_are_told_in_their_own_way(guest: Browser) -> None:
-    form = {"csrf_token": guest.token(), "email": "ada@example.com"}
-    answers = [guest.client.post("/password/forgot", data=form, headers={"Accept": "application/json"}) for _ in range(6)]
-    assert (answers[-1].content_type, answers[-1].json["code"]) == ("application/problem+json", "rate_limited")
+    asked = {
+        "data": {"csrf_token": guest.token(), "email": "ada@example.com"},
+        "headers": {"Accept": "application/json"},
+    }
+    answers = [guest.client.post("/password/forgot", **asked) for _ in range(6)]
+    assert (answers[-1].content_type, answers[-1].json["code"]) == (
+        "application/problem+json",
+        "rate_limited",
+    )

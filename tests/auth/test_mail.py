@@ -1,17 +1,19 @@
 """The outbox: a mail is a row of the transaction that it tells of, and is sent once."""
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
 import app.mail as outbox
 from app.models.base import utcnow
 from app.models.mail import MOST_ATTEMPTS, OutgoingMail
 from app.queue import connect
+from tests.auth.conftest import Browser
 from tests.conftest import nowhere
 from tests.support.mailbox import Mailbox, body_of
 
@@ -100,7 +102,9 @@ class TestWhereTheMailServerIsAway:
         assert tries == [0, 1, 3, 7, 15, 31, 63, 127]
         assert session.query(OutgoingMail).one().attempts == MOST_ATTEMPTS
 
-    def test_it_is_sent_when_the_server_is_back(self, session: Database, mailbox: Mailbox, app: Flask) -> None:
+    def test_it_is_sent_when_the_server_is_back(
+        self, session: Database, mailbox: Mailbox, app: Flask
+    ) -> None:
         post()
         session.commit()
         outbox.sweep()
@@ -116,7 +120,7 @@ class TestWhereRedisIsAway:
         return environment | {"REDIS_URL": nowhere()}
 
     def test_the_request_works_and_the_clock_finds_the_mail(
-        self, session: Database, mailbox: Mailbox, guest: object
+        self, session: Database, mailbox: Mailbox, guest: Browser
     ) -> None:
         assert guest.sign_up("ada").status_code == 302
         outbox.sweep()
@@ -124,12 +128,12 @@ class TestWhereRedisIsAway:
 
 
 @pytest.fixture
-def development(app: Flask, tmp_path: object) -> Iterator[Flask]:
+def development(app: Flask, tmp_path: Path) -> Flask:
     app.config.update(APP_ENV="development", MAIL_FILE_PATH=str(tmp_path))
-    yield app
+    return app
 
 
-def test_development_shows_its_mails(development: Flask, session: Database, tmp_path: object) -> None:
+def test_development_shows_its_mails(development: Flask, session: Database, tmp_path: Path) -> None:
     development.extensions["mailman"].backend = "file"
     development.extensions["mailman"].file_path = str(tmp_path)
     post()
@@ -139,5 +143,5 @@ def test_development_shows_its_mails(development: Flask, session: Database, tmp_
     assert (page.status_code, "Your password at Tollgate was changed" in page.text) == (200, True)
 
 
-def test_nowhere_else_are_mails_shown(client: object) -> None:
+def test_nowhere_else_are_mails_shown(client: FlaskClient) -> None:
     assert client.get("/dev/mail").status_code == 404

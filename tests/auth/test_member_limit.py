@@ -1,4 +1,4 @@
-"""A member's own monthly limit in a team: counted with the reservations, refused at the gate, explained by the audit."""
+"""A member's own monthly limit in a team: counted, refused at the gate, explained by the audit."""
 
 from datetime import UTC, datetime
 
@@ -98,7 +98,10 @@ def test_running_calls_reach_the_limit_as_well(team: Team) -> None:
 
 def test_the_refusal_says_when_it_goes_on(team: Team) -> None:
     team.limit(0)
-    with time_machine.travel(datetime(2026, 12, 31, 23, 0, tzinfo=UTC), tick=False), pytest.raises(Refusal) as refused:
+    with (
+        time_machine.travel(datetime(2026, 12, 31, 23, 0, tzinfo=UTC), tick=False),
+        pytest.raises(Refusal) as refused,
+    ):
         team.begin()
     assert refused.value.retry_after == 3600
     assert refused.value.facts["resets_at"] == datetime(2027, 1, 1, tzinfo=UTC)

@@ -111,7 +111,9 @@ def test_a_secret_is_never_at_rest(guest: Browser, reset_link: str, session: Dat
     assert secret not in f"{token.secret_hash} {mail.context} {mail.key}"
 
 
-def test_who_is_disabled_gets_no_link(guest: Browser, signed_in: Callable, session: Database, post_office: PostOffice) -> None:
+def test_who_is_disabled_gets_no_link(
+    guest: Browser, signed_in: Callable, session: Database, post_office: PostOffice
+) -> None:
     signed_in("ada")
     User.with_email(ADA).disable()
     session.commit()

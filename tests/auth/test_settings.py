@@ -28,7 +28,9 @@ def test_a_name_is_one_line_of_text(ada: Browser, session: Database) -> None:
     assert User.with_email(ADA).name == "Ada Bcc: eve@example.com Lovelace"
 
 
-def test_a_new_address_counts_once_its_link_is_followed(ada: Browser, post_office: PostOffice, session: Database) -> None:
+def test_a_new_address_counts_once_its_link_is_followed(
+    ada: Browser, post_office: PostOffice, session: Database
+) -> None:
     ada.send("/settings/email", email=NEW_ADDRESS, current_password=PASSWORD)
     assert User.with_email(ADA).is_verified
     ada.get(post_office.link_to(NEW_ADDRESS))
@@ -38,7 +40,9 @@ def test_a_new_address_counts_once_its_link_is_followed(ada: Browser, post_offic
 
 
 def test_an_address_is_not_changed_without_the_password(ada: Browser, post_office: PostOffice) -> None:
-    assert ada.send("/settings/email", email=NEW_ADDRESS, current_password="a wrong password").status_code == 400
+    assert (
+        ada.send("/settings/email", email=NEW_ADDRESS, current_password="a wrong password").status_code == 400
+    )
     assert post_office.mails_to(NEW_ADDRESS) == []
 
 
@@ -129,7 +133,9 @@ def test_a_key_opens_no_page_of_its_person(ada: Browser, session: Database) -> N
     _key, secret = ApiKey.make(user.home_id, user.id, "robot")
     session.commit()
     program = ada.client.application.test_client()
-    answers = [program.get(path, headers={"Authorization": f"Bearer {secret}"}) for path in ("/settings", "/account")]
+    answers = [
+        program.get(path, headers={"Authorization": f"Bearer {secret}"}) for path in ("/settings", "/account")
+    ]
     assert [answer.location for answer in answers] == ["/login?next=/settings", "/login?next=/account"]
 
 
@@ -144,7 +150,8 @@ def test_a_deleted_person_is_gone_and_the_receipts_stay(ada: Browser, session: D
     assert ada.send("/settings/delete", current_password=PASSWORD).location == "/"
     session.expire_all()
     gone = session.get(User, user_id)
-    assert (ada.is_signed_in, User.with_email(ADA), gone.name, gone.email) == (False, None, "", f"deleted-{user_id}@deleted.invalid")
+    assert (ada.is_signed_in, User.with_email(ADA)) == (False, None)
+    assert (gone.name, gone.email) == ("", f"deleted-{user_id}@deleted.invalid")
     assert session.get(Account, account_id).closed_at
     assert (session.query(Message).one().content, session.query(Chat).one().title) == ("", "")
 
@@ -173,7 +180,9 @@ def test_who_is_deleted_leaves_the_teams_of_others_and_closes_their_own(
     bob = signed_in("bob")
     bob.send("/account/teams", name="Gate keepers")
     ada.send("/account/teams", name="Ada alone")
-    team, alone = (session.query(Account).filter_by(name=name).one() for name in ("Gate keepers", "Ada alone"))
+    team, alone = (
+        session.query(Account).filter_by(name=name).one() for name in ("Gate keepers", "Ada alone")
+    )
     session.add(Membership(account=team, user=User.with_email(ADA), role="admin"))
     session.commit()
     ada.send("/settings/delete", current_password=PASSWORD)

@@ -1,6 +1,7 @@
 """Teams: who may do what to whom, and what becomes of those who are out. SECURITY.md 19."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
@@ -20,7 +21,7 @@ ROLES = ("owner", "admin", "member")
 class Team:
     """A team of five: olga and otto own it, abe is its admin, mia and max are members; eve is a stranger."""
 
-    PEOPLE = {"olga": "owner", "otto": "owner", "abe": "admin", "mia": "member", "max": "member"}
+    PEOPLE: ClassVar = {"olga": "owner", "otto": "owner", "abe": "admin", "mia": "member", "max": "member"}
 
     def __init__(self, signed_in: Callable[..., Browser]) -> None:
         self.browsers = {name: signed_in(name) for name in (*self.PEOPLE, "eve")}
@@ -199,7 +200,10 @@ def test_a_closed_team_is_of_no_use_and_keeps_its_ledger(team: Team, session: Da
     assert session.get(Account, team.id).closed_at
     assert "Gate keepers" not in team.browsers["mia"].get("/chat").text
     assert team.post("mia", "/account/switch", account_id=team.id) == 404
-    assert team.browsers["eve"].get("/api/balance", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+    assert (
+        team.browsers["eve"].get("/api/balance", headers={"Authorization": f"Bearer {secret}"}).status_code
+        == 401
+    )
 
 
 def test_a_team_is_not_closed_with_a_wrong_password(team: Team, session: Database) -> None:
@@ -214,14 +218,29 @@ def test_a_limit_that_cannot_be_is_refused(team: Team, sent: str) -> None:
     assert team.place("mia").monthly_limit_nanos is None
 
 
-@pytest.mark.parametrize(("sent", "nanos"), [("0", 0), ("0.5", CREDIT // 2), ("250", 250 * CREDIT), ("", None)])
+@pytest.mark.parametrize(
+    ("sent", "nanos"), [("0", 0), ("0.5", CREDIT // 2), ("250", 250 * CREDIT), ("", None)]
+)
 def test_a_limit_is_in_credits_and_may_be_lifted(team: Team, sent: str, nanos: int | None) -> None:
     assert team.post("olga", "/account/members/{}/limit", to="mia", limit_credits=sent) == 302
     assert team.place("mia").monthly_limit_nanos == nanos
 
 
 def test_mass_assignment_of_a_place_changes_nothing_else(team: Team) -> None:
-    team.post("abe", "/account/members/{}/limit", to="max", limit_credits="5", role="owner", used_nanos="0", user_id="1")
+    team.post(
+        "abe",
+        "/account/members/{}/limit",
+        to="max",
+        limit_credits="5",
+        role="owner",
+        used_nanos="0",
+        user_id="1",
+    )
     team.post("abe", "/account/rename", name="New", kind="personal", plan_id="5", credits_nanos="99")
     account = db.session.get(Account, team.id)
-    assert (team.role("max"), account.kind, account.plan.name, account.credits_nanos) == ("member", "team", "Free", 0)
+    assert (team.role("max"), account.kind, account.plan.name, account.credits_nanos) == (
+        "member",
+        "team",
+        "Free",
+        0,
+    )

@@ -1,6 +1,7 @@
 """The cookie, as production sets it. SECURITY.md 15."""
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 from flask import Flask
@@ -30,7 +31,10 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
 class SecureBrowser(Browser):
     """A browser that comes over TLS, from the page of the same site."""
 
-    options = {"base_url": BASE, "headers": {"Referer": f"{BASE}/login", "X-Forwarded-Proto": "https"}}
+    options: ClassVar = {
+        "base_url": BASE,
+        "headers": {"Referer": f"{BASE}/login", "X-Forwarded-Proto": "https"},
+    }
 
     def get(self, path: str, **options: object) -> object:
         return self.client.get(path, **self.options | options)
