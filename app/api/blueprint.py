@@ -42,9 +42,10 @@ def text_field(sent: dict[str, Any], name: str, *, required: bool = False, most:
         raise InvalidRequest({name: ["must be a string."]})
     if len(value) > most:
         raise InvalidRequest({name: [f"is longer than {most} characters."]})
-    if required and not value.strip():
+    text = storable(value)
+    if required and not text.strip():
         raise InvalidRequest({name: ["is empty."]})
-    return storable(value)
+    return text
 
 
 def storable(text: str) -> str:
@@ -71,7 +72,7 @@ def found(row: Row | None) -> Row:
     return row
 
 
-def page_of(query: Select[tuple[Row]], key: Any, shown: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
+def page_of(query: Select[Row], key: Any, shown: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
     """One page of a list, newest first by `key` (an id column): `{items, next_cursor}`."""
     limit = query_count("limit", PAGE, LARGEST_PAGE)
     cursor = request.args.get("cursor")
