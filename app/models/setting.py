@@ -109,7 +109,7 @@ DEFINITIONS = {
             "Cost that we absorb for an account in a day before it has to wait until tomorrow.", group="Money",
         ),
         Definition(
-            "low_balance", "credits", 50 * CREDIT, "Below this a balance is shown in colour.", group="Money"
+            "low_balance", "credits", 10 * CREDIT, "Below this a balance is shown in colour.", group="Money"
         ),
         Definition(
             "support_grant_daily", "credits", 5000 * CREDIT,
