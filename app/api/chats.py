@@ -109,7 +109,7 @@ def default_model() -> str:
     raise Refusal("model_not_for_sale", "No model is on sale here yet. The admin can put one on sale.")
 
 
-def mine() -> Select[tuple[Chat]]:
+def mine() -> Select[Chat]:
     own = Chat.account_id == current_user.account_id, Chat.user_id == current_user.user_id
     return select(Chat).where(*own, Chat.deleted_at.is_(None))
 

@@ -47,7 +47,7 @@ def revoke_key(key_id: str) -> tuple[str, int]:
     return "", 204
 
 
-def visible_keys() -> Select[tuple[ApiKey]]:
+def visible_keys() -> Select[ApiKey]:
     live = select(ApiKey).where(ApiKey.account_id == current_user.account_id, ApiKey.revoked_at.is_(None))
     return live if current_user.can_manage else live.where(ApiKey.user_id == current_user.user_id)
 

@@ -14,6 +14,7 @@ from app.api.shapes import COUNT, EVENTS, JSON, TEXT, WHOLE, amounts, described,
 from app.chat import turns
 from app.chat.asking import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
 from app.chat.events import stream_of, stream_of_turn
+from app.chat.turn import Turn
 from app.extensions import db
 from app.gate import requires_tokens
 from app.models.base import utcnow
@@ -135,7 +136,7 @@ def estimate_message() -> dict[str, Any]:
     }
 
 
-def begun(turn: turns.Turn) -> Response:
+def begun(turn: Turn) -> Response:
     g.available_nanos = turn.reservation.available
     return stream_of_turn(turn, as_html=wants_html())
 

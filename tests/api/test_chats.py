@@ -1,0 +1,106 @@
+"""Chats and their messages, as the interface names the fields; estimates."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.chat.conftest import Door
+from tests.support.people import CREDIT
+from tests.support.provider_server import ProviderServer
+
+
+def test_a_new_chat_has_an_id_a_title_and_a_model(ada: Door) -> None:
+    answer = ada.call("POST", "/chats", json={"model": "gpt-4o", "title": "Plans"})
+
+    assert (answer.status_code, answer.json["title"], answer.json["model"]) == (201, "Plans", "gpt-4o")
+    assert ada.call("GET", f"/chats/{answer.json['id']}").json["messages"] == []
+
+
+def test_a_chat_shows_each_message_with_what_it_cost(ada: Door, provider: ProviderServer) -> None:
+    provider.configure(tokens=500, input_tokens=500)
+    chat = ada.new_chat()
+    heard = ada.ask("hi", chat=chat)
+    question, answer = ada.call("GET", f"/chats/{chat}").json["messages"]
+
+    assert (question["role"], question["content"], question["status"], question["cost_nanos"]) == (
+        "user", "hi", "done", None,
+    )  # fmt: skip
+    assert (answer["role"], answer["content"], answer["status"]) == ("assistant", heard.text, "done")
+    assert (answer["call_id"], answer["cost_nanos"], answer["cost_credits"]) == (
+        heard.end["call_id"], 6_250_000, "6.25",
+    )  # fmt: skip
+
+
+def test_a_failed_answer_says_why_and_costs_nothing(ada: Door, provider: ProviderServer) -> None:
+    provider.configure(fault="500")
+    chat = ada.new_chat()
+    ada.ask("hi", chat=chat)
+    answer = ada.call("GET", f"/chats/{chat}").json["messages"][1]
+
+    assert (answer["status"], answer["cost_nanos"], answer["error"]["code"]) == (
+        "failed",
+        0,
+        "provider_error",
+    )
+
+
+def test_chats_are_found_by_title_and_by_what_was_said(ada: Door) -> None:
+    by_title = ada.call("POST", "/chats", json={"title": "100% wool"}).json["id"]
+    by_words = ada.new_chat()
+    ada.ask("Where do the llamas live?", chat=by_words)
+
+    def found(words: str) -> list[str]:
+        return [chat["id"] for chat in ada.call("GET", "/chats", query_string={"q": words}).json["items"]]
+
+    assert (found("100%"), found("LLAMAS"), found("0_ w")) == ([by_title], [by_words], [])
+
+
+def test_a_chat_is_renamed_and_deleted(ada: Door) -> None:
+    chat = ada.new_chat()
+
+    assert ada.call("PATCH", f"/chats/{chat}", json={"title": "Named"}).json["title"] == "Named"
+    assert ada.call("DELETE", f"/chats/{chat}").status_code == 204
+    assert ada.call("GET", f"/chats/{chat}").status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), [
+    ("GET", "/chats/{}"), ("PATCH", "/chats/{}"), ("DELETE", "/chats/{}"), ("POST", "/chats/{}/messages"),
+    ("GET", "/usage/chat/{}"),
+])  # fmt: skip
+def test_eve_finds_nothing_of_adas(ada: Door, door: Callable[..., Door], method: str, path: str) -> None:
+    eve = door("eve", credits=CREDIT)
+    answer = eve.call(method, path.format(ada.new_chat()), json={"title": "x", "content": "x"})
+
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+
+
+def test_a_call_never_costs_more_than_its_estimate(ada: Door, provider: ProviderServer) -> None:
+    chat, sent = ada.new_chat(), {"content": "猫 and 🐈 " * 50, "max_output_tokens": 300}
+    estimate = ada.call("POST", "/estimate", json=sent | {"chat_id": chat, "model": "gpt-test"}).json
+    provider.configure(tokens=300, input_tokens=900)
+    heard = ada.ask(sent["content"], chat=chat, max_output_tokens=300)
+
+    assert heard.start["ceiling_nanos"] == estimate["ceiling_nanos"]
+    assert 0 < heard.end["cost_nanos"] <= estimate["ceiling_nanos"]
+    assert estimate["expected_nanos"] <= estimate["ceiling_nanos"]
+
+
+def test_an_estimate_charges_and_reserves_nothing(ada: Door) -> None:
+    before = ada.balance()
+    ada.call("POST", "/estimate", json={"content": "hi", "model": "gpt-test"})
+
+    assert ada.balance() == before
+
+
+@pytest.mark.parametrize(("sent", "refusal"), [
+    ({"content": "hi", "model": "nothing"}, (404, "model_not_found")),
+    ({"content": "hi", "model": "gemini-2.5-pro"}, (400, "model_not_for_sale")),
+    ({"content": 7, "model": "gpt-test"}, (400, "invalid_request")),
+    ({"content": "hi", "chat_id": "77"}, (404, "not_found")),
+])  # fmt: skip
+def test_an_estimate_of_what_cannot_be_sent_is_refused(
+    ada: Door, sent: dict[str, object], refusal: tuple[int, str]
+) -> None:
+    answer = ada.call("POST", "/estimate", json=sent)
+
+    assert (answer.status_code, answer.json["code"]) == refusal
