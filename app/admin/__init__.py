@@ -14,6 +14,7 @@ from app.admin.plans import PackTable, PlanTable
 from app.admin.prices import PriceTable
 from app.admin.queues import QueuePage
 from app.admin.records import ChangeTable, LedgerTable, UsageTable
+from app.admin.registry import RegistryPage
 from app.admin.settings import SettingPage
 from app.admin.two_factor import TwoFactorPage
 from app.admin.users import UserTable
@@ -38,6 +39,7 @@ def init_app(app: Flask) -> None:
     admin.add_view(PlanTable(Plan, "Plans", endpoint="plan", category="Sell"))
     admin.add_view(PackTable(CreditPack, "Packs", endpoint="pack", category="Sell"))
     admin.add_view(PriceTable(ModelPrice, "Price list", endpoint="price", category="Models"))
+    admin.add_view(RegistryPage(name="Registry's prices", endpoint="registry", category="Models"))
     admin.add_view(ModelTable(AIModel, "Models", endpoint="model", category="Models"))
     admin.add_view(ProviderTable(ProviderAccount, "Providers", endpoint="provider", category="Models"))
     admin.add_view(AccountTable(Account, "Accounts", endpoint="account", category="Customers"))
@@ -49,5 +51,7 @@ def init_app(app: Flask) -> None:
     admin.add_view(QueuePage(name="Jobs", endpoint="queue", category="House"))
     admin.add_view(MailTable(OutgoingMail, "Mails", endpoint="mail", category="House"))
     admin.add_view(SettingPage(name="Settings", endpoint="setting", category="House"))
-    admin.add_view(TwoFactorPage(name="Second factor", endpoint="two_factor", url="two-factor", category="House"))
+    admin.add_view(
+        TwoFactorPage(name="Second factor", endpoint="two_factor", url="two-factor", category="House")
+    )
     admin.add_view(ChangeTable(AdminChange, "Changes", endpoint="change", category="House"))

@@ -35,7 +35,7 @@ def close_to_others() -> ResponseReturnValue | None:
 
 
 def awaits_second_factor() -> bool:
-    """Whether this session has to show a second factor: who has one must, and in production everybody has to have one."""
+    """Whether this session has to show a second factor: who has one must, and in production everybody."""
     has_one, was_shown = state_of(current_user.session_secret)
     return not was_shown and (has_one or current_app.config["APP_ENV"] == "production")
 

@@ -72,8 +72,10 @@ class PaymentTable(ReadOnlyTable):
         "refunded_cents",
         "parked_for",
     )
-    column_details_list = (*column_list, "paid_at", "currency", "quantity", "stripe_payment_intent_id", "stripe_session_id",
-                           "stripe_invoice_id", "number")  # fmt: skip
+    column_details_list = (
+        *column_list, "paid_at", "currency", "quantity", "stripe_payment_intent_id", "stripe_session_id",
+        "stripe_invoice_id", "number",
+    )  # fmt: skip
     column_labels: ClassVar = {
         "created_at": "When", "account_id": "Account", "price_cents": "Amount", "worth_nanos": "Worth in credits",
         "refunded_cents": "Refunded", "parked_for": "Why parked",

@@ -58,7 +58,9 @@ def link(address: str, words: object) -> Markup:
 
 def told(changes: dict[str, list[str | None]]) -> str:
     """Differences in one line: "margin_bps: 5000 → 4000"."""
-    return "; ".join(f"{name}: {before or '–'} → {after or '–'}" for name, (before, after) in changes.items())
+    return "; ".join(
+        f"{name}: {before or 'nothing'} → {after or 'nothing'}" for name, (before, after) in changes.items()
+    )
 
 
 def in_types(value: Any) -> str:

@@ -16,6 +16,7 @@ from wtforms.validators import Length, Optional, Regexp
 from app.admin.doors import owners_only
 from app.admin.fields import Count, Required, choices_of
 from app.admin.tables import AdminTable, FieldError, RowForm
+from app.admin.trying import tried
 from app.extensions import db
 from app.models.price import AIModel, ProviderAccount
 from app.models.usage import Usage
@@ -61,6 +62,7 @@ class ProviderTable(AdminTable):
     one = "provider"
     intro = "Where models are served, and which variable of the environment holds the key."
     form = ProviderForm
+    list_template = "admin/providers.html"
     column_list = ("name", "kind", "address", "key_variable", "is_usable", "is_enabled")
     column_labels: ClassVar = {
         "kind": "Speaks",
@@ -72,6 +74,17 @@ class ProviderTable(AdminTable):
     def on_model_change(self, form: ProviderForm, provider: ProviderAccount, is_created: bool) -> None:
         for name in ("base_url", "key_variable", "base_url_variable"):
             setattr(provider, name, getattr(provider, name) or None)
+
+    @expose("/try/", methods=("POST",))
+    @owners_only
+    def try_view(self) -> ResponseReturnValue:
+        """Ask one of its models something small, and say whether it answered."""
+        provider = self.get_one(request.form.get("id"))
+        if provider is None:
+            abort(404)
+        trial = tried(provider)
+        flash(trial.words, "success" if trial.works else "error")
+        return redirect(self.get_url(".index_view"))
 
 
 def providers() -> list[SelectChoice]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flask import abort, flash, jsonify, redirect, request
+from flask import abort, flash, jsonify, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
+from markupsafe import escape
 from sqlalchemy import select
 from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
@@ -23,6 +24,7 @@ from app.extensions import db
 from app.models.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.price import AIModel
 from app.models.setting import Setting
+from app.queue import enqueue
 
 STATUSES = choices_of(
     [
@@ -118,12 +120,10 @@ class SoldTable(AdminTable):
     def is_locked(self, row: Any) -> bool:
         return row.terms_locked_at is not None
 
-    def edit_form(self, obj: Any = None) -> RowForm:
-        form = super().edit_form(obj)
-        for name in LOCKED_TERMS if self.is_locked(obj) else ():
+    def fit(self, form: RowForm, row: Any) -> None:
+        for name in LOCKED_TERMS if self.is_locked(row) else ():
             if name in form:
                 lock(form[name])
-        return form
 
     def validate_form(self, form: Any) -> bool:
         if not super().validate_form(form):
@@ -227,6 +227,25 @@ class PlanTable(SoldTable):
         copy.is_default = was_default
         return copy
 
+    @expose("/preview/", methods=("POST",))
+    @owners_only
+    def preview_view(self) -> ResponseReturnValue:
+        """The pricing page as it would be with what is typed; nothing is saved."""
+        form = PlanForm(request.form)
+        if not form.validate():
+            words = "; ".join(f"{form[name].label.text}: {errors[0]}" for name, errors in form.errors.items())
+            return f"<!doctype html><title>Preview</title><p>Mend this first: {escape(words)}", 422
+        plan = Plan(id=0, currency="usd")
+        form.populate_obj(plan)
+        others = [offered for offered in Plan.on_offer() if str(offered.id) != request.form.get("preview_of")]
+        shown_plans = [*others, plan] if plan.status == "active" else others
+        shown_plans.sort(key=lambda one: (one.position or 0, one.price_cents, one.id))
+        return render_template("pricing.html", plans=shown_plans, packs=CreditPack.on_offer(), account=None)
+
+    def after_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
+        """Stripe is told; where the plan is inactive now, what depends on it ends."""
+        enqueue("app.billing.jobs.publish_plan", plan.id)
+
     @expose("/default/", methods=("POST",))
     @owners_only
     def default_view(self) -> ResponseReturnValue:
@@ -270,6 +289,9 @@ class PackTable(SoldTable):
 
     def on_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
         worth_of(pack.price_cents, 0, pack.margin_bps)
+
+    def after_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
+        enqueue("app.billing.jobs.publish_pack", pack.id)
 
 
 def check_worth(plan: Plan) -> None:

@@ -64,7 +64,10 @@ class PriceForm(RowForm):
 class PriceTable(AdminTable):
     creates = edits = True
     one = "price"
-    intro = "What a model costs, in dollars per million tokens. A change is a new row with its day; a price that calls were sold at stays as it was."
+    intro = (
+        "What a model costs, in dollars per million tokens. A change is a new row with its day; "
+        "a price that calls were sold at stays as it was."
+    )
     searches = "model"
     form = PriceForm
     list_template = "admin/prices.html"
@@ -115,12 +118,11 @@ class PriceTable(AdminTable):
     def title_of(self, row: ModelPrice) -> str:
         return f"{row.model.name} from {row.effective_from:%Y-%m-%d}"
 
-    def edit_form(self, obj: Any = None) -> RowForm:
-        form = super().edit_form(obj)
+    def fit(self, form: RowForm, row: ModelPrice) -> None:
+        """The model stays; a price that counts is followed by one from now on, or from the day that is typed."""
         del form.model_id
-        if obj.approved_at and not form.effective_from.raw_data:
+        if row.approved_at and not form.effective_from.raw_data:
             form.effective_from.data = None
-        return form
 
     def update_model(self, form: PriceForm, model: ModelPrice) -> bool:
         """A proposal is edited; beside an approved price a new row is written."""
@@ -138,7 +140,8 @@ class PriceTable(AdminTable):
             raise FieldError(
                 "effective_from", "A price begins now or later: the calls of the past keep theirs."
             )
-        price.source, price.approved_at, price.approved_by_id = "admin", now, current_user.user_id
+        price.source = "admin"
+        price.approve(current_user.user_id)
         copy_siblings(form, price)
 
     @expose("/approve/", methods=("POST",))

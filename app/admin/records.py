@@ -27,7 +27,10 @@ class ReadOnlyTable(AdminTable):
 
 class LedgerTable(ReadOnlyTable):
     one = "entry"
-    intro = "Every change of a balance that is not a model call. Rows are added, never changed; a mistake is mended by an adjustment."
+    intro = (
+        "Every change of a balance that is not a model call. Rows are added, never changed; "
+        "a mistake is mended by an adjustment."
+    )
     column_list = (
         "id",
         "created_at",
@@ -78,7 +81,7 @@ class UsageTable(ReadOnlyTable):
             "reserved_nanos",
             "allowance_paid_nanos",
             "credits_paid_nanos",
-        )  # fmt: skip
+        )
     }
     column_formatters_detail = column_formatters
     column_filters = (

@@ -189,9 +189,13 @@ class AdminTable(Guarded, ModelView):
 
     def edit_form(self, obj: Any = None) -> RowForm:
         form: RowForm = super().edit_form(obj)
+        self.fit(form, obj)
         if request.method == "GET":
             form.seen.data = fingerprint(obj, form)
         return form
+
+    def fit(self, form: RowForm, row: Any) -> None:
+        """Take from the form what cannot be changed of that row."""
 
     def validate_form(self, form: Any) -> bool:
         if not super().validate_form(form):

@@ -47,7 +47,11 @@ class TwoFactorPage(AdminPage):
     def set_up(self) -> ResponseReturnValue:
         """Scan, then prove it by a first code."""
         secret = session.setdefault(CANDIDATE, pyotp.random_base32())
-        codes = enroll(current_user.user, secret, request.form.get("code", "")) if request.method == "POST" else None
+        codes = (
+            enroll(current_user.user, secret, request.form.get("code", ""))
+            if request.method == "POST"
+            else None
+        )
         if codes is None:
             status = 422 if request.method == "POST" else 200
             if status == 422:
@@ -92,6 +96,8 @@ def note(act: str) -> None:
 
 def picture(secret: str) -> Markup:
     """The address that an authenticator scans, as an SVG of this page."""
-    address = pyotp.TOTP(secret).provisioning_uri(current_user.email, issuer_name=Setting.get("brand_name"))
+    address = pyotp.TOTP(secret).provisioning_uri(
+        name=current_user.email, issuer_name=Setting.get("brand_name")
+    )
     svg = segno.make(address, error="m").svg_inline(scale=4, dark="#000", light="#fff", border=3)
     return Markup(svg)  # noqa: S704 - segno's own drawing

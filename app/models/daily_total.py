@@ -102,8 +102,8 @@ def close_day(day: date) -> None:
     for table, rows in ((DailyTotal.__table__, totals_of(day)), (AccountDay.__table__, accounts_of(day))):
         counted = rows.subquery()
         columns = [column.name for column in table.columns if column.name != "day"]
-        found = select(literal(day, type_=table.c.day.type), *(counted.c[name] for name in columns))
-        db.session.execute(insert_into(table).from_select(["day", *columns], found.where(true())).on_conflict_do_nothing())
+        found = select(literal(day, type_=table.c.day.type), *(counted.c[name] for name in columns)).where(true())
+        db.session.execute(insert_into(table).from_select(["day", *columns], found).on_conflict_do_nothing())
 
 
 def insert_into(table: Table) -> Any:

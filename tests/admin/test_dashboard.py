@@ -1,8 +1,8 @@
-"""The overview's figures: the same as the audit's, whether a day is open or closed; few statements whatever the size."""
+"""The overview's figures: the same as the audit's, whether a day is open or closed."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -68,8 +68,8 @@ def history(ada: Account, session: scoped_session[Session]) -> Account:
     return ada
 
 
-def month(last: date = NOW.date()) -> Range:
-    return Range(last - timedelta(days=29), last)
+def month() -> Range:
+    return Range(NOW.date() - timedelta(days=29), NOW.date())
 
 
 @pytest.mark.databases("sqlite", "postgresql")

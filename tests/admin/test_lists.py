@@ -1,0 +1,126 @@
+"""Lists: as many statements for ten rows as for ten thousand; exports that stream and hold no formulas."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, event, insert, select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.account import Account
+from app.models.ledger import LedgerEntry
+from app.models.membership import Membership
+from app.models.plan import Plan
+from app.models.price import ModelPrice
+from app.models.usage import Usage
+from app.models.user import User
+from tests.admin.conftest import Desk
+from tests.support import people
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    said: list[str] = []
+
+    def listen(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        said.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", listen)
+    yield said
+    event.remove(Engine, "before_cursor_execute", listen)
+
+
+def fill(session: scoped_session[Session], count: int) -> None:
+    """So many accounts more, each with its owner, an entry and a call."""
+    plan_id, price_id = Plan.default().id, session.scalars(select(ModelPrice.id)).first()
+    start = session.query(User).count() + 1000
+    users = [
+        {"email": f"u{start + n}@example.com", "password_hash": "x", "created_at": NOW} for n in range(count)
+    ]
+    user_ids = list(session.scalars(insert(User).returning(User.id), users))
+    accounts = [{"plan_id": plan_id, "name": f"=A{n}", "created_at": NOW} for n in range(count)]
+    account_ids = list(session.scalars(insert(Account).returning(Account.id), accounts))
+    pairs = list(zip(account_ids, user_ids, strict=True))
+    session.execute(insert(Membership), [{"account_id": a, "user_id": u, "role": "owner"} for a, u in pairs])
+    session.execute(
+        insert(LedgerEntry),
+        [{"account_id": a, "kind": "grant", "key": f"k{a}", "actor_id": u} for a, u in pairs],
+    )
+    session.execute(insert(Usage), [call(a, u, price_id) for a, u in pairs])
+    session.commit()
+
+
+def call(account_id: int, user_id: int, price_id: int | None) -> dict[str, object]:
+    facts = {"model": "gpt-4o", "state": "settled", "day": NOW.date(), "settled_at": NOW, "created_at": NOW}
+    return {"account_id": account_id, "user_id": user_id, "price_id": price_id, "reserved_nanos": 1,
+            "max_output_tokens": 1, "cost_nanos": 5, **facts}  # fmt: skip
+
+
+@pytest.mark.parametrize("view", ["account", "user", "ledger", "usage"])
+def test_a_list_takes_as_many_statements_for_many_rows_as_for_few(
+    owner: Desk, session: scoped_session[Session], view: str
+) -> None:
+    fill(session, 10)
+    with statements() as few:
+        owner.get(f"/admin/{view}/")
+    fill(session, 10_000)
+    with statements() as many:
+        page = owner.get(f"/admin/{view}/")
+    assert page.text.count("<tr>") > 40
+    assert len(many) == len(few) <= 12
+
+
+@pytest.mark.parametrize("view", ["plan", "pack", "price", "model", "provider", "change"])
+def test_the_other_lists_take_few_statements(owner: Desk, view: str) -> None:
+    with statements() as said:
+        owner.get(f"/admin/{view}/")
+    assert len(said) <= 10
+
+
+def test_the_overview_and_the_registry_take_few_statements(owner: Desk) -> None:
+    for path in ("/admin/", "/admin/registry/", "/admin/account/details/?id=1"):
+        with statements() as said:
+            assert owner.get(path).status_code == 200
+        assert len(said) <= 35, (path, len(said))
+
+
+def test_no_cell_of_an_export_is_a_formula(owner: Desk, session: scoped_session[Session]) -> None:
+    people.person("=cmd|' /C calc'!A0")
+    session.commit()
+    text = owner.get("/admin/account/export/csv/", buffered=True).text
+    assert "'=Cmd|" in text
+    assert not any(
+        line.startswith(("=", "+", "@")) for line in text.replace('"', "").replace(",", "\n").splitlines()
+    )
+
+
+def test_an_export_holds_every_row_and_streams(owner: Desk, session: scoped_session[Session]) -> None:
+    fill(session, 1500)
+    answer = owner.get("/admin/ledger/export/csv/", buffered=True)
+    assert "Content-Length" not in answer.headers
+    assert len(answer.text.splitlines()) >= 1500
+
+
+def test_an_export_is_filtered_as_the_list_is(owner: Desk, session: scoped_session[Session]) -> None:
+    fill(session, 5)
+    one = session.scalars(select(Account.id).order_by(Account.id.desc())).first()
+    text = owner.get(f"/admin/ledger/export/csv/?flt0_account_equals={one}", buffered=True).text
+    assert len(text.splitlines()) == 2
+
+
+def test_every_list_and_form_is_whole(app: Flask, desk: Callable[..., Desk]) -> None:
+    owner = desk("owner")
+    views = {
+        rule.endpoint.split(".")[0]
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.endswith(".index_view")
+    }
+    for view in views:
+        page = owner.get(f"/admin/{view}/")
+        assert page.status_code == 200, view
+        for mark in ('<html lang="en">', "<main", "<h1>", 'name="csrf-token"'):
+            assert page.text.count(mark) == 1, (view, mark)

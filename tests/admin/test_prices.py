@@ -1,0 +1,141 @@
+"""The price list: a change is a new row, what was sold at stays, a person approves what the registry says."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.admin_change import AdminChange
+from app.models.base import utcnow
+from app.models.price import AIModel, ModelPrice, ProviderAccount
+from tests.admin.conftest import Desk
+from tests.support import people
+
+FIGURES = {
+    f"{name}_nanos": "2,5" for name in ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h")
+}
+
+
+@pytest.fixture
+def priced(session: scoped_session[Session]) -> ModelPrice:
+    """A model's approved price of long ago."""
+    price = people.model(kind="demo").prices[0]
+    session.commit()
+    return price
+
+
+def prices(session: scoped_session[Session], model_id: int) -> list[ModelPrice]:
+    session.rollback()
+    return list(
+        session.scalars(select(ModelPrice).where(ModelPrice.model_id == model_id).order_by(ModelPrice.id))
+    )
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_changed_price_is_a_new_row(
+    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="12.345").status_code == 302
+    old, new = prices(session, priced.model_id)
+    assert (old.output_nanos, new.output_nanos) == (10 * 10**9, 12_345_000_000)
+    assert new.approved_by_id is not None
+    in_force = AIModel.to_sell("gpt-test", utcnow())[1]
+    assert in_force.id == new.id
+
+
+def test_a_price_can_begin_on_a_day_to_come(
+    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    day = (utcnow() + timedelta(days=10)).strftime("%Y-%m-%dT00:00")
+    owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from=day)
+    assert AIModel.to_sell("gpt-test", utcnow())[1].id == priced.id
+    assert prices(session, priced.model_id)[1].effective_from == datetime.fromisoformat(day + "+00:00")
+
+
+def test_a_price_cannot_begin_in_the_past(
+    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    refused = owner.fill(
+        f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from="2026-01-01T00:00"
+    )
+    assert refused.status_code == 422
+    assert len(prices(session, priced.model_id)) == 1
+
+
+@pytest.mark.parametrize("typed", ["-1", "NaN", "Infinity", "", "1e9", "0.0000000001", "1,2,3"])
+def test_an_absurd_price_is_refused(
+    owner: Desk, priced: ModelPrice, session: scoped_session[Session], typed: str
+) -> None:
+    assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos=typed).status_code == 422
+    assert len(prices(session, priced.model_id)) == 1
+
+
+def test_a_model_gets_its_first_price(owner: Desk, session: scoped_session[Session]) -> None:
+    model = people.model("fresh", kind="demo")
+    session.delete(model.prices[0])
+    session.commit()
+    made = owner.fill("/admin/price/new/", model_id=str(model.id), output_nanos="10", **FIGURES)
+    assert made.status_code == 302, made.text
+    assert [price.uncached_input_nanos for price in prices(session, model.id)] == [2_500_000_000]
+
+
+def test_a_proposal_counts_once_it_is_approved(
+    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    proposal = people.price(priced.model, "9", "9", approved_at=None)
+    session.add(proposal)
+    session.commit()
+    assert AIModel.to_sell("gpt-test", utcnow())[1].id == priced.id
+    owner.post("/admin/price/approve/", id=proposal.id)
+    session.rollback()
+    assert AIModel.to_sell("gpt-test", utcnow())[1].id == proposal.id
+    assert session.scalars(select(AdminChange)).one().action == "approve"
+
+
+def test_the_registrys_price_stands_beside_ours(owner: Desk, session: scoped_session[Session]) -> None:
+    seeded = session.scalars(select(ModelPrice).join(AIModel).where(AIModel.name == "gpt-4o")).first()
+    seeded.output_nanos += 10**9
+    session.commit()
+    page = owner.get("/admin/registry/").text
+    assert "$11.00 → $10.00" in page
+
+
+def test_the_registrys_price_is_approved_by_name(owner: Desk, session: scoped_session[Session]) -> None:
+    seeded = session.scalars(select(ModelPrice).join(AIModel).where(AIModel.name == "gpt-4o")).first()
+    seeded.output_nanos += 10**9
+    model_id = seeded.model_id
+    session.commit()
+    owner.post("/admin/registry/approve/", model="gpt-4o")
+    newest = prices(session, model_id)[-1]
+    assert (newest.output_nanos, newest.approved_at is not None) == (10 * 10**9, True)
+    assert "gpt-4o<" not in owner.get("/admin/registry/").text
+
+
+def test_a_model_is_taken_off_sale_in_one_click(
+    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    owner.post("/admin/model/sale/", id=priced.model_id)
+    session.rollback()
+    assert session.get(AIModel, priced.model_id).is_for_sale is False
+
+
+def test_a_provider_says_whether_it_works(
+    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    owner.post("/admin/provider/try/", id=priced.model.provider_id)
+    assert "Works: yes" in owner.get("/admin/provider/").text
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [("key_variable", "SECRET_KEY"), ("key_variable", "DATABASE_URL"), ("base_url", "http://169.254.169.254/"),
+     ("base_url", "file:///etc/passwd"), ("kind", "smtp"), ("base_url_variable", "PATH")],
+)  # fmt: skip
+def test_a_provider_cannot_name_what_is_no_key_or_address(
+    owner: Desk, session: scoped_session[Session], field: str, typed: str
+) -> None:
+    refused = owner.fill("/admin/provider/new/", **{"name": "Elsewhere", "kind": "openai", field: typed})
+    assert refused.status_code == 422
+    session.rollback()
+    assert session.scalars(select(ProviderAccount).where(ProviderAccount.name == "Elsewhere")).all() == []
