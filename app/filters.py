@@ -99,6 +99,11 @@ def number(count: int) -> str:
     return format_decimal(count, locale=LOCALE)
 
 
+def roughly(count: int) -> str:
+    """A count to two figures: 4,800 of 4,761."""
+    return number(round(count, 2 - len(str(abs(count)))))
+
+
 def short_number(count: int) -> str:
     """A size at a glance: 128K, 1M."""
     if count >= 1_000_000:
@@ -171,6 +176,7 @@ FILTERS = {
     "price": price,
     "percent": percent,
     "number": number,
+    "roughly": roughly,
     "short_number": short_number,
     "datetime": datetime_markup,
     "datetime_text": datetime_text,

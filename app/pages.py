@@ -11,7 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from app import queue
 from app.auth.guards import public
 from app.extensions import db
+from app.filters import per_answer
 from app.models.plan import CreditPack, Plan
+from app.models.price import AIModel
 
 pages = Blueprint("pages", __name__)
 
@@ -32,7 +34,20 @@ def index() -> ResponseReturnValue:
 @public
 def pricing() -> str:
     account = current_user.account if current_user.is_authenticated else None
-    return render_template("pricing.html", plans=Plan.on_offer(), packs=CreditPack.on_offer(), account=account)
+    plans, packs = Plan.on_offer(), CreditPack.on_offer()
+    return render_template("pricing.html", plans=plans, packs=packs, account=account, answers=answers_of(plans))
+
+
+def answers_of(plans: list[Plan]) -> dict[int, tuple[int, str]]:
+    """How many ordinary answers a plan's month is worth, and of which model: the first on sale that it includes."""
+    offers = [(model, per_answer(price)) for model, price in AIModel.for_sale()]
+    found = {}
+    for plan in plans:
+        usable = ((m, cost) for m, cost in offers if cost and (not plan.models or m.name in plan.models))
+        model, cost = next(usable, (None, 0))
+        if model and plan.allowance_nanos:
+            found[plan.id] = plan.allowance_nanos // cost, model.title
+    return found
 
 
 @pages.get("/healthz")

@@ -104,6 +104,11 @@ def test_a_size_is_shown_at_a_glance(count: int, shown: str) -> None:
     assert filters.short_number(count) == shown
 
 
+@pytest.mark.parametrize(("count", "shown"), [(4761, "4,800"), (7, "7"), (42, "42"), (123_456, "120,000")])
+def test_a_rough_count_has_two_figures(count: int, shown: str) -> None:
+    assert filters.roughly(count) == shown
+
+
 @pytest.mark.parametrize(("part", "whole", "shown"), [(1, 3, 33), (5, 3, 100), (-1, 3, 0), (1, 0, 0)])
 def test_a_share_stays_between_nothing_and_all(part: int, whole: int, shown: int) -> None:
     assert filters.share(part, whole) == shown

@@ -40,10 +40,27 @@ class Chat(Record):
         begun = cls.account_id == account_id, cls.created_at >= moment
         return db.session.scalar(select(func.count()).select_from(cls).where(*begun)) or 0
 
+    def everything(self) -> list[Message]:
+        """The messages of all branches, in the order in which they were made."""
+        return list(db.session.scalars(select(Message).where(Message.chat_id == self.id).order_by(Message.id)))
+
     def messages(self) -> list[Message]:
         """The shown branch, oldest first."""
-        everything = select(Message).where(Message.chat_id == self.id).order_by(Message.id)
-        return branch(list(db.session.scalars(everything)), self.leaf_id)
+        return branch(self.everything(), self.leaf_id)
+
+    def versions(self) -> dict[int, list[int]]:
+        """The ids of a message's siblings and its own, in order, for each message that has any."""
+        siblings: dict[int | None, list[int]] = {}
+        for message in self.everything():
+            siblings.setdefault(message.parent_id, []).append(message.id)
+        return {own: ids for ids in siblings.values() if len(ids) > 1 for own in ids}
+
+    def show(self, version: Message) -> None:
+        """Show the branch of that version, to its newest end."""
+        newest = {message.parent_id: message.id for message in self.everything()}
+        self.leaf_id = version.id
+        while self.leaf_id in newest:
+            self.leaf_id = newest[self.leaf_id]
 
 
 class Message(Record):

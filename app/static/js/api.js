@@ -14,14 +14,13 @@ export const OFFLINE = {
   detail: "The server could not be reached. Look at your connection.",
 };
 
-export async function request(method, path, { body, headers = {}, signal } = {}) {
+export async function request(method, path, { body, form, headers = {} } = {}) {
   const sent = { "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content, Accept: "application/json", ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body), signal });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+    response = await fetch(path, { method, headers: sent, body: form ? new URLSearchParams(form) : JSON.stringify(body) });
+  } catch {
     throw new Problem(OFFLINE);
   }
   if (!response.ok) throw await problemOf(response);

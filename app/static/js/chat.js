@@ -1,7 +1,7 @@
 /* The chat page: sends, follows, stops, answers again, edits; everything else is in the modules that it imports. */
 
 import { Answer, makeQuestion } from "./answer.js";
-import { Problem, json } from "./api.js";
+import { Problem, json, request } from "./api.js";
 import { copyText, equipCode } from "./code.js";
 import { Composer } from "./composer.js";
 import { creditsText, showBalance } from "./money.js";
@@ -182,14 +182,14 @@ async function stop() {
 }
 
 /* Brings the thread and the list to what the server has: after another version, or what another tab did. */
-async function refresh() {
-  const response = await fetch(location.href).catch(() => null);
+async function refresh(page = fetch(location.href)) {
+  const response = await Promise.resolve(page).catch(() => null);
   if (!response?.ok || running) return;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   if (running) return;
-  messages.replaceChildren(...page.getElementById("messages").children);
-  if (!sidebar.search.value) sidebar.list.replaceChildren(...page.getElementById("chats").children);
-  showBalance(Number(page.getElementById("balance").dataset.nanos));
+  messages.replaceChildren(...fresh.getElementById("messages").children);
+  if (!sidebar.search.value) sidebar.list.replaceChildren(...fresh.getElementById("chats").children);
+  showBalance(Number(fresh.getElementById("balance").dataset.nanos));
   equipCode(messages);
   scroll.keep();
   followRunning();
@@ -237,8 +237,8 @@ async function copyAnswer(article, button) {
 }
 
 async function showVersion(id) {
-  await json("PATCH", `/api/chats/${chat}`, { leaf_id: id });
-  await refresh();
+  if (running) return;
+  await refresh(await request("POST", `/chat/${chat}/version`, { form: { message_id: id } }));
 }
 
 messages.addEventListener("click", (event) => {

@@ -76,19 +76,15 @@ export class Composer {
     }
   }
 
-  /* The message is on its way: take it out of the field, without the draft until the server has it. */
+  /* The message is on its way: out of the field, but not out of the draft until the server has it. */
   take() {
     const { text } = this;
+    clearTimeout(this.timer);
     this.field.value = "";
     this.fit();
     this.words.textContent = "";
     this.allow();
     return text;
-  }
-
-  /* The server has the message. */
-  forgetDraft(key) {
-    if (recall(key) && !this.field.value) remember(key, "");
   }
 
   giveBack(text) {

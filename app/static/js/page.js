@@ -70,6 +70,7 @@ document.addEventListener("submit", (event) => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
+for (const words of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => words.remove(), 8000);
 for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
 for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;
 showAppearance();

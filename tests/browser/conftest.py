@@ -1,0 +1,125 @@
+"""People in front of a real browser: the app runs as processes, the demo models answer."""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from flask import Flask
+from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from app.extensions import db
+from app.models.account import Account
+from tests.conftest import app_in, close
+from tests.support import people
+from tests.support.people import CREDIT, PASSWORD
+from tests.support.running_app import RunningApp
+
+expect.set_options(timeout=15_000)
+numbers = count(1)
+
+
+class Visitor:
+    """A person at a browser. `faults`: what the page complained of; `strangers`: requests that left for elsewhere."""
+
+    def __init__(self, page: Page, url: str, email: str) -> None:
+        self.page = page
+        self.url = url
+        self.email = email
+        self.faults: list[str] = []
+        self.strangers: list[str] = []
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda line: self.faults.append(line.text) if line.type == "error" else None)
+        page.on(
+            "response",
+            lambda got: self.faults.append(f"{got.status} {got.url}") if got.status >= 400 else None,
+        )
+        page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
+        page.on(
+            "request", lambda asked: None if asked.url.startswith(url) else self.strangers.append(asked.url)
+        )
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+    def sign_in(self) -> None:
+        self.go("/login")
+        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_role("main").get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(re.compile("/chat"))
+
+    def send(self, text: str) -> None:
+        self.message.fill(text)
+        self.message.press("Enter")
+
+    def ask(self, text: str) -> Locator:
+        """Send, and wait until the answer is done."""
+        before = self.answers.count()
+        self.send(text)
+        answer = self.answers.nth(before)
+        expect(answer).to_have_attribute("data-status", "done")
+        return answer
+
+    @property
+    def message(self) -> Locator:
+        return self.page.get_by_label("Your message", exact=True).and_(self.page.locator("#content"))
+
+    @property
+    def answers(self) -> Locator:
+        return self.page.locator("article.answer")
+
+    @property
+    def questions(self) -> Locator:
+        return self.page.locator("article.question")
+
+    @property
+    def refusal(self) -> Locator:
+        return self.page.get_by_role("alert")
+
+    @property
+    def balance(self) -> float:
+        text = self.page.locator("#balance [data-amount]").inner_text()
+        return float(text.replace(",", ""))
+
+
+@pytest.fixture(scope="module")
+def backstage(shared_app: RunningApp) -> Iterator[Flask]:
+    """The app in this process over the same database, to arrange things by."""
+    with pytest.MonkeyPatch.context() as patch:
+        app = app_in(patch, shared_app.own)
+        yield app
+        close(app)
+
+
+@pytest.fixture
+def arrive(backstage: Flask, shared_app: RunningApp, page: Page) -> Callable[..., Visitor]:
+    """`arrive("ada", credits=...)`: a person of that name, signed in, at a browser of their own."""
+
+    def come(
+        name: str, *, at: str = "", prepare: Callable[[Account], None] = lambda _: None, **amounts: int
+    ) -> Visitor:
+        with backstage.app_context():
+            account = people.person(f"{name}{next(numbers)}", **amounts)
+            prepare(account)
+            email = account.memberships[0].user.email
+            db.session.commit()
+        visitor = Visitor(page, at or shared_app.url, email)
+        visitor.sign_in()
+        return visitor
+
+    return come
+
+
+@pytest.fixture
+def ada(arrive: Callable[..., Visitor]) -> Visitor:
+    """ada, with 1,000 credits, at the chat."""
+    return arrive("ada", credits=1000 * CREDIT)
+
+
+@pytest.fixture
+def second_tab(context: BrowserContext, ada: Visitor) -> Page:
+    """Another tab of ada's browser, on the same page."""
+    tab = context.new_page()
+    tab.goto(ada.page.url)
+    return tab

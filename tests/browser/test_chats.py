@@ -1,0 +1,157 @@
+"""Chats in a real browser: kept, found, renamed, deleted; in two tabs, over a bad line, by keyboard."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visitor
+from tests.support.cuttable import CuttableLine
+from tests.support.people import CREDIT
+from tests.support.running_app import RunningApp
+
+pytestmark = pytest.mark.browser
+
+
+def items(visitor: Visitor):
+    return visitor.page.locator("#chats .chat-item:not([hidden])")
+
+
+def choose(visitor: Visitor, action: str) -> None:
+    items(visitor).first.hover()
+    items(visitor).first.get_by_role("button", name=re.compile("^Options of")).click()
+    visitor.page.get_by_role("button", name=action, exact=True).click()
+
+
+def test_a_new_chat_is_called_after_its_first_question(ada: Visitor) -> None:
+    ada.ask("What is a credit?")
+    expect(items(ada)).to_have_text(re.compile("What is a credit?"))
+
+
+def test_a_chat_can_be_renamed(ada: Visitor) -> None:
+    ada.ask("hello")
+    choose(ada, "Rename")
+    ada.page.get_by_label("Title of the chat").fill("Greetings")
+    with ada.page.expect_response(re.compile("/api/chats/")):
+        ada.page.keyboard.press("Enter")
+    ada.page.reload()
+    expect(items(ada)).to_have_text(re.compile("Greetings"))
+
+
+def test_a_deleted_chat_can_be_had_back(ada: Visitor) -> None:
+    ada.ask("hello")
+    choose(ada, "Delete")
+    expect(items(ada)).to_have_count(0)
+    ada.page.get_by_role("button", name="Undo").click()
+    ada.page.reload()
+    expect(items(ada)).to_have_count(1)
+
+
+def test_a_chat_that_is_deleted_is_gone_once_the_page_is_left(ada: Visitor) -> None:
+    ada.ask("hello")
+    choose(ada, "Delete")
+    ada.go("/settings")
+    ada.go("/chat")
+    expect(items(ada)).to_have_count(0)
+
+
+def test_chats_are_found_by_what_was_said(ada: Visitor) -> None:
+    ada.ask("Tell me about zebras")
+    ada.go("/chat")
+    ada.ask("hello")
+    ada.page.keyboard.press("Control+k")
+    ada.page.keyboard.type("zebras")
+    expect(items(ada)).to_have_count(1)
+    expect(items(ada)).to_have_text(re.compile("zebras"))
+
+
+def test_a_draft_survives_a_reload(ada: Visitor) -> None:
+    ada.message.fill("Half a thought")
+    ada.page.reload()
+    expect(ada.message).to_have_value("Half a thought")
+
+
+def test_an_answer_goes_on_after_a_reload(ada: Visitor) -> None:
+    ada.send("/demo long")
+    expect(ada.answers.locator(".block").first).to_be_visible()
+    ada.page.reload()
+    expect(ada.answers).to_have_attribute("data-status", "done", timeout=60_000)
+    expect(ada.answers.locator(".answer-cost b")).to_contain_text("credits")
+
+
+def test_a_line_that_drops_comes_back_with_the_whole_answer(
+    arrive: Callable[..., Visitor], shared_app: RunningApp
+) -> None:
+    with CuttableLine(shared_app.port) as line:
+        ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
+        ada.send("/demo long")
+        expect(ada.answers.locator(".block").first).to_be_visible()
+        line.cut()
+        expect(ada.answers.get_by_text("The connection was lost")).to_be_visible()
+        line.mend()
+        expect(ada.answers).to_have_attribute("data-status", "done", timeout=60_000)
+        shown = ada.answers.locator("[data-prose]").inner_text()
+        ada.page.reload()
+        assert ada.answers.locator("[data-prose]").inner_text() == shown
+
+
+def test_a_message_sent_over_a_dead_line_is_sent_once_when_it_is_back(
+    arrive: Callable[..., Visitor], shared_app: RunningApp
+) -> None:
+    with CuttableLine(shared_app.port) as line:
+        ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
+        ada.ask("hello")
+        line.cut()
+        ada.send("are you there?")
+        expect(ada.answers.get_by_text("The connection was lost")).to_be_visible()
+        line.mend()
+        expect(ada.answers.last).to_have_attribute("data-status", "done", timeout=30_000)
+        ada.page.reload()
+        expect(ada.questions).to_have_count(2)
+
+
+def test_what_is_asked_in_one_tab_is_shown_in_the_other(ada: Visitor, second_tab: Page) -> None:
+    ada.ask("hello")
+    second_tab.goto(ada.page.url)
+    ada.ask("and again?")
+    expect(second_tab.locator("article.answer")).to_have_count(2)
+    expect(second_tab.locator("#balance [data-amount]")).to_have_text(
+        ada.page.locator("#balance [data-amount]").inner_text()
+    )
+
+
+def test_everything_about_a_message_works_by_keyboard(ada: Visitor) -> None:
+    ada.page.locator("#thread").focus()
+    ada.page.keyboard.press("/")
+    ada.page.keyboard.type("one")
+    ada.page.keyboard.press("Shift+Enter")
+    ada.page.keyboard.type("two")
+    ada.page.keyboard.press("Enter")
+    expect(ada.questions.locator(".question-text")).to_have_text("one\ntwo")
+    expect(ada.answers).to_have_attribute("data-status", "done")
+    ada.page.keyboard.press("ArrowUp")
+    expect(ada.questions.get_by_role("textbox")).to_be_focused()
+
+
+def test_a_model_is_chosen_by_keyboard(ada: Visitor) -> None:
+    ada.page.get_by_role("button", name=re.compile("^Model:")).focus()
+    ada.page.keyboard.press("Enter")
+    ada.page.keyboard.press("ArrowDown")
+    ada.page.keyboard.press("Enter")
+    expect(
+        ada.page.get_by_role("button", name=re.compile("^Model: *Demo smart", re.IGNORECASE))
+    ).to_be_visible()
+    expect(ada.message).to_be_focused()
+
+
+def test_a_reader_who_scrolled_up_is_left_there(ada: Visitor) -> None:
+    ada.ask("/demo table")
+    ada.send("/demo long")
+    expect(ada.answers.nth(1).locator(".block").first).to_be_visible()
+    ada.page.locator("#thread").evaluate("thread => { thread.scrollTop = 0; }")
+    latest = ada.page.get_by_role("button", name="Latest")
+    expect(latest).to_be_visible()
+    assert ada.page.locator("#thread").evaluate("thread => thread.scrollTop") < 5
+    latest.click()
+    expect(latest).to_be_hidden()

@@ -1,0 +1,148 @@
+"""Talking to a model in a real browser: send, stream, stop, refuse, repeat."""
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visitor
+from tests.support.people import CREDIT, PASSWORD
+from tests.support.running_app import RunningApp
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_first_visit_comes_to_a_first_answer_within_a_minute(page: Page, shared_app: RunningApp) -> None:
+    started = time.monotonic()
+    page.goto(shared_app.url)
+    page.get_by_role("link", name="Start free").first.click()
+    page.get_by_label("Email").fill("ada@example.com")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
+    page.locator(".suggestion").first.click()
+    expect(page.locator(".answer-cost")).to_contain_text("credits")
+    assert time.monotonic() - started < 60
+
+
+def test_an_answer_streams_as_markdown_and_shows_what_it_cost(ada: Visitor) -> None:
+    answer = ada.ask("/demo table")
+    expect(answer.locator("table").first).to_be_visible()
+    expect(answer.locator(".answer-cost b")).to_have_text(re.compile(r"^[\d.,]+ credits?$"))
+    assert ada.balance < 1000
+    assert (ada.faults, ada.strangers) == ([], [])
+
+
+def test_a_streamed_answer_looks_as_it_does_after_a_reload(ada: Visitor) -> None:
+    streamed = ada.ask("/demo code").locator("[data-prose]").inner_text()
+    ada.page.reload()
+    assert ada.answers.locator("[data-prose]").inner_text() == streamed
+
+
+def test_the_cost_under_an_answer_opens_its_receipt(ada: Visitor) -> None:
+    answer = ada.ask("hello")
+    assert re.fullmatch(r"/billing/calls/\d+", answer.locator(".answer-cost").get_attribute("href") or "")
+
+
+def test_what_a_message_will_cost_is_shown_before_it_is_sent(ada: Visitor) -> None:
+    ada.message.fill("Explain credits")
+    expect(ada.page.locator("#estimate")).to_have_text(
+        re.compile(r"^about [\d.,]+ credits, never more than [\d.,]+$")
+    )
+
+
+def test_escape_stops_an_answer_and_keeps_its_words(ada: Visitor) -> None:
+    ada.send("/demo long")
+    expect(ada.answers.locator(".block").first).to_be_visible()
+    ada.page.keyboard.press("Escape")
+    expect(ada.answers.get_by_text("You stopped this answer.")).to_be_visible()
+    expect(ada.answers.locator(".answer-cost b")).to_contain_text("credit")
+    expect(ada.page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+def test_out_of_credits_is_said_in_place_with_ways_on_and_the_message_is_kept(
+    arrive: Callable[..., Visitor],
+) -> None:
+    bob = arrive("bob")
+    bob.send("Is anybody there?")
+    expect(bob.refusal).to_contain_text("Out of credits")
+    for way in ("Buy credits", "Change the plan", "Cheaper model"):
+        expect(bob.refusal.get_by_text(way, exact=True)).to_be_visible()
+    expect(bob.message).to_have_value("Is anybody there?")
+    expect(bob.questions).to_have_count(0)
+
+
+def test_a_refused_message_is_there_after_a_reload(arrive: Callable[..., Visitor]) -> None:
+    bob = arrive("bob")
+    bob.send("Is anybody there?")
+    expect(bob.refusal).to_be_visible()
+    bob.page.reload()
+    expect(bob.message).to_have_value("Is anybody there?")
+
+
+def test_a_low_balance_is_coloured(arrive: Callable[..., Visitor]) -> None:
+    bob = arrive("bob", credits=20 * CREDIT)
+    expect(bob.page.locator("#balance")).to_have_class(re.compile("is-low"))
+
+
+def test_a_provider_that_fails_costs_nothing_and_can_be_asked_again(ada: Visitor) -> None:
+    ada.send("/demo error")
+    expect(ada.answers).to_have_attribute("data-status", "provider_error")
+    expect(ada.answers.get_by_role("button", name="Try again")).to_be_visible()
+    expect(ada.answers.locator(".answer-cost b")).to_have_text("Not charged")
+    assert ada.balance == 1000
+
+
+def test_answering_again_replaces_the_answer(ada: Visitor) -> None:
+    first = ada.ask("hello").get_attribute("data-id")
+    ada.answers.get_by_role("button", name="Answer again", exact=True).click()
+    expect(ada.answers.last).not_to_have_attribute("data-id", first or "")
+    expect(ada.answers.last).to_have_attribute("data-status", "done")
+    expect(ada.answers).to_have_count(1)
+
+
+def test_another_model_can_answer_the_same_question(ada: Visitor) -> None:
+    ada.ask("hello")
+    ada.answers.get_by_role("button", name="Answer again with another model").click()
+    ada.page.get_by_role("radio", name=re.compile("Demo smart", re.IGNORECASE)).click()
+    expect(ada.answers.last).to_have_attribute("data-model", "demo-smart")
+    expect(ada.answers.last).to_have_attribute("data-status", "done")
+
+
+def test_a_question_can_be_edited_and_sent_again(ada: Visitor) -> None:
+    ada.ask("hello")
+    ada.questions.first.hover()
+    ada.questions.get_by_role("button", name="Edit and send again").click()
+    ada.questions.get_by_role("textbox").fill("hello again")
+    ada.questions.get_by_role("button", name="Send again", exact=True).click()
+    expect(ada.questions.locator(".question-text")).to_have_text("hello again")
+    expect(ada.answers).to_have_attribute("data-status", "done")
+
+
+def test_the_price_of_the_chosen_model_is_in_the_picker(ada: Visitor) -> None:
+    ada.page.get_by_role("button", name=re.compile("^Model:")).click()
+    option = ada.page.locator(".picker-option").first
+    expect(option).to_contain_text(re.compile(r"[\d.,]+ in · [\d.,]+ out per 1M tokens"))
+    expect(option).to_contain_text("credits an answer")
+
+
+def test_text_from_right_to_left_is_set_so(ada: Visitor) -> None:
+    ada.ask("مرحبا")
+    shown = ada.questions.locator(".question-text")
+    assert shown.evaluate("element => getComputedStyle(element).direction") == "rtl"
+
+
+def test_the_screen_reader_hears_the_beginning_and_the_end_only(ada: Visitor) -> None:
+    ada.ask("hello")
+    expect(ada.page.get_by_role("status").filter(has_text="finished")).to_have_text(
+        re.compile(r"The answer is finished\. [\d.]+ credits?\.")
+    )
+    assert ada.page.locator("#messages [aria-live], #messages[aria-live]").count() == 0
+
+
+def test_code_can_be_copied_and_wrapped(ada: Visitor) -> None:
+    block = ada.ask("/demo code").locator(".code-block").first
+    expect(block.get_by_role("button", name="Copy")).to_be_visible()
+    block.get_by_role("button", name="Wrap").click()
+    expect(block).to_have_class(re.compile("is-wrapped"))

@@ -1,0 +1,126 @@
+"""Every page in a real browser: readable by everybody, at home on a phone, light, and never from elsewhere."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visitor
+from tests.support.people import CREDIT
+from tests.support.running_app import RunningApp
+
+pytestmark = pytest.mark.browser
+
+OPEN = ("/", "/pricing", "/login", "/signup", "/password/forgot", "/nothing-here")
+CLOSED = ("/chat", "/billing", "/billing/usage", "/billing/transactions", "/account", "/settings", "/pricing")
+STATIC = Path(__file__).parents[2] / "app" / "static"
+
+
+def serious_faults(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{fault['id']}: {node['target']}"
+        for fault in found
+        if fault["impact"] in {"serious", "critical"}
+        for node in fault["nodes"]
+    ]
+
+
+def too_wide(page: Page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", OPEN)
+def test_a_page_for_everybody_has_no_serious_fault(
+    page: Page, shared_app: RunningApp, path: str, scheme: str
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(shared_app.url + path)
+    assert serious_faults(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_of_an_account_has_no_serious_fault(ada: Visitor, scheme: str) -> None:
+    ada.page.emulate_media(color_scheme=scheme)
+    faults = {}
+    for path in CLOSED:
+        ada.go(path)
+        faults[path] = serious_faults(ada.page)
+    assert {path: found for path, found in faults.items() if found} == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chat_with_code_and_tables_has_no_serious_fault(ada: Visitor, scheme: str) -> None:
+    ada.page.emulate_media(color_scheme=scheme)
+    ada.ask("/demo code")
+    ada.ask("/demo table")
+    ada.page.get_by_role("button", name="Model:").click()
+    assert serious_faults(ada.page) == []
+
+
+def test_a_refusal_has_no_serious_fault(arrive: Callable[..., Visitor]) -> None:
+    bob = arrive("bob")
+    bob.send("hello")
+    expect(bob.refusal).to_be_visible()
+    assert serious_faults(bob.page) == []
+
+
+def test_no_page_is_wider_than_a_small_phone(ada: Visitor) -> None:
+    ada.page.set_viewport_size({"width": 360, "height": 740})
+    ada.ask("/demo code")
+    widths = {"a chat": too_wide(ada.page)}
+    for path in CLOSED:
+        ada.go(path)
+        widths[path] = too_wide(ada.page)
+    assert max(widths.values()) <= 0, widths
+
+
+def test_the_list_of_chats_opens_on_a_phone(arrive: Callable[..., Visitor]) -> None:
+    ada = arrive("ada", credits=100 * CREDIT)
+    ada.page.set_viewport_size({"width": 390, "height": 844})
+    ada.ask("hello")
+    ada.page.get_by_role("button", name="Your chats").click()
+    expect(ada.page.locator("#chats .chat-item")).to_be_visible()
+    ada.page.get_by_role("button", name="Close the list of chats").first.click()
+    expect(ada.page.locator("#chats .chat-item")).to_be_hidden()
+
+
+def test_pages_complain_of_nothing_and_ask_no_other_host(ada: Visitor) -> None:
+    for path in CLOSED:
+        ada.go(path)
+    assert (ada.faults, ada.strangers) == ([], [])
+
+
+def test_the_appearance_that_was_chosen_stays(ada: Visitor) -> None:
+    ada.page.locator("summary[aria-label='Your account']").click()
+    toggle = ada.page.get_by_role("button", name="Appearance")
+    toggle.click()
+    toggle.click()
+    ada.page.reload()
+    expect(ada.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_motion_is_reduced_for_those_who_ask_for_it(ada: Visitor) -> None:
+    ada.page.emulate_media(reduced_motion="reduce")
+    duration = "getComputedStyle(document.querySelector('.balance-chip')).transitionDuration"
+    assert float(ada.page.evaluate(duration).split("s")[0]) < 0.001
+
+
+def test_forms_work_without_scripts(browser: object, shared_app: RunningApp) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{shared_app.url}/signup")
+        page.get_by_label("Email").fill("bob@example.com")
+        page.get_by_label("Password", exact=True).fill("correct horse battery")
+        page.get_by_role("button", name="Create account").click()
+        page.goto(f"{shared_app.url}/settings")
+        expect(page.get_by_text("bob@example.com").first).to_be_visible()
+
+
+def test_styles_and_scripts_of_the_chat_weigh_less_than_forty_kilobytes() -> None:
+    files = [file for folder in ("css", "js", "img") for file in (STATIC / folder).iterdir()]
+    assert sum(len(gzip.compress(file.read_bytes())) for file in files) < 40_000
