@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 from devserver import children, procfile, settings
 from devserver.ports import PortUnfit, chosen_port
-from devserver.redis_server import RedisMissing, RedisServer
+from devserver.redis_binary import find_redis_server
+from devserver.redis_server import RedisServer
 from devserver.supervisor import Supervisor, exit_of, say
 
 READY_WITHIN = 90
@@ -69,10 +70,13 @@ class Run:
         return next((line for line in text.splitlines() if line.startswith("Admin: ")), "")
 
     def start_all(self) -> None:
-        redis = RedisServer(socket=settings.redis_socket(), folder=settings.INSTANCE)
-        self.supervisor.add("redis", redis.command())
         if "STRIPE_API_BASE" in self.decided:
             self.supervisor.add("payments", self.payments())
+        if find_redis_server() is None:
+            self.supervisor.add("all", [sys.executable, "-m", "devserver.single"])
+            return
+        redis = RedisServer(socket=settings.redis_socket(), folder=settings.INSTANCE)
+        self.supervisor.add("redis", redis.command())
         for name, command in procfile.commands().items():
             if name != "release":
                 self.supervisor.add(name, command)
@@ -142,7 +146,7 @@ def main(arguments: list[str]) -> int:
     except Stopped:
         say("Stopping")
         return 0
-    except (CannotRun, PortUnfit, RedisMissing) as refusal:
+    except (CannotRun, PortUnfit) as refusal:
         say(str(refusal))
         return 1
     finally:

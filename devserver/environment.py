@@ -40,6 +40,7 @@ def install(kind: str) -> None:
         make_folder()
     STAMP.unlink(missing_ok=True)
     pip_install(lock_of(kind))
+    subprocess.run([PYTHON, "-m", "devserver.redis_binary"], cwd=PROJECT, check=True)
     STAMP.write_text("\n".join(fingerprint(part) for part in CONTAINS[kind]) + "\n")
 
 

