@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.billing import plan_pages, purchase_pages, routes, webhooks
+from app.billing import plan_pages, purchase_pages, routes, transaction_pages, usage_pages, webhooks
 from app.billing.blueprint import billing
 
 
@@ -11,4 +11,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(webhooks.webhooks)
 
 
-__all__ = ["init_app", "plan_pages", "purchase_pages", "routes"]
+__all__ = ["init_app", "plan_pages", "purchase_pages", "routes", "transaction_pages", "usage_pages"]

@@ -1,0 +1,144 @@
+"""The pages of usage, receipts and transactions: right sums, and nobody else's."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.membership import Membership
+from app.models.price import AIModel, ModelPrice
+from app.models.usage import Usage
+from tests.support import people
+from tests.support.people import CREDIT, PASSWORD
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
+@pytest.fixture
+def offered(session: "scoped_session[Session]") -> tuple[AIModel, ModelPrice]:
+    model = people.model("gpt-test")
+    return model, model.prices[0]
+
+
+@pytest.fixture
+def spend(session: "scoped_session[Session]", offered: tuple[AIModel, ModelPrice]) -> Callable[..., Usage]:
+    """`spend(account, credits, days=ago)`: a call that was paid from the credits."""
+
+    def call(account: Account, credits: int, *, days: int = 0, user_id: int | None = None) -> Usage:
+        at = utcnow() - timedelta(days=days)
+        used = Usage(account_id=account.id, user_id=user_id or account.memberships[0].user_id, created_at=at)
+        used.model, used.price_id, used.day, used.settled_at = offered[0].name, offered[1].id, at.date(), at
+        used.state, used.outcome, used.reserved_nanos, used.max_output_tokens = (
+            "settled",
+            "done",
+            CREDIT * 50,
+            100,
+        )
+        used.uncached_input, used.output, used.source = 500, 500, "reported"
+        used.cost_nanos = used.credits_paid_nanos = credits * CREDIT
+        account.credits_nanos -= credits * CREDIT
+        session.add(used)
+        session.commit()
+        return used
+
+    return call
+
+
+def signed_in(client: FlaskClient, name: str) -> FlaskClient:
+    page = client.get("/login").text
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page)
+    assert token
+    form = {"csrf_token": token[1], "email": f"{name}@example.com", "password": PASSWORD}
+    assert client.post("/login", data=form).status_code == 302
+    return client
+
+
+def test_the_usage_page_adds_up_the_period(client: FlaskClient, spend: Callable[..., Usage]) -> None:
+    ada = people.person("ada", credits=100 * CREDIT)
+    for credits, days in ((3, 0), (4, 5), (90, 40)):
+        spend(ada, credits, days=days)
+    page = signed_in(client, "ada").get("/billing/usage").text
+    assert "7 credits in 2 calls" in page
+
+
+def test_another_period_can_be_chosen(client: FlaskClient, spend: Callable[..., Usage]) -> None:
+    ada = people.person("ada", credits=100 * CREDIT)
+    for credits, days in ((3, 0), (4, 40)):
+        spend(ada, credits, days=days)
+    signed_in(client, "ada")
+    assert "3 credits in 1 call since" in client.get("/billing/usage?days=7").text
+    assert "7 credits in 2 calls since" in client.get("/billing/usage?days=90").text
+
+
+def test_a_member_sees_their_own_use_and_an_owner_everybodys(
+    client: FlaskClient, session: "scoped_session[Session]", spend: Callable[..., Usage]
+) -> None:
+    ada, bob = people.person("ada", credits=100 * CREDIT), people.person("bob")
+    bobs = bob.memberships[0].user_id
+    session.add(Membership(account_id=ada.id, user_id=bobs, role="member"))
+    spend(ada, 3)
+    spend(ada, 4, user_id=bobs)
+    owner = signed_in(client, "ada").get("/billing/usage").text
+    assert "7 credits in 2 calls" in owner
+    assert "Bob" in owner
+    other = signed_in(client.application.test_client(), "bob")
+    token = re.search(r'name="csrf-token" content="([^"]+)"', other.get("/account").text)
+    assert token
+    other.post("/account/switch", data={"csrf_token": token[1], "account_id": ada.id})
+    member = other.get("/billing/usage").text
+    assert "4 credits in 1 call since" in member
+    assert other.get("/billing/transactions").status_code == 403
+
+
+def test_a_receipt_can_be_computed_again(client: FlaskClient, spend: Callable[..., Usage]) -> None:
+    call = spend(people.person("ada", credits=100 * CREDIT), 6)
+    page = signed_in(client, "ada").get(f"/billing/calls/{call.id}").text
+    assert re.search(r"Input</td><td[^>]*>500</td><td[^>]*>2,500 / 1M</td><td[^>]*>1.25</td>", page)
+    assert re.search(
+        r"Output, with thinking</td><td[^>]*>500</td><td[^>]*>10,000 / 1M</td><td[^>]*>5</td>", page
+    )
+
+
+def test_anothers_receipt_is_not_found(client: FlaskClient, spend: Callable[..., Usage]) -> None:
+    call = spend(people.person("ada", credits=100 * CREDIT), 6)
+    people.person("eve")
+    spend(people.person("bob", credits=CREDIT), 1)
+    assert signed_in(client, "eve").get(f"/billing/calls/{call.id}").status_code == 404
+
+
+def balances_after(page: str) -> list[str]:
+    return re.findall(r'<td class="end">([-\d.,]+)</td>\s*</tr>', page)
+
+
+def test_transactions_show_the_balance_after_each_change(
+    client: FlaskClient, spend: Callable[..., Usage]
+) -> None:
+    ada = people.person("ada", credits=100 * CREDIT)
+    spend(ada, 6)
+    spend(ada, 4)
+    page = signed_in(client, "ada").get("/billing/transactions").text
+    assert balances_after(page)[:3] == ["90", "94", "100"]
+
+
+def test_older_transactions_go_on_where_the_page_ends(
+    client: FlaskClient, spend: Callable[..., Usage]
+) -> None:
+    ada = people.person("ada", credits=100 * CREDIT)
+    for _ in range(60):
+        spend(ada, 1)
+    first = signed_in(client, "ada").get("/billing/transactions").text
+    older = re.search(r'href="(/billing/transactions\?until=[^"]+)"', first)
+    assert older
+    assert balances_after(first)[-1] == "89"
+    assert balances_after(client.get(older[1]).text)[0] == "90"
+
+
+@pytest.mark.parametrize("query", ["until=x", "until=9999999-01-01", "until=2026-01-01T00:00:00"])
+def test_a_malformed_moment_is_no_fault(client: FlaskClient, spend: Callable[..., Usage], query: str) -> None:
+    spend(people.person("ada", credits=100 * CREDIT), 1)
+    assert signed_in(client, "ada").get(f"/billing/transactions?{query}").status_code == 200
