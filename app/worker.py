@@ -52,7 +52,7 @@ class Worker(SimpleWorker):
     def perform_job(self, job: Job, queue: Queue) -> bool:
         with self.app.app_context():
             is_done = super().perform_job(job, queue)
-            if is_done:
+            if is_done and job.func_name:
                 note_run(job.func_name, utcnow())
             return is_done
 
