@@ -66,6 +66,15 @@ def test_a_job_that_runs_twice_sends_one_mail(session: Database, mailbox: Mailbo
     assert len(mailbox.mails) == 1
 
 
+def test_a_mail_that_one_worker_has_is_nobody_elses(session: Database) -> None:
+    post()
+    session.commit()
+    mail_id = session.query(OutgoingMail).one().id
+    assert OutgoingMail.claim(mail_id)
+    session.commit()
+    assert OutgoingMail.claim(mail_id) is None
+
+
 def test_what_a_mail_said_is_forgotten_once_it_is_sent(session: Database, mailbox: Mailbox) -> None:
     post(name="Ada")
     session.commit()
