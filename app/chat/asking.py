@@ -28,6 +28,8 @@ CHATS: Table = Chat.__table__  # type: ignore[assignment]
 SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content)
 OF_CHAT = select(*SAID).where(MESSAGES.c.chat_id == bindparam("chat")).order_by(MESSAGES.c.id)
 WRITE = insert(MESSAGES).returning(MESSAGES.c.id)
+LEAF = select(CHATS.c.leaf_id).where(CHATS.c.id == bindparam("chat")).scalar_subquery()
+FOLLOW = insert(MESSAGES).values(parent_id=LEAF).returning(MESSAGES.c.id)
 SHOW = update(CHATS).where(CHATS.c.id == bindparam("chat"))
 
 
@@ -152,8 +154,7 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
     """
     connection, now = db.session.connection(), utcnow()
     place = {"account_id": chat.account_id, "chat_id": chat.id, "created_at": now}
-    words = {"parent_id": question.parent_id, "role": "user", "content": question.content}
-    question_id = question.id or connection.scalar(WRITE, place | words)
+    question_id = question.id or written(chat, question, place)
     running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
     model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
     message_id = connection.scalar(WRITE, place | running | model)
@@ -161,6 +162,15 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
     connection.execute(SHOW, {"chat": chat.id, **shown})
     return question_id, message_id
+
+
+def written(chat: Chat, question: Said, place: dict[str, Any]) -> int:
+    """The id of the new question. One at the chat's end follows what is there by now: of two sent at once neither
+    hides the other."""
+    connection, words = db.session.connection(), {"role": "user", "content": question.content}
+    if question.parent_id == chat.leaf_id:
+        return int(connection.scalar(FOLLOW, place | words | {"chat": chat.id}))
+    return int(connection.scalar(WRITE, place | words | {"parent_id": question.parent_id}))
 
 
 def messages_of(chat: Chat) -> list[Said]:

@@ -18,7 +18,7 @@ from app.providers.text import Text
 from app.providers.wire import Cut, Line, current_line
 
 CHARACTERS_PER_TOKEN = 64
-SLACK_CHARACTERS = 10_000
+SLACK_CHARACTERS = 4_000_000
 UNREAD = {"X-Stainless-Raw-Response": "stream"}
 """Asks either SDK for the response before its body is read, as its `with_streaming_response` does."""
 
