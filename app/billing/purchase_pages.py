@@ -67,7 +67,7 @@ def auto_recharge() -> ResponseReturnValue:
 def confirm_recharge(recharge_id: str) -> str:
     """Where the link in the mail leads: what the bank wants to have confirmed, and the button."""
     attempt = own_recharge(recharge_id)
-    if "payment_intent" in request.args:
+    if "back" in request.args:
         recharging.resolve(attempt.id)
         attempt = own_recharge(recharge_id)
     return render_template("billing/confirm.html", recharge=attempt)
@@ -77,7 +77,7 @@ def confirm_recharge(recharge_id: str) -> str:
 @managers_only
 def confirm(recharge_id: str) -> ResponseReturnValue:
     attempt = own_recharge(recharge_id)
-    back = mail.link("billing.confirm_recharge", recharge_id=attempt.id)
+    back = mail.link("billing.confirm_recharge", recharge_id=attempt.id) + "?back=1"
     if attempt.state != "authentication":
         return redirect(back, 303)
     try:

@@ -29,9 +29,11 @@ def follow(
 
     Invoices count once, in the order in which they were paid, whichever event told of them first.
     """
-    reject_if_unwanted(subscription, state)
-    subscription.mirror(state)
+    subscription.check(state)
+    reject_if_unwanted(subscription)
     begin_trial(subscription, account, state)
+    subscription.mirror(state)
+    grow_trial(subscription, account)
     for invoice in sorted(filter(is_charged, invoices), key=by_payment):
         apply_invoice(subscription, account, invoice)
     give_rights(subscription, account)
@@ -46,7 +48,7 @@ def by_payment(invoice: InvoiceState) -> tuple[datetime, datetime, str]:
     return invoice.paid_at or invoice.created_at, invoice.created_at, invoice.stripe_id
 
 
-def reject_if_unwanted(subscription: Subscription, state: SubscriptionState) -> None:
+def reject_if_unwanted(subscription: Subscription) -> None:
     """A second live subscription, or one that begins on a plan that ended meanwhile."""
     running = Subscription.live_of(subscription.account_id)
     is_beginning = not subscription.is_in_force and subscription.paid_until is None
@@ -57,7 +59,10 @@ def reject_if_unwanted(subscription: Subscription, state: SubscriptionState) -> 
 
 
 def begin_trial(subscription: Subscription, account: Account, state: SubscriptionState) -> None:
-    """The trial's allowance, once per account and per card; who had one before pays from now on."""
+    """The allowance of a trial of the plan that was chosen, once per account and per card.
+
+    Who had one before pays from now on.
+    """
     if state.trial_start is None or state.trial_end is None:
         return
     if subscription.rejected_at or subscription.trial_refused_at:
@@ -65,7 +70,6 @@ def begin_trial(subscription: Subscription, account: Account, state: Subscriptio
     key = f"trial:{account.id}"
     earlier = db.session.scalar(select(LedgerEntry).where(LedgerEntry.key == key))
     if earlier is not None and earlier.subscription_id == subscription.id:
-        grow_trial(subscription, account)
         return
     if earlier is not None or not may_try(account) or card_was_used(subscription, state):
         subscription.trial_refused_at = utcnow()
@@ -98,7 +102,7 @@ def trial_worth(subscription: Subscription) -> int:
 def grow_trial(subscription: Subscription, account: Account) -> None:
     """An upgrade in the trial: at most the new plan's share of a month, less what is used."""
     worth = trial_worth(subscription)
-    if not subscription.is_trialing or worth <= subscription.trial_granted_nanos:
+    if not subscription.is_trialing or not 0 < subscription.trial_granted_nanos < worth:
         return
     used = subscription.trial_granted_nanos - account.allowance_nanos
     growth = max(0, worth - used) - account.allowance_nanos

@@ -1,0 +1,122 @@
+"""Whatever order the looks at a subscription are applied in, its life ends in the same rows and the same ledger."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.entitlement import follow
+from app.models.ledger import LedgerEntry
+from app.models.plan import Plan
+from app.models.stripe_event import Sighting
+from app.models.stripe_state import CardState, InvoiceState, LineState, SubscriptionState
+from app.models.subscription import Subscription
+from tests.support.people import caller, person
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+MONTH = timedelta(days=30)
+TRIAL = timedelta(days=6)
+IGNORED = {"id", "created_at", "updated_at", "trial_refused_at"}
+
+
+def invoice(number: int, paid_at: datetime, line: LineState) -> InvoiceState:
+    return InvoiceState(
+        f"in_{number}", "sub_1", "", "paid", line.amount, line.amount, "usd", paid_at, paid_at, f"pi_{number}", lines=(line,)
+    )
+
+
+def life() -> list[tuple[SubscriptionState, list[InvoiceState]]]:
+    """Trial, first payment, upgrade, an unpaid renewal, its late payment, the end: what six looks see."""
+    begin, middle, renewal = START + TRIAL, START + TRIAL + MONTH / 2, START + TRIAL + MONTH
+    first = invoice(1, begin, LineState("price_plus", 2000, False, begin, renewal))
+    grown = invoice(2, middle, LineState("price_pro", 5000, True, middle, renewal))
+    again = invoice(3, renewal + TRIAL, LineState("price_pro", 10000, False, renewal, renewal + MONTH))
+    trial = SubscriptionState(
+        "sub_1", "trialing", "cus_1", "si_1", "price_plus", START, begin,
+        trial_start=START, trial_end=begin, card=CardState("pm_1", "Visa ending in 4242", "fp_1"),
+    )  # fmt: skip
+    active = replace(trial, status="active", period_start=begin, period_end=renewal)
+    upgraded = replace(active, price_id="price_pro")
+    late = replace(upgraded, status="past_due", period_start=renewal, period_end=renewal + MONTH)
+    paid = replace(late, status="active")
+    ended = replace(paid, status="canceled", ended_at=renewal + 2 * TRIAL)
+    invoices = [[], [first], [first, grown], [first, grown], [first, grown, again], [first, grown, again]]
+    return list(zip([trial, active, upgraded, late, paid, ended], invoices, strict=True))
+
+
+@pytest.fixture
+def ada(app: Flask, session: "scoped_session[Session]") -> int:
+    for name, price in (("Plus", "price_plus"), ("Pro", "price_pro")):
+        plan = db.session.query(Plan).filter_by(name=name).one()
+        plan.stripe_price_id, plan.trial_days = price, 6
+    account = person("ada", plan=Plan.default())
+    plus = db.session.query(Plan).filter_by(name="Plus").one()
+    Subscription.begin(caller(account), account, plus, trial_days=6)
+    db.session.commit()
+    return account.id
+
+
+def apply(account_id: int, order: tuple[int, ...], seen: list[tuple[SubscriptionState, list[InvoiceState]]]) -> None:
+    """The looks began one after the other, and are applied in that order."""
+    tickets = [Sighting.begin("sub_1") for _ in seen]
+    for index in order:
+        account = Account.locked(account_id)
+        if Sighting.is_newest("sub_1", tickets[index]):
+            subscription = db.session.query(Subscription).filter_by(account_id=account_id).one()
+            follow(subscription, account, *seen[index])
+            db.session.flush()
+
+
+def outcome(account_id: int) -> Any:
+    """Balances, plan, the subscription's row and the ledger, as plain values."""
+    account = db.session.get_one(Account, account_id, populate_existing=True)
+    subscription = db.session.query(Subscription).filter_by(account_id=account_id).one()
+    row = {column.key: getattr(subscription, column.key) for column in Subscription.__table__.columns}
+    entries = select(LedgerEntry.key, LedgerEntry.kind, LedgerEntry.allowance_nanos, LedgerEntry.credits_nanos)
+    ledger = db.session.execute(entries.order_by(LedgerEntry.id)).all()
+    figures = (account.allowance_nanos, account.credits_nanos, account.plan_id)
+    return figures, {name: value for name, value in row.items() if name not in IGNORED}, [tuple(one) for one in ledger]
+
+
+def test_all_720_orders_of_a_subscriptions_life_end_alike(ada: int) -> None:
+    seen, outcomes = life(), []
+    for order in permutations(range(6)):
+        apply(ada, order, seen)
+        outcomes.append(outcome(ada))
+        db.session.rollback()
+    assert len(outcomes) == 720
+    assert [one for one in outcomes if one != outcomes[0]] == []
+    kinds = [kind for _, kind, _, _ in outcomes[0][2]]
+    assert kinds[:5] == ["trial", "refill", "plan_change", "refill", "allowance_ended"]
+
+
+def test_applying_each_look_twice_changes_nothing(ada: int) -> None:
+    seen = life()
+    apply(ada, (0, 1, 2, 3, 4, 5), seen)
+    once = outcome(ada)
+    apply(ada, (0, 1, 2, 3, 4, 5), seen)
+    assert outcome(ada) == once
+
+
+def test_a_status_that_nobody_knows_gives_no_rights(ada: int) -> None:
+    seen = life()[:2]
+    apply(ada, (0, 1), seen)
+    apply(ada, (0,), [(replace(seen[1][0], status="something_new"), seen[1][1])])
+    account = db.session.get_one(Account, ada)
+    assert account.plan.is_default
+
+
+def test_an_invoice_paid_after_a_newer_period_adds_its_allowance_once(ada: int) -> None:
+    state, invoices = life()[1]
+    later = invoice(9, START + 2 * MONTH, LineState("price_plus", 2000, False, START + TRIAL + MONTH, START + 3 * MONTH))
+    overdue = replace(invoices[0], paid_at=START + 2 * MONTH + TRIAL)
+    for known in ([later], [later, overdue], [later, overdue]):
+        apply(ada, (0,), [(state, known)])
+    assert db.session.get_one(Account, ada).allowance_nanos == 2 * 10**10
