@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 
 import click
+from email_validator import EmailNotValidError, validate_email
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
@@ -45,6 +46,10 @@ def seed() -> None:
 @click.argument("email")
 def create_admin(email: str) -> None:
     """Make EMAIL an administrator; a new person's password is made and printed once."""
+    try:
+        validate_email(email, check_deliverability=False)
+    except EmailNotValidError as fault:
+        raise click.BadParameter(f"{email!r} is not an address that mail can be sent to.") from fault
     password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
     db.session.commit()
     click.echo(f"Admin: {email} {password}" if password else f"{email} is an administrator.")

@@ -11,8 +11,8 @@ from flask_login import current_user
 
 from app.models.admission import check_standing
 from app.models.base import utcnow
+from app.models.metering import standing_shown
 from app.models.refusal import Refusal
-from app.models.standing import Standing
 from app.queue import enqueue
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -27,8 +27,9 @@ def requires_tokens(view: View) -> View:
 
     @wraps(view)
     def gated(*args: Any, **kwargs: Any) -> Response:
-        standing = Standing.of(current_user.account_id)
-        g.available_nanos = standing.balance(utcnow()).available
+        now = utcnow()
+        standing = standing_shown(current_user.account_id, now)
+        g.available_nanos = standing.balance(now).available
         check_standing(standing, current_user)
         try:
             return make_response(view(*args, **kwargs))

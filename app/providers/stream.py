@@ -17,8 +17,8 @@ from app.providers.failures import explained, failure, retry_delay
 from app.providers.text import Text
 from app.providers.wire import Cut, Line, current_line
 
-CHARACTERS_PER_TOKEN = 64
-SLACK_CHARACTERS = 4_000_000
+CHARACTERS_PER_TOKEN = 512
+SLACK_CHARACTERS = 8_000
 UNREAD = {"X-Stainless-Raw-Response": "stream"}
 """Asks either SDK for the response before its body is read, as its `with_streaming_response` does."""
 
