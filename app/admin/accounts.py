@@ -133,7 +133,12 @@ class AccountTable(AccountCare, AdminTable):
         if not form.validate():
             return self.story_again(account, form)
         try:
-            entry = grant(account.id, amount=form.amount.data, reason=form.reason.data, once=form.once.data)
+            entry = grant(
+                account.id,
+                amount=form.amount.data or 0,
+                reason=str(form.reason.data),
+                once=str(form.once.data),
+            )
         except FieldError as error:
             self.refuse(form, error.field, str(error))
             return self.story_again(account, form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -33,7 +33,9 @@ class Chart:
     left: int = LEFT
 
 
-def bar_chart(title: str, days: Sequence[date], series: dict[str, Sequence[int]], write: object) -> Chart:
+def bar_chart(
+    title: str, days: Sequence[date], series: Mapping[str, Sequence[int]], write: Callable[[int], str]
+) -> Chart:
     """Bars side by side for each day; `write` turns a figure into words."""
     lowest = min(0, *(min(values) for values in series.values()))
     highest = max(1, *(max(values) for values in series.values()))
@@ -48,12 +50,12 @@ def bar_chart(title: str, days: Sequence[date], series: dict[str, Sequence[int]]
             round(wide, 1),
             round(max(abs(value) * scale, 0.5 if value else 0), 1),
             number + 1,
-            f"{days[day]:%d %b}, {name}: {write(value)}",  # type: ignore[operator]
+            f"{days[day]:%d %b}, {name}: {write(value)}",
         )
         for number, (name, values) in enumerate(series.items())
         for day, value in enumerate(values)
     ]
-    marks = [(round(base - value * scale, 1), write(value)) for value in sorted({lowest, 0, highest})]  # type: ignore[operator]
+    marks = [(round(base - value * scale, 1), write(value)) for value in sorted({lowest, 0, highest})]
     every = max(1, len(days) // 8)
     labels = [
         (round(LEFT + step * (day + 0.5), 1), f"{days[day]:%d %b}") for day in range(0, len(days), every)

@@ -12,6 +12,7 @@ from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
+from app import filters
 from app.admin import formats, risks
 from app.admin.charts import bar_chart
 from app.admin.doors import Guarded
@@ -128,7 +129,7 @@ def use_cells(sums: dict[str, int]) -> list[Any]:
     return [
         *counts,
         formats.cost(sums["cost_nanos"]),
-        formats.credits_text(sums["paid_nanos"]),
+        filters.credits(sums["paid_nanos"]),
         formats.cost(sums["absorbed_nanos"]),
     ]
 

@@ -129,11 +129,11 @@ class Names(SelectMultipleField):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.data = []
+        self.data: list[str] | None = []
 
     def process_data(self, value: Iterable[str] | None) -> None:
         self.data = list(value or [])
-        offered = list(self.choices or [])
+        offered: list[SelectChoice] = list(self.choices or [])
         known = {choice.value for choice in offered}
         self.choices = [*offered, *(SelectChoice(name) for name in self.data if name not in known)]
 

@@ -135,8 +135,8 @@ def usage_rows(within: Range) -> Iterator[tuple[date, Any]]:
     for row in db.session.scalars(closed):
         yield row.day, row
     for day in recent(within):
-        for row in db.session.execute(totals_of(day)):
-            yield day, row
+        for live in db.session.execute(totals_of(day)):
+            yield day, live
 
 
 def recent(within: Range) -> list[date]:

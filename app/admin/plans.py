@@ -172,25 +172,26 @@ class PlanTable(SoldTable):
     form = PlanForm
     words = staticmethod(plan_words)
     list_template = "admin/plans.html"
-    column_list = ("name", "status", "price_cents", "interval", "surcharge_cents", "margin_bps", "allowance_nanos",
-                   "daily_limit_nanos", "allows_packs", "is_default", "position")  # fmt: skip
+    column_list = (
+        "name",
+        "status",
+        "price_cents",
+        "margin_bps",
+        "allowance_nanos",
+        "allows_packs",
+        "is_default",
+        "position",
+    )
     column_labels: ClassVar = {
-        "price_cents": "Price", "interval": "for a", "surcharge_cents": "Surcharge", "margin_bps": "Margin",
-        "allowance_nanos": "Credits a month", "daily_limit_nanos": "of which a day", "allows_packs": "Packs",
+        "price_cents": "Price", "margin_bps": "Margin", "allowance_nanos": "Credits a month", "allows_packs": "Packs",
         "is_default": "Default", "position": "Order",
     }  # fmt: skip
     column_formatters: ClassVar = {
-        "price_cents": shown(dollars), "surcharge_cents": shown(dollars), "margin_bps": shown(percent),
-        "allowance_nanos": shown(credits_text), "daily_limit_nanos": shown(credits_text),
-    }  # fmt: skip
-    figures: ClassVar = {
-        "price_cents",
-        "surcharge_cents",
-        "margin_bps",
-        "allowance_nanos",
-        "daily_limit_nanos",
-        "position",
+        "price_cents": lambda _view, _context, plan, _name: f"{dollars(plan.price_cents)} a {plan.interval}",
+        "margin_bps": shown(percent),
+        "allowance_nanos": shown(credits_text),
     }
+    figures: ClassVar = {"price_cents", "margin_bps", "allowance_nanos", "position"}
     form_groups: ClassVar = {
         "What it is": ("name", "description", "status", "position", "is_popular"),
         "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "trial_days"),

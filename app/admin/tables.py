@@ -88,11 +88,11 @@ class AdminTable(Guarded, ModelView):
         self.column_formatters_export = self.column_formatters
 
     @property
-    def can_create(self) -> bool:  # type: ignore[override]
+    def can_create(self) -> bool:
         return self.creates and is_owner()
 
     @property
-    def can_edit(self) -> bool:  # type: ignore[override]
+    def can_edit(self) -> bool:
         return self.edits and is_owner()
 
     # Reading

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Select, Table, delete, func, literal, select, true
+from sqlalchemy import BigInteger, Index, Select, delete, func, literal, select, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -73,7 +73,11 @@ INPUT = Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.c
 def totals_of(day: date) -> Select[Any]:
     """A day's rows of `DailyTotal`, counted from the calls; the columns are in its order."""
     kinds = Usage.model, Usage.operation, Account.plan_id
-    counts = func.count().label("calls"), total(INPUT).label("input_tokens"), total(Usage.output).label("output_tokens")
+    counts = (
+        func.count().label("calls"),
+        total(INPUT).label("input_tokens"),
+        total(Usage.output).label("output_tokens"),
+    )
     rows = select(*kinds, *counts, *FIGURES).join(Account, Account.id == Usage.account_id)
     return rows.where(settled_on(day)).group_by(*kinds)
 
@@ -92,7 +96,9 @@ def first_open_day(now: datetime) -> date | None:
     """The oldest day that has calls, is over, and is not added up yet."""
     closed = last_closed()
     begins = [Usage.settled_at >= start_of(closed + timedelta(days=1))] if closed else []
-    first = db.session.scalar(select(func.min(Usage.settled_at)).where(Usage.settled_at.is_not(None), *begins))
+    first = db.session.scalar(
+        select(func.min(Usage.settled_at)).where(Usage.settled_at.is_not(None), *begins)
+    )
     is_over = first is not None and start_of(first.date() + timedelta(days=1)) + SETTLING <= now
     return first.date() if first is not None and is_over else None
 
@@ -102,11 +108,13 @@ def close_day(day: date) -> None:
     for table, rows in ((DailyTotal.__table__, totals_of(day)), (AccountDay.__table__, accounts_of(day))):
         counted = rows.subquery()
         columns = [column.name for column in table.columns if column.name != "day"]
-        found = select(literal(day, type_=table.c.day.type), *(counted.c[name] for name in columns)).where(true())
+        found = select(literal(day, type_=table.c.day.type), *(counted.c[name] for name in columns)).where(
+            true()
+        )
         db.session.execute(insert_into(table).from_select(["day", *columns], found).on_conflict_do_nothing())
 
 
-def insert_into(table: Table) -> Any:
+def insert_into(table: Any) -> Any:
     return (postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert)(table)
 
 

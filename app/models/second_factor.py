@@ -78,7 +78,9 @@ def forget(user: User) -> None:
     """Take the second factor away: the telephone is lost, and the codes too."""
     user.totp_secret = user.totp_step = None
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
-    db.session.execute(update(UserSession).where(UserSession.user_id == user.id).values(second_factor_at=None))
+    db.session.execute(
+        update(UserSession).where(UserSession.user_id == user.id).values(second_factor_at=None)
+    )
 
 
 def state_of(session_secret: str) -> tuple[bool, bool]:
