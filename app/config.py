@@ -13,6 +13,13 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 ENVIRONMENTS = ("production", "development", "test")
+ON_BY_DEFAULT = {
+    "production": {"require_verified_email", "ratelimit_enabled"},
+    "test": {"require_verified_email"},
+    "development": set[str](),
+}
+"""The settings that are on where neither the environment nor an admin says otherwise."""
+
 REQUIRED = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_URL")
 STRIPE_API = "https://api.stripe.com"
 SHORTEST_SECRET = 32
@@ -35,7 +42,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
     is_secure = name == "production"
     return {
         "APP_ENV": name,
-        "STRICT_DEFAULTS": name == "production",
+        "ON_BY_DEFAULT": ON_BY_DEFAULT[name],
         "SECRET_KEY": environ.get("SECRET_KEY") or made_secret(),
         "BASE_URL": base_url.rstrip("/"),
         "TRUSTED_HOSTS": trusted_hosts(environ, base_url),

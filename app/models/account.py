@@ -122,7 +122,7 @@ class Account(Record):
             self.frozen_at, self.frozen_by = self.frozen_at or utcnow(), by
 
     def unfreeze(self, by: str) -> None:
-        if self.frozen_by == by or by == "admin":
+        if by in {self.frozen_by, "admin"}:
             self.frozen_at = self.frozen_by = None
 
     def close(self) -> None:

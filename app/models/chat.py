@@ -97,8 +97,11 @@ class Message(Record):
 class Linked(Protocol):
     """Anything that hangs in the tree of a chat."""
 
-    id: Any
-    parent_id: Any
+    @property
+    def id(self) -> Any: ...
+
+    @property
+    def parent_id(self) -> Any: ...
 
 
 Link = TypeVar("Link", bound=Linked)

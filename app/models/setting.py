@@ -174,6 +174,6 @@ class Setting(Model):
         if definition.key in stored:
             return definition.parse(stored[definition.key])
         if definition.default is None:
-            return bool(current_app.config["STRICT_DEFAULTS"])
+            return definition.key in current_app.config["ON_BY_DEFAULT"]
         return definition.default
 STORED = select(Setting.__table__.c.key, Setting.__table__.c.value)

@@ -10,7 +10,6 @@ from app.models.account import Account
 from app.models.base import utcnow
 from app.models.plan import Plan
 from app.models.price import AIModel, ModelPrice
-from app.models.setting import Setting
 from app.models.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import people
@@ -106,10 +105,12 @@ def test_a_bearer_of_a_legacy_plan_goes_on(ada: Door, change: Callable[..., None
     assert ada.ask("hello").ended_as == "done"
 
 
-def test_an_unverified_address_waits_where_verification_is_required(ada: Door, session: Database) -> None:
+def test_an_unverified_address_waits_where_verification_is_required(
+    ada: Door, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chat = ada.new_chat()
     session.query(Account).order_by(Account.id.desc()).first().owner.email_verified_at = None
-    Setting.put("require_verified_email", True)
+    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
     session.commit()
     assert refused(ada.send("hello", chat=chat)) == (403, "email_unverified")
 

@@ -11,7 +11,6 @@ from app.models.account import Account, anniversary, months_between
 from app.models.ledger import LedgerEntry
 from app.models.plan import Plan
 from app.models.refill import refill, refill_if_due
-from app.models.setting import Setting
 from app.models.standing import Standing
 from tests.support.people import CREDIT, give, person
 
@@ -115,9 +114,11 @@ def test_a_team_gets_no_free_allowance(session: "scoped_session[Session]", accou
     assert team.allowance_nanos == 0
 
 
-def test_the_free_allowance_waits_for_the_address_to_be_verified(account: Account) -> None:
+def test_the_free_allowance_waits_for_the_address_to_be_verified(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account.owner.email_verified_at = None
-    Setting.put("require_verified_email", True)
+    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
     assert refilled(account, "2026-02-01T00:00") == []
     account.owner.verify_email()
     assert refilled(account, "2026-02-01T00:00") == ["2026-01"]

@@ -85,6 +85,7 @@ def test_production_waits_for_the_address_and_limits_the_rate(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RATELIMIT_ENABLED")
+    monkeypatch.delenv("REQUIRE_VERIFIED_EMAIL")
     with app.app_context():
         assert (Setting.get("require_verified_email"), Setting.get("ratelimit_enabled")) == (True, True)
 

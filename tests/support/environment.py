@@ -31,6 +31,7 @@ def app_environment(**changes: str) -> dict[str, str]:
         "ADMIN_EMAIL": ADMIN_EMAIL,
         "ADMIN_PASSWORD": ADMIN_PASSWORD,
         "LOG_LEVEL": "INFO",
+        "REQUIRE_VERIFIED_EMAIL": "0",
     } | changes
 
 

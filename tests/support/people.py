@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from app.extensions import db
@@ -14,6 +15,7 @@ from app.models.account import Account
 from app.models.api_key import ApiKey
 from app.models.caller import Caller
 from app.models.ledger import LedgerEntry
+from app.models.password import HASHER
 from app.models.plan import Plan
 from app.models.price import AIModel, ModelPrice, ProviderAccount
 from app.models.user import User
@@ -23,10 +25,16 @@ CREDIT = 1_000_000
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
+@cache
+def hashed_password() -> str:
+    """The hash of PASSWORD, made once a process: argon2 takes its time by design."""
+    return HASHER.hash(PASSWORD)
+
+
 def person(name: str, *, plan: Plan | None = None, allowance: int = 0, credits: int = 0) -> Account:
     """A verified person's account, not yet committed, with balances in nanos that ledger entries explain."""
     user = User(email=f"{name}@example.com", name=name.title())
-    user.set_password(PASSWORD)
+    user.password_hash = hashed_password()
     user.verify_email()
     db.session.add(user)
     db.session.flush()
