@@ -5,7 +5,7 @@ PYTHON ?=
 export PYTHON
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: run test check lock
+.PHONY: run test check bench lock
 
 run:
 	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
@@ -22,6 +22,9 @@ check:
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/bandit -q -r app sandbox devserver --severity-level medium -c pyproject.toml
+
+bench:
+	@$(in_environment) test && .venv/bin/python -m bench
 
 lock:
 	@sh devserver/lock.sh
