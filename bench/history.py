@@ -1,0 +1,179 @@
+"""BENCH 5: the gate and the balance page of an account with a long history, against one with a short history."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.metering import reserve, settle
+from app.models.price import AIModel
+from app.models.refusal import Refusal
+from bench.names import MODEL, Measure, either, ratio_of
+from bench.pairs import PROMPT, USED
+from bench.stage import PROJECT, Stage, stage
+from tests.support.environment import process_environment
+
+SHORT, LONG = 10_000, either(10_000_000, 1_000_000)
+ROUNDS, TIMES = either(5, 3), either(150, 60)
+FILL = """
+SET session_replication_role = replica;
+INSERT INTO usages (id, account_id, user_id, operation, model, price_id, state, outcome, day, created_at, settled_at,
+  reserved_nanos, max_output_tokens, uncached_input, output, cache_read, cache_write_5m, cache_write_1h,
+  images, searches, source, raw, cost_nanos, allowance_paid_nanos, credits_paid_nanos, absorbed_nanos)
+SELECT nextval('usages_id_seq'), m.account_id, m.user_id, 'chat', p.name, r.id, 'settled', 'done',
+  made.at::date, made.at, made.at, 41000000, 4096, 500, 500, 0, 0, 0, 0, 0, 'reported', '{}', 6250000, 0, 6250000, 0
+FROM (SELECT now() - n * interval '2 seconds' AS at FROM generate_series(%d, 1, -1) n) made,
+  (SELECT min(account_id) account_id, min(user_id) user_id FROM memberships
+   WHERE account_id = (SELECT min(id) FROM accounts WHERE credits_nanos > 0)) m,
+  (SELECT id, name FROM models WHERE name = 'bench-model') p, (SELECT min(id) id FROM model_prices) r;
+"""
+REBUILT = """
+SELECT indexdef, format('DROP INDEX %I', indexname) FROM pg_indexes
+WHERE tablename = 'usages' AND indexdef NOT LIKE 'CREATE UNIQUE%'
+"""
+
+
+def measured() -> list[Measure]:
+    """5, in turns, and the proof that no statement of a message goes over all calls."""
+    with stage() as running:
+        running.tollgate(chats=1)
+        running.postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'bench'"
+        )
+        running.postgres.execute("CREATE DATABASE short TEMPLATE bench")
+        for database, calls in (("short", SHORT), ("bench", LONG)):
+            fill(running, database, calls)
+        seen: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for _ in range(ROUNDS):
+            for database in ("bench", "short"):
+                for name, milliseconds in timed(running, database).items():
+                    seen[name][database].append(milliseconds)
+    title = f"with {LONG:,} calls, against {SHORT:,}"
+    return [
+        ratio_of(5, f"{name} {title}", "ms", median(by["bench"]), median(by["short"]), target=1.2)
+        for name, by in seen.items()
+    ]
+
+
+def fill(running: Stage, database: str, calls: int) -> None:
+    """That many calls of one account, newest last; indexes are made again afterwards, which is quicker."""
+    indexes = running.postgres.execute(REBUILT, database=database)
+    for _made, dropped in indexes:
+        running.postgres.execute(str(dropped), database=database)
+    running.postgres.execute(FILL % calls, database=database)
+    for made, _dropped in indexes:
+        running.postgres.execute(f"SET maintenance_work_mem = '1GB'; {made}", database=database)
+    running.postgres.execute("VACUUM ANALYZE usages", database=database)
+
+
+def timed(running: Stage, database: str) -> dict[str, float]:
+    """Milliseconds of each step over that database, by a process of its own."""
+    environment = process_environment(running.environment | {"DATABASE_URL": running.postgres.url(database)})
+    command = [sys.executable, "-m", "bench.history"]
+    done = subprocess.run(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+class History:
+    """The steps that are timed: a gate that opens, a gate that refuses, the balance page."""
+
+    def __init__(self, app: Any) -> None:
+        self.client = app.test_client()
+        self.caller, self.key = people_of(app)
+        _model, self.price = AIModel.to_sell(MODEL, utcnow())
+        db.session.commit()
+
+    def opens(self) -> None:
+        reservation = reserve(self.caller, PROMPT, self.price)
+        db.session.commit()
+        settle(reservation, USED, "done")
+        db.session.commit()
+
+    def refuses(self) -> None:
+        """As for an account that has nothing left; nothing is written."""
+        poor = "UPDATE accounts SET credits_nanos = -1, allowance_nanos = 0 WHERE id = %s"
+        db.session.connection().exec_driver_sql(poor, (self.caller.account_id,))
+        try:
+            reserve(self.caller, PROMPT, self.price)
+        except Refusal:
+            db.session.rollback()
+
+    def balance(self) -> None:
+        answer = self.client.get("/api/balance", headers={"Authorization": f"Bearer {self.key}"})
+        assert answer.status_code == 200, answer.text
+
+
+def people_of(app: Any) -> tuple[Any, str]:
+    """The owner of the long history, and a key of theirs."""
+    from app.models.account import Account  # noqa: PLC0415
+    from tests.support import people  # noqa: PLC0415
+
+    account = db.session.query(Account).where(Account.credits_nanos > 0).order_by(Account.id).first()
+    assert account is not None
+    return people.caller(account), people.api_key(account)
+
+
+def milliseconds(step: Callable[[], None]) -> float:
+    """The median of many."""
+    for _ in range(10):
+        step()
+    seen = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        step()
+        seen.append((time.perf_counter() - began) * 1000)
+    return median(seen)
+
+
+def check_plans(history: History) -> None:
+    """AssertionError where a statement on the path of a message reads all calls."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        sent.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    history.opens()
+    history.balance()
+    event.remove(Engine, "before_cursor_execute", note)
+    for statement, parameters in sent:
+        try:
+            plan = db.session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars().all()
+        except SQLAlchemyError as error:
+            raise AssertionError(f"no plan of {statement}") from error
+        assert "Seq Scan on usages" not in "\n".join(plan), f"{statement}\n{plan}"
+    db.session.rollback()
+
+
+def main() -> None:
+    from wsgi import app  # noqa: PLC0415 - only where the process is Tollgate's
+
+    with app.app_context():
+        history = History(app)
+        steps = {
+            "the gate, reserve + settle": history.opens,
+            "the gate, refused": history.refuses,
+            "the balance page": history.balance,
+        }
+        found = {name: milliseconds(step) for name, step in steps.items()}
+        check_plans(history)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""BENCH 1, 2, 3, 7 and 8: streams through Tollgate, bare proxies and peers, in turns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from statistics import median, quantiles
+
+from bench.names import Measure, either, ratio_of
+from bench.peers import peers
+from bench.processes import cpu_seconds, megabytes, sampled
+from bench.stage import QUESTION, Stage, Target, stage
+
+ROUNDS = either(5, 3)
+FIRSTS, AT_ONCE = either(20, 8), 32
+BURST = either(96, 32)
+SLOW = f"{QUESTION} [[tokens=50 delay=0.1]]"
+Figures = dict[str, list[float]]
+
+
+def measured() -> tuple[list[Measure], list[str]]:
+    """1, 2, 7 and 8, and what is to be said beside."""
+    with stage() as running:
+        others, missing = peers(running)
+        ours = running.tollgate(chats=(FIRSTS + BURST) * (ROUNDS + 1) + 400)
+        direct, sdk, raw = running.direct(), running.bare("sdk"), running.bare("raw")
+        everyone = [ours, sdk, raw, *others]
+        for target in (direct, *everyone):
+            target.load(12, 4)
+        firsts = in_turns([direct, *everyone], first_token)
+        rates, costs = bursts(everyone)
+        lines = first_tokens(firsts, ours, sdk, others) + streams(rates, costs, ours, raw, sdk, others)
+        return [*lines, memory(ours)], missing
+
+
+def in_turns(targets: list[Target], measure: Callable[[Target], float]) -> dict[str, float]:
+    """The median of what each round measured, A B C A B C; by name."""
+    seen: Figures = defaultdict(list)
+    for _ in range(ROUNDS):
+        for target in targets:
+            seen[target.name].append(measure(target))
+    return {name: median(figures) for name, figures in seen.items()}
+
+
+def first_token(target: Target) -> float:
+    """Milliseconds to the first token, one at a time."""
+    return median(target.load(FIRSTS, 1)["first_token_ms"])
+
+
+def bursts(targets: list[Target]) -> tuple[dict[str, float], dict[str, float]]:
+    """Streams per second with many at once, and milliseconds of CPU for each, by name."""
+    costs: Figures = defaultdict(list)
+
+    def burst(target: Target) -> float:
+        before = cpu_seconds(target.pid)
+        found = target.load(BURST, AT_ONCE)
+        costs[target.name].append((cpu_seconds(target.pid) - before) * 1000 / BURST)
+        return BURST / float(found["seconds"])
+
+    rates = in_turns(targets, burst)
+    return rates, {name: median(figures) for name, figures in costs.items()}
+
+
+def first_tokens(seen: dict[str, float], ours: Target, sdk: Target, others: list[Target]) -> list[Measure]:
+    direct = seen["the provider itself"]
+    bounds = [(sdk, 1.4)] + [(peer, 0.3) for peer in others]
+    return [
+        ratio_of(
+            1,
+            f"added to the first token, one at a time, against {other.name}",
+            "ms",
+            seen[ours.name] - direct,
+            seen[other.name] - direct,
+            target=bound,
+        )
+        for other, bound in bounds
+    ]
+
+
+def streams(
+    rates: dict[str, float],
+    costs: dict[str, float],
+    ours: Target,
+    raw: Target,
+    sdk: Target,
+    others: list[Target],
+) -> list[Measure]:
+    bounds = [(raw, 0.6)] + [(peer, 8.0) for peer in others]
+    name = f"streams of 100 tokens, {AT_ONCE} at once, against"
+    quick = [
+        ratio_of(
+            2, f"{name} {other.name}", "/s", rates[ours.name], rates[other.name], target=bound, is_most=False
+        )
+        for other, bound in bounds
+    ]
+    cost = "CPU of a stream of 100 tokens, against"
+    return quick + [
+        ratio_of(7, f"{cost} {other.name}", "ms", costs[ours.name], costs[other.name], target=1.5)
+        for other in (raw, sdk)
+    ]
+
+
+def memory(ours: Target) -> Measure:
+    """The web process while 200 answers run."""
+    with sampled(lambda: megabytes(ours.pid)) as seen:
+        ours.load(200, 200, SLOW)
+    most = max(seen)
+    return Measure(8, "memory of a web process, 200 streams running", f"{most:,.0f} MB", "", most, 200)
+
+
+def many_slow() -> list[Measure]:
+    """3: 500 slow streams on one machine."""
+    with stage() as running:
+        ours, direct = running.tollgate(chats=520, processes=3), running.direct()
+        ours.load(20, 10)
+        alone = direct.load(500, 500, SLOW)
+        with sampled(lambda: connections(running)) as used:
+            found = ours.load(500, 500, SLOW)
+        [(unsettled,)] = running.postgres.execute(
+            "SELECT count(*) FROM usages WHERE state = 'running'", database="bench"
+        )
+        gaps = [quantiles(each["gap_ms"], n=100)[98] for each in (found, alone)]
+    return [
+        ratio_of(3, "500 slow streams of 5 s: longest gap but for 1 %", "ms", *gaps, target=1.3),
+        Measure(3, "500 slow streams: calls left unsettled", f"{unsettled}", "", int(str(unsettled)), 0),
+        Measure(3, "500 slow streams: database connections in use", f"{max(used):.0f}", "", max(used), 20),
+    ]  # fmt: skip
+
+
+def connections(running: Stage) -> float:
+    """How many connections the app has open."""
+    counted = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = 'bench' AND backend_type = 'client backend'"
+    )
+    return float(str(running.postgres.execute(counted)[0][0]))
+
+
+def on_sqlite() -> Measure:
+    """9: sends settled per second with the default database."""
+    count = either(400, 100)
+    with stage(is_sqlite=True) as running:
+        ours = running.tollgate(chats=count * ROUNDS + 40, processes=2)
+        ours.load(40, 8, f"{QUESTION} [[tokens=10]]")
+        rates = [
+            count / float(ours.load(count, 8, f"{QUESTION} [[tokens=10]]")["seconds"]) for _ in range(ROUNDS)
+        ]
+    rate = median(rates)
+    return Measure(
+        9, "SQLite: sends settled, 8 at once, no error", f"{rate:,.0f} /s", "", rate, 100, is_most=False
+    )
