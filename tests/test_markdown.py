@@ -175,6 +175,12 @@ def test_a_picture_becomes_a_link() -> None:
     assert ">a cat</a>" in html
 
 
+def test_a_picture_in_a_link_is_the_text_of_that_link() -> None:
+    html = render("[![a cat](https://example.com/cat.png)](https://example.com)")
+    assert html.count("<a ") == 1
+    assert 'href="https://example.com"' in html
+
+
 def test_code_is_highlighted_by_classes() -> None:
     assert '<span class="k">def</span>' in render("```python\ndef f(): ...\n```")
 

@@ -120,6 +120,27 @@ def test_a_question_can_be_edited_and_sent_again(ada: Visitor) -> None:
     expect(ada.answers).to_have_attribute("data-status", "done")
 
 
+def test_an_earlier_version_can_be_shown_again(ada: Visitor) -> None:
+    first = ada.ask("hello").get_attribute("data-id") or ""
+    ada.answers.get_by_role("button", name="Answer again", exact=True).click()
+    versions = ada.answers.get_by_role("group", name="Versions")
+    expect(versions).to_contain_text("2 of 2")
+    versions.get_by_role("button", name="Previous version").click()
+    expect(versions).to_contain_text("1 of 2")
+    expect(ada.answers).to_have_attribute("data-id", first)
+
+
+def test_an_edited_question_keeps_what_was_asked_before(ada: Visitor) -> None:
+    ada.ask("hello")
+    ada.message.press("ArrowUp")
+    ada.questions.get_by_role("textbox").fill("hello again")
+    ada.page.keyboard.press("Enter")
+    versions = ada.questions.get_by_role("group", name="Versions")
+    versions.get_by_role("button", name="Previous version").click()
+    expect(ada.questions.locator(".question-text")).to_have_text("hello")
+    expect(ada.answers).to_have_count(1)
+
+
 def test_the_price_of_the_chosen_model_is_in_the_picker(ada: Visitor) -> None:
     ada.page.get_by_role("button", name=re.compile("^Model:")).click()
     option = ada.page.locator(".picker-option").first

@@ -118,7 +118,7 @@ def test_forms_work_without_scripts(browser: object, shared_app: RunningApp) -> 
         page.get_by_label("Password", exact=True).fill("correct horse battery")
         page.get_by_role("button", name="Create account").click()
         page.goto(f"{shared_app.url}/settings")
-        expect(page.get_by_text("bob@example.com").first).to_be_visible()
+        expect(page.get_by_role("main").get_by_text("bob@example.com")).to_be_visible()
 
 
 def test_styles_and_scripts_of_the_chat_weigh_less_than_forty_kilobytes() -> None:

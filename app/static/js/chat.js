@@ -40,8 +40,7 @@ async function send() {
   const body = { content: text, model, ...(ceiling !== null && { max_cost_nanos: ceiling }) };
   const question = makeQuestion(text);
   const answer = Answer.make(picker.titleOf(model));
-  document.getElementById("welcome")?.remove();
-  messages.append(question, answer.article);
+  const restore = replaceFrom(document.getElementById("welcome"), [question, answer.article]);
   composer.take();
   scroll.toEnd();
   await attempt(answer, async () => {
@@ -51,11 +50,7 @@ async function send() {
       remember(draftKey, "");
     });
     retitle(text);
-  }, () => {
-    question.remove();
-    answer.article.remove();
-    composer.giveBack(text);
-  }, () => send());
+  }, () => { restore(); composer.giveBack(text); }, () => send());
 }
 
 async function openChat(model) {
@@ -102,15 +97,15 @@ async function resend(article, text) {
   }, () => { restore(); edit(article, text); }, () => resend(article, text));
 }
 
-/* Puts `fresh` where `article` and all after it were; returns what brings them back. */
-function replaceFrom(article, fresh) {
-  const old = [article];
-  while (old.at(-1).nextElementSibling) old.push(old.at(-1).nextElementSibling);
-  article.before(...fresh);
+/* Puts `fresh` where `first` and all after it were, or at the end; returns what brings them back. */
+function replaceFrom(first, fresh) {
+  const all = [...messages.children];
+  const old = first ? all.slice(all.indexOf(first)) : [];
   for (const element of old) element.remove();
+  messages.append(...fresh);
   return () => {
-    fresh[0].before(...old);
     for (const element of fresh) element.remove();
+    messages.append(...old);
   };
 }
 

@@ -61,7 +61,7 @@ export function showRefusal(place, problem, acts, canManage) {
 function resumes({ resets_at: moment, needed_nanos: needed, available_nanos: available }) {
   const parts = [];
   if (needed !== undefined && available !== undefined) parts.push(`It may need ${creditsText(needed)}; ${creditsText(available)} are available.`);
-  if (moment) parts.push(`It goes on ${when(moment)}.`);
+  if (moment) parts.push(`It resumes ${when(moment)}.`);
   return parts.length ? `${parts.join(" ")} ` : "";
 }
 
