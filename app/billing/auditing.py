@@ -48,7 +48,7 @@ FIGURES = select(
 ).order_by(Account.id)
 
 
-def sums(query: Select[tuple[int, int, int]]) -> dict[int, tuple[int, int]]:
+def sums(query: Select[int, int, int]) -> dict[int, tuple[int, int]]:
     return {row[0]: (int(row[1]), int(row[2])) for row in db.session.execute(query)}
 
 

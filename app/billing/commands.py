@@ -23,9 +23,12 @@ def reconcile() -> None:
     """Compare Stripe with our rows and mend what differs; a second run finds nothing."""
     require_stripe()
     count = 0
-    for finding in reconciling.reconcile():
-        count += 1
-        click.echo(f"{finding.subject} {finding.words}" + ("" if finding.mended else ": look at it in the admin"))
+    try:
+        for finding in reconciling.reconcile():
+            count += 1
+            click.echo(f"{finding.subject} {finding.words}" + ("" if finding.mended else ": look at it in the admin"))
+    except gateway.UnknownOutcome as fault:
+        raise click.ClickException(f"{fault}. What was mended stays; run it again.") from fault
     click.echo(f"{count} findings" if count else "Stripe and our rows agree.")
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from typing import Any
+
+import time_machine
+from rq import Queue
 
 from app.billing import auditing, buying, gateway, jobs, processing, setting_recharge, subscribing, sweeping
 from app.extensions import db
@@ -17,6 +21,7 @@ from app.models.plan import CreditPack, Plan
 from app.models.recharge import AutoRecharge, Recharge
 from app.models.stripe_event import StripeEvent
 from app.models.subscription import Subscription
+from app.queue import QUEUE, connect
 from tests.support.people import CREDIT, caller, person
 from tests.support.running_sandbox import StartedSandbox
 
@@ -144,6 +149,37 @@ class Till:
         self.seen.add(stripe_id)
         processing.receive(gateway.Notice(stripe_id, kind, about))
         self.process(stripe_id)
+
+    def publish(self, plan: str) -> None:
+        """The job that an admin's saving calls for."""
+        jobs.publish_plan(self.plan(plan).id)
+        self.work()
+        self.deliver()
+
+    def close_account(self) -> None:
+        jobs.account_closed(self.account_id)
+        self.deliver()
+
+    def change_quietly(self, name: str) -> None:
+        """A change whose notices are not told yet."""
+        subscribing.change_plan(self.caller, self.plan(name))
+
+    def store(self, kind: str) -> int:
+        """Keep the notice of that type, unprocessed; its row's id. All others are lost."""
+        notice = next(one for one in self.notices() if one.type == kind)
+        self.seen |= {one.stripe_id for one in self.notices()}
+        event_id, _ = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
+        db.session.commit()
+        return event_id
+
+    @staticmethod
+    def is_queue_empty() -> bool:
+        return Queue(QUEUE, connection=connect()).is_empty()
+
+    def work_later(self) -> None:
+        """What the sweeper finds once an attempt is old enough to have been lost."""
+        with time_machine.travel(utcnow() + timedelta(minutes=1), tick=True):
+            self.work()
 
     @staticmethod
     def make_events_due() -> None:
