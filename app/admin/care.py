@@ -77,8 +77,9 @@ class AccountCare:
     def put_on_plan(self, account_id: int, plan: Plan) -> str:
         """Comp an account, or move it between plans without a price; the words for the admin."""
         account = Account.locked(account_id)
+        moved = {"plan": [account.plan.name, plan.name]}
         account.plan = plan
-        self.record("change plan", account, reason=said_why())
+        self.record("change plan", account, reason=said_why(), changes=moved)
         refill_if_due(account)
         commit()
         comped = "" if plan.is_free else ", without payment"

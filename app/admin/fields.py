@@ -133,7 +133,7 @@ class Names(SelectMultipleField):
 
     def process_data(self, value: Iterable[str] | None) -> None:
         self.data = list(value or [])
-        offered: list[SelectChoice] = list(self.choices or [])
+        offered: list[SelectChoice] = list(self.choices or [])  # type: ignore[has-type]
         known = {choice.value for choice in offered}
         self.choices = [*offered, *(SelectChoice(name) for name in self.data if name not in known)]
 

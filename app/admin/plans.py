@@ -24,6 +24,7 @@ from app.extensions import db
 from app.models.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.price import AIModel
 from app.models.setting import Setting
+from app.pages import answers_of
 from app.queue import enqueue
 
 STATUSES = choices_of(
@@ -241,7 +242,8 @@ class PlanTable(SoldTable):
         others = [offered for offered in Plan.on_offer() if str(offered.id) != request.form.get("preview_of")]
         shown_plans = [*others, plan] if plan.status == "active" else others
         shown_plans.sort(key=lambda one: (one.position or 0, one.price_cents, one.id))
-        return render_template("pricing.html", plans=shown_plans, packs=CreditPack.on_offer(), account=None)
+        answers, packs = answers_of(shown_plans), CreditPack.on_offer()
+        return render_template("pricing.html", plans=shown_plans, packs=packs, account=None, answers=answers)
 
     def after_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         """Stripe is told; where the plan is inactive now, what depends on it ends."""
