@@ -48,7 +48,7 @@ def app(app: Flask) -> Flask:
 
 
 @pytest.fixture
-def till(app: Flask, session: "scoped_session[Session]", sandbox: StartedSandbox) -> Till:
+def till(app: Flask, session: scoped_session[Session], sandbox: StartedSandbox) -> Till:
     """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
     return Till(sandbox)
 

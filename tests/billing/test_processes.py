@@ -68,7 +68,7 @@ def test_ten_settles_at_once_with_two_workers_make_one_recharge(till: Till, star
         enqueue("app.billing.jobs.recharge", till.account_id)
     start_app("worker", "worker.2")
     await_that(lambda: till.credits >= 5000, 40)
-    await_that(lambda: till.is_queue_empty(), 40)
+    await_that(till.is_queue_empty, 40)
     assert (till.credits, len(till.recharges()), till.charges()) == (5000, 1, 1)
 
 

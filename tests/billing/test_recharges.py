@@ -20,7 +20,7 @@ Travel = Callable[[timedelta], None]
 @pytest.fixture
 def travel() -> "Travel":
     with time_machine.travel(utcnow(), tick=True) as traveller:
-        yield lambda by: traveller.shift(by)
+        yield traveller.shift
 
 
 def states(till: Till) -> list[str]:

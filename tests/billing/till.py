@@ -164,6 +164,19 @@ class Till:
         """A change whose notices are not told yet."""
         subscribing.change_plan(self.caller, self.plan(name))
 
+    def change_after_hearing(self, name: str) -> None:
+        """A change of a subscription that has begun, and whose own notices are not told yet."""
+        self.deliver()
+        self.change_quietly(name)
+
+    def store_all(self) -> list[int]:
+        """Keep all notices, unprocessed; their rows' ids."""
+        notices = self.notices()
+        self.seen |= {notice.stripe_id for notice in notices}
+        stored = [StripeEvent.store(one.stripe_id, one.type, one.about)[0] for one in notices]
+        db.session.commit()
+        return stored
+
     def store(self, kind: str) -> int:
         """Keep the notice of that type, unprocessed; its row's id. All others are lost."""
         notice = next(one for one in self.notices() if one.type == kind)
