@@ -91,9 +91,13 @@ def refuse_unsafe(environ: Mapping[str, str]) -> None:
     if environ.get("FLASK_DEBUG", "0") not in {"", "0", "false"}:
         raise ConfigurationError("FLASK_DEBUG is on; production runs without the debugger.")
     if environ.get("DYNO") and environ["DATABASE_URL"].startswith("sqlite"):
-        raise ConfigurationError("DATABASE_URL is SQLite on a disk that is wiped at each restart: use PostgreSQL.")
+        raise ConfigurationError(
+            "DATABASE_URL is SQLite on a disk that is wiped at each restart: use PostgreSQL."
+        )
     if environ.get("STRIPE_API_BASE", STRIPE_API) != STRIPE_API:
-        raise ConfigurationError("STRIPE_API_BASE: production talks to Stripe itself; sandbox payments are off.")
+        raise ConfigurationError(
+            "STRIPE_API_BASE: production talks to Stripe itself; sandbox payments are off."
+        )
 
 
 def made_secret() -> str:
@@ -168,7 +172,9 @@ def stripe_settings(environ: Mapping[str, str], name: str) -> dict[str, Any]:
 def rate_limits(environ: Mapping[str, str]) -> dict[str, Any]:
     """Counted in Redis; where Redis is away, in each process."""
     return {
-        "RATELIMIT_STORAGE_URI": (environ.get("REDIS_URL") or default_redis_url()).replace("unix://", "redis+unix://"),
+        "RATELIMIT_STORAGE_URI": (environ.get("REDIS_URL") or default_redis_url()).replace(
+            "unix://", "redis+unix://"
+        ),
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
         "RATELIMIT_SWALLOW_ERRORS": True,
         "RATELIMIT_HEADERS_ENABLED": True,

@@ -64,20 +64,33 @@ WORDS = {
     500: "Something broke on our side. Nothing was charged for it; it has been recorded.",
 }
 AMOUNTS = ("needed", "available", "reserved")
-WAYS_OUT = {"upgrade": "pages.pricing", "buy": "billing.overview", "verify": "auth.settings", "billing": "billing.overview"}
+WAYS_OUT = {
+    "upgrade": "pages.pricing",
+    "buy": "billing.overview",
+    "verify": "auth.settings",
+    "billing": "billing.overview",
+}
 
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(Refusal, refused)
-    app.register_error_handler(InvalidRequest, lambda e: problem(400, "invalid_request", str(e), errors=e.errors))
+    app.register_error_handler(
+        InvalidRequest, lambda e: problem(400, "invalid_request", str(e), errors=e.errors)
+    )
     app.register_error_handler(Conflict, lambda e: problem(409, e.code, e.detail, **e.facts))
     app.register_error_handler(PricingError, lambda e: problem(400, "invalid_request", str(e)))
     app.register_error_handler(ProviderError, lambda e: problem(502, "provider_error", str(e)))
     app.register_error_handler(Busy, lambda e: problem(503, "busy", str(e), retry_after=e.retry_after))
     app.register_error_handler(PaymentsNotSetUp, lambda e: problem(503, "payments_not_set_up", str(e)))
-    app.register_error_handler(UnknownOutcome, lambda e: problem(503, "payment_unknown", UNHEARD, retry_after=10))
-    app.register_error_handler(Declined, lambda e: problem(402, "payment_declined", f"{e} Nothing was charged."))
-    app.register_error_handler(Rejected, lambda e: problem(409, "payment_refused", f"{e} Nothing was charged."))
+    app.register_error_handler(
+        UnknownOutcome, lambda e: problem(503, "payment_unknown", UNHEARD, retry_after=10)
+    )
+    app.register_error_handler(
+        Declined, lambda e: problem(402, "payment_declined", f"{e} Nothing was charged.")
+    )
+    app.register_error_handler(
+        Rejected, lambda e: problem(409, "payment_refused", f"{e} Nothing was charged.")
+    )
     app.register_error_handler(Mismatch, lambda e: problem(409, "payment_parked", PARKED))
     app.register_error_handler(NotSignedIn, lambda e: problem(401, "not_signed_in", str(e)))
     app.register_error_handler(CSRFError, lambda e: problem(400, "csrf_failed", CSRF_WORDS))
@@ -134,10 +147,8 @@ def broken(error: Exception) -> Response:
 def problem(status: int, code: str, detail: str, *, retry_after: int | None = None, **facts: Any) -> Response:
     """The answer to a request that was not done; facts go into the body."""
     db.session.rollback()
-    if wants_json():
-        response = problem_json(status, code, detail, facts)
-    else:
-        response = page(status, code, detail, facts)
+    answer = problem_json if wants_json() else page
+    response = answer(status, code, detail, facts)
     if retry_after:
         response.headers["Retry-After"] = str(retry_after)
     return response
@@ -146,7 +157,8 @@ def problem(status: int, code: str, detail: str, *, retry_after: int | None = No
 def problem_json(status: int, code: str, detail: str, facts: dict[str, Any]) -> Response:
     title = code.replace("_", " ").capitalize()
     shown = {name: moment(value) if isinstance(value, datetime) else value for name, value in facts.items()}
-    response = jsonify({"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail, **shown})
+    known = {"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail}
+    response = jsonify(known | shown)
     response.status_code = status
     response.content_type = "application/problem+json"
     return response
@@ -154,8 +166,8 @@ def problem_json(status: int, code: str, detail: str, facts: dict[str, Any]) -> 
 
 def page(status: int, code: str, detail: str, facts: dict[str, Any]) -> Response:
     if status == 401:
-        from_here = {"next": request.full_path.rstrip("?")} if request.method == "GET" else {}
-        return Response(status=302, headers={"Location": url_for("auth.login", **from_here)})
+        from_here = request.full_path.rstrip("?") if request.method == "GET" else None
+        return Response(status=302, headers={"Location": url_for("auth.login", next=from_here)})
     body = render_template("errors/error.html", status=status, code=code, detail=detail, facts=facts)
     return Response(body, status=status, content_type="text/html; charset=utf-8")
 
@@ -179,4 +191,6 @@ def say_what_is_left(response: Response) -> Response:
 
 UNHEARD = "Stripe did not answer in time. Nothing is lost and nothing is paid twice: look again in a minute."
 PARKED = "Something about this payment does not fit. Nothing was credited or lost; a person will look at it."
-CSRF_WORDS = "This page was open for too long, or its form came from elsewhere. Load it again; nothing was changed."
+CSRF_WORDS = (
+    "This page was open for too long, or its form came from elsewhere. Load it again; nothing was changed."
+)

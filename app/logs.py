@@ -9,14 +9,17 @@ import time
 import sentry_sdk
 import structlog
 from flask import Flask, Response, g, has_request_context, request
-from structlog.types import EventDict
+from structlog.types import EventDict, Processor
 
 log = structlog.get_logger("app.request")
 
 
 def init_logs(app: Flask) -> None:
-    shared = [structlog.stdlib.add_log_level, structlog.processors.TimeStamper(fmt="iso"), with_request]
-    renderer = structlog.processors.JSONRenderer() if app.config["APP_ENV"] == "production" else plain()
+    moment = structlog.processors.TimeStamper(fmt="iso")
+    shared: list[Processor] = [structlog.stdlib.add_log_level, moment, with_request]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer() if app.config["APP_ENV"] == "production" else plain()
+    )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
         processors=[

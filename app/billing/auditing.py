@@ -11,6 +11,7 @@ from app.extensions import db
 from app.models.account import Account
 from app.models.ledger import LedgerEntry
 from app.models.member_use import unexplained
+from app.models.payment import Payment
 from app.models.usage import Usage
 
 
@@ -39,9 +40,24 @@ def audit() -> Iterator[Difference]:
         for figure, value in explained.items():
             if getattr(account, figure) != value:
                 yield Difference(account.id, figure, getattr(account, figure), value)
+    yield from audit_payments()
     for account_id, user_id, stored, value in unexplained():
         yield Difference(account_id, f"used_nanos of member {user_id}", stored, value)
 
+
+def audit_payments() -> Iterator[Difference]:
+    """Every purchase whose entries are not its worth less what was taken back."""
+    sold = Payment.kind.in_(("pack", "recharge")), Payment.state == "paid"
+    figures = select(Payment.id, Payment.account_id, Payment.worth_nanos, TAKEN.label("taken")).where(*sold)
+    for payment in db.session.execute(figures.order_by(Payment.id)):
+        mine = select(func.coalesce(func.sum(LedgerEntry.credits_nanos + LedgerEntry.allowance_nanos), 0))
+        explained = int(db.session.scalar(mine.where(LedgerEntry.payment_id == payment.id)) or 0)
+        if payment.worth_nanos - payment.taken != explained:
+            left = payment.worth_nanos - payment.taken
+            yield Difference(payment.account_id, f"payment {payment.id}", left, explained)
+
+
+TAKEN = Payment.refund_taken_nanos + Payment.dispute_taken_nanos
 
 FIGURES = select(
     Account.id, Account.allowance_nanos, Account.credits_nanos, Account.reserved_nanos, Account.running_calls

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from flask import Flask
 from sqlalchemy import Table, bindparam, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.models.chat import Message
@@ -59,16 +59,25 @@ class Turn:
 
     def run(self, provider: Provider, prompt: Prompt) -> None:
         """Read the answer to its end and settle it, whatever happens."""
+        ending = Ending("interrupted", None, "interrupted", INTERRUPTED)
+        try:
+            ending = self._settle(self._read_to_the_end(provider, prompt))
+        finally:
+            with self.changed:
+                self.ending = ending
+                self.changed.notify_all()
+
+    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Ending:
+        """How the answer ended, not yet settled. What was finished is done, whoever asked for what meanwhile."""
         code, words = self._read(provider, prompt)
-        if self.is_interrupted:
-            code, words = "interrupted", INTERRUPTED
-        elif self.is_stopping:
-            code, words = "stopped", STOPPED
-        status = {None: "done", "stopped": "stopped", "interrupted": "interrupted"}.get(code, "failed")
-        ending = self._settle(Ending(status, None, code, words))
-        with self.changed:
-            self.ending = ending
-            self.changed.notify_all()
+        has_finished = code is None and self.reply is not None and self.reply.finish_reason is not None
+        if self.is_interrupted and not has_finished:
+            return Ending("interrupted", None, "interrupted", INTERRUPTED)
+        if code is not None:
+            return Ending("failed", None, code, words)
+        if self.is_stopping:
+            return Ending("stopped", None, "stopped", STOPPED)
+        return Ending("done", None)
 
     def stop(self) -> None:
         """The user has enough. A reasoning model is read to its end all the same, unseen: it is paid as reported."""
@@ -151,7 +160,7 @@ class Turn:
         while True:
             try:
                 return self._settle_once(ending)
-            except DBAPIError:
+            except SQLAlchemyError:
                 if time.monotonic() > deadline:
                     log.exception("could not settle call %s", self.reservation.usage_id)
                     return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)

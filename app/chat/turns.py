@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from flask import Flask, current_app
 from sqlalchemy import Table, bindparam, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.chat.turn import Turn
 from app.extensions import db
@@ -99,15 +99,16 @@ class LiveTurns:
                     return
             try:
                 self._checkpoint(app, turns)
-            except DBAPIError as error:
+            except SQLAlchemyError as error:
                 log.warning("checkpoint failed: %s", type(error).__name__)
 
     def _checkpoint(self, app: Flask, turns: list[Turn]) -> None:
         now = utcnow()
-        rows = [{"message": turn.message_id, "content": turn.text, "checkpoint_at": now} for turn in turns]
+        ordered = sorted(turns, key=lambda turn: turn.message_id)
+        rows = [{"message": turn.message_id, "content": turn.text, "checkpoint_at": now} for turn in ordered]
         with app.app_context():
             connection = db.session.connection()
-            connection.execute(CHECKPOINT, sorted(rows, key=lambda row: row["message"]))
+            connection.execute(CHECKPOINT, rows)
             asked = (
                 MESSAGES.c.id.in_([turn.message_id for turn in turns]),
                 MESSAGES.c.stop_requested_at.is_not(None),

@@ -71,7 +71,9 @@ class Account(Record):
     memberships = relationship("Membership", back_populates="account")
 
     @classmethod
-    def open(cls, owner: User, *, kind: str = "personal", name: str = "", plan: Plan | None = None) -> Account:
+    def open(
+        cls, owner: User, *, kind: str = "personal", name: str = "", plan: Plan | None = None
+    ) -> Account:
         """A new account on the default plan, with its first owner."""
         now = utcnow()
         account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
@@ -111,7 +113,11 @@ class Account(Record):
 
     @classmethod
     def with_customer(cls, customer_id: str | None) -> Account | None:
-        return db.session.scalar(select(cls).where(cls.stripe_customer_id == customer_id)) if customer_id else None
+        return (
+            db.session.scalar(select(cls).where(cls.stripe_customer_id == customer_id))
+            if customer_id
+            else None
+        )
 
     def role_of(self, user: User) -> str | None:
         return next((m.role for m in self.memberships if m.user_id == user.id), None)

@@ -29,9 +29,13 @@ def check_standing(standing: Standing, caller: Caller) -> None:
     if not caller.is_verified and Setting.get("require_verified_email"):
         raise Refusal("email_unverified", UNVERIFIED, way_out="verify")
     if standing.plan_status == "inactive":
-        raise Refusal("plan_inactive", f"The plan {standing.plan_name} has ended. {CHOOSE}", way_out="upgrade")
+        raise Refusal(
+            "plan_inactive", f"The plan {standing.plan_name} has ended. {CHOOSE}", way_out="upgrade"
+        )
     if caller.api_key_id is not None and not standing.has_api:
-        raise Refusal("api_not_in_plan", f"{standing.plan_name} has no API access. {CHOOSE}", way_out="upgrade")
+        raise Refusal(
+            "api_not_in_plan", f"{standing.plan_name} has no API access. {CHOOSE}", way_out="upgrade"
+        )
 
 
 def check_model(standing: Standing, model: str) -> None:
@@ -44,7 +48,9 @@ def check_pace(standing: Standing) -> None:
     """Calls at once."""
     most = standing.parallel_calls or Setting.get("parallel_calls")
     if standing.running_calls >= most:
-        words = f"{standing.running_calls} answers are being written; {most} at once are possible. Wait for one."
+        words = (
+            f"{standing.running_calls} answers are being written; {most} at once are possible. Wait for one."
+        )
         raise Refusal("too_many_calls", words, retry_after=5)
 
 
@@ -72,17 +78,23 @@ def check_funds(standing: Standing, at: datetime) -> None:
     if balance.available > 0:
         return
     if standing.recharge_below is not None and is_being_paid(standing.account_id, at):
-        raise Refusal("recharge_in_progress", TOPPING_UP, available=balance.available, retry_after=3, way_out="wait")
+        raise Refusal(
+            "recharge_in_progress", TOPPING_UP, available=balance.available, retry_after=3, way_out="wait"
+        )
     if balance.unreserved > 0:
         raise credits_reserved(balance)
     if balance.allowance > 0 and balance.day_rest == 0 and balance.credits <= 0:
         raise daily_limit_reached(standing, balance, at)
     subscription = Subscription.live_of(standing.account_id)
     if subscription is not None and subscription.is_unpaid:
-        facts = {"available": balance.available, "pay_url": subscription.pay_url, "way_out": "billing"}
-        raise Refusal("subscription_unpaid", UNPAID, **facts)
-    words = f"The credits are used up. {next_refill(standing)}Nothing is lost: buy credits or change the plan."
-    raise Refusal("out_of_credits", words, available=balance.available, resets_at=standing.period_end, way_out="buy")
+        facts = {"pay_url": subscription.pay_url, "way_out": "billing"}
+        raise Refusal("subscription_unpaid", UNPAID, retry_after=None, available=balance.available, **facts)
+    words = (
+        f"The credits are used up. {next_refill(standing)}Nothing is lost: buy credits or change the plan."
+    )
+    raise Refusal(
+        "out_of_credits", words, available=balance.available, resets_at=standing.period_end, way_out="buy"
+    )
 
 
 def fit(standing: Standing, prompt: Prompt, rates: Rates, at: datetime) -> Prompt:
@@ -148,9 +160,15 @@ def credits_text(nanos: int) -> str:
 
 
 CHOOSE = "Choose another plan to go on; the chats are all there."
-TOPPING_UP = "Topping up: the card is being charged right now. The message is sent as soon as the credits are there."
-UNPAID = "The credits are used up, and the last invoice is not paid. With its payment the allowance comes back."
-UNVERIFIED = "Confirm your address first: the link is in the mail that we sent. A new one can be sent from settings."
+TOPPING_UP = (
+    "Topping up: the card is being charged right now. The message is sent as soon as the credits are there."
+)
+UNPAID = (
+    "The credits are used up, and the last invoice is not paid. With its payment the allowance comes back."
+)
+UNVERIFIED = (
+    "Confirm your address first: the link is in the mail that we sent. A new one can be sent from settings."
+)
 FROZEN = {
     None: "This account is closed.",
     "admin": "This account is on hold. Nothing is lost; the support can say why.",

@@ -42,7 +42,9 @@ class Chat(Record):
 
     def everything(self) -> list[Message]:
         """The messages of all branches, in the order in which they were made."""
-        return list(db.session.scalars(select(Message).where(Message.chat_id == self.id).order_by(Message.id)))
+        return list(
+            db.session.scalars(select(Message).where(Message.chat_id == self.id).order_by(Message.id))
+        )
 
     def messages(self) -> list[Message]:
         """The shown branch, oldest first."""

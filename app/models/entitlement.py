@@ -77,7 +77,9 @@ def begin_trial(subscription: Subscription, account: Account, state: Subscriptio
     subscription.trial_card = state.card.fingerprint if state.card else None
     subscription.trial_days = subscription.trial_days or (state.trial_end - state.trial_start).days
     amount = subscription.trial_granted_nanos = trial_worth(subscription)
-    LedgerEntry.post(account, "trial", key, allowance=amount - account.allowance_nanos, subscription_id=subscription.id)
+    LedgerEntry.post(
+        account, "trial", key, allowance=amount - account.allowance_nanos, subscription_id=subscription.id
+    )
     repay_debt(account, key=f"debt:{key}")
     account.period_start, account.period_end = state.trial_start, state.trial_end
     subscription.is_in_force = True
@@ -127,7 +129,9 @@ def apply_invoice(subscription: Subscription, account: Account, invoice: Invoice
 
 
 def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
-    payment = Payment(kind="invoice", state="paid", account_id=subscription.account_id, user_id=subscription.user_id)
+    payment = Payment(
+        kind="invoice", state="paid", account_id=subscription.account_id, user_id=subscription.user_id
+    )
     payment.price_cents, payment.currency = invoice.paid_cents, invoice.currency
     payment.subscription_id, payment.plan_id = subscription.id, subscription.plan_id
     payment.stripe_invoice_id, payment.stripe_payment_intent_id = invoice.stripe_id, invoice.payment_intent_id
@@ -147,7 +151,11 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     payment.plan_id, payment.period_start, payment.period_end = plan.id, line.starts_at, line.ends_at
     amount = payment.worth_nanos = plan.allowance_nanos
     key = f"refill:{subscription.stripe_id}:{int(line.starts_at.timestamp())}"
-    facts: Any = {"month": f"{line.starts_at:%Y-%m}", "subscription_id": subscription.id, "payment_id": payment.id}
+    facts: Any = {
+        "month": f"{line.starts_at:%Y-%m}",
+        "subscription_id": subscription.id,
+        "payment_id": payment.id,
+    }
     if newest is not None and newest.period_start > line.starts_at:  # type: ignore[operator]
         LedgerEntry.post(account, "refill", key, allowance=amount, **facts)
         return
@@ -211,15 +219,25 @@ def give_rights(subscription: Subscription, account: Account) -> None:
 
 def end_rights(subscription: Subscription, account: Account) -> None:
     """Back to the default plan, or to the free one that was chosen; bought credits stay."""
-    count = db.session.query(LedgerEntry).filter_by(subscription_id=subscription.id, kind="allowance_ended").count()
+    count = (
+        db.session.query(LedgerEntry)
+        .filter_by(subscription_id=subscription.id, kind="allowance_ended")
+        .count()
+    )
     key = f"allowance_ended:{subscription.stripe_id}:{count + 1}"
     if account.allowance_nanos:
         LedgerEntry.post(
-            account, "allowance_ended", key, allowance=-account.allowance_nanos, subscription_id=subscription.id
+            account,
+            "allowance_ended",
+            key,
+            allowance=-account.allowance_nanos,
+            subscription_id=subscription.id,
         )
     chosen = subscription.pending_plan
     subscription.is_in_force = False
-    account.plan = chosen if chosen is not None and chosen.is_free and chosen.can_be_chosen else Plan.default()
+    account.plan = (
+        chosen if chosen is not None and chosen.is_free and chosen.can_be_chosen else Plan.default()
+    )
     now = utcnow()
     account.anchor_at, account.period_end = account.created_at, now
     db.session.flush()

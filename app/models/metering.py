@@ -118,7 +118,12 @@ def reserve(caller: Caller, prompt: Prompt, price: ModelPrice, **facts: Any) -> 
 
 
 def hold(
-    standing: Standing, caller: Caller, prompt: Prompt, price: ModelPrice, now: datetime, facts: dict[str, Any]
+    standing: Standing,
+    caller: Caller,
+    prompt: Prompt,
+    price: ModelPrice,
+    now: datetime,
+    facts: dict[str, Any],
 ) -> Reservation:
     """Write the reservation: the account's figures and the usage row."""
     rates = price.rates
@@ -139,7 +144,9 @@ def hold(
     usage_id = db.session.connection().scalar(RESERVE, {**NO_FACTS, **row, **facts})
     available = moved.balance(now).available
     hold_for_member(standing, caller.user_id, now.date(), ceiling)
-    return Reservation(usage_id, caller.account_id, caller.user_id, prompt, rates, ceiling, now.date(), available)
+    return Reservation(
+        usage_id, caller.account_id, caller.user_id, prompt, rates, ceiling, now.date(), available
+    )
 
 
 def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt | None:
@@ -164,7 +171,10 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
     )
     paid = payment.allowance + payment.credits
     settle_for_member(standing, reservation.user_id, reservation.day, paid - reservation.ceiling)
-    rings = {"needs_recharge": moved.needs_recharge, "needs_alert": moved.needs_alert and not standing.needs_alert}
+    rings = {
+        "needs_recharge": moved.needs_recharge,
+        "needs_alert": moved.needs_alert and not standing.needs_alert,
+    }
     return Receipt(reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available, **rings)
 
 

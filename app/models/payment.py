@@ -84,7 +84,9 @@ class Payment(Record):
 
     @classmethod
     def of_pack(cls, kind: str, account: Account, pack: CreditPack, quantity: int) -> Payment:
-        payment = cls(kind=kind, account_id=account.id, pack_id=pack.id, quantity=quantity, currency=pack.currency)
+        payment = cls(
+            kind=kind, account_id=account.id, pack_id=pack.id, quantity=quantity, currency=pack.currency
+        )
         payment.price_cents = pack.price_cents * quantity
         payment.worth_nanos = pack.worth_nanos * quantity
         db.session.add(payment)
@@ -119,7 +121,9 @@ class Payment(Record):
     @classmethod
     def park_unknown(cls, account: Account, found: PaymentState, why: str) -> Payment:
         """Money that came and that we sold nothing for: kept for a person to look at."""
-        payment = cls.with_intent(found.stripe_id) or cls(kind="unknown", account_id=account.id, worth_nanos=0)
+        payment = cls.with_intent(found.stripe_id) or cls(
+            kind="unknown", account_id=account.id, worth_nanos=0
+        )
         payment.price_cents, payment.currency = found.amount_cents, found.currency
         payment.stripe_payment_intent_id = found.stripe_id
         payment.park(why)
@@ -186,7 +190,11 @@ class Payment(Record):
         if self.pack:
             self.pack.lock_terms()
         LedgerEntry.post(
-            account, ENTRY_KINDS[self.kind], f"payment:{found.stripe_id}", credits=self.worth_nanos, payment_id=self.id
+            account,
+            ENTRY_KINDS[self.kind],
+            f"payment:{found.stripe_id}",
+            credits=self.worth_nanos,
+            payment_id=self.id,
         )
         return True
 

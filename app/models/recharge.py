@@ -167,7 +167,13 @@ class Recharge(Record):
     __tablename__ = "recharges"
     __table_args__ = (
         one_of("state", *OPEN, "paid", "declined", "canceled"),
-        Index("uq_recharges_one_open", "account_id", unique=True, postgresql_where=ONE_OPEN, sqlite_where=ONE_OPEN),
+        Index(
+            "uq_recharges_one_open",
+            "account_id",
+            unique=True,
+            postgresql_where=ONE_OPEN,
+            sqlite_where=ONE_OPEN,
+        ),
         Index("ix_recharges_account_newest", "account_id", "created_at"),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from app.models.standing import Standing
 
 
-def refill(account: Account, amount: int, *, key: str, month: str, **facts: object) -> bool:
+def refill(account: Account, amount: int, *, key: str, month: str, **facts: Any) -> bool:
     """Set a locked account's allowance, then repay a debt from it: two entries. False where the key was used."""
     difference = amount - account.allowance_nanos
     if not LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **facts):
@@ -55,7 +55,7 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
     account.period_end = anniversary(account.anchor_at, months + 1)
     month = f"{account.period_start:%Y-%m}"
     if not has_refill_for(account, month):
-        amount, facts = monthly_amount(account), {}
+        amount, facts = monthly_amount(account), dict[str, int]()
         if subscription := Subscription.in_force_for(account.id):
             amount, facts = share_of_year(subscription, amount)
         refill(account, amount, key=refill_key(account, month), month=month, **facts)
@@ -66,7 +66,11 @@ def awaits_payment(account: Account, at: datetime) -> bool:
     subscription = Subscription.in_force_for(account.id)
     if subscription is None:
         return False
-    return subscription.plan.interval == "month" or subscription.paid_until is None or at >= subscription.paid_until
+    return (
+        subscription.plan.interval == "month"
+        or subscription.paid_until is None
+        or at >= subscription.paid_until
+    )
 
 
 def share_of_year(subscription: Subscription, at_most: int) -> tuple[int, dict[str, int]]:

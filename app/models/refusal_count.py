@@ -30,4 +30,6 @@ class RefusalCount(Model):
         insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
         row = insert(cls).values(account_id=account_id, day=utctoday(), code=code, count=1)
         again = {"count": cls.count + 1}
-        db.session.execute(row.on_conflict_do_update(index_elements=["account_id", "day", "code"], set_=again))
+        db.session.execute(
+            row.on_conflict_do_update(index_elements=["account_id", "day", "code"], set_=again)
+        )

@@ -176,4 +176,6 @@ class Setting(Model):
         if definition.default is None:
             return definition.key in current_app.config["ON_BY_DEFAULT"]
         return definition.default
+
+
 STORED = select(Setting.__table__.c.key, Setting.__table__.c.value)

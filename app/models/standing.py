@@ -5,8 +5,10 @@ Core, not ORM: this is on the path of every message, and the ORM costs seven tim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Table, bindparam, select, update
 
@@ -51,7 +53,8 @@ class Standing:
     @classmethod
     def of(cls, account_id: int) -> Standing:
         """As it is, for showing."""
-        return cls(*db.session.connection().execute(READ, {"account": account_id}).one())
+        row: Sequence[Any] = db.session.connection().execute(READ, {"account": account_id}).one()
+        return cls(*row)
 
     @classmethod
     def held(cls, account_id: int) -> Standing:
@@ -59,7 +62,8 @@ class Standing:
         connection = db.session.connection()
         if connection.dialect.name == "sqlite":
             connection.execute(TOUCH, {"account": account_id})
-        return cls(*connection.execute(HOLD, {"account": account_id}).one())
+        row: Sequence[Any] = connection.execute(HOLD, {"account": account_id}).one()
+        return cls(*row)
 
     def used_on(self, at: datetime) -> int:
         return self.day_used if self.day == at.date() else 0

@@ -45,7 +45,14 @@ class StripeEvent(Record):
     @classmethod
     def store(cls, stripe_id: str, kind: str, about: dict[str, str]) -> tuple[int, bool]:
         """Keep an event, once; its id, and whether there is something left to do for it. Commits nothing."""
-        row = {"stripe_id": stripe_id, "type": kind, "about": about, "state": "received", "attempts": 0, "error": ""}
+        row = {
+            "stripe_id": stripe_id,
+            "type": kind,
+            "about": about,
+            "state": "received",
+            "attempts": 0,
+            "error": "",
+        }
         now = utcnow()
         new = insert_once(cls).values(**row, created_at=now, next_try_at=now + PATIENCE).returning(cls.id)
         event_id = db.session.scalar(new)
@@ -111,7 +118,9 @@ class Sighting(Model):
     @classmethod
     def begin(cls, stripe_id: str) -> int:
         """A ticket, higher than all before. The caller commits before it fetches."""
-        raised = update(cls).where(cls.stripe_id == stripe_id).values(begun=cls.begun + 1).returning(cls.begun)
+        raised = (
+            update(cls).where(cls.stripe_id == stripe_id).values(begun=cls.begun + 1).returning(cls.begun)
+        )
         db.session.execute(insert_once(cls).values(stripe_id=stripe_id, begun=0, applied=0))
         return db.session.scalars(raised).one()
 

@@ -37,7 +37,11 @@ class Subscription(Record):
     __table_args__ = (
         *not_negative("allowance_nanos", "trial_granted_nanos"),
         Index(
-            "uq_subscriptions_one_live", "account_id", unique=True, postgresql_where=ONE_LIVE, sqlite_where=ONE_LIVE
+            "uq_subscriptions_one_live",
+            "account_id",
+            unique=True,
+            postgresql_where=ONE_LIVE,
+            sqlite_where=ONE_LIVE,
         ),
         Index("ix_subscriptions_account", "account_id"),
     )
@@ -190,7 +194,9 @@ class Subscription(Record):
 
     def plan_for(self, price_id: str) -> Plan:
         """The plan that a price at Stripe belongs to, older prices of it included."""
-        plan: Plan | None = self.plan if price_id == self.stripe_price_id else Plan.with_stripe_price(price_id)
+        plan: Plan | None = (
+            self.plan if price_id == self.stripe_price_id else Plan.with_stripe_price(price_id)
+        )
         if plan is None:
             raise Mismatch(f"price {price_id} at Stripe is no plan's")
         return plan
@@ -199,6 +205,8 @@ class Subscription(Record):
         ours = {"account_id": str(self.account_id), "subscription_id": str(self.id)}
         for name, value in ours.items():
             if state.metadata.get(name, value) != value:
-                raise Mismatch(f"{name} is {state.metadata[name]!r} at Stripe and {value!r} on the subscription")
+                raise Mismatch(
+                    f"{name} is {state.metadata[name]!r} at Stripe and {value!r} on the subscription"
+                )
         if self.stripe_id not in (None, state.stripe_id):
             raise Mismatch(f"subscription {self.id} is {self.stripe_id} at Stripe, not {state.stripe_id}")

@@ -124,7 +124,11 @@ def take_refund(payment: Payment, account: Account, state: RefundState) -> Refun
 
 def asked_for_here(payment: Payment, state: RefundState) -> Refund | None:
     """Our own wish that Stripe has carried out, where its answer was lost."""
-    waiting = Refund.payment_id == payment.id, Refund.status == "wanted", Refund.amount_cents == state.amount_cents
+    waiting = (
+        Refund.payment_id == payment.id,
+        Refund.status == "wanted",
+        Refund.amount_cents == state.amount_cents,
+    )
     return db.session.scalar(select(Refund).where(*waiting).order_by(Refund.id).limit(1))
 
 
