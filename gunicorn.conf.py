@@ -1,5 +1,6 @@
 """gunicorn: a thread for each stream, an end to whoever neither sends nor reads, and time to finish at a deploy."""
 
+import importlib
 import logging
 import os
 import signal
@@ -55,6 +56,13 @@ forwarded_allow_ips = ""
 """Nobody: the app itself believes PROXY_COUNT proxies, no more."""
 
 is_told_to_stop = threading.Event()
+
+
+def on_starting(_server: Any) -> None:
+    """Load the vendors' packages before the fork where a key says that they are wanted: not at the first question."""
+    for vendor in ("openai", "anthropic"):
+        if os.environ.get(f"{vendor.upper()}_API_KEY"):
+            importlib.import_module(f"app.providers.{vendor}_chat")
 
 
 def when_ready(server: Any) -> None:
