@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TOKEN_MARKS = (b"event: delta", b'"content":"', b'"content": "')
+LAST_CHUNK = b"0\r\n\r\n"
 ENDS = (b"event: done", b"[DONE]", b'"finish_reason":"stop"', b'"usage"')
 
 
@@ -42,7 +43,7 @@ async def ask(request: dict[str, Any], findings: Findings) -> None:
 
 
 async def read_answer(reader: asyncio.StreamReader, began: float, findings: Findings) -> None:
-    """Time the first token and the longest silence after it; done where the answer says that it ended."""
+    """Time the first token and the silences after it; done where the answer says that it ended."""
     last, ended, tail = 0.0, False, b""
     while piece := await reader.read(65536):
         now, seen = time.perf_counter(), tail + piece
@@ -53,6 +54,8 @@ async def read_answer(reader: asyncio.StreamReader, began: float, findings: Find
             findings.gap_ms.append((now - last) * 1000)
             last = now
         ended = ended or any(mark in seen for mark in ENDS)
+        if ended and seen.endswith(LAST_CHUNK):
+            break
         tail = seen[-32:]
     findings.done += ended
     findings.failed += not ended
