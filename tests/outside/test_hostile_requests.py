@@ -1,0 +1,66 @@
+"""Requests that no honest client sends: each is refused in the interface's words, and none is charged."""
+
+import pytest
+
+from tests.outside.conftest import Person
+from tests.support.provider_server import ProviderServer
+from tests.support.running_app import RunningApp
+
+BODIES = {
+    "NaN": b'{"content": "x", "max_output_tokens": NaN}',
+    "a boolean": b'{"content": "x", "max_output_tokens": true}',
+    "a negative number": b'{"content": "x", "max_cost_nanos": -1}',
+    "a number of 5,000 digits": b'{"content": "x", "max_cost_nanos": ' + b"9" * 5000 + b"}",
+    "a deep list": b"[" * 100_000,
+    "a deep content": b'{"content": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "bytes": b"\xff\xfe\x00",
+    "null": b"null",
+    "nothing": b"",
+    "a list": b'{"content": ["x"]}',
+    "white space": b'{"content": " \\n"}',
+    "NULs": b'{"content": "\\u0000\\u0000"}',
+    "5 MB": b'{"content": "' + b"x" * 5_000_000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_body_that_cannot_be_taken_is_named_and_free(
+    ada: Person, provider: ProviderServer, kind: str
+) -> None:
+    answer = ada.call("POST", f"/chats/{ada.new_chat()}/messages", data=BODIES[kind])
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert answer.json()["code"] == "invalid_request"
+    assert answer.json()["errors"]
+    assert (provider.count, ada.used()) == (0, 0)
+
+
+@pytest.mark.parametrize("name", ["a/../b", "' OR 1=1 --", "%s{0}", "\U0001f600"])
+def test_a_hostile_name_of_a_model_is_just_unknown(ada: Person, name: str) -> None:
+    answer = ada.call("POST", "/chats", json={"model": name})
+    assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+
+
+def test_an_empty_question_in_a_chat_that_goes_on_is_not_asked(ada: Person, provider: ProviderServer) -> None:
+    chat = ada.new_chat()
+    ada.ask("hello", chat)
+    answer = ada.send("\0", chat)
+
+    assert (answer.status_code, answer.json()["errors"]) == (400, {"content": ["is empty."]})
+    assert provider.count == 1
+
+
+def test_lone_surrogates_are_asked_as_question_marks(ada: Person, provider: ProviderServer) -> None:
+    answer = ada.call("POST", f"/chats/{ada.new_chat()}/messages", data=b'{"content": "\\ud800x"}')
+
+    assert answer.status_code == 200
+    assert provider.last["body"]["messages"][-1]["content"] == "?x"
+
+
+def test_a_foreign_host_is_refused(ada: Person) -> None:
+    answer = ada.browser.get(f"{ada.url}/login", headers={"Host": "evil.example.com"}, timeout=30)
+    assert answer.status_code == 400
+
+
+def test_no_administrator_without_an_address(running: RunningApp) -> None:
+    assert "not an address" in running.run("flask", "user", "create-admin", "nobody", expect=2)
