@@ -71,7 +71,7 @@ def read_subscription() -> dict[str, Any]:
 
 @api.post("/subscription")
 @managers_only
-@by_account("20 per hour")
+@by_account("5 per hour")
 @described("Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN)
 def start_subscription() -> tuple[dict[str, Any], int]:
     address = subscribing.subscribe(current_user, wanted_plan())

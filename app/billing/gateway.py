@@ -13,7 +13,6 @@ from flask import current_app
 from stripe import StripeClient
 
 from app.billing import reading
-from app.config import STRIPE_API
 from app.extensions import db
 from app.models import stripe_state as state
 
@@ -69,11 +68,6 @@ class Notice(NamedTuple):
 
 def is_set_up() -> bool:
     return bool(current_app.config["STRIPE_SECRET_KEY"])
-
-
-def is_sandbox() -> bool:
-    """Whether payments go to a stand-in, so that no real money moves."""
-    return str(current_app.config["STRIPE_API_BASE"]) != STRIPE_API
 
 
 def client() -> StripeClient:
@@ -210,9 +204,11 @@ def payments_since(moment: datetime, customer_id: str | None = None) -> list[sta
         return [reading.payment(one) for one in every(v1.payment_intents.list(wanted))]
 
 
-def payment_of_charge(charge_id: str) -> str | None:
+def payment_refunded(stripe_id: str) -> str | None:
+    """The payment intent of a charge or of a refund."""
     with asking() as v1:
-        return reading.id_of(plain(v1.charges.retrieve(charge_id)).get("payment_intent"))
+        found = v1.refunds.retrieve(stripe_id) if stripe_id.startswith("re") else v1.charges.retrieve(stripe_id)
+        return reading.id_of(plain(found).get("payment_intent"))
 
 
 def refunds(payment_intent_id: str) -> list[state.RefundState]:

@@ -148,7 +148,11 @@ def look_at_unknown(found: PaymentState) -> Account | None:
         return account
     invoice_id = gateway.invoice_of_payment(found.stripe_id)
     if invoice_id is not None:
-        return look_at_invoice(invoice_id) or account
+        account = look_at_invoice(invoice_id) or account
+        paid = Payment.with_invoice(invoice_id)
+        if paid is not None:
+            paid.stripe_payment_intent_id = paid.stripe_payment_intent_id or found.stripe_id
+        return account
     raise Mismatch(f"payment {found.stripe_id} of account {account.id} was not asked for here")
 
 
@@ -209,6 +213,7 @@ def look_at_session(stripe_id: str) -> tuple[SessionState, Account | None]:
 
 def apply_session(found: SessionState) -> Account | None:
     if found.mode == "subscription":
+        bind_subscription(found)
         return look_at_subscription(found.subscription_id) if found.subscription_id else None
     if found.mode == "setup":
         return look_at_setup(found)
@@ -222,6 +227,18 @@ def apply_session(found: SessionState) -> Account | None:
         Account.locked(payment.account_id)
         payment.fall_through()
     return payment.account
+
+
+def bind_subscription(found: SessionState) -> None:
+    """Note which subscription came of a checkout. Mismatch where the checkout is another account's."""
+    begun = Subscription.with_session(found.stripe_id)
+    if begun is None or found.subscription_id is None or begun.stripe_id is not None:
+        return
+    if found.client_reference_id not in (None, str(begun.account_id)):
+        raise Mismatch(f"checkout {found.stripe_id} is of account {found.client_reference_id!r}")
+    if Subscription.with_stripe_id(found.subscription_id) is None:
+        begun.stripe_id = found.subscription_id
+        commit()
 
 
 def sold_in(found: SessionState) -> Payment | None:

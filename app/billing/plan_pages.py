@@ -15,7 +15,7 @@ from app.models.subscription import Subscription
 
 @billing.post("/plan")
 @managers_only
-@by_account("20 per hour")
+@by_account("5 per hour")
 def choose_plan() -> ResponseReturnValue:
     """From the pricing page: a new subscription leads to its checkout, a change to its preview."""
     plan = subscribing.plan_on_offer(request.form.get("plan_id", ""))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from app.billing import telling
 from app.billing.cards import look_at_customer
-from app.billing.gateway import payment_of_charge
+from app.billing.gateway import payment_refunded
 from app.billing.looking import (
     look_at_dispute,
     look_at_invoice,
@@ -91,7 +91,7 @@ def trial_will_end(about: About) -> Account | None:
 @on("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.finalization_failed")
 def invoice_moved(about: About) -> Account | None:
     if "subscription" in about:
-        return look_at_subscription(about["subscription"])
+        return look_at_subscription(about["subscription"], about["id"])
     return look_at_invoice(about["id"])
 
 
@@ -102,7 +102,7 @@ def payment_moved(about: About) -> Account | None:
 
 @on("charge.refunded", "refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
 def refund_moved(about: About) -> Account | None:
-    payment_intent = about.get("payment_intent") or payment_of_charge(about.get("charge") or about["id"])
+    payment_intent = about.get("payment_intent") or payment_refunded(about.get("charge") or about["id"])
     return look_at_refunds(payment_intent) if payment_intent else None
 
 

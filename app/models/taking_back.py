@@ -16,7 +16,6 @@ from app.models.payment import Payment
 from app.models.stripe_state import DisputeState, RefundState
 
 AGAINST_US = ("needs_response", "under_review", "appeal_needs_response", "appeal_under_review", "lost")
-INQUIRY = "warning_"
 
 
 class Refund(Record):
@@ -74,10 +73,6 @@ class Dispute(Record):
     @classmethod
     def with_stripe_id(cls, stripe_id: str) -> Dispute | None:
         return db.session.scalar(select(cls).where(cls.stripe_id == stripe_id))
-
-    @property
-    def is_inquiry(self) -> bool:
-        return self.status.startswith(INQUIRY)
 
     @property
     def is_against_us(self) -> bool:

@@ -30,7 +30,9 @@ def sandbox() -> Iterator[StartedSandbox]:
 
 
 @pytest.fixture
-def environment(database_url: str, redis_url: str, mailbox: Mailbox, sandbox: StartedSandbox) -> dict[str, str]:
+def environment(
+    database_url: str, redis_url: str, mailbox: Mailbox, sandbox: StartedSandbox
+) -> dict[str, str]:
     return app_environment(
         DATABASE_URL=database_url,
         REDIS_URL=redis_url,

@@ -14,12 +14,28 @@ from tests.billing.till import Till
 from tests.support import people
 
 PAGES = ["/billing", "/billing/return?session_id=x", "/billing/change/3", "/billing/recharges/1"]
-FORMS = ["/billing/plan", "/billing/checkout", "/billing/auto-recharge", "/billing/portal", "/billing/card",
-         "/billing/cancel", "/billing/resume", "/billing/change/3", "/billing/recharges/1"]  # fmt: skip
-CALLS = [("GET", "/api/subscription"), ("POST", "/api/subscription"), ("PATCH", "/api/subscription"),
-         ("DELETE", "/api/subscription"), ("POST", "/api/checkout"), ("GET", "/api/auto-recharge"),
-         ("PUT", "/api/auto-recharge"), ("POST", "/api/subscription/resume"),
-         ("POST", "/api/subscription/preview")]  # fmt: skip
+FORMS = [
+    "/billing/plan",
+    "/billing/checkout",
+    "/billing/auto-recharge",
+    "/billing/portal",
+    "/billing/card",
+    "/billing/cancel",
+    "/billing/resume",
+    "/billing/change/3",
+    "/billing/recharges/1",
+]
+CALLS = [
+    ("GET", "/api/subscription"),
+    ("POST", "/api/subscription"),
+    ("PATCH", "/api/subscription"),
+    ("DELETE", "/api/subscription"),
+    ("POST", "/api/checkout"),
+    ("GET", "/api/auto-recharge"),
+    ("PUT", "/api/auto-recharge"),
+    ("POST", "/api/subscription/resume"),
+    ("POST", "/api/subscription/preview"),
+]
 
 
 def session_of(answer: Any) -> str:
@@ -51,8 +67,17 @@ def test_price_and_amount_never_come_from_the_client(desk: Desk, till: Till) -> 
     assert (till.last(Payment).price_cents, till.last(Payment).worth_nanos) == (1000, 5 * 10**9)
 
 
-@pytest.mark.parametrize("sent", [{}, {"pack_id": "999"}, {"pack_id": []}, {"pack_id": "1", "quantity": 0},
-                                  {"pack_id": "1", "quantity": 101}, {"pack_id": "1", "quantity": "2"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {},
+        {"pack_id": "999"},
+        {"pack_id": []},
+        {"pack_id": "1", "quantity": 0},
+        {"pack_id": "1", "quantity": 101},
+        {"pack_id": "1", "quantity": "2"},
+    ],
+)
 def test_a_purchase_of_nothing_is_invalid(desk: Desk, till: Till, sent: Any) -> None:
     assert desk.json("POST", "/api/checkout", sent).json["code"] == "invalid_request"
 
@@ -101,21 +126,45 @@ def test_a_change_is_shown_before_the_click(desk: Desk, till: Till) -> None:
 
 def test_auto_recharge_is_set_and_shown_over_json(desk: Desk, till: Till) -> None:
     till.buy_pack()
-    wish = {"enabled": True, "pack_id": str(till.pack().id), "quantity": 1, "threshold_credits": "10.5",
-            "monthly_max_cents": 5000}  # fmt: skip
+    wish = {
+        "enabled": True,
+        "pack_id": str(till.pack().id),
+        "quantity": 1,
+        "threshold_credits": "10.5",
+        "monthly_max_cents": 5000,
+    }
     set_to = desk.json("PUT", "/api/auto-recharge", wish).json
     shown = desk.json("GET", "/api/auto-recharge").json
     off = desk.json("PUT", "/api/auto-recharge", {"enabled": False}).json
     assert set_to["setup_url"].startswith(till.sandbox.url)
-    assert (shown["threshold_credits"], shown["paused_for"], shown["month_total_cents"]) == ("10.5", "no_card", 0)
+    assert (shown["threshold_credits"], shown["paused_for"], shown["month_total_cents"]) == (
+        "10.5",
+        "no_card",
+        0,
+    )
     assert (off["enabled"], off["monthly_max_cents"]) == (False, 5000)
 
 
-@pytest.mark.parametrize("bad", [{"threshold_credits": "x"}, {"threshold_credits": "-1"}, {"threshold_credits": "NaN"},
-                                 {"monthly_max_cents": 1}, {"monthly_max_cents": "50"}, {"pack_id": "77"},
-                                 {"quantity": 0}, {"enabled": "yes"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"threshold_credits": "x"},
+        {"threshold_credits": "-1"},
+        {"threshold_credits": "NaN"},
+        {"monthly_max_cents": 1},
+        {"monthly_max_cents": "50"},
+        {"pack_id": "77"},
+        {"quantity": 0},
+        {"enabled": "yes"},
+    ],
+)
 def test_settings_that_make_no_sense_are_invalid(desk: Desk, till: Till, bad: dict[str, Any]) -> None:
-    good = {"enabled": True, "pack_id": str(till.pack().id), "threshold_credits": "10", "monthly_max_cents": 5000}
+    good = {
+        "enabled": True,
+        "pack_id": str(till.pack().id),
+        "threshold_credits": "10",
+        "monthly_max_cents": 5000,
+    }
     assert desk.json("PUT", "/api/auto-recharge", good | bad).status_code == 400
 
 
@@ -159,8 +208,12 @@ def test_the_billing_page_shows_what_there_is(desk: Desk, till: Till) -> None:
 
 def test_forms_lead_to_stripes_pages(desk: Desk, till: Till) -> None:
     pack, plan = till.pack().id, till.plan("Plus").id
-    answers = [desk.form("/billing/checkout", pack_id=pack), desk.form("/billing/plan", plan_id=plan),
-               desk.form("/billing/portal"), desk.form("/billing/card")]  # fmt: skip
+    answers = [
+        desk.form("/billing/checkout", pack_id=pack),
+        desk.form("/billing/plan", plan_id=plan),
+        desk.form("/billing/portal"),
+        desk.form("/billing/card"),
+    ]
     assert [answer.status_code for answer in answers] == [303] * 4
     assert all(answer.location.startswith(till.sandbox.url) for answer in answers)
 

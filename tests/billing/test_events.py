@@ -8,14 +8,29 @@ from app.billing.stripe_events import REACTIONS
 from tests.billing.till import Till
 
 ABOUT_CHECKOUT = ["completed", "async_payment_succeeded", "async_payment_failed", "expired"]
-ABOUT_SUBSCRIPTIONS = ["created", "updated", "deleted", "trial_will_end", "paused", "resumed", "pending_update_applied",
-                       "pending_update_expired"]  # fmt: skip
+ABOUT_SUBSCRIPTIONS = [
+    "created",
+    "updated",
+    "deleted",
+    "trial_will_end",
+    "paused",
+    "resumed",
+    "pending_update_applied",
+    "pending_update_expired",
+]
 ABOUT_INVOICES = ["paid", "payment_failed", "payment_action_required", "finalization_failed"]
 ABOUT_PAYMENTS = ["succeeded", "payment_failed", "canceled"]
 ABOUT_REFUNDS = ["charge.refunded", "refund.created", "refund.updated", "refund.failed"]
 ABOUT_DISPUTES = ["created", "updated", "closed", "funds_withdrawn", "funds_reinstated"]
-ABOUT_CARDS = ["payment_method.attached", "payment_method.detached", "payment_method.automatically_updated",
-               "setup_intent.succeeded", "setup_intent.setup_failed", "customer.updated", "customer.deleted"]  # fmt: skip
+ABOUT_CARDS = [
+    "payment_method.attached",
+    "payment_method.detached",
+    "payment_method.automatically_updated",
+    "setup_intent.succeeded",
+    "setup_intent.setup_failed",
+    "customer.updated",
+    "customer.deleted",
+]
 
 
 def newest(till: Till, kind: str) -> dict[str, Any]:

@@ -36,7 +36,12 @@ def killed_at(patch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
         return dying
 
     with patch.context() as broken:
-        for module, name in ((processing, "commit"), (looking, "ticket_for"), (cards, "ticket_for"), (looking, "follow")):
+        for module, name in (
+            (processing, "commit"),
+            (looking, "ticket_for"),
+            (cards, "ticket_for"),
+            (looking, "follow"),
+        ):
             broken.setattr(module, name, deadly(getattr(module, name)))
         with suppress(Killed):
             yield
@@ -73,7 +78,9 @@ def live(till: Till, chance: random.Random, patch: pytest.MonkeyPatch) -> None:
         recharging.recharge(till.account_id)
     till.sandbox.control("clock", to="next_renewal")
     tell(till, chance, patch)
-    till.sandbox.control("dispute", payment_intent=till.last_payment("recharge").stripe_payment_intent_id, action="open")
+    till.sandbox.control(
+        "dispute", payment_intent=till.last_payment("recharge").stripe_payment_intent_id, action="open"
+    )
     tell(till, chance, patch)
 
 
@@ -81,7 +88,9 @@ def outcome(till: Till) -> Any:
     """All that money is about, without the names that Stripe gave."""
     entries = db.session.query(LedgerEntry).filter_by(account_id=till.account_id)
     ledger = sorted((one.kind, one.credits_nanos, bool(one.allowance_nanos)) for one in entries)
-    payments = sorted((one.kind, one.state, one.price_cents, one.refunded_cents) for one in db.session.query(Payment))
+    payments = sorted(
+        (one.kind, one.state, one.price_cents, one.refunded_cents) for one in db.session.query(Payment)
+    )
     rows = [(one.status, one.plan_id, one.is_in_force) for one in db.session.query(Subscription)]
     attempts = [one.state for one in db.session.query(Recharge)]
     account = till.account
@@ -92,12 +101,20 @@ def outcome(till: Till) -> Any:
 def test_any_interleaving_ends_in_the_same_ledger_and_rows(
     till: Till, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live(till, random.Random(seed), monkeypatch)
+    live(till, random.Random(seed), monkeypatch)  # noqa: S311
     ledger, payments, rows, attempts, credits, frozen_by, _ = outcome(till)
     kinds = [kind for kind, _, _ in ledger]
-    assert sorted(kinds) == sorted(["purchase", "refill", "refill", "plan_change", "refund", "refund", "recharge", "dispute"])
+    assert sorted(kinds) == sorted(
+        ["purchase", "refill", "refill", "plan_change", "refund", "refund", "recharge", "dispute"]
+    )
     assert payments == EXPECTED_PAYMENTS
-    assert (len(rows), rows[0][0], rows[0][2], attempts, frozen_by) == (1, "active", True, ["paid"], "dispute")
+    assert (len(rows), rows[0][0], rows[0][2], attempts, frozen_by) == (
+        1,
+        "active",
+        True,
+        ["paid"],
+        "dispute",
+    )
     worth = 2500 * 10**7 * 5200 // 10000
     assert credits == worth - (2 * worth * 1110 + 2500) // 5000
     assert till.allowance == 55000

@@ -55,9 +55,15 @@ def test_a_parked_event_can_be_processed_again(till: Till) -> None:
 def test_money_that_nobody_asked_for_is_parked(till: Till) -> None:
     till.buy_pack()
     till.sandbox.client.v1.payment_intents.create(
-        {"amount": 700, "currency": "usd", "customer": till.account.stripe_customer_id, "confirm": True,
-         "payment_method": "pm_card_visa", "return_url": "http://127.0.0.1/"}
-    )  # fmt: skip
+        {
+            "amount": 700,
+            "currency": "usd",
+            "customer": till.account.stripe_customer_id,
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "return_url": "http://127.0.0.1/",
+        }
+    )
     till.deliver()
     assert till.credits == 5000
     assert "not asked for" in till.events("parked")[0].error
@@ -66,9 +72,15 @@ def test_money_that_nobody_asked_for_is_parked(till: Till) -> None:
 def test_another_customers_payment_is_nobodys(till: Till) -> None:
     customer = till.sandbox.client.v1.customers.create({"email": "eve@example.com"}).id
     till.sandbox.client.v1.payment_intents.create(
-        {"amount": 700, "currency": "usd", "customer": customer, "confirm": True, "payment_method": "pm_card_visa",
-         "return_url": "http://127.0.0.1/"}
-    )  # fmt: skip
+        {
+            "amount": 700,
+            "currency": "usd",
+            "customer": customer,
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "return_url": "http://127.0.0.1/",
+        }
+    )
     till.deliver()
     assert till.events("parked") == []
 
@@ -77,7 +89,9 @@ def test_a_subscription_of_an_unknown_price_is_parked(till: Till) -> None:
     subscription = till.subscribe("Plus")
     v1 = till.sandbox.client.v1
     product = v1.products.create({"name": "Elsewhere"}).id
-    price = v1.prices.create({"product": product, "unit_amount": 100, "currency": "usd", "recurring": {"interval": "month"}})
+    price = v1.prices.create(
+        {"product": product, "unit_amount": 100, "currency": "usd", "recurring": {"interval": "month"}}
+    )
     item = {"id": subscription.stripe_item_id, "price": price.id}
     v1.subscriptions.update(subscription.stripe_id, {"items": [item], "proration_behavior": "none"})
     till.deliver()
@@ -98,9 +112,16 @@ def test_another_accounts_checkout_is_not_taken_over(till: Till) -> None:
 def test_one_row_is_never_paid_by_two_payments(till: Till) -> None:
     payment = till.buy_pack()
     till.sandbox.client.v1.payment_intents.create(
-        {"amount": 1000, "currency": "usd", "customer": till.account.stripe_customer_id, "confirm": True,
-         "payment_method": "pm_card_visa", "metadata": payment.labels, "return_url": "http://127.0.0.1/"}
-    )  # fmt: skip
+        {
+            "amount": 1000,
+            "currency": "usd",
+            "customer": till.account.stripe_customer_id,
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "metadata": payment.labels,
+            "return_url": "http://127.0.0.1/",
+        }
+    )
     till.deliver()
     assert till.credits == 5000
     assert "already" in till.events("parked")[0].error

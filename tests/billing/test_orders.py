@@ -28,7 +28,17 @@ IGNORED = {"id", "created_at", "updated_at", "trial_refused_at"}
 
 def invoice(number: int, paid_at: datetime, line: LineState) -> InvoiceState:
     return InvoiceState(
-        f"in_{number}", "sub_1", "", "paid", line.amount, line.amount, "usd", paid_at, paid_at, f"pi_{number}", lines=(line,)
+        f"in_{number}",
+        "sub_1",
+        "",
+        "paid",
+        line.amount,
+        line.amount,
+        "usd",
+        paid_at,
+        paid_at,
+        f"pi_{number}",
+        lines=(line,),
     )
 
 
@@ -39,9 +49,17 @@ def life() -> list[tuple[SubscriptionState, list[InvoiceState]]]:
     grown = invoice(2, middle, LineState("price_pro", 5000, True, middle, renewal))
     again = invoice(3, renewal + TRIAL, LineState("price_pro", 10000, False, renewal, renewal + MONTH))
     trial = SubscriptionState(
-        "sub_1", "trialing", "cus_1", "si_1", "price_plus", START, begin,
-        trial_start=START, trial_end=begin, card=CardState("pm_1", "Visa ending in 4242", "fp_1"),
-    )  # fmt: skip
+        "sub_1",
+        "trialing",
+        "cus_1",
+        "si_1",
+        "price_plus",
+        START,
+        begin,
+        trial_start=START,
+        trial_end=begin,
+        card=CardState("pm_1", "Visa ending in 4242", "fp_1"),
+    )
     active = replace(trial, status="active", period_start=begin, period_end=renewal)
     upgraded = replace(active, price_id="price_pro")
     late = replace(upgraded, status="past_due", period_start=renewal, period_end=renewal + MONTH)
@@ -63,7 +81,9 @@ def ada(app: Flask, session: "scoped_session[Session]") -> int:
     return account.id
 
 
-def apply(account_id: int, order: tuple[int, ...], seen: list[tuple[SubscriptionState, list[InvoiceState]]]) -> None:
+def apply(
+    account_id: int, order: tuple[int, ...], seen: list[tuple[SubscriptionState, list[InvoiceState]]]
+) -> None:
     """The looks began one after the other, and are applied in that order."""
     tickets = [Sighting.begin("sub_1") for _ in seen]
     for index in order:
@@ -79,10 +99,16 @@ def outcome(account_id: int) -> Any:
     account = db.session.get_one(Account, account_id, populate_existing=True)
     subscription = db.session.query(Subscription).filter_by(account_id=account_id).one()
     row = {column.key: getattr(subscription, column.key) for column in Subscription.__table__.columns}
-    entries = select(LedgerEntry.key, LedgerEntry.kind, LedgerEntry.allowance_nanos, LedgerEntry.credits_nanos)
+    entries = select(
+        LedgerEntry.key, LedgerEntry.kind, LedgerEntry.allowance_nanos, LedgerEntry.credits_nanos
+    )
     ledger = db.session.execute(entries.order_by(LedgerEntry.id)).all()
     figures = (account.allowance_nanos, account.credits_nanos, account.plan_id)
-    return figures, {name: value for name, value in row.items() if name not in IGNORED}, [tuple(one) for one in ledger]
+    return (
+        figures,
+        {name: value for name, value in row.items() if name not in IGNORED},
+        [tuple(one) for one in ledger],
+    )
 
 
 def test_all_720_orders_of_a_subscriptions_life_end_alike(ada: int) -> None:
@@ -115,7 +141,9 @@ def test_a_status_that_nobody_knows_gives_no_rights(ada: int) -> None:
 
 def test_an_invoice_paid_after_a_newer_period_adds_its_allowance_once(ada: int) -> None:
     state, invoices = life()[1]
-    later = invoice(9, START + 2 * MONTH, LineState("price_plus", 2000, False, START + TRIAL + MONTH, START + 3 * MONTH))
+    later = invoice(
+        9, START + 2 * MONTH, LineState("price_plus", 2000, False, START + TRIAL + MONTH, START + 3 * MONTH)
+    )
     overdue = replace(invoices[0], paid_at=START + 2 * MONTH + TRIAL)
     for known in ([later], [later, overdue], [later, overdue]):
         apply(ada, (0,), [(state, known)])

@@ -54,7 +54,11 @@ def test_a_customers_life_on_the_running_app(till: Till, start_app: Start) -> No
     till.sandbox.control("faults", fault="reorder", count=4)
     till.sandbox.pay(till.begin_pack())
     till.sandbox.pay(till.begin_plan("Plus"))
-    await_that(lambda: (till.credits, till.allowance) == (5000, 10000), 40, failing=lambda: running.log("worker")[-3000:])
+    await_that(
+        lambda: (till.credits, till.allowance) == (5000, 10000),
+        40,
+        failing=lambda: running.log("worker")[-3000:],
+    )
     till.sandbox.control("clock", to="next_renewal")
     await_that(lambda: till.kinds().count("refill") == 2, 40)
     till.sandbox.wait_until_idle(40)

@@ -87,7 +87,9 @@ def test_a_new_month_makes_room(till: Till) -> None:
 def test_an_attempt_open_over_the_months_edge_counts_in_both(till: Till) -> None:
     with time_machine.travel(datetime(2026, 1, 31, 23, 50, tzinfo=UTC)) as traveller:
         till.turn_on_recharge(below=10**6, most=1000)
-        till.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", count=3)
+        till.sandbox.control(
+            "faults", fault="error_before", path="/v1/payment_intents", method="POST", count=3
+        )
         recharging.recharge(till.account_id)
         traveller.shift(timedelta(minutes=20))
         for _ in range(3):

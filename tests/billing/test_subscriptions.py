@@ -1,9 +1,13 @@
 """Subscriptions: begun, renewed, changed, unpaid, ended; the allowance follows the paid invoices."""
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 
 from app.billing import subscribing
 from app.extensions import db
+from app.models.metering import admit
 from app.models.payment import Payment
 from app.models.plan import Plan
 from app.models.refusal import Conflict, Refusal
@@ -176,3 +180,39 @@ def test_a_yearly_plan_refills_each_month_within_its_year(till: Till) -> None:
     assert till.account.allowance_nanos == 24000 * 10**7 // 2 // 12
     assert till.account.period_end < till.subscription.period_end
     assert till.subscription.allowance_nanos == 10000 * CREDIT
+
+
+def test_the_months_of_a_year_are_worth_what_its_invoice_said(till: Till) -> None:
+    test_a_yearly_plan_refills_each_month_within_its_year(till)
+    till.plan("Yearly").margin_bps = 9000
+    till.use_allowance(4000)
+    with time_machine.travel(till.account.period_end + timedelta(minutes=1)):
+        admit(till.caller)
+        db.session.commit()
+    assert (till.allowance, till.kinds()) == (10000, ["refill", "grant", "refill"])
+
+
+def test_after_a_year_that_is_not_paid_again_no_month_follows(till: Till) -> None:
+    test_a_yearly_plan_refills_each_month_within_its_year(till)
+    with time_machine.travel(till.subscription.paid_until + timedelta(minutes=1)):
+        admit(till.caller)
+        db.session.commit()
+    assert till.kinds() == ["refill"]
+
+
+def test_the_months_after_half_a_years_refund_are_worth_half(till: Till) -> None:
+    test_a_yearly_plan_refills_each_month_within_its_year(till)
+    till.refund(till.last_payment("invoice"), 12000)
+    assert till.allowance == 5000
+    with time_machine.travel(till.account.period_end + timedelta(minutes=1)):
+        admit(till.caller)
+        db.session.commit()
+    assert till.allowance == 5000
+
+
+def test_what_the_checkout_names_is_enough_to_know_a_subscription(till: Till) -> None:
+    session_id = till.begin_plan("Plus")
+    till.sandbox.pay(session_id)
+    till.sandbox.running.sandbox.store.all("subscription")[0]["metadata"] = {}
+    till.receive("checkout.session.completed", {"id": session_id})
+    assert (till.account.plan.name, till.allowance) == ("Plus", 10000)

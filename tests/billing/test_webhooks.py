@@ -22,7 +22,9 @@ EVENT: dict[str, Any] = {
 }
 
 
-def send(client: FlaskClient, body: str | bytes, *, secret: str = SECRET, at: float | None = None) -> TestResponse:
+def send(
+    client: FlaskClient, body: str | bytes, *, secret: str = SECRET, at: float | None = None
+) -> TestResponse:
     raw = body if isinstance(body, bytes) else body.encode()
     text = raw.decode("utf-8", "surrogateescape")
     moment = int(at or time.time())
@@ -45,9 +47,18 @@ def test_a_signed_event_is_stored_again_and_again_as_one(client: FlaskClient, ti
 
 @pytest.mark.parametrize(
     "body",
-    ["null", "[]", "{}", '"text"', "not json", "1", b"\xff\xfe", json.dumps(EVENT | {"livemode": True}),
-     json.dumps(EVENT | {"data": None})],
-)  # fmt: skip
+    [
+        "null",
+        "[]",
+        "{}",
+        '"text"',
+        "not json",
+        "1",
+        b"\xff\xfe",
+        json.dumps(EVENT | {"livemode": True}),
+        json.dumps(EVENT | {"data": None}),
+    ],
+)
 def test_what_is_no_event_of_ours_is_400_though_signed(client: FlaskClient, till: Till, body: str) -> None:
     assert (send(client, body).status_code, stored(till)) == (400, 0)
 
@@ -79,7 +90,13 @@ def test_both_secrets_of_a_rotation_are_valid(client: FlaskClient, till: Till) -
 
 
 def test_only_ids_of_an_event_are_kept(client: FlaskClient, till: Till) -> None:
-    told = {"id": "pi_1", "object": "payment_intent", "amount": 10**9, "customer": "cus_1", "status": "succeeded"}
+    told = {
+        "id": "pi_1",
+        "object": "payment_intent",
+        "amount": 10**9,
+        "customer": "cus_1",
+        "status": "succeeded",
+    }
     send(client, json.dumps(EVENT | {"data": {"object": told}}))
     assert till.last(StripeEvent).about == {"id": "pi_1", "object": "payment_intent", "customer": "cus_1"}
 
@@ -88,7 +105,10 @@ def test_an_event_that_was_stored_without_a_queue_is_swept(client: FlaskClient, 
     session_id = till.begin_pack()
     till.sandbox.pay(session_id)
     for event in till.sandbox.running.sandbox.store.all("event"):
-        assert send(client, json.dumps({**EVENT, **{k: event[k] for k in ("id", "type", "data")}})).status_code == 200
+        assert (
+            send(client, json.dumps({**EVENT, **{k: event[k] for k in ("id", "type", "data")}})).status_code
+            == 200
+        )
     till.make_events_due()
     till.work()
     assert till.credits == 5000

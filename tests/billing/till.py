@@ -205,7 +205,9 @@ class Till:
         for _ in range(2):
             sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
 
-    def turn_on_recharge(self, *, below: int = 1000, cents: int = 1000, most: int = 5000, card: str = "success") -> None:
+    def turn_on_recharge(
+        self, *, below: int = 1000, cents: int = 1000, most: int = 5000, card: str = "success"
+    ) -> None:
         """Settings in credits and cents, with a card saved beforehand; nothing is charged yet."""
         customer = buying.customer_of(self.account_id)
         self.sandbox.control("method", customer=customer, card=card)
