@@ -19,7 +19,7 @@ from app.models.standing import Standing
 
 
 def init_frame(app: Flask) -> None:
-    names = (brand_name, header_balance, own_accounts, here)
+    names = (brand_name, header_balance, own_accounts, awaits_verification, here)
     app.jinja_env.globals.update({name.__name__: name for name in names})
 
 
@@ -43,6 +43,11 @@ def own_accounts() -> Sequence[Row[int, str, str, str]]:
     columns = select(Account.id, Account.name, Account.kind, Membership.role)
     mine = Membership.user_id == current_user.user_id, Account.closed_at.is_(None)
     return db.session.execute(columns.join(Membership.account).where(*mine).order_by(Account.id)).all()
+
+
+def awaits_verification() -> bool:
+    """Whether the caller's sends, and their free allowance, wait for the address to be confirmed."""
+    return not current_user.is_verified and bool(Setting.get("require_verified_email"))
 
 
 def here(path: str) -> bool:

@@ -2,8 +2,12 @@
 
 from flask import Flask
 
-from app.chat import routes
+from app.chat import keeping, routes
+from app.chat.blueprint import chat
 
 
 def init_app(app: Flask) -> None:
-    app.register_blueprint(routes.chat)
+    app.register_blueprint(chat)
+
+
+__all__ = ["init_app", "keeping", "routes"]

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint, abort, redirect, render_template, request, url_for
-from flask.typing import ResponseReturnValue
+from flask import render_template, request
 from flask_login import current_user
 from sqlalchemy import select
 
+from app.chat.blueprint import chat
+from app.chat.keeping import own, own_chat
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.chat import Chat, Message
+from app.models.chat import Chat
 from app.models.metering import standing_shown
 from app.models.price import AIModel
 
-chat = Blueprint("chat", __name__)
+MOST_LISTED = 100
 
 
 @chat.get("/chat")
@@ -26,37 +25,25 @@ def show(chat_id: str | None = None) -> str:
     standing = standing_shown(current_user.account_id, now)
     db.session.commit()
     shown = own_chat(chat_id) if chat_id else None
-    recent = select(Chat).filter_by(**own()).order_by(Chat.updated_at.desc()).limit(100)
+    is_archive = "archived" in request.args or (shown is not None and shown.archived_at is not None)
     return render_template(
         "chat/chat.html",
         chat=shown,
         messages=shown.messages() if shown else [],
         versions=shown.versions() if shown else {},
-        chats=list(db.session.scalars(recent)),
+        chats=listed(is_archive=is_archive),
+        is_archive=is_archive,
         models=AIModel.for_sale(now),
         allowed_models=standing.models,
         balance=standing.balance(now),
     )
 
 
-@chat.post("/chat/<chat_id>/version")
-def show_version(chat_id: str) -> ResponseReturnValue:
-    """Show another version of a question or an answer, with what followed it."""
-    shown = own_chat(chat_id)
-    version = Message.find(request.form.get("message_id", ""), chat_id=shown.id)
-    if version is None:
-        abort(404)
-    shown.show(version)
-    db.session.commit()
-    return redirect(url_for("chat.show", chat_id=shown.id), 303)
-
-
-def own() -> dict[str, Any]:
-    return {"account_id": current_user.account_id, "user_id": current_user.user_id, "deleted_at": None}
-
-
-def own_chat(chat_id: str) -> Chat:
-    found = Chat.find(chat_id, **own())
-    if found is None:
-        abort(404)
-    return found
+def listed(*, is_archive: bool) -> list[Chat]:
+    """The caller's chats, pinned ones first, then the newest; or those of the archive."""
+    chats = select(Chat).filter_by(**own()).where(Chat.archived_at.is_not(None) == is_archive)
+    return list(
+        db.session.scalars(
+            chats.order_by(Chat.pinned_at.is_(None), Chat.updated_at.desc()).limit(MOST_LISTED)
+        )
+    )

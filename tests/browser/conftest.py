@@ -49,6 +49,14 @@ class Visitor:
         self.page.get_by_role("main").get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(re.compile("/chat"))
 
+    def sign_up(self) -> None:
+        if not self.page.url.endswith("/signup"):
+            self.go("/signup")
+        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_role("button", name="Create account").click()
+        self.page.wait_for_url(re.compile("/chat"))
+
     def send(self, text: str) -> None:
         self.message.fill(text)
         self.message.press("Enter")

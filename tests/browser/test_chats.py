@@ -56,6 +56,53 @@ def test_a_chat_that_is_deleted_is_gone_once_the_page_is_left(ada: Visitor) -> N
     expect(items(ada)).to_have_count(0)
 
 
+def test_a_pinned_chat_stays_on_top(ada: Visitor) -> None:
+    ada.ask("first")
+    choose(ada, "Pin")
+    expect(items(ada).locator("> .icon")).to_be_visible()
+    ada.go("/chat")
+    ada.ask("second")
+    ada.page.reload()
+    expect(items(ada).first).to_have_text(re.compile("first"))
+
+
+def test_an_archived_chat_is_out_of_the_list_and_can_be_brought_back(ada: Visitor) -> None:
+    ada.ask("old")
+    ada.go("/chat")
+    choose(ada, "Archive")
+    expect(items(ada)).to_have_count(0)
+    ada.page.get_by_role("link", name="Archived chats").click()
+    choose(ada, "Bring back")
+    expect(items(ada)).to_have_count(0)
+    ada.page.get_by_role("link", name="Back to your chats").click()
+    expect(items(ada)).to_have_count(1)
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [("Export to read", "hello.md"), ("Export as JSON", "hello.json")]
+)
+def test_a_chat_can_be_taken_home(ada: Visitor, words: str, name: str) -> None:
+    ada.ask("hello")
+    items(ada).first.hover()
+    items(ada).first.get_by_role("button", name=re.compile("^Options of")).click()
+    with ada.page.expect_download() as download:
+        ada.page.get_by_role("link", name=words).click()
+    assert download.value.suggested_filename == name
+    assert "hello" in download.value.path().read_text()
+
+
+def test_a_chat_keeps_its_instructions_and_its_length(ada: Visitor) -> None:
+    ada.ask("hello")
+    ada.page.get_by_role("button", name="Instructions and length").click()
+    ada.page.get_by_label("Instructions", exact=True).fill("Answer as a toll keeper.")
+    ada.page.get_by_label("Longest answer, in tokens").fill("300")
+    ada.page.get_by_role("button", name="Save").click()
+    ada.page.wait_for_url(re.compile(r"/chat/\d+$"))
+    ada.page.get_by_role("button", name="Instructions and length").click()
+    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer as a toll keeper.")
+    expect(ada.page.get_by_label("Longest answer, in tokens")).to_have_value("300")
+
+
 def test_chats_are_found_by_what_was_said(ada: Visitor) -> None:
     ada.ask("Tell me about zebras")
     ada.go("/chat")

@@ -8,19 +8,20 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.support.people import CREDIT, PASSWORD
+from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_first_visit_comes_to_a_first_answer_within_a_minute(page: Page, shared_app: RunningApp) -> None:
+def test_a_first_visit_comes_to_a_first_answer_within_a_minute(
+    page: Page, start_app: Callable[..., RunningApp]
+) -> None:
+    ada = Visitor(page, start_app("web", REQUIRE_VERIFIED_EMAIL="0").url, "ada@example.com")
     started = time.monotonic()
-    page.goto(shared_app.url)
+    ada.go("/")
     page.get_by_role("link", name="Start free").first.click()
-    page.get_by_label("Email").fill("ada@example.com")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Create account").click()
+    ada.sign_up()
     page.locator(".suggestion").first.click()
     expect(page.locator(".answer-cost")).to_contain_text("credits")
     assert time.monotonic() - started < 60
@@ -79,6 +80,17 @@ def test_a_refused_message_is_there_after_a_reload(arrive: Callable[..., Visitor
     expect(bob.refusal).to_be_visible()
     bob.page.reload()
     expect(bob.message).to_have_value("Is anybody there?")
+
+
+def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
+    page: Page, start_app: Callable[..., RunningApp]
+) -> None:
+    bob = Visitor(page, start_app("web", REQUIRE_VERIFIED_EMAIL="1").url, "bob@example.com")
+    bob.sign_up()
+    expect(page.get_by_text("Confirm your address to begin.")).to_be_visible()
+    bob.send("May I?")
+    expect(bob.refusal).to_contain_text("Confirm your address")
+    expect(bob.message).to_have_value("May I?")
 
 
 def test_a_low_balance_is_coloured(arrive: Callable[..., Visitor]) -> None:

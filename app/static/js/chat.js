@@ -24,7 +24,7 @@ let wantsStop = false;
 
 const picker = new Picker();
 const composer = new Composer({ picker, chat: () => chat, send, stop });
-const sidebar = new Sidebar();
+const sidebar = new Sidebar({ changed: () => refresh() });
 const scroll = new Scroll();
 const contentOf = new WeakMap();
 
@@ -60,6 +60,7 @@ async function openChat(model) {
   messages.dataset.chat = chat;
   history.replaceState(null, "", `/chat/${chat}`);
   sidebar.add(made);
+  document.getElementById("set-up").hidden = false;
   return chat;
 }
 
@@ -278,8 +279,15 @@ tabs.addEventListener("message", ({ data }) => {
   if (data.chat === chat && !running) refresh();
 });
 
+document.getElementById("set-up").addEventListener("click", () => {
+  const dialog = document.getElementById("set-up-dialog");
+  dialog.querySelector("form").action = `/chat/${chat}/settings`;
+  dialog.showModal();
+});
+document.querySelector("[data-close]").addEventListener("click", (event) => event.target.closest("dialog").close());
 for (const button of document.querySelectorAll("[data-help]")) button.addEventListener("click", help);
 picker.changed = () => composer.written();
 equipCode(messages);
 followRunning();
+for (const button of messages.querySelectorAll("[data-suggestion]")) button.disabled = false;
 if (matchMedia("(min-width: 821px)").matches) composer.field.focus();

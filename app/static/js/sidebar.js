@@ -1,12 +1,14 @@
 /* The list of chats: search, rename, delete with undo. */
 
-import { json } from "./api.js";
+import { json, request } from "./api.js";
 
 const TIME_TO_UNDO = 6000;
 const PAUSE = 200;
 
 export class Sidebar {
-  constructor() {
+  /* `changed(response)`: the server's page after something was pinned or archived. */
+  constructor({ changed }) {
+    this.changed = changed;
     this.list = document.getElementById("chats");
     this.search = document.getElementById("search");
     this.menu = document.getElementById("chat-menu");
@@ -24,8 +26,11 @@ export class Sidebar {
     this.menu.addEventListener("click", (event) => {
       const { chat } = this.menu.dataset;
       this.menu.hidePopover();
-      if (event.target.closest("[data-rename]")) this.rename(chat);
-      else if (event.target.closest("[data-delete]")) this.remove(chat);
+      const has = (name) => event.target.closest(`[data-${name}]`);
+      if (has("rename")) this.rename(chat);
+      else if (has("delete")) this.remove(chat);
+      else if (has("pin")) this.put(chat, "pin");
+      else if (has("archive")) this.put(chat, "archive");
     });
     addEventListener("pagehide", () => { for (const chat of this.going.keys()) this.removeNow(chat, true); });
     for (const button of document.querySelectorAll("[data-open-sidebar], [data-close-sidebar]")) {
@@ -84,13 +89,22 @@ export class Sidebar {
   }
 
   openMenu(button) {
-    this.menu.dataset.chat = button.closest(".chat-item").dataset.chat;
+    const { chat, pinned, archived } = button.closest(".chat-item").dataset;
+    this.menu.dataset.chat = chat;
+    this.menu.querySelector("[data-pin] span").textContent = pinned === undefined ? "Pin" : "Unpin";
+    this.menu.querySelector("[data-archive] span").textContent = archived === undefined ? "Archive" : "Bring back";
+    for (const link of this.menu.querySelectorAll("[data-export]")) link.href = `/chat/${chat}/export.${link.dataset.export}`;
     this.menu.showPopover();
     const { bottom, right, left } = button.getBoundingClientRect();
     const start = document.dir === "rtl" ? left : right - this.menu.offsetWidth;
     this.menu.style.top = `${Math.min(bottom + 4, innerHeight - this.menu.offsetHeight - 8)}px`;
     this.menu.style.left = `${Math.max(8, start)}px`;
     this.menu.querySelector("button").focus();
+  }
+
+  async put(chat, where) {
+    await request("POST", `/chat/${chat}/${where}`);
+    this.changed();
   }
 
   rename(chat) {
