@@ -14,7 +14,6 @@ POLICY = (
     "connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "form-action 'self' https://checkout.stripe.com https://billing.stripe.com{forms}"
 )
-ADMIN_STYLES = "style-src 'self' 'unsafe-inline'"
 
 
 def init_headers(app: Flask) -> None:
@@ -49,7 +48,4 @@ def checkout_elsewhere() -> str:
 
 
 def policy() -> str:
-    words = POLICY.format(nonce=csp_nonce(), forms=checkout_elsewhere())
-    if request.path.startswith("/admin"):
-        return words.replace(f"style-src 'self' 'nonce-{csp_nonce()}'", ADMIN_STYLES)
-    return words
+    return POLICY.format(nonce=csp_nonce(), forms=checkout_elsewhere())

@@ -84,6 +84,7 @@ class AccountTable(AccountCare, AdminTable):
     details_template = "admin/account.html"
     column_list = ("id", "name", "kind", "owners", "plan.name", "allowance_nanos", "credits_nanos", "frozen_by",
                    "last_call_at", "created_at")  # fmt: skip
+    column_export_list = ("id", "name", "kind", "plan.name", "allowance_nanos", "credits_nanos", "created_at")
     column_labels: ClassVar = {
         "plan.name": "Plan", "allowance_nanos": "Allowance", "credits_nanos": "Credits", "owners": "Owner",
         "frozen_by": "Frozen by", "last_call_at": "Last call", "created_at": "Since",
@@ -115,9 +116,6 @@ class AccountTable(AccountCare, AdminTable):
         if execute:
             add_owners_and_last_calls(rows)
         return count, rows
-
-    def get_export_value(self, model: Any, name: Any) -> str:
-        return "" if name in {"owners", "last_call_at"} else super().get_export_value(model, name)
 
     def title_of(self, row: Account) -> str:
         return f"Account {row.id}: {row.name}"

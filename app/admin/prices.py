@@ -15,12 +15,13 @@ from wtforms.fields.choices import SelectChoice
 
 from app.admin.doors import owners_only
 from app.admin.fields import Count, DollarsPerMillion, Moment, Required, choices_of
-from app.admin.formats import per_million, shown
+from app.admin.formats import moment, per_million, shown
 from app.admin.tables import AdminTable, FieldError, RowForm
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.price import TOKEN_BUCKETS, AIModel, ModelPrice
 from app.models.user import User
+from app.price_registry import clock
 
 COPIED = [column.key for column in ModelPrice.__table__.columns if column.key not in {"id", "created_at"}]
 BUCKET_NAMES = {
@@ -80,7 +81,7 @@ class PriceTable(AdminTable):
     }  # fmt: skip
     column_formatters: ClassVar = {
         name: shown(per_million) for name in ("uncached_input_nanos", "cache_read_nanos", "output_nanos")
-    }
+    } | {"effective_from": lambda _view, _context, price, _name: since(price)}
     column_select_related_list = (ModelPrice.model,)
     column_sortable_list = (
         "model.name",
@@ -157,6 +158,13 @@ class PriceTable(AdminTable):
         db.session.commit()
         flash("Approved.", "success")
         return redirect(self.get_url(".index_view"))
+
+
+def since(price: ModelPrice) -> str:
+    """From when on, and at which hours (UTC) where it does not hold all day."""
+    if (price.from_minute, price.until_minute) == (0, MINUTES):
+        return moment(price.effective_from)
+    return f"{moment(price.effective_from)}, {clock(price.from_minute)} to {clock(price.until_minute)}"
 
 
 def figures_of(price: ModelPrice) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def check_caller() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None:
         return
-    is_public = getattr(view, "is_public", False) or request.endpoint in {"static", "admin.static"}
+    is_public = getattr(view, "is_public", False) or request.endpoint == "static"
     if not is_public and not current_user.is_authenticated:
         raise NotSignedIn("Sign in first, or send an API key as `Authorization: Bearer <key>`.")
     if not getattr(view, "takes_foreign_posts", False) and not bearer():

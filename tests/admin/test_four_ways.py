@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, scoped_session
 
@@ -94,7 +94,7 @@ def buy_and_ask(page: Page, running: RunningApp) -> None:
 
 
 def test_the_four_ways_to_charge_are_set_up_and_one_is_used(
-    page: Page, running: RunningApp, session: scoped_session[Session]
+    browser: Browser, page: Page, running: RunningApp, session: scoped_session[Session]
 ) -> None:
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -107,8 +107,7 @@ def test_the_four_ways_to_charge_are_set_up_and_one_is_used(
     sell(page, running, "pack", {"name": "Ten dollars", "price_cents": "10", "margin_bps": "50"})
     sold = session.scalars(select(Plan).where(~Plan.is_default))
     assert {plan.name: plan.allowance_nanos // CREDIT for plan in sold} == WORTH
-    page.context.clear_cookies()
-    buy_and_ask(page, running)
+    buy_and_ask(browser.new_page(), running)
     session.rollback()
     paid = session.scalars(select(Usage)).one()
     assert (paid.state, paid.allowance_paid_nanos) == ("settled", 0)
