@@ -80,7 +80,7 @@ def ask(caller: Caller, chat: Chat, content: str, wish: Ask, *, parent_id: int |
     """Put a question after `parent_id` (None: at the beginning) and start its answer."""
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"content": ["is longer than one message may be; split it up."]})
-    history = branch(messages_of(chat), parent_id)
+    history = branch(messages_of(chat), parent_id) if parent_id else []
     return answer(caller, chat, [*history, Said(None, parent_id, "user", content)], wish)
 
 
