@@ -13,8 +13,16 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def family(pid: int) -> list[int]:
     """The process and its descendants."""
-    lists = [Path(task, "children").read_text().split() for task in Path(f"/proc/{pid}/task").iterdir()]
+    lists = [started_by(task) for task in Path(f"/proc/{pid}/task").iterdir()]
     return [pid, *(each for children in lists for child in children for each in family(int(child)))]
+
+
+def started_by(thread: Path) -> list[str]:
+    """The processes that a thread started; none where it has ended meanwhile."""
+    try:
+        return (thread / "children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def cpu_seconds(pid: int) -> float:

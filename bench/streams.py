@@ -128,10 +128,8 @@ def many_slow() -> list[Measure]:
 
 
 def connections(running: Stage) -> float:
-    """How many connections the app has open."""
-    counted = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = 'bench' AND backend_type = 'client backend'"
-    )
+    """How many connections the app uses at this moment; those that wait in its pools are idle."""
+    counted = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'bench' AND state <> 'idle'"
     return float(str(running.postgres.execute(counted)[0][0]))
 
 
