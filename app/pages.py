@@ -35,7 +35,9 @@ def index() -> ResponseReturnValue:
 def pricing() -> str:
     account = current_user.account if current_user.is_authenticated else None
     plans, packs = Plan.on_offer(), CreditPack.on_offer()
-    return render_template("pricing.html", plans=plans, packs=packs, account=account, answers=answers_of(plans))
+    return render_template(
+        "pricing.html", plans=plans, packs=packs, account=account, answers=answers_of(plans)
+    )
 
 
 def answers_of(plans: list[Plan]) -> dict[int, tuple[int, str]]:

@@ -28,7 +28,11 @@ from app import create_app
 from app.models.base import utcnow
 from app.queue import QUEUE, enqueue, note_run
 
-TIMETABLE = {"app.billing.jobs.sweep": 30, "app.mail.sweep": 60, "app.admin.jobs.close_days_that_are_over": 600}
+TIMETABLE = {
+    "app.billing.jobs.sweep": 30,
+    "app.mail.sweep": 60,
+    "app.admin.jobs.close_days_that_are_over": 600,
+}
 """Seconds between two runs of each job; all of them may run twice at once."""
 
 WORKER_LIFETIME = 60

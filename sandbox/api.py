@@ -42,7 +42,9 @@ BUSY = StripeError(
     409, "invalid_request_error", "There is currently another in-progress request using this idempotent key.",
     code="idempotency_key_in_use",
 )  # fmt: skip
-LIMITED = StripeError(429, "invalid_request_error", "Too many requests hit the API too quickly.", code="rate_limit")
+LIMITED = StripeError(
+    429, "invalid_request_error", "Too many requests hit the API too quickly.", code="rate_limit"
+)
 UNKNOWN_KEY = StripeError(401, "invalid_request_error", "You did not provide an API key.")
 BEFORE = {"error_before": BROKEN, "conflict": BUSY, "rate_limit": LIMITED}
 Answered = tuple[int, dict[str, Any]]

@@ -21,7 +21,9 @@ UNAUTHENTICATED = Decline(
     "Your card was declined. This transaction requires authentication.",
 )
 FAILED_AUTHENTICATION = Decline(
-    "payment_intent_authentication_failure", "authentication_failure", "The customer did not authenticate the payment."
+    "payment_intent_authentication_failure",
+    "authentication_failure",
+    "The customer did not authenticate the payment.",
 )
 
 

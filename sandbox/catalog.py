@@ -25,7 +25,15 @@ def create_product(sandbox: Sandbox, params: Params) -> Thing:
 
 def product_fields(product: Thing, params: Params) -> dict[str, Any]:
     changes: dict[str, Any] = {"metadata": merged_metadata(product["metadata"], params)}
-    for name in ("name", "description", "url", "default_price", "unit_label", "statement_descriptor", "tax_code"):
+    for name in (
+        "name",
+        "description",
+        "url",
+        "default_price",
+        "unit_label",
+        "statement_descriptor",
+        "tax_code",
+    ):
         if name in params:
             changes[name] = text(params, name)
     if "active" in params:
@@ -115,7 +123,9 @@ def update_price(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 
 @operation("GET", "/v1/prices")
 def list_prices(sandbox: Sandbox, params: Params) -> Thing:
-    wanted: dict[str, Any] = {name: params[name] for name in ("product", "type", "currency") if name in params}
+    wanted: dict[str, Any] = {
+        name: params[name] for name in ("product", "type", "currency") if name in params
+    }
     if "active" in params:
         wanted["active"] = flag(params, "active")
     found = sandbox.store.where("price", **wanted)

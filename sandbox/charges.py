@@ -56,7 +56,12 @@ def details_of(method: Thing) -> Thing:
 
 
 def succeed(sandbox: Sandbox, intent: Thing, method: Thing) -> Thing:
-    outcome = {"network_status": "approved_by_network", "type": "authorized", "risk_level": "normal", "risk_score": 7}
+    outcome = {
+        "network_status": "approved_by_network",
+        "type": "authorized",
+        "risk_level": "normal",
+        "risk_score": 7,
+    }
     told = {**outcome, "reason": None, "seller_message": "Payment complete."}
     charge = make_charge(sandbox, intent, method, status="succeeded", paid=True, outcome=told)
     complete(sandbox, charge)
@@ -76,7 +81,11 @@ def complete(sandbox: Sandbox, charge: Thing) -> None:
 
 
 def fail(sandbox: Sandbox, intent: Thing, method: Thing, decline: Decline) -> Thing:
-    told = {"network_status": "declined_by_network", "reason": decline.decline_code, "type": "issuer_declined"}
+    told = {
+        "network_status": "declined_by_network",
+        "reason": decline.decline_code,
+        "type": "issuer_declined",
+    }
     charge = make_charge(
         sandbox,
         intent,

@@ -45,7 +45,11 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
 
 def wishes(params: Params) -> dict[str, Any]:
     """What the page's payment, saved card or subscription is to carry."""
-    kinds = {"_intent": "payment_intent_data", "_setup": "setup_intent_data", "_subscription": "subscription_data"}
+    kinds = {
+        "_intent": "payment_intent_data",
+        "_setup": "setup_intent_data",
+        "_subscription": "subscription_data",
+    }
     return {note: nested(params, name) for note, name in kinds.items()}
 
 
@@ -94,7 +98,9 @@ def price_from(sandbox: Sandbox, given: Params, index: int) -> Thing:
         return inline_price(sandbox, nested(given, "price_data"))
     price = sandbox.get("price", required(given, "price"), f"line_items[{index}][price]")
     if not catalog.is_live(sandbox, price):
-        raise invalid("The price specified is inactive. This field only accepts active prices.", f"line_items[{index}]")
+        raise invalid(
+            "The price specified is inactive. This field only accepts active prices.", f"line_items[{index}]"
+        )
     return price
 
 
@@ -117,7 +123,9 @@ class Declined(Exception):
     """The card did not pay: the page says why and the session stays open."""
 
 
-def pay(sandbox: Sandbox, session: Thing, card: Card, saved: str | None = None, *, proven: bool = False) -> None:
+def pay(
+    sandbox: Sandbox, session: Thing, card: Card, saved: str | None = None, *, proven: bool = False
+) -> None:
     """What the page's button does. `Declined` with the words for the customer where it did not work."""
     if session["status"] != "open":
         raise Declined("This session is no longer open.")
@@ -223,7 +231,9 @@ PAYING: dict[str, Callable[[Sandbox, Thing, Thing, bool], None]] = {
 
 
 def complete(sandbox: Sandbox, session: Thing, payment_status: str) -> None:
-    customer = sandbox.store.find("customer", session["customer"]) or {"email": session["customer_email"] or GUEST}
+    customer = sandbox.store.find("customer", session["customer"]) or {
+        "email": session["customer_email"] or GUEST
+    }
     details = {name: customer.get(name) for name in ("address", "email", "name", "phone", "tax_exempt")}
     session.update(
         status="complete",
@@ -265,7 +275,7 @@ def expire_session(sandbox: Sandbox, session: Thing) -> Thing:
 def expire(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     session = sandbox.get("checkout.session", identity)
     if session["status"] != "open":
-        message = f"Only Checkout Sessions with a status in [\"open\"] can be expired. This one is {session['status']}."
+        message = f'Only Checkout Sessions with a status in ["open"] can be expired. This one is {session["status"]}.'
         raise unexpected_state(message, "checkout_session_not_open")
     return expire_session(sandbox, session)
 

@@ -116,7 +116,12 @@ def intent_for(sandbox: Sandbox, invoice: Thing) -> Thing:
 
 
 def attempt(
-    sandbox: Sandbox, invoice: Thing, card: Thing | None = None, *, off_session: bool = True, proven: bool = False
+    sandbox: Sandbox,
+    invoice: Thing,
+    card: Thing | None = None,
+    *,
+    off_session: bool = True,
+    proven: bool = False,
 ) -> None:
     """Charges the card; where there is none, or it does not pay, the invoice stays open and is tried again."""
     if invoice["status"] != "open":
@@ -192,7 +197,9 @@ def void(sandbox: Sandbox, invoice: Thing) -> Thing:
     for payment in sandbox.store.where("invoice_payment", invoice=invoice["id"], status="open"):
         payment["status"] = "canceled"
         payment["status_transitions"]["canceled_at"] = sandbox.now
-        payment_intents.cancel(sandbox, {"cancellation_reason": "void_invoice"}, payment["payment"]["payment_intent"])
+        payment_intents.cancel(
+            sandbox, {"cancellation_reason": "void_invoice"}, payment["payment"]["payment_intent"]
+        )
     sandbox.emit("invoice.voided", invoice)
     return invoice
 
@@ -201,9 +208,15 @@ def void(sandbox: Sandbox, invoice: Thing) -> Thing:
 def pay(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     invoice = sandbox.get("invoice", identity)
     if invoice["status"] != "open":
-        raise unexpected_state(f"Invoice is already {invoice['status']}", f"invoice_already_{invoice['status']}")
+        raise unexpected_state(
+            f"Invoice is already {invoice['status']}", f"invoice_already_{invoice['status']}"
+        )
     chosen = text(params, "payment_method")
-    card = payment_methods.resolve(sandbox, chosen) if chosen else card_for(sandbox, subscription_of(sandbox, invoice))
+    card = (
+        payment_methods.resolve(sandbox, chosen)
+        if chosen
+        else card_for(sandbox, subscription_of(sandbox, invoice))
+    )
     if card is None:
         raise no_card()
     attempt(sandbox, invoice, card, off_session=params.get("off_session") != "false")
@@ -240,7 +253,9 @@ def list_invoices(sandbox: Sandbox, params: Params) -> Thing:
     wanted = {name: params[name] for name in ("customer", "status", "collection_method") if name in params}
     found = sandbox.store.where("invoice", **wanted)
     asked = params.get("subscription")
-    fitting = [one for one in found if not asked or one["parent"]["subscription_details"]["subscription"] == asked]
+    fitting = [
+        one for one in found if not asked or one["parent"]["subscription_details"]["subscription"] == asked
+    ]
     return page(fitting, params, "/v1/invoices")
 
 

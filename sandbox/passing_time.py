@@ -64,7 +64,11 @@ def due_of_subscription(subscription: Thing) -> Iterator[Due]:
     if status == "trialing":
         yield subscription["trial_end"], end_trial, subscription
         if not subscription.get("_trial_noticed"):
-            yield subscription["trial_end"] - subscriptions.TRIAL_NOTICE, subscriptions.notice_trial, subscription
+            yield (
+                subscription["trial_end"] - subscriptions.TRIAL_NOTICE,
+                subscriptions.notice_trial,
+                subscription,
+            )
     if subscription["cancel_at"] and status in (*RENEWING, "trialing"):
         yield subscription["cancel_at"], end, subscription
     if subscription["pending_update"]:

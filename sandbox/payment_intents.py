@@ -28,7 +28,9 @@ def make_intent(sandbox: Sandbox, amount: int, currency: str, **fields: Any) -> 
     return intent
 
 
-def charge_card(sandbox: Sandbox, intent: Thing, method: Thing, *, off_session: bool, proven: bool = False) -> None:
+def charge_card(
+    sandbox: Sandbox, intent: Thing, method: Thing, *, off_session: bool, proven: bool = False
+) -> None:
     """Tries the card; the intent's status says what came of it. `proven`: its owner has just authenticated."""
     card = payment_methods.behaviour(sandbox, method)
     intent.update(payment_method=method["id"], last_payment_error=None, next_action=None)
@@ -57,7 +59,10 @@ def ask_or_refuse(sandbox: Sandbox, intent: Thing, method: Thing, off_session: b
         refuse(sandbox, intent, method, UNAUTHENTICATED)
         return
     page = f"{sandbox.base_url}/authenticate/{intent['id']}"
-    action = {"type": "redirect_to_url", "redirect_to_url": {"return_url": intent.get("_return_url"), "url": page}}
+    action = {
+        "type": "redirect_to_url",
+        "redirect_to_url": {"return_url": intent.get("_return_url"), "url": page},
+    }
     intent.update(status="requires_action", next_action=action)
     sandbox.emit("payment_intent.requires_action", intent)
 
@@ -107,7 +112,11 @@ def pay(sandbox: Sandbox, intent: Thing, charge: Thing) -> None:
 def error_of(intent: Thing) -> Exception:
     """The 402 of an intent whose last try was declined."""
     decline = Decline(**intent["_decline"])
-    told = {key: value for key, value in intent["last_payment_error"].items() if key in ("charge", "payment_method")}
+    told = {
+        key: value
+        for key, value in intent["last_payment_error"].items()
+        if key in ("charge", "payment_method")
+    }
     return card_error(decline, payment_intent=public(intent), **told)
 
 
@@ -212,7 +221,11 @@ def cancel(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 @operation("POST", "/v1/payment_intents/{id}")
 def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     intent = sandbox.get("payment_intent", identity)
-    if intent["status"] in ("canceled", "succeeded") and set(params) - {"metadata", "description", "receipt_email"}:
+    if intent["status"] in ("canceled", "succeeded") and set(params) - {
+        "metadata",
+        "description",
+        "receipt_email",
+    }:
         raise wrong_state(intent, "update")
     update_fields(sandbox, intent, params)
     return intent

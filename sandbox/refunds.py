@@ -21,7 +21,10 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
         metadata=merged_metadata({}, params),
         reason=text(params, "reason"),
         status="succeeded",
-        destination_details={"card": {"type": "refund", "reference_type": "acquirer_reference_number"}, "type": "card"},
+        destination_details={
+            "card": {"type": "refund", "reference_type": "acquirer_reference_number"},
+            "type": "card",
+        },
     )
     refund["balance_transaction"] = charges.balance_entry(sandbox, "refund", refund, -amount)["id"]
     take_back(charge, amount)
@@ -35,7 +38,9 @@ def charge_from(sandbox: Sandbox, params: Params) -> Thing:
     if text(params, "charge"):
         return sandbox.get("charge", params["charge"], "charge")
     if not text(params, "payment_intent"):
-        raise invalid("One of the following params should be provided for this request: payment_intent or charge.")
+        raise invalid(
+            "One of the following params should be provided for this request: payment_intent or charge."
+        )
     intent = sandbox.get("payment_intent", params["payment_intent"], "payment_intent")
     if intent["status"] != "succeeded":
         raise invalid("This PaymentIntent does not have a successful charge to refund.", "payment_intent")
@@ -66,7 +71,9 @@ def fail(sandbox: Sandbox, refund: Thing) -> Thing:
     """The bank sends it back: the charge counts as not refunded by that much again."""
     charge = sandbox.get("charge", refund["charge"])
     entry = charges.balance_entry(sandbox, "refund_failure", refund, refund["amount"])
-    refund.update(status="failed", failure_reason="lost_or_stolen_card", failure_balance_transaction=entry["id"])
+    refund.update(
+        status="failed", failure_reason="lost_or_stolen_card", failure_balance_transaction=entry["id"]
+    )
     take_back(charge, -refund["amount"])
     sandbox.emit("refund.updated", refund)
     sandbox.emit("refund.failed", refund)

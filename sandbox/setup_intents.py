@@ -26,7 +26,10 @@ def save_card(sandbox: Sandbox, setup: Thing, method: Thing, *, proven: bool = F
     setup.update(payment_method=method["id"], last_setup_error=None, next_action=None)
     if card.asks != "never" and not proven:
         page = f"{sandbox.base_url}/authenticate/{setup['id']}"
-        action = {"type": "redirect_to_url", "redirect_to_url": {"return_url": setup.get("_return_url"), "url": page}}
+        action = {
+            "type": "redirect_to_url",
+            "redirect_to_url": {"return_url": setup.get("_return_url"), "url": page},
+        }
         setup.update(status="requires_action", next_action=action)
         sandbox.emit("setup_intent.requires_action", setup)
         return
@@ -80,7 +83,9 @@ def confirmed(sandbox: Sandbox, setup: Thing, params: Params) -> Thing:
     save_card(sandbox, setup, sandbox.get("payment_method", setup["payment_method"]))
     if setup["last_setup_error"]:
         told = setup["last_setup_error"]
-        raise card_error(Decline(told["code"], told["decline_code"], told["message"]), setup_intent=public(setup))
+        raise card_error(
+            Decline(told["code"], told["decline_code"], told["message"]), setup_intent=public(setup)
+        )
     return setup
 
 

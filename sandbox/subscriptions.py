@@ -85,7 +85,9 @@ def price_for(sandbox: Sandbox, given: Params, index: int) -> Thing:
     if not is_live(sandbox, price):
         raise invalid("The price specified is inactive. This field only accepts active prices.", name)
     if price["recurring"] is None:
-        raise invalid("The price specified is `type=one_time` but this field only accepts `type=recurring`.", name)
+        raise invalid(
+            "The price specified is `type=one_time` but this field only accepts `type=recurring`.", name
+        )
     return price
 
 
@@ -99,7 +101,9 @@ def trial_end_from(sandbox: Sandbox, params: Params) -> int | None:
 def settings_from(sandbox: Sandbox, params: Params, customer: Thing) -> dict[str, Any]:
     card = text(params, "default_payment_method")
     if card and sandbox.get("payment_method", card, "default_payment_method")["customer"] != customer["id"]:
-        raise invalid("The customer does not have this payment method.", "default_payment_method", "resource_missing")
+        raise invalid(
+            "The customer does not have this payment method.", "default_payment_method", "resource_missing"
+        )
     chosen: dict[str, Any] = {
         "default_payment_method": card,
         "metadata": merged_metadata({}, params),
@@ -174,7 +178,9 @@ def notice_trial(sandbox: Sandbox, subscription: Thing) -> None:
     sandbox.emit("customer.subscription.trial_will_end", subscription)
 
 
-def pay_first(sandbox: Sandbox, subscription: Thing, *, off_session: bool = False, proven: bool = False) -> None:
+def pay_first(
+    sandbox: Sandbox, subscription: Thing, *, off_session: bool = False, proven: bool = False
+) -> None:
     invoice = sandbox.get("invoice", subscription["latest_invoice"])
     invoices.attempt(sandbox, invoice, off_session=off_session, proven=proven)
 
@@ -264,7 +270,9 @@ def list_subscriptions(sandbox: Sandbox, params: Params) -> Thing:
     if status == "ended":
         found = [one for one in found if one["status"] in ENDED]
     elif status != "all":
-        found = [one for one in found if one["status"] == status or (not status and one["status"] != "canceled")]
+        found = [
+            one for one in found if one["status"] == status or (not status and one["status"] != "canceled")
+        ]
     price = params.get("price")
     fitting = [one for one in found if not price or price in [i["price"]["id"] for i in one["items"]["data"]]]
     return page(fitting, params, "/v1/subscriptions")

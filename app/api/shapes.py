@@ -47,7 +47,9 @@ def described(
 ) -> Callable[[View], View]:
     """Say what a view is for, what it takes, and what it answers when it succeeds, as `kind` and `also_as`."""
     statuses = status if isinstance(status, tuple) else (status,)
-    operation = Operation(summary, dict.fromkeys(statuses, answer), body, query or {}, headers or {}, kind, also_as)
+    operation = Operation(
+        summary, dict.fromkeys(statuses, answer), body, query or {}, headers or {}, kind, also_as
+    )
 
     def describe(view: View) -> View:
         view.operation = operation  # type: ignore[attr-defined]

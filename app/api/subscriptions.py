@@ -72,7 +72,9 @@ def read_subscription() -> dict[str, Any]:
 @api.post("/subscription")
 @managers_only
 @by_account("5 per hour")
-@described("Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN)
+@described(
+    "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN
+)
 def start_subscription() -> tuple[dict[str, Any], int]:
     address = subscribing.subscribe(current_user, wanted_plan())
     return shown(current_user.account, address), 201 if address else 200
@@ -81,7 +83,10 @@ def start_subscription() -> tuple[dict[str, Any], int]:
 @api.patch("/subscription")
 @managers_only
 @described(
-    "Change the plan: an upgrade now, else at the period's end", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN
+    "Change the plan: an upgrade now, else at the period's end",
+    SUBSCRIPTION,
+    status=(200, 201),
+    body=WANTED_PLAN,
 )
 def change_subscription() -> tuple[dict[str, Any], int]:
     had_one = Subscription.live_of(current_user.account_id) is not None
@@ -124,7 +129,9 @@ def preview_subscription() -> dict[str, Any]:
 @api.post("/checkout")
 @managers_only
 @by_account("5 per hour")
-@described("Buy a pack", CHECKOUT, status=201, body=taken("Purchase", "pack_id", pack_id=TEXT, quantity=COUNT))
+@described(
+    "Buy a pack", CHECKOUT, status=201, body=taken("Purchase", "pack_id", pack_id=TEXT, quantity=COUNT)
+)
 def start_checkout() -> tuple[dict[str, Any], int]:
     sent = body()
     pack = buying.pack_on_sale(identifier(sent, "pack_id"))

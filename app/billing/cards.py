@@ -17,7 +17,9 @@ def look_at_setup(found: SessionState) -> Account | None:
     if account is None or card is None:
         return account
     if found.client_reference_id not in (None, str(account.id)):
-        raise Mismatch(f"checkout {found.stripe_id} is of account {found.client_reference_id!r}, not {account.id}")
+        raise Mismatch(
+            f"checkout {found.stripe_id} is of account {found.client_reference_id!r}, not {account.id}"
+        )
     account = Account.locked(account.id)
     adopt_card(account, card.stripe_id, card.label, replace=True)
     call_for("use_card", account.id)

@@ -26,7 +26,9 @@ def reconcile() -> None:
     try:
         for finding in reconciling.reconcile():
             count += 1
-            click.echo(f"{finding.subject} {finding.words}" + ("" if finding.mended else ": look at it in the admin"))
+            click.echo(
+                f"{finding.subject} {finding.words}" + ("" if finding.mended else ": look at it in the admin")
+            )
     except gateway.UnknownOutcome as fault:
         raise click.ClickException(f"{fault}. What was mended stays; run it again.") from fault
     click.echo(f"{count} findings" if count else "Stripe and our rows agree.")
@@ -49,7 +51,9 @@ def require_stripe() -> None:
 @click.option("--state", default="failed", help="received, done, parked or failed.")
 def list_events(state: str) -> None:
     """Show the newest events in a state."""
-    for event in db.session.query(StripeEvent).filter_by(state=state).order_by(StripeEvent.id.desc()).limit(50):
+    for event in (
+        db.session.query(StripeEvent).filter_by(state=state).order_by(StripeEvent.id.desc()).limit(50)
+    ):
         click.echo(f"{event.stripe_id} {event.type} {event.created_at:%Y-%m-%d %H:%M:%S} {event.error}")
 
 

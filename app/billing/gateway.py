@@ -207,7 +207,9 @@ def payments_since(moment: datetime, customer_id: str | None = None) -> list[sta
 def payment_refunded(stripe_id: str) -> str | None:
     """The payment intent of a charge or of a refund."""
     with asking() as v1:
-        found = v1.refunds.retrieve(stripe_id) if stripe_id.startswith("re") else v1.charges.retrieve(stripe_id)
+        found = (
+            v1.refunds.retrieve(stripe_id) if stripe_id.startswith("re") else v1.charges.retrieve(stripe_id)
+        )
         return reading.id_of(plain(found).get("payment_intent"))
 
 

@@ -13,7 +13,9 @@ from app.extensions import limiter
 
 def by_account(limits: str) -> Callable[[Any], Any]:
     """At most so many checkouts of one account, whatever for and by whatever door."""
-    return limiter.shared_limit(limits, scope="checkout", key_func=account_key, methods=["POST"], exempt_when=is_off)
+    return limiter.shared_limit(
+        limits, scope="checkout", key_func=account_key, methods=["POST"], exempt_when=is_off
+    )
 
 
 def account_key() -> str:

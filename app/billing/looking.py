@@ -58,7 +58,9 @@ def subscription_for(found: SubscriptionState) -> Subscription | None:
     labelled = Subscription.find(found.metadata.get("subscription_id", ""))
     if labelled is not None:
         if str(labelled.account_id) != found.metadata.get("account_id"):
-            raise Mismatch(f"subscription {found.stripe_id} names account {found.metadata.get('account_id')!r}")
+            raise Mismatch(
+                f"subscription {found.stripe_id} names account {found.metadata.get('account_id')!r}"
+            )
         if Account.with_customer(found.customer_id) not in (None, labelled.account):
             raise Mismatch(f"subscription {found.stripe_id} is of another account's customer")
         return labelled

@@ -31,7 +31,11 @@ def make_customer(account: Account) -> str:
 def publish_product(sold: Plan | CreditPack) -> str:
     """Create or update what the customer sees of it at Stripe; its id."""
     kind = type(sold).__name__.lower()
-    wanted: Params = {"name": sold.name, "active": sold.status != "inactive", "metadata": {f"{kind}_id": str(sold.id)}}
+    wanted: Params = {
+        "name": sold.name,
+        "active": sold.status != "inactive",
+        "metadata": {f"{kind}_id": str(sold.id)},
+    }
     wanted["description"] = sold.description or sold.name
     known, key = sold.stripe_product_id, f"product-{kind}-{sold.id}-{int(sold.created_at.timestamp() * 1000)}"
     with asking() as v1:
@@ -56,7 +60,9 @@ def terms_at_stripe(price_id: str) -> tuple[int, str, str]:
     return found["unit_amount"], found["currency"], (found.get("recurring") or {}).get("interval") or "once"
 
 
-def checkout_of_pack(payment: Payment, customer_id: str, return_url: str, cancel_url: str) -> state.SessionState:
+def checkout_of_pack(
+    payment: Payment, customer_id: str, return_url: str, cancel_url: str
+) -> state.SessionState:
     """A hosted page that asks for one payment; the price is what our row says."""
     line = {"price": payment.pack.stripe_price_id, "quantity": payment.quantity}
     wanted: Params = {
@@ -64,7 +70,11 @@ def checkout_of_pack(payment: Payment, customer_id: str, return_url: str, cancel
         "line_items": [line],
         "payment_intent_data": {"metadata": payment.labels, "description": payment.pack.name},
     }
-    owner = {"customer": customer_id, "client_reference_id": str(payment.account_id), "metadata": payment.labels}
+    owner = {
+        "customer": customer_id,
+        "client_reference_id": str(payment.account_id),
+        "metadata": payment.labels,
+    }
     return open_session(wanted | owner, return_url, cancel_url, payment.idempotency_key)
 
 
@@ -84,7 +94,9 @@ def checkout_of_plan(
     return open_session(wanted | owner, return_url, cancel_url, subscription.idempotency_key)
 
 
-def checkout_of_card(account: Account, customer_id: str, return_url: str, cancel_url: str) -> state.SessionState:
+def checkout_of_card(
+    account: Account, customer_id: str, return_url: str, cancel_url: str
+) -> state.SessionState:
     """A hosted page that saves a card and charges nothing."""
     labels = {"account_id": str(account.id)}
     wanted: Params = {
@@ -200,7 +212,9 @@ def release_schedule(subscription: Subscription) -> None:
         v1.subscription_schedules.release(schedule)
 
 
-def cancel_at_period_end(subscription: Subscription, key: str, *, cancel: bool, next_plan: Plan | None = None) -> None:
+def cancel_at_period_end(
+    subscription: Subscription, key: str, *, cancel: bool, next_plan: Plan | None = None
+) -> None:
     """Let it end with its period, or (cancel=False) go on after all."""
     labels = {"next_plan_id": str(next_plan.id) if next_plan else ""}
     stripe_id, wanted = subscription.stripe_id or "", {"cancel_at_period_end": cancel, "metadata": labels}

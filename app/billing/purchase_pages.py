@@ -25,7 +25,9 @@ LARGEST = 10**9
 @by_account("5 per hour")
 def checkout() -> ResponseReturnValue:
     pack = buying.pack_on_sale(request.form.get("pack_id", ""))
-    return redirect(buying.buy_pack(current_user, pack, whole(request.form.get("quantity") or "1", "quantity")), 303)
+    return redirect(
+        buying.buy_pack(current_user, pack, whole(request.form.get("quantity") or "1", "quantity")), 303
+    )
 
 
 @billing.post("/portal")

@@ -64,7 +64,9 @@ def subscription(found: Answer) -> SubscriptionState:
         schedule_id=id_of(found.get("schedule")),
         next_price_id=next_price(found.get("schedule"), item["current_period_end"]),
         latest_invoice_id=id_of(latest),
-        pay_url=latest.get("hosted_invoice_url") if isinstance(latest, dict) and latest["status"] == "open" else None,
+        pay_url=latest.get("hosted_invoice_url")
+        if isinstance(latest, dict) and latest["status"] == "open"
+        else None,
         card=card(found.get("default_payment_method")),
         metadata=dict(found.get("metadata") or {}),
     )
@@ -138,7 +140,9 @@ def payment(found: Answer) -> PaymentState:
 
 
 def refund(found: Answer) -> RefundState:
-    return RefundState(found["id"], found["amount"], found.get("status") or "pending", instant(found["created"]))
+    return RefundState(
+        found["id"], found["amount"], found.get("status") or "pending", instant(found["created"])
+    )
 
 
 def dispute(found: Answer) -> DisputeState:
@@ -165,7 +169,9 @@ def session(found: Answer) -> SessionState:
 
 def customer(found: Answer) -> CustomerState:
     settings = found.get("invoice_settings") or {}
-    return CustomerState(found["id"], bool(found.get("deleted")), id_of(settings.get("default_payment_method")))
+    return CustomerState(
+        found["id"], bool(found.get("deleted")), id_of(settings.get("default_payment_method"))
+    )
 
 
 def preview(found: Answer) -> PreviewState:

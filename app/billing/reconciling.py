@@ -62,7 +62,9 @@ def looked(subject: str, words: str, look: Callable[[], object]) -> Iterator[Fin
 
 def subscriptions() -> Iterator[Finding]:
     """Subscriptions that run here or at Stripe, where the two differ."""
-    ours = db.session.scalars(select(Subscription.stripe_id).where(Subscription.status.in_((*LIVE, "incomplete"))))
+    ours = db.session.scalars(
+        select(Subscription.stripe_id).where(Subscription.status.in_((*LIVE, "incomplete")))
+    )
     running = {stripe_id for stripe_id in ours if stripe_id}
     db.session.commit()
     for found in gateway.subscriptions_of_customers(running):
@@ -78,12 +80,16 @@ def differs(subscription: Subscription, found: SubscriptionState) -> bool:
     """Whether a row says something else than Stripe of what we mirror."""
     ours = (subscription.status, subscription.stripe_price_id, subscription.cancel_at_period_end)
     theirs = (found.status, found.price_id, found.cancel_at_period_end)
-    return ours != theirs or subscription.period_end != found.period_end or has_new_invoice(subscription, found)
+    return (
+        ours != theirs or subscription.period_end != found.period_end or has_new_invoice(subscription, found)
+    )
 
 
 def has_new_invoice(subscription: Subscription, found: SubscriptionState) -> bool:
     known = set(
-        db.session.scalars(select(Payment.stripe_invoice_id).where(Payment.subscription_id == subscription.id))
+        db.session.scalars(
+            select(Payment.stripe_invoice_id).where(Payment.subscription_id == subscription.id)
+        )
     )
     db.session.commit()
     paid = gateway.invoices(found.stripe_id)
@@ -161,9 +167,13 @@ def refunds(since: datetime) -> Iterator[Finding]:
 def disputes(since: datetime) -> Iterator[Finding]:
     for found in gateway.disputes_since(since):
         known = Dispute.with_stripe_id(found.stripe_id)
-        is_ours = found.payment_intent_id is not None and Payment.with_intent(found.payment_intent_id) is not None
+        is_ours = (
+            found.payment_intent_id is not None and Payment.with_intent(found.payment_intent_id) is not None
+        )
         if is_ours and (known is None or known.status != found.status):
-            yield from looked(found.stripe_id, f"is {found.status}", partial(looking.look_at_dispute, found.stripe_id))
+            yield from looked(
+                found.stripe_id, f"is {found.status}", partial(looking.look_at_dispute, found.stripe_id)
+            )
 
 
 def attempts() -> Iterator[Finding]:

@@ -17,7 +17,9 @@ from app.models.subscription import Subscription
 from app.models.taking_back import Refund
 
 
-def want_refund(payment_id: int, cents: int | None = None, *, reason: str, actor_id: int | None = None) -> Refund:
+def want_refund(
+    payment_id: int, cents: int | None = None, *, reason: str, actor_id: int | None = None
+) -> Refund:
     """Write down that a payment is to be paid back (whole, where no amount is named); a job asks Stripe.
 
     InvalidRequest where that much was not paid, or was paid back already.

@@ -80,7 +80,11 @@ def returned() -> ResponseReturnValue:
         abort(404)
     db.session.expire_all()
     return render_template(
-        "billing/returned.html", state=state, payment=payment, subscription=subscription, account=current_user.account
+        "billing/returned.html",
+        state=state,
+        payment=payment,
+        subscription=subscription,
+        account=current_user.account,
     )
 
 

@@ -156,7 +156,9 @@ def preview(buyer: Caller, plan: Plan) -> Preview:
     publishing.publish(plan)
     asked = orders.preview_upgrade(subscription, plan)
     grows = expected_growth(subscription, plan, utcnow())
-    return Preview(plan, True, asked.due_cents, later, asked.currency, subscription.period_end, grows, asked.lines)
+    return Preview(
+        plan, True, asked.due_cents, later, asked.currency, subscription.period_end, grows, asked.lines
+    )
 
 
 def expected_growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
@@ -180,7 +182,11 @@ def end_unwanted(subscription_id: int) -> None:
         if subscription.ended_at is None:
             orders.cancel_now(stripe_id)
             look_again(subscription)
-    elif subscription.plan.status == "inactive" and not subscription.cancel_at_period_end and subscription.is_live:
+    elif (
+        subscription.plan.status == "inactive"
+        and not subscription.cancel_at_period_end
+        and subscription.is_live
+    ):
         undo_pending(subscription)
         orders.cancel_at_period_end(subscription, intent(subscription), cancel=True)
         look_again(subscription)

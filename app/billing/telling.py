@@ -96,7 +96,9 @@ def moment(at: datetime | None) -> str:
 def of_authentication(recharge: Recharge, account: Account) -> None:
     amount = dollars(recharge.price_cents, recharge.payment.currency)
     confirm = mail.link("billing.confirm_recharge", recharge_id=recharge.id)
-    owner(account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm)
+    owner(
+        account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm
+    )
 
 
 def of_pause(settings: AutoRecharge, account: Account) -> None:
@@ -119,14 +121,30 @@ def of_subscription(subscription: Subscription, account: Account, before: Before
         owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.plan.name)
     if subscription.is_unpaid and before.status not in ("past_due", "unpaid"):
         facts = {"plan": plan, "pay_url": subscription.pay_url}
-        owner(account, f"payment_failed:{key}:{subscription.period_start:%Y%m%d%H%M%S}", "payment_failed", **facts)
+        owner(
+            account,
+            f"payment_failed:{key}:{subscription.period_start:%Y%m%d%H%M%S}",
+            "payment_failed",
+            **facts,
+        )
     if before.is_in_force and subscription.plan_id != before.plan_id:
-        owner(account, f"plan_changed:{key}:{subscription.changes}:{subscription.plan_id}", "plan_changed", plan=plan)
+        owner(
+            account,
+            f"plan_changed:{key}:{subscription.changes}:{subscription.plan_id}",
+            "plan_changed",
+            plan=plan,
+        )
     if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
         facts = {"plan": plan, "ends": day(subscription.period_end)}
         owner(account, f"cancelled:{key}:{subscription.changes}", "subscription_cancelled", **facts)
     if before.is_in_force and not subscription.is_in_force:
-        owner(account, f"ended:{key}:{subscription.status}", "subscription_ended", plan=plan, now=account.plan.name)
+        owner(
+            account,
+            f"ended:{key}:{subscription.status}",
+            "subscription_ended",
+            plan=plan,
+            now=account.plan.name,
+        )
 
 
 def newly_paid(subscription: Subscription, before: Before) -> list[Payment]:
@@ -148,8 +166,16 @@ def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> Non
 
 
 def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
-    facts = {"amount": dollars(payment.price_cents, payment.currency), "status": dispute.status.replace("_", " ")}
-    admins(f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.rounds}", "dispute", **facts, account=account.name)
+    facts = {
+        "amount": dollars(payment.price_cents, payment.currency),
+        "status": dispute.status.replace("_", " "),
+    }
+    admins(
+        f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.rounds}",
+        "dispute",
+        **facts,
+        account=account.name,
+    )
 
 
 def of_low_balance(account: Account, at: datetime) -> None:

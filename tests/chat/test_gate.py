@@ -204,7 +204,9 @@ def test_every_accepted_call_says_what_is_left(ada: Door) -> None:
     assert answer.headers["X-Credits-Remaining"] == "958.9475"
 
 
-def test_the_first_answer_of_a_month_says_what_the_refill_gave(ada: Door, change: Callable[..., None]) -> None:
+def test_the_first_answer_of_a_month_says_what_the_refill_gave(
+    ada: Door, change: Callable[..., None]
+) -> None:
     change({"set_allowance_nanos": 7 * CREDIT}, credits_nanos=0, period_end=utcnow())
     answer = ada.call("POST", "/chats", json={"model": "gpt-test"})
     assert (answer.status_code, answer.headers["X-Credits-Remaining"]) == (201, "7")

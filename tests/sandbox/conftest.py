@@ -90,7 +90,12 @@ class Shop:
 
     def charge(self, card: str, amount: int = 1000, **wanted: Any) -> stripe.PaymentIntent:
         """Off-session, as auto-recharge does it."""
-        params: Any = {"amount": amount, "currency": "usd", "customer": self.customer.id, "payment_method": card}
+        params: Any = {
+            "amount": amount,
+            "currency": "usd",
+            "customer": self.customer.id,
+            "payment_method": card,
+        }
         params |= {"confirm": True, "off_session": True, **wanted}
         return self.api.payment_intents.create(params)
 

@@ -31,7 +31,11 @@ def test_a_deleted_customer_says_so_and_no_more(shop: Shop) -> None:
 def test_an_unknown_id_is_a_404_with_resource_missing(shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.api.customers.retrieve("cus_unknown")
-    assert (caught.value.http_status, caught.value.code, caught.value.param) == (404, "resource_missing", "id")
+    assert (caught.value.http_status, caught.value.code, caught.value.param) == (
+        404,
+        "resource_missing",
+        "id",
+    )
 
 
 def test_an_unknown_id_in_a_parameter_is_a_400_that_names_it(shop: Shop) -> None:

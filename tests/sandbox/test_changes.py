@@ -26,7 +26,11 @@ def break_card(shop: Shop, behaviour: str = "decline") -> None:
 
 def upgrade(shop: Shop, subscription: stripe.Subscription, behaviour: str) -> stripe.Subscription:
     return shop.change(
-        subscription, "max", proration_behavior="always_invoice", payment_behavior=behaviour, expand=["latest_invoice"]
+        subscription,
+        "max",
+        proration_behavior="always_invoice",
+        payment_behavior=behaviour,
+        expand=["latest_invoice"],
     )
 
 
@@ -88,7 +92,9 @@ def test_error_if_incomplete_changes_nothing(shop: Shop, running: stripe.Subscri
     assert len(shop.api.invoices.list({"subscription": running.id}).data) == 1
 
 
-def test_an_upgrade_without_a_card_is_refused_and_changes_nothing(shop: Shop, running: stripe.Subscription) -> None:
+def test_an_upgrade_without_a_card_is_refused_and_changes_nothing(
+    shop: Shop, running: stripe.Subscription
+) -> None:
     card = shop.api.payment_methods.list({"customer": shop.customer.id}).data[0]
     shop.api.payment_methods.detach(card.id)
     with pytest.raises(stripe.InvalidRequestError):
@@ -154,7 +160,10 @@ def test_a_schedule_lets_go_after_its_last_phase(
     for _ in range(2):
         shop.sandbox.control("clock", to="next_renewal")
     assert shop.api.subscription_schedules.retrieve(schedule.id).status == "released"
-    assert (shop.subscription(subscription).schedule, price_of(shop, subscription)) == (None, shop.prices["plus"].id)
+    assert (shop.subscription(subscription).schedule, price_of(shop, subscription)) == (
+        None,
+        shop.prices["plus"].id,
+    )
 
 
 def test_a_released_schedule_changes_nothing_any_more(

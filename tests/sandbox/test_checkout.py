@@ -19,7 +19,10 @@ def test_the_page_shows_what_is_bought_and_that_no_money_is_real(shop: Shop) -> 
 def test_paying_sends_the_customer_to_the_success_url(shop: Shop) -> None:
     session = shop.session()
     answer = shop.sandbox.pay(session.id)
-    assert (answer.status_code, answer.headers["Location"]) == (303, f"http://127.0.0.1/done?session={session.id}")
+    assert (answer.status_code, answer.headers["Location"]) == (
+        303,
+        f"http://127.0.0.1/done?session={session.id}",
+    )
 
 
 def test_a_paid_session_has_a_succeeded_intent_with_our_metadata(shop: Shop) -> None:

@@ -98,9 +98,7 @@ def test_a_500_after_executing_is_replayed_for_its_key(shop: Shop) -> None:
     assert charges(shop) == 1
 
 
-@pytest.mark.parametrize(
-    ("kind", "status"), [("error_before", 500), ("conflict", 409), ("rate_limit", 429)]
-)
+@pytest.mark.parametrize(("kind", "status"), [("error_before", 500), ("conflict", 409), ("rate_limit", 429)])
 def test_a_refusal_before_executing_leaves_the_key_free(shop: Shop, kind: str, status: int) -> None:
     fault(shop, kind)
     with pytest.raises(stripe.StripeError) as caught:

@@ -31,7 +31,9 @@ def test_a_customer_can_begin_with_a_card_and_an_address(shop: Shop) -> None:
 
 def test_a_customer_chooses_the_default_card(shop: Shop) -> None:
     card = shop.api.payment_methods.attach("pm_card_visa", {"customer": shop.customer.id})
-    changed = shop.api.customers.update(shop.customer.id, {"invoice_settings": {"default_payment_method": card.id}})
+    changed = shop.api.customers.update(
+        shop.customer.id, {"invoice_settings": {"default_payment_method": card.id}}
+    )
     assert changed.invoice_settings is not None
     assert changed.invoice_settings.default_payment_method == card.id
 
@@ -101,7 +103,9 @@ def test_a_session_keeps_its_metadata_and_is_listed_by_customer(shop: Shop) -> N
     assert [one.metadata["payment_id"] for one in listed if one.metadata] == ["5"]
 
 
-@pytest.mark.parametrize("wanted", [{"mode": "gift"}, {"mode": "payment", "success_url": "http://127.0.0.1/"}])
+@pytest.mark.parametrize(
+    "wanted", [{"mode": "gift"}, {"mode": "payment", "success_url": "http://127.0.0.1/"}]
+)
 def test_a_session_that_makes_no_sense_is_refused(shop: Shop, wanted: dict[str, str]) -> None:
     answer = requests.post(f"{shop.sandbox.url}/v1/checkout/sessions", wanted, auth=("sk_x", ""), timeout=5)
     assert answer.json()["error"]["param"] in ("mode", "line_items")
@@ -199,7 +203,9 @@ def test_what_ends_has_no_next_invoice(shop: Shop) -> None:
 
 def test_setup_intents_wait_are_confirmed_and_canceled(shop: Shop) -> None:
     waiting = shop.api.setup_intents.create({"customer": shop.customer.id, "metadata": {"a": "1"}})
-    assert shop.api.setup_intents.confirm(waiting.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
+    assert (
+        shop.api.setup_intents.confirm(waiting.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
+    )
     other = shop.api.setup_intents.create({"customer": shop.customer.id})
     assert shop.api.setup_intents.cancel(other.id).status == "canceled"
     with pytest.raises(stripe.InvalidRequestError):
@@ -287,7 +293,9 @@ def test_an_endpoint_is_listed_without_its_secret_and_deleted(shop: Shop) -> Non
 
 def test_a_portal_configuration_is_made_and_used(shop: Shop) -> None:
     made = shop.api.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
-    session = shop.api.billing_portal.sessions.create({"customer": shop.customer.id, "configuration": made.id})
+    session = shop.api.billing_portal.sessions.create(
+        {"customer": shop.customer.id, "configuration": made.id}
+    )
     assert session.configuration == made.id
 
 
@@ -296,7 +304,8 @@ def test_a_subscription_changes_its_settings_without_an_invoice(shop: Shop) -> N
     subscription = shop.subscribe()
     card = shop.save_card()
     changed = shop.api.subscriptions.update(
-        subscription.id, {"default_payment_method": card, "pause_collection": {"behavior": "void"}, "description": "x"}
+        subscription.id,
+        {"default_payment_method": card, "pause_collection": {"behavior": "void"}, "description": "x"},
     )
     assert changed.pause_collection is not None
     assert (changed.default_payment_method, changed.pause_collection.behavior) == (card, "void")
@@ -330,7 +339,12 @@ def test_a_subscription_that_runs_cannot_be_resumed(shop: Shop) -> None:
 
 def test_a_weekly_price_renews_each_week(shop: Shop) -> None:
     shop.save_card()
-    data = {"currency": "usd", "unit_amount": 500, "recurring": {"interval": "week"}, "product_data": {"name": "W"}}
+    data = {
+        "currency": "usd",
+        "unit_amount": 500,
+        "recurring": {"interval": "week"},
+        "product_data": {"name": "W"},
+    }
     shop.prices["weekly"] = shop.api.prices.create(data)  # type: ignore[arg-type]
     subscription = shop.subscribe("weekly")
     shop.sandbox.advance(15 * DAY)

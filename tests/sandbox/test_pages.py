@@ -54,7 +54,11 @@ def test_a_card_is_removed_in_the_portal(shop: Shop, portal: str) -> None:
 
 @pytest.mark.parametrize(
     ("actions", "status", "leaving"),
-    [(["cancel"], "active", True), (["cancel", "keep"], "active", False), (["cancel_now"], "canceled", False)],
+    [
+        (["cancel"], "active", True),
+        (["cancel", "keep"], "active", False),
+        (["cancel_now"], "canceled", False),
+    ],
 )
 def test_a_subscription_is_cancelled_and_kept_in_the_portal(
     shop: Shop, portal: str, actions: list[str], status: str, leaving: bool

@@ -32,7 +32,9 @@ def test_the_fee_is_on_the_balance_transaction(shop: Shop) -> None:
         ("pm_card_authenticationRequired", "authentication_required", "authentication_required"),
     ],
 )
-def test_a_declined_card_is_a_402_with_the_intent(shop: Shop, token: str, code: str, decline_code: str) -> None:
+def test_a_declined_card_is_a_402_with_the_intent(
+    shop: Shop, token: str, code: str, decline_code: str
+) -> None:
     with pytest.raises(stripe.CardError) as caught:
         shop.charge(token)
     error = caught.value.error
@@ -60,7 +62,8 @@ def test_an_intent_that_was_refused_off_session_is_confirmed_by_its_owner(shop: 
     assert error.payment_intent is not None
     assert error.payment_method is not None
     again = shop.api.payment_intents.confirm(
-        error.payment_intent.id, {"payment_method": error.payment_method.id, "return_url": "http://127.0.0.1/back"}
+        error.payment_intent.id,
+        {"payment_method": error.payment_method.id, "return_url": "http://127.0.0.1/back"},
     )
     assert again.next_action is not None
     answer = shop.sandbox.post(f"/authenticate/{again.id}", outcome="complete")

@@ -81,16 +81,25 @@ def test_a_failed_refund_counts_as_never_made(
     ],
 )
 def test_a_dispute_goes_its_way(
-    shop: Shop, paid: stripe.PaymentIntent, inbox: WebhookInbox, actions: list[str], status: str, events: list[str]
+    shop: Shop,
+    paid: stripe.PaymentIntent,
+    inbox: WebhookInbox,
+    actions: list[str],
+    status: str,
+    events: list[str],
 ) -> None:
     for action in actions:
         shop.sandbox.control("dispute", payment_intent=paid.id, action=action)
     shop.sandbox.wait_until_idle()
-    assert [dispute.status for dispute in shop.api.disputes.list({"payment_intent": paid.id}).data] == [status]
+    assert [dispute.status for dispute in shop.api.disputes.list({"payment_intent": paid.id}).data] == [
+        status
+    ]
     assert [kind.rpartition(".")[2] for kind in inbox.types() if "dispute" in kind] == events
 
 
-def test_a_dispute_of_a_partly_refunded_payment_is_about_the_rest(shop: Shop, paid: stripe.PaymentIntent) -> None:
+def test_a_dispute_of_a_partly_refunded_payment_is_about_the_rest(
+    shop: Shop, paid: stripe.PaymentIntent
+) -> None:
     shop.api.refunds.create({"payment_intent": paid.id, "amount": 300})
     dispute = shop.sandbox.control("dispute", payment_intent=paid.id, action="open")
     assert shop.api.disputes.retrieve(dispute["id"]).amount == 700

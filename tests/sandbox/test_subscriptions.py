@@ -80,7 +80,10 @@ def test_an_incomplete_one_expires_after_23_hours(shop: Shop) -> None:
     shop.save_card("authentication_always")
     subscription = shop.subscribe()
     shop.sandbox.advance(23 * 3600 + 1)
-    assert (status_of(shop, subscription), latest_invoice(shop, subscription).status) == ("incomplete_expired", "void")
+    assert (status_of(shop, subscription), latest_invoice(shop, subscription).status) == (
+        "incomplete_expired",
+        "void",
+    )
 
 
 def test_default_incomplete_waits_for_a_card(shop: Shop) -> None:
@@ -90,7 +93,9 @@ def test_default_incomplete_waits_for_a_card(shop: Shop) -> None:
     assert status_of(shop, subscription) == "active"
 
 
-def test_it_renews_when_the_clock_reaches_the_end_of_the_period(shop: Shop, running: stripe.Subscription) -> None:
+def test_it_renews_when_the_clock_reaches_the_end_of_the_period(
+    shop: Shop, running: stripe.Subscription
+) -> None:
     end = running["items"].data[0].current_period_end
     shop.sandbox.control("clock", to="next_renewal")
     renewed = shop.subscription(running)
@@ -109,7 +114,10 @@ def test_a_yearly_one_is_billed_once_a_year(shop: Shop) -> None:
     shop.save_card()
     subscription = shop.subscribe("yearly")
     shop.sandbox.advance(366 * DAY)
-    assert [one.amount_due for one in shop.api.invoices.list({"subscription": subscription.id}).data] == [20000, 20000]
+    assert [one.amount_due for one in shop.api.invoices.list({"subscription": subscription.id}).data] == [
+        20000,
+        20000,
+    ]
 
 
 def test_events_of_a_renewal_come_in_stripes_order(
@@ -150,7 +158,9 @@ def test_a_renewal_that_does_not_pay_is_past_due(
     assert "invoice.payment_failed" in inbox.types()
 
 
-def test_it_is_tried_again_and_recovers_with_a_card_that_pays(shop: Shop, overdue: stripe.Subscription) -> None:
+def test_it_is_tried_again_and_recovers_with_a_card_that_pays(
+    shop: Shop, overdue: stripe.Subscription
+) -> None:
     shop.save_card()
     shop.sandbox.advance(DAY + 60)
     assert (status_of(shop, overdue), latest_invoice(shop, overdue).attempt_count) == ("active", 2)
@@ -225,7 +235,9 @@ def test_deleting_the_customer_ends_it(shop: Shop, running: stripe.Subscription,
     shop.api.customers.delete(shop.customer.id)
     shop.sandbox.wait_until_idle()
     assert status_of(shop, running) == "canceled"
-    assert {"customer.deleted", "customer.subscription.deleted", "payment_method.detached"} < set(inbox.types())
+    assert {"customer.deleted", "customer.subscription.deleted", "payment_method.detached"} < set(
+        inbox.types()
+    )
 
 
 def test_a_trial_is_noticed_three_days_before_and_then_paid(shop: Shop, inbox: WebhookInbox) -> None:
