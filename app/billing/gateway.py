@@ -142,7 +142,7 @@ def read_webhook(body: bytes, signature: str | None) -> Notice:
 
 def notice(event: dict[str, Any]) -> Notice:
     is_live = str(current_app.config["STRIPE_SECRET_KEY"]).startswith(LIVE_KEYS)
-    if bool(event["livemode"]) != is_live:
+    if bool(event.get("livemode", is_live)) != is_live:
         raise Forged("an event of the other mode")
     about = event["data"]["object"]
     named = ("id", "object", "customer", "payment_intent", "charge", "payment_method")

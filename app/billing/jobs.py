@@ -55,8 +55,10 @@ def end_subscription(subscription_id: int) -> None:
 
 def account_closed(account_id: int) -> None:
     """What is paid for ends at once."""
-    account = Account.locked(account_id)
-    cards.pause_recharge(account, "account")
+    Account.locked(account_id)
+    settings = AutoRecharge.of(account_id)
+    if settings is not None:
+        settings.turn_off()
     subscription = Subscription.live_of(account_id)
     commit()
     if subscription is not None:

@@ -13,6 +13,8 @@ from app.auth.guards import managers_only
 from app.billing import buying, gateway, recharging, setting_recharge
 from app.billing.blueprint import billing
 from app.billing.limits import by_account
+from app.extensions import db
+from app.models.account import Account
 from app.models.base import NANOS_PER_CREDIT
 from app.models.recharge import Recharge
 from app.models.refusal import InvalidRequest
@@ -61,6 +63,18 @@ def auto_recharge() -> ResponseReturnValue:
     if saved.setup_url:
         return redirect(saved.setup_url, 303)
     flash("Automatic recharge is on.")
+    return redirect(url_for("billing.overview"), 303)
+
+
+@billing.post("/alert")
+@managers_only
+def alert() -> ResponseReturnValue:
+    """Below which balance the owner gets a mail; an empty field for never."""
+    sent = request.form.get("low_balance_credits", "").strip()
+    chosen = scaled(sent, NANOS_PER_CREDIT, "low_balance_credits") if sent else None
+    Account.locked(current_user.account_id).alert_below_nanos = chosen
+    db.session.commit()
+    flash("You will get a mail when the balance is low." if chosen else "No mail is sent when the balance is low.")
     return redirect(url_for("billing.overview"), 303)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.billing import buying, gateway
+from app.billing import buying, cards, gateway
 from app.billing.ringing import call_for, commit
 from app.extensions import db
 from app.models.account import Account
@@ -73,10 +73,15 @@ def find_card(account_id: int) -> CardState | None:
     customer_id = buying.customer_of(account_id)
     settings = AutoRecharge.of(account_id)
     chosen = settings.card_id if settings else None
-    default = gateway.customer(customer_id).default_card_id
-    cards = {card.stripe_id: card for card in gateway.cards(customer_id)}
-    wanted = (cards.get(card_id) for card_id in (chosen, default) if card_id)
-    return next((card for card in wanted if card), None) or next(iter(cards.values()), None)
+    customer = gateway.customer(customer_id)
+    if customer.is_deleted:
+        cards.look_at_customer(customer_id)
+        commit()
+        return None
+    default = customer.default_card_id
+    saved = {card.stripe_id: card for card in gateway.cards(customer_id)}
+    wanted = (saved.get(card_id) for card_id in (chosen, default) if card_id)
+    return next((card for card in wanted if card), None) or next(iter(saved.values()), None)
 
 
 def turn_off(owner: Caller) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.billing import recharging
+from app.billing import jobs, recharging
 from app.extensions import db
 from app.models.membership import Membership
 from app.models.payment import Payment
@@ -20,6 +20,7 @@ FORMS = [
     "/billing/auto-recharge",
     "/billing/portal",
     "/billing/card",
+    "/billing/alert",
     "/billing/cancel",
     "/billing/resume",
     "/billing/change/3",
@@ -222,6 +223,16 @@ def test_the_form_of_auto_recharge_speaks_dollars(desk: Desk, till: Till) -> Non
     form = {"pack_id": till.pack().id, "quantity": "1", "threshold_credits": "500", "monthly_max": "50.00"}
     desk.form("/billing/auto-recharge", enabled="1", **form)
     assert (till.settings.monthly_max_cents, till.settings.threshold_nanos) == (5000, 500 * 10**6)
+
+
+def test_the_owner_is_told_once_when_the_balance_is_low(desk: Desk, till: Till) -> None:
+    till.buy_pack()
+    desk.form("/billing/alert", low_balance_credits="6000")
+    for _ in range(2):
+        jobs.tell_low_balance(till.account_id)
+    assert till.mails().count("low_balance") == 1
+    desk.form("/billing/alert", low_balance_credits="")
+    assert till.account.alert_below_nanos is None
 
 
 def test_a_payment_is_confirmed_from_the_mail(desk: Desk, till: Till) -> None:

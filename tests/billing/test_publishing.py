@@ -86,4 +86,4 @@ def test_closing_an_account_ends_what_is_paid_for(till: Till) -> None:
     db.session.commit()
     till.close_account()
     assert till.subscription is None
-    assert not till.settings.is_acting
+    assert not till.settings.is_on
