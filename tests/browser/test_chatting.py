@@ -94,7 +94,7 @@ def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
 
 
 def test_a_low_balance_is_coloured(arrive: Callable[..., Visitor]) -> None:
-    bob = arrive("bob", credits=20 * CREDIT)
+    bob = arrive("bob", credits=2 * CREDIT)
     expect(bob.page.locator("#balance")).to_have_class(re.compile("is-low"))
 
 

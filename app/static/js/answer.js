@@ -41,24 +41,28 @@ export class Answer {
     this.timer ??= setTimeout(() => this.showTail(), PATIENCE);
   }
 
+  /* What the server has rendered. It is silent about a block that has not changed, so bare words are taken off that too. */
   set(index, html) {
     this.article.querySelector("[data-thinking]")?.remove();
-    this.forgetTail();
     const known = this.blocks[index];
+    this.takeTailOff(known);
     if (known) {
-      if (known.html !== html) Object.assign(known, { html }).element.innerHTML = html;
+      if (known.html !== html || known.hasTail) this.fill(known, html);
       return;
     }
-    this.closeBlock(index - 1);
-    const element = document.createElement("div");
-    element.className = "block";
-    element.innerHTML = html;
-    this.prose.append(element);
-    this.blocks[index] = { html, element };
+    if (index) equipCode(this.blocks[index - 1].element);
+    this.blocks[index] = this.append(html);
   }
 
-  closeBlock(index) {
-    if (this.blocks[index]) equipCode(this.blocks[index].element);
+  append(html) {
+    const element = this.prose.appendChild(document.createElement("div"));
+    element.className = "block";
+    return this.fill({ element }, html);
+  }
+
+  fill(block, html) {
+    block.element.innerHTML = html;
+    return Object.assign(block, { html, hasTail: false });
   }
 
   showTail() {
@@ -68,8 +72,15 @@ export class Answer {
     let place = last;
     while (place.lastElementChild) place = place.lastElementChild;
     place.append(this.tail);
-    this.blocks.at(-1).html = null;
+    this.blocks.at(-1).hasTail = true;
     this.tail = "";
+  }
+
+  /* From the last block, unless that is the one to be filled anyway. */
+  takeTailOff(except) {
+    this.forgetTail();
+    const last = this.blocks.at(-1);
+    if (last?.hasTail && last !== except) this.fill(last, last.html);
   }
 
   forgetTail() {
@@ -80,7 +91,7 @@ export class Answer {
 
   /* `done` or `error` has come. */
   end(name, facts) {
-    this.forgetTail();
+    this.takeTailOff();
     this.article.querySelector("[data-thinking]")?.remove();
     this.article.removeAttribute("aria-busy");
     this.article.dataset.status = name === "done" ? "done" : facts.code;
