@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
-from flask_admin import Admin
+from flask_admin import Admin, BaseView
 
 from app.admin.accounts import AccountTable
 from app.admin.dashboard import Dashboard
@@ -33,25 +33,40 @@ from app.models.user import User
 def init_app(app: Flask) -> None:
     """Bind the back office to the application."""
     init_doors(app)
-    admin = Admin(
-        app, name="Back office", index_view=Dashboard(name="Overview", url="/admin", endpoint="admin")
-    )
-    admin.add_view(PlanTable(Plan, "Plans", endpoint="plan", category="Sell"))
-    admin.add_view(PackTable(CreditPack, "Packs", endpoint="pack", category="Sell"))
-    admin.add_view(PriceTable(ModelPrice, "Price list", endpoint="price", category="Models"))
-    admin.add_view(RegistryPage(name="Registry's prices", endpoint="registry", category="Models"))
-    admin.add_view(ModelTable(AIModel, "Models", endpoint="model", category="Models"))
-    admin.add_view(ProviderTable(ProviderAccount, "Providers", endpoint="provider", category="Models"))
-    admin.add_view(AccountTable(Account, "Accounts", endpoint="account", category="Customers"))
-    admin.add_view(UserTable(User, "People", endpoint="user", category="Customers"))
-    admin.add_view(LedgerTable(LedgerEntry, "Ledger", endpoint="ledger", category="Customers"))
-    admin.add_view(UsageTable(Usage, "Calls", endpoint="usage", category="Customers"))
-    admin.add_view(PaymentTable(Payment, "Payments", endpoint="payment", category="Customers"))
-    admin.add_view(EventTable(StripeEvent, "Stripe events", endpoint="event", category="House"))
-    admin.add_view(QueuePage(name="Jobs", endpoint="queue", category="House"))
-    admin.add_view(MailTable(OutgoingMail, "Mails", endpoint="mail", category="House"))
-    admin.add_view(SettingPage(name="Settings", endpoint="setting", category="House"))
-    admin.add_view(
-        TwoFactorPage(name="Second factor", endpoint="two_factor", url="two-factor", category="House")
-    )
-    admin.add_view(ChangeTable(AdminChange, "Changes", endpoint="change", category="House"))
+    index = Dashboard(name="Overview", url="/admin", endpoint="admin")
+    admin = Admin(app, name="Back office", index_view=index)
+    for category, views in menu().items():
+        for view in views:
+            view.category = category
+            admin.add_view(view)
+
+
+def menu() -> dict[str, list[BaseView]]:
+    """The views by the heading that they stand under."""
+    return {
+        "Sell": [
+            PlanTable(Plan, "Plans", endpoint="plan"),
+            PackTable(CreditPack, "Packs", endpoint="pack"),
+        ],
+        "Models": [
+            PriceTable(ModelPrice, "Price list", endpoint="price"),
+            RegistryPage(name="Registry's prices", endpoint="registry"),
+            ModelTable(AIModel, "Models", endpoint="model"),
+            ProviderTable(ProviderAccount, "Providers", endpoint="provider"),
+        ],
+        "Customers": [
+            AccountTable(Account, "Accounts", endpoint="account"),
+            UserTable(User, "People", endpoint="user"),
+            LedgerTable(LedgerEntry, "Ledger", endpoint="ledger"),
+            UsageTable(Usage, "Calls", endpoint="usage"),
+            PaymentTable(Payment, "Payments", endpoint="payment"),
+        ],
+        "House": [
+            EventTable(StripeEvent, "Stripe events", endpoint="event"),
+            QueuePage(name="Jobs", endpoint="queue"),
+            MailTable(OutgoingMail, "Mails", endpoint="mail"),
+            SettingPage(name="Settings", endpoint="setting"),
+            TwoFactorPage(name="Second factor", endpoint="two_factor", url="two-factor"),
+            ChangeTable(AdminChange, "Changes", endpoint="change"),
+        ],
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from flask import has_request_context, request
@@ -166,24 +166,21 @@ def matching(search: str) -> Any:
 
 def add_owners_and_last_calls(accounts: list[Any]) -> None:
     ids = [account.id for account in accounts]
-    owners = (
-        select(Membership.account_id, User.email)
-        .join(User, User.id == Membership.user_id)
-        .where(Membership.account_id.in_(ids), Membership.role == "owner")
-        .order_by(Membership.id.desc())
-    )
-    newest = (
-        select(Usage.created_at)
-        .where(Usage.account_id == Account.id)
-        .order_by(Usage.created_at.desc())
-        .limit(1)
-        .correlate(Account)
-        .scalar_subquery()
-    )
-    addresses = {row.account_id: row.email for row in db.session.execute(owners)}
-    calls = {
-        row.id: row.at
-        for row in db.session.execute(select(Account.id, newest.label("at")).where(Account.id.in_(ids)))
-    }
+    owners, calls = owners_of(ids), last_calls_of(ids)
     for account in accounts:
-        account.owners, account.last_call_at = addresses.get(account.id, ""), calls.get(account.id)
+        account.owners, account.last_call_at = owners.get(account.id, ""), calls.get(account.id)
+
+
+def owners_of(account_ids: list[int]) -> dict[int, str]:
+    """The address of each account's first owner."""
+    query = select(Membership.account_id, User.email).join(User, User.id == Membership.user_id)
+    owners = query.where(Membership.account_id.in_(account_ids), Membership.role == "owner")
+    return {row.account_id: row.email for row in db.session.execute(owners.order_by(Membership.id.desc()))}
+
+
+def last_calls_of(account_ids: list[int]) -> dict[int, datetime | None]:
+    """When each account last began a call: one step into the index for each."""
+    begun = select(Usage.created_at).where(Usage.account_id == Account.id).correlate(Account)
+    newest = begun.order_by(Usage.created_at.desc()).limit(1).scalar_subquery().label("at")
+    rows = db.session.execute(select(Account.id, newest).where(Account.id.in_(account_ids)))
+    return {row.id: row.at for row in rows}

@@ -12,8 +12,8 @@ WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 180, 64, 22, 12
 @dataclass(frozen=True, slots=True)
 class Bar:
     x: float
-    y: float
     width: float
+    y: float
     height: float
     series: int
     words: str
@@ -39,16 +39,12 @@ def bar_chart(
     """Bars side by side for each day; `write` turns a figure into words."""
     lowest = min(0, *(min(values) for values in series.values()))
     highest = max(1, *(max(values) for values in series.values()))
-    step = (WIDTH - LEFT) / len(days)
-    wide = max(1.0, step * 0.8 / len(series))
     scale = (HEIGHT - BOTTOM - TOP) / (highest - lowest)
-    base = TOP + highest * scale
+    base, step = TOP + highest * scale, (WIDTH - LEFT) / len(days)
     bars = [
         Bar(
-            round(LEFT + step * day + step * 0.1 + wide * number, 1),
-            round(base - max(0, value) * scale, 1),
-            round(wide, 1),
-            round(max(abs(value) * scale, 0.5 if value else 0), 1),
+            *place(day, number, len(series), step),
+            *size(value, base, scale),
             number + 1,
             f"{days[day]:%d %b}, {name}: {write(value)}",
         )
@@ -56,8 +52,18 @@ def bar_chart(
         for day, value in enumerate(values)
     ]
     marks = [(round(base - value * scale, 1), write(value)) for value in sorted({lowest, 0, highest})]
-    every = max(1, len(days) // 8)
-    labels = [
-        (round(LEFT + step * (day + 0.5), 1), f"{days[day]:%d %b}") for day in range(0, len(days), every)
-    ]
+    labelled = range(0, len(days), max(1, len(days) // 8))
+    labels = [(round(LEFT + step * (day + 0.5), 1), f"{days[day]:%d %b}") for day in labelled]
     return Chart(title, tuple(series), bars, marks, labels)
+
+
+def place(day: int, number: int, among: int, step: float) -> tuple[float, float]:
+    """Where a bar begins, and how wide it is."""
+    wide = max(1.0, step * 0.8 / among)
+    return round(LEFT + step * (day + 0.1) + wide * number, 1), round(wide, 1)
+
+
+def size(value: int, base: float, scale: float) -> tuple[float, float]:
+    """The top of a bar, and how high it is; what is not nothing can be seen."""
+    high = max(abs(value) * scale, 0.5 if value else 0)
+    return round(base - max(0, value) * scale, 1), round(high, 1)

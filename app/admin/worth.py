@@ -51,14 +51,14 @@ def plan_words(
         return "These figures cannot be together: the surcharge is at most the price, the margin less than 100 %."
     share = worth if interval == "month" else (worth + 6) // 12
     monthly = share if set_allowance_nanos is None else set_allowance_nanos
+    how = terms(price_cents, surcharge_cents, margin_bps) if set_allowance_nanos is None else "Set outright"
     whole = monthly if interval == "month" else monthly * 12
-    extra = f" - {dollars(surcharge_cents)} surcharge" if surcharge_cents else ""
-    how = (
-        f"{dollars(price_cents)}{extra}, {percent(margin_bps)} margin"
-        if set_allowance_nanos is None
-        else "Set outright"
-    )
     return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}"
+
+
+def terms(price_cents: int, surcharge_cents: int | None, margin_bps: int) -> str:
+    extra = f" - {dollars(surcharge_cents)} surcharge" if surcharge_cents else ""
+    return f"{dollars(price_cents)}{extra}, {percent(margin_bps)} margin"
 
 
 def pack_words(*, price_cents: int | None, margin_bps: int | None, **_others: Any) -> str:
