@@ -8,6 +8,8 @@ from app.models.refusal import InvalidRequest
 from tests.billing.till import Till
 from tests.support.people import CREDIT
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def test_a_whole_refund_takes_all_credits_back(till: Till) -> None:
     till.refund(till.buy_pack())
