@@ -14,7 +14,7 @@ from app.models.account import Account
 from app.models.base import credits_string
 from app.models.payment import Payment
 from app.models.recharge import PAUSES, AutoRecharge, Recharge
-from app.models.subscription import Subscription
+from app.models.subscription import UNPAID, Subscription
 from app.models.taking_back import Dispute, Refund
 from app.models.user import User
 
@@ -113,38 +113,32 @@ def of_limit(settings: AutoRecharge, account: Account, at: datetime) -> None:
 
 
 def of_subscription(subscription: Subscription, account: Account, before: Before) -> None:
-    """What changed between two looks."""
-    key, plan = f"{subscription.id}", subscription.plan.name
+    """What changed between two looks; one that is sent away is told of by its refund."""
     if subscription.rejected_at:
         return
     for payment in newly_paid(subscription, before):
         owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.plan.name)
-    if subscription.is_unpaid and before.status not in ("past_due", "unpaid"):
-        facts = {"plan": plan, "pay_url": subscription.pay_url}
-        owner(
-            account,
-            f"payment_failed:{key}:{subscription.period_start:%Y%m%d%H%M%S}",
-            "payment_failed",
-            **facts,
-        )
+    of_failed_payment(subscription, account, before)
+    of_plan(subscription, account, before)
+
+
+def of_failed_payment(subscription: Subscription, account: Account, before: Before) -> None:
+    if subscription.is_unpaid and before.status not in UNPAID:
+        key = f"payment_failed:{subscription.id}:{subscription.period_start:%Y%m%d%H%M%S}"
+        owner(account, key, "payment_failed", plan=subscription.plan.name, pay_url=subscription.pay_url)
+
+
+def of_plan(subscription: Subscription, account: Account, before: Before) -> None:
+    """Another plan, a cancel, the end."""
+    plan, change = subscription.plan.name, f"{subscription.id}:{subscription.changes}"
     if before.is_in_force and subscription.plan_id != before.plan_id:
-        owner(
-            account,
-            f"plan_changed:{key}:{subscription.changes}:{subscription.plan_id}",
-            "plan_changed",
-            plan=plan,
-        )
+        owner(account, f"plan_changed:{change}:{subscription.plan_id}", "plan_changed", plan=plan)
     if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
         facts = {"plan": plan, "ends": day(subscription.period_end)}
-        owner(account, f"cancelled:{key}:{subscription.changes}", "subscription_cancelled", **facts)
+        owner(account, f"cancelled:{change}", "subscription_cancelled", **facts)
     if before.is_in_force and not subscription.is_in_force:
-        owner(
-            account,
-            f"ended:{key}:{subscription.status}",
-            "subscription_ended",
-            plan=plan,
-            now=account.plan.name,
-        )
+        key = f"ended:{subscription.id}:{subscription.status}"
+        owner(account, key, "subscription_ended", plan=plan, now=account.plan.name)
 
 
 def newly_paid(subscription: Subscription, before: Before) -> list[Payment]:
