@@ -74,7 +74,11 @@ def alert() -> ResponseReturnValue:
     chosen = scaled(sent, NANOS_PER_CREDIT, "low_balance_credits") if sent else None
     Account.locked(current_user.account_id).alert_below_nanos = chosen
     db.session.commit()
-    flash("You will get a mail when the balance is low." if chosen else "No mail is sent when the balance is low.")
+    flash(
+        "You will get a mail when the balance is low."
+        if chosen
+        else "No mail is sent when the balance is low."
+    )
     return redirect(url_for("billing.overview"), 303)
 
 

@@ -42,7 +42,9 @@ def test_an_authentication_has_the_link_to_confirm(app: Flask, till: Till, mailb
      "recharge_limit", "trial_ends", "plan_changed", "subscription_cancelled", "subscription_ended", "refund",
      "dispute", "payment_parked", "low_balance"],
 )  # fmt: skip
-def test_every_mail_has_a_subject_and_two_forms(app: Flask, till: Till, mailbox: Mailbox, template: str) -> None:
+def test_every_mail_has_a_subject_and_two_forms(
+    app: Flask, till: Till, mailbox: Mailbox, template: str
+) -> None:
     mail.post(f"test:{template}", "ada@example.com", template, amount="$1.00", what="a pack", why="Because.")
     assert sent(app, till, mailbox)
     told = mailbox.mails[-1]
