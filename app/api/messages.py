@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, g, request
@@ -18,7 +19,7 @@ from app.chat.turn import Turn
 from app.extensions import db
 from app.gate import requires_tokens
 from app.models.base import utcnow
-from app.models.chat import STATUSES, Message, branch
+from app.models.chat import STATUSES, Chat, Message, branch
 from app.models.refusal import InvalidRequest
 
 LIMITS = {"model": TEXT, "max_output_tokens": WHOLE, "max_cost_nanos": COUNT}
@@ -46,13 +47,8 @@ ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
     kind=EVENTS,
 )
 def send_message(chat_id: str) -> Response:
-    chat, sent = my_chat(chat_id), body()
-    wish = wish_of(sent, chat.model)
-    content = text_field(sent, "content", required=True) or ""
-    earlier = repeated(current_user, wish)
-    if earlier:
-        return stream_of(earlier, as_html=wants_html())
-    return begun(ask(current_user, chat, content, wish, parent_id=chat.leaf_id))
+    chat = my_chat(chat_id)
+    return asked(chat, parent_id=chat.leaf_id)
 
 
 @api.post("/messages/<message_id>/regenerate")
@@ -65,11 +61,11 @@ def regenerate(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     chat = my_chat(message.chat_id)
     wish = wish_of(body(), message.model or chat.model)
-    earlier = repeated(current_user, wish)
-    if earlier:
-        return stream_of(earlier, as_html=wants_html())
-    path = branch(messages_of(chat), message.parent_id)
-    return begun(answer(current_user, chat, path, wish))
+
+    def again() -> Turn:
+        return answer(current_user, chat, branch(messages_of(chat), message.parent_id), wish)
+
+    return once(wish, again)
 
 
 @api.put("/messages/<message_id>")
@@ -84,13 +80,7 @@ def regenerate(message_id: str) -> Response:
 )
 def edit_message(message_id: str) -> Response:
     message = my_message(message_id, role="user")
-    chat, sent = my_chat(message.chat_id), body()
-    wish = wish_of(sent, chat.model)
-    content = text_field(sent, "content", required=True) or ""
-    earlier = repeated(current_user, wish)
-    if earlier:
-        return stream_of(earlier, as_html=wants_html())
-    return begun(ask(current_user, chat, content, wish, parent_id=message.parent_id))
+    return asked(my_chat(message.chat_id), parent_id=message.parent_id)
 
 
 @api.post("/messages/<message_id>/stop")
@@ -136,7 +126,20 @@ def estimate_message() -> dict[str, Any]:
     }
 
 
-def begun(turn: Turn) -> Response:
+def asked(chat: Chat, *, parent_id: int | None) -> Response:
+    """Put the body's question into the chat, and follow its answer."""
+    sent = body()
+    wish = wish_of(sent, chat.model)
+    content = text_field(sent, "content", required=True) or ""
+    return once(wish, lambda: ask(current_user, chat, content, wish, parent_id=parent_id))
+
+
+def once(wish: Ask, begin: Callable[[], Turn]) -> Response:
+    """Follow the answer that this Idempotency-Key began before, else the one that begins now."""
+    earlier = repeated(current_user, wish)
+    if earlier:
+        return stream_of(earlier, as_html=wants_html())
+    turn = begin()
     g.available_nanos = turn.reservation.available
     return stream_of_turn(turn, as_html=wants_html())
 

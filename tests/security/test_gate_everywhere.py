@@ -5,7 +5,7 @@ from types import CodeType
 
 from flask import Flask
 
-SPENDING = {"ask", "answer", "admit", "reserve"}
+SPENDING = {"ask", "asked", "answer", "once", "admit", "reserve"}
 """Whatever calls one of these may start a call that costs money."""
 
 
