@@ -65,7 +65,7 @@ def regenerate(message_id: str) -> Response:
     def again() -> Turn:
         return answer(current_user, chat, branch(messages_of(chat), message.parent_id), wish)
 
-    return once(wish, again)
+    return begin_once(wish, again)
 
 
 @api.put("/messages/<message_id>")
@@ -131,10 +131,10 @@ def asked(chat: Chat, *, parent_id: int | None) -> Response:
     sent = body()
     wish = wish_of(sent, chat.model)
     content = text_field(sent, "content", required=True) or ""
-    return once(wish, lambda: ask(current_user, chat, content, wish, parent_id=parent_id))
+    return begin_once(wish, lambda: ask(current_user, chat, content, wish, parent_id=parent_id))
 
 
-def once(wish: Ask, begin: Callable[[], Turn]) -> Response:
+def begin_once(wish: Ask, begin: Callable[[], Turn]) -> Response:
     """Follow the answer that this Idempotency-Key began before, else the one that begins now."""
     earlier = repeated(current_user, wish)
     if earlier:
