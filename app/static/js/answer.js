@@ -1,7 +1,7 @@
 /* One answer on the page: its blocks while it streams, its foot when it is done, and what went wrong. */
 
 import { equipCode } from "./code.js";
-import { count, creditsText } from "./money.js";
+import { count, creditsText, isGuest } from "./money.js";
 
 const PATIENCE = 160;
 const fresh = (id) => document.getElementById(id).content.cloneNode(true);
@@ -31,7 +31,14 @@ export class Answer {
     Object.assign(this.article.dataset, { id, call, model, status: "running" });
     this.text = "";
     this.forgetTail();
+    this.waitFor("Waiting for the first words");
     if (!this.blocks.length) this.prose.replaceChildren();
+  }
+
+  /* What the answer waits for before its first words. */
+  waitFor(words) {
+    const place = this.article.querySelector("[data-thinking] span");
+    if (place) place.textContent = words;
   }
 
   /* Words that are not rendered yet. The server's next block brings them; if it takes long, they are shown as they are. */
@@ -104,6 +111,10 @@ export class Answer {
     const foot = this.article.querySelector("[data-foot]");
     foot.replaceChildren(fresh("foot-template"));
     const cost = foot.querySelector(".answer-cost");
+    if (isGuest()) {
+      cost.querySelector("b").textContent = "Free to try";
+      return;
+    }
     cost.href = `/billing/calls/${facts.call_id}`;
     cost.querySelector("b").textContent = facts.cost_nanos ? creditsText(facts.cost_nanos) : "Not charged";
     cost.querySelector("span").textContent = tokens(facts);

@@ -4,6 +4,7 @@ import { Answer, makeQuestion } from "./answer.js";
 import { Problem, json, request } from "./api.js";
 import { copyText, equipCode } from "./code.js";
 import { Composer } from "./composer.js";
+import { editQuestion } from "./editing.js";
 import { creditsText, showBalance } from "./money.js";
 import { remember } from "./page.js";
 import { Picker } from "./picker.js";
@@ -11,16 +12,19 @@ import { showRefusal } from "./refusals.js";
 import { Scroll } from "./scroll.js";
 import { Sidebar } from "./sidebar.js";
 import { ask, follow } from "./stream.js";
+import { WORDS as TOPPING_UP, pastRecharge } from "./topping_up.js";
 
 const messages = document.getElementById("messages");
 const refusal = document.getElementById("refusal");
 const announcer = document.getElementById("announcer");
 const canManage = Boolean(messages.dataset.manager);
+const signUp = document.querySelector("[data-sign-up]");
 const tabs = new BroadcastChannel("tollgate");
 
 let chat = messages.dataset.chat || null;
 let running = null;
 let wantsStop = false;
+let wake = () => {};
 
 const picker = new Picker();
 const composer = new Composer({ picker, chat: () => chat, send, stop });
@@ -60,6 +64,7 @@ async function openChat(model) {
   messages.dataset.chat = chat;
   history.replaceState(null, "", `/chat/${chat}`);
   sidebar.add(made);
+  signUp?.setAttribute("href", `/signup?next=/chat/${chat}`);
   document.getElementById("set-up").hidden = false;
   return chat;
 }
@@ -95,7 +100,7 @@ async function resend(article, text) {
       question.dataset.id = facts.user_message_id;
     });
     await refresh();
-  }, () => { restore(); edit(article, text); }, () => resend(article, text));
+  }, () => { restore(); editQuestion(article, resend, text); }, () => resend(article, text));
 }
 
 /* Puts `fresh` where `first` and all after it were, or at the end; returns what brings them back. */
@@ -114,8 +119,9 @@ function replaceFrom(first, fresh) {
 async function attempt(answer, work, undo, again) {
   refusal.replaceChildren();
   try {
-    await work();
+    await pastRecharge(work, (seconds) => toppedUp(answer, seconds));
   } catch (problem) {
+    over();
     if (!(problem instanceof Problem)) throw problem;
     if (answer.id) {
       answer.end("error", { code: problem.code, detail: `${problem.detail} Load the page again to see the answer.`, call_id: answer.article.dataset.call });
@@ -151,16 +157,31 @@ async function watch(answer, listen, started = () => {}) {
   try {
     await listen({ heard, dropped: (isBack) => answer.dropped(isBack) });
   } finally {
-    running = null;
-    composer.running(false);
+    over();
   }
 }
 
-function begin(answer) {
+function begin(answer, words = "The answer begins.") {
   running = answer;
   wantsStop = false;
   composer.running(true);
-  announce("The answer begins.");
+  announce(words);
+}
+
+function over() {
+  running = null;
+  composer.running(false);
+}
+
+/* Waits while a recharge is being paid; false where it was stopped. */
+function toppedUp(answer, seconds) {
+  if (wantsStop) return false;
+  begin(answer, TOPPING_UP);
+  answer.waitFor(TOPPING_UP);
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, seconds * 1000, true);
+    wake = () => { clearTimeout(timer); resolve(false); };
+  });
 }
 
 function ended(answer, name, facts) {
@@ -174,6 +195,7 @@ function ended(answer, name, facts) {
 async function stop() {
   if (!running) return;
   wantsStop = true;
+  wake();
   if (running.id) await json("POST", `/api/messages/${running.id}/stop`).catch(() => {});
 }
 
@@ -185,7 +207,7 @@ async function refresh(page = fetch(location.href)) {
   if (running) return;
   messages.replaceChildren(...fresh.getElementById("messages").children);
   if (!sidebar.search.value) sidebar.list.replaceChildren(...fresh.getElementById("chats").children);
-  showBalance(Number(fresh.getElementById("balance").dataset.nanos));
+  showBalance(Number(fresh.getElementById("balance")?.dataset.nanos));
   equipCode(messages);
   scroll.keep();
   followRunning();
@@ -201,26 +223,6 @@ async function followRunning() {
     if (!(problem instanceof Problem)) throw problem;
     answer.end("error", { code: problem.code, detail: problem.detail, call_id: article.dataset.call });
   }
-}
-
-function edit(article, text = article.querySelector(".question-text").textContent) {
-  if (article.querySelector("form")) return;
-  const form = document.createElement("form");
-  form.innerHTML = "<textarea dir='auto'></textarea><div class='actions'><button class='button button-small' type='button'>Cancel</button><button class='button button-small button-main'>Send again</button></div>";
-  const field = form.querySelector("textarea");
-  field.setAttribute("aria-label", "Your message");
-  field.value = text;
-  const shown = [...article.children];
-  const cancel = () => { form.remove(); for (const child of shown) child.hidden = false; };
-  for (const child of shown) child.hidden = true;
-  article.append(form);
-  field.focus();
-  form.querySelector("button[type=button]").addEventListener("click", cancel);
-  form.addEventListener("submit", (event) => { event.preventDefault(); cancel(); resend(article, field.value); });
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { event.stopPropagation(); cancel(); }
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
-  });
 }
 
 async function copyAnswer(article, button) {
@@ -245,7 +247,7 @@ messages.addEventListener("click", (event) => {
   if (has("suggestion")) { composer.field.value = button.dataset.suggestion; send(); }
   else if (has("copyQuestion")) copyText(article.querySelector(".question-text").textContent, button);
   else if (has("copyAnswer")) copyAnswer(article, button);
-  else if (has("edit")) edit(article);
+  else if (has("edit")) editQuestion(article, resend);
   else if (has("regenerateWith")) picker.open((model) => regenerate(article, model));
   else if (has("regenerate")) regenerate(article);
   else if (has("version")) showVersion(button.dataset.version);
@@ -267,7 +269,7 @@ function editLast(event) {
   const last = [...messages.querySelectorAll(".question")].at(-1);
   if (!last || running) return;
   event.preventDefault();
-  edit(last);
+  editQuestion(last, resend);
 }
 
 function help() {
