@@ -1,0 +1,21 @@
+/* A question on the page becomes a field, and is sent again. */
+
+export function editQuestion(article, resend, text = article.querySelector(".question-text").textContent) {
+  if (article.querySelector("form")) return;
+  const form = document.createElement("form");
+  form.innerHTML = "<textarea dir='auto'></textarea><div class='actions'><button class='button button-small' type='button'>Cancel</button><button class='button button-small button-main'>Send again</button></div>";
+  const field = form.querySelector("textarea");
+  field.setAttribute("aria-label", "Your message");
+  field.value = text;
+  const shown = [...article.children];
+  const cancel = () => { form.remove(); for (const child of shown) child.hidden = false; };
+  for (const child of shown) child.hidden = true;
+  article.append(form);
+  field.focus();
+  form.querySelector("button[type=button]").addEventListener("click", cancel);
+  form.addEventListener("submit", (event) => { event.preventDefault(); cancel(); resend(article, field.value); });
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { event.stopPropagation(); cancel(); }
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+  });
+}
