@@ -9,7 +9,8 @@ from typing import Any, TypeVar, cast
 from flask import Flask, Request, abort, current_app, request
 from flask_login import current_user
 
-from app.extensions import csrf, login
+from app.extensions import csrf, db, login
+from app.models.api_key import ApiKey
 from app.models.caller import Caller
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -80,4 +81,7 @@ def load_from_session(secret: str) -> Caller | None:
 @login.request_loader
 def load_from_key(_request: Request) -> Caller | None:
     secret = bearer()
-    return Caller.of_key(secret) if secret else None
+    caller = Caller.of_key(secret) if secret else None
+    if caller and caller.api_key_id and ApiKey.note_use(caller.api_key_id, caller.key_used_at):
+        db.session.commit()
+    return caller

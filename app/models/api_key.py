@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -13,6 +13,7 @@ from app.models.base import Record, refers_to, utcnow
 from app.models.user import digest
 
 PREFIX_LENGTH = 12
+USE_IS_KNOWN_TO = timedelta(hours=1)
 
 
 class ApiKey(Record):
@@ -47,6 +48,15 @@ class ApiKey(Record):
         if user_id is not None:
             keys.append(cls.user_id == user_id)
         db.session.execute(update(cls).where(*keys).values(revoked_at=utcnow()))
+
+    @classmethod
+    def note_use(cls, key_id: int, last_used_at: datetime | None) -> bool:
+        """Write down that a key is used, to the hour: whether there was something to write, to be committed."""
+        now = utcnow()
+        if last_used_at is not None and now - last_used_at < USE_IS_KNOWN_TO:
+            return False
+        db.session.execute(update(cls).where(cls.id == key_id).values(last_used_at=now))
+        return True
 
     def revoke(self) -> None:
         self.revoked_at = self.revoked_at or utcnow()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select
@@ -26,6 +27,7 @@ class Caller:
     is_verified: bool
     admin_role: str | None = None
     api_key_id: int | None = None
+    key_used_at: datetime | None = None
     session_secret: str | None = None
 
     is_authenticated = True
@@ -45,7 +47,10 @@ class Caller:
     def of_key(cls, secret: str) -> Caller | None:
         """Whom an API key acts for; None where it is unknown or revoked, or its maker left the account."""
         row = db.session.connection().execute(OF_KEY, {"secret": digest(secret)}).first()
-        return cls(**described(row) | {"admin_role": None}, api_key_id=row.api_key_id) if row else None
+        if row is None:
+            return None
+        key = {"api_key_id": row.api_key_id, "key_used_at": row.last_used_at, "admin_role": None}
+        return cls(**described(row) | key)
 
     def get_id(self) -> str | None:
         """What Flask-Login keeps in the cookie."""
@@ -102,7 +107,7 @@ OF_SESSION = (
 
 MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
 OF_KEY = (
-    select(*PERSON, KEYS.c.id.label("api_key_id"))
+    select(*PERSON, KEYS.c.id.label("api_key_id"), KEYS.c.last_used_at)
     .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(MEMBERS, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
 )

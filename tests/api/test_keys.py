@@ -1,19 +1,28 @@
 """API keys: shown once, listed by prefix, dead when revoked."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 from app.extensions import db
 from app.models.account import Account
 from app.models.api_key import ApiKey
 from tests.chat.conftest import Door
 
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
 
 def made(door: Door, name: str = "laptop") -> dict[str, str]:
     answer = door.call("POST", "/keys", json={"name": name})
     assert answer.status_code == 201, answer.text
     return dict(answer.json)
+
+
+def last_used(door: Door) -> str:
+    """When the newest key was last used, as its owner is told."""
+    return str(door.call("GET", "/keys").json["items"][0]["last_used_at"])
 
 
 def test_a_new_key_signs_in_to_the_account_it_was_made_in(ada: Door) -> None:
@@ -82,3 +91,17 @@ def test_fields_that_are_not_the_callers_are_ignored(ada: Door, door: Callable[.
     key = eve.call("POST", "/keys", json=sent).json
 
     assert Door(ada.client, key["key"]).balance()["credits_credits"] == "0"
+
+
+def test_when_a_key_was_last_used_is_known_to_the_hour(ada: Door) -> None:
+    new = Door(ada.client, made(ada)["key"])
+    with time_machine.travel(NOON, tick=False) as clock:
+        new.balance()
+        clock.shift(timedelta(minutes=59))
+        new.balance()
+        first = last_used(ada)
+        clock.shift(timedelta(minutes=1))
+        new.balance()
+        second = last_used(ada)
+
+    assert (first, second) == ("2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z")
