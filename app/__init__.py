@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import admin, api, auth, billing, chat, cli, config, errors, filters, headers, logs, pages
+from app import admin, api, auth, billing, chat, cli, config, errors, filters, headers, logs, metrics, pages
 from app.extensions import babel, db, limiter, mailman, migrate
 
 
@@ -23,7 +23,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     limiter.init_app(app)
     filters.init_filters(app)
     headers.init_headers(app)
-    for room in (auth, pages, chat, billing, api, admin, cli, errors):
+    for room in (auth, pages, chat, billing, api, admin, cli, errors, metrics):
         room.init_app(app)
     if app.config["PROXY_COUNT"]:
         hops = app.config["PROXY_COUNT"]

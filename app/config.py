@@ -23,6 +23,7 @@ ON_BY_DEFAULT = {
 REQUIRED = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_URL")
 STRIPE_API = "https://api.stripe.com"
 SHORTEST_SECRET = 32
+SHORTEST_TOKEN = 16
 LARGEST_REQUEST = 12 * 1024 * 1024
 
 
@@ -65,6 +66,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         **rate_limits(environ),
         "WEB_THREADS": int(environ.get("WEB_THREADS", "264")),
         "SENTRY_DSN": environ.get("SENTRY_DSN"),
+        "METRICS_TOKEN": environ.get("METRICS_TOKEN", ""),
         "LOG_LEVEL": environ.get("LOG_LEVEL", "INFO").upper(),
     }
 
@@ -88,6 +90,8 @@ def refuse_unsafe(environ: Mapping[str, str]) -> None:
             raise ConfigurationError(f"{name} is missing. Production needs {', '.join(REQUIRED)}.")
     if len(environ["SECRET_KEY"]) < SHORTEST_SECRET:
         raise ConfigurationError(f"SECRET_KEY is shorter than {SHORTEST_SECRET} characters.")
+    if 0 < len(environ.get("METRICS_TOKEN", "")) < SHORTEST_TOKEN:
+        raise ConfigurationError(f"METRICS_TOKEN is shorter than {SHORTEST_TOKEN} characters.")
     if environ.get("FLASK_DEBUG", "0") not in {"", "0", "false"}:
         raise ConfigurationError("FLASK_DEBUG is on; production runs without the debugger.")
     if environ.get("DYNO") and environ["DATABASE_URL"].startswith("sqlite"):

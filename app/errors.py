@@ -16,6 +16,7 @@ from app.auth.guards import NotSignedIn
 from app.billing.gateway import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.chat.turns import Busy
 from app.extensions import db
+from app.meters import count_problem
 from app.models.base import credits_string
 from app.models.refusal import Conflict, InvalidRequest, PricingError, Refusal
 from app.models.refusal_count import RefusalCount
@@ -147,6 +148,7 @@ def broken(error: Exception) -> Response:
 def problem(status: int, code: str, detail: str, *, retry_after: int | None = None, **facts: Any) -> Response:
     """The answer to a request that was not done; facts go into the body."""
     db.session.rollback()
+    count_problem(code)
     answer = problem_json if wants_json() else page
     response = answer(status, code, detail, facts)
     if retry_after:
@@ -177,7 +179,7 @@ def moment(value: datetime) -> str:
 
 
 def wants_json() -> bool:
-    if request.path.startswith(("/api/", "/webhooks/")):
+    if request.path.startswith(("/api/", "/webhooks/", "/metrics")):
         return True
     best = request.accept_mimetypes.best_match(["text/html", "application/json", "application/problem+json"])
     return best is not None and best != "text/html"

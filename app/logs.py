@@ -57,7 +57,7 @@ def begin_request() -> None:
 
 def log_request(response: Response) -> Response:
     """One line a request; of the address only the path, since links carry tokens in their last part."""
-    if "began" in g and request.endpoint not in {"static", "pages.healthz", "pages.readyz"}:
+    if "began" in g and request.endpoint not in {"static", "pages.healthz", "pages.readyz", "metrics.show"}:
         milliseconds = round((time.monotonic() - g.began) * 1000, 1)
         rule = request.url_rule.rule if request.url_rule else "unknown"
         log.info("request", method=request.method, rule=rule, status=response.status_code, ms=milliseconds)

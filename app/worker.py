@@ -35,6 +35,7 @@ TIMETABLE = {
 }
 """Seconds between two runs of each job; all of them may run twice at once."""
 
+CLOCK = "clock"
 WORKER_LIFETIME = 60
 MAINTENANCE_INTERVAL = 30
 PAUSE = 1.0
@@ -79,6 +80,7 @@ class Tick(CronJob):
 
     def enqueue(self, connection: redis.Redis) -> None:  # type: ignore[override]
         enqueue(self.func_name, lifetime=self.interval)
+        note_run(CLOCK, utcnow())
 
 
 class Clock(CronScheduler):

@@ -10,6 +10,7 @@ from sqlalchemy import and_, func, or_, select
 
 from app.billing import gateway, publishing, refunding
 from app.extensions import db
+from app.meters import count_call
 from app.models.base import utcnow
 from app.models.chat import Message
 from app.models.metering import reservation_of, settle
@@ -94,8 +95,13 @@ def release(usage_id: int) -> bool:
         output=estimate_tokens(message.content) if message else 0,
         source="estimated",
     )
-    receipt = settle(reservation_of(usage), spent, "interrupted")
+    reservation = reservation_of(usage)
+    receipt = settle(reservation, spent, "interrupted")
     if receipt and message:
         message.status, message.error_code, message.error_detail = "interrupted", "interrupted", WORDS
     db.session.commit()
+    if receipt:
+        cost = receipt.paid + receipt.absorbed
+        model = reservation.prompt.model
+        count_call(model, "interrupted", receipt.usage, cost=cost, absorbed=receipt.absorbed)
     return receipt is not None

@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from flask import Flask
+from flask import Flask, g
 from sqlalchemy import Table, bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
+from app.meters import count_call
 from app.models.chat import Message
 from app.models.metering import Receipt, Reservation, settle
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
@@ -51,6 +52,8 @@ class Turn:
         self.changed = threading.Condition()
         self.is_stopping = False
         self.is_interrupted = False
+        self.began = g.get("began", time.monotonic())
+        self.waited: float | None = None
         self.reply: Reply | None = None
 
     @property
@@ -136,6 +139,7 @@ class Turn:
         text = text.replace("\x00", "")
         if self.is_stopping or not text:
             return
+        self.waited = self.waited or time.monotonic() - self.began
         with self.changed:
             self.parts.append(text)
             self.changed.notify_all()
@@ -175,8 +179,14 @@ class Turn:
             errors = {"error_code": ending.code, "error_detail": ending.detail}
             db.session.connection().execute(FINISH, row | errors)
             db.session.commit()
+            self._count(ending.status, receipt)
             self._ring(receipt)
             return replace(ending, receipt=receipt)
+
+    def _count(self, outcome: str, receipt: Receipt) -> None:
+        cost, absorbed = receipt.paid + receipt.absorbed, receipt.absorbed
+        model = self.reservation.prompt.model
+        count_call(model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
 
     def _ring(self, receipt: Receipt) -> None:
         """The balance went below what its owner chose: charge the card, tell them."""
