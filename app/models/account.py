@@ -102,7 +102,7 @@ class Account(Record):
             credits=self.credits_nanos,
             reserved=self.reserved_nanos,
             daily_limit=self.plan.daily_limit_nanos,
-            daily_used=self.day_used_nanos if self.day == today else 0,
+            daily_used=self.day_used_nanos if self.day >= today else 0,
         )
 
     @property

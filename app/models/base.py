@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId
@@ -48,6 +49,15 @@ def not_negative(*columns: str) -> tuple[CheckConstraint, ...]:
 def refers_to(target: str, *, index: bool = False, **options: Any) -> Any:
     """A foreign key that forbids deleting what it points to."""
     return mapped_column(ForeignKey(target, ondelete="RESTRICT"), index=index, **options)
+
+
+def insert_once(table: type[Model]) -> Any:
+    """An INSERT that does nothing where the row's unique key is there already.
+
+    Where another transaction is just writing that key, PostgreSQL waits for its end.
+    """
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
 
 
 class Record(Model):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, select
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import BigId, Nanos
 from app.extensions import db
 from app.models.account import Account
-from app.models.base import Record, one_of, refers_to
+from app.models.base import Record, insert_once, one_of, refers_to
 
 KINDS = {
     "refill": "Monthly allowance",
@@ -60,16 +60,15 @@ class LedgerEntry(Record):
     ) -> LedgerEntry | None:
         """Move a locked account's balances by a difference, once: None where the key was posted before.
 
-        The key's unique index stands behind the look: two at once cannot both commit.
+        Two accounts may want one key at once (two spellings of a mailbox): the second waits, and gets None.
         """
-        if db.session.scalar(select(cls.id).where(cls.key == key)) is not None:
-            return None
-        entry = cls(account_id=account.id, kind=kind, key=key, **facts)
-        entry.allowance_nanos, entry.credits_nanos = allowance, credits
-        account.allowance_nanos += allowance
-        account.credits_nanos += credits
-        db.session.add(entry)
-        db.session.flush()
+        row = {"account_id": account.id, "kind": kind, "key": key, **facts}
+        new = insert_once(cls).values(**row, allowance_nanos=allowance, credits_nanos=credits).returning(cls)
+        entry: LedgerEntry | None = db.session.scalar(new)
+        if entry is not None:
+            account.allowance_nanos += allowance
+            account.credits_nanos += credits
+            db.session.flush()
         return entry
 
     @property

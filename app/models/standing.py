@@ -66,10 +66,10 @@ class Standing:
         return cls(*row)
 
     def used_on(self, at: datetime) -> int:
-        return self.day_used if self.day == at.date() else 0
+        return self.day_used if self.day >= at.date() else 0
 
     def absorbed_on(self, at: datetime) -> int:
-        return self.day_absorbed if self.day == at.date() else 0
+        return self.day_absorbed if self.day >= at.date() else 0
 
     def balance(self, at: datetime) -> Balance:
         return Balance(self.allowance, self.credits, self.reserved, self.daily_limit, self.used_on(at))
@@ -87,9 +87,10 @@ class Standing:
     def move(self, at: datetime, **differences: int) -> Standing:
         """Write the figures changed by these differences while the row is held; returns what then stands.
 
-        A new day begins with nothing used and nothing absorbed.
+        A new day begins with nothing used and nothing absorbed; a clock that is put back begins none again.
         """
-        today = replace(self, day=at.date(), day_used=self.used_on(at), day_absorbed=self.absorbed_on(at))
+        day = max(self.day, at.date())
+        today = replace(self, day=day, day_used=self.used_on(at), day_absorbed=self.absorbed_on(at))
         moved = replace(today, **{name: getattr(today, name) + by for name, by in differences.items()})
         figures = {column: getattr(moved, name) for name, column in MOVED.items()}
         db.session.connection().execute(MOVE, {"account": self.account_id, **figures})

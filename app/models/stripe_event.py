@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sqlalchemy import Index, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import BigId
 from app.extensions import db
-from app.models.base import Model, Record, one_of, utcnow
+from app.models.base import Model, Record, insert_once, one_of, utcnow
 
 OPEN = text("state = 'received'")
 MOST_ATTEMPTS = 12
@@ -129,12 +128,6 @@ class Sighting(Model):
         """Whether nothing newer has been applied; if so, this one counts as applied from now on."""
         newer = update(cls).where(cls.stripe_id == stripe_id, cls.applied < ticket).values(applied=ticket)
         return db.session.scalar(newer.returning(cls.applied)) is not None
-
-
-def insert_once(table: type[Model]) -> Any:
-    """An INSERT that does nothing where the row's unique key is there already."""
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
 
 
 def stuck(at: datetime) -> int:

@@ -1,6 +1,7 @@
 """Free credits: for a verified address, once for each mailbox, however it is spelt. SECURITY.md 24."""
 
 from collections.abc import Callable
+from threading import Thread
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.billing.auditing import audit
 from app.models.account import Account
 from app.models.ledger import LedgerEntry
+from app.models.refill import give_free_credits
 from app.models.setting import Setting
 from app.models.user import User
 from tests.auth.conftest import Browser, PostOffice
@@ -87,6 +89,37 @@ def test_another_spelling_of_the_mailbox_gets_nothing(
     second.get(post_office.link_to("ada+second@example.com"))
     assert User.with_email("ada+second@example.com").is_verified
     assert given(session, "ada+second@example.com") == (0, 0)
+
+
+def test_two_spellings_that_are_verified_at_once_get_one_allowance(
+    guest: Browser,
+    new_browser: Callable[[], Browser],
+    post_office: PostOffice,
+    session: Database,
+    welcome: None,
+) -> None:
+    second = new_browser()
+    guest.sign_up("ada")
+    second.sign_up("ada+second")
+    link, answers = post_office.link_to("ada+second@example.com"), []
+    give_free_credits(Account.locked(verified(ADA).home_id))
+    other = Thread(target=lambda: answers.append(second.get(link).status_code))
+    other.start()
+    other.join(0.3)
+    assert other.is_alive()
+    session.commit()
+    other.join(20)
+
+    assert answers == [200]
+    assert (given(session, ADA), given(session, "ada+second@example.com")) == ((500, 20), (0, 0))
+    assert list(audit()) == []
+
+
+def verified(address: str) -> User:
+    """The person of that address, verified in this transaction."""
+    person = User.with_email(address)
+    person.verify_email()
+    return person
 
 
 def test_nothing_comes_again_after_deletion(
