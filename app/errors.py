@@ -32,6 +32,7 @@ REFUSALS = {
     "api_not_in_plan": 403,
     "model_not_found": 404,
     "model_not_for_sale": 400,
+    "images_not_taken": 400,
     "model_not_allowed": 403,
     "packs_not_allowed": 403,
     "too_many_calls": 429,

@@ -117,6 +117,12 @@ class ModelForm(RowForm):
     )
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Takes images")
+    image_tokens = Count(
+        "Most tokens of an image",
+        lowest=1,
+        highest=10**6,
+        description="Reserved for each. Empty: by the rule of the provider's kind.",
+    )
     speed = SelectField("Speed", choices=SPEEDS, default="medium")
     position = Count("Order", default=0, highest=10**6)
 

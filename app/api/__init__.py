@@ -2,7 +2,18 @@
 
 from flask import Flask
 
-from app.api import balances, chats, keys, limits, messages, offers, openapi, subscriptions, usages
+from app.api import (
+    attachments,
+    balances,
+    chats,
+    keys,
+    limits,
+    messages,
+    offers,
+    openapi,
+    subscriptions,
+    usages,
+)
 from app.api.blueprint import api
 
 
@@ -11,6 +22,7 @@ def init_app(app: Flask) -> None:
 
 
 __all__ = [
+    "attachments",
     "balances",
     "chats",
     "init_app",

@@ -65,6 +65,14 @@ def count_field(sent: dict[str, Any], name: str, *, lowest: int = 1, most: int =
     return value
 
 
+def flag_field(sent: dict[str, Any], name: str) -> bool | None:
+    """A true or false of the body; InvalidRequest where it is anything else."""
+    value = sent.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidRequest({name: ["must be true or false."]})
+    return value
+
+
 def found(row: Row | None) -> Row:
     """The row, or 404: nothing there, or another account's."""
     if row is None:

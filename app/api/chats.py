@@ -1,18 +1,34 @@
-"""Chats over JSON: begin, list, search, read, rename, delete."""
+"""Chats over JSON: begin, list, search, read, change, delete."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
 from flask_login import current_user
 from sqlalchemy import Select, or_, select
 
-from app.api.blueprint import amount, api, body, found, moment, page_of, storable, text_field
+from app.api.attachments import ATTACHMENT, shown_attachment
+from app.api.blueprint import (
+    amount,
+    api,
+    body,
+    count_field,
+    flag_field,
+    found,
+    moment,
+    page_of,
+    storable,
+    text_field,
+)
 from app.api.shapes import (
+    COUNT,
+    FLAG,
     MOMENT,
     PAGING,
     TEXT,
+    WHOLE,
     amounts_or_null,
     array,
     described,
@@ -21,16 +37,29 @@ from app.api.shapes import (
     shape,
     taken,
 )
+from app.chat.keeping import MOST_OUTPUT_TOKENS, checked_instructions, files_of
 from app.extensions import db
 from app.gate import requires_tokens
+from app.models.attachment import Attachment
 from app.models.base import utcnow
 from app.models.chat import STATUSES, Chat, Message
 from app.models.metering import admit
 from app.models.price import AIModel
-from app.models.refusal import Refusal
+from app.models.refusal import InvalidRequest, Refusal
 
 LONGEST_TITLE = 200
-CHAT = shape("Chat", id=TEXT, title=TEXT, model=TEXT, created_at=MOMENT, updated_at=MOMENT)
+CHAT = shape(
+    "Chat",
+    id=TEXT,
+    title=TEXT,
+    model=TEXT,
+    is_pinned=FLAG,
+    is_archived=FLAG,
+    system_prompt=TEXT,
+    max_output_tokens=or_null(WHOLE),
+    created_at=MOMENT,
+    updated_at=MOMENT,
+)
 MESSAGE = shape(
     "Message",
     id=TEXT,
@@ -40,23 +69,43 @@ MESSAGE = shape(
     model=or_null(TEXT),
     call_id=or_null(TEXT),
     parent_id=or_null(TEXT),
+    versions=array(TEXT)
+    | {"description": "Ids of a message's versions in order, its own too; empty: the only one."},
+    attachments=array(ATTACHMENT),
     error=or_null(shape("MessageError", code=TEXT, detail=or_null(TEXT))),
     created_at=MOMENT,
     **amounts_or_null("cost"),
 )
 WHOLE_CHAT = shape("WholeChat", messages=array(MESSAGE), **CHAT["properties"])
-SEARCH = {"q": {"type": "string", "description": "Words of the title or of a message."}}
+SEARCH = {
+    "q": {"type": "string", "description": "Words of the title or of a message."},
+    "archived": {"enum": ["0", "1"], "description": "1: those of the archive instead."},
+}
+CHANGES = {
+    "title": TEXT,
+    "is_pinned": FLAG,
+    "is_archived": FLAG,
+    "system_prompt": TEXT,
+    "max_output_tokens": COUNT | {"description": "The longest answer; 0: the usual length."},
+    "shown_message_id": TEXT | {"description": "The version to show, with what followed it."},
+}
 
 
 @api.post("/chats")
 @requires_tokens
-@described("Begin a chat", CHAT, status=201, body=taken("ChatWish", model=TEXT, title=TEXT))
+@described(
+    "Begin a chat; with `write_title` a model titles it after the first answer, as a call of its own",
+    CHAT,
+    status=201,
+    body=taken("ChatWish", model=TEXT, title=TEXT, write_title=FLAG),
+)
 def start_chat() -> tuple[dict[str, Any], int]:
     sent = body()
     model = text_field(sent, "model", most=200) or default_model()
     title = text_field(sent, "title", most=LONGEST_TITLE) or ""
     admit(current_user, model)
     chat = Chat(account_id=current_user.account_id, user_id=current_user.user_id, title=title, model=model)
+    chat.wants_title = not title and wants_title(sent)
     db.session.add(chat)
     db.session.commit()
     return shown_chat(chat), 201
@@ -65,7 +114,7 @@ def start_chat() -> tuple[dict[str, Any], int]:
 @api.get("/chats")
 @described("The chats, newest first", page(CHAT), query=PAGING | SEARCH)
 def list_chats() -> dict[str, Any]:
-    query = mine().where(Chat.archived_at.is_(None))
+    query = mine().where(Chat.archived_at.is_not(None) == (request.args.get("archived") == "1"))
     words = storable(request.args.get("q", "")).strip()
     if words:
         like = f"%{escaped(words)}%"
@@ -80,22 +129,51 @@ def list_chats() -> dict[str, Any]:
 @described("A chat with the messages of its shown branch", WHOLE_CHAT)
 def read_chat(chat_id: str) -> dict[str, Any]:
     chat = my_chat(chat_id)
-    return shown_chat(chat) | {"messages": [shown_message(message) for message in chat.messages()]}
+    messages, versions = chat.messages(), chat.versions()
+    files = files_of(messages)
+    shown = [
+        shown_message(message, versions.get(message.id, []), files.get(message.attached_id or 0, []))
+        for message in messages
+    ]
+    return shown_chat(chat) | {"messages": shown}
 
 
 @api.patch("/chats/<chat_id>")
-@described("Rename a chat", CHAT, body=taken("Title", "title", title=TEXT))
-def rename_chat(chat_id: str) -> dict[str, Any]:
-    chat = my_chat(chat_id)
-    chat.title = text_field(body(), "title", required=True, most=LONGEST_TITLE) or ""
+@described(
+    "Rename a chat, pin or archive it, instruct it, show another version",
+    CHAT,
+    body=taken("Changes", **CHANGES),
+)
+def change_chat(chat_id: str) -> dict[str, Any]:
+    """What is left out stays as it is."""
+    chat, sent = my_chat(chat_id), body()
+    if not any(sent.get(name) is not None for name in CHANGES):
+        raise InvalidRequest({"body": [f"names none of {', '.join(CHANGES)}."]})
+    change(chat, sent)
     db.session.commit()
     return shown_chat(chat)
+
+
+def change(chat: Chat, sent: dict[str, Any]) -> None:
+    if sent.get("title") is not None:
+        chat.rename(text_field(sent, "title", required=True, most=LONGEST_TITLE) or "")
+    for field, column in (("is_pinned", "pinned_at"), ("is_archived", "archived_at")):
+        if (wanted := flag_field(sent, field)) is not None:
+            setattr(chat, column, (getattr(chat, column) or utcnow()) if wanted else None)
+    if (instructions := text_field(sent, "system_prompt")) is not None:
+        chat.system_prompt = checked_instructions(instructions)
+    if (length := count_field(sent, "max_output_tokens", lowest=0, most=MOST_OUTPUT_TOKENS)) is not None:
+        chat.max_output_tokens = length or None
+    if (shown := text_field(sent, "shown_message_id")) is not None:
+        chat.show(found(Message.find(shown, chat_id=chat.id)))
 
 
 @api.delete("/chats/<chat_id>")
 @described("Delete a chat; what it cost stays in the usage", status=204)
 def delete_chat(chat_id: str) -> tuple[str, int]:
-    my_chat(chat_id).deleted_at = utcnow()
+    chat = my_chat(chat_id)
+    chat.deleted_at = utcnow()
+    Attachment.erase_chat(chat)
     db.session.commit()
     return "", 204
 
@@ -107,6 +185,13 @@ def default_model() -> str:
         if not allowed or model.name in allowed:
             return model.name
     raise Refusal("model_not_for_sale", "No model is on sale here yet. The admin can put one on sale.")
+
+
+def wants_title(sent: dict[str, Any]) -> bool:
+    """A program asks for it; for people the account's setting counts."""
+    asked = flag_field(sent, "write_title")
+    by_itself = current_user.is_authenticated and current_user.api_key_id is None
+    return bool(current_user.account.writes_titles and by_itself if asked is None else asked)
 
 
 def mine() -> Select[Chat]:
@@ -125,10 +210,12 @@ def escaped(words: str) -> str:
 
 def shown_chat(chat: Chat) -> dict[str, Any]:
     times = {"created_at": moment(chat.created_at), "updated_at": moment(chat.updated_at)}
-    return {"id": str(chat.id), "title": chat.title, "model": chat.model, **times}
+    marks = {"is_pinned": chat.pinned_at is not None, "is_archived": chat.archived_at is not None}
+    wishes = {"system_prompt": chat.system_prompt, "max_output_tokens": chat.max_output_tokens}
+    return {"id": str(chat.id), "title": chat.title, "model": chat.model, **marks, **wishes, **times}
 
 
-def shown_message(message: Message) -> dict[str, Any]:
+def shown_message(message: Message, versions: Sequence[int], files: Sequence[Attachment]) -> dict[str, Any]:
     call = message.call
     cost = amount("cost", call.paid_nanos if call else None)
     return {
@@ -139,6 +226,8 @@ def shown_message(message: Message) -> dict[str, Any]:
         "model": message.model,
         "call_id": str(call.id) if call else None,
         "parent_id": str(message.parent_id) if message.parent_id else None,
+        "versions": [str(version) for version in versions],
+        "attachments": [shown_attachment(file) for file in files],
         "error": {"code": message.error_code, "detail": message.error_detail} if message.error_code else None,
         "created_at": moment(message.created_at),
         **cost,

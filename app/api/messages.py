@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, g, request
 from flask_login import current_user
 
+from app.api.attachments import SENT_WITH, files_field
 from app.api.blueprint import amount, api, body, count_field, found, text_field
 from app.api.chats import default_model, my_chat
 from app.api.limits import limited_sends
@@ -42,13 +44,12 @@ ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
 @described(
     "Ask, and follow the answer",
     STREAM,
-    body=taken("Question", "content", content=TEXT, **LIMITS),
+    body=taken("Question", "content", content=TEXT, attachments=SENT_WITH, **LIMITS),
     headers=ONCE,
     kind=EVENTS,
 )
 def send_message(chat_id: str) -> Response:
-    chat = my_chat(chat_id)
-    return asked(chat, parent_id=chat.leaf_id)
+    return asked(my_chat(chat_id))
 
 
 @api.post("/messages/<message_id>/regenerate")
@@ -72,7 +73,7 @@ def regenerate(message_id: str) -> Response:
 @limited_sends
 @requires_tokens
 @described(
-    "Edit a question, and ask it",
+    "Edit a question, and ask it with the files that it had",
     STREAM,
     body=taken("Edit", "content", content=TEXT, **LIMITS),
     headers=ONCE,
@@ -80,7 +81,7 @@ def regenerate(message_id: str) -> Response:
 )
 def edit_message(message_id: str) -> Response:
     message = my_message(message_id, role="user")
-    return asked(my_chat(message.chat_id), parent_id=message.parent_id)
+    return asked(my_chat(message.chat_id), edited=message)
 
 
 @api.post("/messages/<message_id>/stop")
@@ -111,13 +112,13 @@ def follow_message(message_id: str) -> Response:
 @described(
     "What a question will come to, and the most it can cost; charges nothing",
     ESTIMATE,
-    body=taken("EstimateWish", "content", chat_id=TEXT, content=TEXT, **LIMITS),
+    body=taken("EstimateWish", "content", chat_id=TEXT, content=TEXT, attachments=SENT_WITH, **LIMITS),
 )
 def estimate_message() -> dict[str, Any]:
     sent = body()
     chat = my_chat(text_field(sent, "chat_id")) if sent.get("chat_id") else None
-    wish = wish_of(sent, chat.model if chat else "")
-    prompt, price = estimate(chat, text_field(sent, "content", required=True) or "", wish)
+    wish = replace(wish_of(sent, chat.model if chat else ""), files=files_field(sent))
+    prompt, price = estimate(current_user, chat, text_field(sent, "content", required=True) or "", wish)
     expected = price.expected_cost_of(prompt)
     return {
         "model": wish.model,
@@ -126,12 +127,12 @@ def estimate_message() -> dict[str, Any]:
     }
 
 
-def asked(chat: Chat, *, parent_id: int | None) -> Response:
-    """Put the body's question into the chat, and follow its answer."""
+def asked(chat: Chat, *, edited: Message | None = None) -> Response:
+    """Put the body's question at the chat's end, or in the place of an earlier one, and follow its answer."""
     sent = body()
-    wish = wish_of(sent, chat.model)
+    wish = replace(wish_of(sent, chat.model), files=() if edited else files_field(sent))
     content = text_field(sent, "content", required=True) or ""
-    return begin_once(wish, lambda: ask(current_user, chat, content, wish, parent_id=parent_id))
+    return begin_once(wish, lambda: ask(current_user, chat, content, wish, edited=edited))
 
 
 def begin_once(wish: Ask, begin: Callable[[], Turn]) -> Response:

@@ -19,6 +19,7 @@ CREDITS: Schema = {"type": "string", "pattern": r"^-?\d+(\.\d{1,6})?$"}
 JSON = "application/json"
 EVENTS = "text/event-stream"
 CSV = "text/csv"
+FILES = "*/*"
 
 
 @dataclass(frozen=True)

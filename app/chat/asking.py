@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Table, bindparam, insert, select, update
 
 from app.chat import turns
+from app.chat.attaching import Said, messages_for
 from app.chat.turn import Turn
 from app.extensions import db
+from app.models.attachment import Attachment, send_with
 from app.models.base import utcnow
 from app.models.caller import Caller
 from app.models.chat import Chat, Message, branch
@@ -25,7 +27,7 @@ from app.providers.registry import open_provider
 TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 CHATS: Table = Chat.__table__  # type: ignore[assignment]
-SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content)
+SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.attached_id)
 OF_CHAT = select(*SAID).where(MESSAGES.c.chat_id == bindparam("chat")).order_by(MESSAGES.c.id)
 WRITE = insert(MESSAGES).returning(MESSAGES.c.id)
 LEAF = select(CHATS.c.leaf_id).where(CHATS.c.id == bindparam("chat")).scalar_subquery()
@@ -35,23 +37,17 @@ SHOW = update(CHATS).where(CHATS.c.id == bindparam("chat"))
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is wanted of a call. `max_cost_nanos` is the ceiling that the user was shown; None: none was."""
+    """What is wanted of a call. `max_cost_nanos` is the ceiling that the user was shown; None: none was.
+
+    `files` are ids of attachments that wait to be sent with the question.
+    """
 
     model: str
     max_output_tokens: int | None = None
     max_cost_nanos: int | None = None
     idempotency_key: str | None = None
     request_hash: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A message as a prompt needs it; `id` is None where it is not stored yet."""
-
-    id: int | None
-    parent_id: int | None
-    role: str
-    content: str
+    files: tuple[int, ...] = ()
 
 
 def fingerprint(route: str, body: Any) -> str:
@@ -76,12 +72,16 @@ def repeated(caller: Caller, ask: Ask) -> Message | None:
     return db.session.query(Message).filter_by(call_id=usage.id, role="assistant").one()
 
 
-def ask(caller: Caller, chat: Chat, content: str, wish: Ask, *, parent_id: int | None) -> Turn:
-    """Put a question after `parent_id` (None: at the beginning) and start its answer."""
+def ask(caller: Caller, chat: Chat, content: str, wish: Ask, *, edited: Message | None = None) -> Turn:
+    """Put a question at the chat's end, or beside the one that it is an edit of, and start its answer."""
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"content": ["is longer than one message may be; split it up."]})
+    parent_id = edited.parent_id if edited else chat.leaf_id
     history = branch(messages_of(chat), parent_id) if parent_id else []
-    return answer(caller, chat, [*history, Said(None, parent_id, "user", content)], wish)
+    waiting = Attachment.unsent(caller, wish.files) if wish.files else ()
+    attached_id = edited.attached_id if edited else None
+    question = Said(None, parent_id, "user", content, attached_id, tuple(waiting))
+    return answer(caller, chat, [*history, question], wish)
 
 
 def answer(caller: Caller, chat: Chat, path: list[Said], wish: Ask) -> Turn:
@@ -98,14 +98,18 @@ def answer(caller: Caller, chat: Chat, path: list[Said], wish: Ask) -> Turn:
     return turns.begin(reservation, model, service, message_id=message_id, question_id=question_id)
 
 
-def estimate(chat: Chat | None, content: str, wish: Ask) -> tuple[Prompt, ModelPrice]:
+def estimate(caller: Caller, chat: Chat | None, content: str, wish: Ask) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
     model, price = AIModel.to_sell(wish.model, utcnow())
     history = branch(messages_of(chat), chat.leaf_id) if chat else []
-    return prompt_of(chat, [*history, Said(None, None, "user", content)], model, wish), price
+    waiting = Attachment.unsent(caller, wish.files) if wish.files else ()
+    path = [*history, Said(None, None, "user", content, files=tuple(waiting))]
+    return prompt_of(chat, path, model, wish, is_sent=False), price
 
 
-def prompt_of(chat: Chat | None, path: list[Said], model: AIModel, wish: Ask) -> Prompt:
+def prompt_of(
+    chat: Chat | None, path: list[Said], model: AIModel, wish: Ask, *, is_sent: bool = True
+) -> Prompt:
     """As much of the conversation, newest first, as fits the model's window beside the output."""
     asked = (
         wish.max_output_tokens
@@ -115,7 +119,7 @@ def prompt_of(chat: Chat | None, path: list[Said], model: AIModel, wish: Ask) ->
     most = min(asked, model.max_output_tokens)
     system = chat.system_prompt if chat else ""
     fixed = [PromptMessage("system", system)] if system else []
-    said = [PromptMessage(message.role, message.content) for message in path if message.content]
+    said = messages_for(path, model, with_content=is_sent)
     room = model.context_window - most - sum(message.token_bound for message in fixed)
     kept = newest_within(room, said)
     return Prompt(wish.model, (*fixed, *kept), most, is_reasoning=model.is_reasoning)
@@ -155,6 +159,8 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
     connection, now = db.session.connection(), utcnow()
     place = {"account_id": chat.account_id, "chat_id": chat.id, "created_at": now}
     question_id = question.id or written(chat, question, place)
+    if question.files:
+        send_with([file.id for file in question.files], question_id)
     running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
     model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
     message_id = connection.scalar(WRITE, place | running | model)
@@ -167,7 +173,8 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
 def written(chat: Chat, question: Said, place: dict[str, Any]) -> int:
     """The id of the new question. One at the chat's end follows what is there by now: of two sent at once neither
     hides the other."""
-    connection, words = db.session.connection(), {"role": "user", "content": question.content}
+    connection = db.session.connection()
+    words = {"role": "user", "content": question.content, "attached_id": question.attached_id}
     if question.parent_id == chat.leaf_id:
         return int(connection.scalar(FOLLOW, place | words | {"chat": chat.id}))
     return int(connection.scalar(WRITE, place | words | {"parent_id": question.parent_id}))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Response, abort, redirect, request, url_for
@@ -12,6 +14,7 @@ from flask_login import current_user
 
 from app.chat.blueprint import chat
 from app.extensions import db
+from app.models.attachment import Attachment
 from app.models.base import credits_string, utcnow
 from app.models.chat import Chat, Message
 from app.models.refusal import InvalidRequest
@@ -72,7 +75,11 @@ def set_up(chat_id: str) -> ResponseReturnValue:
 
 
 def wanted_instructions() -> str:
-    text = request.form.get("system_prompt", "").replace("\x00", "").replace("\r\n", "\n").strip()
+    return checked_instructions(request.form.get("system_prompt", "").replace("\x00", ""))
+
+
+def checked_instructions(text: str) -> str:
+    text = text.replace("\r\n", "\n").strip()
     if len(text.encode("utf-8", "replace")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"system_prompt": ["is longer than one message may be."]})
     return text
@@ -95,9 +102,11 @@ def export_markdown(chat_id: str) -> Response:
     """The shown branch to read."""
     shown = own_chat(chat_id)
     parts = [f"# {shown.title or 'Chat'}"]
-    for message in shown.messages():
+    messages = shown.messages()
+    files = files_of(messages)
+    for message in messages:
         who = "You" if message.role == "user" else message.model
-        parts += [f"## {who}", message.content]
+        parts += [f"## {who}", *map(told, files.get(message.attached_id or 0, [])), message.content]
     return file_of(shown, "md", "text/markdown", "\n\n".join(parts) + "\n")
 
 
@@ -106,11 +115,22 @@ def export_json(chat_id: str) -> Response:
     """Everything that was said, in all branches, with what it cost."""
     shown = own_chat(chat_id)
     facts = {"id": str(shown.id), "title": shown.title, "system_prompt": shown.system_prompt}
-    messages = [exported(message) for message in shown.everything()]
+    everything = shown.everything()
+    files = files_of(everything)
+    messages = [exported(message, files.get(message.attached_id or 0, [])) for message in everything]
     return file_of(shown, "json", "application/json", json.dumps({**facts, "messages": messages}, indent=2))
 
 
-def exported(message: Message) -> dict[str, Any]:
+def files_of(messages: Sequence[Message]) -> dict[int, list[Attachment]]:
+    return Attachment.of_messages([message.attached_id for message in messages if message.attached_id])
+
+
+def told(file: Attachment) -> str:
+    """A file in an export to read: a text as it was quoted to the model, an image by its name and size."""
+    return f"*{file.name}, {file.width} x {file.height} pixels*" if file.is_image else file.quoted
+
+
+def exported(message: Message, files: Sequence[Attachment]) -> dict[str, Any]:
     return {
         "id": str(message.id),
         "parent_id": message.parent_id and str(message.parent_id),
@@ -119,6 +139,10 @@ def exported(message: Message) -> dict[str, Any]:
         "status": message.status,
         "created_at": message.created_at.isoformat(),
         "content": message.content,
+        "attachments": [
+            {"name": file.name, "media_type": file.media_type, "base64": b64encode(file.content).decode()}
+            for file in files
+        ],
         "cost_credits": credits_string(message.call.paid_nanos) if message.call else None,
     }
 

@@ -7,7 +7,7 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from app.chat.blueprint import chat
-from app.chat.keeping import own, own_chat
+from app.chat.keeping import files_of, own, own_chat
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.chat import Chat
@@ -25,12 +25,14 @@ def show(chat_id: str | None = None) -> str:
     standing = standing_shown(current_user.account_id, now)
     db.session.commit()
     shown = own_chat(chat_id) if chat_id else None
+    messages = shown.messages() if shown else []
     is_archive = "archived" in request.args or (shown is not None and shown.archived_at is not None)
     return render_template(
         "chat/chat.html",
         chat=shown,
-        messages=shown.messages() if shown else [],
+        messages=messages,
         versions=shown.versions() if shown else {},
+        files=files_of(messages),
         chats=listed(is_archive=is_archive),
         is_archive=is_archive,
         models=AIModel.for_sale(now),

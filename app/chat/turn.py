@@ -198,7 +198,6 @@ class Turn:
 
 def estimated(prompt: Prompt, text: str, reported: TokenUsage) -> TokenUsage:
     """The usage of a call counted locally. MONEY.md 5."""
-    question = sum(estimate_tokens(message.content) for message in prompt.messages)
     return TokenUsage(
-        uncached_input=question, output=estimate_tokens(text), source="estimated", raw=reported.raw
+        uncached_input=prompt.tokens, output=estimate_tokens(text), source="estimated", raw=reported.raw
     )

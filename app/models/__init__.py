@@ -3,6 +3,7 @@
 from app.models.account import Account
 from app.models.admin_change import AdminChange
 from app.models.api_key import ApiKey
+from app.models.attachment import Attachment
 from app.models.chat import Chat, Message
 from app.models.daily_total import AccountDay, DailyTotal
 from app.models.invitation import Invitation
@@ -28,6 +29,7 @@ __all__ = [
     "AccountDay",
     "AdminChange",
     "ApiKey",
+    "Attachment",
     "AutoRecharge",
     "Chat",
     "CreditPack",

@@ -66,6 +66,7 @@ class Account(Record):
     customers_lost: Mapped[int] = mapped_column(default=0)
     recharge_below_nanos: Mapped[Nanos | None]
     alert_below_nanos: Mapped[Nanos | None]
+    writes_titles: Mapped[bool] = mapped_column(default=True)
 
     plan = relationship("Plan")
     memberships = relationship("Membership", back_populates="account")

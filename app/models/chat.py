@@ -32,6 +32,7 @@ class Chat(Record):
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
     pinned_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
+    wants_title: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None]
 
     @classmethod
@@ -57,6 +58,10 @@ class Chat(Record):
             siblings.setdefault(message.parent_id, []).append(message.id)
         return {own: ids for ids in siblings.values() if len(ids) > 1 for own in ids}
 
+    def rename(self, title: str) -> None:
+        """By hand, which wins over what a model would write."""
+        self.title, self.wants_title = title, False
+
     def show(self, version: Message) -> None:
         """Show the branch of that version, to its newest end."""
         newest = {message.parent_id: message.id for message in self.everything()}
@@ -66,7 +71,10 @@ class Chat(Record):
 
 
 class Message(Record):
-    """A question or an answer. Answers to one question, and edits of it, are siblings: they share a parent."""
+    """A question or an answer. Answers to one question, and edits of it, are siblings: they share a parent.
+
+    `attached_id` is the question whose files this one carries: itself, or the one that it is an edit of.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -85,6 +93,7 @@ class Message(Record):
     error_detail: Mapped[str | None]
     model: Mapped[str | None]
     call_id: Mapped[int | None] = refers_to("usages.id", index=True)
+    attached_id: Mapped[int | None] = refers_to("messages.id")
     checkpoint_at: Mapped[datetime | None]
     stop_requested_at: Mapped[datetime | None]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from app.extensions import db
 from app.models.account import Account
+from app.models.attachment import Attachment
 from app.models.base import utcnow
 from app.models.chat import Chat, Message
 from app.models.membership import Membership
@@ -41,6 +42,7 @@ def was_left(account: Account, place: Membership) -> bool:
 
 def erase_chats(user: User) -> None:
     chats = select(Chat.id).where(Chat.user_id == user.id)
+    db.session.execute(delete(Attachment).where(Attachment.user_id == user.id))
     said = {"content": "", "error_detail": None}
     db.session.execute(update(Message).where(Message.chat_id.in_(chats)).values(**said))
     gone = {"title": "", "system_prompt": "", "deleted_at": utcnow()}

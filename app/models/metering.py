@@ -31,7 +31,7 @@ from app.models.refusal import PricingError
 from app.models.setting import Setting
 from app.models.standing import Standing
 from app.models.usage import Usage
-from app.providers.base import Prompt, TokenUsage, estimate_tokens
+from app.providers.base import Prompt, TokenUsage
 
 log = logging.getLogger(__name__)
 USAGES: Table = Usage.__table__  # type: ignore[assignment]
@@ -139,7 +139,7 @@ def hold(
         "created_at": now,
         "reserved_nanos": ceiling,
         "max_output_tokens": prompt.max_output_tokens,
-        "uncached_input": sum(estimate_tokens(message.content) for message in prompt.messages),
+        "uncached_input": prompt.tokens,
     }
     usage_id = db.session.connection().scalar(RESERVE, {**NO_FACTS, **row, **facts})
     available = moved.balance(now).available

@@ -15,7 +15,7 @@ from app.database import Nanos
 from app.extensions import db
 from app.models.base import Record, not_negative, one_of, refers_to, utcnow
 from app.models.refusal import PricingError, Refusal
-from app.providers.base import Prompt, TokenUsage, estimate_tokens
+from app.providers.base import Prompt, TokenUsage
 
 TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 INPUT_BUCKETS = TOKEN_BUCKETS[:-1]
@@ -105,10 +105,16 @@ class ProviderAccount(Record):
 
 
 class AIModel(Record):
-    """A model that may be sold: its public id, whose it is, and what it can take."""
+    """A model that may be sold: its public id, whose it is, and what it can take.
+
+    `image_tokens` is the most that an image of any size counts as; None: the rule of the provider's kind holds.
+    """
 
     __tablename__ = "models"
-    __table_args__ = (CheckConstraint("max_output_tokens > 0 AND context_window > 0", name="sizes_positive"),)
+    __table_args__ = (
+        CheckConstraint("max_output_tokens > 0 AND context_window > 0", name="sizes_positive"),
+        CheckConstraint("image_tokens > 0", name="image_tokens_positive"),
+    )
 
     name: Mapped[str] = mapped_column(unique=True)
     title: Mapped[str]
@@ -118,6 +124,7 @@ class AIModel(Record):
     max_output_tokens: Mapped[int]
     is_reasoning: Mapped[bool] = mapped_column(default=False)
     takes_images: Mapped[bool] = mapped_column(default=False)
+    image_tokens: Mapped[int | None]
     is_for_sale: Mapped[bool] = mapped_column(default=True)
     is_free_for_guests: Mapped[bool] = mapped_column(default=False)
     speed: Mapped[str] = mapped_column(default="medium")
@@ -225,11 +232,9 @@ class ModelPrice(Record):
 
     def expected_cost_of(self, prompt: Prompt) -> int:
         """What this prompt will come to with an answer of ordinary length, in nanos; never above the ceiling."""
-        asked = sum(estimate_tokens(message.content) for message in prompt.messages)
         output = min(prompt.max_output_tokens, ORDINARY_ANSWER_TOKENS)
-        return min(
-            self.ceiling_of(prompt), self.rates.cost_of(TokenUsage(uncached_input=asked, output=output))
-        )
+        ordinary = TokenUsage(uncached_input=prompt.tokens, output=output)
+        return min(self.ceiling_of(prompt), self.rates.cost_of(ordinary))
 
     def ceiling_of(self, prompt: Prompt) -> int:
         """The most that this prompt can cost, in nanos."""

@@ -129,6 +129,11 @@ DEFINITIONS = {
             group="Calls",
         ),
         Definition(
+            "attachment_megabytes", "count", 200,
+            "Room for the files in an account's chats, in megabytes. Deleting a chat frees it.", 0, 10**6,
+            group="Calls",
+        ),
+        Definition(
             "ratelimit_enabled", "flag", None, "Limits per address and account on what can be abused.",
             group="Calls",
         ),

@@ -7,7 +7,7 @@ from typing import Any
 import anthropic
 import httpx2
 
-from app.providers.base import Prompt, Reply, TokenUsage
+from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage
 from app.providers.buckets import anthropic_usage, mapping
 from app.providers.failures import failure, reason_of_event
 from app.providers.stream import UNREAD, Patience, StreamedReply
@@ -66,18 +66,16 @@ class _Reader:
     def _body(self) -> dict[str, Any]:
         """Anthropic takes the system prompt beside the messages, and no empty message."""
         prompt = self._prompt
-        said = [
-            (message.role, encodable(message.content))
-            for message in prompt.messages
-            if message.content.strip()
-        ]
+        said = [message for message in prompt.messages if message.content.strip()]
         body: dict[str, Any] = {
             "model": prompt.model,
             "max_tokens": prompt.max_output_tokens,
-            "messages": [{"role": role, "content": content} for role, content in said if role != "system"],
+            "messages": [
+                {"role": sent.role, "content": content_of(sent)} for sent in said if sent.role != "system"
+            ],
             "stream": True,
         }
-        if system := [content for role, content in said if role == "system"]:
+        if system := [encodable(sent.content) for sent in said if sent.role == "system"]:
             body["system"] = "\n\n".join(system)
         return body
 
@@ -109,6 +107,17 @@ class _Reader:
     def usage(self) -> TokenUsage:
         """The first event's figures are not usage until the last event's join them."""
         return anthropic_usage(self._usage) if self._has_final_usage else TokenUsage()
+
+
+def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
+    """The words alone, or images and words as blocks."""
+    words = encodable(message.content)
+    if not message.images:
+        return words
+    sources = (
+        {"type": "base64", "media_type": image.media_type, "data": image.base64} for image in message.images
+    )
+    return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": words}]
 
 
 def text_of(block: object, kind: str) -> str:

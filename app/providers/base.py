@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.providers.images import PromptImage
+
 TOKENS_PER_MESSAGE = 16
 """Room for the role markers and separators that a vocabulary adds around each message."""
 
@@ -16,11 +18,18 @@ class PromptMessage:
 
     role: str
     content: str
+    images: tuple[PromptImage, ...] = ()
 
     @property
     def token_bound(self) -> int:
-        """More tokens than any current vocabulary makes of this message: its UTF-8 bytes and an overhead."""
-        return len(self.content.encode("utf-8", "surrogatepass")) + TOKENS_PER_MESSAGE
+        """More tokens than any current vocabulary makes of this message: its UTF-8 bytes, its images, an overhead."""
+        shown = sum(image.token_bound for image in self.images)
+        return len(self.content.encode("utf-8", "surrogatepass")) + shown + TOKENS_PER_MESSAGE
+
+    @property
+    def tokens(self) -> int:
+        """Counted locally, where nothing was reported."""
+        return estimate_tokens(self.content) + sum(image.tokens for image in self.images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,11 @@ class Prompt:
     def input_token_bound(self) -> int:
         """An upper bound of the input tokens of the whole prompt."""
         return sum(message.token_bound for message in self.messages) + TOKENS_PER_MESSAGE
+
+    @property
+    def tokens(self) -> int:
+        """The input, counted locally."""
+        return sum(message.tokens for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class DemoReply:
 
 
 def tokens_of(messages: tuple[PromptMessage, ...]) -> int:
-    return sum(estimate_tokens(message.content) + MESSAGE_TOKENS for message in messages)
+    return sum(message.tokens + MESSAGE_TOKENS for message in messages)
 
 
 def shortened(text: str, most_tokens: int) -> str:

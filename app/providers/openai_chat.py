@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import openai
 
-from app.providers.base import Prompt, Reply, TokenUsage
+from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage
 from app.providers.buckets import mapping, openai_usage
 from app.providers.events import DONE
 from app.providers.failures import failure, reason_of_event
@@ -79,7 +79,7 @@ class _Reader:
         prompt = self._prompt
         body = {
             "model": prompt.model,
-            "messages": [{"role": sent.role, "content": encodable(sent.content)} for sent in prompt.messages],
+            "messages": [{"role": sent.role, "content": content_of(sent)} for sent in prompt.messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             self._provider.limit_name(prompt.model): prompt.max_output_tokens,
@@ -123,6 +123,16 @@ class _Reader:
 
     def usage(self) -> TokenUsage:
         return openai_usage(self._usage)
+
+
+def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
+    """The words alone, or images and words as parts. `detail` is named so that images count by the documented bound."""
+    words = encodable(message.content)
+    if not message.images:
+        return words
+    addresses = (f"data:{image.media_type};base64,{image.base64}" for image in message.images)
+    shown = [{"type": "image_url", "image_url": {"url": address, "detail": "high"}} for address in addresses]
+    return [*shown, {"type": "text", "text": words}]
 
 
 def text_of(content: object) -> str:

@@ -227,6 +227,7 @@ def upgrade():
     sa.Column('customers_lost', sa.Integer(), nullable=False),
     sa.Column('recharge_below_nanos', sa.BigInteger(), nullable=True),
     sa.Column('alert_below_nanos', sa.BigInteger(), nullable=True),
+    sa.Column('writes_titles', sa.Boolean(), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("frozen_by IN ('admin', 'dispute')", name=op.f('ck_accounts_frozen_by_known')),
@@ -287,12 +288,14 @@ def upgrade():
     sa.Column('max_output_tokens', sa.Integer(), nullable=False),
     sa.Column('is_reasoning', sa.Boolean(), nullable=False),
     sa.Column('takes_images', sa.Boolean(), nullable=False),
+    sa.Column('image_tokens', sa.Integer(), nullable=True),
     sa.Column('is_for_sale', sa.Boolean(), nullable=False),
     sa.Column('is_free_for_guests', sa.Boolean(), nullable=False),
     sa.Column('speed', sa.String(), nullable=False),
     sa.Column('position', sa.Integer(), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('image_tokens > 0', name=op.f('ck_models_image_tokens_positive')),
     sa.CheckConstraint('max_output_tokens > 0 AND context_window > 0', name=op.f('ck_models_sizes_positive')),
     sa.ForeignKeyConstraint(['provider_id'], ['providers.id'], name=op.f('fk_models_provider_id_providers'), ondelete='RESTRICT'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_models')),
@@ -364,6 +367,7 @@ def upgrade():
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('pinned_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('archived_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('wants_title', sa.Boolean(), nullable=False),
     sa.Column('deleted_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
@@ -688,6 +692,7 @@ def upgrade():
     sa.Column('error_detail', sa.String(), nullable=True),
     sa.Column('model', sa.String(), nullable=True),
     sa.Column('call_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('attached_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('checkpoint_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('stop_requested_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -695,6 +700,7 @@ def upgrade():
     sa.CheckConstraint("role IN ('user', 'assistant')", name=op.f('ck_messages_role_known')),
     sa.CheckConstraint("status IN ('running', 'done', 'stopped', 'failed', 'interrupted')", name=op.f('ck_messages_status_known')),
     sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_messages_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['attached_id'], ['messages.id'], name=op.f('fk_messages_attached_id_messages'), ondelete='RESTRICT'),
     sa.ForeignKeyConstraint(['call_id'], ['usages.id'], name=op.f('fk_messages_call_id_usages'), ondelete='RESTRICT'),
     sa.ForeignKeyConstraint(['chat_id'], ['chats.id'], name=op.f('fk_messages_chat_id_chats'), ondelete='RESTRICT'),
     sa.ForeignKeyConstraint(['parent_id'], ['messages.id'], name=op.f('fk_messages_parent_id_messages'), ondelete='RESTRICT'),
@@ -750,11 +756,39 @@ def upgrade():
         batch_op.create_index(batch_op.f('ix_refunds_account_id'), ['account_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_refunds_payment_id'), ['payment_id'], unique=False)
 
+    op.create_table('attachments',
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('message_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('name', sa.String(), nullable=False),
+    sa.Column('media_type', sa.String(), nullable=False),
+    sa.Column('size', sa.Integer(), nullable=False),
+    sa.Column('width', sa.Integer(), nullable=True),
+    sa.Column('height', sa.Integer(), nullable=True),
+    sa.Column('content', sa.LargeBinary(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_attachments_account_id_accounts'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['message_id'], ['messages.id'], name=op.f('fk_attachments_message_id_messages'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_attachments_user_id_users'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_attachments'))
+    )
+    with op.batch_alter_table('attachments', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_attachments_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_attachments_message_id'), ['message_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_attachments_user_id'), ['user_id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade():
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('attachments', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_attachments_user_id'))
+        batch_op.drop_index(batch_op.f('ix_attachments_message_id'))
+        batch_op.drop_index(batch_op.f('ix_attachments_account_id'))
+
+    op.drop_table('attachments')
     with op.batch_alter_table('refunds', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_refunds_payment_id'))
         batch_op.drop_index(batch_op.f('ix_refunds_account_id'))

@@ -55,7 +55,7 @@ def deviations(described: dict[str, Any], response: Response) -> list[str]:
         return [f"{request.method} {path} answered {status}, which is not described"]
     if not answer.get("content"):
         return [f"{path}: a body where none is described"] if response.data else []
-    media = answer["content"].get(response.mimetype)
+    media = answer["content"].get(response.mimetype) or answer["content"].get("*/*")
     if media is None:
         return [f"{path} {status} came as {response.mimetype}"]
     return mistakes(media["schema"], described, response) if response.is_json else []

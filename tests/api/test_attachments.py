@@ -1,0 +1,206 @@
+"""Files over JSON: put up, sent with a question, counted, shown again, kept by edits, gone with the chat."""
+
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Response
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
+from app.models.base import utcnow
+from app.models.price import AIModel
+from app.models.setting import Setting
+from app.models.usage import Usage
+from tests.chat.conftest import Door
+from tests.support import people
+from tests.support.people import CREDIT, heard
+from tests.support.pictures import jpeg, png
+from tests.support.provider_server import ProviderServer
+
+Database = scoped_session[Session]
+PICTURE = png(640, 480)
+
+
+@pytest.fixture
+def ada(ada: Door, session: Database) -> Door:
+    """ada, and a model that takes images."""
+    session.query(AIModel).filter_by(name="gpt-test").one().takes_images = True
+    people.model("blind-test")
+    session.commit()
+    return ada
+
+
+def put_up(person: Door, content: bytes = PICTURE, name: str = "ferry.png") -> Response:
+    sent = {"name": name, "data": base64.b64encode(content).decode()}
+    return person.call("POST", "/attachments", json=sent)
+
+
+def id_of(person: Door, content: bytes = PICTURE, name: str = "ferry.png") -> str:
+    answer = put_up(person, content, name)
+    assert answer.status_code == 201, answer.text
+    return answer.json["id"]
+
+
+def parts(provider: ProviderServer) -> list[dict[str, object]]:
+    return provider.last["body"]["messages"][-1]["content"]
+
+
+def test_a_file_is_known_by_its_bytes_and_read_again(ada: Door) -> None:
+    shown = put_up(ada, name="C:\\fotos\\ferry.exe").json
+    answer = ada.call("GET", f"/attachments/{shown['id']}")
+
+    assert shown == {
+        "id": shown["id"], "name": "ferry.exe", "media_type": "image/png", "bytes": len(PICTURE),
+        "width": 640, "height": 480,
+    }  # fmt: skip
+    assert (answer.data, answer.mimetype) == (PICTURE, "image/png")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_text_is_never_served_as_what_it_says_it_is(ada: Door) -> None:
+    for text in ("<script>alert(1)</script>", '<svg onload="alert(1)"/>', "naïve\r\n\ttext\f"):
+        answer = ada.call("GET", f"/attachments/{id_of(ada, text.encode(), 'page.html')}")
+
+        assert (answer.mimetype, answer.text) == ("text/plain", text)
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+REFUSED = (
+    (b"%PDF-1.7\n\x00\x01", "neither an image"), (b"\xff\xfe\x00", "neither an image"), (b" \n", "is empty"),
+    (png(1, 1) + bytes(LARGEST_IMAGE), "3.75 MB"), (jpeg(8001, 2), "8,001 x 2 pixels"),
+    (b"x" * 200_001, "200,000 bytes"),
+)  # fmt: skip
+
+
+def test_what_cannot_be_sent_to_a_model_is_refused_by_name(ada: Door) -> None:
+    for content, words in REFUSED:
+        answer = put_up(ada, content)
+        assert (answer.status_code, answer.json["code"]) == (400, "invalid_request")
+        assert words in answer.json["errors"]["data"][0]
+
+
+def test_what_is_not_base64_is_refused(ada: Door) -> None:
+    answer = ada.call("POST", "/attachments", json={"name": "x", "data": "%%%"})
+    assert answer.json["errors"] == {"data": ["is not base64."]}
+
+
+def test_an_account_has_so_much_room_for_files(ada: Door, session: Database) -> None:
+    Setting.put("attachment_megabytes", 0)
+    session.commit()
+    assert "Delete a chat" in put_up(ada).json["errors"]["data"][0]
+
+
+def test_files_that_nobody_sends_are_bounded_and_go_after_a_day(ada: Door, session: Database) -> None:
+    ids = [id_of(ada) for _ in range(MOST_UNSENT)]
+    assert "wait to be sent" in put_up(ada).json["errors"]["data"][0]
+
+    session.query(Attachment).filter_by(id=int(ids[0])).one().created_at = utcnow() - timedelta(hours=25)
+    session.flush()
+    assert Attachment.erase_unsent() == 1
+    session.commit()
+    assert put_up(ada).status_code == 201
+
+
+def test_an_image_and_a_text_go_with_the_question(ada: Door, provider: ProviderServer) -> None:
+    chat, files = ada.new_chat(), [id_of(ada), id_of(ada, b"a = 1\n```\n", "a.py")]
+    ada.ask("Which ferry?", chat=chat, attachments=files)
+    image, words = parts(provider)
+    shown = ada.call("GET", f"/chats/{chat}").json["messages"][0]
+
+    assert image["image_url"]["url"].startswith("data:image/png;base64,")
+    assert words["text"] == "File a.py:\n````\na = 1\n```\n\n````\n\nWhich ferry?"
+    assert [(file["id"], file["name"]) for file in shown["attachments"]] == [
+        (files[0], "ferry.png"), (files[1], "a.py"),
+    ]  # fmt: skip
+
+
+def test_files_are_in_the_estimate_and_the_ceiling(ada: Door, provider: ProviderServer) -> None:
+    chat, files = ada.new_chat(), [id_of(ada), id_of(ada, b"word " * 1000, "words.txt")]
+    sent = {"content": "hi", "model": "gpt-test", "chat_id": chat, "max_output_tokens": 300}
+    bare = ada.call("POST", "/estimate", json=sent).json
+    full = ada.call("POST", "/estimate", json=sent | {"attachments": files}).json
+    provider.configure(tokens=300, input_tokens=6000)
+    heard = ada.ask("hi", chat=chat, max_output_tokens=300, attachments=files)
+
+    assert full["ceiling_nanos"] >= bare["ceiling_nanos"] + (5000 + 1445) * 2_500
+    assert full["expected_nanos"] >= bare["expected_nanos"] + (1250 + 300) * 2_500
+    assert heard.end["cost_nanos"] <= heard.start["ceiling_nanos"] == full["ceiling_nanos"]
+
+
+def test_a_model_that_takes_no_images_is_not_asked(
+    ada: Door, provider: ProviderServer, session: Database
+) -> None:
+    answer = ada.send("hi", model="blind-test", attachments=[id_of(ada)])
+
+    assert (answer.status_code, answer.json["code"]) == (400, "images_not_taken")
+    assert "blind-test does not take images" in answer.json["detail"]
+    assert (provider.count, session.query(Usage).count()) == (0, 0)
+
+
+def test_it_is_told_of_earlier_images_in_words(ada: Door, provider: ProviderServer) -> None:
+    chat = ada.new_chat()
+    ada.ask("Which ferry?", chat=chat, attachments=[id_of(ada)])
+    ada.ask("And now?", chat=chat, model="blind-test")
+
+    assert provider.last["body"]["messages"][0]["content"] == (
+        "(1 attached image cannot be shown to you here.)\n\nWhich ferry?"
+    )
+
+
+def test_earlier_images_are_sent_again_and_the_oldest_give_way(
+    ada: Door, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.chat.attaching.MOST_IMAGE_BYTES", 2 * len(PICTURE))
+    chat = ada.new_chat()
+    for number in range(3):
+        ada.ask(f"{number}?", chat=chat, attachments=[id_of(ada)])
+    sent = [message["content"] for message in provider.last["body"]["messages"] if message["role"] == "user"]
+
+    assert [type(content) for content in sent] == [str, list, list]
+
+
+def test_answering_again_and_editing_keep_the_files(ada: Door, provider: ProviderServer) -> None:
+    chat = ada.new_chat()
+    first = ada.ask("Which?", chat=chat, attachments=[id_of(ada)])
+    heard(ada.call("POST", f"/messages/{first.start['message_id']}/regenerate", json={}).data)
+    again = parts(provider)
+    heard(ada.call("PUT", f"/messages/{first.start['user_message_id']}", json={"content": "Which one?"}).data)
+    edited = parts(provider)
+    shown = ada.call("GET", f"/chats/{chat}").json["messages"][0]
+
+    assert again[0] == edited[0]
+    assert (again[1]["text"], edited[1]["text"]) == ("Which?", "Which one?")
+    assert (shown["content"], len(shown["attachments"]), len(shown["versions"])) == ("Which one?", 1, 2)
+
+
+def test_files_that_cannot_be_sent_are_refused(ada: Door) -> None:
+    for files in ("7", [7], ["x"], [*map(str, range(6))], ["999"]):
+        answer = ada.send("hi", attachments=files)
+        assert (answer.status_code, list(answer.json["errors"])) == (400, ["attachments"])
+
+
+def test_a_file_is_sent_once(ada: Door) -> None:
+    file = id_of(ada)
+    ada.ask("hi", attachments=[file])
+    assert ada.send("hi", attachments=[file]).json["errors"]["attachments"]
+
+
+def test_eve_neither_sees_nor_sends_adas_file(ada: Door, door: Callable[..., Door]) -> None:
+    eve, file = door("eve", credits=100 * CREDIT), id_of(ada)
+
+    assert eve.call("GET", f"/attachments/{file}").status_code == 404
+    assert eve.send("hi", attachments=[file]).status_code == 400
+    assert ada.call("GET", f"/attachments/{file}").status_code == 200
+
+
+def test_files_go_with_their_chat(ada: Door, session: Database) -> None:
+    chat, file = ada.new_chat(), id_of(ada)
+    ada.ask("hi", chat=chat, attachments=[file])
+    other = id_of(ada)
+    ada.call("DELETE", f"/chats/{chat}")
+
+    assert [str(kept.id) for kept in session.query(Attachment)] == [other]
+    assert ada.call("GET", f"/attachments/{file}").status_code == 404
