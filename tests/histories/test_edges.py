@@ -1,0 +1,93 @@
+"""Calls that run while a day, a month or a clock turns over: whose allowance pays, and which day's use it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+from app.billing.auditing import audit
+from app.extensions import db
+from app.models.account import Account
+from app.models.metering import Receipt, reserve, settle
+from app.models.price import AIModel
+from app.models.standing import Standing
+from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.people import CREDIT, caller, give, model, person
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+Database = scoped_session[Session]
+BORN = "2026-01-31T12:00:00"
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    """A key, so that the model is for sale; nobody is asked."""
+    return environment | {"OPENAI_API_KEY": "sk-nobody"}
+
+
+def at(text: str) -> time_machine.travel:
+    return time_machine.travel(datetime.fromisoformat(text).replace(tzinfo=UTC), tick=False)
+
+
+@pytest.fixture
+def ada(app: Flask, session: Database) -> Account:
+    """On the free plan (500 credits a month, 50 a day) since the 31st of January, with its first month."""
+    model("m", dollars_in="0", dollars_out="10")
+    with at(BORN):
+        account = person("ada", allowance=500 * CREDIT)
+        account.period_end = datetime(2026, 2, 28, 12, tzinfo=UTC)
+    session.flush()
+    return account
+
+
+def call(ada: Account, begins: str, ends: str, credits: int) -> Receipt:
+    """A call that begins at one moment, ends at another, and comes to so many credits."""
+    with at(begins):
+        now = datetime.fromisoformat(begins).replace(tzinfo=UTC)
+        price = AIModel.to_sell("m", now)[1]
+        reservation = reserve(caller(ada), Prompt("m", (PromptMessage("user", "hi"),), 4000), price)
+    with at(ends):
+        receipt = settle(reservation, TokenUsage(output=credits * 100, source="reported"), "done")
+    assert receipt is not None
+    db.session.refresh(ada)
+    return receipt
+
+
+def used_at(ada: Account, moment: str) -> int:
+    now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    return Standing.of(ada.id).used_on(now) // CREDIT
+
+
+def test_a_call_over_midnight_uses_nothing_of_the_new_day(ada: Account) -> None:
+    call(ada, "2026-02-10T12:00", "2026-02-10T12:01", 20)
+    receipt = call(ada, "2026-02-10T23:59:59", "2026-02-11T00:00:01", 30)
+    assert receipt.paid == 30 * CREDIT
+    assert used_at(ada, "2026-02-11T00:00:02") == 0
+    assert list(audit()) == []
+
+
+def test_a_call_over_the_months_edge_draws_on_the_new_allowance(ada: Account, session: Database) -> None:
+    give(ada, allowance=-495 * CREDIT)
+    session.flush()
+    call(ada, "2026-02-28T11:59:59", "2026-02-28T12:00:01", 30)
+    assert (ada.allowance_nanos, ada.credits_nanos) == (470 * CREDIT, 0)
+    assert [entry.kind for entry in ada.entries()] == ["refill", "grant", "grant"]
+    assert list(audit()) == []
+
+
+def test_a_clock_that_is_put_back_gives_no_second_day(ada: Account) -> None:
+    call(ada, "2026-02-11T00:00:05", "2026-02-11T00:00:06", 30)
+    with at("2026-02-10T23:59:58"):
+        assert ada.balance().available == 20 * CREDIT
+    call(ada, "2026-02-10T23:59:58", "2026-02-10T23:59:59", 5)
+    assert used_at(ada, "2026-02-11T00:00:07") == 35
+
+
+def test_a_clock_that_jumps_a_year_gives_one_month(ada: Account) -> None:
+    call(ada, "2027-02-28T12:00:00", "2027-02-28T12:00:01", 10)
+    assert ada.allowance_nanos == 490 * CREDIT
+    assert [entry.month for entry in ada.entries()] == ["2027-02", None]
