@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from typing import TextIO
 
 import sentry_sdk
 import structlog
@@ -15,6 +16,15 @@ log = structlog.get_logger("app.request")
 
 
 def init_logs(app: Flask) -> None:
+    write_logs(app)
+    if app.config["SENTRY_DSN"]:
+        sentry_sdk.init(app.config["SENTRY_DSN"], send_default_pii=False, include_local_variables=False)
+    app.before_request(begin_request)
+    app.after_request(log_request)
+
+
+def write_logs(app: Flask, stream: TextIO | None = None) -> None:
+    """Write this process's log to `stream`, standard error where none is named."""
     moment = structlog.processors.TimeStamper(fmt="iso")
     shared: list[Processor] = [structlog.stdlib.add_log_level, moment, with_request]
     renderer: Processor = (
@@ -28,7 +38,7 @@ def init_logs(app: Flask) -> None:
             renderer,
         ],
     )
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
@@ -40,10 +50,6 @@ def init_logs(app: Flask) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    if app.config["SENTRY_DSN"]:
-        sentry_sdk.init(app.config["SENTRY_DSN"], send_default_pii=False, include_local_variables=False)
-    app.before_request(begin_request)
-    app.after_request(log_request)
 
 
 def plain() -> structlog.dev.ConsoleRenderer:

@@ -17,8 +17,9 @@ from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support import browser, databases
 from tests.support.client import SeparateClient
-from tests.support.environment import OWN, app_environment
+from tests.support.environment import app_environment, set_environment
 from tests.support.mailbox import Mailbox
+from tests.support.made_apps import MadeApps
 from tests.support.network import forbid_other_machines
 from tests.support.running_app import RunningApp
 
@@ -72,10 +73,7 @@ def nowhere() -> str:
 
 def app_in(patch: pytest.MonkeyPatch, environment: dict[str, str]) -> Flask:
     """The app as it comes up in `environment` and in none of the developer's own variables."""
-    for name in OWN:
-        patch.delenv(name, raising=False)
-    for name, value in environment.items():
-        patch.setenv(name, value)
+    set_environment(patch, environment)
     app = create_app()
     app.test_client_class = SeparateClient
     return app
@@ -145,10 +143,15 @@ def environment(database_url: str, redis_url: str, mailbox: Mailbox) -> dict[str
     return app_environment(DATABASE_URL=database_url, REDIS_URL=redis_url, MAIL_URL=mailbox.url)
 
 
+@pytest.fixture(scope="session")
+def made_apps() -> MadeApps:
+    return MadeApps(app_in)
+
+
 @pytest.fixture
-def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, made_apps: MadeApps) -> Iterator[Flask]:
     """The app in this process; no context is pushed."""
-    app = app_in(monkeypatch, environment)
+    app = made_apps.lend(monkeypatch, environment)
     yield app
     close(app)
 

@@ -25,7 +25,6 @@ def answers_as_described(app: Flask) -> Iterator[list[str]]:
         described = document()
     problems: list[str] = []
 
-    @app.after_request
     def check(response: Response) -> Response:
         if (
             request.url_rule is not None
@@ -35,6 +34,7 @@ def answers_as_described(app: Flask) -> Iterator[list[str]]:
             problems.extend(deviations(described, response))
         return response
 
+    app.after_request_funcs[None].append(check)
     yield problems
     assert problems == []
 

@@ -112,12 +112,12 @@ class TestWhereTheMailServerIsAway:
         assert session.query(OutgoingMail).one().attempts == MOST_ATTEMPTS
 
     def test_it_is_sent_when_the_server_is_back(
-        self, session: Database, mailbox: Mailbox, app: Flask
+        self, session: Database, mailbox: Mailbox, app: Flask, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         post()
         session.commit()
         outbox.sweep()
-        app.extensions["mailman"].port = int(mailbox.url.rsplit(":", 1)[1])
+        monkeypatch.setattr(app.extensions["mailman"], "port", int(mailbox.url.rsplit(":", 1)[1]))
         with time_machine.travel(utcnow() + timedelta(minutes=2)):
             outbox.sweep()
         assert len(mailbox.mails) == 1

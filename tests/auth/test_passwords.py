@@ -19,7 +19,7 @@ def test_a_password_is_stored_as_argon2id(real: object) -> None:
     stored = password.hashed("correct horse battery")
     kind, version, costs = stored.split("$")[1:4]
     assert (kind, version) == ("argon2id", "v=19")
-    assert costs == "m=65536,t=3,p=4"
+    assert costs == "m=19456,t=2,p=1"
     assert password.is_right("correct horse battery", stored)
 
 

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Mapping
 
+import pytest
+
 ADMIN_EMAIL = "admin@example.com"
 ADMIN_PASSWORD = "a-long-admin-password"
 SECRET_KEY = "only-for-tests-" + "0123456789abcdef" * 3
@@ -33,6 +35,14 @@ def app_environment(**changes: str) -> dict[str, str]:
         "LOG_LEVEL": "INFO",
         "REQUIRE_VERIFIED_EMAIL": "0",
     } | changes
+
+
+def set_environment(patch: pytest.MonkeyPatch, own: Mapping[str, str]) -> None:
+    """Put this process into the environment `own`, and take the developer's own variables out of it."""
+    for name in OWN:
+        patch.delenv(name, raising=False)
+    for name, value in own.items():
+        patch.setenv(name, value)
 
 
 def process_environment(own: Mapping[str, str]) -> dict[str, str]:
