@@ -18,8 +18,8 @@ from devserver.redis_server import RedisServer
 from tests.support import browser, databases
 from tests.support.client import SeparateClient
 from tests.support.environment import app_environment, set_environment
-from tests.support.mailbox import Mailbox
 from tests.support.made_apps import MadeApps
+from tests.support.mailbox import Mailbox
 from tests.support.network import forbid_other_machines
 from tests.support.running_app import RunningApp
 

@@ -15,9 +15,9 @@ from tests.support.running_app import RunningApp
 CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
 BOUNDS = [
     "--max-examples",
-    "6",
+    "4",
     "--max-time",
-    "45",
+    "25",
     "--workers",
     "2",
     "--seed",

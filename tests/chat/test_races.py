@@ -18,7 +18,7 @@ from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-ROUNDS, AT_ONCE = 20, 50
+ROUNDS, AT_ONCE = 5, 50
 MONEY_FOR_ONE = (len("hello") + 32) * 2500 + 256 * 10_000
 
 

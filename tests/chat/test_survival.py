@@ -22,7 +22,7 @@ from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 Database = scoped_session[Session]
-KILLS = 10
+KILLS = 3
 
 
 class Reader(threading.Thread):
