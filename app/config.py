@@ -16,7 +16,7 @@ ENVIRONMENTS = ("production", "development", "test")
 ON_BY_DEFAULT = {
     "production": {"require_verified_email", "ratelimit_enabled"},
     "test": {"require_verified_email"},
-    "development": set[str](),
+    "development": {"guests_allowed"},
 }
 """The settings that are on where neither the environment nor an admin says otherwise."""
 

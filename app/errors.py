@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request, url_for
+from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from app.auth.guards import NotSignedIn
+from app.auth.guards import NotSignedIn, is_guest
+from app.auth.guests import in_words_for_guests
 from app.billing.gateway import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.chat.turns import Busy
 from app.extensions import db
@@ -45,6 +47,7 @@ REFUSALS = {
     "subscription_unpaid": 402,
     "out_of_credits": 402,
     "request_too_large": 402,
+    "guest_limit_reached": 429,
 }
 HTTP_CODES = {
     400: "invalid_request",
@@ -71,6 +74,7 @@ WAYS_OUT = {
     "buy": "billing.overview",
     "verify": "auth.settings",
     "billing": "billing.overview",
+    "signup": "auth.signup",
 }
 
 
@@ -102,6 +106,8 @@ def init_app(app: Flask) -> None:
 
 
 def refused(refusal: Refusal) -> Response:
+    if is_guest():
+        refusal = in_words_for_guests(refusal)
     facts: dict[str, Any] = {}
     for name, value in refusal.facts.items():
         facts |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
@@ -117,7 +123,7 @@ def refused(refusal: Refusal) -> Response:
 
 def count(code: str) -> None:
     """For the overview in the back office: a refusal is answered whether or not it could be counted."""
-    if not current_user.is_authenticated:
+    if not current_user.is_authenticated and not is_guest():
         return
     try:
         RefusalCount.note(current_user.account_id, code)
@@ -135,6 +141,8 @@ def http_error(error: HTTPException) -> Response | HTTPException:
     status = error.code or 500
     if status < 400:
         return error
+    if isinstance(error, RateLimitExceeded) and error.limit.error_message:
+        return refused(Refusal("guest_limit_reached", str(error.description)))
     words = WORDS.get(status) or error.description or "The request could not be taken."
     retry_after = getattr(error, "retry_after", None)
     return problem(status, HTTP_CODES.get(status, "error"), words, retry_after=retry_after)

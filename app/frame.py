@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, g, request
 from flask_login import current_user
 from sqlalchemy import Row, select
 from sqlalchemy.exc import DBAPIError
@@ -16,10 +16,11 @@ from app.models.base import utcnow
 from app.models.membership import Membership
 from app.models.setting import DEFINITIONS, Setting
 from app.models.standing import Standing
+from app.models.subscription import Subscription
 
 
 def init_frame(app: Flask) -> None:
-    names = (brand_name, header_balance, own_accounts, awaits_verification, here)
+    names = (brand_name, header_balance, alerts, own_accounts, awaits_verification, here)
     app.jinja_env.globals.update({name.__name__: name for name in names})
 
 
@@ -33,9 +34,24 @@ def brand_name() -> str:
 
 def header_balance() -> dict[str, Any]:
     """The caller's balance for the header: `available` and `low` in nanos, `is_low`."""
-    available = Standing.of(current_user.account_id).balance(utcnow()).available
+    available = own_standing().balance(utcnow()).available
     low = Setting.get("low_balance")
     return {"available": available, "low": low, "is_low": available < low}
+
+
+def own_standing() -> Standing:
+    """How the caller's account stands, read once a request."""
+    if "own_standing" not in g:
+        g.own_standing = Standing.of(current_user.account_id)
+    standing: Standing = g.own_standing
+    return standing
+
+
+def alerts() -> set[str]:
+    """What the line at the top of the page tells: what was chosen, and always that a payment failed."""
+    found = own_standing().alerts(utcnow())
+    subscription = Subscription.live_of(current_user.account_id) if current_user.can_manage else None
+    return found | {"payment_failed"} if subscription is not None and subscription.is_unpaid else found
 
 
 def own_accounts() -> Sequence[Row[int, str, str, str]]:

@@ -12,6 +12,7 @@ from app import queue
 from app.auth.guards import public
 from app.extensions import db
 from app.filters import per_answer
+from app.models.house import welcomes_guests
 from app.models.plan import CreditPack, Plan
 from app.models.price import AIModel
 
@@ -27,7 +28,7 @@ def init_app(app: Flask) -> None:
 def index() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(url_for("chat.show"))
-    return render_template("index.html", plans=Plan.on_offer())
+    return render_template("index.html", plans=Plan.on_offer(), is_open_to_guests=welcomes_guests())
 
 
 @pages.get("/pricing")

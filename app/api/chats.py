@@ -22,6 +22,7 @@ from app.api.blueprint import (
     storable,
     text_field,
 )
+from app.api.limits import guests_chats
 from app.api.shapes import (
     COUNT,
     FLAG,
@@ -37,7 +38,8 @@ from app.api.shapes import (
     shape,
     taken,
 )
-from app.chat.keeping import MOST_OUTPUT_TOKENS, checked_instructions, files_of
+from app.auth.guards import for_guests_too
+from app.chat.keeping import MOST_OUTPUT_TOKENS, checked_instructions, files_of, own
 from app.extensions import db
 from app.gate import requires_tokens
 from app.models.attachment import Attachment
@@ -93,6 +95,8 @@ CHANGES = {
 
 @api.post("/chats")
 @requires_tokens
+@for_guests_too
+@guests_chats
 @described(
     "Begin a chat; with `write_title` a model titles it after the first answer, as a call of its own",
     CHAT,
@@ -104,7 +108,7 @@ def start_chat() -> tuple[dict[str, Any], int]:
     model = text_field(sent, "model", most=200) or default_model()
     title = text_field(sent, "title", most=LONGEST_TITLE) or ""
     admit(current_user, model)
-    chat = Chat(account_id=current_user.account_id, user_id=current_user.user_id, title=title, model=model)
+    chat = Chat(**own(), title=title, model=model)
     chat.wants_title = not title and wants_title(sent)
     db.session.add(chat)
     db.session.commit()
@@ -113,6 +117,7 @@ def start_chat() -> tuple[dict[str, Any], int]:
 
 @api.get("/chats")
 @described("The chats, newest first", page(CHAT), query=PAGING | SEARCH)
+@for_guests_too
 def list_chats() -> dict[str, Any]:
     query = mine().where(Chat.archived_at.is_not(None) == (request.args.get("archived") == "1"))
     words = storable(request.args.get("q", "")).strip()
@@ -127,6 +132,7 @@ def list_chats() -> dict[str, Any]:
 
 @api.get("/chats/<chat_id>")
 @described("A chat with the messages of its shown branch", WHOLE_CHAT)
+@for_guests_too
 def read_chat(chat_id: str) -> dict[str, Any]:
     chat = my_chat(chat_id)
     messages, versions = chat.messages(), chat.versions()
@@ -140,6 +146,7 @@ def read_chat(chat_id: str) -> dict[str, Any]:
 
 @api.patch("/chats/<chat_id>")
 @described(
+@for_guests_too
     "Rename a chat, pin or archive it, instruct it, show another version",
     CHAT,
     body=taken("Changes", **CHANGES),
@@ -170,6 +177,7 @@ def change(chat: Chat, sent: dict[str, Any]) -> None:
 
 @api.delete("/chats/<chat_id>")
 @described("Delete a chat; what it cost stays in the usage", status=204)
+@for_guests_too
 def delete_chat(chat_id: str) -> tuple[str, int]:
     chat = my_chat(chat_id)
     chat.deleted_at = utcnow()
@@ -195,13 +203,11 @@ def wants_title(sent: dict[str, Any]) -> bool:
 
 
 def mine() -> Select[Chat]:
-    own = Chat.account_id == current_user.account_id, Chat.user_id == current_user.user_id
-    return select(Chat).where(*own, Chat.deleted_at.is_(None))
+    return select(Chat).filter_by(**own())
 
 
 def my_chat(chat_id: str | int | None) -> Chat:
-    own = {"account_id": current_user.account_id, "user_id": current_user.user_id, "deleted_at": None}
-    return found(Chat.find(chat_id or "", **own))
+    return found(Chat.find(chat_id or "", **own()))
 
 
 def escaped(words: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from app.api.blueprint import api
+from app.auth.guests import bounded_for_guests
 from app.auth.limits import is_off
 from app.extensions import limiter
 
@@ -25,5 +28,10 @@ def account_key() -> str:
 
 
 limiter.limit(CALLS, key_func=caller_key, exempt_when=is_off)(api)
-limited_sends = limiter.shared_limit(SENDS, scope="sends", key_func=account_key, exempt_when=is_off)
-"""For the routes that ask a model: together at most so many a minute of one account."""
+sends = limiter.shared_limit(SENDS, scope="sends", key_func=account_key, exempt_when=is_off)
+guests_sends, guests_chats = bounded_for_guests("guest sends"), bounded_for_guests("guest chats")
+
+
+def limited_sends(view: Any) -> Any:
+    """For the routes that ask a model: together at most so many a minute of one account, and a few of a guest."""
+    return guests_sends(sends(view))

@@ -14,6 +14,7 @@ from app.api.blueprint import amount, api, body, count_field, found, text_field
 from app.api.chats import default_model, my_chat
 from app.api.limits import limited_sends
 from app.api.shapes import COUNT, EVENTS, JSON, TEXT, WHOLE, amounts, described, shape, taken
+from app.auth.guards import for_guests_too
 from app.chat import turns
 from app.chat.asking import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
 from app.chat.events import stream_of, stream_of_turn
@@ -39,6 +40,7 @@ ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
 
 
 @api.post("/chats/<chat_id>/messages")
+@for_guests_too
 @limited_sends
 @requires_tokens
 @described(
@@ -53,6 +55,7 @@ def send_message(chat_id: str) -> Response:
 
 
 @api.post("/messages/<message_id>/regenerate")
+@for_guests_too
 @limited_sends
 @requires_tokens
 @described(
@@ -70,6 +73,7 @@ def regenerate(message_id: str) -> Response:
 
 
 @api.put("/messages/<message_id>")
+@for_guests_too
 @limited_sends
 @requires_tokens
 @described(
@@ -85,6 +89,7 @@ def edit_message(message_id: str) -> Response:
 
 
 @api.post("/messages/<message_id>/stop")
+@for_guests_too
 @described("Ask a running answer to end", STATE)
 def stop_message(message_id: str) -> dict[str, Any]:
     """Ask a running answer to end; it does within a second or so, wherever it runs."""
@@ -99,6 +104,7 @@ def stop_message(message_id: str) -> dict[str, Any]:
 
 
 @api.get("/messages/<message_id>/stream")
+@for_guests_too
 @described("Follow an answer from where one was", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
 def follow_message(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
@@ -109,6 +115,7 @@ def follow_message(message_id: str) -> Response:
 
 
 @api.post("/estimate")
+@for_guests_too
 @described(
     "What a question will come to, and the most it can cost; charges nothing",
     ESTIMATE,

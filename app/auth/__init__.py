@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.auth import development, guards, invitations, mails, recovery, routes, settings, teams
+from app.auth import development, guards, guests, invitations, mails, recovery, routes, settings, teams
 from app.auth.blueprint import auth
 
 
@@ -11,4 +11,14 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(auth)
 
 
-__all__ = ["development", "init_app", "invitations", "mails", "recovery", "routes", "settings", "teams"]
+__all__ = [
+    "development",
+    "guests",
+    "init_app",
+    "invitations",
+    "mails",
+    "recovery",
+    "routes",
+    "settings",
+    "teams",
+]

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Request, abort, current_app, request
+from flask import Flask, Request, abort, current_app, request, session
 from flask_login import current_user
 
 from app.extensions import csrf, db, login
 from app.models.api_key import ApiKey
 from app.models.caller import Caller
+from app.models.house import guest_caller
 
 View = TypeVar("View", bound=Callable[..., Any])
+GUEST = "guest"
+"""Where the cookie keeps a guest's secret."""
 
 
 class NotSignedIn(Exception):
@@ -23,6 +26,12 @@ class NotSignedIn(Exception):
 def public(view: View) -> View:
     """Mark a view as open to everybody; every other view needs a caller."""
     view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def for_guests_too(view: View) -> View:
+    """Mark a view as open to guests beside those who are signed in; what it shows and does is the caller's own."""
+    view.is_for_guests = True  # type: ignore[attr-defined]
     return view
 
 
@@ -58,10 +67,19 @@ def check_caller() -> None:
     if view is None:
         return
     is_public = getattr(view, "is_public", False) or request.endpoint == "static"
-    if not is_public and not current_user.is_authenticated:
+    if not is_public and not current_user.is_authenticated and not is_guest():
         raise NotSignedIn("Sign in first, or send an API key as `Authorization: Bearer <key>`.")
     if not getattr(view, "takes_foreign_posts", False) and not bearer():
         csrf.protect()
+
+
+def is_guest() -> bool:
+    return getattr(current_user, "guest", None) is not None
+
+
+def asks_what_guests_may() -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_for_guests", False)
 
 
 def bearer() -> str | None:
@@ -81,6 +99,8 @@ def load_from_session(secret: str) -> Caller | None:
 @login.request_loader
 def load_from_key(_request: Request) -> Caller | None:
     secret = bearer()
+    if secret is None and GUEST in session and asks_what_guests_may():
+        return guest_caller(session[GUEST])
     caller = Caller.of_key(secret) if secret else None
     if caller and caller.api_key_id and ApiKey.note_use(caller.api_key_id, caller.key_used_at):
         db.session.commit()

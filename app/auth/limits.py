@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 from flask import Response, request
+from flask_limiter.util import get_remote_address
 from werkzeug.exceptions import TooManyRequests
 
 from app.extensions import limiter
@@ -20,6 +22,14 @@ Decorator = Callable[[Any], Any]
 def is_off() -> bool:
     """Whether the installation has no rate limits: `RATELIMIT_ENABLED`, else the admin's setting."""
     return not Setting.get("ratelimit_enabled")
+
+
+def network() -> str:
+    """Where a request comes from: an address, or the /64 that one owner of IPv6 addresses has at hand."""
+    address = get_remote_address()
+    if ":" not in address:
+        return address
+    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
 
 
 def typed_address() -> str:

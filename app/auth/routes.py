@@ -18,6 +18,7 @@ from app.auth.limits import by_machine, by_mailbox, check_signups, was_refused, 
 from app.auth.signing import begin_session, onwards, same_site, sign_out
 from app.extensions import db
 from app.models.account import Account
+from app.models.house import welcomes_guests
 from app.models.invitation import Invitation
 from app.models.refill import give_free_credits
 from app.models.setting import Setting
@@ -120,8 +121,8 @@ def login() -> ResponseReturnValue:
             return onwards(target)
         form.form_errors.append(WRONG)
     status = 400 if form.is_submitted() else 200
-    values = {"email": form.email.data}
-    return render_template("auth/login.html", errors=faults(form), values=values, next=target), status
+    shown = {"values": {"email": form.email.data}, "is_open_to_guests": welcomes_guests()}
+    return render_template("auth/login.html", errors=faults(form), next=target, **shown), status
 
 
 @auth.post("/logout")

@@ -8,6 +8,7 @@ from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
+from app.auth.guests import claim_chats
 from app.extensions import db
 from app.models.caller import Caller
 from app.models.user import User, UserSession
@@ -26,12 +27,13 @@ def same_site(target: str | None) -> str | None:
 def begin_session(user: User, account_id: int | None = None) -> None:
     """A new session in the database and, once that is committed, in the cookie: nothing of the one before stays.
 
-    It acts on the account, or on the user's own.
+    It acts on the account, or on the user's own. What this browser asked as a guest becomes the user's.
     """
     if current_user.is_authenticated:
         end_session()
     agent = request.headers.get("User-Agent", "")
     secret = UserSession.begin(user, account_id or user.home_id, user_agent=agent)
+    claim_chats(user)
     db.session.commit()
     session.clear()
     session.permanent = True

@@ -82,6 +82,6 @@ def publish_pack(pack_id: int) -> None:
     publishing.publish_one("pack", pack_id)
 
 
-def tell_low_balance(account_id: int) -> None:
-    telling.of_low_balance(db.session.get_one(Account, account_id), utcnow())
+def tell_alerts(account_id: int) -> None:
+    telling.of_alerts(db.session.get_one(Account, account_id), utcnow())
     commit()

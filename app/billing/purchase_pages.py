@@ -69,16 +69,13 @@ def auto_recharge() -> ResponseReturnValue:
 @billing.post("/alert")
 @managers_only
 def alert() -> ResponseReturnValue:
-    """Below which balance the owner gets a mail; an empty field for never."""
+    """What the owner is told of by mail and on every page: a low balance (an empty field for never), a used-up day."""
     sent = request.form.get("low_balance_credits", "").strip()
     chosen = scaled(sent, NANOS_PER_CREDIT, "low_balance_credits") if sent else None
-    Account.locked(current_user.account_id).alert_below_nanos = chosen
+    account = Account.locked(current_user.account_id)
+    account.alert_below_nanos, account.alerts_daily_limit = chosen, "daily_limit" in request.form
     db.session.commit()
-    flash(
-        "You will get a mail when the balance is low."
-        if chosen
-        else "No mail is sent when the balance is low."
-    )
+    flash("Your alerts are saved." if chosen or account.alerts_daily_limit else "All alerts are off.")
     return redirect(url_for("billing.overview"), 303)
 
 

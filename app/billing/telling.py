@@ -14,6 +14,7 @@ from app.models.account import Account
 from app.models.base import credits_string
 from app.models.payment import Payment
 from app.models.recharge import PAUSES, AutoRecharge, Recharge
+from app.models.standing import Standing
 from app.models.subscription import UNPAID, Subscription
 from app.models.taking_back import Dispute, Refund
 from app.models.user import User
@@ -172,11 +173,15 @@ def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
     )
 
 
-def of_low_balance(account: Account, at: datetime) -> None:
-    """Once a day at most, and only where the owner chose a figure."""
-    left = account.allowance_nanos + account.credits_nanos
-    if account.alert_below_nanos is not None and left < account.alert_below_nanos:
-        owner(account, f"low_balance:{at:%Y-%m-%d}", "low_balance", credits=credits_string(left))
+def of_alerts(account: Account, at: datetime) -> None:
+    """What the owner chose to be told of, each once a day at most."""
+    standing = Standing.of(account.id)
+    facts = {
+        "low_balance": {"credits": credits_string(standing.allowance + standing.credits)},
+        "daily_limit": {"limit": credits_string(standing.daily_limit or 0), "plan": standing.plan_name},
+    }
+    for alert in sorted(standing.alerts(at)):
+        owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **facts[alert])
 
 
 def of_parked(reason: str, event: str) -> None:

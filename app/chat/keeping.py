@@ -12,6 +12,7 @@ from flask import Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from app.auth.guards import for_guests_too
 from app.chat.blueprint import chat
 from app.extensions import db
 from app.models.attachment import Attachment
@@ -24,7 +25,9 @@ MOST_OUTPUT_TOKENS = 10**6
 
 
 def own() -> dict[str, Any]:
-    return {"account_id": current_user.account_id, "user_id": current_user.user_id, "deleted_at": None}
+    """What a chat must be to be the caller's: in their account, by them, and not deleted."""
+    caller = {"account_id": current_user.account_id, "user_id": current_user.user_id}
+    return caller | {"guest": current_user.guest, "deleted_at": None}
 
 
 def own_chat(chat_id: str) -> Chat:
@@ -40,6 +43,7 @@ def back_to(shown: Chat) -> ResponseReturnValue:
 
 
 @chat.post("/chat/<chat_id>/version")
+@for_guests_too
 def show_version(chat_id: str) -> ResponseReturnValue:
     """Show another version of a question or an answer, with what followed it."""
     shown = own_chat(chat_id)
@@ -51,6 +55,7 @@ def show_version(chat_id: str) -> ResponseReturnValue:
 
 
 @chat.post("/chat/<chat_id>/pin")
+@for_guests_too
 def pin(chat_id: str) -> ResponseReturnValue:
     """On top of the list, or not any more."""
     shown = own_chat(chat_id)
@@ -59,6 +64,7 @@ def pin(chat_id: str) -> ResponseReturnValue:
 
 
 @chat.post("/chat/<chat_id>/archive")
+@for_guests_too
 def archive(chat_id: str) -> ResponseReturnValue:
     """Out of the list, or back in it."""
     shown = own_chat(chat_id)
@@ -67,6 +73,7 @@ def archive(chat_id: str) -> ResponseReturnValue:
 
 
 @chat.post("/chat/<chat_id>/settings")
+@for_guests_too
 def set_up(chat_id: str) -> ResponseReturnValue:
     """What the model is told before every message, and how long an answer may be; they act from the next message."""
     shown = own_chat(chat_id)
@@ -98,6 +105,7 @@ def wanted_length() -> int | None:
 
 
 @chat.get("/chat/<chat_id>/export.md")
+@for_guests_too
 def export_markdown(chat_id: str) -> Response:
     """The shown branch to read."""
     shown = own_chat(chat_id)
@@ -111,6 +119,7 @@ def export_markdown(chat_id: str) -> Response:
 
 
 @chat.get("/chat/<chat_id>/export.json")
+@for_guests_too
 def export_json(chat_id: str) -> Response:
     """Everything that was said, in all branches, with what it cost."""
     shown = own_chat(chat_id)

@@ -6,6 +6,7 @@ from flask import render_template, request
 from flask_login import current_user
 from sqlalchemy import select
 
+from app.auth.guards import for_guests_too, is_guest
 from app.chat.blueprint import chat
 from app.chat.keeping import files_of, own, own_chat
 from app.extensions import db
@@ -20,6 +21,7 @@ MOST_LISTED = 100
 @chat.get("/chat")
 @chat.get("/chat/<chat_id>")
 def show(chat_id: str | None = None) -> str:
+@for_guests_too
     """The page of a chat, or of a new one. The month's allowance is given here where it is due."""
     now = utcnow()
     standing = standing_shown(current_user.account_id, now)
@@ -40,6 +42,7 @@ def show(chat_id: str | None = None) -> str:
         balance=standing.balance(now),
     )
 
+        is_guest=is_guest(),
 
 def listed(*, is_archive: bool) -> list[Chat]:
     """The caller's chats, pinned ones first, then the newest; or those of the archive."""

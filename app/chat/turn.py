@@ -193,7 +193,7 @@ class Turn:
         if receipt.needs_recharge:
             enqueue("app.billing.jobs.recharge", self.reservation.account_id)
         if receipt.needs_alert:
-            enqueue("app.billing.jobs.tell_low_balance", self.reservation.account_id)
+            enqueue("app.billing.jobs.tell_alerts", self.reservation.account_id)
 
 
 def estimated(prompt: Prompt, text: str, reported: TokenUsage) -> TokenUsage:

@@ -6,7 +6,7 @@ from calendar import monthrange
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Index, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Nanos
@@ -20,6 +20,9 @@ from app.models.user import User
 
 if TYPE_CHECKING:
     from app.models.ledger import LedgerEntry
+
+
+OF_HOUSE = text("kind = 'house'")
 
 
 def anniversary(start: datetime, months: int) -> datetime:
@@ -36,11 +39,12 @@ def months_between(start: datetime, moment: datetime) -> int:
 
 
 class Account(Record):
-    """A personal or team account. Its figures are moved by ledger entries and usage rows only."""
+    """A personal or team account, or the house's. Its figures are moved by ledger entries and usage rows only."""
 
     __tablename__ = "accounts"
     __table_args__ = (
-        one_of("kind", "personal", "team"),
+        one_of("kind", "personal", "team", "house"),
+        Index("uq_accounts_one_house", "kind", unique=True, postgresql_where=OF_HOUSE, sqlite_where=OF_HOUSE),
         one_of("frozen_by", "admin", "dispute"),
         *not_negative("allowance_nanos", "reserved_nanos", "running_calls"),
         *not_negative("day_used_nanos", "day_absorbed_nanos"),
@@ -66,6 +70,7 @@ class Account(Record):
     customers_lost: Mapped[int] = mapped_column(default=0)
     recharge_below_nanos: Mapped[Nanos | None]
     alert_below_nanos: Mapped[Nanos | None]
+    alerts_daily_limit: Mapped[bool] = mapped_column(default=False)
     writes_titles: Mapped[bool] = mapped_column(default=True)
 
     plan = relationship("Plan")

@@ -99,7 +99,7 @@ def check_funds(standing: Standing, at: datetime) -> None:
 
 def fit(standing: Standing, prompt: Prompt, rates: Rates, at: datetime) -> Prompt:
     """The prompt with as many output tokens as the balance and the overdraft afford. Refusal under the floor."""
-    balance, overdraft = standing.balance(at), Setting.get("overdraft")
+    balance, overdraft = standing.balance(at), overdraft_of(standing)
     bound, floor = prompt.input_token_bound, min(FEWEST_OUTPUT_TOKENS, prompt.max_output_tokens)
     if rates.most_for(bound, prompt.max_output_tokens) <= balance.available + overdraft:
         return prompt
@@ -111,6 +111,11 @@ def fit(standing: Standing, prompt: Prompt, rates: Rates, at: datetime) -> Promp
         raise credits_reserved(balance, needed)
     cheaper = cheaper_model(standing, bound, floor, balance.available + overdraft)
     raise request_too_large(balance, needed, cheaper)
+
+
+def overdraft_of(standing: Standing) -> int:
+    """How far below zero a call may take the balance; the house stops at what its day has."""
+    return 0 if standing.kind == "house" else int(Setting.get("overdraft"))
 
 
 def request_too_large(balance: Balance, needed: int, cheaper: str | None) -> Refusal:

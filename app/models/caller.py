@@ -17,7 +17,10 @@ from app.models.user import User, UserSession, digest
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A person signed in, or a key. `role` is owner, admin or member of the account."""
+    """A person signed in, a key, or a guest. `role` is owner, admin or member of the account.
+
+    `guest` is the digest that a guest's chats carry.
+    """
 
     user_id: int
     account_id: int
@@ -29,10 +32,18 @@ class Caller:
     api_key_id: int | None = None
     key_used_at: datetime | None = None
     session_secret: str | None = None
+    guest: str | None = None
 
-    is_authenticated = True
     is_active = True
-    is_anonymous = False
+
+    @property
+    def is_authenticated(self) -> bool:
+        """A guest is nobody in particular: the doors that take guests say so, all others are closed to them."""
+        return self.guest is None
+
+    @property
+    def is_anonymous(self) -> bool:
+        return not self.is_authenticated
 
     @classmethod
     def of_session(cls, secret: str) -> Caller | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Index, func, select
+from sqlalchemy import Index, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import BigId
@@ -14,16 +14,24 @@ from app.extensions import db
 from app.models.base import Record, one_of, refers_to, utcnow
 
 STATUSES = ("running", "done", "stopped", "failed", "interrupted")
+OF_GUEST = text("guest IS NOT NULL")
 
 
 class Chat(Record):
-    """A conversation of one person, charged to one account. `leaf_id` is the last message of the shown branch."""
+    """A conversation of one person, charged to one account. `leaf_id` is the last message of the shown branch.
+
+    `guest` is the digest of a guest's secret: the chats of all guests belong to the house, each to one of them.
+    """
 
     __tablename__ = "chats"
-    __table_args__ = (Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),)
+    __table_args__ = (
+        Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),
+        Index("ix_chats_guest", "guest", postgresql_where=OF_GUEST, sqlite_where=OF_GUEST),
+    )
 
     account_id: Mapped[int] = refers_to("accounts.id")
     user_id: Mapped[int] = refers_to("users.id")
+    guest: Mapped[str | None]
     title: Mapped[str] = mapped_column(default="")
     model: Mapped[str]
     leaf_id: Mapped[int | None] = mapped_column(BigId)
@@ -40,6 +48,14 @@ class Chat(Record):
         """How many chats the account has begun since then; deleted ones count."""
         begun = cls.account_id == account_id, cls.created_at >= moment
         return db.session.scalar(select(func.count()).select_from(cls).where(*begun)) or 0
+
+    @classmethod
+    def hand_over(cls, guest: str, *, account_id: int, user_id: int) -> None:
+        """Give a guest's chats to the person whom they turned out to be. What they cost stays with the house."""
+        chats = select(cls.id).where(cls.guest == guest)
+        db.session.execute(update(Message).where(Message.chat_id.in_(chats)).values(account_id=account_id))
+        owner = {"account_id": account_id, "user_id": user_id, "guest": None}
+        db.session.execute(update(cls).where(cls.guest == guest).values(**owner))
 
     def everything(self) -> list[Message]:
         """The messages of all branches, in the order in which they were made."""
@@ -103,6 +119,13 @@ class Message(Record):
     @property
     def is_running(self) -> bool:
         return self.status == "running"
+
+    @property
+    def is_on_the_house(self) -> bool:
+        """Whether the answer was written for a guest, so that nobody was charged: also once the chat is a person's."""
+        if self.call is None:
+            return False
+        return self.chat.guest is not None or bool(self.call.account_id != self.account_id)
 
 
 class Linked(Protocol):

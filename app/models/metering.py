@@ -173,7 +173,7 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
     settle_for_member(standing, reservation.user_id, reservation.day, paid - reservation.ceiling)
     rings = {
         "needs_recharge": moved.needs_recharge,
-        "needs_alert": moved.needs_alert and not standing.needs_alert,
+        "needs_alert": not moved.alerts(now) <= standing.alerts(now),
     }
     return Receipt(reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available, **rings)
 

@@ -129,6 +129,20 @@ DEFINITIONS = {
             group="Calls",
         ),
         Definition(
+            "guests_allowed", "flag", None,
+            "Visitors may try the chat without an account, on the models that are marked free for guests.",
+            group="Guests",
+        ),
+        Definition(
+            "guest_messages", "count", 5, "Messages that one network address may send as a guest within a day.",
+            1, 1000, group="Guests",
+        ),
+        Definition(
+            "guests_daily", "credits", 1000 * CREDIT,
+            "What all guests together may cost in a day (UTC). The house pays it; the overview shows it.",
+            highest=10**6 * CREDIT, group="Guests",
+        ),
+        Definition(
             "attachment_megabytes", "count", 200,
             "Room for the files in an account's chats, in megabytes. Deleting a chat frees it.", 0, 10**6,
             group="Calls",

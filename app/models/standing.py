@@ -49,6 +49,7 @@ class Standing:
     chats_per_month: int | None
     recharge_below: int | None
     alert_below: int | None
+    alerts_daily_limit: bool
 
     @classmethod
     def of(cls, account_id: int) -> Standing:
@@ -79,10 +80,12 @@ class Standing:
         """Whether auto-recharge is on and allowance + credits, whatever the day's limit, are below its threshold."""
         return self.recharge_below is not None and self.allowance + self.credits < self.recharge_below
 
-    @property
-    def needs_alert(self) -> bool:
-        """Whether the owner wants to be told that the balance is low."""
-        return self.alert_below is not None and self.allowance + self.credits < self.alert_below
+    def alerts(self, at: datetime) -> set[str]:
+        """What the owner wants to be told of, and is so: "low_balance", "daily_limit"."""
+        is_low = self.alert_below is not None and self.allowance + self.credits < self.alert_below
+        is_day_used = self.daily_limit is not None and self.used_on(at) >= self.daily_limit
+        found = {"low_balance": is_low, "daily_limit": is_day_used and self.alerts_daily_limit}
+        return {name for name, is_so in found.items() if is_so}
 
     def move(self, at: datetime, **differences: int) -> Standing:
         """Write the figures changed by these differences while the row is held; returns what then stands.
@@ -122,6 +125,7 @@ COLUMNS = (
     PLANS.c.chats_per_month,
     ACCOUNTS.c.recharge_below_nanos,
     ACCOUNTS.c.alert_below_nanos,
+    ACCOUNTS.c.alerts_daily_limit,
 )
 THIS = ACCOUNTS.c.id == bindparam("account")
 READ = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)

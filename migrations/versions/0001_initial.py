@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 03:54:34.419402
+Create Date: 2026-11-21 13:20:45.438932
 
 """
 from alembic import op
@@ -59,6 +59,7 @@ def upgrade():
     )
     with op.batch_alter_table('outgoing_mails', schema=None) as batch_op:
         batch_op.create_index('ix_outgoing_mails_due', ['next_attempt_at'], unique=False, postgresql_where=sa.text('sent_at IS NULL'), sqlite_where=sa.text('sent_at IS NULL'))
+        batch_op.create_index(batch_op.f('ix_outgoing_mails_to'), ['to'], unique=False)
 
     op.create_table('packs',
     sa.Column('name', sa.String(), nullable=False),
@@ -227,11 +228,12 @@ def upgrade():
     sa.Column('customers_lost', sa.Integer(), nullable=False),
     sa.Column('recharge_below_nanos', sa.BigInteger(), nullable=True),
     sa.Column('alert_below_nanos', sa.BigInteger(), nullable=True),
+    sa.Column('alerts_daily_limit', sa.Boolean(), nullable=False),
     sa.Column('writes_titles', sa.Boolean(), nullable=False),
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.CheckConstraint("frozen_by IN ('admin', 'dispute')", name=op.f('ck_accounts_frozen_by_known')),
-    sa.CheckConstraint("kind IN ('personal', 'team')", name=op.f('ck_accounts_kind_known')),
+    sa.CheckConstraint("kind IN ('personal', 'team', 'house')", name=op.f('ck_accounts_kind_known')),
     sa.CheckConstraint('allowance_nanos >= 0', name=op.f('ck_accounts_allowance_nanos_not_negative')),
     sa.CheckConstraint('day_absorbed_nanos >= 0', name=op.f('ck_accounts_day_absorbed_nanos_not_negative')),
     sa.CheckConstraint('day_used_nanos >= 0', name=op.f('ck_accounts_day_used_nanos_not_negative')),
@@ -243,6 +245,7 @@ def upgrade():
     )
     with op.batch_alter_table('accounts', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_accounts_plan_id'), ['plan_id'], unique=False)
+        batch_op.create_index('uq_accounts_one_house', ['kind'], unique=True, postgresql_where=sa.text("kind = 'house'"), sqlite_where=sa.text("kind = 'house'"))
 
     op.create_table('admin_changes',
     sa.Column('actor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -359,6 +362,7 @@ def upgrade():
     op.create_table('chats',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('guest', sa.String(), nullable=True),
     sa.Column('title', sa.String(), nullable=False),
     sa.Column('model', sa.String(), nullable=False),
     sa.Column('leaf_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
@@ -377,6 +381,7 @@ def upgrade():
     )
     with op.batch_alter_table('chats', schema=None) as batch_op:
         batch_op.create_index('ix_chats_account_user_newest', ['account_id', 'user_id', 'updated_at'], unique=False)
+        batch_op.create_index('ix_chats_guest', ['guest'], unique=False, postgresql_where=sa.text('guest IS NOT NULL'), sqlite_where=sa.text('guest IS NOT NULL'))
 
     op.create_table('invitations',
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -851,6 +856,7 @@ def downgrade():
 
     op.drop_table('invitations')
     with op.batch_alter_table('chats', schema=None) as batch_op:
+        batch_op.drop_index('ix_chats_guest', postgresql_where=sa.text('guest IS NOT NULL'), sqlite_where=sa.text('guest IS NOT NULL'))
         batch_op.drop_index('ix_chats_account_user_newest')
 
     op.drop_table('chats')
@@ -875,6 +881,7 @@ def downgrade():
 
     op.drop_table('admin_changes')
     with op.batch_alter_table('accounts', schema=None) as batch_op:
+        batch_op.drop_index('uq_accounts_one_house', postgresql_where=sa.text("kind = 'house'"), sqlite_where=sa.text("kind = 'house'"))
         batch_op.drop_index(batch_op.f('ix_accounts_plan_id'))
 
     op.drop_table('accounts')
@@ -901,6 +908,7 @@ def downgrade():
     op.drop_table('plans')
     op.drop_table('packs')
     with op.batch_alter_table('outgoing_mails', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_outgoing_mails_to'))
         batch_op.drop_index('ix_outgoing_mails_due', postgresql_where=sa.text('sent_at IS NULL'), sqlite_where=sa.text('sent_at IS NULL'))
 
     op.drop_table('outgoing_mails')

@@ -229,7 +229,7 @@ def test_the_owner_is_told_once_when_the_balance_is_low(desk: Desk, till: Till) 
     till.buy_pack()
     desk.form("/billing/alert", low_balance_credits="6000")
     for _ in range(2):
-        jobs.tell_low_balance(till.account_id)
+        jobs.tell_alerts(till.account_id)
     assert till.mails().count("low_balance") == 1
     desk.form("/billing/alert", low_balance_credits="")
     assert till.account.alert_below_nanos is None

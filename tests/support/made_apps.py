@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from app import config, logs
-from app.extensions import db
+from app.extensions import db, limiter
 from tests.support.environment import set_environment
 
 READ_LATE = ("DATABASE_URL", "STRIPE_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "DEEPSEEK_")
@@ -53,6 +53,7 @@ def as_new(made: Made) -> Flask:
     app.extensions.clear()
     app.extensions.update(made.extensions)
     app.after_request_funcs[None][:] = made.after_request
+    limiter.init_app(app)
     connect(app)
     logs.write_logs(app, sys.stderr)
     return app
