@@ -2,129 +2,82 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
-from app.billing import cards, looking, processing, recharging, ringing
-from app.extensions import db
-from app.models.ledger import LedgerEntry
-from app.models.payment import Payment
-from app.models.recharge import Recharge
-from app.models.subscription import Subscription
+from devserver.redis_server import RedisServer
+from tests.billing.chaos import EXAMPLES, Calm, Chance, Life
 from tests.billing.till import Till
+from tests.conftest import close
+from tests.support.databases import Databases
+from tests.support.environment import app_environment
+from tests.support.made_apps import MadeApps
+from tests.support.running_sandbox import SECRET, StartedSandbox
+from tests.support.stripe_contract import ContractClient
 
-
-class Killed(BaseException):
-    """The process is gone at this line: nothing after it happens, and what was not committed is lost."""
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 @contextmanager
-def killed_at(patch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
-    """Dies at the `step`th commit or look, before it."""
-    passes = iter(range(1000))
-
-    def deadly(function: Any) -> Any:
-        def dying(*arguments: Any) -> Any:
-            if next(passes) == step:
-                raise Killed
-            return function(*arguments)
-
-        return dying
-
-    with patch.context() as broken:
-        for module, name in (
-            (processing, "commit"),
-            (looking, "ticket_for"),
-            (cards, "ticket_for"),
-            (looking, "follow"),
-        ):
-            broken.setattr(module, name, deadly(getattr(module, name)))
-        with suppress(Killed):
-            yield
-    ringing.rollback()
+def a_life(lend: Any, chance: Calm) -> Iterator[Life]:
+    """A life over a database and a Stripe of its own, lived at a clock that stands still."""
+    with time_machine.travel(NOON, tick=False), pytest.MonkeyPatch.context() as patch:
+        sandbox = StartedSandbox()
+        app, done = lend(patch, sandbox.url)
+        app.extensions["stripe_http"] = ContractClient()
+        with app.app_context():
+            life = Life(Till(sandbox), chance)
+            life.live()
+            yield life
+        sandbox.stop()
+        done()
 
 
-def tell(till: Till, chance: random.Random, patch: pytest.MonkeyPatch) -> None:
-    """Everything new is told: some of it twice, in any order, and the worker dies now and then."""
-    while notices := till.notices():
-        till.seen |= {notice.stripe_id for notice in notices}
-        notices += chance.sample(notices, len(notices) // 2)
-        chance.shuffle(notices)
-        for notice in notices:
-            processing.receive(notice)
-            with killed_at(patch, chance.choice([0, 1, 2, 999, 999])):
-                till.process(notice.stripe_id)
-        till.make_events_due()
-        till.work()
+@pytest.fixture(scope="module")
+def lend(all_databases: Databases, made_apps: MadeApps, redis_server: RedisServer, database_kind: str) -> Any:
+    """`lend(patch, stripe)`: an app over a fresh database, and what removes it."""
+
+    def borrow(patch: pytest.MonkeyPatch, stripe: str) -> Any:
+        url = all_databases.fresh(database_kind)
+        keys = {
+            "STRIPE_SECRET_KEY": "sk_test_sandbox",
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "STRIPE_API_BASE": stripe,
+        }
+        app = made_apps.lend(patch, app_environment(DATABASE_URL=url, REDIS_URL=redis_server.url, **keys))
+        return app, lambda: (close(app), all_databases.drop(url))
+
+    return borrow
 
 
-def live(till: Till, chance: random.Random, patch: pytest.MonkeyPatch) -> None:
-    """A pack, a subscription, an upgrade, a recharge, two refunds, a renewal, a dispute."""
-    pack, plan = till.begin_pack(2500), till.begin_plan("Plus")
-    till.sandbox.pay(pack)
-    till.sandbox.pay(plan)
-    tell(till, chance, patch)
-    till.change_quietly("Pro")
-    bought = till.last_payment("pack")
-    for cents in (333, 777):
-        till.sandbox.control("refund", payment_intent=bought.stripe_payment_intent_id, amount=cents)
-    tell(till, chance, patch)
-    till.turn_on_recharge(below=10**6, most=1000)
-    with killed_at(patch, chance.choice([0, 1, 2])):
-        recharging.recharge(till.account_id)
-    till.sandbox.control("clock", to="next_renewal")
-    tell(till, chance, patch)
-    till.sandbox.control(
-        "dispute", payment_intent=till.last_payment("recharge").stripe_payment_intent_id, action="open"
-    )
-    tell(till, chance, patch)
+@pytest.fixture(scope="module")
+def plain(lend: Any) -> dict[str, Any]:
+    """What a life comes to in which nothing goes wrong."""
+    with a_life(lend, Calm()) as life:
+        return life.outcome()
 
 
-def outcome(till: Till) -> Any:
-    """All that money is about, without the names that Stripe gave."""
-    entries = db.session.query(LedgerEntry).filter_by(account_id=till.account_id)
-    ledger = sorted((one.kind, one.credits_nanos, bool(one.allowance_nanos)) for one in entries)
-    payments = sorted(
-        (one.kind, one.state, one.price_cents, one.refunded_cents) for one in db.session.query(Payment)
-    )
-    rows = [(one.status, one.plan_id, one.is_in_force) for one in db.session.query(Subscription)]
-    attempts = [one.state for one in db.session.query(Recharge)]
-    account = till.account
-    return ledger, payments, rows, attempts, account.credits_nanos, account.frozen_by, account.plan_id
+def test_a_plain_life_is_what_the_rules_say(plain: dict[str, Any]) -> None:
+    kinds = [kind for kind, *_ in plain["ledger"]]
+    assert kinds == ["dispute", "plan_change", "purchase", "recharge", "refill", "refill", "refund", "refund"]
+    assert plain["charged"] == [1000, 2000, 2500, 5419, 10000]
+    assert plain["account"][2:] == ("dispute", "Pro")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@settings(max_examples=EXAMPLES or 6, derandomize=not EXAMPLES, phases=(Phase.explicit, Phase.generate))
+@given(draw=st.randoms(use_true_random=False))
 def test_any_interleaving_ends_in_the_same_ledger_and_rows(
-    till: Till, seed: int, monkeypatch: pytest.MonkeyPatch
+    lend: Any, plain: dict[str, Any], draw: Any
 ) -> None:
-    live(till, random.Random(seed), monkeypatch)  # noqa: S311
-    ledger, payments, rows, attempts, credits, frozen_by, _ = outcome(till)
-    kinds = [kind for kind, _, _ in ledger]
-    assert sorted(kinds) == sorted(
-        ["purchase", "refill", "refill", "plan_change", "refund", "refund", "recharge", "dispute"]
-    )
-    assert payments == EXPECTED_PAYMENTS
-    assert (len(rows), rows[0][0], rows[0][2], attempts, frozen_by) == (
-        1,
-        "active",
-        True,
-        ["paid"],
-        "dispute",
-    )
-    worth = 2500 * 10**7 * 5200 // 10000
-    assert credits == worth - (2 * worth * 1110 + 2500) // 5000
-    assert till.allowance == 55000
-    assert till.is_explained()
-
-
-EXPECTED_PAYMENTS = [
-    ("invoice", "paid", 2000, 0),
-    ("invoice", "paid", 8000, 0),
-    ("invoice", "paid", 10000, 0),
-    ("pack", "paid", 2500, 1110),
-    ("recharge", "paid", 1000, 0),
-]
+    with a_life(lend, Chance(draw)) as life:
+        assert life.outcome() == plain
+        assert life.till.events("received") == life.till.events("parked") == life.till.events("failed") == []
+        assert life.till.is_explained()
