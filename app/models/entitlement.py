@@ -44,8 +44,10 @@ def is_charged(invoice: InvoiceState) -> bool:
     return invoice.is_paid and any(line.amount > 0 for line in invoice.lines)
 
 
-def by_payment(invoice: InvoiceState) -> tuple[datetime, datetime, str]:
-    return invoice.paid_at or invoice.created_at, invoice.created_at, invoice.stripe_id
+def by_payment(invoice: InvoiceState) -> tuple[datetime, datetime, bool, str]:
+    """Of one second, that which sells a period comes before that which makes it grow."""
+    is_growth = invoice.period_line is None
+    return invoice.paid_at or invoice.created_at, invoice.created_at, is_growth, invoice.stripe_id
 
 
 def reject_if_unwanted(subscription: Subscription) -> None:

@@ -127,6 +127,15 @@ def test_all_720_orders_of_a_subscriptions_life_end_alike(ada: int) -> None:
     assert kinds[:5] == ["trial", "refill", "plan_change", "refill", "allowance_ended"]
 
 
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+def test_a_period_and_its_growth_of_the_same_second_count_both(ada: int, numbers: tuple[int, int]) -> None:
+    state, end = life()[2][0], START + MONTH
+    first = invoice(numbers[0], START, LineState("price_plus", 2000, False, START, end))
+    grown = invoice(numbers[1], START, LineState("price_pro", 8000, True, START, end))
+    apply(ada, [(replace(state, trial_start=None, trial_end=None), [first, grown])])
+    assert db.session.get_one(Account, ada).allowance_nanos == 55 * 10**9
+
+
 def test_applying_each_look_twice_changes_nothing(ada: int) -> None:
     apply(ada, life())
     once = outcome(ada)
