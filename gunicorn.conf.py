@@ -93,6 +93,7 @@ def post_worker_init(_worker: Any) -> None:
 def end_answers() -> None:
     """Once told to stop: let answers finish, then interrupt and settle what still runs."""
     is_told_to_stop.wait()
+    live.is_ending = True
     deadline = time.monotonic() + STREAMS_MAY_TAKE
     while live.by_message and time.monotonic() < deadline:
         time.sleep(0.1)

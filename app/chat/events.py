@@ -100,9 +100,12 @@ def from_turn(turn: Turn) -> Iterator[str | dict[str, Any] | None]:
 
 
 def from_row(app: Flask, message_id: int) -> Iterator[str | dict[str, Any] | None]:
-    """Follow the checkpoints of an answer that another process writes, or that is finished."""
+    """Follow the checkpoints of an answer that another process writes, or that is finished.
+
+    A process that is to go breaks off at once: the reader comes back, to another one.
+    """
     position, quiet_since = 0, time.monotonic()
-    while True:
+    while not turns.live.is_ending:
         with app.app_context():
             row = db.session.execute(
                 select(Message.content, Message.status).where(Message.id == message_id)
@@ -111,13 +114,17 @@ def from_row(app: Flask, message_id: int) -> Iterator[str | dict[str, Any] | Non
             yield row.content[position:]
             position, quiet_since = len(row.content), time.monotonic()
         if row.status != "running":
-            break
+            yield ended_row(app, message_id)
+            return
         if time.monotonic() - quiet_since > PING_SECONDS:
             yield None
             quiet_since = time.monotonic()
         time.sleep(POLL_SECONDS)
+
+
+def ended_row(app: Flask, message_id: int) -> dict[str, Any]:
     with app.app_context():
-        yield last_event(message_id, None)
+        return last_event(message_id, None)
 
 
 def last_event(message_id: int, ending: Ending | None) -> dict[str, Any]:

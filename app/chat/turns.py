@@ -43,6 +43,7 @@ class LiveTurns:
     def __init__(self) -> None:
         self.by_message: dict[int, Turn] = {}
         self.readers = 0
+        self.is_ending = False
         self.lock = threading.Lock()
         self.checkpointer: threading.Thread | None = None
 

@@ -1,4 +1,4 @@
-"""A line to a server on loopback that can be cut and mended: a connection that drops, as the network does it."""
+"""A line to servers on loopback under one address: it can be cut and mended, and passes over a server that is away."""
 
 import socket
 import threading
@@ -9,10 +9,10 @@ LINGER_AND_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
 class CuttableLine:
-    """Relays TCP connections to `port`; `url` is its own address."""
+    """Relays TCP connections to the `ports` in turn; `url` is its own address."""
 
-    def __init__(self, port: int) -> None:
-        self._target = ("127.0.0.1", port)
+    def __init__(self, *ports: int) -> None:
+        self._ports = list(ports)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self._is_cut = False
@@ -46,10 +46,21 @@ class CuttableLine:
                 if self._is_cut:
                     near.close()
                     continue
-                far = socket.create_connection(self._target)
+                far = self._connect()
+                if far is None:
+                    near.close()
+                    continue
                 self._open += [near, far]
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._relay, args=(source, sink), daemon=True).start()
+
+    def _connect(self) -> socket.socket | None:
+        """To the server whose turn it is, or the next that is there."""
+        for _ in self._ports:
+            self._ports.append(self._ports.pop(0))
+            with suppress(ConnectionRefusedError):
+                return socket.create_connection(("127.0.0.1", self._ports[-1]))
+        return None
 
     def _relay(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
