@@ -57,6 +57,7 @@ CHAT = shape(
     model=TEXT,
     is_pinned=FLAG,
     is_archived=FLAG,
+    wants_title=FLAG | {"description": "A model is still to write its title, after the first answer."},
     system_prompt=TEXT,
     max_output_tokens=or_null(WHOLE),
     created_at=MOMENT,
@@ -71,6 +72,8 @@ MESSAGE = shape(
     model=or_null(TEXT),
     call_id=or_null(TEXT),
     parent_id=or_null(TEXT),
+    versions=array(TEXT) | {"description": "Ids of a message's versions in order, its own too; empty: the only one."},
+    attachments=array(ATTACHMENT),
     versions=array(TEXT)
     | {"description": "Ids of a message's versions in order, its own too; empty: the only one."},
     attachments=array(ATTACHMENT),
@@ -217,6 +220,7 @@ def escaped(words: str) -> str:
 def shown_chat(chat: Chat) -> dict[str, Any]:
     times = {"created_at": moment(chat.created_at), "updated_at": moment(chat.updated_at)}
     marks = {"is_pinned": chat.pinned_at is not None, "is_archived": chat.archived_at is not None}
+    marks["wants_title"] = chat.wants_title
     wishes = {"system_prompt": chat.system_prompt, "max_output_tokens": chat.max_output_tokens}
     return {"id": str(chat.id), "title": chat.title, "model": chat.model, **marks, **wishes, **times}
 

@@ -58,6 +58,15 @@ def switch_account() -> ResponseReturnValue:
     return onwards(request.form.get("next"))
 
 
+@auth.post("/account/titles")
+def choose_titles() -> ResponseReturnValue:
+    """Whether new chats are titled by a model, which the account pays for."""
+    if not own_place().can_manage:
+        abort(403)
+    current_user.account.writes_titles = "writes_titles" in request.form
+    return done("That is saved. It holds for new chats.")
+
+
 def act_on(wanted: Account) -> None:
     browser = own_session()
     if browser:

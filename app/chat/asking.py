@@ -90,12 +90,12 @@ def answer(caller: Caller, chat: Chat, path: list[Said], wish: Ask) -> Turn:
     model, price = AIModel.to_sell(wish.model, utcnow())
     reservation = reserve(caller, prompt_of(chat, path, model, wish), price, **facts_of(chat, wish))
     check_ceiling(reservation, wish)
-    question_id, message_id = store(chat, path[-1], reservation)
+    ids, untitled = store(chat, path[-1], reservation), chat.id if chat.wants_title else None
     provider = model.provider
     service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
     db.session.expunge(model)
     db.session.commit()
-    return turns.begin(reservation, model, service, message_id=message_id, question_id=question_id)
+    return turns.begin(reservation, model, service, ids=ids, untitled=untitled)
 
 
 def estimate(caller: Caller, chat: Chat | None, content: str, wish: Ask) -> tuple[Prompt, ModelPrice]:
@@ -152,7 +152,8 @@ def check_ceiling(reservation: Reservation, wish: Ask) -> None:
 
 
 def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, int]:
-    """Write the question, where it is new, and its running answer, which the chat then shows; returns their ids.
+    """Write the question, where it is new, and its running answer, which the chat then shows; returns the ids of
+    answer and question.
 
     Core, not ORM, as all that is on the path of a message.
     """
@@ -161,13 +162,15 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
     question_id = question.id or written(chat, question, place)
     if question.files:
         send_with([file.id for file in question.files], question_id)
+    if question.files:
+        send_with([file.id for file in question.files], question_id)
     running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
     model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
     message_id = connection.scalar(WRITE, place | running | model)
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
     connection.execute(SHOW, {"chat": chat.id, **shown})
-    return question_id, message_id
+    return message_id, question_id
 
 
 def written(chat: Chat, question: Said, place: dict[str, Any]) -> int:

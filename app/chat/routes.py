@@ -14,6 +14,7 @@ from app.models.base import utcnow
 from app.models.chat import Chat
 from app.models.metering import standing_shown
 from app.models.price import AIModel
+from app.models.usage import Usage
 
 MOST_LISTED = 100
 
@@ -35,6 +36,7 @@ def show(chat_id: str | None = None) -> str:
         messages=messages,
         versions=shown.versions() if shown else {},
         files=files_of(messages),
+        total=Usage.total_of(shown.id) if shown else (0, 0),
         chats=listed(is_archive=is_archive),
         is_archive=is_archive,
         models=AIModel.for_sale(now),

@@ -55,6 +55,7 @@ class Turn:
         self.began = g.get("began", time.monotonic())
         self.waited: float | None = None
         self.reply: Reply | None = None
+        self.untitled_chat: int | None = None
 
     @property
     def text(self) -> str:
@@ -69,6 +70,7 @@ class Turn:
             with self.changed:
                 self.ending = ending
                 self.changed.notify_all()
+        self._have_titled(ending)
 
     def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Ending:
         """How the answer ended, not yet settled. What was finished is done, whoever asked for what meanwhile."""
@@ -187,6 +189,12 @@ class Turn:
         cost, absorbed = receipt.paid + receipt.absorbed, receipt.absorbed
         model = self.reservation.prompt.model
         count_call(model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
+
+    def _have_titled(self, ending: Ending) -> None:
+        """After the first answer, once it is told."""
+        if self.untitled_chat and ending.status == "done":
+            with self.app.app_context():
+                enqueue("app.chat.jobs.write_title", self.untitled_chat)
 
     def _ring(self, receipt: Receipt) -> None:
         """The balance went below what its owner chose: charge the card, tell them."""

@@ -125,11 +125,13 @@ live = LiveTurns()
 
 
 def begin(
-    reservation: Reservation, model: AIModel, provider: Provider, *, message_id: int, question_id: int
+    reservation: Reservation, model: AIModel, provider: Provider, *, ids: tuple[int, int], untitled: int | None
 ) -> Turn:
-    """Start the answer of a committed reservation."""
+    """Start the answer of a committed reservation; `ids` are those of the answer and of its question, `untitled`
+    that of its chat where a model is to write the title."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    turn = Turn(app, reservation, message_id, question_id)
+    turn = Turn(app, reservation, *ids)
+    turn.untitled_chat = untitled
     live.start(turn, provider, sent_as(model, reservation.prompt))
     return turn
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import Nanos
+from app.extensions import db
 from app.models.base import Record, not_negative, one_of, refers_to, utcnow
 
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
@@ -71,6 +72,15 @@ class Usage(Record):
 
     price = relationship("ModelPrice")
     user = relationship("User")
+
+    @classmethod
+    def total_of(cls, chat_id: int) -> tuple[int, int]:
+        """What a chat has come to: nanos paid, and tokens in and out, of the calls that were settled."""
+        paid = cls.allowance_paid_nanos + cls.credits_paid_nanos
+        taken = cls.uncached_input + cls.cache_read + cls.cache_write_5m + cls.cache_write_1h
+        sums = select(func.sum(paid), func.sum(taken + cls.output))
+        nanos, tokens = db.session.execute(sums.where(cls.chat_id == chat_id, cls.state == "settled")).one()
+        return int(nanos or 0), int(tokens or 0)
 
     @property
     def paid_nanos(self) -> int:

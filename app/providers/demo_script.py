@@ -34,6 +34,11 @@ TOUR = (
     *("welcome", "credits", "gate", "reservation", "receipts", "caching", "plans", "recharge", "failures"),
     *("teams", "privacy", "sweeper", "table", "code"),
 )
+IDLE_WORDS = re.compile(
+    r"(?:a|an|and|are|can|could|demo|do|does|explain|for|give|how|i|in|is|it|me|my|of|on|please|tell|that|the|this|to"
+    r"|what|where|which|who|why|with|would|write|you)",
+    re.IGNORECASE,
+)
 OPENINGS = (
     "A fair question. I was built to talk about Tollgate, so allow me to answer the question next to yours.",
     "I could pretend to know. Instead, here is something true about the program that carried your question to me.",
@@ -62,11 +67,22 @@ class Scene:
 def scene_for(prompt: Prompt) -> Scene:
     """The same prompt gets the same scene."""
     asked = next((message.content for message in reversed(prompt.messages) if message.role == "user"), "")
+    if prompt.messages[0].role == "system" and prompt.messages[0].content.startswith("Write a title"):
+        return Scene(title_of(asked))
     if command := COMMAND.match(asked):
         return commanded(command[1].lower())
+    if prompt.messages[-1].images:
+        return Scene(text("images"))
     if re.search(r"\blong\b|\bessay\b|\bstory\b", asked, re.IGNORECASE):
         return Scene(grand_tour())
     return Scene(answer_to(asked))
+
+
+def title_of(talk: str) -> str:
+    """The words of the question that say something."""
+    question = talk.removeprefix("Question: ").partition("\n")[0]
+    words = [word for word in re.findall(r"[^\W_]+", question) if not IDLE_WORDS.fullmatch(word)]
+    return " ".join(words[:5]).capitalize() or "A conversation"
 
 
 def commanded(command: str) -> Scene:

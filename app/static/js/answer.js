@@ -151,8 +151,10 @@ function tokens({ input_tokens: taken, output_tokens: made, estimated }) {
   return `${count(taken)} tokens in, ${count(made)} out${estimated ? ", counted here" : ""}`;
 }
 
-export function makeQuestion(text) {
+/* `files` are list items of what goes with it. */
+export function makeQuestion(text, files = []) {
   const article = fresh("question-template").firstElementChild;
+  article.querySelector(".files").append(...files);
   article.querySelector(".question-text").textContent = text;
   return article;
 }

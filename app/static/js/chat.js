@@ -3,15 +3,16 @@
 import { Answer, makeQuestion } from "./answer.js";
 import { Problem, json, request } from "./api.js";
 import { copyText, equipCode } from "./code.js";
+import { fileItem } from "./attach.js";
 import { Composer } from "./composer.js";
 import { editQuestion } from "./editing.js";
 import { creditsText, showBalance } from "./money.js";
-import { remember } from "./page.js";
 import { Picker } from "./picker.js";
 import { showRefusal } from "./refusals.js";
 import { Scroll } from "./scroll.js";
 import { Sidebar } from "./sidebar.js";
 import { ask, follow } from "./stream.js";
+import { awaitTitle, copyTotal, firstWords, showTotal } from "./total.js";
 import { WORDS as TOPPING_UP, pastRecharge } from "./topping_up.js";
 
 const messages = document.getElementById("messages");
@@ -24,6 +25,7 @@ const tabs = new BroadcastChannel("tollgate");
 let chat = messages.dataset.chat || null;
 let running = null;
 let wantsStop = false;
+let isTitleComing = false;
 let wake = () => {};
 
 const picker = new Picker();
@@ -38,29 +40,30 @@ function announce(words) {
 
 /* Sending: the question and a waiting answer are shown at once; a refusal takes them back and keeps the words. */
 async function send() {
-  const { text, ceiling, draftKey } = composer;
+  const { text, ceiling, draftKey, files: { ids, isBusy } } = composer;
   const { model } = picker;
-  if (!text || running) return;
-  const body = { content: text, model, ...(ceiling !== null && { max_cost_nanos: ceiling }) };
-  const question = makeQuestion(text);
+  if (!text || running || isBusy) return;
+  const body = { content: text, model, ...(ceiling !== null && { max_cost_nanos: ceiling }), ...(ids.length && { attachments: ids }) };
+  const taken = composer.take();
+  const question = makeQuestion(text, taken.files.map((file) => fileItem(file)));
   const answer = Answer.make(picker.titleOf(model));
   const restore = replaceFrom(document.getElementById("welcome"), [question, answer.article]);
-  composer.take();
   scroll.toEnd();
   await attempt(answer, async () => {
     const id = await openChat(model);
     await run(answer, "POST", `/api/chats/${id}/messages`, body, (facts) => {
       question.dataset.id = facts.user_message_id;
-      remember(draftKey, "");
+      composer.forget(draftKey);
     });
     retitle(text);
-  }, () => { restore(); composer.giveBack(text); }, () => send());
+  }, () => { restore(); composer.giveBack(taken); }, () => send());
 }
 
 async function openChat(model) {
   if (chat) return chat;
   const made = await json("POST", "/api/chats", { model });
   chat = made.id;
+  isTitleComing = made.wants_title;
   messages.dataset.chat = chat;
   history.replaceState(null, "", `/chat/${chat}`);
   sidebar.add(made);
@@ -69,13 +72,12 @@ async function openChat(model) {
   return chat;
 }
 
+/* The first words, until a model has written a title. */
 function retitle(text) {
-  const item = sidebar.item(chat);
-  if (!item || item.textContent.trim() !== "New chat") return;
-  const line = text.split(/\s+/).join(" ");
-  const title = line.length <= 60 ? line : `${line.slice(0, 59).trimEnd()}…`;
-  sidebar.titled(chat, title);
-  document.title = `${title} · ${document.querySelector(".brand-name").textContent}`;
+  if (sidebar.item(chat)?.textContent.trim() !== "New chat") return;
+  sidebar.titled(chat, firstWords(text), true);
+  if (isTitleComing) awaitTitle(chat, (title) => sidebar.titled(chat, title, true));
+  isTitleComing = false;
 }
 
 /* Answering again replaces the answer and what came after it; the earlier version is kept. */
@@ -93,7 +95,7 @@ async function regenerate(article, model = null) {
 async function resend(article, text) {
   if (running || !text.trim()) return;
   const answer = Answer.make(picker.titleOf(picker.model));
-  const question = makeQuestion(text);
+  const question = makeQuestion(text, [...article.querySelectorAll(".files > li")].map((file) => file.cloneNode(true)));
   const restore = replaceFrom(article, [question, answer.article]);
   await attempt(answer, async () => {
     await run(answer, "PUT", `/api/messages/${article.dataset.id}`, { content: text, model: picker.model }, (facts) => {
@@ -188,6 +190,7 @@ function ended(answer, name, facts) {
   contentOf.set(answer.article, answer.text);
   answer.end(name, facts);
   showBalance(facts.available_nanos);
+  showTotal(chat);
   tabs.postMessage({ chat, available: facts.available_nanos });
   announce(name === "done" ? `The answer is finished. ${facts.cost_nanos ? creditsText(facts.cost_nanos) : "Not charged"}.` : facts.detail || "The answer ended early.");
 }
@@ -207,6 +210,7 @@ async function refresh(page = fetch(location.href)) {
   if (running) return;
   messages.replaceChildren(...fresh.getElementById("messages").children);
   if (!sidebar.search.value) sidebar.list.replaceChildren(...fresh.getElementById("chats").children);
+  copyTotal(fresh);
   showBalance(Number(fresh.getElementById("balance")?.dataset.nanos));
   equipCode(messages);
   scroll.keep();

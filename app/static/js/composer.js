@@ -1,8 +1,10 @@
 /* The message being written: its draft, its size, and what it will cost. */
 
 import { Problem, json } from "./api.js";
-import { roughly } from "./money.js";
+import { Files } from "./attach.js";
+import { isGuest, roughly } from "./money.js";
 import { recall, remember } from "./page.js";
+import { wordsOf } from "./refusals.js";
 
 const PAUSE = 300;
 
@@ -28,16 +30,19 @@ export class Composer {
       if (!this.isRunning) send();
     });
     this.field.value ||= recall(this.draftKey);
+    this.files = new Files({ changed: () => this.written(), key: () => this.draftKey });
+    this.files.restore();
     this.written();
   }
 
   get text() { return this.field.value.trim(); }
+  get asked() { return JSON.stringify([this.text, this.picker.model, this.files.ids]); }
   get draftKey() { return `draft:${this.chat() || "new"}`; }
 
   /* The ceiling that was shown for exactly this message, in nanos; null where none was. */
   get ceiling() {
     const shown = this.promise;
-    return shown && shown.text === this.text && shown.model === this.picker.model ? shown.ceiling_nanos : null;
+    return shown && shown.asked === this.asked ? shown.ceiling_nanos : null;
   }
 
   written() {
@@ -61,35 +66,43 @@ export class Composer {
   }
 
   async estimate() {
-    const { text, picker: { model } } = this;
+    const { asked, text, picker: { model }, files: { ids } } = this;
     const chat = this.chat();
+    const body = { content: text, model, ...(chat && { chat_id: chat }), ...(ids.length && { attachments: ids }) };
     try {
-      const figures = await json("POST", "/api/estimate", { content: text, model, ...(chat && { chat_id: chat }) });
-      if (text !== this.text || model !== this.picker.model) return;
-      this.promise = { text, model, ...figures };
-      this.words.textContent = `about ${roughly(figures.expected_nanos)} credits, never more than ${roughly(figures.ceiling_nanos, "ceil")}`;
+      const figures = await json("POST", "/api/estimate", body);
+      if (asked !== this.asked) return;
+      this.promise = { asked, ...figures };
+      this.words.textContent = isGuest() ? "free to try" : `about ${roughly(figures.expected_nanos)} credits, never more than ${roughly(figures.ceiling_nanos, "ceil")}`;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      if (text !== this.text) return;
+      if (asked !== this.asked) return;
       this.promise = null;
-      this.words.textContent = problem.code === "offline" ? "" : problem.detail;
+      this.words.textContent = problem.code === "offline" ? "" : wordsOf(problem);
     }
   }
 
   /* The message is on its way: out of the field, but not out of the draft until the server has it. */
   take() {
-    const { text } = this;
+    const taken = { text: this.text, files: this.files.takeAll() };
     clearTimeout(this.timer);
     this.field.value = "";
     this.fit();
     this.words.textContent = "";
     this.allow();
-    return text;
+    return taken;
   }
 
-  giveBack(text) {
+  giveBack({ text, files }) {
     if (!this.field.value) this.field.value = text;
+    this.files.giveBack(files);
     this.written();
+  }
+
+  /* The server has the message: its draft is not needed any more. */
+  forget(key) {
+    remember(key, "");
+    remember(`files:${key}`, "");
   }
 
   running(isRunning) {
@@ -101,6 +114,6 @@ export class Composer {
   }
 
   allow() {
-    this.button.disabled = !this.isRunning && !this.text;
+    this.button.disabled = !this.isRunning && (!this.text || this.files.isBusy);
   }
 }

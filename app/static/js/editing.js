@@ -7,7 +7,7 @@ export function editQuestion(article, resend, text = article.querySelector(".que
   const field = form.querySelector("textarea");
   field.setAttribute("aria-label", "Your message");
   field.value = text;
-  const shown = [...article.children];
+  const shown = [...article.children].filter((child) => !child.matches(".files"));
   const cancel = () => { form.remove(); for (const child of shown) child.hidden = false; };
   for (const child of shown) child.hidden = true;
   article.append(form);

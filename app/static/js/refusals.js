@@ -18,6 +18,7 @@ const FACES = {
   plan_inactive: ["The plan has ended", [UPGRADE]],
   model_not_found: ["That model is gone", [["Choose a model", "picker"]]],
   model_not_for_sale: ["That model is not on sale", [["Choose a model", "picker"]]],
+  images_not_taken: ["That model sees no images", [["Choose a model", "picker"]]],
   model_not_allowed: ["Not in your plan", [["Choose a model", "picker"], UPGRADE]],
   too_many_calls: ["Answers are still being written", [AGAIN]],
   chat_limit_reached: ["This month's chats are used", [UPGRADE]],
@@ -38,11 +39,12 @@ const FACES = {
   not_signed_in: ["You were signed out", [SIGN_IN]],
   too_large: ["Too long for one message", []],
 };
+const FIELDS = { content: "The message", attachments: "The files" };
 const SPENDING = new Set(["/billing#buy", "/pricing", "/billing"]);
 
 /* `acts` has `again` and `picker`; `canManage` is whether this person may buy. */
 export function showRefusal(place, problem, acts, canManage) {
-  const [title, ways] = FACES[problem.code] ?? ["That could not be sent", [AGAIN]];
+  const [title, ways] = faceOf(problem) ?? ["That could not be sent", [AGAIN]];
   const box = document.createElement("section");
   box.className = "refusal";
   box.setAttribute("role", "alert");
@@ -50,12 +52,25 @@ export function showRefusal(place, problem, acts, canManage) {
   const [words, kept] = box.querySelectorAll("p");
   box.dataset.code = problem.code;
   box.querySelector("h2").textContent = title;
-  words.textContent = problem.detail;
+  words.textContent = wordsOf(problem);
   kept.textContent = `${resumes(problem)}Your message is kept.`;
   box.querySelector(".actions").append(...ways.filter((way) => canManage || !SPENDING.has(way[1])).map((way, place) => button(way, place === 0, problem, acts, box)));
   if (!canManage && ways.some((way) => SPENDING.has(way[1]))) kept.textContent += " An owner or admin of the account can add credits.";
   box.querySelector(".icon-button").addEventListener("click", () => box.remove());
   place.replaceChildren(box);
+}
+
+/* A guest's way out is an account, and where only others are in the way, a little patience. */
+function faceOf(problem) {
+  if (problem.way_out !== "signup") return FACES[problem.code];
+  const signUp = ["Sign up, free", `/signup?next=${location.pathname}`];
+  return ["Go on with an account", (problem.retryAfter ?? 60) < 60 ? [signUp, AGAIN] : [signUp]];
+}
+
+/* Of input that cannot be taken, what is wrong with it; of anything else, what the server says. */
+export function wordsOf({ errors, detail }) {
+  const wrong = Object.entries(errors ?? {}).map(([field, words]) => `${FIELDS[field] ?? field} ${words.join(" ")}`);
+  return wrong.length ? wrong.join(" ") : detail;
 }
 
 function resumes({ resets_at: moment, needed_nanos: needed, available_nanos: available }) {

@@ -68,9 +68,10 @@ export class Sidebar {
     this.list.prepend(this.make(chat, true));
   }
 
-  titled(chat, title) {
+  titled(chat, title, isOpen = false) {
     const item = this.item(chat);
     if (item) this.call(item, title);
+    if (isOpen) document.title = `${title} · ${document.querySelector(".brand-name").textContent}`;
   }
 
   async find() {

@@ -1,0 +1,99 @@
+"""Files in a real browser: attached, shown, taken off, kept in the draft; the chat's title and total."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import Visitor
+from tests.support.pictures import png
+
+pytestmark = pytest.mark.browser
+
+PICTURE = {"name": "ferry.png", "mimeType": "image/png", "buffer": png(2400, 30)}
+TABLE = {"name": "table.csv", "mimeType": "text/csv", "buffer": b"pier,time\nNorth,09:40\n"}
+PASTE = """(field, text) => {
+  const data = new DataTransfer();
+  data.items.add(new File([text], "notes.txt", { type: "text/plain" }));
+  field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
+DROP = PASTE.replace('new ClipboardEvent("paste", { clipboardData', 'new DragEvent("drop", { dataTransfer')
+
+
+def choose(ada: Visitor, model: str) -> None:
+    ada.page.get_by_role("button", name=re.compile("^Model:")).click()
+    ada.page.get_by_role("radio", name=re.compile(model, re.IGNORECASE)).click()
+
+
+def waiting(ada: Visitor) -> Locator:
+    """The files that are up, and go with the next message."""
+    return ada.page.locator("#files li[aria-busy=false]")
+
+
+def test_files_are_in_the_draft_until_they_are_sent_or_taken_off(ada: Visitor) -> None:
+    ada.page.locator("#files-input").set_input_files(TABLE)
+    ada.message.evaluate(PASTE, "pasted")
+    expect(waiting(ada)).to_have_count(2)
+    ada.page.get_by_role("button", name="Remove notes.txt").click()
+    ada.message.fill("What is this?")
+    ada.page.reload()
+    expect(waiting(ada)).to_have_count(1)
+    ada.message.press("Enter")
+    expect(ada.answers).to_have_attribute("data-status", "done")
+    expect(waiting(ada)).to_have_count(0)
+    ada.page.reload()
+    expect(waiting(ada)).to_have_count(0)
+    expect(ada.questions.get_by_role("link", name="table.csv")).to_be_visible()
+
+
+def test_an_image_is_priced_sent_and_shown(ada: Visitor) -> None:
+    choose(ada, "Demo smart")
+    ada.page.locator("#files-input").set_input_files(PICTURE)
+    expect(waiting(ada)).to_have_count(1)
+    ada.message.fill("What is this?")
+    expect(ada.page.locator("#estimate")).to_have_text(re.compile("never more than"))
+    ada.message.press("Enter")
+    expect(ada.answers).to_contain_text("You attached an image")
+    expect(ada.answers).to_have_attribute("data-status", "done")
+    for _ in range(2):
+        shown = ada.questions.locator(".files img")
+        expect(shown).to_have_attribute("alt", "ferry.png")
+        assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 2000
+        ada.page.reload()
+    assert (ada.faults, ada.strangers) == ([], [])
+
+
+def test_what_cannot_be_attached_or_seen_is_said_in_place(ada: Visitor) -> None:
+    ada.page.locator("#files-input").set_input_files(
+        {"name": "plan.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\x00"}
+    )
+    expect(ada.page.locator("#files-problem")).to_have_text(re.compile("^plan.pdf is neither an image"))
+    ada.faults.clear()
+    ada.message.evaluate(DROP, "dropped")
+    ada.page.locator("#files-input").set_input_files(PICTURE)
+    expect(waiting(ada)).to_have_count(2)
+    expect(ada.page.locator("#files-problem")).to_be_hidden()
+    ada.message.fill("What is this?")
+    expect(ada.page.locator("#estimate")).to_contain_text("Demo fast does not take images")
+    ada.message.press("Enter")
+    expect(ada.refusal.filter(has_text="That model sees no images")).to_be_visible()
+    expect(ada.page.locator("#files li")).to_have_count(2)
+    ada.page.get_by_role("button", name="Ask demo-smart").click()
+    expect(ada.page.locator("#estimate")).to_contain_text("never more than")
+
+
+def test_the_chats_total_grows_and_its_title_is_written(ada: Visitor) -> None:
+    total = ada.page.locator("#chat-total")
+    expect(total).to_be_hidden()
+    ada.ask("Why does a ferry float on water?")
+    expect(total).to_have_text(re.compile(r"^This chat: [\d.]+ credits?, \d+ tokens$"))
+    expect(ada.page.locator("#chats .chat-item a")).to_have_text("Ferry float water")
+    expect(ada.page).to_have_title(re.compile("^Ferry float water"))
+    before = total.inner_text()
+    ada.ask("And now?")
+    expect(total).not_to_have_text(before)
+    live = total.inner_text()
+    ada.page.reload()
+    expect(total).to_have_text(live)
+    ada.go("/billing/usage")
+    expect(ada.page.locator("#calls")).to_contain_text("Title")
