@@ -165,9 +165,7 @@ def credits_text(nanos: int) -> str:
 
 
 CHOOSE = "Choose another plan to go on; the chats are all there."
-TOPPING_UP = (
-    "Topping up: the card is being charged right now. The message is sent as soon as the credits are there."
-)
+TOPPING_UP = "Topping up: the card is being charged right now. Send the message again in a few seconds."
 UNPAID = (
     "The credits are used up, and the last invoice is not paid. With its payment the allowance comes back."
 )
