@@ -72,8 +72,6 @@ MESSAGE = shape(
     model=or_null(TEXT),
     call_id=or_null(TEXT),
     parent_id=or_null(TEXT),
-    versions=array(TEXT) | {"description": "Ids of a message's versions in order, its own too; empty: the only one."},
-    attachments=array(ATTACHMENT),
     versions=array(TEXT)
     | {"description": "Ids of a message's versions in order, its own too; empty: the only one."},
     attachments=array(ATTACHMENT),
@@ -97,9 +95,9 @@ CHANGES = {
 
 
 @api.post("/chats")
-@requires_tokens
 @for_guests_too
 @guests_chats
+@requires_tokens
 @described(
     "Begin a chat; with `write_title` a model titles it after the first answer, as a call of its own",
     CHAT,
@@ -119,8 +117,8 @@ def start_chat() -> tuple[dict[str, Any], int]:
 
 
 @api.get("/chats")
-@described("The chats, newest first", page(CHAT), query=PAGING | SEARCH)
 @for_guests_too
+@described("The chats, newest first", page(CHAT), query=PAGING | SEARCH)
 def list_chats() -> dict[str, Any]:
     query = mine().where(Chat.archived_at.is_not(None) == (request.args.get("archived") == "1"))
     words = storable(request.args.get("q", "")).strip()
@@ -134,8 +132,8 @@ def list_chats() -> dict[str, Any]:
 
 
 @api.get("/chats/<chat_id>")
-@described("A chat with the messages of its shown branch", WHOLE_CHAT)
 @for_guests_too
+@described("A chat with the messages of its shown branch", WHOLE_CHAT)
 def read_chat(chat_id: str) -> dict[str, Any]:
     chat = my_chat(chat_id)
     messages, versions = chat.messages(), chat.versions()
@@ -148,8 +146,8 @@ def read_chat(chat_id: str) -> dict[str, Any]:
 
 
 @api.patch("/chats/<chat_id>")
-@described(
 @for_guests_too
+@described(
     "Rename a chat, pin or archive it, instruct it, show another version",
     CHAT,
     body=taken("Changes", **CHANGES),
@@ -179,8 +177,8 @@ def change(chat: Chat, sent: dict[str, Any]) -> None:
 
 
 @api.delete("/chats/<chat_id>")
-@described("Delete a chat; what it cost stays in the usage", status=204)
 @for_guests_too
+@described("Delete a chat; what it cost stays in the usage", status=204)
 def delete_chat(chat_id: str) -> tuple[str, int]:
     chat = my_chat(chat_id)
     chat.deleted_at = utcnow()

@@ -162,8 +162,6 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
     question_id = question.id or written(chat, question, place)
     if question.files:
         send_with([file.id for file in question.files], question_id)
-    if question.files:
-        send_with([file.id for file in question.files], question_id)
     running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
     model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
     message_id = connection.scalar(WRITE, place | running | model)

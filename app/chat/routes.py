@@ -21,8 +21,8 @@ MOST_LISTED = 100
 
 @chat.get("/chat")
 @chat.get("/chat/<chat_id>")
-def show(chat_id: str | None = None) -> str:
 @for_guests_too
+def show(chat_id: str | None = None) -> str:
     """The page of a chat, or of a new one. The month's allowance is given here where it is due."""
     now = utcnow()
     standing = standing_shown(current_user.account_id, now)
@@ -42,9 +42,9 @@ def show(chat_id: str | None = None) -> str:
         models=AIModel.for_sale(now),
         allowed_models=standing.models,
         balance=standing.balance(now),
+        is_guest=is_guest(),
     )
 
-        is_guest=is_guest(),
 
 def listed(*, is_archive: bool) -> list[Chat]:
     """The caller's chats, pinned ones first, then the newest; or those of the archive."""

@@ -125,7 +125,12 @@ live = LiveTurns()
 
 
 def begin(
-    reservation: Reservation, model: AIModel, provider: Provider, *, ids: tuple[int, int], untitled: int | None
+    reservation: Reservation,
+    model: AIModel,
+    provider: Provider,
+    *,
+    ids: tuple[int, int],
+    untitled: int | None,
 ) -> Turn:
     """Start the answer of a committed reservation; `ids` are those of the answer and of its question, `untitled`
     that of its chat where a model is to write the title."""
