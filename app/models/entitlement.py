@@ -19,6 +19,7 @@ from app.models.stripe_state import InvoiceState, LineState, Mismatch, Subscript
 from app.models.subscription import Subscription
 
 SECOND = "the account has a subscription already"
+LATE = "An invoice of a subscription that had ended was paid"
 RETIRED = "the plan was retired before the subscription began"
 
 
@@ -124,7 +125,9 @@ def apply_invoice(subscription: Subscription, account: Account, invoice: Invoice
     payment = payment_for(subscription, invoice)
     if subscription.rejected_at:
         return
-    if line := invoice.period_line:
+    if subscription.ended_at and invoice.paid_at and invoice.paid_at > subscription.ended_at:
+        give_credits(subscription, account, payment, invoice)
+    elif line := invoice.period_line:
         begin_period(subscription, account, payment, line)
     elif line := invoice.growth_line:
         grow(subscription, account, payment, line)
@@ -144,6 +147,20 @@ def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
     db.session.add(payment)
     db.session.flush()
     return payment
+
+
+def give_credits(
+    subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState
+) -> None:
+    """An invoice that was paid after the end has no period left to serve: what it is worth is credited for good."""
+    line = invoice.period_line or invoice.growth_line
+    plan = (
+        sold_by(subscription, line) if line is invoice.period_line else subscription.plan_for(line.price_id)
+    )
+    whole = plan.worth_nanos if plan.interval == "year" else plan.allowance_nanos
+    payment.plan_id, payment.worth_nanos = plan.id, whole * payment.price_cents // plan.price_cents
+    facts = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
+    LedgerEntry.post(account, "purchase", f"late:{invoice.stripe_id}", credits=payment.worth_nanos, **facts)
 
 
 def begin_period(subscription: Subscription, account: Account, payment: Payment, line: LineState) -> None:

@@ -134,11 +134,15 @@ def give_back_refund(payment: Payment, account: Account, refund: Refund, state: 
 
 
 def take_share(payment: Payment, account: Account, key: str) -> None:
-    """Take or give the difference to what the refunds of now come to; a dispute's part makes room."""
+    """Take or give the difference to what the refunds of now come to.
+
+    A dispute's part makes room for a refund, and keeps what a refund that failed would give back.
+    """
     due = share_refunded(payment, payment.refunded_cents)
     difference = due - payment.refund_taken_nanos
     payment.refund_taken_nanos = due
-    covered = max(0, payment.taken_nanos - payment.worth_nanos)
+    is_kept = difference < 0 and is_disputed(payment)
+    covered = difference if is_kept else max(0, payment.taken_nanos - payment.worth_nanos)
     payment.dispute_taken_nanos -= covered
     move(payment, account, difference - covered, key, taken="refund", given="refund_failed")
 
@@ -175,6 +179,11 @@ def release_dispute(payment: Payment, account: Account, dispute: Dispute) -> Non
 def open_disputes(account: Account) -> int:
     against_us = Dispute.account_id == account.id, Dispute.status.in_(AGAINST_US)
     return db.session.scalar(select(func.count()).select_from(Dispute).where(*against_us)) or 0
+
+
+def is_disputed(payment: Payment) -> bool:
+    against_us = Dispute.payment_id == payment.id, Dispute.status.in_(AGAINST_US)
+    return db.session.scalar(select(Dispute.id).where(*against_us).limit(1)) is not None
 
 
 def move(payment: Payment, account: Account, nanos: int, key: str, *, taken: str, given: str) -> None:

@@ -155,6 +155,18 @@ def test_dunning_that_ends_in_vain_ends_the_plan(till: Till) -> None:
     assert (till.account.plan.name, till.subscription) == ("Free", None)
 
 
+def test_an_invoice_that_is_paid_after_the_end_is_worth_credits(till: Till) -> None:
+    till.subscribe("Plus", card="fails_later")
+    till.renew()
+    pay_url = till.subscription.pay_url
+    till.advance(10)
+    till.sandbox.post(pay_url.removeprefix(till.sandbox.url) + "/pay", card="success")
+    till.deliver(times=2)
+    assert (till.account.plan.name, till.credits, till.subscription) == ("Free", 10000, None)
+    assert till.last(Payment).state == "paid"
+    assert till.is_explained()
+
+
 def test_a_change_while_unpaid_is_refused(till: Till) -> None:
     till.subscribe("Plus", card="fails_later")
     till.renew()

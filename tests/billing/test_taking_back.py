@@ -105,6 +105,17 @@ def test_a_dispute_takes_only_what_no_refund_has_taken(till: Till) -> None:
     assert till.entries()[1:] == [("refund", 0, -2000), ("dispute", 0, -3000)]
 
 
+def test_a_refund_that_fails_during_a_dispute_waits_for_its_end(till: Till) -> None:
+    payment = till.buy_pack()
+    made = till.refund(payment, 400)
+    till.dispute(payment)
+    till.sandbox.control("refund", refund=made["id"], action="fail")
+    till.deliver()
+    assert (till.credits, till.is_explained()) == (0, True)
+    till.dispute(payment, "win")
+    assert (till.credits, till.is_explained()) == (5000, True)
+
+
 def test_an_inquiry_only_flags(till: Till) -> None:
     till.dispute(till.buy_pack(), "inquiry")
     assert (till.credits, till.account.frozen_at) == (5000, None)
