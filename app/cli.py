@@ -15,7 +15,10 @@ from flask.cli import AppGroup, with_appcontext
 from app import price_registry, seeds
 from app.billing import auditing, commands, jobs, sweeping
 from app.extensions import db
+from app.models.admin_change import AdminChange
 from app.models.base import utcnow
+from app.models.second_factor import forget
+from app.models.user import User
 
 billing = AppGroup("billing", help="Balances and payments.")
 user = AppGroup("user", help="People.")
@@ -53,6 +56,23 @@ def create_admin(email: str) -> None:
     password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
     db.session.commit()
     click.echo(f"Admin: {email} {password}" if password else f"{email} is an administrator.")
+
+
+@user.command("forget-second-factor")
+@click.argument("email")
+@click.option("--reason", required=True, help="Why, for the record of changes.")
+def forget_second_factor(email: str, reason: str) -> None:
+    """Take the second factor of EMAIL away: for an owner who lost it and whom no other owner can help."""
+    person = User.with_email(email)
+    if person is None or person.totp_secret is None:
+        raise click.BadParameter(f"Nobody with the address {email!r} has a second factor.")
+    forget(person)
+    changes = {"second_factor": ["set up", None], "by": [None, "command line"]}
+    AdminChange.note(person.id, "forget second factor", person, reason=reason, changes=changes)
+    db.session.commit()
+    click.echo(
+        f"{person.email} is asked for no code any more, and sets up a new second factor at the next visit."
+    )
 
 
 @billing.command()

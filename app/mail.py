@@ -32,13 +32,17 @@ log = logging.getLogger(__name__)
 def post(key: str, to: str, template: str, **context: Any) -> bool:
     """Write a mail down in the running transaction, once for each key; a worker sends it after the commit.
 
-    The context is JSON and is forgotten once the mail is sent. False where the key was posted before.
+    The context is JSON. False where the key was posted before.
     """
     mail = OutgoingMail.post(key, to, template, context)
     if mail is None:
         return False
-    db.session().info.setdefault(POSTED, []).append(mail.id)
+    ring_after_commit(mail)
     return True
+
+
+def ring_after_commit(mail: OutgoingMail) -> None:
+    db.session().info.setdefault(POSTED, []).append(mail.id)
 
 
 def made_at_sending(template: str) -> Callable[[Maker], Maker]:

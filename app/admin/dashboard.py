@@ -93,6 +93,7 @@ def days_table(books: Books) -> Table:
         "Revenue",
         "Provider cost",
         "Absorbed",
+        "Guests",
         "Left",
         "Calls",
         "Active accounts",
@@ -101,7 +102,7 @@ def days_table(books: Books) -> Table:
     ]
     rows = [
         [day.day, formats.dollars(day.revenue_cents), formats.cost(day.cost_nanos), formats.cost(day.absorbed_nanos),
-         formats.dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
+         formats.cost(day.house_nanos), formats.dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
         for day in books.days
     ]  # fmt: skip
     return headings, rows

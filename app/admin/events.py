@@ -17,12 +17,12 @@ from app.billing.looking import look_at_payment, look_at_session
 from app.billing.processing import process_again
 from app.billing.ringing import commit, rollback
 from app.extensions import db
+from app.mail import ring_after_commit
 from app.models.base import utcnow
 from app.models.mail import OutgoingMail
 from app.models.payment import Payment
 from app.models.stripe_event import StripeEvent
 from app.models.stripe_state import Mismatch
-from app.queue import enqueue
 
 EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]
 PAYMENT_STATES = [(state, state) for state in ("open", "processing", "paid", "failed", "canceled", "parked")]
@@ -123,7 +123,7 @@ class PaymentTable(ReadOnlyTable):
 
 class MailTable(ReadOnlyTable):
     one = "mail"
-    intro = "Mails in the order in which they were written. What a mail said is forgotten once it is sent."
+    intro = "Mails in the order in which they were written. Each can be sent again, to the same address."
     details_template = "admin/mail.html"
     column_list = ("id", "created_at", "to", "template", "attempts", "sent_at")
     column_labels: ClassVar = {"created_at": "Written", "sent_at": "Sent", "template": "What"}
@@ -135,14 +135,16 @@ class MailTable(ReadOnlyTable):
 
     @expose("/again/", methods=("POST",))
     def again_view(self) -> ResponseReturnValue:
-        """Try an unsent mail again now."""
+        """Send a mail once more, or try an unsent one again now."""
         mail = self.get_one(request.form.get("id"))
         if mail is None:
             abort(404)
+        self.record("send again", mail, changes={"sent": [str(mail.sent_at), "again"]})
         if mail.sent_at is None:
             mail.attempts, mail.next_attempt_at = 0, utcnow()
-            self.record("send again", mail, changes={"sent": ["no", "tried again"]})
-            db.session.commit()
-            enqueue("app.mail.deliver", mail.id)
-        flash("It was sent already." if mail.sent_at else "It is being sent.", "success")
+        else:
+            mail = mail.again()
+        ring_after_commit(mail)
+        db.session.commit()
+        flash("It is being sent.", "success")
         return redirect(self.get_url(".details_view", id=mail.id))

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy import Select, func, select, union_all
 
 from app.extensions import db
+from app.models.account import Account
 from app.models.base import NANOS_PER_CENT
 from app.models.daily_total import (
     AccountDay,
     DailyTotal,
     accounts_of,
+    begun_on,
     close_day,
     first_open_day,
     last_closed,
@@ -78,6 +80,7 @@ class Day:
     cost_nanos: int = 0
     paid_nanos: int = 0
     absorbed_nanos: int = 0
+    house_nanos: int = 0
     accounts: int = 0
     new: int = 0
     lost: int = 0
@@ -123,7 +126,12 @@ def books_of(within: Range) -> Books:
     plans = {row.id: row.name for row in db.session.execute(select(Plan.id, Plan.name))}
     for day, row in usage_rows(within):
         add_use(days[day], books, row, plans)
-    for name, query in (("accounts", active_accounts(within)), ("revenue_cents", revenue(within))):
+    by_day = {
+        "accounts": active_accounts(within),
+        "house_nanos": house_cost(within),
+        "revenue_cents": revenue(within),
+    }
+    for name, query in by_day.items():
         for moment, amount in db.session.execute(query):
             add(days, moment, name, int(amount))
     add_subscriptions(days, within)
@@ -161,15 +169,21 @@ def account_rows(within: Range) -> Any:
     closed = select(AccountDay.day, AccountDay.account_id, AccountDay.cost_nanos, AccountDay.absorbed_nanos)
     parts = [closed.where(AccountDay.day >= within.first, AccountDay.day <= within.last)]
     for day in recent(within):
-        live = accounts_of(day).subquery()
-        written = literal(day, type_=AccountDay.__table__.c.day.type)
-        parts.append(select(written, live.c.account_id, live.c.cost_nanos, live.c.absorbed_nanos))
+        live = accounts_of(begun_on(day)).subquery()
+        parts.append(select(live.c.day, live.c.account_id, live.c.cost_nanos, live.c.absorbed_nanos))
     return union_all(*parts).subquery("account_rows")
 
 
 def active_accounts(within: Range) -> Select[Any]:
     rows = account_rows(within)
     return select(rows.c.day, func.count(rows.c.account_id.distinct())).group_by(rows.c.day)
+
+
+def house_cost(within: Range) -> Select[Any]:
+    """What guests cost: it is ours, and within the provider cost."""
+    rows = account_rows(within)
+    houses = select(Account.id).where(Account.kind == "house")
+    return select(rows.c.day, rows.c.cost_nanos).where(rows.c.account_id.in_(houses))
 
 
 def revenue(within: Range) -> Select[Any]:

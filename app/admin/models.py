@@ -108,7 +108,10 @@ class ModelForm(RowForm):
     provider_id = SelectField("Provider", choices=providers, coerce=int)
     upstream_name = StringField("The provider's name for it", description="Empty: the same as the id.")
     is_for_sale = BooleanField("For sale", default=True)
-    is_free_for_guests = BooleanField("Free for guests")
+    is_free_for_guests = BooleanField(
+        "Free for guests",
+        description="For visitors without an account, where the settings let them in. The house pays.",
+    )
     context_window = Count(
         "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
     )
@@ -139,6 +142,7 @@ class ModelTable(AdminTable):
         "title",
         "provider.name",
         "is_for_sale",
+        "is_free_for_guests",
         "context_window",
         "max_output_tokens",
         "position",
@@ -148,6 +152,7 @@ class ModelTable(AdminTable):
         "provider.name": "Provider",
         "position": "Order",
         "is_for_sale": "For sale",
+        "is_free_for_guests": "Guests",
     }
     column_sortable_list = ("name", "title", "is_for_sale", "context_window", "max_output_tokens", "position")
     column_searchable_list = ("name", "title")

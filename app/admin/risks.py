@@ -137,7 +137,9 @@ def liability() -> tuple[int, int]:
     """(credits, allowance) in nanos that accounts may still use: what is owed in service."""
     owed = func.coalesce(func.sum(Account.credits_nanos).filter(Account.credits_nanos > 0), 0)
     row = db.session.execute(
-        select(owed, func.coalesce(func.sum(Account.allowance_nanos), 0)).where(Account.closed_at.is_(None))
+        select(owed, func.coalesce(func.sum(Account.allowance_nanos), 0)).where(
+            Account.closed_at.is_(None), Account.kind != "house"
+        )
     )
     credits, allowance = row.one()
     return int(credits), int(allowance)

@@ -10,6 +10,7 @@ from app.extensions import db
 from app.models.account import Account
 from app.models.admin_change import AdminChange
 from app.models.ledger import LedgerEntry
+from app.models.mail import OutgoingMail
 from app.models.membership import Membership
 from app.models.payment import Payment
 from app.models.plan import Plan
@@ -26,7 +27,8 @@ def story_of(account: Account) -> dict[str, Any]:
     """What the template is handed: members, ledger, calls, changes, newest first."""
     return {
         "balance": account.balance(),
-        "members": members_of(account),
+        "members": (members := members_of(account)),
+        "mails": mails_to([member.email for member in members]),
         "entries": newest(LedgerEntry, account),
         "calls": newest(Usage, account),
         "changes": newest(AdminChange, account),
@@ -46,6 +48,12 @@ def members_of(account: Account) -> list[Any]:
         .order_by(Membership.id)
     )
     return list(db.session.execute(query))
+
+
+def mails_to(addresses: list[str]) -> list[OutgoingMail]:
+    """The newest mails to these people."""
+    sent = select(OutgoingMail).where(OutgoingMail.to.in_(addresses))
+    return list(db.session.scalars(sent.order_by(OutgoingMail.id.desc()).limit(SHOWN)))
 
 
 def newest(kind: type[Any], account: Account) -> list[Any]:

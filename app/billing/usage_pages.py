@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from flask import abort, render_template, request
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import Subquery, desc, func, select
 
 from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.chat import Chat
+from app.models.daily_total import use_since
 from app.models.price import PIECES, TOKEN_BUCKETS
 from app.models.usage import Usage
 from app.models.user import User
@@ -22,14 +23,6 @@ PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
 PER = dict.fromkeys(TOKEN_BUCKETS, 1_000_000) | dict.fromkeys(PIECES, 1)
 FIGURES = ("nanos", "calls", "input_tokens", "output_tokens")
-SUMS = (
-    func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos).label("nanos"),
-    func.count().label("calls"),
-    func.sum(Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h).label(
-        "input_tokens"
-    ),
-    func.sum(Usage.output).label("output_tokens"),
-)
 Sums = Sequence[Any]
 
 
@@ -44,7 +37,7 @@ def usage() -> str:
         "billing/usage.html",
         days=by_day(rows, start, period),
         total_nanos=sum(int(row.nanos) for row in rows),
-        total_calls=sum(row.calls for row in rows),
+        total_calls=sum(int(row.calls) for row in rows),
         models=added_up(rows, lambda row: row.model),
         operations=added_up(rows, lambda row: row.operation.capitalize()),
         members=by_member(rows),
@@ -56,22 +49,24 @@ def usage() -> str:
     )
 
 
-def visible() -> tuple[Any, ...]:
-    """The calls that the caller may see."""
-    of_account = Usage.account_id == current_user.account_id
-    return (of_account,) if current_user.can_manage else (of_account, Usage.user_id == current_user.user_id)
+def own() -> dict[str, int]:
+    return {"account_id": current_user.account_id, "user_id": current_user.user_id}
 
 
-def paid_since(start: date) -> tuple[Any, ...]:
-    begun = Usage.created_at >= datetime.combine(start, time(), utcnow().tzinfo)
-    return (begun, Usage.state == "settled")
+def visible() -> dict[str, int]:
+    """Whose calls the caller may see."""
+    return {"account_id": current_user.account_id} if current_user.can_manage else own()
+
+
+def sums_of(use: Subquery) -> list[Any]:
+    names = {"nanos": "paid_nanos"}
+    return [func.sum(use.c[names.get(figure, figure)]).label(figure) for figure in FIGURES]
 
 
 def summed(start: date) -> Sums:
-    keys = (Usage.day, Usage.model, Usage.operation, Usage.user_id)
-    return db.session.execute(
-        select(*keys, *SUMS).where(*visible(), *paid_since(start)).group_by(*keys)
-    ).all()
+    use = use_since(start, **visible())
+    keys = (use.c.day, use.c.model, use.c.operation, use.c.user_id)
+    return db.session.execute(select(*keys, *sums_of(use)).group_by(*keys)).all()
 
 
 def by_day(rows: Sums, start: date, period: int) -> list[dict[str, Any]]:
@@ -103,20 +98,16 @@ def by_member(rows: Sums) -> list[dict[str, Any]]:
 
 def by_chat(start: date) -> list[dict[str, Any]]:
     """The caller's own dearest chats."""
-    own = (
-        *paid_since(start),
-        Usage.account_id == current_user.account_id,
-        Usage.user_id == current_user.user_id,
-    )
-    query = select(Chat.id, Chat.title, *SUMS).join(Chat, Chat.id == Usage.chat_id)
-    kept = query.where(*own, Chat.deleted_at.is_(None)).group_by(Chat.id, Chat.title)
-    rows = db.session.execute(kept.order_by(SUMS[0].desc()).limit(DEAREST))
+    use = use_since(start, **own())
+    query = select(Chat.id, Chat.title, *sums_of(use)).join(Chat, Chat.id == use.c.chat_id)
+    kept = query.where(Chat.deleted_at.is_(None)).group_by(Chat.id, Chat.title)
+    rows = db.session.execute(kept.order_by(desc("nanos")).limit(DEAREST))
     return [{**row._mapping, "name": row.title or "New chat"} for row in rows]
 
 
 def shown_calls() -> tuple[list[Usage], int | None]:
     """A page of the calls, newest first, and where the next one begins."""
-    query = select(Usage).where(*visible()).order_by(Usage.created_at.desc(), Usage.id.desc())
+    query = select(Usage).filter_by(**visible()).order_by(Usage.created_at.desc(), Usage.id.desc())
     cursor = request.args.get("cursor", "")
     if cursor.isascii() and cursor.isdigit() and len(cursor) <= 18:
         query = query.where(Usage.id < int(cursor))

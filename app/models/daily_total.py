@@ -5,7 +5,20 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Select, delete, func, literal, select, true
+from sqlalchemy import (
+    BigInteger,
+    Index,
+    Select,
+    Subquery,
+    and_,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,11 +29,13 @@ from app.models.base import Model
 from app.models.usage import Usage
 
 SETTLING = timedelta(hours=1)
-"""How long after midnight a call may still be settled into the day before."""
+"""How long after midnight a day stays open at least; it does for as long as one of its calls runs."""
+
+LONGEST_CALL = timedelta(days=1)
 
 
 class DailyTotal(Model):
-    """The calls that were settled on one UTC day, by model, operation and the plan that their accounts are on."""
+    """The calls that began on one UTC day, by model, operation and the plan that their accounts are on."""
 
     __tablename__ = "daily_totals"
 
@@ -37,14 +52,23 @@ class DailyTotal(Model):
 
 
 class AccountDay(Model):
-    """The calls of one account that were settled on one UTC day."""
+    """The calls of one account that began on one UTC day, by person, model, operation and chat (0: none).
+
+    Calls and tokens are those of calls that were paid; what the others cost is in the cost, and absorbed.
+    """
 
     __tablename__ = "account_days"
     __table_args__ = (Index("ix_account_days_account", "account_id", "day"),)
 
     day: Mapped[date] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    operation: Mapped[str] = mapped_column(primary_key=True)
+    chat_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     calls: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
     cost_nanos: Mapped[Nanos]
     paid_nanos: Mapped[Nanos]
     absorbed_nanos: Mapped[Nanos]
@@ -54,8 +78,13 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def settled_on(day: date) -> Any:
-    return (Usage.settled_at >= start_of(day)) & (Usage.settled_at < start_of(day + timedelta(days=1)))
+def begun_on(day: date) -> Any:
+    """The ended calls of a day; it is the index of their ends that finds them."""
+    ends = (
+        Usage.settled_at >= start_of(day),
+        Usage.settled_at < start_of(day + timedelta(days=1)) + LONGEST_CALL,
+    )
+    return and_(Usage.day == day, *ends)
 
 
 def total(column: Any) -> Any:
@@ -68,24 +97,46 @@ FIGURES = (
     total(Usage.absorbed_nanos).label("absorbed_nanos"),
 )
 INPUT = Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h
+PAID = (
+    func.count().filter(Usage.state == "settled").label("calls"),
+    total(case((Usage.state == "settled", INPUT), else_=0)).label("input_tokens"),
+    total(case((Usage.state == "settled", Usage.output), else_=0)).label("output_tokens"),
+)
 
 
 def totals_of(day: date) -> Select[Any]:
     """A day's rows of `DailyTotal`, counted from the calls; the columns are in its order."""
-    kinds = Usage.model, Usage.operation, Account.plan_id
+    kinds = Usage.day, Usage.model, Usage.operation, Account.plan_id
     counts = (
         func.count().label("calls"),
         total(INPUT).label("input_tokens"),
         total(Usage.output).label("output_tokens"),
     )
     rows = select(*kinds, *counts, *FIGURES).join(Account, Account.id == Usage.account_id)
-    return rows.where(settled_on(day)).group_by(*kinds)
+    return rows.where(begun_on(day)).group_by(*kinds)
 
 
-def accounts_of(day: date) -> Select[Any]:
-    """A day's rows of `AccountDay`, counted from the calls."""
-    rows = select(Usage.account_id, func.count().label("calls"), *FIGURES)
-    return rows.where(settled_on(day)).group_by(Usage.account_id)
+def accounts_of(condition: Any) -> Select[Any]:
+    """Rows of `AccountDay`, counted from the calls that meet the condition; the columns are in its order."""
+    chat = func.coalesce(Usage.chat_id, literal_column("0"))
+    keys = Usage.day, Usage.account_id, Usage.user_id, Usage.model, Usage.operation
+    rows = select(*keys, chat.label("chat_id"), *PAID, *FIGURES)
+    return rows.where(condition).group_by(*keys, chat)
+
+
+def use_since(first: date, **whose: int) -> Subquery:
+    """What the paid calls of an account, or of one person there, came to: rows of `AccountDay`, open days included."""
+    closed = last_closed()
+    open_from = max(first, closed + timedelta(days=1)) if closed else first
+    past = select(*AccountDay.__table__.c).where(AccountDay.day >= first, AccountDay.calls > 0)
+    is_open = (Usage.created_at >= start_of(open_from)) & (Usage.day >= open_from)
+    live = accounts_of(is_open & (Usage.state == "settled"))
+    parts = (past.where(*belongs_to(AccountDay, whose)), live.where(*belongs_to(Usage, whose)))
+    return union_all(*parts).subquery("use")
+
+
+def belongs_to(table: type[Model], whose: dict[str, int]) -> list[Any]:
+    return [getattr(table, name) == value for name, value in whose.items()]
 
 
 def last_closed() -> date | None:
@@ -94,24 +145,34 @@ def last_closed() -> date | None:
 
 def first_open_day(now: datetime) -> date | None:
     """The oldest day that has calls, is over, and is not added up yet."""
-    closed = last_closed()
-    begins = [Usage.settled_at >= start_of(closed + timedelta(days=1))] if closed else []
-    first = db.session.scalar(
+    closed = last_closed() or date.min
+    begins = [Usage.settled_at >= start_of(closed + timedelta(days=1))] if closed > date.min else []
+    ended = db.session.scalar(
         select(func.min(Usage.settled_at)).where(Usage.settled_at.is_not(None), *begins)
     )
-    is_over = first is not None and start_of(first.date() + timedelta(days=1)) + SETTLING <= now
-    return first.date() if first is not None and is_over else None
+    if ended is None:
+        return None
+    near = Usage.settled_at >= ended, Usage.settled_at < ended + LONGEST_CALL
+    day = db.session.scalar(select(func.min(Usage.day)).where(*near, Usage.day > closed))
+    return day if day is not None and is_over(day, now) else None
+
+
+def is_over(day: date, now: datetime) -> bool:
+    """Whether nothing will be added to a day any more."""
+    end = start_of(day + timedelta(days=1))
+    still = select(Usage.id).where(Usage.state == "running", Usage.created_at < end).limit(1)
+    return end + SETTLING <= now and db.session.scalar(still) is None
 
 
 def close_day(day: date) -> None:
     """Add a day up; nothing happens where that was done at the same moment elsewhere."""
-    for table, rows in ((DailyTotal.__table__, totals_of(day)), (AccountDay.__table__, accounts_of(day))):
-        counted = rows.subquery()
-        columns = [column.name for column in table.columns if column.name != "day"]
-        found = select(literal(day, type_=table.c.day.type), *(counted.c[name] for name in columns)).where(
-            true()
-        )
-        db.session.execute(insert_into(table).from_select(["day", *columns], found).on_conflict_do_nothing())
+    for table, rows in (
+        (DailyTotal.__table__, totals_of(day)),
+        (AccountDay.__table__, accounts_of(begun_on(day))),
+    ):
+        found = select(*rows.subquery().c).where(true())
+        names = [column.name for column in table.columns]
+        db.session.execute(insert_into(table).from_select(names, found).on_conflict_do_nothing())
 
 
 def insert_into(table: Any) -> Any:

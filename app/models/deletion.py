@@ -9,6 +9,7 @@ from app.models.account import Account
 from app.models.attachment import Attachment
 from app.models.base import utcnow
 from app.models.chat import Chat, Message
+from app.models.mail import OutgoingMail
 from app.models.membership import Membership
 from app.models.user import User
 
@@ -27,7 +28,9 @@ def delete_person(user: User) -> list[int]:
     for account in closed:
         account.close()
     erase_chats(user)
+    address = user.email
     user.erase()
+    OutgoingMail.forget(address, user.email)
     return [account.id for account in closed]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ FIRST_WAIT = timedelta(minutes=1)
 
 
 class OutgoingMail(Record):
-    """A mail to be sent once. `context` is what its template says, in JSON; emptied once it is sent."""
+    """A mail to be sent once. `context` is what its template says, in JSON; kept to send it again."""
 
     __tablename__ = "outgoing_mails"
     __table_args__ = (
@@ -26,7 +27,7 @@ class OutgoingMail(Record):
     )
 
     key: Mapped[str] = mapped_column(unique=True)
-    to: Mapped[str]
+    to: Mapped[str] = mapped_column(index=True)
     template: Mapped[str]
     context: Mapped[dict[str, Any]] = mapped_column(default=dict)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -70,5 +71,18 @@ class OutgoingMail(Record):
         return list(db.session.scalars(select(cls.id).where(*waiting).order_by(cls.id).limit(500)))
 
     def mark_sent(self) -> None:
-        """Sent: what it said is forgotten, that it was sent is kept under its key."""
-        self.sent_at, self.context = utcnow(), {}
+        self.sent_at = utcnow()
+
+    def again(self) -> OutgoingMail:
+        """The same mail once more, as a row of its own; its links are made anew."""
+        copy = OutgoingMail(key=f"again:{secrets.token_hex(8)}", to=self.to, template=self.template)
+        copy.context = self.context
+        db.session.add(copy)
+        db.session.flush()
+        return copy
+
+    @classmethod
+    def forget(cls, address: str, instead: str) -> None:
+        """Keep that these mails were sent, under another address, but not what they said."""
+        sent = update(cls).where(cls.to == address, cls.sent_at.is_not(None))
+        db.session.execute(sent.values(to=instead, context={}))

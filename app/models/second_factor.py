@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 from datetime import datetime
 
 import pyotp
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flask import current_app
 from sqlalchemy import ForeignKey, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -43,6 +48,28 @@ class RecoveryCode(Record):
         return db.session.scalar(spent) is not None
 
 
+def key() -> Fernet:
+    """What authenticators' secrets are sealed with: derived from SECRET_KEY, for this use alone."""
+    derived = HKDF(SHA256(), length=32, salt=None, info=b"second factor")
+    return Fernet(base64.urlsafe_b64encode(derived.derive(current_app.config["SECRET_KEY"].encode())))
+
+
+def seal(secret: str) -> str:
+    """An authenticator's secret as it is stored."""
+    return key().encrypt(secret.encode()).decode()
+
+
+def secret_of(user: User) -> str | None:
+    """The secret of a user's authenticator; None where there is none, or where it was sealed under another SECRET_KEY.
+
+    In that case the recovery codes still work: they are hashes, and depend on no key.
+    """
+    try:
+        return key().decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
+    except InvalidToken:
+        return None
+
+
 def is_code_of(secret: str, code: str, step: int) -> bool:
     return hmac.compare_digest(pyotp.TOTP(secret).generate_otp(step), code)
 
@@ -58,7 +85,8 @@ def passes(user: User, typed: str) -> bool:
     code = "".join(typed.split()).lower().replace("-", "")
     if len(code) != 6:
         return RecoveryCode.redeem(user, code)
-    step = step_of(user.totp_secret, code, utcnow()) if user.totp_secret and code.isascii() else None
+    secret = secret_of(user)
+    step = step_of(secret, code, utcnow()) if secret and code.isascii() else None
     if step is None:
         return False
     fresh = User.id == user.id, or_(User.totp_step.is_(None), User.totp_step < step)
@@ -70,7 +98,7 @@ def enroll(user: User, secret: str, code: str) -> list[str] | None:
     step = step_of(secret, "".join(code.split()), utcnow())
     if step is None:
         return None
-    user.totp_secret, user.totp_step = secret, step
+    user.totp_secret, user.totp_step = seal(secret), step
     return RecoveryCode.renew(user)
 
 

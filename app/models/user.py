@@ -45,6 +45,8 @@ class User(Record):
     disabled_at: Mapped[datetime | None]
     admin_role: Mapped[str | None]
     totp_secret: Mapped[str | None]
+    """Sealed: see `models/second_factor.py`."""
+
     totp_step: Mapped[int | None] = mapped_column(BigId)
 
     memberships = relationship("Membership", back_populates="user", order_by="Membership.id")

@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 13:20:45.438932
+Create Date: 2026-11-21 13:34:09.969873
 
 """
 from alembic import op
@@ -21,11 +21,17 @@ def upgrade():
     op.create_table('account_days',
     sa.Column('day', sa.Date(), nullable=False),
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('model', sa.String(), nullable=False),
+    sa.Column('operation', sa.String(), nullable=False),
+    sa.Column('chat_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('calls', sa.BigInteger(), nullable=False),
+    sa.Column('input_tokens', sa.BigInteger(), nullable=False),
+    sa.Column('output_tokens', sa.BigInteger(), nullable=False),
     sa.Column('cost_nanos', sa.BigInteger(), nullable=False),
     sa.Column('paid_nanos', sa.BigInteger(), nullable=False),
     sa.Column('absorbed_nanos', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('day', 'account_id', name=op.f('pk_account_days'))
+    sa.PrimaryKeyConstraint('day', 'account_id', 'user_id', 'model', 'operation', 'chat_id', name=op.f('pk_account_days'))
     )
     with op.batch_alter_table('account_days', schema=None) as batch_op:
         batch_op.create_index('ix_account_days_account', ['account_id', 'day'], unique=False)

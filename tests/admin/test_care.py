@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session, scoped_session
 from app.models.account import Account
 from app.models.admin_change import AdminChange
 from app.models.base import utcnow
+from app.models.deletion import delete_person
 from app.models.mail import OutgoingMail
 from app.models.payment import Payment
 from app.models.plan import CreditPack, Plan
 from app.models.recharge import AutoRecharge
 from app.models.stripe_event import StripeEvent
 from app.models.taking_back import Refund
+from app.models.user import User
 from app.queue import connect, enqueue, last_runs
 from app.worker import make_worker
 from tests.admin.conftest import Desk
@@ -168,6 +170,29 @@ def test_an_unsent_mail_is_tried_again(owner: Desk, session: scoped_session[Sess
     owner.post("/admin/mail/again/", id=mail.id)
     session.rollback()
     assert session.get(OutgoingMail, mail.id).attempts == 0
+
+
+def test_a_mail_that_was_sent_is_sent_again(
+    support: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    mail = OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"})
+    mail.mark_sent()
+    session.commit()
+    assert "Send it again" in support.get(f"/admin/mail/details/?id={mail.id}").text
+    support.post("/admin/mail/again/", id=mail.id)
+    session.rollback()
+    first, second = session.scalars(select(OutgoingMail).order_by(OutgoingMail.id))
+    assert (second.to, second.template, second.context) == (first.to, first.template, first.context)
+    assert (first.sent_at is None, second.sent_at is None) == (False, True)
+    assert acts(session) == ["send again"]
+    assert ">refund<" in support.get(f"/admin/account/details/?id={ada.id}").text
+
+
+def test_what_mails_said_goes_with_the_person(ada: Account, session: scoped_session[Session]) -> None:
+    OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"}).mark_sent()
+    delete_person(session.get(User, ada.memberships[0].user_id))
+    mail = session.scalars(select(OutgoingMail)).one()
+    assert (mail.context, "ada" in mail.to) == ({}, False)
 
 
 @pytest.mark.parametrize("template", ["verify", "reset"])

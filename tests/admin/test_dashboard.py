@@ -15,6 +15,7 @@ from app.billing.auditing import from_calls
 from app.extensions import db
 from app.models.account import Account
 from app.models.daily_total import AccountDay, forget_all
+from app.models.house import open_house
 from app.models.payment import Payment
 from app.models.plan import Plan
 from app.models.price import ModelPrice
@@ -92,6 +93,42 @@ def test_a_closed_day_says_what_the_open_one_said(history: Account) -> None:
         (day.day, day.cost_nanos, day.accounts) for day in half.days
     ]
     assert books_of(month()).by == half.by
+
+
+def test_a_call_that_ends_after_midnight_belongs_to_the_day_it_began(
+    ada: Account, session: scoped_session[Session]
+) -> None:
+    late = call(ada, NOW - timedelta(days=1), 3 * CREDIT)
+    late.created_at = datetime(2026, 11, 18, 23, 59, tzinfo=UTC)
+    late.day, late.settled_at = late.created_at.date(), late.created_at + timedelta(minutes=2)
+    session.commit()
+    close_days(NOW)
+    assert session.scalars(select(AccountDay.day)).one() == late.day
+    assert {day.day: day.cost_nanos for day in books_of(month()).days if day.cost_nanos} == {
+        late.day: 3 * CREDIT
+    }
+
+
+def test_a_day_is_not_closed_while_one_of_its_calls_runs(
+    history: Account, session: scoped_session[Session]
+) -> None:
+    running = call(history, NOW - timedelta(days=2), 0, state="running", outcome=None)
+    running.settled_at = None
+    session.commit()
+    close_days(NOW)
+    assert session.scalar(select(func.max(AccountDay.day))) == NOW.date() - timedelta(days=3)
+
+
+def test_what_guests_cost_is_told_apart(history: Account, session: scoped_session[Session]) -> None:
+    open_house()
+    house = session.scalars(select(Account).where(Account.kind == "house")).one()
+    call(house, NOW - timedelta(days=1), 2 * CREDIT)
+    call(house, NOW, CREDIT)
+    session.commit()
+    close_days(NOW)
+    books = books_of(month())
+    assert (books.sum("house_nanos"), books.days[-1].house_nanos) == (3 * CREDIT, CREDIT)
+    assert books.sum("cost_nanos") == session.scalar(select(func.sum(Usage.cost_nanos)))
 
 
 def test_today_is_not_closed(history: Account) -> None:

@@ -1,7 +1,7 @@
 """The second factor: asked for where there is one, required in production, each code good once."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyotp
 import pytest
@@ -9,19 +9,20 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.second_factor import RecoveryCode
+from app.models.admin_change import AdminChange
+from app.models.second_factor import RecoveryCode, seal, secret_of
 from app.models.user import User
 from tests.admin.conftest import Desk, FormReader, sign_in
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
 PAGE = "/admin/two-factor/"
 
 
 @pytest.fixture
 def armed(owner: Desk, session: scoped_session[Session]) -> Desk:
     """An owner with an authenticator, in a session that has not shown it."""
-    User.with_email("person-owner@example.com").totp_secret = SECRET
+    User.with_email("person-owner@example.com").totp_secret = seal(SECRET)
     session.commit()
     return owner
 
@@ -82,7 +83,8 @@ def test_setting_it_up_gives_recovery_codes_and_opens_the_session(
         fields = next(fields for _action, fields in FormReader(page).forms if "code" in fields)
         done = owner.client.post(PAGE, data=fields | {"code": pyotp.TOTP(secret).at(NOON)})
         session.rollback()
-        assert User.with_email("person-owner@example.com").totp_secret == secret
+        person = User.with_email("person-owner@example.com")
+        assert (secret_of(person), secret in person.totp_secret) == (secret, False)
         assert session.query(RecoveryCode).count() == 10
         assert "<pre>" in done.text
         assert owner.client.get("/admin/").status_code == 200
@@ -104,6 +106,34 @@ def test_another_owner_can_take_it_away(
     helper.post("/admin/user/forget-second-factor/", id=me.id)
     session.rollback()
     assert User.with_email("person-owner@example.com").totp_secret is None
+
+
+def test_under_another_key_codes_are_wrong_and_recovery_codes_work(
+    armed: Desk, app: Flask, session: scoped_session[Session]
+) -> None:
+    codes = RecoveryCode.renew(User.with_email("person-owner@example.com"))
+    session.commit()
+    session.remove()
+    app.config["SECRET_KEY"] = "another key, after a rotation"
+    again = desk_of_same_person(app)
+    with time_machine.travel(NOON, tick=False):
+        assert (show(again, code_at(NOON)), again.client.get("/admin/").status_code) == (422, 302)
+        assert show(again, codes[0]) == 302
+        assert again.client.get("/admin/").status_code == 200
+
+
+def test_a_lone_owner_takes_it_away_at_the_command_line(
+    armed: Desk, app: Flask, session: scoped_session[Session]
+) -> None:
+    command = ["user", "forget-second-factor", "person-owner@example.com", "--reason", "telephone lost"]
+    assert app.test_cli_runner().invoke(args=command).exit_code == 0
+    session.rollback()
+    person = User.with_email("person-owner@example.com")
+    change = session.query(AdminChange).one()
+    assert (person.totp_secret, change.actor_id, change.reason) == (None, person.id, "telephone lost")
+    assert change.changes["by"] == [None, "command line"]
+    assert armed.client.get("/admin/").status_code == 200
+    assert app.test_cli_runner().invoke(args=command).exit_code == 2
 
 
 def desk_of_same_person(app: Flask) -> Desk:

@@ -8,8 +8,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
+from app.admin.figures import close_days
 from app.models.account import Account
 from app.models.base import utcnow
+from app.models.chat import Chat
+from app.models.daily_total import AccountDay
 from app.models.membership import Membership
 from app.models.price import AIModel, ModelPrice
 from app.models.usage import Usage
@@ -64,6 +67,37 @@ def test_the_usage_page_adds_up_the_period(client: FlaskClient, spend: Callable[
         spend(ada, credits, days=days)
     page = signed_in(client, "ada").get("/billing/usage").text
     assert "7 credits in 2 calls" in page
+
+
+def test_the_page_says_the_same_of_days_that_are_added_up(
+    client: FlaskClient, spend: Callable[..., Usage], session: "scoped_session[Session]"
+) -> None:
+    ada = people.person("ada", credits=100 * CREDIT)
+    for credits, days in ((3, 0), (4, 5), (2, 5), (90, 40)):
+        spend(ada, credits, days=days)
+    used = spend(ada, 7, days=3)
+    used.chat_id = chat_of(ada, session)
+    session.commit()
+    before = figures(signed_in(client, "ada").get("/billing/usage").text)
+    close_days(utcnow())
+    assert session.query(AccountDay).count() > 0
+    after = figures(client.get("/billing/usage").text)
+    assert before == after
+    assert "Tides" in " ".join(after)
+
+
+def chat_of(account: Account, session: "scoped_session[Session]") -> int:
+    chat = Chat(
+        account_id=account.id, user_id=account.memberships[0].user_id, title="Tides", model="gpt-test"
+    )
+    session.add(chat)
+    session.flush()
+    return chat.id
+
+
+def figures(page: str) -> list[str]:
+    """What stands in the tables of the page, and the sum above them."""
+    return [*re.findall(r"<td[^>]*>(.*?)</td>", page), *re.findall(r"<h1>Usage</h1><p>(.*?)</p>", page)]
 
 
 def test_another_period_can_be_chosen(client: FlaskClient, spend: Callable[..., Usage]) -> None:
