@@ -3,6 +3,8 @@
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from rq import Queue
+from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session, scoped_session
 
 from app.chat.jobs import write_title
@@ -10,7 +12,7 @@ from app.models.account import Account
 from app.models.chat import Chat
 from app.models.price import AIModel
 from app.models.usage import Usage
-from app.queue import connect
+from app.queue import QUEUE, connect
 from tests.chat.conftest import Door
 from tests.chat.test_keeping import Browser
 from tests.support import people
@@ -124,14 +126,14 @@ def test_a_title_never_takes_the_last_place_from_a_question(ada: Door, asked: st
 
 
 def test_the_first_answer_of_a_chat_rings_for_its_title(app: Flask, asked: str) -> None:
-    await_that(lambda: len(waiting(app)) == 1)
+    await_that(lambda: waiting(app) == [(int(asked),)])
 
 
-def waiting(app: Flask) -> list[bytes]:
+def waiting(app: Flask) -> list[tuple[int, ...]]:
+    """The chats that the queue is to title."""
     with app.app_context():
-        return [
-            job for job in connect().scan_iter("rq:job:*") if b"write_title" in connect().hget(job, "data")
-        ]
+        jobs = Queue(QUEUE, connection=connect(), serializer=JSONSerializer).jobs
+        return [tuple(job.args) for job in jobs if job.func_name == "app.chat.jobs.write_title"]
 
 
 def test_programs_are_not_given_titles_unasked(ada: Door, app: Flask) -> None:
