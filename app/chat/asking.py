@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, and_, bindparam, insert, select, update
 
 from app.chat import turns
 from app.chat.attaching import Said, messages_for
@@ -28,11 +28,16 @@ TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 CHATS: Table = Chat.__table__  # type: ignore[assignment]
 SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.attached_id)
-OF_CHAT = select(*SAID).where(MESSAGES.c.chat_id == bindparam("chat")).order_by(MESSAGES.c.id)
+OF_CHAT = (
+    select(*SAID)
+    .where(MESSAGES.c.account_id == bindparam("account"), MESSAGES.c.chat_id == bindparam("chat"))
+    .order_by(MESSAGES.c.id)
+)
 WRITE = insert(MESSAGES).returning(MESSAGES.c.id)
-LEAF = select(CHATS.c.leaf_id).where(CHATS.c.id == bindparam("chat")).scalar_subquery()
+THIS_CHAT = and_(CHATS.c.account_id == bindparam("account"), CHATS.c.id == bindparam("chat"))
+LEAF = select(CHATS.c.leaf_id).where(THIS_CHAT).scalar_subquery()
 FOLLOW = insert(MESSAGES).values(parent_id=LEAF).returning(MESSAGES.c.id)
-SHOW = update(CHATS).where(CHATS.c.id == bindparam("chat"))
+SHOW = update(CHATS).where(THIS_CHAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +172,7 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
     message_id = connection.scalar(WRITE, place | running | model)
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
-    connection.execute(SHOW, {"chat": chat.id, **shown})
+    connection.execute(SHOW, key_of(chat) | shown)
     return message_id, question_id
 
 
@@ -177,13 +182,18 @@ def written(chat: Chat, question: Said, place: dict[str, Any]) -> int:
     connection = db.session.connection()
     words = {"role": "user", "content": question.content, "attached_id": question.attached_id}
     if question.parent_id == chat.leaf_id:
-        return int(connection.scalar(FOLLOW, place | words | {"chat": chat.id}))
+        return int(connection.scalar(FOLLOW, place | words | key_of(chat)))
     return int(connection.scalar(WRITE, place | words | {"parent_id": question.parent_id}))
+
+
+def key_of(chat: Chat) -> dict[str, int]:
+    """What finds a chat where its account's rows are: every statement of a message names the account."""
+    return {"account": chat.account_id, "chat": chat.id}
 
 
 def messages_of(chat: Chat) -> list[Said]:
     """Every message of the chat, all branches."""
-    return [Said(*row) for row in db.session.connection().execute(OF_CHAT, {"chat": chat.id})]
+    return [Said(*row) for row in db.session.connection().execute(OF_CHAT, key_of(chat))]
 
 
 def title_of(content: str) -> str:

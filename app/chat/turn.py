@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flask import Flask, g
-from sqlalchemy import Table, bindparam, update
+from sqlalchemy import Table, and_, bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
@@ -21,7 +21,8 @@ from app.queue import enqueue
 
 log = logging.getLogger(__name__)
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
-FINISH = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
+RUNNING = and_(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
+FINISH = update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING)
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 PING_SECONDS = 15.0
@@ -60,6 +61,11 @@ class Turn:
     @property
     def text(self) -> str:
         return "".join(self.parts)
+
+    @property
+    def place(self) -> dict[str, int]:
+        """What finds the answer's row where its account's rows are."""
+        return {"account": self.reservation.account_id, "message": self.message_id}
 
     def run(self, provider: Provider, prompt: Prompt) -> None:
         """Read the answer to its end and settle it, whatever happens."""
@@ -177,7 +183,7 @@ class Turn:
             receipt = settle(self.reservation, self._usage(ending.status), ending.status)
             if receipt is None:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
-            row = {"message": self.message_id, "content": self.text, "status": ending.status}
+            row = self.place | {"content": self.text, "status": ending.status}
             errors = {"error_code": ending.code, "error_detail": ending.detail}
             db.session.connection().execute(FINISH, row | errors)
             db.session.commit()

@@ -11,7 +11,7 @@ from flask import Flask, current_app
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.chat.turn import Turn
+from app.chat.turn import RUNNING, Turn
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.chat import Message
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
 THREADS_FOR_PAGES = 14
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
-CHECKPOINT = update(MESSAGES).where(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
+CHECKPOINT = update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING)
 
 
 class Busy(Exception):
@@ -106,11 +106,12 @@ class LiveTurns:
     def _checkpoint(self, app: Flask, turns: list[Turn]) -> None:
         now = utcnow()
         ordered = sorted(turns, key=lambda turn: turn.message_id)
-        rows = [{"message": turn.message_id, "content": turn.text, "checkpoint_at": now} for turn in ordered]
+        rows = [turn.place | {"content": turn.text, "checkpoint_at": now} for turn in ordered]
         with app.app_context():
             connection = db.session.connection()
             connection.execute(CHECKPOINT, rows)
             asked = (
+                MESSAGES.c.account_id.in_({turn.reservation.account_id for turn in turns}),
                 MESSAGES.c.id.in_([turn.message_id for turn in turns]),
                 MESSAGES.c.stop_requested_at.is_not(None),
             )

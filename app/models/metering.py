@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, and_, bindparam, insert, select, update
 
 from app.extensions import db
 from app.models.account import Account
@@ -158,7 +158,7 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
     ceiling = reservation.ceiling if is_paid else 0
     payment = standing.balance(now).pay(cost, ceiling, Setting.get("overdraft"))
     state = "settled" if is_paid else "released"
-    if not close(reservation.usage_id, usage, payment, state=state, outcome=outcome, settled_at=now):
+    if not close(reservation, usage, payment, state=state, outcome=outcome, settled_at=now):
         return None
     moved = standing.move(
         now,
@@ -178,7 +178,7 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
     return Receipt(reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available, **rings)
 
 
-def close(usage_id: int, usage: TokenUsage, payment: Payment, **facts: Any) -> bool:
+def close(reservation: Reservation, usage: TokenUsage, payment: Payment, **facts: Any) -> bool:
     """Write the receipt onto a running usage row; False where it is not running any more."""
     figures = {bucket: getattr(usage, bucket) for bucket in BUCKETS}
     paid = {
@@ -187,7 +187,8 @@ def close(usage_id: int, usage: TokenUsage, payment: Payment, **facts: Any) -> b
         "credits_paid_nanos": payment.credits,
         "absorbed_nanos": payment.absorbed,
     }
-    row = {"usage": usage_id, "source": usage.source, "raw": dict(usage.raw), **figures, **paid, **facts}
+    place = {"account": reservation.account_id, "usage": reservation.usage_id}
+    row = {**place, "source": usage.source, "raw": dict(usage.raw), **figures, **paid, **facts}
     return db.session.connection().execute(CLOSE, row).rowcount == 1
 
 
@@ -228,4 +229,5 @@ def with_idempotency_key(account_id: int, key: str) -> Usage | None:
 
 NO_FACTS = {"chat_id": None, "operation": "chat", "idempotency_key": None, "request_hash": None}
 RESERVE = insert(USAGES).values(state="running").returning(USAGES.c.id)
-CLOSE = update(USAGES).where(USAGES.c.id == bindparam("usage"), USAGES.c.state == "running")
+CALL = and_(USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("usage"))
+CLOSE = update(USAGES).where(CALL, USAGES.c.state == "running")

@@ -1,0 +1,62 @@
+"""The statements of a message, as the database gets them: each is one account's, so that a cluster finds its place.
+
+A PostgreSQL that is spread over machines by `account_id` sends such a statement to one of them, and joins nothing
+across two. `docs/deploy.md` says how to spread it.
+"""
+
+import re
+
+import pytest
+from sqlalchemy import event
+
+from app.extensions import db
+from tests.chat.conftest import Door
+from tests.support.provider_server import ProviderServer
+
+pytestmark = pytest.mark.databases("postgresql")
+EVERYWHERE = {"settings", "plans", "models", "model_prices", "providers"}
+"""Small tables that change seldom: a copy on each machine."""
+
+WHO_ASKS = {"api_keys", "users", "memberships", "user_sessions"}
+"""Looked up by a secret, before an account is known: one copy, as those above."""
+
+TABLES = re.compile(r"\b(?:FROM|JOIN|UPDATE(?! OF)|INTO) (\w+)")
+
+
+@pytest.fixture
+def sent(ada: Door, provider: ProviderServer) -> list[str]:
+    """What is sent for the second question of a chat, whose answer takes longer than a checkpoint."""
+    statements: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(" ".join(statement.split()))
+
+    chat = ada.new_chat()
+    ada.ask("hello", chat=chat)
+    provider.configure(tokens=15, delay=0.1)
+    event.listen(db.engine, "before_cursor_execute", hear)
+    ada.ask("and again", chat=chat)
+    event.remove(db.engine, "before_cursor_execute", hear)
+    return statements
+
+
+def is_of_one_account(statement: str, table: str) -> bool:
+    """Whether it finds the table's rows by their account, or writes a row with one."""
+    column = "id" if table == "accounts" else "account_id"
+    writes = rf"INSERT INTO {table} \([^)]*\b{column}\b"
+    finds = rf"\b{table}\.{column} (?:=|IN) \(?%"
+    return re.search(f"{writes}|{finds}", statement) is not None
+
+
+def test_each_statement_of_a_message_is_one_accounts(sent: list[str]) -> None:
+    touched = {(table, statement) for statement in sent for table in TABLES.findall(statement)}
+    for table, statement in touched:
+        assert table in EVERYWHERE | WHO_ASKS or is_of_one_account(statement, table), (table, statement)
+    assert {table for table, _ in touched} - EVERYWHERE - WHO_ASKS == {
+        "accounts",
+        "chats",
+        "messages",
+        "usages",
+    }
+    assert [statement for table, statement in touched if table == "api_keys"] == [sent[0]]
+    assert "api_keys.secret_hash = " in sent[0]
