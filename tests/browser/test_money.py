@@ -1,0 +1,190 @@
+"""The whole life of a customer with money, in a browser: the app, a worker, and the sandbox's pages for Stripe's."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, expect
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.ledger import LedgerEntry
+from app.models.payment import Payment
+from app.models.plan import Plan
+from app.models.user import User
+from tests.browser.conftest import Visitor
+from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
+from tests.support.people import CREDIT, give
+from tests.support.running_app import RunningApp
+from tests.support.running_sandbox import SECRET, StartedSandbox
+
+pytestmark = pytest.mark.browser
+TOPPING_UP = "Topping up… The card is being charged; your message goes off by itself."
+
+
+@pytest.fixture(scope="module")
+def stripe() -> Iterator[StartedSandbox]:
+    started = StartedSandbox()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_environment(stripe: StartedSandbox) -> dict[str, str]:
+    keys = {"STRIPE_SECRET_KEY": "sk_test_sandbox", "STRIPE_WEBHOOK_SECRET": SECRET}
+    return keys | {"STRIPE_API_BASE": stripe.url}
+
+
+@pytest.fixture
+def ada(arrive: Callable[..., Visitor], stripe: StartedSandbox, shared_app: RunningApp) -> Visitor:
+    """ada, with nothing, on a plan that allows packs; Stripe tells the app what happens."""
+    stripe.running.point_webhooks(f"{shared_app.url}/webhooks/stripe", SECRET)
+    visitor = arrive("ada", prepare=on_pay_as_you_go)
+    visitor.page.on("dialog", lambda dialog: dialog.accept())
+    return visitor
+
+
+def on_pay_as_you_go(account: Account) -> None:
+    account.plan = db.session.query(Plan).filter_by(name="Pay as you go").one()
+
+
+class Money:
+    """What ada does at the till, and what is arranged behind the scenes."""
+
+    def __init__(self, ada: Visitor, backstage: Flask) -> None:
+        self.ada = ada
+        self.page = ada.page
+        self.backstage = backstage
+
+    def pay(self) -> None:
+        """On Stripe's page, with the card that pays."""
+        self.page.locator("#card-success").click()
+
+    def buy_a_pack(self) -> None:
+        self.ada.go("/billing")
+        self.page.get_by_role("button", name="Buy 5,000 credits").click()
+        self.pay()
+        expect(self.page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+    def choose(self, plan: str) -> None:
+        self.ada.go("/pricing")
+        self.page.get_by_role("button", name=f"Choose {plan}").click()
+
+    def subscribe(self) -> None:
+        self.choose("Plus")
+        self.pay()
+        expect(self.page.get_by_role("heading", name="Welcome to Plus")).to_be_visible()
+
+    def upgrade(self) -> None:
+        self.choose("Pro")
+        expect(self.page.locator("[data-due]")).to_contain_text("$80.00")
+        self.page.get_by_role("button", name="Change to Pro").click()
+        expect(self.page.get_by_text("Done: Pro.")).to_be_visible()
+
+    def turn_on_recharge(self) -> None:
+        self.ada.go("/billing")
+        self.page.get_by_label("When under, in credits").fill("100")
+        self.page.get_by_role("button", name="Switch it on").click()
+        expect(self.page.get_by_text("Automatic recharge is on.")).to_be_visible()
+
+    def cancel(self) -> None:
+        self.ada.go("/billing")
+        self.page.get_by_role("button", name="Cancel", exact=True).click()
+        expect(self.page.get_by_text("It runs until")).to_be_visible()
+
+    def leave(self, credits: int) -> None:
+        """As many calls as it takes to come to that balance."""
+        with self.backstage.app_context():
+            account = Account.locked(self.account_id)
+            give(
+                account, allowance=-account.allowance_nanos, credits=credits * CREDIT - account.credits_nanos
+            )
+            db.session.commit()
+
+    @property
+    def account_id(self) -> int:
+        person = db.session.query(User).filter_by(email=self.ada.email).one()
+        return int(person.memberships[0].account_id)
+
+    def kinds(self) -> list[str]:
+        """Of its ledger, what is not ours."""
+        with self.backstage.app_context():
+            mine = (
+                db.session.query(LedgerEntry).filter_by(account_id=self.account_id).order_by(LedgerEntry.id)
+            )
+            return [entry.kind for entry in mine if entry.kind != "grant"]
+
+    def paid(self) -> list[int]:
+        with self.backstage.app_context():
+            mine = db.session.query(Payment).filter_by(account_id=self.account_id, state="paid")
+            return sorted(payment.price_cents for payment in mine)
+
+    def is_refunded_by_an_admin(self, browser: Browser) -> None:
+        page = browser.new_page()
+        page.on("dialog", lambda dialog: dialog.accept())
+        admin = Visitor(page, self.ada.url, ADMIN_EMAIL)
+        admin.sign_in(ADMIN_PASSWORD)
+        with self.backstage.app_context():
+            admin.go(f"/admin/account/details/?id={self.account_id}")
+        row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="pack", exact=True))
+        row.get_by_label("Why").fill("kindness")
+        row.get_by_role("button", name="Refund").click()
+        expect(page.get_by_text("$10.00 will be paid back.")).to_be_visible()
+        page.close()
+
+
+def test_a_whole_life_with_money(
+    ada: Visitor, backstage: Flask, browser: Browser, shared_app: RunningApp, stripe: StartedSandbox
+) -> None:
+    money = Money(ada, backstage)
+    money.buy_a_pack()
+    money.subscribe()
+    money.upgrade()
+    money.turn_on_recharge()
+    chats_until_it_is_recharged(money)
+    waits_for_a_recharge_and_is_sent_by_itself(money, stripe)
+    money.is_refunded_by_an_admin(browser)
+    ada.go("/billing")
+    expect(ada.page.get_by_text("$10.00 refunded")).to_be_visible()
+    money.cancel()
+    assert money.kinds() == ["purchase", "refill", "plan_change", "recharge", "recharge", "refund"]
+    charged = stripe.running.sandbox.store.where("charge", status="succeeded")
+    assert sorted(charge["amount"] for charge in charged) == money.paid()
+    assert "Every balance is explained" in shared_app.run("flask", "billing", "audit")
+
+
+def chats_until_it_is_recharged(money: Money) -> None:
+    money.leave(credits=101)
+    money.ada.go("/chat")
+    while "recharge" not in money.kinds():
+        money.ada.ask("/demo code")
+
+
+def waits_for_a_recharge_and_is_sent_by_itself(money: Money, stripe: StartedSandbox) -> None:
+    slow = {"fault": "slow", "path": "/v1/payment_intents", "method": "POST", "seconds": 1}
+    stripe.control("faults", **slow)
+    money.leave(credits=0)
+    money.ada.go("/chat")
+    money.ada.send("Is anybody there?")
+    expect(money.ada.answers.get_by_text(TOPPING_UP)).to_be_visible()
+    expect(money.ada.message).to_have_value("")
+    expect(money.ada.answers).to_have_attribute("data-status", "done")
+    expect(money.ada.questions.locator(".question-text")).to_have_text("Is anybody there?")
+
+
+def test_who_stops_waiting_for_a_recharge_gets_the_words_back(
+    ada: Visitor, backstage: Flask, stripe: StartedSandbox
+) -> None:
+    money = Money(ada, backstage)
+    money.buy_a_pack()
+    money.subscribe()
+    money.turn_on_recharge()
+    stripe.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", count=99)
+    money.leave(credits=0)
+    ada.go("/chat")
+    ada.send("Is anybody there?")
+    expect(ada.answers.get_by_text(TOPPING_UP)).to_be_visible()
+    ada.page.keyboard.press("Escape")
+    expect(ada.refusal).to_contain_text("Your recharge is being paid")
+    expect(ada.message).to_have_value("Is anybody there?")
+    stripe.control("faults", clear=True)
