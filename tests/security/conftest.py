@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.models.account import Account
 from app.models.api_key import ApiKey
+from app.models.attachment import TEXT, Attachment
 from app.models.base import utcnow
 from app.models.chat import Chat, Message
 from app.models.invitation import Invitation
@@ -66,12 +67,15 @@ def adas(team_of: Callable[[str], Account], session: "scoped_session[Session]") 
     key, _secret = ApiKey.make(team.id, ada.id, "robot")
     chat, question, usage = talk(team, ada)
     recharge = charged(team, ada)
-    session.add_all([place, invitation, key, recharge])
+    file = Attachment(account_id=team.id, user_id=ada.id, message_id=question.id, name="secret.txt")
+    file.media_type, file.size, file.content = TEXT, 6, b"secret"
+    session.add_all([place, invitation, key, recharge, file])
     session.commit()
     browser = session.query(UserSession).filter_by(user_id=ada.id).one()
     return {
         "chat_id": chat.id, "message_id": question.id, "call_id": usage.id, "key_id": key.id, "member_id": place.id,
         "invitation_id": invitation.id, "session_id": browser.id, "recharge_id": recharge.id,
+        "attachment_id": file.id,
     }  # fmt: skip
 
 
