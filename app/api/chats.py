@@ -30,6 +30,7 @@ from app.api.shapes import (
     PAGING,
     TEXT,
     WHOLE,
+    Schema,
     amounts_or_null,
     array,
     described,
@@ -80,11 +81,11 @@ MESSAGE = shape(
     **amounts_or_null("cost"),
 )
 WHOLE_CHAT = shape("WholeChat", messages=array(MESSAGE), **CHAT["properties"])
-SEARCH = {
+SEARCH: dict[str, Schema] = {
     "q": {"type": "string", "description": "Words of the title or of a message."},
     "archived": {"enum": ["0", "1"], "description": "1: those of the archive instead."},
 }
-CHANGES = {
+CHANGES: dict[str, Schema] = {
     "title": TEXT,
     "is_pinned": FLAG,
     "is_archived": FLAG,

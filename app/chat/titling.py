@@ -54,8 +54,8 @@ def caller_of(chat: Chat) -> Caller | None:
     place = Membership.of(chat.user_id, chat.account_id)
     if place is None or place.user.disabled_at:
         return None
-    person = {"email": place.user.email, "name": place.user.name, "is_verified": place.user.is_verified}
-    return Caller(chat.user_id, chat.account_id, place.role, **person)
+    user = place.user
+    return Caller(chat.user_id, chat.account_id, place.role, user.email, user.name, user.is_verified)
 
 
 def has_room(caller: Caller) -> bool:
