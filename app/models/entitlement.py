@@ -153,14 +153,18 @@ def give_credits(
     subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState
 ) -> None:
     """An invoice that was paid after the end has no period left to serve: what it is worth is credited for good."""
-    line = invoice.period_line or invoice.growth_line
-    plan = (
-        sold_by(subscription, line) if line is invoice.period_line else subscription.plan_for(line.price_id)
-    )
+    plan = plan_sold(subscription, invoice)
     whole = plan.worth_nanos if plan.interval == "year" else plan.allowance_nanos
     payment.plan_id, payment.worth_nanos = plan.id, whole * payment.price_cents // plan.price_cents
-    facts = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
+    facts: Any = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
     LedgerEntry.post(account, "purchase", f"late:{invoice.stripe_id}", credits=payment.worth_nanos, **facts)
+
+
+def plan_sold(subscription: Subscription, invoice: InvoiceState) -> Plan:
+    """The plan of an invoice's whole period, or of the growth that it sells."""
+    if invoice.period_line:
+        return sold_by(subscription, invoice.period_line)
+    return subscription.plan_for((invoice.growth_line and invoice.growth_line.price_id) or "")
 
 
 def begin_period(subscription: Subscription, account: Account, payment: Payment, line: LineState) -> None:
