@@ -4,10 +4,12 @@ from flask import Flask
 
 from app.chat import keeping, routes
 from app.chat.blueprint import chat
+from app.chat.turns import give_place_back
 
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(chat)
+    app.teardown_appcontext(give_place_back)
 
 
 __all__ = ["init_app", "keeping", "routes"]

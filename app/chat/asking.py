@@ -91,7 +91,7 @@ def ask(caller: Caller, chat: Chat, content: str, wish: Ask, *, edited: Message 
 
 def answer(caller: Caller, chat: Chat, path: list[Said], wish: Ask) -> Turn:
     """Answer the last message of the path, which is the user's: reserve, store, commit, start."""
-    turns.live.check_room()
+    turns.live.take_place()
     model, price = AIModel.to_sell(wish.model, utcnow())
     reservation = reserve(caller, prompt_of(chat, path, model, wish), price, **facts_of(chat, wish))
     check_ceiling(reservation, wish)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, g
 from sqlalchemy import select
 
 from app.chat import turns
@@ -41,7 +41,7 @@ def stream_of_turn(turn: Turn, *, as_html: bool = False) -> Response:
 
 def stream_of(message: Message, position: int = 0, *, as_html: bool = False) -> Response:
     """Follow an answer from that character on: from its turn where it runs here, else from its row."""
-    turns.live.check_room()
+    turns.live.take_place()
     numbers = (message.id, message.parent_id, message.call_id)
     start = started(numbers, message.model, message.call.reserved_nanos)
     live = turns.live.get(message.id)
@@ -59,8 +59,8 @@ def started(numbers: tuple[int | None, ...], model: str | None, ceiling: int) ->
 
 
 def streaming(events: Iterator[str]) -> Response:
-    """The answer that carries the events; counted among the readers until it is closed, read or not."""
-    turns.live.reader_came()
+    """The answer that carries the events; it keeps the request's place until it is closed, read or not."""
+    g.pop("has_place")
     response = Response(events, content_type="text/event-stream; charset=utf-8")
     response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.call_on_close(turns.live.reader_left)

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import replace
 
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -61,14 +61,13 @@ class LiveTurns:
     def get(self, message_id: int) -> Turn | None:
         return self.by_message.get(message_id)
 
-    def check_room(self) -> None:
-        """Busy where only the threads for pages are left."""
-        if self.readers >= max(1, current_app.config["WEB_THREADS"] - THREADS_FOR_PAGES):
-            raise Busy
-
-    def reader_came(self) -> None:
+    def take_place(self) -> None:
+        """A thread for the reader of this request, counted from now on. Busy where only those for pages are left."""
         with self.lock:
+            if self.readers >= max(1, current_app.config["WEB_THREADS"] - THREADS_FOR_PAGES):
+                raise Busy
             self.readers += 1
+        g.has_place = True
 
     def reader_left(self) -> None:
         with self.lock:
@@ -145,3 +144,9 @@ def begin(
 def sent_as(model: AIModel, prompt: Prompt) -> Prompt:
     """The reserved prompt under the name that its provider knows the model by."""
     return replace(prompt, model=model.upstream_name or model.name)
+
+
+def give_place_back(_error: BaseException | None = None) -> None:
+    """A request that took a place and came to no stream, because it was refused, gives it back."""
+    if g.pop("has_place", False):
+        live.reader_left()

@@ -1,0 +1,126 @@
+"""Processes killed at each step of a chat and of a purchase, and at random under load."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from functools import partial
+
+import pytest
+import requests
+
+from app.models.account import Account
+from app.models.membership import Membership
+from app.models.plan import CreditPack, Plan
+from app.models.usage import Usage
+from app.models.user import User
+from devserver.ports import free_port
+from tests.faults.load import Crowd, ask
+from tests.faults.stage import Stage
+from tests.faults.victims import Victims
+from tests.faults.wholeness import assert_whole
+from tests.support.running_app import await_that
+
+pytestmark = pytest.mark.databases("postgresql")
+MESSAGES = 32
+
+STEPS_OF_A_CHAT = {
+    "after app.models.metering:reserve": None,
+    "before app.chat.turns:begin": "interrupted",
+    "before app.models.metering:settle": "interrupted",
+    "after app.models.metering:settle": "interrupted",
+    "after app.chat.turn:Turn._settle_once": "done",
+}
+"""Where the web process is killed, and what becomes of the call; None: there never was one."""
+
+STEPS_OF_A_PURCHASE = [
+    "after app.billing.orders:make_customer",
+    "after app.models.payment:Payment.begin",
+    "after app.billing.orders:checkout_of_pack",
+]
+
+
+def dying_webs(stage: Stage, steps: Iterable[str]) -> dict[str, str]:
+    """For each step a second web process that dies at it: name and address."""
+    ports = {f"web.{free_port()}": step for step in steps}
+    for name, step in ports.items():
+        stage.running.start(name, crash=step, PORT=name.partition(".")[2])
+    urls = {name: f"http://127.0.0.1:{name.partition('.')[2]}" for name in ports}
+    for name, url in urls.items():
+        await_that(partial(is_there, url), 60, failing=partial(stage.running.log, name))
+    return urls
+
+
+def is_there(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_chat_that_dies_at_any_step_is_whole(stage: Stage) -> None:
+    for number, (name, url) in enumerate(dying_webs(stage, STEPS_OF_A_CHAT).items()):
+        assert ask(url, stage.person(f"ada{number}"), "hello") == "broken"
+        assert stage.running.await_death(name) == -9
+    assert_whole(stage)
+
+    for number, (step, outcome) in enumerate(STEPS_OF_A_CHAT.items()):
+        call = only_call_of(stage, f"ada{number}")
+        assert (call and call.outcome) == outcome, step
+        assert call is None or (call.paid_nanos > 0) == (call.outcome == "done"), step
+
+
+def only_call_of(stage: Stage, name: str) -> Usage | None:
+    with stage.looking() as session:
+        return session.query(Usage).filter_by(account_id=stage.account_of(name)).one_or_none()
+
+
+def test_a_purchase_that_dies_at_any_step_is_credited_once(stage: Stage) -> None:
+    with stage.looking() as session:
+        wish = {"pack_id": str(session.query(CreditPack).filter_by(price_cents=1000).one().id)}
+    for number, (name, url) in enumerate(dying_webs(stage, STEPS_OF_A_PURCHASE).items()):
+        headers = stage.person(f"bea{number}", credits=1)
+        with pytest.raises(requests.ConnectionError):
+            requests.post(f"{url}/api/checkout", json=wish, headers=headers, timeout=20)
+        assert stage.running.await_death(name) == -9
+        again = requests.post(f"{stage.running.url}/api/checkout", json=wish, headers=headers, timeout=20)
+        stage.sandbox.pay(again.json()["checkout_url"].rsplit("/", 1)[1])
+    assert_whole(stage)
+    assert [stage.credits_of(f"bea{number}") for number in range(len(STEPS_OF_A_PURCHASE))] == [5001] * 3
+
+
+def test_processes_that_die_at_random_under_load_lose_nothing(stage: Stage) -> None:
+    crowd, chance = Crowd(stage.running.url, stage.person("dora")), random.Random(7)  # noqa: S311
+    victims = Victims(stage)
+    crowd.ask(f"question {number}" for number in range(MESSAGES))
+    for kind in chance.sample(list(victims.ways), len(victims.ways)):
+        victims.kill(kind)
+        crowd.await_more(2)
+    ends = crowd.join()
+    victims.bring_back()
+    assert_whole(stage)
+    assert ends["done"] > MESSAGES // 2, ends
+
+
+def test_what_changes_in_mid_stream_does_not_stop_the_answer(stage: Stage) -> None:
+    """A member is removed, the plan is retired, the account is closed: the answer that runs is finished and paid."""
+    stage.provider.configure(tokens=60, delay=0.02)
+    names = ("mia", "rita", "cleo")
+    crowds = [Crowd(stage.running.url, stage.person(name)) for name in names]
+    with stage.looking() as session:
+        session.get_one(Account, stage.account_of("rita")).plan = Plan(name="Old", status="active")
+        session.commit()
+    for crowd in crowds:
+        crowd.ask(["hello"])
+    await_that(lambda: stage.provider.active == 3, 20)
+    with stage.looking() as session:
+        session.query(Plan).filter_by(name="Old").one().status = "inactive"
+        mia = session.query(User).filter_by(name="Mia").one()
+        session.query(Membership).filter_by(user_id=mia.id).update({"role": "member"})
+        mia.disable()
+        session.get_one(Account, stage.account_of("cleo")).close()
+        session.commit()
+
+    assert [crowd.join() for crowd in crowds] == [{"done": 1}] * 3
+    assert_whole(stage)
+    assert [ask(stage.running.url, crowd.headers, "more") for crowd in crowds] == ["401", "403", "401"]

@@ -1,0 +1,56 @@
+"""SQLite that is locked by another process, and a disk that is full."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from tests.faults.load import Crowd, ask
+from tests.faults.stage import Stage
+from tests.faults.wholeness import assert_whole
+from tests.support.running_app import await_that
+
+pytestmark = pytest.mark.databases("sqlite")
+
+
+def test_answers_wait_for_a_database_that_is_locked(stage: Stage) -> None:
+    crowd = Crowd(stage.running.url, stage.person("ada"))
+    with closing(sqlite3.connect(stage.folder / "tollgate.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        crowd.ask(["hello"] * 4)
+        threading.Event().wait(2)
+        assert not crowd.ended
+        other.execute("ROLLBACK")
+    assert crowd.join() == {"done": 4}
+    assert crowd.tries == 4
+    assert_whole(stage)
+
+
+@contextmanager
+def full_disk(stage: Stage) -> Iterator[None]:
+    """No file of the web process may grow, as if nothing were left on the disk."""
+    pids = [stage.running.processes["web"].pid, *stage.gunicorn_workers()]
+    was = resource.prlimit(pids[0], resource.RLIMIT_FSIZE)
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, was[1]))
+    yield
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, was)
+
+
+def test_a_full_disk_refuses_and_the_answer_that_runs_is_settled_once_there_is_room(stage: Stage) -> None:
+    stage.provider.configure(tokens=40, delay=0.02)
+    crowd = Crowd(stage.running.url, stage.person("bea"))
+    crowd.ask(["hello"])
+    await_that(lambda: stage.provider.active == 1, 20)
+    with full_disk(stage):
+        await_that(lambda: not stage.provider.active, 20)
+        assert ask(stage.running.url, crowd.headers, "more") in {"500", "503"}
+    assert crowd.join() == {"done": 1}
+    assert ask(stage.running.url, crowd.headers, "more") == "done"
+    assert_whole(stage)

@@ -1,0 +1,114 @@
+"""Databases and Redis that are lost, crash, are full, locked or out of connections, and schemas that change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+import psycopg
+import pytest
+import requests
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from app.models.stripe_event import StripeEvent
+from app.queue import QUEUE
+from tests.faults.load import Crowd
+from tests.faults.signed import deliver
+from tests.faults.stage import Stage
+from tests.faults.wholeness import assert_whole
+from tests.support.running_app import await_that
+
+pytestmark = pytest.mark.databases("postgresql")
+EVENTS = 60
+
+
+@contextmanager
+def running_answers(stage: Stage, name: str) -> Iterator[Crowd]:
+    """Four answers that take a second, begun before the block and done after it."""
+    stage.provider.configure(tokens=50, delay=0.02)
+    crowd = Crowd(stage.running.url, stage.person(name))
+    crowd.ask(["hello"] * 4)
+    await_that(lambda: stage.provider.active == 4, 20)
+    yield crowd
+    assert crowd.join() == {"done": 4}
+    assert crowd.tries == 4
+
+
+def test_answers_outlive_a_postgresql_that_crashes(stage: Stage) -> None:
+    with running_answers(stage, "ada"):
+        stage.crash_database()
+    assert_whole(stage)
+
+
+def test_answers_outlive_a_postgresql_that_is_down_as_they_end(stage: Stage) -> None:
+    assert stage.postgres
+    with running_answers(stage, "bea"):
+        stage.postgres.crash()
+        await_that(lambda: not stage.provider.active, 20)
+        assert requests.get(f"{stage.running.url}/readyz", timeout=10).status_code == 503
+        stage.postgres.start()
+    assert_whole(stage)
+
+
+def test_answers_outlive_a_postgresql_without_a_connection_left(stage: Stage) -> None:
+    assert stage.postgres
+    with running_answers(stage, "cleo"), ExitStack() as hogs:
+        stage.postgres.execute(OTHERS_OUT)
+        take_every_connection(hogs, stage.postgres.url())
+        await_that(lambda: not stage.provider.active, 20)
+    assert_whole(stage)
+
+
+def take_every_connection(hogs: ExitStack, url: str) -> None:
+    with suppress(psycopg.OperationalError):
+        while True:
+            hogs.enter_context(psycopg.connect(url))
+
+
+def test_a_schema_that_changes_under_traffic_stops_nobody(stage: Stage) -> None:
+    assert stage.postgres
+    with running_answers(stage, "dora"):
+        stage.running.run("flask", "db", "upgrade")
+        stage.postgres.execute("ALTER TABLE accounts ADD COLUMN probe integer")
+        stage.postgres.execute("CREATE INDEX CONCURRENTLY ix_probe ON usages (account_id, day)")
+    stage.postgres.execute("ALTER TABLE accounts DROP COLUMN probe")
+    stage.postgres.execute("DROP INDEX ix_probe")
+    assert_whole(stage)
+
+
+def test_events_that_were_queued_in_a_lost_redis_are_processed(stage: Stage) -> None:
+    stage.running.kill("worker")
+    for number in range(EVENTS):
+        assert deliver(stage, number) == 200
+    stage.kill_redis()
+    stage.running.start("worker")
+    assert_whole(stage)
+    with stage.looking() as session:
+        mine = session.query(StripeEvent).filter(StripeEvent.stripe_id.like("evt_lost_%"))
+        assert [mine.count(), mine.filter_by(state="done").count()] == [EVENTS, EVENTS]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        lambda queue: queue.enqueue_call("no.such.module.job", timeout=5),
+        lambda queue: queue.enqueue_call(
+            "app.billing.jobs.process_event", args=["not a number", {}], timeout=5
+        ),
+        lambda queue: queue.connection.rpush(f"rq:queue:{QUEUE}", b"\xff not a job"),
+        lambda queue: queue.connection.hset(queue.enqueue_call("app.mail.sweep").key, "data", b"\x00\xff{"),
+    ],
+    ids=["unknown", "wrong arguments", "garbage", "unreadable"],
+)
+def test_a_poisoned_job_does_not_stop_the_next_one(stage: Stage, poison: Callable[[Queue], object]) -> None:
+    with stage.redis.connection() as connection:
+        queue = Queue(QUEUE, connection=connection, serializer=JSONSerializer)
+        poison(queue)
+        queue.enqueue_call("app.billing.jobs.sweep")
+        await_that(queue.is_empty, 30, failing=lambda: stage.running.log("worker")[-2000:])
+    assert stage.running.processes["worker"].poll() is None
+    assert_whole(stage)
+
+
+OTHERS_OUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
