@@ -46,7 +46,8 @@ def attach() -> tuple[dict[str, Any], int]:
     sent = body()
     name = text_field(sent, "name", required=True, most=1000) or ""
     try:
-        content = base64.b64decode(text_field(sent, "data", required=True) or "", validate=True)
+        lines = (text_field(sent, "data", required=True) or "").split()
+        content = base64.b64decode("".join(lines), validate=True)
     except binascii.Error:
         raise InvalidRequest({"data": ["is not base64."]}) from None
     kept = Attachment.keep(current_user, name, content)

@@ -36,10 +36,14 @@ def write_title(chat_id: int) -> None:
     """Have the title written, once. Where it cannot be paid for, or the call fails, the first words stay."""
     chat = db.session.get(Chat, chat_id)
     caller = caller_of(chat) if chat and chat.wants_title and chat.deleted_at is None else None
-    if chat is None or caller is None or not has_room(caller):
+    if chat is None or caller is None:
+        return
+    standing = Standing.held(caller.account_id)
+    if not has_room(standing):
+        db.session.rollback()
         return
     try:
-        title = asked_for(chat, caller)
+        title = asked_for(chat, caller, standing.models)
     except Refusal:
         db.session.rollback()
         title = None
@@ -58,16 +62,15 @@ def caller_of(chat: Chat) -> Caller | None:
     return Caller(chat.user_id, chat.account_id, place.role, user.email, user.name, user.is_verified)
 
 
-def has_room(caller: Caller) -> bool:
+def has_room(standing: Standing) -> bool:
     """Whether the person's next question has room beside this call; if not, it is tried after the next answer."""
-    standing = Standing.of(caller.account_id)
     return standing.running_calls + 1 < (standing.parallel_calls or Setting.get("parallel_calls"))
 
 
-def asked_for(chat: Chat, caller: Caller) -> str | None:
+def asked_for(chat: Chat, caller: Caller, allowed: list[str]) -> str | None:
     """The title, in one line; None where it was asked for before, or nothing came of it. Raises Refusal."""
     key = f"title:{chat.id}"
-    offer = cheapest(chat, Standing.held(caller.account_id).models)
+    offer = cheapest(chat, allowed)
     if offer is None or with_idempotency_key(caller.account_id, key):
         return None
     model, price, prompt = offer

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
 from app.models.base import utcnow
+from app.models.deletion import delete_person
 from app.models.price import AIModel
 from app.models.setting import Setting
 from app.models.usage import Usage
+from app.models.user import User
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT, heard
@@ -80,6 +82,11 @@ def test_what_cannot_be_sent_to_a_model_is_refused_by_name(ada: Door) -> None:
         answer = put_up(ada, content)
         assert (answer.status_code, answer.json["code"]) == (400, "invalid_request")
         assert words in answer.json["errors"]["data"][0]
+
+
+def test_base64_may_come_in_lines(ada: Door) -> None:
+    sent = {"name": "ferry.png", "data": base64.encodebytes(PICTURE).decode()}
+    assert ada.call("POST", "/attachments", json=sent).json["bytes"] == len(PICTURE)
 
 
 def test_what_is_not_base64_is_refused(ada: Door) -> None:
@@ -194,6 +201,14 @@ def test_eve_neither_sees_nor_sends_adas_file(ada: Door, door: Callable[..., Doo
     assert eve.call("GET", f"/attachments/{file}").status_code == 404
     assert eve.send("hi", attachments=[file]).status_code == 400
     assert ada.call("GET", f"/attachments/{file}").status_code == 200
+
+
+def test_files_go_with_their_person(ada: Door, session: Database) -> None:
+    ada.ask("hi", attachments=[id_of(ada)])
+    id_of(ada)
+    delete_person(User.with_email("ada@example.com"))
+    session.commit()
+    assert session.query(Attachment).count() == 0
 
 
 def test_files_go_with_their_chat(ada: Door, session: Database) -> None:

@@ -76,6 +76,7 @@ export class Files {
       const data = source.slice(source.indexOf(",") + 1);
       Object.assign(held, await json("POST", "/api/attachments", { name: file.name, data }));
       held.element.replaceWith(this.element(held, source));
+      document.getElementById("announcer").textContent = `${held.name} is attached.`;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.drop(held);
