@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from app import mail
 from app.extensions import db
+from app.filters import credits, dollars
 from app.models.account import Account
-from app.models.base import credits_string
 from app.models.payment import Payment
 from app.models.recharge import PAUSES, AutoRecharge, Recharge
 from app.models.standing import Standing
@@ -45,11 +45,6 @@ def last_invoice_id(subscription: Subscription) -> int | None:
     return db.session.scalar(select(func.max(Payment.id)).where(Payment.subscription_id == subscription.id))
 
 
-def dollars(cents: int, currency: str) -> str:
-    amount = f"{cents // 100:,}.{cents % 100:02}"
-    return f"${amount}" if currency == "usd" else f"{amount} {currency.upper()}"
-
-
 def day(moment: datetime | None) -> str:
     return f"{moment:%d %B %Y}" if moment else ""
 
@@ -72,7 +67,7 @@ def of_purchase(payment: Payment, account: Account) -> None:
 def receipt_facts(payment: Payment) -> dict[str, Any]:
     return {
         "amount": dollars(payment.price_cents, payment.currency),
-        "credits": credits_string(payment.worth_nanos),
+        "credits": credits(payment.worth_nanos),
         "number": payment.number,
         "page_url": payment.page_url,
     }
@@ -156,7 +151,7 @@ def of_trial_end(subscription: Subscription) -> None:
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
     for refund in refunds:
         facts = {"amount": dollars(refund.amount_cents, payment.currency)}
-        left = credits_string(account.credits_nanos)
+        left = credits(account.credits_nanos)
         owner(account, f"refund:{refund.stripe_id}", "refund", **facts, credits=left)
 
 
@@ -170,6 +165,7 @@ def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
         "dispute",
         **facts,
         account=account.name,
+        admin_url=mail.link("account.details_view", id=account.id),
     )
 
 
@@ -177,12 +173,12 @@ def of_alerts(account: Account, at: datetime) -> None:
     """What the owner chose to be told of, each once a day at most."""
     standing = Standing.of(account.id)
     facts = {
-        "low_balance": {"credits": credits_string(standing.allowance + standing.credits)},
-        "daily_limit": {"limit": credits_string(standing.daily_limit or 0), "plan": standing.plan_name},
+        "low_balance": {"credits": credits(standing.allowance + standing.credits)},
+        "daily_limit": {"limit": credits(standing.daily_limit or 0), "plan": standing.plan_name},
     }
     for alert in sorted(standing.alerts(at)):
         owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **facts[alert])
 
 
 def of_parked(reason: str, event: str) -> None:
-    admins(f"parked:{event}", "payment_parked", reason=reason)
+    admins(f"parked:{event}", "payment_parked", reason=reason, admin_url=mail.link("event.index_view"))

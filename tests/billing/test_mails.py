@@ -21,7 +21,15 @@ def test_a_receipt_names_amount_and_credits(app: Flask, till: Till, mailbox: Mai
     till.buy_pack()
     text = sent(app, till, mailbox)[0]
     assert "$10.00" in text
-    assert "5000 credits" in text
+    assert "5,000 credits" in text
+
+
+def test_a_link_is_a_button_with_words_of_its_own(app: Flask, till: Till, mailbox: Mailbox) -> None:
+    till.buy_pack()
+    text = sent(app, till, mailbox)[0]
+    [html] = [part for part in mailbox.mails[0].walk() if part.get_content_type() == "text/html"]
+    assert f"Open billing: {app.config['BASE_URL']}/billing" in text
+    assert ">Open billing</a>" in html.get_payload(decode=True).decode()
 
 
 def test_a_failed_payment_has_the_link_that_mends_it(app: Flask, till: Till, mailbox: Mailbox) -> None:
@@ -40,7 +48,7 @@ def test_an_authentication_has_the_link_to_confirm(app: Flask, till: Till, mailb
     "template",
     ["receipt", "payment_failed", "authentication_needed", "recharge_done", "recharge_declined", "recharge_paused",
      "recharge_limit", "trial_ends", "plan_changed", "subscription_cancelled", "subscription_ended", "refund",
-     "dispute", "payment_parked", "low_balance"],
+     "dispute", "payment_parked", "low_balance", "daily_limit"],
 )  # fmt: skip
 def test_every_mail_has_a_subject_and_two_forms(
     app: Flask, till: Till, mailbox: Mailbox, template: str
