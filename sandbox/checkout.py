@@ -3,19 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import catalog, customers, payment_intents, payment_methods, setup_intents, subscriptions
+from sandbox import customers, payment_intents, payment_methods, setup_intents, subscriptions
 from sandbox.cards import Card, card_error
-from sandbox.errors import StripeError, invalid, missing_param, unexpected_state
-from sandbox.params import Params, integer, merged_metadata, nested, required, text, whole
+from sandbox.checkout_lines import lines_from, totals
+from sandbox.errors import StripeError, invalid, unexpected_state
+from sandbox.params import Params, integer, merged_metadata, nested, required, text
 from sandbox.routes import operation, page, retrieve
-from sandbox.shapes import blank, new_id
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
 DAY = 86400
 GUEST = "guest@example.com"
 MODES = ("payment", "setup", "subscription")
-NO_TOTALS = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
 
 
 @operation("POST", "/v1/checkout/sessions")
@@ -64,59 +63,6 @@ def texts(params: Params) -> dict[str, Any]:
             **nested(params, "saved_payment_method_options"),
         }  # fmt: skip
     return shown
-
-
-def lines_from(sandbox: Sandbox, params: Params, mode: str) -> list[Thing]:
-    given = params.get("line_items") or []
-    if mode != "setup" and not given:
-        raise missing_param("line_items")
-    return [line_from(sandbox, one, mode, index) for index, one in enumerate(given)]
-
-
-def line_from(sandbox: Sandbox, given: Params, mode: str, index: int) -> Thing:
-    price = price_from(sandbox, given, index)
-    if mode == "payment" and price["type"] == "recurring":
-        raise invalid("You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode "
-                      "or use only one-time prices.", f"line_items[{index}][price]")  # fmt: skip
-    quantity = whole(given, "quantity", 1)
-    amount = price["unit_amount"] * quantity
-    line = blank("item")
-    line.update(
-        id=new_id("item"),
-        amount_subtotal=amount,
-        amount_total=amount,
-        currency=price["currency"],
-        description=sandbox.get("product", price["product"])["name"],
-        price=price,
-        quantity=quantity,
-    )
-    return line
-
-
-def price_from(sandbox: Sandbox, given: Params, index: int) -> Thing:
-    if "price_data" in given:
-        return inline_price(sandbox, nested(given, "price_data"))
-    price = sandbox.get("price", required(given, "price"), f"line_items[{index}][price]")
-    if not catalog.is_live(sandbox, price):
-        raise invalid(
-            "The price specified is inactive. This field only accepts active prices.", f"line_items[{index}]"
-        )
-    return price
-
-
-def inline_price(sandbox: Sandbox, data: Params) -> Thing:
-    """An inline price: made for this session only, inactive."""
-    return sandbox.change(catalog.create_price(sandbox, data), active=False)
-
-
-def totals(lines: list[Thing], params: Params) -> dict[str, Any]:
-    if not lines:
-        return {"amount_subtotal": None, "amount_total": None, "total_details": None}
-    trial = nested(params, "subscription_data")
-    free = "trial_period_days" in trial or "trial_end" in trial
-    amount = 0 if free else sum(line["amount_total"] for line in lines)
-    shown = {"amount_subtotal": amount, "amount_total": amount, "total_details": dict(NO_TOTALS)}
-    return {**shown, "currency": lines[0]["currency"]}
 
 
 class Declined(Exception):
