@@ -130,7 +130,7 @@ def test_an_answer_goes_on_after_a_reload(ada: Visitor) -> None:
 def test_a_line_that_drops_comes_back_with_the_whole_answer(
     arrive: Callable[..., Visitor], shared_app: RunningApp
 ) -> None:
-    with CuttableLine(shared_app.port) as line:
+    with CuttableLine(shared_app.address) as line:
         ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
         ada.send("/demo long")
         expect(ada.answers.locator(".block").first).to_be_visible()
@@ -146,7 +146,7 @@ def test_a_line_that_drops_comes_back_with_the_whole_answer(
 def test_a_message_sent_over_a_dead_line_is_sent_once_when_it_is_back(
     arrive: Callable[..., Visitor], shared_app: RunningApp
 ) -> None:
-    with CuttableLine(shared_app.port) as line:
+    with CuttableLine(shared_app.address) as line:
         ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
         ada.ask("hello")
         line.cut()

@@ -89,7 +89,7 @@ def readers(app: Flask, session: Database, webs: list[RunningApp]) -> Iterator[l
     chats = [Chat(account_id=account.id, user_id=owner, model="gpt-test") for _ in range(READERS)]
     session.add_all(chats)
     headers = {"Authorization": f"Bearer {people.api_key(account)}"}
-    with CuttableLine(*(web.port for web in webs)) as line:
+    with CuttableLine(*(web.address for web in webs)) as line:
         yield [Reader(line.url, headers, chat.id) for chat in chats]
 
 

@@ -9,10 +9,10 @@ LINGER_AND_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
 class CuttableLine:
-    """Relays TCP connections to the `ports` in turn; `url` is its own address."""
+    """Relays TCP connections to the `servers`, hosts and ports, in turn; `url` is its own address."""
 
-    def __init__(self, *ports: int) -> None:
-        self._ports = list(ports)
+    def __init__(self, *servers: tuple[str, int]) -> None:
+        self._servers = list(servers)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self._is_cut = False
@@ -56,10 +56,10 @@ class CuttableLine:
 
     def _connect(self) -> socket.socket | None:
         """To the server whose turn it is, or the next that is there."""
-        for _ in self._ports:
-            self._ports.append(self._ports.pop(0))
+        for _ in self._servers:
+            self._servers.append(self._servers.pop(0))
             with suppress(ConnectionRefusedError):
-                return socket.create_connection(("127.0.0.1", self._ports[-1]))
+                return socket.create_connection(self._servers[-1])
         return None
 
     def _relay(self, source: socket.socket, sink: socket.socket) -> None:

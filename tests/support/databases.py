@@ -7,6 +7,8 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+from tests.support.environment import SWITCHES
+from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import PostgresServer
 
 KINDS = ("sqlite", "postgresql")
@@ -21,6 +23,7 @@ class Databases:
         self._numbers = count(1)
         self._templates: dict[str, str] = {}
         self._postgres: PostgresServer | None = None
+        self._bouncer: PgBouncer | None = None
 
     @property
     def postgres(self) -> PostgresServer:
@@ -30,14 +33,23 @@ class Databases:
             self._postgres.start()
         return self._postgres
 
+    @property
+    def bouncer(self) -> PgBouncer:
+        """The PgBouncer before that server, started when first asked for."""
+        if self._bouncer is None:
+            self._bouncer = PgBouncer(self.postgres)
+            self._bouncer.start()
+        return self._bouncer
+
     def fresh(self, kind: str) -> str:
-        """The address of a database of its own, migrated and seeded."""
-        template = self._template(kind)
+        """The address of a database of its own, migrated and seeded; of `pgbouncer`: by way of one."""
+        template = self._template("sqlite" if kind == "sqlite" else "postgresql")
         if kind == "sqlite":
             return _sqlite_url(Path(shutil.copy(template, self._folder / f"{next(self._numbers)}.db")))
         name = f"test_{next(self._numbers)}"
         self.postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        return self.postgres.url(name)
+        is_direct = kind == "postgresql" and SWITCHES.get("PGBOUNCER") != "1"
+        return self.postgres.url(name) if is_direct else self.bouncer.url(name)
 
     def empty(self, kind: str) -> str:
         """The address of a database without a single table."""
@@ -56,6 +68,8 @@ class Databases:
         self.postgres.execute(f"DROP DATABASE IF EXISTS {url.rsplit('/', 1)[1]} WITH (FORCE)")
 
     def close(self) -> None:
+        if self._bouncer:
+            self._bouncer.stop()
         if self._postgres:
             self._postgres.remove()
 

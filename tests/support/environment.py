@@ -21,6 +21,9 @@ OWN = (
 )  # fmt: skip
 """Every variable that the app reads."""
 
+SWITCHES = {name: os.environ[name] for name in ("PGBOUNCER",) if name in os.environ}
+"""`PGBOUNCER=1 python -m pytest tests/billing`: all tests on PostgreSQL reach it through a PgBouncer."""
+
 
 def app_environment(**changes: str) -> dict[str, str]:
     """The app's own variables for a test; `changes` add to them."""
@@ -34,6 +37,7 @@ def app_environment(**changes: str) -> dict[str, str]:
         "ADMIN_PASSWORD": ADMIN_PASSWORD,
         "LOG_LEVEL": "INFO",
         "REQUIRE_VERIFIED_EMAIL": "0",
+        **SWITCHES,
     } | changes
 
 

@@ -42,7 +42,7 @@ def _wheel_binaries() -> Path:
     return Path(package.origin).parent / "pginstall18" / "bin"
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """ "UID:GID" of whoever may run PostgreSQL when we are root; None when we may ourselves."""
     if os.geteuid() != 0:
         return None
@@ -62,7 +62,7 @@ class PostgresServer:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="tollgate-postgres-"))
         self.process: subprocess.Popen[bytes] | None = None
-        self._user = _unprivileged_user()
+        self._user = unprivileged_user()
         self._binaries = find_binaries()
         self._settings = SETTINGS | ({"fsync": "on", "synchronous_commit": "on"} if durable else {})
         self._prepare()

@@ -27,11 +27,18 @@ class RunningApp:
     """
 
     def __init__(
-        self, own: Mapping[str, str], *, folder: Path, names: Sequence[str] = ("web", "worker")
+        self,
+        own: Mapping[str, str],
+        *,
+        folder: Path,
+        names: Sequence[str] = ("web", "worker"),
+        host: str = "127.0.0.1",
     ) -> None:
         self.port = int(own.get("PORT") or free_port())
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.address = (host, self.port)
+        self.url = f"http://{host}:{self.port}"
         self.own = {"WEB_CONCURRENCY": "1"} | dict(own) | {"PORT": str(self.port), "BASE_URL": self.url}
+        self.own |= {"GUNICORN_CMD_ARGS": f"--bind {host}:{self.port}"}
         self.names = tuple(names)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._folder = folder
