@@ -58,12 +58,12 @@ export class Files {
 
   async add(files) {
     this.say("");
-    for (const file of files) {
+    for (const file of [...files]) {
       if (this.items.length >= MOST) {
         this.say(`A message takes ${MOST} files. Send the others with the next one.`);
         return;
       }
-      this.put(file);
+      await this.put(file);
     }
   }
 
@@ -129,6 +129,7 @@ export class Files {
   /* Takes all files out, to be sent; they stay in the draft until the server has them. */
   takeAll() {
     const { items } = this;
+    this.say("");
     this.items = [];
     this.list.replaceChildren();
     return items;
