@@ -11,14 +11,12 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy.session import Session
 from sqlalchemy.orm import scoped_session
 
-from app import create_app
 from app.extensions import db
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support import browser, databases
-from tests.support.client import SeparateClient
-from tests.support.environment import app_environment, set_environment
-from tests.support.made_apps import MadeApps
+from tests.support.environment import app_environment
+from tests.support.made_apps import made_apps
 from tests.support.mailbox import Mailbox
 from tests.support.network import forbid_other_machines
 from tests.support.running_app import RunningApp
@@ -73,10 +71,7 @@ def nowhere() -> str:
 
 def app_in(patch: pytest.MonkeyPatch, environment: dict[str, str]) -> Flask:
     """The app as it comes up in `environment` and in none of the developer's own variables."""
-    set_environment(patch, environment)
-    app = create_app()
-    app.test_client_class = SeparateClient
-    return app
+    return made_apps.make(patch, environment)
 
 
 def close(app: Flask) -> None:
@@ -143,13 +138,8 @@ def environment(database_url: str, redis_url: str, mailbox: Mailbox) -> dict[str
     return app_environment(DATABASE_URL=database_url, REDIS_URL=redis_url, MAIL_URL=mailbox.url)
 
 
-@pytest.fixture(scope="session")
-def made_apps() -> MadeApps:
-    return MadeApps(app_in)
-
-
 @pytest.fixture
-def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, made_apps: MadeApps) -> Iterator[Flask]:
+def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The app in this process; no context is pushed."""
     app = made_apps.lend(monkeypatch, environment)
     yield app

@@ -142,14 +142,14 @@ class TestWhereRedisIsAway:
 
 
 @pytest.fixture
-def development(app: Flask, tmp_path: Path) -> Flask:
+def development(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     app.config.update(APP_ENV="development", MAIL_FILE_PATH=str(tmp_path))
+    monkeypatch.setattr(app.extensions["mailman"], "backend", "file")
+    monkeypatch.setattr(app.extensions["mailman"], "file_path", str(tmp_path))
     return app
 
 
-def test_development_shows_its_mails(development: Flask, session: Database, tmp_path: Path) -> None:
-    development.extensions["mailman"].backend = "file"
-    development.extensions["mailman"].file_path = str(tmp_path)
+def test_development_shows_its_mails(development: Flask, session: Database) -> None:
     post()
     session.commit()
     outbox.sweep()

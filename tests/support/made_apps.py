@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app import config, logs
+from app import config, create_app, logs
 from app.extensions import db, limiter
+from tests.support.client import SeparateClient
 from tests.support.environment import set_environment
 
 READ_LATE = ("DATABASE_URL", "STRIPE_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_", "DEEPSEEK_")
@@ -21,28 +22,42 @@ class Made:
     """An app, and what of it a test may leave otherwise than it was."""
 
     app: Flask
+    environment: dict[str, str]
     config: dict[str, Any]
     extensions: dict[str, Any]
     after_request: list[Callable[..., Any]]
 
 
 class MadeApps:
-    """One app for each environment of those that make a difference to it."""
+    """Keeps the newest app: Flask-Limiter and Flask-Mailman serve the one that they were bound to last."""
 
-    def __init__(self, make: Callable[[pytest.MonkeyPatch, dict[str, str]], Flask]) -> None:
-        self._make = make
-        self._made: dict[tuple[tuple[str, str], ...], Made] = {}
+    def __init__(self) -> None:
+        self._newest: Made | None = None
+
+    def make(self, patch: pytest.MonkeyPatch, environment: dict[str, str]) -> Flask:
+        """A new app, as it comes up in `environment`."""
+        set_environment(patch, environment)
+        app = create_app()
+        app.test_client_class = SeparateClient
+        hooks = app.after_request_funcs.setdefault(None, [])
+        self._newest = Made(
+            app, what_matters(environment), dict(app.config), dict(app.extensions), list(hooks)
+        )
+        return app
 
     def lend(self, patch: pytest.MonkeyPatch, environment: dict[str, str]) -> Flask:
-        """The app as it comes up in `environment`, over the database named there."""
-        key = tuple(item for item in sorted(environment.items()) if not item[0].startswith(READ_LATE))
-        if key not in self._made:
-            app = self._make(patch, environment)
-            hooks = app.after_request_funcs.setdefault(None, [])
-            self._made[key] = Made(app, dict(app.config), dict(app.extensions), list(hooks))
-            return app
+        """The app as it comes up in `environment`; the newest again where that makes no difference."""
+        if self._newest is None or self._newest.environment != what_matters(environment):
+            return self.make(patch, environment)
         set_environment(patch, environment)
-        return as_new(self._made[key])
+        return as_new(self._newest)
+
+
+def what_matters(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith(READ_LATE)}
+
+
+made_apps = MadeApps()
 
 
 def as_new(made: Made) -> Flask:
