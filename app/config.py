@@ -125,10 +125,10 @@ def database_url(environ: Mapping[str, str]) -> str:
 
 
 def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
-    """A small pool: no connection is held while a provider speaks. PgBouncer has no prepared statements."""
-    options: dict[str, Any] = {"pool_size": 8, "max_overflow": 2, "pool_timeout": 30, "hide_parameters": True}
+    """A small pool: no connection is held while a provider speaks, and more at once than the processors can serve only
+    keep the running streams waiting. PgBouncer has no prepared statements."""
+    options: dict[str, Any] = {"pool_size": 6, "max_overflow": 0, "pool_timeout": 30, "hide_parameters": True}
     if not database_url(environ).startswith("sqlite"):
-        options |= {"pool_pre_ping": environ.get("DATABASE_PRE_PING", "1") == "1"}
         options["connect_args"] = {"prepare_threshold": None} if environ.get("PGBOUNCER") == "1" else {}
     return options
 

@@ -28,7 +28,7 @@ def requires_tokens(view: View) -> View:
     @wraps(view)
     def gated(*args: Any, **kwargs: Any) -> Response:
         now = utcnow()
-        standing = standing_shown(current_user.account_id, now)
+        standing = standing_shown(current_user.account_id, now, read=current_user.standing)
         g.available_nanos = standing.balance(now).available
         check_standing(standing, current_user)
         try:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Row, and_, bindparam, select
 
 from app.extensions import db
 from app.models.account import Account
 from app.models.api_key import ApiKey
 from app.models.membership import Membership
+from app.models.setting import STORED_TOGETHER, Setting
+from app.models.standing import ACCOUNTS, COLUMNS, PLANS, Standing
 from app.models.user import User, UserSession, digest
 
 
@@ -33,6 +35,8 @@ class Caller:
     key_used_at: datetime | None = None
     session_secret: str | None = None
     guest: str | None = None
+    standing: Standing | None = None
+    """How the account stood as the request began; read along, because the gate looks at it first."""
 
     is_active = True
 
@@ -52,7 +56,7 @@ class Caller:
         It acts on the account that was switched to; on the personal one where that membership is gone.
         """
         row = db.session.connection().execute(OF_SESSION, {"secret": digest(secret)}).first()
-        return cls(**described(row), session_secret=secret) if row else None
+        return cls(**described(row) | {"session_secret": secret}) if row else None
 
     @classmethod
     def of_key(cls, secret: str) -> Caller | None:
@@ -85,30 +89,36 @@ class Caller:
         return db.session.get_one(Account, self.account_id)
 
 
-def described(row: Any) -> dict[str, Any]:
-    named = row._mapping
-    fields = ("user_id", "account_id", "role", "email", "name", "admin_role")
-    return {name: named[name] for name in fields} | {"is_verified": named["email_verified_at"] is not None}
-
-
-PERSON = (
-    User.__table__.c.email,
-    User.__table__.c.name,
-    User.__table__.c.email_verified_at,
-    User.__table__.c.admin_role,
-    Membership.__table__.c.user_id,
-    Membership.__table__.c.account_id,
-    Membership.__table__.c.role,
-)
-ENABLED = User.__table__.c.disabled_at.is_(None)
+def described(row: Row[Any]) -> dict[str, Any]:
+    """The caller's fields; the settings that came along are kept for the request."""
+    person = dict(zip(PERSON_FIELDS, row, strict=False))
+    stored = row[len(PERSON_FIELDS)]
+    standing = Standing(*row[len(PERSON_FIELDS) + 1 : len(FOR_ALL)])
+    Setting.remember(stored or {})
+    return person | {"is_verified": person.pop("email_verified_at") is not None, "standing": standing}
 
 
 SESSIONS, KEYS, MEMBERS, USERS = (t.__table__ for t in (UserSession, ApiKey, Membership, User))
+PERSON = (
+    MEMBERS.c.user_id,
+    MEMBERS.c.account_id,
+    MEMBERS.c.role,
+    USERS.c.email,
+    USERS.c.name,
+    USERS.c.email_verified_at,
+    USERS.c.admin_role,
+)
+PERSON_FIELDS = tuple(column.name for column in PERSON)
+FOR_ALL = (*PERSON, STORED_TOGETHER, *COLUMNS)
+ENABLED = USERS.c.disabled_at.is_(None)
+ACCOUNT_AND_PLAN = MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).join(PLANS)
 SWITCHED_TO = MEMBERS.c.account_id == SESSIONS.c.account_id
 OF_SESSION = (
-    select(*PERSON)
+    select(*FOR_ALL)
     .select_from(
-        SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(MEMBERS, MEMBERS.c.user_id == USERS.c.id)
+        SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(
+            ACCOUNT_AND_PLAN, MEMBERS.c.user_id == USERS.c.id
+        )
     )
     .where(SESSIONS.c.secret_hash == bindparam("secret"), ENABLED)
     .order_by(SWITCHED_TO.desc(), MEMBERS.c.id)
@@ -118,7 +128,7 @@ OF_SESSION = (
 
 MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
 OF_KEY = (
-    select(*PERSON, KEYS.c.id.label("api_key_id"), KEYS.c.last_used_at)
-    .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(MEMBERS, MADE_IN))
+    select(*FOR_ALL, KEYS.c.id.label("api_key_id"), KEYS.c.last_used_at)
+    .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(ACCOUNT_AND_PLAN, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
 )

@@ -51,6 +51,7 @@ class Reservation:
     ceiling: int
     day: date
     available: int
+    overdraft: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,9 @@ def standing_now(account_id: int, at: datetime) -> Standing:
     return Standing.held(account_id)
 
 
-def standing_shown(account_id: int, at: datetime) -> Standing:
-    """The standing for a page: held only where the month's refill is due."""
-    standing = Standing.of(account_id)
+def standing_shown(account_id: int, at: datetime, read: Standing | None = None) -> Standing:
+    """The standing for a page, where it was not `read` already: held only where the month's refill is due."""
+    standing = read or Standing.of(account_id)
     return standing_now(account_id, at) if is_due(standing, at) else standing
 
 
@@ -145,7 +146,15 @@ def hold(
     available = moved.balance(now).available
     hold_for_member(standing, caller.user_id, now.date(), ceiling)
     return Reservation(
-        usage_id, caller.account_id, caller.user_id, prompt, rates, ceiling, now.date(), available
+        usage_id,
+        caller.account_id,
+        caller.user_id,
+        prompt,
+        rates,
+        ceiling,
+        now.date(),
+        available,
+        Setting.get("overdraft"),
     )
 
 
@@ -156,7 +165,7 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
     usage, cost = priced(reservation.rates, usage)
     is_paid = outcome in PAID_OUTCOMES and usage.output > 0
     ceiling = reservation.ceiling if is_paid else 0
-    payment = standing.balance(now).pay(cost, ceiling, Setting.get("overdraft"))
+    payment = standing.balance(now).pay(cost, ceiling, reservation.overdraft)
     state = "settled" if is_paid else "released"
     if not close(reservation, usage, payment, state=state, outcome=outcome, settled_at=now):
         return None
@@ -214,6 +223,7 @@ def reservation_of(usage: Usage) -> Reservation:
         usage.reserved_nanos,
         usage.day,
         available=0,
+        overdraft=Setting.get("overdraft"),
     )
 
 

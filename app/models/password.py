@@ -13,7 +13,7 @@ FEWEST_CHARACTERS = 4
 """Different characters that a password must have: "abababababab" has two."""
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-"""argon2id with 19 MiB, as the OWASP Password Storage Cheat Sheet has it; with 64, thirty sign-ins at once take 2 GB."""
+"""argon2id with 19 MiB, as the OWASP cheat sheet has it; with 64, thirty sign-ins at once would take 2 GB."""
 
 NOBODYS_HASH = HASHER.hash(secrets.token_urlsafe(16))
 COMMON = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app, g, has_app_context
-from sqlalchemy import select
+from sqlalchemy import JSON, select
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.sql.functions import FunctionElement
 
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, Model
@@ -168,7 +170,11 @@ class Setting(Model):
         """Every setting by key: the environment's, else the row's, else the default. Read once a request."""
         if has_app_context() and "settings" in g:
             return g.settings
-        stored = {row.key: row.value for row in db.session.connection().execute(STORED)}
+        return cls.remember({row.key: row.value for row in db.session.connection().execute(STORED)})
+
+    @classmethod
+    def remember(cls, stored: dict[str, str]) -> dict[str, Any]:
+        """Every setting, of the rows as they are stored: kept for the rest of the request."""
         values = {key: cls._value(definition, stored) for key, definition in DEFINITIONS.items()}
         g.settings = values
         return values
@@ -197,4 +203,24 @@ class Setting(Model):
         return definition.default
 
 
-STORED = select(Setting.__table__.c.key, Setting.__table__.c.value)
+class AsObject(FunctionElement[Any]):
+    """An aggregate of keys and values: one JSON object, or null without a row."""
+
+    type = JSON()
+    inherit_cache = True
+
+
+@compiles(AsObject, "postgresql")
+def as_object_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"json_object_agg({compiler.process(element.clauses, **options)})"
+
+
+@compiles(AsObject, "sqlite")
+def as_object_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"json_group_object({compiler.process(element.clauses, **options)})"
+
+
+SETTINGS = Setting.__table__
+STORED = select(SETTINGS.c.key, SETTINGS.c.value)
+STORED_TOGETHER = select(AsObject(SETTINGS.c.key, SETTINGS.c.value)).scalar_subquery()
+"""All rows as one value, for a statement that is sent anyway."""
