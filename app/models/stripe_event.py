@@ -44,17 +44,11 @@ class StripeEvent(Record):
     @classmethod
     def store(cls, stripe_id: str, kind: str, about: dict[str, str]) -> tuple[int, bool]:
         """Keep an event, once; its id, and whether there is something left to do for it. Commits nothing."""
-        row = {
-            "stripe_id": stripe_id,
-            "type": kind,
-            "about": about,
-            "state": "received",
-            "attempts": 0,
-            "error": "",
-        }
         now = utcnow()
-        new = insert_once(cls).values(**row, created_at=now, next_try_at=now + PATIENCE).returning(cls.id)
-        event_id = db.session.scalar(new)
+        row = {"stripe_id": stripe_id, "type": kind, "about": about, "created_at": now}
+        row |= {"state": "received", "attempts": 0, "error": "", "next_try_at": now + PATIENCE}
+        new = insert_once(cls.__table__).returning(cls.__table__.c.id)
+        event_id = db.session.connection().execute(new, row).scalar()
         if event_id is not None:
             return event_id, True
         known = db.session.execute(select(cls.id, cls.state).where(cls.stripe_id == stripe_id)).one()
