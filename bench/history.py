@@ -27,6 +27,7 @@ from bench.names import MODEL, Measure, either, ratio_of
 from bench.pairs import PROMPT, USED
 from bench.people import RICH
 from bench.stage import PROJECT, Stage, stage
+from tests.support.client import SeparateClient
 from tests.support.environment import process_environment
 
 SHORT, LONG = 10_000, either(10_000_000, 1_000_000)
@@ -106,7 +107,7 @@ class History:
     """The steps that are timed: a gate that opens, a gate that refuses, the balance, the usage page, the overview."""
 
     def __init__(self, app: Any) -> None:
-        self.client, self.browser = app.test_client(), app.test_client()
+        self.client, self.browser = app.test_client(), SeparateClient(app, app.response_class)
         self.caller, self.key = people_of(app)
         self.sign_in()
         close_days(utcnow())

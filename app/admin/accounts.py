@@ -99,7 +99,9 @@ class AccountTable(AccountCare, AdminTable):
     column_default_sort = ("id", True)
     column_filters = (
         PlanFilter(Account.plan_id, "Plan", options=[("", "")]),
-        FilterEqual(Account.kind, "Kind", options=[("personal", "personal"), ("team", "team")]),
+        FilterEqual(
+            Account.kind, "Kind", options=[("personal", "personal"), ("team", "team"), ("house", "house")]
+        ),
         StateFilter(Account.id, "State", options=STATES),
     )
     figures: ClassVar = {"allowance_nanos", "credits_nanos"}

@@ -66,7 +66,7 @@ class AccountCare:
     def plan_view(self) -> ResponseReturnValue:
         """Another plan: through Stripe where there is a subscription, else at once and without payment."""
         account, plan = self.account_asked_for(), Plan.find(request.form.get("plan", ""))
-        if plan is None:
+        if plan is None or account.kind == "house":
             abort(404)
         if Subscription.live_of(account.id) is None:
             return self.back_to(account.id, self.put_on_plan(account.id, plan))

@@ -22,7 +22,9 @@ def dollars(cents: int | None) -> str:
 
 
 def cost(nanos: int | None) -> str:
-    """Nano-dollars as dollars to the cent."""
+    """Nano-dollars as dollars: to the cent, and what is less than one cent as that."""
+    if nanos is not None and 0 < nanos < NANOS_PER_CENT // 2:
+        return "< $0.01"
     return (
         ""
         if nanos is None

@@ -18,6 +18,7 @@ from app.admin.standing_of_plans import accounts_on, consequences, default_plan
 from app.admin.tables import AdminTable, FieldError, RowForm
 from app.admin.worth import pack_words, plan_words, typed_figures
 from app.extensions import db
+from app.models.house import is_of_house, place_of_house
 from app.models.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.pages import answers_of
 from app.queue import enqueue
@@ -115,6 +116,17 @@ class PlanTable(SoldTable):
         ),
         "Its card on the pricing page": ("bullets",),
     }  # fmt: skip
+
+    def get_query(self) -> Any:
+        return super().get_query().where(~is_of_house())
+
+    def get_count_query(self) -> Any:
+        return super().get_count_query().where(~is_of_house())
+
+    def get_one(self, id: Any) -> Any:
+        """What guests share is no plan to be sold: its limit is a setting."""
+        place = place_of_house()
+        return None if place is not None and str(place.account.plan_id) == str(id) else super().get_one(id)
 
     def is_locked(self, row: Plan) -> bool:
         """Sold once, or somebody is on it: price and interval stay as they were bought."""

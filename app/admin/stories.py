@@ -9,6 +9,7 @@ from sqlalchemy import select
 from app.extensions import db
 from app.models.account import Account
 from app.models.admin_change import AdminChange
+from app.models.house import is_of_house
 from app.models.ledger import LedgerEntry
 from app.models.mail import OutgoingMail
 from app.models.membership import Membership
@@ -67,5 +68,7 @@ def newest(kind: type[Any], account: Account) -> list[Any]:
 def plans_to_move_to() -> list[Plan]:
     """Plans that give rights, those that cannot be chosen any more included: an admin may."""
     return list(
-        db.session.scalars(select(Plan).where(Plan.status != "inactive").order_by(Plan.position, Plan.id))
+        db.session.scalars(
+            select(Plan).where(Plan.status != "inactive", ~is_of_house()).order_by(Plan.position, Plan.id)
+        )
     )

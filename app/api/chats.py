@@ -226,7 +226,7 @@ def shown_chat(chat: Chat) -> dict[str, Any]:
 
 def shown_message(message: Message, versions: Sequence[int], files: Sequence[Attachment]) -> dict[str, Any]:
     call = message.call
-    cost = amount("cost", call.paid_nanos if call else None)
+    cost = amount("cost", message.charged_nanos)
     return {
         "id": str(message.id),
         "role": message.role,

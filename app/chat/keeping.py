@@ -152,7 +152,7 @@ def exported(message: Message, files: Sequence[Attachment]) -> dict[str, Any]:
             {"name": file.name, "media_type": file.media_type, "base64": b64encode(file.content).decode()}
             for file in files
         ],
-        "cost_credits": credits_string(message.call.paid_nanos) if message.call else None,
+        "cost_credits": None if message.charged_nanos is None else credits_string(message.charged_nanos),
     }
 
 

@@ -36,7 +36,7 @@ def show(chat_id: str | None = None) -> str:
         messages=messages,
         versions=shown.versions() if shown else {},
         files=files_of(messages),
-        total=Usage.total_of(shown.id) if shown else (0, 0),
+        total=Usage.total_of(shown.id, shown.account_id) if shown else (0, 0),
         chats=listed(is_archive=is_archive),
         is_archive=is_archive,
         models=AIModel.for_sale(now),

@@ -127,6 +127,13 @@ class Message(Record):
             return False
         return self.chat.guest is not None or bool(self.call.account_id != self.account_id)
 
+    @property
+    def charged_nanos(self) -> int | None:
+        """What the answer cost its reader; None for a question."""
+        if self.call is None:
+            return None
+        return 0 if self.is_on_the_house else int(self.call.paid_nanos)
+
 
 class Linked(Protocol):
     """Anything that hangs in the tree of a chat."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 
 from app.extensions import db
 from app.models.account import Account
@@ -28,6 +28,11 @@ PLAN: dict[str, Any] = {
     "allows_packs": False,
 }
 """The allowance never runs out before the month does: what bounds the house is the limit of its day."""
+
+
+def is_of_house() -> Any:
+    """The condition that a plan is the house's own."""
+    return exists().where(Account.plan_id == Plan.id, Account.kind == "house")
 
 
 def welcomes_guests() -> bool:

@@ -74,12 +74,14 @@ class Usage(Record):
     user = relationship("User")
 
     @classmethod
-    def total_of(cls, chat_id: int) -> tuple[int, int]:
+    def total_of(cls, chat_id: int, account_id: int) -> tuple[int, int]:
         """What a chat has come to: nanos paid, and tokens in and out, of the calls that were settled."""
         paid = cls.allowance_paid_nanos + cls.credits_paid_nanos
         taken = cls.uncached_input + cls.cache_read + cls.cache_write_5m + cls.cache_write_1h
         sums = select(func.sum(paid), func.sum(taken + cls.output))
-        nanos, tokens = db.session.execute(sums.where(cls.chat_id == chat_id, cls.state == "settled")).one()
+        nanos, tokens = db.session.execute(
+            sums.where(cls.chat_id == chat_id, cls.account_id == account_id, cls.state == "settled")
+        ).one()
         return int(nanos or 0), int(tokens or 0)
 
     @property

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.account import Account
 from app.models.admin_change import AdminChange
+from app.models.house import open_house
 from app.models.plan import CreditPack, Plan
 from tests.admin.conftest import Desk
 from tests.support import people
@@ -231,3 +232,16 @@ def test_no_account_can_be_made_or_edited_in_a_form(owner: Desk, session: scoped
     session.rollback()
     assert posted.status_code == 403
     assert session.get(Account, account.id).credits_nanos == 0
+
+
+def test_what_guests_share_is_no_plan_to_be_sold(owner: Desk, session: scoped_session[Session]) -> None:
+    open_house()
+    session.commit()
+    house = session.scalars(select(Account).where(Account.kind == "house")).one()
+    assert ">Guests<" not in owner.get("/admin/plan/").text
+    assert owner.get(f"/admin/plan/edit/?id={house.plan_id}").status_code in {302, 404}
+    owner.post("/admin/plan/new-version/", id=house.plan_id)
+    plus = session.scalars(select(Plan.id).where(Plan.name == "Plus")).one()
+    assert owner.post("/admin/account/plan/", id=house.id, plan=plus).status_code == 404
+    session.rollback()
+    assert [plan.status for plan in session.scalars(select(Plan).where(Plan.name == "Guests"))] == ["legacy"]

@@ -212,6 +212,11 @@ def test_signing_up_keeps_the_chat_and_charges_nobody(guest: Guest, session: Dat
         True,
         True,
     )
+    assert {message["cost_nanos"] for message in guest.get(f"/api/chats/{chat}").json["messages"]} == {
+        None,
+        0,
+    }
+    assert "This chat: 0 credits" in page.text
     ada = User.with_email("ada@example.com")
     kept = session.get(Chat, int(chat))
     assert (kept.account_id, kept.user_id, kept.guest) == (ada.home_id, ada.id, None)

@@ -1,0 +1,55 @@
+"""Alerts: a settle that takes a balance below what its owner chose, or uses up the day, rings once."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.metering import Receipt, reserve, settle
+from app.models.plan import Plan
+from app.models.price import AIModel
+from app.models.standing import Standing
+from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.people import CREDIT, caller, model, person
+
+
+@pytest.fixture
+def account(session: "scoped_session[Session]") -> Account:
+    """ada, with 100 credits of allowance, 50 of them a day, and 30 bought."""
+    model("m", kind="demo", dollars_out="100")
+    plan = Plan(name="Daily", set_allowance_nanos=0, daily_limit_nanos=50 * CREDIT)
+    return person("ada", plan=plan, allowance=100 * CREDIT, credits=30 * CREDIT)
+
+
+@pytest.fixture
+def call(account: Account) -> Callable[[int], Receipt]:
+    """`call(20)`: a call that costs 20 credits."""
+
+    def settled(credits: int) -> Receipt:
+        db.session.flush()
+        price = AIModel.to_sell("m", utcnow())[1]
+        reservation = reserve(caller(account), Prompt("m", (PromptMessage("user", "hi"),), 600), price)
+        return settle(reservation, TokenUsage(output=credits * 10, source="reported"), "done")
+
+    return settled
+
+
+def test_nothing_rings_until_it_is_chosen(call: Callable[[int], Receipt]) -> None:
+    assert [call(50).needs_alert, call(20).needs_alert] == [False, False]
+
+
+def test_a_used_up_day_rings_once(account: Account, call: Callable[[int], Receipt]) -> None:
+    account.alerts_daily_limit = True
+    assert [call(cost).needs_alert for cost in (40, 10, 5)] == [False, True, False]
+    assert Standing.of(account.id).alerts(utcnow()) == {"daily_limit"}
+
+
+def test_a_low_balance_rings_once_and_beside_the_day(
+    account: Account, call: Callable[[int], Receipt]
+) -> None:
+    account.alerts_daily_limit, account.alert_below_nanos = True, 75 * CREDIT
+    assert [call(cost).needs_alert for cost in (50, 10, 2)] == [True, True, False]
+    assert Standing.of(account.id).alerts(utcnow()) == {"daily_limit", "low_balance"}
