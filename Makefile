@@ -13,7 +13,7 @@ run:
 
 test:
 	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
-	@.venv/bin/python -m pytest -n 3 --dist loadscope --durations 20
+	@.venv/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations 20
 
 check:
 	@$(in_environment) test

@@ -21,6 +21,9 @@ from tests.support.mailbox import Mailbox
 from tests.support.network import forbid_other_machines
 from tests.support.running_app import RunningApp
 
+PROCESSES = {"start_app", "shared_app", "start_run", "running", "machines", "stage"}
+"""The fixtures behind which there are web processes and workers."""
+
 hypothesis.settings.register_profile("tollgate", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("tollgate")
 
@@ -32,7 +35,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a browser that is not there are reported by name; where CI says so they fail."""
+    """The modules that start processes come first, so that none of them is left over for one core at the end.
+
+    Tests of a browser that is not there are reported by name; where CI says so they fail.
+    """
+    long = {item.path for item in items if PROCESSES & set(getattr(item, "fixturenames", ()))}
+    items.sort(key=lambda item: item.path not in long)
     if browser.find_chromium() or os.environ.get("CI") == "true":
         return
     for item in items:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, select
+from sqlalchemy import and_, bindparam, select
 
 from app.extensions import db
 from app.models.account import Account
@@ -89,7 +89,7 @@ class Caller:
         return db.session.get_one(Account, self.account_id)
 
 
-def described(row: Row[Any]) -> dict[str, Any]:
+def described(row: Any) -> dict[str, Any]:
     """The caller's fields; the settings that came along are kept for the request."""
     person = dict(zip(PERSON_FIELDS, row, strict=False))
     stored = row[len(PERSON_FIELDS)]

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
 from app import config, create_app, logs
 from app.extensions import db, limiter
@@ -82,4 +83,4 @@ def connect(app: Flask) -> None:
     with holder.app_context():
         engine = db.engine
     with app.app_context():
-        db.engines[None] = engine
+        cast(dict[str | None, Engine], db.engines)[None] = engine
