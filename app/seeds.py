@@ -71,6 +71,14 @@ PLANS = (
         "has_custom_branding": True,
         "bullets": ["108,000 credits a month", "25 answers at once", "Your brand", "Priority support"],
     },
+    {
+        "name": "Plus, by the year",
+        "description": "Plus for the price of ten months.",
+        "price_cents": 20000,
+        "interval": "year",
+        "margin_bps": 4000,
+        "bullets": ["10,000 credits a month", "Two months free", "Buy more at any time"],
+    },
 )
 PACKS = (
     {"name": "5,000 credits", "price_cents": 1000},

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
 from playwright.sync_api import Page, expect
+from sqlalchemy import func, select
 
+from app.extensions import db
+from app.models.invitation import Invitation
+from app.models.usage import Usage
 from tests.browser.conftest import Visitor
+from tests.support import people
 from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
 
@@ -67,6 +73,35 @@ def test_a_refusal_has_no_serious_fault(arrive: Callable[..., Visitor]) -> None:
     bob.send("hello")
     expect(bob.refusal).to_be_visible()
     assert serious_faults(bob.page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_that_one_comes_to_by_a_link_have_no_serious_fault(
+    ada: Visitor, backstage: Flask, scheme: str
+) -> None:
+    ada.page.emulate_media(color_scheme=scheme)
+    ada.ask("hello")
+    with backstage.app_context():
+        call, team = db.session.scalar(select(func.max(Usage.id))), people.person(f"carl-{scheme}")
+        invitation = Invitation.send(team, team.owner, ada.email, "member")
+        links = [f"/billing/calls/{call}", "/chat?archived", "/api/docs", "/pricing?interval=year"]
+        links += [f"/invitations/{invitation.issue()}", "/nothing-here"]
+        db.session.commit()
+    faults = {}
+    for path in links:
+        ada.go(path)
+        faults[path] = serious_faults(ada.page)
+        ada.page.set_viewport_size({"width": 360, "height": 740})
+        faults[path] += ["wide"] if too_wide(ada.page) > 0 else []
+    assert {path: found for path, found in faults.items() if found} == {}
+
+
+def test_the_prices_of_a_year_are_one_click_away(page: Page, shared_app: RunningApp) -> None:
+    page.goto(f"{shared_app.url}/pricing")
+    expect(page.get_by_role("heading", name="Plus, by the year")).to_be_hidden()
+    page.get_by_role("link", name="Yearly").click()
+    expect(page.get_by_role("heading", name="Plus, by the year")).to_be_visible()
+    expect(page.get_by_role("heading", name="Enterprise")).to_be_hidden()
 
 
 def test_no_page_is_wider_than_a_small_phone(ada: Visitor) -> None:

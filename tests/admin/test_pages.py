@@ -1,0 +1,76 @@
+"""Every page of the back office in a real browser: readable by everybody, in both schemes, at home on a phone."""
+
+from collections.abc import Iterable
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models.mail import OutgoingMail
+from app.models.payment import Payment
+from app.models.plan import Plan
+from app.models.stripe_event import StripeEvent
+from app.models.user import User
+from tests.admin.test_four_ways import sign_in
+from tests.browser.conftest import backstage
+from tests.browser.test_pages import serious_faults, too_wide
+from tests.support import people
+from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
+from tests.support.people import CREDIT
+from tests.support.running_app import RunningApp
+
+pytestmark = pytest.mark.browser
+__all__ = ["backstage"]
+
+
+@pytest.fixture
+def addresses(backstage: Flask) -> list[str]:
+    """The sheets of one of each thing."""
+    with backstage.app_context():
+        ada = people.person("ada", credits=100 * CREDIT)
+        mail = OutgoingMail.post("k", "ada@example.com", "refund", {})
+        payment = Payment(kind="pack", state="parked", account_id=ada.id, price_cents=1000, currency="usd")
+        payment.parked_for = "amount is 900 at Stripe"
+        event = StripeEvent(
+            stripe_id="evt_1", type="invoice.paid", about={}, state="failed", error="no such thing"
+        )
+        db.session.add_all([payment, event])
+        db.session.flush()
+        person = db.session.scalars(select(User.id).where(User.email == "ada@example.com")).one()
+        plan = db.session.scalars(select(Plan.id).where(Plan.name == "Plus")).one()
+        shown = {"account": ada.id, "mail": mail.id, "payment": payment.id, "event": event.id, "user": person}
+        db.session.commit()
+    sheets = [f"/admin/{kind}/details/?id={identifier}" for kind, identifier in shown.items()]
+    new = [f"/admin/{kind}/new/" for kind in ("plan", "pack", "price", "model", "provider")]
+    return [*sheets, *new, f"/admin/plan/edit/?id={plan}"]
+
+
+AT_A_DESK = ("/admin/", "/admin/plan/", "/admin/plan/new/", "/admin/setting/", "/admin/registry/")
+
+
+def test_no_page_of_the_back_office_has_a_serious_fault_or_is_too_wide(
+    page: Page, shared_app: RunningApp, addresses: list[str]
+) -> None:
+    """All of them on a phone in the dark; one of each kind at a desk by day."""
+    sign_in(page, shared_app, ADMIN_EMAIL, ADMIN_PASSWORD)
+    page.goto(f"{shared_app.url}/admin/")
+    menu = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    paths = [path for path in dict.fromkeys(menu) if path.startswith("/admin")] + addresses
+    assert len(paths) > 25
+    faults = look(page, shared_app.url, AT_A_DESK)
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 360, "height": 740})
+    faults |= look(page, shared_app.url, paths)
+    assert {path: found for path, found in faults.items() if found} == {}
+
+
+def look(page: Page, url: str, paths: Iterable[str]) -> dict[tuple[str, int], list[str]]:
+    """What is wrong with each page at the width that the window has."""
+    found = {}
+    for path in paths:
+        page.goto(url + path)
+        width = page.viewport_size["width"]
+        found[path, width] = [*serious_faults(page), *(["wide"] if too_wide(page) > 0 else [])]
+    return found

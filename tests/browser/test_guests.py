@@ -1,0 +1,50 @@
+"""A visitor without an account, in front of a real browser: a first answer, the limit, the chat kept."""
+
+import re
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from app.extensions import db
+from app.models.setting import Setting
+from tests.browser.conftest import Visitor
+from tests.browser.test_pages import serious_faults, too_wide
+from tests.support.people import PASSWORD
+from tests.support.running_app import RunningApp
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def guest(page: Page, shared_app: RunningApp, backstage: Flask) -> Visitor:
+    """A visitor who pressed "Try it now"; one message is free."""
+    with backstage.app_context():
+        Setting.put("guests_allowed", True)
+        Setting.put("guest_messages", 1)
+        db.session.commit()
+    visitor = Visitor(page, shared_app.url, "grace@example.com")
+    visitor.go("/")
+    page.get_by_role("button", name="Try it now").click()
+    page.wait_for_url(re.compile("/chat"))
+    return visitor
+
+
+def test_a_guest_gets_an_answer_meets_the_limit_and_keeps_the_chat(guest: Visitor) -> None:
+    answer = guest.ask("/demo help")
+    expect(answer.locator(".answer-cost")).to_have_text("Free to try")
+    guest.send("And how do the tides work?")
+    expect(guest.refusal).to_contain_text("Sign up")
+    assert serious_faults(guest.page) == []
+    guest.page.set_viewport_size({"width": 360, "height": 740})
+    assert too_wide(guest.page) <= 0
+    guest.refusal.get_by_role("link", name="Sign up").click()
+    guest.page.get_by_label("Email").fill(guest.email)
+    guest.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    guest.page.get_by_role("button", name="Create account").click()
+    guest.page.wait_for_url(re.compile("/chat/"))
+    expect(guest.questions).to_have_text(re.compile("/demo help"))
+    expect(guest.message).to_have_value("And how do the tides work?")
+    expect(guest.answers.locator(".answer-cost")).to_have_text("Free to try")
+    assert guest.ask("And how do the tides work?").locator("a.answer-cost").count() == 1
+    assert [fault for fault in guest.faults if "429" not in fault] == []
