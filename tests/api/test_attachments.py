@@ -195,11 +195,14 @@ def test_a_file_is_sent_once(ada: Door) -> None:
     assert ada.send("hi", attachments=[file]).json["errors"]["attachments"]
 
 
-def test_eve_neither_sees_nor_sends_adas_file(ada: Door, door: Callable[..., Door]) -> None:
-    eve, file = door("eve", credits=100 * CREDIT), id_of(ada)
-
-    assert eve.call("GET", f"/attachments/{file}").status_code == 404
-    assert eve.send("hi", attachments=[file]).status_code == 400
+def test_neither_eve_nor_a_colleague_sees_or_sends_adas_file(
+    ada: Door, door: Callable[..., Door], member_door: Callable[..., Door], session: Database
+) -> None:
+    file = id_of(ada)
+    colleague = member_door(session.query(Attachment.account_id).scalar(), "bob")
+    for other in (door("eve", credits=100 * CREDIT), colleague):
+        assert other.call("GET", f"/attachments/{file}").status_code == 404
+        assert other.send("hi", attachments=[file]).status_code == 400
     assert ada.call("GET", f"/attachments/{file}").status_code == 200
 
 
