@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from app.auth.blueprint import auth
 from app.auth.guards import GUEST, is_guest, public
-from app.auth.limits import network
+from app.auth.limits import Decorator, network
 from app.extensions import db, limiter
 from app.models.chat import Chat
 from app.models.house import open_house, welcomes_guests
@@ -65,7 +65,7 @@ def is_no_guest() -> bool:
     return not is_guest()
 
 
-def bounded_for_guests(scope: str) -> object:
+def bounded_for_guests(scope: str) -> Decorator:
     """So many a day by one network address; part of what is offered, so on even where rate limits are off."""
     return limiter.shared_limit(
         guest_messages, scope=scope, key_func=network, exempt_when=is_no_guest, error_message=USED_UP
