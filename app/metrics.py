@@ -51,7 +51,7 @@ def init_app(app: Flask) -> None:
 @metrics.get("/metrics")
 @public
 def show() -> Response:
-    """For whoever has the token, and for administrators; in development for everybody where no token is set."""
+    """For whoever has the token, and for administrators; outside production for everybody where no token is set."""
     check_reader()
     return Response(generate_latest(Figures()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
@@ -60,7 +60,7 @@ def check_reader() -> None:
     token = current_app.config["METRICS_TOKEN"]
     if token and hmac.compare_digest(sent_token().encode(), token.encode()):
         return
-    if not token and current_app.config["APP_ENV"] == "development":
+    if not token and current_app.config["APP_ENV"] != "production":
         return
     try:
         admit()

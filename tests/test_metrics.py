@@ -227,30 +227,42 @@ def test_without_the_token_it_is_closed(app: Flask, headers: dict[str, str]) -> 
     assert (answer.status_code, answer.json["code"]) == (401, "not_signed_in")
 
 
-def test_an_empty_token_opens_nothing(client: FlaskClient) -> None:
+def test_an_empty_token_opens_nothing(app: Flask) -> None:
+    app.config["APP_ENV"] = "production"
+    client = app.test_client()
     assert client.get("/metrics").status_code == 401
     assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 401
 
 
-def test_administrators_read_it_in_their_browser_and_others_do_not(desk: Callable[..., Desk]) -> None:
+def test_administrators_read_it_in_their_browser_and_others_do_not(
+    app: Flask, desk: Callable[..., Desk]
+) -> None:
+    app.config["METRICS_TOKEN"] = TOKEN
     answers = {role: desk(role).get("/metrics").status_code for role in ("owner", "support", None)}
     assert answers == {"owner": 200, "support": 200, None: 403}
 
 
-def test_an_administrator_shows_the_second_factor_first(desk: Callable[..., Desk], session: Database) -> None:
+def test_an_administrator_shows_the_second_factor_first(
+    app: Flask, desk: Callable[..., Desk], session: Database
+) -> None:
+    app.config["METRICS_TOKEN"] = TOKEN
     owner = desk("owner")
     User.with_email("person-owner@example.com").totp_secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     session.commit()
     assert owner.get("/metrics").status_code == 401
 
 
-def test_a_key_of_an_account_does_not_open_it(ada: Door, client: FlaskClient) -> None:
+def test_a_key_of_an_account_does_not_open_it(app: Flask, ada: Door, client: FlaskClient) -> None:
+    app.config["METRICS_TOKEN"] = TOKEN
     assert client.get("/metrics", headers=ada.headers).status_code == 401
 
 
+@pytest.mark.parametrize("name", ["development", "test"])
 @pytest.mark.parametrize(("token", "status"), [("", 200), (TOKEN, 401)])
-def test_in_development_it_is_open_until_a_token_is_set(app: Flask, token: str, status: int) -> None:
-    app.config.update(APP_ENV="development", METRICS_TOKEN=token)
+def test_outside_production_it_is_open_until_a_token_is_set(
+    app: Flask, name: str, token: str, status: int
+) -> None:
+    app.config.update(APP_ENV=name, METRICS_TOKEN=token)
     assert app.test_client().get("/metrics").status_code == status
 
 
