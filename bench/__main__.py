@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import history, pairs, report, streams
+from bench import history, pairs, report, streams, webhooks
 from bench.names import Measure
 
 Found = tuple[list[Measure], list[str]]
@@ -16,6 +16,7 @@ PARTS: dict[str, Callable[[], Found]] = {
     "slow": lambda: (streams.many_slow(), []),
     "pairs": pairs.measured,
     "history": lambda: (history.measured(), []),
+    "webhooks": lambda: (webhooks.measured(), []),
     "sqlite": lambda: ([streams.on_sqlite()], []),
 }
 
