@@ -5,7 +5,7 @@ PYTHON ?=
 export PYTHON
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: run test check bench lock
+.PHONY: run test check bench screenshots lock
 
 run:
 	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
@@ -25,6 +25,10 @@ check:
 
 bench:
 	@$(in_environment) test && .venv/bin/python -m bench
+
+screenshots:
+	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
+	@.venv/bin/python -m tests.support.screenshots
 
 lock:
 	@sh devserver/lock.sh
