@@ -89,8 +89,8 @@ def close(app: Flask) -> None:
 
 @pytest.fixture(scope="module")
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """ "sqlite", or each kind that the mark `databases` names."""
-    return str(getattr(request, "param", "sqlite"))
+    """Each kind that the mark `databases` names; without it "sqlite", or what TEST_DATABASE says."""
+    return str(getattr(request, "param", os.environ.get("TEST_DATABASE", "sqlite")))
 
 
 @pytest.fixture

@@ -54,16 +54,7 @@ def test_a_parked_event_can_be_processed_again(till: Till) -> None:
 
 def test_money_that_nobody_asked_for_is_parked(till: Till) -> None:
     till.buy_pack()
-    till.sandbox.client.v1.payment_intents.create(
-        {
-            "amount": 700,
-            "currency": "usd",
-            "customer": till.account.stripe_customer_id,
-            "confirm": True,
-            "payment_method": "pm_card_visa",
-            "return_url": "http://127.0.0.1/",
-        }
-    )
+    till.charge_elsewhere(700, till.account.stripe_customer_id)
     till.deliver()
     assert till.credits == 5000
     assert "not asked for" in till.events("parked")[0].error
@@ -71,16 +62,7 @@ def test_money_that_nobody_asked_for_is_parked(till: Till) -> None:
 
 def test_another_customers_payment_is_nobodys(till: Till) -> None:
     customer = till.sandbox.client.v1.customers.create({"email": "eve@example.com"}).id
-    till.sandbox.client.v1.payment_intents.create(
-        {
-            "amount": 700,
-            "currency": "usd",
-            "customer": customer,
-            "confirm": True,
-            "payment_method": "pm_card_visa",
-            "return_url": "http://127.0.0.1/",
-        }
-    )
+    till.charge_elsewhere(700, customer)
     till.deliver()
     assert till.events("parked") == []
 
@@ -111,17 +93,7 @@ def test_another_accounts_checkout_is_not_taken_over(till: Till) -> None:
 
 def test_one_row_is_never_paid_by_two_payments(till: Till) -> None:
     payment = till.buy_pack()
-    till.sandbox.client.v1.payment_intents.create(
-        {
-            "amount": 1000,
-            "currency": "usd",
-            "customer": till.account.stripe_customer_id,
-            "confirm": True,
-            "payment_method": "pm_card_visa",
-            "metadata": payment.labels,
-            "return_url": "http://127.0.0.1/",
-        }
-    )
+    till.charge_elsewhere(1000, till.account.stripe_customer_id, **payment.labels)
     till.deliver()
     assert till.credits == 5000
     assert "already" in till.events("parked")[0].error

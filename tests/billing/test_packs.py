@@ -8,6 +8,8 @@ from app.models.payment import Payment
 from app.models.refusal import Refusal
 from tests.billing.till import Till
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def test_a_pack_is_credited_when_it_is_paid(till: Till) -> None:
     till.buy_pack()

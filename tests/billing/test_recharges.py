@@ -14,6 +14,8 @@ from app.models.recharge import Recharge
 from app.models.refusal import InvalidRequest, Refusal
 from tests.billing.till import Till
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 Travel = Callable[[timedelta], None]
 
 

@@ -15,6 +15,8 @@ from app.models.subscription import Subscription
 from tests.billing.till import Till
 from tests.support.people import CREDIT
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def test_a_paid_subscription_gives_its_plan_and_allowance(till: Till) -> None:
     subscription = till.subscribe("Plus")

@@ -7,6 +7,8 @@ from app.extensions import db
 from app.models.subscription import Subscription
 from tests.billing.till import Till
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 @pytest.fixture(autouse=True)
 def plus_has_a_week_to_try(till: Till) -> None:

@@ -13,6 +13,8 @@ from app.models.stripe_event import StripeEvent
 from tests.billing.till import Till
 from tests.support.running_sandbox import SECRET
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 EVENT: dict[str, Any] = {
     "id": "evt_1",
     "object": "event",
