@@ -202,7 +202,7 @@ def change_at_period_end(subscription: Subscription, plan: Plan, key: str) -> No
         current = plain(v1.subscription_schedules.retrieve(schedule))["phases"][0]
         items = [{"price": reading.id_of(item["price"]), "quantity": 1} for item in current["items"]]
         now = {"items": items, "start_date": current["start_date"], "end_date": current["end_date"]}
-        wanted: Params = {"phases": [now, later], "end_behavior": "release"}
+        wanted: Params = {"phases": [now, later], "end_behavior": "release", "metadata": subscription.labels}
         v1.subscription_schedules.update(schedule, wanted, keyed(key))
 
 

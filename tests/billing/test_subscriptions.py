@@ -74,6 +74,14 @@ def test_a_downgrade_waits_for_the_periods_end(till: Till) -> None:
     assert (till.account.plan.name, till.allowance, till.subscription.pending_plan) == ("Plus", 10000, None)
 
 
+def test_a_change_that_waits_names_its_account_and_row(till: Till) -> None:
+    subscription = till.subscribe("Pro")
+    till.change("Plus")
+    [schedule] = till.sandbox.running.sandbox.store.all("subscription_schedule")
+    labels = {"account_id": str(till.account_id), "subscription_id": str(subscription.id)}
+    assert schedule["metadata"] == labels
+
+
 def test_a_pending_downgrade_can_be_undone(till: Till) -> None:
     till.subscribe("Pro")
     till.change("Plus")
