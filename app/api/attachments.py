@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any
 
 from flask import Response
@@ -48,7 +47,7 @@ def attach() -> tuple[dict[str, Any], int]:
     try:
         lines = (text_field(sent, "data", required=True) or "").split()
         content = base64.b64decode("".join(lines), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise InvalidRequest({"data": ["is not base64."]}) from None
     kept = Attachment.keep(current_user, name, content)
     db.session.commit()

@@ -90,8 +90,9 @@ def test_base64_may_come_in_lines(ada: Door) -> None:
 
 
 def test_what_is_not_base64_is_refused(ada: Door) -> None:
-    answer = ada.call("POST", "/attachments", json={"name": "x", "data": "%%%"})
-    assert answer.json["errors"] == {"data": ["is not base64."]}
+    for wrong in ("%%%", "abc", "né=="):
+        answer = ada.call("POST", "/attachments", json={"name": "x", "data": wrong})
+        assert answer.json["errors"] == {"data": ["is not base64."]}
 
 
 def test_an_account_has_so_much_room_for_files(ada: Door, session: Database) -> None:
