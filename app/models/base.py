@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import CheckConstraint, ForeignKey, FromClause, select
+from sqlalchemy import CheckConstraint, ForeignKey, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -51,7 +51,7 @@ def refers_to(target: str, *, index: bool = False, **options: Any) -> Any:
     return mapped_column(ForeignKey(target, ondelete="RESTRICT"), index=index, **options)
 
 
-def insert_once(table: type[Model] | FromClause) -> Any:
+def insert_once(table: Any) -> Any:
     """An INSERT that does nothing where the row's unique key is there already.
 
     Where another transaction is just writing that key, PostgreSQL waits for its end.
