@@ -1,0 +1,37 @@
+"""What every answer carries: a strict policy, and headers that keep browsers from guessing. SECURITY.md 13 and 25."""
+
+import re
+from collections.abc import Callable
+
+from flask import Flask
+
+from app.models.account import Account
+from tests.security.test_routes import address, rules
+
+SCRIPT = re.compile(r"<script(?![^>]*\bnonce=)[^>]*>|\son\w+\s*=|javascript:", re.IGNORECASE)
+NONCE = re.compile(r"'nonce-([\w-]{20,})'")
+
+
+def test_every_answer_has_a_strict_policy_and_its_headers(
+    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
+) -> None:
+    ada, nonces = team_of.browsers["ada"], set()
+    for method, rule in rules(app):
+        if method == "GET":
+            answer = ada.get(address(rule, adas | {"token": "made-up"}))
+            headers = answer.headers
+            policy = dict(
+                (part + " ").split(" ", 1) for part in headers["Content-Security-Policy"].split("; ")
+            )
+            assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == (
+                "nosniff",
+                "same-origin",
+            ), rule
+            assert rule.startswith("/static") or headers["Cache-Control"] == "no-store", rule
+            nonces.update(NONCE.findall(headers["Content-Security-Policy"]))
+            if answer.mimetype == "text/html":
+                assert policy["frame-ancestors"].strip() == "'none'", rule
+                assert policy["form-action"].split()[0] == policy["default-src"].strip() == "'self'", rule
+                assert "unsafe" not in policy["script-src"], rule
+                assert not SCRIPT.search(answer.text), (rule, SCRIPT.search(answer.text))
+    assert len(nonces) > len(rules(app)) // 4

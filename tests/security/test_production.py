@@ -1,0 +1,33 @@
+"""A production that is configured by half does not start. SECURITY.md 21."""
+
+import pytest
+
+from app.config import ConfigurationError, from_environment
+
+WHOLE = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "s" * 32,
+    "DATABASE_URL": "postgresql://db/tollgate",
+    "REDIS_URL": "redis://redis/0",
+    "BASE_URL": "https://tollgate.example",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"SECRET_KEY": "s" * 31}, "SECRET_KEY"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL"),
+        ({"REDIS_URL": ""}, "REDIS_URL"),
+        ({"BASE_URL": ""}, "BASE_URL"),
+        ({"FLASK_DEBUG": "1"}, "FLASK_DEBUG"),
+        ({"STRIPE_API_BASE": "http://127.0.0.1:4242"}, "STRIPE_API_BASE"),
+        ({"DYNO": "web.1", "DATABASE_URL": "sqlite:////app/tollgate.db"}, "DATABASE_URL"),
+        ({"APP_ENV": "prod"}, "APP_ENV"),
+    ],
+)
+def test_an_unfit_variable_is_named(change: dict[str, str], named: str) -> None:
+    assert from_environment(WHOLE)["SESSION_COOKIE_SECURE"]
+    with pytest.raises(ConfigurationError, match=named):
+        from_environment(WHOLE | change)
