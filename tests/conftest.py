@@ -15,6 +15,7 @@ from app.extensions import db
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support import browser, databases
+from tests.support.described import Described
 from tests.support.environment import app_environment
 from tests.support.made_apps import made_apps
 from tests.support.mailbox import Mailbox
@@ -148,10 +149,12 @@ def environment(database_url: str, redis_url: str, mailbox: Mailbox) -> dict[str
 
 @pytest.fixture
 def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    """The app in this process; no context is pushed."""
-    app = made_apps.lend(monkeypatch, environment)
+    """The app in this process; no context is pushed. What its API answers in the test must be as it is described."""
+    app, answers = made_apps.lend(monkeypatch, environment), Described()
+    app.after_request_funcs[None].append(answers)
     yield app
     close(app)
+    assert answers.problems == []
 
 
 @pytest.fixture
