@@ -117,7 +117,7 @@ def test_readers_get_the_whole_answer_or_are_told_that_it_broke_off(
         reader.start()
     await_that(lambda: have_begun(session), 30)
     webs[0].restart("web")
-    assert webs[1].terminate("web") == 0
+    assert webs[1].terminate("web", within=20) == 0
     let_leases_run_out(session)
     assert sweep() == READERS // 2
     for reader in readers:
