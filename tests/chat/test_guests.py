@@ -1,12 +1,10 @@
 """Guests: a few messages without an account, paid by the house, kept by whoever signs up."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, scoped_session
 
 from app.billing.auditing import audit
@@ -18,11 +16,9 @@ from app.models.price import AIModel
 from app.models.setting import Setting
 from app.models.usage import Usage
 from app.models.user import User
-from tests.auth.conftest import TOKEN, Browser, quick_passwords
+from tests.auth.conftest import Browser, quick_passwords
 from tests.support import people
 from tests.support.people import CREDIT, Heard, heard
-from tests.support.provider_server import ProviderServer
-from tests.support.running_app import RunningApp, await_that
 
 Database = scoped_session[Session]
 __all__ = ["quick_passwords"]
@@ -250,51 +246,6 @@ def test_settings_of_guests_act_at_the_next_request(guest: Guest, free: AIModel,
     session.commit()
     assert guest.sent(chat=chat, model="gpt-free").status_code == 403
     assert guest.sent(chat=chat, model="gpt-dear").status_code == 200
-
-
-class TestManyAtOnce:
-    pytestmark = pytest.mark.databases("sqlite", "postgresql")
-    AT_ONCE = 24
-    CEILING = (len("hello") + 32) * 2500 + 256 * 10_000
-
-    @pytest.fixture
-    def running(self, start_app: Callable, free: AIModel, session: Database) -> RunningApp:
-        """Two web processes in front of a provider that takes its time; the day has money for two calls."""
-        Setting.put("guests_daily", 2 * self.CEILING)
-        Setting.put("guest_messages", 1000)
-        session.commit()
-        with ProviderServer(delay=0.02, tokens=10) as provider:
-            address = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": provider.openai_url}
-            yield start_app("web", WEB_CONCURRENCY="2", **address)
-
-    def send(self, running: RunningApp) -> int:
-        """The status that one more guest gets for a message."""
-        with requests.Session() as browser:
-            form = {"csrf_token": TOKEN.search(browser.get(f"{running.url}/login").text)[1]}
-            browser.post(f"{running.url}/try", data=form)
-            headers = {"X-CSRFToken": form["csrf_token"]}
-            chat = browser.post(f"{running.url}/api/chats", json={}, headers=headers)
-            if chat.status_code != 201:
-                return chat.status_code
-            path = f"{running.url}/api/chats/{chat.json()['id']}/messages"
-            wish = {"content": "hello", "max_output_tokens": 256}
-            return browser.post(path, json=wish, headers=headers, timeout=30).status_code
-
-    def test_parallel_guests_do_not_pass_the_limit_of_the_day(
-        self, running: RunningApp, session: Database
-    ) -> None:
-        with ThreadPoolExecutor(self.AT_ONCE) as crowd:
-            codes = list(crowd.map(lambda _: self.send(running), range(self.AT_ONCE)))
-        await_that(lambda: house(session).running_calls == 0, 20)
-        assert codes.count(200) >= 2
-        assert set(codes) <= {200, 402, 429}
-        spent = session.scalar(select(func.sum(Usage.cost_nanos)))
-        assert spent <= 2 * self.CEILING
-        assert (house(session).day_used_nanos, session.query(Account).filter_by(kind="house").count()) == (
-            spent,
-            1,
-        )
-        assert list(audit()) == []
 
 
 def test_the_house_is_opened_once(app: Flask, free: AIModel, session: Database) -> None:

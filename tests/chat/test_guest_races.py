@@ -1,0 +1,63 @@
+"""Many guests at once, over processes, on both databases: together they stay below the limit of their day."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.billing.auditing import audit
+from app.models.account import Account
+from app.models.price import AIModel
+from app.models.setting import Setting
+from app.models.usage import Usage
+from tests.auth.conftest import TOKEN
+from tests.chat.test_guests import free, house
+from tests.support.provider_server import ProviderServer
+from tests.support.running_app import RunningApp, await_that
+
+Database = scoped_session[Session]
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+__all__ = ["free"]
+AT_ONCE = 24
+CEILING = (len("hello") + 32) * 2500 + 256 * 10_000
+
+
+@pytest.fixture
+def running(start_app: Callable, free: AIModel, session: Database) -> Iterator[RunningApp]:
+    """Two web processes in front of a provider that takes its time; the day has money for two calls."""
+    Setting.put("guests_daily", 2 * CEILING)
+    Setting.put("guest_messages", 1000)
+    session.commit()
+    with ProviderServer(delay=0.02, tokens=10) as provider:
+        address = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": provider.openai_url}
+        yield start_app("web", WEB_CONCURRENCY="2", **address)
+
+
+def send(running: RunningApp) -> int:
+    """The status that one more guest gets for a message."""
+    with requests.Session() as browser:
+        form = {"csrf_token": TOKEN.search(browser.get(f"{running.url}/login").text)[1]}
+        browser.post(f"{running.url}/try", data=form)
+        headers = {"X-CSRFToken": form["csrf_token"]}
+        chat = browser.post(f"{running.url}/api/chats", json={}, headers=headers)
+        if chat.status_code != 201:
+            return chat.status_code
+        path = f"{running.url}/api/chats/{chat.json()['id']}/messages"
+        wish = {"content": "hello", "max_output_tokens": 256}
+        return browser.post(path, json=wish, headers=headers, timeout=30).status_code
+
+
+def test_parallel_guests_do_not_pass_the_limit_of_the_day(running: RunningApp, session: Database) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as crowd:
+        codes = list(crowd.map(lambda _: send(running), range(AT_ONCE)))
+    await_that(lambda: house(session).running_calls == 0, 20)
+    assert codes.count(200) >= 2
+    assert set(codes) <= {200, 402, 429}
+    spent = session.scalar(select(func.sum(Usage.cost_nanos)))
+    assert spent <= 2 * CEILING
+    assert house(session).day_used_nanos == spent
+    assert session.query(Account).filter_by(kind="house").count() == 1
+    assert list(audit()) == []
