@@ -5,7 +5,7 @@ PYTHON ?=
 export PYTHON
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: run test check bench screenshots lock
+.PHONY: run test check bench soak mutate screenshots lock
 
 run:
 	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
@@ -25,6 +25,12 @@ check:
 
 bench:
 	@$(in_environment) test && .venv/bin/python -m bench
+
+soak:
+	@$(in_environment) test && .venv/bin/python -m tests.faults.soak
+
+mutate:
+	@$(in_environment) test && .venv/bin/python -m tests.mutation
 
 screenshots:
 	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites

@@ -131,6 +131,8 @@ def histories(count: int) -> str:
         "0",
     ]
     done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(done.stdout[-20_000:])
     return done.stdout.strip().splitlines()[-1]
 
 

@@ -234,11 +234,11 @@ class Book:
         self.sales[key] = Sale(worth, cents, is_invoice=False)
 
     def refund(self, key: str, cents: int) -> None:
-        """`cents` more were refunded of a payment (fewer, where a refund failed)."""
+        """`cents` more were refunded of a payment (fewer, where one failed); a dispute holds what no refund has."""
         sale = self.sales[key]
         before, sale.refunded_cents = sale.taken, sale.refunded_cents + cents
         sale.refunds = half_up(sale.worth * sale.refunded_cents, sale.price_cents)
-        sale.dispute = min(sale.dispute, sale.worth - sale.refunds)
+        sale.dispute = sale.worth - sale.refunds if sale.is_disputed else 0
         self.take(sale, sale.taken - before)
 
     def dispute(self, key: str) -> None:

@@ -12,9 +12,12 @@ from sqlalchemy.orm import Session, scoped_session
 from app.billing.auditing import audit
 from app.extensions import db
 from app.models.account import Account
+from app.models.base import utcnow
+from app.models.chat import Chat
 from app.models.metering import Receipt, reserve, settle
 from app.models.price import AIModel
 from app.models.standing import Standing
+from app.models.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, caller, give, model, person
 
@@ -70,6 +73,12 @@ def test_a_call_over_midnight_uses_nothing_of_the_new_day(ada: Account) -> None:
     assert list(audit()) == []
 
 
+def test_a_new_day_begins_with_nothing_used(ada: Account) -> None:
+    call(ada, "2026-02-10T12:00", "2026-02-10T12:01", 20)
+    with at("2026-02-11T00:00"):
+        assert ada.balance().available == Standing.of(ada.id).balance(utcnow()).available == 50 * CREDIT
+
+
 def test_a_call_over_the_months_edge_draws_on_the_new_allowance(ada: Account, session: Database) -> None:
     give(ada, allowance=-495 * CREDIT)
     session.flush()
@@ -91,3 +100,14 @@ def test_a_clock_that_jumps_a_year_gives_one_month(ada: Account) -> None:
     call(ada, "2027-02-28T12:00:00", "2027-02-28T12:00:01", 10)
     assert ada.allowance_nanos == 490 * CREDIT
     assert [entry.month for entry in ada.entries()] == ["2027-02", None]
+
+
+def test_a_chat_has_come_to_what_its_settled_calls_were_paid(ada: Account, session: Database) -> None:
+    chat = Chat(account_id=ada.id, user_id=ada.memberships[0].user_id, model="m")
+    session.add(chat)
+    session.flush()
+    for minute, credits in enumerate((20, 10)):
+        call(ada, f"2026-02-10T12:0{minute}:00", f"2026-02-10T12:0{minute}:01", credits)
+    session.query(Usage).update({"chat_id": chat.id})
+    assert Usage.total_of(chat.id, ada.id) == (30 * CREDIT, 3000)
+    assert Usage.total_of(chat.id, ada.id + 1) == (0, 0)
