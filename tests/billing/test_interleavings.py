@@ -18,7 +18,7 @@ from tests.billing.till import Till
 from tests.conftest import close
 from tests.support.databases import Databases
 from tests.support.environment import app_environment
-from tests.support.made_apps import MadeApps
+from tests.support.made_apps import made_apps
 from tests.support.running_sandbox import SECRET, StartedSandbox
 from tests.support.stripe_contract import ContractClient
 
@@ -42,7 +42,7 @@ def a_life(lend: Any, chance: Calm) -> Iterator[Life]:
 
 
 @pytest.fixture(scope="module")
-def lend(all_databases: Databases, made_apps: MadeApps, redis_server: RedisServer, database_kind: str) -> Any:
+def lend(all_databases: Databases, redis_server: RedisServer, database_kind: str) -> Any:
     """`lend(patch, stripe)`: an app over a fresh database, and what removes it."""
 
     def borrow(patch: pytest.MonkeyPatch, stripe: str) -> Any:
