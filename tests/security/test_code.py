@@ -52,3 +52,12 @@ def test_bandit_finds_nothing_at_medium_or_above() -> None:
     ]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_each_promise_names_tests_that_are_there() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \|.*\| ([^|]+) \|$", (PROJECT / "docs" / "security.md").read_text(), re.MULTILINE
+    )
+    assert [int(number) for number, _ in rows] == list(range(1, 26))
+    named = {name for _, names in rows for name in re.findall(r"`([^`]+)`", names)}
+    assert {name for name in named if not (PROJECT / "tests" / name).is_file()} == set()

@@ -1,0 +1,33 @@
+"""Checkouts of an account are bounded, by whatever door, and limits hold without Redis. SECURITY.md 11."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.auth.conftest import Browser
+from tests.conftest import nowhere
+
+
+@pytest.fixture(params=["with Redis", "without Redis"])
+def environment(environment: dict[str, str], request: pytest.FixtureRequest) -> dict[str, str]:
+    away = {"REDIS_URL": nowhere()} if request.param == "without Redis" else {}
+    return environment | {"RATELIMIT_ENABLED": "1"} | away
+
+
+def test_six_checkouts_in_an_hour_are_one_too_many(signed_in: Callable[..., Browser]) -> None:
+    ada = signed_in("ada")
+    by_form = [ada.send("/billing/checkout", pack_id="1").status_code for _ in range(3)]
+    headers = {"X-CSRFToken": ada.token()}
+    by_json = [
+        ada.client.post("/api/checkout", json={"pack_id": "1"}, headers=headers).status_code for _ in range(3)
+    ]
+    assert [status == 429 for status in by_form + by_json] == [False] * 5 + [True]
+
+
+def test_a_mailbox_that_is_guessed_at_has_to_wait(
+    new_browser: Callable[[], Browser], signed_in: Callable[..., Browser]
+) -> None:
+    signed_in("ada")
+    guest = new_browser()
+    answers = [guest.sign_in("ada", f"a guess number {number}").status_code for number in range(11)]
+    assert answers == [400] * 10 + [429]
