@@ -44,12 +44,17 @@ def refundable_cents(payment: Payment) -> int:
 
 
 def pay_back(refund_id: int) -> None:
-    """Ask Stripe for a refund that is written down; what is unknown is asked again with the same key."""
+    """Ask Stripe for a refund that is written down, unless it has it already: an earlier key may be forgotten."""
     refund = db.session.get(Refund, refund_id)
     if refund is None or refund.status != "wanted":
         return
     payment_intent = refund.payment.stripe_payment_intent_id
     try:
+        look_at_refunds(payment_intent or "")
+        commit()
+        refund = db.session.get_one(Refund, refund_id, populate_existing=True)
+        if refund.status != "wanted":
+            return
         orders.pay_back(refund)
     except gateway.Rejected as error:
         refund = db.session.get_one(Refund, refund_id)
