@@ -44,7 +44,9 @@ def dying_webs(stage: Stage, steps: Iterable[str]) -> dict[str, str]:
     """For each step a second web process that dies at it: name and address."""
     ports = {f"web.{free_port()}": step for step in steps}
     for name, step in ports.items():
-        stage.running.start(name, crash=step, PORT=name.partition(".")[2])
+        port = name.partition(".")[2]
+        there = {"PORT": port, "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}"}
+        stage.running.start(name, crash=step, **there)
     urls = {name: f"http://127.0.0.1:{name.partition('.')[2]}" for name in ports}
     for name, url in urls.items():
         await_that(partial(is_there, url), 60, failing=partial(stage.running.log, name))
