@@ -22,6 +22,9 @@ from tests.support.mailbox import Mailbox
 from tests.support.network import forbid_other_machines
 from tests.support.running_app import RunningApp
 
+IS_LONG = os.environ.get("LONG") == "1"
+"""Whether what is marked `long` runs too: what repeats on the other database, or in `make soak`, what is here once."""
+
 PROCESSES = {"start_app", "shared_app", "start_run", "running", "machines", "stage"}
 """The fixtures behind which there are web processes and workers."""
 
@@ -32,14 +35,18 @@ hypothesis.settings.load_profile("tollgate")
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("databases")
     if marker and "database_kind" in metafunc.fixturenames:
-        metafunc.parametrize("database_kind", marker.args, indirect=True, scope="module")
+        kinds = marker.args if IS_LONG else marker.kwargs.get("short", marker.args)
+        metafunc.parametrize("database_kind", kinds, indirect=True, scope="module")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The modules that start processes come first, so that none of them is left over for one core at the end.
 
     Tests of a browser that is not there are reported by name; where CI says so they fail.
     """
+    left_out = [item for item in items if item.get_closest_marker("long") and not IS_LONG]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     long = {item.path for item in items if PROCESSES & set(getattr(item, "fixturenames", ()))}
     items.sort(key=lambda item: item.path not in long)
     if browser.find_chromium() or os.environ.get("CI") == "true":

@@ -48,7 +48,7 @@ def die_at(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[st
     running.__exit__()
 
 
-@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 def test_a_customers_life_on_the_running_app(till: Till, start_app: Start) -> None:
     running = start_app("web", "worker", "worker.2")
     listen(till, running)

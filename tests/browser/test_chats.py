@@ -63,7 +63,7 @@ def test_a_pinned_chat_stays_on_top(ada: Visitor) -> None:
     ada.go("/chat")
     ada.ask("second")
     ada.page.reload()
-    expect(items(ada).first).to_have_text(re.compile("first"))
+    expect(items(ada).first).to_have_text(re.compile("first", re.IGNORECASE))
 
 
 def test_an_archived_chat_is_out_of_the_list_and_can_be_brought_back(ada: Visitor) -> None:

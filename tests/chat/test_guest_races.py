@@ -19,7 +19,7 @@ from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 Database = scoped_session[Session]
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 __all__ = ["free"]
 AT_ONCE = 24
 CEILING = (len("hello") + 32) * 2500 + 256 * 10_000

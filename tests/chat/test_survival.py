@@ -20,7 +20,7 @@ from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 Database = scoped_session[Session]
 KILLS = 3
 

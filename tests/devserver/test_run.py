@@ -47,7 +47,14 @@ def test_a_worker_that_is_killed_is_started_again(start_run: Start) -> None:
     await_that(lambda: run.said.count("working") == 2, 30)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_stops_everything_and_leaves_nothing(start_run: Start, number: signal.Signals) -> None:
     run = start_run()
     run.await_words("Starting Redis")
@@ -58,6 +65,7 @@ def test_a_signal_stops_everything_and_leaves_nothing(start_run: Start, number: 
     assert not (run.folder / "instance" / "redis.sock").exists()
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_takes_its_processes_along(start_run: Start) -> None:
     run = start_run()
     run.await_words(READY)

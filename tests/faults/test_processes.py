@@ -77,6 +77,7 @@ def only_call_of(stage: Stage, name: str) -> Usage | None:
         return session.query(Usage).filter_by(account_id=stage.account_of(name)).one_or_none()
 
 
+@pytest.mark.long
 def test_a_purchase_that_dies_at_any_step_is_credited_once(stage: Stage) -> None:
     with stage.looking() as session:
         wish = {"pack_id": str(session.query(CreditPack).filter_by(price_cents=1000).one().id)}
@@ -91,6 +92,7 @@ def test_a_purchase_that_dies_at_any_step_is_credited_once(stage: Stage) -> None
     assert [stage.credits_of(f"bea{number}") for number in range(len(STEPS_OF_A_PURCHASE))] == [5001] * 3
 
 
+@pytest.mark.long
 def test_processes_that_die_at_random_under_load_lose_nothing(stage: Stage) -> None:
     crowd, chance = Crowd(stage.running.url, stage.person("dora")), random.Random(7)  # noqa: S311
     victims = Victims(stage)

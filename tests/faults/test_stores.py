@@ -41,6 +41,7 @@ def test_answers_outlive_a_postgresql_that_crashes(stage: Stage) -> None:
     assert_whole(stage)
 
 
+@pytest.mark.long
 def test_answers_outlive_a_postgresql_that_is_down_as_they_end(stage: Stage) -> None:
     assert stage.postgres
     with running_answers(stage, "bea"):
@@ -66,6 +67,7 @@ def take_every_connection(hogs: ExitStack, url: str) -> None:
             hogs.enter_context(psycopg.connect(url))
 
 
+@pytest.mark.long
 def test_a_schema_that_changes_under_traffic_stops_nobody(stage: Stage) -> None:
     assert stage.postgres
     with running_answers(stage, "dora"):
