@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 def connect() -> redis.Redis:
     """This app's connection to Redis: impatient, since nothing depends on it."""
-    if "redis" not in current_app.extensions:
-        current_app.extensions["redis"] = redis.Redis.from_url(
+    connection: redis.Redis | None = current_app.extensions.get("redis")
+    if connection is None:
+        connection = current_app.extensions["redis"] = redis.Redis.from_url(
             current_app.config["REDIS_URL"],
             socket_connect_timeout=PATIENCE,
             socket_timeout=PATIENCE,
             retry=Retry(NoBackoff(), 1),
         )
-    connection: redis.Redis = current_app.extensions["redis"]
     return connection
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import URL, Dialect, Engine, event, make_url
 
 from app import config, create_app, logs
 from app.extensions import db, limiter
@@ -76,11 +76,38 @@ def as_new(made: Made) -> Flask:
 
 
 def connect(app: Flask) -> None:
-    """Put an engine for the configured database in the place of the one before."""
+    """Put the tests' engine in the place of the one before, over the configured database.
+
+    It is one engine for each kind of database, since an engine keeps the statements that it has compiled.
+    """
+    url = make_url(app.config["SQLALCHEMY_DATABASE_URI"])
+    kind = url.get_backend_name()
+    if kind not in ENGINES:
+        ENGINES[kind] = engine_of(app)
+        event.listen(ENGINES[kind], "do_connect", to_the_test_database)
+    ADDRESSES[kind] = url
+    ENGINES[kind].dispose()
+    with app.app_context():
+        cast(dict[str | None, Engine], db.engines)[None] = ENGINES[kind]
+
+
+def engine_of(app: Flask) -> Engine:
+    """A new engine, as the app's configuration has it."""
     holder = Flask("holder")
     holder.config.from_mapping(app.config)
     db.init_app(holder)
     with holder.app_context():
-        engine = db.engine
-    with app.app_context():
-        cast(dict[str | None, Engine], db.engines)[None] = engine
+        return db.engine
+
+
+def to_the_test_database(
+    dialect: Dialect, _record: Any, arguments: list[Any], options: dict[str, Any]
+) -> None:
+    """Connect to where the test's database is, whatever the engine was made for."""
+    found, named = dialect.create_connect_args(ADDRESSES[dialect.name])
+    arguments[:] = found
+    options.update(named)
+
+
+ENGINES: dict[str, Engine] = {}
+ADDRESSES: dict[str, URL] = {}
