@@ -43,14 +43,14 @@ async def ask(request: dict[str, Any], findings: Findings) -> None:
 
 
 async def read_answer(reader: asyncio.StreamReader, began: float, findings: Findings) -> None:
-    """Time the first token and the silences after it; done where the answer says that it ended."""
+    """Time the first token and the silences between tokens; done where the answer says that it ended."""
     last, ended, tail = 0.0, False, b""
     while piece := await reader.read(65536):
         now, seen = time.perf_counter(), tail + piece
         if not last and any(mark in seen for mark in TOKEN_MARKS):
             findings.first_token_ms.append((now - began) * 1000)
             last = now
-        elif last:
+        elif last and any(mark in piece for mark in TOKEN_MARKS):
             findings.gap_ms.append((now - last) * 1000)
             last = now
         ended = ended or any(mark in seen for mark in ENDS)
