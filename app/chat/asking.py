@@ -21,6 +21,7 @@ from app.models.price import AIModel, ModelPrice
 from app.models.refusal import Conflict, InvalidRequest
 from app.models.setting import Setting
 from app.models.standing import Standing
+from app.prepared import Prepared
 from app.providers.base import Prompt, PromptMessage
 from app.providers.registry import open_provider
 
@@ -28,16 +29,14 @@ TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 CHATS: Table = Chat.__table__  # type: ignore[assignment]
 SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.attached_id)
-OF_CHAT = (
-    select(*SAID)
-    .where(MESSAGES.c.account_id == bindparam("account"), MESSAGES.c.chat_id == bindparam("chat"))
-    .order_by(MESSAGES.c.id)
-)
-WRITE = insert(MESSAGES).returning(MESSAGES.c.id)
+IN_CHAT = and_(MESSAGES.c.account_id == bindparam("account"), MESSAGES.c.chat_id == bindparam("chat"))
+OF_CHAT = Prepared(select(*SAID).where(IN_CHAT).order_by(MESSAGES.c.id))
+NEW = insert(MESSAGES).returning(MESSAGES.c.id)
+RUN, WRITE = Prepared(NEW), Prepared(NEW)
 THIS_CHAT = and_(CHATS.c.account_id == bindparam("account"), CHATS.c.id == bindparam("chat"))
 LEAF = select(CHATS.c.leaf_id).where(THIS_CHAT).scalar_subquery()
-FOLLOW = insert(MESSAGES).values(parent_id=LEAF).returning(MESSAGES.c.id)
-SHOW = update(CHATS).where(THIS_CHAT)
+FOLLOW = Prepared(NEW.values(parent_id=LEAF))
+SHOW = Prepared(update(CHATS).where(THIS_CHAT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
     """Write the question, where it is new, and its running answer, which the chat then shows; returns the ids of
     answer and question.
 
-    Core, not ORM, as all that is on the path of a message.
+    Prepared, not ORM, as all that is on the path of a message.
     """
     connection, now = db.session.connection(), utcnow()
     place = {"account_id": chat.account_id, "chat_id": chat.id, "created_at": now}
@@ -169,10 +168,10 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
         send_with([file.id for file in question.files], question_id)
     running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
     model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
-    message_id = connection.scalar(WRITE, place | running | model)
+    [message_id] = RUN.first(connection, place | running | model) or ()
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
-    connection.execute(SHOW, key_of(chat) | shown)
+    SHOW.run(connection, key_of(chat) | shown)
     return message_id, question_id
 
 
@@ -182,8 +181,10 @@ def written(chat: Chat, question: Said, place: dict[str, Any]) -> int:
     connection = db.session.connection()
     words = {"role": "user", "content": question.content, "attached_id": question.attached_id}
     if question.parent_id == chat.leaf_id:
-        return int(connection.scalar(FOLLOW, place | words | key_of(chat)))
-    return int(connection.scalar(WRITE, place | words | {"parent_id": question.parent_id}))
+        [question_id] = FOLLOW.first(connection, place | words | key_of(chat)) or ()
+    else:
+        [question_id] = WRITE.first(connection, place | words | {"parent_id": question.parent_id}) or ()
+    return int(question_id)
 
 
 def key_of(chat: Chat) -> dict[str, int]:
@@ -193,7 +194,7 @@ def key_of(chat: Chat) -> dict[str, int]:
 
 def messages_of(chat: Chat) -> list[Said]:
     """Every message of the chat, all branches."""
-    return [Said(*row) for row in db.session.connection().execute(OF_CHAT, key_of(chat))]
+    return [Said(*row) for row in OF_CHAT.all(db.session.connection(), key_of(chat))]
 
 
 def title_of(content: str) -> str:

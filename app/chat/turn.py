@@ -16,13 +16,14 @@ from app.extensions import db
 from app.meters import count_call
 from app.models.chat import Message
 from app.models.metering import Receipt, Reservation, settle
+from app.prepared import Prepared
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
 from app.queue import enqueue
 
 log = logging.getLogger(__name__)
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 RUNNING = and_(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
-FINISH = update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING)
+FINISH = Prepared(update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING))
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 PING_SECONDS = 15.0
@@ -185,7 +186,7 @@ class Turn:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
             row = self.place | {"content": self.text, "status": ending.status}
             errors = {"error_code": ending.code, "error_detail": ending.detail}
-            db.session.connection().execute(FINISH, row | errors)
+            FINISH.run(db.session.connection(), row | errors)
             db.session.commit()
             self._count(ending.status, receipt)
             self._ring(receipt)

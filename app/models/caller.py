@@ -15,6 +15,7 @@ from app.models.membership import Membership
 from app.models.setting import STORED_TOGETHER, Setting
 from app.models.standing import ACCOUNTS, COLUMNS, PLANS, Standing
 from app.models.user import User, UserSession, digest
+from app.prepared import Prepared, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +56,17 @@ class Caller:
 
         It acts on the account that was switched to; on the personal one where that membership is gone.
         """
-        row = db.session.connection().execute(OF_SESSION, {"secret": digest(secret)}).first()
+        row = OF_SESSION.first(db.session.connection(), {"secret": digest(secret)})
         return cls(**described(row) | {"session_secret": secret}) if row else None
 
     @classmethod
     def of_key(cls, secret: str) -> Caller | None:
         """Whom an API key acts for; None where it is unknown or revoked, or its maker left the account."""
-        row = db.session.connection().execute(OF_KEY, {"secret": digest(secret)}).first()
+        row = OF_KEY.first(db.session.connection(), {"secret": digest(secret)})
         if row is None:
             return None
-        key = {"api_key_id": row.api_key_id, "key_used_at": row.last_used_at, "admin_role": None}
-        return cls(**described(row) | key)
+        api_key_id, used_at = row[len(FOR_ALL) :]
+        return cls(**described(row) | {"api_key_id": api_key_id, "key_used_at": used_at, "admin_role": None})
 
     def get_id(self) -> str | None:
         """What Flask-Login keeps in the cookie."""
@@ -89,7 +90,7 @@ class Caller:
         return db.session.get_one(Account, self.account_id)
 
 
-def described(row: Any) -> dict[str, Any]:
+def described(row: Row) -> dict[str, Any]:
     """The caller's fields; the settings that came along are kept for the request."""
     person = dict(zip(PERSON_FIELDS, row, strict=False))
     stored = row[len(PERSON_FIELDS)]
@@ -113,7 +114,7 @@ FOR_ALL = (*PERSON, STORED_TOGETHER, *COLUMNS)
 ENABLED = USERS.c.disabled_at.is_(None)
 ACCOUNT_AND_PLAN = MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).join(PLANS)
 SWITCHED_TO = MEMBERS.c.account_id == SESSIONS.c.account_id
-OF_SESSION = (
+OF_SESSION = Prepared(
     select(*FOR_ALL)
     .select_from(
         SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(
@@ -127,8 +128,8 @@ OF_SESSION = (
 """The personal account's membership is a person's first, and is never ended."""
 
 MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
-OF_KEY = (
-    select(*FOR_ALL, KEYS.c.id.label("api_key_id"), KEYS.c.last_used_at)
+OF_KEY = Prepared(
+    select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at)
     .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(ACCOUNT_AND_PLAN, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
 )

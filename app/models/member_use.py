@@ -1,6 +1,6 @@
 """What each member of a team uses in a month: checked at the gate, moved by reserve and settle.
 
-Core, not ORM, and for teams only: this is on the path of every message. The account is held meanwhile.
+Prepared, not ORM, and for teams only: this is on the path of every message. The account is held meanwhile.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from app.models.membership import Membership
 from app.models.refusal import Refusal, seconds_until
 from app.models.standing import Standing
 from app.models.usage import Usage
+from app.prepared import Prepared
 
 MEMBERS: Table = Membership.__table__  # type: ignore[assignment]
 USAGES: Table = Usage.__table__  # type: ignore[assignment]
@@ -37,11 +38,10 @@ def check_member(standing: Standing, user_id: int, at: datetime) -> None:
     """The member's own limit of the month; a call may begin while it is not reached, as with a balance."""
     if standing.kind != "team":
         return
-    row = db.session.connection().execute(READ, {"account": standing.account_id, "user": user_id}).first()
-    if row is None or row.monthly_limit_nanos is None:
-        return
-    used = row.used_nanos if row.used_month == month_of(at.date()) else 0
-    if used >= row.monthly_limit_nanos:
+    which = {"account": standing.account_id, "user": user_id}
+    limit, counted_in, counted = READ.first(db.session.connection(), which) or NO_MEMBER
+    used = counted if counted_in == month_of(at.date()) else 0
+    if limit is not None and used >= limit:
         ends = next_month(at)
         raise Refusal("member_limit_reached", REACHED, retry_after=seconds_until(ends, at), resets_at=ends)
 
@@ -50,14 +50,14 @@ def hold_for_member(standing: Standing, user_id: int, day: date, ceiling: int) -
     """Count a call that begins with the most that it may cost; a new month begins with nothing used."""
     if standing.kind == "team":
         which = {"account": standing.account_id, "user": user_id}
-        db.session.connection().execute(HOLD, {**which, "month": month_of(day), "ceiling": ceiling})
+        HOLD.run(db.session.connection(), {**which, "month": month_of(day), "ceiling": ceiling})
 
 
 def settle_for_member(standing: Standing, user_id: int, day: date, difference: int) -> None:
     """Count a call that ends with what it came to, in the month that it began in, if that is still the month."""
     if standing.kind == "team":
         which = {"account": standing.account_id, "user": user_id}
-        db.session.connection().execute(SETTLE, {**which, "month": month_of(day), "difference": difference})
+        SETTLE.run(db.session.connection(), {**which, "month": month_of(day), "difference": difference})
 
 
 def used_in(month: date, account_id: int, user_id: int) -> int:
@@ -75,15 +75,16 @@ def unexplained() -> Iterator[tuple[int, int, int, int]]:
 
 REACHED = "Your own limit in this team is reached for the month. An owner or admin of it can raise the limit."
 THIS = and_(MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user"))
-READ = select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS)
+NO_MEMBER = (None, None, 0)
+READ = Prepared(select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS))
 SO_FAR = case((MEMBERS.c.used_month == bindparam("month"), MEMBERS.c.used_nanos), else_=0)
-HOLD = (
+HOLD = Prepared(
     update(MEMBERS)
     .where(THIS)
     .values(used_month=bindparam("month"), used_nanos=SO_FAR + bindparam("ceiling"))
 )
 AFTER = MEMBERS.c.used_nanos + bindparam("difference")
-SETTLE = (
+SETTLE = Prepared(
     update(MEMBERS)
     .where(THIS, MEMBERS.c.used_month == bindparam("month"))
     .values(used_nanos=case((AFTER > 0, AFTER), else_=0))

@@ -31,6 +31,7 @@ from app.models.refusal import PricingError
 from app.models.setting import Setting
 from app.models.standing import Standing
 from app.models.usage import Usage
+from app.prepared import Prepared
 from app.providers.base import Prompt, TokenUsage
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ def hold(
         "max_output_tokens": prompt.max_output_tokens,
         "uncached_input": prompt.tokens,
     }
-    usage_id = db.session.connection().scalar(RESERVE, {**NO_FACTS, **row, **facts})
+    [usage_id] = RESERVE.first(db.session.connection(), NO_FACTS | row | facts) or ()
     available = moved.balance(now).available
     hold_for_member(standing, caller.user_id, now.date(), ceiling)
     return Reservation(
@@ -198,7 +199,7 @@ def close(reservation: Reservation, usage: TokenUsage, payment: Payment, **facts
     }
     place = {"account": reservation.account_id, "usage": reservation.usage_id}
     row = {**place, "source": usage.source, "raw": dict(usage.raw), **figures, **paid, **facts}
-    return db.session.connection().execute(CLOSE, row).rowcount == 1
+    return CLOSE.run(db.session.connection(), row) == 1
 
 
 def priced(rates: Rates, usage: TokenUsage) -> tuple[TokenUsage, int]:
@@ -238,6 +239,6 @@ def with_idempotency_key(account_id: int, key: str) -> Usage | None:
 
 
 NO_FACTS = {"chat_id": None, "operation": "chat", "idempotency_key": None, "request_hash": None}
-RESERVE = insert(USAGES).values(state="running").returning(USAGES.c.id)
+RESERVE = Prepared(insert(USAGES).values(state="running", raw={}).returning(USAGES.c.id))
 CALL = and_(USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("usage"))
-CLOSE = update(USAGES).where(CALL, USAGES.c.state == "running")
+CLOSE = Prepared(update(USAGES).where(CALL, USAGES.c.state == "running"))

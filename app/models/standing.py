@@ -1,21 +1,21 @@
 """An account as the gate sees it: one row of account and plan, read or held by one statement.
 
-Core, not ORM: this is on the path of every message, and the ORM costs seven times as much there (BENCH.md).
+Prepared, not ORM: this is on the path of every message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy.exc import NoResultFound
 
 from app.extensions import db
 from app.models.account import Account
 from app.models.balance import Balance
 from app.models.plan import Plan
+from app.prepared import Prepared, Row
 
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 PLANS: Table = Plan.__table__  # type: ignore[assignment]
@@ -54,16 +54,20 @@ class Standing:
     @classmethod
     def of(cls, account_id: int) -> Standing:
         """As it is, for showing."""
-        row: Sequence[Any] = db.session.connection().execute(READ, {"account": account_id}).one()
-        return cls(*row)
+        return cls._found(READ.first(db.session.connection(), {"account": account_id}))
 
     @classmethod
     def held(cls, account_id: int) -> Standing:
         """As it is, and held until the transaction ends; see `Account.locked`."""
         connection = db.session.connection()
         if connection.dialect.name == "sqlite":
-            connection.execute(TOUCH, {"account": account_id})
-        row: Sequence[Any] = connection.execute(HOLD, {"account": account_id}).one()
+            TOUCH.run(connection, {"account": account_id})
+        return cls._found(HOLD.first(connection, {"account": account_id}))
+
+    @classmethod
+    def _found(cls, row: Row | None) -> Standing:
+        if row is None:
+            raise NoResultFound
         return cls(*row)
 
     def used_on(self, at: datetime) -> int:
@@ -96,7 +100,7 @@ class Standing:
         today = replace(self, day=day, day_used=self.used_on(at), day_absorbed=self.absorbed_on(at))
         moved = replace(today, **{name: getattr(today, name) + by for name, by in differences.items()})
         figures = {column: getattr(moved, name) for name, column in MOVED.items()}
-        db.session.connection().execute(MOVE, {"account": self.account_id, **figures})
+        MOVE.run(db.session.connection(), {"account": self.account_id, **figures})
         return moved
 
 
@@ -128,9 +132,10 @@ COLUMNS = (
     ACCOUNTS.c.alerts_daily_limit,
 )
 THIS = ACCOUNTS.c.id == bindparam("account")
-READ = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)
-HOLD = READ.with_for_update(of=ACCOUNTS)
-TOUCH = update(ACCOUNTS).where(THIS).values(id=ACCOUNTS.c.id)
+SHOWN = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)
+READ = Prepared(SHOWN)
+HOLD = Prepared(SHOWN.with_for_update(of=ACCOUNTS))
+TOUCH = Prepared(update(ACCOUNTS).where(THIS).values(id=ACCOUNTS.c.id))
 MOVED = {
     "allowance": "allowance_nanos",
     "credits": "credits_nanos",
@@ -140,4 +145,4 @@ MOVED = {
     "day_used": "day_used_nanos",
     "day_absorbed": "day_absorbed_nanos",
 }
-MOVE = update(ACCOUNTS).where(THIS)
+MOVE = Prepared(update(ACCOUNTS).where(THIS))

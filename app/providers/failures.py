@@ -67,9 +67,9 @@ def failure(reason: str, technical: str = "") -> ProviderError:
 def explained(error: Exception, *, has_begun: bool) -> ProviderError:
     """An SDK's or the connection's error as ours."""
     status = getattr(error, "status_code", None)
-    technical = f"{type(error).__name__} {status or ''} {getattr(error, 'request_id', None) or ''}".strip()[
-        :100
-    ]
+    cause = type(error.__cause__).__name__ if error.__cause__ else ""
+    facts = (type(error).__name__, cause, status, getattr(error, "request_id", None))
+    technical = " ".join(str(fact) for fact in facts if fact)[:100]
     if isinstance(status, int):
         return failure(reason_of_status(status, getattr(error, "body", None)), technical)
     if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):

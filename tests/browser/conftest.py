@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
-from flask import Flask
+from flask import Flask, session
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+from werkzeug.http import parse_cookie
 
+from app.auth.signing import begin_session
 from app.extensions import db
 from app.models.account import Account
+from app.models.user import User
 from tests.conftest import app_in, close
 from tests.support import people
 from tests.support.people import CREDIT, PASSWORD
@@ -48,6 +51,10 @@ class Visitor:
         self.page.get_by_label("Password", exact=True).fill(password)
         self.page.get_by_role("main").get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(re.compile("/chat"))
+
+    def bring(self, cookie: str) -> None:
+        """Be signed in by a session that was begun elsewhere."""
+        self.page.context.add_cookies([{"name": "session", "value": cookie, "url": self.url}])
 
     def sign_up(self) -> None:
         if not self.page.url.endswith("/signup"):
@@ -91,6 +98,15 @@ class Visitor:
         return float(text.replace(",", ""))
 
 
+def session_cookie(app: Flask, email: str) -> str:
+    """The cookie of a session that begins here: the form is for the tests of signing in."""
+    with app.test_request_context():
+        begin_session(User.with_email(email))
+        response = app.make_response("")
+        app.session_interface.save_session(app, session, response)
+    return parse_cookie(response.headers["Set-Cookie"])["session"]
+
+
 @pytest.fixture(scope="module")
 def backstage(shared_app: RunningApp) -> Iterator[Flask]:
     """The app in this process over the same database, to arrange things by."""
@@ -113,7 +129,8 @@ def arrive(backstage: Flask, shared_app: RunningApp, page: Page) -> Callable[...
             email = account.memberships[0].user.email
             db.session.commit()
         visitor = Visitor(page, at or shared_app.url, email)
-        visitor.sign_in()
+        visitor.bring(session_cookie(backstage, email))
+        visitor.go("/chat")
         return visitor
 
     return come

@@ -70,6 +70,7 @@ def as_new(made: Made) -> Flask:
     app.extensions.update(made.extensions)
     app.after_request_funcs[None][:] = made.after_request
     limiter.init_app(app)
+    limiter._storage_dead = False  # or the next test counts in memory until it has looked again
     connect(app)
     logs.write_logs(app, sys.stderr)
     return app
@@ -85,7 +86,7 @@ def connect(app: Flask) -> None:
     if kind not in ENGINES:
         ENGINES[kind] = engine_of(app)
         event.listen(ENGINES[kind], "do_connect", to_the_test_database)
-    ADDRESSES[kind] = url
+    ADDRESSES[kind] = url, app.config["SQLALCHEMY_ENGINE_OPTIONS"].get("connect_args", {})
     ENGINES[kind].dispose()
     with app.app_context():
         cast(dict[str | None, Engine], db.engines)[None] = ENGINES[kind]
@@ -103,11 +104,13 @@ def engine_of(app: Flask) -> Engine:
 def to_the_test_database(
     dialect: Dialect, _record: Any, arguments: list[Any], options: dict[str, Any]
 ) -> None:
-    """Connect to where the test's database is, whatever the engine was made for."""
-    found, named = dialect.create_connect_args(ADDRESSES[dialect.name])
+    """Connect to where the test's database is, and how, whatever the engine was made for."""
+    url, settings = ADDRESSES[dialect.name]
+    found, named = dialect.create_connect_args(url)
     arguments[:] = found
-    options.update(named)
+    options.clear()
+    options.update({**named, **settings})
 
 
 ENGINES: dict[str, Engine] = {}
-ADDRESSES: dict[str, URL] = {}
+ADDRESSES: dict[str, tuple[URL, dict[str, Any]]] = {}

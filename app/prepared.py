@@ -1,0 +1,122 @@
+"""Statements on the path of every message: written in Core, compiled once, sent by the driver's own cursor.
+
+What SQLAlchemy does around each execution costs as much again as psycopg does, and a message has fourteen. Types,
+listeners and errors are SQLAlchemy's all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, Dialect, Insert, Select, Update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+from sqlalchemy.types import TypeEngine
+
+Row = tuple[Any, ...]
+Converter = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A statement as one database takes it: what is sent where nothing else is given, and what converts values."""
+
+    text: str
+    given: dict[str, Any]
+    into: dict[str, Converter]
+    out: dict[int, Converter]
+    has_rows: bool
+
+    def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        sent = {**self.given, **values}
+        for name, convert in self.into.items():
+            sent[name] = convert(sent[name])
+        return sent
+
+    def row(self, found: Row) -> Row:
+        if not self.out:
+            return found
+        return tuple(
+            self.out[place](value) if place in self.out else value for place, value in enumerate(found)
+        )
+
+
+class Prepared:
+    """A statement that is given the same names each time."""
+
+    def __init__(self, statement: Select[Any] | Insert | Update) -> None:
+        self._statement = statement
+        self._compiled: dict[str, Compiled] = {}
+
+    def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
+        return self._execute(connection, values)[1]
+
+    def first(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
+        """The one row, or the first; None without any."""
+        rows = self._execute(connection, values)[1]
+        return rows[0] if rows else None
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """How many rows were written."""
+        return self._execute(connection, values)[0]
+
+    def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name) or self._compile(dialect, values)
+        parameters, cursor = compiled.parameters(values), cursor_of(connection)
+        for heard in connection.engine.dispatch.before_cursor_execute:
+            heard(connection, cursor, compiled.text, parameters, None, False)
+        try:
+            cursor.execute(compiled.text, parameters)
+            found = cursor.fetchall() if compiled.has_rows else []
+        except dialect.loaded_dbapi.Error as error:
+            raise explained(connection, compiled.text, error) from error
+        return cursor.rowcount, [compiled.row(row) for row in found]
+
+    def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> Compiled:
+        by_name: Any = sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
+        made: Any = self._statement.compile(dialect=by_name, column_keys=sorted(values))
+        types = [column.type for column in self._statement.exported_columns]
+        self._compiled[dialect.name] = Compiled(
+            str(made),
+            {**made.params, **{column.key: default_of(column) for column in made.insert_prefetch}},
+            converters({name: bind.type for bind, name in made.bind_names.items()}, dialect, "bind_processor"),
+            converters(dict(enumerate(types)), dialect, "result_processor", None),
+            bool(types),
+        )
+        return self._compiled[dialect.name]
+
+
+def default_of(column: Column[Any]) -> Any:
+    """The constant that a column is given where the statement names none; a row's own must be named."""
+    if not isinstance(column.default, ScalarElementColumnDefault):
+        raise TypeError(f"{column} needs a value")
+    return column.default.arg
+
+
+def converters(types: Mapping[Any, TypeEngine[Any]], dialect: Dialect, which: str, *more: Any) -> Any:
+    """The types' own conversions for this database, where they have one."""
+    found = {key: getattr(kind.dialect_impl(dialect), which)(dialect, *more) for key, kind in types.items()}
+    return {key: convert for key, convert in found.items() if convert}
+
+
+def cursor_of(connection: Connection) -> Any:
+    """One cursor for the life of a connection: making one costs as much as a small statement."""
+    if "cursor" not in connection.info:
+        connection.info["cursor"] = connection.connection.cursor()
+    return connection.info["cursor"]
+
+
+def explained(connection: Connection, text: str, error: Any) -> BaseException:
+    """The driver's error as SQLAlchemy raises it; a connection that was lost is given up."""
+    dialect, driver = connection.dialect, connection.connection.dbapi_connection
+    is_lost = dialect.is_disconnect(error, driver, None)
+    if is_lost:
+        connection.invalidate(error)
+    kind = dialect.loaded_dbapi.Error
+    return DBAPIError.instance(
+        text, None, error, kind, hide_parameters=True, connection_invalidated=is_lost, dialect=dialect
+    )
