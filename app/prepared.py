@@ -83,7 +83,9 @@ class Prepared:
         self._compiled[dialect.name] = Compiled(
             str(made),
             {**made.params, **{column.key: default_of(column) for column in made.insert_prefetch}},
-            converters({name: bind.type for bind, name in made.bind_names.items()}, dialect, "bind_processor"),
+            converters(
+                {name: bind.type for bind, name in made.bind_names.items()}, dialect, "bind_processor"
+            ),
             converters(dict(enumerate(types)), dialect, "result_processor", None),
             bool(types),
         )

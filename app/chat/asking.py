@@ -97,7 +97,6 @@ def answer(caller: Caller, chat: Chat, path: list[Said], wish: Ask) -> Turn:
     ids, untitled = store(chat, path[-1], reservation), chat.id if chat.wants_title else None
     provider = model.provider
     service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
-    db.session.expunge(model)
     db.session.commit()
     return turns.begin(reservation, model, service, ids=ids, untitled=untitled)
 

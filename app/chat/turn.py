@@ -148,10 +148,12 @@ class Turn:
         text = text.replace("\x00", "")
         if self.is_stopping or not text:
             return
-        self.waited = self.waited or time.monotonic() - self.began
         with self.changed:
             self.parts.append(text)
             self.changed.notify_all()
+        if self.waited is None:
+            self.waited = time.monotonic() - self.began
+            time.sleep(0)  # the reader has the first words before this thread reads on
 
     def _break_off(self) -> None:
         if self.reply is not None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Base, BigId
 from app.extensions import db
+from app.prepared import Row
 
 if TYPE_CHECKING:
     Model = Base
@@ -60,6 +61,12 @@ def insert_once(table: Any) -> Any:
     return insert(table).on_conflict_do_nothing()
 
 
+def row_id(identifier: str | int) -> int | None:
+    """The number that an id of outside stands for; None where it can be none."""
+    text = str(identifier)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
 class Record(Model):
     """A row with an id and the time of its making."""
 
@@ -71,7 +78,10 @@ class Record(Model):
     @classmethod
     def find(cls, identifier: str | int, **conditions: Any) -> Self | None:
         """The row of that id which meets the conditions; None for anything else, malformed ids included."""
-        text = str(identifier)
-        if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            return None
-        return db.session.scalar(select(cls).filter_by(id=int(text), **conditions))
+        number = row_id(identifier)
+        return None if number is None else db.session.scalar(select(cls).filter_by(id=number, **conditions))
+
+    @classmethod
+    def apart(cls, columns: Row) -> Self:
+        """What a prepared statement read of all columns, to be looked at only: the session knows nothing of it."""
+        return cls(**dict(zip(cls.__table__.c.keys(), columns, strict=True)))

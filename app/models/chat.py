@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Index, func, select, text, update
+from sqlalchemy import Index, Table, bindparam, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import BigId
 from app.extensions import db
-from app.models.base import Record, one_of, refers_to, utcnow
+from app.models.base import Record, one_of, refers_to, row_id, utcnow
+from app.prepared import Prepared
 
 STATUSES = ("running", "done", "stopped", "failed", "interrupted")
 OF_GUEST = text("guest IS NOT NULL")
@@ -42,6 +43,12 @@ class Chat(Record):
     archived_at: Mapped[datetime | None]
     wants_title: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None]
+
+    @classmethod
+    def to_ask(cls, identifier: str, **whose: Any) -> Chat | None:
+        """The chat of that id which is the caller's, to be read; `whose`: account_id, user_id, guest."""
+        row = MINE.first(db.session.connection(), whose | {"chat": row_id(identifier)})
+        return cls.apart(row) if row else None
 
     @classmethod
     def started_since(cls, account_id: int, moment: datetime) -> int:
@@ -84,6 +91,18 @@ class Chat(Record):
         self.leaf_id = version.id
         while self.leaf_id in newest:
             self.leaf_id = newest[self.leaf_id]
+
+
+CHATS: Table = Chat.__table__  # type: ignore[assignment]
+MINE = Prepared(
+    select(*CHATS.c).where(
+        CHATS.c.id == bindparam("chat"),
+        CHATS.c.account_id == bindparam("account_id"),
+        CHATS.c.user_id == bindparam("user_id"),
+        CHATS.c.guest.is_not_distinct_from(bindparam("guest")),
+        CHATS.c.deleted_at.is_(None),
+    )
+)
 
 
 class Message(Record):

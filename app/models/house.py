@@ -68,6 +68,7 @@ def guest_caller(secret: str) -> Caller | None:
         return None
     plan = place.account.plan
     plan.daily_limit_nanos, plan.models = Setting.get("guests_daily"), models
+    db.session.flush()
     return Caller(
         user_id=place.user_id,
         account_id=place.account_id,

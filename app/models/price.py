@@ -15,6 +15,7 @@ from app.database import Nanos
 from app.extensions import db
 from app.models.base import Record, not_negative, one_of, refers_to, utcnow
 from app.models.refusal import PricingError, Refusal
+from app.prepared import Prepared
 from app.providers.base import Prompt, TokenUsage
 
 TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
@@ -148,12 +149,13 @@ class AIModel(Record):
 
     @classmethod
     def to_sell(cls, name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
-        """The model of that name and its price at that moment. Refusal where unknown or not for sale."""
-        row = db.session.execute(NAMED, {"name": name, **moment_of(at)}).first()
+        """The model of that name and its price at that moment, to be read. Refusal where unknown or not for sale."""
+        row = NAMED.first(db.session.connection(), {"name": name, **moment_of(at)})
         if row is None:
             raise Refusal("model_not_found", f"There is no model called {name!r}. Choose one from the list.")
-        model, price = row
-        if price is None or not model.is_for_sale or not model.provider.is_usable:
+        model, price = AIModel.apart(row[:PROVIDER]), ModelPrice.apart(row[PRICE:])
+        model.provider = ProviderAccount.apart(row[PROVIDER:PRICE])
+        if price.id is None or not model.is_for_sale or not model.provider.is_usable:
             raise Refusal(
                 "model_not_for_sale", f"{name} is not on sale here at the moment. Choose another model."
             )
@@ -255,6 +257,15 @@ HOLDS = and_(
 )
 NEWEST_AND_NARROWEST = (ModelPrice.effective_from.desc(), ModelPrice.until_minute - ModelPrice.from_minute)
 WITH_PRICE = select(AIModel, ModelPrice).outerjoin(ModelPrice, HOLDS)
-NAMED = WITH_PRICE.where(AIModel.name == bindparam("name")).order_by(*NEWEST_AND_NARROWEST).limit(1)
 OFFERED = WITH_PRICE.where(AIModel.is_for_sale).order_by(AIModel.position, AIModel.id, *NEWEST_AND_NARROWEST)
-"""The price in force stands first of a model's rows; built once, for they are on the path of every message."""
+"""The price in force stands first of a model's rows."""
+
+MODELS, PROVIDERS, PRICES = (table.__table__ for table in (AIModel, ProviderAccount, ModelPrice))
+PROVIDER, PRICE = len(MODELS.c), len(MODELS.c) + len(PROVIDERS.c)
+NAMED = Prepared(
+    select(*MODELS.c, *PROVIDERS.c, *PRICES.c)
+    .select_from(MODELS.join(PROVIDERS).outerjoin(PRICES, HOLDS))
+    .where(MODELS.c.name == bindparam("name"))
+    .order_by(*NEWEST_AND_NARROWEST)
+    .limit(1)
+)
