@@ -3,6 +3,8 @@
 
 PYTHON ?=
 export PYTHON
+# What is compiled once is compiled for all processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
 .PHONY: run test check bench soak mutate screenshots lock

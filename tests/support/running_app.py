@@ -51,11 +51,9 @@ class RunningApp:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Nothing is asked of them any more: how they end when they are told to is a test's own business."""
         for child in self.processes.values():
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
-        for child in self.processes.values():
-            children.stop(child, within=5)
+            children.kill(child)
 
     def start(self, name: str, *, crash: str | None = None, **changes: str) -> None:
         """Start one process; `crash` is a crash point (see `crash.py`) that kills it on its way."""
