@@ -10,7 +10,8 @@ from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
 from app.auth.guards import NotSignedIn, is_guest
@@ -101,6 +102,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(NotSignedIn, lambda e: problem(401, "not_signed_in", str(e)))
     app.register_error_handler(CSRFError, lambda e: problem(400, "csrf_failed", CSRF_WORDS))
     app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(OperationalError, database_away)
+    app.register_error_handler(NoConnection, database_away)
     app.register_error_handler(Exception, broken)
     app.after_request(say_what_is_left)
 
@@ -146,6 +149,13 @@ def http_error(error: HTTPException) -> Response | HTTPException:
     words = WORDS.get(status) or error.description or "The request could not be taken."
     retry_after = getattr(error, "retry_after", None)
     return problem(status, HTTP_CODES.get(status, "error"), words, retry_after=retry_after)
+
+
+def database_away(error: Exception) -> Response:
+    """Gone, starting again, locked or overrun: what was asked is undone, and may be tried again."""
+    db.session.rollback()
+    log.exception("the database is away: %s", type(error).__name__)
+    return problem(503, "busy", AWAY, retry_after=5)
 
 
 def broken(error: Exception) -> Response:
@@ -200,6 +210,7 @@ def say_what_is_left(response: Response) -> Response:
     return response
 
 
+AWAY = "The database does not answer at the moment. Nothing was charged or lost: try again in a few seconds."
 UNHEARD = "Stripe did not answer in time. Nothing is lost and nothing is paid twice: look again in a minute."
 PARKED = "Something about this payment does not fit. Nothing was credited or lost; a person will look at it."
 CSRF_WORDS = (

@@ -9,6 +9,7 @@ from flask import Flask, g, request
 from flask_login import current_user
 from sqlalchemy import Row, select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from app.extensions import db
 from app.models.account import Account
@@ -28,7 +29,7 @@ def brand_name() -> str:
     """The name at the top of every page; the default where the database is away, so that error pages still work."""
     try:
         return str(Setting.get("brand_name"))
-    except DBAPIError:
+    except (DBAPIError, NoConnection):
         return str(DEFINITIONS["brand_name"].default)
 
 

@@ -78,7 +78,8 @@ atexit.register(meters.flush)
 
 
 def add_to_sums(counted: Counts) -> None:
-    with connect().pipeline() as pipeline:
+    connection = connect()
+    with connection.pipeline() as pipeline:
         for labels, amount in counted.items():
             pipeline.hincrby(KEY, json.dumps(labels), amount)
         pipeline.execute()

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import history, pairs, report, streams, webhooks
+from bench import history, pairs, report, screen, streams, webhooks
 from bench.names import Measure
 
 Found = tuple[list[Measure], list[str]]
@@ -17,6 +17,7 @@ PARTS: dict[str, Callable[[], Found]] = {
     "pairs": pairs.measured,
     "history": lambda: (history.measured(), []),
     "webhooks": lambda: (webhooks.measured(), []),
+    "screen": lambda: (screen.measured(), []),
     "sqlite": lambda: ([streams.on_sqlite()], []),
 }
 

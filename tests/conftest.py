@@ -1,6 +1,7 @@
 """What every test may ask for: databases, Redis, the app in this process or as processes, mails, a browser."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.support.described import Described
 from tests.support.environment import app_environment
 from tests.support.made_apps import made_apps
 from tests.support.mailbox import Mailbox
+from tests.support.memory import roomy
 from tests.support.network import forbid_other_machines
 from tests.support.running_app import RunningApp
 
@@ -64,11 +66,12 @@ def only_this_machine() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def all_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[databases.Databases]:
+def all_databases() -> Iterator[databases.Databases]:
     """Both kinds, migrated and seeded once in this test process."""
-    every = databases.Databases(tmp_path_factory.mktemp("databases"), migrate_and_seed)
-    yield every
-    every.close()
+    with tempfile.TemporaryDirectory(prefix="tollgate-databases-", dir=roomy()) as folder:
+        every = databases.Databases(Path(folder), migrate_and_seed)
+        yield every
+        every.close()
 
 
 def migrate_and_seed(url: str) -> None:

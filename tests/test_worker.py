@@ -128,6 +128,7 @@ def test_two_clocks_enqueue_and_a_redis_that_forgot_them_does_not_end_them(
 ) -> None:
     running = start_app("clock", "clock.2")
     connection = redis.Redis.from_url(redis_url)
+    await_that(lambda: all("ticking" in running.log(name) for name in running.names), 30)
     await_that(lambda: connection.llen(f"rq:queue:{QUEUE}") >= 2, 30)
     with no_redis(redis_url):
         pass

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, delete, select, update
 
 from app.extensions import db
 from app.models.account import Account
@@ -12,6 +14,9 @@ from app.models.chat import Chat, Message
 from app.models.mail import OutgoingMail
 from app.models.membership import Membership
 from app.models.user import User
+
+GUESTS_STAY = timedelta(days=30)
+"""As long as the cookie that says whose chats are whose."""
 
 
 def delete_person(user: User) -> list[int]:
@@ -27,7 +32,8 @@ def delete_person(user: User) -> list[int]:
     ]
     for account in closed:
         account.close()
-    erase_chats(user)
+    db.session.execute(delete(Attachment).where(Attachment.user_id == user.id))
+    erase_chats(Chat.user_id == user.id)
     address = user.email
     user.erase()
     OutgoingMail.forget(address, user.email)
@@ -43,10 +49,16 @@ def was_left(account: Account, place: Membership) -> bool:
     return True
 
 
-def erase_chats(user: User) -> None:
-    chats = select(Chat.id).where(Chat.user_id == user.id)
-    db.session.execute(delete(Attachment).where(Attachment.user_id == user.id))
+def forget_guests() -> int:
+    """Erase the chats that no guest can come back to; returns how many."""
+    late = Chat.guest.is_not(None), Chat.updated_at < utcnow() - GUESTS_STAY
+    return erase_chats(*late, Chat.deleted_at.is_(None))
+
+
+def erase_chats(*which: ColumnElement[bool]) -> int:
+    """Erase what was said in these chats; returns how many they were. Receipts stay."""
+    chats = select(Chat.id).where(*which)
     said = {"content": "", "error_detail": None}
     db.session.execute(update(Message).where(Message.chat_id.in_(chats)).values(**said))
     gone = {"title": "", "system_prompt": "", "deleted_at": utcnow()}
-    db.session.execute(update(Chat).where(Chat.user_id == user.id).values(**gone))
+    return int(db.session.execute(update(Chat).where(*which).values(**gone)).rowcount)  # type: ignore[attr-defined]

@@ -1,6 +1,7 @@
 """Guests: a few messages without an account, paid by the house, kept by whoever signs up."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -8,8 +9,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, scoped_session
 
 from app.billing.auditing import audit
+from app.chat.jobs import forget_guests
 from app.extensions import db
 from app.models.account import Account
+from app.models.base import utcnow
 from app.models.chat import Chat, Message
 from app.models.house import guest_caller, open_house
 from app.models.price import AIModel
@@ -246,6 +249,30 @@ def test_settings_of_guests_act_at_the_next_request(guest: Guest, free: AIModel,
     session.commit()
     assert guest.sent(chat=chat, model="gpt-free").status_code == 403
     assert guest.sent(chat=chat, model="gpt-dear").status_code == 200
+
+
+def test_chats_that_no_guest_came_back_to_for_a_month_are_erased(
+    guest: Guest, new_guest: Callable[[], Guest], session: Database
+) -> None:
+    lately, long_ago = guest.new_chat(), guest.new_chat()
+    for chat in (lately, long_ago):
+        guest.asked("a word that is mine", chat=chat)
+    claimed = new_guest()
+    kept = claimed.new_chat()
+    claimed.asked("a word that I keep", chat=kept)
+    claimed.sign_up("ada")
+    a_month_ago = utcnow() - timedelta(days=31)
+    session.execute(
+        update(Chat).where(Chat.id.in_([int(long_ago), int(kept)])).values(updated_at=a_month_ago)
+    )
+    session.commit()
+    assert forget_guests() == 1
+    assert forget_guests() == 0
+    said = dict(session.execute(select(Message.chat_id, Message.content).filter_by(role="user")).all())
+    assert said == {int(lately): "a word that is mine", int(long_ago): "", int(kept): "a word that I keep"}
+    assert session.scalar(select(Message.content).filter_by(role="assistant", chat_id=int(long_ago))) == ""
+    assert guest.call("GET", f"/api/chats/{long_ago}").status_code == 404
+    assert list(audit()) == []
 
 
 def test_the_house_is_opened_once(app: Flask, free: AIModel, session: Database) -> None:

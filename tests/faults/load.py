@@ -16,7 +16,7 @@ from tests.support.running_app import await_that
 BEAT = 0.1
 SLOWEST = 5.0
 PATIENCE = 60
-MENDS_ITSELF = {"broken", "500", "503"}
+MENDS_ITSELF = {"broken", "503"}
 """What a client tries again, as its user would: the server is away, or its database is."""
 
 

@@ -15,6 +15,7 @@ import psycopg
 
 from devserver import children
 from devserver.ports import free_port
+from tests.support.memory import roomy
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -60,7 +61,7 @@ class PostgresServer:
 
     def __init__(self, *, durable: bool = False) -> None:
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="tollgate-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="tollgate-postgres-", dir=None if durable else roomy()))
         self.process: subprocess.Popen[bytes] | None = None
         self._user = unprivileged_user()
         self._binaries = find_binaries()
