@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Index, or_, select, text, update
+from sqlalchemy import Index, Table, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import BigId
 from app.extensions import db
 from app.models.base import Model, Record, insert_once, one_of, utcnow
+from app.prepared import Prepared
 
 OPEN = text("state = 'received'")
 MOST_ATTEMPTS = 12
@@ -47,10 +49,9 @@ class StripeEvent(Record):
         now = utcnow()
         row = {"stripe_id": stripe_id, "type": kind, "about": about, "created_at": now}
         row |= {"state": "received", "attempts": 0, "error": "", "next_try_at": now + PATIENCE}
-        new = insert_once(cls.__table__).returning(cls.__table__.c.id)
-        event_id = db.session.connection().execute(new, row).scalar()
-        if event_id is not None:
-            return event_id, True
+        connection = db.session.connection()
+        if stored := STORE[connection.dialect.name].first(connection, row):
+            return stored[0], True
         known = db.session.execute(select(cls.id, cls.state).where(cls.stripe_id == stripe_id)).one()
         return known.id, known.state == "received"
 
@@ -92,6 +93,13 @@ class StripeEvent(Record):
     def reopen(self) -> None:
         """Process again: applying twice is safe."""
         self.state, self.attempts, self.next_try_at = "received", 0, utcnow()
+
+
+EVENTS: Table = StripeEvent.__table__  # type: ignore[assignment]
+STORE = {
+    kind.dialect.name: Prepared(kind.insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id))
+    for kind in (postgresql, sqlite)
+}
 
 
 class Sighting(Model):
