@@ -7,6 +7,8 @@ import pytest
 from app.billing.stripe_events import REACTIONS
 from tests.billing.till import Till
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 ABOUT_CHECKOUT = ["completed", "async_payment_succeeded", "async_payment_failed", "expired"]
 ABOUT_SUBSCRIPTIONS = [
     "created",

@@ -9,6 +9,8 @@ from app.models.stripe_event import StripeEvent
 from app.models.stripe_state import Mismatch
 from tests.billing.till import Till
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def altered(till: Till, **fields: object) -> None:
     """A paid checkout whose payment intent says something else than our row."""

@@ -14,6 +14,8 @@ from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.billing.till import Till
 from tests.support.people import CREDIT, model
 
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
 
 def refusal_of(till: Till) -> Refusal:
     with pytest.raises(Refusal) as refused:
