@@ -1,0 +1,89 @@
+"""Prepared statements do what SQLAlchemy's own execution does: types, errors, listeners, lost connections."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.chat import Chat
+from app.models.setting import Setting
+from app.models.standing import SHOWN, Standing
+from app.models.stripe_event import StripeEvent
+from app.models.usage import Usage
+from app.prepared import Prepared
+from tests.support import people
+from tests.support.people import CREDIT
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+Database = scoped_session[Session]
+SETTINGS, EVENTS = Setting.__table__, StripeEvent.__table__
+
+
+def test_a_row_is_what_core_reads(session: Database) -> None:
+    account = people.person("ada", credits=5 * CREDIT)
+    session.commit()
+    read = db.session.connection().execute(SHOWN, {"account": account.id}).one()
+    assert Standing.of(account.id) == Standing(*read)
+
+
+def test_what_is_written_comes_back_as_it_was(session: Database) -> None:
+    new, now = Prepared(insert(EVENTS).returning(EVENTS.c.id)), utcnow()
+    row = {"stripe_id": "evt_1", "type": "x", "about": {"id": "pi_1"}, "created_at": now, "next_try_at": now}
+    [event_id] = new.first(db.session.connection(), row)
+    stored = session.get(StripeEvent, event_id)
+    assert (stored.about, stored.created_at, stored.state, stored.attempts) == (
+        {"id": "pi_1"},
+        now,
+        "received",
+        0,
+    )
+    found = Prepared(select(*EVENTS.c).where(EVENTS.c.id == event_id)).all(db.session.connection(), {})
+    assert StripeEvent.apart(found[0]).about == {"id": "pi_1"}
+
+
+def test_a_key_that_is_there_is_an_integrity_error_and_the_session_goes_on(session: Database) -> None:
+    put = Prepared(insert(SETTINGS))
+    put.run(db.session.connection(), {"key": "brand_name", "value": "A"})
+    with pytest.raises(IntegrityError):
+        put.run(db.session.connection(), {"key": "brand_name", "value": "B"})
+    session.rollback()
+    assert put.run(db.session.connection(), {"key": "brand_name", "value": "C"}) == 1
+
+
+def test_a_value_that_only_python_can_make_has_to_be_named(session: Database) -> None:
+    with pytest.raises(TypeError, match="created_at needs a value"):
+        Prepared(insert(Usage.__table__)).run(db.session.connection(), {"model": "m", "raw": {}})
+
+
+def test_listeners_hear_it(session: Database) -> None:
+    heard: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        heard.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", hear)
+    Prepared(select(SETTINGS.c.key)).all(db.session.connection(), {})
+    event.remove(db.engine, "before_cursor_execute", hear)
+    assert len(heard) == 1
+    assert heard[0].endswith("FROM settings")
+
+
+def test_nobodys_chat_is_none(session: Database) -> None:
+    assert Chat.to_ask("1", account_id=1, user_id=1, guest=None) is None
+
+
+@pytest.mark.databases("postgresql")
+def test_a_connection_that_was_lost_is_given_up(app: Flask, session: Database) -> None:
+    keys, own = Prepared(select(SETTINGS.c.key)), text("SELECT pg_backend_pid()")
+    pid = session.scalar(own)
+    with db.engine.connect() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    with pytest.raises(OperationalError) as lost:
+        keys.all(db.session.connection(), {})
+    assert lost.value.connection_invalidated
+    session.rollback()
+    assert keys.all(db.session.connection(), {}) == []
+    assert session.scalar(own) != pid
