@@ -5,11 +5,13 @@ import time
 from typing import Any
 
 import pytest
+import redis
 import stripe
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.models.stripe_event import StripeEvent
+from app.queue import QUEUE
 from tests.billing.till import Till
 from tests.support.running_sandbox import SECRET
 
@@ -45,6 +47,13 @@ def stored(till: Till) -> int:
 def test_a_signed_event_is_stored_again_and_again_as_one(client: FlaskClient, till: Till) -> None:
     answers = [send(client, json.dumps(EVENT)).status_code for _ in range(3)]
     assert (answers, stored(till)) == ([200, 200, 200], 1)
+
+
+def test_a_stored_event_is_rung_for_at_once(client: FlaskClient, till: Till, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as connection:
+        before = connection.llen(f"rq:queue:{QUEUE}")
+        send(client, json.dumps(EVENT))
+        assert connection.llen(f"rq:queue:{QUEUE}") == before + 1
 
 
 @pytest.mark.parametrize(
