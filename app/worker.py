@@ -8,6 +8,7 @@ python -m app.worker clock    enqueues what is due, by RQ's own cron
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -154,7 +155,19 @@ def is_done(run: Callable[[Flask], bool], app: Flask) -> bool:
         return False
 
 
+def stop(_signum: int, _frame: FrameType | None) -> None:
+    """Until RQ has handlers of its own there is nothing to finish."""
+    raise StopRequested
+
+
 def main(arguments: list[str]) -> None:
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, stop)
+    with suppress(StopRequested):
+        run(arguments)
+
+
+def run(arguments: list[str]) -> None:
     app = create_app()
     if arguments == ["burst"]:
         make_worker(app).work(burst=True, logging_level="WARNING")

@@ -79,10 +79,17 @@ def test_a_sample_of_the_720_orders_over_http_ends_alike(till: Till, start_app: 
             till.sandbox.control("resend", event=life[index])
     till.sandbox.wait_until_idle(40)
     await_that(lambda: len(till.events("done")) == 48, 40)
-    assert {tuple(one.entries()) for one in people_of_orders} == {
+    assert {roughly(one) for one in people_of_orders} == {
         (("refill", 10000, 0), ("plan_change", 45000, 0), ("allowance_ended", -55000, 0))
     }
     assert till.is_explained()
+
+
+def roughly(person: Till) -> tuple[tuple[str, int, int], ...]:
+    """The ledger to ten credits: an upgrade is prorated by the second, and lives begin one after another."""
+    return tuple(
+        (kind, round(allowance, -1), round(credits, -1)) for kind, allowance, credits in person.entries()
+    )
 
 
 def life_of(person: Till) -> list[str]:
