@@ -3,7 +3,7 @@
 
 PYTHON ?=
 export PYTHON
-# What is compiled once is compiled for all processes that the tests start.
+# Else a third of the start of each process of the tests is compiling what the one before has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 

@@ -153,7 +153,6 @@ def http_error(error: HTTPException) -> Response | HTTPException:
 
 def database_away(error: Exception) -> Response:
     """Gone, starting again, locked or overrun: what was asked is undone, and may be tried again."""
-    db.session.rollback()
     log.exception("the database is away: %s", type(error).__name__)
     return problem(503, "busy", AWAY, retry_after=5)
 

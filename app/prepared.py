@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Dialect, Insert, Select, Update
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
-from sqlalchemy.types import TypeEngine
 
 Row = tuple[Any, ...]
 Converter = Callable[[Any], Any]
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Compiled:
 
 
 class Prepared:
-    """A statement that is given the same names each time."""
+    """A statement, compiled once for each database and each set of names that it is given values for."""
 
     def __init__(self, statement: Select[Any] | Insert | Update) -> None:
         self._statement = statement
-        self._compiled: dict[str, Compiled] = {}
+        self._compiled: dict[tuple[str, ...], Compiled] = {}
 
     def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
         return self._execute(connection, values)[1]
@@ -59,13 +59,20 @@ class Prepared:
         rows = self._execute(connection, values)[1]
         return rows[0] if rows else None
 
+    def one(self, connection: Connection, values: Mapping[str, Any]) -> Row:
+        """The row that must be there. NoResultFound where it is not."""
+        row = self.first(connection, values)
+        if row is None:
+            raise NoResultFound
+        return row
+
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """How many rows were written."""
         return self._execute(connection, values)[0]
 
     def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
         dialect = connection.dialect
-        compiled = self._compiled.get(dialect.name) or self._compile(dialect, values)
+        compiled = self._compiled.get((dialect.name, *values)) or self._compile(dialect, values)
         parameters, cursor = compiled.parameters(values), cursor_of(connection)
         for heard in connection.engine.dispatch.before_cursor_execute:
             heard(connection, cursor, compiled.text, parameters, None, False)
@@ -79,17 +86,17 @@ class Prepared:
     def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> Compiled:
         by_name: Any = sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
         made: Any = self._statement.compile(dialect=by_name, column_keys=sorted(values))
-        types = [column.type for column in self._statement.exported_columns]
-        self._compiled[dialect.name] = Compiled(
+        sent = {name: bind.type.dialect_impl(dialect) for bind, name in made.bind_names.items()}
+        read = [column.type.dialect_impl(dialect) for column in self._statement.exported_columns]
+        compiled = Compiled(
             str(made),
             {**made.params, **{column.key: default_of(column) for column in made.insert_prefetch}},
-            converters(
-                {name: bind.type for bind, name in made.bind_names.items()}, dialect, "bind_processor"
-            ),
-            converters(dict(enumerate(types)), dialect, "result_processor", None),
-            bool(types),
+            needed({name: kind.bind_processor(dialect) for name, kind in sent.items()}),
+            needed({place: kind.result_processor(dialect, None) for place, kind in enumerate(read)}),
+            bool(read),
         )
-        return self._compiled[dialect.name]
+        self._compiled[dialect.name, *values] = compiled
+        return compiled
 
 
 def default_of(column: Column[Any]) -> Any:
@@ -99,10 +106,9 @@ def default_of(column: Column[Any]) -> Any:
     return column.default.arg
 
 
-def converters(types: Mapping[Any, TypeEngine[Any]], dialect: Dialect, which: str, *more: Any) -> Any:
-    """The types' own conversions for this database, where they have one."""
-    found = {key: getattr(kind.dialect_impl(dialect), which)(dialect, *more) for key, kind in types.items()}
-    return {key: convert for key, convert in found.items() if convert}
+def needed(converters: Mapping[Key, Converter | None]) -> dict[Key, Converter]:
+    """Those of the types that convert at all."""
+    return {key: convert for key, convert in converters.items() if convert}
 
 
 def cursor_of(connection: Connection) -> Any:

@@ -141,10 +141,9 @@ def tick(app: Flask) -> bool:
 
 
 def keep_on(run: Callable[[Flask], bool], app: Flask) -> None:
-    """Run again whenever Redis was lost, until asked to stop; a signal may come at any line."""
-    with suppress(StopRequested):
-        while not is_done(run, app):
-            time.sleep(PAUSE)
+    """Run again whenever Redis was lost, until asked to stop."""
+    while not is_done(run, app):
+        time.sleep(PAUSE)
 
 
 def is_done(run: Callable[[Flask], bool], app: Flask) -> bool:
@@ -161,6 +160,7 @@ def stop(_signum: int, _frame: FrameType | None) -> None:
 
 
 def main(arguments: list[str]) -> None:
+    """Run until done or asked to stop; the signal for that may come at any line."""
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, stop)
     with suppress(StopRequested):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from playwright.sync_api import Page, Response, sync_playwright
 from bench.names import Measure, either
 from bench.stage import stage
 from tests.support import browser as browsers
-from tests.support.people import PASSWORD
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
@@ -39,7 +37,6 @@ class TimedProvider(ProviderServer):
     sent_at = 0.0
 
     async def _stream(self, *answer: Any, **options: Any) -> bool:
-        await asyncio.sleep(0.5)
         self.sent_at = time.time() * 1000
         return await super()._stream(*answer, **options)
 
@@ -69,7 +66,7 @@ def visited() -> Iterator[tuple[Page, str, TimedProvider]]:
     """ada, signed in, at a browser; the app's address, and the provider that answers her."""
     with (
         stage() as running,
-        TimedProvider(tokens=30, delay=0.02) as provider,
+        TimedProvider(tokens=30, first_delay=0.5) as provider,
         sync_playwright() as playwright,
     ):
         running.environment["OPENAI_BASE_URL"] = provider.openai_url
@@ -77,11 +74,7 @@ def visited() -> Iterator[tuple[Page, str, TimedProvider]]:
         browser = playwright.chromium.launch(**browsers.launch_options())  # type: ignore[arg-type]
         page, url = browser.new_page(), f"http://127.0.0.1:{port}"
         page.add_init_script(NOTES_THE_FIRST_WORD)
-        page.goto(f"{url}/login")
-        page.get_by_label("Email").fill("ada@example.com")
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("main").get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/chat**")
+        browsers.sign_in(page, url, "ada@example.com")
         yield page, url, provider
         browser.close()
 

@@ -18,7 +18,7 @@ from app.auth.guards import for_guests_too
 from app.chat import turns
 from app.chat.asking import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
 from app.chat.events import stream_of, stream_of_turn
-from app.chat.keeping import whose
+from app.chat.keeping import own
 from app.chat.turn import Turn
 from app.extensions import db
 from app.gate import requires_tokens
@@ -52,7 +52,7 @@ ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
     kind=EVENTS,
 )
 def send_message(chat_id: str) -> Response:
-    return asked(found(Chat.to_ask(chat_id, **whose())))
+    return asked(found(Chat.to_ask(chat_id, **own())))
 
 
 @api.post("/messages/<message_id>/regenerate")

@@ -15,7 +15,7 @@ from app.extensions import db
 from app.models.attachment import Attachment, send_with
 from app.models.base import utcnow
 from app.models.caller import Caller
-from app.models.chat import Chat, Message, branch
+from app.models.chat import CHATS, Chat, Message, branch
 from app.models.metering import Reservation, reserve, with_idempotency_key
 from app.models.price import AIModel, ModelPrice
 from app.models.refusal import Conflict, InvalidRequest
@@ -27,12 +27,11 @@ from app.providers.registry import open_provider
 
 TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
-CHATS: Table = Chat.__table__  # type: ignore[assignment]
 SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.attached_id)
 IN_CHAT = and_(MESSAGES.c.account_id == bindparam("account"), MESSAGES.c.chat_id == bindparam("chat"))
 OF_CHAT = Prepared(select(*SAID).where(IN_CHAT).order_by(MESSAGES.c.id))
 NEW = insert(MESSAGES).returning(MESSAGES.c.id)
-RUN, WRITE = Prepared(NEW), Prepared(NEW)
+WRITE = Prepared(NEW)
 THIS_CHAT = and_(CHATS.c.account_id == bindparam("account"), CHATS.c.id == bindparam("chat"))
 LEAF = select(CHATS.c.leaf_id).where(THIS_CHAT).scalar_subquery()
 FOLLOW = Prepared(NEW.values(parent_id=LEAF))
@@ -167,7 +166,7 @@ def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, in
         send_with([file.id for file in question.files], question_id)
     running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
     model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
-    [message_id] = RUN.first(connection, place | running | model) or ()
+    [message_id] = WRITE.one(connection, place | running | model)
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
     SHOW.run(connection, key_of(chat) | shown)
@@ -180,9 +179,9 @@ def written(chat: Chat, question: Said, place: dict[str, Any]) -> int:
     connection = db.session.connection()
     words = {"role": "user", "content": question.content, "attached_id": question.attached_id}
     if question.parent_id == chat.leaf_id:
-        [question_id] = FOLLOW.first(connection, place | words | key_of(chat)) or ()
+        [question_id] = FOLLOW.one(connection, place | words | key_of(chat))
     else:
-        [question_id] = WRITE.first(connection, place | words | {"parent_id": question.parent_id}) or ()
+        [question_id] = WRITE.one(connection, place | words | {"parent_id": question.parent_id})
     return int(question_id)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flask import current_app
+
 from app.chat import titling
 from app.extensions import db
 from app.models import deletion
@@ -13,8 +15,8 @@ def write_title(chat_id: int) -> None:
 
 
 def forget_guests() -> int:
-    """Erase the chats of guests who have not come back for a month; returns how many."""
-    count = deletion.forget_guests()
+    """Erase the chats of guests that were silent for as long as the cookie lives that says whose they are; how many."""
+    count = deletion.forget_guests(current_app.permanent_session_lifetime)
     db.session.commit()
     return count
 

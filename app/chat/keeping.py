@@ -24,15 +24,10 @@ from app.models.setting import Setting
 MOST_OUTPUT_TOKENS = 10**6
 
 
-def whose() -> dict[str, Any]:
-    """What a chat must be to be the caller's: in their account, and by them."""
-    caller = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    return caller | {"guest": current_user.guest}
-
-
 def own() -> dict[str, Any]:
-    """What a chat must be that the caller sees: theirs, and not deleted."""
-    return whose() | {"deleted_at": None}
+    """What a chat must be to be the caller's: in their account, by them, and not deleted."""
+    caller = {"account_id": current_user.account_id, "user_id": current_user.user_id}
+    return caller | {"guest": current_user.guest, "deleted_at": None}
 
 
 def own_chat(chat_id: str) -> Chat:

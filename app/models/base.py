@@ -52,13 +52,16 @@ def refers_to(target: str, *, index: bool = False, **options: Any) -> Any:
     return mapped_column(ForeignKey(target, ondelete="RESTRICT"), index=index, **options)
 
 
+INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+"""By the database's name; both know ON CONFLICT."""
+
+
 def insert_once(table: Any) -> Any:
     """An INSERT that does nothing where the row's unique key is there already.
 
     Where another transaction is just writing that key, PostgreSQL waits for its end.
     """
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing()
+    return INSERTS[db.engine.dialect.name](table).on_conflict_do_nothing()
 
 
 def row_id(identifier: str | int) -> int | None:

@@ -45,9 +45,9 @@ class Chat(Record):
     deleted_at: Mapped[datetime | None]
 
     @classmethod
-    def to_ask(cls, identifier: str, **whose: Any) -> Chat | None:
-        """The chat of that id which is the caller's, to be read; `whose`: account_id, user_id, guest."""
-        row = MINE.first(db.session.connection(), whose | {"chat": row_id(identifier)})
+    def to_ask(cls, identifier: str, **own: Any) -> Chat | None:
+        """What `find` would find, to be read; `own`: account_id, user_id, guest, deleted_at."""
+        row = OWN.first(db.session.connection(), own | {"chat": row_id(identifier)})
         return cls.apart(row) if row else None
 
     @classmethod
@@ -94,13 +94,13 @@ class Chat(Record):
 
 
 CHATS: Table = Chat.__table__  # type: ignore[assignment]
-MINE = Prepared(
+OWN = Prepared(
     select(*CHATS.c).where(
         CHATS.c.id == bindparam("chat"),
         CHATS.c.account_id == bindparam("account_id"),
         CHATS.c.user_id == bindparam("user_id"),
         CHATS.c.guest.is_not_distinct_from(bindparam("guest")),
-        CHATS.c.deleted_at.is_(None),
+        CHATS.c.deleted_at.is_not_distinct_from(bindparam("deleted_at")),
     )
 )
 

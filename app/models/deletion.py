@@ -15,9 +15,6 @@ from app.models.mail import OutgoingMail
 from app.models.membership import Membership
 from app.models.user import User
 
-GUESTS_STAY = timedelta(days=30)
-"""As long as the cookie that says whose chats are whose."""
-
 
 def delete_person(user: User) -> list[int]:
     """Erase the user, leave the teams, close what was theirs alone; returns the ids of the closed accounts.
@@ -49,9 +46,9 @@ def was_left(account: Account, place: Membership) -> bool:
     return True
 
 
-def forget_guests() -> int:
-    """Erase the chats that no guest can come back to; returns how many."""
-    late = Chat.guest.is_not(None), Chat.updated_at < utcnow() - GUESTS_STAY
+def forget_guests(after: timedelta) -> int:
+    """Erase the chats of guests in which nothing was said for so long; returns how many."""
+    late = Chat.guest.is_not(None), Chat.updated_at < utcnow() - after
     return erase_chats(*late, Chat.deleted_at.is_(None))
 
 

@@ -143,7 +143,7 @@ def hold(
         "max_output_tokens": prompt.max_output_tokens,
         "uncached_input": prompt.tokens,
     }
-    [usage_id] = RESERVE.first(db.session.connection(), NO_FACTS | row | facts) or ()
+    [usage_id] = RESERVE.one(db.session.connection(), NO_FACTS | row | facts)
     available = moved.balance(now).available
     hold_for_member(standing, caller.user_id, now.date(), ceiling)
     return Reservation(

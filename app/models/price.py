@@ -256,8 +256,12 @@ HOLDS = and_(
     ModelPrice.until_minute > bindparam("minute"),
 )
 NEWEST_AND_NARROWEST = (ModelPrice.effective_from.desc(), ModelPrice.until_minute - ModelPrice.from_minute)
-WITH_PRICE = select(AIModel, ModelPrice).outerjoin(ModelPrice, HOLDS)
-OFFERED = WITH_PRICE.where(AIModel.is_for_sale).order_by(AIModel.position, AIModel.id, *NEWEST_AND_NARROWEST)
+OFFERED = (
+    select(AIModel, ModelPrice)
+    .outerjoin(ModelPrice, HOLDS)
+    .where(AIModel.is_for_sale)
+    .order_by(AIModel.position, AIModel.id, *NEWEST_AND_NARROWEST)
+)
 """The price in force stands first of a model's rows."""
 
 MODELS, PROVIDERS, PRICES = (table.__table__ for table in (AIModel, ProviderAccount, ModelPrice))

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from sqlalchemy import Table, bindparam, select, update
-from sqlalchemy.exc import NoResultFound
 
 from app.extensions import db
 from app.models.account import Account
 from app.models.balance import Balance
 from app.models.plan import Plan
-from app.prepared import Prepared, Row
+from app.prepared import Prepared
 
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 PLANS: Table = Plan.__table__  # type: ignore[assignment]
@@ -54,7 +53,7 @@ class Standing:
     @classmethod
     def of(cls, account_id: int) -> Standing:
         """As it is, for showing."""
-        return cls._found(READ.first(db.session.connection(), {"account": account_id}))
+        return cls(*READ.one(db.session.connection(), {"account": account_id}))
 
     @classmethod
     def held(cls, account_id: int) -> Standing:
@@ -62,13 +61,7 @@ class Standing:
         connection = db.session.connection()
         if connection.dialect.name == "sqlite":
             TOUCH.run(connection, {"account": account_id})
-        return cls._found(HOLD.first(connection, {"account": account_id}))
-
-    @classmethod
-    def _found(cls, row: Row | None) -> Standing:
-        if row is None:
-            raise NoResultFound
-        return cls(*row)
+        return cls(*HOLD.one(connection, {"account": account_id}))
 
     def used_on(self, at: datetime) -> int:
         return self.day_used if self.day >= at.date() else 0

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from sqlalchemy import Index, Table, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import BigId
 from app.extensions import db
-from app.models.base import Model, Record, insert_once, one_of, utcnow
+from app.models.base import INSERTS, Model, Record, insert_once, one_of, utcnow
 from app.prepared import Prepared
 
 OPEN = text("state = 'received'")
@@ -97,8 +96,8 @@ class StripeEvent(Record):
 
 EVENTS: Table = StripeEvent.__table__  # type: ignore[assignment]
 STORE = {
-    kind.dialect.name: Prepared(kind.insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id))
-    for kind in (postgresql, sqlite)
+    name: Prepared(insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id))
+    for name, insert in INSERTS.items()
 }
 
 

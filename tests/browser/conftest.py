@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models.account import Account
 from app.models.user import User
 from tests.conftest import app_in, close
-from tests.support import people
+from tests.support import browser, people
 from tests.support.people import CREDIT, PASSWORD
 from tests.support.running_app import RunningApp
 
@@ -46,11 +46,7 @@ class Visitor:
         self.page.goto(self.url + path)
 
     def sign_in(self, password: str = PASSWORD) -> None:
-        self.go("/login")
-        self.page.get_by_label("Email").fill(self.email)
-        self.page.get_by_label("Password", exact=True).fill(password)
-        self.page.get_by_role("main").get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url(re.compile("/chat"))
+        browser.sign_in(self.page, self.url, self.email, password)
 
     def bring(self, cookie: str) -> None:
         """Be signed in by a session that was begun elsewhere."""

@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -121,7 +122,7 @@ def begin(change: Change | None) -> int:
     tests = MODELS + (TESTS[change.module] if change else [])
     if change:
         sys.meta_path.insert(0, Finder(change))
-    folder = f"/tmp/mutant-{os.getpid()}"  # noqa: S108
+    folder = Path(tempfile.gettempdir()) / f"mutant-{os.getpid()}"
     options = [
         "-q",
         "-x",

@@ -21,9 +21,6 @@ OWN = (
 )  # fmt: skip
 """Every variable that the app reads."""
 
-SLOWER = ("PYTHONDONTWRITEBYTECODE",)
-"""A third of a process's start would be compiling what the one before has compiled."""
-
 SWITCHES = {name: os.environ[name] for name in ("PGBOUNCER",) if name in os.environ}
 """`PGBOUNCER=1 python -m pytest tests/billing`: all tests on PostgreSQL reach it through a PgBouncer."""
 
@@ -57,6 +54,6 @@ def process_environment(own: Mapping[str, str]) -> dict[str, str]:
 
     A request to anything but loopback is sent to a proxy that does not exist.
     """
-    machine = {name: value for name, value in os.environ.items() if name not in (*OWN, *SLOWER)}
+    machine = {name: value for name, value in os.environ.items() if name not in OWN}
     no_way_out = dict.fromkeys(PROXIES, NO_PROXY_ANSWERS_HERE)
     return machine | no_way_out | {"NO_PROXY": "127.0.0.1,localhost"} | dict(own)

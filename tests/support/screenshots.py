@@ -31,7 +31,7 @@ from tests.conftest import app_in, close
 from tests.support import browser as browsers
 from tests.support import people
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD, app_environment
-from tests.support.people import CREDIT, LONG_AGO, PASSWORD
+from tests.support.people import CREDIT, LONG_AGO
 from tests.support.pictures import drawn
 from tests.support.running_app import RunningApp
 from tests.support.running_sandbox import SECRET, StartedSandbox
@@ -132,17 +132,9 @@ def new_page(browser: Browser, look: str) -> Page:
     return browser.new_page(**LOOKS[look], reduced_motion="reduce")  # type: ignore[arg-type]
 
 
-def sign_in(page: Page, app: RunningApp, email: str = "ada@example.com", password: str = PASSWORD) -> None:
-    page.goto(f"{app.url}/login")
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile("/chat"))
-
-
 def ask_all(page: Page, app: RunningApp) -> str:
     """Hold the conversation of the pictures; returns its address."""
-    sign_in(page, app)
+    browsers.sign_in(page, app.url, "ada@example.com")
     page.get_by_role("button", name=re.compile("^Model:")).click()
     page.get_by_role("radio", name=re.compile("Demo smart", re.IGNORECASE)).click()
     for number, question in enumerate(QUESTIONS):
@@ -169,7 +161,7 @@ def show_all(page: Page, app: RunningApp, chat: str, take: Callable[[str, Page],
     for name, path in OPEN.items():
         page.goto(app.url + path)
         take(name, page)
-    sign_in(page, app)
+    browsers.sign_in(page, app.url, "ada@example.com")
     show_chat(page, chat, take)
     for name, path in CLOSED.items():
         page.goto(app.url + path)
@@ -178,7 +170,7 @@ def show_all(page: Page, app: RunningApp, chat: str, take: Callable[[str, Page],
     page.locator("#calls a").first.click()
     take("receipt", page)
     page.context.clear_cookies()
-    sign_in(page, app, ADMIN_EMAIL, ADMIN_PASSWORD)
+    browsers.sign_in(page, app.url, ADMIN_EMAIL, ADMIN_PASSWORD)
     for name, path in BACK_OFFICE.items():
         page.goto(app.url + path)
         take(name, page)
