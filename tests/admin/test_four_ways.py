@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.plan import CreditPack, Plan
 from app.models.usage import Usage
-from tests.support import browser, people
+from tests.support import browser as browsers
+from tests.support import people
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
 from tests.support.people import CREDIT, PASSWORD
 from tests.support.running_app import RunningApp
@@ -72,7 +73,7 @@ def sell(page: Page, running: RunningApp, kind: str, fields: dict[str, str | boo
 
 def buy_and_ask(page: Page, running: RunningApp) -> None:
     """Choose the plan, buy the pack at the checkout, ask the demo model."""
-    browser.sign_in(page, running.url, "ada@example.com", PASSWORD)
+    browsers.sign_in(page, running.url, "ada@example.com", PASSWORD)
     page.goto(f"{running.url}/pricing")
     page.get_by_role("button", name="Choose Only credits").click()
     page.goto(f"{running.url}/billing")
@@ -93,7 +94,7 @@ def test_the_four_ways_to_charge_are_set_up_and_one_is_used(
     page.on(
         "console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None
     )
-    browser.sign_in(page, running.url, ADMIN_EMAIL, ADMIN_PASSWORD)
+    browsers.sign_in(page, running.url, ADMIN_EMAIL, ADMIN_PASSWORD)
     for plan in PLANS:
         sell(page, running, "plan", plan)
     sell(page, running, "pack", {"name": "Ten dollars", "price_cents": "10", "margin_bps": "50"})
@@ -107,7 +108,7 @@ def test_the_four_ways_to_charge_are_set_up_and_one_is_used(
 
 
 def test_the_worth_follows_what_is_typed(page: Page, running: RunningApp) -> None:
-    browser.sign_in(page, running.url, ADMIN_EMAIL, ADMIN_PASSWORD)
+    browsers.sign_in(page, running.url, ADMIN_EMAIL, ADMIN_PASSWORD)
     page.goto(f"{running.url}/admin/plan/new/")
     type_into(page, {"price_cents": "20", "surcharge_cents": "10", "margin_bps": "50"})
     expect(page.locator("#worth")).to_contain_text("= 5,000 credits a month")

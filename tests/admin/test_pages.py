@@ -13,9 +13,9 @@ from app.models.payment import Payment
 from app.models.plan import Plan
 from app.models.stripe_event import StripeEvent
 from app.models.user import User
-from tests.admin.test_four_ways import sign_in
 from tests.browser.conftest import backstage
 from tests.browser.test_pages import serious_faults, too_wide
+from tests.support import browser as browsers
 from tests.support import people
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
 from tests.support.people import CREDIT
@@ -54,7 +54,7 @@ def test_no_page_of_the_back_office_has_a_serious_fault_or_is_too_wide(
     page: Page, shared_app: RunningApp, addresses: list[str]
 ) -> None:
     """All of them on a phone in the dark; one of each kind at a desk by day."""
-    sign_in(page, shared_app, ADMIN_EMAIL, ADMIN_PASSWORD)
+    browsers.sign_in(page, shared_app.url, ADMIN_EMAIL, ADMIN_PASSWORD)
     page.goto(f"{shared_app.url}/admin/")
     menu = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     paths = [path for path in dict.fromkeys(menu) if path.startswith("/admin")] + addresses
