@@ -1,5 +1,7 @@
 """Prepared statements do what SQLAlchemy's own execution does: types, errors, listeners, lost connections."""
 
+from dataclasses import astuple
+
 import pytest
 from flask import Flask
 from sqlalchemy import event, insert, select, text
@@ -26,7 +28,7 @@ def test_a_row_is_what_core_reads(session: Database) -> None:
     account = people.person("ada", credits=5 * CREDIT)
     session.commit()
     read = db.session.connection().execute(SHOWN, {"account": account.id}).one()
-    assert Standing.of(account.id) == Standing(*read)
+    assert astuple(Standing.of(account.id)) == tuple(read)
 
 
 def test_what_is_written_comes_back_as_it_was(session: Database) -> None:

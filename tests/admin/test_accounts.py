@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
+from werkzeug.test import TestResponse
 
 from app.billing.auditing import audit
 from app.models.account import Account
@@ -32,7 +33,7 @@ def credits(session: scoped_session[Session], account: Account) -> int:
 
 def give(
     desk: Desk, account: Account, amount: str, reason: str = "sorry for the wait", once: str = ONCE
-) -> object:
+) -> TestResponse:
     return desk.post("/admin/account/grant/", id=account.id, amount=amount, reason=reason, once=once)
 
 

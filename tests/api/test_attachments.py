@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from flask import Response
 from sqlalchemy.orm import Session, scoped_session
+from werkzeug.test import TestResponse
 
 from app.models.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
 from app.models.base import utcnow
@@ -34,7 +34,7 @@ def ada(ada: Door, session: Database) -> Door:
     return ada
 
 
-def put_up(person: Door, content: bytes = PICTURE, name: str = "ferry.png") -> Response:
+def put_up(person: Door, content: bytes = PICTURE, name: str = "ferry.png") -> TestResponse:
     sent = {"name": name, "data": base64.b64encode(content).decode()}
     return person.call("POST", "/attachments", json=sent)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import time_machine
+from flask.testing import FlaskClient
 
 from app.extensions import db
 from app.models.account import Account
@@ -128,7 +129,7 @@ def test_an_admin_of_the_account_sees_billing(ada: Door, member_door: Callable[.
     assert carol.call("GET", "/transactions").status_code == 200
 
 
-def test_nobody_without_a_key_gets_anything(client: object) -> None:
+def test_nobody_without_a_key_gets_anything(client: FlaskClient) -> None:
     answers = [
         client.get(f"/api{path}") for path in ("/balance", "/models", "/transactions", "/keys", "/usage")
     ]

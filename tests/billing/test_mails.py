@@ -2,8 +2,10 @@
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from app import mail
+from app.extensions import db
 from app.models.mail import OutgoingMail
 from tests.billing.till import Till
 from tests.support.mailbox import Mailbox, body_of
@@ -12,7 +14,7 @@ from tests.support.mailbox import Mailbox, body_of
 def sent(app: Flask, till: Till, mailbox: Mailbox) -> list[str]:
     """The texts of everything posted, delivered to the mail server."""
     till.commit()
-    for (mail_id,) in OutgoingMail.query.with_entities(OutgoingMail.id).order_by(OutgoingMail.id):
+    for mail_id in db.session.scalars(select(OutgoingMail.id).order_by(OutgoingMail.id)).all():
         mail.deliver(mail_id)
     return [body_of(one) for one in mailbox.mails]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -30,6 +31,8 @@ DAY = 86400
 
 class Till:
     """`ada` is an Account; every method leaves everything committed."""
+
+    pass_hours: Callable[[float], None]  # given by tests that travel in time
 
     def __init__(self, sandbox: StartedSandbox, name: str = "ada", plan: str = "Pay as you go") -> None:
         self.sandbox = sandbox

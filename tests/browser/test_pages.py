@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, select
 
 from app.extensions import db
@@ -140,7 +140,7 @@ def test_motion_is_reduced_for_those_who_ask_for_it(ada: Visitor) -> None:
     assert float(ada.page.evaluate(duration).split("s")[0]) < 0.001
 
 
-def test_forms_work_without_scripts(browser: object, shared_app: RunningApp) -> None:
+def test_forms_work_without_scripts(browser: Browser, shared_app: RunningApp) -> None:
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(f"{shared_app.url}/signup")

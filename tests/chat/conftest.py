@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
+from werkzeug.test import TestResponse
 
 from tests.support import people
 from tests.support.people import CREDIT, Heard, heard
@@ -30,7 +31,7 @@ class Door:
         self.client = client
         self.headers = {"Authorization": f"Bearer {key}"}
 
-    def call(self, method: str, path: str, **options: object) -> object:
+    def call(self, method: str, path: str, **options: object) -> TestResponse:
         headers = self.headers | options.pop("headers", {})  # type: ignore[operator]
         return self.client.open(f"/api{path}", method=method, headers=headers, **options)
 
@@ -39,7 +40,7 @@ class Door:
         assert answer.status_code == 201, answer.text
         return answer.json["id"]
 
-    def send(self, content: str, *, chat: str | None = None, **fields: object) -> object:
+    def send(self, content: str, *, chat: str | None = None, **fields: object) -> TestResponse:
         headers = fields.pop("headers", {})
         path = f"/chats/{chat or self.new_chat(str(fields.get('model', 'gpt-test')))}/messages"
         options = {"buffered": fields.pop("buffered")} if "buffered" in fields else {}

@@ -7,6 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, scoped_session
+from werkzeug.test import TestResponse
 
 from app.billing.auditing import audit
 from app.chat.jobs import forget_guests
@@ -30,7 +31,7 @@ __all__ = ["quick_passwords"]
 class Guest(Browser):
     """A browser without an account: `sent` with what was answered, `asked` with what was heard."""
 
-    def call(self, method: str, path: str, **sent: object) -> object:
+    def call(self, method: str, path: str, **sent: object) -> TestResponse:
         return self.client.open(path, method=method, json=sent, headers={"X-CSRFToken": self.token()})
 
     def new_chat(self, **fields: object) -> str:
@@ -38,7 +39,7 @@ class Guest(Browser):
         assert answer.status_code == 201, answer.text
         return answer.json["id"]
 
-    def sent(self, content: str = "hello", *, chat: str | None = None, **fields: object) -> object:
+    def sent(self, content: str = "hello", *, chat: str | None = None, **fields: object) -> TestResponse:
         path = f"/api/chats/{chat or self.new_chat()}/messages"
         return self.call("POST", path, content=content, **fields)
 

@@ -130,8 +130,8 @@ def test_a_reader_who_leaves_pays_the_same_and_finds_the_whole_answer(
     provider.configure(delay=0.02, tokens=20, input_tokens=500)
     chat = ada.new_chat()
     response = ada.send("hello", chat=chat, buffered=False)
-    next(response.response)  # type: ignore[attr-defined]
-    response.close()  # type: ignore[attr-defined]
+    next(iter(response.response))
+    response.close()
     message = await_end(session)
 
     assert (message.status, message.content.count(" ")) == ("done", 20)

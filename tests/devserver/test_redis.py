@@ -35,7 +35,7 @@ def test_without_one_on_the_path_the_one_beside_python_serves(
     unpacked.touch(mode=0o755)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(redis_binary, "BESIDE_PYTHON", unpacked)
-    monkeypatch.setattr(redis_binary.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(redis_binary.importlib.util, "find_spec", lambda _name: None)  # type: ignore[attr-defined]
     assert redis_binary.find_redis_server() == str(unpacked)
 
 

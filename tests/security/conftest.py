@@ -36,27 +36,29 @@ def id_rules(app: Flask) -> Iterator[tuple[str, str, str]]:
                     yield method, rule.rule, name
 
 
-@pytest.fixture
-def team_of(
-    signed_in: Callable[..., Browser], session: "scoped_session[Session]"
-) -> Callable[[str], Account]:
+class Teams:
     """`team_of("ada")`: a team that this person owns and acts on in their browser, `team_of.browsers["ada"]`."""
 
-    def make(name: str) -> Account:
-        browser = signed_in(name)
-        browser.send("/account/teams", name=f"{name}'s team")
-        make.browsers[name] = browser
-        team = session.query(Account).filter_by(name=f"{name}'s team").one()
-        people.give(team, credits=100 * CREDIT)
-        session.commit()
-        return team
+    def __init__(self, signed_in: Callable[..., Browser]) -> None:
+        self.signed_in = signed_in
+        self.browsers: dict[str, Browser] = {}
 
-    make.browsers = {}
-    return make
+    def __call__(self, name: str) -> Account:
+        browser = self.browsers[name] = self.signed_in(name)
+        browser.send("/account/teams", name=f"{name}'s team")
+        team = db.session.query(Account).filter_by(name=f"{name}'s team").one()
+        people.give(team, credits=100 * CREDIT)
+        db.session.commit()
+        return team
 
 
 @pytest.fixture
-def adas(team_of: Callable[[str], Account], session: "scoped_session[Session]") -> dict[str, int]:
+def team_of(signed_in: Callable[..., Browser]) -> Teams:
+    return Teams(signed_in)
+
+
+@pytest.fixture
+def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     """The id of one of each of ada's things, by the name that routes give it."""
     team = team_of("ada")
     people.person("bob")

@@ -1,11 +1,10 @@
 """What every answer carries: a strict policy, and headers that keep browsers from guessing. SECURITY.md 13 and 25."""
 
 import re
-from collections.abc import Callable
 
 from flask import Flask
 
-from app.models.account import Account
+from tests.security.conftest import Teams
 from tests.security.test_routes import address, rules
 
 SCRIPT = re.compile(r"<script(?![^>]*\bnonce=)[^>]*>|\son\w+\s*=|javascript:", re.IGNORECASE)
@@ -13,7 +12,7 @@ NONCE = re.compile(r"'nonce-([\w-]{20,})'")
 
 
 def test_every_answer_has_a_strict_policy_and_its_headers(
-    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
+    app: Flask, adas: dict[str, int], team_of: Teams
 ) -> None:
     ada, nonces = team_of.browsers["ada"], set()
     for method, rule in rules(app):

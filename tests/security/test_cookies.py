@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from app.models.setting import Setting
 from tests.auth.conftest import Browser
@@ -36,10 +37,10 @@ class SecureBrowser(Browser):
         "headers": {"Referer": f"{BASE}/login", "X-Forwarded-Proto": "https"},
     }
 
-    def get(self, path: str, **options: object) -> object:
+    def get(self, path: str, **options: object) -> TestResponse:
         return self.client.get(path, **self.options | options)
 
-    def send(self, path: str, **fields: object) -> object:
+    def send(self, path: str, **fields: object) -> TestResponse:
         return self.client.post(path, data={"csrf_token": self.token()} | fields, **self.options)
 
 
@@ -48,7 +49,7 @@ def guest(app: Flask) -> SecureBrowser:
     return SecureBrowser(app.test_client())
 
 
-def cookies_of(answer: object) -> dict[str, set[str]]:
+def cookies_of(answer: TestResponse) -> dict[str, set[str]]:
     """The attributes of each cookie that the answer sets, in lower case."""
     found = {}
     for line in answer.headers.getlist("Set-Cookie"):

@@ -1,7 +1,5 @@
 """Fields that are not the sender's to set change nothing, wherever they are sent. SECURITY.md 7."""
 
-from collections.abc import Callable
-
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
@@ -10,6 +8,7 @@ from app.models.chat import Chat
 from app.models.membership import Membership
 from app.models.plan import Plan
 from app.models.user import User
+from tests.security.conftest import Teams
 from tests.security.test_routes import SIGNED_BY_THEIR_SENDER, UNSAFE, address, body_for, rules
 
 Database = scoped_session[Session]
@@ -33,7 +32,7 @@ def standing(session: Database) -> dict[str, object]:
 
 
 def test_no_field_of_any_form_or_body_makes_anybody_more(
-    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account], session: Database
+    app: Flask, adas: dict[str, int], team_of: Teams, session: Database
 ) -> None:
     """Owners, balances, plans, rights and verification stay; what a route makes anew is the sender's, and empty."""
     ada, before = team_of.browsers["ada"], standing(session)

@@ -3,8 +3,6 @@
 SECURITY.md 1, 14 and 19. The back office has a walker of its own.
 """
 
-from collections.abc import Callable
-
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
@@ -15,7 +13,7 @@ from app.models.account import Account
 from app.models.api_key import ApiKey
 from app.models.user import User
 from tests.auth.conftest import Browser
-from tests.security.conftest import id_rules
+from tests.security.conftest import Teams, id_rules
 
 PUBLIC = {
     "/", "/try", "/pricing", "/healthz", "/readyz", "/metrics", "/login", "/signup", "/password/forgot",
@@ -80,7 +78,7 @@ def test_every_id_in_an_address_is_known_to_these_tests(app: Flask) -> None:
 
 
 @pytest.fixture
-def eve(team_of: Callable[[str], Account], adas: dict[str, int]) -> Browser:
+def eve(team_of: Teams, adas: dict[str, int]) -> Browser:
     """eve, with every right in her own team."""
     team_of("eve")
     return team_of.browsers["eve"]
@@ -120,9 +118,7 @@ def test_other_peoples_things_are_not_found_by_programs(
             assert answer.status_code == 404, (method, rule, answer.text)
 
 
-def test_ada_finds_her_own_things(
-    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
-) -> None:
+def test_ada_finds_her_own_things(app: Flask, adas: dict[str, int], team_of: Teams) -> None:
     """The walk above would pass as well if nothing were ever found."""
     ada = team_of.browsers["ada"]
     for path in (
@@ -146,7 +142,7 @@ def test_an_id_that_is_none_is_not_found(app: Flask, adas: dict[str, int], eve: 
 
 
 def test_nothing_unsafe_happens_without_the_form_token(
-    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
+    app: Flask, adas: dict[str, int], team_of: Teams
 ) -> None:
     ada = team_of.browsers["ada"]
     for method, rule in rules(app):
@@ -160,7 +156,7 @@ def test_nothing_unsafe_happens_without_the_form_token(
 
 
 def test_a_made_up_key_is_no_way_around_the_form_token(
-    app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]
+    app: Flask, adas: dict[str, int], team_of: Teams
 ) -> None:
     """A request that carries a key is the key's, never the cookie's."""
     ada = team_of.browsers["ada"]
@@ -180,7 +176,7 @@ def everything_at_rest() -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def test_looking_changes_nothing(app: Flask, adas: dict[str, int], team_of: Callable[[str], Account]) -> None:
+def test_looking_changes_nothing(app: Flask, adas: dict[str, int], team_of: Teams) -> None:
     """But for the month's allowance, which is found out at the gate and has been given here."""
     ada = team_of.browsers["ada"]
     ada.get("/chat")
