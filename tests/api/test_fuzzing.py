@@ -46,5 +46,5 @@ def test_no_request_that_can_be_thought_of_is_answered_with_a_500(
     )
 
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert int(re.search(r"(\d+) generated", done.stdout)[1]) > 50
+    assert int(re.search(r"(\d+) generated", done.stdout)[1]) > 20
     assert re.findall(r"""['"]status['"]: 500.*""", running.log("web")) == []

@@ -39,6 +39,7 @@ class MadeApps:
         """A new app, as it comes up in `environment`."""
         set_environment(patch, environment)
         app = create_app()
+        limiter._storage_dead = False  # or the next test counts in memory until it has looked again
         app.test_client_class = SeparateClient
         hooks = app.after_request_funcs.setdefault(None, [])
         self._newest = Made(
@@ -70,7 +71,7 @@ def as_new(made: Made) -> Flask:
     app.extensions.update(made.extensions)
     app.after_request_funcs[None][:] = made.after_request
     limiter.init_app(app)
-    limiter._storage_dead = False  # or the next test counts in memory until it has looked again
+    limiter._storage_dead = False
     connect(app)
     logs.write_logs(app, sys.stderr)
     return app
