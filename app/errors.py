@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_limiter import RateLimitExceeded
-from flask_login import current_user
+from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
@@ -154,6 +154,7 @@ def http_error(error: HTTPException) -> Response | HTTPException:
 def database_away(error: Exception) -> Response:
     """Gone, starting again, locked or overrun: what was asked is undone, and may be tried again."""
     log.exception("the database is away: %s", type(error).__name__)
+    g._login_user = AnonymousUserMixin()  # nobody can say who asks, and the answer is not to look again
     return problem(503, "busy", AWAY, retry_after=5)
 
 

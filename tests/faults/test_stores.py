@@ -36,9 +36,30 @@ def running_answers(stage: Stage, name: str) -> Iterator[Crowd]:
 
 
 def test_answers_outlive_a_postgresql_that_crashes(stage: Stage) -> None:
-    with running_answers(stage, "ada"):
-        stage.crash_database()
+    assert stage.postgres
+    with running_answers(stage, "ada") as crowd:
+        stage.postgres.crash()
+        assert all_doors(stage, crowd.headers) == {
+            "page": 503,
+            "program": 503,
+            "question": 503,
+            "Stripe": 503,
+        }
+        stage.postgres.start()
     assert_whole(stage)
+
+
+def all_doors(stage: Stage, key: dict[str, str]) -> dict[str, int]:
+    """The status that each kind of caller gets; a person and a program are told in words, and when to come again."""
+    url = stage.running.url
+    page = requests.get(f"{url}/pricing", headers={"Accept": "text/html"}, timeout=10)
+    program = requests.get(f"{url}/api/balance", headers=key, timeout=10)
+    question = requests.post(f"{url}/api/chats", json={"model": "gpt-test"}, headers=key, timeout=10)
+    for answer in (page, program, question):
+        assert "try again" in answer.text
+        assert answer.headers["Retry-After"] == "5"
+    doors = {"page": page, "program": program, "question": question}
+    return {name: answer.status_code for name, answer in doors.items()} | {"Stripe": deliver(stage, 1)}
 
 
 @pytest.mark.long
