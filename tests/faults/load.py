@@ -83,11 +83,16 @@ class Crowd:
         self.url, self.headers = url, headers
         self.ends: Counter[str] = Counter()
         self.tries = 0
-        self._pool = ThreadPoolExecutor(at_once)
+        self._at_once, self._pool = at_once, ThreadPoolExecutor(at_once)
         self._asked: list[object] = []
 
     def ask(self, contents: Iterable[str]) -> None:
         self._asked += [self._pool.submit(self._ask, content) for content in contents]
+
+    def keep_busy(self) -> None:
+        """Ask more where nearly all have ended."""
+        waiting = len(self._asked) - self.ended
+        self.ask(f"question {len(self._asked) + number}" for number in range(4 * self._at_once - waiting))
 
     def _ask(self, content: str) -> None:
         """Tried five times, with pauses; each try is a question of its own."""

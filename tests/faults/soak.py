@@ -1,6 +1,7 @@
 """`make soak`: processes die at random for as long as it takes, on both databases; the figures go to docs/soak.md.
 
-From the environment: KILLS (1000), MESSAGES (2000), EVENTS (1000), HISTORIES (2000), DATABASES ("sqlite postgresql").
+From the environment: KILLS (1000), MESSAGES (2000, or as many as are asked meanwhile), EVENTS (1000), HISTORIES (2000),
+DATABASES ("sqlite postgresql").
 """
 
 from __future__ import annotations
@@ -56,13 +57,15 @@ def soak(kind: str, folder: Path, kills: int, messages: int, events: int) -> Fig
     with Stage(kind, folder) as stage:
         stage.provider.configure(tokens=30, delay=0.02)
         victims = Victims(stage)
-        crowds = [crowd_of(stage, f"ada{n}", messages // 2) for n in (1, 2)]
+        crowds = [crowd_of(stage, f"ada{n}") for n in (1, 2)]
         for done in range(1, kills + 1):
             let_some_end(crowds, messages / kills)
             victims.kill(chance.choice(list(victims.ways)))
             victims.bring_back()
             if done % 20 == 0:
-                say(f"{kind}: {done} of {kills} kills, {sum(c.ended for c in crowds)} of {messages} messages")
+                say(f"{kind}: {done} of {kills} kills, {ended(crowds)} messages of at least {messages}")
+        while ended(crowds) < messages:
+            let_some_end(crowds, AT_ONCE)
         figures.ends = sum((crowd.join() for crowd in crowds), Counter())
         victims.bring_back()
         figures.rows["events accepted"] = lose_events(stage, events)
@@ -73,11 +76,13 @@ def soak(kind: str, folder: Path, kills: int, messages: int, events: int) -> Fig
     return figures
 
 
-def crowd_of(stage: Stage, name: str, messages: int) -> Crowd:
-    """A person of so many questions, four at a time."""
-    crowd = Crowd(stage.running.url, stage.person(name, credits=10**7), at_once=AT_ONCE // 2)
-    crowd.ask(f"question {number}" for number in range(messages))
-    return crowd
+def crowd_of(stage: Stage, name: str) -> Crowd:
+    """A person who asks all the time, four questions at once."""
+    return Crowd(stage.running.url, stage.person(name, credits=10**7), at_once=AT_ONCE // 2)
+
+
+def ended(crowds: list[Crowd]) -> int:
+    return sum(crowd.ended for crowd in crowds)
 
 
 def lose_events(stage: Stage, events: int) -> int:
@@ -92,8 +97,10 @@ def lose_events(stage: Stage, events: int) -> int:
 
 def let_some_end(crowds: list[Crowd], count: float) -> None:
     """Until about so many more questions have ended, or for three seconds."""
-    before, deadline = sum(crowd.ended for crowd in crowds), time.monotonic() + 3
-    while sum(crowd.ended for crowd in crowds) - before < count and time.monotonic() < deadline:
+    before, deadline = ended(crowds), time.monotonic() + 3
+    for crowd in crowds:
+        crowd.keep_busy()
+    while ended(crowds) - before < count and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
