@@ -14,7 +14,7 @@ from app.models.plan import Plan
 from app.models.stripe_event import StripeEvent
 from app.models.user import User
 from tests.browser.conftest import backstage
-from tests.browser.test_pages import serious_faults, too_wide
+from tests.browser.test_pages import faults_by, too_wide
 from tests.support import browser as browsers
 from tests.support import people
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
@@ -59,18 +59,17 @@ def test_no_page_of_the_back_office_has_a_serious_fault_or_is_too_wide(
     menu = page.locator("nav a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
     paths = [path for path in dict.fromkeys(menu) if path.startswith("/admin")] + addresses
     assert len(paths) > 25
-    faults = look(page, shared_app.url, AT_A_DESK)
-    page.emulate_media(color_scheme="dark")
+    faults = look(page, shared_app.url, AT_A_DESK, "light")
     page.set_viewport_size({"width": 360, "height": 740})
-    faults |= look(page, shared_app.url, paths)
+    faults |= look(page, shared_app.url, paths, "dark")
     assert {path: found for path, found in faults.items() if found} == {}
 
 
-def look(page: Page, url: str, paths: Iterable[str]) -> dict[tuple[str, int], list[str]]:
+def look(page: Page, url: str, paths: Iterable[str], scheme: str) -> dict[tuple[str, int], list[str]]:
     """What is wrong with each page at the width that the window has."""
     found = {}
     for path in paths:
         page.goto(url + path)
         width = page.viewport_size["width"]
-        found[path, width] = [*serious_faults(page), *(["wide"] if too_wide(page) > 0 else [])]
+        found[path, width] = [*faults_by(page, scheme), *(["wide"] if too_wide(page) > 0 else [])]
     return found
