@@ -22,13 +22,10 @@ from tests.support.made_apps import made_apps
 from tests.support.mailbox import Mailbox
 from tests.support.memory import roomy
 from tests.support.network import forbid_other_machines
-from tests.support.running_app import RunningApp
+from tests.support.running_app import PROCESSES, RunningApp
 
 IS_LONG = os.environ.get("LONG") == "1"
 """Whether what is marked `long` runs too: what repeats on the other database, or in `make soak`, what is here once."""
-
-PROCESSES = {"start_app", "shared_app", "start_run", "running", "machines", "stage"}
-"""The fixtures behind which there are web processes and workers."""
 
 hypothesis.settings.register_profile("tollgate", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("tollgate")

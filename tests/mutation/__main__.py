@@ -1,14 +1,13 @@
-"""`make mutate`: changes the modules of money one thing at a time, and reports what no test of theirs noticed.
+"""`make mutate`: changes the modules of money one thing at a time, and reports what no test noticed.
 
-From the environment: SAMPLE (how many mutants of all, chosen with SEED), MODULES, JOBS (at once), PATIENCE (seconds for
-one), MINUTES (for all)
+From the environment: SAMPLE (how many mutants of all, chosen with SEED), MODULES, JOBS (at once), SECONDS (of tests for
+one mutant), MINUTES (for all), ENTERED (a folder
+in which it is kept which test enters what, for the next run)
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import io
+import gc
 import os
 import random
 import signal
@@ -16,190 +15,214 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import CodeType
-from typing import Any
 
 import pytest
 
 from tests.mutation.changes import Change, changes_of
+from tests.mutation.entered import Entered, Recorder
+from tests.mutation.swapped import Loaded
+from tests.support.running_app import PROCESSES
 
 REPORT = Path("docs/mutation.md")
-MODELS = ["tests/models", "tests/histories"]
-CALLS = ["tests/chat/test_gate.py", "tests/chat/test_outcomes.py", "tests/auth/test_member_limit.py"]
-PRICES = ["tests/prices/test_cost.py", "tests/prices/test_price_list.py"]
-PURCHASES = [
-    "tests/billing/test_packs.py",
-    "tests/billing/test_taking_back.py",
-    "tests/billing/test_mismatches.py",
-]
-PLANS = [
-    "tests/billing/test_orders.py",
-    "tests/billing/test_trials.py",
-    "tests/billing/test_subscriptions.py",
-]
-RECHARGES = ["tests/billing/test_recharges.py", "tests/billing/test_refusals.py"]
-TESTS = {
-    "account": [],
-    "balance": [],
-    "standing": CALLS,
-    "admission": [*CALLS, *RECHARGES],
-    "metering": CALLS,
-    "member_use": CALLS,
-    "usage": CALLS,
-    "price": [*PRICES, *CALLS],
-    "plan": PURCHASES,
-    "ledger": [],
-    "refill": PLANS,
-    "entitlement": PLANS,
-    "subscription": PLANS,
-    "payment": PURCHASES,
-    "taking_back": PURCHASES,
-    "recharge": RECHARGES,
-}
-"""The tests beside those of the models that run for each module of `app/models`."""
-
-HEAVY = (
-    "flask_admin flask_babel flask_limiter flask_login flask_mailman flask_migrate flask_sqlalchemy flask_wtf "
-    "markdown_it nh3 psycopg pygments redis requests rq stripe structlog tablib"
+FOLDERS = (
+    "tests/models tests/histories tests/prices tests/chat tests/auth tests/billing tests/api tests/admin"
 )
-"""Loaded once; each mutant is a fork."""
-
-
-class Loader(SourceFileLoader):
-    """Loads the mutant in the place of its module."""
-
-    tree: Any
-
-    def get_code(self, fullname: str) -> CodeType:
-        return compile(self.tree, self.path, "exec")
-
-
-class Finder:
-    """Finds one module, changed."""
-
-    def __init__(self, change: Change) -> None:
-        self.name, self.tree = f"app.models.{change.module}", change.made(source_of(change.module))[0]
-
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        if name != self.name:
-            return None
-        path = f"{name.replace('.', '/')}.py"
-        loader = Loader(name, path)
-        loader.tree = self.tree
-        return importlib.util.spec_from_file_location(name, path, loader=loader)
-
-
-def source_of(module: str) -> str:
-    return Path(f"app/models/{module}.py").read_text()
-
-
-def words_of(change: Change) -> str:
-    _, before, after = change.made(source_of(change.module))
-    return f"`{change.module}:{change.line}` {change.function}: `{before}` -> `{after}`"
+MODULES = (
+    "account balance standing admission metering member_use usage price plan ledger refill entitlement subscription "
+    "payment taking_back recharge"
+)
+ELSEWHERE = PROCESSES | {"page", "live_server"}
+"""Fixtures of tests whose work is done in other processes, where nothing is changed."""
 
 
 def number(name: str, default: int) -> int:
     return int(os.environ.get(name, str(default)))
 
 
+def say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def path_of(module: str) -> Path:
+    return Path(f"app/models/{module}.py").resolve()
+
+
+def words_of(change: Change) -> str:
+    _, before, after = change.made(path_of(change.module).read_text())
+    return f"`{change.module}:{change.line}` {change.function}: `{before}` -> `{after}`"
+
+
+def every_change() -> list[Change]:
+    return [one for name in MODULES.split() for one in changes_of(name, path_of(name).read_text())]
+
+
 def chosen() -> list[Change]:
-    names = os.environ.get("MODULES", " ".join(TESTS)).split()
-    every = [c for n in names for c in changes_of(n, source_of(n))]
+    names = os.environ.get("MODULES", MODULES).split()
+    every = [one for one in every_change() if one.module in names]
     sample = number("SAMPLE", len(every))
     return random.Random(number("SEED", 1)).sample(every, min(sample, len(every)))  # noqa: S311
 
 
-def begin(change: Change | None) -> int:
-    """A fork that runs the tests on the mutant; its process id. Exit code 0: nobody noticed."""
-    pid = os.fork()
-    if pid:
-        return pid
-    os.setsid()
-    tests = MODELS + (TESTS[change.module] if change else [])
-    if change:
-        sys.meta_path.insert(0, Finder(change))
-    folder = Path(tempfile.gettempdir()) / f"mutant-{os.getpid()}"
-    options = [
-        "-q",
-        "-x",
-        "-n",
-        "0",
-        "-p",
-        "no:cacheprovider",
-        "-k",
-        "not postgresql",
-        f"--basetemp={folder}",
-    ]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        code = pytest.main([*options, *tests])
-    os._exit(int(code))
+@dataclass
+class Trial:
+    """One mutant's fork."""
+
+    change: Change
+    began: float
+    patience: float
 
 
-def end(running: dict[int, tuple[Change, float]], patience: int) -> tuple[Change, str]:
+class Judge:
+    """A plugin in the place of pytest's own loop: the tests are collected once, and each mutant is a fork of it."""
+
+    def __init__(self, changes: list[Change], folder: Path) -> None:
+        self.changes, self.folder = changes, folder
+        self.fates: list[tuple[Change, str]] = []
+        self.is_fork = False
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if "postgresql" not in item.nodeid and not is_elsewhere(item)]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """In a fork None, so that pytest goes on and runs what the fork has left of the tests."""
+        files = {str(path_of(name)) for name in MODULES.split()}
+        self.loaded, self.items = Loaded(files), {item.nodeid: item for item in session.items}
+        gc.freeze()
+        reports = [self.folder / f"entered-{n}.json" for n in range(number("JOBS", 2))]
+        if not all(report.exists() for report in reports) and not self.record(session, files, reports):
+            return None
+        self.entered = Entered(reports)
+        say(f"{len(self.items)} tests, {sum(self.entered.seconds.values()):.0f} s of them")
+        return self.judge(session) or None
+
+    def record(self, session: pytest.Session, files: set[str], reports: list[Path]) -> bool:
+        """Run everything once, a part of it in each fork. False in a fork."""
+        say(f"{len(session.items)} tests run once without a mutant")
+        every, count = list(session.items), len(reports)
+        pids = []
+        for n, report in enumerate(reports):
+
+            def prepare(n: int = n, report: Path = report) -> None:
+                session.items[:] = every[n * len(every) // count : (n + 1) * len(every) // count]
+                recorder = Recorder(files, report)
+                session.config.pluginmanager.register(recorder)
+                recorder.begin()
+
+            pids.append(self.fork(prepare))
+            if not pids[-1]:
+                return False
+        ends = [os.waitpid(pid, 0)[1] for pid in pids]
+        if any(ends):
+            sys.exit("the tests do not pass without a mutant: mend them first")
+        return True
+
+    def fork(self, prepare: Callable[[], None]) -> int:
+        """The fork's process id; in the fork 0."""
+        if pid := os.fork():
+            return pid
+        self.is_fork = True
+        os.setsid()
+        prepare()
+        return 0
+
+    def begin(self, session: pytest.Session, change: Change, tests: list[str]) -> int:
+        def prepare() -> None:
+            silence()
+            path = path_of(change.module)
+            self.loaded.swap(change.made(path.read_text())[0], str(path))
+            session.items[:] = [self.items[test] for test in tests]
+
+        return self.fork(prepare)
+
+    def judge(self, session: pytest.Session) -> bool:
+        """Each mutant's fate; progress is said as it goes. False in a fork."""
+        waiting, running = list(self.changes), dict[int, Trial]()
+        until = time.monotonic() + 60 * number("MINUTES", 1440)
+        while waiting or running:
+            waiting = waiting if time.monotonic() < until else []
+            while waiting and len(running) < number("JOBS", 2):
+                change = waiting.pop()
+                place = (str(path_of(change.module)), change.begins)
+                tests = self.entered.quickest(place, number("SECONDS", 60))
+                if not tests:
+                    self.settle(change, "not entered")
+                    continue
+                pid = self.begin(session, change, tests)
+                if not pid:
+                    return False
+                patience = 20 + 5 * sum(self.entered.seconds[test] for test in tests)
+                running[pid] = Trial(change, time.monotonic(), patience)
+            if running:
+                self.settle(*end(running))
+        return True
+
+    def settle(self, change: Change, fate: str) -> None:
+        self.fates.append((change, fate))
+        say(f"{len(self.fates)}/{len(self.changes)} {fate}: {words_of(change)}")
+
+
+def is_elsewhere(item: pytest.Item) -> bool:
+    return bool(ELSEWHERE & set(getattr(item, "fixturenames", ())))
+
+
+def silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+FATES = {0: "survived", 1: "killed"}
+
+
+def end(running: dict[int, Trial]) -> tuple[Change, str]:
     """Wait until one of them has ended; what came of it."""
     while True:
-        for pid, (change, began) in list(running.items()):
-            is_late = time.monotonic() - began > patience
+        for pid, trial in list(running.items()):
+            is_late = time.monotonic() - trial.began > trial.patience
             if is_late:
                 os.killpg(pid, signal.SIGKILL)
             done, status = os.waitpid(pid, 0 if is_late else os.WNOHANG)
             if done:
                 del running[pid]
                 code = os.waitstatus_to_exitcode(status)
-                return change, "too slow" if is_late else "survived" if code == 0 else "killed"
-        time.sleep(0.05)
-
-
-def judge(every: list[Change]) -> list[tuple[Change, str]]:
-    """Each mutant's fate; progress is said as it goes."""
-    waiting, running, fates = list(every), dict[int, tuple[Change, float]](), []
-    until = time.monotonic() + 60 * number("MINUTES", 24 * 60)
-    while waiting or running:
-        waiting = waiting if time.monotonic() < until else []
-        while waiting and len(running) < number("JOBS", 2):
-            change = waiting.pop()
-            running[begin(change)] = (change, time.monotonic())
-        fates.append(end(running, number("PATIENCE", 240)))
-        change, fate = fates[-1]
-        sys.stdout.write(f"{len(fates)}/{len(every)} {fate}: {words_of(change)}\n")
-        sys.stdout.flush()
-    return fates
+                return trial.change, "stuck" if is_late else FATES.get(code, f"ended with {code}")
+        time.sleep(0.02)
 
 
 def report(fates: list[tuple[Change, str]], whole: int) -> str:
     sums = Counter(fate for _, fate in fates)
     lines = ["# Mutation testing", "", f"Written by `make mutate` on {datetime.now(UTC):%d %B %Y}.", ""]
-    lines += [f"{len(fates)} mutants of {whole} in {len(TESTS)} modules of money, by chance: ", ""]
+    lines += [f"{len(fates)} mutants of {whole} in {len(MODULES.split())} modules of money:", ""]
     lines += [f"- {count} {fate}" for fate, count in sums.most_common()]
-    lines += ["", "## By module", "", "| module | killed | survived |", "|---|---|---|"]
+    lines += ["", "## By module", "", "| module | noticed | survived |", "|---|---|---|"]
     for module in sorted({change.module for change, _ in fates}):
-        mine = Counter(
-            "survived" if fate == "survived" else "killed" for c, fate in fates if c.module == module
-        )
-        lines.append(f"| {module} | {mine['killed']} | {mine['survived']} |")
+        mine = Counter(fate in UNNOTICED for change, fate in fates if change.module == module)
+        lines.append(f"| {module} | {mine[False]} | {mine[True]} |")
     lines += ["", "## Survivors", ""]
-    survivors = sorted(
-        (change.module, change.line, words_of(change)) for change, fate in fates if fate == "survived"
-    )
-    return "\n".join([*lines, *(f"- {words}" for _, _, words in survivors), ""])
+    survivors = sorted((c.module, c.line, words_of(c), fate) for c, fate in fates if fate in UNNOTICED)
+    return "\n".join([*lines, *(f"- {words} ({fate})" for _, _, words, fate in survivors), ""])
+
+
+UNNOTICED = ("survived", "not entered")
 
 
 def main() -> None:
-    for name in HEAVY.split():
-        import_module(name)
     os.environ |= {"HISTORIES": "8", "STEPS": "30", "SHRINK": "0"}
-    _, status = os.waitpid(begin(None), 0)
-    if status:
-        sys.exit("the tests do not pass without a mutant: mend them first")
-    every = chosen()
-    fates = judge(every)
-    whole = sum(1 for n in TESTS for _ in changes_of(n, source_of(n)))
-    REPORT.write_text(report(fates, whole))
-    sys.stdout.write(f"written to {REPORT}\n")
+    folder = Path(os.environ.get("ENTERED") or tempfile.mkdtemp())
+    judge = Judge(chosen(), folder)
+    options = ["-q", "-s", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    code = pytest.main([*options, *FOLDERS.split()], plugins=[judge])
+    if judge.is_fork:
+        os._exit(int(code))
+    REPORT.write_text(report(judge.fates, len(every_change())))
+    say(f"written to {REPORT}")
 
 
 if __name__ == "__main__":

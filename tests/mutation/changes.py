@@ -37,6 +37,7 @@ class Change:
     place: int
     way: int
     function: str
+    begins: int
     line: int
 
     def made(self, source: str) -> tuple[ast.Module, str, str]:
@@ -52,11 +53,16 @@ def changes_of(module: str, source: str) -> Iterator[Change]:
     """All of them, in functions only: what tables look like is the migrations' test."""
     for place, (function, node) in enumerate(places(ast.parse(source))):
         for way, _ in enumerate(ways(node)):
-            yield Change(module, place, way, function.name, node.lineno)
+            yield Change(module, place, way, function.name, begins(function), node.lineno)
 
 
 def places(tree: ast.Module) -> list[tuple[ast.FunctionDef, ast.expr | ast.stmt]]:
     return [(function, node) for function in functions(tree) for node in statements_and_inner(function)]
+
+
+def begins(function: ast.FunctionDef) -> int:
+    """Its first line as a code object has it."""
+    return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
 
 
 def functions(tree: ast.Module) -> list[ast.FunctionDef]:

@@ -18,6 +18,9 @@ CRASH_PROGRAM = {
     "worker": ["python", "-m", "tests.support.crash_worker"],
 }
 
+PROCESSES = {"start_app", "shared_app", "start_run", "running", "machines", "stage"}
+"""The fixtures behind which there are web processes and workers."""
+
 
 class RunningApp:
     """Processes of the app over one environment; `url` is the web process's address.
