@@ -1,0 +1,80 @@
+"""What a refund or dispute takes where the other has taken before: never more than the worth of the payment."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.ledger import LedgerEntry
+from app.models.payment import Payment
+from app.models.plan import CreditPack
+from app.models.stripe_state import DisputeState, PaymentState, RefundState
+from app.models.taking_back import follow_dispute, follow_refunds, share_refunded
+from tests.support.people import CREDIT, caller, person
+
+REFUND = RefundState("re_1", 400, "succeeded", utcnow())
+
+
+@pytest.fixture
+def account(session: "scoped_session[Session]") -> Account:
+    return person("ada")
+
+
+@pytest.fixture
+def payment(account: Account) -> Payment:
+    """5,000 credits for 10 dollars."""
+    pack = db.session.query(CreditPack).filter_by(price_cents=1000).one()
+    bought = Payment.begin(caller(account), account, pack, 1)
+    bought.succeed(account, PaymentState("pi_1", "succeeded", 1000, 1000, "usd", "cus_1", bought.created_at))
+    return bought
+
+
+def dispute(payment: Payment, account: Account, status: str) -> None:
+    follow_dispute(payment, account, DisputeState("dp_1", status, "pi_1"))
+    db.session.flush()
+
+
+def left(account: Account) -> int:
+    return account.credits_nanos // CREDIT
+
+
+def entries() -> list[tuple[str, int]]:
+    rows = db.session.query(LedgerEntry).order_by(LedgerEntry.id)
+    return [(row.kind, row.credits_nanos // CREDIT) for row in rows]
+
+
+def test_a_refund_that_comes_during_a_dispute_takes_nothing_more(account: Account, payment: Payment) -> None:
+    dispute(payment, account, "needs_response")
+    follow_refunds(payment, account, [REFUND])
+    assert (left(account), payment.taken_nanos) == (0, payment.worth_nanos)
+    dispute(payment, account, "won")
+    assert (left(account), payment.taken_nanos) == (3000, 2000 * CREDIT)
+    assert entries() == [("purchase", 5000), ("dispute", -5000), ("dispute_won", 3000)]
+
+
+def test_a_refund_that_fails_after_a_dispute_was_won_gives_back(account: Account, payment: Payment) -> None:
+    dispute(payment, account, "needs_response")
+    follow_refunds(payment, account, [REFUND])
+    dispute(payment, account, "won")
+    follow_refunds(payment, account, [replace(REFUND, status="failed")])
+    assert (left(account), payment.taken_nanos, payment.refunded_cents) == (5000, 0, 0)
+
+
+def test_of_what_was_paid_nothing_nothing_is_taken(payment: Payment) -> None:
+    payment.price_cents = 0
+    assert share_refunded(payment, 100) == 0
+
+
+def test_a_refund_above_the_price_takes_the_worth(payment: Payment) -> None:
+    assert share_refunded(payment, 1001) == payment.worth_nanos
+
+
+def test_what_was_taken_from_the_allowance_comes_back_there(account: Account, payment: Payment) -> None:
+    payment.kind, account.allowance_nanos = "invoice", 5000 * CREDIT
+    follow_refunds(payment, account, [REFUND])
+    assert (account.allowance_nanos, left(account)) == (3000 * CREDIT, 5000)
+    follow_refunds(payment, account, [replace(REFUND, status="failed")])
+    assert (account.allowance_nanos, account.credits_nanos) == (5000 * CREDIT, 5000 * CREDIT)
