@@ -12,7 +12,7 @@ from app.models.ledger import LedgerEntry
 from app.models.payment import Payment
 from app.models.plan import CreditPack
 from app.models.stripe_state import DisputeState, PaymentState, RefundState
-from app.models.taking_back import follow_dispute, follow_refunds, share_refunded
+from app.models.taking_back import Refund, follow_dispute, follow_refunds, share_refunded
 from tests.support.people import CREDIT, caller, person
 
 REFUND = RefundState("re_1", 400, "succeeded", utcnow())
@@ -78,3 +78,55 @@ def test_what_was_taken_from_the_allowance_comes_back_there(account: Account, pa
     assert (account.allowance_nanos, left(account)) == (3000 * CREDIT, 5000)
     follow_refunds(payment, account, [replace(REFUND, status="failed")])
     assert (account.allowance_nanos, account.credits_nanos) == (5000 * CREDIT, 5000 * CREDIT)
+
+
+def test_the_second_look_at_a_dispute_takes_nothing_and_the_next_round_takes_again(
+    account: Account, payment: Payment
+) -> None:
+    for status in ("needs_response", "under_review", "won", "won", "needs_response", "lost"):
+        dispute(payment, account, status)
+    assert entries() == [("purchase", 5000), ("dispute", -5000), ("dispute_won", 5000), ("dispute", -5000)]
+    assert account.frozen_by == "dispute"
+
+
+def test_an_account_thaws_with_its_last_dispute(account: Account, payment: Payment) -> None:
+    other = Payment.begin(caller(account), account, payment.pack, 1)
+    other.succeed(account, PaymentState("pi_2", "succeeded", 1000, 1000, "usd", "cus_1", other.created_at))
+    for one, status in ((payment, "needs_response"), (other, "needs_response"), (payment, "won")):
+        follow_dispute(one, account, DisputeState(f"dp_{one.id}", status, one.stripe_payment_intent_id))
+    assert (left(account), account.frozen_by) == (5000, "dispute")
+    follow_dispute(other, account, DisputeState(f"dp_{other.id}", "won", "pi_2"))
+    assert (left(account), account.frozen_by) == (10_000, None)
+
+
+def test_a_refund_that_failed_before_we_heard_of_it_takes_and_gives_back(
+    account: Account, payment: Payment
+) -> None:
+    follow_refunds(payment, account, [replace(REFUND, status="failed")])
+    assert entries() == [("purchase", 5000), ("refund", -2000), ("refund_failed", 2000)]
+    follow_refunds(payment, account, [replace(REFUND, status="failed")])
+    assert (left(account), payment.refunded_cents) == (5000, 0)
+
+
+def test_of_two_refunds_one_fails_during_a_dispute(account: Account, payment: Payment) -> None:
+    second = replace(REFUND, stripe_id="re_2", amount_cents=100)
+    follow_refunds(payment, account, [REFUND, second])
+    dispute(payment, account, "needs_response")
+    follow_refunds(payment, account, [REFUND, replace(second, status="failed")])
+    assert (left(account), payment.refund_taken_nanos) == (0, 2000 * CREDIT)
+    dispute(payment, account, "won")
+    assert (left(account), payment.taken_nanos) == (3000, 2000 * CREDIT)
+
+
+def test_our_own_wish_is_the_refund_that_stripe_tells_of(account: Account, payment: Payment) -> None:
+    Refund.want(payment, 300, reason="other")
+    wish = Refund.want(payment, 400, reason="kindness")
+    (found,) = follow_refunds(payment, account, [REFUND])
+    assert (found.id, found.status, found.stripe_id) == (wish.id, "succeeded", "re_1")
+    (another,) = follow_refunds(payment, account, [replace(REFUND, stripe_id="re_2")])
+    assert another.id not in {wish.id, None}
+
+
+def test_a_payment_of_a_cent_is_taken_back_whole(payment: Payment) -> None:
+    payment.price_cents = 1
+    assert share_refunded(payment, 1) == payment.worth_nanos

@@ -1,13 +1,14 @@
 """`make mutate`: changes the modules of money one thing at a time, and reports what no test noticed.
 
-From the environment: SAMPLE (how many mutants of all, chosen with SEED), MODULES, JOBS (at once), SECONDS (of tests for
-one mutant), MINUTES (for all), ENTERED (a folder
-in which it is kept which test enters what, for the next run)
+From the environment: SAMPLE (how many mutants of all, chosen with SEED), MODULES, TESTS, JOBS (at once), SECONDS (of
+tests for one mutant), MINUTES (for all), KEPT (a folder in which the next run finds which test enters what, and what
+came of which mutant)
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import random
 import signal
@@ -25,12 +26,11 @@ import pytest
 from tests.mutation.changes import Change, changes_of
 from tests.mutation.entered import Entered, Recorder
 from tests.mutation.swapped import Loaded
+from tests.support.databases import Databases
 from tests.support.running_app import PROCESSES
 
 REPORT = Path("docs/mutation.md")
-FOLDERS = (
-    "tests/models tests/histories tests/prices tests/chat tests/auth tests/billing tests/api tests/admin"
-)
+TESTS = "tests/models tests/histories tests/prices tests/chat tests/auth tests/billing tests/api tests/admin"
 MODULES = (
     "account balance standing admission metering member_use usage price plan ledger refill entitlement subscription "
     "payment taking_back recharge"
@@ -81,7 +81,7 @@ class Judge:
     """A plugin in the place of pytest's own loop: the tests are collected once, and each mutant is a fork of it."""
 
     def __init__(self, changes: list[Change], folder: Path) -> None:
-        self.changes, self.folder = changes, folder
+        self.changes, self.folder, self.journal = changes, folder, folder / "fates.txt"
         self.fates: list[tuple[Change, str]] = []
         self.is_fork = False
 
@@ -94,6 +94,7 @@ class Judge:
         """In a fork None, so that pytest goes on and runs what the fork has left of the tests."""
         files = {str(path_of(name)) for name in MODULES.split()}
         self.loaded, self.items = Loaded(files), {item.nodeid: item for item in session.items}
+        Databases.made_before["sqlite"] = self.template()
         gc.freeze()
         reports = [self.folder / f"entered-{n}.json" for n in range(number("JOBS", 2))]
         if not all(report.exists() for report in reports) and not self.record(session, files, reports):
@@ -101,6 +102,17 @@ class Judge:
         self.entered = Entered(reports)
         say(f"{len(self.items)} tests, {sum(self.entered.seconds.values()):.0f} s of them")
         return self.judge(session) or None
+
+    def template(self) -> str:
+        """The path of a migrated and seeded database, made in a fork so that this process stays as it is."""
+        path = self.folder / "template.db"
+        path.unlink(missing_ok=True)
+        if not os.fork():
+            conftest = importlib.import_module("tests.conftest")
+            conftest.migrate_and_seed(f"sqlite:///{path}")
+            os._exit(0)
+        os.wait()
+        return str(path)
 
     def record(self, session: pytest.Session, files: set[str], reports: list[Path]) -> bool:
         """Run everything once, a part of it in each fork. False in a fork."""
@@ -143,14 +155,14 @@ class Judge:
 
     def judge(self, session: pytest.Session) -> bool:
         """Each mutant's fate; progress is said as it goes. False in a fork."""
-        waiting, running = list(self.changes), dict[int, Trial]()
+        waiting, running = self.unkilled(), dict[int, Trial]()
         until = time.monotonic() + 60 * number("MINUTES", 1440)
         while waiting or running:
             waiting = waiting if time.monotonic() < until else []
             while waiting and len(running) < number("JOBS", 2):
                 change = waiting.pop()
                 place = (str(path_of(change.module)), change.begins)
-                tests = self.entered.quickest(place, number("SECONDS", 60))
+                tests = self.entered.closest(place, number("SECONDS", 60))
                 if not tests:
                     self.settle(change, "not entered")
                     continue
@@ -163,8 +175,20 @@ class Judge:
                 self.settle(*end(running))
         return True
 
+    def unkilled(self) -> list[Change]:
+        """What a run before has not killed, by its journal; what it did not come to is last, so taken first."""
+        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
+        before = dict(line.split("\t")[::-1] for line in lines)
+        self.fates = [
+            (change, "killed") for change in self.changes if before.get(words_of(change)) == "killed"
+        ]
+        rest = [change for change in self.changes if before.get(words_of(change)) != "killed"]
+        return sorted(rest, key=lambda change: words_of(change) not in before)
+
     def settle(self, change: Change, fate: str) -> None:
         self.fates.append((change, fate))
+        with self.journal.open("a") as journal:
+            journal.write(f"{fate}\t{words_of(change)}\n")
         say(f"{len(self.fates)}/{len(self.changes)} {fate}: {words_of(change)}")
 
 
@@ -215,10 +239,10 @@ UNNOTICED = ("survived", "not entered")
 
 def main() -> None:
     os.environ |= {"HISTORIES": "8", "STEPS": "30", "SHRINK": "0"}
-    folder = Path(os.environ.get("ENTERED") or tempfile.mkdtemp())
+    folder = Path(os.environ.get("KEPT") or tempfile.mkdtemp())
     judge = Judge(chosen(), folder)
     options = ["-q", "-s", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    code = pytest.main([*options, *FOLDERS.split()], plugins=[judge])
+    code = pytest.main([*options, *os.environ.get("TESTS", TESTS).split()], plugins=[judge])
     if judge.is_fork:
         os._exit(int(code))
     REPORT.write_text(report(judge.fates, len(every_change())))

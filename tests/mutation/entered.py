@@ -53,22 +53,24 @@ class Entered:
 
     def __init__(self, reports: list[Path]) -> None:
         self.seconds: dict[str, float] = {}
+        self.breadth: dict[str, int] = {}
         self.tests: dict[Place, list[str]] = defaultdict(list)
         for test, seconds, places in (row for report in reports for row in json.loads(report.read_text())):
-            self.seconds[test] = seconds
+            self.seconds[test], self.breadth[test] = seconds, len(places)
             for file, line in places:
                 self.tests[file, line].append(test)
 
-    def quickest(self, place: Place, budget: float) -> list[str]:
-        """The tests that enter it, each module's quickest first and modules in turns, `budget` seconds of them."""
-        modules: dict[str, list[str]] = defaultdict(list)
-        for test in sorted(self.tests[place], key=self.seconds.__getitem__):
-            modules[test.partition("::")[0]].append(test)
-        in_turns = [test for row in zip_longest(*modules.values()) for test in row if test]
+    def closest(self, place: Place, budget: float) -> list[str]:
+        """The tests that enter it, `budget` seconds of them: quick ones that enter little else first.
+
+        Of a test with parameters one case, and the others once every test has had its turn.
+        """
+        cases: dict[str, list[str]] = defaultdict(list)
+        for test in sorted(self.tests[place], key=lambda test: self.seconds[test] * self.breadth[test]):
+            cases[test.partition("[")[0]].append(test)
         chosen: list[str] = []
-        for test in in_turns:
-            if chosen and budget < self.seconds[test]:
-                continue
-            budget -= self.seconds[test]
-            chosen.append(test)
+        for test in filter(None, (test for turn in zip_longest(*cases.values()) for test in turn)):
+            if not chosen or self.seconds[test] <= budget:
+                budget -= self.seconds[test]
+                chosen.append(test)
         return chosen

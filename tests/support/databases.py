@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from typing import ClassVar
 
 from tests.support.environment import SWITCHES
 from tests.support.pgbouncer import PgBouncer
@@ -17,11 +18,14 @@ KINDS = ("sqlite", "postgresql")
 class Databases:
     """Hands out fresh copies of a template that `prepare(url)` has migrated and seeded."""
 
+    made_before: ClassVar[dict[str, str]] = {}
+    """Templates that were made before this process was forked."""
+
     def __init__(self, folder: Path, prepare: Callable[[str], None]) -> None:
         self._folder = folder
         self._prepare = prepare
         self._numbers = count(1)
-        self._templates: dict[str, str] = {}
+        self._templates = dict(self.made_before)
         self._postgres: PostgresServer | None = None
         self._bouncer: PgBouncer | None = None
 
