@@ -156,7 +156,7 @@ def next_refill(standing: Standing) -> str:
     plan = db.session.get_one(Plan, standing.plan_id)
     if not plan.allowance_nanos:
         return ""
-    return f"The next {credits_text(plan.allowance_nanos)} come on {standing.period_end:%d %B}. "
+    return f"The next {credits_text(plan.allowance_nanos)} come on {standing.period_end.day} {standing.period_end:%B}. "
 
 
 def credits_text(nanos: int) -> str:
