@@ -14,7 +14,7 @@ from app.extensions import db
 from app.models.account import Account
 from app.models.base import utcnow
 from app.models.chat import Chat
-from app.models.metering import Receipt, reserve, settle
+from app.models.metering import Receipt, reserve, settle, with_idempotency_key
 from app.models.price import AIModel
 from app.models.standing import Standing
 from app.models.usage import Usage
@@ -111,3 +111,36 @@ def test_a_chat_has_come_to_what_its_settled_calls_were_paid(ada: Account, sessi
     session.query(Usage).update({"chat_id": chat.id})
     assert Usage.total_of(chat.id, ada.id) == (30 * CREDIT, 3000)
     assert Usage.total_of(chat.id, ada.id + 1) == (0, 0)
+
+
+def test_allowance_and_credits_add_up_in_a_receipt_and_in_a_chats_total(
+    ada: Account, session: Database
+) -> None:
+    give(ada, credits=100 * CREDIT)
+    session.flush()
+    chat = Chat(account_id=ada.id, user_id=ada.memberships[0].user_id, model="m")
+    session.add(chat)
+    session.flush()
+    call(ada, "2026-02-10T11:00", "2026-02-10T11:01", 20)
+    receipt = call(ada, "2026-02-10T12:00", "2026-02-10T12:01", 40)
+    usage = session.get_one(Usage, receipt.usage_id)
+    assert (usage.allowance_paid_nanos, usage.credits_paid_nanos) == (30 * CREDIT, 10 * CREDIT)
+    assert usage.paid_nanos == receipt.paid == 40 * CREDIT
+    assert usage.seconds == 60
+    usage.chat_id, usage.cache_read, usage.cache_write_5m, usage.cache_write_1h = chat.id, 1, 2, 4
+    session.flush()
+    assert Usage.total_of(chat.id, ada.id) == (40 * CREDIT, 4000 + usage.input_tokens)
+    assert usage.input_tokens == usage.uncached_input + 7
+
+
+def test_a_key_of_a_call_is_free_again_after_a_day(ada: Account, session: Database) -> None:
+    call(ada, "2026-02-10T12:00", "2026-02-10T12:01", 1)
+    usage = session.query(Usage).one()
+    usage.idempotency_key = "once"
+    session.flush()
+    with at("2026-02-11T11:59:59"):
+        assert with_idempotency_key(ada.id, "once") is usage
+        assert with_idempotency_key(ada.id + 1, "once") is None
+    with at("2026-02-11T12:00:00"):
+        assert with_idempotency_key(ada.id, "once") is None
+    assert usage.idempotency_key is None

@@ -10,7 +10,8 @@ from app.billing.auditing import audit
 from app.models.account import Account, anniversary, months_between
 from app.models.ledger import LedgerEntry
 from app.models.plan import Plan
-from app.models.refill import refill, refill_if_due
+from app.models.refill import give_welcome_credit, refill, refill_if_due
+from app.models.setting import Setting
 from app.models.standing import Standing
 from tests.support.people import CREDIT, give, person
 
@@ -150,3 +151,50 @@ def test_the_audit_names_a_figure_that_is_off_by_one(
     setattr(account, figure, getattr(account, figure) + 1)
     session.flush()
     assert [(found.account_id, found.figure) for found in audit()] == [(account.id, figure)]
+
+
+def test_anniversaries_go_on_over_the_years() -> None:
+    start = at("2026-01-31T12:00")
+    assert [anniversary(start, months) for months in (11, 12, 25)] == [
+        at("2026-12-31T12:00"),
+        at("2027-01-31T12:00"),
+        at("2028-02-29T12:00"),
+    ]
+    assert [months_between(start, at(text)) for text in ("2027-01-31T12:00", "2028-03-01T00:00")] == [12, 25]
+
+
+def test_a_debt_is_repaid_to_zero_and_no_further(account: Account) -> None:
+    give(account, credits=-1)
+    refill_if_due(account, at("2026-01-31T12:00"))
+    assert (account.allowance_nanos, account.credits_nanos) == (500 * CREDIT - 1, 0)
+
+
+def test_a_closed_account_gets_nothing(account: Account) -> None:
+    account.closed_at = account.created_at
+    assert refilled(account, "2026-02-01T00:00") == []
+
+
+def test_the_welcome_credit_is_once_for_an_account_and_once_for_an_address(
+    account: Account, session: "scoped_session[Session]"
+) -> None:
+    Setting.put("welcome_credit", 20 * CREDIT)
+    session.flush()
+    team = Account.open(account.owner, kind="team", name="Ada & Co")
+    for one in (account, account, team):
+        give_welcome_credit(one)
+    assert (account.credits_nanos, team.credits_nanos) == (20 * CREDIT, 0)
+    account.owner.email = "new@example.com"
+    give_welcome_credit(account)
+    assert account.credits_nanos == 20 * CREDIT
+
+
+def test_an_account_that_an_admin_froze_stays_so_when_a_dispute_is_won(account: Account) -> None:
+    account.freeze("admin")
+    account.freeze("dispute")
+    account.unfreeze("dispute")
+    assert account.frozen_by == "admin"
+    account.unfreeze("admin")
+    assert (account.frozen_by, account.frozen_at) == (None, None)
+    account.freeze("dispute")
+    account.unfreeze("admin")
+    assert account.frozen_by is None

@@ -1,0 +1,154 @@
+"""A subscription mirrors what Stripe says: its plan and the next one, its end, and what must not go on."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.account import Account
+from app.models.base import utcnow
+from app.models.plan import Plan
+from app.models.stripe_state import CardState, Mismatch, SubscriptionState
+from app.models.subscription import Subscription
+from tests.support.people import caller, person
+
+BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)
+STATE = SubscriptionState(
+    "sub_1", "active", "cus_1", "si_1", "price_Plus", BEGIN, BEGIN + timedelta(days=31), pay_url="https://pay"
+)
+
+
+@pytest.fixture
+def plans(session: "scoped_session[Session]") -> dict[str, Plan]:
+    plans = {plan.name: plan for plan in db.session.query(Plan)}
+    for name, plan in plans.items():
+        plan.stripe_price_id = f"price_{name}"
+    return plans
+
+
+@pytest.fixture
+def account(session: "scoped_session[Session]") -> Account:
+    return person("ada")
+
+
+@pytest.fixture
+def subscription(account: Account, plans: dict[str, Plan]) -> Subscription:
+    return Subscription.begin(caller(account), account, plans["Plus"])
+
+
+def told(subscription: Subscription, **changes: object) -> Subscription:
+    subscription.mirror(replace(STATE, **changes))
+    db.session.flush()
+    return subscription
+
+
+def test_what_has_ended_stays_ended_and_has_nothing_to_pay(subscription: Subscription) -> None:
+    assert told(subscription).pay_url == "https://pay"
+    ended_at = BEGIN + timedelta(days=3)
+    told(subscription, status="canceled", ended_at=ended_at)
+    told(subscription, status="active")
+    assert (subscription.status, subscription.ended_at, subscription.pay_url) == ("canceled", ended_at, None)
+
+
+def test_an_end_without_a_moment_is_now(subscription: Subscription) -> None:
+    assert told(subscription).ended_at is None
+    before = utcnow()
+    assert told(subscription, status="canceled").ended_at >= before
+
+
+def test_a_card_that_is_not_told_of_stays(subscription: Subscription) -> None:
+    told(subscription, card=CardState("pm_1", "Visa 4242", "fp_1"))
+    assert told(subscription).card_label == "Visa 4242"
+
+
+def test_another_price_is_another_plan_and_an_unknown_one_a_mismatch(
+    subscription: Subscription, plans: dict[str, Plan]
+) -> None:
+    told(subscription, price_id="price_Pro")
+    assert (subscription.plan, subscription.price_cents) == (plans["Pro"], plans["Pro"].price_cents)
+    with pytest.raises(Mismatch, match="price_other"):
+        subscription.mirror(replace(STATE, price_id="price_other"))
+
+
+def test_what_follows_is_the_scheduled_price_or_the_free_plan_after_a_cancel(
+    subscription: Subscription, plans: dict[str, Plan]
+) -> None:
+    after = {"metadata": {"next_plan_id": str(plans["Free"].id)}}
+    assert told(subscription, next_price_id="price_Starter").pending_plan is plans["Starter"]
+    assert told(subscription, next_price_id="price_Plus").pending_plan is None
+    assert told(subscription, **after).pending_plan is None
+    assert told(subscription, cancel_at_period_end=True, **after).pending_plan is plans["Free"]
+    assert told(subscription, cancel_at_period_end=True).pending_plan is None
+
+
+@pytest.mark.parametrize("wrong", [{"account_id": "0"}, {"subscription_id": "0"}])
+def test_another_ones_subscription_is_a_mismatch(subscription: Subscription, wrong: dict[str, str]) -> None:
+    with pytest.raises(Mismatch, match="at Stripe"):
+        subscription.mirror(replace(STATE, metadata=wrong))
+    told(subscription)
+    with pytest.raises(Mismatch, match="sub_2"):
+        subscription.mirror(replace(STATE, stripe_id="sub_2"))
+
+
+def test_a_higher_price_of_the_same_interval_is_an_upgrade(
+    subscription: Subscription, plans: dict[str, Plan]
+) -> None:
+    upgrades = {name for name, plan in plans.items() if subscription.is_upgrade(plan)}
+    assert upgrades == {
+        name
+        for name, plan in plans.items()
+        if plan.interval == "month" and plan.price_cents > plans["Plus"].price_cents
+    }
+    assert "Plus, by the year" not in upgrades
+
+
+def test_what_must_not_go_on_is_found(
+    subscription: Subscription, account: Account, plans: dict[str, Plan]
+) -> None:
+    def found() -> bool:
+        db.session.flush()
+        return Subscription.to_cancel() == [subscription.id]
+
+    subscription.status = "trialing"
+    assert not found()
+    subscription.stripe_id = "sub_1"
+    assert not found()
+    subscription.trial_refused_at = BEGIN
+    assert found()
+    subscription.status = "active"
+    assert not found()
+    subscription.reject("second")
+    assert found()
+    subscription.rejected_at = None
+    account.closed_at = BEGIN
+    assert found()
+    account.closed_at, plans["Plus"].status = None, "inactive"
+    assert found()
+    subscription.cancel_at_period_end = True
+    assert not found()
+
+
+def test_each_wish_has_a_key_of_its_own(subscription: Subscription) -> None:
+    keys = [
+        subscription.idempotency_key,
+        subscription.intend(),
+        subscription.idempotency_key,
+        subscription.intend(),
+    ]
+    assert keys[1] == keys[2]
+    assert len(set(keys)) == 3
+    assert keys[1].startswith(
+        f"subscription-{subscription.id}-{int(subscription.created_at.timestamp() * 1000)}-"
+    )
+
+
+def test_the_first_reason_to_reject_it_stays(subscription: Subscription) -> None:
+    subscription.status = "active"
+    assert (subscription.is_live, subscription.gives_rights) == (True, True)
+    subscription.reject("first")
+    was = subscription.rejected_at
+    subscription.reject("second")
+    assert (subscription.rejected_at, subscription.rejected_for) == (was, "first")
+    assert (subscription.is_live, subscription.gives_rights) == (False, False)
