@@ -144,3 +144,15 @@ def test_a_key_of_a_call_is_free_again_after_a_day(ada: Account, session: Databa
     with at("2026-02-11T12:00:00"):
         assert with_idempotency_key(ada.id, "once") is None
     assert usage.idempotency_key is None
+
+
+def test_an_answer_of_one_token_is_paid_and_one_of_none_is_not(ada: Account, session: Database) -> None:
+    receipts = []
+    for output in (1, 0):
+        with at("2026-02-10T12:00"):
+            now = datetime(2026, 2, 10, 12, tzinfo=UTC)
+            prompt = Prompt("m", (PromptMessage("user", "hi"),), 4000)
+            reservation = reserve(caller(ada), prompt, AIModel.to_sell("m", now)[1])
+            receipts.append(settle(reservation, TokenUsage(output=output, source="reported"), "done"))
+    assert [receipt.paid for receipt in receipts] == [10_000, 0]
+    assert [usage.state for usage in session.query(Usage).order_by(Usage.id)] == ["settled", "released"]

@@ -13,9 +13,17 @@ from app.models.entitlement import follow
 from app.models.payment import Payment
 from app.models.plan import Plan
 from app.models.refill import refill_if_due
-from app.models.stripe_state import InvoiceState, LineState, RefundState, SubscriptionState
+from app.models.stripe_state import (
+    CardState,
+    DisputeState,
+    InvoiceState,
+    LineState,
+    Mismatch,
+    RefundState,
+    SubscriptionState,
+)
 from app.models.subscription import Subscription
-from app.models.taking_back import follow_refunds
+from app.models.taking_back import follow_dispute, follow_refunds
 from tests.support.people import CREDIT, caller, person
 
 BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -114,3 +122,109 @@ def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
     assert year.worth_nanos == 3 * deal.plan.allowance_nanos
     follow_refunds(year, deal.account, [RefundState("re_1", year.price_cents // 2, "succeeded", month(2))])
     assert year.refund_taken_nanos == 3 * deal.plan.allowance_nanos // 2
+
+
+def test_an_invoice_counts_once_it_is_paid_and_only_for_what_it_sells(deal: Deal) -> None:
+    first = deal.invoice(0, month(0), month(0))
+    free = replace(first, lines=(replace(first.lines[0], amount=0),))
+    for not_yet in (replace(first, status="open"), free):
+        deal.follow(not_yet)
+        assert (deal.allowance, deal.account.entries()) == (0, [])
+    deal.follow(first)
+    deal.follow(first)
+    assert deal.allowance == 10_000
+
+
+@pytest.mark.parametrize("back", ["refunded", "disputed"])
+def test_a_year_that_was_paid_back_gives_no_more_months(
+    session: "scoped_session[Session]", back: str
+) -> None:
+    deal = Deal("Plus, by the year")
+    deal.follow(
+        deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027)
+    )
+    year = Payment.last_period_of(deal.subscription.id)
+    if back == "refunded":
+        follow_refunds(year, deal.account, [RefundState("re_1", year.price_cents, "succeeded", month(0))])
+    else:
+        follow_dispute(year, deal.account, DisputeState("dp_1", "needs_response", "pi_in_0"))
+    refill_if_due(deal.account, month(1))
+    assert (deal.account.allowance_nanos, deal.account.credits_nanos) == (0, 0)
+
+
+def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: "scoped_session[Session]") -> None:
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    refill_if_due(deal.account, end - timedelta(seconds=1))
+    months = len(deal.account.entries())
+    refill_if_due(deal.account, end)
+    assert (months, len(deal.account.entries())) == (2, 2)
+
+
+def test_a_card_gives_one_trial_and_so_does_an_account(session: "scoped_session[Session]") -> None:
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    card = CardState("pm_1", "Visa 4242", "fp_1")
+    first = Deal("Plus")
+    first.follow(**trial, card=card)
+    first.follow(**trial, card=card)
+    assert (first.allowance, first.subscription.trial_refused_at) == (5_000, None)
+    account = person("bob")
+    account.stripe_customer_id = "cus_2"
+    second = Subscription.begin(caller(account), account, first.plan)
+    follow(second, account, replace(first.state, stripe_id="sub_2", customer_id="cus_2"), ())
+    assert (account.allowance_nanos, second.trial_refused_at) == (0, BEGIN)
+
+
+def test_a_team_has_no_trial(session: "scoped_session[Session]") -> None:
+    deal = Deal("Plus")
+    deal.account.kind = "team"
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert (deal.allowance, deal.subscription.trial_refused_at) == (0, BEGIN)
+
+
+def test_an_upgrade_grows_by_the_part_of_the_period_that_is_left(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.account.allowance_nanos -= 4_000 * CREDIT
+    pro = db.session.query(Plan).filter_by(name="Pro").one()
+    moment = BEGIN + (month(1) - BEGIN) * 3 / 4
+    line = LineState("price_Pro", 700, True, moment, month(1))
+    growth = replace(
+        deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
+    )
+    deal.follow(deal.invoice(0, month(0), month(0)), growth, price_id="price_Pro")
+    more = (pro.allowance_nanos // CREDIT - 10_000) // 4
+    assert (deal.subscription.plan, deal.allowance) == (pro, 6_000 + more)
+    paid = db.session.query(Payment).filter_by(stripe_invoice_id="in_up").one()
+    assert (paid.worth_nanos, deal.subscription.allowance_nanos) == (more * CREDIT, pro.allowance_nanos)
+
+
+def test_rights_end_with_the_subscription_and_what_was_bought_stays(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.account.credits_nanos = 7 * CREDIT
+    deal.follow(status="canceled")
+    deal.follow(status="canceled")
+    kinds = [entry.kind for entry in deal.account.entries()]
+    assert kinds == ["allowance_ended", "refill"]
+    assert (deal.account.plan.name, deal.allowance, deal.account.credits_nanos) == ("Free", 0, 7 * CREDIT)
+
+
+def test_an_invoice_that_is_paid_after_the_end_becomes_credits(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.follow(deal.invoice(0, month(0), month(0)), status="canceled", ended_at=month(1))
+    on_time, late = month(1), month(1) + timedelta(seconds=1)
+    deal.follow(deal.invoice(0, month(0), month(0)), deal.invoice(1, late, month(1)))
+    assert deal.account.credits_nanos == 10_000 * CREDIT
+    deal.follow(replace(deal.invoice(2, on_time, month(1)), stripe_id="in_on_time"))
+    assert deal.account.credits_nanos == 10_000 * CREDIT
+
+
+@pytest.mark.parametrize(
+    ("invoice", "line"), [({"currency": "eur"}, {}), ({}, {"amount": 1999}), ({}, {"price_id": None})]
+)
+def test_a_line_of_another_sum_or_currency_is_a_mismatch(
+    deal: Deal, invoice: dict[str, object], line: dict[str, object]
+) -> None:
+    sold = deal.invoice(0, month(0), month(0))
+    with pytest.raises(Mismatch):
+        deal.follow(replace(sold, lines=(replace(sold.lines[0], **line),), **invoice))
+    assert deal.allowance == 0

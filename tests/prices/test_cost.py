@@ -171,3 +171,20 @@ def test_a_name_that_only_begins_like_a_known_one_has_no_price() -> None:
 def test_a_model_whose_price_the_source_leaves_out_is_refused() -> None:
     with pytest.raises(PricingError, match="no price"):
         quotes({"provider": "Google", "name": "gemma-3"})
+
+
+def test_the_long_price_begins_above_its_threshold() -> None:
+    short, long = (dict.fromkeys(TOKEN_BUCKETS, price * 10**6) for price in (1, 2))
+    rates = Rates(short, long, 1000, dict.fromkeys(PIECES))
+    assert [rates.cost_of(TokenUsage(uncached_input=n)) for n in (1000, 1001)] == [1000, 2002]
+    assert [rates.most_for(n, 0) for n in (1000, 1001)] == [1000, 2002]
+
+
+@given(st.integers(0, 10**15), st.integers(0, 10**6))
+def test_output_that_is_afforded_never_costs_more_and_one_more_would(nanos: int, input_tokens: int) -> None:
+    rates = flat("0.25", "2.5")
+    affordable = rates.output_tokens_for(nanos, input_tokens)
+    if affordable >= 0:
+        assert (
+            rates.most_for(input_tokens, affordable) <= nanos < rates.most_for(input_tokens, affordable + 1)
+        )
