@@ -142,7 +142,8 @@ def test_what_forbids_it_is_named(account: Account, rules: AutoRecharge) -> None
 
 
 def test_those_of_a_plan_are_found_while_they_act(account: Account, rules: AutoRecharge) -> None:
-    others = db.session.query(Plan).filter(Plan.id != account.plan_id).first()
+    others, account.plan = account.plan, db.session.query(Plan).filter_by(name="Pay as you go").one()
+    db.session.flush()
     assert (AutoRecharge.on_plan(account.plan_id), AutoRecharge.on_plan(others.id)) == ([account.id], [])
     rules.pause("declined")
     db.session.flush()

@@ -188,3 +188,13 @@ def test_output_that_is_afforded_never_costs_more_and_one_more_would(nanos: int,
         assert (
             rates.most_for(input_tokens, affordable) <= nanos < rates.most_for(input_tokens, affordable + 1)
         )
+
+
+@pytest.mark.parametrize(("most_output", "expected"), [(10, 10), (400, 400), (10_000, 400)])
+def test_an_ordinary_answer_is_expected_where_a_longer_one_is_allowed(
+    most_output: int, expected: int
+) -> None:
+    price = ModelPrice(**{f"{bucket}_nanos": 0 for bucket in TOKEN_BUCKETS} | {"output_nanos": 10**9})
+    prompt = Prompt("m", (PromptMessage("user", "hello"),), most_output)
+    assert price.expected_cost_of(prompt) == expected * 1000
+    assert price.ceiling_of(prompt) == most_output * 1000
