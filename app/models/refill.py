@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from app.models.standing import Standing
 
 
-def refill(account: Account, amount: int, *, key: str, month: str, **facts: Any) -> bool:
-    """Set a locked account's allowance, then repay a debt from it: two entries. False where the key was used."""
+def refill(account: Account, amount: int, *, key: str, month: str, **facts: Any) -> None:
+    """Set a locked account's allowance, then repay a debt from it: two entries. Nothing where the key was used."""
     difference = amount - account.allowance_nanos
-    if not LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **facts):
-        return False
-    repay_debt(account, key=f"debt:{key}")
-    return True
+    if LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **facts):
+        repay_debt(account, key=f"debt:{key}")
 
 
 def repay_debt(account: Account, *, key: str) -> None:

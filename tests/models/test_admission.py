@@ -20,12 +20,14 @@ from app.models.admission import (
     fit,
 )
 from app.models.caller import Caller
+from app.models.member_use import check_member, next_month
+from app.models.metering import admit
 from app.models.price import PIECES, TOKEN_BUCKETS, Rates
 from app.models.refusal import Refusal
 from app.models.setting import Setting
 from app.models.standing import Standing
 from app.providers.base import Prompt, PromptMessage
-from tests.support.people import CREDIT, caller, person
+from tests.support.people import CREDIT, caller, model, person
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 PROMPT = Prompt("m", (PromptMessage("user", "hi"),), 1000)
@@ -226,3 +228,70 @@ def test_a_new_day_begins_with_nothing_used_and_a_clock_put_back_begins_none(sta
     back = used.move(NOON - timedelta(days=1), day_used=1, day_absorbed=1)
     assert (back.day, back.day_used, back.day_absorbed) == (NOON.date(), 6, 7)
     assert Standing.of(standing.account_id).day_used == 6
+
+
+def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(standing: Standing) -> None:
+    put("overdraft", 0)
+    for name, dollars in (("cheap", "0.1"), ("dearer", "0.2"), ("dear", "1000")):
+        model(name, kind="demo", dollars_in="0", dollars_out=dollars)
+    asked = replace(standing, allowance=100 * OUTPUT_NANOS, models=["m", "cheap", "dear"])
+    assert refusal(lambda: fit(asked, PROMPT, RATES, NOON)).facts["model"] == "cheap"
+    everything = replace(asked, models=["m", "cheap", "dearer", "dear"])
+    assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).facts["model"] == "dearer"
+    assert refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON)).facts["model"] is None
+
+
+@pytest.mark.parametrize(
+    ("figures", "terms", "code"),
+    [
+        ({}, {}, None),
+        ({"running_calls": 2}, {"parallel_calls": 2}, "too_many_calls"),
+        ({"day": date(2100, 1, 1), "day_absorbed_nanos": 10**15}, {}, "absorbed_limit"),
+        ({}, {"models": ["other"]}, "model_not_allowed"),
+        ({}, {"chats_per_month": 0}, "chat_limit_reached"),
+        ({"frozen_at": NOON, "frozen_by": "admin"}, {}, "account_frozen"),
+        ({"allowance_nanos": 0}, {}, "out_of_credits"),
+    ],
+)
+def test_a_chat_is_refused_what_a_call_would_be(
+    standing: Standing, ada: Caller, figures: dict[str, object], terms: dict[str, object], code: str | None
+) -> None:
+    account = db.session.get_one(Account, standing.account_id)
+    model("m", kind="demo")
+    for row, changes in ((account, figures), (account.plan, terms)):
+        for name, value in changes.items():
+            setattr(row, name, value)
+    db.session.flush()
+    if code is None:
+        assert admit(ada, "m").account_id == account.id
+        return
+    assert refusal(lambda: admit(ada, "m")).code == code
+
+
+def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
+    session: "scoped_session[Session]",
+) -> None:
+    ada = person("ada").owner
+    team = Account.open(ada, kind="team", name="Ada & Co")
+    place = team.memberships[0]
+    place.monthly_limit_nanos, place.used_month, place.used_nanos = 10, date(2026, 3, 1), 9
+    db.session.flush()
+    shared = Standing.of(team.id)
+    check_member(shared, ada.id, NOON)
+    place.used_nanos = 10
+    db.session.flush()
+    refused = refusal(lambda: check_member(shared, ada.id, NOON))
+    assert (refused.code, refused.facts["resets_at"]) == (
+        "member_limit_reached",
+        datetime(2026, 4, 1, tzinfo=UTC),
+    )
+    check_member(shared, ada.id, NOON + timedelta(days=1))
+    check_member(replace(shared, kind="personal"), ada.id, NOON)
+    place.monthly_limit_nanos = None
+    db.session.flush()
+    check_member(shared, ada.id, NOON)
+
+
+def test_a_year_ends_with_december() -> None:
+    assert next_month(datetime(2026, 12, 31, 23, 59, tzinfo=UTC)) == datetime(2027, 1, 1, tzinfo=UTC)
+    assert next_month(NOON) == datetime(2026, 4, 1, tzinfo=UTC)

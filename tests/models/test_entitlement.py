@@ -228,3 +228,40 @@ def test_a_line_of_another_sum_or_currency_is_a_mismatch(
     with pytest.raises(Mismatch):
         deal.follow(replace(sold, lines=(replace(sold.lines[0], **line),), **invoice))
     assert deal.allowance == 0
+
+
+def test_what_is_heard_of_only_after_its_end_leaves_nothing(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)), status="canceled", ended_at=month(1))
+    assert [entry.kind for entry in deal.account.entries()] == ["allowance_ended", "refill"]
+    assert (deal.allowance, deal.account.plan.name) == (0, "Free")
+
+
+def test_a_trial_that_is_heard_of_only_after_its_end_leaves_nothing(deal: Deal) -> None:
+    deal.follow(status="canceled", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15), ended_at=BEGIN)
+    kinds = [entry.kind for entry in deal.account.entries()]
+    assert kinds[-2:] == ["allowance_ended", "trial"]
+    assert deal.account.plan.name == "Free"
+
+
+def test_a_change_before_anything_was_paid_is_a_mismatch(deal: Deal) -> None:
+    line = LineState("price_Pro", 700, True, BEGIN, month(1))
+    with pytest.raises(Mismatch, match="first period"):
+        deal.follow(replace(deal.invoice(0, BEGIN, BEGIN), lines=(line,)), price_id="price_Pro")
+
+
+def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_session[Session]") -> None:
+    larger = Plan(
+        name="Pro, by the year", interval="year", price_cents=60_000, set_allowance_nanos=31_000 * CREDIT
+    )
+    db.session.add(larger)
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    before = deal.plan.allowance_nanos
+    moment = month(2) + (month(3) - month(2)) / 4
+    line = LineState("price_Pro, by the year", 9_000, True, moment, end)
+    growth = replace(
+        deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
+    )
+    deal.follow(growth, price_id="price_Pro, by the year")
+    paid = db.session.query(Payment).filter_by(stripe_invoice_id="in_up").one()
+    assert paid.worth_nanos == (31_000 * CREDIT - before) * 3 // 4

@@ -75,6 +75,11 @@ def test_a_new_month_has_room_again_but_for_what_is_open_or_paid_in_it(
     pay(paid, account)
     declined = attempt(rules, account)
     declined.decline("card_declined")
+    assert (declined.state, declined.payment.state, declined.decline_code) == (
+        "declined",
+        "failed",
+        "card_declined",
+    )
     late = attempt(rules, account)
     clock.shift(timedelta(days=1))
     april = NOON + timedelta(days=1)
@@ -162,6 +167,7 @@ def test_a_call_waits_for_what_is_on_its_way_and_for_nothing_else(
     one.ask_owner("pi_1")
     assert not is_being_paid(account.id, NOON)
     one.cancel()
+    assert (one.state, one.payment.state) == ("canceled", "canceled")
     rules.turn_off()
     db.session.flush()
     assert not is_being_paid(account.id, NOON)
