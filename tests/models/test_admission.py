@@ -20,12 +20,13 @@ from app.models.admission import (
     fit,
 )
 from app.models.caller import Caller
-from app.models.member_use import check_member, next_month
+from app.models.member_use import check_member, next_month, used_in
 from app.models.metering import admit
-from app.models.price import PIECES, TOKEN_BUCKETS, Rates
+from app.models.price import PIECES, TOKEN_BUCKETS, AIModel, Rates
 from app.models.refusal import Refusal
 from app.models.setting import Setting
 from app.models.standing import Standing
+from app.models.usage import Usage
 from app.providers.base import Prompt, PromptMessage
 from tests.support.people import CREDIT, caller, model, person
 
@@ -234,7 +235,7 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(standing: Stan
     put("overdraft", 0)
     for name, dollars in (("cheap", "0.1"), ("dearer", "0.2"), ("dear", "1000")):
         model(name, kind="demo", dollars_in="0", dollars_out=dollars)
-    asked = replace(standing, allowance=100 * OUTPUT_NANOS, models=["m", "cheap", "dear"])
+    asked = replace(standing, allowance=256 * 200, models=["m", "cheap", "dear"])
     assert refusal(lambda: fit(asked, PROMPT, RATES, NOON)).facts["model"] == "cheap"
     everything = replace(asked, models=["m", "cheap", "dearer", "dear"])
     assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).facts["model"] == "dearer"
@@ -295,3 +296,17 @@ def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
 def test_a_year_ends_with_december() -> None:
     assert next_month(datetime(2026, 12, 31, 23, 59, tzinfo=UTC)) == datetime(2027, 1, 1, tzinfo=UTC)
     assert next_month(NOON) == datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def test_who_comes_into_a_team_brings_their_calls_of_the_month(standing: Standing) -> None:
+    account = db.session.get_one(Account, standing.account_id)
+    person_id, first = account.owner.id, date(2026, 3, 1)
+    assert used_in(first, account.id, person_id) == 0
+    model("m", kind="demo")
+    price = AIModel.to_sell("m", NOON)[1]
+    for day in (date(2026, 2, 28), first):
+        call = Usage(account_id=account.id, user_id=person_id, model="m", price_id=price.id, day=day)
+        call.state, call.reserved_nanos, call.max_output_tokens = "running", 7, 1
+        db.session.add(call)
+    db.session.flush()
+    assert used_in(first, account.id, person_id) == 7

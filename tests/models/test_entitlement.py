@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from flask import g
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -265,3 +266,100 @@ def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_se
     deal.follow(growth, price_id="price_Pro, by the year")
     paid = db.session.query(Payment).filter_by(stripe_invoice_id="in_up").one()
     assert paid.worth_nanos == (31_000 * CREDIT - before) * 3 // 4
+
+
+def test_a_year_that_is_paid_after_the_end_is_credited_whole(session: "scoped_session[Session]") -> None:
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    deal.follow(status="canceled", ended_at=month(1))
+    deal.follow(deal.invoice(1, month(2), month(1), end=end))
+    assert deal.account.credits_nanos == deal.plan.worth_nanos
+
+
+def test_a_growth_that_is_paid_after_the_end_is_credited_by_its_price(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.follow(status="canceled", ended_at=month(1))
+    pro = db.session.query(Plan).filter_by(name="Pro").one()
+    line = LineState("price_Pro", 700, True, BEGIN, month(1))
+    deal.follow(replace(deal.invoice(1, month(2), month(0)), paid_cents=700, lines=(line,)))
+    assert deal.account.credits_nanos == pro.allowance_nanos * 700 // pro.price_cents
+
+
+def test_an_upgrade_to_a_smaller_allowance_gives_nothing(deal: Deal) -> None:
+    pro = db.session.query(Plan).filter_by(name="Pro").one()
+    pro.set_allowance_nanos = 9_000 * CREDIT
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    line = LineState("price_Pro", 700, True, BEGIN, month(1))
+    growth = replace(
+        deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
+    )
+    deal.follow(growth, price_id="price_Pro")
+    assert (deal.account.allowance_nanos, deal.subscription.allowance_nanos) == (
+        10_000 * CREDIT,
+        10_000 * CREDIT,
+    )
+
+
+def test_a_trial_takes_the_place_of_the_free_allowance(deal: Deal) -> None:
+    deal.account.allowance_nanos = 400 * CREDIT
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert deal.allowance == 5_000
+
+
+def test_an_account_has_one_trial_ever(deal: Deal) -> None:
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    deal.follow(**trial)
+    deal.follow(status="canceled", ended_at=BEGIN)
+    again = Subscription.begin(caller(deal.account), deal.account, deal.plan)
+    follow(again, deal.account, replace(deal.state, stripe_id="sub_2", status="trialing", ended_at=None), ())
+    assert (deal.allowance, again.trial_refused_at) == (500, BEGIN)
+
+
+def test_of_two_subscriptions_the_second_is_not_wanted(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    second = Subscription.begin(caller(deal.account), deal.account, deal.plan)
+    follow(second, deal.account, replace(deal.state, stripe_id="sub_2"), ())
+    deal.follow()
+    assert (second.rejected_for != "", deal.subscription.rejected_for, deal.allowance) == (True, "", 10_000)
+
+
+def test_the_payment_of_an_invoice_is_noted_when_it_is_heard_of(deal: Deal) -> None:
+    sold = deal.invoice(0, month(0), month(0))
+    noted = []
+    for intent in (None, "pi_1", "pi_2"):
+        deal.follow(replace(sold, payment_intent_id=intent))
+        noted.append(Payment.with_invoice("in_0").stripe_payment_intent_id)
+    assert noted == [None, "pi_1", "pi_1"]
+
+
+def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
+    session: "scoped_session[Session]",
+) -> None:
+    with time_machine.travel(BEGIN - timedelta(days=5), tick=False):
+        deal = Deal("Plus, by the year")
+    born, end = deal.account.created_at, BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    assert (deal.account.anchor_at, deal.account.period_end) == (BEGIN, month(1))
+    deal.follow(status="canceled", ended_at=BEGIN)
+    assert deal.account.anchor_at == born
+
+
+def test_what_ended_takes_nothing_of_the_next_months(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.follow(status="canceled", ended_at=BEGIN)
+    refill_if_due(deal.account, month(1))
+    assert deal.allowance == 500
+    deal.follow()
+    assert deal.allowance == 500
+
+
+def test_a_paid_years_months_do_not_wait_for_the_address(
+    session: "scoped_session[Session]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
+    g.pop("settings", None)
+    deal.account.owner.email_verified_at = None
+    refill_if_due(deal.account, month(1))
+    assert len(deal.account.entries()) == 2

@@ -97,6 +97,8 @@ def test_each_decline_waits_longer_and_the_last_pauses(account: Account, rules: 
         assert not rules.is_due(NOON + wait - timedelta(seconds=1))
     assert paused == [False] * (len(BACK_OFF) - 1) + [True]
     assert (rules.paused_for, account.recharge_below_nanos) == ("declined", None)
+    rules.declined(NOON)
+    assert rules.next_attempt_at == NOON + BACK_OFF[-1]
     rules.turn_on()
     assert (rules.is_due(NOON), rules.declines, rules.next_attempt_at) == (True, 0, None)
 
@@ -114,10 +116,12 @@ def test_after_a_rest_it_is_looked_at_again(account: Account, rules: AutoRecharg
 
 def test_what_is_off_or_paused_is_not_watched(account: Account, rules: AutoRecharge) -> None:
     rules.turn_off()
-    assert (account.recharge_below_nanos, rules.is_due(NOON), rules.pause("account")) == (None, False, False)
+    assert (account.recharge_below_nanos, rules.is_due(NOON)) == (None, False)
+    assert (rules.pause("account"), rules.paused_for) == (False, "")
     rules.turn_on()
     assert account.recharge_below_nanos == 1000 * CREDIT
     assert rules.lose_card()
+    assert (rules.pause("declined"), rules.paused_for) == (False, "card_removed")
     assert (account.recharge_below_nanos, rules.paused_for) == (None, "card_removed")
     rules.use_card("pm_2", "Visa 4242")
     assert (account.recharge_below_nanos, rules.paused_for) == (1000 * CREDIT, "")
@@ -187,3 +191,19 @@ def test_stripe_forgets_a_key_after_a_day(account: Account, rules: AutoRecharge)
     one = attempt(rules, account)
     made = one.created_at
     assert (one.key_is_alive(made), one.key_is_alive(made + timedelta(days=1))) == (True, False)
+
+
+def test_several_packs_at_a_time_count_as_many_times(account: Account, rules: AutoRecharge) -> None:
+    rules.quantity = 2
+    assert (rules.price_cents, rules.exceeds_month(NOON)) == (2000, False)
+    pay(attempt(rules, account), account)
+    assert (rules.month_total_cents(NOON), rules.exceeds_month(NOON)) == (2000, True)
+    assert account.credits_nanos == 10_399 * CREDIT
+
+
+def test_a_month_begins_with_its_first_moment(
+    account: Account, rules: AutoRecharge, clock: time_machine.Traveller
+) -> None:
+    clock.move_to(datetime(2026, 4, 1, tzinfo=UTC))
+    pay(attempt(rules, account), account)
+    assert rules.month_total_cents(NOON + timedelta(days=9)) == 1000
