@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
+from flask import g
 from sqlalchemy.orm import Session, scoped_session
 
 from app.billing.auditing import audit
+from app.extensions import db
 from app.models.account import Account, anniversary, months_between
 from app.models.ledger import LedgerEntry
 from app.models.plan import Plan
@@ -198,3 +200,20 @@ def test_an_account_that_an_admin_froze_stays_so_when_a_dispute_is_won(account: 
     account.freeze("dispute")
     account.unfreeze("admin")
     assert account.frozen_by is None
+
+
+def test_the_welcome_credit_is_for_a_person_whose_address_is_verified_where_that_is_asked(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Setting.put("welcome_credit", 20 * CREDIT)
+    db.session.flush()
+    team = Account.open(account.owner, kind="team", name="Ada & Co")
+    give_welcome_credit(team)
+    account.owner.email_verified_at = None
+    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
+    g.pop("settings", None)
+    give_welcome_credit(account)
+    assert (team.credits_nanos, account.credits_nanos) == (0, 0)
+    account.owner.verify_email()
+    give_welcome_credit(account)
+    assert account.credits_nanos == 20 * CREDIT
