@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -106,6 +107,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(NoConnection, database_away)
     app.register_error_handler(Exception, broken)
     app.after_request(say_what_is_left)
+    app.teardown_appcontext(end_session)
 
 
 def refused(refusal: Refusal) -> Response:
@@ -158,15 +160,29 @@ def database_away(error: Exception) -> Response:
     return problem(503, "busy", AWAY, retry_after=5)
 
 
+def end_session(_error: BaseException | None) -> None:
+    """By now what was to be kept is committed: an answer does not break over the connection that it leaves."""
+    leave(db.session.remove)
+
+
+def leave(way: Callable[[], None]) -> None:
+    """Undo or end what the session has open; where the database is gone, it has done so itself."""
+    try:
+        way()
+    except OperationalError as error:
+        log.warning("a connection was lost after its work: %s", error.orig)
+        db.session.registry.clear()
+
+
 def broken(error: Exception) -> Response:
-    db.session.rollback()
+    leave(db.session.rollback)
     log.exception("unhandled %s", type(error).__name__)
     return problem(500, "internal_error", WORDS[500])
 
 
 def problem(status: int, code: str, detail: str, *, retry_after: int | None = None, **facts: Any) -> Response:
     """The answer to a request that was not done; facts go into the body."""
-    db.session.rollback()
+    leave(db.session.rollback)
     count_problem(code)
     answer = problem_json if wants_json() else page
     response = answer(status, code, detail, facts)

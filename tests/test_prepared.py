@@ -3,7 +3,8 @@
 from dataclasses import astuple
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
+from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, scoped_session
@@ -89,3 +90,17 @@ def test_a_connection_that_was_lost_is_given_up(app: Flask, session: Database) -
     session.rollback()
     assert keys.all(db.session.connection(), {}) == []
     assert session.scalar(own) != pid
+
+
+@pytest.mark.databases("postgresql")
+def test_a_connection_that_is_lost_after_its_work_breaks_nothing(app: Flask, client: FlaskClient) -> None:
+    own, others = text("SELECT pg_backend_pid()"), text("SELECT pg_terminate_backend(:pid)")
+
+    @app.after_request
+    def lose_it(response: Response) -> Response:
+        pid = db.session.scalar(own)
+        with db.engine.connect() as other:
+            other.execute(others, {"pid": pid})
+        return response
+
+    assert [client.get(path).status_code for path in ("/pricing", "/pricing", "/nowhere")] == [200, 200, 404]
