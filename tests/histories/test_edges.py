@@ -62,7 +62,7 @@ def call(ada: Account, begins: str, ends: str, credits: int) -> Receipt:
 
 def used_at(ada: Account, moment: str) -> int:
     now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    return Standing.of(ada.id).used_on(now) // CREDIT
+    return Standing.of(ada.id).used_on(now)
 
 
 def test_a_call_over_midnight_uses_nothing_of_the_new_day(ada: Account) -> None:
@@ -93,7 +93,7 @@ def test_a_clock_that_is_put_back_gives_no_second_day(ada: Account) -> None:
     with at("2026-02-10T23:59:58"):
         assert ada.balance().available == 20 * CREDIT
     call(ada, "2026-02-10T23:59:58", "2026-02-10T23:59:59", 5)
-    assert used_at(ada, "2026-02-11T00:00:07") == 35
+    assert used_at(ada, "2026-02-11T00:00:07") == 35 * CREDIT
 
 
 def test_a_clock_that_jumps_a_year_gives_one_month(ada: Account) -> None:

@@ -195,6 +195,7 @@ def test_the_house_has_no_overdraft(standing: Standing) -> None:
     put("overdraft", OUTPUT_NANOS)
     assert refusal(lambda: sized(replace(standing, kind="house"), 255)).code == "request_too_large"
     assert sized(replace(standing, kind="house"), 256).max_output_tokens == 256
+    assert refusal(lambda: sized(replace(standing, kind="house"), 256, allowance=256 * OUTPUT_NANOS - 1))
 
 
 def test_a_short_answer_is_asked_for_whole_or_not_at_all(standing: Standing) -> None:
@@ -236,10 +237,12 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(standing: Stan
     for name, dollars in (("cheap", "0.1"), ("dearer", "0.2"), ("dear", "1000")):
         model(name, kind="demo", dollars_in="0", dollars_out=dollars)
     asked = replace(standing, allowance=256 * 200, models=["m", "cheap", "dear"])
-    assert refusal(lambda: fit(asked, PROMPT, RATES, NOON)).facts["model"] == "cheap"
+    cheaper = refusal(lambda: fit(asked, PROMPT, RATES, NOON))
+    assert (cheaper.facts["model"], "or ask cheap, which fits" in str(cheaper)) == ("cheap", True)
     everything = replace(asked, models=["m", "cheap", "dearer", "dear"])
     assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).facts["model"] == "dearer"
-    assert refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON)).facts["model"] is None
+    alone = refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON))
+    assert (alone.facts["model"], "or buy credits" in str(alone)) == (None, True)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +289,8 @@ def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
         "member_limit_reached",
         datetime(2026, 4, 1, tzinfo=UTC),
     )
+    place.monthly_limit_nanos = 1
+    db.session.flush()
     check_member(shared, ada.id, NOON + timedelta(days=1))
     check_member(replace(shared, kind="personal"), ada.id, NOON)
     place.monthly_limit_nanos = None

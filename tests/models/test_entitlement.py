@@ -25,7 +25,7 @@ from app.models.stripe_state import (
 )
 from app.models.subscription import Subscription
 from app.models.taking_back import follow_dispute, follow_refunds
-from tests.support.people import CREDIT, caller, person
+from tests.support.people import CREDIT, caller, give, person
 
 BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
@@ -363,3 +363,22 @@ def test_a_paid_years_months_do_not_wait_for_the_address(
     deal.account.owner.email_verified_at = None
     refill_if_due(deal.account, month(1))
     assert len(deal.account.entries()) == 2
+
+
+def test_a_trial_repays_a_debt_and_does_not_mind_what_was_granted(deal: Deal) -> None:
+    give(deal.account, credits=-1_000 * CREDIT)
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert (deal.allowance, deal.account.credits_nanos) == (4_000, 0)
+
+
+def test_a_trial_goes_on_while_its_plan_is_retired(deal: Deal) -> None:
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    deal.plan.status = "inactive"
+    deal.follow()
+    assert (deal.subscription.rejected_for, deal.allowance) == ("", 5_000)
+
+
+def test_a_subscription_whose_plan_was_retired_before_it_began_is_not_wanted(deal: Deal) -> None:
+    deal.plan.status = "inactive"
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    assert (deal.subscription.rejected_for != "", deal.allowance) == (True, 0)

@@ -84,6 +84,7 @@ def test_a_new_month_has_room_again_but_for_what_is_open_or_paid_in_it(
     clock.shift(timedelta(days=1))
     april = NOON + timedelta(days=1)
     assert (rules.month_total_cents(NOON), rules.month_total_cents(april)) == (2000, 1000)
+    clock.move_to(datetime(2026, 4, 1, tzinfo=UTC))
     pay(late, account)
     assert rules.month_total_cents(april) == 1000
     assert rules.month_total_cents(april + timedelta(days=30)) == 0
