@@ -125,9 +125,6 @@ class Account(Record):
             else None
         )
 
-    def role_of(self, user: User) -> str | None:
-        return next((m.role for m in self.memberships if m.user_id == user.id), None)
-
     def freeze(self, by: str) -> None:
         """No calls until unfrozen; `by` is "admin" or "dispute". An admin's freeze outlasts a won dispute."""
         if self.frozen_by != "admin":

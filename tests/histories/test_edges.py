@@ -75,6 +75,8 @@ def test_a_call_over_midnight_uses_nothing_of_the_new_day(ada: Account) -> None:
 
 def test_a_new_day_begins_with_nothing_used(ada: Account) -> None:
     call(ada, "2026-02-10T12:00", "2026-02-10T12:01", 20)
+    with at("2026-02-10T23:59"):
+        assert ada.balance().available == 30 * CREDIT
     with at("2026-02-11T00:00"):
         assert ada.balance().available == Standing.of(ada.id).balance(utcnow()).available == 50 * CREDIT
 
@@ -156,3 +158,23 @@ def test_an_answer_of_one_token_is_paid_and_one_of_none_is_not(ada: Account, ses
             receipts.append(settle(reservation, TokenUsage(output=output, source="reported"), "done"))
     assert [receipt.paid for receipt in receipts] == [10_000, 0]
     assert [usage.state for usage in session.query(Usage).order_by(Usage.id)] == ["settled", "released"]
+
+
+def settled(ada: Account, outcome: str, **used: int) -> Usage:
+    """The receipt of a call at noon that ends so and used so much."""
+    with at("2026-02-10T12:00"):
+        price = AIModel.to_sell("m", utcnow())[1]
+        reservation = reserve(caller(ada), Prompt("m", (PromptMessage("user", "hi"),), 4000), price)
+        settle(reservation, TokenUsage(**used, source="reported"), outcome)
+    return db.session.get_one(Usage, reservation.usage_id)
+
+
+def test_what_a_broken_call_cost_is_ours(ada: Account) -> None:
+    usage = settled(ada, "interrupted", output=5)
+    assert (usage.cost_nanos, usage.paid_nanos, usage.absorbed_nanos) == (50_000, 0, 50_000)
+
+
+def test_pieces_without_a_price_are_left_out(ada: Account) -> None:
+    for piece in ({"images": 2}, {"searches": 3}):
+        usage = settled(ada, "done", output=5, **piece)
+        assert (usage.cost_nanos, usage.images, usage.searches) == (50_000, 0, 0)

@@ -21,7 +21,7 @@ from app.models.admission import (
 )
 from app.models.caller import Caller
 from app.models.member_use import check_member, next_month, used_in
-from app.models.metering import admit
+from app.models.metering import admit, reserve
 from app.models.price import PIECES, TOKEN_BUCKETS, AIModel, Rates
 from app.models.refusal import Refusal
 from app.models.setting import Setting
@@ -257,7 +257,7 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(standing: Stan
         ({"allowance_nanos": 0}, {}, "out_of_credits"),
     ],
 )
-def test_a_chat_is_refused_what_a_call_would_be(
+def test_a_chat_is_refused_what_a_call_is_and_new_chats_of_their_own(
     standing: Standing, ada: Caller, figures: dict[str, object], terms: dict[str, object], code: str | None
 ) -> None:
     account = db.session.get_one(Account, standing.account_id)
@@ -266,10 +266,13 @@ def test_a_chat_is_refused_what_a_call_would_be(
         for name, value in changes.items():
             setattr(row, name, value)
     db.session.flush()
+    price = AIModel.to_sell("m", NOON)[1]
     if code is None:
-        assert admit(ada, "m").account_id == account.id
+        assert admit(ada, "m").account_id == reserve(ada, PROMPT, price).account_id == account.id
         return
     assert refusal(lambda: admit(ada, "m")).code == code
+    if code != "chat_limit_reached":
+        assert refusal(lambda: reserve(ada, PROMPT, price)).code == code
 
 
 def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(

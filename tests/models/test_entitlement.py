@@ -310,7 +310,7 @@ def test_an_account_has_one_trial_ever(deal: Deal) -> None:
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
     deal.follow(**trial)
     deal.follow(status="canceled", ended_at=BEGIN)
-    again = Subscription.begin(caller(deal.account), deal.account, deal.plan)
+    again = Subscription.begin(caller(deal.account), deal.account, deal.plan, trial_days=15)
     follow(again, deal.account, replace(deal.state, stripe_id="sub_2", status="trialing", ended_at=None), ())
     assert (deal.allowance, again.trial_refused_at) == (500, BEGIN)
 
@@ -382,3 +382,13 @@ def test_a_subscription_whose_plan_was_retired_before_it_began_is_not_wanted(dea
     deal.plan.status = "inactive"
     deal.follow(deal.invoice(0, month(0), month(0)))
     assert (deal.subscription.rejected_for != "", deal.allowance) == (True, 0)
+
+
+def test_an_upgrade_at_the_periods_end_gives_nothing_of_it(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    line = LineState("price_Pro", 700, True, month(1), month(2))
+    growth = replace(
+        deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
+    )
+    deal.follow(growth, price_id="price_Pro")
+    assert deal.account.allowance_nanos == 10_000 * CREDIT

@@ -11,6 +11,7 @@ from app.models.account import Account
 from app.models.base import utcnow
 from app.models.payment import Payment
 from app.models.plan import CreditPack
+from app.models.refusal import Refusal
 from app.models.stripe_state import Mismatch, PaymentState, SessionState
 from tests.support.people import CREDIT, caller, person
 
@@ -91,7 +92,7 @@ def test_money_that_nobody_knew_is_forgotten_once_its_purchase_is_known(
     Payment.park_unknown(account, found(payment), "we sold nothing for it")
     known = Payment.park_unknown(account, found(payment, stripe_id="pi_2"), "nor for this")
     again = Payment.park_unknown(account, found(payment, stripe_id="pi_2"), "still not")
-    assert known is again
+    assert (known is again, known.worth_nanos) == (True, 0)
     db.session.flush()
     payment.succeed(account, found(payment))
     assert Payment.with_intent("pi_1") is payment
@@ -116,3 +117,16 @@ def test_what_was_paid_neither_falls_through_nor_waits_nor_is_parked(
     payment.fall_through()
     payment.park("late")
     assert (payment.state, payment.parked_for) == ("paid", "")
+
+
+@pytest.mark.parametrize(
+    ("terms", "code"),
+    [({"allows_packs": False}, "packs_not_allowed"), ({"status": "inactive"}, "plan_inactive")],
+)
+def test_a_plan_without_packs_sells_none(account: Account, terms: dict[str, object], code: str) -> None:
+    pack = db.session.query(CreditPack).filter_by(price_cents=1000).one()
+    for name, value in terms.items():
+        setattr(account.plan, name, value)
+    with pytest.raises(Refusal) as refused:
+        Payment.begin(caller(account), account, pack)
+    assert refused.value.code == code
