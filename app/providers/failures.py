@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -67,14 +67,19 @@ def failure(reason: str, technical: str = "") -> ProviderError:
 def explained(error: Exception, *, has_begun: bool) -> ProviderError:
     """An SDK's or the connection's error as ours."""
     status = getattr(error, "status_code", None)
-    cause = type(error.__cause__).__name__ if error.__cause__ else ""
-    facts = (type(error).__name__, cause, status, getattr(error, "request_id", None))
+    facts = (type(error).__name__, *causes(error), status, getattr(error, "request_id", None))
     technical = " ".join(str(fact) for fact in facts if fact)[:100]
     if isinstance(status, int):
         return failure(reason_of_status(status, getattr(error, "body", None)), technical)
     if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):
         return failure("timeout", technical)
     return failure("cut" if has_begun else "unavailable", technical)
+
+
+def causes(error: BaseException) -> Iterator[str]:
+    """The kinds of what it came from, down to the system's own: for the log."""
+    while error := error.__cause__:  # type: ignore[assignment]
+        yield type(error).__name__
 
 
 def reason_of_status(status: int, body: object) -> str:

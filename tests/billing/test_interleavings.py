@@ -22,7 +22,7 @@ from tests.support.made_apps import made_apps
 from tests.support.running_sandbox import SECRET, StartedSandbox
 from tests.support.stripe_contract import ContractClient
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 

@@ -20,7 +20,7 @@ from app.models.stripe_state import CardState, InvoiceState, LineState, Subscrip
 from app.models.subscription import Subscription
 from tests.support.people import caller, person
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MONTH = timedelta(days=30)

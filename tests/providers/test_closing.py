@@ -157,7 +157,7 @@ def test_250_answers_run_at_once(vendor: Vendor, server: ProviderServer) -> None
     outcomes = []
 
     def ask() -> None:
-        outcomes.append(outcome_of(vendor.stream(asking("[[tokens=5 delay=0.3]]", is_reasoning=True))))
+        outcomes.append(outcome_of(vendor.stream(asking("[[tokens=5 delay=0.8]]", is_reasoning=True))))
 
     threads = [threading.Thread(target=ask) for _ in range(250)]
     for thread in threads:
