@@ -392,3 +392,11 @@ def test_an_upgrade_at_the_periods_end_gives_nothing_of_it(deal: Deal) -> None:
     )
     deal.follow(growth, price_id="price_Pro")
     assert deal.account.allowance_nanos == 10_000 * CREDIT
+
+
+def test_a_second_subscription_that_is_not_wanted_begins_no_trial(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    second = Subscription.begin(caller(deal.account), deal.account, deal.plan, trial_days=15)
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    follow(second, deal.account, replace(deal.state, stripe_id="sub_2", **trial), ())
+    assert (second.rejected_for != "", second.trial_granted_nanos, deal.allowance) == (True, 0, 10_000)
