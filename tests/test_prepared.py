@@ -96,11 +96,11 @@ def test_a_connection_that_was_lost_is_given_up(app: Flask, session: Database) -
 def test_a_connection_that_is_lost_after_its_work_breaks_nothing(app: Flask, client: FlaskClient) -> None:
     own, others = text("SELECT pg_backend_pid()"), text("SELECT pg_terminate_backend(:pid)")
 
-    @app.after_request
     def lose_it(response: Response) -> Response:
         pid = db.session.scalar(own)
         with db.engine.connect() as other:
             other.execute(others, {"pid": pid})
         return response
 
+    app.after_request_funcs[None].append(lose_it)
     assert [client.get(path).status_code for path in ("/pricing", "/pricing", "/nowhere")] == [200, 200, 404]
