@@ -75,7 +75,10 @@ def test_listeners_hear_it(session: Database) -> None:
 
 
 def test_nobodys_chat_is_none(session: Database) -> None:
-    assert Chat.to_ask("1", account_id=1, user_id=1, guest=None) is None
+    nobody = {"account_id": 1, "user_id": 1, "guest": None}
+    assert Chat.to_ask("1", **nobody, deleted_at=None) is None
+    with pytest.raises(TypeError, match="deleted_at needs a value"):
+        Chat.to_ask("1", **nobody)
 
 
 @pytest.mark.databases("postgresql")

@@ -12,11 +12,11 @@ from app.models.payment import Payment
 from app.models.plan import CreditPack
 from app.models.recharge import AutoRecharge, Recharge
 from app.models.refusal import Refusal
-from app.models.stripe_state import DisputeState, PaymentState, RefundState
+from app.models.stripe_state import DisputeState, RefundState
 from app.models.taking_back import follow_dispute, follow_refunds
 from tests.histories.rulebook import Charge, Recharging
 from tests.histories.stage import Stage
-from tests.support.people import CREDIT, caller
+from tests.support.people import CREDIT, caller, paid
 
 
 class Purchases(Stage):
@@ -92,11 +92,6 @@ class Purchases(Stage):
         account = self.account
         for _ in range(2):
             follow_dispute(self.payment(key), account, DisputeState(f"dp_{key}", status, key))
-
-
-def paid(intent: str, payment: Payment) -> PaymentState:
-    cents = payment.price_cents
-    return PaymentState(intent, "succeeded", cents, cents, "usd", "cus_1", payment.created_at)
 
 
 class Recharges(Stage):

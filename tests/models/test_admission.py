@@ -1,12 +1,10 @@
 """Each refusal of the gate at its very edge: with the figure that still passes, and with the next. MONEY.md 6."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import g
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.account import Account
@@ -20,17 +18,14 @@ from app.models.admission import (
     fit,
 )
 from app.models.caller import Caller
-from app.models.member_use import check_member, next_month, used_in
 from app.models.metering import admit, reserve
 from app.models.price import PIECES, TOKEN_BUCKETS, AIModel, Rates
-from app.models.refusal import Refusal
 from app.models.setting import Setting
 from app.models.standing import Standing
-from app.models.usage import Usage
 from app.providers.base import Prompt, PromptMessage
-from tests.support.people import CREDIT, caller, model, person
+from tests.models.conftest import NOON, refusal
+from tests.support.people import CREDIT, caller, model
 
-NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 PROMPT = Prompt("m", (PromptMessage("user", "hi"),), 1000)
 OUTPUT_NANOS = 1_000
 RATES = Rates(
@@ -43,14 +38,6 @@ RATES = Rates(
 
 
 @pytest.fixture
-def standing(session: "scoped_session[Session]") -> Standing:
-    """100 credits of allowance and nothing bought, today not begun, the period over in a week."""
-    account = person("ada", allowance=100 * CREDIT)
-    found = Standing.of(account.id)
-    return replace(found, day=NOON.date(), period_end=NOON + timedelta(days=7), daily_limit=None)
-
-
-@pytest.fixture
 def ada(standing: Standing) -> Caller:
     return caller(db.session.get_one(Account, standing.account_id))
 
@@ -58,12 +45,6 @@ def ada(standing: Standing) -> Caller:
 def put(key: str, value: int) -> None:
     Setting.put(key, value)
     db.session.flush()
-
-
-def refusal(check: Callable[[], object]) -> Refusal:
-    with pytest.raises(Refusal) as refused:
-        check()
-    return refused.value
 
 
 def test_nobody_spends_for_a_closed_or_frozen_account(standing: Standing, ada: Caller) -> None:
@@ -208,30 +189,6 @@ def test_a_short_answer_is_asked_for_whole_or_not_at_all(standing: Standing) -> 
     ] == (10 * OUTPUT_NANOS)
 
 
-def test_alerts_come_below_what_was_chosen_and_with_the_days_last_credit(standing: Standing) -> None:
-    told = replace(standing, allowance=3, credits=4, alert_below=8, daily_limit=5, day_used=5)
-    assert told.alerts(NOON) == {"low_balance"}
-    assert replace(told, alert_below=7).alerts(NOON) == set()
-    assert replace(told, alerts_daily_limit=True, alert_below=None).alerts(NOON) == {"daily_limit"}
-    assert replace(told, alerts_daily_limit=True, alert_below=None, day_used=4).alerts(NOON) == set()
-    assert replace(told, alerts_daily_limit=True, alert_below=None, daily_limit=None).alerts(NOON) == set()
-
-
-def test_auto_recharge_is_needed_below_its_threshold(standing: Standing) -> None:
-    low = replace(standing, allowance=3, credits=4, recharge_below=8)
-    assert (low.needs_recharge, replace(low, recharge_below=7).needs_recharge) == (True, False)
-    assert not replace(low, recharge_below=None).needs_recharge
-
-
-def test_a_new_day_begins_with_nothing_used_and_a_clock_put_back_begins_none(standing: Standing) -> None:
-    used = replace(standing, day_used=5, day_absorbed=6)
-    tomorrow = used.move(NOON + timedelta(days=1), day_used=1)
-    assert (tomorrow.day, tomorrow.day_used, tomorrow.day_absorbed) == (date(2026, 4, 1), 1, 0)
-    back = used.move(NOON - timedelta(days=1), day_used=1, day_absorbed=1)
-    assert (back.day, back.day_used, back.day_absorbed) == (NOON.date(), 6, 7)
-    assert Standing.of(standing.account_id).day_used == 6
-
-
 def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(standing: Standing) -> None:
     put("overdraft", 0)
     for name, dollars in (("cheap", "0.1"), ("dearer", "0.2"), ("dear", "1000")):
@@ -273,48 +230,3 @@ def test_a_chat_is_refused_what_a_call_is_and_new_chats_of_their_own(
     assert refusal(lambda: admit(ada, "m")).code == code
     if code != "chat_limit_reached":
         assert refusal(lambda: reserve(ada, PROMPT, price)).code == code
-
-
-def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
-    session: "scoped_session[Session]",
-) -> None:
-    ada = person("ada").owner
-    team = Account.open(ada, kind="team", name="Ada & Co")
-    place = team.memberships[0]
-    place.monthly_limit_nanos, place.used_month, place.used_nanos = 10, date(2026, 3, 1), 9
-    db.session.flush()
-    shared = Standing.of(team.id)
-    check_member(shared, ada.id, NOON)
-    place.used_nanos = 10
-    db.session.flush()
-    refused = refusal(lambda: check_member(shared, ada.id, NOON))
-    assert (refused.code, refused.facts["resets_at"]) == (
-        "member_limit_reached",
-        datetime(2026, 4, 1, tzinfo=UTC),
-    )
-    place.monthly_limit_nanos = 1
-    db.session.flush()
-    check_member(shared, ada.id, NOON + timedelta(days=1))
-    check_member(replace(shared, kind="personal"), ada.id, NOON)
-    place.monthly_limit_nanos = None
-    db.session.flush()
-    check_member(shared, ada.id, NOON)
-
-
-def test_a_year_ends_with_december() -> None:
-    assert next_month(datetime(2026, 12, 31, 23, 59, tzinfo=UTC)) == datetime(2027, 1, 1, tzinfo=UTC)
-    assert next_month(NOON) == datetime(2026, 4, 1, tzinfo=UTC)
-
-
-def test_who_comes_into_a_team_brings_their_calls_of_the_month(standing: Standing) -> None:
-    account = db.session.get_one(Account, standing.account_id)
-    person_id, first = account.owner.id, date(2026, 3, 1)
-    assert used_in(first, account.id, person_id) == 0
-    model("m", kind="demo")
-    price = AIModel.to_sell("m", NOON)[1]
-    for day in (date(2026, 2, 28), first):
-        call = Usage(account_id=account.id, user_id=person_id, model="m", price_id=price.id, day=day)
-        call.state, call.reserved_nanos, call.max_output_tokens = "running", 7, 1
-        db.session.add(call)
-    db.session.flush()
-    assert used_in(first, account.id, person_id) == 7

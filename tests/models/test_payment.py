@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.account import Account
@@ -13,12 +12,7 @@ from app.models.payment import Payment
 from app.models.plan import CreditPack
 from app.models.refusal import Refusal
 from app.models.stripe_state import Mismatch, PaymentState, SessionState
-from tests.support.people import CREDIT, caller, person
-
-
-@pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
-    return person("ada")
+from tests.support.people import CREDIT, caller, paid
 
 
 @pytest.fixture
@@ -32,9 +26,7 @@ def payment(account: Account) -> Payment:
 
 
 def found(payment: Payment, **changes: object) -> PaymentState:
-    cents = payment.price_cents
-    state = PaymentState("pi_1", "succeeded", cents, cents, "usd", "cus_1", payment.created_at)
-    return replace(state, **changes)
+    return replace(paid("pi_1", payment), **changes)
 
 
 def test_several_packs_cost_and_give_so_many_times_as_much(payment: Payment) -> None:

@@ -11,10 +11,8 @@ from app.extensions import db
 from app.models.account import Account
 from app.models.plan import CreditPack, Plan
 from app.models.recharge import BACK_OFF, AutoRecharge, Recharge, is_being_paid
-from app.models.stripe_state import PaymentState
-from tests.support.people import CREDIT, person
-
-NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+from tests.models.conftest import NOON
+from tests.support.people import CREDIT, paid, person
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +39,8 @@ def rules(account: Account) -> AutoRecharge:
     return made
 
 
-def attempt(rules: AutoRecharge, account: Account) -> Recharge:
-    return Recharge.attempt(rules, account)
-
-
 def pay(recharge: Recharge, account: Account) -> bool:
-    cents = recharge.price_cents
-    state = PaymentState(f"pi_{recharge.id}", "succeeded", cents, cents, "usd", "cus_1", recharge.created_at)
-    done = recharge.succeed(account, state)
+    done = recharge.succeed(account, paid(f"pi_{recharge.id}", recharge.payment))
     db.session.flush()
     return done
 
@@ -62,25 +54,24 @@ def test_it_is_due_below_the_threshold_and_not_on_it(account: Account, rules: Au
 
 def test_the_month_has_room_up_to_its_maximum(account: Account, rules: AutoRecharge) -> None:
     rules.monthly_max_cents = 2000
-    pay(attempt(rules, account), account)
+    pay(Recharge.attempt(rules, account), account)
     assert (rules.month_total_cents(NOON), rules.exceeds_month(NOON)) == (1000, False)
-    attempt(rules, account)
+    Recharge.attempt(rules, account)
     assert (rules.month_total_cents(NOON), rules.exceeds_month(NOON)) == (2000, True)
 
 
 def test_a_new_month_has_room_again_but_for_what_is_open_or_paid_in_it(
     account: Account, rules: AutoRecharge, clock: time_machine.Traveller
 ) -> None:
-    paid, declined = attempt(rules, account), None
-    pay(paid, account)
-    declined = attempt(rules, account)
+    pay(Recharge.attempt(rules, account), account)
+    declined = Recharge.attempt(rules, account)
     declined.decline("card_declined")
     assert (declined.state, declined.payment.state, declined.decline_code) == (
         "declined",
         "failed",
         "card_declined",
     )
-    late = attempt(rules, account)
+    late = Recharge.attempt(rules, account)
     clock.shift(timedelta(days=1))
     april = NOON + timedelta(days=1)
     assert (rules.month_total_cents(NOON), rules.month_total_cents(april)) == (2000, 1000)
@@ -167,7 +158,7 @@ def test_a_call_waits_for_what_is_on_its_way_and_for_nothing_else(
     rules.card_id = None
     assert not is_being_paid(account.id, NOON)
     rules.card_id = "pm_1"
-    one = attempt(rules, account)
+    one = Recharge.attempt(rules, account)
     assert is_being_paid(account.id, NOON)
     one.ask_owner("pi_1")
     assert not is_being_paid(account.id, NOON)
@@ -179,7 +170,7 @@ def test_a_call_waits_for_what_is_on_its_way_and_for_nothing_else(
 
 
 def test_an_attempt_is_paid_once(account: Account, rules: AutoRecharge) -> None:
-    one = attempt(rules, account)
+    one = Recharge.attempt(rules, account)
     assert Recharge.open_for(account.id) is one
     assert Recharge.all_open(NOON + timedelta(seconds=1)) == [one.id]
     assert Recharge.all_open(NOON) == []
@@ -189,7 +180,7 @@ def test_an_attempt_is_paid_once(account: Account, rules: AutoRecharge) -> None:
 
 
 def test_stripe_forgets_a_key_after_a_day(account: Account, rules: AutoRecharge) -> None:
-    one = attempt(rules, account)
+    one = Recharge.attempt(rules, account)
     made = one.created_at
     assert (one.key_is_alive(made), one.key_is_alive(made + timedelta(days=1))) == (True, False)
 
@@ -197,7 +188,7 @@ def test_stripe_forgets_a_key_after_a_day(account: Account, rules: AutoRecharge)
 def test_several_packs_at_a_time_count_as_many_times(account: Account, rules: AutoRecharge) -> None:
     rules.quantity = 2
     assert (rules.price_cents, rules.exceeds_month(NOON)) == (2000, False)
-    pay(attempt(rules, account), account)
+    pay(Recharge.attempt(rules, account), account)
     assert (rules.month_total_cents(NOON), rules.exceeds_month(NOON)) == (2000, True)
     assert account.credits_nanos == 10_399 * CREDIT
 
@@ -206,5 +197,5 @@ def test_a_month_begins_with_its_first_moment(
     account: Account, rules: AutoRecharge, clock: time_machine.Traveller
 ) -> None:
     clock.move_to(datetime(2026, 4, 1, tzinfo=UTC))
-    pay(attempt(rules, account), account)
+    pay(Recharge.attempt(rules, account), account)
     assert rules.month_total_cents(NOON + timedelta(days=9)) == 1000

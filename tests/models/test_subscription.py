@@ -12,7 +12,7 @@ from app.models.base import utcnow
 from app.models.plan import Plan
 from app.models.stripe_state import CardState, Mismatch, SubscriptionState
 from app.models.subscription import Subscription
-from tests.support.people import caller, person
+from tests.support.people import caller
 
 BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)
 STATE = SubscriptionState(
@@ -26,11 +26,6 @@ def plans(session: "scoped_session[Session]") -> dict[str, Plan]:
     for name, plan in plans.items():
         plan.stripe_price_id = f"price_{name}"
     return plans
-
-
-@pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
-    return person("ada")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.account import Account
@@ -11,16 +10,11 @@ from app.models.base import utcnow
 from app.models.ledger import LedgerEntry
 from app.models.payment import Payment
 from app.models.plan import CreditPack
-from app.models.stripe_state import DisputeState, PaymentState, RefundState
+from app.models.stripe_state import DisputeState, RefundState
 from app.models.taking_back import Refund, follow_dispute, follow_refunds, share_refunded
-from tests.support.people import CREDIT, caller, person
+from tests.support.people import CREDIT, caller, paid
 
 REFUND = RefundState("re_1", 400, "succeeded", utcnow())
-
-
-@pytest.fixture
-def account(session: "scoped_session[Session]") -> Account:
-    return person("ada")
 
 
 @pytest.fixture
@@ -28,7 +22,7 @@ def payment(account: Account) -> Payment:
     """5,000 credits for 10 dollars."""
     pack = db.session.query(CreditPack).filter_by(price_cents=1000).one()
     bought = Payment.begin(caller(account), account, pack, 1)
-    bought.succeed(account, PaymentState("pi_1", "succeeded", 1000, 1000, "usd", "cus_1", bought.created_at))
+    bought.succeed(account, paid("pi_1", bought))
     return bought
 
 
@@ -91,7 +85,7 @@ def test_the_second_look_at_a_dispute_takes_nothing_and_the_next_round_takes_aga
 
 def test_an_account_thaws_with_its_last_dispute(account: Account, payment: Payment) -> None:
     other = Payment.begin(caller(account), account, payment.pack, 1)
-    other.succeed(account, PaymentState("pi_2", "succeeded", 1000, 1000, "usd", "cus_1", other.created_at))
+    other.succeed(account, paid("pi_2", other))
     for one, status in ((payment, "needs_response"), (other, "needs_response"), (payment, "won")):
         follow_dispute(one, account, DisputeState(f"dp_{one.id}", status, one.stripe_payment_intent_id))
     assert (left(account), account.frozen_by) == (5000, "dispute")

@@ -35,7 +35,7 @@ MODULES = (
     "account balance standing admission metering member_use usage price plan ledger refill entitlement subscription "
     "payment taking_back recharge"
 )
-ELSEWHERE = PROCESSES | {"page", "live_server"}
+ELSEWHERE = PROCESSES | {"page"}
 """Fixtures of tests whose work is done in other processes, where nothing is changed."""
 
 
@@ -239,8 +239,8 @@ UNNOTICED = ("survived", "not entered")
 
 def main() -> None:
     os.environ |= {"HISTORIES": "8", "STEPS": "30", "SHRINK": "0"}
-    folder = Path(os.environ.get("KEPT") or tempfile.mkdtemp())
-    judge = Judge(chosen(), folder)
+    temporary = tempfile.TemporaryDirectory()
+    judge = Judge(chosen(), Path(os.environ.get("KEPT") or temporary.name))
     options = ["-q", "-s", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
     code = pytest.main([*options, *os.environ.get("TESTS", TESTS).split()], plugins=[judge])
     if judge.is_fork:

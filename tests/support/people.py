@@ -16,8 +16,10 @@ from app.models.api_key import ApiKey
 from app.models.caller import Caller
 from app.models.ledger import LedgerEntry
 from app.models.password import HASHER
+from app.models.payment import Payment
 from app.models.plan import Plan
 from app.models.price import AIModel, ModelPrice, ProviderAccount
+from app.models.stripe_state import PaymentState
 from app.models.user import User
 
 PASSWORD = "correct horse battery"
@@ -151,3 +153,9 @@ def parsed(block: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
     found = re.fullmatch(r"id: (\d+)\nevent: (\w+)\ndata: (.*)", block.strip("\n"))
     if found:
         yield int(found[1]), found[2], json.loads(found[3])
+
+
+def paid(intent: str, payment: Payment) -> PaymentState:
+    """What Stripe says of a payment intent that paid for it in full."""
+    cents = payment.price_cents
+    return PaymentState(intent, "succeeded", cents, cents, "usd", "cus_1", payment.created_at)

@@ -1,0 +1,48 @@
+"""The clock and the accounts that the tests of the models share."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.account import Account
+from app.models.refusal import Refusal
+from app.models.standing import Standing
+from tests.models.deal import BEGIN, Deal
+from tests.support.people import CREDIT, person
+
+NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def account(session: "scoped_session[Session]") -> Account:
+    """ada's personal account, as it is opened."""
+    return person("ada")
+
+
+@pytest.fixture
+def in_january() -> Iterator[None]:
+    with time_machine.travel(BEGIN, tick=False):
+        yield
+
+
+@pytest.fixture
+def deal(in_january: None, session: "scoped_session[Session]") -> Deal:
+    return Deal("Plus")
+
+
+@pytest.fixture
+def standing(session: "scoped_session[Session]") -> Standing:
+    """100 credits of allowance and nothing bought, today not begun, the period over in a week."""
+    account = person("ada", allowance=100 * CREDIT)
+    found = Standing.of(account.id)
+    return replace(found, day=NOON.date(), period_end=NOON + timedelta(days=7), daily_limit=None)
+
+
+def refusal(check: Callable[[], object]) -> Refusal:
+    with pytest.raises(Refusal) as refused:
+        check()
+    return refused.value

@@ -1,0 +1,102 @@
+"""Trials: how much they give, to whom, and once. MONEY.md 7."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.entitlement import follow
+from app.models.stripe_state import (
+    CardState,
+)
+from app.models.subscription import Subscription
+from tests.models.deal import BEGIN, Deal, month
+from tests.support.people import CREDIT, caller, give, person
+
+pytestmark = pytest.mark.usefixtures("in_january")
+
+
+def test_a_trial_is_as_long_as_it_was_sold(session: "scoped_session[Session]") -> None:
+    deal = Deal("Plus", trial_days=6)
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert deal.allowance == 2_000
+
+
+def test_a_trial_that_began_at_stripe_is_as_long_as_stripe_says(deal: Deal) -> None:
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert deal.allowance == 5_000
+
+
+def test_an_upgrade_in_the_trial_leaves_used_what_was_used(session: "scoped_session[Session]") -> None:
+    deal = Deal("Plus", trial_days=15)
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    deal.follow(**trial)
+    deal.account.allowance_nanos -= 3_000 * CREDIT
+    deal.follow(**trial, price_id="price_Pro")
+    pro = deal.subscription.plan.allowance_nanos // CREDIT
+    assert (pro > 10_000, deal.allowance) == (True, pro // 2 - 3_000)
+
+
+def test_a_card_gives_one_trial_and_so_does_an_account(session: "scoped_session[Session]") -> None:
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    card = CardState("pm_1", "Visa 4242", "fp_1")
+    first = Deal("Plus")
+    first.follow(**trial, card=card)
+    first.follow(**trial, card=card)
+    assert (first.allowance, first.subscription.trial_refused_at) == (5_000, None)
+    account = person("bob")
+    account.stripe_customer_id = "cus_2"
+    second = Subscription.begin(caller(account), account, first.plan)
+    follow(second, account, replace(first.state, stripe_id="sub_2", customer_id="cus_2"), ())
+    assert (account.allowance_nanos, second.trial_refused_at) == (0, BEGIN)
+
+
+def test_a_team_has_no_trial(session: "scoped_session[Session]") -> None:
+    deal = Deal("Plus")
+    deal.account.kind = "team"
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert (deal.allowance, deal.subscription.trial_refused_at) == (0, BEGIN)
+
+
+def test_a_trial_that_is_heard_of_only_after_its_end_leaves_nothing(deal: Deal) -> None:
+    deal.follow(status="canceled", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15), ended_at=BEGIN)
+    kinds = [entry.kind for entry in deal.account.entries()]
+    assert kinds[-2:] == ["allowance_ended", "trial"]
+    assert deal.account.plan.name == "Free"
+
+
+def test_a_trial_takes_the_place_of_the_free_allowance(deal: Deal) -> None:
+    deal.account.allowance_nanos = 400 * CREDIT
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert deal.allowance == 5_000
+
+
+def test_an_account_has_one_trial_ever(deal: Deal) -> None:
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    deal.follow(**trial)
+    deal.follow(status="canceled", ended_at=BEGIN)
+    again = Subscription.begin(caller(deal.account), deal.account, deal.plan, trial_days=15)
+    follow(again, deal.account, replace(deal.state, stripe_id="sub_2", status="trialing", ended_at=None), ())
+    assert (deal.allowance, again.trial_refused_at) == (500, BEGIN)
+
+
+def test_a_trial_repays_a_debt_and_does_not_mind_what_was_granted(deal: Deal) -> None:
+    give(deal.account, credits=-1_000 * CREDIT)
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    assert (deal.allowance, deal.account.credits_nanos) == (4_000, 0)
+
+
+def test_a_trial_goes_on_while_its_plan_is_retired(deal: Deal) -> None:
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
+    deal.plan.status = "inactive"
+    deal.follow()
+    assert (deal.subscription.rejected_for, deal.allowance) == ("", 5_000)
+
+
+def test_a_second_subscription_that_is_not_wanted_begins_no_trial(deal: Deal) -> None:
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    second = Subscription.begin(caller(deal.account), deal.account, deal.plan, trial_days=15)
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    follow(second, deal.account, replace(deal.state, stripe_id="sub_2", **trial), ())
+    assert (second.rejected_for != "", second.trial_granted_nanos, deal.allowance) == (True, 0, 10_000)
