@@ -86,7 +86,9 @@ class Prepared:
     def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> Compiled:
         by_name: Any = sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
         made: Any = self._statement.compile(dialect=by_name, column_keys=sorted(values))
-        if missing := [name for bind, name in made.bind_names.items() if bind.required and name not in values]:
+        if missing := [
+            name for bind, name in made.bind_names.items() if bind.required and name not in values
+        ]:
             raise TypeError(f"{', '.join(missing)} needs a value")
         sent = {name: bind.type.dialect_impl(dialect) for bind, name in made.bind_names.items()}
         read = [column.type.dialect_impl(dialect) for column in self._statement.exported_columns]
