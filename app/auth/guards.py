@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from flask import Flask, Request, abort, current_app, request, session
 from flask_login import current_user
 
+from app.auth.cookies import SessionCookies
 from app.extensions import csrf, db, login
 from app.models.api_key import ApiKey
 from app.models.caller import Caller
@@ -54,6 +55,7 @@ def managers_only(view: View) -> View:
 
 
 def init_guards(app: Flask) -> None:
+    app.session_interface = SessionCookies()
     login.init_app(app)
     login.session_protection = None
     csrf.init_app(app)

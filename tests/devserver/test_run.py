@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from devserver.supervisor import STARTS_WELL
 from tests.devserver.conftest import DevelopmentRun
 from tests.support.running_app import await_that
 
@@ -41,10 +42,11 @@ def test_commands_beside_a_run_reach_its_database_redis_and_payments(start_run: 
 def test_a_worker_that_is_killed_is_started_again(start_run: Start) -> None:
     run = start_run()
     run.await_words(READY)
-    time.sleep(5)
+    await_that(lambda: run.said.count("working") == 1, 60, failing=lambda: run.said)
+    time.sleep(STARTS_WELL)
     os.kill(run.pid_of("rq:worker"), signal.SIGKILL)
     run.await_words("worker has ended (signal 9); starting it again")
-    await_that(lambda: run.said.count("working") == 2, 30)
+    await_that(lambda: run.said.count("working") == 2, 60, failing=lambda: run.said)
 
 
 @pytest.mark.parametrize(

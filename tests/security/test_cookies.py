@@ -70,9 +70,26 @@ def test_the_cookie_is_for_this_host_over_tls_and_not_for_scripts(guest: SecureB
 
 def test_the_cookie_keeps_its_attributes_all_the_way(guest: SecureBrowser) -> None:
     guest.send("/signup", email="ada@example.com", password="correct horse battery")
-    for answer in (guest.get("/chat"), guest.get("/settings"), guest.send("/logout")):
-        for attributes in cookies_of(answer).values():
-            assert {"secure", "httponly", "samesite=lax"} <= attributes
+    headers = {"X-Forwarded-Proto": "https", "Sec-Fetch-Mode": "navigate"}
+    pages = [guest.get(path, headers=headers) for path in ("/chat", "/settings")]
+    for answer in (*pages, guest.send("/logout")):
+        attributes = cookies_of(answer)["__Host-session"]
+        assert {"secure", "httponly", "samesite=lax"} <= attributes
+
+
+@pytest.mark.parametrize("path", ["/api/balance", "/api/chats", "/static/css/base.css"])
+def test_what_a_page_fetches_never_brings_an_older_cookie_back(guest: SecureBrowser, path: str) -> None:
+    """It may come after the answer to a form, and would take back the notice or the sign-in that this one wrote."""
+    guest.send("/signup", email="ada@example.com", password="correct horse battery")
+    answer = guest.get(path)
+    assert (answer.status_code, cookies_of(answer)) == (200, {})
+
+
+def test_a_page_that_is_gone_to_renews_the_thirty_days(guest: SecureBrowser) -> None:
+    guest.send("/signup", email="ada@example.com", password="correct horse battery")
+    headers = {"X-Forwarded-Proto": "https", "Sec-Fetch-Mode": "navigate"}
+    cookies = cookies_of(guest.get("/chat", headers=headers))
+    assert any(attribute.startswith("expires=") for attribute in cookies["__Host-session"])
 
 
 def test_a_form_from_another_site_is_refused_over_tls(guest: SecureBrowser) -> None:
