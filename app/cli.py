@@ -13,7 +13,7 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app import price_registry, seeds
-from app.billing import auditing, commands, jobs, sweeping
+from app.billing import auditing, commands, jobs, processing, sweeping
 from app.extensions import db
 from app.models.admin_change import AdminChange
 from app.models.base import utcnow
@@ -94,8 +94,8 @@ def audit(as_json: bool) -> None:
 def sweep() -> None:
     """Release the reservations of calls that died; do what was left undone about payments."""
     click.echo(f"{sweeping.sweep()} calls released")
-    events = sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
-    click.echo(f"{events} events processed")
+    click.echo(f"{len(list(iter(processing.process_next, None)))} events processed")
+    sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
 
 
 @prices.command("import")

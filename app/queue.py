@@ -20,6 +20,9 @@ PATIENCE = 1.0
 JOB_TIMEOUT = 120
 RESULT_LIFETIME = 0
 FAILURE_LIFETIME = 24 * 60 * 60
+UNHEARD_LIFETIME = 20
+"""Seconds after which a ring that nobody heard is believed to be lost."""
+
 LAST_RUNS = "tollgate:last_runs"
 
 log = logging.getLogger(__name__)
@@ -58,6 +61,28 @@ def enqueue(name: str, *identifiers: int | str, lifetime: int | None = None) -> 
         log.warning("job left to the sweeper", extra={"job": name, "reason": type(error).__name__})
         return False
     return True
+
+
+def ring(name: str) -> bool:
+    """Have a worker call `name` for all that waits; once, as long as the ring before was not heard.
+
+    What is called so says `heard(name)` before it looks at what waits, so that what comes later rings again.
+    """
+    try:
+        is_first = connect().set(bell(name), 1, nx=True, ex=UNHEARD_LIFETIME)
+    except redis.RedisError as error:
+        log.warning("bell left to the sweeper", extra={"job": name, "reason": type(error).__name__})
+        return False
+    return enqueue(name) if is_first else True
+
+
+def heard(name: str) -> None:
+    with suppress(redis.RedisError):
+        connect().delete(bell(name))
+
+
+def bell(name: str) -> str:
+    return f"tollgate:rung:{name}"
 
 
 def note_run(name: str, at: datetime) -> None:

@@ -2,12 +2,13 @@
 
 import json
 import zlib
+from collections.abc import Callable
 
 import pytest
 import redis
 from flask import Flask
 
-from app.queue import enqueue, is_reachable
+from app.queue import QUEUE, bell, connect, enqueue, heard, is_reachable, ring
 from devserver.ports import free_port
 
 
@@ -40,10 +41,34 @@ def test_a_job_that_waits_too_long_is_dropped(app: Flask, redis_url: str) -> Non
     assert job_in(redis_url)[b"ttl"] == b"30"
 
 
+def jobs_after(*steps: Callable[[str], object]) -> int:
+    for step in steps:
+        step("app.billing.jobs.sweep")
+    return connect().llen(f"rq:queue:{QUEUE}")
+
+
+def test_a_bell_that_was_not_heard_is_not_rung_again(app: Flask) -> None:
+    with app.app_context():
+        assert [jobs_after(ring), jobs_after(ring, ring)] == [1, 1]
+
+
+def test_a_bell_that_was_heard_rings_again(app: Flask) -> None:
+    with app.app_context():
+        assert jobs_after(ring, heard, ring, ring) == 2
+
+
+def test_a_ring_that_got_lost_does_not_silence_the_bell_for_long(app: Flask) -> None:
+    with app.app_context():
+        ring("app.billing.jobs.sweep")
+        assert 0 < connect().ttl(bell("app.billing.jobs.sweep")) <= 20
+
+
 @pytest.mark.usefixtures("without_redis")
 def test_without_redis_the_work_is_left_to_the_sweeper(request: pytest.FixtureRequest) -> None:
     with request.getfixturevalue("app").app_context():
         assert enqueue("app.billing.jobs.sweep") is False
+        assert ring("app.billing.jobs.sweep") is False
+        heard("app.billing.jobs.sweep")
 
 
 @pytest.mark.usefixtures("without_redis")

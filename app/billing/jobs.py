@@ -23,15 +23,18 @@ from app.queue import enqueue
 
 
 def sweep() -> int:
-    return sweeping.sweep() + sweeping.sweep_payments(ring)
+    released = sweeping.sweep()
+    processing.ring_for_due()
+    sweeping.sweep_payments(ring)
+    return released
 
 
 def ring(name: str, identifier: int) -> None:
     enqueue(f"app.billing.jobs.{name}", identifier)
 
 
-def process_event(event_id: int) -> None:
-    processing.process(event_id)
+def process_events() -> int:
+    return processing.process_due()
 
 
 def recharge(account_id: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from app.billing import gateway, telling
 from app.billing.ringing import commit, rollback
@@ -12,18 +13,49 @@ from app.models.base import utcnow
 from app.models.payment import Payment
 from app.models.stripe_event import StripeEvent
 from app.models.stripe_state import Mismatch
-from app.queue import enqueue
+from app.queue import heard, ring
+
+PROCESS = "app.billing.jobs.process_events"
+TURN = 5.0
+"""Seconds for which a job processes events before it lets other jobs have theirs."""
 
 log = logging.getLogger(__name__)
 
 
 def receive(notice: gateway.Notice) -> bool:
     """Store a notice, commit, ring for its processing; whether it was open."""
-    event_id, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
+    _, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
     db.session.commit()
     if is_open:
-        enqueue("app.billing.jobs.process_event", event_id)
+        ring(PROCESS)
     return is_open
+
+
+def process_due() -> int:
+    """Process the events that are due, the oldest first, for a turn; how many. What is left rings again."""
+    heard(PROCESS)
+    until, count = time.monotonic() + TURN, 0
+    try:
+        while time.monotonic() < until and process_next() is not None:
+            count += 1
+    finally:
+        ring_for_due()
+    return count
+
+
+def ring_for_due() -> None:
+    is_due = StripeEvent.next_due(utcnow()) is not None
+    rollback()
+    if is_due:
+        ring(PROCESS)
+
+
+def process_next() -> int | None:
+    """Process the event that has been due for longest; its id, None without any."""
+    event_id = StripeEvent.next_due(utcnow())
+    if event_id is not None:
+        process(event_id)
+    return event_id
 
 
 def process(event_id: int) -> None:
@@ -68,4 +100,4 @@ def process_again(event_id: int) -> None:
     """An admin's wish, and `flask billing events replay`: safe for an event that was applied before."""
     db.session.get_one(StripeEvent, event_id).reopen()
     db.session.commit()
-    enqueue("app.billing.jobs.process_event", event_id)
+    ring(PROCESS)

@@ -16,7 +16,6 @@ from app.models.account import Account
 from app.models.base import utcnow
 from app.models.payment import Payment
 from app.models.recharge import Recharge
-from app.models.stripe_event import StripeEvent
 from app.models.stripe_state import Mismatch, PaymentState, SessionState, SubscriptionState
 from app.models.subscription import LIVE, Subscription
 from app.models.taking_back import Dispute, Refund
@@ -192,8 +191,5 @@ def attempts() -> Iterator[Finding]:
 
 def events() -> Iterator[Finding]:
     """Notices that were stored and whose job was lost."""
-    waiting = StripeEvent.take_due(utcnow())
-    db.session.commit()
-    for event_id in waiting:
-        processing.process(event_id)
+    while (event_id := processing.process_next()) is not None:
         yield Finding(f"event {event_id}", "was processed")

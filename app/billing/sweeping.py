@@ -16,7 +16,7 @@ from app.models.chat import Message
 from app.models.metering import reservation_of, settle
 from app.models.recharge import AutoRecharge, Recharge
 from app.models.standing import Standing
-from app.models.stripe_event import PATIENCE, StripeEvent
+from app.models.stripe_event import PATIENCE
 from app.models.subscription import Subscription
 from app.models.taking_back import Refund
 from app.models.usage import Usage
@@ -35,26 +35,23 @@ def sweep() -> int:
     return released
 
 
-def sweep_payments(act: Callable[[str, int], None]) -> int:
-    """Have what is left undone about payments done by `act(job, id)`; returns how many things that were."""
+def sweep_payments(act: Callable[[str, int], None]) -> None:
+    """Have what is left undone about payments done by `act(job, id)`."""
+    if not gateway.is_set_up():
+        return
     now = utcnow()
-    waiting = {"process_event": StripeEvent.take_due(now)}
-    count = len(waiting["process_event"])
-    if gateway.is_set_up():
-        waiting |= {
-            "resolve_recharge": Recharge.all_open(now - PATIENCE),
-            "recharge": AutoRecharge.below_threshold(now),
-            "pay_back": Refund.wanted(),
-        }
+    waiting = {
+        "resolve_recharge": Recharge.all_open(now - PATIENCE),
+        "recharge": AutoRecharge.below_threshold(now),
+        "pay_back": Refund.wanted(),
+    }
     db.session.commit()
     for name, identifiers in waiting.items():
         for identifier in identifiers:
             act(name, identifier)
-    if gateway.is_set_up():
-        refunding.refund_rejected()
-        end_subscriptions(act)
-        publish_what_is_new(act)
-    return count
+    refunding.refund_rejected()
+    end_subscriptions(act)
+    publish_what_is_new(act)
 
 
 def end_subscriptions(act: Callable[[str, int], None]) -> None:

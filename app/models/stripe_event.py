@@ -16,7 +16,6 @@ from app.prepared import Prepared
 OPEN = text("state = 'received'")
 MOST_ATTEMPTS = 12
 PATIENCE = timedelta(seconds=20)
-RINGING = timedelta(seconds=60)
 LONGEST_PAUSE = timedelta(hours=1)
 
 
@@ -38,7 +37,7 @@ class StripeEvent(Record):
     state: Mapped[str] = mapped_column(default="received")
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(default="")
-    next_try_at: Mapped[datetime] = mapped_column(default=lambda: utcnow() + PATIENCE)
+    next_try_at: Mapped[datetime] = mapped_column(default=utcnow)
     processed_at: Mapped[datetime | None]
     account_id: Mapped[int | None] = mapped_column(BigId, index=True)
 
@@ -47,7 +46,7 @@ class StripeEvent(Record):
         """Keep an event, once; its id, and whether there is something left to do for it. Commits nothing."""
         now = utcnow()
         row = {"stripe_id": stripe_id, "type": kind, "about": about, "created_at": now}
-        row |= {"state": "received", "attempts": 0, "error": "", "next_try_at": now + PATIENCE}
+        row |= {"state": "received", "attempts": 0, "error": "", "next_try_at": now}
         connection = db.session.connection()
         if stored := STORE[connection.dialect.name].first(connection, row):
             return stored[0], True
@@ -55,12 +54,11 @@ class StripeEvent(Record):
         return known.id, known.state == "received"
 
     @classmethod
-    def take_due(cls, at: datetime, limit: int = 2000) -> list[int]:
-        """Events whose job was lost, or whose next attempt has come, oldest first; not given out again for a while."""
+    def next_due(cls, at: datetime) -> int | None:
+        """The open event whose attempt has been due for longest; none that somebody claims at this moment."""
         waiting = cls.state == "received", cls.next_try_at <= at
-        due = list(db.session.scalars(select(cls.id).where(*waiting).order_by(cls.id).limit(limit)))
-        db.session.execute(update(cls).where(cls.id.in_(due)).values(next_try_at=at + RINGING))
-        return due
+        oldest = select(cls.id).where(*waiting).order_by(cls.next_try_at, cls.id).limit(1)
+        return db.session.scalar(oldest.with_for_update(skip_locked=True))
 
     @classmethod
     def claim(cls, event_id: int, at: datetime) -> Self | None:

@@ -45,14 +45,14 @@ def upgrade(till: Till, client: FlaskClient) -> Work:
 
 def hear_of_a_pack(till: Till, _client: FlaskClient) -> Work:
     till.sandbox.pay(till.begin_pack())
-    event_id = till.store("payment_intent.succeeded")
-    return lambda: jobs.process_event(event_id)
+    till.store("payment_intent.succeeded")
+    return jobs.process_events
 
 
 def hear_of_a_subscription(till: Till, _client: FlaskClient) -> Work:
     till.sandbox.pay(till.begin_plan("Plus"))
-    event_id = till.store("invoice.paid")
-    return lambda: jobs.process_event(event_id)
+    till.store("invoice.paid")
+    return jobs.process_events
 
 
 def recharge(till: Till, _client: FlaskClient) -> Work:

@@ -1,6 +1,7 @@
 """The same and different notices of one life, worked off by many at once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,14 +14,14 @@ from tests.billing.till import Till
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 
-def at_once(app: Flask, jobs: list[tuple[object, int]]) -> None:
+def at_once(app: Flask, jobs: list[tuple[Any, ...]]) -> None:
     """Every job in a thread of its own; one that loses a race is left to the sweeper."""
 
-    def run(job: tuple[object, int]) -> None:
-        function, identifier = job
+    def run(job: tuple[Any, ...]) -> None:
+        function, *identifiers = job
         with app.app_context():
             try:
-                function(identifier)  # type: ignore[operator]
+                function(*identifiers)
             except DBAPIError:
                 db.session.rollback()
 

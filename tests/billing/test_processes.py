@@ -26,7 +26,7 @@ EVENTS_OF_A_LIFE = {
     "invoice.paid",
 }
 Start = Callable[..., RunningApp]
-DieAt = Callable[[str, str, int], None]
+DieAt = Callable[..., None]
 
 
 def listen(till: Till, running: RunningApp) -> None:
@@ -35,13 +35,13 @@ def listen(till: Till, running: RunningApp) -> None:
 
 
 @pytest.fixture
-def die_at(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[[str, str, int], None]]:
-    """`die_at(step, job, id)`: a worker that is killed at that step of that job."""
+def die_at(environment: dict[str, str], tmp_path: Path) -> Iterator[DieAt]:
+    """`die_at(step, job, *ids)`: a worker that is killed at that step of that job."""
     running = RunningApp(environment, folder=tmp_path, names=())
 
-    def die(step: str, job: str, identifier: int) -> None:
+    def die(step: str, job: str, *identifiers: int) -> None:
         running.start("worker", crash=step)
-        enqueue(f"app.billing.jobs.{job}", identifier)
+        enqueue(f"app.billing.jobs.{job}", *identifiers)
         assert running.await_death("worker", 60) == -9
 
     yield die
@@ -118,8 +118,8 @@ def test_ten_settles_at_once_with_two_workers_make_one_recharge(till: Till, star
 
 def test_an_event_whose_worker_is_killed_is_applied_once(till: Till, die_at: DieAt) -> None:
     till.sandbox.pay(till.begin_pack())
-    event_id = till.store("payment_intent.succeeded")
-    die_at("after app.models.payment:Payment.succeed", "process_event", event_id)
+    till.store("payment_intent.succeeded")
+    die_at("after app.models.payment:Payment.succeed", "process_events")
     till.make_events_due()
     till.work()
     assert till.kinds() == ["purchase"]

@@ -206,6 +206,7 @@ class Till:
     def work() -> None:
         """What the sweeper would find, at once: twice, since one job may call for another."""
         for _ in range(2):
+            jobs.process_events()
             sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
 
     def turn_on_recharge(

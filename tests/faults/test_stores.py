@@ -116,9 +116,7 @@ def test_events_that_were_queued_in_a_lost_redis_are_processed(stage: Stage) -> 
     "poison",
     [
         lambda queue: queue.enqueue_call("no.such.module.job", timeout=5),
-        lambda queue: queue.enqueue_call(
-            "app.billing.jobs.process_event", args=["not a number", {}], timeout=5
-        ),
+        lambda queue: queue.enqueue_call("app.billing.jobs.recharge", args=["not a number", {}], timeout=5),
         lambda queue: queue.connection.rpush(f"rq:queue:{QUEUE}", b"\xff not a job"),
         lambda queue: queue.connection.hset(queue.enqueue_call("app.mail.sweep").key, "data", b"\x00\xff{"),
     ],

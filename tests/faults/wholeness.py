@@ -42,6 +42,7 @@ def recover(stage: Stage) -> None:
             db.session.query(StripeEvent).filter_by(state="received").update({"next_try_at": utcnow()})
             db.session.commit()
             sweeping.sweep()
+            jobs.process_events()
             sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
 
 
