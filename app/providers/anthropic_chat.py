@@ -12,7 +12,7 @@ from app.providers.buckets import anthropic_usage, mapping
 from app.providers.failures import failure, reason_of_event
 from app.providers.stream import UNREAD, Patience, StreamedReply
 from app.providers.text import encodable
-from app.providers.wire import Transport
+from app.providers.wire import Client
 
 ADDRESS = "https://api.anthropic.com"
 FINISHES = {
@@ -35,7 +35,7 @@ class AnthropicProvider:
             api_key=api_key or "none",
             base_url=base_url or ADDRESS,
             max_retries=0,
-            http_client=httpx2.Client(transport=Transport()),
+            http_client=Client(),
         )
 
     def stream(self, prompt: Prompt) -> Reply:

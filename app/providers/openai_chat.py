@@ -14,7 +14,7 @@ from app.providers.events import DONE
 from app.providers.failures import failure, reason_of_event
 from app.providers.stream import UNREAD, Patience, StreamedReply
 from app.providers.text import encodable
-from app.providers.wire import Transport
+from app.providers.wire import Client
 
 ADDRESS = "https://api.openai.com/v1"
 NEW_LIMIT, OLD_LIMIT = "max_completion_tokens", "max_tokens"
@@ -34,7 +34,7 @@ class OpenAIProvider:
             api_key=api_key or "none",
             base_url=base_url or ADDRESS,
             max_retries=0,
-            http_client=httpx2.Client(transport=Transport()),
+            http_client=Client(),
         )
         self._limits: dict[str, str] = {}
 

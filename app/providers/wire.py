@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextvars import ContextVar
 from http.client import OK, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
@@ -140,6 +141,21 @@ class Transport(httpx2.BaseTransport):
         for idle in self._idle.values():
             while idle:
                 idle.pop()[0].close()
+
+
+class Client(httpx2.Client):
+    """Sends straight through the transport: there are no redirects, cookies or sign-in steps on the way to a vendor."""
+
+    def __init__(self) -> None:
+        self.transport = Transport()
+        super().__init__(transport=self.transport)
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **_options: Any) -> httpx2.Response:
+        response = self.transport.handle_request(request)
+        response.request = request
+        if not stream:
+            response.read()
+        return response
 
 
 class Body(httpx2.SyncByteStream):
