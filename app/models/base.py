@@ -87,4 +87,6 @@ class Record(Model):
     @classmethod
     def apart(cls, columns: Row) -> Self:
         """What a prepared statement read of all columns, to be looked at only: the session knows nothing of it."""
-        return cls(**dict(zip(cls.__table__.c.keys(), columns, strict=True)))
+        made: Self = cls.__mapper__.class_manager.new_instance()
+        made.__dict__.update(zip(cls.__table__.c.keys(), columns, strict=True))
+        return made

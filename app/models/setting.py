@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from flask import current_app, g, has_app_context
+from flask import current_app, g
 from sqlalchemy import JSON, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped, mapped_column
@@ -167,21 +167,25 @@ class Setting(Model):
 
     @classmethod
     def all(cls) -> dict[str, Any]:
-        """Every setting by key: the environment's, else the row's, else the default. Read once a request."""
-        if has_app_context() and "settings" in g:
-            return g.settings
-        return cls.remember({row.key: row.value for row in db.session.connection().execute(STORED)})
-
-    @classmethod
-    def remember(cls, stored: dict[str, str]) -> dict[str, Any]:
-        """Every setting, of the rows as they are stored: kept for the rest of the request."""
-        values = {key: cls._value(definition, stored) for key, definition in DEFINITIONS.items()}
-        g.settings = values
-        return values
+        """Every setting by key: the environment's, else the row's, else the default."""
+        stored = cls.stored()
+        return {key: cls._value(definition, stored) for key, definition in DEFINITIONS.items()}
 
     @classmethod
     def get(cls, key: str) -> Any:
-        return cls.all()[key]
+        return cls._value(DEFINITIONS[key], cls.stored())
+
+    @classmethod
+    def stored(cls) -> dict[str, str]:
+        """The rows, by key. Read once a request."""
+        if "settings" not in g:
+            cls.remember({row.key: row.value for row in db.session.connection().execute(STORED)})
+        return cast(dict[str, str], g.settings)
+
+    @staticmethod
+    def remember(stored: dict[str, str]) -> None:
+        """Keep the rows, which came along with something else, for the rest of the request."""
+        g.settings = stored
 
     @classmethod
     def put(cls, key: str, value: Any) -> Setting:

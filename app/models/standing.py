@@ -89,9 +89,9 @@ class Standing:
 
         A new day begins with nothing used and nothing absorbed; a clock that is put back begins none again.
         """
-        day = max(self.day, at.date())
-        today = replace(self, day=day, day_used=self.used_on(at), day_absorbed=self.absorbed_on(at))
-        moved = replace(today, **{name: getattr(today, name) + by for name, by in differences.items()})
+        today = {"day_used": self.used_on(at), "day_absorbed": self.absorbed_on(at)}
+        new = {name: today.get(name, getattr(self, name)) + by for name, by in differences.items()}
+        moved = replace(self, **{"day": max(self.day, at.date()), **today, **new})
         figures = {column: getattr(moved, name) for name, column in MOVED.items()}
         MOVE.run(db.session.connection(), {"account": self.account_id, **figures})
         return moved
