@@ -1,7 +1,7 @@
 """Refusals at the gate, one by one and in their order; what is reserved, and what is sent. MONEY.md 5 and 6."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
@@ -22,7 +22,7 @@ Database = scoped_session[Session]
 
 @pytest.fixture
 def change(session: Database, ada: Door) -> Callable[..., None]:
-    """`change(frozen_by="admin", plan={"status": "inactive"})`: columns of ada's account and of her plan."""
+    """`change({"status": "inactive"}, frozen_by="admin")`: columns of plan and account, or what gives it."""
 
     def apply(plan: dict[str, object] | None = None, **columns: object) -> None:
         account = session.query(Account).order_by(Account.id.desc()).first()
@@ -30,7 +30,7 @@ def change(session: Database, ada: Door) -> Callable[..., None]:
         for name, value in (plan or {}).items():
             setattr(account.plan, name, value)
         for name, value in columns.items():
-            setattr(account, name, value)
+            setattr(account, name, value() if callable(value) else value)
         session.commit()
 
     return apply
@@ -48,19 +48,22 @@ def asked_of(provider: ProviderServer) -> int:
     return int(sent.get("max_completion_tokens") or sent["max_tokens"])
 
 
-NOW = utcnow()
+def today() -> date:
+    return utcnow().date()
+
+
 CASES = {
-    "account_frozen": (403, {"frozen_at": NOW, "frozen_by": "admin"}, {}),
+    "account_frozen": (403, {"frozen_at": utcnow, "frozen_by": "admin"}, {}),
     "plan_inactive": (403, {}, {"status": "inactive"}),
     "api_not_in_plan": (403, {}, {"has_api": False}),
     "model_not_allowed": (403, {}, {"models": ["another-model"]}),
     "too_many_calls": (429, {"running_calls": 5}, {}),
-    "absorbed_limit": (429, {"day_absorbed_nanos": 50 * CREDIT + 1, "day": NOW.date()}, {}),
+    "absorbed_limit": (429, {"day_absorbed_nanos": 50 * CREDIT + 1, "day": today}, {}),
     "credits_reserved": (429, {"reserved_nanos": 2000 * CREDIT}, {}),
     "out_of_credits": (402, {"credits_nanos": 0}, {}),
     "daily_limit_reached": (
         429,
-        {"credits_nanos": 0, "allowance_nanos": 9, "day_used_nanos": 50, "day": NOW.date()},
+        {"credits_nanos": 0, "allowance_nanos": 9, "day_used_nanos": 50, "day": today},
         {"daily_limit_nanos": 50},
     ),
 }

@@ -55,9 +55,9 @@ class DevelopmentRun:
         )
 
     def pid_of(self, words: str) -> int:
-        """The process in the run's folder whose command line has `words`. AssertionError where there is none."""
+        """The process in the run's folder whose command line ends with `words`. AssertionError where there is none."""
         for process in Path("/proc").glob("[0-9]*"):
-            if words in command_in(self.folder, process):
+            if command_in(self.folder, process).endswith(words):
                 return int(process.name)
         raise AssertionError(f"no process {words!r} in {self.left_behind()}")
 

@@ -44,7 +44,7 @@ def test_a_worker_that_is_killed_is_started_again(start_run: Start) -> None:
     run.await_words(READY)
     await_that(lambda: run.said.count("working") == 1, 60, failing=lambda: run.said)
     time.sleep(STARTS_WELL)
-    os.kill(run.pid_of("rq:worker"), signal.SIGKILL)
+    os.kill(run.pid_of("-m app.worker"), signal.SIGKILL)
     run.await_words("worker has ended (signal 9); starting it again")
     await_that(lambda: run.said.count("working") == 2, 60, failing=lambda: run.said)
 

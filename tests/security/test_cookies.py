@@ -81,8 +81,8 @@ def test_the_cookie_keeps_its_attributes_all_the_way(guest: SecureBrowser) -> No
 def test_what_a_page_fetches_never_brings_an_older_cookie_back(guest: SecureBrowser, path: str) -> None:
     """It may come after the answer to a form, and would take back the notice or the sign-in that this one wrote."""
     guest.send("/signup", email="ada@example.com", password="correct horse battery")
-    answer = guest.get(path)
-    assert (answer.status_code, cookies_of(answer)) == (200, {})
+    with guest.get(path) as answer:
+        assert (answer.status_code, cookies_of(answer)) == (200, {})
 
 
 def test_a_page_that_is_gone_to_renews_the_thirty_days(guest: SecureBrowser) -> None:
