@@ -42,7 +42,12 @@ STEPS_OF_A_PURCHASE = [
 
 def dying_webs(stage: Stage, steps: Iterable[str]) -> dict[str, str]:
     """For each step a second web process that dies at it: name and address."""
-    ports = {f"web.{free_port()}": step for step in steps}
+    ports: dict[str, str] = {}
+    for step in steps:
+        name = f"web.{free_port()}"
+        while name in ports:  # a port that is free may be given twice
+            name = f"web.{free_port()}"
+        ports[name] = step
     for name, step in ports.items():
         port = name.partition(".")[2]
         there = {"PORT": port, "GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}"}
