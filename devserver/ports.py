@@ -1,9 +1,13 @@
 """Loopback ports: free ones, taken ones. `python -m devserver.ports` ends with 1 where $PORT is taken."""
 
+import itertools
 import os
+import secrets
 import socket
 import sys
 from contextlib import suppress
+
+FIRST, LAST = 15_000, 32_000
 
 
 class PortUnfit(Exception):
@@ -11,10 +15,12 @@ class PortUnfit(Exception):
 
 
 def free_port() -> int:
-    """A port that nothing listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nothing listened on a moment ago; none of those that the system gives to outgoing connections.
+
+    One of these would be taken by any of them until a server that is slow to start listens there.
+    """
+    drawn = (FIRST + secrets.randbelow(LAST - FIRST) for _ in itertools.count())
+    return next(port for port in drawn if is_free(port))
 
 
 def is_free(port: int) -> bool:
