@@ -95,7 +95,7 @@ def sweep() -> None:
     """Release the reservations of calls that died; do what was left undone about payments."""
     click.echo(f"{sweeping.sweep()} calls released")
     click.echo(f"{len(list(iter(processing.process_next, None)))} events processed")
-    sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
+    sweeping.sweep_payments(jobs.do)
 
 
 @prices.command("import")

@@ -1,5 +1,7 @@
 """Prepared statements do what SQLAlchemy's own execution does: types, errors, listeners, lost connections."""
 
+import subprocess
+import sys
 from dataclasses import astuple
 
 import pytest
@@ -17,6 +19,7 @@ from app.models.standing import SHOWN, Standing
 from app.models.stripe_event import StripeEvent
 from app.models.usage import Usage
 from app.prepared import Prepared
+from devserver.procfile import PROJECT
 from tests.support import people
 from tests.support.people import CREDIT
 
@@ -107,3 +110,11 @@ def test_a_connection_that_is_lost_after_its_work_breaks_nothing(app: Flask, cli
 
     app.after_request_funcs[None].append(lose_it)
     assert [client.get(path).status_code for path in ("/pricing", "/pricing", "/nowhere")] == [200, 200, 404]
+
+
+def test_a_row_is_read_in_a_process_that_has_asked_the_orm_for_nothing_yet() -> None:
+    code = "import app; from app.models.chat import Chat; print(Chat.apart(Chat.__table__.c.keys()).id)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("id\n", 0), done.stderr

@@ -33,6 +33,11 @@ def ring(name: str, identifier: int) -> None:
     enqueue(f"app.billing.jobs.{name}", identifier)
 
 
+def do(name: str, identifier: int) -> None:
+    """What `ring` has a worker do, here and at once."""
+    globals()[name](identifier)
+
+
 def process_events() -> int:
     return processing.process_due()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
 from app.database import Base, BigId
 from app.extensions import db
@@ -87,6 +87,6 @@ class Record(Model):
     @classmethod
     def apart(cls, columns: Row) -> Self:
         """What a prepared statement read of all columns, to be looked at only: the session knows nothing of it."""
-        made: Self = cls.__mapper__.class_manager.new_instance()
+        made: Self = class_mapper(cls).class_manager.new_instance()
         made.__dict__.update(zip(cls.__table__.c.keys(), columns, strict=True))
         return made

@@ -207,7 +207,7 @@ class Till:
         """What the sweeper would find, at once: twice, since one job may call for another."""
         for _ in range(2):
             jobs.process_events()
-            sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
+            sweeping.sweep_payments(jobs.do)
 
     def turn_on_recharge(
         self, *, below: int = 1000, cents: int = 1000, most: int = 5000, card: str = "success"

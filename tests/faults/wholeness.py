@@ -43,7 +43,7 @@ def recover(stage: Stage) -> None:
             db.session.commit()
             sweeping.sweep()
             jobs.process_events()
-            sweeping.sweep_payments(lambda name, identifier: getattr(jobs, name)(identifier))
+            sweeping.sweep_payments(jobs.do)
 
 
 def running(stage: Stage) -> int:
