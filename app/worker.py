@@ -34,7 +34,7 @@ TIMETABLE = {
     "app.mail.sweep": 60,
     "app.chat.jobs.forget_unsent_files": 3600,
     "app.chat.jobs.forget_guests": 3600,
-    "app.admin.jobs.close_days_that_are_over": 600,
+    "app.admin.jobs.add_up_calls": 600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""
 

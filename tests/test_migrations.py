@@ -1,14 +1,21 @@
 """Migrations run up, down and up again on both databases, and make what the models say."""
 
+from datetime import UTC, date, datetime
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect, select
 
 from app.extensions import db
+from app.models.daily_total import DailyTotal, Watermark
 from tests.conftest import app_in, close, nowhere
 from tests.support.environment import app_environment
+
+A_DAY = {"model": "gpt-test", "operation": "chat", "plan_id": 1} | dict.fromkeys(
+    ("calls", "input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos"), 1
+)
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -38,4 +45,20 @@ def test_the_migrations_make_what_the_models_say(bare_app: Flask) -> None:
     migrated(bare_app, "upgrade")
     with bare_app.app_context(), db.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), db.metadata) == []
+    close(bare_app)
+
+
+def test_days_that_were_added_up_whole_are_not_added_again(bare_app: Flask) -> None:
+    """0002 begins where the totals of whole days end."""
+    migrated(bare_app, "upgrade", "0001")
+    with bare_app.app_context():
+        db.session.execute(insert(DailyTotal).values(**A_DAY | {"day": date(2026, 11, 19)}))
+        db.session.execute(insert(DailyTotal).values(**A_DAY | {"day": date(2026, 11, 20)}))
+        db.session.commit()
+    migrated(bare_app, "upgrade")
+    with bare_app.app_context():
+        assert Watermark.now() == datetime(2026, 11, 21, tzinfo=UTC)
+    assert "watermarks" not in migrated(bare_app, "downgrade", "0001")
+    with bare_app.app_context():
+        assert db.session.scalars(select(DailyTotal.day)).all() == []
     close(bare_app)

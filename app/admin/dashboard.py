@@ -16,7 +16,7 @@ from app import filters
 from app.admin import formats, risks
 from app.admin.charts import bar_chart
 from app.admin.doors import Guarded
-from app.admin.figures import Books, Range, books_of, close_days, monthly_revenue_cents
+from app.admin.figures import Books, Range, add_up, books_of, monthly_revenue_cents
 from app.models.base import utcnow
 
 Table = tuple[list[str], list[list[Any]]]
@@ -26,7 +26,7 @@ class Dashboard(Guarded, AdminIndexView):
     @expose("/")
     def index(self) -> str:
         now = utcnow()
-        close_days(now)
+        add_up(now)
         within = range_asked_for()
         books = books_of(within)
         credits_owed, allowance_owed = risks.liability()
@@ -50,7 +50,7 @@ class Dashboard(Guarded, AdminIndexView):
         """A table of the overview for a spreadsheet."""
         if table not in TABLES:
             abort(404)
-        close_days(utcnow())
+        add_up(utcnow())
         headings, rows = TABLES[table](books_of(range_asked_for()))
         disposition = {"Content-Disposition": f"attachment;filename={table}.csv"}
         return Response(lines([headings, *rows]), headers=disposition, mimetype="text/csv")

@@ -1,4 +1,4 @@
-"""The figures of the overview: days that are over from their totals, the open ones from the calls themselves."""
+"""The figures of the overview: from the totals, and the newest calls from themselves."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from app.models.daily_total import (
     AccountDay,
     DailyTotal,
     accounts_of,
-    begun_on,
-    close_day,
-    first_open_day,
-    last_closed,
+    add_up_next,
+    in_one_look,
+    not_added_up,
     start_of,
     totals_of,
 )
@@ -27,6 +26,7 @@ from app.models.payment import Payment
 from app.models.plan import Plan
 from app.models.subscription import Subscription
 from app.models.taking_back import Refund
+from app.models.usage import Usage
 
 LONGEST = 366
 NAMES = ("calls", "input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos")
@@ -58,6 +58,9 @@ class Range:
     @property
     def ends(self) -> datetime:
         return start_of(self.last + timedelta(days=1))
+
+    def covers(self, day: Any) -> Any:
+        return (day >= self.first) & (day <= self.last)
 
     def holds(self, column: Any) -> Any:
         return (column >= self.begins) & (column < self.ends)
@@ -107,19 +110,14 @@ def in_cents(nanos: int) -> int:
     return (nanos + NANOS_PER_CENT // 2) // NANOS_PER_CENT
 
 
-def close_days(now: datetime) -> None:
-    """Add up every day that is over; commits each."""
-    while (day := first_open_day(now)) is not None:
-        close_day(day)
+def add_up(now: datetime) -> None:
+    """Add up every call that has ended; commits each step."""
+    while add_up_next(now):
         db.session.commit()
+    db.session.commit()
 
 
-def open_days(within: Range) -> list[date]:
-    """The days of a range that are not added up yet: today, and yesterday shortly after midnight."""
-    closed = last_closed()
-    return [day for day in within.days if closed is None or day > closed]
-
-
+@in_one_look
 def books_of(within: Range) -> Books:
     days = {day: Day(day) for day in within.days}
     books = Books(within, list(days.values()), {"model": {}, "operation": {}, "plan": {}})
@@ -139,17 +137,15 @@ def books_of(within: Range) -> Books:
 
 
 def usage_rows(within: Range) -> Iterator[tuple[date, Any]]:
-    closed = select(DailyTotal).where(DailyTotal.day >= within.first, DailyTotal.day <= within.last)
-    for row in db.session.scalars(closed):
+    totals = select(DailyTotal).where(within.covers(DailyTotal.day))
+    for row in db.session.scalars(totals):
         yield row.day, row
-    for day in recent(within):
-        for live in db.session.execute(totals_of(day)):
-            yield day, live
+    for live in db.session.execute(totals_of(newest_calls(within))):
+        yield live.day, live
 
 
-def recent(within: Range) -> list[date]:
-    """The open days that can have calls: those before the newest closed day are all added up."""
-    return open_days(within)[-3:]
+def newest_calls(within: Range) -> Any:
+    return within.covers(Usage.day) & not_added_up()
 
 
 def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
@@ -166,12 +162,10 @@ def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
 
 def account_rows(within: Range) -> Any:
     """(account_id, cost_nanos, paid_nanos, absorbed_nanos) of every account and day in the range, as a subquery."""
-    closed = select(AccountDay.day, AccountDay.account_id, AccountDay.cost_nanos, AccountDay.absorbed_nanos)
-    parts = [closed.where(AccountDay.day >= within.first, AccountDay.day <= within.last)]
-    for day in recent(within):
-        live = accounts_of(begun_on(day)).subquery()
-        parts.append(select(live.c.day, live.c.account_id, live.c.cost_nanos, live.c.absorbed_nanos))
-    return union_all(*parts).subquery("account_rows")
+    names = "day", "account_id", "cost_nanos", "absorbed_nanos"
+    totals = select(*(getattr(AccountDay, name) for name in names)).where(within.covers(AccountDay.day))
+    live = accounts_of(newest_calls(within)).subquery()
+    return union_all(totals, select(*(live.c[name] for name in names))).subquery("account_rows")
 
 
 def active_accounts(within: Range) -> Select[Any]:

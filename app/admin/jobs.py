@@ -1,9 +1,9 @@
 """Jobs of the back office that the clock rings for."""
 
-from app.admin.figures import close_days
+from app.admin.figures import add_up
 from app.models.base import utcnow
 
 
-def close_days_that_are_over() -> None:
-    """Add up the calls of the days that are over, so that the overview need not."""
-    close_days(utcnow())
+def add_up_calls() -> None:
+    """Add up the calls that have ended, so that no page need read them all."""
+    add_up(utcnow())

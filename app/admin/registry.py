@@ -90,7 +90,7 @@ def figures_of(finding: Finding) -> list[tuple[str, str, str]]:
 
 
 def use_of_models() -> dict[str, tuple[int, int]]:
-    """(input, output) tokens of each model in the last 30 days that are over."""
+    """(input, output) tokens of each model in the last 30 days."""
     since = DailyTotal.day >= (utcnow() - LOOKED_BACK).date()
     sums = func.sum(DailyTotal.input_tokens), func.sum(DailyTotal.output_tokens)
     rows = db.session.execute(select(DailyTotal.model, *sums).where(since).group_by(DailyTotal.model))

@@ -11,6 +11,7 @@ from app.admin.figures import Range, account_rows
 from app.extensions import db
 from app.models.account import Account
 from app.models.base import NANOS_PER_CENT
+from app.models.daily_total import in_one_look
 from app.models.payment import Payment
 from app.models.recharge import PAUSES, AutoRecharge
 from app.models.refusal_count import RefusalCount
@@ -44,11 +45,13 @@ def tops(within: Range) -> Select[Any]:
     return joined.outerjoin(paid, paid.c.account_id == Account.id).limit(SHOWN)
 
 
+@in_one_look
 def dearest(within: Range) -> list[Any]:
     rows = tops(within)
     return list(db.session.execute(rows.order_by(rows.selected_columns.cost.desc(), Account.id)))
 
 
+@in_one_look
 def losing(within: Range) -> list[Any]:
     """Those whose use cost more than they paid in the range."""
     rows = tops(within)

@@ -14,7 +14,7 @@ from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.chat import Chat
-from app.models.daily_total import use_since
+from app.models.daily_total import in_one_look, use_since
 from app.models.price import PIECES, TOKEN_BUCKETS
 from app.models.usage import Usage
 from app.models.user import User
@@ -63,6 +63,7 @@ def sums_of(use: Subquery) -> list[Any]:
     return [func.sum(use.c[names.get(figure, figure)]).label(figure) for figure in FIGURES]
 
 
+@in_one_look
 def summed(start: date) -> Sums:
     use = use_since(start, **visible())
     keys = (use.c.day, use.c.model, use.c.operation, use.c.user_id)
@@ -96,6 +97,7 @@ def by_member(rows: Sums) -> list[dict[str, Any]]:
     return added_up(rows, lambda row: names[row.user_id])
 
 
+@in_one_look
 def by_chat(start: date) -> list[dict[str, Any]]:
     """The caller's own dearest chats."""
     use = use_since(start, **own())

@@ -5,7 +5,7 @@ from app.models.admin_change import AdminChange
 from app.models.api_key import ApiKey
 from app.models.attachment import Attachment
 from app.models.chat import Chat, Message
-from app.models.daily_total import AccountDay, DailyTotal
+from app.models.daily_total import AccountDay, DailyTotal, Watermark
 from app.models.invitation import Invitation
 from app.models.ledger import LedgerEntry
 from app.models.mail import OutgoingMail
@@ -56,4 +56,5 @@ __all__ = [
     "Usage",
     "User",
     "UserSession",
+    "Watermark",
 ]

@@ -1,9 +1,11 @@
-"""What the calls of a day came to, added up once the day is over: exact, and always to be had again from the calls."""
+"""What the calls of a day came to, added up as they end: exact, and always to be had again from the calls."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -18,20 +20,66 @@ from sqlalchemy import (
     select,
     true,
     union_all,
+    update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import BigId, Nanos
 from app.extensions import db
 from app.models.account import Account
-from app.models.base import Model
+from app.models.base import INSERTS, Model
 from app.models.usage import Usage
 
-SETTLING = timedelta(hours=1)
-"""How long after midnight a day stays open at least; it does for as long as one of its calls runs."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SETTLING = timedelta(minutes=10)
+"""How old a call is at least when it is added up: so much may the clocks of two machines differ."""
 
 LONGEST_CALL = timedelta(days=1)
+STEP = timedelta(days=1)
+"""How much is added up in one transaction at most."""
+
+LOOKS = 3
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Watermark(Model):
+    """The totals hold the calls that began before this moment, and no others."""
+
+    __tablename__ = "watermarks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    moment: Mapped[datetime]
+
+    @classmethod
+    def now(cls) -> datetime:
+        return db.session.scalar(select(cls.moment)) or BEGINNING
+
+    @classmethod
+    def held(cls) -> datetime:
+        """The same, held until the transaction ends: two who add up at once wait for each other."""
+        row = INSERTS[db.engine.dialect.name](cls).values(name="totals", moment=BEGINNING)
+        held = row.on_conflict_do_update(index_elements=[cls.name], set_={"name": "totals"})
+        return db.session.scalars(held.returning(cls.moment)).one()
+
+    @classmethod
+    def move(cls, moment: datetime) -> None:
+        db.session.execute(update(cls).values(moment=moment))
+
+
+def in_one_look(read: Callable[P, T]) -> Callable[P, T]:
+    """Read again where calls went over to the totals between two statements: they would count twice, or not at all."""
+
+    @wraps(read)
+    def looked(*arguments: P.args, **named: P.kwargs) -> T:
+        for _ in range(LOOKS):
+            before, found = Watermark.now(), read(*arguments, **named)
+            if Watermark.now() == before:
+                break
+        return found
+
+    return looked
 
 
 class DailyTotal(Model):
@@ -78,13 +126,16 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def begun_on(day: date) -> Any:
-    """The ended calls of a day; it is the index of their ends that finds them."""
-    ends = (
-        Usage.settled_at >= start_of(day),
-        Usage.settled_at < start_of(day + timedelta(days=1)) + LONGEST_CALL,
-    )
-    return and_(Usage.day == day, *ends)
+def begun_within(begin: datetime, end: datetime) -> Any:
+    """The ended calls that began then; it is the index of their ends that finds them."""
+    begun = Usage.created_at >= begin, Usage.created_at < end
+    return and_(*begun, Usage.settled_at >= begin - SETTLING, Usage.settled_at < end + LONGEST_CALL)
+
+
+def not_added_up() -> Any:
+    """The ended calls that no total has yet."""
+    begin = Watermark.now()
+    return and_(Usage.created_at >= begin, Usage.settled_at >= begin - SETTLING)
 
 
 def total(column: Any) -> Any:
@@ -104,8 +155,8 @@ PAID = (
 )
 
 
-def totals_of(day: date) -> Select[Any]:
-    """A day's rows of `DailyTotal`, counted from the calls; the columns are in its order."""
+def totals_of(condition: Any) -> Select[Any]:
+    """Rows of `DailyTotal`, counted from the calls that meet the condition; the columns are in its order."""
     kinds = Usage.day, Usage.model, Usage.operation, Account.plan_id
     counts = (
         func.count().label("calls"),
@@ -113,7 +164,7 @@ def totals_of(day: date) -> Select[Any]:
         total(Usage.output).label("output_tokens"),
     )
     rows = select(*kinds, *counts, *FIGURES).join(Account, Account.id == Usage.account_id)
-    return rows.where(begun_on(day)).group_by(*kinds)
+    return rows.where(condition).group_by(*kinds)
 
 
 def accounts_of(condition: Any) -> Select[Any]:
@@ -125,12 +176,10 @@ def accounts_of(condition: Any) -> Select[Any]:
 
 
 def use_since(first: date, **whose: int) -> Subquery:
-    """What the paid calls of an account, or of one person there, came to: rows of `AccountDay`, open days included."""
-    closed = last_closed()
-    open_from = max(first, closed + timedelta(days=1)) if closed else first
+    """What the paid calls of an account, or of one person there, came to since that day: rows of `AccountDay`."""
     past = select(*AccountDay.__table__.c).where(AccountDay.day >= first, AccountDay.calls > 0)
-    is_open = (Usage.created_at >= start_of(open_from)) & (Usage.day >= open_from)
-    live = accounts_of(is_open & (Usage.state == "settled"))
+    begun = Usage.created_at >= max(start_of(first), Watermark.now())
+    live = accounts_of(begun & (Usage.state == "settled"))
     parts = (past.where(*belongs_to(AccountDay, whose)), live.where(*belongs_to(Usage, whose)))
     return union_all(*parts).subquery("use")
 
@@ -139,47 +188,40 @@ def belongs_to(table: type[Model], whose: dict[str, int]) -> list[Any]:
     return [getattr(table, name) == value for name, value in whose.items()]
 
 
-def last_closed() -> date | None:
-    return db.session.scalar(select(func.max(AccountDay.day)))
+def add_up_next(now: datetime) -> bool:
+    """Add the next calls to the totals, those of a day at most; False where there are none. The caller commits."""
+    begin = Watermark.held()
+    first = db.session.scalar(select(func.min(Usage.settled_at)).where(Usage.settled_at >= begin - SETTLING))
+    if first is None:
+        return False
+    begin = max(begin, first - LONGEST_CALL)
+    end = min(begin + STEP, all_ended_before(now))
+    if end <= begin:
+        return False
+    calls = begun_within(begin, end)
+    add_to(DailyTotal, totals_of(calls))
+    add_to(AccountDay, accounts_of(calls))
+    Watermark.move(end)
+    return True
 
 
-def first_open_day(now: datetime) -> date | None:
-    """The oldest day that has calls, is over, and is not added up yet."""
-    closed = last_closed() or date.min
-    begins = [Usage.settled_at >= start_of(closed + timedelta(days=1))] if closed > date.min else []
-    ended = db.session.scalar(
-        select(func.min(Usage.settled_at)).where(Usage.settled_at.is_not(None), *begins)
-    )
-    if ended is None:
-        return None
-    near = Usage.settled_at >= ended, Usage.settled_at < ended + LONGEST_CALL
-    day = db.session.scalar(select(func.min(Usage.day)).where(*near, Usage.day > closed))
-    return day if day is not None and is_over(day, now) else None
+def all_ended_before(now: datetime) -> datetime:
+    """The moment before which no call began that still runs, or that another machine may just be writing."""
+    running = db.session.scalar(select(func.min(Usage.created_at)).where(Usage.state == "running"))
+    settled = now - SETTLING
+    return min(running, settled) if running else settled
 
 
-def is_over(day: date, now: datetime) -> bool:
-    """Whether nothing will be added to a day any more."""
-    end = start_of(day + timedelta(days=1))
-    still = select(Usage.id).where(Usage.state == "running", Usage.created_at < end).limit(1)
-    return end + SETTLING <= now and db.session.scalar(still) is None
-
-
-def close_day(day: date) -> None:
-    """Add a day up; nothing happens where that was done at the same moment elsewhere."""
-    for table, rows in (
-        (DailyTotal.__table__, totals_of(day)),
-        (AccountDay.__table__, accounts_of(begun_on(day))),
-    ):
-        found = select(*rows.subquery().c).where(true())
-        names = [column.name for column in table.columns]
-        db.session.execute(insert_into(table).from_select(names, found).on_conflict_do_nothing())
-
-
-def insert_into(table: Any) -> Any:
-    return (postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert)(table)
+def add_to(model: type[Model], rows: Select[Any]) -> None:
+    """Add the rows' figures to those that have the same key."""
+    table: Any = model.__table__
+    found = select(*rows.subquery().c).where(true())
+    adding = INSERTS[db.engine.dialect.name](table).from_select(list(table.columns.keys()), found)
+    sums = {c.name: c + adding.excluded[c.name] for c in table.columns if not c.primary_key}
+    db.session.execute(adding.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums))
 
 
 def forget_all() -> None:
-    """So that every day is added up anew."""
-    db.session.execute(delete(DailyTotal))
-    db.session.execute(delete(AccountDay))
+    """So that every call is added up anew."""
+    for table in (DailyTotal, AccountDay, Watermark):
+        db.session.execute(delete(table))
