@@ -175,6 +175,25 @@ def test_a_clock_that_was_set_back_loses_no_call(ada: Account, session: scoped_s
     assert added_up() == 3 * CREDIT
 
 
+def test_a_call_that_ended_late_is_in_the_totals_or_among_the_newest(
+    ada: Account, session: scoped_session[Session]
+) -> None:
+    slow = call(ada, NOW - timedelta(minutes=11), CREDIT)
+    slow.settled_at = NOW - timedelta(minutes=1)
+    call(ada, NOW, 2 * CREDIT)
+    session.commit()
+    add_up(NOW)
+    assert (added_up(), books_of(month()).sum("cost_nanos")) == (CREDIT, 3 * CREDIT)
+
+
+def test_a_range_that_ended_before_the_newest_calls_leaves_them_out(history: Account) -> None:
+    add_up(NOW)
+    until_yesterday = Range(month().first, NOW.date() - timedelta(days=1))
+    today = books_of(month()).days[-1].cost_nanos
+    assert books_of(until_yesterday).sum("cost_nanos") == books_of(month()).sum("cost_nanos") - today
+    assert today > 0
+
+
 def test_years_without_a_call_are_passed_over(ada: Account, session: scoped_session[Session]) -> None:
     for years in (6, 3, 0):
         call(ada, NOW - timedelta(days=365 * years), CREDIT)
