@@ -1,4 +1,4 @@
-"""Statements on the path of every message: written in Core, compiled once, sent by the driver's own cursor.
+"""Statements on the path of every message: written in Core, compiled once, sent by the driver itself.
 
 What SQLAlchemy does around each execution costs as much again as psycopg does, and a message has fourteen. Types,
 listeners and errors are SQLAlchemy's all the same.
@@ -15,6 +15,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
+from app import libpq
+
 Row = tuple[Any, ...]
 Converter = Callable[[Any], Any]
 Key = TypeVar("Key")
@@ -28,7 +30,6 @@ class Compiled:
     given: dict[str, Any]
     into: dict[str, Converter]
     out: dict[int, Converter]
-    has_rows: bool
 
     def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
         sent = {**self.given, **values}
@@ -37,8 +38,6 @@ class Compiled:
         return sent
 
     def row(self, found: Row) -> Row:
-        if not self.out:
-            return found
         return tuple(
             self.out[place](value) if place in self.out else value for place, value in enumerate(found)
         )
@@ -73,15 +72,14 @@ class Prepared:
     def _execute(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
         dialect = connection.dialect
         compiled = self._compiled.get((dialect.name, *values)) or self._compile(dialect, values)
-        parameters, cursor = compiled.parameters(values), cursor_of(connection)
+        parameters, line = compiled.parameters(values), line_of(connection)
         for heard in connection.engine.dispatch.before_cursor_execute:
-            heard(connection, cursor, compiled.text, parameters, None, False)
+            heard(connection, None, compiled.text, parameters, None, False)
         try:
-            cursor.execute(compiled.text, parameters)
-            found = cursor.fetchall() if compiled.has_rows else []
+            count, found = line.execute(compiled.text, parameters)
         except dialect.loaded_dbapi.Error as error:
             raise explained(connection, compiled.text, error) from error
-        return cursor.rowcount, [compiled.row(row) for row in found]
+        return count, [compiled.row(row) for row in found] if compiled.out else found
 
     def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> Compiled:
         by_name: Any = sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
@@ -97,7 +95,6 @@ class Prepared:
             {**made.params, **{column.key: default_of(column) for column in made.insert_prefetch}},
             needed({name: kind.bind_processor(dialect) for name, kind in sent.items()}),
             needed({place: kind.result_processor(dialect, None) for place, kind in enumerate(read)}),
-            bool(read),
         )
         self._compiled[dialect.name, *values] = compiled
         return compiled
@@ -115,11 +112,25 @@ def needed(converters: Mapping[Key, Converter | None]) -> dict[Key, Converter]:
     return {key: convert for key, convert in converters.items() if convert}
 
 
-def cursor_of(connection: Connection) -> Any:
-    """One cursor for the life of a connection: making one costs as much as a small statement."""
-    if "cursor" not in connection.info:
-        connection.info["cursor"] = connection.connection.cursor()
-    return connection.info["cursor"]
+class Cursor:
+    """SQLite's way."""
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+
+    def execute(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[Row]]:
+        self.cursor.execute(text, parameters)
+        found = self.cursor.fetchall()
+        return self.cursor.rowcount, found
+
+
+def line_of(connection: Connection) -> Cursor | libpq.Line:
+    """One for the life of a connection."""
+    if "line" not in connection.info:
+        driver: Any = connection.connection.dbapi_connection
+        is_sqlite = connection.dialect.name == "sqlite"
+        connection.info["line"] = Cursor(driver.cursor()) if is_sqlite else libpq.Line(driver)
+    return connection.info["line"]  # type: ignore[no-any-return]
 
 
 def explained(connection: Connection, text: str, error: Any) -> BaseException:

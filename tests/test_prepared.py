@@ -7,7 +7,7 @@ from dataclasses import astuple
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
@@ -18,7 +18,7 @@ from app.models.setting import Setting
 from app.models.standing import SHOWN, Standing
 from app.models.stripe_event import StripeEvent
 from app.models.usage import Usage
-from app.prepared import Prepared
+from app.prepared import Prepared, line_of
 from devserver.procfile import PROJECT
 from tests.support import people
 from tests.support.people import CREDIT
@@ -118,3 +118,38 @@ def test_a_row_is_read_in_a_process_that_has_asked_the_orm_for_nothing_yet() -> 
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.returncode) == ("id\n", 0), done.stderr
+
+
+@pytest.mark.databases("postgresql")
+def test_what_was_prepared_outlives_a_rollback(session: Database) -> None:
+    keys = Prepared(select(SETTINGS.c.key))
+    prepared = text("SELECT count(*) FROM pg_prepared_statements")
+    for _ in range(10):
+        keys.all(db.session.connection(), {})
+        session.scalars(select(Setting)).all()
+        session.rollback()
+    assert session.scalar(prepared) == 1
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_every_kind_of_value_goes_there_and_back(
+    session: Database, monkeypatch: pytest.MonkeyPatch, is_pooled: bool
+) -> None:
+    """Named, and unnamed as a pooler needs it."""
+    line = line_of(db.session.connection())
+    monkeypatch.setattr(line, "is_preparing", not is_pooled)
+    now = utcnow()
+    given = {"i": -(2**62), "s": "é%'$1", "t": now, "d": now.date(), "b": True, "n": None}
+    kinds = {"i": "bigint", "s": "text", "t": "timestamptz", "d": "date", "b": "boolean", "n": "text"}
+    asked = [f"%({name})s::{kind}" for name, kind in kinds.items()]
+    query = f"SELECT {', '.join(asked)}, 5 %% 3, %(i)s::bigint::text"
+    assert line.execute(query, given)[1] == [(*given.values(), 2, str(given["i"]))]
+
+
+def test_how_many_rows_were_written(session: Database) -> None:
+    connection = db.session.connection()
+    put, clear = Prepared(insert(SETTINGS)), Prepared(update(SETTINGS).values(value="2"))
+    assert [put.run(connection, {"key": key, "value": "1"}) for key in "ab"] == [1, 1]
+    assert clear.run(connection, {}) == 2
+    assert Prepared(update(SETTINGS).where(SETTINGS.c.key == "c")).run(connection, {"value": "1"}) == 0
