@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from app import libpq
-
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 ENVIRONMENTS = ("production", "development", "test")
@@ -128,11 +126,10 @@ def database_url(environ: Mapping[str, str]) -> str:
 
 def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     """A small pool: no connection is held while a provider speaks, and more at once than the processors can serve only
-    keep the running streams waiting. What is prepared, and with PgBouncer nothing may be, is up to `app.libpq`."""
+    keep the running streams waiting. PgBouncer has no prepared statements."""
     options: dict[str, Any] = {"pool_size": 6, "max_overflow": 0, "pool_timeout": 30, "hide_parameters": True}
     if not database_url(environ).startswith("sqlite"):
-        threshold = None if environ.get("PGBOUNCER") == "1" else libpq.NEVER
-        options["connect_args"] = {"prepare_threshold": threshold}
+        options["connect_args"] = {"prepare_threshold": None} if environ.get("PGBOUNCER") == "1" else {}
     return options
 
 

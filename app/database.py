@@ -13,6 +13,8 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import TypeDecorator
 
+from app.libpq import DirectConnection
+
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -67,6 +69,12 @@ def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> 
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         raise InvalidatePoolError("the server closed the connection")
+
+
+@event.listens_for(Engine, "do_connect")
+def connect_directly(dialect: Dialect, _record: Any, arguments: Any, named: Any) -> Any:
+    """To PostgreSQL by our own kind of connection; None leaves it to SQLAlchemy."""
+    return DirectConnection.connect(*arguments, **named) if dialect.name == "postgresql" else None
 
 
 @event.listens_for(Engine, "connect")

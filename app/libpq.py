@@ -1,30 +1,29 @@
-"""PostgreSQL's own library under psycopg's connection: a statement is prepared once for each connection and stays so.
+"""psycopg's connection with a straight way to PostgreSQL's own library, for what every message does.
 
-psycopg's cursor costs as much again as what it calls, and its statements are prepared anew after every rollback,
-with which each request ends that only reads. Types and errors are psycopg's all the same.
+psycopg's cursor costs as much again as what it calls, and all that is prepared would be prepared anew after each
+rollback, with which every request ends that only reads. Types and errors are psycopg's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
+from itertools import count
 from typing import Any
 
 from psycopg import Connection, OperationalError
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 NAMED = re.compile(r"%\((\w+)\)s|%%")
-NEVER = 2**31
-"""psycopg's `prepare_threshold`: it prepares nothing by itself, or each rollback would drop all, ours too."""
-
 DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
 
-class Numbered:
-    """A statement with `$1` for `%(name)s`, the names in their order, and what the server calls it."""
+class Statement:
+    """A text with `$1` for `%(name)s`, the names in their order, and what the server calls it."""
 
     def __init__(self, text: str, number: int) -> None:
         self.names: list[str] = []
@@ -41,43 +40,60 @@ class Numbered:
         return f"${self.names.index(name) + 1}"
 
 
-class Line:
-    """One connection, which is never in two threads at once. Calls wait in C, without Python's lock.
+class DirectConnection(Connection[Any]):
+    """Never in two threads at once. Its calls wait in C, without Python's lock.
 
     `prepare_threshold` None says that a pooler stands between, which would not know a statement's name again.
     """
 
-    def __init__(self, driver: Connection) -> None:
-        self.driver = driver
-        self.types = Transformer(driver)
-        self.is_preparing = driver.prepare_threshold is not None
-        self.statements: dict[str, Numbered] = {}
+    @cached_property
+    def _types(self) -> Any:
+        return Transformer(self)
 
-    def execute(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]]]:
+    @cached_property
+    def _statements(self) -> dict[str, Statement]:
+        return {}
+
+    @cached_property
+    def _numbers(self) -> count[int]:
+        return count()
+
+    def send(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]]]:
         """How many rows were written or found, and the rows. Raises psycopg's errors."""
-        line = self.driver.pgconn
-        if line.transaction_status == TransactionStatus.IDLE and not self.driver.autocommit:
-            self._checked(line.exec_(b"BEGIN"))
-        statement = self.statements.get(text) or self._numbered(text)
+        if self.pgconn.transaction_status == TransactionStatus.IDLE and not self.autocommit:
+            self._done(self.pgconn.exec_(b"BEGIN"))
+        statement = self._statements.get(text) or self._prepared_statement(text)
         given = [parameters[name] for name in statement.names]
-        sent = self.types.dump_sequence(given, statement.formats)
-        if self.is_preparing:
-            result = self._checked(line.exec_prepared(statement.name, sent))
+        sent: Any = self._types.dump_sequence(given, statement.formats)
+        if self.prepare_threshold is None:
+            result = self._done(self.pgconn.exec_params(statement.text, sent))
         else:
-            result = self._checked(line.exec_params(statement.text, sent))
-        self.types.set_pgresult(result)
-        return result.command_tuples or 0, self.types.load_rows(0, result.ntuples, tuple)
+            result = self._done(self.pgconn.exec_prepared(statement.name, sent))
+        self._types.set_pgresult(result)
+        return result.command_tuples or 0, self._types.load_rows(0, result.ntuples, tuple)
 
-    def _numbered(self, text: str) -> Numbered:
-        statement = Numbered(text, len(self.statements))
-        if self.is_preparing:
-            self._checked(self.driver.pgconn.prepare(statement.name, statement.text))
-        self.statements[text] = statement
+    def commit(self) -> None:
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self._done(self.pgconn.exec_(b"COMMIT"))
+
+    def rollback(self) -> None:
+        """psycopg's would drop every prepared statement."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self._done(self.pgconn.exec_(b"ROLLBACK"))
+
+    def _prepared_statement(self, text: str) -> Statement:
+        statement = Statement(text, next(self._numbers))
+        if self.prepare_threshold is not None:
+            self._done(self.pgconn.prepare(statement.name, statement.text))
+        self._statements[text] = statement
         return statement
 
-    def _checked(self, result: PGresult) -> PGresult:
+    def _done(self, result: PGresult) -> PGresult:
         if result.status in DONE:
             return result
-        if self.driver.pgconn.status == ConnStatus.BAD:
-            raise OperationalError("the connection is lost")
-        raise error_from_result(result)
+        if self.pgconn.status == ConnStatus.BAD:
+            raise OperationalError("the connection to the database is lost")
+        error = error_from_result(result)
+        if isinstance(error, InvalidSqlStatementName):
+            self._statements.clear()
+        raise error

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from app import libpq
+from app.libpq import DirectConnection
 
 Row = tuple[Any, ...]
 Converter = Callable[[Any], Any]
@@ -76,7 +76,7 @@ class Prepared:
         for heard in connection.engine.dispatch.before_cursor_execute:
             heard(connection, None, compiled.text, parameters, None, False)
         try:
-            count, found = line.execute(compiled.text, parameters)
+            count, found = line.send(compiled.text, parameters)
         except dialect.loaded_dbapi.Error as error:
             raise explained(connection, compiled.text, error) from error
         return count, [compiled.row(row) for row in found] if compiled.out else found
@@ -112,25 +112,25 @@ def needed(converters: Mapping[Key, Converter | None]) -> dict[Key, Converter]:
     return {key: convert for key, convert in converters.items() if convert}
 
 
-class Cursor:
-    """SQLite's way."""
+class SqliteCursor:
+    """One for the life of a connection: making one costs as much as a small statement."""
 
     def __init__(self, cursor: Any) -> None:
         self.cursor = cursor
 
-    def execute(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[Row]]:
+    def send(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[Row]]:
         self.cursor.execute(text, parameters)
         found = self.cursor.fetchall()
         return self.cursor.rowcount, found
 
 
-def line_of(connection: Connection) -> Cursor | libpq.Line:
-    """One for the life of a connection."""
-    if "line" not in connection.info:
-        driver: Any = connection.connection.dbapi_connection
-        is_sqlite = connection.dialect.name == "sqlite"
-        connection.info["line"] = Cursor(driver.cursor()) if is_sqlite else libpq.Line(driver)
-    return connection.info["line"]  # type: ignore[no-any-return]
+def line_of(connection: Connection) -> SqliteCursor | DirectConnection:
+    driver: Any = connection.connection.dbapi_connection
+    if isinstance(driver, DirectConnection):
+        return driver
+    if "cursor" not in connection.info:
+        connection.info["cursor"] = SqliteCursor(driver.cursor())
+    return connection.info["cursor"]
 
 
 def explained(connection: Connection, text: str, error: Any) -> BaseException:

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -123,12 +123,25 @@ def test_a_row_is_read_in_a_process_that_has_asked_the_orm_for_nothing_yet() -> 
 @pytest.mark.databases("postgresql")
 def test_what_was_prepared_outlives_a_rollback(session: Database) -> None:
     keys = Prepared(select(SETTINGS.c.key))
-    prepared = text("SELECT count(*) FROM pg_prepared_statements")
+    own = text("SELECT name FROM pg_prepared_statements WHERE name LIKE 'hot_%'")
     for _ in range(10):
-        keys.all(db.session.connection(), {})
+        connection = db.session.connection()
+        keys.all(connection, {})
         session.scalars(select(Setting)).all()
+        connection.execute(insert(SETTINGS), [{"key": key, "value": "1"} for key in "ab"])
         session.rollback()
-    assert session.scalar(prepared) == 1
+    assert len(session.scalars(own).all()) == 1
+
+
+@pytest.mark.databases("postgresql")
+def test_statements_that_the_server_forgot_are_prepared_again(session: Database) -> None:
+    keys = Prepared(select(SETTINGS.c.key))
+    assert keys.all(db.session.connection(), {}) == []
+    session.execute(text("DEALLOCATE ALL"))
+    with pytest.raises(ProgrammingError):
+        keys.all(db.session.connection(), {})
+    session.rollback()
+    assert keys.all(db.session.connection(), {}) == []
 
 
 @pytest.mark.databases("postgresql")
@@ -138,13 +151,13 @@ def test_every_kind_of_value_goes_there_and_back(
 ) -> None:
     """Named, and unnamed as a pooler needs it."""
     line = line_of(db.session.connection())
-    monkeypatch.setattr(line, "is_preparing", not is_pooled)
+    monkeypatch.setattr(line, "prepare_threshold", None if is_pooled else 5)
     now = utcnow()
     given = {"i": -(2**62), "s": "é%'$1", "t": now, "d": now.date(), "b": True, "n": None}
     kinds = {"i": "bigint", "s": "text", "t": "timestamptz", "d": "date", "b": "boolean", "n": "text"}
     asked = [f"%({name})s::{kind}" for name, kind in kinds.items()]
     query = f"SELECT {', '.join(asked)}, 5 %% 3, %(i)s::bigint::text"
-    assert line.execute(query, given)[1] == [(*given.values(), 2, str(given["i"]))]
+    assert line.send(query, given)[1] == [(*given.values(), 2, str(given["i"]))]
 
 
 def test_how_many_rows_were_written(session: Database) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
+import jiter
+
 from app.providers.failures import failure
 
 LONGEST_EVENT = 1_000_000
@@ -82,7 +84,15 @@ def parsed(pending: list[bytes]) -> dict[str, Any] | None:
 def parsed_or_none(data: bytes) -> dict[str, Any] | None:
     """The JSON object, DONE, or None where it is neither (or only a part of one)."""
     try:
-        event = _DECODER.decode(data.decode())
+        event = jiter.from_json(data, allow_inf_nan=False)
+    except ValueError:
+        event = parsed_leniently(data)
+    return event if isinstance(event, dict) else None
+
+
+def parsed_leniently(data: bytes) -> Any:
+    """What the quick parser refuses: half a surrogate pair, of which the other half comes next, and `NaN` as None."""
+    try:
+        return _DECODER.decode(data.decode())
     except (ValueError, RecursionError):
         return DONE if data.strip() == b"[DONE]" else None
-    return event if isinstance(event, dict) else None

@@ -150,6 +150,12 @@ class Client(httpx2.Client):
         self.transport = Transport()
         super().__init__(transport=self.transport)
 
+    def build_request(
+        self, method: str, url: httpx2.URL | str, *, timeout: Any = None, **parts: Any
+    ) -> httpx2.Request:
+        """As the vendor's package made it: this client has no headers or parameters of its own to add."""
+        return httpx2.Request(method, url, extensions={"timeout": httpx2.Timeout(timeout).as_dict()}, **parts)
+
     def send(self, request: httpx2.Request, *, stream: bool = False, **_options: Any) -> httpx2.Response:
         response = self.transport.handle_request(request)
         response.request = request

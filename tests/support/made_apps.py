@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import URL, Dialect, Engine, event, make_url
 
 from app import config, create_app, logs
+from app.database import connect_directly
 from app.extensions import db, limiter
 from tests.support.client import SeparateClient
 from tests.support.environment import set_environment
@@ -86,7 +87,6 @@ def connect(app: Flask) -> None:
     kind = url.get_backend_name()
     if kind not in ENGINES:
         ENGINES[kind] = engine_of(app)
-        event.listen(ENGINES[kind], "do_connect", to_the_test_database)
     ADDRESSES[kind] = url, app.config["SQLALCHEMY_ENGINE_OPTIONS"].get("connect_args", {})
     ENGINES[kind].dispose()
     with app.app_context():
@@ -105,13 +105,20 @@ def engine_of(app: Flask) -> Engine:
 def to_the_test_database(
     dialect: Dialect, _record: Any, arguments: list[Any], options: dict[str, Any]
 ) -> None:
-    """Connect to where the test's database is, and how, whatever the engine was made for."""
+    """Have the tests' engines connect to where the test's database is, and how, whatever they were made for."""
+    if dialect not in [engine.dialect for engine in ENGINES.values()]:
+        return
     url, settings = ADDRESSES[dialect.name]
     found, named = dialect.create_connect_args(url)
     arguments[:] = found
     options.clear()
     options.update({**named, **settings})
 
+
+# In this order: who connects first asks where to.
+event.remove(Engine, "do_connect", connect_directly)
+event.listen(Engine, "do_connect", to_the_test_database)
+event.listen(Engine, "do_connect", connect_directly)
 
 ENGINES: dict[str, Engine] = {}
 ADDRESSES: dict[str, tuple[URL, dict[str, Any]]] = {}
