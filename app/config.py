@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.sqlite import TurnConnection
+
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 ENVIRONMENTS = ("production", "development", "test")
@@ -128,8 +130,10 @@ def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     """A small pool: no connection is held while a provider speaks, and more at once than the processors can serve only
     keep the running streams waiting. PgBouncer has no prepared statements."""
     options: dict[str, Any] = {"pool_size": 6, "max_overflow": 0, "pool_timeout": 30, "hide_parameters": True}
-    if not database_url(environ).startswith("sqlite"):
-        options["connect_args"] = {"prepare_threshold": None} if environ.get("PGBOUNCER") == "1" else {}
+    if database_url(environ).startswith("sqlite"):
+        options["connect_args"] = {"factory": TurnConnection}
+    elif environ.get("PGBOUNCER") == "1":
+        options["connect_args"] = {"prepare_threshold": None}
     return options
 
 

@@ -1,0 +1,78 @@
+"""SQLite's connection, with turns for those that write."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+PATIENCE = 30.0
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
+"""What Python's `sqlite3` begins a transaction for."""
+
+THREADS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+"""By the database's file: of each process one thread at a time waits for the other processes."""
+
+
+class TurnCursor(sqlite3.Cursor):
+    connection: TurnConnection
+
+    def execute(self, sql: str, parameters: Any = ()) -> TurnCursor:
+        self.connection.take_turn(sql)
+        return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> TurnCursor:
+        self.connection.take_turn(sql)
+        return super().executemany(sql, parameters)
+
+
+class TurnConnection(sqlite3.Connection):
+    """Whoever writes has the turn until commit or rollback, and the next is woken at once.
+
+    SQLite lets one write at a time too, but who waits for it sleeps, and looks again later and later. Its own lock
+    is what keeps the data whole; this one, on a file beside the database, only says whose turn it is.
+    """
+
+    def __init__(self, database: str, *arguments: Any, **options: Any) -> None:
+        super().__init__(database, *arguments, **options)
+        self._threads = THREADS[str(database)]
+        self._file = open(f"{database}-turn", "ab")  # noqa: SIM115 - open as long as the connection
+        self._has_turn = False
+
+    def cursor(self, factory: Any = TurnCursor) -> Any:
+        return super().cursor(factory)
+
+    def take_turn(self, sql: str) -> None:
+        """Before a statement that writes. OperationalError, as SQLite's own, where it does not come."""
+        if self._has_turn or not sql.lstrip().upper().startswith(WRITES):
+            return
+        if not self._threads.acquire(timeout=PATIENCE):
+            raise sqlite3.OperationalError("database is locked")
+        self._has_turn = True
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def commit(self) -> None:
+        super().commit()
+        self._end_turn()
+
+    def rollback(self) -> None:
+        try:
+            super().rollback()
+        finally:
+            self._end_turn()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._end_turn()
+            self._file.close()
+
+    def _end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._threads.release()

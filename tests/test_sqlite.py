@@ -1,0 +1,126 @@
+"""Those that write to SQLite take turns, across threads and processes, and always give theirs back."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app import sqlite
+from app.sqlite import TurnConnection
+from devserver.procfile import PROJECT
+
+HOLDER = """
+import sqlite3, sys, time
+from app.sqlite import TurnConnection
+held = sqlite3.connect(sys.argv[1], factory=TurnConnection)
+held.cursor().execute("INSERT INTO t VALUES (0)")
+print("holds", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "turns.db"
+    with closing(connection_to(path)) as first:
+        first.execute("PRAGMA journal_mode=WAL")
+        first.execute("CREATE TABLE t (x INTEGER UNIQUE)")
+    return path
+
+
+@pytest.fixture
+def two(path: Path) -> Iterator[tuple[TurnConnection, TurnConnection]]:
+    with closing(connection_to(path)) as one, closing(connection_to(path)) as other:
+        yield one, other
+
+
+def connection_to(path: Path) -> TurnConnection:
+    return sqlite3.connect(path, factory=TurnConnection, check_same_thread=False, timeout=0)
+
+
+def put(connection: TurnConnection, number: int) -> None:
+    connection.cursor().execute("INSERT INTO t VALUES (?)", (number,))
+    connection.commit()
+
+
+def numbers(connection: TurnConnection) -> list[int]:
+    return [number for (number,) in connection.cursor().execute("SELECT x FROM t ORDER BY x")]
+
+
+Two = tuple[TurnConnection, TurnConnection]
+
+
+def test_who_writes_second_waits_for_the_first_and_readers_do_not(two: Two) -> None:
+    one, other = two
+    one.cursor().execute("INSERT INTO t VALUES (1)")
+    waiting = threading.Thread(target=put, args=(other, 2))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    with closing(sqlite3.connect(one.execute("PRAGMA database_list").fetchone()[2])) as reader:
+        assert reader.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    one.commit()
+    waiting.join(5)
+    assert numbers(one) == [1, 2]
+
+
+@pytest.mark.parametrize("end", ["rollback", "close"])
+def test_a_turn_ends_without_a_commit_too(two: Two, end: str) -> None:
+    one, other = two
+    one.cursor().execute("INSERT INTO t VALUES (1)")
+    getattr(one, end)()
+    put(other, 2)
+    assert numbers(other) == [2]
+
+
+def test_a_statement_that_fails_keeps_the_turn_until_the_rollback(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
+    one, other = two
+    put(one, 1)
+    with pytest.raises(sqlite3.IntegrityError):
+        put(one, 1)
+    with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+        put(other, 2)
+    one.rollback()
+    other.cursor().executemany("insert into t values (?)", [(2,), (3,)])
+    other.commit()
+    assert numbers(one) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_the_turn_of_a_process_ends_with_it(path: Path, two: Two, end: signal.Signals) -> None:
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "holds\n"
+        waiting = threading.Thread(target=put, args=(two[0], 2))
+        waiting.start()
+        time.sleep(0.2)
+        assert waiting.is_alive()
+        holder.send_signal(end)
+        waiting.join(5)
+    assert numbers(two[1]) == [2]
+
+
+def test_many_threads_write_each_their_own(path: Path) -> None:
+    def write(first: int) -> None:
+        with closing(connection_to(path)) as own:
+            for number in range(first, first + 50):
+                put(own, number)
+
+    threads = [threading.Thread(target=write, args=(50 * number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with closing(connection_to(path)) as reader:
+        assert numbers(reader) == list(range(300))
