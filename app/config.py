@@ -132,8 +132,9 @@ def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = {"pool_size": 6, "max_overflow": 0, "pool_timeout": 30, "hide_parameters": True}
     if database_url(environ).startswith("sqlite"):
         options["connect_args"] = {"factory": TurnConnection}
-    elif environ.get("PGBOUNCER") == "1":
-        options["connect_args"] = {"prepare_threshold": None}
+    else:
+        pooled = {"prepare_threshold": None} if environ.get("PGBOUNCER") == "1" else {}
+        options["connect_args"] = {"tcp_user_timeout": 30_000, "keepalives_idle": 30, **pooled}
     return options
 
 

@@ -14,11 +14,14 @@ from typing import Any
 
 from psycopg import Connection, OperationalError
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.errors import InvalidSqlStatementName, error_from_result
+from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 NAMED = re.compile(r"%\((\w+)\)s|%%")
+FORGOTTEN = InvalidSqlStatementName, FeatureNotSupported
+"""What the server says where a statement is not there any more, or where a migration has changed what it finds."""
+
 DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
 
@@ -77,7 +80,9 @@ class DirectConnection(Connection[Any]):
             self._done(self.pgconn.exec_(b"COMMIT"))
 
     def rollback(self) -> None:
-        """psycopg's would drop every prepared statement."""
+        """psycopg's would drop every prepared statement. OperationalError in the middle of one that was broken off."""
+        if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            raise OperationalError("a statement was broken off")
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             self._done(self.pgconn.exec_(b"ROLLBACK"))
 
@@ -94,6 +99,6 @@ class DirectConnection(Connection[Any]):
         if self.pgconn.status == ConnStatus.BAD:
             raise OperationalError("the connection to the database is lost")
         error = error_from_result(result)
-        if isinstance(error, InvalidSqlStatementName):
+        if isinstance(error, FORGOTTEN):
             self._statements.clear()
         raise error

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 PATIENCE = 30.0
+PAUSE = 0.0005
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 """What Python's `sqlite3` begins a transaction for."""
 
@@ -30,7 +32,7 @@ class TurnCursor(sqlite3.Cursor):
 
 
 class TurnConnection(sqlite3.Connection):
-    """Whoever writes has the turn until commit or rollback, and the next is woken at once.
+    """Whoever writes has the turn until commit or rollback, and the next has it at once.
 
     SQLite lets one write at a time too, but who waits for it sleeps, and looks again later and later. Its own lock
     is what keeps the data whole; this one, on a file beside the database, only says whose turn it is.
@@ -49,10 +51,22 @@ class TurnConnection(sqlite3.Connection):
         """Before a statement that writes. OperationalError, as SQLite's own, where it does not come."""
         if self._has_turn or not sql.lstrip().upper().startswith(WRITES):
             return
+        deadline = time.monotonic() + PATIENCE
         if not self._threads.acquire(timeout=PATIENCE):
             raise sqlite3.OperationalError("database is locked")
         self._has_turn = True
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        while not self._is_first():
+            if time.monotonic() > deadline:
+                raise sqlite3.OperationalError("database is locked")
+            time.sleep(PAUSE)
+
+    def _is_first(self) -> bool:
+        """Whether no other process has the turn, so that it is this one's now."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
     def commit(self) -> None:
         super().commit()
@@ -74,5 +88,7 @@ class TurnConnection(sqlite3.Connection):
     def _end_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-            self._threads.release()
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+            finally:
+                self._threads.release()

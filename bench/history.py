@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.admin.figures import add_up
+from app.admin.jobs import add_up_calls
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.metering import reserve, settle
@@ -110,7 +110,7 @@ class History:
         self.client, self.browser = app.test_client(), SeparateClient(app, app.response_class)
         self.caller, self.key = people_of(app)
         self.sign_in()
-        add_up(utcnow())
+        add_up_calls()
         _model, self.price = AIModel.to_sell(MODEL, utcnow())
         db.session.commit()
 

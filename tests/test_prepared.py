@@ -9,7 +9,7 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, NotSupportedError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -148,6 +148,18 @@ def test_statements_that_the_server_forgot_are_prepared_again(session: Database)
         keys.all(db.session.connection(), {})
     session.rollback()
     assert keys.all(db.session.connection(), {}) == []
+
+
+@pytest.mark.databases("postgresql")
+def test_a_statement_outlives_a_migration_of_what_it_reads(session: Database) -> None:
+    values = Prepared(select(SETTINGS.c.value))
+    assert values.all(db.session.connection(), {}) == []
+    session.execute(text("ALTER TABLE settings ALTER value TYPE varchar(90)"))
+    session.commit()
+    with nullcontext() if is_pooled() else pytest.raises(NotSupportedError):
+        values.all(db.session.connection(), {})
+    session.rollback()
+    assert values.all(db.session.connection(), {}) == []
 
 
 @pytest.mark.databases("postgresql")

@@ -1,5 +1,6 @@
 """Those that write to SQLite take turns, across threads and processes, and always give theirs back."""
 
+import fcntl
 import signal
 import sqlite3
 import subprocess
@@ -46,7 +47,7 @@ def connection_to(path: Path) -> TurnConnection:
 
 
 def put(connection: TurnConnection, number: int) -> None:
-    connection.cursor().execute("INSERT INTO t VALUES (?)", (number,))
+    connection.cursor().execute("\n insert into t values (?)", (number,))
     connection.commit()
 
 
@@ -109,6 +110,20 @@ def test_the_turn_of_a_process_ends_with_it(path: Path, two: Two, end: signal.Si
         holder.send_signal(end)
         waiting.join(5)
     assert numbers(two[1]) == [2]
+
+
+def test_who_waits_too_long_for_another_process_is_told_so(
+    path: Path, two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.1)
+    with (path.parent / "turns.db-turn").open("ab") as elsewhere:
+        fcntl.flock(elsewhere, fcntl.LOCK_EX)
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            put(two[0], 1)
+        two[0].rollback()
+    put(two[1], 2)
+    put(two[0], 3)
+    assert numbers(two[0]) == [2, 3]
 
 
 def test_many_threads_write_each_their_own(path: Path) -> None:

@@ -15,10 +15,10 @@ from app.models.base import NANOS_PER_CENT
 from app.models.daily_total import (
     AccountDay,
     DailyTotal,
+    Watermark,
     accounts_of,
-    add_up_next,
+    begun_since,
     in_one_look,
-    not_added_up,
     start_of,
     totals_of,
 )
@@ -110,13 +110,6 @@ def in_cents(nanos: int) -> int:
     return (nanos + NANOS_PER_CENT // 2) // NANOS_PER_CENT
 
 
-def add_up(now: datetime) -> None:
-    """Add up every call that has ended; commits each step."""
-    while add_up_next(now):
-        db.session.commit()
-    db.session.commit()
-
-
 @in_one_look
 def books_of(within: Range) -> Books:
     days = {day: Day(day) for day in within.days}
@@ -145,7 +138,7 @@ def usage_rows(within: Range) -> Iterator[tuple[date, Any]]:
 
 
 def newest_calls(within: Range) -> Any:
-    return within.covers(Usage.day) & not_added_up()
+    return within.covers(Usage.day) & begun_since(Watermark.now())
 
 
 def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:

@@ -36,10 +36,6 @@ T = TypeVar("T")
 SETTLING = timedelta(minutes=10)
 """How old a call is at least when it is added up: so much may the clocks of two machines differ."""
 
-LONGEST_CALL = timedelta(days=1)
-STEP = timedelta(days=1)
-"""How much is added up in one transaction at most."""
-
 LOOKS = 3
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -126,16 +122,9 @@ def start_of(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def begun_within(begin: datetime, end: datetime) -> Any:
-    """The ended calls that began then; it is the index of their ends that finds them."""
-    begun = Usage.created_at >= begin, Usage.created_at < end
-    return and_(*begun, Usage.settled_at >= begin - SETTLING, Usage.settled_at < end + LONGEST_CALL)
-
-
-def not_added_up() -> Any:
-    """The ended calls that no total has yet."""
-    begin = Watermark.now()
-    return and_(Usage.created_at >= begin, Usage.settled_at >= begin - SETTLING)
+def begun_since(moment: datetime) -> Any:
+    """The ended calls that began then or later; it is the index of their ends that finds them."""
+    return and_(Usage.created_at >= moment, Usage.settled_at >= moment - SETTLING)
 
 
 def total(column: Any) -> Any:
@@ -188,21 +177,15 @@ def belongs_to(table: type[Model], whose: dict[str, int]) -> list[Any]:
     return [getattr(table, name) == value for name, value in whose.items()]
 
 
-def add_up_next(now: datetime) -> bool:
-    """Add the next calls to the totals, those of a day at most; False where there are none. The caller commits."""
-    begin = Watermark.held()
-    first = db.session.scalar(select(func.min(Usage.settled_at)).where(Usage.settled_at >= begin - SETTLING))
-    if first is None:
-        return False
-    begin = max(begin, first - LONGEST_CALL)
-    end = min(begin + STEP, all_ended_before(now))
+def add_up(now: datetime) -> None:
+    """Add the calls that have ended to the totals. The caller commits; until then others who add up wait."""
+    begin, end = Watermark.held(), all_ended_before(now)
     if end <= begin:
-        return False
-    calls = begun_within(begin, end)
+        return
+    calls = begun_since(begin) & (Usage.created_at < end)
     add_to(DailyTotal, totals_of(calls))
     add_to(AccountDay, accounts_of(calls))
     Watermark.move(end)
-    return True
 
 
 def all_ended_before(now: datetime) -> datetime:
@@ -223,5 +206,6 @@ def add_to(model: type[Model], rows: Select[Any]) -> None:
 
 def forget_all() -> None:
     """So that every call is added up anew."""
+    Watermark.held()
     for table in (DailyTotal, AccountDay, Watermark):
         db.session.execute(delete(table))

@@ -151,10 +151,11 @@ class Client(httpx2.Client):
         super().__init__(transport=self.transport)
 
     def build_request(
-        self, method: str, url: httpx2.URL | str, *, timeout: Any = None, **parts: Any
+        self, method: str, url: httpx2.URL | str, *, timeout: Any = None, extensions: Any = None, **parts: Any
     ) -> httpx2.Request:
         """As the vendor's package made it: this client has no headers or parameters of its own to add."""
-        return httpx2.Request(method, url, extensions={"timeout": httpx2.Timeout(timeout).as_dict()}, **parts)
+        timeouts = {"timeout": httpx2.Timeout(timeout).as_dict()}
+        return httpx2.Request(method, url, extensions={**(extensions or {}), **timeouts}, **parts)
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **_options: Any) -> httpx2.Response:
         response = self.transport.handle_request(request)

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.admin.figures import Range, add_up, books_of, usage_rows
+from app.admin.figures import Range, books_of, usage_rows
 from app.admin.risks import at_risk, dearest, losing
 from app.billing.auditing import from_calls
 from app.extensions import db
@@ -21,7 +21,7 @@ from app.models.daily_total import (
     AccountDay,
     DailyTotal,
     Watermark,
-    add_up_next,
+    add_up,
     forget_all,
     in_one_look,
 )
@@ -194,14 +194,16 @@ def test_a_range_that_ended_before_the_newest_calls_leaves_them_out(history: Acc
     assert today > 0
 
 
-def test_years_without_a_call_are_passed_over(ada: Account, session: scoped_session[Session]) -> None:
-    for years in (6, 3, 0):
-        call(ada, NOW - timedelta(days=365 * years), CREDIT)
+def test_a_call_that_was_found_days_later_is_added_up(ada: Account, session: scoped_session[Session]) -> None:
+    """The machine was down with it."""
+    lost = call(ada, NOW - timedelta(days=5), CREDIT)
+    lost.settled_at = NOW - timedelta(hours=1)
+    for days in (400, 6, 4, 0):
+        call(ada, NOW - timedelta(days=days), CREDIT)
     session.commit()
-    steps = 0
-    while add_up_next(NOW + timedelta(days=1)):
-        steps += 1
-    assert (added_up(), steps) == (3 * CREDIT, 6)
+    add_up(NOW - timedelta(days=5, hours=1))
+    add_up(NOW)
+    assert added_up() == 4 * CREDIT
 
 
 def test_what_goes_over_to_the_totals_in_the_middle_of_a_look_is_seen_once(history: Account) -> None:
@@ -226,6 +228,7 @@ def test_two_who_add_up_at_once_add_each_call_once(app: Flask, history: Account)
     def adding() -> None:
         with app.app_context():
             add_up(NOW + timedelta(hours=1))
+            db.session.commit()
 
     with ThreadPoolExecutor(4) as threads:
         for ended in [threads.submit(adding) for _ in range(4)]:

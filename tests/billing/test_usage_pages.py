@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
-from app.admin.figures import add_up
+from app.admin.jobs import add_up_calls
 from app.models.account import Account
 from app.models.base import utcnow
 from app.models.chat import Chat
@@ -79,7 +79,7 @@ def test_the_page_says_the_same_of_days_that_are_added_up(
     used.chat_id = chat_of(ada, session)
     session.commit()
     before = figures(signed_in(client, "ada").get("/billing/usage").text)
-    add_up(utcnow())
+    add_up_calls()
     assert session.query(AccountDay).count() > 0
     after = figures(client.get("/billing/usage").text)
     assert before == after

@@ -8,6 +8,7 @@ import pytest
 from app.providers.anthropic_chat import AnthropicProvider
 from app.providers.base import Prompt, PromptMessage
 from app.providers.openai_chat import OpenAIProvider
+from app.providers.wire import Client
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import HASTY, asking, outcome_of
@@ -131,3 +132,13 @@ def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(monkeypatch: pytest.Mo
     assert outcome.reason == "unavailable"
     assert asked[0].startswith("CONNECT models.example.com:443 HTTP/1.")
     assert "Proxy-Authorization: Basic YWRhOnMzY3JldA==" in asked[0]
+
+
+def test_a_request_keeps_what_the_package_asks_of_the_transport() -> None:
+    """Anthropic's names the host where it has an underscore, as services of docker have."""
+    made = Client().build_request(
+        "POST", "http://my_model:8000/v1", timeout=5.0, extensions={"sni_hostname": "my_model"}, json={"a": 1}
+    )
+    assert made.extensions["sni_hostname"] == "my_model"
+    assert made.extensions["timeout"]["read"] == 5.0
+    assert made.content == b'{"a":1}'
