@@ -38,11 +38,13 @@ class TurnConnection(sqlite3.Connection):
     is what keeps the data whole; this one, on a file beside the database, only says whose turn it is.
     """
 
+    _has_turn = False
+    _file: Any = None
+
     def __init__(self, database: str, *arguments: Any, **options: Any) -> None:
         super().__init__(database, *arguments, **options)
         self._threads = THREADS[str(database)]
         self._file = open(f"{database}-turn", "ab")  # noqa: SIM115 - open as long as the connection
-        self._has_turn = False
 
     def cursor(self, factory: Any = TurnCursor) -> Any:
         return super().cursor(factory)
@@ -82,7 +84,15 @@ class TurnConnection(sqlite3.Connection):
         try:
             super().close()
         finally:
-            self._end_turn()
+            self._let_go()
+
+    def __del__(self) -> None:
+        """Dropped without a close."""
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._end_turn()
+        if self._file is not None:
             self._file.close()
 
     def _end_turn(self) -> None:

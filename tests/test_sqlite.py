@@ -1,6 +1,7 @@
 """Those that write to SQLite take turns, across threads and processes, and always give theirs back."""
 
 import fcntl
+import gc
 import signal
 import sqlite3
 import subprocess
@@ -70,6 +71,21 @@ def test_who_writes_second_waits_for_the_first_and_readers_do_not(two: Two) -> N
     one.commit()
     waiting.join(5)
     assert numbers(one) == [1, 2]
+
+
+def test_a_connection_that_is_dropped_gives_its_turn_back(path: Path, two: Two) -> None:
+    dropped = connection_to(path)
+    dropped.cursor().execute("INSERT INTO t VALUES (1)")
+    del dropped
+    gc.collect()
+    put(two[0], 2)
+    assert numbers(two[1]) == [2]
+
+
+def test_a_database_that_cannot_be_opened_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        connection_to(tmp_path / "nowhere" / "x.db")
+    gc.collect()
 
 
 @pytest.mark.parametrize("end", ["rollback", "close"])
