@@ -14,6 +14,7 @@ from bench.stage import QUESTION, Stage, Target, stage
 ROUNDS = either(5, 3)
 FIRSTS, AT_ONCE = either(20, 8), 32
 BURST = either(96, 32)
+SLOW_ROUNDS = either(3, 1)
 SLOW = f"{QUESTION} [[tokens=50 delay=0.1]]"
 Figures = dict[str, list[float]]
 
@@ -110,18 +111,21 @@ def memory(ours: Target) -> Measure:
 
 def many_slow() -> list[Measure]:
     """3: 500 slow streams on one machine."""
+    gaps: Figures = defaultdict(list)
     with stage() as running:
-        ours, direct = running.tollgate(chats=520, processes=3), running.direct()
+        ours, direct = running.tollgate(chats=500 * SLOW_ROUNDS + 20, processes=3), running.direct()
         ours.load(20, 10)
-        alone = direct.load(500, 500, SLOW)
         with sampled(lambda: connections(running)) as used:
-            found = ours.load(500, 500, SLOW)
+            for _ in range(SLOW_ROUNDS):
+                for target in (direct, ours):
+                    found = target.load(500, 500, SLOW)
+                    gaps[target.name].append(quantiles(found["gap_ms"], n=100)[98])
         [(unsettled,)] = running.postgres.execute(
             "SELECT count(*) FROM usages WHERE state = 'running'", database="bench"
         )
-        gaps = [quantiles(each["gap_ms"], n=100)[98] for each in (found, alone)]
+    longest = (median(gaps[target.name]) for target in (ours, direct))
     return [
-        ratio_of(3, "500 slow streams of 5 s: longest gap but for 1 %", "ms", *gaps, target=1.3),
+        ratio_of(3, "500 slow streams of 5 s: longest gap but for 1 %", "ms", *longest, target=1.3),
         Measure(3, "500 slow streams: calls left unsettled", f"{unsettled}", "", int(str(unsettled)), 0),
         Measure(3, "500 slow streams: database connections in use", f"{max(used):.0f}", "", max(used), 20),
     ]  # fmt: skip
