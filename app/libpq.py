@@ -86,6 +86,11 @@ class DirectConnection(Connection[Any]):
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             self._done(self.pgconn.exec_(b"ROLLBACK"))
 
+    def __del__(self, _warn: Any = None) -> None:
+        """Dropped with a pool that was given up."""
+        if hasattr(self, "pgconn"):
+            self.close()
+
     def _prepared_statement(self, text: str) -> Statement:
         statement = Statement(text, next(self._numbers))
         if self.prepare_threshold is not None:

@@ -1,5 +1,6 @@
 """Prepared statements do what SQLAlchemy's own execution does: types, errors, listeners, lost connections."""
 
+import gc
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, NotSupportedError, OperationalError, 
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
+from app.libpq import DirectConnection
 from app.models.base import utcnow
 from app.models.chat import Chat
 from app.models.setting import Setting
@@ -23,6 +25,7 @@ from app.prepared import Prepared, line_of
 from devserver.procfile import PROJECT
 from tests.support import people
 from tests.support.people import CREDIT
+from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 Database = scoped_session[Session]
@@ -148,6 +151,25 @@ def test_statements_that_the_server_forgot_are_prepared_again(session: Database)
         keys.all(db.session.connection(), {})
     session.rollback()
     assert keys.all(db.session.connection(), {}) == []
+
+
+@pytest.mark.databases("postgresql")
+def test_a_connection_that_is_dropped_is_closed(session: Database) -> None:
+    if is_pooled():
+        pytest.skip("what is dropped here goes on in the pooler")
+    line = line_of(db.session.connection())
+    where = {
+        "host": line.info.host,
+        "port": line.info.port,
+        "dbname": line.info.dbname,
+        "user": line.info.user,
+    }
+    dropped = DirectConnection.connect(**where)
+    [(_, [(pid,)])] = [dropped.send("SELECT pg_backend_pid()", {})]
+    del dropped
+    gc.collect()
+    alive = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+    await_that(lambda: session.scalar(alive, {"pid": pid}) == 0)
 
 
 @pytest.mark.databases("postgresql")
