@@ -49,17 +49,15 @@ class DirectConnection(Connection[Any]):
     `prepare_threshold` None says that a pooler stands between, which would not know a statement's name again.
     """
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._statements: dict[str, Statement] = {}
+        self._numbers = count()
+
     @cached_property
     def _types(self) -> Any:
+        """Made late: psycopg tells a connection its types once it is there."""
         return Transformer(self)
-
-    @cached_property
-    def _statements(self) -> dict[str, Statement]:
-        return {}
-
-    @cached_property
-    def _numbers(self) -> count[int]:
-        return count()
 
     def send(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]]]:
         """How many rows were written or found, and the rows. Raises psycopg's errors."""
@@ -76,15 +74,17 @@ class DirectConnection(Connection[Any]):
         return result.command_tuples or 0, self._types.load_rows(0, result.ntuples, tuple)
 
     def commit(self) -> None:
-        if self.pgconn.transaction_status != TransactionStatus.IDLE:
-            self._done(self.pgconn.exec_(b"COMMIT"))
+        self._end(b"COMMIT")
 
     def rollback(self) -> None:
         """psycopg's would drop every prepared statement. OperationalError in the middle of one that was broken off."""
         if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
             raise OperationalError("a statement was broken off")
+        self._end(b"ROLLBACK")
+
+    def _end(self, command: bytes) -> None:
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
-            self._done(self.pgconn.exec_(b"ROLLBACK"))
+            self._done(self.pgconn.exec_(command))
 
     def __del__(self, _warn: Any = None) -> None:
         """Dropped with a pool that was given up."""

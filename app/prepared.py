@@ -15,8 +15,6 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from app.libpq import DirectConnection
-
 Row = tuple[Any, ...]
 Converter = Callable[[Any], Any]
 Key = TypeVar("Key")
@@ -112,25 +110,9 @@ def needed(converters: Mapping[Key, Converter | None]) -> dict[Key, Converter]:
     return {key: convert for key, convert in converters.items() if convert}
 
 
-class SqliteCursor:
-    """One for the life of a connection: making one costs as much as a small statement."""
-
-    def __init__(self, cursor: Any) -> None:
-        self.cursor = cursor
-
-    def send(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[Row]]:
-        self.cursor.execute(text, parameters)
-        found = self.cursor.fetchall()
-        return self.cursor.rowcount, found
-
-
-def line_of(connection: Connection) -> SqliteCursor | DirectConnection:
-    driver: Any = connection.connection.dbapi_connection
-    if isinstance(driver, DirectConnection):
-        return driver
-    if "cursor" not in connection.info:
-        connection.info["cursor"] = SqliteCursor(driver.cursor())
-    return connection.info["cursor"]
+def line_of(connection: Connection) -> Any:
+    """The driver's connection, which knows how to `send`: `libpq.DirectConnection` or `sqlite.TurnConnection`."""
+    return connection.connection.dbapi_connection
 
 
 def explained(connection: Connection, text: str, error: Any) -> BaseException:

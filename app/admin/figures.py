@@ -15,7 +15,6 @@ from app.models.base import NANOS_PER_CENT
 from app.models.daily_total import (
     AccountDay,
     DailyTotal,
-    Watermark,
     accounts_of,
     begun_since,
     in_one_look,
@@ -111,15 +110,15 @@ def in_cents(nanos: int) -> int:
 
 
 @in_one_look
-def books_of(within: Range) -> Books:
+def books_of(since: datetime, within: Range) -> Books:
     days = {day: Day(day) for day in within.days}
     books = Books(within, list(days.values()), {"model": {}, "operation": {}, "plan": {}})
     plans = {row.id: row.name for row in db.session.execute(select(Plan.id, Plan.name))}
-    for day, row in usage_rows(within):
-        add_use(days[day], books, row, plans)
+    for row in usage_rows(since, within):
+        add_use(days[row.day], books, row, plans)
     by_day = {
-        "accounts": active_accounts(within),
-        "house_nanos": house_cost(within),
+        "accounts": active_accounts(since, within),
+        "house_nanos": house_cost(since, within),
         "revenue_cents": revenue(within),
     }
     for name, query in by_day.items():
@@ -129,16 +128,14 @@ def books_of(within: Range) -> Books:
     return books
 
 
-def usage_rows(within: Range) -> Iterator[tuple[date, Any]]:
-    totals = select(DailyTotal).where(within.covers(DailyTotal.day))
-    for row in db.session.scalars(totals):
-        yield row.day, row
-    for live in db.session.execute(totals_of(newest_calls(within))):
-        yield live.day, live
+def usage_rows(since: datetime, within: Range) -> Iterator[Any]:
+    """Rows of `DailyTotal`; `since` is the watermark, here as below."""
+    yield from db.session.scalars(select(DailyTotal).where(within.covers(DailyTotal.day)))
+    yield from db.session.execute(totals_of(newest_calls(since, within)))
 
 
-def newest_calls(within: Range) -> Any:
-    return within.covers(Usage.day) & begun_since(Watermark.now())
+def newest_calls(since: datetime, within: Range) -> Any:
+    return within.covers(Usage.day) & begun_since(since)
 
 
 def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
@@ -153,22 +150,22 @@ def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
             sums[figure] += int(getattr(row, figure))
 
 
-def account_rows(within: Range) -> Any:
-    """(account_id, cost_nanos, paid_nanos, absorbed_nanos) of every account and day in the range, as a subquery."""
+def account_rows(since: datetime, within: Range) -> Any:
+    """(day, account_id, cost_nanos, absorbed_nanos) of every account and day in the range, as a subquery."""
     names = "day", "account_id", "cost_nanos", "absorbed_nanos"
     totals = select(*(getattr(AccountDay, name) for name in names)).where(within.covers(AccountDay.day))
-    live = accounts_of(newest_calls(within)).subquery()
+    live = accounts_of(newest_calls(since, within)).subquery()
     return union_all(totals, select(*(live.c[name] for name in names))).subquery("account_rows")
 
 
-def active_accounts(within: Range) -> Select[Any]:
-    rows = account_rows(within)
+def active_accounts(since: datetime, within: Range) -> Select[Any]:
+    rows = account_rows(since, within)
     return select(rows.c.day, func.count(rows.c.account_id.distinct())).group_by(rows.c.day)
 
 
-def house_cost(within: Range) -> Select[Any]:
+def house_cost(since: datetime, within: Range) -> Select[Any]:
     """What guests cost: it is ours, and within the provider cost."""
-    rows = account_rows(within)
+    rows = account_rows(since, within)
     houses = select(Account.id).where(Account.kind == "house")
     return select(rows.c.day, rows.c.cost_nanos).where(rows.c.account_id.in_(houses))
 

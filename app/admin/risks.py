@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -23,9 +23,9 @@ LIMITS = ("daily_limit_reached", "out_of_credits", "request_too_large", "chat_li
 DAYS_RUNNING = 3
 
 
-def tops(within: Range) -> Select[Any]:
+def tops(since: datetime, within: Range) -> Select[Any]:
     """Every account with use or payments in the range: (id, name, cost, absorbed, revenue_cents, loss)."""
-    use = account_rows(within)
+    use = account_rows(since, within)
     cost = select(
         use.c.account_id,
         func.sum(use.c.cost_nanos).label("cost"),
@@ -46,15 +46,15 @@ def tops(within: Range) -> Select[Any]:
 
 
 @in_one_look
-def dearest(within: Range) -> list[Any]:
-    rows = tops(within)
+def dearest(since: datetime, within: Range) -> list[Any]:
+    rows = tops(since, within)
     return list(db.session.execute(rows.order_by(rows.selected_columns.cost.desc(), Account.id)))
 
 
 @in_one_look
-def losing(within: Range) -> list[Any]:
+def losing(since: datetime, within: Range) -> list[Any]:
     """Those whose use cost more than they paid in the range."""
-    rows = tops(within)
+    rows = tops(since, within)
     loss = rows.selected_columns.loss
     return list(db.session.execute(rows.where(loss > 0).order_by(loss.desc(), Account.id)))
 
@@ -113,9 +113,10 @@ def is_running(days: set[date], today: date) -> bool:
     )
 
 
-def nearly_empty(today: date) -> list[tuple[int, str, str]]:
+@in_one_look
+def nearly_empty(since: datetime, today: date) -> list[tuple[int, str, str]]:
     """Active this week, and close to being refused."""
-    week = account_rows(Range(today - timedelta(days=6), today))
+    week = account_rows(since, Range(today - timedelta(days=6), today))
     left = Account.allowance_nanos + Account.credits_nanos - Account.reserved_nanos
     active = select(week.c.account_id).distinct()
     query = select(Account.id, Account.name).where(left < Setting.get("low_balance"), Account.id.in_(active))
@@ -129,9 +130,7 @@ def refusals(within: Range) -> list[tuple[str, int, int]]:
     """(code, times, accounts), the most frequent first."""
     times = func.sum(RefusalCount.count)
     accounts = func.count(RefusalCount.account_id.distinct())
-    query = select(RefusalCount.code, times, accounts).where(
-        RefusalCount.day >= within.first, RefusalCount.day <= within.last
-    )
+    query = select(RefusalCount.code, times, accounts).where(within.covers(RefusalCount.day))
     rows = db.session.execute(query.group_by(RefusalCount.code).order_by(times.desc()))
     return [(code, int(count), int(many)) for code, count, many in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask import abort, render_template, request
@@ -64,8 +64,8 @@ def sums_of(use: Subquery) -> list[Any]:
 
 
 @in_one_look
-def summed(start: date) -> Sums:
-    use = use_since(start, **visible())
+def summed(since: datetime, start: date) -> Sums:
+    use = use_since(start, since, **visible())
     keys = (use.c.day, use.c.model, use.c.operation, use.c.user_id)
     return db.session.execute(select(*keys, *sums_of(use)).group_by(*keys)).all()
 
@@ -98,9 +98,9 @@ def by_member(rows: Sums) -> list[dict[str, Any]]:
 
 
 @in_one_look
-def by_chat(start: date) -> list[dict[str, Any]]:
+def by_chat(since: datetime, start: date) -> list[dict[str, Any]]:
     """The caller's own dearest chats."""
-    use = use_since(start, **own())
+    use = use_since(start, since, **own())
     query = select(Chat.id, Chat.title, *sums_of(use)).join(Chat, Chat.id == use.c.chat_id)
     kept = query.where(Chat.deleted_at.is_(None)).group_by(Chat.id, Chat.title)
     rows = db.session.execute(kept.order_by(desc("nanos")).limit(DEAREST))

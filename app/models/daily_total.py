@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -64,14 +64,15 @@ class Watermark(Model):
         db.session.execute(update(cls).values(moment=moment))
 
 
-def in_one_look(read: Callable[P, T]) -> Callable[P, T]:
-    """Read again where calls went over to the totals between two statements: they would count twice, or not at all."""
+def in_one_look(read: Callable[Concatenate[datetime, P], T]) -> Callable[P, T]:
+    """Tell `read` the watermark, and read again where it moved: calls would count twice, or not at all."""
 
     @wraps(read)
     def looked(*arguments: P.args, **named: P.kwargs) -> T:
         for _ in range(LOOKS):
-            before, found = Watermark.now(), read(*arguments, **named)
-            if Watermark.now() == before:
+            since = Watermark.now()
+            found = read(since, *arguments, **named)
+            if Watermark.now() == since:
                 break
         return found
 
@@ -164,10 +165,13 @@ def accounts_of(condition: Any) -> Select[Any]:
     return rows.where(condition).group_by(*keys, chat)
 
 
-def use_since(first: date, **whose: int) -> Subquery:
-    """What the paid calls of an account, or of one person there, came to since that day: rows of `AccountDay`."""
+def use_since(first: date, since: datetime, **whose: int) -> Subquery:
+    """What the paid calls of an account, or of one person there, came to from that day on: rows of `AccountDay`.
+
+    `since` is the watermark.
+    """
     past = select(*AccountDay.__table__.c).where(AccountDay.day >= first, AccountDay.calls > 0)
-    begun = Usage.created_at >= max(start_of(first), Watermark.now())
+    begun = Usage.created_at >= max(start_of(first), since)
     live = accounts_of(begun & (Usage.state == "settled"))
     parts = (past.where(*belongs_to(AccountDay, whose)), live.where(*belongs_to(Usage, whose)))
     return union_all(*parts).subquery("use")
