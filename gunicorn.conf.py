@@ -14,7 +14,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from app.chat.turns import live
+from app.generation.registry import live
 
 APP_ENV = os.environ.get("APP_ENV", "production")
 SILENCE = 30

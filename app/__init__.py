@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import admin, api, auth, billing, chat, cli, config, errors, filters, headers, logs, metrics, pages
+from app import admin, api, auth, billing, chat, cli, config, errors
+from app.web import formatting
+from app.web import security_headers
+from app.observability import logging
+from app.observability import metrics
+from app.pages import views
 from app.extensions import babel, db, limiter, mailman, migrate
 
 
@@ -15,15 +20,15 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """The application, configured from the environment (or from `environ`)."""
     app = Flask(__name__, instance_path=str(config.INSTANCE), static_folder="static")
     app.config.from_mapping(config.from_environment(environ))
-    logs.init_logs(app)
+    logging.init_logs(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
     mailman.init_app(app)
     babel.init_app(app)
     limiter.init_app(app)
-    filters.init_filters(app)
-    headers.init_headers(app)
-    for room in (auth, pages, chat, billing, api, admin, cli, errors, metrics):
+    formatting.init_filters(app)
+    security_headers.init_headers(app)
+    for room in (auth, views, chat, billing, api, admin, cli, errors, metrics):
         room.init_app(app)
     if app.config["PROXY_COUNT"]:
         hops = app.config["PROXY_COUNT"]

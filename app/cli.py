@@ -12,13 +12,18 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from app import price_registry, seeds
-from app.billing import auditing, commands, jobs, processing, sweeping
+from app.catalog import price_import
+from app.catalog import seeds
+from app.models.billing import audit
+from app.payments import commands
+from app.payments import jobs
+from app.payments import webhook_events
+from app.payments import sweeper
 from app.extensions import db
-from app.models.admin_change import AdminChange
+from app.models.operations.audit_log import AdminChange
 from app.models.base import utcnow
-from app.models.second_factor import forget
-from app.models.user import User
+from app.models.identity.two_factor import forget
+from app.models.identity.user import User
 
 billing = AppGroup("billing", help="Balances and payments.")
 user = AppGroup("user", help="People.")
@@ -79,7 +84,7 @@ def forget_second_factor(email: str, reason: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
 def audit(as_json: bool) -> None:
     """Recompute every balance from its rows; exit 1 and name what differs."""
-    differences = [asdict(difference) for difference in auditing.audit()]
+    differences = [asdict(difference) for difference in audit.audit()]
     if as_json:
         click.echo(json.dumps({"differences": differences}))
     else:
@@ -93,9 +98,9 @@ def audit(as_json: bool) -> None:
 @billing.command()
 def sweep() -> None:
     """Release the reservations of calls that died; do what was left undone about payments."""
-    click.echo(f"{sweeping.sweep()} calls released")
-    click.echo(f"{len(list(iter(processing.process_next, None)))} events processed")
-    sweeping.sweep_payments(jobs.do)
+    click.echo(f"{sweeper.sweep()} calls released")
+    click.echo(f"{len(list(iter(webhook_events.process_next, None)))} events processed")
+    sweeper.sweep_payments(jobs.do)
 
 
 @prices.command("import")
@@ -103,12 +108,12 @@ def sweep() -> None:
 @click.argument("models", nargs=-1)
 def import_prices(approve: bool, models: tuple[str, ...]) -> None:
     """Compare the price list (or MODELS of it) with genai-prices, and propose what differs."""
-    findings = price_registry.compare(utcnow(), models)
-    proposed = price_registry.propose(findings, models)
+    findings = price_import.compare(utcnow(), models)
+    proposed = price_import.propose(findings, models)
     for finding in findings:
         if finding in proposed or finding.new is None:
             click.echo(finding.words)
-    approved = price_registry.approve(findings, models) if approve else []
-    waiting = len(price_registry.pending(models))
+    approved = price_import.approve(findings, models) if approve else []
+    waiting = len(price_import.pending(models))
     db.session.commit()
     click.echo(f"{len(proposed)} proposed, {len(approved)} approved, {waiting} waiting for a person")

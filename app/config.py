@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.sqlite import TurnConnection
+from app.db.sqlite import TurnConnection
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"

@@ -15,16 +15,16 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
-from app.auth.guards import NotSignedIn, is_guest
+from app.web.access import NotSignedIn, is_guest
 from app.auth.guests import in_words_for_guests
-from app.billing.gateway import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
-from app.chat.turns import Busy
+from app.stripe_api.client import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
+from app.generation.registry import Busy
 from app.extensions import db
-from app.meters import count_problem
+from app.observability.counters import count_problem
 from app.models.base import credits_string
-from app.models.refusal import Conflict, InvalidRequest, PricingError, Refusal
-from app.models.refusal_count import RefusalCount
-from app.models.stripe_state import Mismatch
+from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
+from app.models.operations.refusal_count import RefusalCount
+from app.models.billing.stripe_objects import Mismatch
 from app.providers.base import ProviderError
 
 log = logging.getLogger(__name__)

@@ -27,14 +27,14 @@ from rq.serializers import JSONSerializer
 
 from app import create_app
 from app.models.base import utcnow
-from app.queue import QUEUE, enqueue, note_run
+from app.jobs import QUEUE, enqueue, note_run
 
 TIMETABLE = {
-    "app.billing.jobs.sweep": 30,
-    "app.mail.sweep": 60,
-    "app.chat.jobs.forget_unsent_files": 3600,
-    "app.chat.jobs.forget_guests": 3600,
-    "app.admin.jobs.add_up_calls": 600,
+    "app.payments.jobs.sweep": 30,
+    "app.mailer.sweep": 60,
+    "app.generation.jobs.forget_unsent_files": 3600,
+    "app.generation.jobs.forget_guests": 3600,
+    "app.generation.rollup_jobs.add_up_calls": 600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""
 

@@ -7,17 +7,19 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import history, pairs, report, screen, streams, webhooks
-from bench.names import Measure
+from bench import history, report, streams, webhooks
+from bench import reserve_settle
+from bench import browser
+from bench.metrics import Measure
 
 Found = tuple[list[Measure], list[str]]
 PARTS: dict[str, Callable[[], Found]] = {
     "streams": streams.measured,
     "slow": lambda: (streams.many_slow(), []),
-    "pairs": pairs.measured,
+    "pairs": reserve_settle.measured,
     "history": lambda: (history.measured(), []),
     "webhooks": lambda: (webhooks.measured(), []),
-    "screen": lambda: (screen.measured(), []),
+    "screen": lambda: (browser.measured(), []),
     "sqlite": lambda: ([streams.on_sqlite()], []),
 }
 

@@ -16,17 +16,17 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.admin.jobs import add_up_calls
+from app.generation.rollup_jobs import add_up_calls
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.metering import reserve, settle
-from app.models.price import AIModel
-from app.models.refusal import Refusal
-from app.models.user import UserSession
-from bench.names import MODEL, Measure, either, ratio_of
-from bench.pairs import PROMPT, USED
-from bench.people import RICH
-from bench.stage import PROJECT, Stage, stage
+from app.models.metering.reservation import reserve, settle
+from app.models.catalog.price import AIModel
+from app.models.metering.refusal import Refusal
+from app.models.identity.user import UserSession
+from bench.metrics import MODEL, Measure, either, ratio_of
+from bench.reserve_settle import PROMPT, USED
+from bench.seed import RICH
+from bench.environment import PROJECT, Stage, stage
 from tests.support.client import SeparateClient
 from tests.support.environment import process_environment
 
@@ -155,7 +155,7 @@ class History:
 
 def people_of(app: Any) -> tuple[Any, str]:
     """The owner of the long history, and a key of theirs."""
-    from app.models.account import Account  # noqa: PLC0415
+    from app.models.identity.account import Account  # noqa: PLC0415
     from tests.support import people  # noqa: PLC0415
 
     account = db.session.query(Account).where(Account.credits_nanos > 0).order_by(Account.id).first()

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 
-from bench.names import MODEL
-from bench.stage import PROJECT, Stage, Target, asking
+from bench.metrics import MODEL
+from bench.environment import PROJECT, Stage, Target, asking
 from devserver.ports import free_port
 
 LITELLM = "litellm[proxy]>=1.105,<1.110"

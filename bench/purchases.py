@@ -17,13 +17,15 @@ from flask import current_app
 from sqlalchemy import func, select
 
 from app import create_app
-from app.billing import auditing, buying, gateway
+from app.models.billing import audit
+from app.payments import checkout
+from app.stripe_api import client
 from app.extensions import db
-from app.models.account import Account
-from app.models.ledger import LedgerEntry
-from app.models.payment import Payment
-from app.models.plan import CreditPack, Plan
-from app.models.stripe_event import StripeEvent
+from app.models.identity.account import Account
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.operations.webhook_event import StripeEvent
 from tests.support import people
 
 ACCOUNTS = 50
@@ -42,7 +44,7 @@ def make(count: int, file: Path) -> None:
     plan = db.session.scalars(select(Plan).filter_by(name="Pay as you go")).one()
     accounts = [people.person(f"buyer{number}", plan=plan) for number in range(ACCOUNTS)]
     db.session.commit()
-    customers = {account.id: buying.customer_of(account.id) for account in accounts}
+    customers = {account.id: checkout.customer_of(account.id) for account in accounts}
     pack = db.session.scalars(select(CreditPack).filter_by(price_cents=1000)).one()
     for number in range(3 * count // EVENTS_OF_THREE + 3):
         account = accounts[number % ACCOUNTS]
@@ -53,7 +55,7 @@ def make(count: int, file: Path) -> None:
 def buy(account: Account, customer: str, pack: CreditPack, *, is_refunded: bool) -> None:
     payment = Payment.of_pack("pack", account, pack, 1)
     labels, cents = payment.labels, payment.price_cents
-    with gateway.asking() as v1:
+    with client.asking() as v1:
         wanted: dict[str, Any] = {**HOW, "amount": cents, "customer": customer, "metadata": labels}
         paid = v1.payment_intents.create(wanted)
         if is_refunded:
@@ -80,7 +82,7 @@ def check() -> dict[str, float]:
     return {
         "lost": len(wanted - keys.keys()) + max(0, (len(wanted) + 2) // 3 - len(refunds)),
         "twice": sum(count - 1 for count in [*keys.values(), *refunds.values()]),
-        "unexplained": len(list(auditing.audit())),
+        "unexplained": len(list(audit.audit())),
         "unfinished": db.session.scalar(unfinished) or 0,
     }
 

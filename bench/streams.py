@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from statistics import median, quantiles
 
-from bench.names import Measure, either, ratio_of
+from bench.metrics import Measure, either, ratio_of
 from bench.peers import peers
 from bench.processes import cpu_seconds, megabytes, sampled
-from bench.stage import QUESTION, Stage, Target, stage
+from bench.environment import QUESTION, Stage, Target, stage
 
 ROUNDS = either(5, 3)
 FIRSTS, AT_ONCE = either(20, 8), 32

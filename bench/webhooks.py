@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.names import Measure, either, ratio_of
-from bench.stage import PROJECT, Stage, stage
+from bench.metrics import Measure, either, ratio_of
+from bench.environment import PROJECT, Stage, stage
 from devserver.ports import free_port
 from tests.support.environment import process_environment
 from tests.support.running_app import RunningApp, await_that

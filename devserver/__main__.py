@@ -11,7 +11,8 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from devserver import children, procfile, settings
+from devserver import procfile, settings
+from devserver import processes
 from devserver.ports import PortUnfit, chosen_port
 from devserver.redis_binary import find_redis_server
 from devserver.redis_server import RedisServer
@@ -55,7 +56,7 @@ class Run:
     def prepare(self) -> str:
         """Migrate and seed; the line about the administrator that was made, if one was."""
         command = [sys.executable, "-m", "devserver.prepare"]
-        with children.start(
+        with processes.start(
             command, environment=self.environment, folder=procfile.PROJECT, output=subprocess.PIPE
         ) as child:
             said = b""

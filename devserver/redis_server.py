@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from devserver import children
+from devserver import processes
 from devserver.redis_binary import find_redis_server
 
 
@@ -30,7 +30,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start and wait until it answers; RedisMissing where there is no binary."""
-        self.process = children.start(self.command(), output=subprocess.DEVNULL)
+        self.process = processes.start(self.command(), output=subprocess.DEVNULL)
         self._await_answer(self.process)
 
     def command(self) -> list[str]:
@@ -44,7 +44,7 @@ class RedisServer:
 
     def stop(self) -> None:
         if self.process:
-            children.stop(self.process)
+            processes.stop(self.process)
 
     def kill(self) -> None:
         """kill -9: what was not saved is lost."""

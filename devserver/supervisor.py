@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 
-from devserver import children
+from devserver import processes
 from devserver.procfile import PROJECT
 
 STARTS_WELL = 5.0
@@ -27,7 +27,7 @@ class Process:
 
     def start(self, environment: Mapping[str, str]) -> None:
         self.started = time.monotonic()
-        self.child = children.start(
+        self.child = processes.start(
             self.command, environment=environment, folder=PROJECT, output=subprocess.PIPE
         )
         threading.Thread(target=show, args=(self.name, self.child), daemon=True).start()
@@ -92,12 +92,12 @@ class Supervisor:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
         for child in running:
-            children.stop(child, within=within)
+            processes.stop(child, within=within)
 
     def kill(self) -> None:
         for process in self.processes:
             if process.child:
-                children.kill(process.child)
+                processes.kill(process.child)
 
     def _stop_soon(self, _number: int, _frame: FrameType | None) -> None:
         if self.is_stopping:

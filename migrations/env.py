@@ -7,7 +7,7 @@ from typing import Any
 from alembic import context
 from flask import current_app
 
-from app.database import UtcDateTime
+from app.db.types import UtcDateTime
 
 database = current_app.extensions["migrate"].db
 

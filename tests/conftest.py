@@ -16,9 +16,9 @@ from app.extensions import db
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support import browser, databases
-from tests.support.described import Described
+from tests.support.api_description import Described
 from tests.support.environment import app_environment
-from tests.support.made_apps import made_apps
+from tests.support.test_apps import made_apps
 from tests.support.mailbox import Mailbox
 from tests.support.memory import roomy
 from tests.support.network import forbid_other_machines

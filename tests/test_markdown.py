@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.markdown import Blocks, StreamRenderer, render
+from app.web.markdown import Blocks, StreamRenderer, render
 from tests.support.hostile_markdown import attacks
 
 ATTACKS = attacks()

@@ -17,17 +17,17 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.sweeping import sweep
+from app.payments.sweeper import sweep
 from app.errors import HTTP_CODES
 from app.extensions import db
-from app.meters import KEY, meters
+from app.observability.counters import KEY, meters
 from app.models.base import utcnow
-from app.models.metering import Reservation, reserve
-from app.models.price import AIModel
-from app.models.stripe_event import StripeEvent
-from app.models.usage import Usage
+from app.models.metering.reservation import Reservation, reserve
+from app.models.catalog.price import AIModel
+from app.models.operations.webhook_event import StripeEvent
+from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage
-from app.queue import enqueue, note_run
+from app.jobs import enqueue, note_run
 from app.worker import CLOCK, TIMETABLE
 from devserver.ports import free_port
 from tests.admin.conftest import desk
@@ -149,8 +149,8 @@ def test_jobs_runs_and_events_are_told_as_they_are(session: Database, scrape: Ca
             event_id, _is_new = StripeEvent.store(f"evt_{number}", "invoice.paid", {})
             session.get_one(StripeEvent, event_id).state = state
         session.commit()
-    enqueue("app.billing.jobs.sweep")
-    note_run("app.billing.jobs.sweep", noon)
+    enqueue("app.payments.jobs.sweep")
+    note_run("app.payments.jobs.sweep", noon)
     figures = scrape()
 
     states = {"received": 2, "parked": 1, "failed": 1}
@@ -158,7 +158,7 @@ def test_jobs_runs_and_events_are_told_as_they_are(session: Database, scrape: Ca
     assert figures.of("stripe_event_oldest_timestamp_seconds") == noon.timestamp()
     assert figures.of("queue_jobs", state="waiting") == 1
     assert figures.of("workers") == 0
-    assert figures.of("last_run_timestamp_seconds", job="app.billing.jobs.sweep") == noon.timestamp()
+    assert figures.of("last_run_timestamp_seconds", job="app.payments.jobs.sweep") == noon.timestamp()
 
 
 def test_without_redis_the_rest_is_told_and_what_was_counted_is_kept(

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import insert, inspect, select
 
 from app.extensions import db
-from app.models.daily_total import DailyTotal, Watermark
+from app.models.metering.usage_rollup import DailyTotal, Watermark
 from tests.conftest import app_in, close, nowhere
 from tests.support.environment import app_environment
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from app import sqlite
-from app.sqlite import TurnConnection
+from app.db import sqlite
+from app.db.sqlite import TurnConnection
 from devserver.procfile import PROJECT
 
 HOLDER = """

@@ -13,7 +13,7 @@ from rq import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from app.queue import QUEUE, enqueue
+from app.jobs import QUEUE, enqueue
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support.running_app import RunningApp, await_that

@@ -11,20 +11,20 @@ from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter, FilterEqual
 from sqlalchemy import exists, func, or_, select
 
-from app.admin.care import AccountCare
-from app.admin.formats import credits_text, shown
-from app.admin.granting import GrantForm, grant
-from app.admin.stories import story_of
-from app.admin.tables import AdminTable, FieldError
+from app.admin.account_actions import AccountCare
+from app.admin.formatting import credits_text, shown
+from app.admin.grants import GrantForm, grant
+from app.admin.account_detail import story_of
+from app.admin.model_view import AdminTable, FieldError
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.membership import Membership
-from app.models.plan import Plan
-from app.models.recharge import AutoRecharge
-from app.models.subscription import UNPAID, Subscription
-from app.models.usage import Usage
-from app.models.user import User
+from app.models.identity.membership import Membership
+from app.models.catalog.plan import Plan
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.subscription import UNPAID, Subscription
+from app.models.metering.usage import Usage
+from app.models.identity.user import User
 
 
 class StateFilter(BaseSQLAFilter):

@@ -12,11 +12,12 @@ from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
-from app import filters
-from app.admin import formats, risks
+from app.web import formatting
+from app.admin import formatting
+from app.admin import watchlist
 from app.admin.charts import bar_chart
-from app.admin.doors import Guarded
-from app.admin.figures import Books, Range, books_of, monthly_revenue_cents
+from app.admin.access import Guarded
+from app.admin.report import Books, Range, books_of, monthly_revenue_cents
 from app.models.base import utcnow
 
 Table = tuple[list[str], list[list[Any]]]
@@ -28,7 +29,7 @@ class Dashboard(Guarded, AdminIndexView):
         now = utcnow()
         within = range_asked_for()
         books = books_of(within)
-        credits_owed, allowance_owed = risks.liability()
+        credits_owed, allowance_owed = watchlist.liability()
         return self.render(
             "admin/dashboard.html",
             within=within,
@@ -39,9 +40,9 @@ class Dashboard(Guarded, AdminIndexView):
             allowance_owed=allowance_owed,
             charts=charts_of(books),
             tables={name: table(books) for name, table in TABLES.items()},
-            risks=risks.at_risk(now.date()),
-            dollars=formats.dollars,
-            cost=formats.cost,
+            risks=watchlist.at_risk(now.date()),
+            dollars=formatting.dollars,
+            cost=formatting.cost,
         )
 
     @expose("/csv/<table>/")
@@ -61,7 +62,7 @@ def range_asked_for() -> Range:
 def lines(rows: Iterable[list[Any]]) -> Iterator[str]:
     for row in rows:
         line = io.StringIO()
-        csv.writer(line).writerow([formats.harmless(str(cell)) for cell in row])
+        csv.writer(line).writerow([formatting.harmless(str(cell)) for cell in row])
         yield line.getvalue()
 
 
@@ -78,8 +79,8 @@ def charts_of(books: Books) -> list[Any]:
     people = {"active accounts": [day.accounts for day in books.days]}
     moves = {"new subscriptions": [day.new for day in books.days], "lost": [day.lost for day in books.days]}
     return [
-        bar_chart("Revenue, and what is left of it", days, money, formats.dollars),
-        bar_chart("What the providers cost", days, costs, formats.cost),
+        bar_chart("Revenue, and what is left of it", days, money, formatting.dollars),
+        bar_chart("What the providers cost", days, costs, formatting.cost),
         bar_chart("Active accounts", days, people, str),
         bar_chart("Subscriptions", days, moves, str),
     ]
@@ -99,8 +100,8 @@ def days_table(books: Books) -> Table:
         "Lost",
     ]
     rows = [
-        [day.day, formats.dollars(day.revenue_cents), formats.cost(day.cost_nanos), formats.cost(day.absorbed_nanos),
-         formats.cost(day.house_nanos), formats.dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
+        [day.day, formatting.dollars(day.revenue_cents), formatting.cost(day.cost_nanos), formatting.cost(day.absorbed_nanos),
+         formatting.cost(day.house_nanos), formatting.dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
         for day in books.days
     ]  # fmt: skip
     return headings, rows
@@ -127,9 +128,9 @@ def use_cells(sums: dict[str, int]) -> list[Any]:
     counts = [sums["calls"], sums["input_tokens"], sums["output_tokens"]]
     return [
         *counts,
-        formats.cost(sums["cost_nanos"]),
-        filters.credits(sums["paid_nanos"]),
-        formats.cost(sums["absorbed_nanos"]),
+        formatting.cost(sums["cost_nanos"]),
+        formatting.credits(sums["paid_nanos"]),
+        formatting.cost(sums["absorbed_nanos"]),
     ]
 
 
@@ -137,8 +138,8 @@ def top_table(find: Callable[[Range], list[Any]]) -> Callable[[Books], Table]:
     def table(books: Books) -> Table:
         headings = ["Account", "Name", "Provider cost", "Paid in", "Loss", "Absorbed"]
         rows = [
-            [row.id, row.name, formats.cost(row.cost), formats.dollars(int(row.revenue_cents)),
-             formats.cost(max(0, int(row.loss))), formats.cost(row.absorbed)]
+            [row.id, row.name, formatting.cost(row.cost), formatting.dollars(int(row.revenue_cents)),
+             formatting.cost(max(0, int(row.loss))), formatting.cost(row.absorbed)]
             for row in find(books.within)
         ]  # fmt: skip
         return headings, rows
@@ -147,7 +148,7 @@ def top_table(find: Callable[[Range], list[Any]]) -> Callable[[Books], Table]:
 
 
 def refusal_table(books: Books) -> Table:
-    return ["Code", "Times", "Accounts"], [list(row) for row in risks.refusals(books.within)]
+    return ["Code", "Times", "Accounts"], [list(row) for row in watchlist.refusals(books.within)]
 
 
 TABLES: dict[str, Callable[[Books], Table]] = {
@@ -155,7 +156,7 @@ TABLES: dict[str, Callable[[Books], Table]] = {
     "model": use_table("model"),
     "operation": use_table("operation"),
     "plan": use_table("plan"),
-    "dearest": top_table(risks.dearest),
-    "losing": top_table(risks.losing),
+    "dearest": top_table(watchlist.dearest),
+    "losing": top_table(watchlist.losing),
     "refusals": refusal_table,
 }

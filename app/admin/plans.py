@@ -10,18 +10,18 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from markupsafe import escape
 
-from app.admin.doors import owners_only
-from app.admin.fields import Dollars
-from app.admin.formats import credits_text, dollars, percent, shown
-from app.admin.sold_forms import PackForm, PlanForm
-from app.admin.standing_of_plans import accounts_on, consequences, default_plan
-from app.admin.tables import AdminTable, FieldError, RowForm
-from app.admin.worth import pack_words, plan_words, typed_figures
+from app.admin.access import owners_only
+from app.admin.form_fields import Dollars
+from app.admin.formatting import credits_text, dollars, percent, shown
+from app.admin.plan_forms import PackForm, PlanForm
+from app.admin.plan_impact import accounts_on, consequences, default_plan
+from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
-from app.models.house import is_of_house, place_of_house
-from app.models.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
-from app.pages import answers_of
-from app.queue import enqueue
+from app.models.identity.guest_account import is_of_house, place_of_house
+from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
+from app.pages.views import answers_of
+from app.jobs import enqueue
 
 
 class SoldTable(AdminTable):
@@ -172,7 +172,7 @@ class PlanTable(SoldTable):
 
     def after_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         """Stripe is told; where the plan is inactive now, what depends on it ends."""
-        enqueue("app.billing.jobs.publish_plan", plan.id)
+        enqueue("app.payments.jobs.publish_plan", plan.id)
 
     @expose("/default/", methods=("POST",))
     @owners_only
@@ -219,7 +219,7 @@ class PackTable(SoldTable):
         worth_of(pack.price_cents, 0, pack.margin_bps)
 
     def after_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
-        enqueue("app.billing.jobs.publish_pack", pack.id)
+        enqueue("app.payments.jobs.publish_pack", pack.id)
 
 
 def check_worth(plan: Plan) -> None:

@@ -13,12 +13,12 @@ from flask_login import current_user
 from wtforms import Field, SelectField, StringField
 from wtforms.validators import Length
 
-from app.admin.doors import is_owner
-from app.admin.fields import Count, Credits, Percent, Required, choices_of
-from app.admin.tables import AdminPage
+from app.admin.access import is_owner
+from app.admin.form_fields import Count, Credits, Percent, Required, choices_of
+from app.admin.model_view import AdminPage
 from app.extensions import db
-from app.models.admin_change import AdminChange
-from app.models.setting import DEFINITIONS, Definition, Setting
+from app.models.operations.audit_log import AdminChange
+from app.models.catalog.setting import DEFINITIONS, Definition, Setting
 
 FLAGS = choices_of([("1", "yes"), ("0", "no")])
 

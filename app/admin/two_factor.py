@@ -10,13 +10,13 @@ from flask_admin import expose
 from flask_login import current_user
 from markupsafe import Markup
 
-from app.admin.tables import AdminPage
-from app.auth.signing import same_site
+from app.admin.model_view import AdminPage
+from app.web.browser_session import same_site
 from app.extensions import db, limiter
-from app.models.admin_change import AdminChange
-from app.models.second_factor import RecoveryCode, enroll, passes, remember, state_of
-from app.models.setting import Setting
-from app.models.user import User
+from app.models.operations.audit_log import AdminChange
+from app.models.identity.two_factor import RecoveryCode, enroll, passes, remember, state_of
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User
 
 CANDIDATE = "second factor being set up"
 TRIES = "6 per minute; 30 per hour"

@@ -12,15 +12,15 @@ from flask_admin.contrib.sqla.filters import FilterEqual
 from flask_login import current_user
 from sqlalchemy import select
 
-from app import mail
-from app.admin.doors import owners_only
-from app.admin.tables import AdminTable
+from app import mailer
+from app.admin.access import owners_only
+from app.admin.model_view import AdminTable
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.membership import Membership
-from app.models.second_factor import forget
-from app.models.user import User
+from app.models.identity.membership import Membership
+from app.models.identity.two_factor import forget
+from app.models.identity.user import User
 
 MAILED = {"verify": "The link that verifies the address", "reset": "A link for a new password"}
 ROLES = {"": None, "owner": "owner", "support": "support"}
@@ -103,7 +103,7 @@ class UserTable(AdminTable):
         if template not in MAILED:
             abort(400)
         facts = {"user_id": person.id} if template == "verify" else {}
-        mail.post(f"admin:{template}:{secrets.token_hex(8)}", person.email, template, **facts)
+        mailer.post(f"admin:{template}:{secrets.token_hex(8)}", person.email, template, **facts)
         self.record("mail", person, changes={"mail": [None, template]})
         return self.done(person, f"{MAILED[template]}: it is on its way to {person.email}.")
 

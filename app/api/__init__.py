@@ -2,18 +2,11 @@
 
 from flask import Flask
 
-from app.api import (
-    attachments,
-    balances,
-    chats,
-    keys,
-    limits,
-    messages,
-    offers,
-    openapi,
-    subscriptions,
-    usages,
-)
+from app.api import attachments, chats, keys, messages, openapi, subscriptions
+from app.api import balance
+from app.api import rate_limits
+from app.api import catalog
+from app.api import usage
 from app.api.blueprint import api
 
 

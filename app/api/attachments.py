@@ -9,11 +9,11 @@ from flask import Response
 from flask_login import current_user
 
 from app.api.blueprint import api, body, found, text_field
-from app.api.limits import limited_sends
-from app.api.shapes import COUNT, FILES, TEXT, WHOLE, Schema, array, described, or_null, shape, taken
+from app.api.rate_limits import limited_sends
+from app.api.schemas import COUNT, FILES, TEXT, WHOLE, Schema, array, described, or_null, shape, taken
 from app.extensions import db
-from app.models.attachment import MOST_OF_A_MESSAGE, Attachment
-from app.models.refusal import InvalidRequest
+from app.models.chat.attachment import MOST_OF_A_MESSAGE, Attachment
+from app.models.metering.refusal import InvalidRequest
 
 ATTACHMENT = shape(
     "Attachment",

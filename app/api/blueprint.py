@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadRequest
 
 from app.extensions import db
 from app.models.base import Record, credits_string, utcnow
-from app.models.refusal import InvalidRequest
+from app.models.metering.refusal import InvalidRequest
 
 api = Blueprint("api", __name__, url_prefix="/api")
 Row = TypeVar("Row", bound=Record)

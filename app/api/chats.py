@@ -22,33 +22,18 @@ from app.api.blueprint import (
     storable,
     text_field,
 )
-from app.api.limits import guests_chats
-from app.api.shapes import (
-    COUNT,
-    FLAG,
-    MOMENT,
-    PAGING,
-    TEXT,
-    WHOLE,
-    Schema,
-    amounts_or_null,
-    array,
-    described,
-    or_null,
-    page,
-    shape,
-    taken,
-)
-from app.auth.guards import for_guests_too
-from app.chat.keeping import MOST_OUTPUT_TOKENS, checked_instructions, files_of, own
+from app.api.rate_limits import guests_chats
+from app.api.schemas import COUNT, FLAG, MOMENT, PAGING, TEXT, WHOLE, Schema, amounts_or_null, array, described, or_null, page, shape, taken
+from app.web.access import for_guests_too
+from app.chat.organize import MOST_OUTPUT_TOKENS, checked_instructions, files_of, own
 from app.extensions import db
-from app.gate import requires_tokens
-from app.models.attachment import Attachment
+from app.web.gate import requires_tokens
+from app.models.chat.attachment import Attachment
 from app.models.base import utcnow
-from app.models.chat import STATUSES, Chat, Message
-from app.models.metering import admit
-from app.models.price import AIModel
-from app.models.refusal import InvalidRequest, Refusal
+from app.models.chat.chat import STATUSES, Chat, Message
+from app.models.metering.reservation import admit
+from app.models.catalog.price import AIModel
+from app.models.metering.refusal import InvalidRequest, Refusal
 
 LONGEST_TITLE = 200
 CHAT = shape(

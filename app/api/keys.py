@@ -8,9 +8,9 @@ from flask_login import current_user
 from sqlalchemy import Select, select
 
 from app.api.blueprint import api, body, found, moment, page_of, text_field
-from app.api.shapes import MOMENT, PAGING, TEXT, described, or_null, page, shape, taken
+from app.api.schemas import MOMENT, PAGING, TEXT, described, or_null, page, shape, taken
 from app.extensions import db
-from app.models.api_key import ApiKey
+from app.models.identity.api_key import ApiKey
 
 LONGEST_NAME = 100
 KEY = shape("Key", id=TEXT, name=TEXT, prefix=TEXT, created_at=MOMENT, last_used_at=or_null(MOMENT))

@@ -12,19 +12,19 @@ from flask_login import current_user
 from app.api.attachments import SENT_WITH, files_field
 from app.api.blueprint import amount, api, body, count_field, found, text_field
 from app.api.chats import default_model, my_chat
-from app.api.limits import limited_sends
-from app.api.shapes import COUNT, EVENTS, JSON, TEXT, WHOLE, amounts, described, shape, taken
-from app.auth.guards import for_guests_too
-from app.chat import turns
-from app.chat.asking import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
-from app.chat.events import stream_of, stream_of_turn
-from app.chat.keeping import own
-from app.chat.turn import Turn
+from app.api.rate_limits import limited_sends
+from app.api.schemas import COUNT, EVENTS, JSON, TEXT, WHOLE, amounts, described, shape, taken
+from app.web.access import for_guests_too
+from app.generation import registry
+from app.generation.send import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
+from app.generation.event_stream import stream_of, stream_of_turn
+from app.chat.organize import own
+from app.generation.generation import Turn
 from app.extensions import db
-from app.gate import requires_tokens
+from app.web.gate import requires_tokens
 from app.models.base import utcnow
-from app.models.chat import STATUSES, Chat, Message, branch
-from app.models.refusal import InvalidRequest
+from app.models.chat.chat import STATUSES, Chat, Message, branch
+from app.models.metering.refusal import InvalidRequest
 
 LIMITS = {"model": TEXT, "max_output_tokens": WHOLE, "max_cost_nanos": COUNT}
 STREAM = shape(
@@ -98,7 +98,7 @@ def stop_message(message_id: str) -> dict[str, Any]:
     if message.is_running:
         message.stop_requested_at = message.stop_requested_at or utcnow()
         db.session.commit()
-        live = turns.live.get(message.id)
+        live = registry.live.get(message.id)
         if live:
             live.stop()
     return {"id": str(message.id), "status": message.status}

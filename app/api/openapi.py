@@ -10,8 +10,8 @@ from flask import Response, current_app, jsonify, render_template
 from werkzeug.routing import Rule
 
 from app.api.blueprint import api
-from app.api.shapes import TEXT, WHOLE, Operation, Schema, array
-from app.auth.guards import public
+from app.api.schemas import TEXT, WHOLE, Operation, Schema, array
+from app.web.access import public
 
 VERSION = "1.0"
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")

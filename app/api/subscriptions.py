@@ -8,17 +8,19 @@ from flask import request
 from flask_login import current_user
 
 from app.api.blueprint import amount, api, body, count_field, moment, text_field
-from app.api.shapes import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape, taken
-from app.auth.guards import managers_only
-from app.billing import buying, setting_recharge, subscribing
-from app.billing.limits import by_account
-from app.billing.purchase_pages import scaled
-from app.models.account import Account
+from app.api.schemas import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape, taken
+from app.web.access import managers_only
+from app.payments import checkout
+from app.payments import auto_recharge_settings
+from app.payments import subscriptions
+from app.web.checkout_limits import by_account
+from app.billing.purchases import scaled
+from app.models.identity.account import Account
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
-from app.models.plan import Plan
-from app.models.recharge import PAUSES, AutoRecharge
-from app.models.refusal import InvalidRequest
-from app.models.subscription import Subscription
+from app.models.catalog.plan import Plan
+from app.models.billing.auto_recharge import PAUSES, AutoRecharge
+from app.models.metering.refusal import InvalidRequest
+from app.models.billing.subscription import Subscription
 
 NAMED = shape("NamedPlan", id=TEXT, name=TEXT, price_cents=COUNT, currency=TEXT, interval=TEXT)
 SUBSCRIPTION = shape(
@@ -76,7 +78,7 @@ def read_subscription() -> dict[str, Any]:
     "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN
 )
 def start_subscription() -> tuple[dict[str, Any], int]:
-    address = subscribing.subscribe(current_user, wanted_plan())
+    address = subscriptions.subscribe(current_user, wanted_plan())
     return shown(current_user.account, address), 201 if address else 200
 
 
@@ -90,7 +92,7 @@ def start_subscription() -> tuple[dict[str, Any], int]:
 )
 def change_subscription() -> tuple[dict[str, Any], int]:
     had_one = Subscription.live_of(current_user.account_id) is not None
-    address = subscribing.change_plan(current_user, wanted_plan())
+    address = subscriptions.change_plan(current_user, wanted_plan())
     return shown(current_user.account, address), 201 if address and not had_one else 200
 
 
@@ -98,7 +100,7 @@ def change_subscription() -> tuple[dict[str, Any], int]:
 @managers_only
 @described("Cancel at the period's end; `?at_once=1` now", SUBSCRIPTION, query={"at_once": TEXT})
 def cancel_subscription() -> dict[str, Any]:
-    subscribing.cancel(current_user, at_once=request.args.get("at_once") == "1")
+    subscriptions.cancel(current_user, at_once=request.args.get("at_once") == "1")
     return shown(current_user.account)
 
 
@@ -106,7 +108,7 @@ def cancel_subscription() -> dict[str, Any]:
 @managers_only
 @described("Undo a cancel or a change that waits for the period's end", SUBSCRIPTION)
 def resume_subscription() -> dict[str, Any]:
-    subscribing.resume(current_user)
+    subscriptions.resume(current_user)
     return shown(current_user.account)
 
 
@@ -114,7 +116,7 @@ def resume_subscription() -> dict[str, Any]:
 @managers_only
 @described("What a change of plan would cost and do", PREVIEW, body=WANTED_PLAN)
 def preview_subscription() -> dict[str, Any]:
-    found = subscribing.preview(current_user, wanted_plan())
+    found = subscriptions.preview(current_user, wanted_plan())
     return {
         "plan": named(found.plan),
         "acts_now": found.acts_now,
@@ -134,9 +136,9 @@ def preview_subscription() -> dict[str, Any]:
 )
 def start_checkout() -> tuple[dict[str, Any], int]:
     sent = body()
-    pack = buying.pack_on_sale(identifier(sent, "pack_id"))
+    pack = checkout.pack_on_sale(identifier(sent, "pack_id"))
     quantity = count_field(sent, "quantity") or 1
-    return {"checkout_url": buying.buy_pack(current_user, pack, quantity)}, 201
+    return {"checkout_url": checkout.buy_pack(current_user, pack, quantity)}, 201
 
 
 @api.get("/auto-recharge")
@@ -161,13 +163,13 @@ def set_auto_recharge() -> dict[str, Any]:
     if not isinstance(sent.get("enabled"), bool):
         raise InvalidRequest({"enabled": ["must be true or false."]})
     if not sent["enabled"]:
-        setting_recharge.turn_off(current_user)
+        auto_recharge_settings.turn_off(current_user)
         return shown_recharge(AutoRecharge.of(current_user.account_id))
-    saved = setting_recharge.turn_on(current_user, wish_of(sent, AutoRecharge.of(current_user.account_id)))
+    saved = auto_recharge_settings.turn_on(current_user, wish_of(sent, AutoRecharge.of(current_user.account_id)))
     return shown_recharge(saved.settings, saved.setup_url)
 
 
-def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> setting_recharge.Wish:
+def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> auto_recharge_settings.Wish:
     """What the body asks for; what it leaves out stays as it was."""
     threshold = sent.get("threshold_credits")
     if threshold is None:
@@ -177,7 +179,7 @@ def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> setting_rechar
     highest = count_field(sent, "monthly_max_cents", lowest=0, most=10**9)
     if highest is None and before is None:
         raise InvalidRequest({"monthly_max_cents": ["is missing."]})
-    return setting_recharge.Wish(
+    return auto_recharge_settings.Wish(
         pack_id=identifier(sent, "pack_id") or (str(before.pack_id) if before else ""),
         quantity=count_field(sent, "quantity") or (before.quantity if before else 1),
         threshold_nanos=scaled(str(threshold), NANOS_PER_CREDIT, "threshold_credits"),
@@ -186,7 +188,7 @@ def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> setting_rechar
 
 
 def wanted_plan() -> Plan:
-    return subscribing.plan_on_offer(identifier(body(), "plan_id"))
+    return subscriptions.plan_on_offer(identifier(body(), "plan_id"))
 
 
 def identifier(sent: dict[str, Any], name: str) -> str:

@@ -11,8 +11,8 @@ from wtforms import DecimalField, HiddenField, PasswordField, SelectField, Strin
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from app.models.base import NANOS_PER_CREDIT
-from app.models.membership import ROLES
-from app.models.password import LONGEST, weakness
+from app.models.identity.membership import ROLES
+from app.models.identity.password import LONGEST, weakness
 
 LONGEST_ADDRESS = 254
 MOST_CREDITS = 10**9

@@ -9,14 +9,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.auth.blueprint import auth
-from app.auth.guards import GUEST, is_guest, public
-from app.auth.limits import Decorator, network
+from app.web.access import GUEST, is_guest, public
+from app.web.rate_limits import Decorator, network
 from app.extensions import db, limiter
-from app.models.chat import Chat
-from app.models.house import open_house, welcomes_guests
-from app.models.refusal import Refusal
-from app.models.setting import Setting
-from app.models.user import User, digest
+from app.models.chat.chat import Chat
+from app.models.identity.guest_account import open_house, welcomes_guests
+from app.models.metering.refusal import Refusal
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User, digest
 
 KEPT = "Sign up, it is free: this chat comes with you."
 USED_UP = f"The messages that one may send without an account are used. {KEPT}"

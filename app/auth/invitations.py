@@ -9,18 +9,18 @@ from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import mail
+from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import InvitationForm, faults
-from app.auth.guards import managers_only, public
-from app.auth.limits import by_machine
-from app.auth.signing import onwards, own_session
+from app.web.access import managers_only, public
+from app.web.rate_limits import by_machine
+from app.web.browser_session import onwards, own_session
 from app.extensions import db
-from app.models.account import Account
-from app.models.invitation import Invitation
-from app.models.membership import Membership
-from app.models.refill import give_free_credits
-from app.models.refusal import InvalidRequest
+from app.models.identity.account import Account
+from app.models.identity.invitation import Invitation
+from app.models.identity.membership import Membership
+from app.models.billing.allowance import give_free_credits
+from app.models.metering.refusal import InvalidRequest
 
 LINK = re.compile(r"/invitations/([\w-]{1,100})")
 
@@ -88,7 +88,7 @@ def invite() -> ResponseReturnValue:
     if account.kind != "team" or account.closed_at or by is None or not by.can_manage:
         abort(403)
     sent = Invitation.send(account, by.user, form.email.data, form.role.data)
-    mail.post(f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id)
+    mailer.post(f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id)
     db.session.commit()
     flash(f"The invitation to {sent.email} is on its way. It works for seven days.", "good")
     return redirect(url_for("auth.account"))

@@ -9,17 +9,17 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
 
-from app import mail
+from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, EmailForm, KeyForm, PasswordForm, ProfileForm, faults
-from app.auth.limits import by_machine
-from app.auth.signing import begin_session, own_session, sign_out
+from app.web.rate_limits import by_machine
+from app.web.browser_session import begin_session, own_session, sign_out
 from app.extensions import db
-from app.models.account import Account
-from app.models.api_key import ApiKey
-from app.models.deletion import delete_person
-from app.models.user import UserSession
-from app.queue import enqueue
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.erasure import delete_person
+from app.models.identity.user import UserSession
+from app.jobs import enqueue
 
 NOT_YOURS = "That is not your password."
 
@@ -77,7 +77,7 @@ def change_address() -> ResponseReturnValue:
     if form.errors:
         return settings_page(faults(form), section="email"), 400
     if form.email.data != user.email:
-        mail.post(f"verify:{secrets.token_hex(8)}", form.email.data, "verify", user_id=user.id)
+        mailer.post(f"verify:{secrets.token_hex(8)}", form.email.data, "verify", user_id=user.id)
         db.session.commit()
     return done(f"A link is on its way to {form.email.data}. The address changes when you follow it.")
 
@@ -93,7 +93,7 @@ def change_password() -> ResponseReturnValue:
         return settings_page(faults(form), section="password"), 400
     account_id = current_user.account_id
     user.set_password(form.password.data)
-    mail.post(f"password:{secrets.token_hex(8)}", user.email, "password_changed", name=user.name)
+    mailer.post(f"password:{secrets.token_hex(8)}", user.email, "password_changed", name=user.name)
     begin_session(user, account_id)
     return done("The new password is saved. Every other browser is signed out.")
 
@@ -151,6 +151,6 @@ def delete_account() -> ResponseReturnValue:
     closed = delete_person(user)
     sign_out()
     for account_id in closed:
-        enqueue("app.billing.jobs.account_closed", account_id)
+        enqueue("app.payments.jobs.account_closed", account_id)
     flash("Your account is deleted.", "good")
     return redirect(url_for("pages.index"))

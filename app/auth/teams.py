@@ -8,14 +8,14 @@ from flask_login import current_user
 
 from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, LimitForm, RoleForm, TeamForm, faults
-from app.auth.limits import by_machine
-from app.auth.signing import onwards, own_session
+from app.web.rate_limits import by_machine
+from app.web.browser_session import onwards, own_session
 from app.extensions import db
-from app.models.account import Account
-from app.models.invitation import Invitation
-from app.models.membership import Membership
-from app.models.refusal import InvalidRequest
-from app.queue import enqueue
+from app.models.identity.account import Account
+from app.models.identity.invitation import Invitation
+from app.models.identity.membership import Membership
+from app.models.metering.refusal import InvalidRequest
+from app.jobs import enqueue
 
 
 @auth.get("/account")
@@ -182,5 +182,5 @@ def close_team() -> ResponseReturnValue:
         raise InvalidRequest(faults(form))
     team.close()
     answer = done(f"{team.name} is closed. Its receipts are kept.")
-    enqueue("app.billing.jobs.account_closed", team.id)
+    enqueue("app.payments.jobs.account_closed", team.id)
     return answer

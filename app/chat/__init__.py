@@ -2,9 +2,10 @@
 
 from flask import Flask
 
-from app.chat import keeping, routes
+from app.chat import organize
+from app.chat import views
 from app.chat.blueprint import chat
-from app.chat.turns import give_place_back
+from app.generation.registry import give_place_back
 
 
 def init_app(app: Flask) -> None:

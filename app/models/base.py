@@ -10,9 +10,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
-from app.database import Base, BigId
+from app.db.types import Base, BigId
 from app.extensions import db
-from app.prepared import Row
+from app.db.compiled_statement import Row
 
 if TYPE_CHECKING:
     Model = Base

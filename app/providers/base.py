@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from app.providers.images import PromptImage
+from app.providers.image_tokens import PromptImage
 
 TOKENS_PER_MESSAGE = 16
 """Room for the role markers and separators that a vocabulary adds around each message."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage, estimate_tokens
 from app.providers.demo_script import Scene, scene_for
-from app.providers.failures import failure
+from app.providers.errors import failure
 
 PIECE = re.compile(r"\s*\S{1,7}|\s+\Z")
 MESSAGE_TOKENS = 4

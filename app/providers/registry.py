@@ -26,11 +26,11 @@ def open_provider(kind: str, *, base_url: str | None, api_key: str | None) -> Pr
 
 def _made(kind: str, base_url: str | None, api_key: str | None) -> Provider:
     if kind == "openai":
-        from app.providers.openai_chat import OpenAIProvider  # noqa: PLC0415
+        from app.providers.openai import OpenAIProvider  # noqa: PLC0415
 
         return OpenAIProvider(base_url=base_url, api_key=api_key)
     if kind == "anthropic":
-        from app.providers.anthropic_chat import AnthropicProvider  # noqa: PLC0415
+        from app.providers.anthropic import AnthropicProvider  # noqa: PLC0415
 
         return AnthropicProvider(base_url=base_url, api_key=api_key)
     if kind == "demo":

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.user import User, UserSession
+from app.models.identity.user import User, UserSession
 from tests.support import people
 
 

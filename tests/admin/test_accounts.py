@@ -7,11 +7,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from app.billing.auditing import audit
-from app.models.account import Account
-from app.models.ledger import LedgerEntry
-from app.models.setting import Setting
-from app.models.user import User, UserSession
+from app.models.billing.audit import audit
+from app.models.identity.account import Account
+from app.models.billing.ledger import LedgerEntry
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User, UserSession
 from tests.admin.conftest import Desk
 from tests.support import people
 from tests.support.people import CREDIT

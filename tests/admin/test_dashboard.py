@@ -9,20 +9,18 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.admin.figures import Range, books_of
-from app.admin.risks import at_risk, dearest, losing
-from app.billing.auditing import from_calls
+from app.admin.report import Range, books_of
+from app.admin.watchlist import at_risk, dearest, losing
+from app.models.billing.audit import from_calls
 from app.extensions import db
-from app.models.account import Account
-from app.models.daily_total import (
-    add_up,
-)
-from app.models.house import open_house
-from app.models.payment import Payment
-from app.models.plan import Plan
-from app.models.price import ModelPrice
-from app.models.refusal_count import RefusalCount
-from app.models.usage import Usage
+from app.models.identity.account import Account
+from app.models.metering.usage_rollup import add_up
+from app.models.identity.guest_account import open_house
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import Plan
+from app.models.catalog.price import ModelPrice
+from app.models.operations.refusal_count import RefusalCount
+from app.models.metering.usage import Usage
 from tests.admin.conftest import Desk
 from tests.support import people
 from tests.support.people import CREDIT

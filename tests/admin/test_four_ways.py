@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.plan import CreditPack, Plan
-from app.models.usage import Usage
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.metering.usage import Usage
 from tests.support import browser as browsers
 from tests.support import people
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD

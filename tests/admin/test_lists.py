@@ -9,13 +9,13 @@ from flask import Flask
 from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.account import Account
-from app.models.ledger import LedgerEntry
-from app.models.membership import Membership
-from app.models.plan import Plan
-from app.models.price import ModelPrice
-from app.models.usage import Usage
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.billing.ledger import LedgerEntry
+from app.models.identity.membership import Membership
+from app.models.catalog.plan import Plan
+from app.models.catalog.price import ModelPrice
+from app.models.metering.usage import Usage
+from app.models.identity.user import User
 from tests.admin.conftest import Desk
 from tests.support import people
 

@@ -8,11 +8,11 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.mail import OutgoingMail
-from app.models.payment import Payment
-from app.models.plan import Plan
-from app.models.stripe_event import StripeEvent
-from app.models.user import User
+from app.models.operations.outbox import OutgoingMail
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import Plan
+from app.models.operations.webhook_event import StripeEvent
+from app.models.identity.user import User
 from tests.browser.conftest import backstage
 from tests.browser.test_pages import faults_by, too_wide
 from tests.support import browser as browsers

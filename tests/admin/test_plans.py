@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.account import Account
-from app.models.admin_change import AdminChange
-from app.models.house import open_house
-from app.models.plan import CreditPack, Plan
+from app.models.identity.account import Account
+from app.models.operations.audit_log import AdminChange
+from app.models.identity.guest_account import open_house
+from app.models.catalog.plan import CreditPack, Plan
 from tests.admin.conftest import Desk
 from tests.support import people
 from tests.support.people import CREDIT

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.admin_change import AdminChange
+from app.models.operations.audit_log import AdminChange
 from app.models.base import utcnow
-from app.models.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from tests.admin.conftest import Desk
 from tests.support import people
 

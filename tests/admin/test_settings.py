@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.admin_change import AdminChange
-from app.models.setting import Setting
+from app.models.operations.audit_log import AdminChange
+from app.models.catalog.setting import Setting
 from tests.admin.conftest import Desk
 from tests.support.people import CREDIT
 

@@ -9,9 +9,9 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.admin_change import AdminChange
-from app.models.second_factor import RecoveryCode, seal, secret_of
-from app.models.user import User
+from app.models.operations.audit_log import AdminChange
+from app.models.identity.two_factor import RecoveryCode, seal, secret_of
+from app.models.identity.user import User
 from tests.admin.conftest import Desk, FormReader, sign_in
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from app.extensions import db
-from app.models.account import Account
-from app.models.membership import Membership
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
+from app.models.identity.user import User
 from tests.chat.conftest import Door, ada, door, environment, provider
 from tests.support import people
 

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from app.models.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
+from app.models.chat.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
 from app.models.base import utcnow
-from app.models.deletion import delete_person
-from app.models.price import AIModel
-from app.models.setting import Setting
-from app.models.usage import Usage
-from app.models.user import User
+from app.models.identity.erasure import delete_person
+from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
+from app.models.metering.usage import Usage
+from app.models.identity.user import User
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT, heard
@@ -161,7 +161,7 @@ def test_it_is_told_of_earlier_images_in_words(ada: Door, provider: ProviderServ
 def test_earlier_images_are_sent_again_and_the_oldest_give_way(
     ada: Door, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.chat.attaching.MOST_IMAGE_BYTES", 2 * len(PICTURE))
+    monkeypatch.setattr("app.generation.prompt.MOST_IMAGE_BYTES", 2 * len(PICTURE))
     chat = ada.new_chat()
     for number in range(3):
         ada.ask(f"{number}?", chat=chat, attachments=[id_of(ada)])

@@ -9,9 +9,9 @@ import time_machine
 from flask.testing import FlaskClient
 
 from app.extensions import db
-from app.models.account import Account
-from app.models.ledger import LedgerEntry
-from app.models.plan import Plan
+from app.models.identity.account import Account
+from app.models.billing.ledger import LedgerEntry
+from app.models.catalog.plan import Plan
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer

@@ -7,8 +7,8 @@ import pytest
 import time_machine
 
 from app.extensions import db
-from app.models.account import Account
-from app.models.api_key import ApiKey
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
 from tests.chat.conftest import Door
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

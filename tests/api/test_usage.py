@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.provider_server import ProviderServer

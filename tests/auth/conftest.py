@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from app.models import password
+from app.models.identity import password
 from app.worker import make_worker
 from tests.support import people
 from tests.support.mailbox import Mailbox, body_of

@@ -6,12 +6,12 @@ from threading import Thread
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
-from app.models.account import Account
-from app.models.ledger import LedgerEntry
-from app.models.refill import give_free_credits
-from app.models.setting import Setting
-from app.models.user import User
+from app.models.billing.audit import audit
+from app.models.identity.account import Account
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.allowance import give_free_credits
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User
 from tests.auth.conftest import Browser, PostOffice
 from tests.support.people import CREDIT, PASSWORD
 

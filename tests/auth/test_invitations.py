@@ -7,12 +7,12 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.invitation import Invitation
-from app.models.membership import Membership
-from app.models.setting import Setting
-from app.models.user import User
+from app.models.identity.invitation import Invitation
+from app.models.identity.membership import Membership
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User
 from tests.auth.conftest import Browser, PostOffice
 from tests.support.people import PASSWORD
 

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, scoped_session
 
 import app.mail as outbox
 from app.models.base import utcnow
-from app.models.mail import MOST_ATTEMPTS, OutgoingMail
-from app.queue import connect
+from app.models.operations.outbox import MOST_ATTEMPTS, OutgoingMail
+from app.jobs import connect
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
 from tests.support.mailbox import Mailbox, body_of

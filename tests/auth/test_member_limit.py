@@ -6,16 +6,16 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
-from app.models import metering
-from app.models.account import Account
+from app.models.billing.audit import audit
+from app.models.metering import reservation
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.caller import Caller
-from app.models.invitation import Invitation
-from app.models.membership import Membership
-from app.models.price import AIModel
-from app.models.refusal import Refusal
-from app.models.user import User
+from app.models.identity.actor import Caller
+from app.models.identity.invitation import Invitation
+from app.models.identity.membership import Membership
+from app.models.catalog.price import AIModel
+from app.models.metering.refusal import Refusal
+from app.models.identity.user import User
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support import people
 from tests.support.people import CREDIT
@@ -52,19 +52,19 @@ class Team:
         assert place
         return place
 
-    def begin(self, user: User | None = None, account_id: int | None = None) -> metering.Reservation:
+    def begin(self, user: User | None = None, account_id: int | None = None) -> reservation.Reservation:
         """A call of bob's in the team, or somebody else's, or elsewhere."""
         user = user or self.bob
         facts = {"user_id": user.id, "account_id": account_id or self.account.id, "role": "member"}
         prompt = Prompt("gpt-test", (PromptMessage("user", "Why is the sky blue?"),), 2000)
         _model, price = AIModel.to_sell("gpt-test", utcnow())
         caller = Caller(**facts, email=user.email, name=user.name, is_verified=True)
-        reservation = metering.reserve(caller, prompt, price)
+        reservation = reservation.reserve(caller, prompt, price)
         self.session.commit()
         return reservation
 
-    def end(self, reservation: metering.Reservation, outcome: str = "done") -> None:
-        metering.settle(reservation, ANSWER, outcome)
+    def end(self, reservation: reservation.Reservation, outcome: str = "done") -> None:
+        reservation.settle(reservation, ANSWER, outcome)
         self.session.commit()
 
     def call(self) -> None:
@@ -111,7 +111,7 @@ def test_a_chat_is_refused_as_well(team: Team) -> None:
     team.limit(0)
     facts = {"user_id": team.bob.id, "account_id": team.account.id, "role": "member"}
     with pytest.raises(Refusal) as refused:
-        metering.admit(Caller(**facts, email="", name="", is_verified=True))
+        reservation.admit(Caller(**facts, email="", name="", is_verified=True))
     assert refused.value.code == "member_limit_reached"
 
 

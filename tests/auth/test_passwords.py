@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from app.models import password
+from app.models.identity import password
 
 
 @pytest.fixture

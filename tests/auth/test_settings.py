@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.account import Account
-from app.models.api_key import ApiKey
-from app.models.chat import Chat, Message
-from app.models.membership import Membership
-from app.models.user import User, UserSession
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.chat.chat import Chat, Message
+from app.models.identity.membership import Membership
+from app.models.identity.user import User, UserSession
 from tests.auth.conftest import Browser, PostOffice
 from tests.support.people import PASSWORD
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.account import Account
-from app.models.api_key import ApiKey
-from app.models.membership import Membership
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.membership import Membership
+from app.models.identity.user import User
 from tests.auth.conftest import Browser
 from tests.support.people import CREDIT, PASSWORD
 

@@ -8,14 +8,14 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
-from app.admin.jobs import add_up_calls
-from app.models.account import Account
+from app.generation.rollup_jobs import add_up_calls
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.chat import Chat
-from app.models.daily_total import AccountDay
-from app.models.membership import Membership
-from app.models.price import AIModel, ModelPrice
-from app.models.usage import Usage
+from app.models.chat.chat import Chat
+from app.models.metering.usage_rollup import AccountDay
+from app.models.identity.membership import Membership
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.metering.usage import Usage
 from tests.support import people
 from tests.support.people import CREDIT, PASSWORD
 

@@ -7,7 +7,7 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from app.extensions import db
-from app.models.setting import Setting
+from app.models.catalog.setting import Setting
 from tests.browser.conftest import Visitor
 from tests.browser.test_pages import serious_faults, too_wide
 from tests.support.people import PASSWORD

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, select
 
 from app.extensions import db
-from app.models.invitation import Invitation
-from app.models.usage import Usage
+from app.models.identity.invitation import Invitation
+from app.models.metering.usage import Usage
 from tests.browser.conftest import Visitor
 from tests.support import people
 from tests.support.people import CREDIT

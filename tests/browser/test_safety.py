@@ -7,9 +7,9 @@ from flask import Flask
 from playwright.sync_api import expect
 
 from app.extensions import db
-from app.models.account import Account
-from app.models.chat import Chat, Message
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.chat.chat import Chat, Message
+from app.models.identity.user import User
 from tests.browser.conftest import Visitor
 from tests.support.hostile_markdown import attacks
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.chat import Chat, Message
-from app.models.usage import Usage
+from app.models.chat.chat import Chat, Message
+from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT, heard

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.plan import Plan
-from app.models.price import AIModel, ModelPrice
-from app.models.usage import Usage
+from app.models.catalog.plan import Plan
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT

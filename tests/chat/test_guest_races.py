@@ -8,11 +8,11 @@ import requests
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
-from app.models.account import Account
-from app.models.price import AIModel
-from app.models.setting import Setting
-from app.models.usage import Usage
+from app.models.billing.audit import audit
+from app.models.identity.account import Account
+from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
+from app.models.metering.usage import Usage
 from tests.auth.conftest import TOKEN
 from tests.chat.test_guests import free, house
 from tests.support.provider_server import ProviderServer

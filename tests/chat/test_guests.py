@@ -9,17 +9,17 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from app.billing.auditing import audit
-from app.chat.jobs import forget_guests
+from app.models.billing.audit import audit
+from app.generation.jobs import forget_guests
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.chat import Chat, Message
-from app.models.house import guest_caller, open_house
-from app.models.price import AIModel
-from app.models.setting import Setting
-from app.models.usage import Usage
-from app.models.user import User
+from app.models.chat.chat import Chat, Message
+from app.models.identity.guest_account import guest_caller, open_house
+from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
+from app.models.metering.usage import Usage
+from app.models.identity.user import User
 from tests.auth.conftest import Browser, quick_passwords
 from tests.support import people
 from tests.support.people import CREDIT, Heard, heard

@@ -9,10 +9,10 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
-from app.models.chat import Message
-from app.models.price import AIModel
-from app.models.usage import Usage
+from app.models.billing.audit import audit
+from app.models.chat.chat import Message
+from app.models.catalog.price import AIModel
+from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT, Heard
 from tests.support.provider_server import ProviderServer

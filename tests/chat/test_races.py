@@ -8,11 +8,11 @@ import requests
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
-from app.models.account import Account
-from app.models.chat import Chat
-from app.models.setting import Setting
-from app.models.usage import Usage
+from app.models.billing.audit import audit
+from app.models.identity.account import Account
+from app.models.chat.chat import Chat
+from app.models.catalog.setting import Setting
+from app.models.metering.usage import Usage
 from tests.support import people
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that

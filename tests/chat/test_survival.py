@@ -10,11 +10,11 @@ import requests
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
-from app.billing.sweeping import sweep
-from app.models.chat import Message
-from app.models.plan import Plan
-from app.models.usage import Usage
+from app.models.billing.audit import audit
+from app.payments.sweeper import sweep
+from app.models.chat.chat import Message
+from app.models.catalog.plan import Plan
+from app.models.metering.usage import Usage
 from tests.support import people
 from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer

@@ -7,14 +7,14 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session, scoped_session
 
-from app.chat.jobs import write_title
-from app.models.account import Account
-from app.models.chat import Chat
-from app.models.price import AIModel
-from app.models.usage import Usage
-from app.queue import QUEUE, connect
+from app.generation.jobs import write_title
+from app.models.identity.account import Account
+from app.models.chat.chat import Chat
+from app.models.catalog.price import AIModel
+from app.models.metering.usage import Usage
+from app.jobs import QUEUE, connect
 from tests.chat.conftest import Door
-from tests.chat.test_keeping import Browser
+from tests.chat.test_organize import Browser
 from tests.support import people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
@@ -91,7 +91,7 @@ def test_a_title_by_hand_wins(ada: Door, asked: str, session: Database) -> None:
 def test_a_title_by_hand_wins_while_one_is_written(
     ada: Door, asked: str, session: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = "app.chat.titling.plain"
+    plain = "app.generation.titles.plain"
     monkeypatch.setattr(
         plain, lambda text: ada.call("PATCH", f"/chats/{asked}", json={"title": "Mine"}) and text
     )
@@ -133,7 +133,7 @@ def waiting(app: Flask) -> list[tuple[int, ...]]:
     """The chats that the queue is to title."""
     with app.app_context():
         jobs = Queue(QUEUE, connection=connect(), serializer=JSONSerializer).jobs
-        return [tuple(job.args) for job in jobs if job.func_name == "app.chat.jobs.write_title"]
+        return [tuple(job.args) for job in jobs if job.func_name == "app.generation.jobs.write_title"]
 
 
 def test_programs_are_not_given_titles_unasked(ada: Door, app: Flask) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devserver import children
+from devserver import processes
 from devserver.ports import free_port
 from devserver.procfile import PROJECT
 from tests.support.environment import process_environment
@@ -29,7 +29,7 @@ class DevelopmentRun:
         self.output = folder / f"output-{self.port}"
         with self.output.open("wb") as output:
             command = [sys.executable, "-m", "devserver"]
-            self.process = children.start(command, environment=self.environment, folder=folder, output=output)
+            self.process = processes.start(command, environment=self.environment, folder=folder, output=output)
 
     @property
     def said(self) -> str:

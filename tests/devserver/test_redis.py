@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from devserver import children, redis_binary
+from devserver import redis_binary
+from devserver import processes
 from devserver.ports import free_port
 from devserver.procfile import PROJECT
 from tests.support.environment import process_environment
@@ -45,14 +46,14 @@ def single(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     port = free_port()
     own = environment | {"PORT": str(port), "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     with (tmp_path / "log").open("wb") as log:
-        child = children.start(
+        child = processes.start(
             [sys.executable, "-m", "devserver.single"],
             environment=process_environment(own),
             folder=PROJECT,
             output=log,
         )
     yield f"http://127.0.0.1:{port}"
-    children.stop(child)
+    processes.stop(child)
 
 
 def test_without_any_redis_one_process_does_it_all(single: str, tmp_path: Path) -> None:

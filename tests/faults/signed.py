@@ -8,7 +8,7 @@ import time
 import requests
 import stripe
 
-from tests.faults.stage import Stage
+from tests.faults.environment import Stage
 from tests.support.running_sandbox import SECRET
 
 

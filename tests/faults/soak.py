@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.models.stripe_event import StripeEvent
-from app.models.usage import Usage
+from app.models.operations.webhook_event import StripeEvent
+from app.models.metering.usage import Usage
 from tests.faults.load import Crowd
 from tests.faults.signed import deliver
-from tests.faults.stage import Stage
-from tests.faults.victims import Victims
-from tests.faults.wholeness import recover, wrongs
+from tests.faults.environment import Stage
+from tests.faults.targets import Victims
+from tests.faults.consistency import recover, wrongs
 
 REPORT = Path("docs/soak.md")
 AT_ONCE = 8

@@ -12,12 +12,12 @@ import pytest
 import requests
 
 from app.models.base import utcnow
-from app.models.payment import Payment
-from app.models.plan import CreditPack
-from app.models.usage import Usage
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import CreditPack
+from app.models.metering.usage import Usage
 from tests.faults.load import ask
-from tests.faults.stage import Stage
-from tests.faults.wholeness import assert_whole
+from tests.faults.environment import Stage
+from tests.faults.consistency import assert_whole
 from tests.outside.conftest import spoken
 from tests.support.running_app import await_that
 

@@ -9,16 +9,16 @@ from functools import partial
 import pytest
 import requests
 
-from app.models.account import Account
-from app.models.membership import Membership
-from app.models.plan import CreditPack, Plan
-from app.models.usage import Usage
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.metering.usage import Usage
+from app.models.identity.user import User
 from devserver.ports import free_port
 from tests.faults.load import Crowd, ask
-from tests.faults.stage import Stage
-from tests.faults.victims import Victims
-from tests.faults.wholeness import assert_whole
+from tests.faults.environment import Stage
+from tests.faults.targets import Victims
+from tests.faults.consistency import assert_whole
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("postgresql")

@@ -11,12 +11,12 @@ import requests
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from app.models.stripe_event import StripeEvent
-from app.queue import QUEUE
+from app.models.operations.webhook_event import StripeEvent
+from app.jobs import QUEUE
 from tests.faults.load import Crowd
 from tests.faults.signed import deliver
-from tests.faults.stage import Stage
-from tests.faults.wholeness import assert_whole
+from tests.faults.environment import Stage
+from tests.faults.consistency import assert_whole
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -116,9 +116,9 @@ def test_events_that_were_queued_in_a_lost_redis_are_processed(stage: Stage) -> 
     "poison",
     [
         lambda queue: queue.enqueue_call("no.such.module.job", timeout=5),
-        lambda queue: queue.enqueue_call("app.billing.jobs.recharge", args=["not a number", {}], timeout=5),
+        lambda queue: queue.enqueue_call("app.payments.jobs.recharge", args=["not a number", {}], timeout=5),
         lambda queue: queue.connection.rpush(f"rq:queue:{QUEUE}", b"\xff not a job"),
-        lambda queue: queue.connection.hset(queue.enqueue_call("app.mail.sweep").key, "data", b"\x00\xff{"),
+        lambda queue: queue.connection.hset(queue.enqueue_call("app.mailer.sweep").key, "data", b"\x00\xff{"),
     ],
     ids=["unknown", "wrong arguments", "garbage", "unreadable"],
 )
@@ -126,7 +126,7 @@ def test_a_poisoned_job_does_not_stop_the_next_one(stage: Stage, poison: Callabl
     with stage.redis.connection() as connection:
         queue = Queue(QUEUE, connection=connection, serializer=JSONSerializer)
         poison(queue)
-        queue.enqueue_call("app.billing.jobs.sweep")
+        queue.enqueue_call("app.payments.jobs.sweep")
         await_that(queue.is_empty, 30, failing=lambda: stage.running.log("worker")[-2000:])
     assert stage.running.processes["worker"].poll() is None
     assert_whole(stage)

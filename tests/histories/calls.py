@@ -6,11 +6,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.models.metering import reserve, settle
-from app.models.refusal import Refusal
+from app.models.metering.reservation import reserve, settle
+from app.models.metering.refusal import Refusal
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from tests.histories.rulebook import FLOOR, OVERDRAFT, Call
-from tests.histories.stage import Stage
+from tests.histories.oracle import FLOOR, OVERDRAFT, Call
+from tests.histories.environment import Stage
 from tests.support.people import caller
 
 INPUT_PRICE, OUTPUT_PRICE = 25_000, 100_000

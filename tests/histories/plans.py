@@ -7,11 +7,11 @@ from datetime import datetime
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.models.entitlement import choose_free_plan, follow
-from app.models.stripe_state import InvoiceState, LineState, SubscriptionState
-from app.models.subscription import Subscription
-from tests.histories.rulebook import anniversary_after
-from tests.histories.stage import PAID_PLANS, Stage
+from app.models.billing.subscription_billing import choose_free_plan, follow
+from app.models.billing.stripe_objects import InvoiceState, LineState, SubscriptionState
+from app.models.billing.subscription import Subscription
+from tests.histories.oracle import anniversary_after
+from tests.histories.environment import PAID_PLANS, Stage
 from tests.support.people import caller
 
 FREE_PLANS = ("Free", "Pay as you go")

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.billing import recharging
+from app.payments import auto_recharge
 from app.extensions import db
-from app.models.payment import Payment
-from app.models.plan import CreditPack
-from app.models.recharge import AutoRecharge, Recharge
-from app.models.refusal import Refusal
-from app.models.stripe_state import DisputeState, RefundState
-from app.models.taking_back import follow_dispute, follow_refunds
-from tests.histories.rulebook import Charge, Recharging
-from tests.histories.stage import Stage
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import CreditPack
+from app.models.billing.auto_recharge import AutoRecharge, Recharge
+from app.models.metering.refusal import Refusal
+from app.models.billing.stripe_objects import DisputeState, RefundState
+from app.models.billing.refund import follow_dispute, follow_refunds
+from tests.histories.oracle import Charge, Recharging
+from tests.histories.environment import Stage
 from tests.support.people import CREDIT, caller, paid
 
 
@@ -114,7 +114,7 @@ class Recharges(Stage):
         rules = self.book.recharging
         is_allowed = self.book.offer.allows_packs and not self.book.is_frozen
         is_due = self.book.open_charge() is None and is_allowed and self.book.is_charge_due(self.now)
-        attempt = recharging.next_attempt(AutoRecharge.of(self.account_id), self.account)
+        attempt = auto_recharge.next_attempt(AutoRecharge.of(self.account_id), self.account)
         assert (attempt is not None) == is_due
         rules.is_paused = rules.is_paused or not is_allowed
         if attempt is not None:

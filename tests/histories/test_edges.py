@@ -9,15 +9,15 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
+from app.models.billing.audit import audit
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.chat import Chat
-from app.models.metering import Receipt, reserve, settle, with_idempotency_key
-from app.models.price import AIModel
-from app.models.standing import Standing
-from app.models.usage import Usage
+from app.models.chat.chat import Chat
+from app.models.metering.reservation import Receipt, reserve, settle, with_idempotency_key
+from app.models.catalog.price import AIModel
+from app.models.metering.account_state import Standing
+from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, caller, give, model, person
 

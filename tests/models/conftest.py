@@ -8,10 +8,10 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.account import Account
-from app.models.refusal import Refusal
-from app.models.standing import Standing
-from tests.models.deal import BEGIN, Deal
+from app.models.identity.account import Account
+from app.models.metering.refusal import Refusal
+from app.models.metering.account_state import Standing
+from tests.models.subscription_scenario import BEGIN, Deal
 from tests.support.people import CREDIT, person
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)

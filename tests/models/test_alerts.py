@@ -6,12 +6,12 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.metering import Receipt, reserve, settle
-from app.models.plan import Plan
-from app.models.price import AIModel
-from app.models.standing import Standing
+from app.models.metering.reservation import Receipt, reserve, settle
+from app.models.catalog.plan import Plan
+from app.models.catalog.price import AIModel
+from app.models.metering.account_state import Standing
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, caller, model, person
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models.balance import Balance, Payment
+from app.models.metering.balance import Balance, Payment
 
 AMOUNT = st.integers(0, 10**12)
 BALANCES = st.builds(

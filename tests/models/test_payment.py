@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.payment import Payment
-from app.models.plan import CreditPack
-from app.models.refusal import Refusal
-from app.models.stripe_state import Mismatch, PaymentState, SessionState
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import CreditPack
+from app.models.metering.refusal import Refusal
+from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState
 from tests.support.people import CREDIT, caller, paid
 
 

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.account import Account
+from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.plan import Plan
-from app.models.stripe_state import CardState, Mismatch, SubscriptionState
-from app.models.subscription import Subscription
+from app.models.catalog.plan import Plan
+from app.models.billing.stripe_objects import CardState, Mismatch, SubscriptionState
+from app.models.billing.subscription import Subscription
 from tests.support.people import caller
 
 BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)

@@ -6,12 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.entitlement import follow
-from app.models.stripe_state import (
-    CardState,
-)
-from app.models.subscription import Subscription
-from tests.models.deal import BEGIN, Deal, month
+from app.models.billing.subscription_billing import follow
+from app.models.billing.stripe_objects import CardState
+from app.models.billing.subscription import Subscription
+from tests.models.subscription_scenario import BEGIN, Deal, month
 from tests.support.people import CREDIT, caller, give, person
 
 pytestmark = pytest.mark.usefixtures("in_january")

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session
 
-from app import seeds
-from app.catalogue import figures_of, listed_models, vendor_model
+from app.catalog import seeds
+from app.catalog.price_source import figures_of, listed_models, vendor_model
 from app.models.base import utcnow
-from app.models.price import TOKEN_BUCKETS, AIModel, ModelPrice, ProviderAccount
-from app.models.refusal import Refusal
+from app.models.catalog.price import TOKEN_BUCKETS, AIModel, ModelPrice, ProviderAccount
+from app.models.metering.refusal import Refusal
 from tests.support import people
 from tests.support.people import price
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.providers.anthropic_chat import AnthropicProvider
-from app.providers.openai_chat import OpenAIProvider
+from app.providers.anthropic import AnthropicProvider
+from app.providers.openai import OpenAIProvider
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import HASTY, PATIENT
 

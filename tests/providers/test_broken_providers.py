@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from app.providers.anthropic_chat import AnthropicProvider
+from app.providers.anthropic import AnthropicProvider
 from app.providers.base import TokenUsage
-from app.providers.openai_chat import OpenAIProvider
+from app.providers.openai import OpenAIProvider
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import HASTY, asking, outcome_of

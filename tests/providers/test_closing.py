@@ -7,8 +7,8 @@ import pytest
 
 from app.providers.base import TokenUsage
 from app.providers.demo import DemoProvider
-from app.providers.openai_chat import OpenAIProvider
-from app.providers.stream import Patience
+from app.providers.openai import OpenAIProvider
+from app.providers.streamed_reply import Patience
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import HASTY, asking, outcome_of

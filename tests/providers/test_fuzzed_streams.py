@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.providers.base import Prompt, PromptMessage
-from app.providers.buckets import MOST_TOKENS, anthropic_usage, openai_usage
+from app.providers.usage import MOST_TOKENS, anthropic_usage, openai_usage
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import asking, outcome_of

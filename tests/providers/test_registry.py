@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
-from app.providers.anthropic_chat import AnthropicProvider
+from app.providers.anthropic import AnthropicProvider
 from app.providers.base import Provider
 from app.providers.demo import DemoProvider
-from app.providers.openai_chat import OpenAIProvider
+from app.providers.openai import OpenAIProvider
 from app.providers.registry import open_provider
 
 

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from app.providers.anthropic_chat import AnthropicProvider
+from app.providers.anthropic import AnthropicProvider
 from app.providers.base import Prompt, PromptMessage
-from app.providers.openai_chat import OpenAIProvider
-from app.providers.wire import Client
+from app.providers.openai import OpenAIProvider
+from app.providers.transport import Client
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import HASTY, asking, outcome_of

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.providers.stream import Patience
+from app.providers.streamed_reply import Patience
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import asking, outcome_of

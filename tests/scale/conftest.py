@@ -11,7 +11,7 @@ from flask import Flask
 
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
-from tests.billing.till import Till
+from tests.payments.stripe_scenario import Till
 from tests.support import people, pgbouncer
 from tests.support.cuttable import CuttableLine
 from tests.support.databases import Databases

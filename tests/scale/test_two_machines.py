@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from sqlalchemy.orm import Session, scoped_session
 
-from app.billing.auditing import audit
-from app.models.chat import Chat, Message
-from app.models.setting import Setting
-from app.models.usage import Usage
-from app.queue import enqueue
-from tests.billing.till import Till
+from app.models.billing.audit import audit
+from app.models.chat.chat import Chat, Message
+from app.models.catalog.setting import Setting
+from app.models.metering.usage import Usage
+from app.jobs import enqueue
+from tests.payments.stripe_scenario import Till
 from tests.support import people
 from tests.support.cuttable import CuttableLine
 from tests.support.databases import Databases
@@ -100,7 +100,7 @@ def test_what_is_bought_and_recharged_is_credited_once(till: Till, machines: lis
     await_that(lambda: (till.credits, till.allowance) == (5000, 10000), 60, failing=logs)
     till.turn_on_recharge(below=20_000)
     for _ in range(10):
-        enqueue("app.billing.jobs.recharge", till.account_id)
+        enqueue("app.payments.jobs.recharge", till.account_id)
     await_that(lambda: till.credits >= 10_000, 60, failing=logs)
     till.sandbox.wait_until_idle(60)
     await_that(till.is_queue_empty, 60)

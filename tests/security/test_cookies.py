@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app.models.setting import Setting
+from app.models.catalog.setting import Setting
 from tests.auth.conftest import Browser
 from tests.conftest import app_in, close
 

@@ -3,11 +3,11 @@
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.account import Account
-from app.models.chat import Chat
-from app.models.membership import Membership
-from app.models.plan import Plan
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.chat.chat import Chat
+from app.models.identity.membership import Membership
+from app.models.catalog.plan import Plan
+from app.models.identity.user import User
 from tests.security.conftest import Teams
 from tests.security.test_routes import SIGNED_BY_THEIR_SENDER, UNSAFE, address, body_for, rules
 

@@ -7,11 +7,11 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.database import Base
+from app.db.types import Base
 from app.extensions import db
-from app.models.account import Account
-from app.models.api_key import ApiKey
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.user import User
 from tests.auth.conftest import Browser
 from tests.security.conftest import Teams, id_rules
 

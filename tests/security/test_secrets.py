@@ -8,7 +8,7 @@ from redis import Redis
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.chat import Message
+from app.models.chat.chat import Message
 from tests.support import people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer

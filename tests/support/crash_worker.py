@@ -6,6 +6,6 @@ import sys
 from app import worker
 from tests.support import crash
 
-importlib.import_module("app.billing.jobs")
+importlib.import_module("app.payments.jobs")
 crash.arm()
 worker.main(sys.argv[1:])

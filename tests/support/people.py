@@ -11,16 +11,16 @@ from functools import cache
 from typing import Any
 
 from app.extensions import db
-from app.models.account import Account
-from app.models.api_key import ApiKey
-from app.models.caller import Caller
-from app.models.ledger import LedgerEntry
-from app.models.password import HASHER
-from app.models.payment import Payment
-from app.models.plan import Plan
-from app.models.price import AIModel, ModelPrice, ProviderAccount
-from app.models.stripe_state import PaymentState
-from app.models.user import User
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.actor import Caller
+from app.models.billing.ledger import LedgerEntry
+from app.models.identity.password import HASHER
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import Plan
+from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.billing.stripe_objects import PaymentState
+from app.models.identity.user import User
 
 PASSWORD = "correct horse battery"
 CREDIT = 1_000_000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from devserver import children
+from devserver import processes
 from devserver.ports import free_port
 from tests.support.postgres import PostgresServer, unprivileged_user
 
@@ -51,12 +51,12 @@ class PgBouncer:
         self.folder.chmod(0o755)
         binary = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or "pgbouncer"
         with (self.folder / "log").open("ab") as log:
-            self.process = children.start([binary, "-q", str(settings)], output=log, user=unprivileged_user())
+            self.process = processes.start([binary, "-q", str(settings)], output=log, user=unprivileged_user())
         self._await_answer()
 
     def stop(self) -> None:
         if self.process:
-            children.stop(self.process)
+            processes.stop(self.process)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def told(self, question: str) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from devserver import children
+from devserver import processes
 from devserver.ports import free_port
 from tests.support.memory import roomy
 
@@ -76,7 +76,7 @@ class PostgresServer:
         options += [f"--port={self.port}", f"--unix_socket_directories={self.folder}"]
         command = [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), *options]
         with self.log.open("ab") as log:
-            self.process = children.start(
+            self.process = processes.start(
                 command, folder=self.folder, output=log, ends_by=signal.SIGINT, user=self._user
             )
         self._await_answer()
@@ -84,13 +84,13 @@ class PostgresServer:
     def stop(self) -> None:
         """A fast shutdown: sessions are ended, what was committed is kept."""
         if self.process:
-            children.stop(self.process, by=signal.SIGINT)
+            processes.stop(self.process, by=signal.SIGINT)
 
     def crash(self) -> None:
         """kill -9 of the server and of every session's process; `start` recovers from the log."""
         if self.process:
             sessions = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            children.kill(self.process)
+            processes.kill(self.process)
             for session in sessions:
                 with suppress(ProcessLookupError):
                     os.kill(int(session), signal.SIGKILL)
@@ -115,7 +115,7 @@ class PostgresServer:
             self._binaries = self._readable_binaries()
         initdb = [str(self._binaries / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres"]
         initdb += ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        child = children.start(initdb, folder=self.folder, output=subprocess.PIPE, user=self._user)
+        child = processes.start(initdb, folder=self.folder, output=subprocess.PIPE, user=self._user)
         said, _ = child.communicate()
         if child.returncode:
             raise RuntimeError(f"initdb failed: {said.decode(errors='replace')}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.providers.base import Prompt, PromptMessage, ProviderError, Reply, TokenUsage
-from app.providers.stream import Patience
+from app.providers.streamed_reply import Patience
 
 PATIENT = Patience(connect=0.5, gap=20.0, reasoning_gap=20.0, retry_wait=0.01, longest_retry_wait=0.2)
 HASTY = Patience(

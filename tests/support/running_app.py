@@ -9,7 +9,8 @@ from typing import Self
 
 import requests
 
-from devserver import children, procfile
+from devserver import procfile
+from devserver import processes
 from devserver.ports import free_port
 from tests.support.environment import process_environment
 
@@ -56,7 +57,7 @@ class RunningApp:
     def __exit__(self, *_: object) -> None:
         """Nothing is asked of them any more: how they end when they are told to is a test's own business."""
         for child in self.processes.values():
-            children.kill(child)
+            processes.kill(child)
 
     def start(self, name: str, *, crash: str | None = None, **changes: str) -> None:
         """Start one process; `crash` is a crash point (see `crash.py`) that kills it on its way."""
@@ -66,7 +67,7 @@ class RunningApp:
             command = procfile.beside_python(CRASH_PROGRAM[kind])
             changes["TOLLGATE_CRASH"] = crash
         with self.log_file(name).open("ab") as log:
-            self.processes[name] = children.start(
+            self.processes[name] = processes.start(
                 command,
                 environment=process_environment(self.own | changes),
                 folder=procfile.PROJECT,
@@ -74,8 +75,8 @@ class RunningApp:
             )
 
     def kill(self, name: str) -> None:
-        """kill -9 of the process and of its children."""
-        children.kill(self.processes[name])
+        """kill -9 of the process and of its processes."""
+        processes.kill(self.processes[name])
 
     def terminate(self, name: str, *, within: float = 40) -> int:
         """SIGTERM, as a deploy does; the exit code."""

@@ -1,0 +1,93 @@
+"""Who may enter the back office, and how far: owners do everything, support reads and grants a little."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import Flask, abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app.admin.formatting import credits_text, link, moment, told
+from app.web.access import NotSignedIn
+from app.models.identity.two_factor import state_of
+from app.models.catalog.setting import Setting
+
+ADDRESS = "/admin"
+SECOND_FACTOR = "two_factor"
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def init_doors(app: Flask) -> None:
+    app.before_request(close_to_others)
+
+
+def close_to_others() -> ResponseReturnValue | None:
+    """Whatever lies under /admin, its static files and its unknown addresses included, is for administrators."""
+    if not is_in_back_office():
+        return None
+    admit()
+    if request.blueprint != SECOND_FACTOR and awaits_second_factor():
+        return redirect(url_for(f"{SECOND_FACTOR}.index", next=request.path))
+    return None
+
+
+def awaits_second_factor() -> bool:
+    """Whether this session has to show a second factor: who has one must, and in production everybody."""
+    has_one, was_shown = state_of(current_user.session_secret)
+    return not was_shown and (has_one or current_app.config["APP_ENV"] == "production")
+
+
+def is_in_back_office() -> bool:
+    return request.path == ADDRESS or request.path.startswith(f"{ADDRESS}/")
+
+
+def admit() -> None:
+    """Pass for an administrator in a browser session; NotSignedIn or 403 for all others."""
+    if not current_user.is_authenticated:
+        raise NotSignedIn("The back office is for administrators: sign in first.")
+    if not current_user.is_admin or current_user.api_key_id is not None:
+        abort(403)
+
+
+def is_owner() -> bool:
+    """Whether the caller may change things, not only read and grant."""
+    return bool(current_user) and current_user.is_authenticated and current_user.admin_role == "owner"
+
+
+def owners_only(view: View) -> View:
+    """Refuse the support role."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not is_owner():
+            abort(403)
+        return view(*args, **kwargs)
+
+    return cast(View, guarded)
+
+
+class Guarded:
+    """What every view of Flask-Admin is mixed with: closed by itself too, should the door above ever be moved."""
+
+    def is_accessible(self) -> bool:
+        return current_user.is_authenticated and current_user.is_admin and current_user.api_key_id is None
+
+    def inaccessible_callback(self, name: str, **kwargs: Any) -> ResponseReturnValue:
+        admit()
+        abort(403)
+
+    def render(self, template: str, **facts: Any) -> str:
+        words = {
+            "brand": Setting.get("brand_name"),
+            "credits": credits_text,
+            "moment": moment,
+            "link": link,
+            "told": told,
+        }
+        return str(super().render(template, **words, **facts))  # type: ignore[misc]
+
+    def _run_view(self, view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return view(self, *args, **kwargs)

@@ -1,0 +1,168 @@
+"""What an admin does for an account: hold it, change its plan, stop charging it, pay it back. Each act is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_login import current_user
+
+from app.admin.access import owners_only
+from app.admin.form_fields import exact
+from app.admin.formatting import dollars
+from app.stripe_api import client
+from app.payments import subscriptions
+from app.payments.refunds import want_refund
+from app.payments.transaction import commit, rollback
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.actor import Caller
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import Plan
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.allowance import refill_if_due
+from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.models.billing.subscription import Subscription
+
+OUTSIDE = (client.Rejected, client.UnknownOutcome, client.PaymentsNotSetUp)
+
+
+class AccountCare:
+    """The acts on one account; each is a POST with the account's id and answers with its story."""
+
+    get_one: Callable[[Any], Any]
+    get_url: Callable[..., str]
+    record: Callable[..., None]
+
+    def account_asked_for(self) -> Account:
+        account: Account | None = self.get_one(request.form.get("id"))
+        if account is None:
+            abort(404)
+        return account
+
+    def back_to(self, account_id: int, words: str, category: str = "success") -> ResponseReturnValue:
+        flash(words, category)
+        return redirect(self.get_url(".details_view", id=account_id))
+
+    @expose("/freeze/", methods=("POST",))
+    @owners_only
+    def freeze_view(self) -> ResponseReturnValue:
+        """Put it on hold, or end the hold, a dispute's included."""
+        account = Account.locked(self.account_asked_for().id)
+        if account.frozen_at:
+            account.unfreeze("admin")
+        else:
+            account.freeze("admin")
+        self.record("freeze" if account.frozen_at else "unfreeze", account, reason=said_why())
+        commit()
+        return self.back_to(
+            account.id, "Frozen: no calls until it is unfrozen." if account.frozen_at else "Unfrozen."
+        )
+
+    @expose("/plan/", methods=("POST",))
+    @owners_only
+    def plan_view(self) -> ResponseReturnValue:
+        """Another plan: through Stripe where there is a subscription, else at once and without payment."""
+        account, plan = self.account_asked_for(), Plan.find(request.form.get("plan", ""))
+        if plan is None or account.kind == "house":
+            abort(404)
+        if Subscription.live_of(account.id) is None:
+            return self.back_to(account.id, self.put_on_plan(account.id, plan))
+        asked = {"plan": [account.plan.name, plan.name]}
+        act = "change subscription"
+        return self.at_stripe(account, act, asked, lambda: subscriptions.change_plan(acting_for(account), plan))
+
+    def put_on_plan(self, account_id: int, plan: Plan) -> str:
+        """Comp an account, or move it between plans without a price; the words for the admin."""
+        account = Account.locked(account_id)
+        moved = {"plan": [account.plan.name, plan.name]}
+        account.plan = plan
+        self.record("change plan", account, reason=said_why(), changes=moved)
+        refill_if_due(account)
+        commit()
+        comped = "" if plan.is_free else ", without payment"
+        return f"It is on {plan.name}{comped}. The next refill comes on {account.period_end:%d %B}."
+
+    @expose("/cancel/", methods=("POST",))
+    @owners_only
+    def cancel_view(self) -> ResponseReturnValue:
+        """End the subscription at the period's end, or at once."""
+        account, at_once = self.account_asked_for(), request.form.get("when") == "now"
+        asked = {"subscription": [None, "cancelled at once" if at_once else "cancelled at the period's end"]}
+        return self.at_stripe(
+            account,
+            "cancel subscription",
+            asked,
+            lambda: subscriptions.cancel(acting_for(account), at_once=at_once),
+        )
+
+    def at_stripe(
+        self, account: Account, act: str, changes: dict[str, Any], ask: Callable[[], Any]
+    ) -> ResponseReturnValue:
+        """Ask Stripe for something on an account's behalf; what it answers, in words."""
+        account_id = account.id
+        try:
+            ask()
+        except (*OUTSIDE, Refusal, Conflict) as error:
+            rollback()
+            return self.back_to(account_id, f"Not done: {getattr(error, 'detail', error)}", "error")
+        self.record(act, db.session.get_one(Account, account_id), reason=said_why(), changes=changes)
+        commit()
+        return self.back_to(account_id, "Done at Stripe, and here.")
+
+    @expose("/stop-recharge/", methods=("POST",))
+    @owners_only
+    def stop_recharge_view(self) -> ResponseReturnValue:
+        account = Account.locked(self.account_asked_for().id)
+        settings = AutoRecharge.of(account.id)
+        if settings is None or not settings.is_on:
+            return self.back_to(account.id, "Auto-recharge is off already.")
+        settings.turn_off()
+        self.record(
+            "stop auto-recharge", account, reason=said_why(), changes={"auto_recharge": ["on", "off"]}
+        )
+        commit()
+        return self.back_to(account.id, "Auto-recharge is off. The owner can turn it on again.")
+
+    @expose("/refund/", methods=("POST",))
+    @owners_only
+    def refund_view(self) -> ResponseReturnValue:
+        """Pay a payment back, whole or in part; what was credited for it is taken back when Stripe has done it."""
+        account = self.account_asked_for()
+        payment = Payment.find(request.form.get("payment", ""), account_id=account.id)
+        if payment is None:
+            abort(404)
+        if not said_why():
+            return self.back_to(account.id, "Say why: nothing was refunded.", "error")
+        try:
+            refund = want_refund(payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id)
+        except (InvalidRequest, ValueError) as error:
+            rollback()
+            return self.back_to(account.id, f"Nothing was refunded: {error}", "error")
+        self.record(
+            "refund",
+            account,
+            reason=said_why(),
+            changes={f"payment {payment.id}": [None, dollars(refund.amount_cents)]},
+        )
+        commit()
+        return self.back_to(account.id, f"{dollars(refund.amount_cents)} will be paid back.")
+
+
+def said_why() -> str:
+    return request.form.get("reason", "").strip()[:500]
+
+
+def typed_cents() -> int | None:
+    """The amount in dollars; empty is the whole payment."""
+    typed = request.form.get("amount", "").strip()
+    return exact(typed, 100) if typed else None
+
+
+def acting_for(account: Account) -> Caller:
+    """The account's owner, in whose name Stripe is asked."""
+    owner = account.owner
+    return Caller(owner.id, account.id, "owner", owner.email, owner.name, owner.is_verified)

@@ -1,0 +1,184 @@
+"""Providers, and the models that they serve: on sale or not."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla.filters import BooleanEqualFilter
+from sqlalchemy import select
+from wtforms import BooleanField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length, Optional, Regexp
+
+from app.admin.access import owners_only
+from app.admin.form_fields import Count, Required, choices_of
+from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.provider_check import tried
+from app.extensions import db
+from app.models.catalog.price import AIModel, ProviderAccount
+from app.models.metering.usage import Usage
+
+KINDS = choices_of(
+    [
+        ("openai", "OpenAI's chat completions"),
+        ("anthropic", "Anthropic's messages"),
+        ("demo", "the offline demo"),
+    ]
+)
+SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
+NO_KEY_NAME = "A variable's name in capitals that ends with _API_KEY."
+NO_ADDRESS_NAME = "A variable's name in capitals that ends with _BASE_URL."
+NO_ADDRESS = "An address that begins with https:// (http:// on this machine only)."
+
+
+class ProviderForm(RowForm):
+    name = StringField("Name", validators=[Required(), Length(max=80)])
+    kind = SelectField("Speaks", choices=KINDS)
+    base_url = StringField(
+        "Address",
+        validators=[
+            Optional(),
+            Regexp(r"https://[^\s@]+$|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$)", message=NO_ADDRESS),
+        ],
+        description="Empty: the vendor's own. Where it speaks OpenAI's format it includes /v1.",
+    )
+    key_variable = StringField(
+        "Variable that holds the key",
+        validators=[Optional(), Regexp(r"[A-Z][A-Z0-9_]*_API_KEY$", message=NO_KEY_NAME)],
+        description="Keys stay in the environment: only the name of the variable is kept here.",
+    )
+    base_url_variable = StringField(
+        "Variable that may hold another address",
+        validators=[Optional(), Regexp(r"[A-Z][A-Z0-9_]*_BASE_URL$", message=NO_ADDRESS_NAME)],
+    )
+    is_enabled = BooleanField("In use", default=True)
+
+
+class ProviderTable(AdminTable):
+    creates = edits = True
+    one = "provider"
+    intro = "Where models are served, and which variable of the environment holds the key."
+    form = ProviderForm
+    list_template = "admin/providers.html"
+    column_list = ("name", "kind", "address", "key_variable", "is_usable", "is_enabled")
+    column_labels: ClassVar = {
+        "kind": "Speaks",
+        "key_variable": "Key",
+        "is_usable": "Key is there",
+        "is_enabled": "In use",
+    }
+
+    def on_model_change(self, form: ProviderForm, provider: ProviderAccount, is_created: bool) -> None:
+        for name in ("base_url", "key_variable", "base_url_variable"):
+            setattr(provider, name, getattr(provider, name) or None)
+
+    @expose("/try/", methods=("POST",))
+    @owners_only
+    def try_view(self) -> ResponseReturnValue:
+        """Ask one of its models something small, and say whether it answered."""
+        provider = self.get_one(request.form.get("id"))
+        if provider is None:
+            abort(404)
+        trial = tried(provider)
+        flash(trial.words, "success" if trial.works else "error")
+        return redirect(self.get_url(".index_view"))
+
+
+def providers() -> list[SelectChoice]:
+    named = db.session.execute(
+        select(ProviderAccount.id, ProviderAccount.name).order_by(ProviderAccount.name)
+    )
+    return choices_of((row.id, row.name) for row in named)
+
+
+class ModelForm(RowForm):
+    name = StringField(
+        "Id",
+        validators=[
+            Required(),
+            Length(max=120),
+            Regexp(r"[\w.:/-]+$", message="Letters, digits and . : / - _ only."),
+        ],
+        description="What programs ask for.",
+    )
+    title = StringField("Title", validators=[Required(), Length(max=120)])
+    provider_id = SelectField("Provider", choices=providers, coerce=int)
+    upstream_name = StringField("The provider's name for it", description="Empty: the same as the id.")
+    is_for_sale = BooleanField("For sale", default=True)
+    is_free_for_guests = BooleanField(
+        "Free for guests",
+        description="For visitors without an account, where the settings let them in. The house pays.",
+    )
+    context_window = Count(
+        "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
+    )
+    max_output_tokens = Count(
+        "Most output", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
+    )
+    is_reasoning = BooleanField("Reasons before it answers")
+    takes_images = BooleanField("Takes images")
+    image_tokens = Count(
+        "Most tokens of an image",
+        lowest=1,
+        highest=10**6,
+        description="Reserved for each. Empty: by the rule of the provider's kind.",
+    )
+    speed = SelectField("Speed", choices=SPEEDS, default="medium")
+    position = Count("Order", default=0, highest=10**6)
+
+
+class ModelTable(AdminTable):
+    creates = edits = True
+    one = "model"
+    intro = "A model is offered when it is for sale, has an approved price, and its provider has a key."
+    searches = "id or title"
+    form = ModelForm
+    list_template = "admin/models.html"
+    column_list = (
+        "name",
+        "title",
+        "provider.name",
+        "is_for_sale",
+        "is_free_for_guests",
+        "context_window",
+        "max_output_tokens",
+        "position",
+    )
+    column_labels: ClassVar = {
+        "name": "Id",
+        "provider.name": "Provider",
+        "position": "Order",
+        "is_for_sale": "For sale",
+        "is_free_for_guests": "Guests",
+    }
+    column_sortable_list = ("name", "title", "is_for_sale", "context_window", "max_output_tokens", "position")
+    column_searchable_list = ("name", "title")
+    column_filters = (BooleanEqualFilter(AIModel.is_for_sale, "For sale"),)
+    column_default_sort = [("position", False), ("id", False)]  # noqa: RUF012
+    figures: ClassVar = {"context_window", "max_output_tokens", "position"}
+
+    def on_model_change(self, form: ModelForm, model: AIModel, is_created: bool) -> None:
+        model.upstream_name = model.upstream_name or None
+        before = form.name.object_data
+        if not is_created and model.name != before and was_called(before):
+            raise FieldError("name", "Calls were made by this id; make another model instead.")
+
+    @expose("/sale/", methods=("POST",))
+    @owners_only
+    def sale_view(self) -> ResponseReturnValue:
+        """Put it on sale, or take it off."""
+        model = self.get_one(request.form.get("id"))
+        if model is None:
+            abort(404)
+        model.is_for_sale = not model.is_for_sale
+        self.record("edit", model)
+        db.session.commit()
+        flash(f"{model.name} is {'for sale' if model.is_for_sale else 'not for sale any more'}.", "success")
+        return redirect(self.get_url(".index_view"))
+
+
+def was_called(name: str) -> bool:
+    return db.session.scalar(select(Usage.id).where(Usage.model == name).limit(1)) is not None

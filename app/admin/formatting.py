@@ -1,0 +1,84 @@
+"""How the back office writes figures, moments and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from markupsafe import Markup
+
+from app.web import formatting
+from app.admin.form_fields import plain
+from app.models.base import NANOS_PER_CENT
+
+Formatter = Callable[[Any, Any, Any, str], Any]
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def dollars(cents: int | None) -> str:
+    return "" if cents is None else formatting.dollars(cents)
+
+
+def cost(nanos: int | None) -> str:
+    """Nano-dollars as dollars: to the cent, and what is less than one cent as that."""
+    if nanos is not None and 0 < nanos < NANOS_PER_CENT // 2:
+        return "< $0.01"
+    return (
+        ""
+        if nanos is None
+        else dollars(int((Decimal(nanos) / NANOS_PER_CENT).to_integral_value(ROUND_HALF_UP)))
+    )
+
+
+def credits_text(nanos: int | None) -> str:
+    """Credits to the last nano."""
+    return "" if nanos is None else formatting.credits_exact(nanos)
+
+
+def percent(basis_points: int | None) -> str:
+    return "" if basis_points is None else formatting.percent(basis_points)
+
+
+def per_million(nanos: int | None) -> str:
+    return "" if nanos is None else f"${plain(nanos, 10**9, 2)}"
+
+
+def moment(value: datetime | None) -> str:
+    return "" if value is None else f"{value:%Y-%m-%d %H:%M}"
+
+
+def shown(write: Callable[[Any], str]) -> Formatter:
+    """A column's formatter from a function of its value."""
+    return lambda _view, _context, row, name: write(getattr(row, name))
+
+
+def link(address: str, words: object) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(address, words)
+
+
+def told(changes: dict[str, list[str | None]]) -> str:
+    """Differences in one line: "margin_bps: 5000 → 4000"."""
+    return "; ".join(
+        f"{name}: {before or 'nothing'} → {after or 'nothing'}" for name, (before, after) in changes.items()
+    )
+
+
+def in_types(value: Any) -> str:
+    """A value without a formatter of its own, as people read it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def harmless(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula; plain negative figures stay figures."""
+    is_figure = text[1:].replace(".", "", 1).isdigit() and text[:1] == "-"
+    return f"'{text}" if text.startswith(FORMULA_STARTS) and not is_figure else text

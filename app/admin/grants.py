@@ -1,0 +1,83 @@
+"""Grants and adjustments: ledger entries with an author and a reason, never an edit of a balance."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, time
+
+from flask_login import current_user
+from sqlalchemy import func, select
+from wtforms import HiddenField, StringField
+from wtforms.validators import Length, Regexp
+
+from app.admin.access import is_owner
+from app.admin.form_fields import LARGEST, Credits, Required
+from app.admin.formatting import credits_text
+from app.admin.model_view import FieldError, RowForm
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.operations.audit_log import AdminChange
+from app.models.base import utcnow
+from app.models.billing.ledger import LedgerEntry
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User
+
+MOST = 10**15
+"""A million credits a grant: more is a slip of the hand."""
+
+
+class GrantForm(RowForm):
+    seen = None
+    amount = Credits(
+        "Credits",
+        lowest=-MOST,
+        highest=MOST,
+        validators=[Required()],
+        description="A minus takes them away, also below zero.",
+    )
+    reason = StringField(
+        "Why", validators=[Required(), Length(max=500)], description="The account's members see it."
+    )
+    once = HiddenField(default=lambda: secrets.token_hex(16), validators=[Regexp(r"[0-9a-f]{32}$")])
+
+
+def grant(account_id: int, *, amount: int, reason: str, once: str) -> LedgerEntry | None:
+    """Give or take credits; None where this very form was sent before. FieldError where it may not be."""
+    if amount == 0:
+        raise FieldError("amount", "0 changes nothing.")
+    account = Account.locked(account_id)
+    if abs(account.credits_nanos + amount) > LARGEST:
+        raise FieldError("amount", "This is more than can be stored.")
+    check_daily_bound(amount)
+    kind = "grant" if amount > 0 else "adjustment"
+    facts = {"reason": reason.strip(), "actor_id": current_user.user_id}
+    entry = LedgerEntry.post(account, kind, f"admin:{once}", credits=amount, **facts)
+    if entry is not None:
+        changes = {"credits": [None, credits_text(amount)]}
+        AdminChange.note(current_user.user_id, kind, account, reason=reason, changes=changes)
+    return entry
+
+
+def check_daily_bound(amount: int) -> None:
+    """The support's grants of one day have a bound; the person's row is held so that two at once see each other."""
+    if is_owner():
+        return
+    db.session.execute(select(User.id).where(User.id == current_user.user_id).with_for_update())
+    bound = Setting.get("support_grant_daily")
+    rest = bound - moved_today(current_user.user_id)
+    if abs(amount) > rest:
+        raise FieldError(
+            "amount",
+            f"The support moves {credits_text(bound)} credits a day; {credits_text(max(0, rest))} are left.",
+        )
+
+
+def moved_today(user_id: int) -> int:
+    today = datetime.combine(utcnow().date(), time(), utcnow().tzinfo)
+    moved = func.sum(func.abs(LedgerEntry.credits_nanos))
+    return int(
+        db.session.scalar(
+            select(moved).where(LedgerEntry.actor_id == user_id, LedgerEntry.created_at >= today)
+        )
+        or 0
+    )

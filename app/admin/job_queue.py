@@ -1,0 +1,72 @@
+"""The queue as it is now: what waits, what failed, who works, and when each job of the timetable last ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from flask import flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from rq import Queue, Worker
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.registry import FailedJobRegistry, StartedJobRegistry
+from rq.serializers import JSONSerializer
+
+from app.admin.access import owners_only
+from app.admin.model_view import AdminPage
+from app.models.base import utcnow
+from app.models.operations.webhook_event import stuck
+from app.jobs import QUEUE, connect, last_runs
+
+SHOWN = 100
+
+
+class QueuePage(AdminPage):
+    @expose("/")
+    def index(self) -> str:
+        try:
+            facts = state_of_queue()
+        except redis.RedisError as error:
+            facts = {"away": type(error).__name__}
+        return self.render("admin/queue.html", stuck=stuck(utcnow()), **facts)
+
+    @expose("/retry/", methods=("POST",))
+    @owners_only
+    def retry_view(self) -> ResponseReturnValue:
+        """Put failed jobs back on the queue: the one that is named, or all of them."""
+        registry = failed_jobs()
+        asked = request.form.get("id")
+        again = [asked] if asked else registry.get_job_ids(cleanup=False)
+        count = sum(requeued(registry, job_id) for job_id in again)
+        flash(f"{count} {'job is' if count == 1 else 'jobs are'} on the queue again.", "success")
+        return redirect(self.get_url(".index"))
+
+
+def queue() -> Queue:
+    return Queue(QUEUE, connection=connect(), serializer=JSONSerializer)
+
+
+def failed_jobs() -> FailedJobRegistry:
+    return FailedJobRegistry(queue=queue())
+
+
+def requeued(registry: FailedJobRegistry, job_id: str) -> bool:
+    """Whether it was there; jobs survive running twice."""
+    try:
+        registry.requeue(job_id)
+    except (NoSuchJobError, InvalidJobOperation):
+        return False
+    return True
+
+
+def state_of_queue() -> dict[str, Any]:
+    jobs = queue()
+    ids = failed_jobs().get_job_ids(end=SHOWN - 1, cleanup=False)
+    return {
+        "waiting": jobs.count,
+        "running": StartedJobRegistry(queue=jobs).get_job_count(cleanup=False),
+        "failed": [job for job in map(jobs.fetch_job, ids) if job],
+        "workers": Worker.all(connection=connect(), serializer=JSONSerializer),
+        "runs": sorted(last_runs().items()),
+    }

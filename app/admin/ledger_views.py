@@ -1,0 +1,115 @@
+"""What is written once and read often: the ledger, the calls, the record of changes. Nothing here can be edited."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from flask_admin.contrib.sqla.filters import FilterEqual, IntEqualFilter
+
+from app.admin.formatting import credits_text, shown, told
+from app.admin.model_view import AdminTable
+from app.models.operations.audit_log import AdminChange
+from app.models.billing.ledger import KINDS, LedgerEntry
+from app.models.metering.usage import OUTCOMES, Usage
+
+
+class ReadOnlyTable(AdminTable):
+    """Rows that are added by what happens, newest first; never counted, since there may be millions."""
+
+    can_view_details = True
+    simple_list_pager = True
+    column_default_sort = ("id", True)
+    column_sortable_list = ("id",)
+
+    def title_of(self, row: Any) -> str:
+        return f"{self.one.capitalize()} {row.id}"
+
+
+class LedgerTable(ReadOnlyTable):
+    one = "entry"
+    intro = (
+        "Every change of a balance that is not a model call. Rows are added, never changed; "
+        "a mistake is mended by an adjustment."
+    )
+    column_list = (
+        "id",
+        "created_at",
+        "account_id",
+        "kind",
+        "allowance_nanos",
+        "credits_nanos",
+        "reason",
+        "actor.email",
+    )
+    column_labels: ClassVar = {
+        "created_at": "When", "account_id": "Account", "allowance_nanos": "Allowance", "credits_nanos": "Credits",
+        "actor.email": "By", "kind": "What",
+    }  # fmt: skip
+    column_details_list = ("id", "created_at", "account_id", "kind", "key", "allowance_nanos", "credits_nanos", "month",
+                           "reason", "actor.email", "payment_id", "subscription_id")  # fmt: skip
+    column_formatters: ClassVar = {
+        "allowance_nanos": shown(credits_text), "credits_nanos": shown(credits_text),
+        "kind": shown(lambda kind: KINDS.get(kind, kind)),
+    }  # fmt: skip
+    column_select_related_list = (LedgerEntry.actor,)
+    column_filters = (
+        IntEqualFilter(LedgerEntry.account_id, "Account"),
+        FilterEqual(LedgerEntry.kind, "What", options=list(KINDS.items())),
+    )
+    figures: ClassVar = {"allowance_nanos", "credits_nanos"}
+
+
+class UsageTable(ReadOnlyTable):
+    one = "call"
+    intro = "Every call to a model: what it used, what it cost, who paid."
+    column_list = ("id", "created_at", "account_id", "model", "operation", "state", "outcome", "input_tokens", "output",
+                   "cost_nanos", "paid_nanos", "absorbed_nanos")  # fmt: skip
+    column_labels: ClassVar = {
+        "created_at": "When", "account_id": "Account", "output": "Output", "input_tokens": "Input",
+        "cost_nanos": "Cost", "paid_nanos": "Paid", "absorbed_nanos": "Absorbed",
+    }  # fmt: skip
+    column_details_list = ("id", "created_at", "settled_at", "account_id", "user_id", "chat_id", "model", "operation",
+                           "price_id", "state", "outcome", "source", "uncached_input", "cache_read", "cache_write_5m",
+                           "cache_write_1h", "output", "images", "searches", "reserved_nanos", "cost_nanos",
+                           "allowance_paid_nanos", "credits_paid_nanos", "absorbed_nanos", "raw")  # fmt: skip
+    column_formatters: ClassVar = {
+        name: shown(credits_text)
+        for name in (
+            "cost_nanos",
+            "paid_nanos",
+            "absorbed_nanos",
+            "reserved_nanos",
+            "allowance_paid_nanos",
+            "credits_paid_nanos",
+        )
+    }
+    column_formatters_detail = column_formatters
+    column_filters = (
+        IntEqualFilter(Usage.account_id, "Account"),
+        FilterEqual(Usage.state, "State", options=[(s, s) for s in ("running", "settled", "released")]),
+        FilterEqual(Usage.outcome, "Outcome", options=[(o, o) for o in OUTCOMES]),
+    )
+    figures: ClassVar = {"input_tokens", "output", "cost_nanos", "paid_nanos", "absorbed_nanos"}
+
+
+class ChangeTable(ReadOnlyTable):
+    one = "change"
+    intro = "Who changed what, from what to what, when and why. It cannot be edited."
+    column_list = ("id", "created_at", "actor.email", "action", "subject", "subject_id", "changes", "reason")
+    column_labels: ClassVar = {
+        "created_at": "When",
+        "actor.email": "Who",
+        "action": "Did",
+        "subject": "What",
+        "subject_id": "Which",
+        "reason": "Why",
+    }
+    column_details_list = (*column_list, "account_id")
+    column_formatters: ClassVar = {"changes": shown(told)}
+    column_formatters_detail = column_formatters
+    column_select_related_list = (AdminChange.actor,)
+    column_filters = (
+        FilterEqual(AdminChange.subject, "What"),
+        FilterEqual(AdminChange.subject_id, "Which"),
+        IntEqualFilter(AdminChange.account_id, "Account"),
+    )

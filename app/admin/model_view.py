@@ -1,0 +1,267 @@
+"""What the tables of the back office share: closed by default, errors at the field, a record of each change."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from flask import abort, flash, request
+from flask.typing import ResponseReturnValue
+from flask_admin import BaseView, expose
+from flask_admin.contrib.sqla import ModelView
+from flask_admin.form import BaseForm
+from flask_login import current_user
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
+from wtforms import HiddenField, StringField, ValidationError
+from wtforms.validators import Length
+
+from app.admin import formatting
+from app.admin.access import Guarded, is_owner
+from app.admin.constraint_errors import explain
+from app.extensions import db
+from app.models.operations.audit_log import AdminChange, differences
+from app.models.metering.refusal import PricingError
+
+LARGEST_PAGE = 10**6
+EXPORTED_AT_ONCE = 500
+
+
+class RowForm(BaseForm):
+    """A form of one row: its fields are exactly those that may be changed."""
+
+    seen = HiddenField()
+    reason = StringField(
+        "Why",
+        validators=[Length(max=500)],
+        description="For the record of changes; may stay empty.",
+    )
+
+    @property
+    def columns(self) -> list[Any]:
+        return [field for field in self if field.name not in {"seen", "reason"}]
+
+    def populate_obj(self, obj: Any) -> None:
+        for field in self.columns:
+            field.populate_obj(obj, field.name)
+
+
+class FieldError(Exception):
+    """What was typed cannot be; `field` names where."""
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.field = field
+
+
+class AdminPage(Guarded, BaseView):
+    """A page of its own, without a table behind it."""
+
+
+class AdminTable(Guarded, ModelView):
+    """The rows of one model. Nothing can be changed unless a view says so, and then by owners alone."""
+
+    creates = edits = False
+    can_delete = False
+    can_view_details = False
+    can_export = True
+    export_types: ClassVar = ["csv"]
+    export_max_rows = 0
+    page_size = 50
+    named_filter_urls = True
+    list_template = "admin/model/list.html"
+    create_template = edit_template = "admin/model/form.html"
+    details_template = "admin/model/details.html"
+    column_type_formatters: ClassVar = {object: lambda _view, value, _name: formatting.in_types(value)}
+    column_type_formatters_detail = column_type_formatters
+    column_type_formatters_export = column_type_formatters
+    form_groups: ClassVar[dict[str, tuple[str, ...]]] = {}
+    figures: ClassVar[set[str]] = set()
+    title_column = "name"
+    one = "row"
+    intro = searches = ""
+    empty = "Nothing yet."
+
+    def __init__(self, model: type[Any], name: str, **options: Any) -> None:
+        super().__init__(model, db, name=name, **options)
+        self.column_formatters_export = self.column_formatters
+
+    @property
+    def can_create(self) -> bool:
+        return self.creates and is_owner()
+
+    @property
+    def can_edit(self) -> bool:
+        return self.edits and is_owner()
+
+    # Reading
+
+    def get_one(self, id: Any) -> Any:
+        return self.model.find(str(id))
+
+    def _get_list_extra_args(self) -> Any:
+        arguments = super()._get_list_extra_args()
+        arguments.page = min(max(0, arguments.page), LARGEST_PAGE)
+        arguments.search = arguments.search and arguments.search.replace("\x00", "")
+        return arguments
+
+    def _get_list_filter_args(self) -> Any:
+        """The filters of the address; an empty control is no filter."""
+        filters = []
+        for index, given in enumerate(self._filters or []):
+            argument = self.get_filter_arg(index, given)
+            value = next(
+                (v for k, v in request.args.items() if k.startswith("flt") and k.endswith(argument)), ""
+            )
+            if not value:
+                continue
+            if given.validate(value) and "\x00" not in value:
+                filters.append((index, str(given.name), value))
+            else:
+                flash(f"“{value}” is not a value for {given.name}.", "error")
+        return filters
+
+    def filter_controls(self, active: list[tuple[int, str, str]] | None) -> Iterator[dict[str, Any]]:
+        """What the list page draws for each filter, with the value that is active."""
+        values = {index: value for index, _name, value in active or []}
+        for index, given in enumerate(self._filters or []):
+            argument = f"flt{index}_{self.get_filter_arg(index, given)}"
+            words = f"{given.name} {given.operation()}" if not given.options else str(given.name)
+            yield {
+                "name": argument,
+                "label": words,
+                "options": given.get_options(self),
+                "value": values.get(index, ""),
+            }
+
+    def link_to(self, row: Any) -> str | None:
+        """Where the first cell of a row leads."""
+        if self.can_view_details:
+            return str(self.get_url(".details_view", id=row.id))
+        return str(self.get_url(".edit_view", id=row.id)) if self.can_edit else None
+
+    def title_of(self, row: Any) -> str:
+        return str(getattr(row, self.title_column, "") or f"{self.name} {row.id}")
+
+    # Writing
+
+    def create_model(self, form: RowForm) -> Any:
+        return self.save(form, self.build_new_instance(), is_created=True)
+
+    def update_model(self, form: RowForm, model: Any) -> bool:
+        return self.save(form, model, is_created=False) is not None
+
+    def save(self, form: RowForm, row: Any, *, is_created: bool) -> Any:
+        """The saved row, or None with the error where it was made."""
+        try:
+            return self.write(form, row, is_created=is_created)
+        except FieldError as error:
+            self.refuse(form, error.field, str(error))
+        except (PricingError, ValidationError) as error:
+            self.refuse(form, None, str(error))
+        except (IntegrityError, StaleDataError) as error:
+            self.refuse(form, *explain(error))
+        return None
+
+    def write(self, form: RowForm, row: Any, *, is_created: bool) -> Any:
+        """Check, change, record and commit in one transaction."""
+        with db.session.no_autoflush:
+            form.populate_obj(row)
+            self.on_model_change(form, row, is_created)
+            self.record("create" if is_created else "edit", row, reason=form.reason.data or "")
+        db.session.commit()
+        self.after_model_change(form, row, is_created)
+        return row
+
+    def record(self, action: str, row: Any, *, reason: str = "", **facts: Any) -> None:
+        """A line in the record of changes, where anything changes."""
+        changes = facts.pop("changes", None) or differences(row)
+        if changes:
+            AdminChange.note(current_user.user_id, action, row, reason=reason, changes=changes, **facts)
+
+    def refuse(self, form: RowForm, field: str | None, words: str) -> None:
+        db.session.rollback()
+        if field and field in form:
+            form[field].errors = [*form[field].errors, words]
+        else:
+            flash(words, "error")
+
+    def edit_form(self, obj: Any = None) -> RowForm:
+        form: RowForm = super().edit_form(obj)
+        self.fit(form, obj)
+        if request.method == "GET":
+            form.seen.data = fingerprint(obj, form)
+        return form
+
+    def fit(self, form: RowForm, row: Any) -> None:
+        """Take from the form what cannot be changed of that row."""
+
+    def validate_form(self, form: Any) -> bool:
+        if not super().validate_form(form):
+            return False
+        row = getattr(form, "_obj", None)
+        if (
+            row is not None
+            and isinstance(form, RowForm)
+            and form.seen.data not in {None, "", fingerprint(row, form)}
+        ):
+            flash(
+                "Somebody else changed this meanwhile. Look at it again; what you typed is still here.",
+                "error",
+            )
+            form.seen.raw_data, form.seen.data = None, fingerprint(row, form)
+            return False
+        return True
+
+    @expose("/new/", methods=("GET", "POST"))
+    def create_view(self) -> ResponseReturnValue:
+        if not self.can_create:
+            abort(403)
+        return refused_as_422(super().create_view())
+
+    @expose("/edit/", methods=("GET", "POST"))
+    def edit_view(self) -> ResponseReturnValue:
+        if not self.can_edit:
+            abort(403)
+        return refused_as_422(super().edit_view())
+
+    @expose("/delete/", methods=("POST",))
+    def delete_view(self) -> ResponseReturnValue:
+        """What was sold or charged is kept; what is over is archived by its status."""
+        abort(403)
+
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> ResponseReturnValue:
+        abort(403)
+
+    @expose("/ajax/update/", methods=("POST",))
+    def ajax_update(self) -> ResponseReturnValue:
+        """Flask-Admin's inline editing, which would ask neither form nor role."""
+        abort(403)
+
+    # CSV
+
+    def _export_data(self) -> tuple[int | None, Any]:
+        """The rows of the list as it is filtered and sorted, a few at a time."""
+        seen = self._get_list_extra_args()
+        column = self._get_column_by_idx(seen.sort)
+        name = column[0] if column else None
+        _count, query = self.get_list(
+            0, name, seen.sort_desc, seen.search, seen.filters, execute=False, page_size=0
+        )
+        return None, query.yield_per(EXPORTED_AT_ONCE)
+
+    def get_export_value(self, model: Any, name: Any) -> str:
+        return formatting.harmless(str(super().get_export_value(model, name)))
+
+
+def fingerprint(row: Any, form: RowForm) -> str:
+    """What the form's columns held when it was drawn, so that a later save sees whether they still do."""
+    values = repr([(field.name, getattr(row, field.name, None)) for field in form.columns])
+    return hashlib.sha256(values.encode()).hexdigest()[:16]
+
+
+def refused_as_422(answer: ResponseReturnValue) -> ResponseReturnValue:
+    """A form that comes back after a POST was not taken."""
+    return (answer, 422) if request.method == "POST" and isinstance(answer, str) else answer

@@ -1,0 +1,150 @@
+"""Stripe's events with their states, payments (parked ones with the ways out), and the mails that were sent."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike, IntEqualFilter
+
+from app.admin.access import owners_only
+from app.admin.formatting import credits_text, dollars, shown
+from app.admin.ledger_views import ReadOnlyTable
+from app.stripe_api import client
+from app.payments.sync import look_at_payment, look_at_session
+from app.payments.webhook_events import process_again
+from app.payments.transaction import commit, rollback
+from app.extensions import db
+from app.mailer import ring_after_commit
+from app.models.base import utcnow
+from app.models.operations.outbox import OutgoingMail
+from app.models.billing.payment import Payment
+from app.models.operations.webhook_event import StripeEvent
+from app.models.billing.stripe_objects import Mismatch
+
+EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]
+PAYMENT_STATES = [(state, state) for state in ("open", "processing", "paid", "failed", "canceled", "parked")]
+OUTSIDE = (client.Rejected, client.UnknownOutcome, client.PaymentsNotSetUp, Mismatch)
+
+
+class EventTable(ReadOnlyTable):
+    one = "event"
+    intro = (
+        "What Stripe told us. An event is a signal to look, never data: to process it again is always safe."
+    )
+    details_template = "admin/event.html"
+    column_list = ("id", "created_at", "type", "state", "attempts", "account_id", "error")
+    column_details_list = (*column_list, "stripe_id", "about", "next_try_at", "processed_at")
+    column_labels: ClassVar = {"created_at": "When", "account_id": "Account"}
+    column_filters = (
+        FilterEqual(StripeEvent.state, "State", options=EVENT_STATES),
+        FilterLike(StripeEvent.type, "Type"),
+        IntEqualFilter(StripeEvent.account_id, "Account"),
+    )
+
+    @expose("/again/", methods=("POST",))
+    @owners_only
+    def again_view(self) -> ResponseReturnValue:
+        """Process it again."""
+        event = self.get_one(request.form.get("id"))
+        if event is None:
+            abort(404)
+        self.record("process again", event, changes={"state": [event.state, "received"]})
+        process_again(event.id)
+        flash("It is being processed again.", "success")
+        return redirect(self.get_url(".details_view", id=event.id))
+
+
+class PaymentTable(ReadOnlyTable):
+    one = "payment"
+    intro = "Money from customers. Parked: what Stripe reports does not fit our row, and nobody was credited."
+    details_template = "admin/payment.html"
+    column_list = (
+        "id",
+        "created_at",
+        "account_id",
+        "kind",
+        "state",
+        "price_cents",
+        "worth_nanos",
+        "refunded_cents",
+        "parked_for",
+    )
+    column_details_list = (
+        *column_list, "paid_at", "currency", "quantity", "stripe_payment_intent_id", "stripe_session_id",
+        "stripe_invoice_id", "number",
+    )  # fmt: skip
+    column_labels: ClassVar = {
+        "created_at": "When", "account_id": "Account", "price_cents": "Amount", "worth_nanos": "Worth in credits",
+        "refunded_cents": "Refunded", "parked_for": "Why parked",
+    }  # fmt: skip
+    column_formatters: ClassVar = {
+        "price_cents": shown(dollars), "refunded_cents": shown(dollars), "worth_nanos": shown(credits_text),
+    }  # fmt: skip
+    column_formatters_detail = column_formatters
+    column_filters = (
+        FilterEqual(Payment.state, "State", options=PAYMENT_STATES),
+        FilterEqual(
+            Payment.kind, "For", options=[(kind, kind) for kind in ("pack", "recharge", "invoice", "unknown")]
+        ),
+        IntEqualFilter(Payment.account_id, "Account"),
+    )
+    figures: ClassVar = {"price_cents", "worth_nanos", "refunded_cents"}
+
+    @expose("/look/", methods=("POST",))
+    @owners_only
+    def look_view(self) -> ResponseReturnValue:
+        """Ask Stripe anew: a parked payment is credited where the figures fit by now."""
+        payment = self.get_one(request.form.get("id"))
+        if payment is None:
+            abort(404)
+        words, category = self.look(payment)
+        flash(words, category)
+        return redirect(self.get_url(".details_view", id=payment.id))
+
+    def look(self, payment: Payment) -> tuple[str, str]:
+        payment_id, before = payment.id, payment.state
+        try:
+            if payment.stripe_session_id:
+                look_at_session(payment.stripe_session_id)
+            elif payment.stripe_payment_intent_id:
+                look_at_payment(payment.stripe_payment_intent_id)
+            commit()
+        except OUTSIDE as error:
+            rollback()
+            return f"Stripe was asked; it still does not fit: {error}", "error"
+        payment = db.session.get_one(Payment, payment_id)
+        self.record("look at Stripe", payment, changes={"state": [before, payment.state]})
+        db.session.commit()
+        return f"Stripe was asked. The payment is {payment.state}.", "success"
+
+
+class MailTable(ReadOnlyTable):
+    one = "mail"
+    intro = "Mails in the order in which they were written. Each can be sent again, to the same address."
+    details_template = "admin/mail.html"
+    column_list = ("id", "created_at", "to", "template", "attempts", "sent_at")
+    column_labels: ClassVar = {"created_at": "Written", "sent_at": "Sent", "template": "What"}
+    column_details_list = (*column_list, "next_attempt_at")
+    column_filters = (FilterLike(OutgoingMail.to, "To"), FilterEqual(OutgoingMail.template, "What"))
+
+    def title_of(self, row: Any) -> str:
+        return f"Mail to {row.to}"
+
+    @expose("/again/", methods=("POST",))
+    def again_view(self) -> ResponseReturnValue:
+        """Send a mail once more, or try an unsent one again now."""
+        mail = self.get_one(request.form.get("id"))
+        if mail is None:
+            abort(404)
+        self.record("send again", mail, changes={"sent": [str(mail.sent_at), "again"]})
+        if mail.sent_at is None:
+            mail.attempts, mail.next_attempt_at = 0, utcnow()
+        else:
+            mail = mail.again()
+        ring_after_commit(mail)
+        db.session.commit()
+        flash("It is being sent.", "success")
+        return redirect(self.get_url(".details_view", id=mail.id))

@@ -1,0 +1,96 @@
+"""The forms of plans and packs: money as people write it, help beside each field."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from wtforms import BooleanField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length
+
+from app.admin.form_fields import Count, Credits, Dollars, Lines, Names, Percent, Required, choices_of
+from app.admin.model_view import RowForm
+from app.extensions import db
+from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
+
+STATUSES = choices_of(
+    [
+        ("active", "active: can be chosen"),
+        ("legacy", "legacy: works for those who have it, cannot be chosen"),
+        ("inactive", "inactive: its accounts get no usage"),
+    ]
+)
+PACK_STATUSES = choices_of(
+    [
+        ("active", "active: can be bought"),
+        ("legacy", "legacy: cannot be bought any more"),
+        ("inactive", "inactive: cannot be bought any more"),
+    ]
+)
+INTERVALS = choices_of([("month", "a month"), ("year", "a year")])
+MOST_CENTS, MOST_COUNT = 10**9, 10**6
+HIGHEST_MARGIN = 9_999
+
+
+def model_names() -> list[SelectChoice]:
+    named = db.session.execute(select(AIModel.name, AIModel.title).order_by(AIModel.position, AIModel.id))
+    return choices_of((row.name, row.title) for row in named)
+
+
+class PlanForm(RowForm):
+    name = StringField("Name", validators=[Required(), Length(max=80)])
+    description = StringField("One line about it", validators=[Length(max=300)])
+    status = SelectField("Status", choices=STATUSES, default="active")
+    position = Count(
+        "Order", default=0, highest=MOST_COUNT, description="Plans are shown from the lowest number on."
+    )
+    is_popular = BooleanField("Mark as popular")
+    price_cents = Dollars("Price", validators=[Required()], default=0, highest=MOST_CENTS)
+    interval = SelectField("for", choices=INTERVALS, default="month")
+    surcharge_cents = Dollars(
+        "Surcharge",
+        validators=[Required()],
+        default=0,
+        highest=MOST_CENTS,
+        description="Part of the price that buys no credits: for extras.",
+    )
+    margin_bps = Percent(
+        "Margin",
+        validators=[Required()],
+        default=lambda: Setting.get("default_margin"),
+        highest=HIGHEST_MARGIN,
+        description="Of the rest, what is yours. Holds for what is sold from now on.",
+    )
+    trial_days = Count("Trial", default=0, highest=365, description="Days; 0 is no trial.")
+    set_allowance_nanos = Credits(
+        "Allowance set outright",
+        description="Credits a month. Empty: computed from price, surcharge and margin.",
+    )
+    daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
+    chats_per_month = Count("New chats a month", highest=MOST_COUNT, description="Empty: any number.")
+    parallel_calls = Count(
+        "Answers at once", lowest=1, highest=1000, description="Empty: as in the settings."
+    )
+    models = Names("Models", choices=model_names, description="None marked: every model.")
+    has_api = BooleanField("API access", default=True)
+    allows_packs = BooleanField("Credit packs may be bought on it", default=True)
+    has_priority_support = BooleanField("Priority support")
+    has_custom_branding = BooleanField("Custom branding")
+    bullets = Lines("Bullets of its card", description="One to a line.")
+
+
+class PackForm(RowForm):
+    name = StringField("Name", validators=[Required(), Length(max=80)])
+    description = StringField("One line about it", validators=[Length(max=300)])
+    status = SelectField("Status", choices=PACK_STATUSES, default="active")
+    position = Count(
+        "Order", default=0, highest=MOST_COUNT, description="Packs are shown from the lowest number on."
+    )
+    price_cents = Dollars("Price", validators=[Required()], lowest=1, highest=MOST_CENTS)
+    margin_bps = Percent(
+        "Margin",
+        validators=[Required()],
+        default=lambda: Setting.get("default_margin"),
+        highest=HIGHEST_MARGIN,
+        description="What of the price is yours. Holds for what is sold from now on.",
+    )

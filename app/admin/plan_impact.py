@@ -1,0 +1,46 @@
+"""Who is on a plan, and what a change of its status will do to them: said before it is saved."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.catalog.plan import Plan
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.subscription import LIVE, Subscription
+
+
+def accounts_on(plan: Plan) -> int:
+    return db.session.scalar(select(func.count()).where(Account.plan_id == plan.id)) or 0
+
+
+def subscriptions_on(plan: Plan) -> int:
+    wanted = Subscription.status.in_(LIVE), Subscription.rejected_at.is_(None)
+    return db.session.scalar(select(func.count()).where(Subscription.plan_id == plan.id, *wanted)) or 0
+
+
+def counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def consequences(plan: Plan) -> list[tuple[str, str]]:
+    """Who is on the plan now, and what each status means for them."""
+    count, subscribed = accounts_on(plan), subscriptions_on(plan)
+    if not count:
+        return [("now", "Nobody is on it.")]
+    recharging = len(AutoRecharge.on_plan(plan.id))
+    verb = "is" if count == 1 else "are"
+    return [
+        ("now", f"{counted(count, 'account')} {verb} on it, {counted(subscribed, 'subscription')}."),
+        ("active", "It can be chosen on the pricing page."),
+        ("legacy", "They keep it as it is, refills included; nobody else can choose it."),
+        ("inactive", f"{counted(count, 'account')} would get no usage at all, bought credits included, until they "
+         f"change the plan. {counted(subscribed, 'subscription').capitalize()} would end with the period that is "
+         f"paid; {counted(recharging, 'auto-recharge')} would pause."),
+    ]  # fmt: skip
+
+
+def default_plan() -> Plan | None:
+    """The plan that new accounts start on, where there is one already."""
+    return db.session.scalar(select(Plan).where(Plan.is_default))

@@ -1,0 +1,115 @@
+"""Our price list beside the registry's: what differs, what it would change, and the approval, row by row or whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_login import current_user
+from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
+
+from app.catalog import price_import
+from app.admin.access import owners_only
+from app.admin.formatting import dollars, per_million
+from app.admin.model_view import AdminPage
+from app.extensions import db
+from app.models.operations.audit_log import AdminChange
+from app.models.base import NANOS_PER_CENT, utcnow
+from app.models.metering.usage_rollup import DailyTotal
+from app.models.catalog.price import AIModel, ModelPrice
+from app.catalog.price_import import Finding
+
+LOOKED_BACK = timedelta(days=30)
+COMPARED = {"uncached_input_nanos": "Input", "cache_read_nanos": "Cache read", "output_nanos": "Output"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A finding as the page shows it: `figures` are (what, ours, the registry's)."""
+
+    finding: Finding
+    figures: list[tuple[str, str, str]]
+    effect: str
+
+
+class RegistryPage(AdminPage):
+    @expose("/")
+    def index(self) -> str:
+        findings = compared()
+        use = use_of_models()
+        rows = [Row(finding, figures_of(finding), effect_of(finding, use)) for finding in findings]
+        same = len(db.session.scalars(select(AIModel.id)).all()) - len(
+            {finding.model.id for finding in findings}
+        )
+        return self.render("admin/registry.html", rows=rows, same=same)
+
+    @expose("/approve/", methods=("POST",))
+    @owners_only
+    def approve_view(self) -> ResponseReturnValue:
+        """Take over the registry's price for the models that are named, or for all where it replaces its own."""
+        names = tuple(request.form.getlist("model"))
+        findings = compared(names)
+        price_import.propose(findings, names)
+        approved = price_import.approve(findings, names)
+        for price in approved:
+            price.approved_by_id = current_user.user_id
+            note(price)
+        db.session.commit()
+        flash(f"{len(approved)} {'price was' if len(approved) == 1 else 'prices were'} approved.", "success")
+        return redirect(self.get_url(".index"))
+
+
+def compared(names: tuple[str, ...] = ()) -> list[Finding]:
+    """The differences; all prices are read at once, not model by model."""
+    held = db.session.scalars(select(AIModel).options(selectinload(AIModel.prices))).all()
+    findings = price_import.compare(utcnow(), names)
+    return findings if held else []
+
+
+def note(price: ModelPrice) -> None:
+    changes = {
+        "price": [
+            None,
+            f"{price.model.name} {per_million(price.uncached_input_nanos)} / {per_million(price.output_nanos)}",
+        ]
+    }
+    AdminChange.note(current_user.user_id, "approve", price, changes=changes)
+
+
+def figures_of(finding: Finding) -> list[tuple[str, str, str]]:
+    ours = price_import.figures_of(finding.old) if finding.old else {}
+    theirs = finding.new.figures if finding.new else {}
+    return [
+        (words, per_million(ours.get(name)), per_million(theirs.get(name)))
+        for name, words in COMPARED.items()
+    ]
+
+
+def use_of_models() -> dict[str, tuple[int, int]]:
+    """(input, output) tokens of each model in the last 30 days."""
+    since = DailyTotal.day >= (utcnow() - LOOKED_BACK).date()
+    sums = func.sum(DailyTotal.input_tokens), func.sum(DailyTotal.output_tokens)
+    rows = db.session.execute(select(DailyTotal.model, *sums).where(since).group_by(DailyTotal.model))
+    return {name: (int(read), int(written)) for name, read, written in rows}
+
+
+def effect_of(finding: Finding, use: dict[str, tuple[int, int]]) -> str:
+    """What the change would have done to our cost, cached input counted as input; empty where nothing is to be said."""
+    tokens = use.get(finding.model.name)
+    if tokens is None or finding.old is None or finding.new is None:
+        return ""
+    ours, theirs = price_import.figures_of(finding.old), finding.new.figures
+    nanos = sum(
+        count * ((theirs[name] or 0) - (ours[name] or 0)) // 1_000_000
+        for count, name in zip(tokens, ("uncached_input_nanos", "output_nanos"), strict=True)
+    )
+    cents = nanos // NANOS_PER_CENT
+    return (
+        f"about {'+' if cents >= 0 else ''}{dollars(cents)} of cost on the last 30 days' use, off the margin"
+        if nanos
+        else ""
+    )

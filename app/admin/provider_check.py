@@ -1,0 +1,49 @@
+"""Does a provider work? A small call says so, at our cost, outside of any account."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models.catalog.price import AIModel, ProviderAccount
+from app.providers.base import Prompt, PromptMessage, ProviderError
+from app.providers.registry import open_provider
+
+FEW_TOKENS = 16
+QUESTION = PromptMessage("user", "Say ok.")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Whether a provider answered, and what to tell the admin."""
+
+    works: bool
+    words: str
+
+
+def tried(provider: ProviderAccount) -> Trial:
+    """Ask the provider's first model on sale. No transaction is open meanwhile."""
+    model = first_model(provider)
+    if model is None:
+        return Trial(False, "Works: unknown. Put one of its models on sale first.")
+    if not provider.is_usable:
+        return Trial(False, f"Works: no. {provider.key_variable} is not set, or it is not in use.")
+    name = model.upstream_name or model.name
+    prompt = Prompt(name, (QUESTION,), FEW_TOKENS, is_reasoning=model.is_reasoning)
+    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
+    db.session.rollback()
+    began = time.monotonic()
+    try:
+        for _text in service.stream(prompt):
+            pass
+    except ProviderError as error:
+        return Trial(False, f"Works: no. {name}: {error}")
+    return Trial(True, f"Works: yes. {name} answered in {time.monotonic() - began:.1f} s.")
+
+
+def first_model(provider: ProviderAccount) -> AIModel | None:
+    offered = select(AIModel).where(AIModel.provider_id == provider.id, AIModel.is_for_sale)
+    return db.session.scalar(offered.order_by(AIModel.position, AIModel.id).limit(1))

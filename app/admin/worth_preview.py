@@ -1,0 +1,110 @@
+"""The sentence that says what a price is worth, while it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select
+
+from app.admin.form_fields import exact
+from app.admin.formatting import cost, credits_text, dollars, percent
+from app.extensions import db
+from app.models.base import NANOS_PER_CENT
+from app.models.catalog.plan import worth_of
+from app.models.catalog.price import AIModel
+from app.models.metering.refusal import PricingError
+from app.models.metering.usage import Usage
+from app.providers.base import TokenUsage
+
+UNITS = {"price_cents": 100, "surcharge_cents": 100, "margin_bps": 100, "set_allowance_nanos": 10**6}
+RECENT_CALLS = 200
+ORDINARY_CALL = TokenUsage(uncached_input=1_000, output=400)
+STRIPE_SHARE_BPS, STRIPE_FIXED_CENTS = 290, 30
+"""Stripe's list price for a card: 2.9 % + 30 cents."""
+
+
+def typed_figures(typed: Mapping[str, str]) -> dict[str, Any]:
+    """What the form holds now; a figure that cannot be read is left out."""
+    figures: dict[str, Any] = {"interval": typed.get("interval", "month")}
+    for name, unit in UNITS.items():
+        try:
+            figures[name] = exact(typed.get(name, ""), unit)
+        except ValueError:
+            figures[name] = None
+    return figures
+
+
+def plan_words(
+    *,
+    price_cents: int | None,
+    surcharge_cents: int | None,
+    margin_bps: int | None,
+    interval: str = "month",
+    set_allowance_nanos: int | None = None,
+) -> str:
+    if price_cents is None or margin_bps is None:
+        return "Type a price and a margin."
+    try:
+        worth = worth_of(price_cents, surcharge_cents or 0, margin_bps)
+    except PricingError:
+        return "These figures cannot be together: the surcharge is at most the price, the margin less than 100 %."
+    share = worth if interval == "month" else (worth + 6) // 12
+    monthly = share if set_allowance_nanos is None else set_allowance_nanos
+    how = terms(price_cents, surcharge_cents, margin_bps) if set_allowance_nanos is None else "Set outright"
+    whole = monthly if interval == "month" else monthly * 12
+    return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}"
+
+
+def terms(price_cents: int, surcharge_cents: int | None, margin_bps: int) -> str:
+    extra = f" - {dollars(surcharge_cents)} surcharge" if surcharge_cents else ""
+    return f"{dollars(price_cents)}{extra}, {percent(margin_bps)} margin"
+
+
+def pack_words(*, price_cents: int | None, margin_bps: int | None, **_others: Any) -> str:
+    if price_cents is None or margin_bps is None:
+        return "Type a price and a margin."
+    try:
+        worth = worth_of(price_cents, 0, margin_bps)
+    except PricingError:
+        return "These figures cannot be: a price is above 0, a margin less than 100 %."
+    how = f"{dollars(price_cents)}, {percent(margin_bps)} margin = {credits_text(worth)} credits"
+    return f"{how}, {answers(worth)}; {left(price_cents, worth)}"
+
+
+def left(price_cents: int, worth: int) -> str:
+    """What stays of a price when all that it buys was used."""
+    fee = stripe_fee(price_cents)
+    rest = price_cents - fee - round_to_cents(worth)
+    return f"our cost at full use {cost(worth)}, Stripe's fee about {dollars(fee)}, left {dollars(rest)}."
+
+
+def stripe_fee(price_cents: int) -> int:
+    return (price_cents * STRIPE_SHARE_BPS + 5_000) // 10_000 + STRIPE_FIXED_CENTS if price_cents else 0
+
+
+def round_to_cents(nanos: int) -> int:
+    return (nanos + NANOS_PER_CENT // 2) // NANOS_PER_CENT
+
+
+def answers(nanos: int) -> str:
+    per_answer = average_answer()
+    if not per_answer:
+        return "no model for sale yet"
+    return f"about {nanos // per_answer:,} answers of the average chat"
+
+
+def average_answer() -> int:
+    """What an answer costs on average, in nanos: of the latest calls, else of an ordinary one on what is for sale."""
+    latest = (
+        select(Usage.cost_nanos)
+        .where(Usage.state == "settled", Usage.operation == "chat")
+        .order_by(Usage.id.desc())
+        .limit(RECENT_CALLS)
+        .subquery()
+    )
+    total, count = db.session.execute(select(func.sum(latest.c.cost_nanos), func.count())).one()
+    if count == RECENT_CALLS:
+        return max(1, int(total) // count)
+    ordinary = [price.rates.cost_of(ORDINARY_CALL) for _model, price in AIModel.for_sale()]
+    return sum(ordinary) // len(ordinary) if ordinary else 0

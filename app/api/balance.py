@@ -1,0 +1,132 @@
+"""The balance, the month's use of the plan, and the ledger over JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask_login import current_user
+from sqlalchemy import func, select
+
+from app.api.blueprint import amount, api, moment, page_of
+from app.web.csv import csv_of, wants_csv
+from app.api.schemas import AS_CSV, COUNT, CSV, MOMENT, PAGING, TEXT, amounts, amounts_or_null, described, or_null, page, shape
+from app.web.access import managers_only
+from app.extensions import db
+from app.models.metering.gate_checks import tomorrow
+from app.models.base import utcnow
+from app.models.chat.chat import Chat
+from app.models.billing.ledger import KINDS, LedgerEntry
+from app.models.metering.reservation import standing_shown
+from app.models.metering.account_state import Standing
+from app.models.metering.usage import Usage
+
+PLAN_NAME = shape("PlanName", id=TEXT, name=TEXT, status={"enum": ["active", "legacy", "inactive"]})
+BALANCE = shape(
+    "Balance",
+    plan=PLAN_NAME,
+    resets_at=or_null(MOMENT),
+    daily_resets_at=or_null(MOMENT),
+    **amounts("allowance", "credits", "reserved", "available", "daily_used"),
+    **amounts_or_null("daily_limit"),
+)
+PLAN_USAGE = shape(
+    "PlanUsage",
+    plan=PLAN_NAME,
+    period_start=MOMENT,
+    period_end=MOMENT,
+    chats_used=COUNT,
+    chats_limit=or_null(COUNT),
+    **amounts("used", "limit"),
+)
+ENTRY = shape(
+    "Transaction",
+    id=TEXT,
+    kind={"enum": [*KINDS]},
+    title=TEXT,
+    reason=TEXT,
+    month=or_null(TEXT),
+    created_at=MOMENT,
+    **amounts("allowance", "credits"),
+)
+ENTRY_COLUMNS = (
+    "id", "created_at", "kind", "title", "reason", "month",
+    "allowance_nanos", "allowance_credits", "credits_nanos", "credits_credits",
+)  # fmt: skip
+
+
+@api.get("/balance")
+@described("What is left, what is held by running calls, and when there is more", BALANCE)
+def read_balance() -> dict[str, Any]:
+    now = utcnow()
+    standing = standing_shown(current_user.account_id, now)
+    db.session.commit()
+    balance = standing.balance(now)
+    return {
+        "plan": plan_name(standing),
+        **amount("allowance", balance.allowance),
+        **amount("credits", balance.credits),
+        **amount("reserved", balance.reserved),
+        **amount("available", balance.available),
+        **amount("daily_limit", balance.daily_limit),
+        **amount("daily_used", balance.daily_used),
+        "resets_at": moment(standing.period_end) if standing.period_end > now else None,
+        "daily_resets_at": None if balance.daily_limit is None else moment(tomorrow(now)),
+    }
+
+
+@api.get("/subscription/usage")
+@managers_only
+@described("The plan's limits of this period, and how much of them is used", PLAN_USAGE)
+def read_plan_usage() -> dict[str, Any]:
+    standing = standing_shown(current_user.account_id, utcnow())
+    db.session.commit()
+    return {
+        "plan": plan_name(standing),
+        **amount("used", allowance_used(standing)),
+        **amount("limit", current_user.account.plan.allowance_nanos),
+        "period_start": moment(standing.period_start),
+        "period_end": moment(standing.period_end),
+        "chats_used": chats_used(standing),
+        "chats_limit": standing.chats_per_month,
+    }
+
+
+@api.get("/transactions")
+@managers_only
+@described("The ledger, newest first", page(ENTRY), query=PAGING | AS_CSV, also_as=CSV)
+def list_transactions() -> dict[str, Any] | Response:
+    query = select(LedgerEntry).where(LedgerEntry.account_id == current_user.account_id)
+    if not wants_csv():
+        return page_of(query, LedgerEntry.id, shown_entry)
+    entries = db.session.scalars(query.order_by(LedgerEntry.id.desc()))
+    return csv_of("transactions", ENTRY_COLUMNS, map(shown_entry, entries))
+
+
+def plan_name(standing: Standing) -> dict[str, str]:
+    return {"id": str(standing.plan_id), "name": standing.plan_name, "status": standing.plan_status}
+
+
+def allowance_used(standing: Standing) -> int:
+    """What the allowance paid for calls that began in this period."""
+    in_period = Usage.account_id == standing.account_id, Usage.created_at >= standing.period_start
+    paid = select(func.sum(Usage.allowance_paid_nanos)).where(*in_period, Usage.state == "settled")
+    return int(db.session.scalar(paid) or 0)
+
+
+def chats_used(standing: Standing) -> int:
+    begun = Chat.account_id == standing.account_id, Chat.created_at >= standing.period_start
+    return db.session.scalar(select(func.count()).select_from(Chat).where(*begun)) or 0
+
+
+def shown_entry(entry: LedgerEntry) -> dict[str, Any]:
+    return {
+        "id": str(entry.id),
+        "kind": entry.kind,
+        "title": entry.title,
+        **amount("allowance", entry.allowance_nanos),
+        **amount("credits", entry.credits_nanos),
+        "month": entry.month,
+        "reason": entry.reason,
+        "created_at": moment(entry.created_at),
+    }

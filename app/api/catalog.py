@@ -1,0 +1,111 @@
+"""What is on offer over JSON: models with their prices, plans, packs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_login import current_user
+
+from app.api.blueprint import amount, api, page_in
+from app.api.schemas import CREDITS, FLAG, PAGING, TEXT, WHOLE, amounts, amounts_or_null, array, described, or_null, page, shape
+from app.models.base import credits_string
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel, ModelPrice
+
+MODEL = shape(
+    "Model",
+    id=TEXT,
+    provider=TEXT,
+    name=TEXT,
+    input_credits_per_mtok=CREDITS,
+    output_credits_per_mtok=CREDITS,
+    cache_read_credits_per_mtok=CREDITS,
+    context_window=WHOLE,
+    max_output_tokens=WHOLE,
+    is_reasoning=FLAG,
+    takes_images=FLAG,
+    speed={"enum": ["fast", "medium", "slow"]},
+    is_in_plan=FLAG,
+)
+PLAN = shape(
+    "Plan",
+    id=TEXT,
+    name=TEXT,
+    description=TEXT,
+    price_cents=WHOLE,
+    currency=TEXT,
+    interval={"enum": ["month", "year"]},
+    trial_days=WHOLE,
+    models=array(TEXT),
+    chats_per_month=or_null(WHOLE),
+    parallel_calls=or_null(WHOLE),
+    has_api=FLAG,
+    allows_packs=FLAG,
+    has_priority_support=FLAG,
+    has_custom_branding=FLAG,
+    is_popular=FLAG,
+    bullets=array(TEXT),
+    **amounts("allowance"),
+    **amounts_or_null("daily_limit"),
+)
+PACK = shape(
+    "Pack", id=TEXT, name=TEXT, description=TEXT, price_cents=WHOLE, currency=TEXT, **amounts("worth")
+)
+
+
+@api.get("/models")
+@described(
+    "The models for sale, each with its price in credits per million tokens", page(MODEL), query=PAGING
+)
+def list_models() -> dict[str, Any]:
+    allowed = current_user.account.plan.models
+    offered = [shown_model(model, price, allowed) for model, price in AIModel.for_sale()]
+    return page_in(offered)
+
+
+@api.get("/plans")
+@described("The plans that can be chosen now", page(PLAN), query=PAGING)
+def list_plans() -> dict[str, Any]:
+    return page_in([shown_plan(plan) for plan in Plan.on_offer()])
+
+
+@api.get("/packs")
+@described("The packs of credits that can be bought now", page(PACK), query=PAGING)
+def list_packs() -> dict[str, Any]:
+    return page_in([shown_pack(pack) for pack in CreditPack.on_offer()])
+
+
+def shown_model(model: AIModel, price: ModelPrice, allowed: list[str]) -> dict[str, Any]:
+    return {
+        "id": model.name,
+        "provider": model.provider.name,
+        "name": model.title,
+        "input_credits_per_mtok": credits_string(price.uncached_input_nanos),
+        "output_credits_per_mtok": credits_string(price.output_nanos),
+        "cache_read_credits_per_mtok": credits_string(price.cache_read_nanos),
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "is_reasoning": model.is_reasoning,
+        "takes_images": model.takes_images,
+        "speed": model.speed,
+        "is_in_plan": not allowed or model.name in allowed,
+    }
+
+
+PLAN_FIELDS = (
+    "name", "description", "price_cents", "currency", "interval", "trial_days", "models", "chats_per_month",
+    "parallel_calls", "has_api", "allows_packs", "has_priority_support", "has_custom_branding", "is_popular", "bullets",
+)  # fmt: skip
+PACK_FIELDS = ("name", "description", "price_cents", "currency")
+
+
+def shown_plan(plan: Plan) -> dict[str, Any]:
+    """The allowance is one month's, whatever the interval."""
+    fields = {name: getattr(plan, name) for name in PLAN_FIELDS}
+    limits = amount("allowance", plan.allowance_nanos) | amount("daily_limit", plan.daily_limit_nanos)
+    return {"id": str(plan.id), **fields, **limits}
+
+
+def shown_pack(pack: CreditPack) -> dict[str, Any]:
+    fields = {name: getattr(pack, name) for name in PACK_FIELDS}
+    return {"id": str(pack.id), **fields, **amount("worth", pack.worth_nanos)}

@@ -1,0 +1,37 @@
+"""How often an account may call, and how often it may ask a model. SECURITY.md 11."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_limiter.util import get_remote_address
+from flask_login import current_user
+
+from app.api.blueprint import api
+from app.auth.guests import bounded_for_guests
+from app.web.rate_limits import is_off
+from app.extensions import limiter
+
+CALLS = "1200 per minute"
+SENDS = "300 per minute"
+
+
+def caller_key() -> str:
+    """One person or key of an account; whoever is not signed in counts by network address."""
+    if not current_user.is_authenticated:
+        return get_remote_address()
+    return f"account-{current_user.account_id}-{current_user.user_id}"
+
+
+def account_key() -> str:
+    return f"account-{current_user.account_id}" if current_user.is_authenticated else get_remote_address()
+
+
+limiter.limit(CALLS, key_func=caller_key, exempt_when=is_off)(api)
+sends = limiter.shared_limit(SENDS, scope="sends", key_func=account_key, exempt_when=is_off)
+guests_sends, guests_chats = bounded_for_guests("guest sends"), bounded_for_guests("guest chats")
+
+
+def limited_sends(view: Any) -> Any:
+    """For the routes that ask a model: together at most so many a minute of one account, and a few of a guest."""
+    return guests_sends(sends(view))

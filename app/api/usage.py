@@ -1,0 +1,128 @@
+"""What was used over JSON: of a chat, by day, model, operation and user, and the receipt of each call.
+
+Sums are of calls that were paid; a call that failed costs nothing and has a receipt of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+from flask_login import current_user
+from sqlalchemy import Row, Select, func, select
+
+from app.api.blueprint import amount, api, day_bounds, found, page_at
+from app.api.chats import my_chat
+from app.web.csv import csv_of, wants_csv
+from app.api.receipts import RECEIPT, shown_receipt
+from app.api.schemas import AS_CSV, COUNT, CSV, DAY, PAGING, TEXT, Schema, amounts, array, described, page, shape
+from app.extensions import db
+from app.models.metering.refusal import InvalidRequest
+from app.models.metering.usage import Usage
+from app.models.identity.user import User
+
+FIGURES: dict[str, Schema] = {
+    "calls": COUNT,
+    "input_tokens": COUNT,
+    "output_tokens": COUNT,
+    **amounts("cost"),
+}
+CHAT_USAGE = shape("ChatUsage", by_model=array(shape("ModelUsage", model=TEXT, **FIGURES)), **FIGURES)
+USAGE_ROW: Schema = {
+    "title": "UsageRow",
+    "type": "object",
+    "properties": {"day": DAY, "model": TEXT, "operation": TEXT, "user_id": TEXT, "user": TEXT, **FIGURES},
+    "required": sorted(FIGURES),
+    "additionalProperties": False,
+}
+GROUPS: dict[str, tuple[Any, ...]] = {
+    "day": (Usage.day.label("day"),),
+    "model": (Usage.model.label("model"),),
+    "operation": (Usage.operation.label("operation"),),
+    "user": (Usage.user_id.label("user_id"), User.email.label("user")),
+}
+SUMS = (
+    func.count().label("calls"),
+    func.sum(Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h).label(
+        "input_tokens"
+    ),
+    func.sum(Usage.output).label("output_tokens"),
+    func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos).label("cost"),
+)
+
+
+@api.get("/usage/chat/<chat_id>")
+@described("What a chat has used, in all and by model", CHAT_USAGE)
+def read_chat_usage(chat_id: str) -> dict[str, Any]:
+    chat = my_chat(chat_id)
+    rows = db.session.execute(grouped(["model"]).where(Usage.chat_id == chat.id).order_by(Usage.model))
+    by_model = [shown_row(row) for row in rows]
+    sums = {name: sum(row[name] for row in by_model) for name in ("calls", "input_tokens", "output_tokens")}
+    cost = sum(row["cost_nanos"] for row in by_model)
+    return {**sums, **amount("cost", cost), "by_model": by_model}
+
+
+@api.get("/usage")
+@described(
+    "What was used, a row for each combination of the groups; a member sees their own",
+    page(USAGE_ROW),
+    query={
+        "from": {"type": "string", "description": "The first day, or a moment. Default: 30 days ago."},
+        "to": {"type": "string", "description": "The last day, or the moment before which. Default: now."},
+        "group_by": {
+            "type": "string",
+            "default": "day",
+            "description": "Some of day, model, operation, user, separated by commas.",
+        },
+    }
+    | PAGING
+    | AS_CSV,
+    also_as=CSV,
+)
+def list_usage() -> dict[str, Any] | Response:
+    groups = wanted_groups()
+    start, end = day_bounds()
+    within = Usage.created_at >= start, Usage.created_at < end
+    columns = [column for group in groups for column in GROUPS[group]]
+    query = grouped(groups).where(*within).order_by(*(c.desc() if c.name == "day" else c for c in columns))
+    if not wants_csv():
+        return page_at(query, shown_row)
+    names = [column.name for column in columns]
+    rows = map(shown_row, db.session.execute(query))
+    return csv_of("usage", [*names, *FIGURES], rows)
+
+
+@api.get("/usage/calls/<call_id>")
+@described("The receipt of a call: enough to compute its charge again", RECEIPT)
+def read_receipt(call_id: str) -> dict[str, Any]:
+    own = {} if current_user.can_manage else {"user_id": current_user.user_id}
+    return shown_receipt(found(Usage.find(call_id, account_id=current_user.account_id, **own)))
+
+
+def wanted_groups() -> list[str]:
+    groups = [name.strip() for name in request.args.get("group_by", "day").split(",")]
+    if unknown := [name for name in groups if name not in GROUPS]:
+        raise InvalidRequest({"group_by": [f"{unknown[0][:40]!r} is not one of {', '.join(GROUPS)}."]})
+    return list(dict.fromkeys(groups))
+
+
+def grouped(groups: list[str]) -> Select[Any]:
+    """The sums of the paid calls that the caller may see, by these groups."""
+    columns = [column for group in groups for column in GROUPS[group]]
+    query = select(*columns, *SUMS).where(
+        Usage.account_id == current_user.account_id, Usage.state == "settled"
+    )
+    if not current_user.can_manage:
+        query = query.where(Usage.user_id == current_user.user_id)
+    if "user" in groups:
+        query = query.join(User, User.id == Usage.user_id)
+    return query.group_by(*columns)
+
+
+def shown_row(row: Row[Any]) -> dict[str, Any]:
+    named = row._mapping
+    keys = {
+        name: str(named[name]) for name in ("day", "model", "operation", "user_id", "user") if name in named
+    }
+    sums = {name: int(named[name] or 0) for name in ("calls", "input_tokens", "output_tokens")}
+    return keys | sums | amount("cost", int(named["cost"] or 0))

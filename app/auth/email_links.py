@@ -1,0 +1,54 @@
+"""The links that are mailed to people: their secrets are made as the mail is sent, and stored as hashes only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app import mailer
+from app.extensions import db
+from app.models.identity.invitation import Invitation
+from app.models.operations.outbox import OutgoingMail
+from app.models.identity.user import MailedToken, User
+
+
+@mailer.made_at_sending("reset")
+def reset_link(posted: OutgoingMail) -> dict[str, Any] | None:
+    """For an address that has a user; nothing is sent to others."""
+    user = User.with_email(posted.to)
+    if user is None or user.disabled_at:
+        return None
+    secret = MailedToken.issue(user, "reset")
+    return {"name": user.name, "link": mailer.link("auth.reset", token=secret)}
+
+
+@mailer.made_at_sending("verify")
+def verification_link(posted: OutgoingMail) -> dict[str, Any] | None:
+    """For the user's own address, or the one they want, unless it is somebody else's."""
+    user = db.session.get_one(User, posted.context["user_id"])
+    owner = User.with_email(posted.to)
+    is_settled = owner is user and user.is_verified
+    if user.disabled_at or is_settled or (owner is not None and owner is not user):
+        return None
+    secret = MailedToken.issue(user, "verify", posted.to)
+    return {"name": user.name, "link": mailer.link("auth.verify", token=secret)}
+
+
+@mailer.made_at_sending("already_registered")
+def sign_in_hint(posted: OutgoingMail) -> dict[str, Any] | None:
+    user = db.session.get_one(User, posted.context["user_id"])
+    if user.disabled_at:
+        return None
+    return {"name": user.name, "link": mailer.link("auth.login"), "reset_link": mailer.link("auth.forgot")}
+
+
+@mailer.made_at_sending("invitation")
+def invitation_link(posted: OutgoingMail) -> dict[str, Any] | None:
+    invitation = db.session.get_one(Invitation, posted.context["invitation_id"])
+    if invitation.accepted_at or invitation.revoked_at or invitation.account.closed_at:
+        return None
+    return {
+        "account_name": invitation.account.name,
+        "inviter_name": invitation.invited_by.name or invitation.invited_by.email,
+        "role": invitation.role,
+        "link": mailer.link("auth.invitation", token=invitation.issue()),
+    }

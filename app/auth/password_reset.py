@@ -1,0 +1,126 @@
+"""A forgotten password, and the proof that an address is one's own: links by mailer."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app import mailer
+from app.auth.blueprint import auth
+from app.auth.forms import ForgotForm, ResetForm, faults
+from app.web.access import public
+from app.web.rate_limits import by_machine, by_mailbox
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.billing.allowance import give_free_credits
+from app.models.identity.user import MailedToken, User
+
+SENT = "The link is on its way. It works once, within the hour."
+SAVED = "The new password is saved, and all browsers are signed out. Sign in with it."
+
+
+@auth.route("/password/forgot", methods=["GET", "POST"])
+@public
+@by_machine("20 per hour")
+@by_mailbox("5 per hour")
+def forgot() -> ResponseReturnValue:
+    """The same answer, after the same work, for every address: only the worker looks whether there is a user."""
+    form = ForgotForm()
+    is_sent = form.validate_on_submit()
+    if is_sent:
+        mailer.post(f"reset:{secrets.token_hex(8)}", form.email.data, "reset")
+        db.session.commit()
+    values, status = {"email": form.email.data}, 400 if form.errors else 200
+    return render_template("auth/forgot.html", errors=faults(form), values=values, is_sent=is_sent), status
+
+
+@auth.route("/password/reset/<token>", methods=["GET", "POST"])
+@public
+@by_machine("30 per hour")
+def reset(token: str) -> ResponseReturnValue:
+    form, found = ResetForm(), MailedToken.find_live(token, "reset")
+    if found is None:
+        return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
+    if not form.validate_on_submit():
+        status = 400 if form.errors else 200
+        return render_template("auth/reset.html", errors=faults(form), token=token, is_dead=False), status
+    if not redeem(found, form.password.data):
+        return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
+    db.session.commit()
+    flash(SAVED, "good")
+    return redirect(url_for("auth.login"))
+
+
+def redeem(token: MailedToken, password: str) -> bool:
+    """Set the password of the token's user; the mailbox is proven by it. False where the token was just used."""
+    account = Account.locked(token.user.home_id)
+    if not token.use():
+        return False
+    token.user.set_password(password)
+    token.user.verify_email()
+    give_free_credits(account)
+    return True
+
+
+@auth.get("/email/verify/<token>")
+@public
+def verify(token: str) -> ResponseReturnValue:
+    """In the browser of its own person the link confirms at once; anybody else, a mail scanner too, sees a button."""
+    found = MailedToken.find_live(token, "verify")
+    if found is None:
+        return dead_link()
+    if current_user.is_authenticated and current_user.user_id == found.user_id:
+        return confirmed(found)
+    return render_template("auth/verify.html", is_verified=False, is_asking=True)
+
+
+@auth.post("/email/verify/<token>")
+@public
+@by_machine("30 per hour")
+def confirm(token: str) -> ResponseReturnValue:
+    found = MailedToken.find_live(token, "verify")
+    return confirmed(found) if found else dead_link()
+
+
+def confirmed(token: MailedToken) -> ResponseReturnValue:
+    """Take the address as the user's own; what waited for it, the allowance and the welcome credit, is given."""
+    account = Account.locked(token.user.home_id)
+    if not token.use() or is_taken(token):
+        db.session.rollback()
+        return dead_link()
+    user = token.user
+    if user.email != token.email:
+        mailer.post(
+            f"moved:{secrets.token_hex(8)}", user.email, "address_changed", name=user.name, new=token.email
+        )
+        user.change_email(token.email)
+    user.verify_email()
+    give_free_credits(account)
+    db.session.commit()
+    return render_template("auth/verify.html", is_verified=True, is_asking=False)
+
+
+def is_taken(token: MailedToken) -> bool:
+    """Whether the wanted address became another user's meanwhile."""
+    other = User.with_email(token.email)
+    return other is not None and other.id != token.user_id
+
+
+def dead_link() -> ResponseReturnValue:
+    return render_template("auth/verify.html", is_verified=False, is_asking=False), 404
+
+
+@auth.post("/email/verify")
+@by_machine("10 per hour")
+def send_verification() -> ResponseReturnValue:
+    """Mail the link once more."""
+    if not current_user.is_verified:
+        mailer.post(
+            f"verify:{secrets.token_hex(8)}", current_user.email, "verify", user_id=current_user.user_id
+        )
+        db.session.commit()
+        flash(SENT, "good")
+    return redirect(url_for("auth.settings"))

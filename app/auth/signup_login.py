@@ -1,0 +1,131 @@
+"""Sign-up, sign-in and sign-out."""
+
+from __future__ import annotations
+
+import secrets
+
+from flask import redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy.exc import IntegrityError
+
+from app import mailer
+from app.auth.blueprint import auth
+from app.auth.forms import LoginForm, SignupForm, faults
+from app.web.access import public
+from app.auth.invitations import invitation_in
+from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
+from app.web.browser_session import begin_session, onwards, same_site, sign_out
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.guest_account import welcomes_guests
+from app.models.identity.invitation import Invitation
+from app.models.billing.allowance import give_free_credits
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User
+
+WRONG = (
+    "The address and the password do not belong together. Try again, or have a new password mailed to you."
+)
+NOT_NEW = "This did not work out. Perhaps you have an account already: sign in, or have a new password mailed to you."
+NOT_INVITED = "The invitation is for another address. Use the one that it was mailed to."
+
+
+@auth.route("/signup", methods=["GET", "POST"])
+@public
+@by_machine("60 per hour")
+@by_machine("20 per day", counts=was_taken)
+def signup() -> ResponseReturnValue:
+    """A new person with an account of their own, signed in."""
+    form, target = SignupForm(), same_site(request.values.get("next"))
+    invitation = invitation_in(target)
+    if current_user.is_authenticated and request.method == "GET":
+        return onwards(target)
+    if not may_sign_up(invitation):
+        return signup_page(form, target, invitation), 403 if form.is_submitted() else 200
+    if not form.validate_on_submit():
+        return signup_page(form, target, invitation), 400 if form.is_submitted() else 200
+    if needs_invitation() and invitation and invitation.email != form.email.data:
+        form.email.errors = [NOT_INVITED]
+        return signup_page(form, target, invitation), 400
+    user = sign_up(form, invitation)
+    if user is None:
+        form.form_errors.append(NOT_NEW)
+        return signup_page(form, target, invitation), 400
+    begin_session(user)
+    return onwards(target)
+
+
+def needs_invitation() -> bool:
+    return bool(Setting.get("registration") == "invite")
+
+
+def may_sign_up(invitation: Invitation | None) -> bool:
+    registration = Setting.get("registration")
+    return registration == "open" or (registration == "invite" and invitation is not None)
+
+
+def signup_page(form: SignupForm, target: str | None, invitation: Invitation | None) -> str:
+    shown = invitation and {"account_name": invitation.account.name, "email": invitation.email}
+    return render_template(
+        "auth/signup.html",
+        errors=faults(form),
+        values={"name": form.name.data, "email": form.email.data},
+        next=target,
+        is_closed=not may_sign_up(invitation),
+        invitation=shown,
+    )
+
+
+def sign_up(form: SignupForm, invitation: Invitation | None) -> User | None:
+    """The new user, committed; None where the address has an account, whose owner is told by mailer."""
+    known = User.with_email(form.email.data)
+    if known:
+        known.has_password(form.password.data)
+        mailer.post(f"signup:{secrets.token_hex(8)}", known.email, "already_registered", user_id=known.id)
+        db.session.commit()
+        return None
+    check_signups()
+    user = User.join(form.email.data, form.name.data, form.password.data)
+    if invitation and invitation.email == user.email:
+        user.verify_email()
+    try:
+        open_account(user)
+    except IntegrityError:
+        db.session.rollback()
+        return None
+    return user
+
+
+def open_account(user: User) -> None:
+    """IntegrityError where the same mailbox was signed up by another request just now."""
+    db.session.flush()
+    give_free_credits(Account.open(user))
+    if not user.is_verified:
+        mailer.post(f"verify:{secrets.token_hex(8)}", user.email, "verify", user_id=user.id)
+    db.session.commit()
+
+
+@auth.route("/login", methods=["GET", "POST"])
+@public
+@by_machine("30 per minute; 300 per hour")
+@by_mailbox("10 per 15 minutes", counts=was_refused)
+def login() -> ResponseReturnValue:
+    form, target = LoginForm(), same_site(request.values.get("next"))
+    if current_user.is_authenticated and request.method == "GET":
+        return onwards(target)
+    if form.validate_on_submit():
+        user = User.authenticate(form.email.data, form.password.data)
+        if user:
+            begin_session(user)
+            return onwards(target)
+        form.form_errors.append(WRONG)
+    status = 400 if form.is_submitted() else 200
+    shown = {"values": {"email": form.email.data}, "is_open_to_guests": welcomes_guests()}
+    return render_template("auth/login.html", errors=faults(form), next=target, **shown), status
+
+
+@auth.post("/logout")
+def logout() -> ResponseReturnValue:
+    sign_out()
+    return redirect(url_for("pages.index"))

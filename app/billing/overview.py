@@ -1,0 +1,128 @@
+"""The billing page: plan, balance, what can be bought, what was paid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import select
+
+from app.web.access import managers_only
+from app.stripe_api import client
+from app.payments import sync
+from app.billing.blueprint import billing
+from app.payments.transaction import commit, rollback
+from app.extensions import db
+from app.models.metering.gate_checks import tomorrow
+from app.models.base import utcnow
+from app.models.metering.reservation import standing_shown
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import CreditPack
+from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
+from app.models.billing.stripe_objects import Mismatch, SessionState
+from app.models.billing.subscription import Subscription
+
+MOST_SHOWN = 100
+
+
+@billing.get("")
+@managers_only
+def overview() -> str:
+    now = utcnow()
+    standing = standing_shown(current_user.account_id, now)
+    db.session.commit()
+    account = current_user.account
+    return render_template(
+        "billing/billing.html",
+        account=account,
+        plan=account.plan,
+        balance=standing.balance(now),
+        daily_resets_at=tomorrow(now),
+        packs=CreditPack.on_offer(),
+        subscription=Subscription.live_of(account.id),
+        payments=payments_of(account.id),
+        can_pay=client.is_set_up(),
+        **recharge_shown(account.id),
+    )
+
+
+def payments_of(account_id: int) -> list[Payment]:
+    """What was paid or is being paid, newest first; checkouts that were left are not shown."""
+    begun = Payment.state.not_in(("open", "canceled")) | (Payment.kind == "recharge")
+    mine = select(Payment).where(Payment.account_id == account_id, begun).order_by(Payment.id.desc())
+    return list(db.session.scalars(mine.limit(MOST_SHOWN)))
+
+
+def recharge_shown(account_id: int) -> dict[str, Any]:
+    settings = AutoRecharge.of(account_id)
+    return {
+        "recharge": settings,
+        "recharged_cents": settings.month_total_cents(utcnow()) if settings else 0,
+        "pause_words": PAUSES.get(settings.paused_for) if settings else None,
+        "open_recharge": Recharge.open_for(account_id),
+    }
+
+
+@billing.get("/return")
+@managers_only
+def returned() -> ResponseReturnValue:
+    """Where Stripe sends a customer back to. Says what became of it, and waits while nobody knows yet.
+
+    Nothing is believed of the address but which session to ask Stripe for; it must be this account's.
+    """
+    session_id = request.args.get("session_id", "")
+    if not session_id:
+        return redirect(url_for("billing.overview"))
+    payment, subscription = own_session(session_id)
+    state, found = looked_at(session_id)
+    if payment is None and subscription is None and (found is None or not is_own(found)):
+        abort(404)
+    db.session.expire_all()
+    return render_template(
+        "billing/returned.html",
+        state=state,
+        payment=payment,
+        subscription=subscription,
+        account=current_user.account,
+    )
+
+
+def own_session(session_id: str) -> tuple[Payment | None, Subscription | None]:
+    """What the session is to pay for; 404 where that is another account's."""
+    sold: tuple[Payment | None, Subscription | None] = (
+        Payment.with_session(session_id),
+        Subscription.with_session(session_id),
+    )
+    if any(row is not None and row.account_id != current_user.account_id for row in sold):
+        abort(404)
+    return sold
+
+
+def looked_at(session_id: str) -> tuple[str, SessionState | None]:
+    """Ask Stripe for a session that came back: "done", "waiting", "expired" or "parked"."""
+    try:
+        found = client.session(session_id)
+        if not is_own(found):
+            return "parked", found
+        sync.apply_session(found)
+        commit()
+    except Mismatch:
+        rollback()
+        return "parked", None
+    except client.NotFound:
+        abort(404)
+    except (client.UnknownOutcome, client.Rejected):
+        rollback()
+        return "waiting", None
+    if found.status == "expired":
+        return "expired", found
+    is_done = found.status == "complete" and found.payment_status != "unpaid"
+    return ("done" if is_done else "waiting"), found
+
+
+def is_own(found: SessionState) -> bool:
+    """Whether a session was opened for the signed-in account, by both things that we wrote on it."""
+    mine = str(current_user.account_id)
+    return found.client_reference_id == mine and found.metadata.get("account_id", mine) == mine

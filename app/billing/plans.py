@@ -1,0 +1,62 @@
+"""Forms about the plan: choose, look at what a change costs, change, cancel, keep."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app.web.access import managers_only
+from app.payments import subscriptions
+from app.billing.blueprint import billing
+from app.web.checkout_limits import by_account
+from app.models.billing.subscription import Subscription
+
+
+@billing.post("/plan")
+@managers_only
+@by_account("5 per hour")
+def choose_plan() -> ResponseReturnValue:
+    """From the pricing page: a new subscription leads to its checkout, a change to its preview."""
+    plan = subscriptions.plan_on_offer(request.form.get("plan_id", ""))
+    if Subscription.live_of(current_user.account_id) is not None:
+        return redirect(url_for("billing.preview_change", plan_id=plan.id), 303)
+    address = subscriptions.subscribe(current_user, plan)
+    if address is None:
+        flash(f"You are on {plan.name} now.")
+    return redirect(address or url_for("billing.overview"), 303)
+
+
+@billing.get("/change/<plan_id>")
+@managers_only
+def preview_change(plan_id: str) -> str:
+    """What a change would cost now and later, and how the allowance grows, before the click."""
+    plan = subscriptions.plan_on_offer(plan_id)
+    preview = subscriptions.preview(current_user, plan)
+    subscription = Subscription.live_of(current_user.account_id)
+    return render_template("billing/change.html", preview=preview, plan=plan, subscription=subscription)
+
+
+@billing.post("/change/<plan_id>")
+@managers_only
+def change(plan_id: str) -> ResponseReturnValue:
+    plan = subscriptions.plan_on_offer(plan_id)
+    address = subscriptions.change_plan(current_user, plan)
+    flash("One step is left: the invoice of the change." if address else f"Done: {plan.name}.")
+    return redirect(address or url_for("billing.overview"), 303)
+
+
+@billing.post("/cancel")
+@managers_only
+def cancel() -> ResponseReturnValue:
+    subscriptions.cancel(current_user, at_once=request.form.get("at_once") == "1")
+    flash("Cancelled. Bought credits stay.")
+    return redirect(url_for("billing.overview"), 303)
+
+
+@billing.post("/resume")
+@managers_only
+def resume() -> ResponseReturnValue:
+    subscriptions.resume(current_user)
+    flash("The plan goes on as it is.")
+    return redirect(url_for("billing.overview"), 303)

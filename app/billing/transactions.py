@@ -1,0 +1,100 @@
+"""Every change of the balance, why it came, and what was there after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import render_template, request, url_for
+from flask_login import current_user
+from sqlalchemy import func, select
+
+from app.web.access import managers_only
+from app.billing.blueprint import billing
+from app.extensions import db
+from app.models.billing.ledger import LedgerEntry
+from app.models.metering.usage import Usage
+
+SHOWN = 50
+ENTRY_CHANGE = LedgerEntry.allowance_nanos + LedgerEntry.credits_nanos
+CALL_PAID = Usage.allowance_paid_nanos + Usage.credits_paid_nanos
+
+
+@dataclass
+class Change:
+    """One change of the two numbers; `after_nanos` is what they came to together."""
+
+    at: datetime
+    title: str
+    reason: str
+    allowance_nanos: int
+    credits_nanos: int
+    href: str | None = None
+    after_nanos: int = 0
+
+    @classmethod
+    def by_entry(cls, entry: LedgerEntry) -> Change:
+        return cls(entry.created_at, entry.title, entry.reason, entry.allowance_nanos, entry.credits_nanos)
+
+    @classmethod
+    def by_call(cls, call: Usage) -> Change:
+        at, href = call.settled_at or call.created_at, url_for("billing.receipt", call_id=call.id)
+        return cls(
+            at, f"Call of {call.model}", "", -call.allowance_paid_nanos, -call.credits_paid_nanos, href
+        )
+
+
+@billing.get("/transactions")
+@managers_only
+def transactions() -> str:
+    until = moment_of(request.args.get("until", ""))
+    changes = changes_until(until)
+    shown, older = changes[:SHOWN], changes[SHOWN:]
+    set_balances(shown, balance_at(until))
+    next_cursor = older[0].at.isoformat() if older else None
+    return render_template("billing/transactions.html", entries=shown, next_cursor=next_cursor)
+
+
+def moment_of(text: str) -> datetime | None:
+    """A moment of the address; None where there is none, or it is malformed."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def changes_until(until: datetime | None) -> list[Change]:
+    """The newest changes up to that moment, of ledger and calls together; one more than is shown."""
+    own = LedgerEntry.account_id == current_user.account_id
+    entries = select(LedgerEntry).where(own).order_by(LedgerEntry.created_at.desc(), LedgerEntry.id.desc())
+    calls = select(Usage).where(*paid()).order_by(Usage.settled_at.desc(), Usage.id.desc())
+    if until:
+        entries = entries.where(LedgerEntry.created_at <= until)
+        calls = calls.where(Usage.settled_at <= until)
+    changes = [Change.by_entry(entry) for entry in db.session.scalars(entries.limit(SHOWN + 1))]
+    changes += [Change.by_call(call) for call in db.session.scalars(calls.limit(SHOWN + 1))]
+    return sorted(changes, key=lambda change: change.at, reverse=True)[: SHOWN + 1]
+
+
+def paid() -> tuple[Any, ...]:
+    return Usage.account_id == current_user.account_id, Usage.state == "settled", CALL_PAID > 0
+
+
+def balance_at(until: datetime | None) -> int:
+    """Allowance and credits together at that moment: what they are now, less what has changed since."""
+    account = current_user.account
+    now = int(account.allowance_nanos + account.credits_nanos)
+    if until is None:
+        return now
+    own = LedgerEntry.account_id == account.id, LedgerEntry.created_at > until
+    entered = db.session.scalar(select(func.sum(ENTRY_CHANGE)).where(*own)) or 0
+    spent = db.session.scalar(select(func.sum(CALL_PAID)).where(*paid(), Usage.settled_at > until)) or 0
+    return now - int(entered) + int(spent)
+
+
+def set_balances(changes: list[Change], newest: int) -> None:
+    """Walk back from the newest balance."""
+    for change in changes:
+        change.after_nanos = newest
+        newest -= change.allowance_nanos + change.credits_nanos

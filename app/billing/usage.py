@@ -1,0 +1,140 @@
+"""What was used: by day, model, operation, member and chat; each call with its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from flask import abort, render_template, request
+from flask_login import current_user
+from sqlalchemy import Subquery, desc, func, select
+
+from app.billing.blueprint import billing
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.chat.chat import Chat
+from app.models.metering.usage_rollup import in_one_look, use_since
+from app.models.catalog.price import PIECES, TOKEN_BUCKETS
+from app.models.metering.usage import Usage
+from app.models.identity.user import User
+
+PERIODS = (7, 30, 90)
+DEAREST, CALLS_SHOWN = 8, 25
+PER = dict.fromkeys(TOKEN_BUCKETS, 1_000_000) | dict.fromkeys(PIECES, 1)
+FIGURES = ("nanos", "calls", "input_tokens", "output_tokens")
+Sums = Sequence[Any]
+
+
+@billing.get("/usage")
+def usage() -> str:
+    """A member sees their own use, an owner or admin that of the account; of the chats each sees only their own."""
+    period = next((days for days in PERIODS if request.args.get("days") == str(days)), 30)
+    start = utcnow().date() - timedelta(days=period - 1)
+    rows = summed(start)
+    calls, next_cursor = shown_calls()
+    return render_template(
+        "billing/usage.html",
+        days=by_day(rows, start, period),
+        total_nanos=sum(int(row.nanos) for row in rows),
+        total_calls=sum(int(row.calls) for row in rows),
+        models=added_up(rows, lambda row: row.model),
+        operations=added_up(rows, lambda row: row.operation.capitalize()),
+        members=by_member(rows),
+        chats=by_chat(start),
+        calls=calls,
+        next_cursor=next_cursor,
+        period=period,
+        start=start,
+    )
+
+
+def own() -> dict[str, int]:
+    return {"account_id": current_user.account_id, "user_id": current_user.user_id}
+
+
+def visible() -> dict[str, int]:
+    """Whose calls the caller may see."""
+    return {"account_id": current_user.account_id} if current_user.can_manage else own()
+
+
+def sums_of(use: Subquery) -> list[Any]:
+    names = {"nanos": "paid_nanos"}
+    return [func.sum(use.c[names.get(figure, figure)]).label(figure) for figure in FIGURES]
+
+
+@in_one_look
+def summed(since: datetime, start: date) -> Sums:
+    use = use_since(start, since, **visible())
+    keys = (use.c.day, use.c.model, use.c.operation, use.c.user_id)
+    return db.session.execute(select(*keys, *sums_of(use)).group_by(*keys)).all()
+
+
+def by_day(rows: Sums, start: date, period: int) -> list[dict[str, Any]]:
+    """Each day of the period, oldest first."""
+    used = {row["name"]: row["nanos"] for row in added_up(rows, lambda row: row.day)}
+    days = (start + timedelta(days=number) for number in range(period))
+    return [{"day": day, "nanos": used.get(day, 0)} for day in days]
+
+
+def added_up(rows: Sums, name: Callable[[Any], Any]) -> list[dict[str, Any]]:
+    """The figures of the rows of each name, the dearest first."""
+    found: dict[Any, dict[str, Any]] = {}
+    for row in rows:
+        sums = found.setdefault(name(row), {"name": name(row)} | dict.fromkeys(FIGURES, 0))
+        for figure in FIGURES:
+            sums[figure] += int(row._mapping[figure] or 0)
+    return sorted(found.values(), key=lambda sums: -sums["nanos"])
+
+
+def by_member(rows: Sums) -> list[dict[str, Any]]:
+    """Only where several people use the account."""
+    users = {row.user_id for row in rows}
+    if len(users) < 2:
+        return []
+    people = db.session.execute(select(User.id, User.name, User.email).where(User.id.in_(users)))
+    names = {person.id: person.name or person.email for person in people}
+    return added_up(rows, lambda row: names[row.user_id])
+
+
+@in_one_look
+def by_chat(since: datetime, start: date) -> list[dict[str, Any]]:
+    """The caller's own dearest chats."""
+    use = use_since(start, since, **own())
+    query = select(Chat.id, Chat.title, *sums_of(use)).join(Chat, Chat.id == use.c.chat_id)
+    kept = query.where(Chat.deleted_at.is_(None)).group_by(Chat.id, Chat.title)
+    rows = db.session.execute(kept.order_by(desc("nanos")).limit(DEAREST))
+    return [{**row._mapping, "name": row.title or "New chat"} for row in rows]
+
+
+def shown_calls() -> tuple[list[Usage], int | None]:
+    """A page of the calls, newest first, and where the next one begins."""
+    query = select(Usage).filter_by(**visible()).order_by(Usage.created_at.desc(), Usage.id.desc())
+    cursor = request.args.get("cursor", "")
+    if cursor.isascii() and cursor.isdigit() and len(cursor) <= 18:
+        query = query.where(Usage.id < int(cursor))
+    calls = list(db.session.scalars(query.limit(CALLS_SHOWN + 1)))
+    return calls[:CALLS_SHOWN], calls[CALLS_SHOWN - 1].id if len(calls) > CALLS_SHOWN else None
+
+
+@billing.get("/calls/<call_id>")
+def receipt(call_id: str) -> str:
+    """A call's receipt; 404 for another account's, and for a member another's."""
+    own = {} if current_user.can_manage else {"user_id": current_user.user_id}
+    call = Usage.find(call_id, account_id=current_user.account_id, **own)
+    if call is None:
+        abort(404)
+    whose = {"user_id": current_user.user_id, "deleted_at": None}
+    chat = Chat.find(call.chat_id, **whose) if call.chat_id else None
+    return render_template("billing/receipt.html", call=call, lines=lines_of(call), chat=chat)
+
+
+def lines_of(call: Usage) -> list[dict[str, Any]]:
+    """Each bucket that was used, with its price: nano-dollars for `per` of it."""
+    prices = call.price.rates.prices_for(call.input_tokens)
+    used = ((bucket, getattr(call, bucket)) for bucket in PER)
+    return [
+        {"bucket": bucket, "quantity": quantity, "price_nanos": prices[bucket], "per": PER[bucket]}
+        for bucket, quantity in used
+        if quantity
+    ]

@@ -1,0 +1,27 @@
+"""Stripe's webhooks: proven, stored, answered. What they are about is looked at by a job."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, request
+from flask.typing import ResponseReturnValue
+
+from app.web.access import takes_foreign_posts
+from app.stripe_api import client
+from app.payments import webhook_events
+
+webhooks = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+LARGEST = 512 * 1024
+
+
+@webhooks.post("/stripe")
+@takes_foreign_posts
+def stripe() -> ResponseReturnValue:
+    """200 once stored, again and again for the same event; 400 for what Stripe did not send."""
+    request.max_content_length = LARGEST
+    body = request.get_data(cache=False)
+    try:
+        notice = client.read_webhook(body, request.headers.get("Stripe-Signature"))
+    except client.Forged:
+        abort(400, "This is not a webhook of Stripe's for us.")
+    webhook_events.receive(notice)
+    return {"received": True}

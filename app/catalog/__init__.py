@@ -1,0 +1,1 @@
+"""What an installation starts with, and where its prices come from."""

@@ -1,0 +1,181 @@
+"""The models that an installation starts with, and their prices as rows of the list, from genai-prices' offline data.
+
+Sizes in `catalogue.json` are the vendors' documented figures; models that a vendor has retired are there, switched off.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import (
+    ConditionalPrice,
+    ModelInfo,
+    Provider,
+    StartDateConstraint,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
+from genai_prices.types import ModelPrice as VendorPrice
+
+from app.models.metering.refusal import PricingError
+
+LISTED = Path(__file__).with_name("catalogue.json")
+SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
+NANOS_PER_DOLLAR = 10**9
+WHOLE_DAY = 1440
+KEYS = {
+    "uncached_input": ("input_mtok",),
+    "cache_read": ("cache_read_mtok", "input_mtok"),
+    "cache_write_5m": ("cache_write_5m_mtok", "cache_write_mtok", "input_mtok"),
+    "cache_write_1h": ("cache_write_1h_mtok", "cache_write_mtok", "input_mtok"),
+    "output": ("output_mtok",),
+}
+"""Which of the vendor's prices holds for a bucket: the first that there is. Cached tokens are input at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A price as the source states it, from a moment on, for some minutes of the UTC day.
+
+    `figures` are the columns of a ModelPrice: nano-dollars per million tokens, `search_nanos` per search.
+    """
+
+    effective_from: datetime
+    from_minute: int
+    until_minute: int
+    figures: dict[str, int | None]
+    source: str = "genai-prices"
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        moments = {"from_minute": self.from_minute, "until_minute": self.until_minute}
+        return {"effective_from": self.effective_from, **moments, **self.figures}
+
+
+def listed_providers() -> list[dict[str, Any]]:
+    return list(contents()["providers"])
+
+
+def listed_models() -> list[dict[str, Any]]:
+    """Each model's columns, with `provider` as a name, and where its price comes from: see `quotes`."""
+    return [dict(model) for model in contents()["models"]]
+
+
+@cache
+def contents() -> dict[str, Any]:
+    return dict(json.loads(LISTED.read_text()))
+
+
+def quotes(model: dict[str, Any]) -> list[Quote]:
+    """All prices of a listed model, those of the past and the announced ones too.
+
+    `dollars` states them outright; otherwise they are genai-prices' for exactly that id (or `priced_as`).
+    PricingError where the source has none, or states something that one row cannot say.
+    """
+    if "dollars" in model:
+        stated = {f"{key}_mtok": Decimal(price) for key, price in model["dollars"].items()}
+        return [Quote(SINCE_EVER, 0, WHOLE_DAY, figures_of(VendorPrice(**stated)), "list")]
+    return quotes_of(vendor_model(model["provider"], model.get("priced_as") or model["name"]))
+
+
+def vendor(provider: str) -> Provider | None:
+    """genai-prices' entry of a provider that is called so here."""
+    return next((entry for entry in get_snapshot().providers if entry.id == provider.lower()), None)
+
+
+def vendor_model(provider: str, name: str) -> ModelInfo:
+    """genai-prices' entry of exactly that id: its matching by prefix would price a stranger as its parent."""
+    entry = vendor(provider)
+    for model in entry.models if entry else ():
+        if model.id == name:
+            return model
+    raise PricingError(f"genai-prices has no model {name!r} of {provider}")
+
+
+def quotes_of(model: ModelInfo) -> list[Quote]:
+    """The dated and hourly conditions as rows: for each day on which something changes, the whole day in pieces."""
+    starts = [SINCE_EVER, *sorted(datetime.combine(day, time(), UTC) for day in start_days(model))]
+    return [
+        Quote(start, begin, end, figures) for start in starts for begin, end, figures in day_of(model, start)
+    ]
+
+
+def day_of(model: ModelInfo, day: datetime) -> Iterator[tuple[int, int, dict[str, int | None]]]:
+    """The pieces of a UTC day that have one price each, in minutes."""
+    begun, figures = 0, figures_of(model.get_prices(day))
+    for minute in sorted(boundaries(model)):
+        later = figures_of(model.get_prices(day.replace(hour=minute // 60, minute=minute % 60)))
+        if later != figures:
+            yield begun, minute, figures
+            begun, figures = minute, later
+    yield begun, WHOLE_DAY, figures
+
+
+def conditions(model: ModelInfo) -> list[ConditionalPrice]:
+    return [] if isinstance(model.prices, VendorPrice) else model.prices
+
+
+def start_days(model: ModelInfo) -> set[Any]:
+    rules = [price.constraint for price in conditions(model)]
+    return {rule.start_date for rule in rules if isinstance(rule, StartDateConstraint)}
+
+
+def boundaries(model: ModelInfo) -> set[int]:
+    """The minutes of the UTC day at which a price may change."""
+    rules = [price.constraint for price in conditions(model)]
+    hours = [rule for rule in rules if isinstance(rule, TimeOfDateConstraint)]
+    return {minute_of(moment) for rule in hours for moment in (rule.start_time, rule.end_time)}
+
+
+def minute_of(moment: time) -> int:
+    if moment.second or moment.microsecond or moment.utcoffset():
+        raise PricingError(f"a price changes at {moment}, which is no whole minute of the UTC day")
+    return moment.hour * 60 + moment.minute
+
+
+def figures_of(price: VendorPrice) -> dict[str, int | None]:
+    """One price as the columns of a row. PricingError where the tokens have no price, or have two thresholds."""
+    chosen = {bucket: first_of(price, keys) for bucket, keys in KEYS.items()}
+    thresholds = {
+        tier.start for one in chosen.values() if isinstance(one, TieredPrices) for tier in one.tiers
+    }
+    if len(thresholds) > 1:
+        raise PricingError(f"prices change at {sorted(thresholds)} input tokens; a row knows one threshold")
+    figures: dict[str, int | None] = {"long_context_above": next(iter(thresholds), None)}
+    for bucket, one in chosen.items():
+        figures[f"{bucket}_nanos"] = nanos(one.base if isinstance(one, TieredPrices) else one)
+        figures[f"long_{bucket}_nanos"] = nanos(one.tiers[0].price) if isinstance(one, TieredPrices) else None
+    searches = price.web_searches_kcount
+    figures["search_nanos"] = None if searches is None else nanos(plain(searches) / 1000)
+    return figures
+
+
+def first_of(price: VendorPrice, keys: tuple[str, ...]) -> Decimal | TieredPrices:
+    """The first price that is stated. A missing or zero one is refused: free is what a person decides."""
+    stated = (getattr(price, key) for key in keys)
+    found: Decimal | TieredPrices | None = next((one for one in stated if one is not None), None)
+    if not found:
+        raise PricingError(f"no price is stated for {keys[0]}")
+    return found
+
+
+def plain(price: Decimal | TieredPrices) -> Decimal:
+    if isinstance(price, TieredPrices):
+        raise PricingError("a price per piece has tiers, which a row cannot say")
+    return price
+
+
+def nanos(dollars: Decimal) -> int:
+    """Nano-dollars, exactly. PricingError where the price is finer than that."""
+    whole = dollars * NANOS_PER_DOLLAR
+    if whole != int(whole) or whole < 0:
+        raise PricingError(f"${dollars} is no whole, positive number of nano-dollars")
+    return int(whole)

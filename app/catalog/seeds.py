@@ -1,0 +1,139 @@
+"""What a new installation starts with: plans, packs, models, the first administrator. Rows that an admin edits."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import select
+
+from app.catalog.price_source import listed_models, listed_providers, quotes
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.identity.user import User
+
+CREDITS = NANOS_PER_CREDIT
+NO_COLUMNS = {"provider", "priced_as", "dollars"}
+
+PLANS = (
+    {
+        "name": "Free",
+        "description": "To try everything.",
+        "is_default": True,
+        "margin_bps": 0,
+        "set_allowance_nanos": 500 * CREDITS,
+        "daily_limit_nanos": 50 * CREDITS,
+        "parallel_calls": 2,
+        "bullets": ["500 credits a month, 50 a day", "Every model", "API access"],
+    },
+    {
+        "name": "Pay as you go",
+        "description": "No subscription: buy credits, use them when you like.",
+        "margin_bps": 0,
+        "set_allowance_nanos": 0,
+        "bullets": ["Credits that never expire", "No monthly fee", "Auto-recharge if you want it"],
+    },
+    {
+        "name": "Plus",
+        "description": "A monthly allowance, and credits on top when a month gets busy.",
+        "price_cents": 2000,
+        "bullets": ["10,000 credits a month", "Buy more at any time", "Every model"],
+    },
+    {
+        "name": "Starter",
+        "description": "A fixed price, and never a cent more.",
+        "price_cents": 1000,
+        "allows_packs": False,
+        "bullets": ["5,000 credits a month", "A hard limit: no surprises"],
+    },
+    {
+        "name": "Pro",
+        "description": "For daily work.",
+        "price_cents": 10000,
+        "margin_bps": 4500,
+        "is_popular": True,
+        "parallel_calls": 10,
+        "has_priority_support": True,
+        "bullets": ["55,000 credits a month", "10 answers at once", "Priority support"],
+    },
+    {
+        "name": "Enterprise",
+        "description": "For teams that live in it.",
+        "price_cents": 20000,
+        "surcharge_cents": 2000,
+        "margin_bps": 4000,
+        "parallel_calls": 25,
+        "has_priority_support": True,
+        "has_custom_branding": True,
+        "bullets": ["108,000 credits a month", "25 answers at once", "Your brand", "Priority support"],
+    },
+    {
+        "name": "Plus, by the year",
+        "description": "Plus for the price of ten months.",
+        "price_cents": 20000,
+        "interval": "year",
+        "margin_bps": 4000,
+        "bullets": ["10,000 credits a month", "Two months free", "Buy more at any time"],
+    },
+)
+PACKS = (
+    {"name": "5,000 credits", "price_cents": 1000},
+    {"name": "13,000 credits", "price_cents": 2500, "margin_bps": 4800},
+    {"name": "60,000 credits", "price_cents": 10000, "margin_bps": 4000},
+)
+
+
+def seed_catalogue() -> None:
+    """Add what is missing on an installation without plans; nothing that is there is touched."""
+    if db.session.query(Plan).first() is None:
+        for position, plan in enumerate(PLANS):
+            db.session.add(Plan(position=position, **plan))
+        for position, pack in enumerate(PACKS):
+            db.session.add(CreditPack(position=position, **pack))
+    seed_models()
+    db.session.flush()
+
+
+def seed_models() -> None:
+    """Add the providers and models that are missing, each with its prices: today's, and those that are announced.
+
+    The demo models are sold everywhere but in production, where an admin may switch their provider on.
+    """
+    providers = {provider.name: provider for provider in db.session.scalars(select(ProviderAccount))}
+    for listed in listed_providers():
+        if listed["name"] not in providers:
+            is_enabled = listed["kind"] != "demo" or current_app.config["APP_ENV"] != "production"
+            providers[listed["name"]] = ProviderAccount(is_enabled=is_enabled, **listed)
+    known = set(db.session.scalars(select(AIModel.name)))
+    for position, listed in enumerate(listed_models()):
+        if listed["name"] not in known:
+            db.session.add(listed_model(listed, providers[listed["provider"]], position))
+
+
+def listed_model(listed: dict[str, Any], provider: ProviderAccount, position: int) -> AIModel:
+    columns = {name: value for name, value in listed.items() if name not in NO_COLUMNS}
+    model = AIModel(**columns, provider=provider, position=position)
+    model.prices = [
+        ModelPrice(**quote.columns, source=quote.source, approved_at=utcnow()) for quote in quotes(listed)
+    ]
+    return model
+
+
+def seed_admin(email: str, password: str | None) -> str | None:
+    """Make that address an owner of the installation; returns the password of a person who is new."""
+    person = User.with_email(email)
+    if person:
+        person.admin_role = "owner"
+        return None
+    password = password or secrets.token_urlsafe(12)
+    person = User(email=email.strip().lower(), name="Admin", admin_role="owner")
+    person.set_password(password)
+    person.verify_email()
+    db.session.add(person)
+    db.session.flush()
+    Account.open(person)
+    return password

@@ -1,0 +1,56 @@
+"""The chat page."""
+
+from __future__ import annotations
+
+from flask import render_template, request
+from flask_login import current_user
+from sqlalchemy import select
+
+from app.web.access import for_guests_too, is_guest
+from app.chat.blueprint import chat
+from app.chat.organize import files_of, own, own_chat
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.chat.chat import Chat
+from app.models.metering.reservation import standing_shown
+from app.models.catalog.price import AIModel
+from app.models.metering.usage import Usage
+
+MOST_LISTED = 100
+
+
+@chat.get("/chat")
+@chat.get("/chat/<chat_id>")
+@for_guests_too
+def show(chat_id: str | None = None) -> str:
+    """The page of a chat, or of a new one. The month's allowance is given here where it is due."""
+    now = utcnow()
+    standing = standing_shown(current_user.account_id, now)
+    db.session.commit()
+    shown = own_chat(chat_id) if chat_id else None
+    messages = shown.messages() if shown else []
+    is_archive = "archived" in request.args or (shown is not None and shown.archived_at is not None)
+    return render_template(
+        "chat/chat.html",
+        chat=shown,
+        messages=messages,
+        versions=shown.versions() if shown else {},
+        files=files_of(messages),
+        total=Usage.total_of(shown.id, shown.account_id) if shown else (0, 0),
+        chats=listed(is_archive=is_archive),
+        is_archive=is_archive,
+        models=AIModel.for_sale(now),
+        allowed_models=standing.models,
+        balance=standing.balance(now),
+        is_guest=is_guest(),
+    )
+
+
+def listed(*, is_archive: bool) -> list[Chat]:
+    """The caller's chats, pinned ones first, then the newest; or those of the archive."""
+    chats = select(Chat).filter_by(**own()).where(Chat.archived_at.is_not(None) == is_archive)
+    return list(
+        db.session.scalars(
+            chats.order_by(Chat.pinned_at.is_(None), Chat.updated_at.desc()).limit(MOST_LISTED)
+        )
+    )

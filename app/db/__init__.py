@@ -1,0 +1,1 @@
+"""The two databases: column types, connections, statements that are compiled once."""

@@ -1,0 +1,1 @@
+"""Answers of models, from the question to the receipt."""

@@ -1,0 +1,220 @@
+"""One answer being made: a thread reads the provider to its end, whoever listens, and settles. The spine."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from flask import Flask, g
+from sqlalchemy import Table, and_, bindparam, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.extensions import db
+from app.observability.counters import count_call
+from app.models.chat.chat import Message
+from app.models.metering.reservation import Receipt, Reservation, settle
+from app.db.compiled_statement import Prepared
+from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
+from app.jobs import enqueue
+
+log = logging.getLogger(__name__)
+MESSAGES: Table = Message.__table__  # type: ignore[assignment]
+RUNNING = and_(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
+FINISH = Prepared(update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING))
+MOST_CREDIBLE_TOKENS = 10**8
+SETTLE_PATIENCE = 150.0
+PING_SECONDS = 15.0
+INTERRUPTED = "The server was restarted while this was written. Nothing was charged; the text so far is kept."
+STOPPED = "You stopped this answer. What was written until then is kept and charged."
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an answer ended. `receipt` is None where the call had been released before."""
+
+    status: str
+    receipt: Receipt | None
+    code: str | None = None
+    detail: str | None = None
+
+
+class Turn:
+    """A running answer. `run` is its thread; `follow` gives its text to a reader, from any thread."""
+
+    def __init__(self, app: Flask, reservation: Reservation, message_id: int, question_id: int) -> None:
+        self.app = app
+        self.reservation = reservation
+        self.message_id = message_id
+        self.question_id = question_id
+        self.ending: Ending | None = None
+        self.parts: list[str] = []
+        self.changed = threading.Condition()
+        self.is_stopping = False
+        self.is_interrupted = False
+        self.began = g.get("began", time.monotonic())
+        self.waited: float | None = None
+        self.reply: Reply | None = None
+        self.untitled_chat: int | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+    @property
+    def place(self) -> dict[str, int]:
+        """What finds the answer's row where its account's rows are."""
+        return {"account": self.reservation.account_id, "message": self.message_id}
+
+    def run(self, provider: Provider, prompt: Prompt) -> None:
+        """Read the answer to its end and settle it, whatever happens."""
+        ending = Ending("interrupted", None, "interrupted", INTERRUPTED)
+        try:
+            ending = self._settle(self._read_to_the_end(provider, prompt))
+        finally:
+            with self.changed:
+                self.ending = ending
+                self.changed.notify_all()
+        self._have_titled(ending)
+
+    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Ending:
+        """How the answer ended, not yet settled. What was finished is done, whoever asked for what meanwhile."""
+        code, words = self._read(provider, prompt)
+        has_finished = code is None and self.reply is not None and self.reply.finish_reason is not None
+        if self.is_interrupted and not has_finished:
+            return Ending("interrupted", None, "interrupted", INTERRUPTED)
+        if code is not None:
+            return Ending("failed", None, code, words)
+        if self.is_stopping:
+            return Ending("stopped", None, "stopped", STOPPED)
+        return Ending("done", None)
+
+    def stop(self) -> None:
+        """The user has enough. A reasoning model is read to its end all the same, unseen: it is paid as reported."""
+        self.is_stopping = True
+        if not self.reservation.prompt.is_reasoning:
+            self._break_off()
+
+    def interrupt(self) -> None:
+        """This process is going away: keep the text, charge nothing."""
+        self.is_interrupted = True
+        self._break_off()
+
+    def follow(self) -> Iterator[str | None]:
+        """The text as it comes; None now and then while there is nothing new."""
+        seen = 0
+        while True:
+            fresh, has_ended = self._news(seen)
+            seen += len(fresh)
+            if fresh:
+                yield "".join(fresh)
+            elif has_ended:
+                return
+            else:
+                yield None
+
+    def _news(self, seen: int) -> tuple[list[str], bool]:
+        """The parts past the first `seen`, as soon as there are some, and whether the answer has ended."""
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.parts) > seen or self.ending, timeout=PING_SECONDS)
+            return self.parts[seen:], self.ending is not None
+
+    def _read(self, provider: Provider, prompt: Prompt) -> tuple[str | None, str | None]:
+        """Collect the text; returns the code and words of an error, or two Nones."""
+        try:
+            self.reply = provider.stream(prompt)
+            if self.is_interrupted or self.is_stopping:
+                self._break_off()
+            for text in self.reply:
+                self._append(text)
+        except ProviderError as error:
+            log.warning(
+                "provider failed",
+                extra={
+                    "reason": error.reason,
+                    "technical": error.technical,
+                    "call": self.reservation.usage_id,
+                },
+            )
+            return "provider_error", str(error)
+        except Exception:
+            log.exception("turn failed")
+            return "provider_error", "The answer broke off on our side. Nothing was charged."
+        return None, None
+
+    def _append(self, text: str) -> None:
+        text = text.replace("\x00", "")
+        if self.is_stopping or not text:
+            return
+        with self.changed:
+            self.parts.append(text)
+            self.changed.notify_all()
+        if self.waited is None:
+            self.waited = time.monotonic() - self.began
+            time.sleep(0)  # the reader has the first words before this thread reads on
+
+    def _break_off(self) -> None:
+        if self.reply is not None:
+            self.reply.close()
+
+    def _usage(self, status: str) -> TokenUsage:
+        """What was reported at the end, where that is credible; else counted here and marked so."""
+        reported = self.reply.usage if self.reply else TokenUsage()
+        is_credible = reported.input_tokens + reported.output <= MOST_CREDIBLE_TOKENS
+        if reported.source == "reported" and is_credible:
+            return reported
+        if status == "failed" and not self.parts:
+            return TokenUsage(raw=reported.raw)
+        return estimated(self.reservation.prompt, self.text, reported)
+
+    def _settle(self, ending: Ending) -> Ending:
+        """Write receipt and message, again and again while the database is away; the sweeper is behind it."""
+        deadline = time.monotonic() + SETTLE_PATIENCE
+        while True:
+            try:
+                return self._settle_once(ending)
+            except SQLAlchemyError:
+                if time.monotonic() > deadline:
+                    log.exception("could not settle call %s", self.reservation.usage_id)
+                    return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
+                time.sleep(1)
+
+    def _settle_once(self, ending: Ending) -> Ending:
+        with self.app.app_context():
+            receipt = settle(self.reservation, self._usage(ending.status), ending.status)
+            if receipt is None:
+                return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
+            row = self.place | {"content": self.text, "status": ending.status}
+            errors = {"error_code": ending.code, "error_detail": ending.detail}
+            FINISH.run(db.session.connection(), row | errors)
+            db.session.commit()
+            self._count(ending.status, receipt)
+            self._ring(receipt)
+            return replace(ending, receipt=receipt)
+
+    def _count(self, outcome: str, receipt: Receipt) -> None:
+        cost, absorbed = receipt.paid + receipt.absorbed, receipt.absorbed
+        model = self.reservation.prompt.model
+        count_call(model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
+
+    def _have_titled(self, ending: Ending) -> None:
+        """After the first answer, once it is told."""
+        if self.untitled_chat and ending.status == "done":
+            with self.app.app_context():
+                enqueue("app.generation.jobs.write_title", self.untitled_chat)
+
+    def _ring(self, receipt: Receipt) -> None:
+        """The balance went below what its owner chose: charge the card, tell them."""
+        if receipt.needs_recharge:
+            enqueue("app.payments.jobs.recharge", self.reservation.account_id)
+        if receipt.needs_alert:
+            enqueue("app.payments.jobs.tell_alerts", self.reservation.account_id)
+
+
+def estimated(prompt: Prompt, text: str, reported: TokenUsage) -> TokenUsage:
+    """The usage of a call counted locally. MONEY.md 5."""
+    return TokenUsage(
+        uncached_input=prompt.tokens, output=estimate_tokens(text), source="estimated", raw=reported.raw
+    )

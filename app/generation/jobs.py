@@ -1,0 +1,28 @@
+"""Jobs of the chat: a title after the first answer; files that nobody sent and chats that nobody claimed are erased."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+from app.generation import titles
+from app.extensions import db
+from app.models.identity import erasure
+from app.models.chat.attachment import Attachment
+
+
+def write_title(chat_id: int) -> None:
+    titles.write_title(chat_id)
+
+
+def forget_guests() -> int:
+    """Erase the chats of guests that were silent for as long as the cookie lives that says whose they are; how many."""
+    count = erasure.forget_guests(current_app.permanent_session_lifetime)
+    db.session.commit()
+    return count
+
+
+def forget_unsent_files() -> int:
+    """Delete what was attached a day ago and never sent; returns how many."""
+    count = Attachment.erase_unsent()
+    db.session.commit()
+    return count

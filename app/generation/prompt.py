@@ -1,0 +1,95 @@
+"""What a model is sent of a conversation: its words, texts quoted in them, as many images as one request takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.models.chat.attachment import MEGABYTE, Attachment
+from app.models.catalog.price import AIModel
+from app.models.metering.refusal import Refusal
+from app.providers.base import PromptMessage
+from app.providers.image_tokens import PromptImage, most_tokens, ordinary_tokens
+
+MOST_IMAGES = 20
+"""Above this many in a request, Anthropic takes only small ones."""
+
+MOST_IMAGE_BYTES = 20 * MEGABYTE
+"""Of one request, before it is written in base64: below every provider's limit, and what a running answer holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message as a prompt needs it; `id` is None where it is not stored yet.
+
+    `attached_id` is the message whose files it carries, `files` are those that wait to be sent with it.
+    """
+
+    id: int | None
+    parent_id: int | None
+    role: str
+    content: str
+    attached_id: int | None = None
+    files: tuple[Attachment, ...] = ()
+
+
+def messages_for(path: Sequence[Said], model: AIModel, *, with_content: bool) -> list[PromptMessage]:
+    """The path as prompt messages.
+
+    Refusal where the last message has images and the model takes none; earlier images are then only mentioned, as are
+    those that one request has no room for, the oldest first. Without content, for an estimate, images are empty.
+    """
+    spoken = [said for said in path if said.content]
+    carried = {said.attached_id for said in spoken if said.attached_id}
+    if not carried and not spoken[-1].files:
+        return [PromptMessage(said.role, said.content) for said in spoken]
+    files = Attachment.of_messages([*carried]) if carried else {}
+    of_each = [[*files.get(said.attached_id or 0, ()), *said.files] for said in spoken]
+    check_images(model, of_each[-1])
+    shown = newest_images(of_each) if model.takes_images else set()
+    return [
+        message_of(
+            said, own, [image_of(file, model, with_content=with_content) for file in own if file.id in shown]
+        )
+        for said, own in zip(spoken, of_each, strict=True)
+    ]
+
+
+def check_images(model: AIModel, files: Sequence[Attachment]) -> None:
+    if model.takes_images or not any(file.is_image for file in files):
+        return
+    other = next((offered for offered, _price in AIModel.for_sale() if offered.takes_images), None)
+    words = f"{model.title} does not take images. Remove them, or ask a model that does"
+    words += f", such as {other.title}." if other else "; none is on sale here at the moment."
+    raise Refusal("images_not_taken", words, model=other.name if other else None)
+
+
+def newest_images(of_each: Sequence[Sequence[Attachment]]) -> set[int]:
+    """The ids of the images that one request has room for, the newest first."""
+    images = [file for files in reversed(of_each) for file in files if file.is_image][:MOST_IMAGES]
+    room, shown = MOST_IMAGE_BYTES, set[int]()
+    for file in images:
+        room -= file.size
+        if room < 0:
+            break
+        shown.add(file.id)
+    return shown
+
+
+def image_of(file: Attachment, model: AIModel, *, with_content: bool) -> PromptImage:
+    width, height = file.width or 1, file.height or 1
+    most = model.image_tokens or most_tokens(model.provider.kind, width, height)
+    content = file.content if with_content else b""
+    return PromptImage(file.media_type, content, most, min(most, ordinary_tokens(width, height)))
+
+
+def message_of(said: Said, files: Sequence[Attachment], images: Sequence[PromptImage]) -> PromptMessage:
+    """The texts first, as the vendors advise, then a word about images that are left out, then the question."""
+    quoted = [file.quoted for file in files if not file.is_image]
+    left_out = sum(file.is_image for file in files) - len(images)
+    missing = (
+        [f"({left_out} attached image{'s' * (left_out > 1)} cannot be shown to you here.)"]
+        if left_out
+        else []
+    )
+    return PromptMessage(said.role, "\n\n".join([*quoted, *missing, said.content]), tuple(images))

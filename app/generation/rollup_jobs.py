@@ -1,0 +1,11 @@
+"""Jobs of the back office that the clock rings for."""
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.metering.usage_rollup import add_up
+
+
+def add_up_calls() -> None:
+    """Add up the calls that have ended, so that no page need read them all."""
+    add_up(utcnow())
+    db.session.commit()

@@ -1,0 +1,142 @@
+"""Mails: written down in the transaction that they tell of, sent by a worker after its commit.
+
+`mail.post("declined:7", address, "recharge_declined", pack="5,000 credits")` in a transaction is all that a door
+does. The templates are `mail/<template>.txt`: the subject in the first line, paragraphs between empty lines, an
+address in a paragraph of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from smtplib import SMTPException
+from typing import Any
+
+from flask import current_app
+from flask_mailman import EmailMultiAlternatives
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from app.extensions import db
+from app.models.operations.outbox import OutgoingMail
+from app.models.catalog.setting import Setting
+from app.jobs import enqueue
+
+Maker = Callable[[OutgoingMail], dict[str, Any] | None]
+MAKERS: dict[str, Maker] = {}
+POSTED, COMMITTED = "mails posted", "mails committed"
+
+log = logging.getLogger(__name__)
+
+
+def post(key: str, to: str, template: str, **context: Any) -> bool:
+    """Write a mail down in the running transaction, once for each key; a worker sends it after the commit.
+
+    The context is JSON. False where the key was posted before.
+    """
+    mail = OutgoingMail.post(key, to, template, context)
+    if mail is None:
+        return False
+    ring_after_commit(mail)
+    return True
+
+
+def ring_after_commit(mail: OutgoingMail) -> None:
+    db.session().info.setdefault(POSTED, []).append(mail.id)
+
+
+def made_at_sending(template: str) -> Callable[[Maker], Maker]:
+    """Have that function complete the context as the mail is sent: for links, whose secrets are stored nowhere.
+
+    Where it returns None there is nothing to send.
+    """
+
+    def keep(make: Maker) -> Maker:
+        MAKERS[template] = make
+        return make
+
+    return keep
+
+
+def link(endpoint: str, **values: Any) -> str:
+    """The whole address of a page, from BASE_URL: never from what a request says."""
+    path = current_app.url_map.bind("").build(endpoint, values)
+    return f"{current_app.config['BASE_URL']}{path}"
+
+
+def deliver(mail_id: int) -> None:
+    """Send a posted mail, once however often this runs. What fails is tried again by `sweep`, later and later."""
+    mail = OutgoingMail.claim(mail_id)
+    if mail is None:
+        db.session.rollback()
+        return
+    context = completed(mail)
+    message = composed(mail, context) if context is not None else None
+    db.session.commit()
+    if message and not was_taken(message, mail_id):
+        return
+    db.session.get_one(OutgoingMail, mail_id).mark_sent()
+    db.session.commit()
+
+
+def completed(mail: OutgoingMail) -> dict[str, Any] | None:
+    made = MAKERS[mail.template](mail) if mail.template in MAKERS else {}
+    if made is None:
+        return None
+    frame = {
+        "brand_name": Setting.get("brand_name"),
+        "base_url": current_app.config["BASE_URL"],
+        "to": mail.to,
+    }
+    return frame | mail.context | made
+
+
+def composed(mail: OutgoingMail, context: dict[str, Any]) -> EmailMultiAlternatives:
+    """The message: its text from the template, and the same words in the frame that all mails share."""
+    templates = current_app.jinja_env
+    text = templates.get_template(f"mail/{mail.template}.txt").render(context)
+    subject, _, body = text.partition("\n")
+    message = EmailMultiAlternatives(" ".join(subject.split()), body.strip() + "\n", to=[mail.to])
+    parts = [" ".join(part.split()) for part in body.split("\n\n") if part.strip()]
+    html = templates.get_template("mail/frame.html").render(context, subject=message.subject, parts=parts)
+    message.attach_alternative(html, "text/html")
+    return message
+
+
+def was_taken(message: EmailMultiAlternatives, mail_id: int) -> bool:
+    """Hand the mail to the server; no transaction is open meanwhile."""
+    try:
+        message.send()
+    except (SMTPException, OSError) as error:
+        log.warning("mail left to the sweeper", extra={"mail": mail_id, "reason": type(error).__name__})
+        return False
+    return True
+
+
+def sweep() -> int:
+    """Send what is due and was not sent: its job was lost, or the mail server was away. Returns how many."""
+    mails = OutgoingMail.due()
+    db.session.rollback()
+    for mail_id in mails:
+        deliver(mail_id)
+    return len(mails)
+
+
+@event.listens_for(Session, "after_commit")
+def remember(session: Session) -> None:
+    """Only what the outermost transaction committed is there for a worker to see."""
+    if not session.in_nested_transaction():
+        session.info[COMMITTED] = session.info.pop(POSTED, [])
+
+
+@event.listens_for(Session, "after_transaction_end")
+def ring(session: Session, _transaction: Any) -> None:
+    """Once the connection is given back, ring for each mail; the clock finds those that nobody heard."""
+    for mail_id in session.info.pop(COMMITTED, []):
+        enqueue("app.mailer.deliver", mail_id)
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def forget(session: Session, _previous: Any) -> None:
+    if not session.in_nested_transaction():
+        session.info.pop(POSTED, None)

@@ -1,0 +1,1 @@
+"""What was paid, and what it was worth."""

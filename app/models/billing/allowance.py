@@ -1,0 +1,141 @@
+"""Refills: when an allowance is set anew, by how much, and only once. MONEY.md 7."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models.identity.account import Account, anniversary, months_between
+from app.models.base import utcnow
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
+from app.models.catalog.setting import Setting
+from app.models.billing.subscription import Subscription
+from app.models.identity.user import normalised_address
+
+if TYPE_CHECKING:
+    from app.models.metering.account_state import Standing
+
+
+def refill(account: Account, amount: int, *, key: str, month: str, **facts: Any) -> None:
+    """Set a locked account's allowance, then repay a debt from it: two entries. Nothing where the key was used."""
+    difference = amount - account.allowance_nanos
+    if LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **facts):
+        repay_debt(account, key=f"debt:{key}")
+
+
+def repay_debt(account: Account, *, key: str) -> None:
+    """Move allowance to credits as far as it goes, where the credits are below zero."""
+    repaid = min(account.allowance_nanos, max(0, -account.credits_nanos))
+    if repaid:
+        LedgerEntry.post(account, "debt_repaid", key, allowance=-repaid, credits=repaid)
+
+
+def is_due(account: Account | Standing, at: datetime) -> bool:
+    """Whether a new month may have begun for the account. Cheap: read on the path of every call."""
+    return at >= account.period_end and account.closed_at is None
+
+
+def refill_if_due(account: Account, at: datetime | None = None) -> None:
+    """Give a locked account, on a plan that needs no payment, the month's allowance that it has not had yet.
+
+    Months are counted from the anchor: the account's creation, or a yearly period's start.
+    """
+    now = at or utcnow()
+    if not is_due(account, now) or awaits_payment(account, now) or awaits_verification(account):
+        return
+    months = max(0, months_between(account.anchor_at, now))
+    account.period_start = anniversary(account.anchor_at, months)
+    account.period_end = anniversary(account.anchor_at, months + 1)
+    month = f"{account.period_start:%Y-%m}"
+    if not has_refill_for(account, month):
+        amount, facts = monthly_amount(account), dict[str, int]()
+        if subscription := Subscription.in_force_for(account.id):
+            amount, facts = share_of_year(subscription, amount)
+        refill(account, amount, key=refill_key(account, month), month=month, **facts)
+
+
+def awaits_payment(account: Account, at: datetime) -> bool:
+    """Whether the next refill comes with an invoice: always by the month, and once a paid year is over."""
+    subscription = Subscription.in_force_for(account.id)
+    if subscription is None:
+        return False
+    return (
+        subscription.plan.interval == "month"
+        or subscription.paid_until is None
+        or at >= subscription.paid_until
+    )
+
+
+def share_of_year(subscription: Subscription, at_most: int) -> tuple[int, dict[str, int]]:
+    """A month within a paid year: as it was at the year's invoice, less what of that was refunded."""
+    year = Payment.last_period_of(subscription.id)
+    if year is None:
+        return at_most, {}
+    kept = max(0, year.price_cents - year.refunded_cents) if not year.dispute_taken_nanos else 0
+    amount = subscription.allowance_nanos * kept // max(1, year.price_cents)
+    year.worth_nanos += amount
+    return amount, {"subscription_id": subscription.id, "payment_id": year.id}
+
+
+def awaits_verification(account: Account) -> bool:
+    """Whether the free allowance waits for the address to be verified."""
+    return is_free_allowance(account) and not is_trusted(account)
+
+
+def is_free_allowance(account: Account) -> bool:
+    return account.kind == "personal" and account.plan.is_free
+
+
+def is_trusted(account: Account) -> bool:
+    """Whether free credits may be given: to a verified address, where verification is required."""
+    return account.owner.is_verified or not Setting.get("require_verified_email")
+
+
+def monthly_amount(account: Account) -> int:
+    """What the plan gives a month; a team gets nothing for free, and an address gets it once."""
+    if account.plan.is_free and account.kind == "team":
+        return 0
+    return account.plan.allowance_nanos
+
+
+def has_refill_for(account: Account, month: str) -> bool:
+    """Whether a refill of whatever plan states that month already, here or at another account of the address."""
+    of_month = LedgerEntry.account_id == account.id, LedgerEntry.kind == "refill", LedgerEntry.month == month
+    if db.session.scalar(select(LedgerEntry.id).where(*of_month).limit(1)):
+        return True
+    key = refill_key(account, month)
+    return db.session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == key)) is not None
+
+
+def refill_key(account: Account, month: str) -> str:
+    """Free allowance is once per address and month, also after deletion; other plans' once per account and month."""
+    if is_free_allowance(account):
+        return f"refill:{address_mark(account.owner.email)}:{month}"
+    return f"refill:account-{account.id}:{month}"
+
+
+def give_welcome_credit(account: Account) -> None:
+    """The welcome credit of a locked personal account: once for the account and once for the address, ever."""
+    amount = Setting.get("welcome_credit")
+    if not amount or account.kind != "personal" or not is_trusted(account):
+        return
+    given = LedgerEntry.account_id == account.id, LedgerEntry.kind == "welcome"
+    if db.session.scalar(select(LedgerEntry.id).where(*given).limit(1)) is None:
+        key = f"welcome:{address_mark(account.owner.email)}"
+        LedgerEntry.post(account, "welcome", key, credits=amount)
+
+
+def give_free_credits(account: Account) -> None:
+    """What a locked account may have for free by now: the month's allowance and the welcome credit."""
+    refill_if_due(account)
+    give_welcome_credit(account)
+
+
+def address_mark(email: str) -> str:
+    """A stable mark of a mailbox that outlives its deletion without keeping the address."""
+    return hashlib.sha256(normalised_address(email).encode()).hexdigest()[:32]

@@ -1,0 +1,273 @@
+"""Auto-recharge: the owner's settings, and each attempt to charge the saved card. MONEY.md 8."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Index, or_, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.types import Nanos
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.billing.payment import Payment
+from app.models.billing.stripe_objects import PaymentState
+
+BACK_OFF = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
+KEY_LIFETIME = timedelta(hours=23)
+AUTHENTICATION_LIFETIME = timedelta(hours=24)
+OPEN = ("open", "authentication")
+ONE_OPEN = text("state IN ('open', 'authentication')")
+PAUSES = {
+    "declined": "The card was declined three times.",
+    "no_card": "There is no saved card.",
+    "card_removed": "The card was removed.",
+    "pack_gone": "The pack is no longer sold.",
+    "packs_not_allowed": "The plan does not permit packs.",
+    "refund": "A payment was refunded.",
+    "dispute": "A payment is disputed.",
+    "authentication": "A payment was not confirmed in time.",
+    "plan_gone": "The plan has ended.",
+    "account": "The account is closed or on hold.",
+}
+
+
+class AutoRecharge(Record):
+    """An account's settings. It acts while `is_on` and `paused_for` is empty; the owner's saving ends a pause."""
+
+    __tablename__ = "auto_recharges"
+    __table_args__ = (*not_negative("threshold_nanos", "monthly_max_cents", "declines"),)
+
+    account_id: Mapped[int] = refers_to("accounts.id", unique=True)
+    is_on: Mapped[bool] = mapped_column(default=False)
+    pack_id: Mapped[int] = refers_to("packs.id")
+    quantity: Mapped[int] = mapped_column(default=1)
+    threshold_nanos: Mapped[Nanos] = mapped_column(default=0)
+    monthly_max_cents: Mapped[int] = mapped_column(default=0)
+    card_id: Mapped[str | None]
+    card_label: Mapped[str] = mapped_column(default="")
+    paused_for: Mapped[str] = mapped_column(default="")
+    paused_at: Mapped[datetime | None]
+    declines: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime | None]
+    limit_told_for: Mapped[str] = mapped_column(default="")
+
+    account = relationship("Account")
+    pack = relationship("CreditPack")
+
+    @classmethod
+    def of(cls, account_id: int) -> AutoRecharge | None:
+        return db.session.scalar(select(cls).where(cls.account_id == account_id))
+
+    @classmethod
+    def below_threshold(cls, at: datetime) -> list[int]:
+        """Accounts that the clock has to look at."""
+        figures = Account.allowance_nanos + Account.credits_nanos
+        due = Account.recharge_below_nanos.is_not(None), figures < Account.recharge_below_nanos
+        rested = or_(cls.next_attempt_at.is_(None), cls.next_attempt_at <= at)
+        query = select(cls.account_id).join(Account, Account.id == cls.account_id)
+        return list(db.session.scalars(query.where(*due, cls.is_on, rested)))
+
+    @classmethod
+    def on_plan(cls, plan_id: int) -> list[int]:
+        """Accounts of that plan whose auto-recharge acts."""
+        acting = Account.plan_id == plan_id, cls.is_on, cls.paused_for == ""
+        query = select(cls.account_id).join(Account, Account.id == cls.account_id)
+        return list(db.session.scalars(query.where(*acting)))
+
+    @property
+    def is_acting(self) -> bool:
+        return self.is_on and not self.paused_for
+
+    @property
+    def price_cents(self) -> int:
+        return int(self.pack.price_cents * self.quantity)
+
+    def watch(self) -> None:
+        """Tell the account's row, which each call reads anyway, below what to ring; nothing while it does not act."""
+        self.account.recharge_below_nanos = self.threshold_nanos if self.is_acting else None
+
+    def turn_on(self) -> None:
+        """The owner acts: what paused it is over."""
+        self.is_on, self.paused_for, self.paused_at = True, "", None
+        self.declines, self.next_attempt_at = 0, None
+        if self.card_id is None:
+            self.pause("no_card")
+        self.watch()
+
+    def turn_off(self) -> None:
+        self.is_on = False
+        self.watch()
+
+    def pause(self, why: str) -> bool:
+        """Stop until the owner acts; whether it was running. `why` is a key of `PAUSES`."""
+        was_acting = self.is_acting
+        if self.is_on and not self.paused_for:
+            self.paused_for, self.paused_at = why, utcnow()
+        self.watch()
+        return was_acting
+
+    def use_card(self, card_id: str, label: str) -> None:
+        """A card was saved; what waited for one goes on."""
+        self.card_id, self.card_label = card_id, label
+        if self.paused_for in {"no_card", "card_removed"}:
+            self.paused_for, self.paused_at = "", None
+        self.watch()
+
+    def lose_card(self) -> bool:
+        self.card_id, self.card_label = None, ""
+        return self.pause("card_removed")
+
+    def forbidden_by(self) -> str | None:
+        """Why it has to pause now, or None."""
+        if self.account.closed_at or self.account.frozen_at:
+            return "account"
+        if self.account.plan.status == "inactive":
+            return "plan_gone"
+        if self.card_id is None:
+            return "no_card"
+        if self.pack.status != "active":
+            return "pack_gone"
+        return None if self.account.plan.allows_packs else "packs_not_allowed"
+
+    def month_total_cents(self, at: datetime) -> int:
+        """What was or may still be charged in that calendar month (UTC): open attempts count, refunds do not."""
+        return sum(attempt.price_cents for attempt in Recharge.counting(self.account_id, at))
+
+    def exceeds_month(self, at: datetime) -> bool:
+        return self.month_total_cents(at) + self.price_cents > self.monthly_max_cents
+
+    def is_due(self, at: datetime) -> bool:
+        """Whether an attempt may be made now, below the threshold and within the month's maximum."""
+        is_rested = self.next_attempt_at is None or self.next_attempt_at <= at
+        return self.is_acting and is_rested and self.is_low() and not self.exceeds_month(at)
+
+    def is_low(self) -> bool:
+        """Whether allowance + credits are below the threshold, whatever the day's limit."""
+        return bool(self.account.allowance_nanos + self.account.credits_nanos < self.threshold_nanos)
+
+    def succeeded(self) -> None:
+        self.declines, self.next_attempt_at = 0, None
+
+    def declined(self, at: datetime) -> bool:
+        """Wait longer after each decline; whether this one paused it."""
+        self.next_attempt_at = at + BACK_OFF[min(self.declines, len(BACK_OFF) - 1)]
+        self.declines += 1
+        return self.declines >= len(BACK_OFF) and self.pause("declined")
+
+
+class Recharge(Record):
+    """One attempt: its payment fixes price and worth, its id is Stripe's idempotency key.
+
+    state: open (sent, or about to be; also while the outcome is unknown) -> paid | declined | canceled,
+    or -> authentication (its owner has to confirm) -> paid | canceled.
+    """
+
+    __tablename__ = "recharges"
+    __table_args__ = (
+        one_of("state", *OPEN, "paid", "declined", "canceled"),
+        Index(
+            "uq_recharges_one_open",
+            "account_id",
+            unique=True,
+            postgresql_where=ONE_OPEN,
+            sqlite_where=ONE_OPEN,
+        ),
+        Index("ix_recharges_account_newest", "account_id", "created_at"),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    payment_id: Mapped[int] = refers_to("payments.id", unique=True)
+    state: Mapped[str] = mapped_column(default="open")
+    card_id: Mapped[str]
+    stripe_customer_id: Mapped[str]
+    stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    confirmations: Mapped[int] = mapped_column(default=0)
+    decline_code: Mapped[str] = mapped_column(default="")
+    ended_at: Mapped[datetime | None]
+
+    payment = relationship("Payment")
+    account = relationship("Account")
+
+    @classmethod
+    def attempt(cls, settings: AutoRecharge, account: Account) -> Recharge:
+        """Write down an attempt on a locked account; the database refuses a second open one."""
+        payment = Payment.of_pack("recharge", account, settings.pack, settings.quantity)
+        recharge = cls(account_id=account.id, payment=payment, card_id=settings.card_id)
+        recharge.stripe_customer_id = account.stripe_customer_id or ""
+        db.session.add(recharge)
+        db.session.flush()
+        return recharge
+
+    @classmethod
+    def open_for(cls, account_id: int) -> Recharge | None:
+        return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.state.in_(OPEN)))
+
+    @classmethod
+    def all_open(cls, before: datetime) -> list[int]:
+        """Attempts that were made before that moment and have not ended."""
+        left = cls.state.in_(OPEN), cls.created_at < before
+        return list(db.session.scalars(select(cls.id).where(*left).order_by(cls.id)))
+
+    @classmethod
+    def counting(cls, account_id: int, at: datetime) -> list[Recharge]:
+        """Attempts that count into the month of `at`: made or paid in it, or still open."""
+        start = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        made = (cls.created_at >= start) & cls.state.in_((*OPEN, "paid"))
+        paid = (cls.ended_at >= start) & (cls.state == "paid")
+        counts = made | paid | cls.state.in_(OPEN)
+        return list(db.session.scalars(select(cls).where(cls.account_id == account_id, counts)))
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"recharge-{self.id}-{int(self.created_at.timestamp() * 1000)}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {**self.payment.labels, "recharge_id": str(self.id)}
+
+    @property
+    def price_cents(self) -> int:
+        return int(self.payment.price_cents)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    def key_is_alive(self, at: datetime) -> bool:
+        """Whether Stripe still remembers the key: a repeat is then the same request, later it would be a second."""
+        return at < self.created_at + KEY_LIFETIME
+
+    def end(self, state: str) -> None:
+        self.state, self.ended_at = state, utcnow()
+
+    def succeed(self, account: Account, found: PaymentState) -> bool:
+        """Paid, whatever was thought of it before; whether the credits came just now."""
+        if not self.payment.succeed(account, found):
+            return False
+        self.stripe_payment_intent_id = found.stripe_id
+        self.end("paid")
+        return True
+
+    def decline(self, code: str) -> None:
+        self.decline_code = code
+        self.payment.fall_through("failed")
+        self.end("declined")
+
+    def ask_owner(self, payment_intent_id: str | None) -> None:
+        self.state, self.stripe_payment_intent_id = "authentication", payment_intent_id
+
+    def cancel(self) -> None:
+        self.payment.fall_through("canceled")
+        self.end("canceled")
+
+
+def is_being_paid(account_id: int, at: datetime) -> bool:
+    """Whether an auto-recharge is on its way right now, or about to be: worth waiting for."""
+    attempt = Recharge.open_for(account_id)
+    if attempt is not None:
+        return attempt.state == "open"
+    settings = AutoRecharge.of(account_id)
+    return settings is not None and settings.is_due(at) and settings.forbidden_by() is None

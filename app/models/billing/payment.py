@@ -1,0 +1,230 @@
+"""Payments: what was sold for how much and what it is worth, fixed when the sale began. MONEY.md 8."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import CheckConstraint, Index, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.types import Nanos
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.billing.ledger import LedgerEntry
+from app.models.catalog.plan import CreditPack
+from app.models.metering.refusal import Refusal
+from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState
+
+if TYPE_CHECKING:
+    from app.models.identity.actor import Caller
+
+ENTRY_KINDS = {"pack": "purchase", "recharge": "recharge"}
+MOST_PACKS = 100
+
+
+class Payment(Record):
+    """Money from a customer. Price and worth are as they were when the sale began, whatever the pack says now.
+
+    kind: pack | recharge | invoice (of a subscription) | unknown (Stripe has it, we sold nothing).
+    state: open -> processing (a bank debit) -> paid | failed | canceled | parked (does not fit, nobody credited).
+    """
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        one_of("kind", "pack", "recharge", "invoice", "unknown"),
+        one_of("state", "open", "processing", "paid", "failed", "canceled", "parked"),
+        *not_negative("price_cents", "worth_nanos", "refunded_cents", "refund_taken_nanos"),
+        *not_negative("dispute_taken_nanos"),
+        CheckConstraint("refund_taken_nanos + dispute_taken_nanos <= worth_nanos", name="taken_within_worth"),
+        CheckConstraint("quantity >= 1", name="quantity_positive"),
+        Index("ix_payments_account_newest", "account_id", "id"),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    user_id: Mapped[int | None] = refers_to("users.id")
+    kind: Mapped[str]
+    state: Mapped[str] = mapped_column(default="open")
+    price_cents: Mapped[int]
+    currency: Mapped[str]
+    worth_nanos: Mapped[Nanos] = mapped_column(default=0)
+    quantity: Mapped[int] = mapped_column(default=1)
+    pack_id: Mapped[int | None] = refers_to("packs.id")
+    plan_id: Mapped[int | None] = refers_to("plans.id")
+    subscription_id: Mapped[int | None] = refers_to("subscriptions.id", index=True)
+
+    stripe_session_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_invoice_id: Mapped[str | None] = mapped_column(unique=True)
+    paid_at: Mapped[datetime | None]
+    period_start: Mapped[datetime | None]
+    period_end: Mapped[datetime | None]
+    number: Mapped[str] = mapped_column(default="")
+    page_url: Mapped[str | None]
+    parked_for: Mapped[str] = mapped_column(default="")
+
+    refunded_cents: Mapped[int] = mapped_column(default=0)
+    refund_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
+    dispute_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
+    allowance_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
+
+    account = relationship("Account")
+    pack = relationship("CreditPack")
+    plan = relationship("Plan")
+    subscription = relationship("Subscription")
+
+    @classmethod
+    def begin(cls, buyer: Caller, account: Account, pack: CreditPack, quantity: int = 1) -> Payment:
+        """A purchase that is about to be paid for. Refusal where the plan does not permit packs."""
+        check_packs_allowed(account)
+        payment = cls.of_pack("pack", account, pack, quantity)
+        payment.user_id = buyer.user_id
+        return payment
+
+    @classmethod
+    def of_pack(cls, kind: str, account: Account, pack: CreditPack, quantity: int) -> Payment:
+        payment = cls(
+            kind=kind, account_id=account.id, pack_id=pack.id, quantity=quantity, currency=pack.currency
+        )
+        payment.price_cents = pack.price_cents * quantity
+        payment.worth_nanos = pack.worth_nanos * quantity
+        db.session.add(payment)
+        db.session.flush()
+        return payment
+
+    @classmethod
+    def with_intent(cls, payment_intent_id: str) -> Payment | None:
+        return db.session.scalar(select(cls).where(cls.stripe_payment_intent_id == payment_intent_id))
+
+    @classmethod
+    def with_session(cls, session_id: str) -> Payment | None:
+        return db.session.scalar(select(cls).where(cls.stripe_session_id == session_id))
+
+    @classmethod
+    def with_invoice(cls, invoice_id: str) -> Payment | None:
+        return db.session.scalar(select(cls).where(cls.stripe_invoice_id == invoice_id))
+
+    @classmethod
+    def last_period_of(cls, subscription_id: int) -> Payment | None:
+        """The newest paid invoice that sold the subscription a whole period."""
+        sold = cls.subscription_id == subscription_id, cls.state == "paid", cls.period_start.is_not(None)
+        return db.session.scalar(select(cls).where(*sold).order_by(cls.period_start.desc()).limit(1))
+
+    @classmethod
+    def waiting(cls, before: datetime) -> list[Payment]:
+        """Checkouts that began before that moment and whose end we have not heard of."""
+        open_states = cls.state.in_(("open", "processing")), cls.kind == "pack"
+        query = select(cls).where(*open_states, cls.created_at < before, cls.stripe_session_id.is_not(None))
+        return list(db.session.scalars(query.order_by(cls.id)))
+
+    @classmethod
+    def park_unknown(cls, account: Account, found: PaymentState, why: str) -> Payment:
+        """Money that came and that we sold nothing for: kept for a person to look at."""
+        payment = cls.with_intent(found.stripe_id) or cls(
+            kind="unknown", account_id=account.id, worth_nanos=0
+        )
+        payment.price_cents, payment.currency = found.amount_cents, found.currency
+        payment.stripe_payment_intent_id = found.stripe_id
+        payment.park(why)
+        db.session.add(payment)
+        return payment
+
+    @property
+    def idempotency_key(self) -> str:
+        """What Stripe knows a request about this row by: the row, and its moment, so that no other database has it."""
+        return f"payment-{self.id}-{int(self.created_at.timestamp() * 1000)}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What we write onto everything that we create at Stripe."""
+        return {"account_id": str(self.account_id), "payment_id": str(self.id)}
+
+    @property
+    def is_paid(self) -> bool:
+        return self.state == "paid"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in {"open", "processing"}
+
+    @property
+    def taken_nanos(self) -> int:
+        """What refunds and disputes have taken back of the worth."""
+        return self.refund_taken_nanos + self.dispute_taken_nanos
+
+    def offered_in(self, session: SessionState) -> None:
+        """Remember the checkout session that asks for it."""
+        self.stripe_session_id = session.stripe_id
+
+    def check_session(self, session: SessionState) -> None:
+        """Mismatch where a checkout session is not the one that we opened for this payment."""
+        self.check("amount", session.amount_cents, self.price_cents)
+        self.check("currency", session.currency, self.currency)
+        self.check("account", session.client_reference_id, str(self.account_id))
+        self.check("account", session.metadata.get("account_id"), str(self.account_id))
+
+    def check_payment(self, found: PaymentState) -> None:
+        self.check("currency", found.currency, self.currency)
+        self.check("amount", found.received_cents if found.is_paid else found.amount_cents, self.price_cents)
+        self.check("account", found.metadata.get("account_id", str(self.account_id)), str(self.account_id))
+        if self.is_paid and self.stripe_payment_intent_id != found.stripe_id:
+            raise Mismatch(f"payment {self.id} was paid by {self.stripe_payment_intent_id} already", self.id)
+
+    def check(self, what: str, reported: object, ours: object) -> None:
+        if reported is not None and reported != ours:
+            raise Mismatch(f"{what} is {reported!r} at Stripe and {ours!r} on payment {self.id}", self.id)
+
+    def succeed(self, account: Account, found: PaymentState) -> bool:
+        """Credit a locked account with what was bought, once per payment intent; whether this was the time.
+
+        Mismatch where Stripe's figures are not ours.
+        """
+        self.check_payment(found)
+        if self.is_paid:
+            return False
+        forget_unknown(found.stripe_id, besides=self)
+        self.state, self.paid_at, self.parked_for = "paid", utcnow(), ""
+        self.stripe_payment_intent_id = found.stripe_id
+        self.page_url = found.receipt_url
+        if self.pack:
+            self.pack.lock_terms()
+        LedgerEntry.post(
+            account,
+            ENTRY_KINDS[self.kind],
+            f"payment:{found.stripe_id}",
+            credits=self.worth_nanos,
+            payment_id=self.id,
+        )
+        return True
+
+    def wait(self) -> None:
+        """A bank debit was begun; days may pass."""
+        if self.state == "open":
+            self.state = "processing"
+
+    def fall_through(self, state: str = "canceled") -> None:
+        """Nothing was paid: the checkout was left, expired, or the bank said no."""
+        if self.is_open:
+            self.state = state
+
+    def park(self, why: str) -> None:
+        if not self.is_paid:
+            self.state, self.parked_for = "parked", why[:1000]
+
+
+def check_packs_allowed(account: Account) -> None:
+    if account.plan.status == "inactive":
+        words = f"The plan {account.plan.name} has ended. Choose another one to go on."
+        raise Refusal("plan_inactive", words, way_out="upgrade")
+    if not account.plan.allows_packs:
+        words = f"{account.plan.name} has no credits on top of its allowance. A plan that allows packs has."
+        raise Refusal("packs_not_allowed", words, way_out="upgrade")
+
+
+def forget_unknown(payment_intent_id: str, besides: Payment) -> None:
+    """A payment that was parked as unknown, and of which we know by now what it was for."""
+    known = Payment.with_intent(payment_intent_id)
+    if known is not None and known is not besides and known.kind == "unknown":
+        db.session.delete(known)
+        db.session.flush()

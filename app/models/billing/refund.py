@@ -1,0 +1,203 @@
+"""What refunds and disputes take back of a payment's worth, and give back. MONEY.md 8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import Record, not_negative, refers_to
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
+from app.models.billing.stripe_objects import DisputeState, RefundState
+
+AGAINST_US = ("needs_response", "under_review", "appeal_needs_response", "appeal_under_review", "lost")
+
+
+class Refund(Record):
+    """A refund of a payment, asked for here or at Stripe. `wanted`: written down, Stripe has not answered yet."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (*not_negative("amount_cents"),)
+
+    account_id: Mapped[int] = refers_to("accounts.id", index=True)
+    payment_id: Mapped[int] = refers_to("payments.id", index=True)
+    actor_id: Mapped[int | None] = refers_to("users.id")
+    amount_cents: Mapped[int]
+    status: Mapped[str] = mapped_column(default="wanted")
+    reason: Mapped[str] = mapped_column(default="")
+    stripe_id: Mapped[str | None] = mapped_column(unique=True)
+    refunded_at: Mapped[datetime | None]
+
+    payment = relationship("Payment")
+
+    @classmethod
+    def want(cls, payment: Payment, cents: int, *, reason: str, actor_id: int | None = None) -> Refund:
+        """Write down that so much is to be paid back. The account is locked."""
+        refund = cls(payment_id=payment.id, account_id=payment.account_id, amount_cents=cents, reason=reason)
+        refund.actor_id = actor_id
+        db.session.add(refund)
+        db.session.flush()
+        return refund
+
+    @classmethod
+    def wanted(cls) -> list[int]:
+        return list(db.session.scalars(select(cls.id).where(cls.status == "wanted").order_by(cls.id)))
+
+    @property
+    def idempotency_key(self) -> str:
+        return f"refund-{self.id}-{int(self.created_at.timestamp() * 1000)}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {**self.payment.labels, "refund_id": str(self.id)}
+
+
+class Dispute(Record):
+    """A payment that its payer's bank asks back. `rounds`: how often it was opened against us."""
+
+    __tablename__ = "disputes"
+
+    account_id: Mapped[int] = refers_to("accounts.id", index=True)
+    payment_id: Mapped[int] = refers_to("payments.id", index=True)
+    stripe_id: Mapped[str] = mapped_column(unique=True)
+    status: Mapped[str]
+    rounds: Mapped[int] = mapped_column(default=0)
+
+    payment = relationship("Payment")
+
+    @classmethod
+    def with_stripe_id(cls, stripe_id: str) -> Dispute | None:
+        return db.session.scalar(select(cls).where(cls.stripe_id == stripe_id))
+
+    @property
+    def is_against_us(self) -> bool:
+        return self.status in AGAINST_US
+
+
+def share_refunded(payment: Payment, refunded_cents: int) -> int:
+    """worth x refunded so far / paid, half up to the nano, never more than the worth."""
+    if payment.price_cents <= 0:
+        return 0
+    refunded = min(refunded_cents, payment.price_cents)
+    return (2 * payment.worth_nanos * refunded + payment.price_cents) // (2 * payment.price_cents)
+
+
+def follow_refunds(payment: Payment, account: Account, states: Iterable[RefundState]) -> list[Refund]:
+    """Bring a locked account in line with all refunds of a payment, each once; returns the new ones."""
+    new = []
+    for state in sorted(states, key=lambda one: (one.created_at, one.stripe_id)):
+        known = db.session.scalar(select(Refund).where(Refund.stripe_id == state.stripe_id))
+        if known is None:
+            new.append(take_refund(payment, account, state))
+        elif state.is_gone and known.status not in {"failed", "canceled"}:
+            give_back_refund(payment, account, known, state)
+        else:
+            known.status = state.status
+    return new
+
+
+def take_refund(payment: Payment, account: Account, state: RefundState) -> Refund:
+    """A refund that is new to us; one that failed meanwhile took and gave back."""
+    refund = asked_for_here(payment, state) or Refund(payment_id=payment.id, account_id=payment.account_id)
+    refund.stripe_id, refund.status, refund.amount_cents = state.stripe_id, state.status, state.amount_cents
+    refund.refunded_at = state.created_at
+    db.session.add(refund)
+    refund.status = "succeeded"
+    payment.refunded_cents += state.amount_cents
+    take_share(payment, account, f"refund:{state.stripe_id}")
+    if state.is_gone:
+        give_back_refund(payment, account, refund, state)
+    else:
+        refund.status = state.status
+    return refund
+
+
+def asked_for_here(payment: Payment, state: RefundState) -> Refund | None:
+    """Our own wish that Stripe has carried out, where its answer was lost."""
+    waiting = (
+        Refund.payment_id == payment.id,
+        Refund.status == "wanted",
+        Refund.amount_cents == state.amount_cents,
+    )
+    return db.session.scalar(select(Refund).where(*waiting).order_by(Refund.id).limit(1))
+
+
+def give_back_refund(payment: Payment, account: Account, refund: Refund, state: RefundState) -> None:
+    refund.status = state.status
+    payment.refunded_cents -= refund.amount_cents
+    take_share(payment, account, f"refund_failed:{state.stripe_id}")
+
+
+def take_share(payment: Payment, account: Account, key: str) -> None:
+    """Take or give the difference to what the refunds of now come to.
+
+    A dispute's part makes room for a refund, and keeps what a refund that failed would give back.
+    """
+    due = share_refunded(payment, payment.refunded_cents)
+    difference = due - payment.refund_taken_nanos
+    payment.refund_taken_nanos = due
+    is_kept = difference < 0 and is_disputed(payment)
+    covered = difference if is_kept else max(0, payment.taken_nanos - payment.worth_nanos)
+    payment.dispute_taken_nanos -= covered
+    move(payment, account, difference - covered, key, taken="refund", given="refund_failed")
+
+
+def follow_dispute(payment: Payment, account: Account, state: DisputeState) -> Dispute:
+    """Freeze and take what is left while a dispute is against us; return and unfreeze once it is won."""
+    dispute = Dispute.with_stripe_id(state.stripe_id) or Dispute(
+        stripe_id=state.stripe_id, payment_id=payment.id, account_id=payment.account_id, rounds=0
+    )
+    was_against_us = dispute.status is not None and dispute.is_against_us
+    dispute.status = state.status
+    db.session.add(dispute)
+    if dispute.is_against_us and not was_against_us:
+        dispute.rounds += 1
+        taken = payment.worth_nanos - payment.taken_nanos
+        payment.dispute_taken_nanos += taken
+        key = f"dispute:{state.stripe_id}:{dispute.rounds}"
+        move(payment, account, taken, key, taken="dispute", given="dispute_won")
+        account.freeze("dispute")
+    if was_against_us and not dispute.is_against_us:
+        release_dispute(payment, account, dispute)
+    return dispute
+
+
+def release_dispute(payment: Payment, account: Account, dispute: Dispute) -> None:
+    given, payment.dispute_taken_nanos = payment.dispute_taken_nanos, 0
+    key = f"dispute_won:{dispute.stripe_id}:{dispute.rounds}"
+    move(payment, account, -given, key, taken="dispute", given="dispute_won")
+    db.session.flush()
+    if not open_disputes(account):
+        account.unfreeze("dispute")
+
+
+def open_disputes(account: Account) -> int:
+    against_us = Dispute.account_id == account.id, Dispute.status.in_(AGAINST_US)
+    return db.session.scalar(select(func.count()).select_from(Dispute).where(*against_us)) or 0
+
+
+def is_disputed(payment: Payment) -> bool:
+    against_us = Dispute.payment_id == payment.id, Dispute.status.in_(AGAINST_US)
+    return db.session.scalar(select(Dispute.id).where(*against_us).limit(1)) is not None
+
+
+def move(payment: Payment, account: Account, nanos: int, key: str, *, taken: str, given: str) -> None:
+    """Take `nanos` from the account (give, where negative), by an invoice's rule or a pack's.
+
+    An invoice's is taken from the allowance that is left, then from credits; it comes back where it was taken.
+    """
+    if nanos > 0:
+        from_allowance = min(nanos, account.allowance_nanos) if payment.kind == "invoice" else 0
+    else:
+        credits_taken = payment.taken_nanos - nanos - payment.allowance_taken_nanos
+        from_allowance = -(-nanos - min(-nanos, max(0, credits_taken)))
+    payment.allowance_taken_nanos += from_allowance
+    kind, from_credits = (taken if nanos > 0 else given), nanos - from_allowance
+    facts = {"payment_id": payment.id, "subscription_id": payment.subscription_id}
+    if nanos:
+        LedgerEntry.post(account, kind, key, allowance=-from_allowance, credits=-from_credits, **facts)

@@ -1,0 +1,212 @@
+"""Subscriptions: a row that mirrors Stripe's, and the rights that go with its status. MONEY.md 7."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Index, or_, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.types import Nanos
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import Record, not_negative, refers_to, utcnow
+from app.models.catalog.plan import Plan
+from app.models.billing.stripe_objects import Mismatch, SubscriptionState
+
+if TYPE_CHECKING:
+    from app.models.identity.actor import Caller
+
+RIGHTS = ("trialing", "active", "past_due")
+LIVE = (*RIGHTS, "unpaid", "paused")
+UNPAID = ("past_due", "unpaid")
+ENDED = ("canceled", "incomplete_expired")
+ONE_LIVE = text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')")
+
+
+class Subscription(Record):
+    """A plan that is paid for period by period. `status` is Stripe's word, or `checkout` while it is being bought.
+
+    `allowance_nanos` is a month's allowance as it was at the last paid invoice. `paid_until` ends the last
+    paid period. `is_in_force`: the account has its plan from here. A subscription that we do not want (a
+    second one, one on a plan that ended) has `rejected_at`: it is cancelled and refunded, and gives nothing.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        *not_negative("allowance_nanos", "trial_granted_nanos"),
+        Index(
+            "uq_subscriptions_one_live",
+            "account_id",
+            unique=True,
+            postgresql_where=ONE_LIVE,
+            sqlite_where=ONE_LIVE,
+        ),
+        Index("ix_subscriptions_account", "account_id"),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    user_id: Mapped[int | None] = refers_to("users.id")
+    plan_id: Mapped[int] = refers_to("plans.id", index=True)
+    pending_plan_id: Mapped[int | None] = refers_to("plans.id")
+    status: Mapped[str] = mapped_column(default="checkout")
+    stripe_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_session_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_customer_id: Mapped[str | None]
+    stripe_item_id: Mapped[str | None]
+    stripe_price_id: Mapped[str | None]
+    stripe_schedule_id: Mapped[str | None]
+    price_cents: Mapped[int]
+    currency: Mapped[str]
+    period_start: Mapped[datetime | None]
+    period_end: Mapped[datetime | None]
+    paid_until: Mapped[datetime | None]
+    cancel_at_period_end: Mapped[bool] = mapped_column(default=False)
+    ended_at: Mapped[datetime | None]
+    rejected_at: Mapped[datetime | None]
+    rejected_for: Mapped[str] = mapped_column(default="")
+    is_in_force: Mapped[bool] = mapped_column(default=False)
+    allowance_nanos: Mapped[Nanos] = mapped_column(default=0)
+    trial_days: Mapped[int] = mapped_column(default=0)
+    trial_end: Mapped[datetime | None]
+    trial_card: Mapped[str | None] = mapped_column(unique=True)
+    trial_refused_at: Mapped[datetime | None]
+    trial_granted_nanos: Mapped[Nanos] = mapped_column(default=0)
+    card_id: Mapped[str | None]
+    card_label: Mapped[str] = mapped_column(default="")
+    pay_url: Mapped[str | None]
+    changes: Mapped[int] = mapped_column(default=0)
+
+    account = relationship("Account")
+    plan = relationship("Plan", foreign_keys=[plan_id])
+    pending_plan = relationship("Plan", foreign_keys=[pending_plan_id])
+
+    @classmethod
+    def begin(cls, buyer: Caller, account: Account, plan: Plan, *, trial_days: int = 0) -> Subscription:
+        """A subscription that is about to be bought; from now on the plan's terms stay as they are."""
+        plan.lock_terms()
+        subscription = cls(account_id=account.id, user_id=buyer.user_id, plan=plan, trial_days=trial_days)
+        subscription.price_cents, subscription.currency = plan.price_cents, plan.currency
+        subscription.stripe_price_id = plan.stripe_price_id
+        db.session.add(subscription)
+        db.session.flush()
+        return subscription
+
+    @classmethod
+    def live_of(cls, account_id: int) -> Subscription | None:
+        """The one that is running, paid or not, and wanted."""
+        running = cls.account_id == account_id, cls.status.in_(LIVE), cls.rejected_at.is_(None)
+        return db.session.scalar(select(cls).where(*running))
+
+    @classmethod
+    def in_force_for(cls, account_id: int) -> Subscription | None:
+        """The one that the account has its plan from."""
+        return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.is_in_force))
+
+    @classmethod
+    def with_stripe_id(cls, stripe_id: str) -> Subscription | None:
+        return db.session.scalar(select(cls).where(cls.stripe_id == stripe_id))
+
+    @classmethod
+    def with_session(cls, session_id: str) -> Subscription | None:
+        return db.session.scalar(select(cls).where(cls.stripe_session_id == session_id))
+
+    @classmethod
+    def to_cancel(cls) -> list[int]:
+        """Those that must not go on so: not wanted, of a closed account, on an inactive plan, a trial that was had."""
+        gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))
+        retired = (Plan.status == "inactive") & cls.cancel_at_period_end.is_(False)
+        second_trial = (cls.status == "trialing") & cls.trial_refused_at.is_not(None)
+        query = select(cls.id).join(Account, Account.id == cls.account_id).join(Plan, Plan.id == cls.plan_id)
+        running = cls.status.in_((*LIVE, "incomplete")), cls.stripe_id.is_not(None)
+        return list(db.session.scalars(query.where(*running, or_(gone, retired, second_trial))))
+
+    @property
+    def idempotency_key(self) -> str:
+        """Changes with each committed change that is wanted, and with nothing else."""
+        return f"subscription-{self.id}-{int(self.created_at.timestamp() * 1000)}-{self.changes}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {"account_id": str(self.account_id), "subscription_id": str(self.id)}
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE and self.rejected_at is None
+
+    @property
+    def is_trialing(self) -> bool:
+        return self.status == "trialing"
+
+    @property
+    def is_unpaid(self) -> bool:
+        return self.status in UNPAID
+
+    @property
+    def gives_rights(self) -> bool:
+        """Trialing, active, past due; anything else, words that we do not know included, gives none."""
+        return self.status in RIGHTS and self.rejected_at is None
+
+    def intend(self) -> str:
+        """Count a change that is about to be asked of Stripe; its idempotency key."""
+        self.changes += 1
+        return self.idempotency_key
+
+    def is_upgrade(self, plan: Plan) -> bool:
+        """A higher price at the same interval acts now; every other change at the period's end."""
+        current: Plan = self.plan
+        return plan.interval == current.interval and plan.price_cents > current.price_cents
+
+    def reject(self, why: str) -> None:
+        """It slipped through: it is to be cancelled and refunded, and gives nothing."""
+        self.rejected_at = self.rejected_at or utcnow()
+        self.rejected_for = self.rejected_for or why
+
+    def mirror(self, state: SubscriptionState) -> None:
+        """Take over what Stripe says; what has ended stays ended. Mismatch where it is not ours."""
+        self.check(state)
+        self.stripe_id, self.stripe_customer_id = state.stripe_id, state.customer_id
+        self.stripe_item_id, self.stripe_schedule_id = state.item_id, state.schedule_id
+        self.period_start, self.period_end = state.period_start, state.period_end
+        self.cancel_at_period_end, self.trial_end = state.cancel_at_period_end, state.trial_end
+        self.status = self.status if self.status in ENDED else state.status
+        self.ended_at = self.ended_at or (state.ended_at or utcnow() if self.status in ENDED else None)
+        self.pay_url = None if self.status in ENDED else state.pay_url
+        if state.card:
+            self.card_id, self.card_label = state.card.stripe_id, state.card.label
+        self.move_to(state.price_id)
+        self.pending_plan = self.next_plan(state)
+
+    def move_to(self, price_id: str) -> None:
+        """Follow the price at Stripe to the plan that it is of."""
+        plan = self.plan_for(price_id)
+        self.stripe_price_id = price_id
+        if plan.id != self.plan_id:
+            self.plan, self.price_cents = plan, plan.price_cents
+
+    def next_plan(self, state: SubscriptionState) -> Plan | None:
+        """What follows at the period's end: a scheduled price, or after a cancel the free plan that was chosen."""
+        if state.next_price_id and state.next_price_id != state.price_id:
+            return self.plan_for(state.next_price_id)
+        chosen = state.metadata.get("next_plan_id") if state.cancel_at_period_end else None
+        return Plan.find(chosen) if chosen else None
+
+    def plan_for(self, price_id: str) -> Plan:
+        """The plan that a price at Stripe belongs to, older prices of it included."""
+        plan: Plan | None = (
+            self.plan if price_id == self.stripe_price_id else Plan.with_stripe_price(price_id)
+        )
+        if plan is None:
+            raise Mismatch(f"price {price_id} at Stripe is no plan's")
+        return plan
+
+    def check(self, state: SubscriptionState) -> None:
+        ours = {"account_id": str(self.account_id), "subscription_id": str(self.id)}
+        for name, value in ours.items():
+            if state.metadata.get(name, value) != value:
+                raise Mismatch(
+                    f"{name} is {state.metadata[name]!r} at Stripe and {value!r} on the subscription"
+                )
+        if self.stripe_id not in (None, state.stripe_id):
+            raise Mismatch(f"subscription {self.id} is {self.stripe_id} at Stripe, not {state.stripe_id}")

@@ -1,0 +1,200 @@
+"""What we sell, plans and credit packs, and what a purchase is worth. MONEY.md 2 and 7."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import CheckConstraint, Index, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.types import BigId, Nanos
+from app.extensions import db
+from app.models.base import NANOS_PER_CENT, Record, not_negative, one_of, utcnow
+from app.models.metering.refusal import PricingError
+
+LOCKED_TERMS = ("price_cents", "currency", "interval")
+
+
+def worth_of(price_cents: int, surcharge_cents: int, margin_bps: int) -> int:
+    """Nano-dollars of model cost that a price buys: (price - surcharge) x (1 - margin).
+
+    Exact: a cent is 10,000,000 nanos and a basis point 1/10,000. PricingError where a figure cannot be.
+    """
+    if price_cents < 0 or surcharge_cents < 0:
+        raise PricingError("price and surcharge cannot be negative")
+    if surcharge_cents > price_cents:
+        raise PricingError(f"surcharge {surcharge_cents} is more than the price {price_cents} (cents)")
+    if not 0 <= margin_bps < 10_000:
+        raise PricingError(f"margin {margin_bps} is not between 0 and 9,999 basis points")
+    return (price_cents - surcharge_cents) * (NANOS_PER_CENT // 10_000) * (10_000 - margin_bps)
+
+
+class Plan(Record):
+    """A way to be charged: a price for a period, an allowance, and limits."""
+
+    __tablename__ = "plans"
+    __table_args__ = (
+        one_of("status", "active", "legacy", "inactive"),
+        one_of("interval", "month", "year"),
+        *not_negative("price_cents", "surcharge_cents", "trial_days"),
+        CheckConstraint("surcharge_cents <= price_cents", name="surcharge_within_price"),
+        CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
+        *not_negative("set_allowance_nanos", "daily_limit_nanos", "chats_per_month"),
+        CheckConstraint("parallel_calls >= 1", name="parallel_calls_positive"),
+        CheckConstraint("NOT is_default OR (status = 'active' AND price_cents = 0)", name="default_is_free"),
+        Index(
+            "uq_plans_one_default",
+            "is_default",
+            unique=True,
+            postgresql_where=text("is_default"),
+            sqlite_where=text("is_default"),
+        ),
+    )
+
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="active")
+    is_default: Mapped[bool] = mapped_column(default=False)
+    is_popular: Mapped[bool] = mapped_column(default=False)
+    position: Mapped[int] = mapped_column(default=0)
+
+    price_cents: Mapped[int] = mapped_column(default=0)
+    currency: Mapped[str] = mapped_column(default="usd")
+    interval: Mapped[str] = mapped_column(default="month")
+    surcharge_cents: Mapped[int] = mapped_column(default=0)
+    margin_bps: Mapped[int] = mapped_column(default=5000)
+    trial_days: Mapped[int] = mapped_column(default=0)
+
+    set_allowance_nanos: Mapped[Nanos | None]
+    daily_limit_nanos: Mapped[Nanos | None]
+    chats_per_month: Mapped[int | None]
+    parallel_calls: Mapped[int | None]
+    models: Mapped[list[str]] = mapped_column(default=list)
+    has_api: Mapped[bool] = mapped_column(default=True)
+    allows_packs: Mapped[bool] = mapped_column(default=True)
+    has_priority_support: Mapped[bool] = mapped_column(default=False)
+    has_custom_branding: Mapped[bool] = mapped_column(default=False)
+    bullets: Mapped[list[str]] = mapped_column(default=list)
+
+    terms_locked_at: Mapped[datetime | None]
+    replaces_id: Mapped[int | None] = mapped_column(BigId)
+    stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
+    former_price_ids: Mapped[list[str]] = mapped_column(default=list)
+    published_as: Mapped[str] = mapped_column(default="")
+
+    @classmethod
+    def default(cls) -> Plan:
+        return db.session.scalars(select(cls).where(cls.is_default)).one()
+
+    @classmethod
+    def on_offer(cls) -> list[Plan]:
+        """The plans that can be chosen now, in the order of the pricing page."""
+        offered = select(cls).where(cls.status == "active").order_by(cls.position, cls.price_cents, cls.id)
+        return list(db.session.scalars(offered))
+
+    @classmethod
+    def with_stripe_price(cls, price_id: str) -> Plan | None:
+        """The plan of a price at Stripe, of one that it had before too."""
+        current = db.session.scalar(select(cls).where(cls.stripe_price_id == price_id))
+        former = (plan for plan in db.session.scalars(select(cls)) if price_id in plan.former_price_ids)
+        return current or next(former, None)
+
+    @property
+    def worth_nanos(self) -> int:
+        """What one paid period is worth at today's columns."""
+        return worth_of(self.price_cents, self.surcharge_cents, self.margin_bps)
+
+    @property
+    def allowance_nanos(self) -> int:
+        """The allowance of one month: set outright by the admin, else computed; a year's is shared by twelve."""
+        if self.set_allowance_nanos is not None:
+            return self.set_allowance_nanos
+        return self.worth_nanos if self.interval == "month" else (self.worth_nanos + 6) // 12
+
+    @property
+    def is_free(self) -> bool:
+        return self.price_cents == 0
+
+    @property
+    def can_be_chosen(self) -> bool:
+        return self.status == "active"
+
+    def lock_terms(self) -> None:
+        """From the first subscription on, price, currency and interval stay as they were bought."""
+        self.terms_locked_at = self.terms_locked_at or utcnow()
+
+    def new_version(self) -> Plan:
+        """A copy that can be edited and chosen; this one goes on for those who have it."""
+        return copy_as_new_version(self)
+
+
+class CreditPack(Record):
+    """Credits for a price, once."""
+
+    __tablename__ = "packs"
+    __table_args__ = (
+        one_of("status", "active", "legacy", "inactive"),
+        CheckConstraint("price_cents > 0", name="price_positive"),
+        CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
+    )
+
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="active")
+    position: Mapped[int] = mapped_column(default=0)
+    price_cents: Mapped[int]
+    currency: Mapped[str] = mapped_column(default="usd")
+    margin_bps: Mapped[int] = mapped_column(default=5000)
+
+    terms_locked_at: Mapped[datetime | None]
+    replaces_id: Mapped[int | None] = mapped_column(BigId)
+    stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
+    former_price_ids: Mapped[list[str]] = mapped_column(default=list)
+    published_as: Mapped[str] = mapped_column(default="")
+
+    @classmethod
+    def on_offer(cls) -> list[CreditPack]:
+        offered = select(cls).where(cls.status == "active").order_by(cls.position, cls.price_cents, cls.id)
+        return list(db.session.scalars(offered))
+
+    @property
+    def worth_nanos(self) -> int:
+        return worth_of(self.price_cents, 0, self.margin_bps)
+
+    def lock_terms(self) -> None:
+        self.terms_locked_at = self.terms_locked_at or utcnow()
+
+    def new_version(self) -> CreditPack:
+        return copy_as_new_version(self)
+
+
+Sold = TypeVar("Sold", Plan, CreditPack)
+
+AT_STRIPE = {"stripe_product_id", "stripe_price_id", "former_price_ids", "published_as"}
+NOT_COPIED = {"id", "created_at", "terms_locked_at", "is_default"} | AT_STRIPE
+
+
+def listing(sold: Plan | CreditPack) -> str:
+    """What Stripe is told of it, in short: where this differs from `published_as`, it is to be told again."""
+    rhythm = sold.interval if isinstance(sold, Plan) else "once"
+    terms = (sold.name, sold.description, sold.status != "inactive", sold.price_cents, sold.currency, rhythm)
+    return hashlib.sha256(repr(terms).encode()).hexdigest()
+
+
+def is_published(sold: Plan | CreditPack) -> bool:
+    """Whether Stripe knows it as it is now; what costs nothing never goes there."""
+    return sold.price_cents == 0 or sold.published_as == listing(sold)
+
+
+def copy_as_new_version(sold: Sold) -> Sold:
+    """Copy what is sold into a new active row, and make the old one legacy."""
+    columns = [column.key for column in sold.__table__.columns if column.key not in NOT_COPIED]
+    copy = type(sold)(**{name: getattr(sold, name) for name in columns})
+    copy.status, copy.replaces_id = "active", sold.id
+    sold.status = "legacy"
+    db.session.add(copy)
+    return copy

@@ -1,0 +1,165 @@
+"""Files of a message: images and texts, stored as they came, bounded, and gone with their chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import LargeBinary, delete, func, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import db
+from app.models.base import Record, refers_to, utcnow
+from app.models.identity.actor import Caller
+from app.models.chat.chat import Chat, Message
+from app.models.chat.image_size import Raster, measured
+from app.models.metering.refusal import InvalidRequest
+from app.models.catalog.setting import Setting
+
+MOST_OF_A_MESSAGE = 5
+MOST_UNSENT = 20
+UNSENT_FOR = timedelta(days=1)
+LARGEST_IMAGE = 3_750_000
+"""Bytes: what every provider takes, 5 MB after it is written in base64."""
+
+LONGEST_SIDE = 8_000
+"""Pixels: what every provider takes."""
+
+LONGEST_NAME = 100
+MEGABYTE = 1_000_000
+TEXT = "text/plain"
+UNKNOWN_KIND = (
+    "is neither an image (PNG, JPEG, WebP or GIF) nor a text file. Nothing else can be attached yet."
+)
+NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+BACKTICKS = re.compile(r"`{3,}")
+
+
+class Attachment(Record):
+    """A file. `message_id` is the question it was sent with; None until then, and then for a day at most.
+
+    `size` is in bytes, width and height of an image in pixels. A text is kept as UTF-8.
+    """
+
+    __tablename__ = "attachments"
+
+    account_id: Mapped[int] = refers_to("accounts.id", index=True)
+    user_id: Mapped[int] = refers_to("users.id", index=True)
+    message_id: Mapped[int | None] = refers_to("messages.id", index=True)
+    name: Mapped[str]
+    media_type: Mapped[str]
+    size: Mapped[int]
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+    @classmethod
+    def keep(cls, caller: Caller, name: str, content: bytes) -> Attachment:
+        """Store a file to be sent. InvalidRequest where it is of no kind that models take, or too large."""
+        image = measured(content)
+        facts = image_facts(image, content) if image else text_facts(content)
+        cls._check_room(caller, facts["size"])
+        owner = {"account_id": caller.account_id, "user_id": caller.user_id}
+        kept = cls(name=plain_name(name), **owner, **facts)
+        db.session.add(kept)
+        db.session.flush()
+        return kept
+
+    @classmethod
+    def _check_room(cls, caller: Caller, size: int) -> None:
+        unsent = select(func.count()).where(cls.user_id == caller.user_id, cls.message_id.is_(None))
+        if (db.session.scalar(unsent) or 0) >= MOST_UNSENT:
+            raise InvalidRequest({"data": [f"cannot be taken: {MOST_UNSENT} files wait to be sent already."]})
+        held = db.session.scalar(select(func.sum(cls.size)).where(cls.account_id == caller.account_id)) or 0
+        most = Setting.get("attachment_megabytes")
+        if held + size > most * MEGABYTE:
+            words = f"cannot be taken: the files in this account's chats fill its {most} MB. Delete a chat with files."
+            raise InvalidRequest({"data": [words]})
+
+    @classmethod
+    def unsent(cls, caller: Caller, ids: Sequence[int]) -> list[Attachment]:
+        """The caller's files of these ids, in this order. InvalidRequest where one is not there or was sent before."""
+        own = cls.account_id == caller.account_id, cls.user_id == caller.user_id, cls.message_id.is_(None)
+        found = {file.id: file for file in db.session.scalars(select(cls).where(cls.id.in_(ids), *own))}
+        if missing := [file_id for file_id in ids if file_id not in found]:
+            words = f"{missing[0]} is not a file of yours that waits to be sent. Attach it again."
+            raise InvalidRequest({"attachments": [words]})
+        return [found[file_id] for file_id in ids]
+
+    @classmethod
+    def of_messages(cls, ids: Sequence[int]) -> dict[int, list[Attachment]]:
+        """The files of these messages, by message, in the order in which they were attached."""
+        found: dict[int, list[Attachment]] = {}
+        for file in db.session.scalars(select(cls).where(cls.message_id.in_(ids)).order_by(cls.id)):
+            found.setdefault(file.message_id or 0, []).append(file)
+        return found
+
+    @classmethod
+    def erase_chat(cls, chat: Chat) -> None:
+        said = select(Message.id).where(Message.chat_id == chat.id)
+        db.session.execute(delete(cls).where(cls.message_id.in_(said)))
+
+    @classmethod
+    def erase_unsent(cls) -> int:
+        """Those that have waited for a day; returns how many."""
+        late = cls.message_id.is_(None), cls.created_at < utcnow() - UNSENT_FOR
+        return int(db.session.execute(delete(cls).where(*late)).rowcount)  # type: ignore[attr-defined]
+
+    @property
+    def is_image(self) -> bool:
+        return self.media_type != TEXT
+
+    @property
+    def quoted(self) -> str:
+        """A text as a model reads it: its name, and its words between fences that it does not contain itself."""
+        words = self.content.decode("utf-8", "replace")
+        longest = max((len(run) for run in BACKTICKS.findall(words)), default=2)
+        fence = "`" * (longest + 1)
+        return f"File {self.name}:\n{fence}\n{words}\n{fence}"
+
+
+def send_with(files: Sequence[int], message_id: int) -> None:
+    """Tie unsent files to the question that they are sent with."""
+    waiting = Attachment.id.in_(files), Attachment.message_id.is_(None)
+    tied = db.session.execute(update(Attachment).where(*waiting).values(message_id=message_id))
+    if tied.rowcount != len(files):  # type: ignore[attr-defined]
+        raise InvalidRequest({"attachments": ["were sent a moment ago."]})
+    db.session.execute(update(Message).where(Message.id == message_id).values(attached_id=message_id))
+
+
+def image_facts(image: Raster, content: bytes) -> dict[str, Any]:
+    if len(content) > LARGEST_IMAGE:
+        raise InvalidRequest(
+            {"data": [f"is an image of more than {LARGEST_IMAGE / MEGABYTE} MB. Make it smaller."]}
+        )
+    if max(image.width, image.height) > LONGEST_SIDE:
+        words = f"is {image.width:,} x {image.height:,} pixels; an image may have {LONGEST_SIDE:,} a side at most."
+        raise InvalidRequest({"data": [words]})
+    size = {"width": image.width, "height": image.height, "size": len(content)}
+    return {"media_type": image.media_type, "content": content, **size}
+
+
+def text_facts(content: bytes) -> dict[str, Any]:
+    """A text file, of whatever language or format; stored without its byte order mark."""
+    try:
+        words = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest({"data": [UNKNOWN_KIND]}) from None
+    if NOT_FOR_TEXT.search(words):
+        raise InvalidRequest({"data": [UNKNOWN_KIND]})
+    if not words.strip():
+        raise InvalidRequest({"data": ["is empty."]})
+    stored, most = words.encode(), Setting.get("max_message_bytes")
+    if len(stored) > most:
+        raise InvalidRequest(
+            {"data": [f"is a text of more than {most:,} bytes. Attach the part that matters."]}
+        )
+    return {"media_type": TEXT, "content": stored, "size": len(stored)}
+
+
+def plain_name(name: str) -> str:
+    """The file's name in one line, without folders."""
+    last = re.split(r"[\\/]", name)[-1]
+    return "".join(letter for letter in last if letter.isprintable()).strip()[-LONGEST_NAME:] or "file"

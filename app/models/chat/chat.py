@@ -1,0 +1,178 @@
+"""Chats and messages: the words. What a message cost is in its usage row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Index, Table, bindparam, func, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.types import BigId
+from app.extensions import db
+from app.models.base import Record, one_of, refers_to, row_id, utcnow
+from app.db.compiled_statement import Prepared
+
+STATUSES = ("running", "done", "stopped", "failed", "interrupted")
+OF_GUEST = text("guest IS NOT NULL")
+
+
+class Chat(Record):
+    """A conversation of one person, charged to one account. `leaf_id` is the last message of the shown branch.
+
+    `guest` is the digest of a guest's secret: the chats of all guests belong to the house, each to one of them.
+    """
+
+    __tablename__ = "chats"
+    __table_args__ = (
+        Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),
+        Index("ix_chats_guest", "guest", postgresql_where=OF_GUEST, sqlite_where=OF_GUEST),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    user_id: Mapped[int] = refers_to("users.id")
+    guest: Mapped[str | None]
+    title: Mapped[str] = mapped_column(default="")
+    model: Mapped[str]
+    leaf_id: Mapped[int | None] = mapped_column(BigId)
+    system_prompt: Mapped[str] = mapped_column(default="")
+    max_output_tokens: Mapped[int | None]
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    pinned_at: Mapped[datetime | None]
+    archived_at: Mapped[datetime | None]
+    wants_title: Mapped[bool] = mapped_column(default=False)
+    deleted_at: Mapped[datetime | None]
+
+    @classmethod
+    def to_ask(cls, identifier: str, **own: Any) -> Chat | None:
+        """What `find` would find, to be read; `own`: account_id, user_id, guest, deleted_at."""
+        row = OWN.first(db.session.connection(), own | {"chat": row_id(identifier)})
+        return cls.apart(row) if row else None
+
+    @classmethod
+    def started_since(cls, account_id: int, moment: datetime) -> int:
+        """How many chats the account has begun since then; deleted ones count."""
+        begun = cls.account_id == account_id, cls.created_at >= moment
+        return db.session.scalar(select(func.count()).select_from(cls).where(*begun)) or 0
+
+    @classmethod
+    def hand_over(cls, guest: str, *, account_id: int, user_id: int) -> None:
+        """Give a guest's chats to the person whom they turned out to be. What they cost stays with the house."""
+        chats = select(cls.id).where(cls.guest == guest)
+        db.session.execute(update(Message).where(Message.chat_id.in_(chats)).values(account_id=account_id))
+        owner = {"account_id": account_id, "user_id": user_id, "guest": None}
+        db.session.execute(update(cls).where(cls.guest == guest).values(**owner))
+
+    def everything(self) -> list[Message]:
+        """The messages of all branches, in the order in which they were made."""
+        return list(
+            db.session.scalars(select(Message).where(Message.chat_id == self.id).order_by(Message.id))
+        )
+
+    def messages(self) -> list[Message]:
+        """The shown branch, oldest first."""
+        return branch(self.everything(), self.leaf_id)
+
+    def versions(self) -> dict[int, list[int]]:
+        """The ids of a message's siblings and its own, in order, for each message that has any."""
+        siblings: dict[int | None, list[int]] = {}
+        for message in self.everything():
+            siblings.setdefault(message.parent_id, []).append(message.id)
+        return {own: ids for ids in siblings.values() if len(ids) > 1 for own in ids}
+
+    def rename(self, title: str) -> None:
+        """By hand, which wins over what a model would write."""
+        self.title, self.wants_title = title, False
+
+    def show(self, version: Message) -> None:
+        """Show the branch of that version, to its newest end."""
+        newest = {message.parent_id: message.id for message in self.everything()}
+        self.leaf_id = version.id
+        while self.leaf_id in newest:
+            self.leaf_id = newest[self.leaf_id]
+
+
+CHATS: Table = Chat.__table__  # type: ignore[assignment]
+OWN = Prepared(
+    select(*CHATS.c).where(
+        CHATS.c.id == bindparam("chat"),
+        CHATS.c.account_id == bindparam("account_id"),
+        CHATS.c.user_id == bindparam("user_id"),
+        CHATS.c.guest.is_not_distinct_from(bindparam("guest")),
+        CHATS.c.deleted_at.is_not_distinct_from(bindparam("deleted_at")),
+    )
+)
+
+
+class Message(Record):
+    """A question or an answer. Answers to one question, and edits of it, are siblings: they share a parent.
+
+    `attached_id` is the question whose files this one carries: itself, or the one that it is an edit of.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        one_of("role", "user", "assistant"),
+        one_of("status", *STATUSES),
+        Index("ix_messages_chat", "chat_id", "id"),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    chat_id: Mapped[int] = refers_to("chats.id")
+    parent_id: Mapped[int | None] = refers_to("messages.id")
+    role: Mapped[str]
+    content: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="done")
+    error_code: Mapped[str | None]
+    error_detail: Mapped[str | None]
+    model: Mapped[str | None]
+    call_id: Mapped[int | None] = refers_to("usages.id", index=True)
+    attached_id: Mapped[int | None] = refers_to("messages.id")
+    checkpoint_at: Mapped[datetime | None]
+    stop_requested_at: Mapped[datetime | None]
+
+    call = relationship("Usage")
+    chat = relationship("Chat")
+
+    @property
+    def is_running(self) -> bool:
+        return self.status == "running"
+
+    @property
+    def is_on_the_house(self) -> bool:
+        """Whether the answer was written for a guest, so that nobody was charged: also once the chat is a person's."""
+        if self.call is None:
+            return False
+        return self.chat.guest is not None or bool(self.call.account_id != self.account_id)
+
+    @property
+    def charged_nanos(self) -> int | None:
+        """What the answer cost its reader; None for a question."""
+        if self.call is None:
+            return None
+        return 0 if self.is_on_the_house else int(self.call.paid_nanos)
+
+
+class Linked(Protocol):
+    """Anything that hangs in the tree of a chat."""
+
+    @property
+    def id(self) -> Any: ...
+
+    @property
+    def parent_id(self) -> Any: ...
+
+
+Link = TypeVar("Link", bound=Linked)
+
+
+def branch(messages: Sequence[Link], leaf_id: int | None) -> list[Link]:
+    """The messages from the first to the leaf, along the parents."""
+    by_id = {message.id: message for message in messages}
+    path: list[Link] = []
+    current = by_id.get(leaf_id)
+    while current is not None:
+        path.append(current)
+        current = by_id.get(current.parent_id)
+    return path[::-1]

@@ -1,0 +1,151 @@
+"""Accounts: what is charged. Two balances, a plan, and the members who draw on them. MONEY.md 4 and 7."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Index, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.types import Nanos
+from app.extensions import db
+from app.models.identity.api_key import ApiKey
+from app.models.metering.balance import Balance
+from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.identity.membership import Membership, send_home
+from app.models.catalog.plan import Plan
+from app.models.identity.user import User
+
+if TYPE_CHECKING:
+    from app.models.billing.ledger import LedgerEntry
+
+
+OF_HOUSE = text("kind = 'house'")
+
+
+def anniversary(start: datetime, months: int) -> datetime:
+    """`start` plus whole months, on the same day or the month's last: 31 Jan, 28 Feb, 31 Mar."""
+    years, month = divmod(start.month - 1 + months, 12)
+    year, month = start.year + years, month + 1
+    return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
+
+
+def months_between(start: datetime, moment: datetime) -> int:
+    """How many anniversaries of `start` have come by `moment`."""
+    months = (moment.year - start.year) * 12 + moment.month - start.month
+    return months if anniversary(start, months) <= moment else months - 1
+
+
+class Account(Record):
+    """A personal or team account, or the house's. Its figures are moved by ledger entries and usage rows only."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        one_of("kind", "personal", "team", "house"),
+        Index("uq_accounts_one_house", "kind", unique=True, postgresql_where=OF_HOUSE, sqlite_where=OF_HOUSE),
+        one_of("frozen_by", "admin", "dispute"),
+        *not_negative("allowance_nanos", "reserved_nanos", "running_calls"),
+        *not_negative("day_used_nanos", "day_absorbed_nanos"),
+    )
+
+    kind: Mapped[str] = mapped_column(default="personal")
+    name: Mapped[str] = mapped_column(default="")
+    plan_id: Mapped[int] = refers_to("plans.id", index=True)
+    allowance_nanos: Mapped[Nanos] = mapped_column(default=0)
+    credits_nanos: Mapped[Nanos] = mapped_column(default=0)
+    reserved_nanos: Mapped[Nanos] = mapped_column(default=0)
+    running_calls: Mapped[int] = mapped_column(default=0)
+    day: Mapped[date] = mapped_column(default=lambda: utcnow().date())
+    day_used_nanos: Mapped[Nanos] = mapped_column(default=0)
+    day_absorbed_nanos: Mapped[Nanos] = mapped_column(default=0)
+    anchor_at: Mapped[datetime] = mapped_column(default=utcnow)
+    period_start: Mapped[datetime] = mapped_column(default=utcnow)
+    period_end: Mapped[datetime] = mapped_column(default=utcnow)
+    frozen_at: Mapped[datetime | None]
+    frozen_by: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
+    customers_lost: Mapped[int] = mapped_column(default=0)
+    recharge_below_nanos: Mapped[Nanos | None]
+    alert_below_nanos: Mapped[Nanos | None]
+    alerts_daily_limit: Mapped[bool] = mapped_column(default=False)
+    writes_titles: Mapped[bool] = mapped_column(default=True)
+
+    plan = relationship("Plan")
+    memberships = relationship("Membership", back_populates="account")
+
+    @classmethod
+    def open(
+        cls, owner: User, *, kind: str = "personal", name: str = "", plan: Plan | None = None
+    ) -> Account:
+        """A new account on the default plan, with its first owner."""
+        now = utcnow()
+        account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
+        account.anchor_at = account.period_start = account.period_end = now
+        db.session.add(account)
+        account.memberships.append(Membership(user=owner, role="owner"))
+        db.session.flush()
+        return account
+
+    @classmethod
+    def locked(cls, account_id: int) -> Account:
+        """The account as it is now, held until the transaction ends: whoever moves money takes this first.
+
+        SQLite ignores FOR UPDATE; there an UPDATE opens the transaction and takes the write lock.
+        """
+        if db.engine.dialect.name == "sqlite":
+            db.session.execute(update(cls).where(cls.id == account_id).values(id=account_id))
+        held = select(cls).where(cls.id == account_id).with_for_update(of=cls)
+        return db.session.scalars(held.execution_options(populate_existing=True)).one()
+
+    def balance(self, at: datetime | None = None) -> Balance:
+        """The figures now; yesterday's use does not count against today."""
+        today = (at or utcnow()).date()
+        return Balance(
+            allowance=self.allowance_nanos,
+            credits=self.credits_nanos,
+            reserved=self.reserved_nanos,
+            daily_limit=self.plan.daily_limit_nanos,
+            daily_used=self.day_used_nanos if self.day >= today else 0,
+        )
+
+    @property
+    def owner(self) -> User:
+        """The first owner: whom mails about money go to."""
+        owners = (m for m in sorted(self.memberships, key=lambda m: m.id) if m.role == "owner")
+        return next(owners).user
+
+    @classmethod
+    def with_customer(cls, customer_id: str | None) -> Account | None:
+        return (
+            db.session.scalar(select(cls).where(cls.stripe_customer_id == customer_id))
+            if customer_id
+            else None
+        )
+
+    def freeze(self, by: str) -> None:
+        """No calls until unfrozen; `by` is "admin" or "dispute". An admin's freeze outlasts a won dispute."""
+        if self.frozen_by != "admin":
+            self.frozen_at, self.frozen_by = self.frozen_at or utcnow(), by
+
+    def unfreeze(self, by: str) -> None:
+        if by in {self.frozen_by, "admin"}:
+            self.frozen_at = self.frozen_by = None
+
+    def close(self) -> None:
+        """No use from now on, programs' keys included; ledger and receipts stay.
+
+        Whoever closes it enqueues `app.payments.jobs.account_closed` after the commit: it ends what is paid for.
+        """
+        self.closed_at = self.closed_at or utcnow()
+        ApiKey.revoke_all(self.id)
+        send_home(self.id)
+
+    def entries(self) -> list[LedgerEntry]:
+        """Its ledger, newest first."""
+        from_newest = text("id DESC")
+        return list(db.session.scalars(self.ledger.select().order_by(from_newest)))
+
+    ledger = relationship("LedgerEntry", lazy="write_only", back_populates="account")

@@ -1,0 +1,135 @@
+"""Who asks: a person or a program's key, acting on one account. Read by one statement a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, bindparam, select
+
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.membership import Membership
+from app.models.catalog.setting import STORED_TOGETHER, Setting
+from app.models.metering.account_state import ACCOUNTS, COLUMNS, PLANS, Standing
+from app.models.identity.user import User, UserSession, digest
+from app.db.compiled_statement import Prepared, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A person signed in, a key, or a guest. `role` is owner, admin or member of the account.
+
+    `guest` is the digest that a guest's chats carry.
+    """
+
+    user_id: int
+    account_id: int
+    role: str
+    email: str
+    name: str
+    is_verified: bool
+    admin_role: str | None = None
+    api_key_id: int | None = None
+    key_used_at: datetime | None = None
+    session_secret: str | None = None
+    guest: str | None = None
+    standing: Standing | None = None
+    """How the account stood as the request began; read along, because the gate looks at it first."""
+
+    is_active = True
+
+    @property
+    def is_authenticated(self) -> bool:
+        """A guest is nobody in particular: the doors that take guests say so, all others are closed to them."""
+        return self.guest is None
+
+    @property
+    def is_anonymous(self) -> bool:
+        return not self.is_authenticated
+
+    @classmethod
+    def of_session(cls, secret: str) -> Caller | None:
+        """Whom a browser's session belongs to; None where it ended, or its user was disabled.
+
+        It acts on the account that was switched to; on the personal one where that membership is gone.
+        """
+        row = OF_SESSION.first(db.session.connection(), {"secret": digest(secret)})
+        return cls(**described(row) | {"session_secret": secret}) if row else None
+
+    @classmethod
+    def of_key(cls, secret: str) -> Caller | None:
+        """Whom an API key acts for; None where it is unknown or revoked, or its maker left the account."""
+        row = OF_KEY.first(db.session.connection(), {"secret": digest(secret)})
+        if row is None:
+            return None
+        api_key_id, used_at = row[len(FOR_ALL) :]
+        return cls(**described(row) | {"api_key_id": api_key_id, "key_used_at": used_at, "admin_role": None})
+
+    def get_id(self) -> str | None:
+        """What Flask-Login keeps in the cookie."""
+        return self.session_secret
+
+    @property
+    def is_admin(self) -> bool:
+        return self.admin_role is not None
+
+    @property
+    def can_manage(self) -> bool:
+        """May invite, buy and see billing of the account."""
+        return self.role in {"owner", "admin"}
+
+    @property
+    def user(self) -> User:
+        return db.session.get_one(User, self.user_id)
+
+    @property
+    def account(self) -> Account:
+        return db.session.get_one(Account, self.account_id)
+
+
+def described(row: Row) -> dict[str, Any]:
+    """The caller's fields; the settings that came along are kept for the request."""
+    person = dict(zip(PERSON_FIELDS, row, strict=False))
+    stored = row[len(PERSON_FIELDS)]
+    standing = Standing(*row[len(PERSON_FIELDS) + 1 : len(FOR_ALL)])
+    Setting.remember(stored or {})
+    return person | {"is_verified": person.pop("email_verified_at") is not None, "standing": standing}
+
+
+SESSIONS, KEYS, MEMBERS, USERS = (t.__table__ for t in (UserSession, ApiKey, Membership, User))
+PERSON = (
+    MEMBERS.c.user_id,
+    MEMBERS.c.account_id,
+    MEMBERS.c.role,
+    USERS.c.email,
+    USERS.c.name,
+    USERS.c.email_verified_at,
+    USERS.c.admin_role,
+)
+PERSON_FIELDS = tuple(column.name for column in PERSON)
+FOR_ALL = (*PERSON, STORED_TOGETHER, *COLUMNS)
+ENABLED = USERS.c.disabled_at.is_(None)
+ACCOUNT_AND_PLAN = MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).join(PLANS)
+SWITCHED_TO = MEMBERS.c.account_id == SESSIONS.c.account_id
+OF_SESSION = Prepared(
+    select(*FOR_ALL)
+    .select_from(
+        SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(
+            ACCOUNT_AND_PLAN, MEMBERS.c.user_id == USERS.c.id
+        )
+    )
+    .where(SESSIONS.c.secret_hash == bindparam("secret"), ENABLED)
+    .order_by(SWITCHED_TO.desc(), MEMBERS.c.id)
+    .limit(1)
+)
+"""The personal account's membership is a person's first, and is never ended."""
+
+MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
+OF_KEY = Prepared(
+    select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at)
+    .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(ACCOUNT_AND_PLAN, MADE_IN))
+    .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
+)

@@ -1,0 +1,118 @@
+"""Members: who may act on an account, as what, and who may change that. SECURITY.md 19."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Index, UniqueConstraint, func, select, update
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
+
+from app.db.types import Nanos
+from app.extensions import db
+from app.models.identity.api_key import ApiKey
+from app.models.base import Record, not_negative, one_of, refers_to, utctoday
+from app.models.metering.refusal import Conflict
+from app.models.identity.user import User, UserSession
+
+if TYPE_CHECKING:
+    from app.models.identity.account import Account
+
+ROLES = ("owner", "admin", "member")
+MANAGERS = {"owner", "admin"}
+
+
+class Membership(Record):
+    """A person's place in an account.
+
+    `used_nanos` is what the member's calls that began in `used_month` (its first day) have cost, each running
+    one counted with the most it may; kept for teams only. Whoever changes a row holds the account.
+    """
+
+    __tablename__ = "memberships"
+    __table_args__ = (
+        UniqueConstraint("account_id", "user_id"),
+        one_of("role", *ROLES),
+        *not_negative("monthly_limit_nanos", "used_nanos"),
+        Index("ix_memberships_user", "user_id"),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    user_id: Mapped[int] = refers_to("users.id")
+    role: Mapped[str] = mapped_column(default="member")
+    monthly_limit_nanos: Mapped[Nanos | None]
+    used_month: Mapped[date | None]
+    used_nanos: Mapped[Nanos] = mapped_column(default=0)
+
+    account: Mapped[Account] = relationship("Account", back_populates="memberships")
+    user: Mapped[User] = relationship("User", back_populates="memberships")
+
+    @classmethod
+    def of(cls, user_id: int, account_id: int) -> Membership | None:
+        """That person's place in that account, as it is now."""
+        place = select(cls).where(cls.user_id == user_id, cls.account_id == account_id)
+        return db.session.scalar(place.execution_options(populate_existing=True))
+
+    @property
+    def can_manage(self) -> bool:
+        """May invite, buy and see billing."""
+        return self.role in MANAGERS
+
+    @property
+    def used_this_month(self) -> int:
+        """Nano-dollars, running calls with the most they may cost."""
+        return self.used_nanos if self.used_month == utctoday().replace(day=1) else 0
+
+    @property
+    def grantable_roles(self) -> tuple[str, ...]:
+        """The roles that this member may give: an owner all, an admin all but owner."""
+        return {"owner": ROLES, "admin": ("admin", "member")}.get(self.role, ())
+
+    def may_change(self, other: Membership) -> bool:
+        """Whether this member may set the other's role and limit, or remove them."""
+        return other.account_id == self.account_id and other.role in self.grantable_roles
+
+    @property
+    def is_last_owner(self) -> bool:
+        if self.role != "owner":
+            return False
+        owners = select(func.count()).where(
+            Membership.account_id == self.account_id, Membership.role == "owner"
+        )
+        return db.session.scalar(owners) == 1
+
+    def change_role(self, role: str) -> None:
+        """Conflict where the account would be left without an owner."""
+        if role != "owner" and self.is_last_owner:
+            raise Conflict("last_owner", LAST_OWNER)
+        self.role = role
+
+    def hand_over(self, to: Membership) -> None:
+        """Make the other member an owner, and this one an admin."""
+        to.role, self.role = "owner", "admin"
+
+    def end(self) -> None:
+        """Take the person out: their browsers fall back to their own account, their keys here stop.
+
+        Conflict for the last owner. What they used stays in the receipts.
+        """
+        if self.is_last_owner:
+            raise Conflict("last_owner", LAST_OWNER)
+        ApiKey.revoke_all(self.account_id, self.user_id)
+        send_home(self.account_id, self.user_id)
+        db.session.delete(self)
+        db.session.flush()
+
+
+def send_home(account_id: int, user_id: int | None = None) -> None:
+    """Have the browsers that are in the account, or one person's of them, act on their person's own account again."""
+    places = aliased(Membership)
+    own = select(places.account_id).where(places.user_id == UserSession.user_id).order_by(places.id).limit(1)
+    here = [UserSession.account_id == account_id]
+    if user_id is not None:
+        here.append(UserSession.user_id == user_id)
+    moved = update(UserSession).where(*here).values(account_id=own.scalar_subquery())
+    db.session.execute(moved, execution_options={"synchronize_session": False})
+
+
+LAST_OWNER = "An account needs an owner. Make somebody else an owner first, or close the account."

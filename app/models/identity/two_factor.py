@@ -1,0 +1,124 @@
+"""The second factor of administrators: codes of an authenticator, each good once, and recovery codes."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from datetime import datetime
+
+import pyotp
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flask import current_app
+from sqlalchemy import ForeignKey, delete, or_, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.extensions import db
+from app.models.base import Record, utcnow
+from app.models.identity.user import User, UserSession, digest
+
+STEP_SECONDS = 30
+RECOVERY_CODES = 10
+
+
+class RecoveryCode(Record):
+    """A code for the day the telephone is lost: 80 random bits, of which a hash is kept, good once."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    used_at: Mapped[datetime | None]
+
+    @classmethod
+    def renew(cls, user: User) -> list[str]:
+        """New codes for a user, shown this once; the old ones are dead."""
+        db.session.execute(delete(cls).where(cls.user_id == user.id))
+        codes = [secrets.token_hex(10) for _number in range(RECOVERY_CODES)]
+        db.session.add_all(cls(user_id=user.id, code_hash=digest(code)) for code in codes)
+        return codes
+
+    @classmethod
+    def redeem(cls, user: User, code: str) -> bool:
+        """Use a code up; whether it was one."""
+        unused = cls.user_id == user.id, cls.code_hash == digest(code), cls.used_at.is_(None)
+        spent = update(cls).where(*unused).values(used_at=utcnow()).returning(cls.id)
+        return db.session.scalar(spent) is not None
+
+
+def key() -> Fernet:
+    """What authenticators' secrets are sealed with: derived from SECRET_KEY, for this use alone."""
+    derived = HKDF(SHA256(), length=32, salt=None, info=b"second factor")
+    return Fernet(base64.urlsafe_b64encode(derived.derive(current_app.config["SECRET_KEY"].encode())))
+
+
+def seal(secret: str) -> str:
+    """An authenticator's secret as it is stored."""
+    return key().encrypt(secret.encode()).decode()
+
+
+def secret_of(user: User) -> str | None:
+    """The secret of a user's authenticator; None where there is none, or where it was sealed under another SECRET_KEY.
+
+    In that case the recovery codes still work: they are hashes, and depend on no key.
+    """
+    try:
+        return key().decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
+    except InvalidToken:
+        return None
+
+
+def is_code_of(secret: str, code: str, step: int) -> bool:
+    return hmac.compare_digest(pyotp.TOTP(secret).generate_otp(step), code)
+
+
+def step_of(secret: str, code: str, at: datetime) -> int | None:
+    """The half minute that a code belongs to, a step early or late included; None where it is wrong."""
+    now = int(at.timestamp()) // STEP_SECONDS
+    return next((step for step in (now, now - 1, now + 1) if is_code_of(secret, code, step)), None)
+
+
+def passes(user: User, typed: str) -> bool:
+    """Whether that is the user's code now, or an unused recovery code; either is used up by it."""
+    code = "".join(typed.split()).lower().replace("-", "")
+    if len(code) != 6:
+        return RecoveryCode.redeem(user, code)
+    secret = secret_of(user)
+    step = step_of(secret, code, utcnow()) if secret and code.isascii() else None
+    if step is None:
+        return False
+    fresh = User.id == user.id, or_(User.totp_step.is_(None), User.totp_step < step)
+    return db.session.scalar(update(User).where(*fresh).values(totp_step=step).returning(User.id)) is not None
+
+
+def enroll(user: User, secret: str, code: str) -> list[str] | None:
+    """Bind an authenticator that shows the right code; the recovery codes, or None where it does not."""
+    step = step_of(secret, "".join(code.split()), utcnow())
+    if step is None:
+        return None
+    user.totp_secret, user.totp_step = seal(secret), step
+    return RecoveryCode.renew(user)
+
+
+def forget(user: User) -> None:
+    """Take the second factor away: the telephone is lost, and the codes too."""
+    user.totp_secret = user.totp_step = None
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    db.session.execute(
+        update(UserSession).where(UserSession.user_id == user.id).values(second_factor_at=None)
+    )
+
+
+def state_of(session_secret: str) -> tuple[bool, bool]:
+    """(has an authenticator, has shown it in this session)."""
+    query = select(User.totp_secret, UserSession.second_factor_at).join(User, User.id == UserSession.user_id)
+    row = db.session.execute(query.where(UserSession.secret_hash == digest(session_secret))).one()
+    return row.totp_secret is not None, row.second_factor_at is not None
+
+
+def remember(session_secret: str) -> None:
+    """This session has shown the second factor."""
+    shown = update(UserSession).where(UserSession.secret_hash == digest(session_secret))
+    db.session.execute(shown.values(second_factor_at=utcnow()))

@@ -1,0 +1,141 @@
+"""An account as the gate sees it: one row of account and plan, read or held by one statement.
+
+Prepared, not ORM: this is on the path of every message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from sqlalchemy import Table, bindparam, select, update
+
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.metering.balance import Balance
+from app.models.catalog.plan import Plan
+from app.db.compiled_statement import Prepared
+
+ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
+PLANS: Table = Plan.__table__  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Figures in nano-dollars; the fields are in the order of `COLUMNS`."""
+
+    account_id: int
+    kind: str
+    frozen_at: datetime | None
+    frozen_by: str | None
+    closed_at: datetime | None
+    allowance: int
+    credits: int
+    reserved: int
+    running_calls: int
+    day: date
+    day_used: int
+    day_absorbed: int
+    period_start: datetime
+    period_end: datetime
+    plan_id: int
+    plan_name: str
+    plan_status: str
+    models: list[str]
+    has_api: bool
+    parallel_calls: int | None
+    daily_limit: int | None
+    chats_per_month: int | None
+    recharge_below: int | None
+    alert_below: int | None
+    alerts_daily_limit: bool
+
+    @classmethod
+    def of(cls, account_id: int) -> Standing:
+        """As it is, for showing."""
+        return cls(*READ.one(db.session.connection(), {"account": account_id}))
+
+    @classmethod
+    def held(cls, account_id: int) -> Standing:
+        """As it is, and held until the transaction ends; see `Account.locked`."""
+        connection = db.session.connection()
+        if connection.dialect.name == "sqlite":
+            TOUCH.run(connection, {"account": account_id})
+        return cls(*HOLD.one(connection, {"account": account_id}))
+
+    def used_on(self, at: datetime) -> int:
+        return self.day_used if self.day >= at.date() else 0
+
+    def absorbed_on(self, at: datetime) -> int:
+        return self.day_absorbed if self.day >= at.date() else 0
+
+    def balance(self, at: datetime) -> Balance:
+        return Balance(self.allowance, self.credits, self.reserved, self.daily_limit, self.used_on(at))
+
+    @property
+    def needs_recharge(self) -> bool:
+        """Whether auto-recharge is on and allowance + credits, whatever the day's limit, are below its threshold."""
+        return self.recharge_below is not None and self.allowance + self.credits < self.recharge_below
+
+    def alerts(self, at: datetime) -> set[str]:
+        """What the owner wants to be told of, and is so: "low_balance", "daily_limit"."""
+        is_low = self.alert_below is not None and self.allowance + self.credits < self.alert_below
+        is_day_used = self.daily_limit is not None and self.used_on(at) >= self.daily_limit
+        found = {"low_balance": is_low, "daily_limit": is_day_used and self.alerts_daily_limit}
+        return {name for name, is_so in found.items() if is_so}
+
+    def move(self, at: datetime, **differences: int) -> Standing:
+        """Write the figures changed by these differences while the row is held; returns what then stands.
+
+        A new day begins with nothing used and nothing absorbed; a clock that is put back begins none again.
+        """
+        today = {"day_used": self.used_on(at), "day_absorbed": self.absorbed_on(at)}
+        new = {name: today.get(name, getattr(self, name)) + by for name, by in differences.items()}
+        moved = replace(self, **{"day": max(self.day, at.date()), **today, **new})
+        figures = {column: getattr(moved, name) for name, column in MOVED.items()}
+        MOVE.run(db.session.connection(), {"account": self.account_id, **figures})
+        return moved
+
+
+COLUMNS = (
+    ACCOUNTS.c.id,
+    ACCOUNTS.c.kind,
+    ACCOUNTS.c.frozen_at,
+    ACCOUNTS.c.frozen_by,
+    ACCOUNTS.c.closed_at,
+    ACCOUNTS.c.allowance_nanos,
+    ACCOUNTS.c.credits_nanos,
+    ACCOUNTS.c.reserved_nanos,
+    ACCOUNTS.c.running_calls,
+    ACCOUNTS.c.day,
+    ACCOUNTS.c.day_used_nanos,
+    ACCOUNTS.c.day_absorbed_nanos,
+    ACCOUNTS.c.period_start,
+    ACCOUNTS.c.period_end,
+    PLANS.c.id,
+    PLANS.c.name,
+    PLANS.c.status,
+    PLANS.c.models,
+    PLANS.c.has_api,
+    PLANS.c.parallel_calls,
+    PLANS.c.daily_limit_nanos,
+    PLANS.c.chats_per_month,
+    ACCOUNTS.c.recharge_below_nanos,
+    ACCOUNTS.c.alert_below_nanos,
+    ACCOUNTS.c.alerts_daily_limit,
+)
+THIS = ACCOUNTS.c.id == bindparam("account")
+SHOWN = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)
+READ = Prepared(SHOWN)
+HOLD = Prepared(SHOWN.with_for_update(of=ACCOUNTS))
+TOUCH = Prepared(update(ACCOUNTS).where(THIS).values(id=ACCOUNTS.c.id))
+MOVED = {
+    "allowance": "allowance_nanos",
+    "credits": "credits_nanos",
+    "reserved": "reserved_nanos",
+    "running_calls": "running_calls",
+    "day": "day",
+    "day_used": "day_used_nanos",
+    "day_absorbed": "day_absorbed_nanos",
+}
+MOVE = Prepared(update(ACCOUNTS).where(THIS))

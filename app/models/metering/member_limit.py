@@ -1,0 +1,126 @@
+"""What each member of a team uses in a month: checked at the gate, moved by reserve and settle.
+
+Prepared, not ORM, and for teams only: this is on the path of every message. The account is held meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+
+from sqlalchemy import Table, and_, bindparam, case, extract, func, select, update
+
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
+from app.models.metering.refusal import Refusal, seconds_until
+from app.models.metering.account_state import Standing
+from app.models.metering.usage import Usage
+from app.db.compiled_statement import Prepared
+
+MEMBERS: Table = Membership.__table__  # type: ignore[assignment]
+USAGES: Table = Usage.__table__  # type: ignore[assignment]
+ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
+
+
+def month_of(day: date) -> date:
+    """The first day of its month."""
+    return date(day.year, day.month, 1)
+
+
+def next_month(at: datetime) -> datetime:
+    """When the month (UTC) of this moment is over."""
+    years, month = divmod(at.month, 12)
+    return datetime(at.year + years, month + 1, 1, tzinfo=at.tzinfo)
+
+
+def check_member(standing: Standing, user_id: int, at: datetime) -> None:
+    """The member's own limit of the month; a call may begin while it is not reached, as with a balance."""
+    if standing.kind != "team":
+        return
+    which = {"account": standing.account_id, "user": user_id}
+    limit, counted_in, counted = READ.first(db.session.connection(), which) or NO_MEMBER
+    used = counted if counted_in == month_of(at.date()) else 0
+    if limit is not None and used >= limit:
+        ends = next_month(at)
+        raise Refusal("member_limit_reached", REACHED, retry_after=seconds_until(ends, at), resets_at=ends)
+
+
+def hold_for_member(standing: Standing, user_id: int, day: date, ceiling: int) -> None:
+    """Count a call that begins with the most that it may cost; a new month begins with nothing used."""
+    if standing.kind == "team":
+        which = {"account": standing.account_id, "user": user_id}
+        HOLD.run(db.session.connection(), {**which, "month": month_of(day), "ceiling": ceiling})
+
+
+def settle_for_member(standing: Standing, user_id: int, day: date, difference: int) -> None:
+    """Count a call that ends with what it came to, in the month that it began in, if that is still the month."""
+    if standing.kind == "team":
+        which = {"account": standing.account_id, "user": user_id}
+        SETTLE.run(db.session.connection(), {**which, "month": month_of(day), "difference": difference})
+
+
+def used_in(month: date, account_id: int, user_id: int) -> int:
+    """What the rows say that a member's calls of the month cost, for one who comes (back) into a team."""
+    theirs = USAGES.c.account_id == account_id, USAGES.c.user_id == user_id, USAGES.c.day >= month
+    return int(db.session.scalar(select(func.coalesce(func.sum(COUNTED), 0)).where(*theirs)) or 0)
+
+
+def unexplained() -> Iterator[tuple[int, int, int, int]]:
+    """Memberships of teams whose counter is not what the rows say: account, user, stored, explained."""
+    for row in db.session.execute(AUDIT):
+        if row.used_nanos != row.explained:
+            yield row.account_id, row.user_id, row.used_nanos, int(row.explained)
+
+
+REACHED = "Your own limit in this team is reached for the month. An owner or admin of it can raise the limit."
+THIS = and_(MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user"))
+NO_MEMBER = (None, None, 0)
+READ = Prepared(select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS))
+SO_FAR = case((MEMBERS.c.used_month == bindparam("month"), MEMBERS.c.used_nanos), else_=0)
+HOLD = Prepared(
+    update(MEMBERS)
+    .where(THIS)
+    .values(used_month=bindparam("month"), used_nanos=SO_FAR + bindparam("ceiling"))
+)
+AFTER = MEMBERS.c.used_nanos + bindparam("difference")
+SETTLE = Prepared(
+    update(MEMBERS)
+    .where(THIS, MEMBERS.c.used_month == bindparam("month"))
+    .values(used_nanos=case((AFTER > 0, AFTER), else_=0))
+)
+PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos
+COUNTED = case((USAGES.c.state == "running", USAGES.c.reserved_nanos), else_=PAID)
+BY_MEMBER = (
+    select(
+        USAGES.c.account_id,
+        USAGES.c.user_id,
+        extract("year", USAGES.c.day).label("year"),
+        extract("month", USAGES.c.day).label("month"),
+        func.sum(COUNTED).label("used"),
+    )
+    .join(ACCOUNTS, and_(ACCOUNTS.c.id == USAGES.c.account_id, ACCOUNTS.c.kind == "team"))
+    .group_by(
+        USAGES.c.account_id, USAGES.c.user_id, extract("year", USAGES.c.day), extract("month", USAGES.c.day)
+    )
+    .subquery()
+)
+SAME_MONTH = and_(
+    BY_MEMBER.c.account_id == MEMBERS.c.account_id,
+    BY_MEMBER.c.user_id == MEMBERS.c.user_id,
+    BY_MEMBER.c.year == extract("year", MEMBERS.c.used_month),
+    BY_MEMBER.c.month == extract("month", MEMBERS.c.used_month),
+)
+AUDIT = (
+    select(
+        MEMBERS.c.account_id,
+        MEMBERS.c.user_id,
+        MEMBERS.c.used_nanos,
+        func.coalesce(BY_MEMBER.c.used, 0).label("explained"),
+    )
+    .select_from(
+        MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).outerjoin(BY_MEMBER, SAME_MONTH)
+    )
+    .where(ACCOUNTS.c.kind == "team")
+    .order_by(MEMBERS.c.id)
+)

@@ -1,0 +1,107 @@
+"""One model call: a reservation while it runs, its receipt when it is done. MONEY.md 3 to 5."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint, func, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db.types import Nanos
+from app.extensions import db
+from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+
+OUTCOMES = ("done", "stopped", "failed", "interrupted")
+RUNNING = text("state = 'running'")
+ENDED = text("settled_at IS NOT NULL")
+
+
+class Usage(Record):
+    """A call to a model. `created_at` is when it began; all `*_nanos` are nano-dollars.
+
+    state: running (its reservation counts) -> settled (paid) | released (nothing paid, cost absorbed).
+    cost_nanos = allowance_paid_nanos + credits_paid_nanos + absorbed_nanos.
+    """
+
+    __tablename__ = "usages"
+    __table_args__ = (
+        one_of("state", "running", "settled", "released"),
+        one_of("outcome", *OUTCOMES),
+        one_of("source", "reported", "estimated", "none"),
+        *not_negative("reserved_nanos", "cost_nanos", "allowance_paid_nanos", "credits_paid_nanos"),
+        *not_negative("absorbed_nanos", "uncached_input", "cache_read", "cache_write_5m", "cache_write_1h"),
+        *not_negative("output", "images", "searches"),
+        UniqueConstraint("account_id", "idempotency_key"),
+        Index("ix_usages_account_newest", "account_id", "created_at"),
+        Index("ix_usages_running", "created_at", postgresql_where=RUNNING, sqlite_where=RUNNING),
+        Index("ix_usages_settled", "settled_at", postgresql_where=ENDED, sqlite_where=ENDED),
+    )
+
+    account_id: Mapped[int] = refers_to("accounts.id")
+    user_id: Mapped[int] = refers_to("users.id")
+    api_key_id: Mapped[int | None] = refers_to("api_keys.id")
+    chat_id: Mapped[int | None] = refers_to("chats.id", index=True)
+    operation: Mapped[str] = mapped_column(default="chat")
+    model: Mapped[str]
+    price_id: Mapped[int] = refers_to("model_prices.id")
+    state: Mapped[str] = mapped_column(default="running")
+    outcome: Mapped[str | None]
+    day: Mapped[date]
+    settled_at: Mapped[datetime | None]
+    reserved_nanos: Mapped[Nanos]
+    max_output_tokens: Mapped[int]
+
+    uncached_input: Mapped[int] = mapped_column(BigInteger, default=0)
+    cache_read: Mapped[int] = mapped_column(BigInteger, default=0)
+    cache_write_5m: Mapped[int] = mapped_column(BigInteger, default=0)
+    cache_write_1h: Mapped[int] = mapped_column(BigInteger, default=0)
+    output: Mapped[int] = mapped_column(BigInteger, default=0)
+    images: Mapped[int] = mapped_column(default=0)
+    searches: Mapped[int] = mapped_column(default=0)
+    source: Mapped[str] = mapped_column(default="none")
+    raw: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    cost_nanos: Mapped[Nanos] = mapped_column(default=0)
+    allowance_paid_nanos: Mapped[Nanos] = mapped_column(default=0)
+    credits_paid_nanos: Mapped[Nanos] = mapped_column(default=0)
+    absorbed_nanos: Mapped[Nanos] = mapped_column(default=0)
+
+    idempotency_key: Mapped[str | None]
+    request_hash: Mapped[str | None]
+
+    price = relationship("ModelPrice")
+    user = relationship("User")
+
+    @classmethod
+    def total_of(cls, chat_id: int, account_id: int) -> tuple[int, int]:
+        """What a chat has come to: nanos paid, and tokens in and out, of the calls that were settled."""
+        paid = cls.allowance_paid_nanos + cls.credits_paid_nanos
+        taken = cls.uncached_input + cls.cache_read + cls.cache_write_5m + cls.cache_write_1h
+        sums = select(func.sum(paid), func.sum(taken + cls.output))
+        nanos, tokens = db.session.execute(
+            sums.where(cls.chat_id == chat_id, cls.account_id == account_id, cls.state == "settled")
+        ).one()
+        return int(nanos or 0), int(tokens or 0)
+
+    @property
+    def paid_nanos(self) -> int:
+        """What the user pays for the call."""
+        return self.allowance_paid_nanos + self.credits_paid_nanos
+
+    @property
+    def input_tokens(self) -> int:
+        return self.uncached_input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+    @property
+    def is_estimated(self) -> bool:
+        return self.source == "estimated"
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.settled_at - self.created_at).total_seconds() if self.settled_at else None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether an idempotency key on it has outlived its day."""
+        return (utcnow() - self.created_at).days >= 1

@@ -1,0 +1,215 @@
+"""What the calls of a day came to, added up as they end: exact, and always to be had again from the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Index,
+    Select,
+    Subquery,
+    and_,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+    true,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.types import BigId, Nanos
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import INSERTS, Model
+from app.models.metering.usage import Usage
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SETTLING = timedelta(minutes=10)
+"""How old a call is at least when it is added up: so much may the clocks of two machines differ."""
+
+LOOKS = 3
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Watermark(Model):
+    """The totals hold the calls that began before this moment, and no others."""
+
+    __tablename__ = "watermarks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    moment: Mapped[datetime]
+
+    @classmethod
+    def now(cls) -> datetime:
+        return db.session.scalar(select(cls.moment)) or BEGINNING
+
+    @classmethod
+    def held(cls) -> datetime:
+        """The same, held until the transaction ends: two who add up at once wait for each other."""
+        row = INSERTS[db.engine.dialect.name](cls).values(name="totals", moment=BEGINNING)
+        held = row.on_conflict_do_update(index_elements=[cls.name], set_={"name": "totals"})
+        return db.session.scalars(held.returning(cls.moment)).one()
+
+    @classmethod
+    def move(cls, moment: datetime) -> None:
+        db.session.execute(update(cls).values(moment=moment))
+
+
+def in_one_look(read: Callable[Concatenate[datetime, P], T]) -> Callable[P, T]:
+    """Tell `read` the watermark, and read again where it moved: calls would count twice, or not at all."""
+
+    @wraps(read)
+    def looked(*arguments: P.args, **named: P.kwargs) -> T:
+        for _ in range(LOOKS):
+            since = Watermark.now()
+            found = read(since, *arguments, **named)
+            if Watermark.now() == since:
+                break
+        return found
+
+    return looked
+
+
+class DailyTotal(Model):
+    """The calls that began on one UTC day, by model, operation and the plan that their accounts are on."""
+
+    __tablename__ = "daily_totals"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    operation: Mapped[str] = mapped_column(primary_key=True)
+    plan_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost_nanos: Mapped[Nanos]
+    paid_nanos: Mapped[Nanos]
+    absorbed_nanos: Mapped[Nanos]
+
+
+class AccountDay(Model):
+    """The calls of one account that began on one UTC day, by person, model, operation and chat (0: none).
+
+    Calls and tokens are those of calls that were paid; what the others cost is in the cost, and absorbed.
+    """
+
+    __tablename__ = "account_days"
+    __table_args__ = (Index("ix_account_days_account", "account_id", "day"),)
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    operation: Mapped[str] = mapped_column(primary_key=True)
+    chat_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost_nanos: Mapped[Nanos]
+    paid_nanos: Mapped[Nanos]
+    absorbed_nanos: Mapped[Nanos]
+
+
+def start_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def begun_since(moment: datetime) -> Any:
+    """The ended calls that began then or later; it is the index of their ends that finds them."""
+    return and_(Usage.created_at >= moment, Usage.settled_at >= moment - SETTLING)
+
+
+def total(column: Any) -> Any:
+    return func.coalesce(func.sum(column), 0)
+
+
+FIGURES = (
+    total(Usage.cost_nanos).label("cost_nanos"),
+    total(Usage.allowance_paid_nanos + Usage.credits_paid_nanos).label("paid_nanos"),
+    total(Usage.absorbed_nanos).label("absorbed_nanos"),
+)
+INPUT = Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h
+PAID = (
+    func.count().filter(Usage.state == "settled").label("calls"),
+    total(case((Usage.state == "settled", INPUT), else_=0)).label("input_tokens"),
+    total(case((Usage.state == "settled", Usage.output), else_=0)).label("output_tokens"),
+)
+
+
+def totals_of(condition: Any) -> Select[Any]:
+    """Rows of `DailyTotal`, counted from the calls that meet the condition; the columns are in its order."""
+    kinds = Usage.day, Usage.model, Usage.operation, Account.plan_id
+    counts = (
+        func.count().label("calls"),
+        total(INPUT).label("input_tokens"),
+        total(Usage.output).label("output_tokens"),
+    )
+    rows = select(*kinds, *counts, *FIGURES).join(Account, Account.id == Usage.account_id)
+    return rows.where(condition).group_by(*kinds)
+
+
+def accounts_of(condition: Any) -> Select[Any]:
+    """Rows of `AccountDay`, counted from the calls that meet the condition; the columns are in its order."""
+    chat = func.coalesce(Usage.chat_id, literal_column("0"))
+    keys = Usage.day, Usage.account_id, Usage.user_id, Usage.model, Usage.operation
+    rows = select(*keys, chat.label("chat_id"), *PAID, *FIGURES)
+    return rows.where(condition).group_by(*keys, chat)
+
+
+def use_since(first: date, since: datetime, **whose: int) -> Subquery:
+    """What the paid calls of an account, or of one person there, came to from that day on: rows of `AccountDay`.
+
+    `since` is the watermark.
+    """
+    past = select(*AccountDay.__table__.c).where(AccountDay.day >= first, AccountDay.calls > 0)
+    begun = Usage.created_at >= max(start_of(first), since)
+    live = accounts_of(begun & (Usage.state == "settled"))
+    parts = (past.where(*belongs_to(AccountDay, whose)), live.where(*belongs_to(Usage, whose)))
+    return union_all(*parts).subquery("use")
+
+
+def belongs_to(table: type[Model], whose: dict[str, int]) -> list[Any]:
+    return [getattr(table, name) == value for name, value in whose.items()]
+
+
+def add_up(now: datetime) -> None:
+    """Add the calls that have ended to the totals. The caller commits; until then others who add up wait."""
+    begin, end = Watermark.held(), all_ended_before(now)
+    if end <= begin:
+        return
+    calls = begun_since(begin) & (Usage.created_at < end)
+    add_to(DailyTotal, totals_of(calls))
+    add_to(AccountDay, accounts_of(calls))
+    Watermark.move(end)
+
+
+def all_ended_before(now: datetime) -> datetime:
+    """The moment before which no call began that still runs, or that another machine may just be writing."""
+    running = db.session.scalar(select(func.min(Usage.created_at)).where(Usage.state == "running"))
+    settled = now - SETTLING
+    return min(running, settled) if running else settled
+
+
+def add_to(model: type[Model], rows: Select[Any]) -> None:
+    """Add the rows' figures to those that have the same key."""
+    table: Any = model.__table__
+    found = select(*rows.subquery().c).where(true())
+    adding = INSERTS[db.engine.dialect.name](table).from_select(list(table.columns.keys()), found)
+    sums = {c.name: c + adding.excluded[c.name] for c in table.columns if not c.primary_key}
+    db.session.execute(adding.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums))
+
+
+def forget_all() -> None:
+    """So that every call is added up anew."""
+    Watermark.held()
+    for table in (DailyTotal, AccountDay, Watermark):
+        db.session.execute(delete(table))

@@ -1,0 +1,1 @@
+"""What an operator needs to see: webhook events, mails, changes, refusals."""

@@ -1,0 +1,184 @@
+"""Who is told what by mail about money: each once, written down in the transaction that it tells of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from app import mailer
+from app.extensions import db
+from app.web.formatting import credits, dollars
+from app.models.identity.account import Account
+from app.models.billing.payment import Payment
+from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
+from app.models.metering.account_state import Standing
+from app.models.billing.subscription import UNPAID, Subscription
+from app.models.billing.refund import Dispute, Refund
+from app.models.identity.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a subscription was before a look at it."""
+
+    status: str
+    plan_id: int
+    is_ending: bool
+    is_in_force: bool
+    last_invoice_id: int | None
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> Before:
+        return cls(
+            status=subscription.status,
+            plan_id=subscription.plan_id,
+            is_ending=subscription.cancel_at_period_end,
+            is_in_force=subscription.is_in_force,
+            last_invoice_id=last_invoice_id(subscription),
+        )
+
+
+def last_invoice_id(subscription: Subscription) -> int | None:
+    return db.session.scalar(select(func.max(Payment.id)).where(Payment.subscription_id == subscription.id))
+
+
+def day(moment: datetime | None) -> str:
+    return f"{moment:%d %B %Y}" if moment else ""
+
+
+def owner(account: Account, key: str, template: str, **facts: Any) -> None:
+    where = {"account_name": account.name, "billing_url": mailer.link("billing.overview")}
+    mailer.post(f"{key}:{account.id}", account.owner.email, template, **where, **facts)
+
+
+def admins(key: str, template: str, **facts: Any) -> None:
+    chosen = select(User).where(User.admin_role == "owner", User.disabled_at.is_(None))
+    for person in db.session.scalars(chosen):
+        mailer.post(f"{key}:{person.id}", person.email, template, **facts)
+
+
+def of_purchase(payment: Payment, account: Account) -> None:
+    owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.pack.name)
+
+
+def receipt_facts(payment: Payment) -> dict[str, Any]:
+    return {
+        "amount": dollars(payment.price_cents, payment.currency),
+        "credits": credits(payment.worth_nanos),
+        "number": payment.number,
+        "page_url": payment.page_url,
+    }
+
+
+def of_recharge(recharge: Recharge, account: Account) -> None:
+    facts = receipt_facts(recharge.payment)
+    owner(account, f"recharge_done:{recharge.id}", "recharge_done", **facts, what=recharge.payment.pack.name)
+
+
+def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:
+    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    again = settings.next_attempt_at if settings and settings.is_acting else None
+    facts = {"amount": amount, "card": settings.card_label if settings else "", "next_try": moment(again)}
+    owner(account, f"recharge_declined:{recharge.id}", "recharge_declined", **facts)
+
+
+def moment(at: datetime | None) -> str:
+    return f"{at:%d %B %Y, %H:%M} UTC" if at else ""
+
+
+def of_authentication(recharge: Recharge, account: Account) -> None:
+    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    confirm = mailer.link("billing.confirm_recharge", recharge_id=recharge.id)
+    owner(
+        account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm
+    )
+
+
+def of_pause(settings: AutoRecharge, account: Account) -> None:
+    key = f"recharge_paused:{settings.id}:{settings.paused_at:%Y%m%d%H%M%S}"
+    owner(account, key, "recharge_paused", why=PAUSES[settings.paused_for])
+
+
+def of_limit(settings: AutoRecharge, account: Account, at: datetime) -> None:
+    """Once a month: the maximum does not let it charge again."""
+    maximum = dollars(settings.monthly_max_cents, settings.pack.currency)
+    owner(account, f"recharge_limit:{settings.id}:{at:%Y-%m}", "recharge_limit", maximum=maximum)
+
+
+def of_subscription(subscription: Subscription, account: Account, before: Before) -> None:
+    """What changed between two looks; one that is sent away is told of by its refund."""
+    if subscription.rejected_at:
+        return
+    for payment in newly_paid(subscription, before):
+        owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.plan.name)
+    of_failed_payment(subscription, account, before)
+    of_plan(subscription, account, before)
+
+
+def of_failed_payment(subscription: Subscription, account: Account, before: Before) -> None:
+    if subscription.is_unpaid and before.status not in UNPAID:
+        key = f"payment_failed:{subscription.id}:{subscription.period_start:%Y%m%d%H%M%S}"
+        owner(account, key, "payment_failed", plan=subscription.plan.name, pay_url=subscription.pay_url)
+
+
+def of_plan(subscription: Subscription, account: Account, before: Before) -> None:
+    """Another plan, a cancel, the end."""
+    plan, change = subscription.plan.name, f"{subscription.id}:{subscription.changes}"
+    if before.is_in_force and subscription.plan_id != before.plan_id:
+        owner(account, f"plan_changed:{change}:{subscription.plan_id}", "plan_changed", plan=plan)
+    if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
+        facts = {"plan": plan, "ends": day(subscription.period_end)}
+        owner(account, f"cancelled:{change}", "subscription_cancelled", **facts)
+    if before.is_in_force and not subscription.is_in_force:
+        key = f"ended:{subscription.id}:{subscription.status}"
+        owner(account, key, "subscription_ended", plan=plan, now=account.plan.name)
+
+
+def newly_paid(subscription: Subscription, before: Before) -> list[Payment]:
+    sold = Payment.subscription_id == subscription.id, Payment.id > (before.last_invoice_id or 0)
+    return list(db.session.scalars(select(Payment).where(*sold).order_by(Payment.id)))
+
+
+def of_trial_end(subscription: Subscription) -> None:
+    amount = dollars(subscription.price_cents, subscription.currency)
+    facts = {"plan": subscription.plan.name, "ends": day(subscription.trial_end), "amount": amount}
+    owner(subscription.account, f"trial_ends:{subscription.id}", "trial_ends", **facts)
+
+
+def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
+    for refund in refunds:
+        facts = {"amount": dollars(refund.amount_cents, payment.currency)}
+        left = credits(account.credits_nanos)
+        owner(account, f"refund:{refund.stripe_id}", "refund", **facts, credits=left)
+
+
+def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
+    facts = {
+        "amount": dollars(payment.price_cents, payment.currency),
+        "status": dispute.status.replace("_", " "),
+    }
+    admins(
+        f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.rounds}",
+        "dispute",
+        **facts,
+        account=account.name,
+        admin_url=mailer.link("account.details_view", id=account.id),
+    )
+
+
+def of_alerts(account: Account, at: datetime) -> None:
+    """What the owner chose to be told of, each once a day at most."""
+    standing = Standing.of(account.id)
+    facts = {
+        "low_balance": {"credits": credits(standing.allowance + standing.credits)},
+        "daily_limit": {"limit": credits(standing.daily_limit or 0), "plan": standing.plan_name},
+    }
+    for alert in sorted(standing.alerts(at)):
+        owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **facts[alert])
+
+
+def of_parked(reason: str, event: str) -> None:
+    admins(f"parked:{event}", "payment_parked", reason=reason, admin_url=mailer.link("event.index_view"))

@@ -1,0 +1,77 @@
+"""Pages for everybody, and the answers for machines that watch: health, readiness."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask, jsonify, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app import jobs
+from app.web.access import public
+from app.extensions import db
+from app.web.formatting import per_answer
+from app.models.identity.guest_account import welcomes_guests
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel
+
+pages = Blueprint("pages", __name__)
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(pages)
+
+
+@pages.get("/")
+@public
+def index() -> ResponseReturnValue:
+    if current_user.is_authenticated:
+        return redirect(url_for("chat.show"))
+    return render_template("index.html", plans=Plan.on_offer(), is_open_to_guests=welcomes_guests())
+
+
+@pages.get("/pricing")
+@public
+def pricing() -> str:
+    account = current_user.account if current_user.is_authenticated else None
+    plans, packs = Plan.on_offer(), CreditPack.on_offer()
+    return render_template(
+        "pricing.html", plans=plans, packs=packs, account=account, answers=answers_of(plans)
+    )
+
+
+def answers_of(plans: list[Plan]) -> dict[int, tuple[int, str]]:
+    """How many ordinary answers a plan's month is worth, and of which model: the first on sale that it includes."""
+    offers = [(model, per_answer(price)) for model, price in AIModel.for_sale()]
+    found = {}
+    for plan in plans:
+        usable = ((m, cost) for m, cost in offers if cost and (not plan.models or m.name in plan.models))
+        model, cost = next(usable, (None, 0))
+        if model and plan.allowance_nanos:
+            found[plan.id] = plan.allowance_nanos // cost, model.title
+    return found
+
+
+@pages.get("/healthz")
+@public
+def healthz() -> ResponseReturnValue:
+    """The process answers."""
+    return jsonify(status="ok")
+
+
+@pages.get("/readyz")
+@public
+def readyz() -> ResponseReturnValue:
+    """The database and Redis answer; each is named."""
+    states = {"database": database_answers(), "redis": jobs.is_reachable()}
+    is_ready = all(states.values())
+    return jsonify(status="ok" if is_ready else "unavailable", **states), 200 if is_ready else 503
+
+
+def database_answers() -> bool:
+    try:
+        db.session.execute(text("SELECT 1"))
+    except DBAPIError:
+        return False
+    return True

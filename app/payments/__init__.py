@@ -1,0 +1,1 @@
+"""What is done with money: use cases, jobs and commands."""

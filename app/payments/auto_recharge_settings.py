@@ -1,0 +1,94 @@
+"""Auto-recharge switched on, off and over by its owner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.payments import checkout
+from app.payments import payment_methods
+from app.stripe_api import client
+from app.payments.transaction import call_for, commit
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.actor import Caller
+from app.models.billing.payment import MOST_PACKS, check_packs_allowed
+from app.models.catalog.plan import CreditPack
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.metering.refusal import InvalidRequest
+from app.models.billing.stripe_objects import CardState
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the form says."""
+
+    pack_id: str
+    quantity: int
+    threshold_nanos: int
+    monthly_max_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """`setup_url`: where a card must be saved before it acts; None where there is one."""
+
+    settings: AutoRecharge
+    setup_url: str | None
+
+
+def turn_on(owner: Caller, wish: Wish) -> Saved:
+    """Save the settings and act on them; without a saved card they wait for one. InvalidRequest, Refusal."""
+    checkout.check_set_up()
+    pack = checked_pack(owner.account, wish)
+    card = find_card(owner.account_id)
+    settings = written(Account.locked(owner.account_id), pack, wish)
+    settings.card_id, settings.card_label = (card.stripe_id, card.label) if card else (None, "")
+    settings.turn_on()
+    call_for("recharge", owner.account_id)
+    commit()
+    return Saved(settings, None if card else checkout.save_card(owner))
+
+
+def checked_pack(account: Account, wish: Wish) -> CreditPack:
+    """The pack of the wish, where it may be bought so often on that plan and within that maximum."""
+    pack = checkout.pack_on_sale(wish.pack_id)
+    check_packs_allowed(account)
+    if not 1 <= wish.quantity <= MOST_PACKS:
+        raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
+    if wish.monthly_max_cents < pack.price_cents * wish.quantity:
+        raise InvalidRequest({"monthly_max_cents": ["is less than one recharge costs."]})
+    return pack
+
+
+def written(account: Account, pack: CreditPack, wish: Wish) -> AutoRecharge:
+    """The settings of a locked account with what is wished for."""
+    settings = AutoRecharge.of(account.id) or AutoRecharge(account=account)
+    settings.pack, settings.quantity = pack, wish.quantity
+    settings.threshold_nanos, settings.monthly_max_cents = wish.threshold_nanos, wish.monthly_max_cents
+    db.session.add(settings)
+    db.session.flush()
+    return settings
+
+
+def find_card(account_id: int) -> CardState | None:
+    """The card that the settings have, while the customer has it too; else the customer's default or first one."""
+    customer_id = checkout.customer_of(account_id)
+    settings = AutoRecharge.of(account_id)
+    chosen = settings.card_id if settings else None
+    customer = client.customer(customer_id)
+    if customer.is_deleted:
+        payment_methods.look_at_customer(customer_id)
+        commit()
+        return None
+    default = customer.default_card_id
+    saved = {card.stripe_id: card for card in client.cards(customer_id)}
+    wanted = (saved.get(card_id) for card_id in (chosen, default) if card_id)
+    return next((card for card in wanted if card), None) or next(iter(saved.values()), None)
+
+
+def turn_off(owner: Caller) -> None:
+    Account.locked(owner.account_id)
+    settings = AutoRecharge.of(owner.account_id)
+    if settings is not None:
+        settings.turn_off()
+    commit()

@@ -1,0 +1,92 @@
+"""Buying credits: a hosted checkout for a pack, one that saves a card, the portal."""
+
+from __future__ import annotations
+
+from app import mailer
+from app.stripe_api import requests
+from app.payments import product_sync
+from app.stripe_api.client import PaymentsNotSetUp, is_set_up
+from app.payments.transaction import commit
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.actor import Caller
+from app.models.billing.payment import MOST_PACKS, Payment, check_packs_allowed
+from app.models.catalog.plan import CreditPack, is_published
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.metering.refusal import Conflict, InvalidRequest
+
+
+def check_set_up() -> None:
+    if not is_set_up():
+        raise PaymentsNotSetUp("Payments are not set up here yet. Nothing was charged.")
+
+
+def return_url() -> str:
+    return mailer.link("billing.returned") + "?session_id={CHECKOUT_SESSION_ID}"
+
+
+def cancel_url() -> str:
+    return mailer.link("billing.overview")
+
+
+def customer_of(account_id: int) -> str:
+    """The account's customer at Stripe, made at the first purchase."""
+    account = db.session.get_one(Account, account_id)
+    if account.stripe_customer_id:
+        return str(account.stripe_customer_id)
+    made = requests.make_customer(account)
+    account = Account.locked(account_id)
+    account.stripe_customer_id = account.stripe_customer_id or made
+    db.session.commit()
+    return str(account.stripe_customer_id)
+
+
+def pack_on_sale(pack_id: str | int | None) -> CreditPack:
+    pack = CreditPack.find(pack_id if pack_id is not None else "", status="active")
+    if pack is None:
+        raise InvalidRequest({"pack_id": ["is no pack that can be bought now."]})
+    return pack
+
+
+def buy_pack(buyer: Caller, pack: CreditPack, quantity: int = 1) -> str:
+    """Begin a purchase; the address of the page that takes the money. Refusal where the plan forbids packs."""
+    check_set_up()
+    if not 1 <= quantity <= MOST_PACKS:
+        raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
+    check_packs_allowed(buyer.account)
+    product_sync.publish(pack)
+    customer = customer_of(buyer.account_id)
+    payment = Payment.begin(buyer, Account.locked(buyer.account_id), pack, quantity)
+    check_listed(pack)
+    commit()
+    session = requests.checkout_of_pack(payment, customer, return_url(), cancel_url())
+    payment.offered_in(session)
+    commit()
+    return session.url or ""
+
+
+def check_listed(pack: CreditPack) -> None:
+    """The price that the page will ask for must be the one that was just fixed."""
+    if not is_published(pack):
+        words = "The price of this pack has just changed. Look at it again; nothing was bought."
+        raise Conflict("price_changed", words)
+
+
+def save_card(buyer: Caller) -> str:
+    """The address of a page that saves a card and charges nothing."""
+    check_set_up()
+    customer = customer_of(buyer.account_id)
+    return requests.checkout_of_card(buyer.account, customer, return_url(), cancel_url()).url or ""
+
+
+def use_saved_card(account_id: int) -> None:
+    """Make the card of auto-recharge the one that invoices are paid with."""
+    settings, account = AutoRecharge.of(account_id), db.session.get_one(Account, account_id)
+    if settings is not None and settings.card_id and account.stripe_customer_id:
+        requests.use_card(account.stripe_customer_id, settings.card_id)
+
+
+def open_portal(buyer: Caller) -> str:
+    """The address of Stripe's own page for cards and invoices."""
+    check_set_up()
+    return requests.portal(customer_of(buyer.account_id), cancel_url())

@@ -1,0 +1,78 @@
+"""Commands about payments: reconcile, publish, process events again."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup
+
+from app.stripe_api import client
+from app.payments import webhook_events
+from app.payments import product_sync
+from app.payments import reconciliation
+from app.extensions import db
+from app.models.operations.webhook_event import StripeEvent
+
+events = AppGroup("events", help="What Stripe told us.")
+
+
+def add_to(billing: AppGroup) -> None:
+    """Add them to `flask billing`."""
+    billing.add_command(events)
+    billing.command("reconcile")(reconcile)
+    billing.command("publish")(publish)
+
+
+def reconcile() -> None:
+    """Compare Stripe with our rows and mend what differs; a second run finds nothing."""
+    require_stripe()
+    count = 0
+    try:
+        for finding in reconciliation.reconcile():
+            count += 1
+            click.echo(
+                f"{finding.subject} {finding.words}" + ("" if finding.mended else ": look at it in the admin")
+            )
+    except client.UnknownOutcome as fault:
+        raise click.ClickException(f"{fault}. What was mended stays; run it again.") from fault
+    click.echo(f"{count} findings" if count else "Stripe and our rows agree.")
+
+
+def publish() -> None:
+    """Tell Stripe of every plan and pack that it does not know as it is now."""
+    require_stripe()
+    for kind, sold in product_sync.unpublished():
+        product_sync.publish(sold)
+        click.echo(f"{kind} {sold.name} is at Stripe")
+
+
+def require_stripe() -> None:
+    if not client.is_set_up():
+        raise click.ClickException("Payments are not set up: STRIPE_SECRET_KEY is missing.")
+
+
+@events.command("list")
+@click.option("--state", default="failed", help="received, done, parked or failed.")
+def list_events(state: str) -> None:
+    """Show the newest events in a state."""
+    for event in (
+        db.session.query(StripeEvent).filter_by(state=state).order_by(StripeEvent.id.desc()).limit(50)
+    ):
+        click.echo(f"{event.stripe_id} {event.type} {event.created_at:%Y-%m-%d %H:%M:%S} {event.error}")
+
+
+@events.command()
+@click.argument("stripe_id")
+def replay(stripe_id: str) -> None:
+    """Process the event of that id again; one that we never got is fetched from Stripe."""
+    event = db.session.query(StripeEvent).filter_by(stripe_id=stripe_id).one_or_none()
+    if event is None:
+        require_stripe()
+        notice = client.event(stripe_id)
+        StripeEvent.store(notice.stripe_id, notice.type, notice.about)
+        event = db.session.query(StripeEvent).filter_by(stripe_id=stripe_id).one()
+    event.reopen()
+    event_id = event.id
+    db.session.commit()
+    webhook_events.process(event_id)
+    db.session.expire_all()
+    click.echo(f"{stripe_id} is {db.session.get_one(StripeEvent, event_id).state}")

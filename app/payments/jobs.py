@@ -1,0 +1,93 @@
+"""Jobs that RQ runs for billing: a few lines each, repeatable, found again by the sweeper if they are lost."""
+
+from __future__ import annotations
+
+from app.payments import checkout
+from app.payments import payment_methods
+from app.payments import webhook_events
+from app.payments import product_sync
+from app.payments import auto_recharge
+from app.payments import refunds
+from app.payments import subscriptions
+from app.payments import sweeper
+from app import notifications
+from app.payments.transaction import commit
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import utcnow
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.subscription import Subscription
+from app.jobs import enqueue
+
+
+def sweep() -> int:
+    released = sweeper.sweep()
+    webhook_events.ring_for_due()
+    sweeper.sweep_payments(ring)
+    return released
+
+
+def ring(name: str, identifier: int) -> None:
+    enqueue(f"app.payments.jobs.{name}", identifier)
+
+
+def do(name: str, identifier: int) -> None:
+    """What `ring` has a worker do, here and at once."""
+    globals()[name](identifier)
+
+
+def process_events() -> int:
+    return webhook_events.process_due()
+
+
+def recharge(account_id: int) -> None:
+    auto_recharge.recharge(account_id)
+
+
+def resolve_recharge(recharge_id: int) -> None:
+    auto_recharge.resolve(recharge_id)
+
+
+def use_card(account_id: int) -> None:
+    """Have a card that was saved pay the invoices too."""
+    checkout.use_saved_card(account_id)
+
+
+def end_subscription(subscription_id: int) -> None:
+    subscriptions.end_unwanted(subscription_id)
+    refunds.refund_rejected()
+    commit()
+
+
+def account_closed(account_id: int) -> None:
+    """What is paid for ends at once."""
+    Account.locked(account_id)
+    settings = AutoRecharge.of(account_id)
+    if settings is not None:
+        settings.turn_off()
+    subscription = Subscription.live_of(account_id)
+    commit()
+    if subscription is not None:
+        subscriptions.end_unwanted(subscription.id)
+
+
+def pay_back(refund_id: int) -> None:
+    refunds.pay_back(refund_id)
+
+
+def publish_plan(plan_id: int) -> None:
+    """A plan was saved: tell Stripe, and where it is inactive now, end what depends on it."""
+    product_sync.publish_one("plan", plan_id)
+    sweeper.end_subscriptions(ring)
+    for account_id in AutoRecharge.on_plan(plan_id):
+        payment_methods.review_recharge(Account.locked(account_id))
+        commit()
+
+
+def publish_pack(pack_id: int) -> None:
+    product_sync.publish_one("pack", pack_id)
+
+
+def tell_alerts(account_id: int) -> None:
+    notifications.of_alerts(db.session.get_one(Account, account_id), utcnow())
+    commit()

@@ -1,0 +1,54 @@
+"""Plans and packs at Stripe: their Product and Price are made and kept up by a job, never typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from app.stripe_api import client
+from app.stripe_api import requests
+from app.extensions import db
+from app.models.catalog.plan import CreditPack, Plan, is_published, listing
+
+Sold = Plan | CreditPack
+SOLD: dict[str, Any] = {"plan": Plan, "pack": CreditPack}
+
+
+def publish(sold: Sold) -> None:
+    """Tell Stripe of a plan or pack as it is now, where it does not know; a new price where the terms changed."""
+    if is_published(sold):
+        return
+    mark = listing(sold)
+    product_id = requests.publish_product(sold)
+    price_id = sold.stripe_price_id
+    if price_id is None or requests.terms_at_stripe(price_id) != terms_of(sold):
+        price_id = requests.publish_price(sold, product_id)
+    db.session.refresh(sold, with_for_update=True)
+    if sold.stripe_price_id not in (None, price_id):
+        sold.former_price_ids = [*sold.former_price_ids, sold.stripe_price_id or ""]
+    sold.stripe_product_id, sold.stripe_price_id, sold.published_as = product_id, price_id, mark
+    db.session.commit()
+
+
+def terms_of(sold: Sold) -> tuple[int, str, str]:
+    return sold.price_cents, sold.currency, sold.interval if isinstance(sold, Plan) else "once"
+
+
+def publish_one(kind: str, sold_id: int) -> None:
+    """A plan or pack by its id, once payments are set up."""
+    sold: Sold | None = db.session.get(SOLD[kind], sold_id)
+    if sold is not None and client.is_set_up() and is_wanted(sold):
+        publish(sold)
+
+
+def is_wanted(sold: Sold) -> bool:
+    """What was retired before it was ever sold need not be told to Stripe."""
+    return sold.status != "inactive" or bool(sold.published_as)
+
+
+def unpublished() -> list[tuple[str, Sold]]:
+    """What Stripe does not know as it is now: ("plan" or "pack", row)."""
+    found: list[tuple[str, Sold]] = [("plan", plan) for plan in db.session.scalars(select(Plan))]
+    found += [("pack", pack) for pack in db.session.scalars(select(CreditPack))]
+    return [(kind, sold) for kind, sold in found if not is_published(sold) and is_wanted(sold)]

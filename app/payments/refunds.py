@@ -1,0 +1,82 @@
+"""Paying back: an admin's refund, and that of a subscription which slipped through."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from sqlalchemy import func, select
+
+from app.stripe_api import client
+from app.stripe_api import requests
+from app.payments.sync import look_at_refunds
+from app.payments.transaction import call_for, commit
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.billing.payment import Payment
+from app.models.metering.refusal import InvalidRequest
+from app.models.billing.subscription import Subscription
+from app.models.billing.refund import Refund
+
+
+def want_refund(
+    payment_id: int, cents: int | None = None, *, reason: str, actor_id: int | None = None
+) -> Refund:
+    """Write down that a payment is to be paid back (whole, where no amount is named); a job asks Stripe.
+
+    InvalidRequest where that much was not paid, or was paid back already.
+    """
+    payment = db.session.get_one(Payment, payment_id)
+    Account.locked(payment.account_id)
+    db.session.refresh(payment)
+    left = refundable_cents(payment)
+    cents = left if cents is None else cents
+    if not payment.is_paid or not 0 < cents <= left:
+        raise InvalidRequest({"amount": [f"must be between 1 and {left} cents."]})
+    refund = Refund.want(payment, cents, reason=reason, actor_id=actor_id)
+    call_for("pay_back", refund.id)
+    return refund
+
+
+def refundable_cents(payment: Payment) -> int:
+    """What was paid and neither paid back nor is about to be."""
+    waiting = Refund.payment_id == payment.id, Refund.status == "wanted"
+    pending = db.session.scalar(select(func.coalesce(func.sum(Refund.amount_cents), 0)).where(*waiting)) or 0
+    return max(0, payment.price_cents - payment.refunded_cents - int(pending))
+
+
+def pay_back(refund_id: int) -> None:
+    """Ask Stripe for a refund that is written down, unless it has it already: an earlier key may be forgotten."""
+    refund = db.session.get(Refund, refund_id)
+    if refund is None or refund.status != "wanted":
+        return
+    payment_intent = refund.payment.stripe_payment_intent_id
+    try:
+        look_at_refunds(payment_intent or "")
+        commit()
+        refund = db.session.get_one(Refund, refund_id, populate_existing=True)
+        if refund.status != "wanted":
+            return
+        requests.pay_back(refund)
+    except client.Rejected as error:
+        refund = db.session.get_one(Refund, refund_id)
+        refund.status, refund.reason = "failed", f"{refund.reason} ({error})".strip()
+    except client.UnknownOutcome:
+        return
+    commit()
+    look_at_refunds(payment_intent or "")
+    commit()
+
+
+def refund_rejected() -> None:
+    """Pay back whatever a subscription took that was not wanted."""
+    taken = (
+        select(Payment.id)
+        .join(Subscription, Subscription.id == Payment.subscription_id)
+        .where(Subscription.rejected_at.is_not(None), Payment.state == "paid", Payment.price_cents > 0)
+        .where(Payment.refunded_cents == 0, Payment.stripe_payment_intent_id.is_not(None))
+        .where(~select(Refund.id).where(Refund.payment_id == Payment.id).exists())
+    )
+    for payment_id in list(db.session.scalars(taken)):
+        with suppress(InvalidRequest):
+            want_refund(payment_id, reason="a second subscription")
+        commit()

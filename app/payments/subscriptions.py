@@ -1,0 +1,197 @@
+"""Subscriptions: begun, changed, cancelled, resumed. Each step is asked of Stripe and then looked at there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.stripe_api import client
+from app.stripe_api import requests
+from app.payments import product_sync
+from app.payments.checkout import cancel_url, check_set_up, customer_of, return_url
+from app.payments.sync import look_at_subscription
+from app.payments.transaction import commit
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import utcnow
+from app.models.identity.actor import Caller
+from app.models.billing.subscription_billing import choose_free_plan, may_try
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import Plan
+from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.models.billing.subscription import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change of plan would do. `due_cents` now, `next_cents` at `changes_at`; `grows_nanos` once paid."""
+
+    plan: Plan
+    acts_now: bool
+    due_cents: int
+    next_cents: int
+    currency: str
+    changes_at: datetime | None
+    grows_nanos: int
+    lines: tuple[tuple[str, int], ...] = ()
+
+
+def plan_on_offer(plan_id: str | int | None) -> Plan:
+    plan = Plan.find(plan_id if plan_id is not None else "", status="active")
+    if plan is None:
+        raise InvalidRequest({"plan_id": ["is no plan that can be chosen now."]})
+    return plan
+
+
+def subscribe(buyer: Caller, plan: Plan) -> str | None:
+    """Begin a subscription; the address of the page that takes the money, or None: a free plan, chosen at once."""
+    if Subscription.live_of(buyer.account_id) is not None:
+        words = "This account has a subscription already. Change its plan instead."
+        raise Conflict("already_subscribed", words)
+    if plan.is_free:
+        choose_free_plan(Account.locked(buyer.account_id), plan)
+        commit()
+        return None
+    check_set_up()
+    product_sync.publish(plan)
+    customer = customer_of(buyer.account_id)
+    account = Account.locked(buyer.account_id)
+    subscription = Subscription.begin(buyer, account, plan, trial_days=trial_days(account, plan))
+    subscription.stripe_customer_id = customer
+    commit()
+    session = requests.checkout_of_plan(subscription, customer, return_url(), cancel_url())
+    subscription.stripe_session_id = session.stripe_id
+    commit()
+    return session.url
+
+
+def trial_days(account: Account, plan: Plan) -> int:
+    """The plan's trial, for an account that may have one and has not."""
+    had_one = db.session.query(LedgerEntry).filter_by(key=f"trial:{account.id}").first() is not None
+    return 0 if had_one or not may_try(account) else int(plan.trial_days)
+
+
+def change_plan(buyer: Caller, plan: Plan) -> str | None:
+    """To another plan: an upgrade now, everything else at the period's end. A page's address where one must pay."""
+    subscription = Subscription.live_of(buyer.account_id)
+    if subscription is None:
+        return subscribe(buyer, plan)
+    check_set_up()
+    check_paid(subscription)
+    product_sync.publish(plan)
+    undo_pending(subscription)
+    if plan.is_free:
+        requests.cancel_at_period_end(subscription, intent(subscription), cancel=True, next_plan=plan)
+    elif plan.id != subscription.plan_id and subscription.is_upgrade(plan):
+        requests.upgrade(subscription, plan, intent(subscription))
+    elif plan.id != subscription.plan_id:
+        requests.change_at_period_end(subscription, plan, intent(subscription))
+    look_again(subscription)
+    return str(subscription.pay_url) if subscription.pay_url else None
+
+
+def check_paid(subscription: Subscription) -> None:
+    if subscription.is_unpaid:
+        words = "The last invoice is not paid yet. Pay it first, then change the plan."
+        raise Refusal("subscription_unpaid", words, way_out="billing", pay_url=subscription.pay_url)
+
+
+def intent(subscription: Subscription) -> str:
+    """Write down that a change is wanted, and commit: the key by which Stripe knows it."""
+    key = subscription.intend()
+    commit()
+    return key
+
+
+def undo_pending(subscription: Subscription) -> None:
+    """Take back what was to happen at the period's end."""
+    if subscription.stripe_schedule_id:
+        requests.release_schedule(subscription)
+        subscription.stripe_schedule_id = None
+        commit()
+    if subscription.cancel_at_period_end:
+        requests.cancel_at_period_end(subscription, intent(subscription), cancel=False)
+
+
+def cancel(buyer: Caller, *, at_once: bool = False) -> None:
+    """At the period's end, or at once, without a refund; one that is not paid for ends at once."""
+    subscription = live(buyer)
+    check_set_up()
+    if at_once or not subscription.gives_rights:
+        intent(subscription)
+        requests.cancel_now(str(subscription.stripe_id))
+    elif not subscription.cancel_at_period_end or subscription.pending_plan_id:
+        undo_pending(subscription)
+        requests.cancel_at_period_end(subscription, intent(subscription), cancel=True)
+    look_again(subscription)
+
+
+def resume(buyer: Caller) -> None:
+    """Undo a cancel or a change that waits for the period's end."""
+    subscription = live(buyer)
+    check_set_up()
+    undo_pending(subscription)
+    look_again(subscription)
+
+
+def live(buyer: Caller) -> Subscription:
+    subscription = Subscription.live_of(buyer.account_id)
+    if subscription is None:
+        raise Conflict("not_subscribed", "This account has no subscription. Nothing was changed.")
+    return subscription
+
+
+def look_again(subscription: Subscription) -> None:
+    look_at_subscription(str(subscription.stripe_id))
+    commit()
+
+
+def preview(buyer: Caller, plan: Plan) -> Preview:
+    """What a change would cost and do, before the click. Charges nothing."""
+    subscription = live(buyer)
+    now, later = 0, plan.price_cents
+    if not subscription.is_upgrade(plan) or subscription.is_trialing:
+        at = None if subscription.is_upgrade(plan) else subscription.period_end
+        return Preview(plan, at is None, now, later, plan.currency, at, 0)
+    check_set_up()
+    product_sync.publish(plan)
+    asked = requests.preview_upgrade(subscription, plan)
+    grows = expected_growth(subscription, plan, utcnow())
+    return Preview(
+        plan, True, asked.due_cents, later, asked.currency, subscription.period_end, grows, asked.lines
+    )
+
+
+def expected_growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
+    """By how much the allowance would grow if the upgrade were paid at that moment."""
+    paid = Payment.last_period_of(subscription.id)
+    if paid is None or paid.period_start is None or paid.period_end is None:
+        return 0
+    whole = int((paid.period_end - paid.period_start).total_seconds())
+    left = min(whole, max(0, int((paid.period_end - at).total_seconds())))
+    return max(0, plan.allowance_nanos - subscription.allowance_nanos) * left // max(1, whole)
+
+
+def end_unwanted(subscription_id: int) -> None:
+    """End what must not go on: a second subscription (and pay it back), a trial that was had before, a plan
+    that is inactive, a closed account."""
+    subscription = db.session.get_one(Subscription, subscription_id)
+    stripe_id = subscription.stripe_id
+    if stripe_id is None or not client.is_set_up():
+        return
+    if subscription.rejected_at or subscription.account.closed_at:
+        if subscription.ended_at is None:
+            requests.cancel_now(stripe_id)
+            look_again(subscription)
+    elif (
+        subscription.plan.status == "inactive"
+        and not subscription.cancel_at_period_end
+        and subscription.is_live
+    ):
+        undo_pending(subscription)
+        requests.cancel_at_period_end(subscription, intent(subscription), cancel=True)
+        look_again(subscription)
+    elif subscription.trial_refused_at and subscription.is_trialing:
+        requests.end_trial(stripe_id, intent(subscription))
+        look_again(subscription)

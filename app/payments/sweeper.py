@@ -1,0 +1,106 @@
+"""The sweeper: finds what a dead process or a forgetful queue left undone. MONEY.md 5 and 8."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, func, or_, select
+
+from app.stripe_api import client
+from app.payments import product_sync
+from app.payments import refunds
+from app.extensions import db
+from app.observability.counters import count_call
+from app.models.base import utcnow
+from app.models.chat.chat import Message
+from app.models.metering.reservation import reservation_of, settle
+from app.models.billing.auto_recharge import AutoRecharge, Recharge
+from app.models.metering.account_state import Standing
+from app.models.operations.webhook_event import PATIENCE
+from app.models.billing.subscription import Subscription
+from app.models.billing.refund import Refund
+from app.models.metering.usage import Usage
+from app.providers.base import TokenUsage, estimate_tokens
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(minutes=2)
+WORDS = "The server went away while this was written. Nothing was charged; the text so far is kept."
+
+
+def sweep() -> int:
+    """Release every reservation whose lease ran out; returns how many. Commits each by itself."""
+    released = sum(release(usage_id) for usage_id in lost_calls(utcnow()))
+    if released:
+        log.warning("swept %d lost calls", released)
+    return released
+
+
+def sweep_payments(act: Callable[[str, int], None]) -> None:
+    """Have what is left undone about payments done by `act(job, id)`."""
+    if not client.is_set_up():
+        return
+    now = utcnow()
+    waiting = {
+        "resolve_recharge": Recharge.all_open(now - PATIENCE),
+        "recharge": AutoRecharge.below_threshold(now),
+        "pay_back": Refund.wanted(),
+    }
+    db.session.commit()
+    for name, identifiers in waiting.items():
+        for identifier in identifiers:
+            act(name, identifier)
+    refunds.refund_rejected()
+    end_subscriptions(act)
+    publish_what_is_new(act)
+
+
+def end_subscriptions(act: Callable[[str, int], None]) -> None:
+    """Second subscriptions, those of closed accounts and of inactive plans."""
+    waiting = Subscription.to_cancel()
+    db.session.commit()
+    for subscription_id in waiting:
+        act("end_subscription", subscription_id)
+
+
+def publish_what_is_new(act: Callable[[str, int], None]) -> None:
+    waiting = [(kind, sold.id) for kind, sold in product_sync.unpublished()]
+    db.session.commit()
+    for kind, sold_id in waiting:
+        act(f"publish_{kind}", sold_id)
+
+
+def lost_calls(now: datetime) -> list[int]:
+    """Running calls whose message was not checkpointed within the lease (or that have no message)."""
+    answers = and_(Message.call_id == Usage.id, Message.role == "assistant")
+    last_sign = func.coalesce(Message.checkpoint_at, Usage.created_at)
+    silent = or_(Message.id.is_(None), last_sign < now - LEASE)
+    running = Usage.state == "running", Usage.created_at < now - LEASE
+    query = select(Usage.id).outerjoin(Message, answers).where(*running, silent).order_by(Usage.id)
+    return list(db.session.scalars(query))
+
+
+def release(usage_id: int) -> bool:
+    """Nothing is paid; our cost, as far as it can be known, is absorbed. The message keeps its text."""
+    usage = db.session.get_one(Usage, usage_id)
+    Standing.held(usage.account_id)
+    if usage_id not in lost_calls(utcnow()):
+        db.session.rollback()
+        return False
+    message = db.session.scalar(select(Message).filter_by(call_id=usage_id, role="assistant"))
+    spent = TokenUsage(
+        uncached_input=usage.uncached_input,
+        output=estimate_tokens(message.content) if message else 0,
+        source="estimated",
+    )
+    reservation = reservation_of(usage)
+    receipt = settle(reservation, spent, "interrupted")
+    if receipt and message:
+        message.status, message.error_code, message.error_detail = "interrupted", "interrupted", WORDS
+    db.session.commit()
+    if receipt:
+        cost = receipt.paid + receipt.absorbed
+        model = reservation.prompt.model
+        count_call(model, "interrupted", receipt.usage, cost=cost, absorbed=receipt.absorbed)
+    return receipt is not None

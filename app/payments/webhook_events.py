@@ -1,0 +1,104 @@
+"""Webhooks: stored, and later processed, once or again, with the same end. ARCHITECTURE: a payment."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from app.stripe_api import client
+from app import notifications
+from app.payments.transaction import commit, rollback
+from app.payments.webhook_handlers import react
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.billing.payment import Payment
+from app.models.operations.webhook_event import StripeEvent
+from app.models.billing.stripe_objects import Mismatch
+from app.jobs import heard, ring
+
+PROCESS = "app.payments.jobs.process_events"
+TURN = 5.0
+"""Seconds for which a job processes events before it lets other jobs have theirs."""
+
+log = logging.getLogger(__name__)
+
+
+def receive(notice: client.Notice) -> bool:
+    """Store a notice, commit, ring for its processing; whether it was open."""
+    _, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
+    db.session.commit()
+    if is_open:
+        ring(PROCESS)
+    return is_open
+
+
+def process_due() -> int:
+    """Process the events that are due, the oldest first, for a turn; how many. What is left rings again."""
+    heard(PROCESS)
+    until, count = time.monotonic() + TURN, 0
+    try:
+        while time.monotonic() < until and process_next() is not None:
+            count += 1
+    finally:
+        ring_for_due()
+    return count
+
+
+def ring_for_due() -> None:
+    is_due = StripeEvent.next_due(utcnow()) is not None
+    rollback()
+    if is_due:
+        ring(PROCESS)
+
+
+def process_next() -> int | None:
+    """Process the event that has been due for longest; its id, None without any."""
+    event_id = StripeEvent.next_due(utcnow())
+    if event_id is not None:
+        process(event_id)
+    return event_id
+
+
+def process(event_id: int) -> None:
+    """Look at what an event is about, apply what is found and mark it done, in one transaction."""
+    event = StripeEvent.claim(event_id, utcnow())
+    db.session.commit()
+    if event is None:
+        return
+    try:
+        account = react(event.type, event.about)
+        event.finish(account.id if account else None)
+        commit()
+    except Mismatch as mismatch:
+        park(event_id, mismatch)
+    except (client.UnknownOutcome, client.Rejected, client.PaymentsNotSetUp) as error:
+        put_off(event_id, f"{type(error).__name__}: {error}")
+    except Exception as error:
+        put_off(event_id, type(error).__name__)
+        raise
+
+
+def park(event_id: int, mismatch: Mismatch) -> None:
+    """What Stripe reports does not fit our rows: nothing is credited; an admin is told."""
+    rollback()
+    event = db.session.get_one(StripeEvent, event_id)
+    log.warning("parked", extra={"event": event.stripe_id, "reason": str(mismatch)})
+    event.park(str(mismatch))
+    if mismatch.payment_id is not None:
+        db.session.get_one(Payment, mismatch.payment_id).park(str(mismatch))
+    notifications.of_parked(str(mismatch), event.stripe_id)
+    commit()
+
+
+def put_off(event_id: int, why: str) -> None:
+    """Tried again later, later each time."""
+    rollback()
+    db.session.get_one(StripeEvent, event_id).fail(why)
+    commit()
+
+
+def process_again(event_id: int) -> None:
+    """An admin's wish, and `flask billing events replay`: safe for an event that was applied before."""
+    db.session.get_one(StripeEvent, event_id).reopen()
+    db.session.commit()
+    ring(PROCESS)

@@ -1,0 +1,127 @@
+"""Anthropic's messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anthropic
+import httpx2
+
+from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage
+from app.providers.usage import anthropic_usage, mapping
+from app.providers.errors import failure, reason_of_event
+from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
+from app.providers.text_cleaning import encodable
+from app.providers.transport import Client
+
+ADDRESS = "https://api.anthropic.com"
+FINISHES = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+}
+
+
+class AnthropicProvider:
+    """One address that speaks messages, with one key."""
+
+    def __init__(
+        self, *, base_url: str | None, api_key: str | None, patience: Patience | None = None
+    ) -> None:
+        self.patience = patience or Patience()
+        self.client = anthropic.Anthropic(
+            api_key=api_key or "none",
+            base_url=base_url or ADDRESS,
+            max_retries=0,
+            http_client=Client(),
+        )
+
+    def stream(self, prompt: Prompt) -> Reply:
+        return StreamedReply(prompt, _Reader(self, prompt), self.patience)
+
+
+class _Reader:
+    """One call."""
+
+    errors: tuple[type[Exception], ...] = (anthropic.AnthropicError,)
+
+    def __init__(self, provider: AnthropicProvider, prompt: Prompt) -> None:
+        self.finish_reason: str | None = None
+        self.is_over = False
+        self._provider = provider
+        self._prompt = prompt
+        self._usage: dict[str, Any] = {}
+        self._has_final_usage = False
+
+    def open(self) -> httpx2.Response:
+        return self._provider.client.post(
+            "/v1/messages",
+            cast_to=httpx2.Response,
+            body=self._body(),
+            options={"timeout": self._provider.patience.timeout(self._prompt), "headers": UNREAD},
+        )
+
+    def _body(self) -> dict[str, Any]:
+        """Anthropic takes the system prompt beside the messages, and no empty message."""
+        prompt = self._prompt
+        said = [message for message in prompt.messages if message.content.strip()]
+        body: dict[str, Any] = {
+            "model": prompt.model,
+            "max_tokens": prompt.max_output_tokens,
+            "messages": [
+                {"role": sent.role, "content": content_of(sent)} for sent in said if sent.role != "system"
+            ],
+            "stream": True,
+        }
+        if system := [encodable(sent.content) for sent in said if sent.role == "system"]:
+            body["system"] = "\n\n".join(system)
+        return body
+
+    def read(self, event: dict[str, Any]) -> str:
+        match event.get("type"):
+            case "content_block_delta":
+                return text_of(event.get("delta"), "text_delta")
+            case "content_block_start":
+                return text_of(event.get("content_block"), "text")
+            case "message_start":
+                self._take_usage(mapping(event.get("message")).get("usage"))
+            case "message_delta":
+                self._take_usage(event.get("usage"), is_final=True)
+                if reason := mapping(event.get("delta")).get("stop_reason"):
+                    self.finish_reason = FINISHES.get(reason := str(reason)[:32], reason)
+            case "message_stop":
+                self.is_over = True
+                self.finish_reason = self.finish_reason or "stop"
+            case "error":
+                raise failure(reason_of_event(event), "error event")
+        return ""
+
+    def _take_usage(self, usage: object, *, is_final: bool = False) -> None:
+        """Figures are cumulative: the last one of each name counts."""
+        if isinstance(usage, dict):
+            self._usage |= {name: figure for name, figure in usage.items() if figure is not None}
+            self._has_final_usage = self._has_final_usage or is_final
+
+    def usage(self) -> TokenUsage:
+        """The first event's figures are not usage until the last event's join them."""
+        return anthropic_usage(self._usage) if self._has_final_usage else TokenUsage()
+
+
+def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
+    """The words alone, or images and words as blocks."""
+    words = encodable(message.content)
+    if not message.images:
+        return words
+    sources = (
+        {"type": "base64", "media_type": image.media_type, "data": image.base64} for image in message.images
+    )
+    return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": words}]
+
+
+def text_of(block: object, kind: str) -> str:
+    """The text of a block or delta of that kind; thinking, tools and citations have none for the reader."""
+    found = mapping(block)
+    text = found.get("text")
+    return text if found.get("type") == kind and isinstance(text, str) else ""

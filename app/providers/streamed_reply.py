@@ -1,0 +1,161 @@
+"""An answer that is read from a vendor's event stream: what all vendors have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx2
+
+from app.providers.base import Prompt, ProviderError, TokenUsage
+from app.providers.sse import events
+from app.providers.errors import explained, failure, retry_delay
+from app.providers.text_cleaning import Text
+from app.providers.transport import Cut, Line, current_line
+
+CHARACTERS_PER_TOKEN = 512
+SLACK_CHARACTERS = 8_000
+UNREAD = {"X-Stainless-Raw-Response": "stream"}
+"""Asks either SDK for the response before its body is read, as its `with_streaming_response` does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a provider, in seconds, and how often to try before the first byte.
+
+    `gap` is the longest silence; reasoning models are silent while they think. Once the finish reason is known,
+    `after_finish` is the longest silence before the usage, and `end` before the connection's last bytes.
+    """
+
+    connect: float = 10.0
+    gap: float = 60.0
+    reasoning_gap: float = 300.0
+    total: float = 3600.0
+    after_finish: float = 10.0
+    end: float = 0.1
+    retries: int = 2
+    retry_wait: float = 0.5
+    longest_retry_wait: float = 5.0
+
+    def timeout(self, prompt: Prompt) -> httpx2.Timeout:
+        return httpx2.Timeout(self.reasoning_gap if prompt.is_reasoning else self.gap, connect=self.connect)
+
+
+class Reader(Protocol):
+    """One call to one vendor: how its stream is asked for, and what its events mean."""
+
+    finish_reason: str | None
+    is_over: bool
+    """The vendor has said that nothing more will come."""
+    errors: tuple[type[Exception], ...]
+    """What the vendor's package raises."""
+
+    def open(self) -> httpx2.Response:
+        """Ask for the stream; raises the vendor's errors."""
+
+    def read(self, event: dict[str, Any]) -> str:
+        """Take an event in and return its text. Raises ProviderError for an error event."""
+
+    def usage(self) -> TokenUsage:
+        """What was reported until now."""
+
+
+class StreamedReply:
+    """A Reply that connects at its first iteration."""
+
+    def __init__(self, prompt: Prompt, reader: Reader, patience: Patience) -> None:
+        self.usage = TokenUsage()
+        self.finish_reason: str | None = None
+        self._reader = reader
+        self._breakages: tuple[type[Exception], ...] = (httpx2.HTTPError, Cut, *reader.errors)
+        self._patience = patience
+        self._line = Line()
+        self._closed = threading.Event()
+        self._text = Text(prompt.max_output_tokens * CHARACTERS_PER_TOKEN + SLACK_CHARACTERS)
+
+    def close(self) -> None:
+        self._closed.set()
+        self._line.cut()
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            yield from self._read()
+        except ProviderError:
+            if not self._is_over:
+                raise
+        except self._breakages as error:
+            if not self._is_over:
+                raise explained(error, has_begun=self._text.size > 0) from None
+        finally:
+            self._keep_usage()
+
+    @property
+    def _is_over(self) -> bool:
+        """Closed by us, or finished by the provider: whatever breaks then is no failure."""
+        return self._closed.is_set() or self._reader.finish_reason is not None
+
+    def _read(self) -> Iterator[str]:
+        response = self._opened()
+        pieces = self._pieces(response)
+        try:
+            for event in events(pieces):
+                if text := self._text.add(self._reader.read(event)):
+                    yield text
+                if self._closed.is_set():
+                    return
+                if self._reader.is_over:
+                    break
+            self._end(pieces)
+        finally:
+            response.close()
+
+    def _opened(self) -> httpx2.Response:
+        """The vendor's response, after a few tries if need be."""
+        for tries_left in reversed(range(self._patience.retries + 1)):
+            token = current_line.set(self._line)
+            try:
+                return self._reader.open()
+            except self._reader.errors as error:
+                wait = retry_delay(error, self._patience.retry_wait, self._patience.longest_retry_wait)
+                if wait is None or not tries_left or self._closed.is_set():
+                    raise
+            finally:
+                current_line.reset(token)
+            if self._closed.wait(wait):
+                break
+        raise Cut
+
+    def _pieces(self, response: httpx2.Response) -> Iterator[bytes]:
+        """The bytes as they come, while there is time."""
+        deadline = time.monotonic() + self._patience.total
+        has_finished = False
+        for piece in response.iter_bytes():
+            if time.monotonic() > deadline:
+                raise failure("timeout", "total time")
+            yield piece
+            if self._reader.finish_reason is not None and not has_finished:
+                has_finished = True
+                self._line.limit_wait(self._patience.after_finish)
+
+    def _end(self, pieces: Iterator[bytes]) -> None:
+        """Read what may be left of the response, so that its connection can serve again."""
+        if self._reader.is_over:
+            self._line.limit_wait(self._patience.end)
+            with contextlib.suppress(httpx2.HTTPError):
+                next(pieces, None)
+        if not self._is_over:
+            raise failure("cut", "end without finish reason")
+
+    def _keep_usage(self) -> None:
+        """Figures that come before the end are not usage yet, nor is a report of no output where there is text."""
+        self.finish_reason = self._reader.finish_reason
+        if self.finish_reason is None:
+            return
+        usage = self._reader.usage()
+        if usage.output == 0 and self._text.size:
+            usage = TokenUsage(raw=usage.raw)
+        self.usage = usage

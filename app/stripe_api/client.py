@@ -1,0 +1,264 @@
+"""The only module that speaks to Stripe: it returns our types and raises our errors. FACTS: stripe 16.1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, NamedTuple
+
+import stripe
+from flask import current_app
+from stripe import StripeClient
+
+from app.stripe_api import mapping
+from app.extensions import db
+from app.models.billing import stripe_objects as state
+
+TIMEOUT = (5, 30)
+RETRIES = 2
+MOST_LISTED = 10_000
+CLOCK_SKEW = timedelta(days=1)
+"""By how much Stripe's clock may differ from ours when its lists are asked for what is newer."""
+
+LIVE_KEYS = ("sk_live_", "rk_live_")
+
+
+class PaymentsNotSetUp(Exception):
+    """There is no key for Stripe, or Stripe does not take it."""
+
+
+class UnknownOutcome(Exception):
+    """No answer, or one that does not say whether it was done: ask again with the same key, or look."""
+
+
+class Rejected(Exception):
+    """Stripe will not do that, now or later, in that state of things."""
+
+
+class NotFound(Rejected):
+    """Stripe has nothing of that id."""
+
+
+class Declined(Exception):
+    """The card does not pay. `payment_intent_id` is what Stripe keeps of the attempt."""
+
+    def __init__(self, words: str, code: str, payment_intent_id: str | None) -> None:
+        super().__init__(words)
+        self.code = code
+        self.payment_intent_id = payment_intent_id
+
+
+class AuthenticationNeeded(Declined):
+    """The card pays once its owner has confirmed it."""
+
+
+class Forged(Exception):
+    """A webhook that Stripe did not send."""
+
+
+class Notice(NamedTuple):
+    """What of a webhook is kept: only ids, since the payload may be of any age and version."""
+
+    stripe_id: str
+    type: str
+    about: dict[str, str]
+
+
+def is_set_up() -> bool:
+    return bool(current_app.config["STRIPE_SECRET_KEY"])
+
+
+def client() -> StripeClient:
+    """This app's client; a test may put its own `http_client` into `app.extensions["stripe_http"]`."""
+    if not is_set_up():
+        raise PaymentsNotSetUp("Payments are not set up here yet. Nothing was charged.")
+    if "stripe" not in current_app.extensions:
+        http = current_app.extensions.get("stripe_http") or stripe.RequestsClient(timeout=TIMEOUT)
+        current_app.extensions["stripe"] = StripeClient(
+            current_app.config["STRIPE_SECRET_KEY"],
+            base_addresses={"api": current_app.config["STRIPE_API_BASE"]},
+            max_network_retries=RETRIES,
+            http_client=http,
+        )
+    made: StripeClient = current_app.extensions["stripe"]
+    return made
+
+
+@contextmanager
+def asking() -> Iterator[Any]:
+    """Stripe's v1 API; its errors leave as ours.
+
+    What was written is committed first, so that no transaction and no connection waits for the network.
+    """
+    db.session.commit()
+    try:
+        yield client().v1
+    except stripe.CardError as error:
+        raise declined(error) from error
+    except stripe.InvalidRequestError as error:
+        kind = NotFound if error.http_status == 404 or error.code == "resource_missing" else Rejected
+        raise kind(str(error.user_message or error)) from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise PaymentsNotSetUp("Stripe does not take our key. Nothing was charged.") from error
+    except stripe.IdempotencyError as error:
+        raise Rejected(str(error)) from error
+    except stripe.StripeError as error:
+        raise UnknownOutcome(f"Stripe did not answer: {type(error).__name__}") from error
+
+
+def declined(error: stripe.CardError) -> Declined:
+    kept = error.error
+    intent = getattr(kept, "payment_intent", None) if kept else None
+    code = getattr(kept, "decline_code", None) or error.code or "card_declined"
+    needs_owner = "authentication_required" in (error.code, code)
+    kind = AuthenticationNeeded if needs_owner else Declined
+    return kind(str(error.user_message or "The card was declined."), str(code), getattr(intent, "id", None))
+
+
+def plain(answer: Any) -> dict[str, Any]:
+    found: dict[str, Any] = answer.to_dict(for_json=True)
+    return found
+
+
+def every(listing: Any) -> Iterator[dict[str, Any]]:
+    """All pages of a list."""
+    return (plain(one) for one in islice(listing.auto_paging_iter(), MOST_LISTED))
+
+
+def read_webhook(body: bytes, signature: str | None) -> Notice:
+    """The notice in a signed webhook. Forged for whatever else it is, of the other mode too."""
+    for secret in current_app.config["STRIPE_WEBHOOK_SECRETS"]:
+        try:
+            stripe.WebhookSignature.verify_header(
+                body.decode(), signature, secret, stripe.Webhook.DEFAULT_TOLERANCE
+            )
+            return notice(json.loads(body))
+        except stripe.SignatureVerificationError:
+            continue
+        except Exception as error:
+            raise Forged(type(error).__name__) from error
+    raise Forged("no secret fits")
+
+
+def notice(event: dict[str, Any]) -> Notice:
+    is_live = str(current_app.config["STRIPE_SECRET_KEY"]).startswith(LIVE_KEYS)
+    if bool(event.get("livemode", is_live)) != is_live:
+        raise Forged("an event of the other mode")
+    about = event["data"]["object"]
+    named = ("id", "object", "customer", "payment_intent", "charge", "payment_method")
+    ids = {name: mapping.id_of(about.get(name)) for name in named}
+    parent = ((about.get("parent") or {}).get("subscription_details") or {}).get("subscription")
+    ids["subscription"] = mapping.id_of(about.get("subscription") or parent)
+    kept = {name: value[:255] for name, value in ids.items() if isinstance(value, str)}
+    return Notice(str(event["id"])[:255], str(event["type"])[:255], kept)
+
+
+def event(stripe_id: str) -> Notice:
+    with asking() as v1:
+        return notice(plain(v1.events.retrieve(stripe_id)))
+
+
+def subscription(stripe_id: str) -> state.SubscriptionState:
+    wanted = ["latest_invoice", "default_payment_method", "schedule"]
+    with asking() as v1:
+        return mapping.subscription(plain(v1.subscriptions.retrieve(stripe_id, {"expand": wanted})))
+
+
+def subscriptions_of_customers(also: set[str]) -> Iterator[state.SubscriptionState]:
+    """All subscriptions at Stripe that may still charge, and those of the ids that we think of as running."""
+    wanted = {"status": "all", "limit": 100}
+    with asking() as v1:
+        found = [mapping.subscription(one) for one in every(v1.subscriptions.list(wanted))]
+    return (one for one in found if one.ended_at is None or one.stripe_id in also)
+
+
+def invoices(subscription_id: str) -> list[state.InvoiceState]:
+    """All paid invoices of a subscription."""
+    wanted = {"subscription": subscription_id, "status": "paid", "limit": 100, "expand": ["data.payments"]}
+    with asking() as v1:
+        return [mapping.invoice(one) for one in every(v1.invoices.list(wanted))]
+
+
+def invoice(stripe_id: str) -> state.InvoiceState:
+    with asking() as v1:
+        return mapping.invoice(plain(v1.invoices.retrieve(stripe_id, {"expand": ["payments"]})))
+
+
+def invoice_of_payment(payment_intent_id: str) -> str | None:
+    """The invoice that a payment intent pays, or None where it pays none."""
+    wanted = {"payment": {"type": "payment_intent", "payment_intent": payment_intent_id}}
+    with asking() as v1:
+        found = v1.invoice_payments.list(wanted)
+        return next((mapping.id_of(one["invoice"]) for one in every(found)), None)
+
+
+def payment(stripe_id: str) -> state.PaymentState:
+    with asking() as v1:
+        return mapping.payment(plain(v1.payment_intents.retrieve(stripe_id, {"expand": ["latest_charge"]})))
+
+
+def payments_since(moment: datetime, customer_id: str | None = None) -> list[state.PaymentState]:
+    wanted: dict[str, Any] = {"created": {"gte": int(moment.timestamp())}, "limit": 100}
+    wanted |= {"customer": customer_id} if customer_id else {}
+    with asking() as v1:
+        return [mapping.payment(one) for one in every(v1.payment_intents.list(wanted))]
+
+
+def payment_refunded(stripe_id: str) -> str | None:
+    """The payment intent of a charge or of a refund."""
+    with asking() as v1:
+        found = (
+            v1.refunds.retrieve(stripe_id) if stripe_id.startswith("re") else v1.charges.retrieve(stripe_id)
+        )
+        return mapping.id_of(plain(found).get("payment_intent"))
+
+
+def refunds(payment_intent_id: str) -> list[state.RefundState]:
+    with asking() as v1:
+        found = v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100})
+        return [mapping.refund(one) for one in every(found)]
+
+
+def refunds_since(moment: datetime) -> list[tuple[state.RefundState, str | None]]:
+    """Refunds, each with the payment intent that it is of."""
+    with asking() as v1:
+        found = every(v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        return [(mapping.refund(one), mapping.id_of(one.get("payment_intent"))) for one in found]
+
+
+def disputes_since(moment: datetime) -> list[state.DisputeState]:
+    with asking() as v1:
+        found = every(v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        return [mapping.dispute(one) for one in found]
+
+
+def dispute(stripe_id: str) -> state.DisputeState:
+    with asking() as v1:
+        return mapping.dispute(plain(v1.disputes.retrieve(stripe_id)))
+
+
+def session(stripe_id: str) -> state.SessionState:
+    with asking() as v1:
+        return mapping.session(plain(v1.checkout.sessions.retrieve(stripe_id)))
+
+
+def setup_card(setup_intent_id: str) -> state.CardState | None:
+    """The card that a setup intent saved; None while it has not."""
+    with asking() as v1:
+        found = plain(v1.setup_intents.retrieve(setup_intent_id, {"expand": ["payment_method"]}))
+    return mapping.card(found["payment_method"]) if found["status"] == "succeeded" else None
+
+
+def customer(stripe_id: str) -> state.CustomerState:
+    with asking() as v1:
+        return mapping.customer(plain(v1.customers.retrieve(stripe_id)))
+
+
+def cards(customer_id: str) -> list[state.CardState]:
+    """A customer's saved means of payment, newest first."""
+    with asking() as v1:
+        found = every(v1.payment_methods.list({"customer": customer_id, "limit": 20}))
+        return [card for card in map(mapping.card, found) if card]

@@ -1,0 +1,232 @@
+"""What we ask Stripe to do. Whatever moves money carries an idempotency key made from a committed row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.stripe_api import mapping
+from app.stripe_api.client import asking, plain
+from app.models.billing import stripe_objects as state
+from app.models.identity.account import Account
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.billing.auto_recharge import Recharge
+from app.models.billing.subscription import Subscription
+from app.models.billing.refund import Refund
+
+Params = dict[str, Any]
+
+
+def keyed(key: str) -> Params:
+    return {"idempotency_key": key}
+
+
+def make_customer(account: Account) -> str:
+    wanted: Params = {"email": account.owner.email, "metadata": {"account_id": str(account.id)}}
+    key = f"customer-{account.id}-{int(account.created_at.timestamp() * 1000)}-{account.customers_lost}"
+    with asking() as v1:
+        return str(v1.customers.create(wanted, keyed(key)).id)
+
+
+def publish_product(sold: Plan | CreditPack) -> str:
+    """Create or update what the customer sees of it at Stripe; its id."""
+    kind = type(sold).__name__.lower()
+    wanted: Params = {
+        "name": sold.name,
+        "active": sold.status != "inactive",
+        "metadata": {f"{kind}_id": str(sold.id)},
+    }
+    wanted["description"] = sold.description or sold.name
+    known, key = sold.stripe_product_id, f"product-{kind}-{sold.id}-{int(sold.created_at.timestamp() * 1000)}"
+    with asking() as v1:
+        if known:
+            return str(v1.products.update(known, wanted).id)
+        return str(v1.products.create(wanted, keyed(key)).id)
+
+
+def publish_price(sold: Plan | CreditPack, product_id: str) -> str:
+    wanted: Params = {"product": product_id, "unit_amount": sold.price_cents, "currency": sold.currency}
+    if isinstance(sold, Plan):
+        wanted["recurring"] = {"interval": sold.interval}
+    key = f"price-{product_id}-{sold.price_cents}-{sold.currency}-{wanted.get('recurring')}"
+    with asking() as v1:
+        return str(v1.prices.create(wanted, keyed(key)).id)
+
+
+def terms_at_stripe(price_id: str) -> tuple[int, str, str]:
+    """Cents, currency and interval (`once` for a pack) of a price."""
+    with asking() as v1:
+        found = plain(v1.prices.retrieve(price_id))
+    return found["unit_amount"], found["currency"], (found.get("recurring") or {}).get("interval") or "once"
+
+
+def checkout_of_pack(
+    payment: Payment, customer_id: str, return_url: str, cancel_url: str
+) -> state.SessionState:
+    """A hosted page that asks for one payment; the price is what our row says."""
+    line = {"price": payment.pack.stripe_price_id, "quantity": payment.quantity}
+    wanted: Params = {
+        "mode": "payment",
+        "line_items": [line],
+        "payment_intent_data": {"metadata": payment.labels, "description": payment.pack.name},
+    }
+    owner = {
+        "customer": customer_id,
+        "client_reference_id": str(payment.account_id),
+        "metadata": payment.labels,
+    }
+    return open_session(wanted | owner, return_url, cancel_url, payment.idempotency_key)
+
+
+def checkout_of_plan(
+    subscription: Subscription, customer_id: str, return_url: str, cancel_url: str
+) -> state.SessionState:
+    about: Params = {"metadata": subscription.labels}
+    if subscription.trial_days:
+        about["trial_period_days"] = subscription.trial_days
+    wanted: Params = {
+        "mode": "subscription",
+        "line_items": [{"price": subscription.stripe_price_id, "quantity": 1}],
+        "subscription_data": about,
+    }
+    owner = {"customer": customer_id, "client_reference_id": str(subscription.account_id)}
+    owner["metadata"] = subscription.labels  # type: ignore[assignment]
+    return open_session(wanted | owner, return_url, cancel_url, subscription.idempotency_key)
+
+
+def checkout_of_card(
+    account: Account, customer_id: str, return_url: str, cancel_url: str
+) -> state.SessionState:
+    """A hosted page that saves a card and charges nothing."""
+    labels = {"account_id": str(account.id)}
+    wanted: Params = {
+        "mode": "setup",
+        "currency": "usd",
+        "customer": customer_id,
+        "client_reference_id": str(account.id),
+        "metadata": labels,
+        "setup_intent_data": {"metadata": labels},
+    }
+    return open_session(wanted, return_url, cancel_url, None)
+
+
+def open_session(wanted: Params, return_url: str, cancel_url: str, key: str | None) -> state.SessionState:
+    wanted |= {"success_url": return_url, "cancel_url": cancel_url}
+    with asking() as v1:
+        return mapping.session(plain(v1.checkout.sessions.create(wanted, keyed(key) if key else {})))
+
+
+def portal(customer_id: str, return_url: str) -> str:
+    """The address of Stripe's own page for cards and invoices."""
+    with asking() as v1:
+        return str(v1.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url}).url)
+
+
+def charge_saved_card(recharge: Recharge) -> state.PaymentState:
+    """Charge an attempt of auto-recharge while its owner is away. Declined, AuthenticationNeeded, UnknownOutcome."""
+    wanted: Params = {
+        "amount": recharge.price_cents,
+        "currency": recharge.payment.currency,
+        "customer": recharge.stripe_customer_id,
+        "payment_method": recharge.card_id,
+        "confirm": True,
+        "off_session": True,
+        "description": "Auto-recharge",
+        "metadata": recharge.labels,
+    }
+    key = keyed(recharge.idempotency_key)
+    with asking() as v1:
+        return mapping.payment(plain(v1.payment_intents.create(wanted, key)))
+
+
+def confirm_payment(recharge: Recharge, return_url: str) -> state.PaymentState:
+    """Try the attempt again with its owner there; `confirm_url` is where the bank asks."""
+    wanted = {"payment_method": recharge.card_id, "return_url": return_url}
+    key = f"{recharge.idempotency_key}-confirm-{recharge.confirmations}"
+    intent = recharge.stripe_payment_intent_id or ""
+    with asking() as v1:
+        return mapping.payment(plain(v1.payment_intents.confirm(intent, wanted, keyed(key))))
+
+
+def cancel_payment(payment_intent_id: str) -> state.PaymentState:
+    with asking() as v1:
+        return mapping.payment(plain(v1.payment_intents.cancel(payment_intent_id)))
+
+
+def pay_back(refund: Refund) -> state.RefundState:
+    wanted = {"payment_intent": refund.payment.stripe_payment_intent_id or "", "amount": refund.amount_cents}
+    labels, key = refund.labels, keyed(refund.idempotency_key)
+    with asking() as v1:
+        return mapping.refund(plain(v1.refunds.create({**wanted, "metadata": labels}, key)))
+
+
+def use_card(customer_id: str, card_id: str) -> None:
+    """Make a card the one that later invoices are paid with."""
+    with asking() as v1:
+        v1.customers.update(customer_id, {"invoice_settings": {"default_payment_method": card_id}})
+
+
+def upgrade(subscription: Subscription, plan: Plan, key: str) -> None:
+    """The dearer plan now: prorated, invoiced at once, and only taken over once that invoice is paid."""
+    wanted: Params = {
+        "items": [{"id": subscription.stripe_item_id or "", "price": plan.stripe_price_id or ""}],
+        "proration_behavior": "always_invoice",
+        "payment_behavior": "pending_if_incomplete",
+    }
+    if subscription.is_trialing:
+        wanted["proration_behavior"] = "none"
+    stripe_id = subscription.stripe_id or ""
+    with asking() as v1:
+        v1.subscriptions.update(stripe_id, wanted, keyed(key))
+
+
+def preview_upgrade(subscription: Subscription, plan: Plan) -> state.PreviewState:
+    item = {"id": subscription.stripe_item_id or "", "price": plan.stripe_price_id or ""}
+    change: Params = {"items": [item], "proration_behavior": "always_invoice"}
+    wanted: Params = {"subscription": subscription.stripe_id or "", "subscription_details": change}
+    with asking() as v1:
+        return mapping.preview(plain(v1.invoices.create_preview(wanted)))
+
+
+def change_at_period_end(subscription: Subscription, plan: Plan, key: str) -> None:
+    """Another price from the next period on, by a schedule of two phases."""
+    schedule, begun = subscription.stripe_schedule_id, {"from_subscription": subscription.stripe_id or ""}
+    later = {
+        "items": [{"price": plan.stripe_price_id, "quantity": 1}],
+        "duration": {"interval": plan.interval, "interval_count": 1},
+        "proration_behavior": "none",
+    }
+    with asking() as v1:
+        if schedule is None:
+            schedule = v1.subscription_schedules.create(begun, keyed(f"{key}-schedule")).id
+        current = plain(v1.subscription_schedules.retrieve(schedule))["phases"][0]
+        items = [{"price": mapping.id_of(item["price"]), "quantity": 1} for item in current["items"]]
+        now = {"items": items, "start_date": current["start_date"], "end_date": current["end_date"]}
+        wanted: Params = {"phases": [now, later], "end_behavior": "release", "metadata": subscription.labels}
+        v1.subscription_schedules.update(schedule, wanted, keyed(key))
+
+
+def release_schedule(subscription: Subscription) -> None:
+    schedule = subscription.stripe_schedule_id or ""
+    with asking() as v1:
+        v1.subscription_schedules.release(schedule)
+
+
+def cancel_at_period_end(
+    subscription: Subscription, key: str, *, cancel: bool, next_plan: Plan | None = None
+) -> None:
+    """Let it end with its period, or (cancel=False) go on after all."""
+    labels = {"next_plan_id": str(next_plan.id) if next_plan else ""}
+    stripe_id, wanted = subscription.stripe_id or "", {"cancel_at_period_end": cancel, "metadata": labels}
+    with asking() as v1:
+        v1.subscriptions.update(stripe_id, wanted, keyed(key))
+
+
+def cancel_now(stripe_id: str) -> None:
+    with asking() as v1:
+        v1.subscriptions.cancel(stripe_id)
+
+
+def end_trial(stripe_id: str, key: str) -> None:
+    with asking() as v1:
+        v1.subscriptions.update(stripe_id, {"trial_end": "now"}, keyed(key))

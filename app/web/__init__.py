@@ -1,0 +1,1 @@
+"""What every page and answer shares: the gate, access, limits, formatting, headers."""

@@ -1,0 +1,109 @@
+"""Who may go where: signed in, by role, by form token. Public rules are named; all others need a caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import Flask, Request, abort, current_app, request, session
+from flask_login import current_user
+
+from app.web.session_cookie import SessionCookies
+from app.extensions import csrf, db, login
+from app.models.identity.api_key import ApiKey
+from app.models.identity.actor import Caller
+from app.models.identity.guest_account import guest_caller
+
+View = TypeVar("View", bound=Callable[..., Any])
+GUEST = "guest"
+"""Where the cookie keeps a guest's secret."""
+
+
+class NotSignedIn(Exception):
+    """The request needs a signed-in session or a valid API key."""
+
+
+def public(view: View) -> View:
+    """Mark a view as open to everybody; every other view needs a caller."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def for_guests_too(view: View) -> View:
+    """Mark a view as open to guests beside those who are signed in; what it shows and does is the caller's own."""
+    view.is_for_guests = True  # type: ignore[attr-defined]
+    return view
+
+
+def takes_foreign_posts(view: View) -> View:
+    """Mark a public view whose senders prove themselves otherwise (a signature): no form token."""
+    view.is_public = view.takes_foreign_posts = True  # type: ignore[attr-defined]
+    return view
+
+
+def managers_only(view: View) -> View:
+    """Only owners and admins of the account."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        if not current_user.can_manage:
+            abort(403)
+        return view(*args, **kwargs)
+
+    return cast(View, guarded)
+
+
+def init_guards(app: Flask) -> None:
+    app.session_interface = SessionCookies()
+    login.init_app(app)
+    login.session_protection = None
+    csrf.init_app(app)
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.before_request(check_caller)
+
+
+def check_caller() -> None:
+    """Every request: a caller where the view is not public, and a form token where a cookie signed it in."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None:
+        return
+    is_public = getattr(view, "is_public", False) or request.endpoint == "static"
+    if not is_public and not current_user.is_authenticated and not is_guest():
+        raise NotSignedIn("Sign in first, or send an API key as `Authorization: Bearer <key>`.")
+    if not getattr(view, "takes_foreign_posts", False) and not bearer():
+        csrf.protect()
+
+
+def is_guest() -> bool:
+    return getattr(current_user, "guest", None) is not None
+
+
+def asks_what_guests_may() -> bool:
+    view = current_app.view_functions.get(request.endpoint or "")
+    return getattr(view, "is_for_guests", False)
+
+
+def bearer() -> str | None:
+    """The API key of the request, where it carries one: programs have the JSON doors, the pages are for people."""
+    if not request.path.startswith("/api/"):
+        return None
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+
+@login.user_loader
+def load_from_session(secret: str) -> Caller | None:
+    """A request that carries a key is the key's, never the cookie's."""
+    return None if bearer() else Caller.of_session(secret)
+
+
+@login.request_loader
+def load_from_key(_request: Request) -> Caller | None:
+    secret = bearer()
+    if secret is None and GUEST in session and asks_what_guests_may():
+        return guest_caller(session[GUEST])
+    caller = Caller.of_key(secret) if secret else None
+    if caller and caller.api_key_id and ApiKey.note_use(caller.api_key_id, caller.key_used_at):
+        db.session.commit()
+    return caller

@@ -1,0 +1,64 @@
+"""Signing in and out: the browser's session, and where it may be sent on to."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from flask import redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user, logout_user
+
+from app.auth.guests import claim_chats
+from app.extensions import db
+from app.models.identity.actor import Caller
+from app.models.identity.user import User, UserSession
+
+
+def same_site(target: str | None) -> str | None:
+    """The path to go on to, where it is one of this site's own; None for any other, however it is written."""
+    if not target or len(target) > 2000:
+        return None
+    for spelling in (target, unquote(target), unquote(unquote(target))):
+        if spelling[:1] != "/" or spelling[1:2] in {"/", "\\"} or not spelling.isprintable():
+            return None
+    return target
+
+
+def begin_session(user: User, account_id: int | None = None) -> None:
+    """A new session in the database and, once that is committed, in the cookie: nothing of the one before stays.
+
+    It acts on the account, or on the user's own. What this browser asked as a guest becomes the user's.
+    """
+    if current_user.is_authenticated:
+        end_session()
+    agent = request.headers.get("User-Agent", "")
+    secret = UserSession.begin(user, account_id or user.home_id, user_agent=agent)
+    claim_chats(user)
+    db.session.commit()
+    session.clear()
+    session.permanent = True
+    login_user(Caller.of_session(secret))
+
+
+def end_session() -> None:
+    """Delete the session's row: from now on a copy of the cookie is worth nothing."""
+    own = own_session()
+    if own:
+        db.session.delete(own)
+
+
+def own_session() -> UserSession | None:
+    """The row of the browser that asks; None where another request has just ended it."""
+    return UserSession.with_secret(current_user.session_secret)
+
+
+def sign_out() -> None:
+    end_session()
+    db.session.commit()
+    logout_user()
+    session.clear()
+
+
+def onwards(target: str | None = None) -> ResponseReturnValue:
+    """To where the person wanted to go, or to the chat."""
+    return redirect(same_site(target) or url_for("chat.show"))

@@ -1,0 +1,44 @@
+"""Lists as CSV, where a caller asks for it: no cell that a spreadsheet would take for a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from flask import Response, request
+
+from app.api.schemas import CSV
+from app.models.metering.refusal import InvalidRequest
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def wants_csv() -> bool:
+    """By `?format=csv`, else by the Accept header."""
+    form = request.args.get("format")
+    if form not in {None, "json", "csv"}:
+        raise InvalidRequest({"format": ["must be json or csv."]})
+    return form == "csv" if form else request.accept_mimetypes.best_match(["application/json", CSV]) == CSV
+
+
+def csv_of(name: str, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Response:
+    """The rows' columns under a heading, as a file called `name`."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows([safe(row[column]) for column in columns] for row in rows)
+    response = Response(text.getvalue(), content_type=f"{CSV}; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return response
+
+
+def safe(cell: Any) -> Any:
+    """A text that begins like a formula gets an apostrophe before it; an amount of credits is a number."""
+    is_formula = isinstance(cell, str) and cell.startswith(FORMULA_STARTS) and not is_number(cell)
+    return f"'{cell}" if is_formula else cell
+
+
+def is_number(cell: str) -> bool:
+    return cell.removeprefix("-").replace(".", "", 1).isdecimal() and cell.isascii()

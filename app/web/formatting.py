@@ -1,0 +1,190 @@
+"""How money, times and words become text: the only way to the page for any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency, format_decimal, get_currency_precision
+from flask import Flask
+from markupsafe import Markup
+
+from app.web import page_context
+from app.web.markdown import render
+from app.models.base import NANOS_PER_CREDIT
+from app.models.catalog.price import ORDINARY_ANSWER_TOKENS, ModelPrice
+from app.providers.base import TokenUsage
+
+LOCALE = "en_US"
+BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
+SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS X": "Mac",
+    "Linux": "Linux",
+}
+ORDINARY = TokenUsage(uncached_input=500, output=ORDINARY_ANSWER_TOKENS)
+
+
+def init_filters(app: Flask) -> None:
+    app.jinja_env.filters.update(FILTERS)
+    page_context.init_frame(app)
+
+
+def credits(nanos: int) -> str:
+    """Nanos as credits to read: 1,234.5 or 6.25 or 0.0002; never 0 for what is not nothing."""
+    exact = Decimal(nanos) / NANOS_PER_CREDIT
+    places = 1 if abs(exact) >= 100 else 2 if abs(exact) >= 1 else 4
+    rounded = exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return grouped(rounded if rounded or not exact else exact)
+
+
+def credits_exact(nanos: int) -> str:
+    """Nanos as credits to the last nano, for receipts and ledgers: 1,234.567891."""
+    return grouped(Decimal(nanos) / NANOS_PER_CREDIT)
+
+
+def credits_change(nanos: int) -> str:
+    """A difference of a balance, exact and with its sign: +5,000 or -6.25."""
+    return ("+" if nanos > 0 else "") + credits_exact(nanos)
+
+
+def line_credits(line: Mapping[str, int]) -> str:
+    """What a line of a receipt comes to, unrounded: `quantity` at `price_nanos` for `per`."""
+    return grouped(Decimal(line["quantity"] * line["price_nanos"]) / (line["per"] * NANOS_PER_CREDIT))
+
+
+def credits_text(nanos: int) -> str:
+    """Credits with their unit, for sentences: 6.25 credits, 1 credit."""
+    shown = credits(nanos)
+    return f"{shown} credit" if shown == "1" else f"{shown} credits"
+
+
+def grouped(number: Decimal) -> str:
+    """A decimal with thousands separators and without idle zeros."""
+    whole, _, part = f"{number:,f}".partition(".")
+    part = part.rstrip("0")
+    return f"{whole}.{part}" if part else whole
+
+
+def dollars(cents: int, currency: str = "usd") -> str:
+    """An amount of money in the smallest unit of its currency: $20.00."""
+    return format_currency(major(cents, currency), currency.upper(), locale=LOCALE)
+
+
+def price(cents: int, currency: str = "usd") -> str:
+    """Money on a price tag: $20, or $9.50 where there are cents."""
+    amount = major(cents, currency)
+    if amount != amount.to_integral():
+        return dollars(cents, currency)
+    return format_currency(amount, currency.upper(), format="¤#,##0", locale=LOCALE, currency_digits=False)
+
+
+def major(cents: int, currency: str) -> Decimal:
+    """Cents as a decimal of the currency's unit; some currencies have no cents."""
+    return Decimal(cents).scaleb(-get_currency_precision(currency.upper()))
+
+
+def percent(basis_points: int) -> str:
+    """50 % of 5,000 basis points."""
+    return f"{grouped(Decimal(basis_points) / 100)} %"
+
+
+def number(count: int) -> str:
+    """A count with thousands separators."""
+    return format_decimal(count, locale=LOCALE)
+
+
+def roughly(count: int) -> str:
+    """A count to two figures: 4,800 of 4,761."""
+    return number(round(count, 2 - len(str(abs(count)))))
+
+
+def short_number(count: int) -> str:
+    """A size at a glance: 128K, 1M."""
+    if count >= 1_000_000:
+        return f"{grouped((Decimal(count) / 1_000_000).quantize(Decimal('0.1')))}M"
+    return f"{count // 1000}K" if count >= 1000 else str(count)
+
+
+def datetime_text(moment: datetime) -> str:
+    """A moment for mails and files: 21 Nov 2026, 03:01 UTC."""
+    return format_datetime(moment, "d MMM yyyy, HH:mm", locale=LOCALE) + " UTC"
+
+
+def datetime_markup(moment: datetime | None) -> Markup:
+    """A moment in UTC, which the page's script turns into the reader's own time."""
+    return time_element(moment, "datetime", "")
+
+
+def when_markup(moment: datetime | None) -> Markup:
+    """A moment within a sentence; the script says "tomorrow at 01:00"."""
+    return time_element(moment, "when", "on ")
+
+
+def time_element(moment: datetime | None, kind: str, preposition: str) -> Markup:
+    if moment is None:
+        return Markup("")
+    stamp = moment.isoformat().replace("+00:00", "Z")
+    element = Markup('<time datetime="{}" data-local="{}">{}{}</time>')
+    return element.format(stamp, kind, preposition, datetime_text(moment))
+
+
+def date_text(day: date | datetime | None) -> str:
+    """21 November 2026."""
+    return format_date(day, "d MMMM yyyy", locale=LOCALE) if day else ""
+
+
+def day_text(day: date) -> str:
+    """A day on the axis of a chart: 21 Nov."""
+    return format_date(day, "d MMM", locale=LOCALE)
+
+
+def browser(user_agent: str) -> str:
+    """A browser by the name that its owner knows: Firefox on Windows."""
+    name = next((shown for mark, shown in BROWSERS.items() if mark in user_agent), "A browser")
+    system = next((shown for mark, shown in SYSTEMS.items() if mark in user_agent), "")
+    return f"{name} on {system}" if system else name
+
+
+def markdown(text: str | None) -> Markup:
+    """Markdown of a model, rendered and sanitised."""
+    return Markup(render(text or ""))  # noqa: S704  # nosec B704 - the sanitiser's own output
+
+
+def share(part: int, whole: int) -> int:
+    """The part as whole percent between 0 and 100, for the length of a bar."""
+    return max(0, min(100, part * 100 // whole)) if whole > 0 else 0
+
+
+def per_answer(priced: ModelPrice) -> int:
+    """What an ordinary answer costs at that price, in nanos."""
+    return priced.rates.cost_of(ORDINARY)
+
+
+FILTERS = {
+    "credits": credits,
+    "credits_exact": credits_exact,
+    "credits_change": credits_change,
+    "credits_text": credits_text,
+    "line_credits": line_credits,
+    "dollars": dollars,
+    "price": price,
+    "percent": percent,
+    "number": number,
+    "roughly": roughly,
+    "short_number": short_number,
+    "datetime": datetime_markup,
+    "datetime_text": datetime_text,
+    "when": when_markup,
+    "date": date_text,
+    "day": day_text,
+    "browser": browser,
+    "markdown": markdown,
+    "share": share,
+    "per_answer": per_answer,
+}

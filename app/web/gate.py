@@ -1,0 +1,42 @@
+"""The gate: `@requires_tokens` guards every route that spends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import Response, g, make_response
+from flask_login import current_user
+
+from app.models.metering.gate_checks import check_standing
+from app.models.base import utcnow
+from app.models.metering.reservation import standing_shown
+from app.models.metering.refusal import Refusal
+from app.jobs import enqueue
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def requires_tokens(view: View) -> View:
+    """Let a call begin only for an account in good standing, and say on every answer what is left.
+
+    The view reserves what it needs, in one step with the checks that depend on the request
+    (`models.metering.reserve` or `admit`); calls that run already are never touched.
+    """
+
+    @wraps(view)
+    def gated(*args: Any, **kwargs: Any) -> Response:
+        now = utcnow()
+        standing = standing_shown(current_user.account_id, now, read=current_user.standing)
+        g.available_nanos = standing.balance(now).available
+        check_standing(standing, current_user)
+        try:
+            return make_response(view(*args, **kwargs))
+        except Refusal:
+            if standing.needs_recharge:
+                enqueue("app.payments.jobs.recharge", standing.account_id)
+            raise
+
+    gated.is_gated = True  # type: ignore[attr-defined]
+    return cast(View, gated)

@@ -1,0 +1,72 @@
+"""What the frame of every page shows: the brand, the balance, the person's accounts, where one is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Flask, g, request
+from flask_login import current_user
+from sqlalchemy import Row, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
+
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.base import utcnow
+from app.models.identity.membership import Membership
+from app.models.catalog.setting import DEFINITIONS, Setting
+from app.models.metering.account_state import Standing
+from app.models.billing.subscription import Subscription
+
+
+def init_frame(app: Flask) -> None:
+    names = (brand_name, header_balance, alerts, own_accounts, awaits_verification, here)
+    app.jinja_env.globals.update({name.__name__: name for name in names})
+
+
+def brand_name() -> str:
+    """The name at the top of every page; the default where the database is away, so that error pages still work."""
+    try:
+        return str(Setting.get("brand_name"))
+    except (DBAPIError, NoConnection):
+        return str(DEFINITIONS["brand_name"].default)
+
+
+def header_balance() -> dict[str, Any]:
+    """The caller's balance for the header: `available` and `low` in nanos, `is_low`."""
+    available = own_standing().balance(utcnow()).available
+    low = Setting.get("low_balance")
+    return {"available": available, "low": low, "is_low": available < low}
+
+
+def own_standing() -> Standing:
+    """How the caller's account stands, read once a request."""
+    if "own_standing" not in g:
+        g.own_standing = Standing.of(current_user.account_id)
+    standing: Standing = g.own_standing
+    return standing
+
+
+def alerts() -> set[str]:
+    """What the line at the top of the page tells: what was chosen, and always that a payment failed."""
+    found = own_standing().alerts(utcnow())
+    subscription = Subscription.live_of(current_user.account_id) if current_user.can_manage else None
+    return found | {"payment_failed"} if subscription is not None and subscription.is_unpaid else found
+
+
+def own_accounts() -> Sequence[Row[int, str, str, str]]:
+    """The accounts that the caller may act on: id, name, kind, role."""
+    columns = select(Account.id, Account.name, Account.kind, Membership.role)
+    mine = Membership.user_id == current_user.user_id, Account.closed_at.is_(None)
+    return db.session.execute(columns.join(Membership.account).where(*mine).order_by(Account.id)).all()
+
+
+def awaits_verification() -> bool:
+    """Whether the caller's sends, and their free allowance, wait for the address to be confirmed."""
+    return not current_user.is_verified and bool(Setting.get("require_verified_email"))
+
+
+def here(path: str) -> bool:
+    """Whether the page is at that path or under it, for the mark in the navigation."""
+    return request.path == path or request.path.startswith(f"{path}/")

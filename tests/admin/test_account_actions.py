@@ -1,0 +1,248 @@
+"""What an admin does for an account, a payment, an event, a job: done once, recorded, explained where it cannot be."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.identity.account import Account
+from app.models.operations.audit_log import AdminChange
+from app.models.base import utcnow
+from app.models.identity.erasure import delete_person
+from app.models.operations.outbox import OutgoingMail
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.operations.webhook_event import StripeEvent
+from app.models.billing.refund import Refund
+from app.models.identity.user import User
+from app.jobs import connect, enqueue, last_runs
+from app.worker import make_worker
+from tests.admin.conftest import Desk
+from tests.support import people
+from tests.support.people import CREDIT
+
+
+@pytest.fixture
+def ada(session: scoped_session[Session]) -> Account:
+    account = people.person("ada", credits=100 * CREDIT)
+    session.commit()
+    return account
+
+
+def again(session: scoped_session[Session], account: Account) -> Account:
+    session.rollback()
+    return session.get(Account, account.id)
+
+
+def paid(session: scoped_session[Session], account: Account) -> Payment:
+    payment = Payment(kind="pack", state="paid", account_id=account.id, price_cents=1000, currency="usd")
+    payment.worth_nanos, payment.paid_at = 5000 * CREDIT, utcnow()
+    payment.stripe_payment_intent_id = "pi_1"
+    session.add(payment)
+    session.commit()
+    return payment
+
+
+def acts(session: scoped_session[Session]) -> list[str]:
+    session.rollback()
+    return list(session.scalars(select(AdminChange.action).order_by(AdminChange.id)))
+
+
+def test_an_account_is_frozen_and_unfrozen(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    owner.post("/admin/account/freeze/", id=ada.id, reason="abuse")
+    assert again(session, ada).frozen_by == "admin"
+    owner.post("/admin/account/freeze/", id=ada.id)
+    assert again(session, ada).frozen_at is None
+    assert acts(session) == ["freeze", "unfreeze"]
+
+
+def test_an_account_is_comped(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+    plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+    owner.post("/admin/account/plan/", id=ada.id, plan=plus.id, reason="a friend of the house")
+    assert again(session, ada).plan.name == "Plus"
+    assert session.scalars(select(AdminChange)).one().reason == "a friend of the house"
+
+
+def test_a_comped_account_that_is_due_gets_its_month(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+    account = session.get(Account, ada.id)
+    account.period_end = utcnow() - timedelta(days=1)
+    session.commit()
+    owner.post("/admin/account/plan/", id=ada.id, plan=plus.id)
+    assert again(session, ada).allowance_nanos == 10_000 * CREDIT
+
+
+def test_auto_recharge_is_stopped(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+    pack = session.scalars(select(CreditPack)).first()
+    session.add(AutoRecharge(account_id=ada.id, is_on=True, pack_id=pack.id, card_id="pm_1"))
+    session.commit()
+    owner.post("/admin/account/stop-recharge/", id=ada.id)
+    session.rollback()
+    assert AutoRecharge.of(ada.id).is_on is False
+
+
+def test_a_refund_is_wanted_with_its_reason(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    payment = paid(session, ada)
+    owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, amount="2,50", reason="asked for it")
+    session.rollback()
+    refund = session.scalars(select(Refund)).one()
+    assert (refund.amount_cents, refund.reason, refund.status) == (250, "asked for it", "wanted")
+    assert refund.actor_id is not None
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason"), [("", ""), ("10.01", "x"), ("-1", "x"), ("0", "x"), ("NaN", "x")]
+)
+def test_a_refund_that_cannot_be_is_refused(
+    owner: Desk, ada: Account, session: scoped_session[Session], amount: str, reason: str
+) -> None:
+    payment = paid(session, ada)
+    owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, amount=amount, reason=reason)
+    session.rollback()
+    assert session.scalars(select(Refund)).all() == []
+
+
+def test_another_accounts_payment_is_not_found(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    payment = paid(session, ada)
+    eve = people.person("eve")
+    session.commit()
+    assert owner.post("/admin/account/refund/", id=eve.id, payment=payment.id, reason="x").status_code == 404
+
+
+@pytest.mark.parametrize("act", ["freeze", "plan", "cancel", "stop-recharge", "refund"])
+def test_the_support_only_grants(
+    support: Desk, ada: Account, session: scoped_session[Session], act: str
+) -> None:
+    assert (
+        support.post(f"/admin/account/{act}/", id=ada.id, plan="1", payment="1", reason="x").status_code
+        == 403
+    )
+    assert again(session, ada).frozen_at is None
+
+
+def test_what_stripe_is_needed_for_is_explained_without_it(owner: Desk, ada: Account) -> None:
+    owner.post("/admin/account/cancel/", id=ada.id)
+    assert (
+        "Not done: This account has no subscription."
+        in owner.get(f"/admin/account/details/?id={ada.id}").text
+    )
+
+
+def test_an_event_is_processed_again(owner: Desk, session: scoped_session[Session]) -> None:
+    event_id, _new = StripeEvent.store("evt_1", "invoice.paid", {})
+    session.get(StripeEvent, event_id).park("it did not fit")
+    session.commit()
+    owner.post("/admin/event/again/", id=event_id)
+    session.rollback()
+    assert session.get(StripeEvent, event_id).state == "received"
+    assert acts(session) == ["process again"]
+
+
+def test_a_parked_payment_shows_the_ways_out(
+    owner: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    payment = Payment(kind="pack", account_id=ada.id, price_cents=1000, currency="usd", worth_nanos=0)
+    payment.park("amount is 900 at Stripe")
+    session.add(payment)
+    session.commit()
+    page = owner.get(f"/admin/payment/details/?id={payment.id}").text
+    assert "amount is 900 at Stripe" in page
+    assert "The ways out" in page
+
+
+def test_an_unsent_mail_is_tried_again(owner: Desk, session: scoped_session[Session]) -> None:
+    mail = OutgoingMail.post("k", "ada@example.com", "reset", {})
+    mail.attempts, mail.next_attempt_at = 8, utcnow() + timedelta(days=9)
+    session.commit()
+    owner.post("/admin/mail/again/", id=mail.id)
+    session.rollback()
+    assert session.get(OutgoingMail, mail.id).attempts == 0
+
+
+def test_a_mail_that_was_sent_is_sent_again(
+    support: Desk, ada: Account, session: scoped_session[Session]
+) -> None:
+    mail = OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"})
+    mail.mark_sent()
+    session.commit()
+    assert "Send it again" in support.get(f"/admin/mail/details/?id={mail.id}").text
+    support.post("/admin/mail/again/", id=mail.id)
+    session.rollback()
+    first, second = session.scalars(select(OutgoingMail).order_by(OutgoingMail.id))
+    assert (second.to, second.template, second.context) == (first.to, first.template, first.context)
+    assert (first.sent_at is None, second.sent_at is None) == (False, True)
+    assert acts(session) == ["send again"]
+    assert ">refund<" in support.get(f"/admin/account/details/?id={ada.id}").text
+
+
+def test_what_mails_said_goes_with_the_person(ada: Account, session: scoped_session[Session]) -> None:
+    OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"}).mark_sent()
+    delete_person(session.get(User, ada.memberships[0].user_id))
+    mail = session.scalars(select(OutgoingMail)).one()
+    assert (mail.context, "ada" in mail.to) == ({}, False)
+
+
+@pytest.mark.parametrize("template", ["verify", "reset"])
+def test_the_support_mails_a_link(
+    support: Desk, ada: Account, session: scoped_session[Session], template: str
+) -> None:
+    support.post("/admin/user/mail/", id=ada.memberships[0].user_id, template=template)
+    session.rollback()
+    assert session.scalars(select(OutgoingMail.template)).all() == [template]
+
+
+def test_no_other_mail_can_be_asked_for(owner: Desk, ada: Account) -> None:
+    assert owner.post("/admin/user/mail/", id=ada.memberships[0].user_id, template="../x").status_code == 400
+
+
+def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: Desk) -> None:
+    with app.app_context():
+        enqueue("app.payments.jobs.no_such_job", 7)
+        make_worker(app).work(burst=True, logging_level="CRITICAL")
+        assert "no_such_job" in owner.get("/admin/queue/").text
+        owner.post("/admin/queue/retry/")
+        assert connect().llen("rq:queue:default") == 1
+
+
+def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: Desk) -> None:
+    with app.app_context():
+        enqueue("app.generation.rollup_jobs.add_up_calls")
+        make_worker(app).work(burst=True, logging_level="CRITICAL")
+        assert list(last_runs()) == ["app.generation.rollup_jobs.add_up_calls"]
+    assert "add_up_calls" in owner.get("/admin/queue/").text
+
+
+def test_without_redis_the_page_says_so(owner: Desk, app: Flask) -> None:
+    app.config["REDIS_URL"] = "redis://127.0.0.1:1/0"
+    app.extensions.pop("redis", None)
+    assert "Redis does not answer" in owner.get("/admin/queue/").text
+
+
+def test_a_preview_shows_what_is_typed_and_saves_nothing(
+    owner: Desk, session: scoped_session[Session]
+) -> None:
+    typed = owner.form("/admin/plan/new/") | {"name": "Not yet", "price_cents": "33"}
+    page = owner.client.post("/admin/plan/preview/", data=typed).text
+    assert "Not yet" in page
+    assert "$33" in page
+    session.rollback()
+    assert session.scalars(select(Plan).where(Plan.name == "Not yet")).all() == []
+
+
+@pytest.mark.parametrize("view", ["ledger", "usage", "change", "event", "payment", "mail", "account", "user"])
+def test_what_happened_has_no_form(owner: Desk, view: str) -> None:
+    assert owner.post(f"/admin/{view}/edit/?id=1", credits_nanos="1").status_code == 403
+    assert owner.post(f"/admin/{view}/new/", credits_nanos="1").status_code == 403

@@ -1,0 +1,163 @@
+"""A chat as a whole: its versions, its place in the list, its instructions, and its export."""
+
+import json
+import re
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.identity.account import Account
+from app.models.chat.chat import Chat, Message
+from tests.support import people
+from tests.support.people import PASSWORD
+
+
+@pytest.fixture
+def ada(session: "scoped_session[Session]") -> Account:
+    people.model()
+    return people.person("ada")
+
+
+@pytest.fixture
+def chat(session: "scoped_session[Session]", ada: Account) -> Chat:
+    """A question with two answers, the first of which was asked about again."""
+    kept = Chat(account_id=ada.id, user_id=ada.memberships[0].user_id, model="gpt-test", title="Ferry names!")
+    session.add(kept)
+    session.flush()
+    question = said(session, kept, "user", "A name?")
+    first = said(session, kept, "assistant", "Halcyon", question)
+    said(session, kept, "assistant", "Charon", question)
+    kept.leaf_id = said(session, kept, "user", "Why?", first).id
+    session.commit()
+    return kept
+
+
+def said(
+    session: "scoped_session[Session]", chat: Chat, role: str, content: str, parent: Message | None = None
+) -> Message:
+    message = Message(
+        account_id=chat.account_id, chat_id=chat.id, role=role, content=content, model="gpt-test"
+    )
+    message.parent_id = parent.id if parent else None
+    session.add(message)
+    session.flush()
+    return message
+
+
+class Browser:
+    """A signed-in person's forms."""
+
+    def __init__(self, client: FlaskClient, name: str) -> None:
+        self.client = client
+        form = {"email": f"{name}@example.com", "password": PASSWORD, "csrf_token": self.token("/login")}
+        assert client.post("/login", data=form).status_code == 302
+
+    def token(self, path: str) -> str:
+        found = re.search(r'name="csrf-token" content="([^"]+)"', self.client.get(path).text)
+        assert found
+        return found[1]
+
+    def post(self, path: str, **form: object) -> int:
+        return self.client.post(path, data={"csrf_token": self.token("/settings"), **form}).status_code
+
+
+@pytest.fixture
+def browser_of_ada(client: FlaskClient, chat: Chat) -> Browser:
+    return Browser(client, "ada")
+
+
+def contents(chat: Chat) -> list[str]:
+    return [message.content for message in chat.messages()]
+
+
+def test_siblings_are_versions_of_each_other(chat: Chat) -> None:
+    first, second = sorted(chat.versions())
+    assert chat.versions() == {first: [first, second], second: [first, second]}
+
+
+def test_another_version_is_shown_with_what_followed_it(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    first, second = sorted(chat.versions())
+    assert browser_of_ada.post(f"/chat/{chat.id}/version", message_id=second) == 303
+    session.refresh(chat)
+    assert contents(chat) == ["A name?", "Charon"]
+    browser_of_ada.post(f"/chat/{chat.id}/version", message_id=first)
+    session.refresh(chat)
+    assert contents(chat) == ["A name?", "Halcyon", "Why?"]
+
+
+def test_a_version_of_another_chat_is_not_found(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    other = Chat(account_id=chat.account_id, user_id=chat.user_id, model="gpt-test")
+    session.add(other)
+    session.flush()
+    elsewhere = said(session, other, "user", "x")
+    session.commit()
+    assert browser_of_ada.post(f"/chat/{chat.id}/version", message_id=elsewhere.id) == 404
+
+
+@pytest.mark.parametrize("action", ["version", "pin", "archive", "settings"])
+def test_nobody_else_can_touch_a_chat(
+    client: FlaskClient, session: "scoped_session[Session]", chat: Chat, action: str
+) -> None:
+    people.person("eve")
+    session.commit()
+    assert Browser(client, "eve").post(f"/chat/{chat.id}/{action}", message_id=1) == 404
+
+
+@pytest.mark.parametrize("kind", ["md", "json"])
+def test_nobody_else_can_export_a_chat(
+    client: FlaskClient, session: "scoped_session[Session]", chat: Chat, kind: str
+) -> None:
+    people.person("eve")
+    session.commit()
+    assert Browser(client, "eve").client.get(f"/chat/{chat.id}/export.{kind}").status_code == 404
+
+
+@pytest.mark.parametrize(("action", "mark"), [("pin", "pinned_at"), ("archive", "archived_at")])
+def test_a_mark_is_set_and_taken_away(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]", action: str, mark: str
+) -> None:
+    browser_of_ada.post(f"/chat/{chat.id}/{action}")
+    session.refresh(chat)
+    assert getattr(chat, mark) is not None
+    browser_of_ada.post(f"/chat/{chat.id}/{action}")
+    session.refresh(chat)
+    assert getattr(chat, mark) is None
+
+
+def test_instructions_and_length_are_kept(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    path = f"/chat/{chat.id}/settings"
+    assert browser_of_ada.post(path, system_prompt=" Be brief.\r\nAlways. ", max_output_tokens="300") == 303
+    session.refresh(chat)
+    assert (chat.system_prompt, chat.max_output_tokens) == ("Be brief.\nAlways.", 300)
+
+
+@pytest.mark.parametrize("length", ["0", "-1", "x", "1.5", "9" * 30, "٣"])
+def test_an_impossible_length_is_refused(browser_of_ada: Browser, chat: Chat, length: str) -> None:
+    assert browser_of_ada.post(f"/chat/{chat.id}/settings", max_output_tokens=length) == 400
+
+
+def test_instructions_that_are_too_long_are_refused(browser_of_ada: Browser, chat: Chat) -> None:
+    assert browser_of_ada.post(f"/chat/{chat.id}/settings", system_prompt="x" * 300_000) == 400
+
+
+def test_an_export_to_read_has_the_shown_branch(browser_of_ada: Browser, chat: Chat) -> None:
+    answer = browser_of_ada.client.get(f"/chat/{chat.id}/export.md")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="ferry-names.md"'
+    assert answer.text == "# Ferry names!\n\n## You\n\nA name?\n\n## gpt-test\n\nHalcyon\n\n## You\n\nWhy?\n"
+
+
+def test_an_export_as_json_has_every_branch(browser_of_ada: Browser, chat: Chat) -> None:
+    exported = json.loads(browser_of_ada.client.get(f"/chat/{chat.id}/export.json").text)
+    assert [message["content"] for message in exported["messages"]] == [
+        "A name?",
+        "Halcyon",
+        "Charon",
+        "Why?",
+    ]

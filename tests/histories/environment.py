@@ -1,0 +1,138 @@
+"""The account that a history is about, its clock, and what must be so after each step."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import time_machine
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from app.models.billing.audit import audit
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.metering.reservation import Reservation
+from app.models.catalog.plan import Plan
+from app.models.catalog.price import AIModel
+from app.models.metering.account_state import Standing
+from app.models.billing.stripe_objects import InvoiceState, RefundState
+from tests.histories.oracle import Book, Offer, anniversary_after
+from tests.support.people import CREDIT, model, person
+
+PAID_PLANS = ("Starter", "Plus", "Pro")
+BIRTHDAYS = st.sampled_from(
+    ["2026-01-31T12:00", "2026-02-27T23:59:58", "2027-12-31T23:59:59", "2028-02-29T00:00"]
+)
+
+
+class Stage(RuleBasedStateMachine):
+    """One account: `book` is what the rules say, the database what the models did. Nothing is ever committed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock: Any = None
+
+    @precondition(lambda self: self.clock is None)
+    @rule(birthday=BIRTHDAYS)
+    def open(self, birthday: str) -> None:
+        self.now = datetime.fromisoformat(birthday).replace(tzinfo=UTC)
+        self.traveller = time_machine.travel(self.now, tick=False)
+        self.clock = self.traveller.start()
+        self.reservations: dict[int, Reservation] = {}
+        self.invoices: dict[str, InvoiceState] = {}
+        self.unpaid: dict[str, InvoiceState] = {}
+        self.refunds: dict[str, list[RefundState]] = {}
+        self.attempts: list[int] = []
+        self.numbers = 0
+        self.set_the_stage()
+        free = self.offers["Free"]
+        self.book = Book(free, free, self.now, self.now, self.now.date(), self.now)
+
+    def set_the_stage(self) -> None:
+        self.offered = model("m", dollars_in="25", dollars_out="100")
+        self.price = AIModel.to_sell("m", self.now)[1]
+        plans = {plan.name: plan for plan in db.session.query(Plan)}
+        for name in PAID_PLANS:
+            plans[name].stripe_price_id = f"price_{name}"
+        plans["Plus"].daily_limit_nanos = 900 * CREDIT
+        account = person("ada")
+        account.anchor_at = account.period_start = account.period_end = account.created_at
+        account.stripe_customer_id = "cus_1"
+        db.session.flush()
+        self.account_id, self.plans = account.id, plans
+        self.offers = {name: offer_of(plan) for name, plan in plans.items()}
+
+    def teardown(self) -> None:
+        if self.clock is not None:
+            self.traveller.stop()
+        db.session.rollback()
+        db.session.expire_all()
+
+    @property
+    def account(self) -> Account:
+        return Account.locked(self.account_id)
+
+    def name(self, kind: str) -> str:
+        self.numbers += 1
+        return f"{kind}_{self.numbers}"
+
+    def go_to(self, moment: datetime) -> None:
+        self.now = moment
+        self.clock.move_to(moment, tick=False)
+        self.book.now = moment
+
+    @precondition(lambda self: self.clock is not None)
+    @rule(minutes=st.integers(1, 3000))
+    def time_passes(self, minutes: int) -> None:
+        self.go_to(self.now + timedelta(minutes=minutes))
+
+    @precondition(lambda self: self.clock is not None)
+    @rule(seconds=st.sampled_from([-1, 0, 1]), edge=st.sampled_from(["day", "month", "anniversary"]))
+    def an_edge_of_time_comes(self, edge: str, seconds: int) -> None:
+        tomorrow = self.now.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+        first = self.now.replace(day=1, hour=0, minute=0, second=0)
+        next_one = anniversary_after(self.book.created, 1 + months_lived(self.book.created, self.now))
+        moments = {"day": tomorrow, "month": anniversary_after(first, 1), "anniversary": next_one}
+        moment = moments[edge] + timedelta(seconds=seconds)
+        if moment > self.now:
+            self.go_to(moment)
+
+    @precondition(lambda self: self.clock is not None)
+    @rule(seconds=st.integers(1, 7200))
+    def the_clock_is_put_back(self, seconds: int) -> None:
+        self.go_to(max(self.book.created, self.now - timedelta(seconds=seconds)))
+
+    @invariant()
+    def the_models_say_what_the_rules_say(self) -> None:
+        if self.clock is None:
+            return
+        db.session.flush()
+        db.session.expire_all()
+        standing = Standing.of(self.account_id)
+        expected = (self.book.allowance, self.book.credits, self.book.reserved, len(self.book.calls))
+        assert (standing.allowance, standing.credits, standing.reserved, standing.running_calls) == expected
+        today = standing.used_on(self.now), standing.absorbed_on(self.now)
+        assert today == (self.book.used, self.book.absorbed)
+        assert standing.balance(self.now).available == self.book.available()
+        assert (standing.plan_name, standing.frozen_at is not None) == (
+            self.book.offer.name,
+            self.book.is_frozen,
+        )
+        assert standing.period_end == self.book.period_end
+        assert list(audit()) == []
+
+
+def offer_of(plan: Plan) -> Offer:
+    """The plan as the rules need it; its worth is computed here again."""
+    worth = (plan.price_cents - plan.surcharge_cents) * (10_000 - plan.margin_bps) * 1000
+    allowance = worth if plan.set_allowance_nanos is None else plan.set_allowance_nanos
+    most = plan.parallel_calls or 5
+    return Offer(plan.name, plan.price_cents, allowance, plan.daily_limit_nanos, plan.allows_packs, most)
+
+
+def months_lived(born: datetime, now: datetime) -> int:
+    months = 0
+    while anniversary_after(born, months + 1) <= now:
+        months += 1
+    return months

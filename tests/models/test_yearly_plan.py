@@ -1,0 +1,111 @@
+"""A year that is paid at once is given by the month. MONEY.md 7."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import g
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import Plan
+from app.models.billing.allowance import refill_if_due
+from app.models.billing.stripe_objects import DisputeState, LineState, RefundState
+from app.models.billing.refund import follow_dispute, follow_refunds
+from tests.models.subscription_scenario import BEGIN, Deal, month
+from tests.support.people import CREDIT
+
+pytestmark = pytest.mark.usefixtures("in_january")
+
+
+def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
+    session: "scoped_session[Session]",
+) -> None:
+    deal = Deal("Plus, by the year")
+    deal.follow(
+        deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027)
+    )
+    refill_if_due(deal.account, month(1))
+    refill_if_due(deal.account, month(2))
+    year = Payment.last_period_of(deal.subscription.id)
+    assert year.worth_nanos == 3 * deal.plan.allowance_nanos
+    follow_refunds(year, deal.account, [RefundState("re_1", year.price_cents // 2, "succeeded", month(2))])
+    assert year.refund_taken_nanos == 3 * deal.plan.allowance_nanos // 2
+
+
+@pytest.mark.parametrize("back", ["refunded", "disputed"])
+def test_a_year_that_was_paid_back_gives_no_more_months(
+    session: "scoped_session[Session]", back: str
+) -> None:
+    deal = Deal("Plus, by the year")
+    deal.follow(
+        deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027)
+    )
+    year = Payment.last_period_of(deal.subscription.id)
+    if back == "refunded":
+        follow_refunds(year, deal.account, [RefundState("re_1", year.price_cents, "succeeded", month(0))])
+    else:
+        follow_dispute(year, deal.account, DisputeState("dp_1", "needs_response", "pi_in_0"))
+    refill_if_due(deal.account, month(1))
+    assert (deal.account.allowance_nanos, deal.account.credits_nanos) == (0, 0)
+
+
+def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: "scoped_session[Session]") -> None:
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    refill_if_due(deal.account, end - timedelta(seconds=1))
+    months = len(deal.account.entries())
+    refill_if_due(deal.account, end)
+    assert (months, len(deal.account.entries())) == (2, 2)
+
+
+def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_session[Session]") -> None:
+    larger = Plan(
+        name="Pro, by the year", interval="year", price_cents=60_000, set_allowance_nanos=31_000 * CREDIT
+    )
+    db.session.add(larger)
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    before = deal.plan.allowance_nanos
+    moment = month(2) + (month(3) - month(2)) / 4
+    line = LineState("price_Pro, by the year", 9_000, True, moment, end)
+    growth = replace(
+        deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
+    )
+    deal.follow(growth, price_id="price_Pro, by the year")
+    paid = db.session.query(Payment).filter_by(stripe_invoice_id="in_up").one()
+    assert paid.worth_nanos == (31_000 * CREDIT - before) * 3 // 4
+
+
+def test_a_year_that_is_paid_after_the_end_is_credited_whole(session: "scoped_session[Session]") -> None:
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    deal.follow(status="canceled", ended_at=month(1))
+    deal.follow(deal.invoice(1, month(2), month(1), end=end))
+    assert deal.account.credits_nanos == deal.plan.worth_nanos
+
+
+def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
+    session: "scoped_session[Session]",
+) -> None:
+    with time_machine.travel(BEGIN - timedelta(days=5), tick=False):
+        deal = Deal("Plus, by the year")
+    born, end = deal.account.created_at, BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    assert (deal.account.anchor_at, deal.account.period_end) == (BEGIN, month(1))
+    deal.follow(status="canceled", ended_at=BEGIN)
+    assert deal.account.anchor_at == born
+
+
+def test_a_paid_years_months_do_not_wait_for_the_address(
+    session: "scoped_session[Session]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
+    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
+    g.pop("settings", None)
+    deal.account.owner.email_verified_at = None
+    refill_if_due(deal.account, month(1))
+    assert len(deal.account.entries()) == 2

@@ -1,0 +1,95 @@
+"""The app with the sandbox as its Stripe, every call between them held to the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session, scoped_session
+from werkzeug.test import TestResponse
+
+from app.models.identity import password
+from tests.auth.conftest import Browser
+from tests.payments.stripe_scenario import Till
+from tests.support import people
+from tests.support.environment import app_environment
+from tests.support.mailbox import Mailbox
+from tests.support.running_sandbox import SECRET, StartedSandbox
+from tests.support.stripe_contract import ContractClient
+
+
+@pytest.fixture
+def sandbox() -> Iterator[StartedSandbox]:
+    started = StartedSandbox()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def environment(
+    database_url: str, redis_url: str, mailbox: Mailbox, sandbox: StartedSandbox
+) -> dict[str, str]:
+    return app_environment(
+        DATABASE_URL=database_url,
+        REDIS_URL=redis_url,
+        MAIL_URL=mailbox.url,
+        STRIPE_SECRET_KEY="sk_test_sandbox",
+        STRIPE_API_BASE=sandbox.url,
+        STRIPE_WEBHOOK_SECRET=SECRET,
+    )
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    app.extensions["stripe_http"] = ContractClient()
+    return app
+
+
+@pytest.fixture
+def till(app: Flask, session: scoped_session[Session], sandbox: StartedSandbox) -> Till:
+    """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
+    return Till(sandbox)
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id at its cheapest; what production stores is tested in `tests/auth`."""
+    monkeypatch.setattr(password, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+class Desk:
+    """Ada's browser and her programs, at the app's own doors."""
+
+    def __init__(self, client: FlaskClient, till: Till) -> None:
+        self.client = client
+        self.till = till
+        self.key = people.api_key(till.account)
+        self.token: str | None = None
+
+    def json(self, method: str, path: str, sent: Any = None, *, key: str | None = None) -> TestResponse:
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return self.client.open(path, method=method, json=sent, headers=headers)
+
+    def sign_in(self, email: str = "ada@example.com") -> None:
+        browser = Browser(self.client)
+        assert browser.send("/login", email=email, password=people.PASSWORD).status_code == 302
+        self.token = browser.token()
+
+    def page(self, path: str) -> TestResponse:
+        if self.token is None:
+            self.sign_in()
+        return self.client.get(path)
+
+    def form(self, path: str, **fields: Any) -> TestResponse:
+        if self.token is None:
+            self.sign_in()
+        return self.client.post(path, data={"csrf_token": self.token} | fields)
+
+
+@pytest.fixture
+def desk(client: FlaskClient, till: Till) -> Desk:
+    return Desk(client, till)

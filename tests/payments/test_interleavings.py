@@ -1,0 +1,83 @@
+"""Whatever is doubled, shuffled, late, broken off or repeated: the same ledger and the same rows in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import time_machine
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from devserver.redis_server import RedisServer
+from tests.payments.event_chaos import EXAMPLES, Calm, Chance, Life
+from tests.payments.stripe_scenario import Till
+from tests.conftest import close
+from tests.support.databases import Databases
+from tests.support.environment import app_environment
+from tests.support.test_apps import made_apps
+from tests.support.running_sandbox import SECRET, StartedSandbox
+from tests.support.stripe_contract import ContractClient
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@contextmanager
+def a_life(lend: Any, chance: Calm) -> Iterator[Life]:
+    """A life over a database and a Stripe of its own, lived at a clock that stands still."""
+    with time_machine.travel(NOON, tick=False), pytest.MonkeyPatch.context() as patch:
+        sandbox = StartedSandbox()
+        app, done = lend(patch, sandbox.url)
+        app.extensions["stripe_http"] = ContractClient()
+        with app.app_context():
+            life = Life(Till(sandbox), chance)
+            life.live()
+            yield life
+        sandbox.stop()
+        done()
+
+
+@pytest.fixture(scope="module")
+def lend(all_databases: Databases, redis_server: RedisServer, database_kind: str) -> Any:
+    """`lend(patch, stripe)`: an app over a fresh database, and what removes it."""
+
+    def borrow(patch: pytest.MonkeyPatch, stripe: str) -> Any:
+        url = all_databases.fresh(database_kind)
+        keys = {
+            "STRIPE_SECRET_KEY": "sk_test_sandbox",
+            "STRIPE_WEBHOOK_SECRET": SECRET,
+            "STRIPE_API_BASE": stripe,
+        }
+        app = made_apps.lend(patch, app_environment(DATABASE_URL=url, REDIS_URL=redis_server.url, **keys))
+        return app, lambda: (close(app), all_databases.drop(url))
+
+    return borrow
+
+
+@pytest.fixture(scope="module")
+def plain(lend: Any) -> dict[str, Any]:
+    """What a life comes to in which nothing goes wrong."""
+    with a_life(lend, Calm()) as life:
+        return life.outcome()
+
+
+def test_a_plain_life_is_what_the_rules_say(plain: dict[str, Any]) -> None:
+    kinds = [kind for kind, *_ in plain["ledger"]]
+    assert kinds == ["dispute", "plan_change", "purchase", "recharge", "refill", "refill", "refund", "refund"]
+    assert plain["charged"] == [1000, 2000, 2500, 5419, 10000]
+    assert plain["account"][2:] == ("dispute", "Pro")
+
+
+@settings(max_examples=EXAMPLES or 4, derandomize=not EXAMPLES, phases=(Phase.explicit, Phase.generate))
+@given(draw=st.randoms(use_true_random=False))
+def test_any_interleaving_ends_in_the_same_ledger_and_rows(
+    lend: Any, plain: dict[str, Any], draw: Any
+) -> None:
+    with a_life(lend, Chance(draw)) as life:
+        assert life.outcome() == plain
+        assert life.till.events("received") == life.till.events("parked") == life.till.events("failed") == []
+        assert life.till.is_explained()

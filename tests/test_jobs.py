@@ -1,0 +1,79 @@
+"""The queue: names and ids as JSON, and a caller that does not mind when Redis is away."""
+
+import json
+import zlib
+from collections.abc import Callable
+
+import pytest
+import redis
+from flask import Flask
+
+from app.jobs import QUEUE, bell, connect, enqueue, heard, is_reachable, ring
+from devserver.ports import free_port
+
+
+@pytest.fixture
+def without_redis(environment: dict[str, str]) -> None:
+    environment["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+
+
+def job_in(redis_url: str) -> dict[bytes, bytes]:
+    """The one job that Redis holds, as RQ stored it."""
+    connection = redis.Redis.from_url(redis_url)
+    (key,) = [key for key in connection.keys("rq:job:*") if connection.type(key) == b"hash"]
+    return connection.hgetall(key)
+
+
+def test_a_job_is_its_name_and_its_ids_as_json(app: Flask, redis_url: str) -> None:
+    with app.app_context():
+        enqueue("app.payments.jobs.sweep", 7)
+    assert json.loads(zlib.decompress(job_in(redis_url)[b"data"])) == [
+        "app.payments.jobs.sweep",
+        None,
+        [7],
+        {},
+    ]
+
+
+def test_a_job_that_waits_too_long_is_dropped(app: Flask, redis_url: str) -> None:
+    with app.app_context():
+        enqueue("app.payments.jobs.sweep", lifetime=30)
+    assert job_in(redis_url)[b"ttl"] == b"30"
+
+
+def jobs_after(*steps: Callable[[str], object]) -> int:
+    for step in steps:
+        step("app.payments.jobs.sweep")
+    return connect().llen(f"rq:queue:{QUEUE}")
+
+
+def test_a_bell_that_was_not_heard_is_not_rung_again(app: Flask) -> None:
+    with app.app_context():
+        assert [jobs_after(ring), jobs_after(ring, ring)] == [1, 1]
+
+
+def test_a_bell_that_was_heard_rings_again(app: Flask) -> None:
+    with app.app_context():
+        assert jobs_after(ring, heard, ring, ring) == 2
+
+
+def test_a_ring_that_got_lost_does_not_silence_the_bell_for_long(app: Flask) -> None:
+    with app.app_context():
+        ring("app.payments.jobs.sweep")
+        assert 0 < connect().ttl(bell("app.payments.jobs.sweep")) <= 20
+
+
+@pytest.mark.usefixtures("without_redis")
+def test_without_redis_the_work_is_left_to_the_sweeper(request: pytest.FixtureRequest) -> None:
+    with request.getfixturevalue("app").app_context():
+        assert enqueue("app.payments.jobs.sweep") is False
+        assert ring("app.payments.jobs.sweep") is False
+        heard("app.payments.jobs.sweep")
+
+
+@pytest.mark.usefixtures("without_redis")
+def test_without_redis_the_app_is_not_ready(request: pytest.FixtureRequest) -> None:
+    app = request.getfixturevalue("app")
+    assert app.test_client().get("/readyz").status_code == 503
+    with app.app_context():
+        assert not is_reachable()
