@@ -62,7 +62,7 @@ def on_starting(_server: Any) -> None:
     """Load the vendors' packages before the fork where a key says that they are wanted: not at the first question."""
     for vendor in ("openai", "anthropic"):
         if os.environ.get(f"{vendor.upper()}_API_KEY"):
-            importlib.import_module(f"app.providers.{vendor}_chat")
+            importlib.import_module(f"app.providers.{vendor}")
 
 
 def when_ready(server: Any) -> None:

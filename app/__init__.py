@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import admin, api, auth, billing, chat, cli, config, errors
-from app.web import formatting
-from app.web import security_headers
-from app.observability import logging
-from app.observability import metrics
-from app.pages import views
+from app import admin, api, auth, billing, chat, cli, config, errors, metrics, pages
 from app.extensions import babel, db, limiter, mailman, migrate
+from app.observability import logging
+from app.web import formatting, security_headers
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
@@ -28,8 +25,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     limiter.init_app(app)
     formatting.init_filters(app)
     security_headers.init_headers(app)
-    for room in (auth, views, chat, billing, api, admin, cli, errors, metrics):
-        room.init_app(app)
+    for part in (auth, pages, chat, billing, api, admin, cli, errors, metrics):
+        part.init_app(app)
     if app.config["PROXY_COUNT"]:
         hops = app.config["PROXY_COUNT"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]

@@ -12,18 +12,14 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from app.catalog import price_import
-from app.catalog import seeds
-from app.models.billing import audit
-from app.payments import commands
-from app.payments import jobs
-from app.payments import webhook_events
-from app.payments import sweeper
+from app.catalog import price_import, seeds
 from app.extensions import db
-from app.models.operations.audit_log import AdminChange
 from app.models.base import utcnow
+from app.models.billing.audit import audit
 from app.models.identity.two_factor import forget
 from app.models.identity.user import User
+from app.models.operations.audit_log import AdminChange
+from app.payments import commands, jobs, sweeper, webhook_events
 
 billing = AppGroup("billing", help="Balances and payments.")
 user = AppGroup("user", help="People.")
@@ -80,17 +76,17 @@ def forget_second_factor(email: str, reason: str) -> None:
     )
 
 
-@billing.command()
+@billing.command("audit")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
-def audit(as_json: bool) -> None:
+def audit_command(as_json: bool) -> None:
     """Recompute every balance from its rows; exit 1 and name what differs."""
-    differences = [asdict(difference) for difference in audit.audit()]
+    differences = [asdict(difference) for difference in audit()]
     if as_json:
         click.echo(json.dumps({"differences": differences}))
     else:
         for difference in differences:
-            words = "account {account_id}: {figure} is {stored}, its rows say {explained}"
-            click.echo(words.format(**difference), err=True)
+            message = "account {account_id}: {figure} is {stored}, its rows say {explained}"
+            click.echo(message.format(**difference), err=True)
         click.echo(f"{len(differences)} differences" if differences else "Every balance is explained.")
     sys.exit(1 if differences else 0)
 
@@ -112,7 +108,7 @@ def import_prices(approve: bool, models: tuple[str, ...]) -> None:
     proposed = price_import.propose(findings, models)
     for finding in findings:
         if finding in proposed or finding.new is None:
-            click.echo(finding.words)
+            click.echo(finding.summary)
     approved = price_import.approve(findings, models) if approve else []
     waiting = len(price_import.pending(models))
     db.session.commit()

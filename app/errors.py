@@ -15,17 +15,17 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
-from app.web.access import NotSignedIn, is_guest
-from app.auth.guests import in_words_for_guests
-from app.stripe_api.client import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
-from app.generation.registry import Busy
 from app.extensions import db
-from app.observability.counters import count_problem
+from app.generation.registry import Busy
 from app.models.base import credits_string
+from app.models.billing.stripe_objects import Mismatch
 from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
 from app.models.operations.refusal_count import RefusalCount
-from app.models.billing.stripe_objects import Mismatch
+from app.observability.counters import count_problem
 from app.providers.base import ProviderError
+from app.stripe_api.client import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
+from app.web.access import NotSignedIn, is_guest
+from app.web.guest_session import in_words_for_guests
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(
         InvalidRequest, lambda e: problem(400, "invalid_request", str(e), errors=e.errors)
     )
-    app.register_error_handler(Conflict, lambda e: problem(409, e.code, e.detail, **e.facts))
+    app.register_error_handler(Conflict, lambda e: problem(409, e.code, e.detail, **e.details))
     app.register_error_handler(PricingError, lambda e: problem(400, "invalid_request", str(e)))
     app.register_error_handler(ProviderError, lambda e: problem(502, "provider_error", str(e)))
     app.register_error_handler(Busy, lambda e: problem(503, "busy", str(e), retry_after=e.retry_after))
@@ -113,15 +113,15 @@ def init_app(app: Flask) -> None:
 def refused(refusal: Refusal) -> Response:
     if is_guest():
         refusal = in_words_for_guests(refusal)
-    facts: dict[str, Any] = {}
-    for name, value in refusal.facts.items():
-        facts |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
-    way_out = WAYS_OUT.get(facts.get("way_out", ""))
+    details: dict[str, Any] = {}
+    for name, value in refusal.details.items():
+        details |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
+    way_out = WAYS_OUT.get(details.get("way_out", ""))
     if way_out:
-        facts["upgrade_url"] = url_for(way_out)
-    facts = {name: value for name, value in facts.items() if value is not None}
+        details["upgrade_url"] = url_for(way_out)
+    details = {name: value for name, value in details.items() if value is not None}
     status = REFUSALS[refusal.code]
-    answer = problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **facts)
+    answer = problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **details)
     count(refusal.code)
     return answer
 
@@ -148,9 +148,9 @@ def http_error(error: HTTPException) -> Response | HTTPException:
         return error
     if isinstance(error, RateLimitExceeded) and error.limit.error_message:
         return refused(Refusal("guest_limit_reached", str(error.description)))
-    words = WORDS.get(status) or error.description or "The request could not be taken."
+    text = WORDS.get(status) or error.description or "The request could not be taken."
     retry_after = getattr(error, "retry_after", None)
-    return problem(status, HTTP_CODES.get(status, "error"), words, retry_after=retry_after)
+    return problem(status, HTTP_CODES.get(status, "error"), text, retry_after=retry_after)
 
 
 def database_away(error: Exception) -> Response:
@@ -180,20 +180,22 @@ def broken(error: Exception) -> Response:
     return problem(500, "internal_error", WORDS[500])
 
 
-def problem(status: int, code: str, detail: str, *, retry_after: int | None = None, **facts: Any) -> Response:
+def problem(
+    status: int, code: str, detail: str, *, retry_after: int | None = None, **details: Any
+) -> Response:
     """The answer to a request that was not done; facts go into the body."""
     leave(db.session.rollback)
     count_problem(code)
     answer = problem_json if wants_json() else page
-    response = answer(status, code, detail, facts)
+    response = answer(status, code, detail, details)
     if retry_after:
         response.headers["Retry-After"] = str(retry_after)
     return response
 
 
-def problem_json(status: int, code: str, detail: str, facts: dict[str, Any]) -> Response:
+def problem_json(status: int, code: str, detail: str, details: dict[str, Any]) -> Response:
     title = code.replace("_", " ").capitalize()
-    shown = {name: moment(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+    shown = {name: moment(value) if isinstance(value, datetime) else value for name, value in details.items()}
     known = {"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail}
     response = jsonify(known | shown)
     response.status_code = status
@@ -201,11 +203,11 @@ def problem_json(status: int, code: str, detail: str, facts: dict[str, Any]) -> 
     return response
 
 
-def page(status: int, code: str, detail: str, facts: dict[str, Any]) -> Response:
+def page(status: int, code: str, detail: str, details: dict[str, Any]) -> Response:
     if status == 401:
         from_here = request.full_path.rstrip("?") if request.method == "GET" else None
         return Response(status=302, headers={"Location": url_for("auth.login", next=from_here)})
-    body = render_template("errors/error.html", status=status, code=code, detail=detail, facts=facts)
+    body = render_template("errors/error.html", status=status, code=code, detail=detail, details=details)
     return Response(body, status=status, content_type="text/html; charset=utf-8")
 
 

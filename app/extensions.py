@@ -9,6 +9,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 
+from app.db import engine
 from app.db.types import Base
 
 db = SQLAlchemy(model_class=Base)
@@ -18,3 +19,5 @@ csrf = CSRFProtect()
 limiter = Limiter(get_remote_address)
 mailman = Mail()
 babel = Babel()
+
+__all__ = ["babel", "csrf", "db", "engine", "limiter", "login", "mailman", "migrate"]

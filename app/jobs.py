@@ -1,4 +1,4 @@
-"""Rings the worker's bell: enqueues a job by its dotted name, after the commit that wrote its work down."""
+"""Enqueues a job by its dotted name, after the commit that wrote its work down."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PATIENCE = 1.0
 JOB_TIMEOUT = 120
 RESULT_LIFETIME = 0
 FAILURE_LIFETIME = 24 * 60 * 60
-UNHEARD_LIFETIME = 20
-"""Seconds after which a ring that nobody heard is believed to be lost."""
+PENDING_LIFETIME = 20
+"""Seconds after which an enqueued job that nobody started is believed to be lost."""
 
 LAST_RUNS = "tollgate:last_runs"
 
@@ -63,26 +63,26 @@ def enqueue(name: str, *identifiers: int | str, lifetime: int | None = None) -> 
     return True
 
 
-def ring(name: str) -> bool:
-    """Have a worker call `name` for all that waits; once, as long as the ring before was not heard.
+def enqueue_once(name: str) -> bool:
+    """Have a worker call `name` for all that waits; once, as long as the one before was not started.
 
-    What is called so says `heard(name)` before it looks at what waits, so that what comes later rings again.
+    The job calls `acknowledge(name)` before it looks at what waits, so that what comes later enqueues it again.
     """
     try:
-        is_first = connect().set(bell(name), 1, nx=True, ex=UNHEARD_LIFETIME)
+        is_first = connect().set(pending_key(name), 1, nx=True, ex=PENDING_LIFETIME)
     except redis.RedisError as error:
-        log.warning("bell left to the sweeper", extra={"job": name, "reason": type(error).__name__})
+        log.warning("job left to the sweeper", extra={"job": name, "reason": type(error).__name__})
         return False
     return enqueue(name) if is_first else True
 
 
-def heard(name: str) -> None:
+def acknowledge(name: str) -> None:
     with suppress(redis.RedisError):
-        connect().delete(bell(name))
+        connect().delete(pending_key(name))
 
 
-def bell(name: str) -> str:
-    return f"tollgate:rung:{name}"
+def pending_key(name: str) -> str:
+    return f"tollgate:pending:{name}"
 
 
 def note_run(name: str, at: datetime) -> None:
@@ -93,8 +93,8 @@ def note_run(name: str, at: datetime) -> None:
 
 def last_runs() -> dict[str, datetime]:
     """When each job last ran to its end, by its dotted name."""
-    found: dict[bytes, bytes] = connect().hgetall(LAST_RUNS)  # type: ignore[assignment]
-    return {name.decode(): datetime.fromisoformat(moment.decode()) for name, moment in found.items()}
+    runs: dict[bytes, bytes] = connect().hgetall(LAST_RUNS)  # type: ignore[assignment]
+    return {name.decode(): datetime.fromisoformat(moment.decode()) for name, moment in runs.items()}
 
 
 def is_reachable() -> bool:

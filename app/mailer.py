@@ -18,9 +18,9 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.models.operations.outbox import OutgoingMail
-from app.models.catalog.setting import Setting
 from app.jobs import enqueue
+from app.models.catalog.setting import Setting
+from app.models.operations.outbox import OutgoingMail
 
 Maker = Callable[[OutgoingMail], dict[str, Any] | None]
 MAKERS: dict[str, Maker] = {}
@@ -130,8 +130,8 @@ def remember(session: Session) -> None:
 
 
 @event.listens_for(Session, "after_transaction_end")
-def ring(session: Session, _transaction: Any) -> None:
-    """Once the connection is given back, ring for each mail; the clock finds those that nobody heard."""
+def enqueue_deliveries(session: Session, _transaction: Any) -> None:
+    """Once the connection is given back, enqueue a delivery for each mail; the clock finds those that were lost."""
     for mail_id in session.info.pop(COMMITTED, []):
         enqueue("app.mailer.deliver", mail_id)
 

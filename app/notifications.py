@@ -10,14 +10,14 @@ from sqlalchemy import func, select
 
 from app import mailer
 from app.extensions import db
-from app.web.formatting import credits, dollars
-from app.models.identity.account import Account
-from app.models.billing.payment import Payment
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
-from app.models.metering.account_state import Standing
-from app.models.billing.subscription import UNPAID, Subscription
+from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
+from app.models.billing.subscription import UNPAID, Subscription
+from app.models.identity.account import Account
 from app.models.identity.user import User
+from app.models.metering.account_state import AccountState
+from app.web.formatting import credits, dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ def day(moment: datetime | None) -> str:
     return f"{moment:%d %B %Y}" if moment else ""
 
 
-def owner(account: Account, key: str, template: str, **facts: Any) -> None:
+def owner(account: Account, key: str, template: str, **context: Any) -> None:
     where = {"account_name": account.name, "billing_url": mailer.link("billing.overview")}
-    mailer.post(f"{key}:{account.id}", account.owner.email, template, **where, **facts)
+    mailer.post(f"{key}:{account.id}", account.owner.email, template, **where, **context)
 
 
-def admins(key: str, template: str, **facts: Any) -> None:
+def admins(key: str, template: str, **context: Any) -> None:
     chosen = select(User).where(User.admin_role == "owner", User.disabled_at.is_(None))
     for person in db.session.scalars(chosen):
-        mailer.post(f"{key}:{person.id}", person.email, template, **facts)
+        mailer.post(f"{key}:{person.id}", person.email, template, **context)
 
 
 def of_purchase(payment: Payment, account: Account) -> None:
@@ -74,15 +74,17 @@ def receipt_facts(payment: Payment) -> dict[str, Any]:
 
 
 def of_recharge(recharge: Recharge, account: Account) -> None:
-    facts = receipt_facts(recharge.payment)
-    owner(account, f"recharge_done:{recharge.id}", "recharge_done", **facts, what=recharge.payment.pack.name)
+    context = receipt_facts(recharge.payment)
+    owner(
+        account, f"recharge_done:{recharge.id}", "recharge_done", **context, what=recharge.payment.pack.name
+    )
 
 
 def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:
     amount = dollars(recharge.price_cents, recharge.payment.currency)
     again = settings.next_attempt_at if settings and settings.is_acting else None
-    facts = {"amount": amount, "card": settings.card_label if settings else "", "next_try": moment(again)}
-    owner(account, f"recharge_declined:{recharge.id}", "recharge_declined", **facts)
+    context = {"amount": amount, "card": settings.card_label if settings else "", "next_try": moment(again)}
+    owner(account, f"recharge_declined:{recharge.id}", "recharge_declined", **context)
 
 
 def moment(at: datetime | None) -> str:
@@ -99,7 +101,7 @@ def of_authentication(recharge: Recharge, account: Account) -> None:
 
 def of_pause(settings: AutoRecharge, account: Account) -> None:
     key = f"recharge_paused:{settings.id}:{settings.paused_at:%Y%m%d%H%M%S}"
-    owner(account, key, "recharge_paused", why=PAUSES[settings.paused_for])
+    owner(account, key, "recharge_paused", why=PAUSES[settings.pause_reason])
 
 
 def of_limit(settings: AutoRecharge, account: Account, at: datetime) -> None:
@@ -126,12 +128,12 @@ def of_failed_payment(subscription: Subscription, account: Account, before: Befo
 
 def of_plan(subscription: Subscription, account: Account, before: Before) -> None:
     """Another plan, a cancel, the end."""
-    plan, change = subscription.plan.name, f"{subscription.id}:{subscription.changes}"
+    plan, change = subscription.plan.name, f"{subscription.id}:{subscription.change_counter}"
     if before.is_in_force and subscription.plan_id != before.plan_id:
         owner(account, f"plan_changed:{change}:{subscription.plan_id}", "plan_changed", plan=plan)
     if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
-        facts = {"plan": plan, "ends": day(subscription.period_end)}
-        owner(account, f"cancelled:{change}", "subscription_cancelled", **facts)
+        context = {"plan": plan, "ends": day(subscription.period_end)}
+        owner(account, f"cancelled:{change}", "subscription_cancelled", **context)
     if before.is_in_force and not subscription.is_in_force:
         key = f"ended:{subscription.id}:{subscription.status}"
         owner(account, key, "subscription_ended", plan=plan, now=account.plan.name)
@@ -144,26 +146,26 @@ def newly_paid(subscription: Subscription, before: Before) -> list[Payment]:
 
 def of_trial_end(subscription: Subscription) -> None:
     amount = dollars(subscription.price_cents, subscription.currency)
-    facts = {"plan": subscription.plan.name, "ends": day(subscription.trial_end), "amount": amount}
-    owner(subscription.account, f"trial_ends:{subscription.id}", "trial_ends", **facts)
+    context = {"plan": subscription.plan.name, "ends": day(subscription.trial_end), "amount": amount}
+    owner(subscription.account, f"trial_ends:{subscription.id}", "trial_ends", **context)
 
 
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
     for refund in refunds:
-        facts = {"amount": dollars(refund.amount_cents, payment.currency)}
+        context = {"amount": dollars(refund.amount_cents, payment.currency)}
         left = credits(account.credits_nanos)
-        owner(account, f"refund:{refund.stripe_id}", "refund", **facts, credits=left)
+        owner(account, f"refund:{refund.stripe_id}", "refund", **context, credits=left)
 
 
 def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
-    facts = {
+    context = {
         "amount": dollars(payment.price_cents, payment.currency),
         "status": dispute.status.replace("_", " "),
     }
     admins(
-        f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.rounds}",
+        f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.opened_count}",
         "dispute",
-        **facts,
+        **context,
         account=account.name,
         admin_url=mailer.link("account.details_view", id=account.id),
     )
@@ -171,13 +173,13 @@ def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
 
 def of_alerts(account: Account, at: datetime) -> None:
     """What the owner chose to be told of, each once a day at most."""
-    standing = Standing.of(account.id)
-    facts = {
-        "low_balance": {"credits": credits(standing.allowance + standing.credits)},
-        "daily_limit": {"limit": credits(standing.daily_limit or 0), "plan": standing.plan_name},
+    account_state = AccountState.load(account.id)
+    context = {
+        "low_balance": {"credits": credits(account_state.allowance + account_state.credits)},
+        "daily_limit": {"limit": credits(account_state.daily_limit or 0), "plan": account_state.plan_name},
     }
-    for alert in sorted(standing.alerts(at)):
-        owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **facts[alert])
+    for alert in sorted(account_state.alerts(at)):
+        owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **context[alert])
 
 
 def of_parked(reason: str, event: str) -> None:

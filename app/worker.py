@@ -26,8 +26,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app import create_app
-from app.models.base import utcnow
 from app.jobs import QUEUE, enqueue, note_run
+from app.models.base import utcnow
 
 TIMETABLE = {
     "app.payments.jobs.sweep": 30,

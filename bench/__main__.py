@@ -7,9 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import history, report, streams, webhooks
-from bench import reserve_settle
-from bench import browser
+from bench import browser, history, report, reserve_settle, streams, webhooks
 from bench.metrics import Measure
 
 Found = tuple[list[Measure], list[str]]
@@ -32,11 +30,11 @@ def main() -> None:
     for place, name in enumerate(chosen, start=1):
         began = time.monotonic()
         print(f"[{place}/{len(chosen)}] {name} ...", flush=True)
-        found, said = PARTS[name]()
-        for measure in found:
+        results, said = PARTS[name]()
+        for measure in results:
             print(f"    {report.line_of(measure)}", flush=True)
         print(f"    {time.monotonic() - began:.0f} s", flush=True)
-        measures, remarks = measures + found, remarks + said
+        measures, remarks = measures + results, remarks + said
     if chosen == list(PARTS):
         print(f"written: {report.write(measures, remarks, load_before).name} in docs/", flush=True)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from playwright.sync_api import Page, Response, sync_playwright
 
-from bench.metrics import Measure, either
 from bench.environment import stage
+from bench.metrics import Measure, either
 from tests.support import browser as browsers
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that

@@ -35,10 +35,10 @@ class Target:
 
     def load(self, count: int, at_once: int, question: str = QUESTION) -> dict[str, Any]:
         """Ask so often, so many at once; the findings of `bench.load`. Fails where an answer did not come whole."""
-        found = load([self.ask(question) for _ in range(count)], at_once)
-        if found["failed"]:
-            raise RuntimeError(f"{self.name}: {found['failed']} of {count} answers failed")
-        return found
+        results = load([self.ask(question) for _ in range(count)], at_once)
+        if results["failed"]:
+            raise RuntimeError(f"{self.name}: {results['failed']} of {count} answers failed")
+        return results
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Stage:
         )
         web.run("flask", "db", "upgrade")
         web.run("flask", "seed")
-        made = json.loads(web.run("python", "-m", "bench.people", str(chats)).splitlines()[-1])
+        made = json.loads(web.run("python", "-m", "bench.seed", str(chats)).splitlines()[-1])
         self.running.enter_context(web)
         headers, unused = {"Authorization": f"Bearer {made['key']}"}, iter(made["chats"])
 
@@ -147,5 +147,5 @@ def load(requests: list[Request], at_once: int) -> dict[str, Any]:
     job = json.dumps({"requests": requests, "at_once": at_once})
     command = [sys.executable, "-m", "bench.load"]
     done = subprocess.run(command, input=job, capture_output=True, text=True, check=True, cwd=PROJECT)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results

@@ -16,17 +16,17 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.generation.rollup_jobs import add_up_calls
 from app.extensions import db
+from app.generation.rollup_jobs import add_up_calls
 from app.models.base import utcnow
-from app.models.metering.reservation import reserve, settle
 from app.models.catalog.price import AIModel
-from app.models.metering.refusal import Refusal
 from app.models.identity.user import UserSession
+from app.models.metering.refusal import Refusal
+from app.models.metering.reservation import reserve, settle
+from bench.environment import PROJECT, Stage, stage
 from bench.metrics import MODEL, Measure, either, ratio_of
 from bench.reserve_settle import PROMPT, USED
 from bench.seed import RICH
-from bench.environment import PROJECT, Stage, stage
 from tests.support.client import SeparateClient
 from tests.support.environment import process_environment
 
@@ -99,8 +99,8 @@ def timed(running: Stage, database: str) -> dict[str, float]:
     done = subprocess.run(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    results: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return results
 
 
 class History:
@@ -108,14 +108,14 @@ class History:
 
     def __init__(self, app: Any) -> None:
         self.client, self.browser = app.test_client(), SeparateClient(app, app.response_class)
-        self.caller, self.key = people_of(app)
+        self.actor, self.key = people_of(app)
         self.sign_in()
         add_up_calls()
         _model, self.price = AIModel.to_sell(MODEL, utcnow())
         db.session.commit()
 
     def opens(self) -> None:
-        reservation = reserve(self.caller, PROMPT, self.price)
+        reservation = reserve(self.actor, PROMPT, self.price)
         db.session.commit()
         settle(reservation, USED, "done")
         db.session.commit()
@@ -123,14 +123,14 @@ class History:
     def refuses(self) -> None:
         """As `impoverish` left the account."""
         with suppress(Refusal):
-            reserve(self.caller, PROMPT, self.price)
+            reserve(self.actor, PROMPT, self.price)
             raise AssertionError("a call began with nothing left")
         db.session.rollback()
 
     def impoverish(self, by: int) -> None:
         """Take credits away, or give them back."""
         moved = "UPDATE accounts SET credits_nanos = credits_nanos - %s, allowance_nanos = 0 WHERE id = %s"
-        db.session.connection().exec_driver_sql(moved, (by, self.caller.account_id))
+        db.session.connection().exec_driver_sql(moved, (by, self.actor.account_id))
         db.session.commit()
 
     def balance(self) -> None:
@@ -139,8 +139,8 @@ class History:
 
     def sign_in(self) -> None:
         """The owner of the long history, in a browser, with the run of the back office."""
-        self.caller.user.admin_role = "owner"
-        secret = UserSession.begin(self.caller.user, self.caller.account_id)
+        self.actor.user.admin_role = "owner"
+        secret = UserSession.begin(self.actor.user, self.actor.account_id)
         db.session.commit()
         with self.browser.session_transaction() as cookie:
             cookie["_user_id"], cookie["_fresh"] = secret, True
@@ -160,7 +160,7 @@ def people_of(app: Any) -> tuple[Any, str]:
 
     account = db.session.query(Account).where(Account.credits_nanos > 0).order_by(Account.id).first()
     assert account is not None
-    return people.caller(account), people.api_key(account)
+    return people.actor(account), people.api_key(account)
 
 
 def milliseconds(step: Callable[[], None], times: int = TIMES) -> float:
@@ -200,15 +200,15 @@ def main() -> None:
 
     with app.app_context():
         history = History(app)
-        found = {"the gate, reserve + settle": milliseconds(history.opens)}
-        found["the balance page"] = milliseconds(history.balance)
-        found["the usage page"] = milliseconds(history.page("/billing/usage"), PAGES)
-        found["the overview"] = milliseconds(history.page("/admin/"), PAGES)
+        results = {"the gate, reserve + settle": milliseconds(history.opens)}
+        results["the balance page"] = milliseconds(history.balance)
+        results["the usage page"] = milliseconds(history.page("/billing/usage"), PAGES)
+        results["the overview"] = milliseconds(history.page("/admin/"), PAGES)
         check_plans(history)
         history.impoverish(RICH)
-        found["the gate, refused"] = milliseconds(history.refuses)
+        results["the gate, refused"] = milliseconds(history.refuses)
         history.impoverish(-RICH)
-    print(json.dumps(found))
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

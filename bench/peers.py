@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 
-from bench.metrics import MODEL
 from bench.environment import PROJECT, Stage, Target, asking
+from bench.metrics import MODEL
 from devserver.ports import free_port
 
 LITELLM = "litellm[proxy]>=1.105,<1.110"
@@ -23,15 +23,15 @@ PATIENCE = 900
 
 def peers(stage: Stage) -> tuple[list[Target], list[str]]:
     """Those that run and answer, and what is to be said of those that do not."""
-    found, missing = [], []
+    results, missing = [], []
     for name, start in (("LiteLLM", litellm), ("Portkey", portkey)):
         try:
             target = start(stage)
             target.load(2, 1)
-            found.append(target)
+            results.append(target)
         except (OSError, subprocess.SubprocessError, RuntimeError) as error:
             missing.append(f"{name} is not in this run: {type(error).__name__}, {str(error)[:200]}")
-    return found, missing
+    return results, missing
 
 
 def litellm(stage: Stage) -> Target:

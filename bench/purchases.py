@@ -17,15 +17,15 @@ from flask import current_app
 from sqlalchemy import func, select
 
 from app import create_app
-from app.models.billing import audit
-from app.payments import checkout
-from app.stripe_api import client
 from app.extensions import db
-from app.models.identity.account import Account
+from app.models.billing import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
 from app.models.operations.webhook_event import StripeEvent
+from app.payments import checkout
+from app.stripe_api import client
 from tests.support import people
 
 ACCOUNTS = 50

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from app.models.base import utcnow
-from bench.metrics import IS_QUICK, Measure
 from bench.environment import PROJECT
+from bench.metrics import IS_QUICK, Measure
 
 NOTES = Path(__file__).with_name("notes.md")
 HEAD = """# Speed

@@ -18,12 +18,12 @@ from sqlalchemy.engine import Engine
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.identity.actor import Caller
-from app.models.metering.reservation import reserve, settle
 from app.models.catalog.price import AIModel
+from app.models.identity.actor import Actor
+from app.models.metering.reservation import reserve, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from bench.metrics import MODEL, Measure, either, ratio_of
 from bench.environment import PROJECT, QUESTION, Stage, stage
+from bench.metrics import MODEL, Measure, either, ratio_of
 from tests.support.environment import process_environment
 
 ACCOUNTS = 1000
@@ -62,7 +62,7 @@ def compared(running: Stage, kind: str, target: float) -> Measure:
 def from_python(running: Stage, kind: str) -> float:
     """Pairs per second of some processes with some threads each."""
     environment = process_environment(running.environment)
-    command = [sys.executable, "-m", "bench.pairs", kind]
+    command = [sys.executable, "-m", "bench.reserve_settle", kind]
     started = [
         subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(PROCESSES)
@@ -92,13 +92,15 @@ def from_pgbench(running: Stage, kind: str) -> float:
 
 
 def first_account(running: Stage) -> int:
-    found = running.postgres.execute("SELECT min(id) FROM accounts WHERE credits_nanos > 0", database="bench")
-    return int(str(found[0][0]))
+    results = running.postgres.execute(
+        "SELECT min(id) FROM accounts WHERE credits_nanos > 0", database="bench"
+    )
+    return int(str(results[0][0]))
 
 
 def python(running: Stage, what: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.pairs", what],
+        [sys.executable, "-m", "bench.reserve_settle", what],
         cwd=PROJECT, env=process_environment(running.environment), capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout
@@ -119,9 +121,9 @@ class Pairs:
             db.session.expunge_all()
 
     def pair(self, account_id: int) -> None:
-        caller = Caller(self.user, account_id, "owner", "ada@example.com", "Ada", True)
+        actor = Actor(self.user, account_id, "owner", "ada@example.com", "Ada", True)
         with self.app.app_context():
-            reservation = reserve(caller, PROMPT, self.price)
+            reservation = reserve(actor, PROMPT, self.price)
             db.session.commit()
         with self.app.app_context():
             settle(reservation, USED, "done")
@@ -131,7 +133,7 @@ class Pairs:
     def spread(self, kind: str, thread: int) -> Callable[[int], int]:
         """Which account comes next."""
         step = 0 if kind == "one" else 7919
-        return lambda turn: self.first + (turn * step + thread * 131) % (ACCOUNTS if step else 1)
+        return lambda generation: self.first + (generation * step + thread * 131) % (ACCOUNTS if step else 1)
 
     def run(self, kind: str) -> float:
         """Pairs in SECONDS of all threads."""
@@ -139,10 +141,10 @@ class Pairs:
         self.count, until = 0, time.monotonic() + SECONDS
 
         def work(thread: int) -> None:
-            account, turn = self.spread(kind, thread), 0
+            account, generation = self.spread(kind, thread), 0
             while time.monotonic() < until:
-                self.pair(account(turn))
-                turn += 1
+                self.pair(account(generation))
+                generation += 1
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
         for thread in threads:

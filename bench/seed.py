@@ -9,8 +9,8 @@ from sqlalchemy import insert
 
 from app import create_app
 from app.extensions import db
-from app.models.chat.chat import Chat
 from app.models.catalog.plan import Plan
+from app.models.chat.chat import Chat
 from bench.metrics import MODEL
 from tests.support import people
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from statistics import median, quantiles
 
+from bench.environment import QUESTION, Stage, Target, stage
 from bench.metrics import Measure, either, ratio_of
 from bench.peers import peers
 from bench.processes import cpu_seconds, megabytes, sampled
-from bench.environment import QUESTION, Stage, Target, stage
 
 ROUNDS = either(5, 3)
 FIRSTS, AT_ONCE = either(20, 8), 32
@@ -54,9 +54,9 @@ def bursts(targets: list[Target]) -> tuple[dict[str, float], dict[str, float]]:
 
     def burst(target: Target) -> float:
         before = cpu_seconds(target.pid)
-        found = target.load(BURST, AT_ONCE)
+        results = target.load(BURST, AT_ONCE)
         costs[target.name].append((cpu_seconds(target.pid) - before) * 1000 / BURST)
-        return BURST / float(found["seconds"])
+        return BURST / float(results["seconds"])
 
     rates = in_turns(targets, burst)
     return rates, {name: median(figures) for name, figures in costs.items()}
@@ -118,8 +118,8 @@ def many_slow() -> list[Measure]:
         with sampled(lambda: connections(running)) as used:
             for _ in range(SLOW_ROUNDS):
                 for target in (direct, ours):
-                    found = target.load(500, 500, SLOW)
-                    gaps[target.name].append(quantiles(found["gap_ms"], n=100)[98])
+                    results = target.load(500, 500, SLOW)
+                    gaps[target.name].append(quantiles(results["gap_ms"], n=100)[98])
         [(unsettled,)] = running.postgres.execute(
             "SELECT count(*) FROM usages WHERE state = 'running'", database="bench"
         )

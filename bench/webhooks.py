@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.metrics import Measure, either, ratio_of
 from bench.environment import PROJECT, Stage, stage
+from bench.metrics import Measure, either, ratio_of
 from devserver.ports import free_port
 from tests.support.environment import process_environment
 from tests.support.running_app import RunningApp, await_that
@@ -38,8 +38,8 @@ def measured() -> list[Measure]:
         random.shuffle(shuffled)
         deliver(running, app.port, [*shuffled, *bodies[STEADY + SHUFFLED :]], at_once=AT_ONCE)
         finished(running)
-        found = json.loads(app.run("python", "-m", "bench.purchases", "check").splitlines()[-1])
-    wrong, name = sum(found.values()), "webhooks stored, against a bare route that verifies and inserts"
+        results = json.loads(app.run("python", "-m", "bench.purchases", "check").splitlines()[-1])
+    wrong, name = sum(results.values()), "webhooks stored, against a bare route that verifies and inserts"
     return [
         ratio_of(6, name, "/s", *rates, target=0.5, is_most=False),
         Measure(
@@ -114,10 +114,10 @@ def deliver(
     done = subprocess.run(
         [*command, str(per_second)], cwd=PROJECT, env=process_environment({}), capture_output=True, check=True
     )
-    found: dict[str, Any] = json.loads(done.stdout)
-    if found["refused"]:
-        raise RuntimeError(f"{found['refused']} webhooks were refused")
-    return float(found["seconds"])
+    results: dict[str, Any] = json.loads(done.stdout)
+    if results["refused"]:
+        raise RuntimeError(f"{results['refused']} webhooks were refused")
+    return float(results["seconds"])
 
 
 def finished(running: Stage) -> None:

@@ -11,8 +11,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from devserver import procfile, settings
-from devserver import processes
+from devserver import processes, procfile, settings
 from devserver.ports import PortUnfit, chosen_port
 from devserver.redis_binary import find_redis_server
 from devserver.redis_server import RedisServer
@@ -74,7 +73,7 @@ class Run:
         if "STRIPE_API_BASE" in self.decided:
             self.supervisor.add("payments", self.payments())
         if find_redis_server() is None:
-            self.supervisor.add("all", [sys.executable, "-m", "devserver.single"])
+            self.supervisor.add("all", [sys.executable, "-m", "devserver.single_process"])
             return
         redis = RedisServer(socket=settings.redis_socket(), folder=settings.INSTANCE)
         self.supervisor.add("redis", redis.command())

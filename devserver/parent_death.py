@@ -1,6 +1,6 @@
 """Runs a command that ends when the process that started it ends, however that one dies (on Linux).
 
-    python tied.py PARENT_PID SIGNAL [--user UID:GID] COMMAND...
+    python parent_death.py PARENT_PID SIGNAL [--user UID:GID] COMMAND...
 
 The caller passes its own process id; SIGNAL is the number that the command gets when the caller is gone.
 """

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-TIED = Path(__file__).with_name("tied.py")
+TIED = Path(__file__).with_name("parent_death.py")
 
 
 def start(

@@ -63,8 +63,8 @@ def create_portal(sandbox: Sandbox, params: Params) -> Thing:
 
 
 def default_configuration(sandbox: Sandbox) -> Thing:
-    found = sandbox.store.all("billing_portal.configuration")
-    return found[-1] if found else create_configuration(sandbox, {})
+    matches = sandbox.store.all("billing_portal.configuration")
+    return matches[-1] if matches else create_configuration(sandbox, {})
 
 
 @operation("POST", "/v1/billing_portal/configurations")

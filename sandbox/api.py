@@ -113,15 +113,15 @@ def execute(sandbox: Sandbox, params: Params, key: str | None) -> Answered:
 def perform(sandbox: Sandbox, params: Params) -> dict[str, Any]:
     if not request.authorization:
         raise UNKNOWN_KEY
-    found = find(request.method, request.path)
-    if found is None:
+    matches = find(request.method, request.path)
+    if matches is None:
         raise StripeError(
             404, "invalid_request_error", f"Unrecognized request URL ({request.method}: {request.path})."
         )
     paths = params.pop("expand", [])
     if not isinstance(paths, list):
         raise invalid("Invalid array", "expand")
-    function, identities = found
+    function, identities = matches
     return answer(sandbox, function(sandbox, params, *identities), paths)
 
 

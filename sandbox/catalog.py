@@ -128,9 +128,9 @@ def list_prices(sandbox: Sandbox, params: Params) -> Thing:
     }
     if "active" in params:
         wanted["active"] = flag(params, "active")
-    found = sandbox.store.where("price", **wanted)
+    matches = sandbox.store.where("price", **wanted)
     keys = params.get("lookup_keys")
-    return page([p for p in found if not keys or p["lookup_key"] in keys], params, "/v1/prices")
+    return page([p for p in matches if not keys or p["lookup_key"] in keys], params, "/v1/prices")
 
 
 def is_live(sandbox: Sandbox, price: Thing) -> bool:

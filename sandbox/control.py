@@ -38,11 +38,11 @@ def action(function: Action) -> Action:
 def act(name: str) -> Any:
     """Any of the actions below; a form is sent back to the page it came from."""
     sandbox: Sandbox = current_app.extensions["sandbox"]
-    wish = request.get_json() if request.is_json else parse_form(request.form.items())
+    options = request.get_json() if request.is_json else parse_form(request.form.items())
     if name not in ACTIONS:
         return jsonify(error=f"no such action: {name}"), 404
     with sandbox.lock:
-        made = ACTIONS[name](sandbox, wish)
+        made = ACTIONS[name](sandbox, options)
         publish(sandbox)
         shown = public(made)
     return jsonify(shown) if request.is_json else back()
@@ -72,16 +72,16 @@ def state() -> Response:
 
 
 @action
-def clock(sandbox: Sandbox, wish: Params) -> Thing:
+def clock(sandbox: Sandbox, options: Params) -> Thing:
     """`{advance_seconds}` or `{to: seconds since 1970}` or `{to: "next_renewal"}`; `{now: ...}` sets it without
     playing what lies between. What falls due on the way happens, each at its own instant."""
-    if "now" in wish:
-        sandbox.set_clock(int(wish["now"]))
+    if "now" in options:
+        sandbox.set_clock(int(options["now"]))
         return {"now": sandbox.now, "played": 0}
-    if wish.get("to") == "next_renewal":
+    if options.get("to") == "next_renewal":
         target = next_renewal(sandbox)
     else:
-        target = int(wish["to"]) if "to" in wish else sandbox.now + int(wish["advance_seconds"])
+        target = int(options["to"]) if "to" in options else sandbox.now + int(options["advance_seconds"])
     played = passing_time.advance(sandbox, target)
     return {"now": sandbox.now, "played": played}
 
@@ -93,146 +93,148 @@ def next_renewal(sandbox: Sandbox) -> int:
 
 
 @action
-def faults(sandbox: Sandbox, wish: Params) -> Thing:
+def faults(sandbox: Sandbox, options: Params) -> Thing:
     """One fault (see the README), `{"clear": true}`, or `{"release": true}` for held webhooks."""
-    if wish.get("clear"):
+    if options.get("clear"):
         sandbox.faults.clear()
         return {"cleared": True}
-    if wish.get("release"):
+    if options.get("release"):
         return {"released": current_app.extensions["webhooks"].release()}
-    numbers = {name: type_of(wish[name]) for name, type_of in NUMBERS.items() if name in wish}
+    numbers = {name: type_of(options[name]) for name, type_of in NUMBERS.items() if name in options}
     try:
-        sandbox.faults.add({**wish, **numbers})
+        sandbox.faults.add({**options, **numbers})
     except (TypeError, ValueError) as error:
         raise invalid(str(error), "fault") from None
-    return {"added": wish}
+    return {"added": options}
 
 
 NUMBERS: dict[str, Callable[[Any], Any]] = {"count": int, "skip": int, "seconds": float}
 
 
-def charge_of(sandbox: Sandbox, wish: Params) -> Thing:
-    return refunds.charge_from(sandbox, wish)
+def charge_of(sandbox: Sandbox, options: Params) -> Thing:
+    return refunds.charge_from(sandbox, options)
 
 
 @action
-def refund(sandbox: Sandbox, wish: Params) -> Thing:
+def refund(sandbox: Sandbox, options: Params) -> Thing:
     """As from Stripe's dashboard: `{charge | payment_intent, amount?}`; `{refund, action: "fail"}`."""
-    if wish.get("action") == "fail":
-        return refunds.fail(sandbox, sandbox.get("refund", wish["refund"]))
-    return refunds.create(sandbox, {name: str(value) for name, value in wish.items() if value != ""})
+    if options.get("action") == "fail":
+        return refunds.fail(sandbox, sandbox.get("refund", options["refund"]))
+    return refunds.create(sandbox, {name: str(value) for name, value in options.items() if value != ""})
 
 
 @action
-def dispute(sandbox: Sandbox, wish: Params) -> Thing:
+def dispute(sandbox: Sandbox, options: Params) -> Thing:
     """`{charge | payment_intent | dispute, action: open | inquiry | escalate | win | lose | reopen}`."""
-    if wish["action"] in ("open", "inquiry"):
-        return disputes.open_dispute(sandbox, charge_of(sandbox, wish), inquiry=wish["action"] == "inquiry")
-    found = dispute_of(sandbox, wish)
-    if wish["action"] in AFTERWARDS:
-        return AFTERWARDS[wish["action"]](sandbox, found)
-    return disputes.close(sandbox, found, won=wish["action"] == "win")
+    if options["action"] in ("open", "inquiry"):
+        return disputes.open_dispute(
+            sandbox, charge_of(sandbox, options), inquiry=options["action"] == "inquiry"
+        )
+    matches = dispute_of(sandbox, options)
+    if options["action"] in AFTERWARDS:
+        return AFTERWARDS[options["action"]](sandbox, matches)
+    return disputes.close(sandbox, matches, won=options["action"] == "win")
 
 
 AFTERWARDS = {"reopen": disputes.reopen, "escalate": disputes.escalate}
 
 
-def dispute_of(sandbox: Sandbox, wish: Params) -> Thing:
-    if "dispute" in wish:
-        return sandbox.get("dispute", wish["dispute"])
-    found = sandbox.store.where("dispute", charge=charge_of(sandbox, wish)["id"])
-    if not found:
+def dispute_of(sandbox: Sandbox, options: Params) -> Thing:
+    if "dispute" in options:
+        return sandbox.get("dispute", options["dispute"])
+    matches = sandbox.store.where("dispute", charge=charge_of(sandbox, options)["id"])
+    if not matches:
         raise invalid("That charge has no dispute.", "charge")
-    return found[0]
+    return matches[0]
 
 
 @action
-def subscription(sandbox: Sandbox, wish: Params) -> Thing:
+def subscription(sandbox: Sandbox, options: Params) -> Thing:
     """`{subscription, status}`: any status, with the event that tells of it."""
-    found = sandbox.get("subscription", wish["subscription"])
-    if wish["status"] in subscriptions.ENDED:
-        return subscriptions.end(sandbox, found, wish["status"])
-    was = found["status"]
-    sandbox.change(found, subscriptions.UPDATED, status=wish["status"])
-    if wish["status"] == "paused":
-        sandbox.emit("customer.subscription.paused", found)
-    if was == "paused" and wish["status"] == "active":
-        sandbox.emit("customer.subscription.resumed", found)
-    return found
+    matches = sandbox.get("subscription", options["subscription"])
+    if options["status"] in subscriptions.ENDED:
+        return subscriptions.end(sandbox, matches, options["status"])
+    was = matches["status"]
+    sandbox.change(matches, subscriptions.UPDATED, status=options["status"])
+    if options["status"] == "paused":
+        sandbox.emit("customer.subscription.paused", matches)
+    if was == "paused" and options["status"] == "active":
+        sandbox.emit("customer.subscription.resumed", matches)
+    return matches
 
 
 @action
-def card(sandbox: Sandbox, wish: Params) -> Thing:
+def card(sandbox: Sandbox, options: Params) -> Thing:
     """`{payment_method, behaviour}`: what the card does from now on; `{payment_method, action: "update"}`: the bank
     has sent a new card with a later expiry; `"expire"`: it has run out and is declined."""
-    method = sandbox.get("payment_method", wish["payment_method"])
-    if wish.get("action") == "expire":
+    method = sandbox.get("payment_method", options["payment_method"])
+    if options.get("action") == "expire":
         method["_card"] = "expired"
         return sandbox.change(method, "payment_method.updated", card={**method["card"], "exp_year": 2020})
-    if wish.get("action") == "update":
+    if options.get("action") == "update":
         later = {**method["card"], "exp_year": method["card"]["exp_year"] + 4}
         return sandbox.change(method, "payment_method.automatically_updated", card=later)
-    method["_card"] = card_named(wish["behaviour"]).key
+    method["_card"] = card_named(options["behaviour"]).key
     return method
 
 
 @action
-def payment(sandbox: Sandbox, wish: Params) -> Thing:
+def payment(sandbox: Sandbox, options: Params) -> Thing:
     """`{payment_intent, action: succeed | fail}` for a bank debit that is processing; `complete | refuse` for one
     that waits for its owner's authentication."""
-    intent = sandbox.get("payment_intent", wish["payment_intent"])
-    if wish["action"] in ("complete", "refuse"):
-        payment_intents.authenticate(sandbox, intent, success=wish["action"] == "complete")
+    intent = sandbox.get("payment_intent", options["payment_intent"])
+    if options["action"] in ("complete", "refuse"):
+        payment_intents.authenticate(sandbox, intent, success=options["action"] == "complete")
     else:
-        payment_intents.settle(sandbox, intent, success=wish["action"] == "succeed")
+        payment_intents.settle(sandbox, intent, success=options["action"] == "succeed")
     return intent
 
 
 @action
-def customer(sandbox: Sandbox, wish: Params) -> Thing:
+def customer(sandbox: Sandbox, options: Params) -> Thing:
     """`{customer, action: "delete"}`."""
-    return customers.delete(sandbox, {}, wish["customer"])
+    return customers.delete(sandbox, {}, options["customer"])
 
 
 @action
-def method(sandbox: Sandbox, wish: Params) -> Thing:
+def method(sandbox: Sandbox, options: Params) -> Thing:
     """`{customer, card}`: saves a card and makes it the default."""
-    made = payment_methods.make_card(sandbox, card_named(wish["card"]))
-    owner = sandbox.get("customer", wish["customer"])
+    made = payment_methods.make_card(sandbox, card_named(options["card"]))
+    owner = sandbox.get("customer", options["customer"])
     payment_methods.attach(sandbox, made, owner["id"])
     payment_methods.make_default(sandbox, owner, made["id"])
     return made
 
 
 @action
-def invoice(sandbox: Sandbox, wish: Params) -> Thing:
+def invoice(sandbox: Sandbox, options: Params) -> Thing:
     """`{invoice, action: "fail_finalization"}`: only the event, for a case that taxes cause at Stripe."""
-    found = sandbox.get("invoice", wish["invoice"])
-    sandbox.emit("invoice.finalization_failed", found)
-    return found
+    matches = sandbox.get("invoice", options["invoice"])
+    sandbox.emit("invoice.finalization_failed", matches)
+    return matches
 
 
 @action
-def settings(sandbox: Sandbox, wish: Params) -> Thing:
+def settings(sandbox: Sandbox, options: Params) -> Thing:
     """`{after_dunning: cancel | unpaid | past_due}`."""
-    sandbox.after_dunning = wish["after_dunning"]
+    sandbox.after_dunning = options["after_dunning"]
     return {"after_dunning": sandbox.after_dunning}
 
 
 @action
-def endpoint(sandbox: Sandbox, wish: Params) -> Thing:
+def endpoint(sandbox: Sandbox, options: Params) -> Thing:
     """`{url, secret}`: one more address for the webhooks."""
-    return add_endpoint(sandbox, wish["url"], wish["secret"], ["*"])
+    return add_endpoint(sandbox, options["url"], options["secret"], ["*"])
 
 
 @action
-def resend(sandbox: Sandbox, wish: Params) -> Thing:
+def resend(sandbox: Sandbox, options: Params) -> Thing:
     """`{event}` or `{delivery}`: sends it again."""
     webhooks = current_app.extensions["webhooks"]
-    if "delivery" in wish:
-        found = sandbox.get("delivery", wish["delivery"])
-        webhooks.resend(found)
-        return found
-    event = sandbox.get("event", wish["event"])
+    if "delivery" in options:
+        matches = sandbox.get("delivery", options["delivery"])
+        webhooks.resend(matches)
+        return matches
+    event = sandbox.get("event", options["event"])
     webhooks.announce([event])
     return event

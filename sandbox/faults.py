@@ -33,9 +33,9 @@ class Faults:
     calls: list[Fault] = field(default_factory=list)
     webhooks: list[Fault] = field(default_factory=list)
 
-    def add(self, wish: dict[str, Any]) -> None:
+    def add(self, options: dict[str, Any]) -> None:
         """`{"fault": "drop_after", "path": "/v1/payment_intents", "count": 2}`; ValueError for an unknown one."""
-        fault = Fault(**wish)
+        fault = Fault(**options)
         if fault.fault in CALL_FAULTS:
             self.calls.append(fault)
         elif fault.fault in WEBHOOK_FAULTS:

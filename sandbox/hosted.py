@@ -16,8 +16,8 @@ PAID = "This page is no longer open."
 
 
 def here() -> Sandbox:
-    found: Sandbox = current_app.extensions["sandbox"]
-    return found
+    matches: Sandbox = current_app.extensions["sandbox"]
+    return matches
 
 
 @hosted.app_template_filter("money")

@@ -251,10 +251,10 @@ def void_invoice(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 @operation("GET", "/v1/invoices")
 def list_invoices(sandbox: Sandbox, params: Params) -> Thing:
     wanted = {name: params[name] for name in ("customer", "status", "collection_method") if name in params}
-    found = sandbox.store.where("invoice", **wanted)
+    matches = sandbox.store.where("invoice", **wanted)
     asked = params.get("subscription")
     fitting = [
-        one for one in found if not asked or one["parent"]["subscription_details"]["subscription"] == asked
+        one for one in matches if not asked or one["parent"]["subscription_details"]["subscription"] == asked
     ]
     return page(fitting, params, "/v1/invoices")
 
@@ -273,9 +273,9 @@ def lines(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 @operation("GET", "/v1/invoice_payments")
 def list_payments(sandbox: Sandbox, params: Params) -> Thing:
     wanted = {name: params[name] for name in ("invoice", "status") if name in params}
-    found = sandbox.store.where("invoice_payment", **wanted)
+    matches = sandbox.store.where("invoice_payment", **wanted)
     asked = (params.get("payment") or {}).get("payment_intent")
-    fitting = [one for one in found if not asked or one["payment"].get("payment_intent") == asked]
+    fitting = [one for one in matches if not asked or one["payment"].get("payment_intent") == asked]
     return page(fitting, params, "/v1/invoice_payments")
 
 

@@ -47,8 +47,8 @@ def integer(params: Params, name: str, default: int | None = None) -> int | None
 
 
 def whole(params: Params, name: str, default: int = 0) -> int:
-    found = integer(params, name, default)
-    return default if found is None else found
+    matches = integer(params, name, default)
+    return default if matches is None else matches
 
 
 def flag(params: Params, name: str, default: bool = False) -> bool:

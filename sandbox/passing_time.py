@@ -26,8 +26,8 @@ RENEWING = ("active", "past_due", "unpaid")
 def advance(sandbox: Sandbox, to: int) -> int:
     """Plays everything that is due until `to`, each thing at its own instant; how many there were."""
     played = 0
-    while (found := min(due(sandbox), default=None, key=lambda one: one[0])) and found[0] <= to:
-        instant, verb, thing = found
+    while (matches := min(due(sandbox), default=None, key=lambda one: one[0])) and matches[0] <= to:
+        instant, verb, thing = matches
         sandbox.at(max(instant, 0))
         verb(sandbox, thing)
         played += 1

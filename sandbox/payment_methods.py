@@ -121,8 +121,8 @@ def retrieve(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 
 @operation("GET", "/v1/customers/{id}/payment_methods")
 def of_customer(sandbox: Sandbox, params: Params, identity: str) -> Thing:
-    found = sandbox.store.where("payment_method", customer=identity)
-    return page(found, params, f"/v1/customers/{identity}/payment_methods")
+    matches = sandbox.store.where("payment_method", customer=identity)
+    return page(matches, params, f"/v1/customers/{identity}/payment_methods")
 
 
 @operation("GET", "/v1/customers/{id}/payment_methods/{method}")

@@ -43,8 +43,8 @@ def expand(sandbox: "Sandbox", here: Any, steps: list[str], path: str) -> None:
 def expanded(sandbox: "Sandbox", here: Thing, step: str, path: str) -> Any:
     value = here.get(step)
     if isinstance(value, str) and (kind := kind_of(value)):
-        found = sandbox.store.find(kind, value) or remains(sandbox, value)
-        return public(found) if found else value
+        matches = sandbox.store.find(kind, value) or remains(sandbox, value)
+        return public(matches) if matches else value
     if (here.get("object"), step) in INCLUDED:
         return INCLUDED[here["object"], step](sandbox, here)
     if step in here and not isinstance(value, str):
@@ -60,8 +60,8 @@ def remains(sandbox: "Sandbox", identity: str) -> Thing | None:
 
 
 def invoice_payments(sandbox: "Sandbox", invoice: Thing) -> Thing:
-    found = sandbox.store.where("invoice_payment", invoice=invoice["id"])
-    return listing([public(one) for one in found], f"/v1/invoices/{invoice['id']}/payments")
+    matches = sandbox.store.where("invoice_payment", invoice=invoice["id"])
+    return listing([public(one) for one in matches], f"/v1/invoices/{invoice['id']}/payments")
 
 
 def confirmation_secret(sandbox: "Sandbox", invoice: Thing) -> Thing | None:
@@ -77,14 +77,14 @@ def session_lines(sandbox: "Sandbox", session: Thing) -> Thing:
 
 
 def customer_subscriptions(sandbox: "Sandbox", customer: Thing) -> Thing:
-    found = sandbox.store.where("subscription", customer=customer["id"])
-    live = [public(one) for one in found if one["status"] not in ("canceled", "incomplete_expired")]
+    matches = sandbox.store.where("subscription", customer=customer["id"])
+    live = [public(one) for one in matches if one["status"] not in ("canceled", "incomplete_expired")]
     return listing(live, f"/v1/customers/{customer['id']}/subscriptions")
 
 
 def charge_refunds(sandbox: "Sandbox", charge: Thing) -> Thing:
-    found = sandbox.store.where("refund", charge=charge["id"])
-    return listing([public(one) for one in found], f"/v1/charges/{charge['id']}/refunds")
+    matches = sandbox.store.where("refund", charge=charge["id"])
+    return listing([public(one) for one in matches], f"/v1/charges/{charge['id']}/refunds")
 
 
 INCLUDED = {

@@ -58,15 +58,15 @@ def as_stored(value: str) -> Any:
 
 def page(things: list[Thing], params: Params, url: str) -> Thing:
     """`limit` (10), `starting_after`, `ending_before`, and `created` bounds; newest first."""
-    found = [thing for thing in things if is_within(thing.get("created", 0), params)]
+    matches = [thing for thing in things if is_within(thing.get("created", 0), params)]
     limit = min(max(whole(params, "limit", 10), 1), 100)
-    ids = [thing["id"] for thing in found]
+    ids = [thing["id"] for thing in matches]
     if params.get("ending_before") in ids:
         end = ids.index(params["ending_before"])
         begin = max(0, end - limit)
-        return listing(found[begin:end], url, has_more=begin > 0)
+        return listing(matches[begin:end], url, has_more=begin > 0)
     start = ids.index(params["starting_after"]) + 1 if params.get("starting_after") in ids else 0
-    return listing(found[start : start + limit], url, has_more=len(found) > start + limit)
+    return listing(matches[start : start + limit], url, has_more=len(matches) > start + limit)
 
 
 def is_within(created: int, params: Params) -> bool:

@@ -39,8 +39,8 @@ PREFIXES = {
 
 @cache
 def shape(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((FOLDER / f"{kind}.json").read_text())
-    return found
+    matches: dict[str, Any] = json.loads((FOLDER / f"{kind}.json").read_text())
+    return matches
 
 
 def blank(kind: str) -> dict[str, Any]:

@@ -75,8 +75,8 @@ def items_from(sandbox: Sandbox, params: Params) -> list[Thing]:
     """`[{price, quantity, metadata}]`, the price as an object."""
     if not params.get("items"):
         raise missing_param("items")
-    found = [{**one, "price": price_for(sandbox, one, i)} for i, one in enumerate(params["items"])]
-    return [{**one, "quantity": whole(one, "quantity", 1)} for one in found]
+    matches = [{**one, "price": price_for(sandbox, one, i)} for i, one in enumerate(params["items"])]
+    return [{**one, "quantity": whole(one, "quantity", 1)} for one in matches]
 
 
 def price_for(sandbox: Sandbox, given: Params, index: int) -> Thing:
@@ -265,16 +265,18 @@ def resume(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 def list_subscriptions(sandbox: Sandbox, params: Params) -> Thing:
     """Without `status`, all that have not been canceled."""
     wanted = {name: params[name] for name in ("customer",) if name in params}
-    found = sandbox.store.where("subscription", **wanted)
+    matches = sandbox.store.where("subscription", **wanted)
     status = params.get("status")
     if status == "ended":
-        found = [one for one in found if one["status"] in ENDED]
+        matches = [one for one in matches if one["status"] in ENDED]
     elif status != "all":
-        found = [
-            one for one in found if one["status"] == status or (not status and one["status"] != "canceled")
+        matches = [
+            one for one in matches if one["status"] == status or (not status and one["status"] != "canceled")
         ]
     price = params.get("price")
-    fitting = [one for one in found if not price or price in [i["price"]["id"] for i in one["items"]["data"]]]
+    fitting = [
+        one for one in matches if not price or price in [i["price"]["id"] for i in one["items"]["data"]]
+    ]
     return page(fitting, params, "/v1/subscriptions")
 
 

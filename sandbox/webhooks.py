@@ -63,22 +63,22 @@ class Webhooks:
             "due": time.time(),
         }
         self.sandbox.store.add("delivery", delivery)
-        self.place(delivery, self.sandbox.faults.for_webhook(event["type"]))
+        self.schedule(delivery, self.sandbox.faults.for_webhook(event["type"]))
 
-    def place(self, delivery: Thing, fault: Any) -> None:
-        wish = fault.fault if fault else None
-        if wish == "drop":
+    def schedule(self, delivery: Thing, fault: Any) -> None:
+        options = fault.fault if fault else None
+        if options == "drop":
             delivery["status"] = "dropped"
-        elif wish == "hold":
+        elif options == "hold":
             delivery["status"] = "held"
             self.held.append(delivery)
-        elif wish == "reorder":
+        elif options == "reorder":
             self.reordering.append(delivery)
             if fault.count == 0:
                 self.put(list(reversed(self.reordering)))
                 self.reordering.clear()
         else:
-            self.put([delivery, dict(delivery)] if wish == "duplicate" else [delivery])
+            self.put([delivery, dict(delivery)] if options == "duplicate" else [delivery])
 
     def put(self, deliveries: list[Thing]) -> None:
         with self.wake:

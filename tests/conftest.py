@@ -18,11 +18,11 @@ from devserver.redis_server import RedisServer
 from tests.support import browser, databases
 from tests.support.api_description import Described
 from tests.support.environment import app_environment
-from tests.support.test_apps import made_apps
 from tests.support.mailbox import Mailbox
 from tests.support.memory import roomy
 from tests.support.network import forbid_other_machines
 from tests.support.running_app import PROCESSES, RunningApp
+from tests.support.test_apps import made_apps
 
 IS_LONG = os.environ.get("LONG") == "1"
 """Whether what is marked `long` runs too: what repeats on the other database, or in `make soak`, what is here once."""

@@ -13,15 +13,15 @@ from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, NotSupportedError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
-from app.extensions import db
+from app.db.compiled_statement import CompiledStatement, line_of
 from app.db.libpq import DirectConnection
+from app.extensions import db
 from app.models.base import utcnow
-from app.models.chat.chat import Chat
 from app.models.catalog.setting import Setting
-from app.models.metering.account_state import SHOWN, Standing
-from app.models.operations.webhook_event import StripeEvent
+from app.models.chat.chat import Chat
+from app.models.metering.account_state import SHOWN, AccountState
 from app.models.metering.usage import Usage
-from app.db.compiled_statement import Prepared, line_of
+from app.models.operations.webhook_event import StripeEvent
 from devserver.procfile import PROJECT
 from tests.support import people
 from tests.support.people import CREDIT
@@ -36,11 +36,11 @@ def test_a_row_is_what_core_reads(session: Database) -> None:
     account = people.person("ada", credits=5 * CREDIT)
     session.commit()
     read = db.session.connection().execute(SHOWN, {"account": account.id}).one()
-    assert astuple(Standing.of(account.id)) == tuple(read)
+    assert astuple(AccountState.load(account.id)) == tuple(read)
 
 
 def test_what_is_written_comes_back_as_it_was(session: Database) -> None:
-    new, now = Prepared(insert(EVENTS).returning(EVENTS.c.id)), utcnow()
+    new, now = CompiledStatement(insert(EVENTS).returning(EVENTS.c.id)), utcnow()
     row = {"stripe_id": "evt_1", "type": "x", "about": {"id": "pi_1"}, "created_at": now, "next_try_at": now}
     [event_id] = new.first(db.session.connection(), row)
     stored = session.get(StripeEvent, event_id)
@@ -50,12 +50,14 @@ def test_what_is_written_comes_back_as_it_was(session: Database) -> None:
         "received",
         0,
     )
-    found = Prepared(select(*EVENTS.c).where(EVENTS.c.id == event_id)).all(db.session.connection(), {})
-    assert StripeEvent.apart(found[0]).about == {"id": "pi_1"}
+    result = CompiledStatement(select(*EVENTS.c).where(EVENTS.c.id == event_id)).all(
+        db.session.connection(), {}
+    )
+    assert StripeEvent.apart(result[0]).about == {"id": "pi_1"}
 
 
 def test_a_key_that_is_there_is_an_integrity_error_and_the_session_goes_on(session: Database) -> None:
-    put = Prepared(insert(SETTINGS))
+    put = CompiledStatement(insert(SETTINGS))
     put.run(db.session.connection(), {"key": "brand_name", "value": "A"})
     with pytest.raises(IntegrityError):
         put.run(db.session.connection(), {"key": "brand_name", "value": "B"})
@@ -65,7 +67,7 @@ def test_a_key_that_is_there_is_an_integrity_error_and_the_session_goes_on(sessi
 
 def test_a_value_that_only_python_can_make_has_to_be_named(session: Database) -> None:
     with pytest.raises(TypeError, match="created_at needs a value"):
-        Prepared(insert(Usage.__table__)).run(db.session.connection(), {"model": "m", "raw": {}})
+        CompiledStatement(insert(Usage.__table__)).run(db.session.connection(), {"model": "m", "raw": {}})
 
 
 def test_listeners_hear_it(session: Database) -> None:
@@ -75,7 +77,7 @@ def test_listeners_hear_it(session: Database) -> None:
         heard.append(statement)
 
     event.listen(db.engine, "before_cursor_execute", hear)
-    Prepared(select(SETTINGS.c.key)).all(db.session.connection(), {})
+    CompiledStatement(select(SETTINGS.c.key)).all(db.session.connection(), {})
     event.remove(db.engine, "before_cursor_execute", hear)
     assert len(heard) == 1
     assert heard[0].endswith("FROM settings")
@@ -90,7 +92,7 @@ def test_nobodys_chat_is_none(session: Database) -> None:
 
 @pytest.mark.databases("postgresql")
 def test_a_connection_that_was_lost_is_given_up(app: Flask, session: Database) -> None:
-    keys, own = Prepared(select(SETTINGS.c.key)), text("SELECT pg_backend_pid()")
+    keys, own = CompiledStatement(select(SETTINGS.c.key)), text("SELECT pg_backend_pid()")
     pid = session.scalar(own)
     with db.engine.connect() as other:
         other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
@@ -117,7 +119,7 @@ def test_a_connection_that_is_lost_after_its_work_breaks_nothing(app: Flask, cli
 
 
 def test_a_row_is_read_in_a_process_that_has_asked_the_orm_for_nothing_yet() -> None:
-    code = "import app; from app.models.chat import Chat; print(Chat.apart(Chat.__table__.c.keys()).id)"
+    code = "import app; from app.models.chat.chat import Chat; print(Chat.apart(Chat.__table__.c.keys()).id)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
     )
@@ -131,7 +133,7 @@ def is_pooled() -> bool:
 
 @pytest.mark.databases("postgresql")
 def test_what_was_prepared_outlives_a_rollback(session: Database) -> None:
-    keys = Prepared(select(SETTINGS.c.key))
+    keys = CompiledStatement(select(SETTINGS.c.key))
     own = text("SELECT name FROM pg_prepared_statements WHERE name LIKE 'hot_%'")
     for _ in range(10):
         connection = db.session.connection()
@@ -144,7 +146,7 @@ def test_what_was_prepared_outlives_a_rollback(session: Database) -> None:
 
 @pytest.mark.databases("postgresql")
 def test_statements_that_the_server_forgot_are_prepared_again(session: Database) -> None:
-    keys = Prepared(select(SETTINGS.c.key))
+    keys = CompiledStatement(select(SETTINGS.c.key))
     assert keys.all(db.session.connection(), {}) == []
     session.execute(text("DEALLOCATE ALL"))
     with nullcontext() if is_pooled() else pytest.raises(ProgrammingError):
@@ -174,7 +176,7 @@ def test_a_connection_that_is_dropped_is_closed(session: Database) -> None:
 
 @pytest.mark.databases("postgresql")
 def test_a_statement_outlives_a_migration_of_what_it_reads(session: Database) -> None:
-    values = Prepared(select(SETTINGS.c.value))
+    values = CompiledStatement(select(SETTINGS.c.value))
     assert values.all(db.session.connection(), {}) == []
     session.execute(text("ALTER TABLE settings ALTER value TYPE varchar(90)"))
     session.commit()
@@ -202,7 +204,9 @@ def test_every_kind_of_value_goes_there_and_back(
 
 def test_how_many_rows_were_written(session: Database) -> None:
     connection = db.session.connection()
-    put, clear = Prepared(insert(SETTINGS)), Prepared(update(SETTINGS).values(value="2"))
+    put, clear = CompiledStatement(insert(SETTINGS)), CompiledStatement(update(SETTINGS).values(value="2"))
     assert [put.run(connection, {"key": key, "value": "1"}) for key in "ab"] == [1, 1]
     assert clear.run(connection, {}) == 2
-    assert Prepared(update(SETTINGS).where(SETTINGS.c.key == "c")).run(connection, {"value": "1"}) == 0
+    assert (
+        CompiledStatement(update(SETTINGS).where(SETTINGS.c.key == "c")).run(connection, {"value": "1"}) == 0
+    )

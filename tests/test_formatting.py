@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web import formatting
 from app.models.base import credits_string
+from app.web import formatting
 
 NANOS = st.integers(min_value=-(10**18), max_value=10**18)
 

@@ -8,7 +8,7 @@ import pytest
 import redis
 from flask import Flask
 
-from app.jobs import QUEUE, bell, connect, enqueue, heard, is_reachable, ring
+from app.jobs import QUEUE, acknowledge, connect, enqueue, enqueue_once, is_reachable, pending_key
 from devserver.ports import free_port
 
 
@@ -49,26 +49,26 @@ def jobs_after(*steps: Callable[[str], object]) -> int:
 
 def test_a_bell_that_was_not_heard_is_not_rung_again(app: Flask) -> None:
     with app.app_context():
-        assert [jobs_after(ring), jobs_after(ring, ring)] == [1, 1]
+        assert [jobs_after(enqueue_once), jobs_after(enqueue_once, enqueue_once)] == [1, 1]
 
 
 def test_a_bell_that_was_heard_rings_again(app: Flask) -> None:
     with app.app_context():
-        assert jobs_after(ring, heard, ring, ring) == 2
+        assert jobs_after(enqueue_once, acknowledge, enqueue_once, enqueue_once) == 2
 
 
 def test_a_ring_that_got_lost_does_not_silence_the_bell_for_long(app: Flask) -> None:
     with app.app_context():
-        ring("app.payments.jobs.sweep")
-        assert 0 < connect().ttl(bell("app.payments.jobs.sweep")) <= 20
+        enqueue_once("app.payments.jobs.sweep")
+        assert 0 < connect().ttl(pending_key("app.payments.jobs.sweep")) <= 20
 
 
 @pytest.mark.usefixtures("without_redis")
 def test_without_redis_the_work_is_left_to_the_sweeper(request: pytest.FixtureRequest) -> None:
     with request.getfixturevalue("app").app_context():
         assert enqueue("app.payments.jobs.sweep") is False
-        assert ring("app.payments.jobs.sweep") is False
-        heard("app.payments.jobs.sweep")
+        assert enqueue_once("app.payments.jobs.sweep") is False
+        acknowledge("app.payments.jobs.sweep")
 
 
 @pytest.mark.usefixtures("without_redis")

@@ -108,11 +108,11 @@ class Nodes(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.result: list[tuple[str, dict[str, str | None]]] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.result.append((tag, dict(attrs)))
 
 
 def streamed(pieces: list[str]) -> str:
@@ -140,14 +140,14 @@ def test_the_corpus_has_at_least_a_hundred_attacks() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_leaves_only_harmless_nodes(attack: str) -> None:
-    for tag, attributes in Nodes(render(attack)).found:
+    for tag, attributes in Nodes(render(attack)).result:
         assert tag in HARMLESS
         assert set(attributes) <= ATTRIBUTES
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_attack_leaves_only_links_to_the_web_or_a_mailbox(attack: str) -> None:
-    for tag, attributes in Nodes(render(attack)).found:
+    for tag, attributes in Nodes(render(attack)).result:
         if tag == "a" and "href" in attributes:
             assert urlsplit(attributes["href"] or "").scheme in {"http", "https", "mailto"}
             assert attributes["rel"] == "noopener noreferrer nofollow"
@@ -158,7 +158,7 @@ def test_an_attack_leaves_only_links_to_the_web_or_a_mailbox(attack: str) -> Non
 def test_an_attack_cannot_wear_the_classes_of_the_page(attack: str) -> None:
     worn = {
         name
-        for _, attributes in Nodes(render(attack)).found
+        for _, attributes in Nodes(render(attack)).result
         for name in (attributes.get("class") or "").split()
     }
     assert worn.isdisjoint({"flash", "balance-chip", "button", "notice", "message"})

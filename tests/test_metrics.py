@@ -17,20 +17,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session, scoped_session
 
-from app.payments.sweeper import sweep
 from app.errors import HTTP_CODES
 from app.extensions import db
-from app.observability.counters import KEY, meters
-from app.models.base import utcnow
-from app.models.metering.reservation import Reservation, reserve
-from app.models.catalog.price import AIModel
-from app.models.operations.webhook_event import StripeEvent
-from app.models.metering.usage import Usage
-from app.providers.base import Prompt, PromptMessage
 from app.jobs import enqueue, note_run
+from app.models.base import utcnow
+from app.models.catalog.price import AIModel
+from app.models.metering.reservation import Reservation, reserve
+from app.models.metering.usage import Usage
+from app.models.operations.webhook_event import StripeEvent
+from app.observability.counters import KEY, meters
+from app.payments.sweeper import sweep
+from app.providers.base import Prompt, PromptMessage
 from app.worker import CLOCK, TIMETABLE
 from devserver.ports import free_port
-from tests.admin.conftest import desk
 from tests.chat.conftest import Door, ada, door, environment, provider
 from tests.support import people
 from tests.support.people import CREDIT
@@ -38,7 +37,7 @@ from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 from tests.support.scraping import HEADERS, TOKEN, Scrape
 
-__all__ = ["ada", "desk", "door", "environment", "provider"]
+__all__ = ["ada", "client_of", "door", "environment", "provider"]
 Database = scoped_session[Session]
 DEPLOYING = Path(__file__).parent.parent / "docs" / "deploy.md"
 
@@ -111,7 +110,7 @@ def begun(session: Database) -> Reservation:
     people.model()
     _model, price = AIModel.to_sell("gpt-test", utcnow())
     prompt = Prompt("gpt-test", (PromptMessage("user", "hello"),), 500)
-    reservation = reserve(people.caller(account), prompt, price)
+    reservation = reserve(people.actor(account), prompt, price)
     session.commit()
     return reservation
 

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.config import ConfigurationError, from_environment
 from app.models.identity.user import User
-from tests.admin.conftest import Desk, desk
+from tests.admin.conftest import AdminClient, client_of
 from tests.chat.conftest import Door, ada, door, environment, provider
 from tests.support.environment import app_environment
 from tests.support.scraping import TOKEN
 
-__all__ = ["ada", "desk", "door", "environment", "provider"]
+__all__ = ["ada", "client_of", "door", "environment", "provider"]
 Database = scoped_session[Session]
 
 
@@ -33,18 +33,18 @@ def test_an_empty_token_opens_nothing(app: Flask) -> None:
 
 
 def test_administrators_read_it_in_their_browser_and_others_do_not(
-    app: Flask, desk: Callable[..., Desk]
+    app: Flask, customer: Callable[..., AdminClient]
 ) -> None:
     app.config["METRICS_TOKEN"] = TOKEN
-    answers = {role: desk(role).get("/metrics").status_code for role in ("owner", "support", None)}
+    answers = {role: customer(role).get("/metrics").status_code for role in ("owner", "support", None)}
     assert answers == {"owner": 200, "support": 200, None: 403}
 
 
 def test_an_administrator_shows_the_second_factor_first(
-    app: Flask, desk: Callable[..., Desk], session: Database
+    app: Flask, customer: Callable[..., AdminClient], session: Database
 ) -> None:
     app.config["METRICS_TOKEN"] = TOKEN
-    owner = desk("owner")
+    owner = customer("owner")
     User.with_email("person-owner@example.com").totp_secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     session.commit()
     assert owner.get("/metrics").status_code == 401

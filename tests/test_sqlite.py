@@ -20,7 +20,7 @@ from devserver.procfile import PROJECT
 
 HOLDER = """
 import sqlite3, sys, time
-from app.sqlite import TurnConnection
+from app.db.sqlite import TurnConnection
 held = sqlite3.connect(sys.argv[1], factory=TurnConnection)
 held.cursor().execute("INSERT INTO t VALUES (0)")
 print("holds", flush=True)

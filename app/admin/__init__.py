@@ -5,29 +5,29 @@ from __future__ import annotations
 from flask import Flask
 from flask_admin import Admin, BaseView
 
-from app.admin.accounts import AccountTable
-from app.admin.dashboard import Dashboard
 from app.admin.access import init_doors
-from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
+from app.admin.accounts import AccountTable
 from app.admin.ai_models import ModelTable, ProviderTable
-from app.admin.plans import PackTable, PlanTable
-from app.admin.prices import PriceTable
+from app.admin.dashboard import Dashboard
 from app.admin.job_queue import QueuePage
 from app.admin.ledger_views import ChangeTable, LedgerTable, UsageTable
+from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
+from app.admin.plans import PackTable, PlanTable
 from app.admin.price_review import RegistryPage
+from app.admin.prices import PriceTable
 from app.admin.settings import SettingPage
 from app.admin.two_factor import TwoFactorPage
 from app.admin.users import UserTable
-from app.models.identity.account import Account
-from app.models.operations.audit_log import AdminChange
 from app.models.billing.ledger import LedgerEntry
-from app.models.operations.outbox import OutgoingMail
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
-from app.models.operations.webhook_event import StripeEvent
-from app.models.metering.usage import Usage
+from app.models.identity.account import Account
 from app.models.identity.user import User
+from app.models.metering.usage import Usage
+from app.models.operations.audit_log import AdminChange
+from app.models.operations.outbox import OutgoingMail
+from app.models.operations.webhook_event import StripeEvent
 
 
 def init_app(app: Flask) -> None:

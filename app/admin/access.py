@@ -10,10 +10,10 @@ from flask import Flask, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.admin.formatting import credits_text, link, moment, told
-from app.web.access import NotSignedIn
-from app.models.identity.two_factor import state_of
+from app.admin.cell_formats import credits_text, link, moment, told
 from app.models.catalog.setting import Setting
+from app.models.identity.two_factor import state_of
+from app.web.access import NotSignedIn
 
 ADDRESS = "/admin"
 SECOND_FACTOR = "two_factor"
@@ -69,7 +69,7 @@ def owners_only(view: View) -> View:
     return cast(View, guarded)
 
 
-class Guarded:
+class AdminOnly:
     """What every view of Flask-Admin is mixed with: closed by itself too, should the door above ever be moved."""
 
     def is_accessible(self) -> bool:
@@ -79,15 +79,15 @@ class Guarded:
         admit()
         abort(403)
 
-    def render(self, template: str, **facts: Any) -> str:
-        words = {
+    def render(self, template: str, **context: Any) -> str:
+        text = {
             "brand": Setting.get("brand_name"),
             "credits": credits_text,
             "moment": moment,
             "link": link,
             "told": told,
         }
-        return str(super().render(template, **words, **facts))  # type: ignore[misc]
+        return str(super().render(template, **text, **context))  # type: ignore[misc]
 
     def _run_view(self, view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return view(self, *args, **kwargs)

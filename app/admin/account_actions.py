@@ -11,26 +11,26 @@ from flask_admin import expose
 from flask_login import current_user
 
 from app.admin.access import owners_only
+from app.admin.cell_formats import dollars
 from app.admin.form_fields import exact
-from app.admin.formatting import dollars
-from app.stripe_api import client
-from app.payments import subscriptions
-from app.payments.refunds import want_refund
-from app.payments.transaction import commit, rollback
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.identity.actor import Caller
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
-from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.allowance import refill_if_due
-from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
+from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.payments import subscriptions
+from app.payments.refunds import request_refund
+from app.payments.transaction import commit, rollback
+from app.stripe_api import client
 
 OUTSIDE = (client.Rejected, client.UnknownOutcome, client.PaymentsNotSetUp)
 
 
-class AccountCare:
+class AccountActions:
     """The acts on one account; each is a POST with the account's id and answers with its story."""
 
     get_one: Callable[[Any], Any]
@@ -43,8 +43,8 @@ class AccountCare:
             abort(404)
         return account
 
-    def back_to(self, account_id: int, words: str, category: str = "success") -> ResponseReturnValue:
-        flash(words, category)
+    def back_to(self, account_id: int, text: str, category: str = "success") -> ResponseReturnValue:
+        flash(text, category)
         return redirect(self.get_url(".details_view", id=account_id))
 
     @expose("/freeze/", methods=("POST",))
@@ -73,7 +73,9 @@ class AccountCare:
             return self.back_to(account.id, self.put_on_plan(account.id, plan))
         asked = {"plan": [account.plan.name, plan.name]}
         act = "change subscription"
-        return self.at_stripe(account, act, asked, lambda: subscriptions.change_plan(acting_for(account), plan))
+        return self.at_stripe(
+            account, act, asked, lambda: subscriptions.change_plan(acting_for(account), plan)
+        )
 
     def put_on_plan(self, account_id: int, plan: Plan) -> str:
         """Comp an account, or move it between plans without a price; the words for the admin."""
@@ -138,7 +140,9 @@ class AccountCare:
         if not said_why():
             return self.back_to(account.id, "Say why: nothing was refunded.", "error")
         try:
-            refund = want_refund(payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id)
+            refund = request_refund(
+                payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id
+            )
         except (InvalidRequest, ValueError) as error:
             rollback()
             return self.back_to(account.id, f"Nothing was refunded: {error}", "error")
@@ -162,7 +166,7 @@ def typed_cents() -> int | None:
     return exact(typed, 100) if typed else None
 
 
-def acting_for(account: Account) -> Caller:
+def acting_for(account: Account) -> Actor:
     """The account's owner, in whose name Stripe is asked."""
     owner = account.owner
-    return Caller(owner.id, account.id, "owner", owner.email, owner.name, owner.is_verified)
+    return Actor(owner.id, account.id, "owner", owner.email, owner.name, owner.is_verified)

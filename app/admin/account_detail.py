@@ -7,19 +7,19 @@ from typing import Any
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.operations.audit_log import AdminChange
-from app.models.identity.guest_account import is_of_house
-from app.models.billing.ledger import LedgerEntry
-from app.models.operations.outbox import OutgoingMail
-from app.models.identity.membership import Membership
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.operations.webhook_event import StripeEvent
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
-from app.models.metering.usage import Usage
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from app.models.identity.guest_account import is_guest_account
+from app.models.identity.membership import Membership
 from app.models.identity.user import User
+from app.models.metering.usage import Usage
+from app.models.operations.audit_log import AdminChange
+from app.models.operations.outbox import OutgoingMail
+from app.models.operations.webhook_event import StripeEvent
 
 SHOWN = 20
 
@@ -69,6 +69,8 @@ def plans_to_move_to() -> list[Plan]:
     """Plans that give rights, those that cannot be chosen any more included: an admin may."""
     return list(
         db.session.scalars(
-            select(Plan).where(Plan.status != "inactive", ~is_of_house()).order_by(Plan.position, Plan.id)
+            select(Plan)
+            .where(Plan.status != "inactive", ~is_guest_account())
+            .order_by(Plan.position, Plan.id)
         )
     )

@@ -11,20 +11,20 @@ from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter, FilterEqual
 from sqlalchemy import exists, func, or_, select
 
-from app.admin.account_actions import AccountCare
-from app.admin.formatting import credits_text, shown
-from app.admin.grants import GrantForm, grant
+from app.admin.account_actions import AccountActions
 from app.admin.account_detail import story_of
+from app.admin.cell_formats import credits_text, shown
+from app.admin.grants import GrantForm, grant
 from app.admin.model_view import AdminTable, FieldError
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.identity.membership import Membership
-from app.models.catalog.plan import Plan
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import UNPAID, Subscription
-from app.models.metering.usage import Usage
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
 from app.models.identity.user import User
+from app.models.metering.usage import Usage
 
 
 class StateFilter(BaseSQLAFilter):
@@ -36,7 +36,7 @@ class StateFilter(BaseSQLAFilter):
         "debt": Account.credits_nanos < 0,
         "past_due": Account.id.in_(select(Subscription.account_id).where(Subscription.status.in_(UNPAID))),
         "paused": Account.id.in_(
-            select(AutoRecharge.account_id).where(AutoRecharge.is_on, AutoRecharge.paused_for != "")
+            select(AutoRecharge.account_id).where(AutoRecharge.is_on, AutoRecharge.pause_reason != "")
         ),
         "empty": (Account.allowance_nanos == 0) & (Account.credits_nanos <= 0),
     }
@@ -76,7 +76,7 @@ STATES = [
 ]  # fmt: skip
 
 
-class AccountTable(AccountCare, AdminTable):
+class AccountTable(AccountActions, AdminTable):
     one = "account"
     intro = "Whom we charge. Balances move by ledger entries and calls only."
     searches = "name, address or number"
@@ -108,9 +108,9 @@ class AccountTable(AccountCare, AdminTable):
 
     def _apply_search(self, query: Any, count_query: Any, joins: Any, count_joins: Any, search: str) -> Any:
         """By number, by name, or by the address of a member."""
-        found = matching(search.strip())
-        count_query = count_query if count_query is None else count_query.filter(found)
-        return query.filter(found), count_query, joins, count_joins
+        matches = matching(search.strip())
+        count_query = count_query if count_query is None else count_query.filter(matches)
+        return query.filter(matches), count_query, joins, count_joins
 
     def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:
         """The page's accounts, with their owners and last calls: two statements whatever the number of rows."""
@@ -122,10 +122,10 @@ class AccountTable(AccountCare, AdminTable):
     def title_of(self, row: Account) -> str:
         return f"Account {row.id}: {row.name}"
 
-    def render(self, template: str, **facts: Any) -> str:
+    def render(self, template: str, **context: Any) -> str:
         if template == self.details_template:
-            facts = {"grant_form": GrantForm(), **story_of(facts["model"]), **facts}
-        return super().render(template, **facts)
+            context = {"grant_form": GrantForm(), **story_of(context["model"]), **context}
+        return super().render(template, **context)
 
     @expose("/grant/", methods=("POST",))
     def grant_view(self) -> ResponseReturnValue:

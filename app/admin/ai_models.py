@@ -83,7 +83,7 @@ class ProviderTable(AdminTable):
         if provider is None:
             abort(404)
         trial = tried(provider)
-        flash(trial.words, "success" if trial.works else "error")
+        flash(trial.text, "success" if trial.works else "error")
         return redirect(self.get_url(".index_view"))
 
 

@@ -16,7 +16,7 @@ class Bar:
     y: float
     height: float
     series: int
-    words: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def bar_chart(
     base, step = TOP + highest * scale, (WIDTH - LEFT) / len(days)
     bars = [
         Bar(
-            *place(day, number, len(series), step),
+            *position(day, number, len(series), step),
             *size(value, base, scale),
             number + 1,
             f"{days[day]:%d %b}, {name}: {write(value)}",
@@ -57,7 +57,7 @@ def bar_chart(
     return Chart(title, tuple(series), bars, marks, labels)
 
 
-def place(day: int, number: int, among: int, step: float) -> tuple[float, float]:
+def position(day: int, number: int, among: int, step: float) -> tuple[float, float]:
     """Where a bar begins, and how wide it is."""
     wide = max(1.0, step * 0.8 / among)
     return round(LEFT + step * (day + 0.1) + wide * number, 1), round(wide, 1)

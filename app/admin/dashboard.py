@@ -12,18 +12,18 @@ from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
-from app.web import formatting
-from app.admin import formatting
 from app.admin import watchlist
+from app.admin.access import AdminOnly
+from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
-from app.admin.access import Guarded
 from app.admin.report import Books, Range, books_of, monthly_revenue_cents
 from app.models.base import utcnow
+from app.web import formatting
 
 Table = tuple[list[str], list[list[Any]]]
 
 
-class Dashboard(Guarded, AdminIndexView):
+class Dashboard(AdminOnly, AdminIndexView):
     @expose("/")
     def index(self) -> str:
         now = utcnow()
@@ -41,8 +41,8 @@ class Dashboard(Guarded, AdminIndexView):
             charts=charts_of(books),
             tables={name: table(books) for name, table in TABLES.items()},
             risks=watchlist.at_risk(now.date()),
-            dollars=formatting.dollars,
-            cost=formatting.cost,
+            dollars=dollars,
+            cost=cost,
         )
 
     @expose("/csv/<table>/")
@@ -62,7 +62,7 @@ def range_asked_for() -> Range:
 def lines(rows: Iterable[list[Any]]) -> Iterator[str]:
     for row in rows:
         line = io.StringIO()
-        csv.writer(line).writerow([formatting.harmless(str(cell)) for cell in row])
+        csv.writer(line).writerow([harmless(str(cell)) for cell in row])
         yield line.getvalue()
 
 
@@ -79,8 +79,8 @@ def charts_of(books: Books) -> list[Any]:
     people = {"active accounts": [day.accounts for day in books.days]}
     moves = {"new subscriptions": [day.new for day in books.days], "lost": [day.lost for day in books.days]}
     return [
-        bar_chart("Revenue, and what is left of it", days, money, formatting.dollars),
-        bar_chart("What the providers cost", days, costs, formatting.cost),
+        bar_chart("Revenue, and what is left of it", days, money, dollars),
+        bar_chart("What the providers cost", days, costs, cost),
         bar_chart("Active accounts", days, people, str),
         bar_chart("Subscriptions", days, moves, str),
     ]
@@ -100,8 +100,8 @@ def days_table(books: Books) -> Table:
         "Lost",
     ]
     rows = [
-        [day.day, formatting.dollars(day.revenue_cents), formatting.cost(day.cost_nanos), formatting.cost(day.absorbed_nanos),
-         formatting.cost(day.house_nanos), formatting.dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
+        [day.day, dollars(day.revenue_cents), cost(day.cost_nanos), cost(day.absorbed_nanos),
+         cost(day.house_nanos), dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
         for day in books.days
     ]  # fmt: skip
     return headings, rows
@@ -109,7 +109,7 @@ def days_table(books: Books) -> Table:
 
 def use_table(kind: str) -> Callable[[Books], Table]:
     def table(books: Books) -> Table:
-        found = sorted(books.by[kind].items(), key=lambda item: -item[1]["cost_nanos"])
+        ranked = sorted(books.by[kind].items(), key=lambda item: -item[1]["cost_nanos"])
         headings = [
             kind.capitalize(),
             "Calls",
@@ -119,7 +119,7 @@ def use_table(kind: str) -> Callable[[Books], Table]:
             "Paid (credits)",
             "Absorbed",
         ]
-        return headings, [[name, *use_cells(sums)] for name, sums in found]
+        return headings, [[name, *use_cells(sums)] for name, sums in ranked]
 
     return table
 
@@ -128,9 +128,9 @@ def use_cells(sums: dict[str, int]) -> list[Any]:
     counts = [sums["calls"], sums["input_tokens"], sums["output_tokens"]]
     return [
         *counts,
-        formatting.cost(sums["cost_nanos"]),
+        cost(sums["cost_nanos"]),
         formatting.credits(sums["paid_nanos"]),
-        formatting.cost(sums["absorbed_nanos"]),
+        cost(sums["absorbed_nanos"]),
     ]
 
 
@@ -138,8 +138,8 @@ def top_table(find: Callable[[Range], list[Any]]) -> Callable[[Books], Table]:
     def table(books: Books) -> Table:
         headings = ["Account", "Name", "Provider cost", "Paid in", "Loss", "Absorbed"]
         rows = [
-            [row.id, row.name, formatting.cost(row.cost), formatting.dollars(int(row.revenue_cents)),
-             formatting.cost(max(0, int(row.loss))), formatting.cost(row.absorbed)]
+            [row.id, row.name, cost(row.cost), dollars(int(row.revenue_cents)),
+             cost(max(0, int(row.loss))), cost(row.absorbed)]
             for row in find(books.within)
         ]  # fmt: skip
         return headings, rows

@@ -121,7 +121,7 @@ class Lines(TextAreaField):
 
 def choices_of(pairs: Iterable[tuple[Any, str]]) -> list[SelectChoice]:
     """Pairs of value and words, as a select field takes them."""
-    return [SelectChoice(value, words) for value, words in pairs]
+    return [SelectChoice(value, text) for value, text in pairs]
 
 
 class Names(SelectMultipleField):

@@ -11,16 +11,16 @@ from wtforms import HiddenField, StringField
 from wtforms.validators import Length, Regexp
 
 from app.admin.access import is_owner
+from app.admin.cell_formats import credits_text
 from app.admin.form_fields import LARGEST, Credits, Required
-from app.admin.formatting import credits_text
 from app.admin.model_view import FieldError, RowForm
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.operations.audit_log import AdminChange
 from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.user import User
+from app.models.operations.audit_log import AdminChange
 
 MOST = 10**15
 """A million credits a grant: more is a slip of the hand."""
@@ -50,8 +50,8 @@ def grant(account_id: int, *, amount: int, reason: str, once: str) -> LedgerEntr
         raise FieldError("amount", "This is more than can be stored.")
     check_daily_bound(amount)
     kind = "grant" if amount > 0 else "adjustment"
-    facts = {"reason": reason.strip(), "actor_id": current_user.user_id}
-    entry = LedgerEntry.post(account, kind, f"admin:{once}", credits=amount, **facts)
+    context = {"reason": reason.strip(), "actor_id": current_user.user_id}
+    entry = LedgerEntry.post(account, kind, f"admin:{once}", credits=amount, **context)
     if entry is not None:
         changes = {"credits": [None, credits_text(amount)]}
         AdminChange.note(current_user.user_id, kind, account, reason=reason, changes=changes)

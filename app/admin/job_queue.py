@@ -15,9 +15,9 @@ from rq.serializers import JSONSerializer
 
 from app.admin.access import owners_only
 from app.admin.model_view import AdminPage
+from app.jobs import QUEUE, connect, last_runs
 from app.models.base import utcnow
 from app.models.operations.webhook_event import stuck
-from app.jobs import QUEUE, connect, last_runs
 
 SHOWN = 100
 
@@ -26,10 +26,10 @@ class QueuePage(AdminPage):
     @expose("/")
     def index(self) -> str:
         try:
-            facts = state_of_queue()
+            context = state_of_queue()
         except redis.RedisError as error:
-            facts = {"away": type(error).__name__}
-        return self.render("admin/queue.html", stuck=stuck(utcnow()), **facts)
+            context = {"away": type(error).__name__}
+        return self.render("admin/queue.html", stuck=stuck(utcnow()), **context)
 
     @expose("/retry/", methods=("POST",))
     @owners_only

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 
 from flask_admin.contrib.sqla.filters import FilterEqual, IntEqualFilter
 
-from app.admin.formatting import credits_text, shown, told
+from app.admin.cell_formats import credits_text, shown, told
 from app.admin.model_view import AdminTable
-from app.models.operations.audit_log import AdminChange
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.usage import OUTCOMES, Usage
+from app.models.operations.audit_log import AdminChange
 
 
 class ReadOnlyTable(AdminTable):

@@ -17,12 +17,12 @@ from sqlalchemy.orm.exc import StaleDataError
 from wtforms import HiddenField, StringField, ValidationError
 from wtforms.validators import Length
 
-from app.admin import formatting
-from app.admin.access import Guarded, is_owner
+from app.admin import cell_formats
+from app.admin.access import AdminOnly, is_owner
 from app.admin.constraint_errors import explain
 from app.extensions import db
-from app.models.operations.audit_log import AdminChange, differences
 from app.models.metering.refusal import PricingError
+from app.models.operations.audit_log import AdminChange, differences
 
 LARGEST_PAGE = 10**6
 EXPORTED_AT_ONCE = 500
@@ -50,16 +50,16 @@ class RowForm(BaseForm):
 class FieldError(Exception):
     """What was typed cannot be; `field` names where."""
 
-    def __init__(self, field: str, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
         self.field = field
 
 
-class AdminPage(Guarded, BaseView):
+class AdminPage(AdminOnly, BaseView):
     """A page of its own, without a table behind it."""
 
 
-class AdminTable(Guarded, ModelView):
+class AdminTable(AdminOnly, ModelView):
     """The rows of one model. Nothing can be changed unless a view says so, and then by owners alone."""
 
     creates = edits = False
@@ -73,7 +73,7 @@ class AdminTable(Guarded, ModelView):
     list_template = "admin/model/list.html"
     create_template = edit_template = "admin/model/form.html"
     details_template = "admin/model/details.html"
-    column_type_formatters: ClassVar = {object: lambda _view, value, _name: formatting.in_types(value)}
+    column_type_formatters: ClassVar = {object: lambda _view, value, _name: cell_formats.in_types(value)}
     column_type_formatters_detail = column_type_formatters
     column_type_formatters_export = column_type_formatters
     form_groups: ClassVar[dict[str, tuple[str, ...]]] = {}
@@ -127,10 +127,10 @@ class AdminTable(Guarded, ModelView):
         values = {index: value for index, _name, value in active or []}
         for index, given in enumerate(self._filters or []):
             argument = f"flt{index}_{self.get_filter_arg(index, given)}"
-            words = f"{given.name} {given.operation()}" if not given.options else str(given.name)
+            text = f"{given.name} {given.operation()}" if not given.options else str(given.name)
             yield {
                 "name": argument,
-                "label": words,
+                "label": text,
                 "options": given.get_options(self),
                 "value": values.get(index, ""),
             }
@@ -174,18 +174,18 @@ class AdminTable(Guarded, ModelView):
         self.after_model_change(form, row, is_created)
         return row
 
-    def record(self, action: str, row: Any, *, reason: str = "", **facts: Any) -> None:
+    def record(self, action: str, row: Any, *, reason: str = "", **context: Any) -> None:
         """A line in the record of changes, where anything changes."""
-        changes = facts.pop("changes", None) or differences(row)
+        changes = context.pop("changes", None) or differences(row)
         if changes:
-            AdminChange.note(current_user.user_id, action, row, reason=reason, changes=changes, **facts)
+            AdminChange.note(current_user.user_id, action, row, reason=reason, changes=changes, **context)
 
-    def refuse(self, form: RowForm, field: str | None, words: str) -> None:
+    def refuse(self, form: RowForm, field: str | None, text: str) -> None:
         db.session.rollback()
         if field and field in form:
-            form[field].errors = [*form[field].errors, words]
+            form[field].errors = [*form[field].errors, text]
         else:
-            flash(words, "error")
+            flash(text, "error")
 
     def edit_form(self, obj: Any = None) -> RowForm:
         form: RowForm = super().edit_form(obj)
@@ -253,7 +253,7 @@ class AdminTable(Guarded, ModelView):
         return None, query.yield_per(EXPORTED_AT_ONCE)
 
     def get_export_value(self, model: Any, name: Any) -> str:
-        return formatting.harmless(str(super().get_export_value(model, name)))
+        return cell_formats.harmless(str(super().get_export_value(model, name)))
 
 
 def fingerprint(row: Any, form: RowForm) -> str:

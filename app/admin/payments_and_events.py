@@ -10,19 +10,19 @@ from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike, IntEqualFilter
 
 from app.admin.access import owners_only
-from app.admin.formatting import credits_text, dollars, shown
+from app.admin.cell_formats import credits_text, dollars, shown
 from app.admin.ledger_views import ReadOnlyTable
-from app.stripe_api import client
-from app.payments.sync import look_at_payment, look_at_session
-from app.payments.webhook_events import process_again
-from app.payments.transaction import commit, rollback
 from app.extensions import db
 from app.mailer import ring_after_commit
 from app.models.base import utcnow
-from app.models.operations.outbox import OutgoingMail
 from app.models.billing.payment import Payment
-from app.models.operations.webhook_event import StripeEvent
 from app.models.billing.stripe_objects import Mismatch
+from app.models.operations.outbox import OutgoingMail
+from app.models.operations.webhook_event import StripeEvent
+from app.payments.sync import sync_payment, sync_session
+from app.payments.transaction import commit, rollback
+from app.payments.webhook_events import process_again
+from app.stripe_api import client
 
 EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]
 PAYMENT_STATES = [(state, state) for state in ("open", "processing", "paid", "failed", "canceled", "parked")]
@@ -70,7 +70,7 @@ class PaymentTable(ReadOnlyTable):
         "price_cents",
         "worth_nanos",
         "refunded_cents",
-        "parked_for",
+        "review_reason",
     )
     column_details_list = (
         *column_list, "paid_at", "currency", "quantity", "stripe_payment_intent_id", "stripe_session_id",
@@ -78,7 +78,7 @@ class PaymentTable(ReadOnlyTable):
     )  # fmt: skip
     column_labels: ClassVar = {
         "created_at": "When", "account_id": "Account", "price_cents": "Amount", "worth_nanos": "Worth in credits",
-        "refunded_cents": "Refunded", "parked_for": "Why parked",
+        "refunded_cents": "Refunded", "review_reason": "Why parked",
     }  # fmt: skip
     column_formatters: ClassVar = {
         "price_cents": shown(dollars), "refunded_cents": shown(dollars), "worth_nanos": shown(credits_text),
@@ -100,17 +100,17 @@ class PaymentTable(ReadOnlyTable):
         payment = self.get_one(request.form.get("id"))
         if payment is None:
             abort(404)
-        words, category = self.look(payment)
-        flash(words, category)
+        text, category = self.look(payment)
+        flash(text, category)
         return redirect(self.get_url(".details_view", id=payment.id))
 
     def look(self, payment: Payment) -> tuple[str, str]:
         payment_id, before = payment.id, payment.state
         try:
             if payment.stripe_session_id:
-                look_at_session(payment.stripe_session_id)
+                sync_session(payment.stripe_session_id)
             elif payment.stripe_payment_intent_id:
-                look_at_payment(payment.stripe_payment_intent_id)
+                sync_payment(payment.stripe_payment_intent_id)
             commit()
         except OUTSIDE as error:
             rollback()

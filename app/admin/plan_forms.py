@@ -62,7 +62,7 @@ class PlanForm(RowForm):
         description="Of the rest, what is yours. Holds for what is sold from now on.",
     )
     trial_days = Count("Trial", default=0, highest=365, description="Days; 0 is no trial.")
-    set_allowance_nanos = Credits(
+    allowance_override_nanos = Credits(
         "Allowance set outright",
         description="Credits a month. Empty: computed from price, surcharge and margin.",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.catalog.plan import Plan
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import LIVE, Subscription
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
 
 
 def accounts_on(plan: Plan) -> int:

@@ -11,17 +11,17 @@ from flask_admin import expose
 from markupsafe import escape
 
 from app.admin.access import owners_only
+from app.admin.cell_formats import credits_text, dollars, percent, shown
 from app.admin.form_fields import Dollars
-from app.admin.formatting import credits_text, dollars, percent, shown
+from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.admin.plan_forms import PackForm, PlanForm
 from app.admin.plan_impact import accounts_on, consequences, default_plan
-from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
-from app.models.identity.guest_account import is_of_house, place_of_house
-from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
-from app.pages.views import answers_of
 from app.jobs import enqueue
+from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
+from app.models.identity.guest_account import guest_membership, is_guest_account
+from app.pages.views import answers_of
 
 
 class SoldTable(AdminTable):
@@ -30,7 +30,7 @@ class SoldTable(AdminTable):
     creates = edits = True
     column_default_sort = [("position", False), ("id", False)]  # noqa: RUF012
     edit_template = create_template = "admin/sold_form.html"
-    words: Callable[..., str]
+    text: Callable[..., str]
 
     def is_locked(self, row: Any) -> bool:
         return row.terms_locked_at is not None
@@ -52,7 +52,7 @@ class SoldTable(AdminTable):
     @expose("/worth/")
     def worth_view(self) -> ResponseReturnValue:
         """The sentence for what is being typed."""
-        return jsonify(words=type(self).words(**typed_figures(request.args)))
+        return jsonify(text=type(self).text(**typed_figures(request.args)))
 
     @expose("/new-version/", methods=("POST",))
     @owners_only
@@ -85,7 +85,7 @@ class PlanTable(SoldTable):
     one = "plan"
     intro = "What people subscribe to. Accounts stay on their plan until they change it."
     form = PlanForm
-    words = staticmethod(plan_words)
+    text = staticmethod(plan_words)
     list_template = "admin/plans.html"
     column_list = (
         "name",
@@ -111,31 +111,35 @@ class PlanTable(SoldTable):
         "What it is": ("name", "description", "status", "position", "is_popular"),
         "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "trial_days"),
         "What it gives": (
-            "set_allowance_nanos", "daily_limit_nanos", "chats_per_month", "parallel_calls", "has_api",
+            "allowance_override_nanos", "daily_limit_nanos", "chats_per_month", "parallel_calls", "has_api",
             "allows_packs", "has_priority_support", "has_custom_branding", "models",
         ),
         "Its card on the pricing page": ("bullets",),
     }  # fmt: skip
 
     def get_query(self) -> Any:
-        return super().get_query().where(~is_of_house())
+        return super().get_query().where(~is_guest_account())
 
     def get_count_query(self) -> Any:
-        return super().get_count_query().where(~is_of_house())
+        return super().get_count_query().where(~is_guest_account())
 
     def get_one(self, id: Any) -> Any:
         """What guests share is no plan to be sold: its limit is a setting."""
-        place = place_of_house()
-        return None if place is not None and str(place.account.plan_id) == str(id) else super().get_one(id)
+        membership = guest_membership()
+        return (
+            None
+            if membership is not None and str(membership.account.plan_id) == str(id)
+            else super().get_one(id)
+        )
 
     def is_locked(self, row: Plan) -> bool:
         """Sold once, or somebody is on it: price and interval stay as they were bought."""
         return super().is_locked(row) or accounts_on(row) > 0
 
-    def render(self, template: str, **facts: Any) -> str:
-        if facts.get("model") is not None:
-            facts["consequences"] = consequences(facts["model"])
-        return super().render(template, **facts)
+    def render(self, template: str, **context: Any) -> str:
+        if context.get("model") is not None:
+            context["consequences"] = consequences(context["model"])
+        return super().render(template, **context)
 
     def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         check_worth(plan)
@@ -160,8 +164,8 @@ class PlanTable(SoldTable):
         """The pricing page as it would be with what is typed; nothing is saved."""
         form = PlanForm(request.form)
         if not form.validate():
-            words = "; ".join(f"{form[name].label.text}: {errors[0]}" for name, errors in form.errors.items())
-            return f"<!doctype html><title>Preview</title><p>Mend this first: {escape(words)}", 422
+            text = "; ".join(f"{form[name].label.text}: {errors[0]}" for name, errors in form.errors.items())
+            return f"<!doctype html><title>Preview</title><p>Mend this first: {escape(text)}", 422
         plan = Plan(id=0, currency="usd")
         form.populate_obj(plan)
         others = [offered for offered in Plan.on_offer() if str(offered.id) != request.form.get("preview_of")]
@@ -200,7 +204,7 @@ class PackTable(SoldTable):
     one = "pack"
     intro = "Credits for a price, once. They never expire."
     form = PackForm
-    words = staticmethod(pack_words)
+    text = staticmethod(pack_words)
     list_template = "admin/packs.html"
     column_list = ("name", "status", "price_cents", "margin_bps", "worth_nanos", "position")
     column_labels: ClassVar = {

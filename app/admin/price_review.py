@@ -12,16 +12,16 @@ from flask_login import current_user
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
-from app.catalog import price_import
 from app.admin.access import owners_only
-from app.admin.formatting import dollars, per_million
+from app.admin.cell_formats import dollars, per_million
 from app.admin.model_view import AdminPage
-from app.extensions import db
-from app.models.operations.audit_log import AdminChange
-from app.models.base import NANOS_PER_CENT, utcnow
-from app.models.metering.usage_rollup import DailyTotal
-from app.models.catalog.price import AIModel, ModelPrice
+from app.catalog import price_import
 from app.catalog.price_import import Finding
+from app.extensions import db
+from app.models.base import NANOS_PER_CENT, utcnow
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.metering.usage_rollup import DailyTotal
+from app.models.operations.audit_log import AdminChange
 
 LOOKED_BACK = timedelta(days=30)
 COMPARED = {"uncached_input_nanos": "Input", "cache_read_nanos": "Cache read", "output_nanos": "Output"}
@@ -84,8 +84,7 @@ def figures_of(finding: Finding) -> list[tuple[str, str, str]]:
     ours = price_import.figures_of(finding.old) if finding.old else {}
     theirs = finding.new.figures if finding.new else {}
     return [
-        (words, per_million(ours.get(name)), per_million(theirs.get(name)))
-        for name, words in COMPARED.items()
+        (text, per_million(ours.get(name)), per_million(theirs.get(name))) for name, text in COMPARED.items()
     ]
 
 

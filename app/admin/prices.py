@@ -14,14 +14,14 @@ from wtforms import SelectField
 from wtforms.fields.choices import SelectChoice
 
 from app.admin.access import owners_only
+from app.admin.cell_formats import moment, per_million, shown
 from app.admin.form_fields import Count, DollarsPerMillion, Moment, Required, choices_of
-from app.admin.formatting import moment, per_million, shown
 from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.catalog.price_import import clock
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import TOKEN_BUCKETS, AIModel, ModelPrice
 from app.models.identity.user import User
-from app.catalog.price_import import clock
 
 COPIED = [column.key for column in ModelPrice.__table__.columns if column.key not in {"id", "created_at"}]
 BUCKET_NAMES = {

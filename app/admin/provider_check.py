@@ -21,7 +21,7 @@ class Trial:
     """Whether a provider answered, and what to tell the admin."""
 
     works: bool
-    words: str
+    text: str
 
 
 def tried(provider: ProviderAccount) -> Trial:

@@ -10,14 +10,22 @@ from typing import Any
 from sqlalchemy import Select, func, select, union_all
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import NANOS_PER_CENT
-from app.models.metering.usage_rollup import AccountDay, DailyTotal, accounts_of, begun_since, in_one_look, start_of, totals_of
 from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
-from app.models.billing.subscription import Subscription
 from app.models.billing.refund import Refund
+from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
 from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import (
+    AccountDay,
+    DailyTotal,
+    accounts_of,
+    begun_since,
+    in_one_look,
+    start_of,
+    totals_of,
+)
 
 LONGEST = 366
 NAMES = ("calls", "input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos")

@@ -17,8 +17,8 @@ from app.admin.access import is_owner
 from app.admin.form_fields import Count, Credits, Percent, Required, choices_of
 from app.admin.model_view import AdminPage
 from app.extensions import db
-from app.models.operations.audit_log import AdminChange
 from app.models.catalog.setting import DEFINITIONS, Definition, Setting
+from app.models.operations.audit_log import AdminChange
 
 FLAGS = choices_of([("1", "yes"), ("0", "no")])
 
@@ -57,9 +57,9 @@ FIELDS: dict[str, Callable[..., Any]] = {
 def field_of(definition: Definition) -> Any:
     """The form field of a setting; one that the environment decides is shown and not taken."""
     if definition.variable:
-        words = f"{definition.help} Decided by {definition.variable} in the environment."
+        text = f"{definition.help} Decided by {definition.variable} in the environment."
         return FIELDS[definition.kind](
-            definition, label=definition.title, description=words, render_kw={"disabled": True}
+            definition, label=definition.title, description=text, render_kw={"disabled": True}
         )
     return FIELDS[definition.kind](definition, label=definition.title, description=definition.help)
 

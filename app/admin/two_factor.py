@@ -11,12 +11,12 @@ from flask_login import current_user
 from markupsafe import Markup
 
 from app.admin.model_view import AdminPage
-from app.web.browser_session import same_site
 from app.extensions import db, limiter
-from app.models.operations.audit_log import AdminChange
-from app.models.identity.two_factor import RecoveryCode, enroll, passes, remember, state_of
 from app.models.catalog.setting import Setting
+from app.models.identity.two_factor import RecoveryCode, enroll, passes, remember, state_of
 from app.models.identity.user import User
+from app.models.operations.audit_log import AdminChange
+from app.web.browser_session import same_site
 
 CANDIDATE = "second factor being set up"
 TRIES = "6 per minute; 30 per hour"
@@ -56,8 +56,8 @@ class TwoFactorPage(AdminPage):
             status = 422 if request.method == "POST" else 200
             if status == 422:
                 flash(WRONG, "error")
-            facts = {"secret": secret, "qr": picture(secret), "codes": None, "was_shown": False}
-            return self.render("admin/two_factor.html", **facts), status
+            context = {"secret": secret, "qr": picture(secret), "codes": None, "was_shown": False}
+            return self.render("admin/two_factor.html", **context), status
         session.pop(CANDIDATE)
         remember(current_user.session_secret)
         note("set up second factor")

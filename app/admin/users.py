@@ -16,8 +16,8 @@ from app import mailer
 from app.admin.access import owners_only
 from app.admin.model_view import AdminTable
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
+from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.two_factor import forget
 from app.models.identity.user import User
@@ -46,10 +46,10 @@ class UserTable(AdminTable):
         FilterEqual(User.admin_role, "Back office", options=[("owner", "owner"), ("support", "support")]),
     )
 
-    def render(self, template: str, **facts: Any) -> str:
+    def render(self, template: str, **context: Any) -> str:
         if template == self.details_template:
-            facts["accounts"] = accounts_of(facts["model"])
-        return super().render(template, **facts)
+            context["accounts"] = accounts_of(context["model"])
+        return super().render(template, **context)
 
     def person_asked_for(self) -> User:
         person: User | None = self.get_one(request.form.get("id"))
@@ -57,9 +57,9 @@ class UserTable(AdminTable):
             abort(404)
         return person
 
-    def done(self, person: User, words: str) -> ResponseReturnValue:
+    def done(self, person: User, text: str) -> ResponseReturnValue:
         db.session.commit()
-        flash(words, "success")
+        flash(text, "success")
         return redirect(self.get_url(".details_view", id=person.id))
 
     @expose("/sign-out/", methods=("POST",))
@@ -102,8 +102,8 @@ class UserTable(AdminTable):
         person, template = self.person_asked_for(), request.form.get("template")
         if template not in MAILED:
             abort(400)
-        facts = {"user_id": person.id} if template == "verify" else {}
-        mailer.post(f"admin:{template}:{secrets.token_hex(8)}", person.email, template, **facts)
+        context = {"user_id": person.id} if template == "verify" else {}
+        mailer.post(f"admin:{template}:{secrets.token_hex(8)}", person.email, template, **context)
         self.record("mail", person, changes={"mail": [None, template]})
         return self.done(person, f"{MAILED[template]}: it is on its way to {person.email}.")
 

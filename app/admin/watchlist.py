@@ -9,14 +9,14 @@ from sqlalchemy import Select, func, select
 
 from app.admin.report import Range, account_rows
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import NANOS_PER_CENT
-from app.models.metering.usage_rollup import in_one_look
-from app.models.billing.payment import Payment
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
-from app.models.operations.refusal_count import RefusalCount
-from app.models.catalog.setting import Setting
+from app.models.billing.payment import Payment
 from app.models.billing.subscription import UNPAID, Subscription
+from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
+from app.models.metering.usage_rollup import in_one_look
+from app.models.operations.refusal_count import RefusalCount
 
 SHOWN = 10
 LIMITS = ("daily_limit_reached", "out_of_credits", "request_too_large", "chat_limit_reached")
@@ -75,15 +75,15 @@ def unpaid() -> list[tuple[int, str, str]]:
 
 
 def paused() -> list[tuple[int, str, str]]:
-    query = select(Account.id, Account.name, AutoRecharge.paused_for).join(
+    query = select(Account.id, Account.name, AutoRecharge.pause_reason).join(
         AutoRecharge, AutoRecharge.account_id == Account.id
     )
-    stopped = query.where(AutoRecharge.is_on, AutoRecharge.paused_for != "").order_by(
+    stopped = query.where(AutoRecharge.is_on, AutoRecharge.pause_reason != "").order_by(
         AutoRecharge.paused_at.desc()
     )
     rows = db.session.execute(stopped.limit(SHOWN))
     return [
-        (row.id, row.name, f"auto-recharge paused: {PAUSES.get(row.paused_for, row.paused_for)}")
+        (row.id, row.name, f"auto-recharge paused: {PAUSES.get(row.pause_reason, row.pause_reason)}")
         for row in rows
     ]
 
@@ -100,7 +100,9 @@ def limited(today: date) -> list[tuple[int, str, str]]:
     for account_id, day in db.session.execute(days):
         hit.setdefault(account_id, set()).add(day)
     running = [
-        account for account, found in hit.items() if len(found) >= DAYS_RUNNING and is_running(found, today)
+        account
+        for account, refused in hit.items()
+        if len(refused) >= DAYS_RUNNING and is_running(refused, today)
     ]
     rows = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(running[:SHOWN])))
     return [(row.id, row.name, f"refused for a limit {DAYS_RUNNING} days running") for row in rows]

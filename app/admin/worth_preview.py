@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from app.admin.cell_formats import cost, credits_text, dollars, percent
 from app.admin.form_fields import exact
-from app.admin.formatting import cost, credits_text, dollars, percent
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT
 from app.models.catalog.plan import worth_of
@@ -17,7 +17,7 @@ from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
 from app.providers.base import TokenUsage
 
-UNITS = {"price_cents": 100, "surcharge_cents": 100, "margin_bps": 100, "set_allowance_nanos": 10**6}
+UNITS = {"price_cents": 100, "surcharge_cents": 100, "margin_bps": 100, "allowance_override_nanos": 10**6}
 RECENT_CALLS = 200
 ORDINARY_CALL = TokenUsage(uncached_input=1_000, output=400)
 STRIPE_SHARE_BPS, STRIPE_FIXED_CENTS = 290, 30
@@ -41,7 +41,7 @@ def plan_words(
     surcharge_cents: int | None,
     margin_bps: int | None,
     interval: str = "month",
-    set_allowance_nanos: int | None = None,
+    allowance_override_nanos: int | None = None,
 ) -> str:
     if price_cents is None or margin_bps is None:
         return "Type a price and a margin."
@@ -50,8 +50,12 @@ def plan_words(
     except PricingError:
         return "These figures cannot be together: the surcharge is at most the price, the margin less than 100 %."
     share = worth if interval == "month" else (worth + 6) // 12
-    monthly = share if set_allowance_nanos is None else set_allowance_nanos
-    how = terms(price_cents, surcharge_cents, margin_bps) if set_allowance_nanos is None else "Set outright"
+    monthly = share if allowance_override_nanos is None else allowance_override_nanos
+    how = (
+        terms(price_cents, surcharge_cents, margin_bps)
+        if allowance_override_nanos is None
+        else "Set outright"
+    )
     whole = monthly if interval == "month" else monthly * 12
     return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}"
 

@@ -2,11 +2,18 @@
 
 from flask import Flask
 
-from app.api import attachments, chats, keys, messages, openapi, subscriptions
-from app.api import balance
-from app.api import rate_limits
-from app.api import catalog
-from app.api import usage
+from app.api import (
+    attachments,
+    balance,
+    catalog,
+    chats,
+    keys,
+    messages,
+    openapi,
+    rate_limits,
+    subscriptions,
+    usage,
+)
 from app.api.blueprint import api
 
 
@@ -16,14 +23,14 @@ def init_app(app: Flask) -> None:
 
 __all__ = [
     "attachments",
-    "balances",
+    "balance",
+    "catalog",
     "chats",
     "init_app",
     "keys",
-    "limits",
     "messages",
-    "offers",
     "openapi",
+    "rate_limits",
     "subscriptions",
-    "usages",
+    "usage",
 ]

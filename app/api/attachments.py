@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response
 from flask_login import current_user
 
-from app.api.blueprint import api, body, found, text_field
+from app.api.blueprint import api, body, or_404, text_field
 from app.api.rate_limits import limited_sends
 from app.api.schemas import COUNT, FILES, TEXT, WHOLE, Schema, array, described, or_null, shape, taken
 from app.extensions import db
@@ -58,7 +58,7 @@ def attach() -> tuple[dict[str, Any], int]:
 @described("A file as it was put up; its media type is what its bytes are", TEXT, kind=FILES)
 def read_attachment(attachment_id: str) -> Response:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    kept = found(Attachment.find(attachment_id, **own))
+    kept = or_404(Attachment.find(attachment_id, **own))
     response = Response(kept.content, content_type=kept.media_type)
     response.headers["Content-Security-Policy"] = ALONE
     if not kept.is_image:

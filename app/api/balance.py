@@ -9,17 +9,29 @@ from flask_login import current_user
 from sqlalchemy import func, select
 
 from app.api.blueprint import amount, api, moment, page_of
-from app.web.csv import csv_of, wants_csv
-from app.api.schemas import AS_CSV, COUNT, CSV, MOMENT, PAGING, TEXT, amounts, amounts_or_null, described, or_null, page, shape
-from app.web.access import managers_only
+from app.api.schemas import (
+    AS_CSV,
+    COUNT,
+    MOMENT,
+    PAGING,
+    TEXT,
+    amounts,
+    amounts_or_null,
+    described,
+    or_null,
+    page,
+    shape,
+)
 from app.extensions import db
-from app.models.metering.gate_checks import tomorrow
 from app.models.base import utcnow
-from app.models.chat.chat import Chat
 from app.models.billing.ledger import KINDS, LedgerEntry
-from app.models.metering.reservation import standing_shown
-from app.models.metering.account_state import Standing
+from app.models.chat.chat import Chat
+from app.models.metering.account_state import AccountState
+from app.models.metering.gate_checks import tomorrow
+from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
+from app.web.access import managers_only
+from app.web.csv import CSV, csv_of, wants_csv
 
 PLAN_NAME = shape("PlanName", id=TEXT, name=TEXT, status={"enum": ["active", "legacy", "inactive"]})
 BALANCE = shape(
@@ -59,18 +71,18 @@ ENTRY_COLUMNS = (
 @described("What is left, what is held by running calls, and when there is more", BALANCE)
 def read_balance() -> dict[str, Any]:
     now = utcnow()
-    standing = standing_shown(current_user.account_id, now)
+    account_state = load_account_state(current_user.account_id, now)
     db.session.commit()
-    balance = standing.balance(now)
+    balance = account_state.balance(now)
     return {
-        "plan": plan_name(standing),
+        "plan": plan_name(account_state),
         **amount("allowance", balance.allowance),
         **amount("credits", balance.credits),
         **amount("reserved", balance.reserved),
         **amount("available", balance.available),
         **amount("daily_limit", balance.daily_limit),
         **amount("daily_used", balance.daily_used),
-        "resets_at": moment(standing.period_end) if standing.period_end > now else None,
+        "resets_at": moment(account_state.period_end) if account_state.period_end > now else None,
         "daily_resets_at": None if balance.daily_limit is None else moment(tomorrow(now)),
     }
 
@@ -79,16 +91,16 @@ def read_balance() -> dict[str, Any]:
 @managers_only
 @described("The plan's limits of this period, and how much of them is used", PLAN_USAGE)
 def read_plan_usage() -> dict[str, Any]:
-    standing = standing_shown(current_user.account_id, utcnow())
+    account_state = load_account_state(current_user.account_id, utcnow())
     db.session.commit()
     return {
-        "plan": plan_name(standing),
-        **amount("used", allowance_used(standing)),
+        "plan": plan_name(account_state),
+        **amount("used", allowance_used(account_state)),
         **amount("limit", current_user.account.plan.allowance_nanos),
-        "period_start": moment(standing.period_start),
-        "period_end": moment(standing.period_end),
-        "chats_used": chats_used(standing),
-        "chats_limit": standing.chats_per_month,
+        "period_start": moment(account_state.period_start),
+        "period_end": moment(account_state.period_end),
+        "chats_used": chats_used(account_state),
+        "chats_limit": account_state.chats_per_month,
     }
 
 
@@ -103,19 +115,23 @@ def list_transactions() -> dict[str, Any] | Response:
     return csv_of("transactions", ENTRY_COLUMNS, map(shown_entry, entries))
 
 
-def plan_name(standing: Standing) -> dict[str, str]:
-    return {"id": str(standing.plan_id), "name": standing.plan_name, "status": standing.plan_status}
+def plan_name(account_state: AccountState) -> dict[str, str]:
+    return {
+        "id": str(account_state.plan_id),
+        "name": account_state.plan_name,
+        "status": account_state.plan_status,
+    }
 
 
-def allowance_used(standing: Standing) -> int:
+def allowance_used(account_state: AccountState) -> int:
     """What the allowance paid for calls that began in this period."""
-    in_period = Usage.account_id == standing.account_id, Usage.created_at >= standing.period_start
+    in_period = Usage.account_id == account_state.account_id, Usage.created_at >= account_state.period_start
     paid = select(func.sum(Usage.allowance_paid_nanos)).where(*in_period, Usage.state == "settled")
     return int(db.session.scalar(paid) or 0)
 
 
-def chats_used(standing: Standing) -> int:
-    begun = Chat.account_id == standing.account_id, Chat.created_at >= standing.period_start
+def chats_used(account_state: AccountState) -> int:
+    begun = Chat.account_id == account_state.account_id, Chat.created_at >= account_state.period_start
     return db.session.scalar(select(func.count()).select_from(Chat).where(*begun)) or 0
 
 

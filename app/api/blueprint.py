@@ -11,11 +11,11 @@ from sqlalchemy import Select
 from werkzeug.exceptions import BadRequest
 
 from app.extensions import db
-from app.models.base import Record, credits_string, utcnow
+from app.models.base import Model, credits_string, utcnow
 from app.models.metering.refusal import InvalidRequest
 
 api = Blueprint("api", __name__, url_prefix="/api")
-Row = TypeVar("Row", bound=Record)
+Row = TypeVar("Row", bound=Model)
 PAGE, LARGEST_PAGE = 50, 200
 NOT_OURS = "is not one that this list gave."
 
@@ -73,7 +73,7 @@ def flag_field(sent: dict[str, Any], name: str) -> bool | None:
     return value
 
 
-def found(row: Row | None) -> Row:
+def or_404(row: Row | None) -> Row:
     """The row, or 404: nothing there, or another account's."""
     if row is None:
         abort(404)

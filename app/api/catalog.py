@@ -7,7 +7,20 @@ from typing import Any
 from flask_login import current_user
 
 from app.api.blueprint import amount, api, page_in
-from app.api.schemas import CREDITS, FLAG, PAGING, TEXT, WHOLE, amounts, amounts_or_null, array, described, or_null, page, shape
+from app.api.schemas import (
+    CREDITS,
+    FLAG,
+    PAGING,
+    TEXT,
+    WHOLE,
+    amounts,
+    amounts_or_null,
+    array,
+    described,
+    or_null,
+    page,
+    shape,
+)
 from app.models.base import credits_string
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice

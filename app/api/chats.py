@@ -16,24 +16,38 @@ from app.api.blueprint import (
     body,
     count_field,
     flag_field,
-    found,
     moment,
+    or_404,
     page_of,
     storable,
     text_field,
 )
 from app.api.rate_limits import guests_chats
-from app.api.schemas import COUNT, FLAG, MOMENT, PAGING, TEXT, WHOLE, Schema, amounts_or_null, array, described, or_null, page, shape, taken
-from app.web.access import for_guests_too
-from app.chat.organize import MOST_OUTPUT_TOKENS, checked_instructions, files_of, own
+from app.api.schemas import (
+    COUNT,
+    FLAG,
+    MOMENT,
+    PAGING,
+    TEXT,
+    WHOLE,
+    Schema,
+    amounts_or_null,
+    array,
+    described,
+    or_null,
+    page,
+    shape,
+    taken,
+)
 from app.extensions import db
-from app.web.gate import requires_tokens
-from app.models.chat.attachment import Attachment
 from app.models.base import utcnow
-from app.models.chat.chat import STATUSES, Chat, Message
-from app.models.metering.reservation import admit
 from app.models.catalog.price import AIModel
+from app.models.chat.attachment import Attachment
+from app.models.chat.chat import MOST_OUTPUT_TOKENS, STATUSES, Chat, Message, checked_instructions
 from app.models.metering.refusal import InvalidRequest, Refusal
+from app.models.metering.reservation import admit
+from app.web.access import for_guests_too
+from app.web.gate import requires_tokens
 
 LONGEST_TITLE = 200
 CHAT = shape(
@@ -95,7 +109,7 @@ def start_chat() -> tuple[dict[str, Any], int]:
     model = text_field(sent, "model", most=200) or default_model()
     title = text_field(sent, "title", most=LONGEST_TITLE) or ""
     admit(current_user, model)
-    chat = Chat(**own(), title=title, model=model)
+    chat = Chat(**current_user.owns, title=title, model=model)
     chat.wants_title = not title and wants_title(sent)
     db.session.add(chat)
     db.session.commit()
@@ -107,9 +121,9 @@ def start_chat() -> tuple[dict[str, Any], int]:
 @described("The chats, newest first", page(CHAT), query=PAGING | SEARCH)
 def list_chats() -> dict[str, Any]:
     query = mine().where(Chat.archived_at.is_not(None) == (request.args.get("archived") == "1"))
-    words = storable(request.args.get("q", "")).strip()
-    if words:
-        like = f"%{escaped(words)}%"
+    text = storable(request.args.get("q", "")).strip()
+    if text:
+        like = f"%{escaped(text)}%"
         said = select(Message.chat_id).where(
             Message.content.ilike(like, escape="\\"), Message.chat_id == Chat.id
         )
@@ -123,7 +137,7 @@ def list_chats() -> dict[str, Any]:
 def read_chat(chat_id: str) -> dict[str, Any]:
     chat = my_chat(chat_id)
     messages, versions = chat.messages(), chat.versions()
-    files = files_of(messages)
+    files = Attachment.carried_by(messages)
     shown = [
         shown_message(message, versions.get(message.id, []), files.get(message.attached_id or 0, []))
         for message in messages
@@ -159,7 +173,7 @@ def change(chat: Chat, sent: dict[str, Any]) -> None:
     if (length := count_field(sent, "max_output_tokens", lowest=0, most=MOST_OUTPUT_TOKENS)) is not None:
         chat.max_output_tokens = length or None
     if (shown := text_field(sent, "shown_message_id")) is not None:
-        chat.show(found(Message.find(shown, chat_id=chat.id)))
+        chat.show(or_404(Message.find(shown, chat_id=chat.id)))
 
 
 @api.delete("/chats/<chat_id>")
@@ -190,15 +204,15 @@ def wants_title(sent: dict[str, Any]) -> bool:
 
 
 def mine() -> Select[Chat]:
-    return select(Chat).filter_by(**own())
+    return select(Chat).filter_by(**current_user.owns)
 
 
 def my_chat(chat_id: str | int | None) -> Chat:
-    return found(Chat.find(chat_id or "", **own()))
+    return or_404(Chat.find(chat_id or "", **current_user.owns))
 
 
-def escaped(words: str) -> str:
-    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def shown_chat(chat: Chat) -> dict[str, Any]:

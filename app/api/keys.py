@@ -7,7 +7,7 @@ from typing import Any
 from flask_login import current_user
 from sqlalchemy import Select, select
 
-from app.api.blueprint import api, body, found, moment, page_of, text_field
+from app.api.blueprint import api, body, moment, or_404, page_of, text_field
 from app.api.schemas import MOMENT, PAGING, TEXT, described, or_null, page, shape, taken
 from app.extensions import db
 from app.models.identity.api_key import ApiKey
@@ -40,8 +40,8 @@ def list_keys() -> dict[str, Any]:
 @api.delete("/keys/<key_id>")
 @described("Revoke a key, from now on", status=204)
 def revoke_key(key_id: str) -> tuple[str, int]:
-    key = found(ApiKey.find(key_id, account_id=current_user.account_id, revoked_at=None))
-    found(key if current_user.can_manage or key.user_id == current_user.user_id else None)
+    key = or_404(ApiKey.find(key_id, account_id=current_user.account_id, revoked_at=None))
+    or_404(key if current_user.can_manage or key.user_id == current_user.user_id else None)
     key.revoke()
     db.session.commit()
     return "", 204

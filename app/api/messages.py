@@ -10,21 +10,20 @@ from flask import Response, g, request
 from flask_login import current_user
 
 from app.api.attachments import SENT_WITH, files_field
-from app.api.blueprint import amount, api, body, count_field, found, text_field
+from app.api.blueprint import amount, api, body, count_field, or_404, text_field
 from app.api.chats import default_model, my_chat
 from app.api.rate_limits import limited_sends
 from app.api.schemas import COUNT, EVENTS, JSON, TEXT, WHOLE, amounts, described, shape, taken
-from app.web.access import for_guests_too
-from app.generation import registry
-from app.generation.send import Ask, answer, ask, estimate, fingerprint, messages_of, repeated
-from app.generation.event_stream import stream_of, stream_of_turn
-from app.chat.organize import own
-from app.generation.generation import Turn
 from app.extensions import db
-from app.web.gate import requires_tokens
+from app.generation import registry
+from app.generation.event_stream import stream_of, stream_of_generation
+from app.generation.generation import Generation
+from app.generation.send import SendRequest, answer, ask, estimate, fingerprint, messages_of, repeated
 from app.models.base import utcnow
 from app.models.chat.chat import STATUSES, Chat, Message, branch
 from app.models.metering.refusal import InvalidRequest
+from app.web.access import for_guests_too
+from app.web.gate import requires_tokens
 
 LIMITS = {"model": TEXT, "max_output_tokens": WHOLE, "max_cost_nanos": COUNT}
 STREAM = shape(
@@ -52,7 +51,7 @@ ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
     kind=EVENTS,
 )
 def send_message(chat_id: str) -> Response:
-    return asked(found(Chat.to_ask(chat_id, **own())))
+    return asked(or_404(Chat.to_ask(chat_id, **current_user.owns)))
 
 
 @api.post("/messages/<message_id>/regenerate")
@@ -65,12 +64,12 @@ def send_message(chat_id: str) -> Response:
 def regenerate(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     chat = my_chat(message.chat_id)
-    wish = wish_of(body(), message.model or chat.model)
+    options = options_of(body(), message.model or chat.model)
 
-    def again() -> Turn:
-        return answer(current_user, chat, branch(messages_of(chat), message.parent_id), wish)
+    def again() -> Generation:
+        return answer(current_user, chat, branch(messages_of(chat), message.parent_id), options)
 
-    return begin_once(wish, again)
+    return begin_once(options, again)
 
 
 @api.put("/messages/<message_id>")
@@ -125,11 +124,11 @@ def follow_message(message_id: str) -> Response:
 def estimate_message() -> dict[str, Any]:
     sent = body()
     chat = my_chat(text_field(sent, "chat_id")) if sent.get("chat_id") else None
-    wish = replace(wish_of(sent, chat.model if chat else ""), files=files_field(sent))
-    prompt, price = estimate(current_user, chat, text_field(sent, "content", required=True) or "", wish)
+    options = replace(options_of(sent, chat.model if chat else ""), files=files_field(sent))
+    prompt, price = estimate(current_user, chat, text_field(sent, "content", required=True) or "", options)
     expected = price.expected_cost_of(prompt)
     return {
-        "model": wish.model,
+        "model": options.model,
         **amount("expected", expected),
         **amount("ceiling", price.ceiling_of(prompt)),
     }
@@ -138,28 +137,28 @@ def estimate_message() -> dict[str, Any]:
 def asked(chat: Chat, *, edited: Message | None = None) -> Response:
     """Put the body's question at the chat's end, or in the place of an earlier one, and follow its answer."""
     sent = body()
-    wish = replace(wish_of(sent, chat.model), files=() if edited else files_field(sent))
+    options = replace(options_of(sent, chat.model), files=() if edited else files_field(sent))
     content = text_field(sent, "content", required=True) or ""
-    return begin_once(wish, lambda: ask(current_user, chat, content, wish, edited=edited))
+    return begin_once(options, lambda: ask(current_user, chat, content, options, edited=edited))
 
 
-def begin_once(wish: Ask, begin: Callable[[], Turn]) -> Response:
+def begin_once(options: SendRequest, begin: Callable[[], Generation]) -> Response:
     """Follow the answer that this Idempotency-Key began before, else the one that begins now."""
-    earlier = repeated(current_user, wish)
+    earlier = repeated(current_user, options)
     if earlier:
         return stream_of(earlier, as_html=wants_html())
-    turn = begin()
-    g.available_nanos = turn.reservation.available
-    return stream_of_turn(turn, as_html=wants_html())
+    generation = begin()
+    g.available_nanos = generation.reservation.available
+    return stream_of_generation(generation, as_html=wants_html())
 
 
-def wish_of(sent: dict[str, Any], model: str) -> Ask:
+def options_of(sent: dict[str, Any], model: str) -> SendRequest:
     """What the body and the Idempotency-Key ask for."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= 200:
         raise InvalidRequest({"Idempotency-Key": ["must have 1 to 200 characters."]})
     route = f"{request.method} {request.path}"
-    return Ask(
+    return SendRequest(
         model=text_field(sent, "model", most=200) or model or default_model(),
         max_output_tokens=count_field(sent, "max_output_tokens", most=10**7),
         max_cost_nanos=count_field(sent, "max_cost_nanos", lowest=0),
@@ -174,6 +173,6 @@ def wants_html() -> bool:
 
 
 def my_message(message_id: str, *, role: str) -> Message:
-    message = found(Message.find(message_id, account_id=current_user.account_id, role=role))
+    message = or_404(Message.find(message_id, account_id=current_user.account_id, role=role))
     my_chat(message.chat_id)
     return message

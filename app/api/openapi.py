@@ -98,9 +98,9 @@ def described_operation(rule: Rule, method: str, operation: Operation) -> dict[s
 def parameters(rule: Rule, operation: Operation) -> Iterator[dict[str, Any]]:
     for name in PARAMETER.findall(rule.rule):
         yield {"name": name, "in": "path", "required": True, "schema": TEXT}
-    for place, schemas in (("query", operation.query), ("header", operation.headers)):
+    for location, schemas in (("query", operation.query), ("header", operation.headers)):
         for name, schema in schemas.items():
-            yield {"name": name, "in": place, "required": False, "schema": schema}
+            yield {"name": name, "in": location, "required": False, "schema": schema}
 
 
 def answer_of(operation: Operation, body: Schema | None) -> dict[str, Any]:

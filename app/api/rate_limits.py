@@ -1,4 +1,4 @@
-"""How often an account may call, and how often it may ask a model. SECURITY.md 11."""
+"""How often an account may call, and how often it may ask a model. security.md 11."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from app.api.blueprint import api
-from app.auth.guests import bounded_for_guests
-from app.web.rate_limits import is_off
 from app.extensions import limiter
+from app.web.guest_session import bounded_for_guests
+from app.web.rate_limits import is_off
 
 CALLS = "1200 per minute"
 SENDS = "300 per minute"
 
 
-def caller_key() -> str:
+def actor_key() -> str:
     """One person or key of an account; whoever is not signed in counts by network address."""
     if not current_user.is_authenticated:
         return get_remote_address()
@@ -27,7 +27,7 @@ def account_key() -> str:
     return f"account-{current_user.account_id}" if current_user.is_authenticated else get_remote_address()
 
 
-limiter.limit(CALLS, key_func=caller_key, exempt_when=is_off)(api)
+limiter.limit(CALLS, key_func=actor_key, exempt_when=is_off)(api)
 sends = limiter.shared_limit(SENDS, scope="sends", key_func=account_key, exempt_when=is_off)
 guests_sends, guests_chats = bounded_for_guests("guest sends"), bounded_for_guests("guest chats")
 

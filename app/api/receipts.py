@@ -9,8 +9,8 @@ from sqlalchemy import select
 from app.api.blueprint import amount, moment
 from app.api.schemas import COUNT, FLAG, MOMENT, TEXT, WHOLE, Schema, amounts, array, or_null, shape
 from app.extensions import db
-from app.models.chat.chat import Message
 from app.models.catalog.price import PIECES, TOKEN_BUCKETS, ModelPrice
+from app.models.chat.chat import Message
 from app.models.metering.usage import OUTCOMES, Usage
 
 PER = dict.fromkeys(TOKEN_BUCKETS, 1000000) | dict.fromkeys(PIECES, 1)

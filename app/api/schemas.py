@@ -18,7 +18,6 @@ DAY: Schema = {"type": "string", "format": "date"}
 CREDITS: Schema = {"type": "string", "pattern": r"^-?\d+(\.\d{1,6})?$"}
 JSON = "application/json"
 EVENTS = "text/event-stream"
-CSV = "text/csv"
 FILES = "*/*"
 
 

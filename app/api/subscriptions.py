@@ -9,18 +9,16 @@ from flask_login import current_user
 
 from app.api.blueprint import amount, api, body, count_field, moment, text_field
 from app.api.schemas import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape, taken
-from app.web.access import managers_only
-from app.payments import checkout
-from app.payments import auto_recharge_settings
-from app.payments import subscriptions
-from app.web.checkout_limits import by_account
-from app.billing.purchases import scaled
-from app.models.identity.account import Account
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
-from app.models.catalog.plan import Plan
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
-from app.models.metering.refusal import InvalidRequest
 from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from app.models.metering.refusal import InvalidRequest
+from app.payments import auto_recharge_settings, checkout, subscriptions
+from app.web.access import managers_only
+from app.web.checkout_limits import by_account
+from app.web.numbers import scaled
 
 NAMED = shape("NamedPlan", id=TEXT, name=TEXT, price_cents=COUNT, currency=TEXT, interval=TEXT)
 SUBSCRIPTION = shape(
@@ -56,7 +54,7 @@ RECHARGE = shape(
     monthly_max_cents=COUNT,
     month_total_cents=COUNT,
     currency=TEXT,
-    paused_for=or_null(TEXT),
+    pause_reason=or_null(TEXT),
     paused_words=or_null(TEXT),
     card=or_null(TEXT),
     setup_url=or_null(TEXT),
@@ -116,15 +114,15 @@ def resume_subscription() -> dict[str, Any]:
 @managers_only
 @described("What a change of plan would cost and do", PREVIEW, body=WANTED_PLAN)
 def preview_subscription() -> dict[str, Any]:
-    found = subscriptions.preview(current_user, wanted_plan())
+    change = subscriptions.preview(current_user, wanted_plan())
     return {
-        "plan": named(found.plan),
-        "acts_now": found.acts_now,
-        "due_cents": found.due_cents,
-        "next_cents": found.next_cents,
-        "currency": found.currency,
-        "changes_at": moment(found.changes_at),
-        **amount("grows", found.grows_nanos),
+        "plan": named(change.plan),
+        "acts_now": change.acts_now,
+        "due_cents": change.due_cents,
+        "next_cents": change.next_cents,
+        "currency": change.currency,
+        "changes_at": moment(change.changes_at),
+        **amount("grows", change.grows_nanos),
     }
 
 
@@ -165,11 +163,13 @@ def set_auto_recharge() -> dict[str, Any]:
     if not sent["enabled"]:
         auto_recharge_settings.turn_off(current_user)
         return shown_recharge(AutoRecharge.of(current_user.account_id))
-    saved = auto_recharge_settings.turn_on(current_user, wish_of(sent, AutoRecharge.of(current_user.account_id)))
+    saved = auto_recharge_settings.turn_on(
+        current_user, wish_of(sent, AutoRecharge.of(current_user.account_id))
+    )
     return shown_recharge(saved.settings, saved.setup_url)
 
 
-def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> auto_recharge_settings.Wish:
+def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> auto_recharge_settings.RechargeOptions:
     """What the body asks for; what it leaves out stays as it was."""
     threshold = sent.get("threshold_credits")
     if threshold is None:
@@ -179,7 +179,7 @@ def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> auto_recharge_
     highest = count_field(sent, "monthly_max_cents", lowest=0, most=10**9)
     if highest is None and before is None:
         raise InvalidRequest({"monthly_max_cents": ["is missing."]})
-    return auto_recharge_settings.Wish(
+    return auto_recharge_settings.RechargeOptions(
         pack_id=identifier(sent, "pack_id") or (str(before.pack_id) if before else ""),
         quantity=count_field(sent, "quantity") or (before.quantity if before else 1),
         threshold_nanos=scaled(str(threshold), NANOS_PER_CREDIT, "threshold_credits"),
@@ -234,8 +234,8 @@ def shown_recharge(settings: AutoRecharge | None, setup_url: str | None = None) 
         "monthly_max_cents": settings.monthly_max_cents if settings else 0,
         "month_total_cents": settings.month_total_cents(utcnow()) if settings else 0,
         "currency": settings.pack.currency if settings else "usd",
-        "paused_for": (settings.paused_for or None) if settings else None,
-        "paused_words": PAUSES.get(settings.paused_for) if settings else None,
+        "pause_reason": (settings.pause_reason or None) if settings else None,
+        "paused_words": PAUSES.get(settings.pause_reason) if settings else None,
         "card": (settings.card_label or None) if settings else None,
         "setup_url": setup_url,
     }

@@ -11,15 +11,27 @@ from flask import Response, request
 from flask_login import current_user
 from sqlalchemy import Row, Select, func, select
 
-from app.api.blueprint import amount, api, day_bounds, found, page_at
+from app.api.blueprint import amount, api, day_bounds, or_404, page_at
 from app.api.chats import my_chat
-from app.web.csv import csv_of, wants_csv
 from app.api.receipts import RECEIPT, shown_receipt
-from app.api.schemas import AS_CSV, COUNT, CSV, DAY, PAGING, TEXT, Schema, amounts, array, described, page, shape
+from app.api.schemas import (
+    AS_CSV,
+    COUNT,
+    DAY,
+    PAGING,
+    TEXT,
+    Schema,
+    amounts,
+    array,
+    described,
+    page,
+    shape,
+)
 from app.extensions import db
+from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
-from app.models.identity.user import User
+from app.web.csv import CSV, csv_of, wants_csv
 
 FIGURES: dict[str, Schema] = {
     "calls": COUNT,
@@ -96,7 +108,7 @@ def list_usage() -> dict[str, Any] | Response:
 @described("The receipt of a call: enough to compute its charge again", RECEIPT)
 def read_receipt(call_id: str) -> dict[str, Any]:
     own = {} if current_user.can_manage else {"user_id": current_user.user_id}
-    return shown_receipt(found(Usage.find(call_id, account_id=current_user.account_id, **own)))
+    return shown_receipt(or_404(Usage.find(call_id, account_id=current_user.account_id, **own)))
 
 
 def wanted_groups() -> list[str]:

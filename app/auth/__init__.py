@@ -2,14 +2,9 @@
 
 from flask import Flask
 
-from app.auth import invitations, settings, teams
-from app.auth import dev_mail
-from app.web import access
-from app.auth import guests
-from app.auth import email_links
-from app.auth import password_reset
-from app.auth import signup_login
+from app.auth import dev_mail, email_links, guests, invitations, password_reset, settings, signup_login, teams
 from app.auth.blueprint import auth
+from app.web import access
 
 
 def init_app(app: Flask) -> None:
@@ -18,13 +13,13 @@ def init_app(app: Flask) -> None:
 
 
 __all__ = [
-    "development",
+    "dev_mail",
+    "email_links",
     "guests",
     "init_app",
     "invitations",
-    "mails",
-    "recovery",
-    "routes",
+    "password_reset",
     "settings",
+    "signup_login",
     "teams",
 ]

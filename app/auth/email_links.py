@@ -7,8 +7,8 @@ from typing import Any
 from app import mailer
 from app.extensions import db
 from app.models.identity.invitation import Invitation
-from app.models.operations.outbox import OutgoingMail
 from app.models.identity.user import MailedToken, User
+from app.models.operations.outbox import OutgoingMail
 
 
 @mailer.made_at_sending("reset")

@@ -128,4 +128,4 @@ class LimitForm(FlaskForm):
 
 def faults(form: FlaskForm) -> dict[str, list[str]]:
     """What is wrong, by field; "form" for the whole."""
-    return {name or "form": [str(word) for word in words] for name, words in form.errors.items()}
+    return {name or "form": [str(word) for word in text] for name, text in form.errors.items()}

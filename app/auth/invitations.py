@@ -12,38 +12,38 @@ from flask_login import current_user
 from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import InvitationForm, faults
-from app.web.access import managers_only, public
-from app.web.rate_limits import by_machine
-from app.web.browser_session import onwards, own_session
 from app.extensions import db
+from app.models.billing.allowance import give_free_credits
 from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
-from app.models.billing.allowance import give_free_credits
 from app.models.metering.refusal import InvalidRequest
+from app.web.access import managers_only, public
+from app.web.browser_session import onwards, own_session
+from app.web.rate_limits import by_machine
 
 LINK = re.compile(r"/invitations/([\w-]{1,100})")
 
 
 def invitation_in(target: str | None) -> Invitation | None:
     """The live invitation that a page to go on to belongs to."""
-    found = LINK.fullmatch(target or "")
-    return Invitation.find_live(found[1]) if found else None
+    invitation = LINK.fullmatch(target or "")
+    return Invitation.find_live(invitation[1]) if invitation else None
 
 
 @auth.get("/invitations/<token>")
 @public
 def invitation(token: str) -> ResponseReturnValue:
-    found = Invitation.find_live(token)
-    if found is None:
+    invitation = Invitation.find_live(token)
+    if invitation is None:
         return render_template("auth/invitation.html", is_dead=True), 404
     shown = {
-        "account_name": found.account.name,
-        "inviter_name": found.invited_by.name or found.invited_by.email,
-        "role": found.role,
-        "email": found.email,
+        "account_name": invitation.account.name,
+        "inviter_name": invitation.invited_by.name or invitation.invited_by.email,
+        "role": invitation.role,
+        "email": invitation.email,
     }
-    is_other = current_user.is_authenticated and current_user.email != found.email
+    is_other = current_user.is_authenticated and current_user.email != invitation.email
     return render_template(
         "auth/invitation.html",
         invitation=shown,
@@ -56,23 +56,23 @@ def invitation(token: str) -> ResponseReturnValue:
 @auth.post("/invitations/<token>")
 def accept_invitation(token: str) -> ResponseReturnValue:
     """Join the team, and go on in it."""
-    found = Invitation.find_live(token)
-    if found is None:
+    invitation = Invitation.find_live(token)
+    if invitation is None:
         return render_template("auth/invitation.html", is_dead=True), 404
-    if found.email != current_user.email:
+    if invitation.email != current_user.email:
         abort(403)
     own = Account.locked(current_user.user.home_id)
-    Account.locked(found.account_id)
-    db.session.refresh(found)
-    if found.accepted_at or found.revoked_at:
+    Account.locked(invitation.account_id)
+    db.session.refresh(invitation)
+    if invitation.accepted_at or invitation.revoked_at:
         abort(404)
-    found.accept(current_user.user)
+    invitation.accept(current_user.user)
     give_free_credits(own)
     browser = own_session()
     if browser:
-        browser.account_id = found.account_id
+        browser.account_id = invitation.account_id
     db.session.commit()
-    flash(f"You are in {found.account.name} now. What you use here is paid by the team.", "good")
+    flash(f"You are in {invitation.account.name} now. What you use here is paid by the team.", "good")
     return onwards()
 
 
@@ -88,7 +88,9 @@ def invite() -> ResponseReturnValue:
     if account.kind != "team" or account.closed_at or by is None or not by.can_manage:
         abort(403)
     sent = Invitation.send(account, by.user, form.email.data, form.role.data)
-    mailer.post(f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id)
+    mailer.post(
+        f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id
+    )
     db.session.commit()
     flash(f"The invitation to {sent.email} is on its way. It works for seven days.", "good")
     return redirect(url_for("auth.account"))
@@ -98,10 +100,10 @@ def invite() -> ResponseReturnValue:
 @managers_only
 def revoke_invitation(invitation_id: str) -> ResponseReturnValue:
     Account.locked(current_user.account_id)
-    found = Invitation.find(invitation_id, account_id=current_user.account_id)
-    if found is None or found.accepted_at:
+    invitation = Invitation.find(invitation_id, account_id=current_user.account_id)
+    if invitation is None or invitation.accepted_at:
         abort(404)
-    found.revoke()
+    invitation.revoke()
     db.session.commit()
-    flash(f"The invitation to {found.email} is taken back; its link is dead.", "good")
+    flash(f"The invitation to {invitation.email} is taken back; its link is dead.", "good")
     return redirect(url_for("auth.account"))

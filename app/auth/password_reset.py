@@ -11,12 +11,12 @@ from flask_login import current_user
 from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import ForgotForm, ResetForm, faults
+from app.extensions import db
+from app.models.billing.allowance import give_free_credits
+from app.models.identity.account import Account
+from app.models.identity.user import MailedToken, User
 from app.web.access import public
 from app.web.rate_limits import by_machine, by_mailbox
-from app.extensions import db
-from app.models.identity.account import Account
-from app.models.billing.allowance import give_free_credits
-from app.models.identity.user import MailedToken, User
 
 SENT = "The link is on its way. It works once, within the hour."
 SAVED = "The new password is saved, and all browsers are signed out. Sign in with it."
@@ -41,13 +41,13 @@ def forgot() -> ResponseReturnValue:
 @public
 @by_machine("30 per hour")
 def reset(token: str) -> ResponseReturnValue:
-    form, found = ResetForm(), MailedToken.find_live(token, "reset")
-    if found is None:
+    form, mailed = ResetForm(), MailedToken.find_live(token, "reset")
+    if mailed is None:
         return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
     if not form.validate_on_submit():
         status = 400 if form.errors else 200
         return render_template("auth/reset.html", errors=faults(form), token=token, is_dead=False), status
-    if not redeem(found, form.password.data):
+    if not redeem(mailed, form.password.data):
         return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
     db.session.commit()
     flash(SAVED, "good")
@@ -69,11 +69,11 @@ def redeem(token: MailedToken, password: str) -> bool:
 @public
 def verify(token: str) -> ResponseReturnValue:
     """In the browser of its own person the link confirms at once; anybody else, a mail scanner too, sees a button."""
-    found = MailedToken.find_live(token, "verify")
-    if found is None:
+    mailed = MailedToken.find_live(token, "verify")
+    if mailed is None:
         return dead_link()
-    if current_user.is_authenticated and current_user.user_id == found.user_id:
-        return confirmed(found)
+    if current_user.is_authenticated and current_user.user_id == mailed.user_id:
+        return confirmed(mailed)
     return render_template("auth/verify.html", is_verified=False, is_asking=True)
 
 
@@ -81,8 +81,8 @@ def verify(token: str) -> ResponseReturnValue:
 @public
 @by_machine("30 per hour")
 def confirm(token: str) -> ResponseReturnValue:
-    found = MailedToken.find_live(token, "verify")
-    return confirmed(found) if found else dead_link()
+    mailed = MailedToken.find_live(token, "verify")
+    return confirmed(mailed) if mailed else dead_link()
 
 
 def confirmed(token: MailedToken) -> ResponseReturnValue:

@@ -12,14 +12,14 @@ from sqlalchemy import select
 from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, EmailForm, KeyForm, PasswordForm, ProfileForm, faults
-from app.web.rate_limits import by_machine
-from app.web.browser_session import begin_session, own_session, sign_out
 from app.extensions import db
+from app.jobs import enqueue
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person
 from app.models.identity.user import UserSession
-from app.jobs import enqueue
+from app.web.browser_session import begin_session, own_session, sign_out
+from app.web.rate_limits import by_machine
 
 NOT_YOURS = "That is not your password."
 
@@ -52,8 +52,8 @@ def own_keys() -> list[ApiKey]:
     )
 
 
-def done(words: str) -> ResponseReturnValue:
-    flash(words, "good")
+def done(text: str) -> ResponseReturnValue:
+    flash(text, "good")
     return redirect(url_for("auth.settings"))
 
 
@@ -109,10 +109,10 @@ def end_sessions() -> ResponseReturnValue:
 
 @auth.post("/settings/sessions/<session_id>/end")
 def end_one_session(session_id: str) -> ResponseReturnValue:
-    found = UserSession.find(session_id, user_id=current_user.user_id)
-    if found is None:
+    row = UserSession.find(session_id, user_id=current_user.user_id)
+    if row is None:
         abort(404)
-    db.session.delete(found)
+    db.session.delete(row)
     db.session.commit()
     return done("That browser is signed out.")
 
@@ -130,10 +130,10 @@ def make_key() -> ResponseReturnValue:
 
 @auth.post("/settings/keys/<key_id>/revoke")
 def revoke_key(key_id: str) -> ResponseReturnValue:
-    found = ApiKey.find(key_id, account_id=current_user.account_id, user_id=current_user.user_id)
-    if found is None:
+    row = ApiKey.find(key_id, account_id=current_user.account_id, user_id=current_user.user_id)
+    if row is None:
         abort(404)
-    found.revoke()
+    row.revoke()
     db.session.commit()
     return done("The key is dead from now on.")
 

@@ -12,17 +12,17 @@ from sqlalchemy.exc import IntegrityError
 from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import LoginForm, SignupForm, faults
-from app.web.access import public
 from app.auth.invitations import invitation_in
-from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
-from app.web.browser_session import begin_session, onwards, same_site, sign_out
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.identity.guest_account import welcomes_guests
-from app.models.identity.invitation import Invitation
 from app.models.billing.allowance import give_free_credits
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
+from app.models.identity.guest_account import accepts_guests
+from app.models.identity.invitation import Invitation
 from app.models.identity.user import User
+from app.web.access import public
+from app.web.browser_session import begin_session, onwards, same_site, sign_out
+from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
 
 WRONG = (
     "The address and the password do not belong together. Try again, or have a new password mailed to you."
@@ -121,7 +121,7 @@ def login() -> ResponseReturnValue:
             return onwards(target)
         form.form_errors.append(WRONG)
     status = 400 if form.is_submitted() else 200
-    shown = {"values": {"email": form.email.data}, "is_open_to_guests": welcomes_guests()}
+    shown = {"values": {"email": form.email.data}, "is_open_to_guests": accepts_guests()}
     return render_template("auth/login.html", errors=faults(form), next=target, **shown), status
 
 

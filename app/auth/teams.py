@@ -1,4 +1,4 @@
-"""The account page: its members, who used what, and the teams that a person is in. SECURITY.md 19."""
+"""The account page: its members, who used what, and the teams that a person is in. security.md 19."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ from flask_login import current_user
 
 from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, LimitForm, RoleForm, TeamForm, faults
-from app.web.rate_limits import by_machine
-from app.web.browser_session import onwards, own_session
 from app.extensions import db
+from app.jobs import enqueue
 from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
-from app.jobs import enqueue
+from app.web.browser_session import onwards, own_session
+from app.web.rate_limits import by_machine
 
 
 @auth.get("/account")
 def account() -> str:
     """Everybody sees who is in; use, limits and invitations are for owners and admins."""
-    shown, own = current_user.account, own_place()
+    shown, own = current_user.account, own_membership()
     return render_template(
         "account.html",
         account=shown,
         membership=own,
-        members=sorted(shown.memberships, key=lambda place: place.id),
+        members=sorted(shown.memberships, key=lambda membership: membership.id),
         invitations=Invitation.open_of(shown) if own.can_manage else [],
-        places=[place for place in current_user.user.memberships if place.account.closed_at is None],
+        memberships=[
+            membership for membership in current_user.user.memberships if membership.account.closed_at is None
+        ],
     )
 
 
-def own_place() -> Membership:
+def own_membership() -> Membership:
     """The caller's own membership, as it is now."""
-    place = Membership.of(current_user.user_id, current_user.account_id)
-    if place is None:
+    membership = Membership.of(current_user.user_id, current_user.account_id)
+    if membership is None:
         abort(404)
-    return place
+    return membership
 
 
-def done(words: str) -> ResponseReturnValue:
+def done(text: str) -> ResponseReturnValue:
     """Commit, and back to the page."""
     db.session.commit()
-    flash(words, "good")
+    flash(text, "good")
     return redirect(url_for("auth.account"))
 
 
@@ -61,7 +63,7 @@ def switch_account() -> ResponseReturnValue:
 @auth.post("/account/titles")
 def choose_titles() -> ResponseReturnValue:
     """Whether new chats are titled by a model, which the account pays for."""
-    if not own_place().can_manage:
+    if not own_membership().can_manage:
         abort(403)
     current_user.account.writes_titles = "writes_titles" in request.form
     return done("That is saved. It holds for new chats.")
@@ -89,7 +91,7 @@ def rename_team() -> ResponseReturnValue:
     form = TeamForm()
     if not form.validate_on_submit():
         raise InvalidRequest(faults(form))
-    held_team(own_place()).name = form.name.data
+    held_team(own_membership()).name = form.name.data
     return done("The name is saved.")
 
 
@@ -105,38 +107,38 @@ def held_team(own: Membership, *roles: str) -> Account:
     return team
 
 
-def other_place(own: Membership, member_id: str) -> Membership:
+def other_membership(own: Membership, member_id: str) -> Membership:
     """Another's place in the held team, which the caller may change."""
-    place = Membership.find(member_id, account_id=own.account_id)
-    if place is None:
+    membership = Membership.find(member_id, account_id=own.account_id)
+    if membership is None:
         abort(404)
-    db.session.refresh(place)
-    if not own.may_change(place):
+    db.session.refresh(membership)
+    if not own.may_change(membership):
         abort(403)
-    return place
+    return membership
 
 
 @auth.post("/account/members/<member_id>/role")
 def change_role(member_id: str) -> ResponseReturnValue:
-    own, form = own_place(), RoleForm()
+    own, form = own_membership(), RoleForm()
     held_team(own)
-    place = other_place(own, member_id)
+    membership = other_membership(own, member_id)
     if not form.validate_on_submit():
         raise InvalidRequest(faults(form))
     if form.role.data not in own.grantable_roles:
         abort(403)
-    place.change_role(form.role.data)
-    return done(f"{place.user.name or place.user.email} is {form.role.data} now.")
+    membership.change_role(form.role.data)
+    return done(f"{membership.user.name or membership.user.email} is {form.role.data} now.")
 
 
 @auth.post("/account/members/<member_id>/limit")
 def change_limit(member_id: str) -> ResponseReturnValue:
-    own, form = own_place(), LimitForm()
+    own, form = own_membership(), LimitForm()
     held_team(own)
-    place = other_place(own, member_id)
+    membership = other_membership(own, member_id)
     if not form.validate_on_submit():
         raise InvalidRequest(faults(form))
-    place.monthly_limit_nanos = form.nanos
+    membership.monthly_limit_nanos = form.nanos
     return done(
         "The monthly limit is saved." if form.nanos is not None else "There is no monthly limit any more."
     )
@@ -144,27 +146,29 @@ def change_limit(member_id: str) -> ResponseReturnValue:
 
 @auth.post("/account/members/<member_id>/remove")
 def remove_member(member_id: str) -> ResponseReturnValue:
-    own = own_place()
+    own = own_membership()
     held_team(own)
-    place = other_place(own, member_id)
-    name = place.user.name or place.user.email
-    place.end()
+    membership = other_membership(own, member_id)
+    name = membership.user.name or membership.user.email
+    membership.end()
     return done(f"{name} is out. What they used stays in the receipts.")
 
 
 @auth.post("/account/members/<member_id>/owner")
 def hand_over(member_id: str) -> ResponseReturnValue:
     """Transfer the ownership: the other becomes owner, the caller admin."""
-    own = own_place()
+    own = own_membership()
     held_team(own, "owner")
-    place = other_place(own, member_id)
-    own.hand_over(place)
-    return done(f"{place.user.name or place.user.email} owns the team now, and you are an admin of it.")
+    membership = other_membership(own, member_id)
+    own.hand_over(membership)
+    return done(
+        f"{membership.user.name or membership.user.email} owns the team now, and you are an admin of it."
+    )
 
 
 @auth.post("/account/leave")
 def leave_team() -> ResponseReturnValue:
-    own = own_place()
+    own = own_membership()
     team = held_team(own, "owner", "admin", "member")
     own.end()
     return done(f"You have left {team.name}.")
@@ -174,7 +178,7 @@ def leave_team() -> ResponseReturnValue:
 @by_machine("20 per hour")
 def close_team() -> ResponseReturnValue:
     """No use from now on; the subscription ends, ledger and receipts stay."""
-    own, form = own_place(), DeletionForm()
+    own, form = own_membership(), DeletionForm()
     team = held_team(own, "owner")
     if form.validate_on_submit() and not current_user.user.has_password(form.current_password.data):
         form.current_password.errors = ["That is not your password."]

@@ -2,12 +2,7 @@
 
 from flask import Flask
 
-from app.billing import plans
-from app.billing import purchases
-from app.billing import overview
-from app.billing import transactions
-from app.billing import usage
-from app.billing import webhook_view
+from app.billing import overview, plans, purchases, transactions, usage, webhook_view
 from app.billing.blueprint import billing
 
 
@@ -16,4 +11,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(webhook_view.webhooks)
 
 
-__all__ = ["init_app", "plan_pages", "purchase_pages", "routes", "transaction_pages", "usage_pages"]
+__all__ = ["init_app", "overview", "plans", "purchases", "transactions", "usage", "webhook_view"]

@@ -9,20 +9,20 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
 
-from app.web.access import managers_only
-from app.stripe_api import client
-from app.payments import sync
 from app.billing.blueprint import billing
-from app.payments.transaction import commit, rollback
 from app.extensions import db
-from app.models.metering.gate_checks import tomorrow
 from app.models.base import utcnow
-from app.models.metering.reservation import standing_shown
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import CreditPack
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
+from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import Mismatch, SessionState
 from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import CreditPack
+from app.models.metering.gate_checks import tomorrow
+from app.models.metering.reservation import load_account_state
+from app.payments import sync
+from app.payments.transaction import commit, rollback
+from app.stripe_api import client
+from app.web.access import managers_only
 
 MOST_SHOWN = 100
 
@@ -31,14 +31,14 @@ MOST_SHOWN = 100
 @managers_only
 def overview() -> str:
     now = utcnow()
-    standing = standing_shown(current_user.account_id, now)
+    account_state = load_account_state(current_user.account_id, now)
     db.session.commit()
     account = current_user.account
     return render_template(
         "billing/billing.html",
         account=account,
         plan=account.plan,
-        balance=standing.balance(now),
+        balance=account_state.balance(now),
         daily_resets_at=tomorrow(now),
         packs=CreditPack.on_offer(),
         subscription=Subscription.live_of(account.id),
@@ -60,7 +60,7 @@ def recharge_shown(account_id: int) -> dict[str, Any]:
     return {
         "recharge": settings,
         "recharged_cents": settings.month_total_cents(utcnow()) if settings else 0,
-        "pause_words": PAUSES.get(settings.paused_for) if settings else None,
+        "pause_words": PAUSES.get(settings.pause_reason) if settings else None,
         "open_recharge": Recharge.open_for(account_id),
     }
 
@@ -76,8 +76,8 @@ def returned() -> ResponseReturnValue:
     if not session_id:
         return redirect(url_for("billing.overview"))
     payment, subscription = own_session(session_id)
-    state, found = looked_at(session_id)
-    if payment is None and subscription is None and (found is None or not is_own(found)):
+    state, checkout = looked_at(session_id)
+    if payment is None and subscription is None and (checkout is None or not is_own(checkout)):
         abort(404)
     db.session.expire_all()
     return render_template(
@@ -103,10 +103,10 @@ def own_session(session_id: str) -> tuple[Payment | None, Subscription | None]:
 def looked_at(session_id: str) -> tuple[str, SessionState | None]:
     """Ask Stripe for a session that came back: "done", "waiting", "expired" or "parked"."""
     try:
-        found = client.session(session_id)
-        if not is_own(found):
-            return "parked", found
-        sync.apply_session(found)
+        checkout = client.session(session_id)
+        if not is_own(checkout):
+            return "parked", checkout
+        sync.apply_session(checkout)
         commit()
     except Mismatch:
         rollback()
@@ -116,13 +116,13 @@ def looked_at(session_id: str) -> tuple[str, SessionState | None]:
     except (client.UnknownOutcome, client.Rejected):
         rollback()
         return "waiting", None
-    if found.status == "expired":
-        return "expired", found
-    is_done = found.status == "complete" and found.payment_status != "unpaid"
-    return ("done" if is_done else "waiting"), found
+    if checkout.status == "expired":
+        return "expired", checkout
+    is_done = checkout.status == "complete" and checkout.payment_status != "unpaid"
+    return ("done" if is_done else "waiting"), checkout
 
 
-def is_own(found: SessionState) -> bool:
+def is_own(checkout: SessionState) -> bool:
     """Whether a session was opened for the signed-in account, by both things that we wrote on it."""
     mine = str(current_user.account_id)
-    return found.client_reference_id == mine and found.metadata.get("account_id", mine) == mine
+    return checkout.client_reference_id == mine and checkout.metadata.get("account_id", mine) == mine

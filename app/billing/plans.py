@@ -6,11 +6,11 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.web.access import managers_only
-from app.payments import subscriptions
 from app.billing.blueprint import billing
-from app.web.checkout_limits import by_account
 from app.models.billing.subscription import Subscription
+from app.payments import subscriptions
+from app.web.access import managers_only
+from app.web.checkout_limits import by_account
 
 
 @billing.post("/plan")

@@ -10,11 +10,11 @@ from flask import render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from app.web.access import managers_only
 from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
 from app.models.metering.usage import Usage
+from app.web.access import managers_only
 
 SHOWN = 50
 ENTRY_CHANGE = LedgerEntry.allowance_nanos + LedgerEntry.credits_nanos

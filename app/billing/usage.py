@@ -13,11 +13,11 @@ from sqlalchemy import Subquery, desc, func, select
 from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.chat.chat import Chat
-from app.models.metering.usage_rollup import in_one_look, use_since
 from app.models.catalog.price import PIECES, TOKEN_BUCKETS
-from app.models.metering.usage import Usage
+from app.models.chat.chat import Chat
 from app.models.identity.user import User
+from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import in_one_look, use_since
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
@@ -79,12 +79,12 @@ def by_day(rows: Sums, start: date, period: int) -> list[dict[str, Any]]:
 
 def added_up(rows: Sums, name: Callable[[Any], Any]) -> list[dict[str, Any]]:
     """The figures of the rows of each name, the dearest first."""
-    found: dict[Any, dict[str, Any]] = {}
+    groups: dict[Any, dict[str, Any]] = {}
     for row in rows:
-        sums = found.setdefault(name(row), {"name": name(row)} | dict.fromkeys(FIGURES, 0))
+        sums = groups.setdefault(name(row), {"name": name(row)} | dict.fromkeys(FIGURES, 0))
         for figure in FIGURES:
             sums[figure] += int(row._mapping[figure] or 0)
-    return sorted(found.values(), key=lambda sums: -sums["nanos"])
+    return sorted(groups.values(), key=lambda sums: -sums["nanos"])
 
 
 def by_member(rows: Sums) -> list[dict[str, Any]]:

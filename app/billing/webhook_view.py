@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
-from app.web.access import takes_foreign_posts
-from app.stripe_api import client
 from app.payments import webhook_events
+from app.stripe_api import client
+from app.web.access import takes_foreign_posts
 
 webhooks = Blueprint("webhooks", __name__, url_prefix="/webhooks")
 LARGEST = 512 * 1024

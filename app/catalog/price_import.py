@@ -32,7 +32,7 @@ class Finding:
     new: Quote | None
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The finding for a person: a heading, and under it each figure that differs, old beside new."""
         if self.new is None:
             return f"gone       {self.model.name}: genai-prices has no price for it any more"

@@ -1,6 +1,6 @@
 """The models that an installation starts with, and their prices as rows of the list, from genai-prices' offline data.
 
-Sizes in `catalogue.json` are the vendors' documented figures; models that a vendor has retired are there, switched off.
+Sizes in `models.json` are the vendors' documented figures; models that a vendor has retired are there, switched off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from genai_prices.types import ModelPrice as VendorPrice
 
 from app.models.metering.refusal import PricingError
 
-LISTED = Path(__file__).with_name("catalogue.json")
+LISTED = Path(__file__).with_name("models.json")
 SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
 NANOS_PER_DOLLAR = 10**9
 WHOLE_DAY = 1440
@@ -161,10 +161,10 @@ def figures_of(price: VendorPrice) -> dict[str, int | None]:
 def first_of(price: VendorPrice, keys: tuple[str, ...]) -> Decimal | TieredPrices:
     """The first price that is stated. A missing or zero one is refused: free is what a person decides."""
     stated = (getattr(price, key) for key in keys)
-    found: Decimal | TieredPrices | None = next((one for one in stated if one is not None), None)
-    if not found:
+    first: Decimal | TieredPrices | None = next((one for one in stated if one is not None), None)
+    if not first:
         raise PricingError(f"no price is stated for {keys[0]}")
-    return found
+    return first
 
 
 def plain(price: Decimal | TieredPrices) -> Decimal:

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from app.catalog.price_source import listed_models, listed_providers, quotes
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.identity.account import Account
 from app.models.identity.user import User
 
 CREDITS = NANOS_PER_CREDIT
@@ -25,7 +25,7 @@ PLANS = (
         "description": "To try everything.",
         "is_default": True,
         "margin_bps": 0,
-        "set_allowance_nanos": 500 * CREDITS,
+        "allowance_override_nanos": 500 * CREDITS,
         "daily_limit_nanos": 50 * CREDITS,
         "parallel_calls": 2,
         "bullets": ["500 credits a month, 50 a day", "Every model", "API access"],
@@ -34,7 +34,7 @@ PLANS = (
         "name": "Pay as you go",
         "description": "No subscription: buy credits, use them when you like.",
         "margin_bps": 0,
-        "set_allowance_nanos": 0,
+        "allowance_override_nanos": 0,
         "bullets": ["Credits that never expire", "No monthly fee", "Auto-recharge if you want it"],
     },
     {

@@ -12,29 +12,20 @@ from flask import Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.web.access import for_guests_too
 from app.chat.blueprint import chat
 from app.extensions import db
-from app.models.chat.attachment import Attachment
 from app.models.base import credits_string, utcnow
-from app.models.chat.chat import Chat, Message
+from app.models.chat.attachment import Attachment
+from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions
 from app.models.metering.refusal import InvalidRequest
-from app.models.catalog.setting import Setting
-
-MOST_OUTPUT_TOKENS = 10**6
-
-
-def own() -> dict[str, Any]:
-    """What a chat must be to be the caller's: in their account, by them, and not deleted."""
-    caller = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    return caller | {"guest": current_user.guest, "deleted_at": None}
+from app.web.access import for_guests_too
 
 
 def own_chat(chat_id: str) -> Chat:
-    found = Chat.find(chat_id, **own())
-    if found is None:
+    row = Chat.find(chat_id, **current_user.owns)
+    if row is None:
         abort(404)
-    return found
+    return row
 
 
 def back_to(shown: Chat) -> ResponseReturnValue:
@@ -85,13 +76,6 @@ def wanted_instructions() -> str:
     return checked_instructions(request.form.get("system_prompt", "").replace("\x00", ""))
 
 
-def checked_instructions(text: str) -> str:
-    text = text.replace("\r\n", "\n").strip()
-    if len(text.encode("utf-8", "replace")) > Setting.get("max_message_bytes"):
-        raise InvalidRequest({"system_prompt": ["is longer than one message may be."]})
-    return text
-
-
 def wanted_length() -> int | None:
     """In tokens; None for the usual length."""
     text = request.form.get("max_output_tokens", "").strip()
@@ -111,7 +95,7 @@ def export_markdown(chat_id: str) -> Response:
     shown = own_chat(chat_id)
     parts = [f"# {shown.title or 'Chat'}"]
     messages = shown.messages()
-    files = files_of(messages)
+    files = Attachment.carried_by(messages)
     for message in messages:
         who = "You" if message.role == "user" else message.model
         parts += [f"## {who}", *map(told, files.get(message.attached_id or 0, [])), message.content]
@@ -123,15 +107,11 @@ def export_markdown(chat_id: str) -> Response:
 def export_json(chat_id: str) -> Response:
     """Everything that was said, in all branches, with what it cost."""
     shown = own_chat(chat_id)
-    facts = {"id": str(shown.id), "title": shown.title, "system_prompt": shown.system_prompt}
+    context = {"id": str(shown.id), "title": shown.title, "system_prompt": shown.system_prompt}
     everything = shown.everything()
-    files = files_of(everything)
+    files = Attachment.carried_by(everything)
     messages = [exported(message, files.get(message.attached_id or 0, [])) for message in everything]
-    return file_of(shown, "json", "application/json", json.dumps({**facts, "messages": messages}, indent=2))
-
-
-def files_of(messages: Sequence[Message]) -> dict[int, list[Attachment]]:
-    return Attachment.of_messages([message.attached_id for message in messages if message.attached_id])
+    return file_of(shown, "json", "application/json", json.dumps({**context, "messages": messages}, indent=2))
 
 
 def told(file: Attachment) -> str:

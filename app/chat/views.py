@@ -6,15 +6,16 @@ from flask import render_template, request
 from flask_login import current_user
 from sqlalchemy import select
 
-from app.web.access import for_guests_too, is_guest
 from app.chat.blueprint import chat
-from app.chat.organize import files_of, own, own_chat
+from app.chat.organize import own_chat
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.chat.chat import Chat
-from app.models.metering.reservation import standing_shown
 from app.models.catalog.price import AIModel
+from app.models.chat.attachment import Attachment
+from app.models.chat.chat import Chat
+from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
+from app.web.access import for_guests_too, is_guest
 
 MOST_LISTED = 100
 
@@ -25,7 +26,7 @@ MOST_LISTED = 100
 def show(chat_id: str | None = None) -> str:
     """The page of a chat, or of a new one. The month's allowance is given here where it is due."""
     now = utcnow()
-    standing = standing_shown(current_user.account_id, now)
+    account_state = load_account_state(current_user.account_id, now)
     db.session.commit()
     shown = own_chat(chat_id) if chat_id else None
     messages = shown.messages() if shown else []
@@ -35,20 +36,20 @@ def show(chat_id: str | None = None) -> str:
         chat=shown,
         messages=messages,
         versions=shown.versions() if shown else {},
-        files=files_of(messages),
+        files=Attachment.carried_by(messages),
         total=Usage.total_of(shown.id, shown.account_id) if shown else (0, 0),
         chats=listed(is_archive=is_archive),
         is_archive=is_archive,
         models=AIModel.for_sale(now),
-        allowed_models=standing.models,
-        balance=standing.balance(now),
+        allowed_models=account_state.models,
+        balance=account_state.balance(now),
         is_guest=is_guest(),
     )
 
 
 def listed(*, is_archive: bool) -> list[Chat]:
     """The caller's chats, pinned ones first, then the newest; or those of the archive."""
-    chats = select(Chat).filter_by(**own()).where(Chat.archived_at.is_not(None) == is_archive)
+    chats = select(Chat).filter_by(**current_user.owns).where(Chat.archived_at.is_not(None) == is_archive)
     return list(
         db.session.scalars(
             chats.order_by(Chat.pinned_at.is_(None), Chat.updated_at.desc()).limit(MOST_LISTED)

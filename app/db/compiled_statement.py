@@ -21,7 +21,7 @@ Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class DialectStatement:
     """A statement as one database takes it: what is sent where nothing else is given, and what converts values."""
 
     text: str
@@ -35,18 +35,18 @@ class Compiled:
             sent[name] = convert(sent[name])
         return sent
 
-    def row(self, found: Row) -> Row:
+    def row(self, rows: Row) -> Row:
         return tuple(
-            self.out[place](value) if place in self.out else value for place, value in enumerate(found)
+            self.out[index](value) if index in self.out else value for index, value in enumerate(rows)
         )
 
 
-class Prepared:
+class CompiledStatement:
     """A statement, compiled once for each database and each set of names that it is given values for."""
 
     def __init__(self, statement: Select[Any] | Insert | Update) -> None:
         self._statement = statement
-        self._compiled: dict[tuple[str, ...], Compiled] = {}
+        self._compiled: dict[tuple[str, ...], DialectStatement] = {}
 
     def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
         return self._execute(connection, values)[1]
@@ -71,15 +71,15 @@ class Prepared:
         dialect = connection.dialect
         compiled = self._compiled.get((dialect.name, *values)) or self._compile(dialect, values)
         parameters, line = compiled.parameters(values), line_of(connection)
-        for heard in connection.engine.dispatch.before_cursor_execute:
-            heard(connection, None, compiled.text, parameters, None, False)
+        for listener in connection.engine.dispatch.before_cursor_execute:
+            listener(connection, None, compiled.text, parameters, None, False)
         try:
-            count, found = line.send(compiled.text, parameters)
+            count, rows = line.send(compiled.text, parameters)
         except dialect.loaded_dbapi.Error as error:
             raise explained(connection, compiled.text, error) from error
-        return count, [compiled.row(row) for row in found] if compiled.out else found
+        return count, [compiled.row(row) for row in rows] if compiled.out else rows
 
-    def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> Compiled:
+    def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> DialectStatement:
         by_name: Any = sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
         made: Any = self._statement.compile(dialect=by_name, column_keys=sorted(values))
         if missing := [
@@ -88,11 +88,11 @@ class Prepared:
             raise TypeError(f"{', '.join(missing)} needs a value")
         sent = {name: bind.type.dialect_impl(dialect) for bind, name in made.bind_names.items()}
         read = [column.type.dialect_impl(dialect) for column in self._statement.exported_columns]
-        compiled = Compiled(
+        compiled = DialectStatement(
             str(made),
             {**made.params, **{column.key: default_of(column) for column in made.insert_prefetch}},
             needed({name: kind.bind_processor(dialect) for name, kind in sent.items()}),
-            needed({place: kind.result_processor(dialect, None) for place, kind in enumerate(read)}),
+            needed({index: kind.result_processor(dialect, None) for index, kind in enumerate(read)}),
         )
         self._compiled[dialect.name, *values] = compiled
         return compiled

@@ -34,8 +34,8 @@ class Statement:
         self.formats = [PyFormat.TEXT] * len(self.names)
         self.name = f"hot_{number}".encode()
 
-    def _numbered(self, found: re.Match[str]) -> str:
-        name = found[1]
+    def _numbered(self, rows: re.Match[str]) -> str:
+        name = rows[1]
         if name is None:
             return "%"
         if name not in self.names:

@@ -53,8 +53,8 @@ class TurnConnection(sqlite3.Connection):
     def send(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]]]:
         """How many rows were written, and those that were found; by one cursor, for making one costs as much again."""
         self._cursor.execute(text, parameters)
-        found = self._cursor.fetchall()
-        return self._cursor.rowcount, found
+        rows = self._cursor.fetchall()
+        return self._cursor.rowcount, rows
 
     def take_turn(self, sql: str) -> None:
         """Before a statement that writes. OperationalError, as SQLite's own, where it does not come."""

@@ -10,13 +10,13 @@ from typing import Any
 from flask import Flask, Response, current_app, g
 from sqlalchemy import select
 
-from app.generation import registry
-from app.generation.generation import PING_SECONDS, Ending, Turn
 from app.extensions import db
-from app.web.markdown import StreamRenderer
+from app.generation import registry
+from app.generation.generation import PING_SECONDS, Generation, Outcome
 from app.models.base import credits_string, utcnow
 from app.models.chat.chat import Message
-from app.models.metering.account_state import Standing
+from app.models.metering.account_state import AccountState
+from app.web.markdown import StreamRenderer
 
 POLL_SECONDS = 0.3
 PING = ": still here\n\n"
@@ -31,12 +31,12 @@ def amount(name: str, nanos: int) -> dict[str, Any]:
     return {f"{name}_nanos": nanos, f"{name}_credits": credits_string(nanos)}
 
 
-def stream_of_turn(turn: Turn, *, as_html: bool = False) -> Response:
+def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Response:
     """Follow an answer that has just begun here."""
-    reservation = turn.reservation
-    numbers = (turn.message_id, turn.question_id, reservation.usage_id)
+    reservation = generation.reservation
+    numbers = (generation.message_id, generation.question_id, reservation.usage_id)
     start = started(numbers, reservation.prompt.model, reservation.ceiling)
-    return streaming(written(start, from_turn(turn), 0, as_html=as_html))
+    return streaming(written(start, from_turn(generation), 0, as_html=as_html))
 
 
 def stream_of(message: Message, position: int = 0, *, as_html: bool = False) -> Response:
@@ -93,10 +93,10 @@ def blocks(changed: list[tuple[int, str]], position: int) -> Iterator[str]:
         yield event("block", {"index": index, "html": html}, position)
 
 
-def from_turn(turn: Turn) -> Iterator[str | dict[str, Any] | None]:
-    yield from turn.follow()
-    with turn.app.app_context():
-        yield last_event(turn.message_id, turn.ending)
+def from_turn(generation: Generation) -> Iterator[str | dict[str, Any] | None]:
+    yield from generation.follow()
+    with generation.app.app_context():
+        yield last_event(generation.message_id, generation.ending)
 
 
 def from_row(app: Flask, message_id: int) -> Iterator[str | dict[str, Any] | None]:
@@ -127,7 +127,7 @@ def ended_row(app: Flask, message_id: int) -> dict[str, Any]:
         return last_event(message_id, None)
 
 
-def last_event(message_id: int, ending: Ending | None) -> dict[str, Any]:
+def last_event(message_id: int, ending: Outcome | None) -> dict[str, Any]:
     """`done` with what it cost, or `error` with why; from the turn where it is known, else from the rows."""
     if ending is not None and ending.receipt is not None:
         receipt = ending.receipt
@@ -143,7 +143,7 @@ def last_event(message_id: int, ending: Ending | None) -> dict[str, Any]:
         return ended(message_id, ending.status, ending.code, ending.detail, figures)
     message = db.session.get_one(Message, message_id)
     call = message.call
-    available = Standing.of(message.account_id).balance(utcnow()).available
+    available = AccountState.load(message.account_id).balance(utcnow()).available
     figures = (call.id, call.paid_nanos, call.input_tokens, call.output, call.source, available)
     return ended(message_id, message.status, message.error_code, message.error_detail, figures)
 

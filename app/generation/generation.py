@@ -12,18 +12,18 @@ from flask import Flask, g
 from sqlalchemy import Table, and_, bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.observability.counters import count_call
+from app.jobs import enqueue
 from app.models.chat.chat import Message
 from app.models.metering.reservation import Receipt, Reservation, settle
-from app.db.compiled_statement import Prepared
+from app.observability.counters import count_call
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
-from app.jobs import enqueue
 
 log = logging.getLogger(__name__)
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 RUNNING = and_(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
-FINISH = Prepared(update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING))
+FINISH = CompiledStatement(update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING))
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 PING_SECONDS = 15.0
@@ -32,7 +32,7 @@ STOPPED = "You stopped this answer. What was written until then is kept and char
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Outcome:
     """How an answer ended. `receipt` is None where the call had been released before."""
 
     status: str
@@ -41,7 +41,7 @@ class Ending:
     detail: str | None = None
 
 
-class Turn:
+class Generation:
     """A running answer. `run` is its thread; `follow` gives its text to a reader, from any thread."""
 
     def __init__(self, app: Flask, reservation: Reservation, message_id: int, question_id: int) -> None:
@@ -49,7 +49,7 @@ class Turn:
         self.reservation = reservation
         self.message_id = message_id
         self.question_id = question_id
-        self.ending: Ending | None = None
+        self.ending: Outcome | None = None
         self.parts: list[str] = []
         self.changed = threading.Condition()
         self.is_stopping = False
@@ -64,13 +64,13 @@ class Turn:
         return "".join(self.parts)
 
     @property
-    def place(self) -> dict[str, int]:
+    def key(self) -> dict[str, int]:
         """What finds the answer's row where its account's rows are."""
         return {"account": self.reservation.account_id, "message": self.message_id}
 
     def run(self, provider: Provider, prompt: Prompt) -> None:
         """Read the answer to its end and settle it, whatever happens."""
-        ending = Ending("interrupted", None, "interrupted", INTERRUPTED)
+        ending = Outcome("interrupted", None, "interrupted", INTERRUPTED)
         try:
             ending = self._settle(self._read_to_the_end(provider, prompt))
         finally:
@@ -79,17 +79,17 @@ class Turn:
                 self.changed.notify_all()
         self._have_titled(ending)
 
-    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Ending:
+    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Outcome:
         """How the answer ended, not yet settled. What was finished is done, whoever asked for what meanwhile."""
-        code, words = self._read(provider, prompt)
+        code, message = self._read(provider, prompt)
         has_finished = code is None and self.reply is not None and self.reply.finish_reason is not None
         if self.is_interrupted and not has_finished:
-            return Ending("interrupted", None, "interrupted", INTERRUPTED)
+            return Outcome("interrupted", None, "interrupted", INTERRUPTED)
         if code is not None:
-            return Ending("failed", None, code, words)
+            return Outcome("failed", None, code, message)
         if self.is_stopping:
-            return Ending("stopped", None, "stopped", STOPPED)
-        return Ending("done", None)
+            return Outcome("stopped", None, "stopped", STOPPED)
+        return Outcome("done", None)
 
     def stop(self) -> None:
         """The user has enough. A reasoning model is read to its end all the same, unseen: it is paid as reported."""
@@ -169,7 +169,7 @@ class Turn:
             return TokenUsage(raw=reported.raw)
         return estimated(self.reservation.prompt, self.text, reported)
 
-    def _settle(self, ending: Ending) -> Ending:
+    def _settle(self, ending: Outcome) -> Outcome:
         """Write receipt and message, again and again while the database is away; the sweeper is behind it."""
         deadline = time.monotonic() + SETTLE_PATIENCE
         while True:
@@ -181,12 +181,12 @@ class Turn:
                     return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
                 time.sleep(1)
 
-    def _settle_once(self, ending: Ending) -> Ending:
+    def _settle_once(self, ending: Outcome) -> Outcome:
         with self.app.app_context():
             receipt = settle(self.reservation, self._usage(ending.status), ending.status)
             if receipt is None:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
-            row = self.place | {"content": self.text, "status": ending.status}
+            row = self.key | {"content": self.text, "status": ending.status}
             errors = {"error_code": ending.code, "error_detail": ending.detail}
             FINISH.run(db.session.connection(), row | errors)
             db.session.commit()
@@ -199,7 +199,7 @@ class Turn:
         model = self.reservation.prompt.model
         count_call(model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
 
-    def _have_titled(self, ending: Ending) -> None:
+    def _have_titled(self, ending: Outcome) -> None:
         """After the first answer, once it is told."""
         if self.untitled_chat and ending.status == "done":
             with self.app.app_context():
@@ -214,7 +214,7 @@ class Turn:
 
 
 def estimated(prompt: Prompt, text: str, reported: TokenUsage) -> TokenUsage:
-    """The usage of a call counted locally. MONEY.md 5."""
+    """The usage of a call counted locally. billing-rules.md 5."""
     return TokenUsage(
         uncached_input=prompt.tokens, output=estimate_tokens(text), source="estimated", raw=reported.raw
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import current_app
 
-from app.generation import titles
 from app.extensions import db
-from app.models.identity import erasure
+from app.generation import titles
 from app.models.chat.attachment import Attachment
+from app.models.identity import erasure
 
 
 def write_title(chat_id: int) -> None:

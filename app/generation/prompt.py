@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.models.chat.attachment import MEGABYTE, Attachment
 from app.models.catalog.price import AIModel
+from app.models.chat.attachment import MEGABYTE, Attachment
 from app.models.metering.refusal import Refusal
 from app.providers.base import PromptMessage
 from app.providers.image_tokens import PromptImage, most_tokens, ordinary_tokens
@@ -19,7 +19,7 @@ MOST_IMAGE_BYTES = 20 * MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PromptTurn:
     """A message as a prompt needs it; `id` is None where it is not stored yet.
 
     `attached_id` is the message whose files it carries, `files` are those that wait to be sent with it.
@@ -33,7 +33,7 @@ class Said:
     files: tuple[Attachment, ...] = ()
 
 
-def messages_for(path: Sequence[Said], model: AIModel, *, with_content: bool) -> list[PromptMessage]:
+def messages_for(path: Sequence[PromptTurn], model: AIModel, *, with_content: bool) -> list[PromptMessage]:
     """The path as prompt messages.
 
     Refusal where the last message has images and the model takes none; earlier images are then only mentioned, as are
@@ -59,9 +59,9 @@ def check_images(model: AIModel, files: Sequence[Attachment]) -> None:
     if model.takes_images or not any(file.is_image for file in files):
         return
     other = next((offered for offered, _price in AIModel.for_sale() if offered.takes_images), None)
-    words = f"{model.title} does not take images. Remove them, or ask a model that does"
-    words += f", such as {other.title}." if other else "; none is on sale here at the moment."
-    raise Refusal("images_not_taken", words, model=other.name if other else None)
+    message = f"{model.title} does not take images. Remove them, or ask a model that does"
+    message += f", such as {other.title}." if other else "; none is on sale here at the moment."
+    raise Refusal("images_not_taken", message, model=other.name if other else None)
 
 
 def newest_images(of_each: Sequence[Sequence[Attachment]]) -> set[int]:
@@ -83,7 +83,7 @@ def image_of(file: Attachment, model: AIModel, *, with_content: bool) -> PromptI
     return PromptImage(file.media_type, content, most, min(most, ordinary_tokens(width, height)))
 
 
-def message_of(said: Said, files: Sequence[Attachment], images: Sequence[PromptImage]) -> PromptMessage:
+def message_of(said: PromptTurn, files: Sequence[Attachment], images: Sequence[PromptImage]) -> PromptMessage:
     """The texts first, as the vendors advise, then a word about images that are left out, then the question."""
     quoted = [file.quoted for file in files if not file.is_image]
     left_out = sum(file.is_image for file in files) - len(images)

@@ -11,12 +11,12 @@ from flask import Flask, current_app, g
 from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.generation.generation import RUNNING, Turn
 from app.extensions import db
+from app.generation.generation import RUNNING, Generation
 from app.models.base import utcnow
+from app.models.catalog.price import AIModel
 from app.models.chat.chat import Message
 from app.models.metering.reservation import Reservation
-from app.models.catalog.price import AIModel
 from app.providers.base import Prompt, Provider
 
 log = logging.getLogger(__name__)
@@ -37,28 +37,28 @@ class Busy(Exception):
         )
 
 
-class LiveTurns:
+class GenerationRegistry:
     """Registry of this process's running turns, and the one thread that checkpoints them all."""
 
     def __init__(self) -> None:
-        self.by_message: dict[int, Turn] = {}
+        self.by_message: dict[int, Generation] = {}
         self.readers = 0
         self.is_ending = False
         self.lock = threading.Lock()
         self.checkpointer: threading.Thread | None = None
 
-    def start(self, turn: Turn, provider: Provider, prompt: Prompt) -> None:
+    def start(self, generation: Generation, provider: Provider, prompt: Prompt) -> None:
         """Run the turn in a thread of its own; the text is checkpointed as long as it runs."""
         with self.lock:
-            self.by_message[turn.message_id] = turn
+            self.by_message[generation.message_id] = generation
             if self.checkpointer is None or not self.checkpointer.is_alive():
                 self.checkpointer = threading.Thread(
-                    target=self._checkpoint_all, args=(turn.app,), daemon=True
+                    target=self._checkpoint_all, args=(generation.app,), daemon=True
                 )
                 self.checkpointer.start()
-        threading.Thread(target=self._run, args=(turn, provider, prompt), daemon=True).start()
+        threading.Thread(target=self._run, args=(generation, provider, prompt), daemon=True).start()
 
-    def get(self, message_id: int) -> Turn | None:
+    def get(self, message_id: int) -> Generation | None:
         return self.by_message.get(message_id)
 
     def take_place(self) -> None:
@@ -75,53 +75,53 @@ class LiveTurns:
 
     def end_all(self, patience: float = 10.0) -> None:
         """The process is asked to go: interrupt what runs, and wait until it is settled."""
-        for turn in list(self.by_message.values()):
-            turn.interrupt()
+        for generation in list(self.by_message.values()):
+            generation.interrupt()
         deadline = time.monotonic() + patience
         while self.by_message and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _run(self, turn: Turn, provider: Provider, prompt: Prompt) -> None:
+    def _run(self, generation: Generation, provider: Provider, prompt: Prompt) -> None:
         try:
-            turn.run(provider, prompt)
+            generation.run(provider, prompt)
         finally:
             with self.lock:
-                self.by_message.pop(turn.message_id, None)
+                self.by_message.pop(generation.message_id, None)
 
     def _checkpoint_all(self, app: Flask) -> None:
         """Once a second write every running text: it renews the leases, and brings the stops of other processes."""
         while True:
             time.sleep(CHECKPOINT_SECONDS)
             with self.lock:
-                turns = list(self.by_message.values())
-                if not turns:
+                registry = list(self.by_message.values())
+                if not registry:
                     self.checkpointer = None
                     return
             try:
-                self._checkpoint(app, turns)
+                self._checkpoint(app, registry)
             except SQLAlchemyError as error:
                 log.warning("checkpoint failed: %s", type(error).__name__)
 
-    def _checkpoint(self, app: Flask, turns: list[Turn]) -> None:
+    def _checkpoint(self, app: Flask, registry: list[Generation]) -> None:
         now = utcnow()
-        ordered = sorted(turns, key=lambda turn: turn.message_id)
-        rows = [turn.place | {"content": turn.text, "checkpoint_at": now} for turn in ordered]
+        ordered = sorted(registry, key=lambda generation: generation.message_id)
+        rows = [generation.key | {"content": generation.text, "checkpoint_at": now} for generation in ordered]
         with app.app_context():
             connection = db.session.connection()
             connection.execute(CHECKPOINT, rows)
             asked = (
-                MESSAGES.c.account_id.in_({turn.reservation.account_id for turn in turns}),
-                MESSAGES.c.id.in_([turn.message_id for turn in turns]),
+                MESSAGES.c.account_id.in_({generation.reservation.account_id for generation in registry}),
+                MESSAGES.c.id.in_([generation.message_id for generation in registry]),
                 MESSAGES.c.stop_requested_at.is_not(None),
             )
             stopped = set(connection.scalars(select(MESSAGES.c.id).where(*asked)))
             db.session.commit()
-        for turn in turns:
-            if turn.message_id in stopped and not turn.is_stopping:
-                turn.stop()
+        for generation in registry:
+            if generation.message_id in stopped and not generation.is_stopping:
+                generation.stop()
 
 
-live = LiveTurns()
+live = GenerationRegistry()
 
 
 def begin(
@@ -130,18 +130,18 @@ def begin(
     provider: Provider,
     *,
     ids: tuple[int, int],
-    untitled: int | None,
-) -> Turn:
+    untitled_chat_id: int | None,
+) -> Generation:
     """Start the answer of a committed reservation; `ids` are those of the answer and of its question, `untitled`
     that of its chat where a model is to write the title."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    turn = Turn(app, reservation, *ids)
-    turn.untitled_chat = untitled
-    live.start(turn, provider, sent_as(model, reservation.prompt))
-    return turn
+    generation = Generation(app, reservation, *ids)
+    generation.untitled_chat = untitled_chat_id
+    live.start(generation, provider, upstream_prompt(model, reservation.prompt))
+    return generation
 
 
-def sent_as(model: AIModel, prompt: Prompt) -> Prompt:
+def upstream_prompt(model: AIModel, prompt: Prompt) -> Prompt:
     """The reserved prompt under the name that its provider knows the model by."""
     return replace(prompt, model=model.upstream_name or model.name)
 

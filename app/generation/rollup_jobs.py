@@ -1,4 +1,4 @@
-"""Jobs of the back office that the clock rings for."""
+"""Jobs of the back office of the clock."""
 
 from app.extensions import db
 from app.models.base import utcnow

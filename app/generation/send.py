@@ -8,20 +8,20 @@ from typing import Any
 
 from sqlalchemy import Table, and_, bindparam, insert, select, update
 
-from app.generation import registry
-from app.generation.prompt import Said, messages_for
-from app.generation.generation import Turn
+from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.models.chat.attachment import Attachment, send_with
+from app.generation import registry
+from app.generation.generation import Generation
+from app.generation.prompt import PromptTurn, messages_for
 from app.models.base import utcnow
-from app.models.identity.actor import Caller
-from app.models.chat.chat import CHATS, Chat, Message, branch
-from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.metering.refusal import Conflict, InvalidRequest
 from app.models.catalog.setting import Setting
-from app.models.metering.account_state import Standing
-from app.db.compiled_statement import Prepared
+from app.models.chat.attachment import Attachment, send_with
+from app.models.chat.chat import CHATS, Chat, Message, branch
+from app.models.identity.actor import Actor
+from app.models.metering.account_state import AccountState
+from app.models.metering.refusal import Conflict, InvalidRequest
+from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
 from app.providers.base import Prompt, PromptMessage
 from app.providers.registry import open_provider
 
@@ -29,17 +29,17 @@ TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.attached_id)
 IN_CHAT = and_(MESSAGES.c.account_id == bindparam("account"), MESSAGES.c.chat_id == bindparam("chat"))
-OF_CHAT = Prepared(select(*SAID).where(IN_CHAT).order_by(MESSAGES.c.id))
+OF_CHAT = CompiledStatement(select(*SAID).where(IN_CHAT).order_by(MESSAGES.c.id))
 NEW = insert(MESSAGES).returning(MESSAGES.c.id)
-WRITE = Prepared(NEW)
+WRITE = CompiledStatement(NEW)
 THIS_CHAT = and_(CHATS.c.account_id == bindparam("account"), CHATS.c.id == bindparam("chat"))
 LEAF = select(CHATS.c.leaf_id).where(THIS_CHAT).scalar_subquery()
-FOLLOW = Prepared(NEW.values(parent_id=LEAF))
-SHOW = Prepared(update(CHATS).where(THIS_CHAT))
+FOLLOW = CompiledStatement(NEW.values(parent_id=LEAF))
+SHOW = CompiledStatement(update(CHATS).where(THIS_CHAT))
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SendRequest:
     """What is wanted of a call. `max_cost_nanos` is the ceiling that the user was shown; None: none was.
 
     `files` are ids of attachments that wait to be sent with the question.
@@ -58,63 +58,67 @@ def fingerprint(route: str, body: Any) -> str:
     return hashlib.sha256(f"{route}\n{body!r}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def repeated(caller: Caller, ask: Ask) -> Message | None:
+def repeated(actor: Actor, ask: SendRequest) -> Message | None:
     """The answer that this idempotency key began before. Conflict where the request differs.
 
     The account is held from here on: of two at once with one key, the second finds the call of the first.
     """
     if ask.idempotency_key is None:
         return None
-    Standing.held(caller.account_id)
-    usage = with_idempotency_key(caller.account_id, ask.idempotency_key)
+    AccountState.lock(actor.account_id)
+    usage = with_idempotency_key(actor.account_id, ask.idempotency_key)
     if usage is None:
         return None
     if usage.request_hash != ask.request_hash:
-        words = "This Idempotency-Key was used with another request. Use a new key for a new request."
-        raise Conflict("idempotency_key_reused", words)
+        message = "This Idempotency-Key was used with another request. Use a new key for a new request."
+        raise Conflict("idempotency_key_reused", message)
     return db.session.query(Message).filter_by(call_id=usage.id, role="assistant").one()
 
 
-def ask(caller: Caller, chat: Chat, content: str, wish: Ask, *, edited: Message | None = None) -> Turn:
+def ask(
+    actor: Actor, chat: Chat, content: str, options: SendRequest, *, edited: Message | None = None
+) -> Generation:
     """Put a question at the chat's end, or beside the one that it is an edit of, and start its answer."""
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"content": ["is longer than one message may be; split it up."]})
     parent_id = edited.parent_id if edited else chat.leaf_id
     history = branch(messages_of(chat), parent_id) if parent_id else []
-    waiting = Attachment.unsent(caller, wish.files) if wish.files else ()
+    waiting = Attachment.unsent(actor, options.files) if options.files else ()
     attached_id = edited.attached_id if edited else None
-    question = Said(None, parent_id, "user", content, attached_id, tuple(waiting))
-    return answer(caller, chat, [*history, question], wish)
+    question = PromptTurn(None, parent_id, "user", content, attached_id, tuple(waiting))
+    return answer(actor, chat, [*history, question], options)
 
 
-def answer(caller: Caller, chat: Chat, path: list[Said], wish: Ask) -> Turn:
+def answer(actor: Actor, chat: Chat, path: list[PromptTurn], options: SendRequest) -> Generation:
     """Answer the last message of the path, which is the user's: reserve, store, commit, start."""
     registry.live.take_place()
-    model, price = AIModel.to_sell(wish.model, utcnow())
-    reservation = reserve(caller, prompt_of(chat, path, model, wish), price, **facts_of(chat, wish))
-    check_ceiling(reservation, wish)
-    ids, untitled = store(chat, path[-1], reservation), chat.id if chat.wants_title else None
+    model, price = AIModel.to_sell(options.model, utcnow())
+    reservation = reserve(actor, prompt_of(chat, path, model, options), price, **usage_columns(chat, options))
+    check_ceiling(reservation, options)
+    ids, untitled_chat_id = store(chat, path[-1], reservation), chat.id if chat.wants_title else None
     provider = model.provider
     service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
     db.session.commit()
-    return registry.begin(reservation, model, service, ids=ids, untitled=untitled)
+    return registry.begin(reservation, model, service, ids=ids, untitled_chat_id=untitled_chat_id)
 
 
-def estimate(caller: Caller, chat: Chat | None, content: str, wish: Ask) -> tuple[Prompt, ModelPrice]:
+def estimate(
+    actor: Actor, chat: Chat | None, content: str, options: SendRequest
+) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
-    model, price = AIModel.to_sell(wish.model, utcnow())
+    model, price = AIModel.to_sell(options.model, utcnow())
     history = branch(messages_of(chat), chat.leaf_id) if chat else []
-    waiting = Attachment.unsent(caller, wish.files) if wish.files else ()
-    path = [*history, Said(None, None, "user", content, files=tuple(waiting))]
-    return prompt_of(chat, path, model, wish, is_sent=False), price
+    waiting = Attachment.unsent(actor, options.files) if options.files else ()
+    path = [*history, PromptTurn(None, None, "user", content, files=tuple(waiting))]
+    return prompt_of(chat, path, model, options, is_sent=False), price
 
 
 def prompt_of(
-    chat: Chat | None, path: list[Said], model: AIModel, wish: Ask, *, is_sent: bool = True
+    chat: Chat | None, path: list[PromptTurn], model: AIModel, options: SendRequest, *, is_sent: bool = True
 ) -> Prompt:
     """As much of the conversation, newest first, as fits the model's window beside the output."""
     asked = (
-        wish.max_output_tokens
+        options.max_output_tokens
         or (chat.max_output_tokens if chat else None)
         or Setting.get("max_output_tokens")
     )
@@ -124,7 +128,7 @@ def prompt_of(
     said = messages_for(path, model, with_content=is_sent)
     room = model.context_window - most - sum(message.token_bound for message in fixed)
     kept = newest_within(room, said)
-    return Prompt(wish.model, (*fixed, *kept), most, is_reasoning=model.is_reasoning)
+    return Prompt(options.model, (*fixed, *kept), most, is_reasoning=model.is_reasoning)
 
 
 def newest_within(room: int, messages: list[PromptMessage]) -> list[PromptMessage]:
@@ -142,46 +146,46 @@ def newest_within(room: int, messages: list[PromptMessage]) -> list[PromptMessag
     return kept[::-1]
 
 
-def facts_of(chat: Chat, wish: Ask) -> dict[str, Any]:
-    keys = {"idempotency_key": wish.idempotency_key, "request_hash": wish.request_hash}
+def usage_columns(chat: Chat, options: SendRequest) -> dict[str, Any]:
+    keys = {"idempotency_key": options.idempotency_key, "request_hash": options.request_hash}
     return {"chat_id": chat.id, "operation": "chat", **keys}
 
 
-def check_ceiling(reservation: Reservation, wish: Ask) -> None:
-    if wish.max_cost_nanos is not None and reservation.ceiling > wish.max_cost_nanos:
-        words = "The price of this message has changed since it was shown. Look at the new figure, then send again."
-        raise Conflict("price_changed", words, ceiling_nanos=reservation.ceiling)
+def check_ceiling(reservation: Reservation, options: SendRequest) -> None:
+    if options.max_cost_nanos is not None and reservation.ceiling > options.max_cost_nanos:
+        message = "The price of this message has changed since it was shown. Look at the new figure, then send again."
+        raise Conflict("price_changed", message, ceiling_nanos=reservation.ceiling)
 
 
-def store(chat: Chat, question: Said, reservation: Reservation) -> tuple[int, int]:
+def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> tuple[int, int]:
     """Write the question, where it is new, and its running answer, which the chat then shows; returns the ids of
     answer and question.
 
     Prepared, not ORM, as all that is on the path of a message.
     """
     connection, now = db.session.connection(), utcnow()
-    place = {"account_id": chat.account_id, "chat_id": chat.id, "created_at": now}
-    question_id = question.id or written(chat, question, place)
+    common = {"account_id": chat.account_id, "chat_id": chat.id, "created_at": now}
+    question_id = question.id or written(chat, question, common)
     if question.files:
         send_with([file.id for file in question.files], question_id)
     running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
     model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
-    [message_id] = WRITE.one(connection, place | running | model)
+    [message_id] = WRITE.one(connection, common | running | model)
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
     SHOW.run(connection, key_of(chat) | shown)
     return message_id, question_id
 
 
-def written(chat: Chat, question: Said, place: dict[str, Any]) -> int:
+def written(chat: Chat, question: PromptTurn, common: dict[str, Any]) -> int:
     """The id of the new question. One at the chat's end follows what is there by now: of two sent at once neither
     hides the other."""
     connection = db.session.connection()
-    words = {"role": "user", "content": question.content, "attached_id": question.attached_id}
+    message = {"role": "user", "content": question.content, "attached_id": question.attached_id}
     if question.parent_id == chat.leaf_id:
-        [question_id] = FOLLOW.one(connection, place | words | key_of(chat))
+        [question_id] = FOLLOW.one(connection, common | message | key_of(chat))
     else:
-        [question_id] = WRITE.one(connection, place | words | {"parent_id": question.parent_id})
+        [question_id] = WRITE.one(connection, common | message | {"parent_id": question.parent_id})
     return int(question_id)
 
 
@@ -190,9 +194,9 @@ def key_of(chat: Chat) -> dict[str, int]:
     return {"account": chat.account_id, "chat": chat.id}
 
 
-def messages_of(chat: Chat) -> list[Said]:
+def messages_of(chat: Chat) -> list[PromptTurn]:
     """Every message of the chat, all branches."""
-    return [Said(*row) for row in OF_CHAT.all(db.session.connection(), key_of(chat))]
+    return [PromptTurn(*row) for row in OF_CHAT.all(db.session.connection(), key_of(chat))]
 
 
 def title_of(content: str) -> str:

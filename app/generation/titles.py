@@ -7,18 +7,18 @@ import re
 from flask import current_app
 from sqlalchemy import update
 
-from app.generation.generation import Turn
-from app.generation.registry import sent_as
 from app.extensions import db
+from app.generation.generation import Generation
+from app.generation.registry import upstream_prompt
 from app.models.base import utcnow
-from app.models.identity.actor import Caller
-from app.models.chat.chat import Chat
-from app.models.identity.membership import Membership
-from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.metering.refusal import Refusal
 from app.models.catalog.setting import Setting
-from app.models.metering.account_state import Standing
+from app.models.chat.chat import Chat
+from app.models.identity.actor import Actor
+from app.models.identity.membership import Membership
+from app.models.metering.account_state import AccountState
+from app.models.metering.refusal import Refusal
+from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
 from app.providers.base import Prompt, PromptMessage
 from app.providers.registry import open_provider
 
@@ -35,47 +35,47 @@ AROUND = re.compile(r"^[\s#*_\"'`“”„«»]+|[\s*_\"'`“”«».]+$")
 def write_title(chat_id: int) -> None:
     """Have the title written, once. Where it cannot be paid for, or the call fails, the first words stay."""
     chat = db.session.get(Chat, chat_id)
-    caller = caller_of(chat) if chat and chat.wants_title and chat.deleted_at is None else None
-    if chat is None or caller is None:
+    actor = caller_of(chat) if chat and chat.wants_title and chat.deleted_at is None else None
+    if chat is None or actor is None:
         return
-    standing = Standing.held(caller.account_id)
-    if not has_room(standing):
+    account_state = AccountState.lock(actor.account_id)
+    if not has_room(account_state):
         db.session.rollback()
         return
     try:
-        title = asked_for(chat, caller, standing.models)
+        title = asked_for(chat, actor, account_state.models)
     except Refusal:
         db.session.rollback()
         title = None
     wanted = Chat.id == chat_id, Chat.wants_title
-    words = {"title": title} if title else {}
-    db.session.execute(update(Chat).where(*wanted).values(wants_title=False, **words))
+    message = {"title": title} if title else {}
+    db.session.execute(update(Chat).where(*wanted).values(wants_title=False, **message))
     db.session.commit()
 
 
-def caller_of(chat: Chat) -> Caller | None:
+def caller_of(chat: Chat) -> Actor | None:
     """Whose chat it is, as they would ask; None where they have left the account."""
-    place = Membership.of(chat.user_id, chat.account_id)
-    if place is None or place.user.disabled_at:
+    membership = Membership.of(chat.user_id, chat.account_id)
+    if membership is None or membership.user.disabled_at:
         return None
-    user = place.user
-    return Caller(chat.user_id, chat.account_id, place.role, user.email, user.name, user.is_verified)
+    user = membership.user
+    return Actor(chat.user_id, chat.account_id, membership.role, user.email, user.name, user.is_verified)
 
 
-def has_room(standing: Standing) -> bool:
+def has_room(account_state: AccountState) -> bool:
     """Whether the person's next question has room beside this call; if not, it is tried after the next answer."""
-    return standing.running_calls + 1 < (standing.parallel_calls or Setting.get("parallel_calls"))
+    return account_state.running_calls + 1 < (account_state.parallel_calls or Setting.get("parallel_calls"))
 
 
-def asked_for(chat: Chat, caller: Caller, allowed: list[str]) -> str | None:
+def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:
     """The title, in one line; None where it was asked for before, or nothing came of it. Raises Refusal."""
     key = f"title:{chat.id}"
     offer = cheapest(chat, allowed)
-    if offer is None or with_idempotency_key(caller.account_id, key):
+    if offer is None or with_idempotency_key(actor.account_id, key):
         return None
     model, price, prompt = offer
-    facts = {"chat_id": chat.id, "operation": "title", "idempotency_key": key}
-    reservation = reserve(caller, prompt, price, **facts)
+    columns = {"chat_id": chat.id, "operation": "title", "idempotency_key": key}
+    reservation = reserve(actor, prompt, price, **columns)
     return said(model, reservation)
 
 
@@ -83,12 +83,12 @@ def said(model: AIModel, reservation: Reservation) -> str | None:
     """Commit, ask, settle."""
     provider = model.provider
     service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
-    sent = sent_as(model, reservation.prompt)
+    sent = upstream_prompt(model, reservation.prompt)
     db.session.commit()
-    turn = Turn(current_app._get_current_object(), reservation, NO_MESSAGE, NO_MESSAGE)  # type: ignore[attr-defined]
-    turn.run(service, sent)
-    is_paid = turn.ending is not None and turn.ending.status == "done"
-    return plain(turn.text) if is_paid else None
+    generation = Generation(current_app._get_current_object(), reservation, NO_MESSAGE, NO_MESSAGE)  # type: ignore[attr-defined]
+    generation.run(service, sent)
+    is_paid = generation.ending is not None and generation.ending.status == "done"
+    return plain(generation.text) if is_paid else None
 
 
 def cheapest(chat: Chat, allowed: list[str]) -> tuple[AIModel, ModelPrice, Prompt] | None:

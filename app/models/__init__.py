@@ -1,27 +1,27 @@
 """Every table and every rule. No network, no commit, no queue: whoever opened the door commits."""
 
-from app.models.identity.account import Account
-from app.models.operations.audit_log import AdminChange
-from app.models.identity.api_key import ApiKey
-from app.models.chat.attachment import Attachment
-from app.models.chat.chat import Chat, Message
-from app.models.metering.usage_rollup import AccountDay, DailyTotal, Watermark
-from app.models.identity.invitation import Invitation
+from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.ledger import LedgerEntry
-from app.models.operations.outbox import OutgoingMail
-from app.models.identity.membership import Membership
 from app.models.billing.payment import Payment
+from app.models.billing.refund import Dispute, Refund
+from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
-from app.models.billing.auto_recharge import AutoRecharge, Recharge
-from app.models.operations.refusal_count import RefusalCount
-from app.models.identity.two_factor import RecoveryCode
 from app.models.catalog.setting import Setting
-from app.models.operations.webhook_event import Sighting, StripeEvent
-from app.models.billing.subscription import Subscription
-from app.models.billing.refund import Dispute, Refund
-from app.models.metering.usage import Usage
+from app.models.chat.attachment import Attachment
+from app.models.chat.chat import Chat, Message
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.invitation import Invitation
+from app.models.identity.membership import Membership
+from app.models.identity.two_factor import RecoveryCode
 from app.models.identity.user import MailedToken, User, UserSession
+from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import AccountDay, DailyTotal, Watermark
+from app.models.operations.audit_log import AdminChange
+from app.models.operations.outbox import OutgoingMail
+from app.models.operations.refusal_count import RefusalCount
+from app.models.operations.webhook_event import StripeEvent, SyncVersion
 
 __all__ = [
     "AIModel",
@@ -50,9 +50,9 @@ __all__ = [
     "Refund",
     "RefusalCount",
     "Setting",
-    "Sighting",
     "StripeEvent",
     "Subscription",
+    "SyncVersion",
     "Usage",
     "User",
     "UserSession",

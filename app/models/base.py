@@ -10,14 +10,14 @@ from sqlalchemy import CheckConstraint, ForeignKey, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
+from app.db.compiled_statement import Row
 from app.db.types import Base, BigId
 from app.extensions import db
-from app.db.compiled_statement import Row
 
 if TYPE_CHECKING:
-    Model = Base
+    ModelBase = Base
 else:
-    Model = db.Model
+    ModelBase = db.Model
 
 NANOS_PER_CREDIT = 1_000_000
 NANOS_PER_CENT = 10_000_000
@@ -70,7 +70,7 @@ def row_id(identifier: str | int) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
-class Record(Model):
+class Model(ModelBase):
     """A row with an id and the time of its making."""
 
     __abstract__ = True

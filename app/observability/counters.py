@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import redis
 from flask import Flask, current_app
 
-from app.providers.base import TokenUsage
 from app.jobs import connect
+from app.providers.base import TokenUsage
 
 KEY = "tollgate:meters"
 PAUSE = 1.0
@@ -25,7 +25,7 @@ PIECES = ("images", "searches")
 Counts = Mapping[tuple[str, ...], int]
 
 
-class Meters:
+class Counters:
     """This process's counts that Redis does not have yet, and the thread that brings them there.
 
     A count is named by its meter and the values of its labels: `("calls", "gpt-4o", "done")`. Nobody waits for
@@ -73,7 +73,7 @@ class Meters:
                     self.porter = None
 
 
-meters = Meters()
+meters = Counters()
 atexit.register(meters.flush)
 
 
@@ -87,8 +87,8 @@ def add_to_sums(counted: Counts) -> None:
 
 def sums() -> dict[tuple[str, ...], int]:
     """What all processes have counted since Redis began; RedisError where it is away."""
-    found: dict[bytes, bytes] = connect().hgetall(KEY)  # type: ignore[assignment]
-    return {tuple(json.loads(labels)): int(amount) for labels, amount in found.items()}
+    totals: dict[bytes, bytes] = connect().hgetall(KEY)  # type: ignore[assignment]
+    return {tuple(json.loads(labels)): int(amount) for labels, amount in totals.items()}
 
 
 def count_call(
@@ -102,8 +102,8 @@ def count_call(
     counts |= {("tokens", model, bucket): getattr(usage, bucket) for bucket in TOKEN_BUCKETS}
     counts |= {("pieces", model, kind): getattr(usage, kind) for kind in PIECES}
     if waited is not None:
-        rung = next(end for end in LADDER if waited <= end)
-        counts |= {("first_token", model, str(rung)): 1, ("first_token_ms", model): round(waited * 1000)}
+        step = next(end for end in LADDER if waited <= end)
+        counts |= {("first_token", model, str(step)): 1, ("first_token_ms", model): round(waited * 1000)}
     meters.add({labels: amount for labels, amount in counts.items() if amount})
 
 

@@ -9,12 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app import jobs
-from app.web.access import public
 from app.extensions import db
-from app.web.formatting import per_answer
-from app.models.identity.guest_account import welcomes_guests
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel
+from app.models.identity.guest_account import accepts_guests
+from app.web.access import public
+from app.web.formatting import per_answer
 
 pages = Blueprint("pages", __name__)
 
@@ -28,7 +28,7 @@ def init_app(app: Flask) -> None:
 def index() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(url_for("chat.show"))
-    return render_template("index.html", plans=Plan.on_offer(), is_open_to_guests=welcomes_guests())
+    return render_template("index.html", plans=Plan.on_offer(), is_open_to_guests=accepts_guests())
 
 
 @pages.get("/pricing")
@@ -44,13 +44,13 @@ def pricing() -> str:
 def answers_of(plans: list[Plan]) -> dict[int, tuple[int, str]]:
     """How many ordinary answers a plan's month is worth, and of which model: the first on sale that it includes."""
     offers = [(model, per_answer(price)) for model, price in AIModel.for_sale()]
-    found = {}
+    answers = {}
     for plan in plans:
         usable = ((m, cost) for m, cost in offers if cost and (not plan.models or m.name in plan.models))
         model, cost = next(usable, (None, 0))
         if model and plan.allowance_nanos:
-            found[plan.id] = plan.allowance_nanos // cost, model.title
-    return found
+            answers[plan.id] = plan.allowance_nanos // cost, model.title
+    return answers
 
 
 @pages.get("/healthz")

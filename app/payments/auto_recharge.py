@@ -1,4 +1,4 @@
-"""Auto-recharge at work: writes an attempt down, charges the card, finds out what became of it. MONEY.md 8.
+"""Auto-recharge at work: writes an attempt down, charges the card, finds out what became of it. billing-rules.md 8.
 
 Each step may be the last one that its process does: what is committed tells the next one how to go on.
 """
@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from sqlalchemy.exc import IntegrityError
 
-from app.stripe_api import client
-from app.stripe_api import requests
 from app import notifications
-from app.payments.payment_methods import pause_recharge
-from app.payments.sync import apply_recharge
-from app.payments.transaction import call_for, commit, rollback
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AUTHENTICATION_LIFETIME, AutoRecharge, Recharge
 from app.models.billing.stripe_objects import Mismatch, PaymentState
+from app.models.identity.account import Account
+from app.payments.payment_methods import pause_recharge
+from app.payments.sync import apply_recharge
+from app.payments.transaction import commit, enqueue_after_commit, rollback
+from app.stripe_api import client, requests
 
 
 def recharge(account_id: int) -> None:
@@ -66,9 +65,9 @@ def resolve(recharge_id: int) -> None:
     if attempt.state == "authentication":
         await_owner(attempt)
         return
-    found = sent_before(attempt) if attempt.tries else None
-    if found is not None:
-        learn(recharge_id, found)
+    fetched = sent_before(attempt) if attempt.tries else None
+    if fetched is not None:
+        learn(recharge_id, fetched)
     elif attempt.key_is_alive(utcnow()):
         send(attempt)
     else:
@@ -81,7 +80,7 @@ def send(attempt: Recharge) -> None:
     recharge_id = attempt.id
     commit()
     try:
-        found = requests.charge_saved_card(attempt)
+        fetched = requests.charge_saved_card(attempt)
     except client.UnknownOutcome:
         return
     except client.AuthenticationNeeded as need:
@@ -91,7 +90,7 @@ def send(attempt: Recharge) -> None:
     except client.Rejected:
         decline(recharge_id, "card_unusable")
     else:
-        learn(recharge_id, found)
+        learn(recharge_id, fetched)
 
 
 def sent_before(attempt: Recharge) -> PaymentState | None:
@@ -100,27 +99,27 @@ def sent_before(attempt: Recharge) -> PaymentState | None:
     known = attempt.stripe_payment_intent_id
     if known:
         return client.payment(known)
-    found = client.payments_since(since - client.CLOCK_SKEW, customer)
-    return next((one for one in found if one.metadata.get("recharge_id") == label), None)
+    fetched = client.payments_since(since - client.CLOCK_SKEW, customer)
+    return next((one for one in fetched if one.metadata.get("recharge_id") == label), None)
 
 
-def learn(recharge_id: int, found: PaymentState) -> None:
+def learn(recharge_id: int, fetched: PaymentState) -> None:
     """Write down what became of an attempt."""
-    if found.status == "requires_action" or found.decline_code == "authentication_required":
-        ask_owner(recharge_id, found.stripe_id)
+    if fetched.status == "requires_action" or fetched.decline_code == "authentication_required":
+        ask_owner(recharge_id, fetched.stripe_id)
         return
-    if found.status == "requires_payment_method":
-        decline(recharge_id, found.decline_code or "card_declined")
+    if fetched.status == "requires_payment_method":
+        decline(recharge_id, fetched.decline_code or "card_declined")
         return
     attempt, account = held(recharge_id)
     try:
-        apply_recharge(attempt, account, found)
+        apply_recharge(attempt, account, fetched)
     except Mismatch as mismatch:
         rollback()
         attempt, account = held(recharge_id)
         attempt.cancel()
         attempt.payment.park(str(mismatch))
-        notifications.of_parked(str(mismatch), found.stripe_id)
+        notifications.of_parked(str(mismatch), fetched.stripe_id)
     commit()
 
 
@@ -160,11 +159,11 @@ def await_owner(attempt: Recharge) -> None:
     """Whether the owner has confirmed; after a day the attempt is cancelled and auto-recharge pauses."""
     recharge_id, intent = attempt.id, attempt.stripe_payment_intent_id
     is_late = utcnow() >= attempt.created_at + AUTHENTICATION_LIFETIME
-    found = client.payment(intent) if intent else None
-    if found is not None and not found.is_paid and is_late:
-        found = requests.cancel_payment(found.stripe_id)
-    if found is not None and (found.is_paid or found.status == "canceled"):
-        learn(recharge_id, found)
+    fetched = client.payment(intent) if intent else None
+    if fetched is not None and not fetched.is_paid and is_late:
+        fetched = requests.cancel_payment(fetched.stripe_id)
+    if fetched is not None and (fetched.is_paid or fetched.status == "canceled"):
+        learn(recharge_id, fetched)
     if is_late:
         attempt, account = held(recharge_id)
         if attempt.is_open:
@@ -179,7 +178,7 @@ def give_up(recharge_id: int) -> None:
     attempt, account = held(recharge_id)
     if attempt.is_open:
         attempt.cancel()
-        call_for("recharge", account.id)
+        enqueue_after_commit("recharge", account.id)
     commit()
 
 
@@ -188,8 +187,8 @@ def confirm(attempt: Recharge, return_url: str) -> str | None:
     attempt.confirmations += 1
     recharge_id = attempt.id
     commit()
-    found = requests.confirm_payment(attempt, return_url)
-    if found.confirm_url and not found.is_paid:
-        return found.confirm_url
-    learn(recharge_id, found)
+    fetched = requests.confirm_payment(attempt, return_url)
+    if fetched.confirm_url and not fetched.is_paid:
+        return fetched.confirm_url
+    learn(recharge_id, fetched)
     return None

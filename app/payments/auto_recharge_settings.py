@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.payments import checkout
-from app.payments import payment_methods
-from app.stripe_api import client
-from app.payments.transaction import call_for, commit
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.identity.actor import Caller
-from app.models.billing.payment import MOST_PACKS, check_packs_allowed
-from app.models.catalog.plan import CreditPack
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.metering.refusal import InvalidRequest
+from app.models.billing.payment import MOST_PACKS, check_packs_allowed
 from app.models.billing.stripe_objects import CardState
+from app.models.catalog.plan import CreditPack
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
+from app.models.metering.refusal import InvalidRequest
+from app.payments import checkout, payment_methods
+from app.payments.transaction import commit, enqueue_after_commit
+from app.stripe_api import client
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RechargeOptions:
     """What the form says."""
 
     pack_id: str
@@ -36,35 +35,35 @@ class Saved:
     setup_url: str | None
 
 
-def turn_on(owner: Caller, wish: Wish) -> Saved:
+def turn_on(owner: Actor, options: RechargeOptions) -> Saved:
     """Save the settings and act on them; without a saved card they wait for one. InvalidRequest, Refusal."""
     checkout.check_set_up()
-    pack = checked_pack(owner.account, wish)
+    pack = checked_pack(owner.account, options)
     card = find_card(owner.account_id)
-    settings = written(Account.locked(owner.account_id), pack, wish)
+    settings = written(Account.locked(owner.account_id), pack, options)
     settings.card_id, settings.card_label = (card.stripe_id, card.label) if card else (None, "")
     settings.turn_on()
-    call_for("recharge", owner.account_id)
+    enqueue_after_commit("recharge", owner.account_id)
     commit()
     return Saved(settings, None if card else checkout.save_card(owner))
 
 
-def checked_pack(account: Account, wish: Wish) -> CreditPack:
+def checked_pack(account: Account, options: RechargeOptions) -> CreditPack:
     """The pack of the wish, where it may be bought so often on that plan and within that maximum."""
-    pack = checkout.pack_on_sale(wish.pack_id)
+    pack = checkout.pack_on_sale(options.pack_id)
     check_packs_allowed(account)
-    if not 1 <= wish.quantity <= MOST_PACKS:
+    if not 1 <= options.quantity <= MOST_PACKS:
         raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
-    if wish.monthly_max_cents < pack.price_cents * wish.quantity:
+    if options.monthly_max_cents < pack.price_cents * options.quantity:
         raise InvalidRequest({"monthly_max_cents": ["is less than one recharge costs."]})
     return pack
 
 
-def written(account: Account, pack: CreditPack, wish: Wish) -> AutoRecharge:
+def written(account: Account, pack: CreditPack, options: RechargeOptions) -> AutoRecharge:
     """The settings of a locked account with what is wished for."""
     settings = AutoRecharge.of(account.id) or AutoRecharge(account=account)
-    settings.pack, settings.quantity = pack, wish.quantity
-    settings.threshold_nanos, settings.monthly_max_cents = wish.threshold_nanos, wish.monthly_max_cents
+    settings.pack, settings.quantity = pack, options.quantity
+    settings.threshold_nanos, settings.monthly_max_cents = options.threshold_nanos, options.monthly_max_cents
     db.session.add(settings)
     db.session.flush()
     return settings
@@ -86,7 +85,7 @@ def find_card(account_id: int) -> CardState | None:
     return next((card for card in wanted if card), None) or next(iter(saved.values()), None)
 
 
-def turn_off(owner: Caller) -> None:
+def turn_off(owner: Actor) -> None:
     Account.locked(owner.account_id)
     settings = AutoRecharge.of(owner.account_id)
     if settings is not None:

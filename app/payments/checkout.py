@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from app import mailer
-from app.stripe_api import requests
-from app.payments import product_sync
-from app.stripe_api.client import PaymentsNotSetUp, is_set_up
-from app.payments.transaction import commit
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.identity.actor import Caller
+from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import MOST_PACKS, Payment, check_packs_allowed
 from app.models.catalog.plan import CreditPack, is_published
-from app.models.billing.auto_recharge import AutoRecharge
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
+from app.payments import product_sync
+from app.payments.transaction import commit
+from app.stripe_api import requests
+from app.stripe_api.client import PaymentsNotSetUp, is_set_up
 
 
 def check_set_up() -> None:
@@ -48,7 +48,7 @@ def pack_on_sale(pack_id: str | int | None) -> CreditPack:
     return pack
 
 
-def buy_pack(buyer: Caller, pack: CreditPack, quantity: int = 1) -> str:
+def buy_pack(buyer: Actor, pack: CreditPack, quantity: int = 1) -> str:
     """Begin a purchase; the address of the page that takes the money. Refusal where the plan forbids packs."""
     check_set_up()
     if not 1 <= quantity <= MOST_PACKS:
@@ -68,11 +68,11 @@ def buy_pack(buyer: Caller, pack: CreditPack, quantity: int = 1) -> str:
 def check_listed(pack: CreditPack) -> None:
     """The price that the page will ask for must be the one that was just fixed."""
     if not is_published(pack):
-        words = "The price of this pack has just changed. Look at it again; nothing was bought."
-        raise Conflict("price_changed", words)
+        message = "The price of this pack has just changed. Look at it again; nothing was bought."
+        raise Conflict("price_changed", message)
 
 
-def save_card(buyer: Caller) -> str:
+def save_card(buyer: Actor) -> str:
     """The address of a page that saves a card and charges nothing."""
     check_set_up()
     customer = customer_of(buyer.account_id)
@@ -86,7 +86,7 @@ def use_saved_card(account_id: int) -> None:
         requests.use_card(account.stripe_customer_id, settings.card_id)
 
 
-def open_portal(buyer: Caller) -> str:
+def open_portal(buyer: Actor) -> str:
     """The address of Stripe's own page for cards and invoices."""
     check_set_up()
     return requests.portal(customer_of(buyer.account_id), cancel_url())

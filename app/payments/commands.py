@@ -5,12 +5,10 @@ from __future__ import annotations
 import click
 from flask.cli import AppGroup
 
-from app.stripe_api import client
-from app.payments import webhook_events
-from app.payments import product_sync
-from app.payments import reconciliation
 from app.extensions import db
 from app.models.operations.webhook_event import StripeEvent
+from app.payments import product_sync, reconciliation, webhook_events
+from app.stripe_api import client
 
 events = AppGroup("events", help="What Stripe told us.")
 
@@ -30,7 +28,8 @@ def reconcile() -> None:
         for finding in reconciliation.reconcile():
             count += 1
             click.echo(
-                f"{finding.subject} {finding.words}" + ("" if finding.mended else ": look at it in the admin")
+                f"{finding.subject} {finding.message}"
+                + ("" if finding.mended else ": look at it in the admin")
             )
     except client.UnknownOutcome as fault:
         raise click.ClickException(f"{fault}. What was mended stays; run it again.") from fault

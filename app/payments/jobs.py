@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from app.payments import checkout
-from app.payments import payment_methods
-from app.payments import webhook_events
-from app.payments import product_sync
-from app.payments import auto_recharge
-from app.payments import refunds
-from app.payments import subscriptions
-from app.payments import sweeper
 from app import notifications
-from app.payments.transaction import commit
 from app.extensions import db
-from app.models.identity.account import Account
+from app.jobs import enqueue
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import Subscription
-from app.jobs import enqueue
+from app.models.identity.account import Account
+from app.payments import (
+    auto_recharge,
+    checkout,
+    payment_methods,
+    product_sync,
+    refunds,
+    subscriptions,
+    sweeper,
+    webhook_events,
+)
+from app.payments.transaction import commit
 
 
 def sweep() -> int:
     released = sweeper.sweep()
-    webhook_events.ring_for_due()
-    sweeper.sweep_payments(ring)
+    webhook_events.enqueue_if_due()
+    sweeper.sweep_payments(enqueue_job)
     return released
 
 
-def ring(name: str, identifier: int) -> None:
+def enqueue_job(name: str, identifier: int) -> None:
     enqueue(f"app.payments.jobs.{name}", identifier)
 
 
 def do(name: str, identifier: int) -> None:
-    """What `ring` has a worker do, here and at once."""
+    """What `enqueue_job` has a worker do, here and at once."""
     globals()[name](identifier)
 
 
@@ -78,7 +80,7 @@ def pay_back(refund_id: int) -> None:
 def publish_plan(plan_id: int) -> None:
     """A plan was saved: tell Stripe, and where it is inactive now, end what depends on it."""
     product_sync.publish_one("plan", plan_id)
-    sweeper.end_subscriptions(ring)
+    sweeper.end_subscriptions(enqueue_job)
     for account_id in AutoRecharge.on_plan(plan_id):
         payment_methods.review_recharge(Account.locked(account_id))
         commit()

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from app.stripe_api import client
 from app import notifications
-from app.payments.transaction import call_for, ticket_for
-from app.models.identity.account import Account
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.operations.webhook_event import Sighting
 from app.models.billing.stripe_objects import Mismatch, SessionState
+from app.models.identity.account import Account
+from app.models.operations.webhook_event import SyncVersion
+from app.payments.transaction import begin_sync, enqueue_after_commit
+from app.stripe_api import client
 
 
-def look_at_setup(found: SessionState) -> Account | None:
+def sync_setup(fetched: SessionState) -> Account | None:
     """A card that was saved for auto-recharge."""
-    account = Account.with_customer(found.customer_id)
-    card = client.setup_card(found.setup_intent_id) if found.setup_intent_id else None
+    account = Account.with_customer(fetched.customer_id)
+    card = client.setup_card(fetched.setup_intent_id) if fetched.setup_intent_id else None
     if account is None or card is None:
         return account
-    if found.client_reference_id not in (None, str(account.id)):
+    if fetched.client_reference_id not in (None, str(account.id)):
         raise Mismatch(
-            f"checkout {found.stripe_id} is of account {found.client_reference_id!r}, not {account.id}"
+            f"checkout {fetched.stripe_id} is of account {fetched.client_reference_id!r}, not {account.id}"
         )
     account = Account.locked(account.id)
     adopt_card(account, card.stripe_id, card.label, replace=True)
-    call_for("use_card", account.id)
+    enqueue_after_commit("use_card", account.id)
     return account
 
 
@@ -32,16 +32,16 @@ def look_at_customer(customer_id: str) -> Account | None:
     account = Account.with_customer(customer_id)
     if account is None:
         return None
-    ticket = ticket_for(customer_id)
-    found = client.customer(customer_id)
-    cards = [] if found.is_deleted else client.cards(customer_id)
+    version = begin_sync(customer_id)
+    fetched = client.customer(customer_id)
+    cards = [] if fetched.is_deleted else client.cards(customer_id)
     account = Account.locked(account.id)
-    if not Sighting.is_newest(customer_id, ticket) or account.stripe_customer_id != customer_id:
+    if not SyncVersion.is_newest(customer_id, version) or account.stripe_customer_id != customer_id:
         return account
-    if found.is_deleted:
+    if fetched.is_deleted:
         account.stripe_customer_id = None
-        account.customers_lost += 1
-    keep_card(account, {card.stripe_id: card.label for card in cards}, found.default_card_id)
+        account.customer_generation += 1
+    keep_card(account, {card.stripe_id: card.label for card in cards}, fetched.default_card_id)
     return account
 
 
@@ -63,7 +63,7 @@ def adopt_card(account: Account, card_id: str | None, label: str, *, replace: bo
     if settings is None or card_id is None or (settings.card_id and not replace):
         return
     settings.use_card(card_id, label)
-    call_for("recharge", account.id)
+    enqueue_after_commit("recharge", account.id)
 
 
 def pause_recharge(account: Account, why: str) -> None:

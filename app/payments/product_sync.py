@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.stripe_api import client
-from app.stripe_api import requests
 from app.extensions import db
 from app.models.catalog.plan import CreditPack, Plan, is_published, listing
+from app.stripe_api import client, requests
 
 Sold = Plan | CreditPack
 SOLD: dict[str, Any] = {"plan": Plan, "pack": CreditPack}
@@ -27,7 +26,7 @@ def publish(sold: Sold) -> None:
     db.session.refresh(sold, with_for_update=True)
     if sold.stripe_price_id not in (None, price_id):
         sold.former_price_ids = [*sold.former_price_ids, sold.stripe_price_id or ""]
-    sold.stripe_product_id, sold.stripe_price_id, sold.published_as = product_id, price_id, mark
+    sold.stripe_product_id, sold.stripe_price_id, sold.published_digest = product_id, price_id, mark
     db.session.commit()
 
 
@@ -44,11 +43,11 @@ def publish_one(kind: str, sold_id: int) -> None:
 
 def is_wanted(sold: Sold) -> bool:
     """What was retired before it was ever sold need not be told to Stripe."""
-    return sold.status != "inactive" or bool(sold.published_as)
+    return sold.status != "inactive" or bool(sold.published_digest)
 
 
 def unpublished() -> list[tuple[str, Sold]]:
     """What Stripe does not know as it is now: ("plan" or "pack", row)."""
-    found: list[tuple[str, Sold]] = [("plan", plan) for plan in db.session.scalars(select(Plan))]
-    found += [("pack", pack) for pack in db.session.scalars(select(CreditPack))]
-    return [(kind, sold) for kind, sold in found if not is_published(sold) and is_wanted(sold)]
+    fetched: list[tuple[str, Sold]] = [("plan", plan) for plan in db.session.scalars(select(Plan))]
+    fetched += [("pack", pack) for pack in db.session.scalars(select(CreditPack))]
+    return [(kind, sold) for kind, sold in fetched if not is_published(sold) and is_wanted(sold)]

@@ -9,20 +9,17 @@ from functools import partial
 
 from sqlalchemy import select
 
-from app.stripe_api import client
-from app.payments import sync
-from app.payments import webhook_events
-from app.payments import auto_recharge
-from app.payments import refunds
-from app.payments.transaction import commit, rollback
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.billing.payment import Payment
 from app.models.billing.auto_recharge import Recharge
+from app.models.billing.payment import Payment
+from app.models.billing.refund import Dispute, Refund
 from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState, SubscriptionState
 from app.models.billing.subscription import LIVE, Subscription
-from app.models.billing.refund import Dispute, Refund
+from app.models.identity.account import Account
+from app.payments import auto_recharge, refunds, sync, webhook_events
+from app.payments.transaction import commit, rollback
+from app.stripe_api import client
 
 WINDOW = timedelta(days=35)
 """How far back Stripe's lists are read: more than a period, and more than Stripe keeps trying a webhook."""
@@ -33,28 +30,28 @@ class Finding:
     """Something that our rows did not say yet; `mended`, or parked for a person to look at."""
 
     subject: str
-    words: str
+    message: str
     mended: bool = True
 
 
 def reconcile() -> Iterator[Finding]:
     """Look at everything of Stripe's that our rows do not reflect. Each finding is committed by itself."""
     since = utcnow() - WINDOW
-    yield from subscriptions()
-    yield from checkouts()
-    yield from payments(since)
-    yield from refunds(since)
-    yield from disputes(since)
-    yield from attempts()
-    yield from events()
+    yield from reconcile_subscriptions()
+    yield from reconcile_checkouts()
+    yield from reconcile_payments(since)
+    yield from reconcile_refunds(since)
+    yield from reconcile_disputes(since)
+    yield from reconcile_attempts()
+    yield from reconcile_events()
 
 
-def looked(subject: str, words: str, look: Callable[[], object]) -> Iterator[Finding]:
+def looked(subject: str, message: str, look: Callable[[], object]) -> Iterator[Finding]:
     """One look; what does not fit is parked and said so."""
     try:
         look()
         commit()
-        yield Finding(subject, words)
+        yield Finding(subject, message)
     except Mismatch as mismatch:
         rollback()
         yield Finding(subject, f"does not fit: {mismatch}", mended=False)
@@ -63,43 +60,45 @@ def looked(subject: str, words: str, look: Callable[[], object]) -> Iterator[Fin
         yield Finding(subject, f"could not be looked at: {error}", mended=False)
 
 
-def subscriptions() -> Iterator[Finding]:
+def reconcile_subscriptions() -> Iterator[Finding]:
     """Subscriptions that run here or at Stripe, where the two differ."""
     ours = db.session.scalars(
         select(Subscription.stripe_id).where(Subscription.status.in_((*LIVE, "incomplete")))
     )
     running = {stripe_id for stripe_id in ours if stripe_id}
     db.session.commit()
-    for found in client.subscriptions_of_customers(running):
-        subscription = Subscription.with_stripe_id(found.stripe_id)
-        if subscription is None and Account.with_customer(found.customer_id) is None:
+    for fetched in client.subscriptions_of_customers(running):
+        subscription = Subscription.with_stripe_id(fetched.stripe_id)
+        if subscription is None and Account.with_customer(fetched.customer_id) is None:
             continue
-        if subscription is None or differs(subscription, found):
-            look = partial(sync.look_at_subscription, found.stripe_id)
-            yield from looked(found.stripe_id, f"is {found.status} at Stripe", look)
+        if subscription is None or differs(subscription, fetched):
+            look = partial(sync.sync_subscription, fetched.stripe_id)
+            yield from looked(fetched.stripe_id, f"is {fetched.status} at Stripe", look)
 
 
-def differs(subscription: Subscription, found: SubscriptionState) -> bool:
+def differs(subscription: Subscription, fetched: SubscriptionState) -> bool:
     """Whether a row says something else than Stripe of what we mirror."""
     ours = (subscription.status, subscription.stripe_price_id, subscription.cancel_at_period_end)
-    theirs = (found.status, found.price_id, found.cancel_at_period_end)
+    theirs = (fetched.status, fetched.price_id, fetched.cancel_at_period_end)
     return (
-        ours != theirs or subscription.period_end != found.period_end or has_new_invoice(subscription, found)
+        ours != theirs
+        or subscription.period_end != fetched.period_end
+        or has_new_invoice(subscription, fetched)
     )
 
 
-def has_new_invoice(subscription: Subscription, found: SubscriptionState) -> bool:
+def has_new_invoice(subscription: Subscription, fetched: SubscriptionState) -> bool:
     known = set(
         db.session.scalars(
             select(Payment.stripe_invoice_id).where(Payment.subscription_id == subscription.id)
         )
     )
     db.session.commit()
-    paid = client.invoices(found.stripe_id)
+    paid = client.invoices(fetched.stripe_id)
     return any(one.stripe_id not in known and any(line.amount > 0 for line in one.lines) for one in paid)
 
 
-def checkouts() -> Iterator[Finding]:
+def reconcile_checkouts() -> Iterator[Finding]:
     """Checkouts whose end we have not heard of."""
     late = utcnow() - timedelta(minutes=10)
     open_payments = [(row.stripe_session_id, row.id) for row in Payment.waiting(late)]
@@ -108,9 +107,9 @@ def checkouts() -> Iterator[Finding]:
     sessions = [session_id for session_id, _ in open_payments] + list(db.session.scalars(query))
     db.session.commit()
     for session_id in filter(None, sessions):
-        found = client.session(session_id)
-        if found.status != "open" and not is_known(session_id):
-            yield from looked(session_id, f"is {found.status}", partial(settle_checkout, found))
+        fetched = client.session(session_id)
+        if fetched.status != "open" and not is_known(session_id):
+            yield from looked(session_id, f"is {fetched.status}", partial(settle_checkout, fetched))
 
 
 def is_known(session_id: str) -> bool:
@@ -118,68 +117,69 @@ def is_known(session_id: str) -> bool:
     return payment is not None and payment.state == "processing"
 
 
-def settle_checkout(found: SessionState) -> None:
-    sync.apply_session(found)
-    subscription = Subscription.with_session(found.stripe_id)
+def settle_checkout(fetched: SessionState) -> None:
+    sync.apply_session(fetched)
+    subscription = Subscription.with_session(fetched.stripe_id)
     if subscription is not None and subscription.stripe_id is None:
         subscription.status = "incomplete_expired"
 
 
-def payments(since: datetime) -> Iterator[Finding]:
+def reconcile_payments(since: datetime) -> Iterator[Finding]:
     """Money that arrived at Stripe and not here."""
-    for found in client.payments_since(since):
-        known = Payment.with_intent(found.stripe_id)
-        if not found.is_paid or (known is not None and known.state in ("paid", "parked")):
+    for fetched in client.payments_since(since):
+        known = Payment.with_intent(fetched.stripe_id)
+        if not fetched.is_paid or (known is not None and known.state in ("paid", "parked")):
             continue
-        account = Account.with_customer(found.customer_id)
-        if account is None and not found.metadata.get("payment_id"):
+        account = Account.with_customer(fetched.customer_id)
+        if account is None and not fetched.metadata.get("payment_id"):
             continue
-        yield from paid(found)
+        yield from paid(fetched)
 
 
-def paid(found: PaymentState) -> Iterator[Finding]:
+def paid(fetched: PaymentState) -> Iterator[Finding]:
     """Credit a payment that nobody told us of; one that nobody can explain is parked."""
-    for finding in looked(found.stripe_id, "was paid", partial(sync.look_at_payment, found.stripe_id)):
-        if finding.mended or park_orphan(found, finding.words):
+    for finding in looked(fetched.stripe_id, "was paid", partial(sync.sync_payment, fetched.stripe_id)):
+        if finding.mended or park_orphan(fetched, finding.message):
             yield finding
 
 
-def park_orphan(found: PaymentState, why: str) -> bool:
+def park_orphan(fetched: PaymentState, why: str) -> bool:
     """Keep a payment that does not fit, so that it is shown, and found only once; False where nobody's."""
-    account = Account.with_customer(found.customer_id)
-    sold = Payment.find(found.metadata.get("payment_id", ""))
+    account = Account.with_customer(fetched.customer_id)
+    sold = Payment.find(fetched.metadata.get("payment_id", ""))
     if account is None and sold is None:
         return False
     if sold is not None and not sold.is_paid:
         sold.park(why)
-        sold.stripe_payment_intent_id = found.stripe_id
+        sold.stripe_payment_intent_id = fetched.stripe_id
     else:
-        Payment.park_unknown(account or sold.account, found, why)  # type: ignore[union-attr]
+        Payment.park_unknown(account or sold.account, fetched, why)  # type: ignore[union-attr]
     commit()
     return True
 
 
-def refunds(since: datetime) -> Iterator[Finding]:
-    for found, intent in client.refunds_since(since):
-        known = db.session.scalar(select(Refund).where(Refund.stripe_id == found.stripe_id))
+def reconcile_refunds(since: datetime) -> Iterator[Finding]:
+    for fetched, intent in client.refunds_since(since):
+        known = db.session.scalar(select(Refund).where(Refund.stripe_id == fetched.stripe_id))
         is_ours = intent is not None and Payment.with_intent(intent) is not None
-        if intent is not None and is_ours and (known is None or known.status != found.status):
-            yield from looked(found.stripe_id, f"is {found.status}", partial(sync.look_at_refunds, intent))
+        if intent is not None and is_ours and (known is None or known.status != fetched.status):
+            yield from looked(fetched.stripe_id, f"is {fetched.status}", partial(sync.sync_refunds, intent))
 
 
-def disputes(since: datetime) -> Iterator[Finding]:
-    for found in client.disputes_since(since):
-        known = Dispute.with_stripe_id(found.stripe_id)
+def reconcile_disputes(since: datetime) -> Iterator[Finding]:
+    for fetched in client.disputes_since(since):
+        known = Dispute.with_stripe_id(fetched.stripe_id)
         is_ours = (
-            found.payment_intent_id is not None and Payment.with_intent(found.payment_intent_id) is not None
+            fetched.payment_intent_id is not None
+            and Payment.with_intent(fetched.payment_intent_id) is not None
         )
-        if is_ours and (known is None or known.status != found.status):
+        if is_ours and (known is None or known.status != fetched.status):
             yield from looked(
-                found.stripe_id, f"is {found.status}", partial(sync.look_at_dispute, found.stripe_id)
+                fetched.stripe_id, f"is {fetched.status}", partial(sync.sync_dispute, fetched.stripe_id)
             )
 
 
-def attempts() -> Iterator[Finding]:
+def reconcile_attempts() -> Iterator[Finding]:
     """Recharges that were left open, and refunds that were wanted."""
     for recharge_id in Recharge.all_open(utcnow()):
         before = db.session.get_one(Recharge, recharge_id).state
@@ -193,7 +193,7 @@ def attempts() -> Iterator[Finding]:
         yield Finding(f"refund {refund_id}", "was asked for")
 
 
-def events() -> Iterator[Finding]:
+def reconcile_events() -> Iterator[Finding]:
     """Notices that were stored and whose job was lost."""
     while (event_id := webhook_events.process_next()) is not None:
         yield Finding(f"event {event_id}", "was processed")

@@ -6,19 +6,18 @@ from contextlib import suppress
 
 from sqlalchemy import func, select
 
-from app.stripe_api import client
-from app.stripe_api import requests
-from app.payments.sync import look_at_refunds
-from app.payments.transaction import call_for, commit
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.billing.payment import Payment
-from app.models.metering.refusal import InvalidRequest
-from app.models.billing.subscription import Subscription
 from app.models.billing.refund import Refund
+from app.models.billing.subscription import Subscription
+from app.models.identity.account import Account
+from app.models.metering.refusal import InvalidRequest
+from app.payments.sync import sync_refunds
+from app.payments.transaction import commit, enqueue_after_commit
+from app.stripe_api import client, requests
 
 
-def want_refund(
+def request_refund(
     payment_id: int, cents: int | None = None, *, reason: str, actor_id: int | None = None
 ) -> Refund:
     """Write down that a payment is to be paid back (whole, where no amount is named); a job asks Stripe.
@@ -33,7 +32,7 @@ def want_refund(
     if not payment.is_paid or not 0 < cents <= left:
         raise InvalidRequest({"amount": [f"must be between 1 and {left} cents."]})
     refund = Refund.want(payment, cents, reason=reason, actor_id=actor_id)
-    call_for("pay_back", refund.id)
+    enqueue_after_commit("pay_back", refund.id)
     return refund
 
 
@@ -51,7 +50,7 @@ def pay_back(refund_id: int) -> None:
         return
     payment_intent = refund.payment.stripe_payment_intent_id
     try:
-        look_at_refunds(payment_intent or "")
+        sync_refunds(payment_intent or "")
         commit()
         refund = db.session.get_one(Refund, refund_id, populate_existing=True)
         if refund.status != "wanted":
@@ -63,7 +62,7 @@ def pay_back(refund_id: int) -> None:
     except client.UnknownOutcome:
         return
     commit()
-    look_at_refunds(payment_intent or "")
+    sync_refunds(payment_intent or "")
     commit()
 
 
@@ -78,5 +77,5 @@ def refund_rejected() -> None:
     )
     for payment_id in list(db.session.scalars(taken)):
         with suppress(InvalidRequest):
-            want_refund(payment_id, reason="a second subscription")
+            request_refund(payment_id, reason="a second subscription")
         commit()

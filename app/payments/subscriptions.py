@@ -5,22 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.stripe_api import client
-from app.stripe_api import requests
-from app.payments import product_sync
-from app.payments.checkout import cancel_url, check_set_up, customer_of, return_url
-from app.payments.sync import look_at_subscription
-from app.payments.transaction import commit
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.identity.actor import Caller
-from app.models.billing.subscription_billing import choose_free_plan, may_try
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
-from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.models.billing.subscription import Subscription
+from app.models.billing.subscription_billing import choose_free_plan, may_try
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
+from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.payments import product_sync
+from app.payments.checkout import cancel_url, check_set_up, customer_of, return_url
+from app.payments.sync import sync_subscription
+from app.payments.transaction import commit
+from app.stripe_api import client, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,11 @@ def plan_on_offer(plan_id: str | int | None) -> Plan:
     return plan
 
 
-def subscribe(buyer: Caller, plan: Plan) -> str | None:
+def subscribe(buyer: Actor, plan: Plan) -> str | None:
     """Begin a subscription; the address of the page that takes the money, or None: a free plan, chosen at once."""
     if Subscription.live_of(buyer.account_id) is not None:
-        words = "This account has a subscription already. Change its plan instead."
-        raise Conflict("already_subscribed", words)
+        message = "This account has a subscription already. Change its plan instead."
+        raise Conflict("already_subscribed", message)
     if plan.is_free:
         choose_free_plan(Account.locked(buyer.account_id), plan)
         commit()
@@ -72,7 +71,7 @@ def trial_days(account: Account, plan: Plan) -> int:
     return 0 if had_one or not may_try(account) else int(plan.trial_days)
 
 
-def change_plan(buyer: Caller, plan: Plan) -> str | None:
+def change_plan(buyer: Actor, plan: Plan) -> str | None:
     """To another plan: an upgrade now, everything else at the period's end. A page's address where one must pay."""
     subscription = Subscription.live_of(buyer.account_id)
     if subscription is None:
@@ -93,8 +92,8 @@ def change_plan(buyer: Caller, plan: Plan) -> str | None:
 
 def check_paid(subscription: Subscription) -> None:
     if subscription.is_unpaid:
-        words = "The last invoice is not paid yet. Pay it first, then change the plan."
-        raise Refusal("subscription_unpaid", words, way_out="billing", pay_url=subscription.pay_url)
+        message = "The last invoice is not paid yet. Pay it first, then change the plan."
+        raise Refusal("subscription_unpaid", message, way_out="billing", pay_url=subscription.pay_url)
 
 
 def intent(subscription: Subscription) -> str:
@@ -114,7 +113,7 @@ def undo_pending(subscription: Subscription) -> None:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=False)
 
 
-def cancel(buyer: Caller, *, at_once: bool = False) -> None:
+def cancel(buyer: Actor, *, at_once: bool = False) -> None:
     """At the period's end, or at once, without a refund; one that is not paid for ends at once."""
     subscription = live(buyer)
     check_set_up()
@@ -127,7 +126,7 @@ def cancel(buyer: Caller, *, at_once: bool = False) -> None:
     look_again(subscription)
 
 
-def resume(buyer: Caller) -> None:
+def resume(buyer: Actor) -> None:
     """Undo a cancel or a change that waits for the period's end."""
     subscription = live(buyer)
     check_set_up()
@@ -135,7 +134,7 @@ def resume(buyer: Caller) -> None:
     look_again(subscription)
 
 
-def live(buyer: Caller) -> Subscription:
+def live(buyer: Actor) -> Subscription:
     subscription = Subscription.live_of(buyer.account_id)
     if subscription is None:
         raise Conflict("not_subscribed", "This account has no subscription. Nothing was changed.")
@@ -143,11 +142,11 @@ def live(buyer: Caller) -> Subscription:
 
 
 def look_again(subscription: Subscription) -> None:
-    look_at_subscription(str(subscription.stripe_id))
+    sync_subscription(str(subscription.stripe_id))
     commit()
 
 
-def preview(buyer: Caller, plan: Plan) -> Preview:
+def preview(buyer: Actor, plan: Plan) -> Preview:
     """What a change would cost and do, before the click. Charges nothing."""
     subscription = live(buyer)
     now, later = 0, plan.price_cents

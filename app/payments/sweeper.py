@@ -1,4 +1,4 @@
-"""The sweeper: finds what a dead process or a forgetful queue left undone. MONEY.md 5 and 8."""
+"""The sweeper: finds what a dead process or a forgetful queue left undone. billing-rules.md 5 and 8."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, func, or_, select
 
-from app.stripe_api import client
-from app.payments import product_sync
-from app.payments import refunds
 from app.extensions import db
-from app.observability.counters import count_call
 from app.models.base import utcnow
-from app.models.chat.chat import Message
-from app.models.metering.reservation import reservation_of, settle
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
-from app.models.metering.account_state import Standing
-from app.models.operations.webhook_event import PATIENCE
-from app.models.billing.subscription import Subscription
 from app.models.billing.refund import Refund
+from app.models.billing.subscription import Subscription
+from app.models.chat.chat import Message
+from app.models.metering.account_state import AccountState
+from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
+from app.models.operations.webhook_event import PATIENCE
+from app.observability.counters import count_call
+from app.payments import product_sync, refunds
 from app.providers.base import TokenUsage, estimate_tokens
+from app.stripe_api import client
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
@@ -84,7 +83,7 @@ def lost_calls(now: datetime) -> list[int]:
 def release(usage_id: int) -> bool:
     """Nothing is paid; our cost, as far as it can be known, is absorbed. The message keeps its text."""
     usage = db.session.get_one(Usage, usage_id)
-    Standing.held(usage.account_id)
+    AccountState.lock(usage.account_id)
     if usage_id not in lost_calls(utcnow()):
         db.session.rollback()
         return False

@@ -1,4 +1,4 @@
-"""Looks at things of Stripe's and brings our rows in line: take a ticket, commit, fetch, lock, apply.
+"""Syncs our rows with Stripe's objects: take a version, commit, fetch, lock, apply.
 
 No function here commits what it applied: the job, command or route that looks does, once. Applying the
 same thing twice, or an older answer after a newer one, changes nothing (see `Sighting`).
@@ -6,192 +6,198 @@ same thing twice, or an older answer after a newer one, changes nothing (see `Si
 
 from __future__ import annotations
 
-from app.stripe_api import client
 from app import notifications
-from app.payments.payment_methods import adopt_card, look_at_setup, pause_recharge, review_recharge
-from app.payments.transaction import call_for, commit, ticket_for
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.billing.subscription_billing import follow
-from app.models.billing.payment import Payment
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
-from app.models.operations.webhook_event import Sighting
-from app.models.billing.stripe_objects import InvoiceState, Mismatch, PaymentState, SessionState, SubscriptionState
-from app.models.billing.subscription import Subscription
+from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_dispute, follow_refunds
+from app.models.billing.stripe_objects import (
+    InvoiceState,
+    Mismatch,
+    PaymentState,
+    SessionState,
+    SubscriptionState,
+)
+from app.models.billing.subscription import Subscription
+from app.models.billing.subscription_billing import follow
+from app.models.identity.account import Account
+from app.models.operations.webhook_event import SyncVersion
+from app.payments.payment_methods import adopt_card, pause_recharge, review_recharge, sync_setup
+from app.payments.transaction import begin_sync, commit, enqueue_after_commit
+from app.stripe_api import client
 
 
-def look_at_subscription(stripe_id: str, invoice_id: str | None = None) -> Account | None:
+def sync_subscription(stripe_id: str, invoice_id: str | None = None) -> Account | None:
     """A subscription with all its paid invoices; the account that it belongs to, or None where it is nobody's."""
-    ticket = ticket_for(stripe_id)
-    found, invoices = client.subscription(stripe_id), client.invoices(stripe_id)
+    version = begin_sync(stripe_id)
+    fetched, invoices = client.subscription(stripe_id), client.invoices(stripe_id)
     if invoice_id and invoice_id not in {one.stripe_id for one in invoices}:
         invoices = [*invoices, client.invoice(invoice_id)]
-    ours = subscription_for(found)
+    ours = subscription_for(fetched)
     if ours is None:
         return None
-    look_at_rival(ours)
+    sync_rival(ours)
     account = Account.locked(ours.account_id)
-    if Sighting.is_newest(stripe_id, ticket):
+    if SyncVersion.is_newest(stripe_id, version):
         db.session.refresh(ours)
-        apply_subscription(ours, account, found, invoices)
+        apply_subscription(ours, account, fetched, invoices)
     return account
 
 
 def apply_subscription(
-    ours: Subscription, account: Account, found: SubscriptionState, invoices: list[InvoiceState]
+    ours: Subscription, account: Account, fetched: SubscriptionState, invoices: list[InvoiceState]
 ) -> None:
     before = notifications.Before.of(ours)
-    follow(ours, account, found, invoices)
+    follow(ours, account, fetched, invoices)
     db.session.flush()
     notifications.of_subscription(ours, account, before)
     adopt_card(account, ours.card_id, ours.card_label)
     if ours.rejected_at or ours.trial_refused_at or account.closed_at or ours.plan.status == "inactive":
-        call_for("end_subscription", ours.id)
+        enqueue_after_commit("end_subscription", ours.id)
     review_recharge(account)
 
 
-def subscription_for(found: SubscriptionState) -> Subscription | None:
+def subscription_for(fetched: SubscriptionState) -> Subscription | None:
     """Our row: by Stripe's id, by what we wrote on it, or a new one for what was sold at Stripe's dashboard."""
-    known = Subscription.with_stripe_id(found.stripe_id)
+    known = Subscription.with_stripe_id(fetched.stripe_id)
     if known is not None:
         return known
-    labelled = Subscription.find(found.metadata.get("subscription_id", ""))
+    labelled = Subscription.find(fetched.metadata.get("subscription_id", ""))
     if labelled is not None:
-        if str(labelled.account_id) != found.metadata.get("account_id"):
+        if str(labelled.account_id) != fetched.metadata.get("account_id"):
             raise Mismatch(
-                f"subscription {found.stripe_id} names account {found.metadata.get('account_id')!r}"
+                f"subscription {fetched.stripe_id} names account {fetched.metadata.get('account_id')!r}"
             )
-        if Account.with_customer(found.customer_id) not in (None, labelled.account):
-            raise Mismatch(f"subscription {found.stripe_id} is of another account's customer")
+        if Account.with_customer(fetched.customer_id) not in (None, labelled.account):
+            raise Mismatch(f"subscription {fetched.stripe_id} is of another account's customer")
         return labelled
-    account = Account.with_customer(found.customer_id)
+    account = Account.with_customer(fetched.customer_id)
     if account is None:
         return None
-    raise Mismatch(f"subscription {found.stripe_id} of account {account.id} was not begun here")
+    raise Mismatch(f"subscription {fetched.stripe_id} of account {account.id} was not begun here")
 
 
-def look_at_rival(ours: Subscription) -> None:
+def sync_rival(ours: Subscription) -> None:
     """Before a second subscription is sent away, make sure that the first one is still there."""
     rival = Subscription.live_of(ours.account_id)
     if rival is None or rival is ours or ours.is_in_force or rival.stripe_id is None:
         return
-    ticket = ticket_for(rival.stripe_id)
-    found, invoices = client.subscription(rival.stripe_id), client.invoices(rival.stripe_id)
+    version = begin_sync(rival.stripe_id)
+    fetched, invoices = client.subscription(rival.stripe_id), client.invoices(rival.stripe_id)
     account = Account.locked(rival.account_id)
-    if Sighting.is_newest(rival.stripe_id, ticket):
-        apply_subscription(rival, account, found, invoices)
+    if SyncVersion.is_newest(rival.stripe_id, version):
+        apply_subscription(rival, account, fetched, invoices)
     commit()
 
 
-def look_at_payment(stripe_id: str, sold: Payment | None = None) -> Account | None:
+def sync_payment(stripe_id: str, sold: Payment | None = None) -> Account | None:
     """A payment intent of a pack or a recharge; `sold` is what its checkout session names."""
-    found = client.payment(stripe_id)
-    payment = sold or payment_for(found)
+    fetched = client.payment(stripe_id)
+    payment = sold or payment_for(fetched)
     if payment is None:
-        return look_at_unknown(found)
+        return sync_unknown_payment(fetched)
     if payment.kind == "invoice":
         return payment.account
     account = Account.locked(payment.account_id)
     db.session.refresh(payment)
-    apply_payment(payment, account, found)
+    apply_payment(payment, account, fetched)
     return account
 
 
-def apply_payment(payment: Payment, account: Account, found: PaymentState) -> None:
+def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> None:
     recharge = db.session.query(Recharge).filter_by(payment_id=payment.id).one_or_none()
     if recharge is not None:
-        apply_recharge(recharge, account, found)
-    elif found.is_paid:
-        if payment.succeed(account, found):
+        apply_recharge(recharge, account, fetched)
+    elif fetched.is_paid:
+        if payment.succeed(account, fetched):
             notifications.of_purchase(payment, account)
-    elif found.status == "processing":
+    elif fetched.status == "processing":
         payment.wait()
-    elif found.status == "canceled":
+    elif fetched.status == "canceled":
         payment.fall_through()
     else:
-        payment.check_payment(found)
+        payment.check_payment(fetched)
 
 
-def apply_recharge(recharge: Recharge, account: Account, found: PaymentState) -> None:
+def apply_recharge(recharge: Recharge, account: Account, fetched: PaymentState) -> None:
     """What became of an attempt; money that arrived counts whatever was thought before."""
     settings = AutoRecharge.of(account.id)
-    if found.is_paid:
-        if recharge.succeed(account, found):
+    if fetched.is_paid:
+        if recharge.succeed(account, fetched):
             notifications.of_recharge(recharge, account)
             if settings:
                 settings.succeeded()
-                call_for("recharge", account.id)
+                enqueue_after_commit("recharge", account.id)
         return
-    recharge.payment.check_payment(found)
-    if recharge.is_open and found.status == "canceled":
+    recharge.payment.check_payment(fetched)
+    if recharge.is_open and fetched.status == "canceled":
         recharge.cancel()
-    if recharge.is_open and found.status in ("requires_payment_method", "requires_action"):
-        call_for("resolve_recharge", recharge.id)
+    if recharge.is_open and fetched.status in ("requires_payment_method", "requires_action"):
+        enqueue_after_commit("resolve_recharge", recharge.id)
 
 
-def payment_for(found: PaymentState) -> Payment | None:
+def payment_for(fetched: PaymentState) -> Payment | None:
     """Our row of a payment intent: by its id, or by what we wrote on it. Mismatch where that names another account."""
-    known = Payment.with_intent(found.stripe_id)
+    known = Payment.with_intent(fetched.stripe_id)
     if known is not None and known.kind != "unknown":
         return known
-    label = found.metadata.get("payment_id")
+    label = fetched.metadata.get("payment_id")
     payment = Payment.find(label) if label else None
     if label and payment is None:
         raise Mismatch(f"payment {label!r} at Stripe is none of ours")
-    if payment and str(payment.account_id) != found.metadata.get("account_id", str(payment.account_id)):
-        raise Mismatch(f"payment {label} is of another account than {found.metadata.get('account_id')!r}")
+    if payment and str(payment.account_id) != fetched.metadata.get("account_id", str(payment.account_id)):
+        raise Mismatch(f"payment {label} is of another account than {fetched.metadata.get('account_id')!r}")
     return payment
 
 
-def look_at_unknown(found: PaymentState) -> Account | None:
+def sync_unknown_payment(fetched: PaymentState) -> Account | None:
     """A payment without our labels: an invoice's, somebody else's, or one that nobody can explain."""
-    account = Account.with_customer(found.customer_id)
-    if account is None or not found.is_paid:
+    account = Account.with_customer(fetched.customer_id)
+    if account is None or not fetched.is_paid:
         return account
-    invoice_id = client.invoice_of_payment(found.stripe_id)
+    invoice_id = client.invoice_of_payment(fetched.stripe_id)
     if invoice_id is not None:
-        account = look_at_invoice(invoice_id) or account
+        account = sync_invoice(invoice_id) or account
         paid = Payment.with_invoice(invoice_id)
         if paid is not None:
-            paid.stripe_payment_intent_id = paid.stripe_payment_intent_id or found.stripe_id
+            paid.stripe_payment_intent_id = paid.stripe_payment_intent_id or fetched.stripe_id
         return account
-    raise Mismatch(f"payment {found.stripe_id} of account {account.id} was not asked for here")
+    raise Mismatch(f"payment {fetched.stripe_id} of account {account.id} was not asked for here")
 
 
-def look_at_invoice(stripe_id: str) -> Account | None:
-    found = client.invoice(stripe_id)
-    return look_at_subscription(found.subscription_id, stripe_id) if found.subscription_id else None
+def sync_invoice(stripe_id: str) -> Account | None:
+    fetched = client.invoice(stripe_id)
+    return sync_subscription(fetched.subscription_id, stripe_id) if fetched.subscription_id else None
 
 
-def look_at_refunds(payment_intent_id: str) -> Account | None:
+def sync_refunds(payment_intent_id: str) -> Account | None:
     """All refunds of a payment, ours and those made at Stripe's dashboard."""
     payment = known_payment(payment_intent_id)
     if payment is None:
         return None
     subject = f"refunds:{payment_intent_id}"
-    ticket = ticket_for(subject)
-    found = client.refunds(payment_intent_id)
+    version = begin_sync(subject)
+    fetched = client.refunds(payment_intent_id)
     account = Account.locked(payment.account_id)
-    if Sighting.is_newest(subject, ticket):
+    if SyncVersion.is_newest(subject, version):
         db.session.refresh(payment)
-        new = follow_refunds(payment, account, found)
+        new = follow_refunds(payment, account, fetched)
         notifications.of_refunds(payment, account, new)
         if new:
             pause_recharge(account, "refund")
     return account
 
 
-def look_at_dispute(stripe_id: str) -> Account | None:
-    ticket = ticket_for(stripe_id)
-    found = client.dispute(stripe_id)
-    payment = known_payment(found.payment_intent_id) if found.payment_intent_id else None
+def sync_dispute(stripe_id: str) -> Account | None:
+    version = begin_sync(stripe_id)
+    fetched = client.dispute(stripe_id)
+    payment = known_payment(fetched.payment_intent_id) if fetched.payment_intent_id else None
     if payment is None:
         return None
     account = Account.locked(payment.account_id)
-    if Sighting.is_newest(stripe_id, ticket):
+    if SyncVersion.is_newest(stripe_id, version):
         db.session.refresh(payment)
-        dispute = follow_dispute(payment, account, found)
+        dispute = follow_dispute(payment, account, fetched)
         notifications.of_dispute(dispute, payment, account)
         if dispute.is_against_us:
             pause_recharge(account, "dispute")
@@ -202,54 +208,54 @@ def known_payment(payment_intent_id: str) -> Payment | None:
     """The paid row of a payment intent; where we have not heard that it was paid, that is looked at first."""
     payment = Payment.with_intent(payment_intent_id)
     if payment is None or not payment.is_paid:
-        look_at_payment(payment_intent_id)
+        sync_payment(payment_intent_id)
         commit()
         payment = Payment.with_intent(payment_intent_id)
     return payment
 
 
-def look_at_session(stripe_id: str) -> tuple[SessionState, Account | None]:
+def sync_session(stripe_id: str) -> tuple[SessionState, Account | None]:
     """A checkout session and what came of it: a payment, a subscription or a saved card."""
-    found = client.session(stripe_id)
-    return found, apply_session(found)
+    fetched = client.session(stripe_id)
+    return fetched, apply_session(fetched)
 
 
-def apply_session(found: SessionState) -> Account | None:
-    if found.mode == "subscription":
-        bind_subscription(found)
-        return look_at_subscription(found.subscription_id) if found.subscription_id else None
-    if found.mode == "setup":
-        return look_at_setup(found)
-    payment = sold_in(found)
+def apply_session(fetched: SessionState) -> Account | None:
+    if fetched.mode == "subscription":
+        bind_subscription(fetched)
+        return sync_subscription(fetched.subscription_id) if fetched.subscription_id else None
+    if fetched.mode == "setup":
+        return sync_setup(fetched)
+    payment = sold_in(fetched)
     if payment is None:
         return None
-    payment.check_session(found)
-    if found.payment_intent_id:
-        return look_at_payment(found.payment_intent_id, payment)
-    if found.status == "expired":
+    payment.check_session(fetched)
+    if fetched.payment_intent_id:
+        return sync_payment(fetched.payment_intent_id, payment)
+    if fetched.status == "expired":
         Account.locked(payment.account_id)
         payment.fall_through()
     return payment.account
 
 
-def bind_subscription(found: SessionState) -> None:
+def bind_subscription(fetched: SessionState) -> None:
     """Note which subscription came of a checkout. Mismatch where the checkout is another account's."""
-    begun = Subscription.with_session(found.stripe_id)
-    if begun is None or found.subscription_id is None or begun.stripe_id is not None:
+    begun = Subscription.with_session(fetched.stripe_id)
+    if begun is None or fetched.subscription_id is None or begun.stripe_id is not None:
         return
-    if found.client_reference_id not in (None, str(begun.account_id)):
-        raise Mismatch(f"checkout {found.stripe_id} is of account {found.client_reference_id!r}")
-    if Subscription.with_stripe_id(found.subscription_id) is None:
-        begun.stripe_id = found.subscription_id
+    if fetched.client_reference_id not in (None, str(begun.account_id)):
+        raise Mismatch(f"checkout {fetched.stripe_id} is of account {fetched.client_reference_id!r}")
+    if Subscription.with_stripe_id(fetched.subscription_id) is None:
+        begun.stripe_id = fetched.subscription_id
         commit()
 
 
-def sold_in(found: SessionState) -> Payment | None:
+def sold_in(fetched: SessionState) -> Payment | None:
     """Our row of a checkout session. Mismatch where it names one that is not there."""
-    payment = Payment.with_session(found.stripe_id)
-    label = found.metadata.get("payment_id")
+    payment = Payment.with_session(fetched.stripe_id)
+    label = fetched.metadata.get("payment_id")
     if payment is None and label:
         payment = Payment.find(label)
-        if payment is None or payment.stripe_session_id not in (None, found.stripe_id):
-            raise Mismatch(f"checkout {found.stripe_id} names payment {label!r}, which is not ours")
+        if payment is None or payment.stripe_session_id not in (None, fetched.stripe_id):
+            raise Mismatch(f"checkout {fetched.stripe_id} names payment {label!r}, which is not ours")
     return payment

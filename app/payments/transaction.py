@@ -1,15 +1,15 @@
-"""Commits, then rings for the jobs that the transaction called for: what is not heard, the sweeper finds."""
+"""Commits, then enqueues the jobs that the transaction asked for; what is lost, the sweeper finds."""
 
 from __future__ import annotations
 
 from app.extensions import db
-from app.models.operations.webhook_event import Sighting
 from app.jobs import enqueue
+from app.models.operations.webhook_event import SyncVersion
 
 CALLED_FOR = "jobs called for"
 
 
-def call_for(name: str, *identifiers: int | str) -> None:
+def enqueue_after_commit(name: str, *identifiers: int | str) -> None:
     """Have a job of `app.payments.jobs` run once the running transaction is committed."""
     waiting = db.session().info.setdefault(CALLED_FOR, [])
     if (name, identifiers) not in waiting:
@@ -27,8 +27,8 @@ def rollback() -> None:
     db.session().info.pop(CALLED_FOR, None)
 
 
-def ticket_for(subject: str) -> int:
-    """A ticket for a look at that subject of Stripe's; nothing is held while it is fetched."""
-    ticket = Sighting.begin(subject)
+def begin_sync(subject: str) -> int:
+    """A version for a sync of that subject of Stripe's; nothing is held while it is fetched."""
+    version = SyncVersion.begin(subject)
     commit()
-    return ticket
+    return version

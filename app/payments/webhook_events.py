@@ -1,20 +1,20 @@
-"""Webhooks: stored, and later processed, once or again, with the same end. ARCHITECTURE: a payment."""
+"""Webhooks: stored, and later processed, once or again, with the same end. docs/architecture.md: a payment."""
 
 from __future__ import annotations
 
 import logging
 import time
 
-from app.stripe_api import client
 from app import notifications
-from app.payments.transaction import commit, rollback
-from app.payments.webhook_handlers import react
 from app.extensions import db
+from app.jobs import acknowledge, enqueue_once
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.models.operations.webhook_event import StripeEvent
 from app.models.billing.stripe_objects import Mismatch
-from app.jobs import heard, ring
+from app.models.operations.webhook_event import StripeEvent
+from app.payments.transaction import commit, rollback
+from app.payments.webhook_handlers import react
+from app.stripe_api import client
 
 PROCESS = "app.payments.jobs.process_events"
 TURN = 5.0
@@ -24,31 +24,31 @@ log = logging.getLogger(__name__)
 
 
 def receive(notice: client.Notice) -> bool:
-    """Store a notice, commit, ring for its processing; whether it was open."""
+    """Store a notice, commit, enqueue its processing; whether it was open."""
     _, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
     db.session.commit()
     if is_open:
-        ring(PROCESS)
+        enqueue_once(PROCESS)
     return is_open
 
 
 def process_due() -> int:
-    """Process the events that are due, the oldest first, for a turn; how many. What is left rings again."""
-    heard(PROCESS)
+    """Process the events that are due, the oldest first, for a turn; how many. What is left is enqueued again."""
+    acknowledge(PROCESS)
     until, count = time.monotonic() + TURN, 0
     try:
         while time.monotonic() < until and process_next() is not None:
             count += 1
     finally:
-        ring_for_due()
+        enqueue_if_due()
     return count
 
 
-def ring_for_due() -> None:
+def enqueue_if_due() -> None:
     is_due = StripeEvent.next_due(utcnow()) is not None
     rollback()
     if is_due:
-        ring(PROCESS)
+        enqueue_once(PROCESS)
 
 
 def process_next() -> int | None:
@@ -101,4 +101,4 @@ def process_again(event_id: int) -> None:
     """An admin's wish, and `flask billing events replay`: safe for an event that was applied before."""
     db.session.get_one(StripeEvent, event_id).reopen()
     db.session.commit()
-    ring(PROCESS)
+    enqueue_once(PROCESS)

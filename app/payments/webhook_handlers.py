@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app import notifications
-from app.payments.payment_methods import look_at_customer
-from app.stripe_api.client import payment_refunded
-from app.payments.sync import look_at_dispute, look_at_invoice, look_at_payment, look_at_refunds, look_at_session, look_at_subscription
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.billing.payment import Payment
 from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
+from app.models.identity.account import Account
+from app.payments.payment_methods import look_at_customer
+from app.payments.sync import (
+    sync_dispute,
+    sync_invoice,
+    sync_payment,
+    sync_refunds,
+    sync_session,
+    sync_subscription,
+)
+from app.stripe_api.client import payment_refunded
 
 About = dict[str, str]
 """The ids in an event's object: `id`, and `customer`, `payment_intent`, ... where it names them."""
@@ -41,13 +48,13 @@ def react(kind: str, about: About) -> Account | None:
     "checkout.session.expired",
 )
 def checkout_moved(about: About) -> Account | None:
-    return look_at_session(about["id"])[1]
+    return sync_session(about["id"])[1]
 
 
 @on("checkout.session.async_payment_failed")
 def bank_debit_failed(about: About) -> Account | None:
     """The bank said no days later: the purchase is over."""
-    from_session, account = look_at_session(about["id"])
+    from_session, account = sync_session(about["id"])
     if account is not None:
         close_unpaid(from_session.stripe_id)
     return account
@@ -69,12 +76,12 @@ def close_unpaid(session_id: str) -> None:
     "customer.subscription.pending_update_expired",
 )
 def subscription_moved(about: About) -> Account | None:
-    return look_at_subscription(about["id"])
+    return sync_subscription(about["id"])
 
 
 @on("customer.subscription.trial_will_end")
 def trial_will_end(about: About) -> Account | None:
-    account = look_at_subscription(about["id"])
+    account = sync_subscription(about["id"])
     subscription = Subscription.with_stripe_id(about["id"])
     if subscription is not None and subscription.is_trialing and not subscription.rejected_at:
         notifications.of_trial_end(subscription)
@@ -86,19 +93,19 @@ def trial_will_end(about: About) -> Account | None:
 )
 def invoice_moved(about: About) -> Account | None:
     if "subscription" in about:
-        return look_at_subscription(about["subscription"], about["id"])
-    return look_at_invoice(about["id"])
+        return sync_subscription(about["subscription"], about["id"])
+    return sync_invoice(about["id"])
 
 
 @on("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
 def payment_moved(about: About) -> Account | None:
-    return look_at_payment(about["id"])
+    return sync_payment(about["id"])
 
 
 @on("charge.refunded", "refund.created", "refund.updated", "refund.failed", "charge.refund.updated")
 def refund_moved(about: About) -> Account | None:
     payment_intent = about.get("payment_intent") or payment_refunded(about.get("charge") or about["id"])
-    return look_at_refunds(payment_intent) if payment_intent else None
+    return sync_refunds(payment_intent) if payment_intent else None
 
 
 @on(
@@ -109,7 +116,7 @@ def refund_moved(about: About) -> Account | None:
     "charge.dispute.funds_reinstated",
 )
 def dispute_moved(about: About) -> Account | None:
-    return look_at_dispute(about["id"])
+    return sync_dispute(about["id"])
 
 
 @on(

@@ -8,11 +8,11 @@ import anthropic
 import httpx2
 
 from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage
-from app.providers.usage import anthropic_usage, mapping
 from app.providers.errors import failure, reason_of_event
 from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client
+from app.providers.usage import anthropic_usage, mapping
 
 ADDRESS = "https://api.anthropic.com"
 FINISHES = {
@@ -111,17 +111,17 @@ class _Reader:
 
 def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
     """The words alone, or images and words as blocks."""
-    words = encodable(message.content)
+    text = encodable(message.content)
     if not message.images:
-        return words
+        return text
     sources = (
         {"type": "base64", "media_type": image.media_type, "data": image.base64} for image in message.images
     )
-    return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": words}]
+    return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": text}]
 
 
 def text_of(block: object, kind: str) -> str:
     """The text of a block or delta of that kind; thinking, tools and citations have none for the reader."""
-    found = mapping(block)
-    text = found.get("text")
-    return text if found.get("type") == kind and isinstance(text, str) else ""
+    fields = mapping(block)
+    text = fields.get("text")
+    return text if fields.get("type") == kind and isinstance(text, str) else ""

@@ -82,8 +82,8 @@ class ProviderError(Exception):
     `technical` is for the log: the kind of error, status and request id; no key and nothing of the prompt.
     """
 
-    def __init__(self, reason: str, words: str, technical: str = "") -> None:
-        super().__init__(words)
+    def __init__(self, reason: str, text: str, technical: str = "") -> None:
+        super().__init__(text)
         self.reason = reason
         self.technical = technical
 

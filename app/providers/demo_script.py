@@ -81,8 +81,8 @@ def scene_for(prompt: Prompt) -> Scene:
 def title_of(talk: str) -> str:
     """The words of the question that say something."""
     question = talk.removeprefix("Question: ").partition("\n")[0]
-    words = [word for word in re.findall(r"[^\W_]+", question) if not IDLE_WORDS.fullmatch(word)]
-    return " ".join(words[:5]).capitalize() or "A conversation"
+    text = [word for word in re.findall(r"[^\W_]+", question) if not IDLE_WORDS.fullmatch(word)]
+    return " ".join(text[:5]).capitalize() or "A conversation"
 
 
 def commanded(command: str) -> Scene:
@@ -110,8 +110,8 @@ def commanded(command: str) -> Scene:
 
 def answer_to(asked: str) -> str:
     """What was asked about, or an opening and two topics that the question itself chooses."""
-    for topic, words in TOPICS.items():
-        if re.search(rf"\b(?:{words})\b", asked, re.IGNORECASE):
+    for topic, keywords in TOPICS.items():
+        if re.search(rf"\b(?:{keywords})\b", asked, re.IGNORECASE):
             return text(topic)
     dice = Random(zlib.crc32(asked.encode("utf-8", "replace")))  # noqa: S311
     first, second = dice.sample(TOUR[1:-1], 2)

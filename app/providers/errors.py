@@ -67,8 +67,8 @@ def failure(reason: str, technical: str = "") -> ProviderError:
 def explained(error: Exception, *, has_begun: bool) -> ProviderError:
     """An SDK's or the connection's error as ours."""
     status = getattr(error, "status_code", None)
-    facts = (type(error).__name__, *causes(error), status, getattr(error, "request_id", None))
-    technical = " ".join(str(fact) for fact in facts if fact)[:100]
+    details = (type(error).__name__, *causes(error), status, getattr(error, "request_id", None))
+    technical = " ".join(str(fact) for fact in details if fact)[:100]
     if isinstance(status, int):
         return failure(reason_of_status(status, getattr(error, "body", None)), technical)
     if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):

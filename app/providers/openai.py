@@ -9,12 +9,12 @@ import httpx2
 import openai
 
 from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage
-from app.providers.usage import mapping, openai_usage
-from app.providers.sse import DONE
 from app.providers.errors import failure, reason_of_event
+from app.providers.sse import DONE
 from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client
+from app.providers.usage import mapping, openai_usage
 
 ADDRESS = "https://api.openai.com/v1"
 NEW_LIMIT, OLD_LIMIT = "max_completion_tokens", "max_tokens"
@@ -127,12 +127,12 @@ class _Reader:
 
 def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
     """The words alone, or images and words as parts. `detail` is named so that images count by the documented bound."""
-    words = encodable(message.content)
+    text = encodable(message.content)
     if not message.images:
-        return words
+        return text
     addresses = (f"data:{image.media_type};base64,{image.base64}" for image in message.images)
     shown = [{"type": "image_url", "image_url": {"url": address, "detail": "high"}} for address in addresses]
-    return [*shown, {"type": "text", "text": words}]
+    return [*shown, {"type": "text", "text": text}]
 
 
 def text_of(content: object) -> str:

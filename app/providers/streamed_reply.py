@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import httpx2
 
 from app.providers.base import Prompt, ProviderError, TokenUsage
-from app.providers.sse import events
 from app.providers.errors import explained, failure, retry_delay
+from app.providers.sse import events
 from app.providers.text_cleaning import Text
 from app.providers.transport import Cut, Line, current_line
 

@@ -1,4 +1,4 @@
-"""The only module that speaks to Stripe: it returns our types and raises our errors. FACTS: stripe 16.1."""
+"""The only module that speaks to Stripe: it returns our types and raises our errors. stripe-notes.md."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import stripe
 from flask import current_app
 from stripe import StripeClient
 
-from app.stripe_api import mapping
 from app.extensions import db
 from app.models.billing import stripe_objects as state
+from app.stripe_api import mapping
 
 TIMEOUT = (5, 30)
 RETRIES = 2
@@ -45,8 +45,8 @@ class NotFound(Rejected):
 class Declined(Exception):
     """The card does not pay. `payment_intent_id` is what Stripe keeps of the attempt."""
 
-    def __init__(self, words: str, code: str, payment_intent_id: str | None) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, code: str, payment_intent_id: str | None) -> None:
+        super().__init__(message)
         self.code = code
         self.payment_intent_id = payment_intent_id
 
@@ -118,9 +118,9 @@ def declined(error: stripe.CardError) -> Declined:
     return kind(str(error.user_message or "The card was declined."), str(code), getattr(intent, "id", None))
 
 
-def plain(answer: Any) -> dict[str, Any]:
-    found: dict[str, Any] = answer.to_dict(for_json=True)
-    return found
+def plain(stripe_object: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = stripe_object.to_dict(for_json=True)
+    return answer
 
 
 def every(listing: Any) -> Iterator[dict[str, Any]]:
@@ -171,8 +171,8 @@ def subscriptions_of_customers(also: set[str]) -> Iterator[state.SubscriptionSta
     """All subscriptions at Stripe that may still charge, and those of the ids that we think of as running."""
     wanted = {"status": "all", "limit": 100}
     with asking() as v1:
-        found = [mapping.subscription(one) for one in every(v1.subscriptions.list(wanted))]
-    return (one for one in found if one.ended_at is None or one.stripe_id in also)
+        answer = [mapping.subscription(one) for one in every(v1.subscriptions.list(wanted))]
+    return (one for one in answer if one.ended_at is None or one.stripe_id in also)
 
 
 def invoices(subscription_id: str) -> list[state.InvoiceState]:
@@ -191,8 +191,8 @@ def invoice_of_payment(payment_intent_id: str) -> str | None:
     """The invoice that a payment intent pays, or None where it pays none."""
     wanted = {"payment": {"type": "payment_intent", "payment_intent": payment_intent_id}}
     with asking() as v1:
-        found = v1.invoice_payments.list(wanted)
-        return next((mapping.id_of(one["invoice"]) for one in every(found)), None)
+        answer = v1.invoice_payments.list(wanted)
+        return next((mapping.id_of(one["invoice"]) for one in every(answer)), None)
 
 
 def payment(stripe_id: str) -> state.PaymentState:
@@ -210,29 +210,29 @@ def payments_since(moment: datetime, customer_id: str | None = None) -> list[sta
 def payment_refunded(stripe_id: str) -> str | None:
     """The payment intent of a charge or of a refund."""
     with asking() as v1:
-        found = (
+        answer = (
             v1.refunds.retrieve(stripe_id) if stripe_id.startswith("re") else v1.charges.retrieve(stripe_id)
         )
-        return mapping.id_of(plain(found).get("payment_intent"))
+        return mapping.id_of(plain(answer).get("payment_intent"))
 
 
 def refunds(payment_intent_id: str) -> list[state.RefundState]:
     with asking() as v1:
-        found = v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100})
-        return [mapping.refund(one) for one in every(found)]
+        answer = v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100})
+        return [mapping.refund(one) for one in every(answer)]
 
 
 def refunds_since(moment: datetime) -> list[tuple[state.RefundState, str | None]]:
     """Refunds, each with the payment intent that it is of."""
     with asking() as v1:
-        found = every(v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
-        return [(mapping.refund(one), mapping.id_of(one.get("payment_intent"))) for one in found]
+        answer = every(v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        return [(mapping.refund(one), mapping.id_of(one.get("payment_intent"))) for one in answer]
 
 
 def disputes_since(moment: datetime) -> list[state.DisputeState]:
     with asking() as v1:
-        found = every(v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
-        return [mapping.dispute(one) for one in found]
+        answer = every(v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        return [mapping.dispute(one) for one in answer]
 
 
 def dispute(stripe_id: str) -> state.DisputeState:
@@ -248,8 +248,8 @@ def session(stripe_id: str) -> state.SessionState:
 def setup_card(setup_intent_id: str) -> state.CardState | None:
     """The card that a setup intent saved; None while it has not."""
     with asking() as v1:
-        found = plain(v1.setup_intents.retrieve(setup_intent_id, {"expand": ["payment_method"]}))
-    return mapping.card(found["payment_method"]) if found["status"] == "succeeded" else None
+        answer = plain(v1.setup_intents.retrieve(setup_intent_id, {"expand": ["payment_method"]}))
+    return mapping.card(answer["payment_method"]) if answer["status"] == "succeeded" else None
 
 
 def customer(stripe_id: str) -> state.CustomerState:
@@ -260,5 +260,5 @@ def customer(stripe_id: str) -> state.CustomerState:
 def cards(customer_id: str) -> list[state.CardState]:
     """A customer's saved means of payment, newest first."""
     with asking() as v1:
-        found = every(v1.payment_methods.list({"customer": customer_id, "limit": 20}))
-        return [card for card in map(mapping.card, found) if card]
+        answer = every(v1.payment_methods.list({"customer": customer_id, "limit": 20}))
+        return [card for card in map(mapping.card, answer) if card]

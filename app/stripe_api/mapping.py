@@ -1,11 +1,22 @@
-"""Reads Stripe's answers, as plain dicts, into our own types. Fields are where API 2026-10-28 has them (FACTS)."""
+"""Reads Stripe's answers, as plain dicts, into our own types. Field names: stripe-notes.md."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from app.models.billing.stripe_objects import CardState, CustomerState, DisputeState, InvoiceState, LineState, PaymentState, PreviewState, RefundState, SessionState, SubscriptionState
+from app.models.billing.stripe_objects import (
+    CardState,
+    CustomerState,
+    DisputeState,
+    InvoiceState,
+    LineState,
+    PaymentState,
+    PreviewState,
+    RefundState,
+    SessionState,
+    SubscriptionState,
+)
 
 Answer = dict[str, Any]
 
@@ -23,41 +34,41 @@ def id_of(reference: str | Answer | None) -> str | None:
     return reference["id"] if isinstance(reference, dict) else reference
 
 
-def card(found: Answer | str | None) -> CardState | None:
+def card(answer: Answer | str | None) -> CardState | None:
     """A payment method; only its id where it was not expanded."""
-    if not found:
+    if not answer:
         return None
-    if isinstance(found, str):
-        return CardState(found)
-    face = found.get(found.get("type") or "card") or {}
-    brand, last = face.get("brand") or found.get("type") or "", face.get("last4") or ""
+    if isinstance(answer, str):
+        return CardState(answer)
+    face = answer.get(answer.get("type") or "card") or {}
+    brand, last = face.get("brand") or answer.get("type") or "", face.get("last4") or ""
     label = f"{brand.replace('_', ' ').title()} ending in {last}" if last else brand
-    return CardState(found["id"], label, face.get("fingerprint"))
+    return CardState(answer["id"], label, face.get("fingerprint"))
 
 
-def subscription(found: Answer) -> SubscriptionState:
-    item = found["items"]["data"][0]
-    latest = found.get("latest_invoice")
+def subscription(answer: Answer) -> SubscriptionState:
+    item = answer["items"]["data"][0]
+    latest = answer.get("latest_invoice")
     return SubscriptionState(
-        stripe_id=found["id"],
-        status=found["status"],
-        customer_id=id_of(found["customer"]) or "",
+        stripe_id=answer["id"],
+        status=answer["status"],
+        customer_id=id_of(answer["customer"]) or "",
         item_id=item["id"],
         price_id=item["price"]["id"],
         period_start=instant(item["current_period_start"]),
         period_end=instant(item["current_period_end"]),
-        cancel_at_period_end=bool(found.get("cancel_at_period_end")),
-        trial_start=moment(found.get("trial_start")),
-        trial_end=moment(found.get("trial_end")),
-        ended_at=moment(found.get("ended_at")),
-        schedule_id=id_of(found.get("schedule")),
-        next_price_id=next_price(found.get("schedule"), item["current_period_end"]),
+        cancel_at_period_end=bool(answer.get("cancel_at_period_end")),
+        trial_start=moment(answer.get("trial_start")),
+        trial_end=moment(answer.get("trial_end")),
+        ended_at=moment(answer.get("ended_at")),
+        schedule_id=id_of(answer.get("schedule")),
+        next_price_id=next_price(answer.get("schedule"), item["current_period_end"]),
         latest_invoice_id=id_of(latest),
         pay_url=latest.get("hosted_invoice_url")
         if isinstance(latest, dict) and latest["status"] == "open"
         else None,
-        card=card(found.get("default_payment_method")),
-        metadata=dict(found.get("metadata") or {}),
+        card=card(answer.get("default_payment_method")),
+        metadata=dict(answer.get("metadata") or {}),
     )
 
 
@@ -68,101 +79,101 @@ def next_price(schedule: Answer | str | None, period_end: int) -> str | None:
     return next((id_of(phase["items"][0]["price"]) for phase in coming), None)
 
 
-def invoice(found: Answer) -> InvoiceState:
-    parent = (found.get("parent") or {}).get("subscription_details") or {}
+def invoice(answer: Answer) -> InvoiceState:
+    parent = (answer.get("parent") or {}).get("subscription_details") or {}
     return InvoiceState(
-        stripe_id=found["id"],
+        stripe_id=answer["id"],
         subscription_id=id_of(parent.get("subscription")),
-        reason=found.get("billing_reason") or "",
-        status=found.get("status") or "",
-        paid_cents=found.get("amount_paid") or 0,
-        total_cents=found.get("total") or 0,
-        currency=found["currency"],
-        created_at=instant(found["created"]),
-        paid_at=moment((found.get("status_transitions") or {}).get("paid_at")),
-        payment_intent_id=intent_of(found),
-        number=found.get("number") or "",
-        page_url=found.get("hosted_invoice_url"),
-        lines=tuple(line(one) for one in found["lines"]["data"]),
+        reason=answer.get("billing_reason") or "",
+        status=answer.get("status") or "",
+        paid_cents=answer.get("amount_paid") or 0,
+        total_cents=answer.get("total") or 0,
+        currency=answer["currency"],
+        created_at=instant(answer["created"]),
+        paid_at=moment((answer.get("status_transitions") or {}).get("paid_at")),
+        payment_intent_id=intent_of(answer),
+        number=answer.get("number") or "",
+        page_url=answer.get("hosted_invoice_url"),
+        lines=tuple(line(one) for one in answer["lines"]["data"]),
     )
 
 
-def intent_of(found: Answer) -> str | None:
+def intent_of(answer: Answer) -> str | None:
     """The payment intent that paid an invoice, else the one that is to."""
-    payments = (found.get("payments") or {}).get("data") or []
+    payments = (answer.get("payments") or {}).get("data") or []
     ranked = sorted(payments, key=lambda one: one.get("status") != "paid")
     named = (id_of((one.get("payment") or {}).get("payment_intent")) for one in ranked)
     return next((intent for intent in named if intent), None)
 
 
-def line(found: Answer) -> LineState:
-    price = ((found.get("pricing") or {}).get("price_details") or {}).get("price")
-    parent = found.get("parent") or {}
+def line(answer: Answer) -> LineState:
+    price = ((answer.get("pricing") or {}).get("price_details") or {}).get("price")
+    parent = answer.get("parent") or {}
     details = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
-    period = found["period"]
+    period = answer["period"]
     return LineState(
         price_id=id_of(price),
-        amount=found["amount"],
+        amount=answer["amount"],
         is_proration=bool(details.get("proration")),
         starts_at=instant(period["start"]),
         ends_at=instant(period["end"]),
     )
 
 
-def payment(found: Answer) -> PaymentState:
-    error = found.get("last_payment_error") or {}
-    charge, action = found.get("latest_charge"), found.get("next_action") or {}
+def payment(answer: Answer) -> PaymentState:
+    error = answer.get("last_payment_error") or {}
+    charge, action = answer.get("latest_charge"), answer.get("next_action") or {}
     return PaymentState(
-        stripe_id=found["id"],
-        status=found["status"],
-        amount_cents=found["amount"],
-        received_cents=found.get("amount_received") or 0,
-        currency=found["currency"],
-        customer_id=id_of(found.get("customer")),
-        created_at=instant(found["created"]),
-        card_id=id_of(found.get("payment_method")),
+        stripe_id=answer["id"],
+        status=answer["status"],
+        amount_cents=answer["amount"],
+        received_cents=answer.get("amount_received") or 0,
+        currency=answer["currency"],
+        customer_id=id_of(answer.get("customer")),
+        created_at=instant(answer["created"]),
+        card_id=id_of(answer.get("payment_method")),
         decline_code=error.get("decline_code") or error.get("code"),
         confirm_url=(action.get("redirect_to_url") or {}).get("url"),
         receipt_url=charge.get("receipt_url") if isinstance(charge, dict) else None,
-        metadata=dict(found.get("metadata") or {}),
+        metadata=dict(answer.get("metadata") or {}),
     )
 
 
-def refund(found: Answer) -> RefundState:
+def refund(answer: Answer) -> RefundState:
     return RefundState(
-        found["id"], found["amount"], found.get("status") or "pending", instant(found["created"])
+        answer["id"], answer["amount"], answer.get("status") or "pending", instant(answer["created"])
     )
 
 
-def dispute(found: Answer) -> DisputeState:
-    return DisputeState(found["id"], found["status"], id_of(found.get("payment_intent")))
+def dispute(answer: Answer) -> DisputeState:
+    return DisputeState(answer["id"], answer["status"], id_of(answer.get("payment_intent")))
 
 
-def session(found: Answer) -> SessionState:
+def session(answer: Answer) -> SessionState:
     return SessionState(
-        stripe_id=found["id"],
-        mode=found["mode"],
-        status=found.get("status") or "open",
-        payment_status=found.get("payment_status") or "unpaid",
-        url=found.get("url"),
-        customer_id=id_of(found.get("customer")),
-        client_reference_id=found.get("client_reference_id"),
-        payment_intent_id=id_of(found.get("payment_intent")),
-        subscription_id=id_of(found.get("subscription")),
-        setup_intent_id=id_of(found.get("setup_intent")),
-        amount_cents=found.get("amount_total"),
-        currency=found.get("currency"),
-        metadata=dict(found.get("metadata") or {}),
+        stripe_id=answer["id"],
+        mode=answer["mode"],
+        status=answer.get("status") or "open",
+        payment_status=answer.get("payment_status") or "unpaid",
+        url=answer.get("url"),
+        customer_id=id_of(answer.get("customer")),
+        client_reference_id=answer.get("client_reference_id"),
+        payment_intent_id=id_of(answer.get("payment_intent")),
+        subscription_id=id_of(answer.get("subscription")),
+        setup_intent_id=id_of(answer.get("setup_intent")),
+        amount_cents=answer.get("amount_total"),
+        currency=answer.get("currency"),
+        metadata=dict(answer.get("metadata") or {}),
     )
 
 
-def customer(found: Answer) -> CustomerState:
-    settings = found.get("invoice_settings") or {}
+def customer(answer: Answer) -> CustomerState:
+    settings = answer.get("invoice_settings") or {}
     return CustomerState(
-        found["id"], bool(found.get("deleted")), id_of(settings.get("default_payment_method"))
+        answer["id"], bool(answer.get("deleted")), id_of(settings.get("default_payment_method"))
     )
 
 
-def preview(found: Answer) -> PreviewState:
-    lines = tuple((one.get("description") or "", one["amount"]) for one in found["lines"]["data"])
-    return PreviewState(found["amount_due"], found["currency"], lines)
+def preview(answer: Answer) -> PreviewState:
+    lines = tuple((one.get("description") or "", one["amount"]) for one in answer["lines"]["data"])
+    return PreviewState(answer["amount_due"], answer["currency"], lines)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.models.billing import stripe_objects as state
+from app.models.billing.auto_recharge import Recharge
+from app.models.billing.payment import Payment
+from app.models.billing.refund import Refund
+from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
 from app.stripe_api import mapping
 from app.stripe_api.client import asking, plain
-from app.models.billing import stripe_objects as state
-from app.models.identity.account import Account
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import CreditPack, Plan
-from app.models.billing.auto_recharge import Recharge
-from app.models.billing.subscription import Subscription
-from app.models.billing.refund import Refund
 
 Params = dict[str, Any]
 
@@ -23,7 +23,7 @@ def keyed(key: str) -> Params:
 
 def make_customer(account: Account) -> str:
     wanted: Params = {"email": account.owner.email, "metadata": {"account_id": str(account.id)}}
-    key = f"customer-{account.id}-{int(account.created_at.timestamp() * 1000)}-{account.customers_lost}"
+    key = f"customer-{account.id}-{int(account.created_at.timestamp() * 1000)}-{account.customer_generation}"
     with asking() as v1:
         return str(v1.customers.create(wanted, keyed(key)).id)
 
@@ -56,8 +56,12 @@ def publish_price(sold: Plan | CreditPack, product_id: str) -> str:
 def terms_at_stripe(price_id: str) -> tuple[int, str, str]:
     """Cents, currency and interval (`once` for a pack) of a price."""
     with asking() as v1:
-        found = plain(v1.prices.retrieve(price_id))
-    return found["unit_amount"], found["currency"], (found.get("recurring") or {}).get("interval") or "once"
+        fetched = plain(v1.prices.retrieve(price_id))
+    return (
+        fetched["unit_amount"],
+        fetched["currency"],
+        (fetched.get("recurring") or {}).get("interval") or "once",
+    )
 
 
 def checkout_of_pack(

@@ -9,11 +9,11 @@ from typing import Any, TypeVar, cast
 from flask import Flask, Request, abort, current_app, request, session
 from flask_login import current_user
 
-from app.web.session_cookie import SessionCookies
 from app.extensions import csrf, db, login
+from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
-from app.models.identity.actor import Caller
-from app.models.identity.guest_account import guest_caller
+from app.models.identity.guest_account import guest_actor
+from app.web.session_cookie import SessionCookies
 
 View = TypeVar("View", bound=Callable[..., Any])
 GUEST = "guest"
@@ -60,10 +60,10 @@ def init_guards(app: Flask) -> None:
     login.session_protection = None
     csrf.init_app(app)
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
-    app.before_request(check_caller)
+    app.before_request(check_actor)
 
 
-def check_caller() -> None:
+def check_actor() -> None:
     """Every request: a caller where the view is not public, and a form token where a cookie signed it in."""
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None:
@@ -93,17 +93,17 @@ def bearer() -> str | None:
 
 
 @login.user_loader
-def load_from_session(secret: str) -> Caller | None:
+def load_from_session(secret: str) -> Actor | None:
     """A request that carries a key is the key's, never the cookie's."""
-    return None if bearer() else Caller.of_session(secret)
+    return None if bearer() else Actor.of_session(secret)
 
 
 @login.request_loader
-def load_from_key(_request: Request) -> Caller | None:
+def load_from_key(_request: Request) -> Actor | None:
     secret = bearer()
     if secret is None and GUEST in session and asks_what_guests_may():
-        return guest_caller(session[GUEST])
-    caller = Caller.of_key(secret) if secret else None
-    if caller and caller.api_key_id and ApiKey.note_use(caller.api_key_id, caller.key_used_at):
+        return guest_actor(session[GUEST])
+    actor = Actor.of_key(secret) if secret else None
+    if actor and actor.api_key_id and ApiKey.note_use(actor.api_key_id, actor.key_used_at):
         db.session.commit()
-    return caller
+    return actor

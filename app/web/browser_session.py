@@ -8,10 +8,10 @@ from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
-from app.auth.guests import claim_chats
 from app.extensions import db
-from app.models.identity.actor import Caller
+from app.models.identity.actor import Actor
 from app.models.identity.user import User, UserSession
+from app.web.guest_session import claim_chats
 
 
 def same_site(target: str | None) -> str | None:
@@ -37,7 +37,7 @@ def begin_session(user: User, account_id: int | None = None) -> None:
     db.session.commit()
     session.clear()
     session.permanent = True
-    login_user(Caller.of_session(secret))
+    login_user(Actor.of_session(secret))
 
 
 def end_session() -> None:

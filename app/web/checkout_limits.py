@@ -1,4 +1,4 @@
-"""How many checkouts an account may begin. SECURITY.md 11."""
+"""How many checkouts an account may begin. security.md 11."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from flask_login import current_user
 
-from app.web.rate_limits import is_off
 from app.extensions import limiter
+from app.web.rate_limits import is_off
 
 
 def by_account(limits: str) -> Callable[[Any], Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from flask import Response, request
 
-from app.api.schemas import CSV
 from app.models.metering.refusal import InvalidRequest
 
+CSV = "text/csv"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 

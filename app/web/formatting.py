@@ -11,11 +11,11 @@ from babel.numbers import format_currency, format_decimal, get_currency_precisio
 from flask import Flask
 from markupsafe import Markup
 
-from app.web import page_context
-from app.web.markdown import render
 from app.models.base import NANOS_PER_CREDIT
 from app.models.catalog.price import ORDINARY_ANSWER_TOKENS, ModelPrice
 from app.providers.base import TokenUsage
+from app.web import page_context
+from app.web.markdown import render
 
 LOCALE = "en_US"
 BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}

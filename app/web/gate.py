@@ -9,11 +9,11 @@ from typing import Any, TypeVar, cast
 from flask import Response, g, make_response
 from flask_login import current_user
 
-from app.models.metering.gate_checks import check_standing
-from app.models.base import utcnow
-from app.models.metering.reservation import standing_shown
-from app.models.metering.refusal import Refusal
 from app.jobs import enqueue
+from app.models.base import utcnow
+from app.models.metering.gate_checks import check_account
+from app.models.metering.refusal import Refusal
+from app.models.metering.reservation import load_account_state
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -28,14 +28,14 @@ def requires_tokens(view: View) -> View:
     @wraps(view)
     def gated(*args: Any, **kwargs: Any) -> Response:
         now = utcnow()
-        standing = standing_shown(current_user.account_id, now, read=current_user.standing)
-        g.available_nanos = standing.balance(now).available
-        check_standing(standing, current_user)
+        account_state = load_account_state(current_user.account_id, now, read=current_user.account_state)
+        g.available_nanos = account_state.balance(now).available
+        check_account(account_state, current_user)
         try:
             return make_response(view(*args, **kwargs))
         except Refusal:
-            if standing.needs_recharge:
-                enqueue("app.payments.jobs.recharge", standing.account_id)
+            if account_state.needs_recharge:
+                enqueue("app.payments.jobs.recharge", account_state.account_id)
             raise
 
     gated.is_gated = True  # type: ignore[attr-defined]

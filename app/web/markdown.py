@@ -79,8 +79,8 @@ class Renderer(RendererHTML):
     """Code with highlighting, images as links, tables that scroll, and no style attributes."""
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        words = tokens[idx].info.split()
-        language = words[0] if words else ""
+        text = tokens[idx].info.split()
+        language = text[0] if text else ""
         label = f'<span class="code-language">{escapeHtml(language)}</span>'
         code = highlighted(tokens[idx].content, language)
         head = f'<div class="code-head">{label}</div>'
@@ -92,10 +92,10 @@ class Renderer(RendererHTML):
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         """A link to the picture: nothing is loaded from elsewhere."""
         source = str(tokens[idx].attrs["src"])
-        words = self.renderInlineAsText(tokens[idx].children or [], options, env) or urlsplit(source).netloc
+        text = self.renderInlineAsText(tokens[idx].children or [], options, env) or urlsplit(source).netloc
         if is_in_link(tokens, idx):
-            return escapeHtml(words)
-        return f'<a class="image-link" href="{escapeHtml(source)}">{escapeHtml(words or "image")}</a>'
+            return escapeHtml(text)
+        return f'<a class="image-link" href="{escapeHtml(source)}">{escapeHtml(text or "image")}</a>'
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return '<div class="table-scroll" role="region" aria-label="Table" tabindex="0"><table>\n'
@@ -133,10 +133,10 @@ def mark_tasks(state: StateCore) -> None:
         if item.type != "list_item_open" or inline.type != "inline" or not inline.children:
             continue
         text = inline.children[0]
-        found = TASK.match(text.content) if text.type == "text" else None
-        if found:
-            text.content = text.content[found.end() :]
-            box = Token("text", "", 0, content="☐ " if found[1] == " " else "☑ ")
+        match = TASK.match(text.content) if text.type == "text" else None
+        if match:
+            text.content = text.content[match.end() :]
+            box = Token("text", "", 0, content="☐ " if match[1] == " " else "☑ ")
             inline.children.insert(0, box)
             item.attrSet("class", "task")
 

@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.identity.membership import Membership
-from app.models.catalog.setting import DEFINITIONS, Setting
-from app.models.metering.account_state import Standing
 from app.models.billing.subscription import Subscription
+from app.models.catalog.setting import DEFINITIONS, Setting
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
+from app.models.metering.account_state import AccountState
 
 
 def init_frame(app: Flask) -> None:
@@ -35,24 +35,24 @@ def brand_name() -> str:
 
 def header_balance() -> dict[str, Any]:
     """The caller's balance for the header: `available` and `low` in nanos, `is_low`."""
-    available = own_standing().balance(utcnow()).available
+    available = own_account_state().balance(utcnow()).available
     low = Setting.get("low_balance")
     return {"available": available, "low": low, "is_low": available < low}
 
 
-def own_standing() -> Standing:
+def own_account_state() -> AccountState:
     """How the caller's account stands, read once a request."""
     if "own_standing" not in g:
-        g.own_standing = Standing.of(current_user.account_id)
-    standing: Standing = g.own_standing
-    return standing
+        g.own_account_state = AccountState.load(current_user.account_id)
+    account_state: AccountState = g.own_account_state
+    return account_state
 
 
 def alerts() -> set[str]:
     """What the line at the top of the page tells: what was chosen, and always that a payment failed."""
-    found = own_standing().alerts(utcnow())
+    alerts = own_account_state().alerts(utcnow())
     subscription = Subscription.live_of(current_user.account_id) if current_user.can_manage else None
-    return found | {"payment_failed"} if subscription is not None and subscription.is_unpaid else found
+    return alerts | {"payment_failed"} if subscription is not None and subscription.is_unpaid else alerts
 
 
 def own_accounts() -> Sequence[Row[int, str, str, str]]:

@@ -1,4 +1,4 @@
-"""How often an address, or an account's address, may try: sign-in, sign-up, reset. SECURITY.md 11 and 24."""
+"""How often an address, or an account's address, may try: sign-in, sign-up, reset. security.md 11 and 24."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Headers of every answer: a content policy with a nonce, and what keeps browsers from guessing. SECURITY.md 13, 25."""
+"""Headers of every answer: a content policy with a nonce, and what keeps browsers from guessing. security.md 13, 25."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class FormReader(HTMLParser):
             self.forms[-1][1][name] = value
 
 
-class Desk:
+class AdminClient:
     """One signed-in browser in the back office."""
 
     def __init__(self, client: FlaskClient) -> None:
@@ -102,25 +102,25 @@ def sign_in(client: FlaskClient, user: User) -> None:
 
 
 @pytest.fixture
-def desk(app: Flask, session: scoped_session[Session]) -> Iterator[Callable[..., Desk]]:
-    """`desk("owner")`, `desk("support")`, `desk(None)`: a new person of that role, signed in."""
+def client_of(app: Flask, session: scoped_session[Session]) -> Iterator[Callable[..., AdminClient]]:
+    """`client_of("owner")`, `client_of("support")`, `client_of(None)`: a new person of that role, signed in."""
 
-    def of(role: str | None) -> Desk:
+    def of(role: str | None) -> AdminClient:
         account = people.person(f"person-{role or 'nobody'}")
         user = account.memberships[0].user
         user.admin_role = role
         client = app.test_client()
         sign_in(client, user)
-        return Desk(client)
+        return AdminClient(client)
 
     return of
 
 
 @pytest.fixture
-def owner(desk: Callable[..., Desk]) -> Desk:
-    return desk("owner")
+def owner(client_of: Callable[..., AdminClient]) -> AdminClient:
+    return client_of("owner")
 
 
 @pytest.fixture
-def support(desk: Callable[..., Desk]) -> Desk:
-    return desk("support")
+def support(client_of: Callable[..., AdminClient]) -> AdminClient:
+    return client_of("support")

@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.support import people
 
 
@@ -23,7 +23,7 @@ def rules(app: Flask) -> Iterator[tuple[str, str]]:
 
 
 def test_there_are_views_to_be_closed(app: Flask) -> None:
-    found = {path for _method, path in rules(app)}
+    result = {path for _method, path in rules(app)}
     assert {
         "/admin/",
         "/admin/plan/",
@@ -31,8 +31,8 @@ def test_there_are_views_to_be_closed(app: Flask) -> None:
         "/admin/price/",
         "/admin/account/",
         "/admin/setting/",
-    } <= found
-    assert any(path.startswith("/admin/static/") for path in found)
+    } <= result
+    assert any(path.startswith("/admin/static/") for path in result)
 
 
 def test_every_view_sends_anonymous_people_to_the_sign_in(app: Flask) -> None:
@@ -45,8 +45,8 @@ def test_every_view_sends_anonymous_people_to_the_sign_in(app: Flask) -> None:
         assert method == "POST" or answer.status_code == 302, path
 
 
-def test_every_view_is_forbidden_to_ordinary_users(app: Flask, desk: Callable[..., Desk]) -> None:
-    nobody = desk(None)
+def test_every_view_is_forbidden_to_ordinary_users(app: Flask, client_of: Callable[..., AdminClient]) -> None:
+    nobody = client_of(None)
     token = csrf_of(nobody)
     for method, path in rules(app):
         answer = nobody.client.open(
@@ -68,7 +68,7 @@ def test_unknown_addresses_under_it_are_closed_too(app: Flask) -> None:
     assert app.test_client().get("/admin/nothing/here").status_code == 302
 
 
-def test_a_post_without_the_token_changes_nothing(app: Flask, owner: Desk) -> None:
+def test_a_post_without_the_token_changes_nothing(app: Flask, owner: AdminClient) -> None:
     for method, path in rules(app):
         if method == "POST":
             assert owner.client.post(path, data={"id": "1"}).status_code == 400, path
@@ -85,7 +85,7 @@ def test_a_post_without_the_token_changes_nothing(app: Flask, owner: Desk) -> No
         "/admin/provider/new/",
     ],
 )
-def test_the_support_cannot_change_what_is_sold(support: Desk, path: str) -> None:
+def test_the_support_cannot_change_what_is_sold(support: AdminClient, path: str) -> None:
     assert support.get(path).status_code == 403
     assert support.post(path, name="x").status_code == 403
 
@@ -94,7 +94,7 @@ def test_the_support_cannot_change_what_is_sold(support: Desk, path: str) -> Non
     "view",
     ["plan", "pack", "price", "model", "provider", "account", "user", "ledger", "usage", "change", "setting"],
 )
-def test_the_support_reads_everything(support: Desk, view: str) -> None:
+def test_the_support_reads_everything(support: AdminClient, view: str) -> None:
     assert support.get(f"/admin/{view}/").status_code == 200
 
 
@@ -109,7 +109,7 @@ def test_the_support_reads_everything(support: Desk, view: str) -> None:
         "/admin/user/appoint/",
     ],
 )
-def test_the_support_cannot_do_what_owners_do(support: Desk, path: str) -> None:
+def test_the_support_cannot_do_what_owners_do(support: AdminClient, path: str) -> None:
     assert support.post(path, id="1").status_code == 403
 
 
@@ -117,12 +117,12 @@ def test_the_support_cannot_do_what_owners_do(support: Desk, path: str) -> None:
     "view", ["plan", "pack", "price", "model", "provider", "account", "user", "ledger", "usage", "change"]
 )
 @pytest.mark.parametrize("path", ["ajax/update/", "delete/", "action/"])
-def test_the_side_doors_of_flask_admin_are_shut(owner: Desk, view: str, path: str) -> None:
+def test_the_side_doors_of_flask_admin_are_shut(owner: AdminClient, view: str, path: str) -> None:
     fields = {"list_form_pk": "1", "credits_nanos": "9", "id": "1", "rowid": "1", "action": "delete"}
     assert owner.post(f"/admin/{view}/{path}", **fields).status_code == 403
 
 
-def test_every_page_has_a_strict_policy_and_no_inline_script(owner: Desk) -> None:
+def test_every_page_has_a_strict_policy_and_no_inline_script(owner: AdminClient) -> None:
     for path in ("/admin/", "/admin/plan/", "/admin/plan/edit/?id=1", "/admin/account/details/?id=1"):
         page = owner.get(path)
         policy = page.headers["Content-Security-Policy"]
@@ -131,12 +131,12 @@ def test_every_page_has_a_strict_policy_and_no_inline_script(owner: Desk) -> Non
         assert "javascript:" not in page.text
 
 
-def csrf_of(desk: Desk) -> str:
-    page = desk.client.get("/pricing").text
+def csrf_of(client_of: AdminClient) -> str:
+    page = client_of.client.get("/pricing").text
     return page.split('name="csrf-token" content="')[1].split('"')[0]
 
 
-def test_the_list_pages_take_hostile_arguments(owner: Desk) -> None:
+def test_the_list_pages_take_hostile_arguments(owner: AdminClient) -> None:
     for query in (
         "page=-1",
         "page=99999999999999999999",

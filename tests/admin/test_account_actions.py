@@ -9,20 +9,20 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
-from app.models.operations.audit_log import AdminChange
-from app.models.base import utcnow
-from app.models.identity.erasure import delete_person
-from app.models.operations.outbox import OutgoingMail
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import CreditPack, Plan
-from app.models.billing.auto_recharge import AutoRecharge
-from app.models.operations.webhook_event import StripeEvent
-from app.models.billing.refund import Refund
-from app.models.identity.user import User
 from app.jobs import connect, enqueue, last_runs
+from app.models.base import utcnow
+from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.payment import Payment
+from app.models.billing.refund import Refund
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
+from app.models.identity.erasure import delete_person
+from app.models.identity.user import User
+from app.models.operations.audit_log import AdminChange
+from app.models.operations.outbox import OutgoingMail
+from app.models.operations.webhook_event import StripeEvent
 from app.worker import make_worker
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.support import people
 from tests.support.people import CREDIT
 
@@ -54,7 +54,7 @@ def acts(session: scoped_session[Session]) -> list[str]:
 
 
 def test_an_account_is_frozen_and_unfrozen(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     owner.post("/admin/account/freeze/", id=ada.id, reason="abuse")
     assert again(session, ada).frozen_by == "admin"
@@ -63,7 +63,7 @@ def test_an_account_is_frozen_and_unfrozen(
     assert acts(session) == ["freeze", "unfreeze"]
 
 
-def test_an_account_is_comped(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+def test_an_account_is_comped(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
     owner.post("/admin/account/plan/", id=ada.id, plan=plus.id, reason="a friend of the house")
     assert again(session, ada).plan.name == "Plus"
@@ -71,7 +71,7 @@ def test_an_account_is_comped(owner: Desk, ada: Account, session: scoped_session
 
 
 def test_a_comped_account_that_is_due_gets_its_month(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     plus = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
     account = session.get(Account, ada.id)
@@ -81,7 +81,7 @@ def test_a_comped_account_that_is_due_gets_its_month(
     assert again(session, ada).allowance_nanos == 10_000 * CREDIT
 
 
-def test_auto_recharge_is_stopped(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+def test_auto_recharge_is_stopped(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     pack = session.scalars(select(CreditPack)).first()
     session.add(AutoRecharge(account_id=ada.id, is_on=True, pack_id=pack.id, card_id="pm_1"))
     session.commit()
@@ -91,7 +91,7 @@ def test_auto_recharge_is_stopped(owner: Desk, ada: Account, session: scoped_ses
 
 
 def test_a_refund_is_wanted_with_its_reason(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     payment = paid(session, ada)
     owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, amount="2,50", reason="asked for it")
@@ -105,7 +105,7 @@ def test_a_refund_is_wanted_with_its_reason(
     ("amount", "reason"), [("", ""), ("10.01", "x"), ("-1", "x"), ("0", "x"), ("NaN", "x")]
 )
 def test_a_refund_that_cannot_be_is_refused(
-    owner: Desk, ada: Account, session: scoped_session[Session], amount: str, reason: str
+    owner: AdminClient, ada: Account, session: scoped_session[Session], amount: str, reason: str
 ) -> None:
     payment = paid(session, ada)
     owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, amount=amount, reason=reason)
@@ -114,7 +114,7 @@ def test_a_refund_that_cannot_be_is_refused(
 
 
 def test_another_accounts_payment_is_not_found(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     payment = paid(session, ada)
     eve = people.person("eve")
@@ -124,7 +124,7 @@ def test_another_accounts_payment_is_not_found(
 
 @pytest.mark.parametrize("act", ["freeze", "plan", "cancel", "stop-recharge", "refund"])
 def test_the_support_only_grants(
-    support: Desk, ada: Account, session: scoped_session[Session], act: str
+    support: AdminClient, ada: Account, session: scoped_session[Session], act: str
 ) -> None:
     assert (
         support.post(f"/admin/account/{act}/", id=ada.id, plan="1", payment="1", reason="x").status_code
@@ -133,7 +133,7 @@ def test_the_support_only_grants(
     assert again(session, ada).frozen_at is None
 
 
-def test_what_stripe_is_needed_for_is_explained_without_it(owner: Desk, ada: Account) -> None:
+def test_what_stripe_is_needed_for_is_explained_without_it(owner: AdminClient, ada: Account) -> None:
     owner.post("/admin/account/cancel/", id=ada.id)
     assert (
         "Not done: This account has no subscription."
@@ -141,7 +141,7 @@ def test_what_stripe_is_needed_for_is_explained_without_it(owner: Desk, ada: Acc
     )
 
 
-def test_an_event_is_processed_again(owner: Desk, session: scoped_session[Session]) -> None:
+def test_an_event_is_processed_again(owner: AdminClient, session: scoped_session[Session]) -> None:
     event_id, _new = StripeEvent.store("evt_1", "invoice.paid", {})
     session.get(StripeEvent, event_id).park("it did not fit")
     session.commit()
@@ -152,7 +152,7 @@ def test_an_event_is_processed_again(owner: Desk, session: scoped_session[Sessio
 
 
 def test_a_parked_payment_shows_the_ways_out(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     payment = Payment(kind="pack", account_id=ada.id, price_cents=1000, currency="usd", worth_nanos=0)
     payment.park("amount is 900 at Stripe")
@@ -163,7 +163,7 @@ def test_a_parked_payment_shows_the_ways_out(
     assert "The ways out" in page
 
 
-def test_an_unsent_mail_is_tried_again(owner: Desk, session: scoped_session[Session]) -> None:
+def test_an_unsent_mail_is_tried_again(owner: AdminClient, session: scoped_session[Session]) -> None:
     mail = OutgoingMail.post("k", "ada@example.com", "reset", {})
     mail.attempts, mail.next_attempt_at = 8, utcnow() + timedelta(days=9)
     session.commit()
@@ -173,7 +173,7 @@ def test_an_unsent_mail_is_tried_again(owner: Desk, session: scoped_session[Sess
 
 
 def test_a_mail_that_was_sent_is_sent_again(
-    support: Desk, ada: Account, session: scoped_session[Session]
+    support: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     mail = OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"})
     mail.mark_sent()
@@ -197,18 +197,18 @@ def test_what_mails_said_goes_with_the_person(ada: Account, session: scoped_sess
 
 @pytest.mark.parametrize("template", ["verify", "reset"])
 def test_the_support_mails_a_link(
-    support: Desk, ada: Account, session: scoped_session[Session], template: str
+    support: AdminClient, ada: Account, session: scoped_session[Session], template: str
 ) -> None:
     support.post("/admin/user/mail/", id=ada.memberships[0].user_id, template=template)
     session.rollback()
     assert session.scalars(select(OutgoingMail.template)).all() == [template]
 
 
-def test_no_other_mail_can_be_asked_for(owner: Desk, ada: Account) -> None:
+def test_no_other_mail_can_be_asked_for(owner: AdminClient, ada: Account) -> None:
     assert owner.post("/admin/user/mail/", id=ada.memberships[0].user_id, template="../x").status_code == 400
 
 
-def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: Desk) -> None:
+def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient) -> None:
     with app.app_context():
         enqueue("app.payments.jobs.no_such_job", 7)
         make_worker(app).work(burst=True, logging_level="CRITICAL")
@@ -217,7 +217,7 @@ def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: Desk) -> None:
         assert connect().llen("rq:queue:default") == 1
 
 
-def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: Desk) -> None:
+def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: AdminClient) -> None:
     with app.app_context():
         enqueue("app.generation.rollup_jobs.add_up_calls")
         make_worker(app).work(burst=True, logging_level="CRITICAL")
@@ -225,14 +225,14 @@ def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: Desk) -> None:
     assert "add_up_calls" in owner.get("/admin/queue/").text
 
 
-def test_without_redis_the_page_says_so(owner: Desk, app: Flask) -> None:
+def test_without_redis_the_page_says_so(owner: AdminClient, app: Flask) -> None:
     app.config["REDIS_URL"] = "redis://127.0.0.1:1/0"
     app.extensions.pop("redis", None)
     assert "Redis does not answer" in owner.get("/admin/queue/").text
 
 
 def test_a_preview_shows_what_is_typed_and_saves_nothing(
-    owner: Desk, session: scoped_session[Session]
+    owner: AdminClient, session: scoped_session[Session]
 ) -> None:
     typed = owner.form("/admin/plan/new/") | {"name": "Not yet", "price_cents": "33"}
     page = owner.client.post("/admin/plan/preview/", data=typed).text
@@ -243,6 +243,6 @@ def test_a_preview_shows_what_is_typed_and_saves_nothing(
 
 
 @pytest.mark.parametrize("view", ["ledger", "usage", "change", "event", "payment", "mail", "account", "user"])
-def test_what_happened_has_no_form(owner: Desk, view: str) -> None:
+def test_what_happened_has_no_form(owner: AdminClient, view: str) -> None:
     assert owner.post(f"/admin/{view}/edit/?id=1", credits_nanos="1").status_code == 403
     assert owner.post(f"/admin/{view}/new/", credits_nanos="1").status_code == 403

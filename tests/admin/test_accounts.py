@@ -8,11 +8,11 @@ from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.billing.audit import audit
-from app.models.identity.account import Account
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.user import User, UserSession
-from tests.admin.conftest import Desk
+from tests.admin.conftest import AdminClient
 from tests.support import people
 from tests.support.people import CREDIT
 
@@ -32,14 +32,18 @@ def credits(session: scoped_session[Session], account: Account) -> int:
 
 
 def give(
-    desk: Desk, account: Account, amount: str, reason: str = "sorry for the wait", once: str = ONCE
+    client_of: AdminClient,
+    account: Account,
+    amount: str,
+    reason: str = "sorry for the wait",
+    once: str = ONCE,
 ) -> TestResponse:
-    return desk.post("/admin/account/grant/", id=account.id, amount=amount, reason=reason, once=once)
+    return client_of.post("/admin/account/grant/", id=account.id, amount=amount, reason=reason, once=once)
 
 
 @pytest.mark.databases("sqlite", "postgresql")
 def test_a_grant_is_an_entry_with_author_and_reason(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     assert give(owner, ada, "12,5").status_code == 302
     entry = session.scalars(select(LedgerEntry).order_by(LedgerEntry.id.desc())).first()
@@ -49,13 +53,15 @@ def test_a_grant_is_an_entry_with_author_and_reason(
     assert not list(audit())
 
 
-def test_credits_can_be_taken_below_zero(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+def test_credits_can_be_taken_below_zero(
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
+) -> None:
     give(owner, ada, "-150")
     assert credits(session, ada) == -50 * CREDIT
 
 
 def test_a_form_that_is_sent_twice_posts_once(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     give(owner, ada, "5")
     give(owner, ada, "5")
@@ -67,14 +73,14 @@ def test_a_form_that_is_sent_twice_posts_once(
     [("5", ""), ("", "x"), ("0", "x"), ("NaN", "x"), ("99999999999", "x"), ("0.0000001", "x")],
 )
 def test_a_grant_needs_a_sound_amount_and_a_reason(
-    owner: Desk, ada: Account, session: scoped_session[Session], amount: str, reason: str
+    owner: AdminClient, ada: Account, session: scoped_session[Session], amount: str, reason: str
 ) -> None:
     assert give(owner, ada, amount, reason).status_code == 422
     assert credits(session, ada) == 100 * CREDIT
 
 
 def test_the_support_grants_within_its_day(
-    support: Desk, ada: Account, session: scoped_session[Session]
+    support: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     Setting.put("support_grant_daily", 10 * CREDIT)
     session.commit()
@@ -85,26 +91,28 @@ def test_the_support_grants_within_its_day(
     assert credits(session, ada) == 106 * CREDIT
 
 
-def test_the_story_shows_balances_ledger_and_members(owner: Desk, ada: Account) -> None:
+def test_the_story_shows_balances_ledger_and_members(owner: AdminClient, ada: Account) -> None:
     page = owner.get(f"/admin/account/details/?id={ada.id}").text
     assert "ada@example.com" in page
     assert "Granted" in page
 
 
-def test_an_account_is_found_by_a_members_address(owner: Desk, ada: Account) -> None:
+def test_an_account_is_found_by_a_members_address(owner: AdminClient, ada: Account) -> None:
     page = owner.get("/admin/account/?search=ADA@example").text
     assert f'details/?id={ada.id}"' in page
     assert "person-owner@example.com" not in page.split("<main")[1]
 
 
 @pytest.mark.parametrize(("given", "is_there"), [("frozen", False), ("debt", False), ("empty", False)])
-def test_accounts_are_filtered_by_their_state(owner: Desk, ada: Account, given: str, is_there: bool) -> None:
+def test_accounts_are_filtered_by_their_state(
+    owner: AdminClient, ada: Account, given: str, is_there: bool
+) -> None:
     page = owner.get(f"/admin/account/?flt2_state_is={given}").text
     assert ("ada@example.com" in page) is is_there
 
 
 def test_signing_out_everywhere_ends_the_sessions(
-    owner: Desk, ada: Account, session: scoped_session[Session]
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     user = ada.memberships[0].user
     UserSession.begin(user, ada.id)
@@ -114,13 +122,15 @@ def test_signing_out_everywhere_ends_the_sessions(
     assert session.scalars(select(UserSession).where(UserSession.user_id == user.id)).all() == []
 
 
-def test_an_owner_appoints_a_support(owner: Desk, ada: Account, session: scoped_session[Session]) -> None:
+def test_an_owner_appoints_a_support(
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
+) -> None:
     owner.post("/admin/user/appoint/", id=ada.memberships[0].user_id, appointed="support")
     session.rollback()
     assert session.scalars(select(User.admin_role).where(User.email == "ada@example.com")).one() == "support"
 
 
-def test_nobody_changes_their_own_role(owner: Desk, session: scoped_session[Session]) -> None:
+def test_nobody_changes_their_own_role(owner: AdminClient, session: scoped_session[Session]) -> None:
     me = User.with_email("person-owner@example.com")
     owner.post("/admin/user/appoint/", id=me.id, appointed="support")
     session.rollback()
@@ -128,7 +138,7 @@ def test_nobody_changes_their_own_role(owner: Desk, session: scoped_session[Sess
 
 
 def test_roles_and_passwords_are_in_no_form(
-    desk: Callable[..., Desk], owner: Desk, ada: Account, session: scoped_session[Session]
+    client_of: Callable[..., AdminClient], owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
     user = ada.memberships[0].user
     before = user.password_hash

@@ -11,31 +11,32 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.report import Range, books_of
 from app.admin.watchlist import at_risk, dearest, losing
-from app.models.billing.audit import from_calls
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.metering.usage_rollup import add_up
-from app.models.identity.guest_account import open_house
+from app.models.billing.audit import from_calls
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import ModelPrice
-from app.models.operations.refusal_count import RefusalCount
+from app.models.identity.account import Account
+from app.models.identity.guest_account import open_guest_account
 from app.models.metering.usage import Usage
-from tests.admin.conftest import Desk
+from app.models.metering.usage_rollup import add_up
+from app.models.operations.refusal_count import RefusalCount
+from tests.admin.conftest import AdminClient
 from tests.support import people
 from tests.support.people import CREDIT
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def call(account: Account, at: datetime, cost: int, *, paid: int | None = None, **facts: Any) -> Usage:
+def call(account: Account, at: datetime, cost: int, *, paid: int | None = None, **fields: Any) -> Usage:
     """A call that was settled at that moment; what is not paid is absorbed."""
     paid = cost if paid is None else paid
     price = db.session.scalars(select(ModelPrice)).first()
     usage = Usage(
         account_id=account.id, user_id=account.memberships[0].user_id, price_id=price.id, created_at=at, settled_at=at,
         day=at.date(), reserved_nanos=cost, max_output_tokens=10, cost_nanos=cost, absorbed_nanos=cost - paid,
-        **{"model": "gpt-test", "state": "settled", "outcome": "done", "credits_paid_nanos": paid, "output": 7} | facts,
+        **{"model": "gpt-test", "state": "settled", "outcome": "done", "credits_paid_nanos": paid, "output": 7}
+        | fields,
     )  # fmt: skip
     db.session.add(usage)
     return usage
@@ -85,7 +86,7 @@ def test_the_figures_are_the_audits_sums(history: Account) -> None:
 
 
 def test_what_guests_cost_is_told_apart(history: Account, session: scoped_session[Session]) -> None:
-    open_house()
+    open_guest_account()
     house = session.scalars(select(Account).where(Account.kind == "house")).one()
     call(house, NOW - timedelta(days=1), 2 * CREDIT)
     call(house, NOW, CREDIT)
@@ -146,7 +147,7 @@ def test_refusals_are_counted_by_code(app: Any, ada: Account, session: scoped_se
     assert (counted.account_id, counted.code, counted.count) == (broke.id, "out_of_credits", 2)
 
 
-def test_the_page_and_every_csv_are_there(owner: Desk, history: Account) -> None:
+def test_the_page_and_every_csv_are_there(owner: AdminClient, history: Account) -> None:
     page = owner.get("/admin/?from=2026-11-01&to=2026-11-20")
     assert page.status_code == 200
     for name in ("days", "model", "operation", "plan", "dearest", "losing", "refusals"):
@@ -157,5 +158,5 @@ def test_the_page_and_every_csv_are_there(owner: Desk, history: Account) -> None
 @pytest.mark.parametrize(
     "query", ["from=x&to=y", "from=2026-12-01&to=2026-01-01", "from=0001-01-01&to=9999-12-31"]
 )
-def test_a_range_that_cannot_be_is_mended(owner: Desk, query: str) -> None:
+def test_a_range_that_cannot_be_is_mended(owner: AdminClient, query: str) -> None:
     assert owner.get(f"/admin/?{query}").status_code == 200

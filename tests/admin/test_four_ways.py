@@ -25,7 +25,7 @@ expect.set_options(timeout=30_000)
 
 PLANS = (
     {"name": "Twenty", "price_cents": "20", "allows_packs": False},
-    {"name": "Only credits", "price_cents": "0", "set_allowance_nanos": "0"},
+    {"name": "Only credits", "price_cents": "0", "allowance_override_nanos": "0"},
     {"name": "Both", "price_cents": "20.00", "surcharge_cents": "10"},
     {"name": "Large", "price_cents": "100", "margin_bps": "45"},
     {"name": "Largest", "price_cents": "200", "surcharge_cents": "20", "margin_bps": "40"},

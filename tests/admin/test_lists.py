@@ -9,14 +9,14 @@ from flask import Flask
 from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
 from app.models.billing.ledger import LedgerEntry
-from app.models.identity.membership import Membership
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import ModelPrice
-from app.models.metering.usage import Usage
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
 from app.models.identity.user import User
-from tests.admin.conftest import Desk
+from app.models.metering.usage import Usage
+from tests.admin.conftest import AdminClient
 from tests.support import people
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -55,14 +55,14 @@ def fill(session: scoped_session[Session], count: int) -> None:
 
 
 def call(account_id: int, user_id: int, price_id: int | None) -> dict[str, object]:
-    facts = {"model": "gpt-4o", "state": "settled", "day": NOW.date(), "settled_at": NOW, "created_at": NOW}
+    fields = {"model": "gpt-4o", "state": "settled", "day": NOW.date(), "settled_at": NOW, "created_at": NOW}
     return {"account_id": account_id, "user_id": user_id, "price_id": price_id, "reserved_nanos": 1,
-            "max_output_tokens": 1, "cost_nanos": 5, **facts}  # fmt: skip
+            "max_output_tokens": 1, "cost_nanos": 5, **fields}  # fmt: skip
 
 
 @pytest.mark.parametrize("view", ["account", "user", "ledger", "usage"])
 def test_a_list_takes_as_many_statements_for_many_rows_as_for_few(
-    owner: Desk, session: scoped_session[Session], view: str
+    owner: AdminClient, session: scoped_session[Session], view: str
 ) -> None:
     fill(session, 10)
     with statements() as few:
@@ -75,20 +75,20 @@ def test_a_list_takes_as_many_statements_for_many_rows_as_for_few(
 
 
 @pytest.mark.parametrize("view", ["plan", "pack", "price", "model", "provider", "change"])
-def test_the_other_lists_take_few_statements(owner: Desk, view: str) -> None:
+def test_the_other_lists_take_few_statements(owner: AdminClient, view: str) -> None:
     with statements() as said:
         owner.get(f"/admin/{view}/")
     assert len(said) <= 10
 
 
-def test_the_overview_and_the_registry_take_few_statements(owner: Desk) -> None:
+def test_the_overview_and_the_registry_take_few_statements(owner: AdminClient) -> None:
     for path in ("/admin/", "/admin/registry/", "/admin/account/details/?id=1"):
         with statements() as said:
             assert owner.get(path).status_code == 200
         assert len(said) <= 35, (path, len(said))
 
 
-def test_no_cell_of_an_export_is_a_formula(owner: Desk, session: scoped_session[Session]) -> None:
+def test_no_cell_of_an_export_is_a_formula(owner: AdminClient, session: scoped_session[Session]) -> None:
     people.person("=cmd|' /C calc'!A0")
     session.commit()
     text = owner.get("/admin/account/export/csv/", buffered=True).text
@@ -98,22 +98,22 @@ def test_no_cell_of_an_export_is_a_formula(owner: Desk, session: scoped_session[
     )
 
 
-def test_an_export_holds_every_row_and_streams(owner: Desk, session: scoped_session[Session]) -> None:
+def test_an_export_holds_every_row_and_streams(owner: AdminClient, session: scoped_session[Session]) -> None:
     fill(session, 1500)
     answer = owner.get("/admin/ledger/export/csv/", buffered=True)
     assert "Content-Length" not in answer.headers
     assert len(answer.text.splitlines()) >= 1500
 
 
-def test_an_export_is_filtered_as_the_list_is(owner: Desk, session: scoped_session[Session]) -> None:
+def test_an_export_is_filtered_as_the_list_is(owner: AdminClient, session: scoped_session[Session]) -> None:
     fill(session, 5)
     one = session.scalars(select(Account.id).order_by(Account.id.desc())).first()
     text = owner.get(f"/admin/ledger/export/csv/?flt0_account_equals={one}", buffered=True).text
     assert len(text.splitlines()) == 2
 
 
-def test_every_list_and_form_is_whole(app: Flask, desk: Callable[..., Desk]) -> None:
-    owner = desk("owner")
+def test_every_list_and_form_is_whole(app: Flask, client_of: Callable[..., AdminClient]) -> None:
+    owner = client_of("owner")
     views = {
         rule.endpoint.split(".")[0]
         for rule in app.url_map.iter_rules()

@@ -8,11 +8,11 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.operations.outbox import OutgoingMail
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
-from app.models.operations.webhook_event import StripeEvent
 from app.models.identity.user import User
+from app.models.operations.outbox import OutgoingMail
+from app.models.operations.webhook_event import StripeEvent
 from tests.browser.conftest import backstage
 from tests.browser.test_pages import faults_by, too_wide
 from tests.support import browser as browsers
@@ -32,7 +32,7 @@ def addresses(backstage: Flask) -> list[str]:
         ada = people.person("ada", credits=100 * CREDIT)
         mail = OutgoingMail.post("k", "ada@example.com", "refund", {})
         payment = Payment(kind="pack", state="parked", account_id=ada.id, price_cents=1000, currency="usd")
-        payment.parked_for = "amount is 900 at Stripe"
+        payment.review_reason = "amount is 900 at Stripe"
         event = StripeEvent(
             stripe_id="evt_1", type="invoice.paid", about={}, state="failed", error="no such thing"
         )
@@ -62,14 +62,14 @@ def test_no_page_of_the_back_office_has_a_serious_fault_or_is_too_wide(
     faults = look(page, shared_app.url, AT_A_DESK, "light")
     page.set_viewport_size({"width": 360, "height": 740})
     faults |= look(page, shared_app.url, paths, "dark")
-    assert {path: found for path, found in faults.items() if found} == {}
+    assert {path: result for path, result in faults.items() if result} == {}
 
 
 def look(page: Page, url: str, paths: Iterable[str], scheme: str) -> dict[tuple[str, int], list[str]]:
     """What is wrong with each page at the width that the window has."""
-    found = {}
+    result = {}
     for path in paths:
         page.goto(url + path)
         width = page.viewport_size["width"]
-        found[path, width] = [*faults_by(page, scheme), *(["wide"] if too_wide(page) > 0 else [])]
-    return found
+        result[path, width] = [*faults_by(page, scheme), *(["wide"] if too_wide(page) > 0 else [])]
+    return result

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
-from app.models.operations.audit_log import AdminChange
-from app.models.identity.guest_account import open_house
 from app.models.catalog.plan import CreditPack, Plan
-from tests.admin.conftest import Desk
+from app.models.identity.account import Account
+from app.models.identity.guest_account import open_guest_account
+from app.models.operations.audit_log import AdminChange
+from tests.admin.conftest import AdminClient
 from tests.support import people
 from tests.support.people import CREDIT
 
@@ -19,7 +19,9 @@ def plan(session: scoped_session[Session], name: str) -> Plan:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_plan_is_made_with_money_as_people_write_it(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_plan_is_made_with_money_as_people_write_it(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
     made = owner.fill(
         "/admin/plan/new/", name="Extras", price_cents="20,00", surcharge_cents="$10", margin_bps="50 %"
     )
@@ -30,7 +32,7 @@ def test_a_plan_is_made_with_money_as_people_write_it(owner: Desk, session: scop
 
 
 @pytest.mark.parametrize(
-    ("field", "typed", "words"),
+    ("field", "typed", "text"),
     [
         ("price_cents", "-1", "cannot be negative"),
         ("price_cents", "NaN", "not a figure"),
@@ -48,30 +50,30 @@ def test_a_plan_is_made_with_money_as_people_write_it(owner: Desk, session: scop
         ("parallel_calls", "0", "At least 1"),
         ("parallel_calls", "1.5", "At most 0 digits"),
         ("trial_days", "400", "At most 365"),
-        ("set_allowance_nanos", "99999999999999999999", "more than can be stored"),
+        ("allowance_override_nanos", "99999999999999999999", "more than can be stored"),
         ("name", "", "Fill this in"),
         ("status", "gone", "Not a valid choice"),
         ("models", "no-such-model", "valid choice"),
     ],
 )
 def test_a_figure_that_cannot_be_is_refused_at_its_field(
-    owner: Desk, session: scoped_session[Session], field: str, typed: str, words: str
+    owner: AdminClient, session: scoped_session[Session], field: str, typed: str, text: str
 ) -> None:
     fields = {"name": "Wrong", "price_cents": "20.00", "margin_bps": "50", field: typed}
     refused = owner.fill("/admin/plan/new/", **fields)
     assert refused.status_code == 422
     at_field = refused.text.split(f'data-field="{field}"')[1].split('class="field')[0]
-    assert words in at_field
+    assert text in at_field
     assert plan(session, "Wrong") is None
 
 
-def test_a_refused_form_keeps_what_was_typed(owner: Desk) -> None:
+def test_a_refused_form_keeps_what_was_typed(owner: AdminClient) -> None:
     refused = owner.fill("/admin/plan/new/", name="Kept", price_cents="abc", description="Mine & yours")
     assert 'value="abc"' in refused.text
     assert "Mine &amp; yours" in refused.text
 
 
-def test_what_was_sold_keeps_its_price(owner: Desk, session: scoped_session[Session]) -> None:
+def test_what_was_sold_keeps_its_price(owner: AdminClient, session: scoped_session[Session]) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
     session.commit()
@@ -82,7 +84,7 @@ def test_what_was_sold_keeps_its_price(owner: Desk, session: scoped_session[Sess
 
 
 def test_margin_and_name_of_what_was_sold_can_be_edited(
-    owner: Desk, session: scoped_session[Session]
+    owner: AdminClient, session: scoped_session[Session]
 ) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
@@ -91,14 +93,16 @@ def test_margin_and_name_of_what_was_sold_can_be_edited(
     assert plan(session, "Plus").margin_bps == 4000
 
 
-def test_a_plan_that_somebody_is_on_keeps_its_price(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_plan_that_somebody_is_on_keeps_its_price(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
     free_of_charge = plan(session, "Pay as you go")
     people.person("ada", plan=free_of_charge)
     session.commit()
     assert owner.fill(f"/admin/plan/edit/?id={free_of_charge.id}", price_cents="5").status_code == 422
 
 
-def test_a_new_version_is_one_click(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_new_version_is_one_click(owner: AdminClient, session: scoped_session[Session]) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
     session.commit()
@@ -109,7 +113,7 @@ def test_a_new_version_is_one_click(owner: Desk, session: scoped_session[Session
 
 
 def test_a_new_version_of_the_default_plan_is_the_default(
-    owner: Desk, session: scoped_session[Session]
+    owner: AdminClient, session: scoped_session[Session]
 ) -> None:
     former = Plan.default().id
     owner.post("/admin/plan/new-version/", id=former)
@@ -117,13 +121,15 @@ def test_a_new_version_of_the_default_plan_is_the_default(
     assert Plan.default().replaces_id == former
 
 
-def test_the_default_plan_cannot_be_retired(owner: Desk, session: scoped_session[Session]) -> None:
+def test_the_default_plan_cannot_be_retired(owner: AdminClient, session: scoped_session[Session]) -> None:
     refused = owner.fill(f"/admin/plan/edit/?id={Plan.default().id}", status="inactive")
     assert refused.status_code == 422
     assert "default" in refused.text.split('data-field="status"')[1].split('class="field')[0]
 
 
-def test_another_free_plan_can_be_made_the_default(owner: Desk, session: scoped_session[Session]) -> None:
+def test_another_free_plan_can_be_made_the_default(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
     other = plan(session, "Pay as you go")
     owner.post("/admin/plan/default/", id=other.id)
     session.rollback()
@@ -131,7 +137,7 @@ def test_another_free_plan_can_be_made_the_default(owner: Desk, session: scoped_
 
 
 def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(
-    owner: Desk, session: scoped_session[Session]
+    owner: AdminClient, session: scoped_session[Session]
 ) -> None:
     people.person("ada", plan=plan(session, "Plus"))
     session.commit()
@@ -140,24 +146,24 @@ def test_the_form_says_who_is_on_the_plan_and_what_a_status_does(
     assert "no usage at all" in page
 
 
-def test_the_worth_is_said_while_it_is_typed(owner: Desk) -> None:
+def test_the_worth_is_said_while_it_is_typed(owner: AdminClient) -> None:
     typed = "price_cents=20&surcharge_cents=10&margin_bps=50&interval=month"
-    words = owner.get(f"/admin/plan/worth/?{typed}").json["words"]
-    assert "$20.00 - $10.00 surcharge, 50 % margin = 5,000 credits a month" in words
-    assert "our cost at full use $5.00, Stripe's fee about $0.88, left $14.12" in words
+    text = owner.get(f"/admin/plan/worth/?{typed}").json["text"]
+    assert "$20.00 - $10.00 surcharge, 50 % margin = 5,000 credits a month" in text
+    assert "our cost at full use $5.00, Stripe's fee about $0.88, left $14.12" in text
 
 
 @pytest.mark.parametrize(
     "typed",
     ["price_cents=x", "price_cents=10&surcharge_cents=20&margin_bps=5", "price_cents=5&margin_bps=100", ""],
 )
-def test_the_worth_of_what_cannot_be_is_said_in_words(owner: Desk, typed: str) -> None:
+def test_the_worth_of_what_cannot_be_is_said_in_words(owner: AdminClient, typed: str) -> None:
     answer = owner.get(f"/admin/plan/worth/?{typed}")
     assert answer.status_code == 200
-    assert "credits" not in answer.json["words"]
+    assert "credits" not in answer.json["text"]
 
 
-def test_a_pack_is_made(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_pack_is_made(owner: AdminClient, session: scoped_session[Session]) -> None:
     assert (
         owner.fill("/admin/pack/new/", name="X credits", price_cents="10", margin_bps="50").status_code == 302
     )
@@ -166,11 +172,13 @@ def test_a_pack_is_made(owner: Desk, session: scoped_session[Session]) -> None:
     assert pack.worth_nanos == 5000 * CREDIT
 
 
-def test_a_pack_has_a_price(owner: Desk) -> None:
+def test_a_pack_has_a_price(owner: AdminClient) -> None:
     assert owner.fill("/admin/pack/new/", name="Nothing", price_cents="0", margin_bps="50").status_code == 422
 
 
-def test_a_change_is_recorded_with_who_what_and_why(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_change_is_recorded_with_who_what_and_why(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
     starter = plan(session, "Starter")
     owner.fill(f"/admin/plan/edit/?id={starter.id}", margin_bps="45", reason="a test")
     change = session.scalars(select(AdminChange).order_by(AdminChange.id.desc())).first()
@@ -182,7 +190,7 @@ def test_a_change_is_recorded_with_who_what_and_why(owner: Desk, session: scoped
     assert (change.changes, change.reason) == ({"margin_bps": ["5000", "4500"]}, "a test")
 
 
-def test_a_recorded_change_cannot_be_edited(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_recorded_change_cannot_be_edited(owner: AdminClient, session: scoped_session[Session]) -> None:
     owner.fill(f"/admin/plan/edit/?id={plan(session, 'Starter').id}", margin_bps="45")
     change = session.scalars(select(AdminChange)).first()
     change.reason = "another"
@@ -192,7 +200,7 @@ def test_a_recorded_change_cannot_be_edited(owner: Desk, session: scoped_session
 
 
 def test_what_is_posted_beside_the_form_changes_nothing(
-    owner: Desk, session: scoped_session[Session]
+    owner: AdminClient, session: scoped_session[Session]
 ) -> None:
     starter = plan(session, "Starter")
     extra = {
@@ -213,7 +221,7 @@ def test_what_is_posted_beside_the_form_changes_nothing(
     )
 
 
-def test_the_second_of_two_editors_is_told(owner: Desk, session: scoped_session[Session]) -> None:
+def test_the_second_of_two_editors_is_told(owner: AdminClient, session: scoped_session[Session]) -> None:
     starter = plan(session, "Starter")
     path = f"/admin/plan/edit/?id={starter.id}"
     seen_before = owner.form(path)
@@ -223,7 +231,9 @@ def test_the_second_of_two_editors_is_told(owner: Desk, session: scoped_session[
     assert plan(session, "Starter").description == "first"
 
 
-def test_no_account_can_be_made_or_edited_in_a_form(owner: Desk, session: scoped_session[Session]) -> None:
+def test_no_account_can_be_made_or_edited_in_a_form(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
     account = people.person("ada")
     session.commit()
     posted = owner.post(
@@ -234,8 +244,10 @@ def test_no_account_can_be_made_or_edited_in_a_form(owner: Desk, session: scoped
     assert session.get(Account, account.id).credits_nanos == 0
 
 
-def test_what_guests_share_is_no_plan_to_be_sold(owner: Desk, session: scoped_session[Session]) -> None:
-    open_house()
+def test_what_guests_share_is_no_plan_to_be_sold(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    open_guest_account()
     session.commit()
     house = session.scalars(select(Account).where(Account.kind == "house")).one()
     assert ">Guests<" not in owner.get("/admin/plan/").text

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.operations.audit_log import AdminChange
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
-from tests.admin.conftest import Desk
+from app.models.operations.audit_log import AdminChange
+from tests.admin.conftest import AdminClient
 from tests.support import people
 
 FIGURES = {
@@ -34,7 +34,7 @@ def prices(session: scoped_session[Session], model_id: int) -> list[ModelPrice]:
 
 @pytest.mark.databases("sqlite", "postgresql")
 def test_a_changed_price_is_a_new_row(
-    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
     assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="12.345").status_code == 302
     old, new = prices(session, priced.model_id)
@@ -45,7 +45,7 @@ def test_a_changed_price_is_a_new_row(
 
 
 def test_a_price_can_begin_on_a_day_to_come(
-    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
     day = (utcnow() + timedelta(days=10)).strftime("%Y-%m-%dT00:00")
     owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from=day)
@@ -54,7 +54,7 @@ def test_a_price_can_begin_on_a_day_to_come(
 
 
 def test_a_price_cannot_begin_in_the_past(
-    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
     refused = owner.fill(
         f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from="2026-01-01T00:00"
@@ -65,13 +65,13 @@ def test_a_price_cannot_begin_in_the_past(
 
 @pytest.mark.parametrize("typed", ["-1", "NaN", "Infinity", "", "1e9", "0.0000000001", "1,2,3"])
 def test_an_absurd_price_is_refused(
-    owner: Desk, priced: ModelPrice, session: scoped_session[Session], typed: str
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session], typed: str
 ) -> None:
     assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos=typed).status_code == 422
     assert len(prices(session, priced.model_id)) == 1
 
 
-def test_a_model_gets_its_first_price(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_model_gets_its_first_price(owner: AdminClient, session: scoped_session[Session]) -> None:
     model = people.model("fresh", kind="demo")
     session.delete(model.prices[0])
     session.commit()
@@ -81,7 +81,7 @@ def test_a_model_gets_its_first_price(owner: Desk, session: scoped_session[Sessi
 
 
 def test_a_proposal_counts_once_it_is_approved(
-    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
     proposal = people.price(priced.model, "9", "9", approved_at=None)
     session.add(proposal)
@@ -93,7 +93,7 @@ def test_a_proposal_counts_once_it_is_approved(
     assert session.scalars(select(AdminChange)).one().action == "approve"
 
 
-def test_the_registrys_price_stands_beside_ours(owner: Desk, session: scoped_session[Session]) -> None:
+def test_the_registrys_price_stands_beside_ours(owner: AdminClient, session: scoped_session[Session]) -> None:
     seeded = session.scalars(select(ModelPrice).join(AIModel).where(AIModel.name == "gpt-4o")).first()
     seeded.output_nanos += 10**9
     session.commit()
@@ -101,7 +101,9 @@ def test_the_registrys_price_stands_beside_ours(owner: Desk, session: scoped_ses
     assert "$11.00 → $10.00" in page
 
 
-def test_the_registrys_price_is_approved_by_name(owner: Desk, session: scoped_session[Session]) -> None:
+def test_the_registrys_price_is_approved_by_name(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
     seeded = session.scalars(select(ModelPrice).join(AIModel).where(AIModel.name == "gpt-4o")).first()
     seeded.output_nanos += 10**9
     model_id = seeded.model_id
@@ -113,7 +115,7 @@ def test_the_registrys_price_is_approved_by_name(owner: Desk, session: scoped_se
 
 
 def test_a_model_is_taken_off_sale_in_one_click(
-    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
     owner.post("/admin/model/sale/", id=priced.model_id)
     session.rollback()
@@ -121,7 +123,7 @@ def test_a_model_is_taken_off_sale_in_one_click(
 
 
 def test_a_provider_says_whether_it_works(
-    owner: Desk, priced: ModelPrice, session: scoped_session[Session]
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
     owner.post("/admin/provider/try/", id=priced.model.provider_id)
     assert "Works: yes" in owner.get("/admin/provider/").text
@@ -133,7 +135,7 @@ def test_a_provider_says_whether_it_works(
      ("base_url", "file:///etc/passwd"), ("kind", "smtp"), ("base_url_variable", "PATH")],
 )  # fmt: skip
 def test_a_provider_cannot_name_what_is_no_key_or_address(
-    owner: Desk, session: scoped_session[Session], field: str, typed: str
+    owner: AdminClient, session: scoped_session[Session], field: str, typed: str
 ) -> None:
     refused = owner.fill("/admin/provider/new/", **{"name": "Elsewhere", "kind": "openai", field: typed})
     assert refused.status_code == 422

@@ -9,10 +9,10 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.operations.audit_log import AdminChange
 from app.models.identity.two_factor import RecoveryCode, seal, secret_of
 from app.models.identity.user import User
-from tests.admin.conftest import Desk, FormReader, sign_in
+from app.models.operations.audit_log import AdminChange
+from tests.admin.conftest import AdminClient, FormReader, sign_in
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -20,62 +20,64 @@ PAGE = "/admin/two-factor/"
 
 
 @pytest.fixture
-def armed(owner: Desk, session: scoped_session[Session]) -> Desk:
+def armed(owner: AdminClient, session: scoped_session[Session]) -> AdminClient:
     """An owner with an authenticator, in a session that has not shown it."""
     User.with_email("person-owner@example.com").totp_secret = seal(SECRET)
     session.commit()
     return owner
 
 
-def show(desk: Desk, code: str) -> int:
-    token = desk.client.get(PAGE).text.split('name="csrf-token" content="')[1].split('"')[0]
-    return desk.client.post(PAGE, data={"csrf_token": token, "code": code}).status_code
+def show(client_of: AdminClient, code: str) -> int:
+    token = client_of.client.get(PAGE).text.split('name="csrf-token" content="')[1].split('"')[0]
+    return client_of.client.post(PAGE, data={"csrf_token": token, "code": code}).status_code
 
 
 def code_at(moment: datetime) -> str:
     return pyotp.TOTP(SECRET).at(moment)
 
 
-def test_every_page_waits_for_the_code(armed: Desk) -> None:
+def test_every_page_waits_for_the_code(armed: AdminClient) -> None:
     for path in ("/admin/", "/admin/plan/", "/admin/plan/edit/?id=1", "/admin/static/admin/css/x.css"):
         answer = armed.client.get(path)
         assert (answer.status_code, answer.location.split("?")[0]) == (302, PAGE), path
 
 
-def test_the_right_code_opens_this_session(armed: Desk) -> None:
+def test_the_right_code_opens_this_session(armed: AdminClient) -> None:
     with time_machine.travel(NOON, tick=False):
         assert show(armed, code_at(NOON)) == 302
         assert armed.client.get("/admin/").status_code == 200
 
 
 @pytest.mark.parametrize("code", ["", "000000", "12345", "abcdef", "١٢٣٤٥٦", "0" * 20])
-def test_a_wrong_code_opens_nothing(armed: Desk, code: str) -> None:
+def test_a_wrong_code_opens_nothing(armed: AdminClient, code: str) -> None:
     assert show(armed, code) == 422
     assert armed.client.get("/admin/").status_code == 302
 
 
-def test_a_code_is_good_once(armed: Desk, app: Flask, desk: Callable[..., Desk]) -> None:
+def test_a_code_is_good_once(armed: AdminClient, app: Flask, client_of: Callable[..., AdminClient]) -> None:
     with time_machine.travel(NOON, tick=False):
         assert show(armed, code_at(NOON)) == 302
         again = desk_of_same_person(app)
         assert show(again, code_at(NOON)) == 422
 
 
-def test_a_recovery_code_is_good_once(armed: Desk, app: Flask, session: scoped_session[Session]) -> None:
+def test_a_recovery_code_is_good_once(
+    armed: AdminClient, app: Flask, session: scoped_session[Session]
+) -> None:
     code = RecoveryCode.renew(User.with_email("person-owner@example.com"))[0]
     session.commit()
     assert show(armed, code) == 302
     assert show(desk_of_same_person(app), code) == 422
 
 
-def test_production_demands_one(app: Flask, owner: Desk) -> None:
+def test_production_demands_one(app: Flask, owner: AdminClient) -> None:
     app.config["APP_ENV"] = "production"
     answer = owner.client.get("/admin/")
     assert (answer.status_code, answer.location.split("?")[0]) == (302, PAGE)
 
 
 def test_setting_it_up_gives_recovery_codes_and_opens_the_session(
-    owner: Desk, session: scoped_session[Session]
+    owner: AdminClient, session: scoped_session[Session]
 ) -> None:
     with time_machine.travel(NOON, tick=False):
         page = owner.client.get(PAGE).text
@@ -90,17 +92,17 @@ def test_setting_it_up_gives_recovery_codes_and_opens_the_session(
         assert owner.client.get("/admin/").status_code == 200
 
 
-def test_a_wrong_first_code_binds_nothing(owner: Desk, session: scoped_session[Session]) -> None:
+def test_a_wrong_first_code_binds_nothing(owner: AdminClient, session: scoped_session[Session]) -> None:
     assert show(owner, "000000") == 422
     session.rollback()
     assert User.with_email("person-owner@example.com").totp_secret is None
 
 
 def test_another_owner_can_take_it_away(
-    armed: Desk, desk: Callable[..., Desk], session: scoped_session[Session]
+    armed: AdminClient, client_of: Callable[..., AdminClient], session: scoped_session[Session]
 ) -> None:
     me = User.with_email("person-owner@example.com")
-    helper = desk("support")
+    helper = client_of("support")
     User.with_email("person-support@example.com").admin_role = "owner"
     session.commit()
     helper.post("/admin/user/forget-second-factor/", id=me.id)
@@ -109,7 +111,7 @@ def test_another_owner_can_take_it_away(
 
 
 def test_under_another_key_codes_are_wrong_and_recovery_codes_work(
-    armed: Desk, app: Flask, session: scoped_session[Session]
+    armed: AdminClient, app: Flask, session: scoped_session[Session]
 ) -> None:
     codes = RecoveryCode.renew(User.with_email("person-owner@example.com"))
     session.commit()
@@ -123,7 +125,7 @@ def test_under_another_key_codes_are_wrong_and_recovery_codes_work(
 
 
 def test_a_lone_owner_takes_it_away_at_the_command_line(
-    armed: Desk, app: Flask, session: scoped_session[Session]
+    armed: AdminClient, app: Flask, session: scoped_session[Session]
 ) -> None:
     command = ["user", "forget-second-factor", "person-owner@example.com", "--reason", "telephone lost"]
     assert app.test_cli_runner().invoke(args=command).exit_code == 0
@@ -136,7 +138,7 @@ def test_a_lone_owner_takes_it_away_at_the_command_line(
     assert app.test_cli_runner().invoke(args=command).exit_code == 2
 
 
-def desk_of_same_person(app: Flask) -> Desk:
+def desk_of_same_person(app: Flask) -> AdminClient:
     client = app.test_client()
     sign_in(client, User.with_email("person-owner@example.com"))
-    return Desk(client)
+    return AdminClient(client)

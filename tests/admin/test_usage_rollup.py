@@ -13,8 +13,16 @@ from sqlalchemy.orm import Session, scoped_session
 from app.admin.report import Range, books_of, usage_rows
 from app.extensions import db
 from app.models.identity.account import Account
-from app.models.metering.usage_rollup import SETTLING, AccountDay, DailyTotal, Watermark, add_up, forget_all, in_one_look
 from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import (
+    SETTLING,
+    AccountDay,
+    DailyTotal,
+    Watermark,
+    add_up,
+    forget_all,
+    in_one_look,
+)
 from tests.admin.test_dashboard import NOW, ada, call, history, month
 from tests.support.people import CREDIT
 

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from app.models.chat.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
 from app.models.base import utcnow
-from app.models.identity.erasure import delete_person
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
-from app.models.metering.usage import Usage
+from app.models.chat.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
+from app.models.identity.erasure import delete_person
 from app.models.identity.user import User
+from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT, heard
@@ -78,10 +78,10 @@ REFUSED = (
 
 
 def test_what_cannot_be_sent_to_a_model_is_refused_by_name(ada: Door) -> None:
-    for content, words in REFUSED:
+    for content, text in REFUSED:
         answer = put_up(ada, content)
         assert (answer.status_code, answer.json["code"]) == (400, "invalid_request")
-        assert words in answer.json["errors"]["data"][0]
+        assert text in answer.json["errors"]["data"][0]
 
 
 def test_base64_may_come_in_lines(ada: Door) -> None:
@@ -115,11 +115,11 @@ def test_files_that_nobody_sends_are_bounded_and_go_after_a_day(ada: Door, sessi
 def test_an_image_and_a_text_go_with_the_question(ada: Door, provider: ProviderServer) -> None:
     chat, files = ada.new_chat(), [id_of(ada), id_of(ada, b"a = 1\n```\n", "a.py")]
     ada.ask("Which ferry?", chat=chat, attachments=files)
-    image, words = parts(provider)
+    image, text = parts(provider)
     shown = ada.call("GET", f"/chats/{chat}").json["messages"][0]
 
     assert image["image_url"]["url"].startswith("data:image/png;base64,")
-    assert words["text"] == "File a.py:\n````\na = 1\n```\n\n````\n\nWhich ferry?"
+    assert text["text"] == "File a.py:\n````\na = 1\n```\n\n````\n\nWhich ferry?"
     assert [(file["id"], file["name"]) for file in shown["attachments"]] == [
         (files[0], "ferry.png"), (files[1], "a.py"),
     ]  # fmt: skip

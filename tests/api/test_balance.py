@@ -9,9 +9,9 @@ import time_machine
 from flask.testing import FlaskClient
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
@@ -52,7 +52,7 @@ def test_a_plan_without_a_daily_limit_has_null_and_no_moment(door: Callable[...,
 def test_asking_for_the_balance_gives_the_month_that_is_due(door: Callable[..., Door]) -> None:
     ada = door("ada")
     account = account_of(ada)
-    account.period_end = account.anchor_at
+    account.period_end = account.billing_anchor
     db.session.commit()
 
     assert ada.balance()["allowance_credits"] == "500"

@@ -49,10 +49,10 @@ def test_chats_are_found_by_title_and_by_what_was_said(ada: Door) -> None:
     by_words = ada.new_chat()
     ada.ask("Where do the llamas live?", chat=by_words)
 
-    def found(words: str) -> list[str]:
-        return [chat["id"] for chat in ada.call("GET", "/chats", query_string={"q": words}).json["items"]]
+    def result(text: str) -> list[str]:
+        return [chat["id"] for chat in ada.call("GET", "/chats", query_string={"q": text}).json["items"]]
 
-    assert (found("100%"), found("LLAMAS"), found("0_ w")) == ([by_title], [by_words], [])
+    assert (result("100%"), result("LLAMAS"), result("0_ w")) == ([by_title], [by_words], [])
 
 
 def test_a_chat_is_renamed_and_deleted(ada: Door) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel
+from app.models.identity.account import Account
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer

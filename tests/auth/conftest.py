@@ -73,8 +73,8 @@ def signed_in(
 ) -> Callable[..., Browser]:
     """`signed_in("ada")`: a new person, in a browser of their own."""
 
-    def enter(name: str, **facts: object) -> Browser:
-        people.person(name, **facts)
+    def enter(name: str, **details: object) -> Browser:
+        people.person(name, **details)
         session.commit()
         own = new_browser()
         assert own.sign_in(name).status_code == 302

@@ -1,4 +1,4 @@
-"""Free credits: for a verified address, once for each mailbox, however it is spelt. SECURITY.md 24."""
+"""Free credits: for a verified address, once for each mailbox, however it is spelt. security.md 24."""
 
 from collections.abc import Callable
 from threading import Thread
@@ -6,11 +6,11 @@ from threading import Thread
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.billing.audit import audit
-from app.models.identity.account import Account
-from app.models.billing.ledger import LedgerEntry
 from app.models.billing.allowance import give_free_credits
+from app.models.billing.audit import audit
+from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.auth.conftest import Browser, PostOffice
 from tests.support.people import CREDIT, PASSWORD

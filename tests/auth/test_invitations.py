@@ -7,11 +7,11 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
 from app.models.base import utcnow
+from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
-from app.models.catalog.setting import Setting
 from app.models.identity.user import User
 from tests.auth.conftest import Browser, PostOffice
 from tests.support.people import PASSWORD
@@ -39,8 +39,8 @@ def role_of(session: Database, address: str) -> str | None:
     """The person's role in the one team that there is."""
     session.expire_all()
     team, user = session.query(Account).filter_by(kind="team").one(), User.with_email(address)
-    place = Membership.of(user.id, team.id) if user else None
-    return place.role if place else None
+    membership = Membership.of(user.id, team.id) if user else None
+    return membership.role if membership else None
 
 
 def test_the_invited_joins_and_is_in_the_team(link: str, signed_in: Callable, session: Database) -> None:
@@ -141,10 +141,10 @@ def test_a_personal_account_takes_nobody_in(signed_in: Callable, session: Databa
 def test_another_teams_invitation_is_not_found(link: str, signed_in: Callable, session: Database) -> None:
     eve = signed_in("eve")
     eve.send("/account/teams", name="Eve's own")
-    found = session.query(Invitation).one()
-    assert eve.send(f"/account/invitations/{found.id}/revoke").status_code == 404
-    session.refresh(found)
-    assert found.revoked_at is None
+    result = session.query(Invitation).one()
+    assert eve.send(f"/account/invitations/{result.id}/revoke").status_code == 404
+    session.refresh(result)
+    assert result.revoked_at is None
 
 
 def test_where_an_invitation_is_needed_it_lets_its_address_in(

@@ -9,10 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
-import app.mail as outbox
+import app.mailer as outbox
+from app.jobs import connect
 from app.models.base import utcnow
 from app.models.operations.outbox import MOST_ATTEMPTS, OutgoingMail
-from app.jobs import connect
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
 from tests.support.mailbox import Mailbox, body_of

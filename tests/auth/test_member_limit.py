@@ -6,16 +6,16 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.billing.audit import audit
-from app.models.metering import reservation
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.identity.actor import Caller
+from app.models.billing.audit import audit
+from app.models.catalog.price import AIModel
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
-from app.models.catalog.price import AIModel
-from app.models.metering.refusal import Refusal
 from app.models.identity.user import User
+from app.models.metering import reservation as reservations
+from app.models.metering.refusal import Refusal
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support import people
 from tests.support.people import CREDIT
@@ -47,31 +47,31 @@ class Team:
         self.session = session
 
     @property
-    def place(self) -> Membership:
-        place = Membership.of(self.bob.id, self.account.id)
-        assert place
-        return place
+    def membership(self) -> Membership:
+        membership = Membership.of(self.bob.id, self.account.id)
+        assert membership
+        return membership
 
-    def begin(self, user: User | None = None, account_id: int | None = None) -> reservation.Reservation:
+    def begin(self, user: User | None = None, account_id: int | None = None) -> reservations.Reservation:
         """A call of bob's in the team, or somebody else's, or elsewhere."""
         user = user or self.bob
-        facts = {"user_id": user.id, "account_id": account_id or self.account.id, "role": "member"}
+        details = {"user_id": user.id, "account_id": account_id or self.account.id, "role": "member"}
         prompt = Prompt("gpt-test", (PromptMessage("user", "Why is the sky blue?"),), 2000)
         _model, price = AIModel.to_sell("gpt-test", utcnow())
-        caller = Caller(**facts, email=user.email, name=user.name, is_verified=True)
-        reservation = reservation.reserve(caller, prompt, price)
+        actor = Actor(**details, email=user.email, name=user.name, is_verified=True)
+        reservation = reservations.reserve(actor, prompt, price)
         self.session.commit()
         return reservation
 
-    def end(self, reservation: reservation.Reservation, outcome: str = "done") -> None:
-        reservation.settle(reservation, ANSWER, outcome)
+    def end(self, reservation: reservations.Reservation, outcome: str = "done") -> None:
+        reservations.settle(reservation, ANSWER, outcome)
         self.session.commit()
 
     def call(self) -> None:
         self.end(self.begin())
 
     def limit(self, nanos: int) -> None:
-        self.place.monthly_limit_nanos = nanos
+        self.membership.monthly_limit_nanos = nanos
         self.session.commit()
 
 
@@ -83,7 +83,7 @@ def team(session: Database) -> Team:
 def test_the_call_that_reaches_the_limit_is_the_last(team: Team) -> None:
     team.call()
     team.call()
-    assert team.place.used_this_month == 2 * COST
+    assert team.membership.used_this_month == 2 * COST
     with pytest.raises(Refusal) as refused:
         team.begin()
     assert refused.value.code == "member_limit_reached"
@@ -91,7 +91,7 @@ def test_the_call_that_reaches_the_limit_is_the_last(team: Team) -> None:
 
 def test_running_calls_reach_the_limit_as_well(team: Team) -> None:
     running = team.begin()
-    assert team.place.used_this_month == running.ceiling > 10 * CREDIT
+    assert team.membership.used_this_month == running.ceiling > 10 * CREDIT
     with pytest.raises(Refusal, match="Your own limit"):
         team.begin()
 
@@ -104,29 +104,29 @@ def test_the_refusal_says_when_it_goes_on(team: Team) -> None:
     ):
         team.begin()
     assert refused.value.retry_after == 3600
-    assert refused.value.facts["resets_at"] == datetime(2027, 1, 1, tzinfo=UTC)
+    assert refused.value.details["resets_at"] == datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def test_a_chat_is_refused_as_well(team: Team) -> None:
     team.limit(0)
-    facts = {"user_id": team.bob.id, "account_id": team.account.id, "role": "member"}
+    details = {"user_id": team.bob.id, "account_id": team.account.id, "role": "member"}
     with pytest.raises(Refusal) as refused:
-        reservation.admit(Caller(**facts, email="", name="", is_verified=True))
+        reservations.admit(Actor(**details, email="", name="", is_verified=True))
     assert refused.value.code == "member_limit_reached"
 
 
 def test_a_call_that_failed_counts_nothing(team: Team) -> None:
     team.end(team.begin(), "failed")
-    assert team.place.used_this_month == 0
+    assert team.membership.used_this_month == 0
 
 
 def test_a_new_month_begins_with_nothing_used(team: Team) -> None:
     with time_machine.travel(datetime(2026, 11, 30, 12, tzinfo=UTC)):
         team.call()
     with time_machine.travel(datetime(2026, 12, 1, 0, 1, tzinfo=UTC)):
-        assert team.place.used_this_month == 0
+        assert team.membership.used_this_month == 0
         team.call()
-        assert team.place.used_this_month == COST
+        assert team.membership.used_this_month == COST
 
 
 def test_a_call_counts_in_the_month_that_it_began_in(team: Team) -> None:
@@ -135,33 +135,33 @@ def test_a_call_counts_in_the_month_that_it_began_in(team: Team) -> None:
     with time_machine.travel(datetime(2026, 12, 1, 0, 1, tzinfo=UTC)):
         new = team.begin()
         team.end(old)
-        assert team.place.used_this_month == new.ceiling
+        assert team.membership.used_this_month == new.ceiling
         team.end(new)
-        assert (team.place.used_this_month, list(audit())) == (COST, [])
+        assert (team.membership.used_this_month, list(audit())) == (COST, [])
 
 
 def test_others_and_the_own_account_are_not_limited(team: Team) -> None:
     team.limit(0)
     team.end(team.begin(team.account.owner))
     team.end(team.begin(account_id=team.bob.home_id))
-    assert team.place.used_this_month == 0
+    assert team.membership.used_this_month == 0
 
 
 def test_who_leaves_and_comes_back_has_used_what_they_used(team: Team) -> None:
     team.call()
     running = team.begin()
-    team.place.end()
+    team.membership.end()
     invitation = Invitation.send(team.account, team.account.owner, team.bob.email, "member")
     invitation.accept(team.bob)
     team.session.commit()
-    assert team.place.used_this_month == COST + running.ceiling
+    assert team.membership.used_this_month == COST + running.ceiling
     team.end(running)
-    assert (team.place.used_this_month, list(audit())) == (2 * COST, [])
+    assert (team.membership.used_this_month, list(audit())) == (2 * COST, [])
 
 
 def test_the_audit_names_a_counter_that_is_not_explained(team: Team) -> None:
     team.call()
-    team.place.used_nanos += 1
+    team.membership.used_nanos += 1
     team.session.commit()
-    found = [(difference.figure, difference.stored, difference.explained) for difference in audit()]
-    assert found == [(f"used_nanos of member {team.bob.id}", COST + 1, COST)]
+    result = [(difference.figure, difference.stored, difference.explained) for difference in audit()]
+    assert result == [(f"used_nanos of member {team.bob.id}", COST + 1, COST)]

@@ -1,4 +1,4 @@
-"""Links by mail: a forgotten password, the proof of an address. SECURITY.md 16 and 17."""
+"""Links by mail: a forgotten password, the proof of an address. security.md 16 and 17."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,8 +8,8 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
-from app.models.operations.outbox import OutgoingMail
 from app.models.identity.user import MailedToken, User
+from app.models.operations.outbox import OutgoingMail
 from tests.auth.conftest import Browser, PostOffice
 from tests.support.people import PASSWORD
 

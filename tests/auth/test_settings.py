@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
-from app.models.chat.chat import Chat, Message
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
 from tests.auth.conftest import Browser, PostOffice
@@ -187,5 +187,5 @@ def test_who_is_deleted_leaves_the_teams_of_others_and_closes_their_own(
     session.commit()
     ada.send("/settings/delete", current_password=PASSWORD)
     session.expire_all()
-    assert [place.role for place in team.memberships] == ["owner"]
+    assert [membership.role for membership in team.memberships] == ["owner"]
     assert (team.closed_at, alone.closed_at is None) == (None, False)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.user import User, UserSession
 from tests.auth.conftest import Browser, PostOffice
 from tests.support.people import PASSWORD
@@ -26,7 +26,9 @@ def test_signing_up_leads_to_the_chat_signed_in(guest: Browser) -> None:
 def test_signing_up_opens_a_personal_account_that_the_person_owns(guest: Browser, session: Database) -> None:
     guest.sign_up("ada")
     account = session.query(Account).filter_by(kind="personal", name="Ada").one()
-    assert [(place.user.email, place.role) for place in account.memberships] == [("ada@example.com", "owner")]
+    assert [(membership.user.email, membership.role) for membership in account.memberships] == [
+        ("ada@example.com", "owner")
+    ]
 
 
 @pytest.mark.parametrize("path", ["/login", "/signup"])

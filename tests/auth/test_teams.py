@@ -1,4 +1,4 @@
-"""Teams: who may do what to whom, and what becomes of those who are out. SECURITY.md 19."""
+"""Teams: who may do what to whom, and what becomes of those who are out. security.md 19."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -34,18 +34,18 @@ class Team:
         for name in self.PEOPLE:
             self.browsers[name].send("/account/switch", account_id=self.id)
 
-    def place(self, name: str) -> Membership | None:
+    def membership(self, name: str) -> Membership | None:
         db.session.expire_all()
         return Membership.of(self.users[name], self.id)
 
     def role(self, name: str) -> str | None:
-        place = self.place(name)
-        return place.role if place else None
+        membership = self.membership(name)
+        return membership.role if membership else None
 
     def post(self, by: str, path: str, *, to: str | None = None, **fields: object) -> int:
         """The status of what `by` does; `to` is whose place the path names."""
-        place = self.place(to) if to else None
-        return self.browsers[by].send(path.format(place.id if place else ""), **fields).status_code
+        membership = self.membership(to) if to else None
+        return self.browsers[by].send(path.format(membership.id if membership else ""), **fields).status_code
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_who_is_removed_is_out_at_the_next_request(team: Team) -> None:
 
 
 def test_a_session_whose_place_is_gone_acts_on_the_own_account(team: Team, session: Database) -> None:
-    session.delete(team.place("mia"))
+    session.delete(team.membership("mia"))
     session.commit()
     page = team.browsers["mia"].get("/account")
     assert (page.status_code, "Gate keepers" in page.text) == (200, False)
@@ -215,7 +215,7 @@ def test_a_team_is_not_closed_with_a_wrong_password(team: Team, session: Databas
 @pytest.mark.parametrize("sent", ["-1", "NaN", "Infinity", "1e99", "x", "1000000001"])
 def test_a_limit_that_cannot_be_is_refused(team: Team, sent: str) -> None:
     assert team.post("olga", "/account/members/{}/limit", to="mia", limit_credits=sent) == 400
-    assert team.place("mia").monthly_limit_nanos is None
+    assert team.membership("mia").monthly_limit_nanos is None
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_limit_that_cannot_be_is_refused(team: Team, sent: str) -> None:
 )
 def test_a_limit_is_in_credits_and_may_be_lifted(team: Team, sent: str, nanos: int | None) -> None:
     assert team.post("olga", "/account/members/{}/limit", to="mia", limit_credits=sent) == 302
-    assert team.place("mia").monthly_limit_nanos == nanos
+    assert team.membership("mia").monthly_limit_nanos == nanos
 
 
 def test_mass_assignment_of_a_place_changes_nothing_else(team: Team) -> None:

@@ -9,13 +9,13 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.rollup_jobs import add_up_calls
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.chat.chat import Chat
-from app.models.metering.usage_rollup import AccountDay
-from app.models.identity.membership import Membership
 from app.models.catalog.price import AIModel, ModelPrice
+from app.models.chat.chat import Chat
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
 from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import AccountDay
 from tests.support import people
 from tests.support.people import CREDIT, PASSWORD
 

@@ -9,10 +9,10 @@ from flask import Flask, session
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from werkzeug.http import parse_cookie
 
-from app.web.browser_session import begin_session
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.user import User
+from app.web.browser_session import begin_session
 from tests.conftest import app_in, close
 from tests.support import browser, people
 from tests.support.people import CREDIT, PASSWORD

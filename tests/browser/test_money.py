@@ -7,10 +7,10 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
 from app.models.identity.user import User
 from tests.browser.conftest import Visitor
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD

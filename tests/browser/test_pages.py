@@ -35,10 +35,10 @@ def faults_by(page: Page, scheme: str) -> list[str]:
     page.evaluate("new Promise(drawn => requestAnimationFrame(() => setTimeout(drawn, 100)))")
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
-    found = page.evaluate("axe.run({resultTypes: ['violations']}).then(results => results.violations)")
+    result = page.evaluate("axe.run({resultTypes: ['violations']}).then(results => results.violations)")
     return [
         f"{fault['id']}: {node['target']}"
-        for fault in found
+        for fault in result
         if fault["impact"] in {"serious", "critical"}
         for node in fault["nodes"]
     ]
@@ -59,7 +59,7 @@ def test_a_page_of_an_account_has_no_serious_fault(ada: Visitor) -> None:
     for path in CLOSED:
         ada.go(path)
         faults[path] = serious_faults(ada.page)
-    assert {path: found for path, found in faults.items() if found} == {}
+    assert {path: result for path, result in faults.items() if result} == {}
 
 
 def test_a_chat_with_code_and_tables_has_no_serious_fault(ada: Visitor) -> None:
@@ -90,7 +90,7 @@ def test_the_pages_that_one_comes_to_by_a_link_have_no_serious_fault(ada: Visito
         faults[path] = serious_faults(ada.page)
         ada.page.set_viewport_size({"width": 360, "height": 740})
         faults[path] += ["wide"] if too_wide(ada.page) > 0 else []
-    assert {path: found for path, found in faults.items() if found} == {}
+    assert {path: result for path, result in faults.items() if result} == {}
 
 
 def test_the_prices_of_a_year_are_one_click_away(page: Page, shared_app: RunningApp) -> None:

@@ -60,8 +60,8 @@ def door(client: FlaskClient, session: "scoped_session[Session]") -> Callable[..
     """`door("ada", allowance=..., credits=...)`: a person's key; models are made on the way."""
     people.model()
 
-    def of(name: str, **facts: object) -> Door:
-        return Door(client, people.api_key(people.person(name, **facts)))
+    def of(name: str, **columns: object) -> Door:
+        return Door(client, people.api_key(people.person(name, **columns)))
 
     return of
 

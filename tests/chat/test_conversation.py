@@ -175,8 +175,8 @@ def test_chats_are_found_by_title_and_text(ada: Door, provider: ProviderServer) 
     provider.configure(text="The barrier lifts at 100%.")
     chat = ada.new_chat()
     ada.ask("gates", chat=chat)
-    found = {
+    result = {
         word: len(ada.call("GET", f"/chats?q={word}").json["items"])
         for word in ("gates", "BARRIER", "100%25", "nothing")
     }
-    assert found == {"gates": 1, "BARRIER": 1, "100%25": 1, "nothing": 0}
+    assert result == {"gates": 1, "BARRIER": 1, "100%25": 1, "nothing": 0}

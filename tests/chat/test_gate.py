@@ -1,4 +1,4 @@
-"""Refusals at the gate, one by one and in their order; what is reserved, and what is sent. MONEY.md 5 and 6."""
+"""Refusals at the gate, one by one and in their order; what is reserved, and what is sent. billing-rules.md 5 and 6."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -6,10 +6,10 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
 from app.models.base import utcnow
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel, ModelPrice
+from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support import people
@@ -91,15 +91,15 @@ def test_a_new_chat_is_gated_too(ada: Door, change: Callable[..., None], code: s
 
 def test_of_several_reasons_the_first_in_order_is_given(ada: Door, change: Callable[..., None]) -> None:
     chat = ada.new_chat()
-    facts = {"running_calls": 9, "credits_nanos": 0}
-    change({"status": "inactive", "has_api": False, "models": ["x"]}, **facts)
+    columns = {"running_calls": 9, "credits_nanos": 0}
+    change({"status": "inactive", "has_api": False, "models": ["x"]}, **columns)
     assert refused(ada.send("hello", chat=chat))[1] == "plan_inactive"
-    change({"has_api": False, "models": ["x"]}, **facts)
+    change({"has_api": False, "models": ["x"]}, **columns)
     assert refused(ada.send("hello", chat=chat, model="nope"))[1] == "api_not_in_plan"
-    change({"models": ["x"]}, **facts)
+    change({"models": ["x"]}, **columns)
     assert refused(ada.send("hello", chat=chat, model="nope"))[1] == "model_not_found"
     assert refused(ada.send("hello", chat=chat))[1] == "model_not_allowed"
-    change({}, **facts)
+    change({}, **columns)
     assert refused(ada.send("hello", chat=chat))[1] == "too_many_calls"
 
 
@@ -210,6 +210,6 @@ def test_every_accepted_call_says_what_is_left(ada: Door) -> None:
 def test_the_first_answer_of_a_month_says_what_the_refill_gave(
     ada: Door, change: Callable[..., None]
 ) -> None:
-    change({"set_allowance_nanos": 7 * CREDIT}, credits_nanos=0, period_end=utcnow())
+    change({"allowance_override_nanos": 7 * CREDIT}, credits_nanos=0, period_end=utcnow())
     answer = ada.call("POST", "/chats", json={"model": "gpt-test"})
     assert (answer.status_code, answer.headers["X-Credits-Remaining"]) == (201, "7")

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.models.identity.account import Account
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.auth.conftest import TOKEN
 from tests.chat.test_guests import free, house
@@ -46,8 +46,8 @@ def send(running: RunningApp) -> int:
         if chat.status_code != 201:
             return chat.status_code
         path = f"{running.url}/api/chats/{chat.json()['id']}/messages"
-        wish = {"content": "hello", "max_output_tokens": 256}
-        return browser.post(path, json=wish, headers=headers, timeout=30).status_code
+        options = {"content": "hello", "max_output_tokens": 256}
+        return browser.post(path, json=options, headers=headers, timeout=30).status_code
 
 
 def test_parallel_guests_do_not_pass_the_limit_of_the_day(running: RunningApp, session: Database) -> None:

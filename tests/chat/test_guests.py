@@ -9,17 +9,17 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from app.models.billing.audit import audit
-from app.generation.jobs import forget_guests
 from app.extensions import db
-from app.models.identity.account import Account
+from app.generation.jobs import forget_guests
 from app.models.base import utcnow
-from app.models.chat.chat import Chat, Message
-from app.models.identity.guest_account import guest_caller, open_house
+from app.models.billing.audit import audit
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
-from app.models.metering.usage import Usage
+from app.models.chat.chat import Chat, Message
+from app.models.identity.account import Account
+from app.models.identity.guest_account import guest_actor, open_guest_account
 from app.models.identity.user import User
+from app.models.metering.usage import Usage
 from tests.auth.conftest import Browser, quick_passwords
 from tests.support import people
 from tests.support.people import CREDIT, Heard, heard
@@ -277,9 +277,9 @@ def test_chats_that_no_guest_came_back_to_for_a_month_are_erased(
 
 
 def test_the_house_is_opened_once(app: Flask, free: AIModel, session: Database) -> None:
-    open_house()
-    open_house()
+    open_guest_account()
+    open_guest_account()
     session.commit()
     assert session.query(Account).filter_by(kind="house").count() == 1
-    assert guest_caller("x").guest != guest_caller("y").guest
+    assert guest_actor("x").guest != guest_actor("y").guest
     assert db.session.query(User).filter_by(email="guests@house.invalid").one().disabled_at is not None

@@ -11,10 +11,10 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.payments.sweeper import sweep
-from app.models.chat.chat import Chat, Message
 from app.models.catalog.plan import Plan
+from app.models.chat.chat import Chat, Message
 from app.models.metering.usage import Usage
+from app.payments.sweeper import sweep
 from tests.support import people
 from tests.support.cuttable import CuttableLine
 from tests.support.people import CREDIT, parsed

@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
 from app.models.chat.chat import Chat, Message
+from app.models.identity.account import Account
 from tests.support import people
 from tests.support.people import PASSWORD
 
@@ -54,9 +54,9 @@ class Browser:
         assert client.post("/login", data=form).status_code == 302
 
     def token(self, path: str) -> str:
-        found = re.search(r'name="csrf-token" content="([^"]+)"', self.client.get(path).text)
-        assert found
-        return found[1]
+        result = re.search(r'name="csrf-token" content="([^"]+)"', self.client.get(path).text)
+        assert result
+        return result[1]
 
     def post(self, path: str, **form: object) -> int:
         return self.client.post(path, data={"csrf_token": self.token("/settings"), **form}).status_code

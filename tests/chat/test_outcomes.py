@@ -1,4 +1,4 @@
-"""What the user pays for each way that a call can end. MONEY.md 5, the second table."""
+"""What the user pays for each way that a call can end. billing-rules.md 5, the second table."""
 
 import threading
 import time
@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.models.chat.chat import Message
 from app.models.catalog.price import AIModel
+from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT, Heard

@@ -1,4 +1,4 @@
-"""Many sends at once, over processes and threads, on both databases. SECURITY.md 2."""
+"""Many sends at once, over processes and threads, on both databases. security.md 2."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +9,9 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.models.identity.account import Account
-from app.models.chat.chat import Chat
 from app.models.catalog.setting import Setting
+from app.models.chat.chat import Chat
+from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.support import people
 from tests.support.provider_server import ProviderServer

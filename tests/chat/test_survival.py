@@ -1,4 +1,4 @@
-"""Processes that die under running answers: what is kept, what is paid, and that the books stay right. MONEY.md 5."""
+"""Processes that die under running answers: what is kept and paid, and that the books balance. billing-rules.md 5."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,10 +11,10 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.payments.sweeper import sweep
-from app.models.chat.chat import Message
 from app.models.catalog.plan import Plan
+from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
+from app.payments.sweeper import sweep
 from tests.support import people
 from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer

@@ -8,11 +8,11 @@ from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.jobs import write_title
-from app.models.identity.account import Account
-from app.models.chat.chat import Chat
-from app.models.catalog.price import AIModel
-from app.models.metering.usage import Usage
 from app.jobs import QUEUE, connect
+from app.models.catalog.price import AIModel
+from app.models.chat.chat import Chat
+from app.models.identity.account import Account
+from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.chat.test_organize import Browser
 from tests.support import people
@@ -45,8 +45,8 @@ def asked(ada: Door, provider: ProviderServer) -> str:
 
 
 def shown(person: Door, chat: str) -> tuple[str, bool]:
-    found = person.call("GET", f"/chats/{chat}").json
-    return found["title"], found["wants_title"]
+    result = person.call("GET", f"/chats/{chat}").json
+    return result["title"], result["wants_title"]
 
 
 def titles_paid(session: Database) -> list[Usage]:

@@ -29,22 +29,24 @@ class DevelopmentRun:
         self.output = folder / f"output-{self.port}"
         with self.output.open("wb") as output:
             command = [sys.executable, "-m", "devserver"]
-            self.process = processes.start(command, environment=self.environment, folder=folder, output=output)
+            self.process = processes.start(
+                command, environment=self.environment, folder=folder, output=output
+            )
 
     @property
     def said(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def await_words(self, words: str, seconds: float = 60) -> None:
+    def await_words(self, text: str, seconds: float = 60) -> None:
         """Wait until it has said them; AssertionError where it ends without."""
 
         def are_there() -> bool:
-            assert words in self.said or self.process.poll() is None, (
-                f"it ended, without {words!r}:\n{self.said}"
+            assert text in self.said or self.process.poll() is None, (
+                f"it ended, without {text!r}:\n{self.said}"
             )
-            return words in self.said
+            return text in self.said
 
-        await_that(are_there, seconds, failing=lambda: f"{words!r} is not in\n{self.said}")
+        await_that(are_there, seconds, failing=lambda: f"{text!r} is not in\n{self.said}")
 
     def command(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command of the virtual environment beside the run."""
@@ -54,12 +56,12 @@ class DevelopmentRun:
             [program, *command[1:]], cwd=self.folder, env=beside, capture_output=True, text=True, check=False
         )
 
-    def pid_of(self, words: str) -> int:
+    def pid_of(self, text: str) -> int:
         """The process in the run's folder whose command line ends with `words`. AssertionError where there is none."""
         for process in Path("/proc").glob("[0-9]*"):
-            if command_in(self.folder, process).endswith(words):
+            if command_in(self.folder, process).endswith(text):
                 return int(process.name)
-        raise AssertionError(f"no process {words!r} in {self.left_behind()}")
+        raise AssertionError(f"no process {text!r} in {self.left_behind()}")
 
     def signal(self, number: signal.Signals) -> None:
         """As a terminal does: to the whole group."""

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from devserver import redis_binary
-from devserver import processes
+from devserver import processes, redis_binary
 from devserver.ports import free_port
 from devserver.procfile import PROJECT
 from tests.support.environment import process_environment
@@ -47,7 +46,7 @@ def single(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
     own = environment | {"PORT": str(port), "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     with (tmp_path / "log").open("wb") as log:
         child = processes.start(
-            [sys.executable, "-m", "devserver.single"],
+            [sys.executable, "-m", "devserver.single_process"],
             environment=process_environment(own),
             folder=PROJECT,
             output=log,

@@ -34,7 +34,7 @@ def test_the_second_run_keeps_the_data_and_does_not_make_another_administrator(s
 def test_commands_beside_a_run_reach_its_database_redis_and_payments(start_run: Start) -> None:
     run = start_run()
     run.await_words(READY)
-    code = "from wsgi import app; from app.queue import is_reachable; app.app_context().push(); print(is_reachable())"
+    code = "from wsgi import app; from app.jobs import is_reachable; app.app_context().push(); print(is_reachable())"
     assert run.command("python", "-c", code).stdout.strip() == "True"
     assert run.command("flask", "billing", "audit").returncode == 0
 

@@ -8,15 +8,14 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 
-from app.payments import jobs
-from app.payments import sweeper
-from app.models.billing.audit import audit
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.chat.chat import Message
+from app.models.billing.audit import audit
 from app.models.billing.auto_recharge import OPEN, Recharge
-from app.models.operations.webhook_event import StripeEvent
+from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
+from app.models.operations.webhook_event import StripeEvent
+from app.payments import jobs, sweeper
 from tests.faults.environment import Stage
 from tests.support.running_app import await_that
 
@@ -64,7 +63,7 @@ def let_leases_run_out(stage: Stage) -> None:
 
 def wrongs() -> dict[str, Any]:
     """All that is wrong, by its name; empty where everything is whole."""
-    found = {
+    result = {
         "figures that no row explains": list(audit()),
         "reservations left": ids(Usage.id, Usage.state == "running"),
         "messages without an end": ids(Message.id, Message.status == "running"),
@@ -78,7 +77,7 @@ def wrongs() -> dict[str, Any]:
         ),
         "calls of no message": ids(Usage.id, Usage.operation == "chat", ~has_answer()),
     }
-    return {name: rows for name, rows in found.items() if rows}
+    return {name: rows for name, rows in result.items() if rows}
 
 
 PAID = Usage.allowance_paid_nanos + Usage.credits_paid_nanos

@@ -14,8 +14,8 @@ import pytest
 from flask import Flask
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.conftest import app_in, close, migrate_and_seed
@@ -135,8 +135,8 @@ class Stage:
         """kill -9 of one session of PostgreSQL, which then ends them all and recovers."""
         if self.postgres:
             with suppress(psycopg.OperationalError, ProcessLookupError):
-                found = self.postgres.execute(SESSIONS)
-                for (pid,) in found[:1]:
+                result = self.postgres.execute(SESSIONS)
+                for (pid,) in result[:1]:
                     os.kill(int(str(pid)), signal.SIGKILL)
 
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.models.operations.webhook_event import StripeEvent
 from app.models.metering.usage import Usage
+from app.models.operations.webhook_event import StripeEvent
+from tests.faults.consistency import recover, wrongs
+from tests.faults.environment import Stage
 from tests.faults.load import Crowd
 from tests.faults.signed import deliver
-from tests.faults.environment import Stage
 from tests.faults.targets import Victims
-from tests.faults.consistency import recover, wrongs
 
 REPORT = Path("docs/soak.md")
 AT_ONCE = 8
@@ -46,8 +46,8 @@ class Figures:
     seconds: float = 0.0
 
 
-def say(words: str) -> None:
-    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {words}\n")
+def say(text: str) -> None:
+    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
     sys.stdout.flush()
 
 

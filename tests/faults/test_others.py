@@ -15,9 +15,9 @@ from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack
 from app.models.metering.usage import Usage
-from tests.faults.load import ask
-from tests.faults.environment import Stage
 from tests.faults.consistency import assert_whole
+from tests.faults.environment import Stage
+from tests.faults.load import ask
 from tests.outside.conftest import spoken
 from tests.support.running_app import await_that
 
@@ -102,13 +102,13 @@ def never_reading(stage: Stage, headers: dict[str, str], chat: str) -> socket.so
 def test_a_stripe_that_fails_in_every_way_is_paid_once(stage: Stage) -> None:
     buyers = {f"dora{number}": stage.person(f"dora{number}", credits=1) for number in range(BUYERS)}
     with stage.looking() as session:
-        wish = {"pack_id": str(session.query(CreditPack).filter_by(price_cents=1000).one().id)}
+        options = {"pack_id": str(session.query(CreditPack).filter_by(price_cents=1000).one().id)}
     for fault in ("rate_limit", "drop_after", "drop_before", "error_before", "conflict"):
         stage.sandbox.control("faults", fault=fault, method="*", path="/v1/*", count=2, skip=2)
     for fault, count in (("duplicate", 100), ("reorder", 3), ("drop", 1)):
         stage.sandbox.control("faults", fault=fault, count=count)
     for headers in buyers.values():
-        tries = (checkout(stage, wish, headers) for _ in range(30))
+        tries = (checkout(stage, options, headers) for _ in range(30))
         stage.sandbox.pay(next(filter(None, tries)))
     stage.sandbox.control("faults", clear=True)
     with stage.looking() as session:
@@ -119,8 +119,8 @@ def test_a_stripe_that_fails_in_every_way_is_paid_once(stage: Stage) -> None:
     assert {name: stage.credits_of(name) for name in buyers} == dict.fromkeys(buyers, 5001)
 
 
-def checkout(stage: Stage, wish: dict[str, str], headers: dict[str, str]) -> str | None:
+def checkout(stage: Stage, options: dict[str, str], headers: dict[str, str]) -> str | None:
     """A checkout's id; None where Stripe did not answer and one has to try again."""
-    answer = requests.post(f"{stage.running.url}/api/checkout", json=wish, headers=headers, timeout=60)
+    answer = requests.post(f"{stage.running.url}/api/checkout", json=options, headers=headers, timeout=60)
     assert answer.status_code in {201, 409, 503}, answer.text
     return str(answer.json()["checkout_url"]).rsplit("/", 1)[1] if answer.status_code == 201 else None

@@ -9,34 +9,34 @@ from functools import partial
 import pytest
 import requests
 
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
-from app.models.catalog.plan import CreditPack, Plan
-from app.models.metering.usage import Usage
 from app.models.identity.user import User
+from app.models.metering.usage import Usage
 from devserver.ports import free_port
-from tests.faults.load import Crowd, ask
-from tests.faults.environment import Stage
-from tests.faults.targets import Victims
 from tests.faults.consistency import assert_whole
+from tests.faults.environment import Stage
+from tests.faults.load import Crowd, ask
+from tests.faults.targets import Victims
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("postgresql")
 MESSAGES = 32
 
 STEPS_OF_A_CHAT = {
-    "after app.models.metering:reserve": None,
-    "before app.chat.turns:begin": "interrupted",
-    "before app.models.metering:settle": "interrupted",
-    "after app.models.metering:settle": "interrupted",
-    "after app.chat.turn:Turn._settle_once": "done",
+    "after app.models.metering.reservation:reserve": None,
+    "before app.generation.registry:begin": "interrupted",
+    "before app.models.metering.reservation:settle": "interrupted",
+    "after app.models.metering.reservation:settle": "interrupted",
+    "after app.generation.generation:Generation._settle_once": "done",
 }
 """Where the web process is killed, and what becomes of the call; None: there never was one."""
 
 STEPS_OF_A_PURCHASE = [
-    "after app.billing.orders:make_customer",
-    "after app.models.payment:Payment.begin",
-    "after app.billing.orders:checkout_of_pack",
+    "after app.stripe_api.requests:make_customer",
+    "after app.models.billing.payment:Payment.begin",
+    "after app.stripe_api.requests:checkout_of_pack",
 ]
 
 
@@ -85,13 +85,13 @@ def only_call_of(stage: Stage, name: str) -> Usage | None:
 @pytest.mark.long
 def test_a_purchase_that_dies_at_any_step_is_credited_once(stage: Stage) -> None:
     with stage.looking() as session:
-        wish = {"pack_id": str(session.query(CreditPack).filter_by(price_cents=1000).one().id)}
+        options = {"pack_id": str(session.query(CreditPack).filter_by(price_cents=1000).one().id)}
     for number, (name, url) in enumerate(dying_webs(stage, STEPS_OF_A_PURCHASE).items()):
         headers = stage.person(f"bea{number}", credits=1)
         with pytest.raises(requests.ConnectionError):
-            requests.post(f"{url}/api/checkout", json=wish, headers=headers, timeout=20)
+            requests.post(f"{url}/api/checkout", json=options, headers=headers, timeout=20)
         assert stage.running.await_death(name) == -9
-        again = requests.post(f"{stage.running.url}/api/checkout", json=wish, headers=headers, timeout=20)
+        again = requests.post(f"{stage.running.url}/api/checkout", json=options, headers=headers, timeout=20)
         stage.sandbox.pay(again.json()["checkout_url"].rsplit("/", 1)[1])
     assert_whole(stage)
     assert [stage.credits_of(f"bea{number}") for number in range(len(STEPS_OF_A_PURCHASE))] == [5001] * 3

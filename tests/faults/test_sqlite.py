@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.faults.load import Crowd, ask
-from tests.faults.environment import Stage
 from tests.faults.consistency import assert_whole
+from tests.faults.environment import Stage
+from tests.faults.load import Crowd, ask
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite")

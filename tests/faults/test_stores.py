@@ -11,12 +11,12 @@ import requests
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from app.models.operations.webhook_event import StripeEvent
 from app.jobs import QUEUE
+from app.models.operations.webhook_event import StripeEvent
+from tests.faults.consistency import assert_whole
+from tests.faults.environment import Stage
 from tests.faults.load import Crowd
 from tests.faults.signed import deliver
-from tests.faults.environment import Stage
-from tests.faults.consistency import assert_whole
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("postgresql")

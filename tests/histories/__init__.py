@@ -1,1 +1,1 @@
-"""Random histories of an account, held against a small model of MONEY.md."""
+"""Random histories of an account, held against a small model of billing-rules.md."""

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.models.metering.reservation import reserve, settle
 from app.models.metering.refusal import Refusal
+from app.models.metering.reservation import reserve, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from tests.histories.oracle import FLOOR, OVERDRAFT, Call
 from tests.histories.environment import Stage
-from tests.support.people import caller
+from tests.histories.oracle import FLOOR, OVERDRAFT, Call
+from tests.support.people import actor
 
 INPUT_PRICE, OUTPUT_PRICE = 25_000, 100_000
 """Nanos per token: dear, so that few calls use an allowance up."""
@@ -34,10 +34,10 @@ class Calls(Stage):
         prompt = Prompt("m", (PromptMessage("user", "x" * letters),), wanted)
         if expected is not None:
             with pytest.raises(Refusal) as refused:
-                reserve(caller(self.account), prompt, self.price)
+                reserve(actor(self.account), prompt, self.price)
             assert refused.value.code == expected
             return
-        made = reserve(caller(self.account), prompt, self.price)
+        made = reserve(actor(self.account), prompt, self.price)
         assert (made.prompt.max_output_tokens, made.ceiling) == (tokens, most_input + tokens * OUTPUT_PRICE)
         self.reservations[made.usage_id] = made
         self.book.begin_day()

@@ -9,14 +9,14 @@ import time_machine
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app.models.billing.audit import audit
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.metering.reservation import Reservation
+from app.models.billing.audit import audit
+from app.models.billing.stripe_objects import InvoiceState, RefundState
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
-from app.models.metering.account_state import Standing
-from app.models.billing.stripe_objects import InvoiceState, RefundState
+from app.models.identity.account import Account
+from app.models.metering.account_state import AccountState
+from app.models.metering.reservation import Reservation
 from tests.histories.oracle import Book, Offer, anniversary_after
 from tests.support.people import CREDIT, model, person
 
@@ -57,7 +57,7 @@ class Stage(RuleBasedStateMachine):
             plans[name].stripe_price_id = f"price_{name}"
         plans["Plus"].daily_limit_nanos = 900 * CREDIT
         account = person("ada")
-        account.anchor_at = account.period_start = account.period_end = account.created_at
+        account.billing_anchor = account.period_start = account.period_end = account.created_at
         account.stripe_customer_id = "cus_1"
         db.session.flush()
         self.account_id, self.plans = account.id, plans
@@ -109,24 +109,29 @@ class Stage(RuleBasedStateMachine):
             return
         db.session.flush()
         db.session.expire_all()
-        standing = Standing.of(self.account_id)
+        account_state = AccountState.load(self.account_id)
         expected = (self.book.allowance, self.book.credits, self.book.reserved, len(self.book.calls))
-        assert (standing.allowance, standing.credits, standing.reserved, standing.running_calls) == expected
-        today = standing.used_on(self.now), standing.absorbed_on(self.now)
+        assert (
+            account_state.allowance,
+            account_state.credits,
+            account_state.reserved,
+            account_state.running_calls,
+        ) == expected
+        today = account_state.used_on(self.now), account_state.absorbed_on(self.now)
         assert today == (self.book.used, self.book.absorbed)
-        assert standing.balance(self.now).available == self.book.available()
-        assert (standing.plan_name, standing.frozen_at is not None) == (
+        assert account_state.balance(self.now).available == self.book.available()
+        assert (account_state.plan_name, account_state.frozen_at is not None) == (
             self.book.offer.name,
             self.book.is_frozen,
         )
-        assert standing.period_end == self.book.period_end
+        assert account_state.period_end == self.book.period_end
         assert list(audit()) == []
 
 
 def offer_of(plan: Plan) -> Offer:
     """The plan as the rules need it; its worth is computed here again."""
     worth = (plan.price_cents - plan.surcharge_cents) * (10_000 - plan.margin_bps) * 1000
-    allowance = worth if plan.set_allowance_nanos is None else plan.set_allowance_nanos
+    allowance = worth if plan.allowance_override_nanos is None else plan.allowance_override_nanos
     most = plan.parallel_calls or 5
     return Offer(plan.name, plan.price_cents, allowance, plan.daily_limit_nanos, plan.allows_packs, most)
 

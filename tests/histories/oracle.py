@@ -1,4 +1,4 @@
-"""MONEY.md as plain arithmetic on integers: what every figure of one personal account must be."""
+"""billing-rules.md as plain arithmetic on integers: what every figure of one personal account must be."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class Book:
         self.credits += repaid
 
     def refusal(self, now: datetime) -> str | None:
-        """Why nothing may begin, the first reason in the order of MONEY.md 6."""
+        """Why nothing may begin, the first reason in the order of billing-rules.md 6."""
         if self.is_frozen:
             return "account_frozen"
         if len(self.calls) >= self.offer.calls_at_once:

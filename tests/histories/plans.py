@@ -7,12 +7,12 @@ from datetime import datetime
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.models.billing.subscription_billing import choose_free_plan, follow
 from app.models.billing.stripe_objects import InvoiceState, LineState, SubscriptionState
 from app.models.billing.subscription import Subscription
-from tests.histories.oracle import anniversary_after
+from app.models.billing.subscription_billing import choose_free_plan, follow
 from tests.histories.environment import PAID_PLANS, Stage
-from tests.support.people import caller
+from tests.histories.oracle import anniversary_after
+from tests.support.people import actor
 
 FREE_PLANS = ("Free", "Pay as you go")
 
@@ -31,7 +31,7 @@ class Plans(Stage):
     @rule(plan=st.sampled_from(PAID_PLANS))
     def subscribe(self, plan: str) -> None:
         account = self.account
-        self.subscription = Subscription.begin(caller(account), account, self.plans[plan])
+        self.subscription = Subscription.begin(actor(account), account, self.plans[plan])
         self.invoices.clear()
         self.unpaid.clear()
         self.price_id, self.stripe_id = f"price_{plan}", self.name("sub")

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.payments import auto_recharge
 from app.extensions import db
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import CreditPack
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
-from app.models.metering.refusal import Refusal
-from app.models.billing.stripe_objects import DisputeState, RefundState
+from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_dispute, follow_refunds
-from tests.histories.oracle import Charge, Recharging
+from app.models.billing.stripe_objects import DisputeState, RefundState
+from app.models.catalog.plan import CreditPack
+from app.models.metering.refusal import Refusal
+from app.payments import auto_recharge
 from tests.histories.environment import Stage
-from tests.support.people import CREDIT, caller, paid
+from tests.histories.oracle import Charge, Recharging
+from tests.support.people import CREDIT, actor, paid
 
 
 class Purchases(Stage):
@@ -28,12 +28,12 @@ class Purchases(Stage):
         account, pack = self.account, db.session.query(CreditPack).filter_by(price_cents=1000).one()
         if not self.book.offer.allows_packs:
             with pytest.raises(Refusal, match="no credits on top"):
-                Payment.begin(caller(account), account, pack, quantity)
+                Payment.begin(actor(account), account, pack, quantity)
             return
-        payment = Payment.begin(caller(account), account, pack, quantity)
-        found = paid(self.name("pi"), payment)
-        assert [payment.succeed(account, found) for _ in range(2)] == [True, False]
-        self.book.buy(found.stripe_id, quantity * 5000 * CREDIT, quantity * 1000)
+        payment = Payment.begin(actor(account), account, pack, quantity)
+        result = paid(self.name("pi"), payment)
+        assert [payment.succeed(account, result) for _ in range(2)] == [True, False]
+        self.book.buy(result.stripe_id, quantity * 5000 * CREDIT, quantity * 1000)
 
     @precondition(lambda self: self.clock is not None and self.book.sales)
     @rule(which=st.integers(0, 99), part=st.sampled_from([1, 3, 7, 1000]))
@@ -81,9 +81,9 @@ class Purchases(Stage):
         return sorted(self.book.sales)[which % len(self.book.sales)]
 
     def payment(self, key: str) -> Payment:
-        found = Payment.with_intent(key) or Payment.with_invoice(key)
-        assert found is not None
-        return found
+        result = Payment.with_intent(key) or Payment.with_invoice(key)
+        assert result is not None
+        return result
 
     def follow_refunds(self, key: str) -> None:
         follow_refunds(self.payment(key), self.account, reversed(self.refunds[key]))
@@ -128,10 +128,10 @@ class Recharges(Stage):
         charge = self.book.open_charge()
         assert charge is not None
         if end == "paid":
-            found = paid(self.name("pi"), attempt.payment)
-            assert attempt.succeed(self.account, found)
+            result = paid(self.name("pi"), attempt.payment)
+            assert attempt.succeed(self.account, result)
             rules.succeeded()
-            self.book.buy(found.stripe_id, 5000 * CREDIT, 1000)
+            self.book.buy(result.stripe_id, 5000 * CREDIT, 1000)
             self.book.recharging.declines, self.book.recharging.rests_until = 0, None
         elif end == "declined":
             attempt.decline("card_declined")

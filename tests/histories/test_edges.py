@@ -9,17 +9,17 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.billing.audit import audit
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.chat.chat import Chat
-from app.models.metering.reservation import Receipt, reserve, settle, with_idempotency_key
+from app.models.billing.audit import audit
 from app.models.catalog.price import AIModel
-from app.models.metering.account_state import Standing
+from app.models.chat.chat import Chat
+from app.models.identity.account import Account
+from app.models.metering.account_state import AccountState
+from app.models.metering.reservation import Receipt, reserve, settle, with_idempotency_key
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from tests.support.people import CREDIT, caller, give, model, person
+from tests.support.people import CREDIT, actor, give, model, person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 Database = scoped_session[Session]
@@ -52,7 +52,7 @@ def call(ada: Account, begins: str, ends: str, credits: int) -> Receipt:
     with at(begins):
         now = datetime.fromisoformat(begins).replace(tzinfo=UTC)
         price = AIModel.to_sell("m", now)[1]
-        reservation = reserve(caller(ada), Prompt("m", (PromptMessage("user", "hi"),), 4000), price)
+        reservation = reserve(actor(ada), Prompt("m", (PromptMessage("user", "hi"),), 4000), price)
     with at(ends):
         receipt = settle(reservation, TokenUsage(output=credits * 100, source="reported"), "done")
     assert receipt is not None
@@ -62,7 +62,7 @@ def call(ada: Account, begins: str, ends: str, credits: int) -> Receipt:
 
 def used_at(ada: Account, moment: str) -> int:
     now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    return Standing.of(ada.id).used_on(now)
+    return AccountState.load(ada.id).used_on(now)
 
 
 def test_a_call_over_midnight_uses_nothing_of_the_new_day(ada: Account) -> None:
@@ -78,7 +78,7 @@ def test_a_new_day_begins_with_nothing_used(ada: Account) -> None:
     with at("2026-02-10T23:59"):
         assert ada.balance().available == 30 * CREDIT
     with at("2026-02-11T00:00"):
-        assert ada.balance().available == Standing.of(ada.id).balance(utcnow()).available == 50 * CREDIT
+        assert ada.balance().available == AccountState.load(ada.id).balance(utcnow()).available == 50 * CREDIT
 
 
 def test_a_call_over_the_months_edge_draws_on_the_new_allowance(ada: Account, session: Database) -> None:
@@ -154,7 +154,7 @@ def test_an_answer_of_one_token_is_paid_and_one_of_none_is_not(ada: Account, ses
         with at("2026-02-10T12:00"):
             now = datetime(2026, 2, 10, 12, tzinfo=UTC)
             prompt = Prompt("m", (PromptMessage("user", "hi"),), 4000)
-            reservation = reserve(caller(ada), prompt, AIModel.to_sell("m", now)[1])
+            reservation = reserve(actor(ada), prompt, AIModel.to_sell("m", now)[1])
             receipts.append(settle(reservation, TokenUsage(output=output, source="reported"), "done"))
     assert [receipt.paid for receipt in receipts] == [10_000, 0]
     assert [usage.state for usage in session.query(Usage).order_by(Usage.id)] == ["settled", "released"]
@@ -164,7 +164,7 @@ def settled(ada: Account, outcome: str, **used: int) -> Usage:
     """The receipt of a call at noon that ends so and used so much."""
     with at("2026-02-10T12:00"):
         price = AIModel.to_sell("m", utcnow())[1]
-        reservation = reserve(caller(ada), Prompt("m", (PromptMessage("user", "hi"),), 4000), price)
+        reservation = reserve(actor(ada), Prompt("m", (PromptMessage("user", "hi"),), 4000), price)
         settle(reservation, TokenUsage(**used, source="reported"), outcome)
     return db.session.get_one(Usage, reservation.usage_id)
 

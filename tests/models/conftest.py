@@ -9,8 +9,8 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.account import Account
+from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal
-from app.models.metering.account_state import Standing
 from tests.models.subscription_scenario import BEGIN, Deal
 from tests.support.people import CREDIT, person
 
@@ -35,11 +35,11 @@ def deal(in_january: None, session: "scoped_session[Session]") -> Deal:
 
 
 @pytest.fixture
-def standing(session: "scoped_session[Session]") -> Standing:
+def account_state(session: "scoped_session[Session]") -> AccountState:
     """100 credits of allowance and nothing bought, today not begun, the period over in a week."""
     account = person("ada", allowance=100 * CREDIT)
-    found = Standing.of(account.id)
-    return replace(found, day=NOON.date(), period_end=NOON + timedelta(days=7), daily_limit=None)
+    result = AccountState.load(account.id)
+    return replace(result, day=NOON.date(), period_end=NOON + timedelta(days=7), daily_limit=None)
 
 
 def refusal(check: Callable[[], object]) -> Refusal:

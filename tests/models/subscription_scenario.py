@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.extensions import db
-from app.models.billing.subscription_billing import follow
-from app.models.catalog.plan import Plan
 from app.models.billing.stripe_objects import InvoiceState, LineState, SubscriptionState
 from app.models.billing.subscription import Subscription
-from tests.support.people import CREDIT, caller, person
+from app.models.billing.subscription_billing import follow
+from app.models.catalog.plan import Plan
+from tests.support.people import CREDIT, actor, person
 
 BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
@@ -28,7 +28,7 @@ class Deal:
         self.account.stripe_customer_id = "cus_1"
         db.session.flush()
         self.subscription = Subscription.begin(
-            caller(self.account), self.account, self.plan, trial_days=trial_days
+            actor(self.account), self.account, self.plan, trial_days=trial_days
         )
         self.state = SubscriptionState(
             "sub_1", "active", "cus_1", "si_1", f"price_{plan}", month(0), month(1)

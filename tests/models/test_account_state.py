@@ -1,14 +1,14 @@
-"""An account's figures at a moment: what they call for, and what a new day makes of them. MONEY.md 4."""
+"""An account's figures at a moment: what they call for, and what a new day makes of them. billing-rules.md 4."""
 
 from dataclasses import replace
 from datetime import date, timedelta
 
-from app.models.metering.account_state import Standing
+from app.models.metering.account_state import AccountState
 from tests.models.conftest import NOON
 
 
-def test_alerts_come_below_what_was_chosen_and_with_the_days_last_credit(standing: Standing) -> None:
-    told = replace(standing, allowance=3, credits=4, alert_below=8, daily_limit=5, day_used=5)
+def test_alerts_come_below_what_was_chosen_and_with_the_days_last_credit(account_state: AccountState) -> None:
+    told = replace(account_state, allowance=3, credits=4, alert_below=8, daily_limit=5, day_used=5)
     assert told.alerts(NOON) == {"low_balance"}
     assert replace(told, alert_below=7).alerts(NOON) == set()
     assert replace(told, alerts_daily_limit=True, alert_below=None).alerts(NOON) == {"daily_limit"}
@@ -16,16 +16,18 @@ def test_alerts_come_below_what_was_chosen_and_with_the_days_last_credit(standin
     assert replace(told, alerts_daily_limit=True, alert_below=None, daily_limit=None).alerts(NOON) == set()
 
 
-def test_auto_recharge_is_needed_below_its_threshold(standing: Standing) -> None:
-    low = replace(standing, allowance=3, credits=4, recharge_below=8)
+def test_auto_recharge_is_needed_below_its_threshold(account_state: AccountState) -> None:
+    low = replace(account_state, allowance=3, credits=4, recharge_below=8)
     assert (low.needs_recharge, replace(low, recharge_below=7).needs_recharge) == (True, False)
     assert not replace(low, recharge_below=None).needs_recharge
 
 
-def test_a_new_day_begins_with_nothing_used_and_a_clock_put_back_begins_none(standing: Standing) -> None:
-    used = replace(standing, day_used=5, day_absorbed=6)
-    tomorrow = used.move(NOON + timedelta(days=1), day_used=1)
+def test_a_new_day_begins_with_nothing_used_and_a_clock_put_back_begins_none(
+    account_state: AccountState,
+) -> None:
+    used = replace(account_state, day_used=5, day_absorbed=6)
+    tomorrow = used.apply(NOON + timedelta(days=1), day_used=1)
     assert (tomorrow.day, tomorrow.day_used, tomorrow.day_absorbed) == (date(2026, 4, 1), 1, 0)
-    back = used.move(NOON - timedelta(days=1), day_used=1, day_absorbed=1)
+    back = used.apply(NOON - timedelta(days=1), day_used=1, day_absorbed=1)
     assert (back.day, back.day_used, back.day_absorbed) == (NOON.date(), 6, 7)
-    assert Standing.of(standing.account_id).day_used == 6
+    assert AccountState.load(account_state.account_id).day_used == 6

@@ -6,21 +6,21 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.metering.reservation import Receipt, reserve, settle
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
-from app.models.metering.account_state import Standing
+from app.models.identity.account import Account
+from app.models.metering.account_state import AccountState
+from app.models.metering.reservation import Receipt, reserve, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
-from tests.support.people import CREDIT, caller, model, person
+from tests.support.people import CREDIT, actor, model, person
 
 
 @pytest.fixture
 def account(session: "scoped_session[Session]") -> Account:
     """ada, with 100 credits of allowance, 50 of them a day, and 30 bought."""
     model("m", kind="demo", dollars_out="100")
-    plan = Plan(name="Daily", set_allowance_nanos=0, daily_limit_nanos=50 * CREDIT)
+    plan = Plan(name="Daily", allowance_override_nanos=0, daily_limit_nanos=50 * CREDIT)
     return person("ada", plan=plan, allowance=100 * CREDIT, credits=30 * CREDIT)
 
 
@@ -31,7 +31,7 @@ def call(account: Account) -> Callable[[int], Receipt]:
     def settled(credits: int) -> Receipt:
         db.session.flush()
         price = AIModel.to_sell("m", utcnow())[1]
-        reservation = reserve(caller(account), Prompt("m", (PromptMessage("user", "hi"),), 600), price)
+        reservation = reserve(actor(account), Prompt("m", (PromptMessage("user", "hi"),), 600), price)
         return settle(reservation, TokenUsage(output=credits * 10, source="reported"), "done")
 
     return settled
@@ -44,7 +44,7 @@ def test_nothing_rings_until_it_is_chosen(call: Callable[[int], Receipt]) -> Non
 def test_a_used_up_day_rings_once(account: Account, call: Callable[[int], Receipt]) -> None:
     account.alerts_daily_limit = True
     assert [call(cost).needs_alert for cost in (40, 10, 5)] == [False, True, False]
-    assert Standing.of(account.id).alerts(utcnow()) == {"daily_limit"}
+    assert AccountState.load(account.id).alerts(utcnow()) == {"daily_limit"}
 
 
 def test_a_low_balance_rings_once_and_beside_the_day(
@@ -52,4 +52,4 @@ def test_a_low_balance_rings_once_and_beside_the_day(
 ) -> None:
     account.alerts_daily_limit, account.alert_below_nanos = True, 75 * CREDIT
     assert [call(cost).needs_alert for cost in (50, 10, 2)] == [True, True, False]
-    assert Standing.of(account.id).alerts(utcnow()) == {"daily_limit", "low_balance"}
+    assert AccountState.load(account.id).alerts(utcnow()) == {"daily_limit", "low_balance"}

@@ -1,4 +1,4 @@
-"""Refills: found out at the gate, once per account and month, then debts repaid. MONEY.md 4 and 7."""
+"""Refills: found out at the gate, once per account and month, then debts repaid. billing-rules.md 4 and 7."""
 
 from datetime import UTC, datetime
 
@@ -7,14 +7,14 @@ import time_machine
 from flask import g
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.billing.audit import audit
 from app.extensions import db
-from app.models.identity.account import Account, anniversary, months_between
+from app.models.billing.allowance import give_welcome_credit, refill, refill_if_due
+from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.plan import Plan
-from app.models.billing.allowance import give_welcome_credit, refill, refill_if_due
 from app.models.catalog.setting import Setting
-from app.models.metering.account_state import Standing
+from app.models.identity.account import Account, anniversary, months_between
+from app.models.metering.account_state import AccountState
 from tests.support.people import CREDIT, give, person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -131,8 +131,8 @@ def test_yesterdays_use_does_not_count_today(account: Account, session: "scoped_
     refilled(account, "2026-01-31T12:00")
     account.day, account.day_used_nanos = at("2026-02-01T00:00").date(), 50 * CREDIT
     session.flush()
-    standing = Standing.of(account.id)
-    rests = [standing.balance(at(text)).available for text in ("2026-02-01T23:59", "2026-02-02T00:00")]
+    account_state = AccountState.load(account.id)
+    rests = [account_state.balance(at(text)).available for text in ("2026-02-01T23:59", "2026-02-02T00:00")]
     assert rests == [0, 50 * CREDIT]
 
 
@@ -152,7 +152,7 @@ def test_the_audit_names_a_figure_that_is_off_by_one(
 
     setattr(account, figure, getattr(account, figure) + 1)
     session.flush()
-    assert [(found.account_id, found.figure) for found in audit()] == [(account.id, figure)]
+    assert [(result.account_id, result.figure) for result in audit()] == [(account.id, figure)]
 
 
 def test_anniversaries_go_on_over_the_years() -> None:

@@ -1,4 +1,4 @@
-"""Auto-recharge: when an attempt is due, what the month has room for, and what pauses it. MONEY.md 8."""
+"""Auto-recharge: when an attempt is due, what the month has room for, and what pauses it. billing-rules.md 8."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,9 +8,9 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.catalog.plan import CreditPack, Plan
 from app.models.billing.auto_recharge import BACK_OFF, AutoRecharge, Recharge, is_being_paid
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
 from tests.models.conftest import NOON
 from tests.support.people import CREDIT, paid, person
 
@@ -88,7 +88,7 @@ def test_each_decline_waits_longer_and_the_last_pauses(account: Account, rules: 
         assert rules.next_attempt_at == NOON + wait
         assert not rules.is_due(NOON + wait - timedelta(seconds=1))
     assert paused == [False] * (len(BACK_OFF) - 1) + [True]
-    assert (rules.paused_for, account.recharge_below_nanos) == ("declined", None)
+    assert (rules.pause_reason, account.recharge_below_nanos) == ("declined", None)
     rules.declined(NOON)
     assert rules.next_attempt_at == NOON + BACK_OFF[-1]
     rules.turn_on()
@@ -109,23 +109,23 @@ def test_after_a_rest_it_is_looked_at_again(account: Account, rules: AutoRecharg
 def test_what_is_off_or_paused_is_not_watched(account: Account, rules: AutoRecharge) -> None:
     rules.turn_off()
     assert (account.recharge_below_nanos, rules.is_due(NOON)) == (None, False)
-    assert (rules.pause("account"), rules.paused_for) == (False, "")
+    assert (rules.pause("account"), rules.pause_reason) == (False, "")
     rules.turn_on()
     assert account.recharge_below_nanos == 1000 * CREDIT
     assert rules.lose_card()
-    assert (rules.pause("declined"), rules.paused_for) == (False, "card_removed")
-    assert (account.recharge_below_nanos, rules.paused_for) == (None, "card_removed")
+    assert (rules.pause("declined"), rules.pause_reason) == (False, "card_removed")
+    assert (account.recharge_below_nanos, rules.pause_reason) == (None, "card_removed")
     rules.use_card("pm_2", "Visa 4242")
-    assert (account.recharge_below_nanos, rules.paused_for) == (1000 * CREDIT, "")
+    assert (account.recharge_below_nanos, rules.pause_reason) == (1000 * CREDIT, "")
     assert rules.pause("declined")
     rules.use_card("pm_3", "Visa 4242")
-    assert (account.recharge_below_nanos, rules.paused_for) == (None, "declined")
+    assert (account.recharge_below_nanos, rules.pause_reason) == (None, "declined")
 
 
 def test_without_a_card_it_waits_for_one(account: Account, rules: AutoRecharge) -> None:
     rules.card_id = None
     rules.turn_on()
-    assert (rules.paused_for, account.recharge_below_nanos, rules.forbidden_by()) == (
+    assert (rules.pause_reason, account.recharge_below_nanos, rules.forbidden_by()) == (
         "no_card",
         None,
         "no_card",

@@ -1,4 +1,4 @@
-"""What is available, and what pays for a call: the arithmetic of MONEY.md 4, without a database."""
+"""What is available, and what pays for a call: the arithmetic of billing-rules.md 4, without a database."""
 
 import pytest
 from hypothesis import given

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from app.models.chat.image_size import Raster, measured
+from app.models.chat.image_size import ImageSize, measured
 from tests.support.pictures import gif, jpeg, png, webp_extended, webp_lossless, webp_lossy
 
 BROKEN = {
@@ -27,13 +27,13 @@ BROKEN = {
     (webp_extended(300, 200), "image/webp"),
 ])  # fmt: skip
 def test_each_kind_is_known_and_measured(content: bytes, media_type: str) -> None:
-    assert measured(content) == Raster(media_type, 300, 200)
+    assert measured(content) == ImageSize(media_type, 300, 200)
 
 
 def test_the_size_of_a_jpeg_is_found_behind_what_comes_before() -> None:
     camera = b"\xff\xe1" + struct.pack(">H", 2 + 5000) + b"\xff\xc0" * 2500
     plain = jpeg(640, 480)
-    assert measured(plain[:2] + camera + b"\xff\xff\xd0" + plain[2:]) == Raster("image/jpeg", 640, 480)
+    assert measured(plain[:2] + camera + b"\xff\xff\xd0" + plain[2:]) == ImageSize("image/jpeg", 640, 480)
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
@@ -43,4 +43,4 @@ def test_what_is_no_image_is_none(content: bytes) -> None:
 
 @pytest.mark.parametrize("whole", [png(3, 2), jpeg(3, 2), gif(3, 2), webp_lossy(3, 2), webp_extended(3, 2)])
 def test_an_image_that_is_cut_off_anywhere_is_no_failure(whole: bytes) -> None:
-    assert {type(measured(whole[:end])) for end in range(len(whole))} <= {Raster, type(None)}
+    assert {type(measured(whole[:end])) for end in range(len(whole))} <= {ImageSize, type(None)}

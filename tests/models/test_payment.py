@@ -6,26 +6,26 @@ from datetime import timedelta
 import pytest
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.models.catalog.plan import CreditPack
-from app.models.metering.refusal import Refusal
 from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState
-from tests.support.people import CREDIT, caller, paid
+from app.models.catalog.plan import CreditPack
+from app.models.identity.account import Account
+from app.models.metering.refusal import Refusal
+from tests.support.people import CREDIT, actor, paid
 
 
 @pytest.fixture
 def payment(account: Account) -> Payment:
     """Three times 5,000 credits for 10 dollars, offered at a checkout."""
     pack = db.session.query(CreditPack).filter_by(price_cents=1000).one()
-    begun = Payment.begin(caller(account), account, pack, 3)
+    begun = Payment.begin(actor(account), account, pack, 3)
     begun.stripe_session_id = "cs_1"
     db.session.flush()
     return begun
 
 
-def found(payment: Payment, **changes: object) -> PaymentState:
+def result(payment: Payment, **changes: object) -> PaymentState:
     return replace(paid("pi_1", payment), **changes)
 
 
@@ -34,7 +34,7 @@ def test_several_packs_cost_and_give_so_many_times_as_much(payment: Payment) -> 
 
 
 def test_what_was_paid_is_credited_once(payment: Payment, account: Account) -> None:
-    assert [payment.succeed(account, found(payment)) for _ in range(2)] == [True, False]
+    assert [payment.succeed(account, result(payment)) for _ in range(2)] == [True, False]
     assert account.credits_nanos == 15_000 * CREDIT
 
 
@@ -51,14 +51,14 @@ def test_another_payment_than_was_asked_for_credits_nothing(
     payment: Payment, account: Account, wrong: dict[str, object]
 ) -> None:
     with pytest.raises(Mismatch):
-        payment.succeed(account, found(payment, **wrong))
+        payment.succeed(account, result(payment, **wrong))
     assert (account.credits_nanos, payment.state) == (0, "open")
 
 
 def test_a_second_payment_for_one_purchase_is_a_mismatch(payment: Payment, account: Account) -> None:
-    payment.succeed(account, found(payment))
+    payment.succeed(account, result(payment))
     with pytest.raises(Mismatch, match="already"):
-        payment.succeed(account, found(payment, stripe_id="pi_2"))
+        payment.succeed(account, result(payment, stripe_id="pi_2"))
 
 
 def test_a_checkout_of_another_sum_account_or_currency_is_a_mismatch(payment: Payment) -> None:
@@ -81,12 +81,12 @@ def test_a_checkout_of_another_sum_account_or_currency_is_a_mismatch(payment: Pa
 def test_money_that_nobody_knew_is_forgotten_once_its_purchase_is_known(
     payment: Payment, account: Account
 ) -> None:
-    Payment.park_unknown(account, found(payment), "we sold nothing for it")
-    known = Payment.park_unknown(account, found(payment, stripe_id="pi_2"), "nor for this")
-    again = Payment.park_unknown(account, found(payment, stripe_id="pi_2"), "still not")
+    Payment.park_unknown(account, result(payment), "we sold nothing for it")
+    known = Payment.park_unknown(account, result(payment, stripe_id="pi_2"), "nor for this")
+    again = Payment.park_unknown(account, result(payment, stripe_id="pi_2"), "still not")
     assert (known is again, known.worth_nanos) == (True, 0)
     db.session.flush()
-    payment.succeed(account, found(payment))
+    payment.succeed(account, result(payment))
     assert Payment.with_intent("pi_1") is payment
     assert Payment.with_intent("pi_2") is known
 
@@ -104,11 +104,11 @@ def test_a_checkout_is_waited_for_until_it_ends(payment: Payment) -> None:
 def test_what_was_paid_neither_falls_through_nor_waits_nor_is_parked(
     payment: Payment, account: Account
 ) -> None:
-    payment.succeed(account, found(payment))
+    payment.succeed(account, result(payment))
     payment.wait()
     payment.fall_through()
     payment.park("late")
-    assert (payment.state, payment.parked_for) == ("paid", "")
+    assert (payment.state, payment.review_reason) == ("paid", "")
 
 
 @pytest.mark.parametrize(
@@ -120,5 +120,5 @@ def test_a_plan_without_packs_sells_none(account: Account, terms: dict[str, obje
     for name, value in terms.items():
         setattr(account.plan, name, value)
     with pytest.raises(Refusal) as refused:
-        Payment.begin(caller(account), account, pack)
+        Payment.begin(actor(account), account, pack)
     assert refused.value.code == code

@@ -1,4 +1,4 @@
-"""What a purchase is worth, and what the database refuses to sell. MONEY.md 2 and 7."""
+"""What a purchase is worth, and what the database refuses to sell. billing-rules.md 2 and 7."""
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -40,7 +40,10 @@ def test_a_yearly_plan_gives_a_twelfth_of_its_worth_each_month() -> None:
 
 
 def test_an_allowance_set_outright_stands_above_the_computed_one() -> None:
-    assert Plan(price_cents=2000, surcharge_cents=0, margin_bps=0, set_allowance_nanos=7).allowance_nanos == 7
+    assert (
+        Plan(price_cents=2000, surcharge_cents=0, margin_bps=0, allowance_override_nanos=7).allowance_nanos
+        == 7
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_an_allowance_set_outright_stands_above_the_computed_one() -> None:
         {"price_cents": -1},
         {"surcharge_cents": 1},
         {"margin_bps": 10_000},
-        {"set_allowance_nanos": -1},
+        {"allowance_override_nanos": -1},
         {"daily_limit_nanos": -1},
         {"interval": "week"},
         {"parallel_calls": 0},

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.catalog.plan import CreditPack
-from app.models.billing.stripe_objects import DisputeState, RefundState
 from app.models.billing.refund import Refund, follow_dispute, follow_refunds, share_refunded
-from tests.support.people import CREDIT, caller, paid
+from app.models.billing.stripe_objects import DisputeState, RefundState
+from app.models.catalog.plan import CreditPack
+from app.models.identity.account import Account
+from tests.support.people import CREDIT, actor, paid
 
 REFUND = RefundState("re_1", 400, "succeeded", utcnow())
 
@@ -21,7 +21,7 @@ REFUND = RefundState("re_1", 400, "succeeded", utcnow())
 def payment(account: Account) -> Payment:
     """5,000 credits for 10 dollars."""
     pack = db.session.query(CreditPack).filter_by(price_cents=1000).one()
-    bought = Payment.begin(caller(account), account, pack, 1)
+    bought = Payment.begin(actor(account), account, pack, 1)
     bought.succeed(account, paid("pi_1", bought))
     return bought
 
@@ -84,7 +84,7 @@ def test_the_second_look_at_a_dispute_takes_nothing_and_the_next_round_takes_aga
 
 
 def test_an_account_thaws_with_its_last_dispute(account: Account, payment: Payment) -> None:
-    other = Payment.begin(caller(account), account, payment.pack, 1)
+    other = Payment.begin(actor(account), account, payment.pack, 1)
     other.succeed(account, paid("pi_2", other))
     for one, status in ((payment, "needs_response"), (other, "needs_response"), (payment, "won")):
         follow_dispute(one, account, DisputeState(f"dp_{one.id}", status, one.stripe_payment_intent_id))
@@ -114,11 +114,11 @@ def test_of_two_refunds_one_fails_during_a_dispute(account: Account, payment: Pa
 
 def test_our_own_wish_is_the_refund_that_stripe_tells_of(account: Account, payment: Payment) -> None:
     Refund.want(payment, 300, reason="other")
-    wish = Refund.want(payment, 400, reason="kindness")
-    (found,) = follow_refunds(payment, account, [REFUND])
-    assert (found.id, found.status, found.stripe_id) == (wish.id, "succeeded", "re_1")
+    options = Refund.want(payment, 400, reason="kindness")
+    (result,) = follow_refunds(payment, account, [REFUND])
+    assert (result.id, result.status, result.stripe_id) == (options.id, "succeeded", "re_1")
     (another,) = follow_refunds(payment, account, [replace(REFUND, stripe_id="re_2")])
-    assert another.id not in {wish.id, None}
+    assert another.id not in {options.id, None}
 
 
 def test_a_payment_of_a_cent_is_taken_back_whole(payment: Payment) -> None:

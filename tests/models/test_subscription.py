@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.catalog.plan import Plan
 from app.models.billing.stripe_objects import CardState, Mismatch, SubscriptionState
 from app.models.billing.subscription import Subscription
-from tests.support.people import caller
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from tests.support.people import actor
 
 BEGIN = datetime(2026, 1, 10, 12, tzinfo=UTC)
 STATE = SubscriptionState(
@@ -30,7 +30,7 @@ def plans(session: "scoped_session[Session]") -> dict[str, Plan]:
 
 @pytest.fixture
 def subscription(account: Account, plans: dict[str, Plan]) -> Subscription:
-    return Subscription.begin(caller(account), account, plans["Plus"])
+    return Subscription.begin(actor(account), account, plans["Plus"])
 
 
 def told(subscription: Subscription, **changes: object) -> Subscription:
@@ -102,27 +102,27 @@ def test_a_higher_price_of_the_same_interval_is_an_upgrade(
 def test_what_must_not_go_on_is_found(
     subscription: Subscription, account: Account, plans: dict[str, Plan]
 ) -> None:
-    def found() -> bool:
+    def result() -> bool:
         db.session.flush()
         return Subscription.to_cancel() == [subscription.id]
 
     subscription.status = "trialing"
-    assert not found()
+    assert not result()
     subscription.stripe_id = "sub_1"
-    assert not found()
+    assert not result()
     subscription.trial_refused_at = BEGIN
-    assert found()
+    assert result()
     subscription.status = "active"
-    assert not found()
+    assert not result()
     subscription.reject("second")
-    assert found()
+    assert result()
     subscription.rejected_at = None
     account.closed_at = BEGIN
-    assert found()
+    assert result()
     account.closed_at, plans["Plus"].status = None, "inactive"
-    assert found()
+    assert result()
     subscription.cancel_at_period_end = True
-    assert not found()
+    assert not result()
 
 
 def test_each_wish_has_a_key_of_its_own(subscription: Subscription) -> None:

@@ -1,4 +1,4 @@
-"""What a subscription gives: invoices in the order of their payment, upgrades, ends. MONEY.md 7."""
+"""What a subscription gives: invoices in the order of their payment, upgrades, ends. billing-rules.md 7."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 
 from app.extensions import db
-from app.models.billing.subscription_billing import follow
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
 from app.models.billing.allowance import refill_if_due
+from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import LineState, Mismatch
 from app.models.billing.subscription import Subscription
+from app.models.billing.subscription_billing import follow
+from app.models.catalog.plan import Plan
 from tests.models.subscription_scenario import BEGIN, Deal, month
-from tests.support.people import CREDIT, caller
+from tests.support.people import CREDIT, actor
 
 pytestmark = pytest.mark.usefixtures("in_january")
 
@@ -106,7 +106,7 @@ def test_a_growth_that_is_paid_after_the_end_is_credited_by_its_price(deal: Deal
 
 def test_an_upgrade_to_a_smaller_allowance_gives_nothing(deal: Deal) -> None:
     pro = db.session.query(Plan).filter_by(name="Pro").one()
-    pro.set_allowance_nanos = 9_000 * CREDIT
+    pro.allowance_override_nanos = 9_000 * CREDIT
     deal.follow(deal.invoice(0, month(0), month(0)))
     line = LineState("price_Pro", 700, True, BEGIN, month(1))
     growth = replace(
@@ -121,7 +121,7 @@ def test_an_upgrade_to_a_smaller_allowance_gives_nothing(deal: Deal) -> None:
 
 def test_of_two_subscriptions_the_second_is_not_wanted(deal: Deal) -> None:
     deal.follow(deal.invoice(0, month(0), month(0)))
-    second = Subscription.begin(caller(deal.account), deal.account, deal.plan)
+    second = Subscription.begin(actor(deal.account), deal.account, deal.plan)
     follow(second, deal.account, replace(deal.state, stripe_id="sub_2"), ())
     deal.follow()
     assert (second.rejected_for != "", deal.subscription.rejected_for, deal.allowance) == (True, "", 10_000)

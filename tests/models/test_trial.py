@@ -1,4 +1,4 @@
-"""Trials: how much they give, to whom, and once. MONEY.md 7."""
+"""Trials: how much they give, to whom, and once. billing-rules.md 7."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.billing.subscription_billing import follow
 from app.models.billing.stripe_objects import CardState
 from app.models.billing.subscription import Subscription
+from app.models.billing.subscription_billing import follow
 from tests.models.subscription_scenario import BEGIN, Deal, month
-from tests.support.people import CREDIT, caller, give, person
+from tests.support.people import CREDIT, actor, give, person
 
 pytestmark = pytest.mark.usefixtures("in_january")
 
@@ -45,7 +45,7 @@ def test_a_card_gives_one_trial_and_so_does_an_account(session: "scoped_session[
     assert (first.allowance, first.subscription.trial_refused_at) == (5_000, None)
     account = person("bob")
     account.stripe_customer_id = "cus_2"
-    second = Subscription.begin(caller(account), account, first.plan)
+    second = Subscription.begin(actor(account), account, first.plan)
     follow(second, account, replace(first.state, stripe_id="sub_2", customer_id="cus_2"), ())
     assert (account.allowance_nanos, second.trial_refused_at) == (0, BEGIN)
 
@@ -74,7 +74,7 @@ def test_an_account_has_one_trial_ever(deal: Deal) -> None:
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
     deal.follow(**trial)
     deal.follow(status="canceled", ended_at=BEGIN)
-    again = Subscription.begin(caller(deal.account), deal.account, deal.plan, trial_days=15)
+    again = Subscription.begin(actor(deal.account), deal.account, deal.plan, trial_days=15)
     follow(again, deal.account, replace(deal.state, stripe_id="sub_2", status="trialing", ended_at=None), ())
     assert (deal.allowance, again.trial_refused_at) == (500, BEGIN)
 
@@ -94,7 +94,7 @@ def test_a_trial_goes_on_while_its_plan_is_retired(deal: Deal) -> None:
 
 def test_a_second_subscription_that_is_not_wanted_begins_no_trial(deal: Deal) -> None:
     deal.follow(deal.invoice(0, month(0), month(0)))
-    second = Subscription.begin(caller(deal.account), deal.account, deal.plan, trial_days=15)
+    second = Subscription.begin(actor(deal.account), deal.account, deal.plan, trial_days=15)
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
     follow(second, deal.account, replace(deal.state, stripe_id="sub_2", **trial), ())
     assert (second.rejected_for != "", second.trial_granted_nanos, deal.allowance) == (True, 0, 10_000)

@@ -1,4 +1,4 @@
-"""A year that is paid at once is given by the month. MONEY.md 7."""
+"""A year that is paid at once is given by the month. billing-rules.md 7."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,11 +9,11 @@ from flask import g
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
 from app.models.billing.allowance import refill_if_due
-from app.models.billing.stripe_objects import DisputeState, LineState, RefundState
+from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_dispute, follow_refunds
+from app.models.billing.stripe_objects import DisputeState, LineState, RefundState
+from app.models.catalog.plan import Plan
 from tests.models.subscription_scenario import BEGIN, Deal, month
 from tests.support.people import CREDIT
 
@@ -63,7 +63,7 @@ def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: "scope
 
 def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_session[Session]") -> None:
     larger = Plan(
-        name="Pro, by the year", interval="year", price_cents=60_000, set_allowance_nanos=31_000 * CREDIT
+        name="Pro, by the year", interval="year", price_cents=60_000, allowance_override_nanos=31_000 * CREDIT
     )
     db.session.add(larger)
     deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
@@ -94,9 +94,9 @@ def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
         deal = Deal("Plus, by the year")
     born, end = deal.account.created_at, BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
-    assert (deal.account.anchor_at, deal.account.period_end) == (BEGIN, month(1))
+    assert (deal.account.billing_anchor, deal.account.period_end) == (BEGIN, month(1))
     deal.follow(status="canceled", ended_at=BEGIN)
-    assert deal.account.anchor_at == born
+    assert deal.account.billing_anchor == born
 
 
 def test_a_paid_years_months_do_not_wait_for_the_address(

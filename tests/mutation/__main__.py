@@ -43,8 +43,8 @@ def number(name: str, default: int) -> int:
     return int(os.environ.get(name, str(default)))
 
 
-def say(words: str) -> None:
-    sys.stdout.write(f"{words}\n")
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
@@ -231,7 +231,7 @@ def report(fates: list[tuple[Change, str]], whole: int) -> str:
         lines.append(f"| {module} | {mine[False]} | {mine[True]} |")
     lines += ["", "## Survivors", ""]
     survivors = sorted((c.module, c.line, words_of(c), fate) for c, fate in fates if fate in UNNOTICED)
-    return "\n".join([*lines, *(f"- {words} ({fate})" for _, _, words, fate in survivors), ""])
+    return "\n".join([*lines, *(f"- {text} ({fate})" for _, _, text, fate in survivors), ""])
 
 
 UNNOTICED = ("survived", "not entered")

@@ -71,11 +71,13 @@ def functions(tree: ast.Module) -> list[ast.FunctionDef]:
 
 def statements_and_inner(function: ast.FunctionDef) -> list[ast.expr | ast.stmt]:
     """The nodes of its body that can be changed; not its decorators, its annotations, its docstring, its messages."""
-    found = [node for statement in function.body for node in ast.walk(statement)]
-    notes = [node.annotation for node in found if isinstance(node, ast.AnnAssign)]
+    result = [node for statement in function.body for node in ast.walk(statement)]
+    notes = [node.annotation for node in result if isinstance(node, ast.AnnAssign)]
     unread = {id(inner) for note in notes for inner in ast.walk(note)}
-    found = [node for node in found if id(node) not in unread]
-    return [node for node in found if isinstance(node, ast.expr | ast.stmt) and any(True for _ in ways(node))]
+    result = [node for node in result if id(node) not in unread]
+    return [
+        node for node in result if isinstance(node, ast.expr | ast.stmt) and any(True for _ in ways(node))
+    ]
 
 
 def ways(node: ast.AST) -> Iterator[Callable[[], None]]:

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from app.models.identity import password
 from tests.auth.conftest import Browser
-from tests.payments.stripe_scenario import Till
+from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
 from tests.support.environment import app_environment
 from tests.support.mailbox import Mailbox
@@ -50,9 +50,9 @@ def app(app: Flask) -> Flask:
 
 
 @pytest.fixture
-def till(app: Flask, session: scoped_session[Session], sandbox: StartedSandbox) -> Till:
+def scenario(app: Flask, session: scoped_session[Session], sandbox: StartedSandbox) -> StripeScenario:
     """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
-    return Till(sandbox)
+    return StripeScenario(sandbox)
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +61,13 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(password, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
-class Desk:
+class CustomerClient:
     """Ada's browser and her programs, at the app's own doors."""
 
-    def __init__(self, client: FlaskClient, till: Till) -> None:
+    def __init__(self, client: FlaskClient, scenario: StripeScenario) -> None:
         self.client = client
-        self.till = till
-        self.key = people.api_key(till.account)
+        self.scenario = scenario
+        self.key = people.api_key(scenario.account)
         self.token: str | None = None
 
     def json(self, method: str, path: str, sent: Any = None, *, key: str | None = None) -> TestResponse:
@@ -91,5 +91,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk(client: FlaskClient, till: Till) -> Desk:
-    return Desk(client, till)
+def customer(client: FlaskClient, scenario: StripeScenario) -> CustomerClient:
+    return CustomerClient(client, scenario)

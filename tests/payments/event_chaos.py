@@ -7,20 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from app.stripe_api import client
-from app.payments import sync
-from app.payments import webhook_events
-from app.payments import auto_recharge
-from app.payments import refunds
-from app.payments import transaction
-from app.payments import subscriptions
 from app.extensions import db
+from app.models.billing.auto_recharge import Recharge
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.billing.auto_recharge import Recharge
-from app.models.billing.subscription import Subscription
 from app.models.billing.refund import Refund
-from tests.payments.stripe_scenario import DAY, Till
+from app.models.billing.subscription import Subscription
+from app.payments import auto_recharge, refunds, subscriptions, sync, transaction, webhook_events
+from app.stripe_api import client
+from tests.payments.stripe_scenario import DAY, StripeScenario
 from tests.support.steps import at_step
 
 EXAMPLES = int(os.environ.get("INTERLEAVINGS", "0"))
@@ -30,7 +25,7 @@ STEPS = range(10)
 NEVER = 10**6
 NAMES_OF_STRIPE = {
     "id", "stripe_id", "stripe_session_id", "stripe_customer_id", "stripe_item_id", "stripe_price_id",
-    "stripe_schedule_id", "card_id", "changes", "created_at", "updated_at",
+    "stripe_schedule_id", "card_id", "change_counter", "created_at", "updated_at",
 }  # fmt: skip
 
 Made = TypeVar("Made")
@@ -95,8 +90,8 @@ class Chance(Calm):
 class Life:
     """A pack, a subscription, a recharge, an upgrade, two refunds, a renewal, a dispute, in that order."""
 
-    def __init__(self, till: Till, chance: Calm) -> None:
-        self.till = till
+    def __init__(self, scenario: StripeScenario, chance: Calm) -> None:
+        self.scenario = scenario
         self.chance = chance
         self.told: list[client.Notice] = []
 
@@ -117,77 +112,77 @@ class Life:
 
     def hear(self) -> None:
         """Some of what Stripe has to tell, in some order, a part of it again; and the sweeper comes by."""
-        fresh = self.chance.some(self.till.notices())
+        fresh = self.chance.some(self.scenario.notices())
         for notice in fresh + (self.chance.some(self.told[-6:]) if isinstance(self.chance, Chance) else []):
             self.tell(notice)
         with killed_at(self.chance.step()):
-            self.till.work()
+            self.scenario.work()
 
     def tell(self, notice: client.Notice) -> None:
-        self.till.seen.add(notice.stripe_id)
+        self.scenario.seen.add(notice.stripe_id)
         self.told.append(notice)
         self.insist(lambda: webhook_events.receive(notice))
         with killed_at(self.chance.step()):
-            self.till.process(notice.stripe_id)
+            self.scenario.process(notice.stripe_id)
 
     def hear_all(self) -> None:
         """All the rest, and what was left undone, until there is nothing to do."""
-        while notices := self.chance.order(self.till.notices()):
+        while notices := self.chance.order(self.scenario.notices()):
             for notice in notices:
                 self.tell(notice)
-            self.till.make_events_due()
-            self.till.work_later()
+            self.scenario.make_events_due()
+            self.scenario.work_later()
 
     def buy(self) -> None:
         """Both are paid at Stripe's; the customer comes back from one of them, and perhaps from the other."""
-        pack = self.insist(lambda: self.till.begin_pack(2500))
-        plan = self.insist(lambda: self.till.begin_plan("Plus"))
+        pack = self.insist(lambda: self.scenario.begin_pack(2500))
+        plan = self.insist(lambda: self.scenario.begin_plan("Plus"))
         for session_id, returns in ((plan, True), (pack, self.chance.happens())):
-            assert self.till.sandbox.pay(session_id).status_code == 303
+            assert self.scenario.sandbox.pay(session_id).status_code == 303
             if returns:
                 self.insist(lambda session_id=session_id: self.come_back(session_id))
 
     @staticmethod
     def come_back(session_id: str) -> None:
-        sync.look_at_session(session_id)
+        sync.sync_session(session_id)
         transaction.commit()
 
     def recharge(self) -> None:
-        self.insist(lambda: self.till.turn_on_recharge(below=10**6, most=1000))
-        while not self.till.charges():
+        self.insist(lambda: self.scenario.turn_on_recharge(below=10**6, most=1000))
+        while not self.scenario.charges():
             with killed_at(self.chance.step()):
-                auto_recharge.recharge(self.till.account_id)
+                auto_recharge.recharge(self.scenario.account_id)
             with killed_at(self.chance.step()):
-                self.till.work_later()
+                self.scenario.work_later()
 
     def upgrade(self) -> None:
-        self.till.sandbox.advance(10 * DAY)
-        self.insist(lambda: subscriptions.change_plan(self.till.caller, self.till.plan("Pro")))
+        self.scenario.sandbox.advance(10 * DAY)
+        self.insist(lambda: subscriptions.change_plan(self.scenario.actor, self.scenario.plan("Pro")))
 
     def refund(self) -> None:
         """One at Stripe's dashboard, one by an admin, who needs to see the payment."""
         bought = next(one for one in self.at_stripe("payment_intent") if one["amount"] == 2500)
-        self.till.sandbox.control("refund", payment_intent=bought["id"], amount=333)
+        self.scenario.sandbox.control("refund", payment_intent=bought["id"], amount=333)
         known = Payment.with_intent(bought["id"])
         if known is None or known.refunded_cents:
-            self.till.sandbox.control("refund", payment_intent=bought["id"], amount=777)
+            self.scenario.sandbox.control("refund", payment_intent=bought["id"], amount=777)
             return
-        refunds.want_refund(known.id, 777, reason="kindness")
+        refunds.request_refund(known.id, 777, reason="kindness")
         transaction.commit()
 
     def renew(self) -> None:
-        self.till.sandbox.control("clock", to="next_renewal")
+        self.scenario.sandbox.control("clock", to="next_renewal")
 
     def dispute(self) -> None:
         charged = next(one for one in self.at_stripe("payment_intent") if "recharge_id" in one["metadata"])
-        self.till.sandbox.control("dispute", payment_intent=charged["id"], action="open")
+        self.scenario.sandbox.control("dispute", payment_intent=charged["id"], action="open")
 
     def at_stripe(self, kind: str) -> list[dict[str, Any]]:
-        return self.till.sandbox.running.sandbox.store.all(kind)
+        return self.scenario.sandbox.running.sandbox.store.all(kind)
 
     def outcome(self) -> dict[str, Any]:
         """All that money is about, without the names that Stripe gave and what was begun and left."""
-        mine, account = {"account_id": self.till.account_id}, self.till.account
+        mine, account = {"account_id": self.scenario.account_id}, self.scenario.account
         entries = db.session.query(LedgerEntry).filter_by(**mine)
         payments = db.session.query(Payment).filter_by(**mine, state="paid")
         rows = db.session.query(Subscription).filter_by(**mine).filter(Subscription.stripe_id.is_not(None))

@@ -10,33 +10,28 @@ from typing import Any
 import time_machine
 from rq import Queue
 
-from app.models.billing import audit
-from app.payments import checkout
-from app.stripe_api import client
-from app.payments import jobs
-from app.payments import webhook_events
-from app.payments import auto_recharge_settings
-from app.payments import subscriptions
-from app.payments import sweeper
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.base import utcnow
-from app.models.identity.actor import Caller
-from app.models.billing.ledger import LedgerEntry
-from app.models.operations.outbox import OutgoingMail
-from app.models.billing.payment import Payment
-from app.models.catalog.plan import CreditPack, Plan
-from app.models.billing.auto_recharge import AutoRecharge, Recharge
-from app.models.operations.webhook_event import StripeEvent
-from app.models.billing.subscription import Subscription
 from app.jobs import QUEUE, connect
-from tests.support.people import CREDIT, caller, person
+from app.models.base import utcnow
+from app.models.billing import audit
+from app.models.billing.auto_recharge import AutoRecharge, Recharge
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
+from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
+from app.models.operations.outbox import OutgoingMail
+from app.models.operations.webhook_event import StripeEvent
+from app.payments import auto_recharge_settings, checkout, jobs, subscriptions, sweeper, webhook_events
+from app.stripe_api import client
+from tests.support.people import CREDIT, actor, person
 from tests.support.running_sandbox import StartedSandbox
 
 DAY = 86400
 
 
-class Till:
+class StripeScenario:
     """`ada` is an Account; every method leaves everything committed."""
 
     pass_hours: Callable[[float], None]  # given by tests that travel in time
@@ -54,8 +49,8 @@ class Till:
         return db.session.get_one(Account, self.account_id)
 
     @property
-    def caller(self) -> Caller:
-        return caller(self.account)
+    def actor(self) -> Actor:
+        return actor(self.account)
 
     @property
     def credits(self) -> int:
@@ -80,7 +75,7 @@ class Till:
 
     def begin_pack(self, cents: int = 1000, quantity: int = 1) -> str:
         """Opens a checkout; the session's id."""
-        address = checkout.buy_pack(self.caller, self.pack(cents), quantity)
+        address = checkout.buy_pack(self.actor, self.pack(cents), quantity)
         return address.rsplit("/", 1)[1]
 
     def buy_pack(self, cents: int = 1000, quantity: int = 1, card: str = "success") -> Payment:
@@ -90,7 +85,7 @@ class Till:
         return self.last(Payment)
 
     def begin_plan(self, name: str) -> str:
-        address = subscriptions.subscribe(self.caller, self.plan(name)) or ""
+        address = subscriptions.subscribe(self.actor, self.plan(name)) or ""
         return address.rsplit("/", 1)[1]
 
     def subscribe(self, name: str = "Plus", card: str = "success") -> Subscription:
@@ -100,7 +95,7 @@ class Till:
         return self.last(Subscription)
 
     def change(self, name: str) -> str | None:
-        address = subscriptions.change_plan(self.caller, self.plan(name))
+        address = subscriptions.change_plan(self.actor, self.plan(name))
         self.deliver()
         return address
 
@@ -115,8 +110,8 @@ class Till:
 
     def refund(self, payment: Payment, cents: int | None = None) -> dict[str, Any]:
         """As from Stripe's dashboard."""
-        wish: dict[str, Any] = {"payment_intent": payment.stripe_payment_intent_id}
-        made = self.sandbox.control("refund", **wish, **({} if cents is None else {"amount": cents}))
+        options: dict[str, Any] = {"payment_intent": payment.stripe_payment_intent_id}
+        made = self.sandbox.control("refund", **options, **({} if cents is None else {"amount": cents}))
         self.deliver()
         return made
 
@@ -172,7 +167,7 @@ class Till:
 
     def change_quietly(self, name: str) -> None:
         """A change whose notices are not told yet."""
-        subscriptions.change_plan(self.caller, self.plan(name))
+        subscriptions.change_plan(self.actor, self.plan(name))
 
     def change_after_hearing(self, name: str) -> None:
         """A change of a subscription that has begun, and whose own notices are not told yet."""
@@ -222,8 +217,8 @@ class Till:
         """Settings in credits and cents, with a card saved beforehand; nothing is charged yet."""
         customer = checkout.customer_of(self.account_id)
         self.sandbox.control("method", customer=customer, card=card)
-        wish = auto_recharge_settings.Wish(str(self.pack(cents).id), 1, below * CREDIT, most)
-        auto_recharge_settings.turn_on(self.caller, wish)
+        options = auto_recharge_settings.RechargeOptions(str(self.pack(cents).id), 1, below * CREDIT, most)
+        auto_recharge_settings.turn_on(self.actor, options)
         self.seen |= {notice.stripe_id for notice in self.notices()}
 
     def charges(self) -> int:

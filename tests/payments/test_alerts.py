@@ -1,32 +1,36 @@
 """Alerts that the owner chose: told once, by mail and on the pages."""
 
-from app.payments import jobs
 from app.extensions import db
 from app.models.base import utcnow
-from tests.payments.conftest import Desk
-from tests.payments.stripe_scenario import Till
+from app.payments import jobs
+from tests.payments.conftest import CustomerClient
+from tests.payments.stripe_scenario import StripeScenario
 
 
-def test_the_owner_is_told_once_when_the_balance_is_low(desk: Desk, till: Till) -> None:
-    till.buy_pack()
-    desk.form("/billing/alert", low_balance_credits="6000")
+def test_the_owner_is_told_once_when_the_balance_is_low(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    scenario.buy_pack()
+    customer.form("/billing/alert", low_balance_credits="6000")
     for _ in range(2):
-        jobs.tell_alerts(till.account_id)
-    assert till.mails().count("low_balance") == 1
-    desk.form("/billing/alert", low_balance_credits="")
-    assert till.account.alert_below_nanos is None
+        jobs.tell_alerts(scenario.account_id)
+    assert scenario.mails().count("low_balance") == 1
+    customer.form("/billing/alert", low_balance_credits="")
+    assert scenario.account.alert_below_nanos is None
 
 
-def test_a_used_up_day_is_told_by_mail_and_on_every_page_where_it_was_chosen(desk: Desk, till: Till) -> None:
-    account = till.account
+def test_a_used_up_day_is_told_by_mail_and_on_every_page_where_it_was_chosen(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    account = scenario.account
     account.plan.daily_limit_nanos = account.day_used_nanos = 50 * 10**6
     account.day = utcnow().date()
     db.session.commit()
-    assert 'data-alert="daily_limit"' not in desk.client.get("/settings").text
-    desk.form("/billing/alert", daily_limit="on")
+    assert 'data-alert="daily_limit"' not in customer.client.get("/settings").text
+    customer.form("/billing/alert", daily_limit="on")
     for _ in range(2):
-        jobs.tell_alerts(till.account_id)
-    assert till.mails().count("daily_limit") == 1
-    assert 'data-alert="daily_limit"' in desk.client.get("/settings").text
-    desk.form("/billing/alert")
-    assert till.account.alerts_daily_limit is False
+        jobs.tell_alerts(scenario.account_id)
+    assert scenario.mails().count("daily_limit") == 1
+    assert 'data-alert="daily_limit"' in customer.client.get("/settings").text
+    customer.form("/billing/alert")
+    assert scenario.account.alerts_daily_limit is False

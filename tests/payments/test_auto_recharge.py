@@ -7,15 +7,12 @@ import pytest
 import time_machine
 from sqlalchemy.exc import IntegrityError
 
-from app.payments import checkout
-from app.payments import auto_recharge
-from app.payments import auto_recharge_settings
-from app.payments import subscriptions
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import Recharge
 from app.models.metering.refusal import InvalidRequest, Refusal
-from tests.payments.stripe_scenario import Till
+from app.payments import auto_recharge, auto_recharge_settings, checkout, subscriptions
+from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -28,260 +25,268 @@ def travel() -> "Travel":
         yield traveller.shift
 
 
-def states(till: Till) -> list[str]:
-    return [one.state for one in till.recharges()]
+def states(scenario: StripeScenario) -> list[str]:
+    return [one.state for one in scenario.recharges()]
 
 
-def test_a_low_balance_is_recharged(till: Till) -> None:
-    till.turn_on_recharge(below=1000)
-    till.work()
-    assert (till.credits, states(till), till.kinds()) == (5000, ["paid"], ["recharge"])
-    assert "recharge_done" in till.mails()
-    assert till.is_explained()
+def test_a_low_balance_is_recharged(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(below=1000)
+    scenario.work()
+    assert (scenario.credits, states(scenario), scenario.kinds()) == (5000, ["paid"], ["recharge"])
+    assert "recharge_done" in scenario.mails()
+    assert scenario.is_explained()
 
 
-def test_webhooks_of_a_recharge_change_nothing_more(till: Till) -> None:
-    till.turn_on_recharge()
-    auto_recharge.recharge(till.account_id)
-    till.deliver(times=3)
-    assert till.credits == 5000
+def test_webhooks_of_a_recharge_change_nothing_more(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    auto_recharge.recharge(scenario.account_id)
+    scenario.deliver(times=3)
+    assert scenario.credits == 5000
 
 
-def test_a_balance_above_the_threshold_is_left_alone(till: Till) -> None:
-    till.buy_pack()
-    till.turn_on_recharge(below=1000)
-    till.work()
-    assert states(till) == []
+def test_a_balance_above_the_threshold_is_left_alone(scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    scenario.turn_on_recharge(below=1000)
+    scenario.work()
+    assert states(scenario) == []
 
 
-def test_an_open_attempt_forbids_another(till: Till) -> None:
-    till.turn_on_recharge()
-    till.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", count=9)
-    auto_recharge.recharge(till.account_id)
-    auto_recharge.recharge(till.account_id)
-    assert states(till) == ["open"]
+def test_an_open_attempt_forbids_another(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    scenario.sandbox.control(
+        "faults", fault="error_before", path="/v1/payment_intents", method="POST", count=9
+    )
+    auto_recharge.recharge(scenario.account_id)
+    auto_recharge.recharge(scenario.account_id)
+    assert states(scenario) == ["open"]
 
 
-def test_the_monthly_maximum_is_never_passed(till: Till) -> None:
-    till.turn_on_recharge(below=10**6, most=2500)
+def test_the_monthly_maximum_is_never_passed(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(below=10**6, most=2500)
     for _ in range(5):
-        till.work()
-    assert (states(till), till.credits) == (["paid", "paid"], 10000)
-    assert "recharge_limit" in till.mails()
+        scenario.work()
+    assert (states(scenario), scenario.credits) == (["paid", "paid"], 10000)
+    assert "recharge_limit" in scenario.mails()
 
 
-def test_refunds_do_not_make_room_in_the_month(till: Till) -> None:
-    till.turn_on_recharge(below=10**6, most=1000)
-    till.work()
-    till.deliver()
-    till.refund(till.last_payment("recharge"))
-    till.turn_on_recharge(below=10**6, most=1000)
-    till.work()
-    assert states(till) == ["paid"]
+def test_refunds_do_not_make_room_in_the_month(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(below=10**6, most=1000)
+    scenario.work()
+    scenario.deliver()
+    scenario.refund(scenario.last_payment("recharge"))
+    scenario.turn_on_recharge(below=10**6, most=1000)
+    scenario.work()
+    assert states(scenario) == ["paid"]
 
 
-def test_a_new_month_makes_room(till: Till) -> None:
+def test_a_new_month_makes_room(scenario: StripeScenario) -> None:
     with time_machine.travel(datetime(2026, 1, 31, 23, 50, tzinfo=UTC)) as traveller:
-        till.turn_on_recharge(below=10**6, most=1000)
-        till.work()
+        scenario.turn_on_recharge(below=10**6, most=1000)
+        scenario.work()
         traveller.shift(timedelta(minutes=20))
-        till.work()
-    assert states(till) == ["paid", "paid"]
+        scenario.work()
+    assert states(scenario) == ["paid", "paid"]
 
 
-def test_an_attempt_open_over_the_months_edge_counts_in_both(till: Till) -> None:
+def test_an_attempt_open_over_the_months_edge_counts_in_both(scenario: StripeScenario) -> None:
     with time_machine.travel(datetime(2026, 1, 31, 23, 50, tzinfo=UTC)) as traveller:
-        till.turn_on_recharge(below=10**6, most=1000)
-        till.sandbox.control(
+        scenario.turn_on_recharge(below=10**6, most=1000)
+        scenario.sandbox.control(
             "faults", fault="error_before", path="/v1/payment_intents", method="POST", count=3
         )
-        auto_recharge.recharge(till.account_id)
+        auto_recharge.recharge(scenario.account_id)
         traveller.shift(timedelta(minutes=20))
         for _ in range(3):
-            till.work()
-    assert states(till) == ["paid"]
+            scenario.work()
+    assert states(scenario) == ["paid"]
 
 
-def test_price_and_worth_are_those_of_the_attempt(till: Till) -> None:
-    till.turn_on_recharge()
-    till.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", count=3)
-    auto_recharge.recharge(till.account_id)
-    till.pack().margin_bps = 9000
+def test_price_and_worth_are_those_of_the_attempt(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    scenario.sandbox.control(
+        "faults", fault="error_before", path="/v1/payment_intents", method="POST", count=3
+    )
+    auto_recharge.recharge(scenario.account_id)
+    scenario.pack().margin_bps = 9000
     db.session.commit()
-    auto_recharge.resolve(till.recharges()[0].id)
-    assert till.credits == 5000
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    assert scenario.credits == 5000
 
 
-def test_a_lost_answer_is_found_and_not_paid_twice(till: Till) -> None:
-    till.turn_on_recharge()
-    till.sandbox.control("faults", fault="drop_after", path="/v1/payment_intents", method="POST", count=3)
-    auto_recharge.recharge(till.account_id)
-    auto_recharge.resolve(till.recharges()[0].id)
-    till.deliver()
-    assert (till.credits, states(till), till.charges()) == (5000, ["paid"], 1)
+def test_a_lost_answer_is_found_and_not_paid_twice(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    scenario.sandbox.control("faults", fault="drop_after", path="/v1/payment_intents", method="POST", count=3)
+    auto_recharge.recharge(scenario.account_id)
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    scenario.deliver()
+    assert (scenario.credits, states(scenario), scenario.charges()) == (5000, ["paid"], 1)
 
 
-def test_a_500_that_is_replayed_for_its_key_is_looked_up(till: Till) -> None:
-    till.turn_on_recharge()
-    till.sandbox.control("faults", fault="error_after", path="/v1/payment_intents", method="POST", count=1)
-    auto_recharge.recharge(till.account_id)
-    auto_recharge.resolve(till.recharges()[0].id)
-    assert (till.credits, till.charges()) == (5000, 1)
+def test_a_500_that_is_replayed_for_its_key_is_looked_up(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    scenario.sandbox.control(
+        "faults", fault="error_after", path="/v1/payment_intents", method="POST", count=1
+    )
+    auto_recharge.recharge(scenario.account_id)
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    assert (scenario.credits, scenario.charges()) == (5000, 1)
 
 
-def test_a_key_that_stripe_forgot_is_not_used_again(till: Till, travel: Travel) -> None:
-    till.turn_on_recharge()
-    till.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", count=3)
-    auto_recharge.recharge(till.account_id)
+def test_a_key_that_stripe_forgot_is_not_used_again(scenario: StripeScenario, travel: Travel) -> None:
+    scenario.turn_on_recharge()
+    scenario.sandbox.control(
+        "faults", fault="error_before", path="/v1/payment_intents", method="POST", count=3
+    )
+    auto_recharge.recharge(scenario.account_id)
     travel(timedelta(hours=24))
-    auto_recharge.resolve(till.recharges()[0].id)
-    assert (states(till), till.charges()) == (["canceled"], 0)
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    assert (states(scenario), scenario.charges()) == (["canceled"], 0)
 
 
-def test_a_payment_made_with_a_forgotten_key_is_found(till: Till, travel: Travel) -> None:
-    till.turn_on_recharge()
-    till.sandbox.control("faults", fault="drop_after", path="/v1/payment_intents", method="POST", count=3)
-    auto_recharge.recharge(till.account_id)
+def test_a_payment_made_with_a_forgotten_key_is_found(scenario: StripeScenario, travel: Travel) -> None:
+    scenario.turn_on_recharge()
+    scenario.sandbox.control("faults", fault="drop_after", path="/v1/payment_intents", method="POST", count=3)
+    auto_recharge.recharge(scenario.account_id)
     travel(timedelta(hours=24))
-    auto_recharge.resolve(till.recharges()[0].id)
-    assert (states(till), till.credits, till.charges()) == (["paid"], 5000, 1)
+    auto_recharge.resolve(scenario.recharges()[0].id)
+    assert (states(scenario), scenario.credits, scenario.charges()) == (["paid"], 5000, 1)
 
 
-def test_a_declined_card_waits_an_hour(till: Till, travel: Travel) -> None:
-    till.turn_on_recharge(card="decline")
-    till.work()
-    till.work()
-    assert states(till) == ["declined"]
+def test_a_declined_card_waits_an_hour(scenario: StripeScenario, travel: Travel) -> None:
+    scenario.turn_on_recharge(card="decline")
+    scenario.work()
+    scenario.work()
+    assert states(scenario) == ["declined"]
     travel(timedelta(minutes=61))
-    till.work()
-    assert states(till) == ["declined", "declined"]
-    assert "recharge_declined" in till.mails()
+    scenario.work()
+    assert states(scenario) == ["declined", "declined"]
+    assert "recharge_declined" in scenario.mails()
 
 
-def test_three_declines_pause_it(till: Till, travel: Travel) -> None:
-    till.turn_on_recharge(card="decline")
+def test_three_declines_pause_it(scenario: StripeScenario, travel: Travel) -> None:
+    scenario.turn_on_recharge(card="decline")
     for _ in range(6):
-        till.work()
-        till.deliver()
+        scenario.work()
+        scenario.deliver()
         travel(timedelta(hours=25))
-    assert (states(till), till.settings.paused_for) == (["declined"] * 3, "declined")
-    assert till.mails().count("recharge_paused") == 1
+    assert (states(scenario), scenario.settings.pause_reason) == (["declined"] * 3, "declined")
+    assert scenario.mails().count("recharge_paused") == 1
 
 
-def test_the_owners_saving_ends_a_pause(till: Till, travel: Travel) -> None:
-    test_three_declines_pause_it(till, travel)
-    till.turn_on_recharge()
-    assert till.settings.is_acting
+def test_the_owners_saving_ends_a_pause(scenario: StripeScenario, travel: Travel) -> None:
+    test_three_declines_pause_it(scenario, travel)
+    scenario.turn_on_recharge()
+    assert scenario.settings.is_acting
 
 
-def test_authentication_gives_a_link_and_no_credits(till: Till) -> None:
-    till.turn_on_recharge(card="authentication_always")
-    till.work()
-    till.deliver()
-    assert (states(till), till.credits) == (["authentication"], 0)
-    assert "authentication_needed" in till.mails()
+def test_authentication_gives_a_link_and_no_credits(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(card="authentication_always")
+    scenario.work()
+    scenario.deliver()
+    assert (states(scenario), scenario.credits) == (["authentication"], 0)
+    assert "authentication_needed" in scenario.mails()
 
 
-def test_a_confirmed_authentication_credits_once(till: Till) -> None:
-    till.turn_on_recharge(card="authentication_always")
-    till.work()
-    bank = auto_recharge.confirm(till.recharges()[0], "http://127.0.0.1/back")
-    till.sandbox.post(bank.removeprefix(till.sandbox.url), outcome="complete")
-    till.deliver(times=2)
-    assert (states(till)[0], till.credits) == ("paid", 5000)
+def test_a_confirmed_authentication_credits_once(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(card="authentication_always")
+    scenario.work()
+    bank = auto_recharge.confirm(scenario.recharges()[0], "http://127.0.0.1/back")
+    scenario.sandbox.post(bank.removeprefix(scenario.sandbox.url), outcome="complete")
+    scenario.deliver(times=2)
+    assert (states(scenario)[0], scenario.credits) == ("paid", 5000)
 
 
-def test_authentication_that_never_comes_ends_in_a_pause(till: Till, travel: Travel) -> None:
-    till.turn_on_recharge(card="authentication_always")
-    till.work()
+def test_authentication_that_never_comes_ends_in_a_pause(scenario: StripeScenario, travel: Travel) -> None:
+    scenario.turn_on_recharge(card="authentication_always")
+    scenario.work()
     travel(timedelta(hours=25))
-    till.work()
-    assert (states(till), till.settings.paused_for) == (["canceled"], "authentication")
+    scenario.work()
+    assert (states(scenario), scenario.settings.pause_reason) == (["canceled"], "authentication")
 
 
 @pytest.mark.parametrize("action", ["refund", "dispute"])
-def test_a_refund_or_dispute_of_any_payment_pauses_it(till: Till, action: str) -> None:
-    payment = till.buy_pack(2500)
-    till.turn_on_recharge(below=1)
-    getattr(till, action)(payment)
-    assert till.settings.paused_for == action
+def test_a_refund_or_dispute_of_any_payment_pauses_it(scenario: StripeScenario, action: str) -> None:
+    payment = scenario.buy_pack(2500)
+    scenario.turn_on_recharge(below=1)
+    getattr(scenario, action)(payment)
+    assert scenario.settings.pause_reason == action
 
 
-def test_a_removed_card_pauses_it(till: Till) -> None:
-    till.buy_pack()
-    till.turn_on_recharge(below=1)
-    till.remove_card()
-    assert till.settings.paused_for == "card_removed"
+def test_a_removed_card_pauses_it(scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    scenario.turn_on_recharge(below=1)
+    scenario.remove_card()
+    assert scenario.settings.pause_reason == "card_removed"
 
 
-def test_a_customer_deleted_at_stripe_pauses_it(till: Till) -> None:
-    till.buy_pack()
-    till.turn_on_recharge(below=1)
-    till.sandbox.control("customer", customer=till.account.stripe_customer_id, action="delete")
-    till.deliver()
-    assert (till.settings.paused_for, till.account.stripe_customer_id) == ("card_removed", None)
-    assert till.buy_pack().state == "paid"
+def test_a_customer_deleted_at_stripe_pauses_it(scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    scenario.turn_on_recharge(below=1)
+    scenario.sandbox.control("customer", customer=scenario.account.stripe_customer_id, action="delete")
+    scenario.deliver()
+    assert (scenario.settings.pause_reason, scenario.account.stripe_customer_id) == ("card_removed", None)
+    assert scenario.buy_pack().state == "paid"
 
 
-def test_a_retired_pack_pauses_it(till: Till) -> None:
-    till.turn_on_recharge()
-    till.pack().status = "legacy"
+def test_a_retired_pack_pauses_it(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    scenario.pack().status = "legacy"
     db.session.commit()
-    till.work()
-    assert (till.settings.paused_for, states(till)) == ("pack_gone", [])
+    scenario.work()
+    assert (scenario.settings.pause_reason, states(scenario)) == ("pack_gone", [])
 
 
-def test_a_plan_without_packs_pauses_it(till: Till) -> None:
-    till.turn_on_recharge()
-    till.subscribe("Starter")
-    till.use_allowance(5000)
-    till.work()
-    assert (till.settings.paused_for, states(till)) == ("packs_not_allowed", [])
+def test_a_plan_without_packs_pauses_it(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    scenario.subscribe("Starter")
+    scenario.use_allowance(5000)
+    scenario.work()
+    assert (scenario.settings.pause_reason, states(scenario)) == ("packs_not_allowed", [])
 
 
-def test_buying_by_hand_never_changes_the_switch(till: Till) -> None:
-    till.buy_pack()
-    assert till.credits == 5000
+def test_buying_by_hand_never_changes_the_switch(scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    assert scenario.credits == 5000
     with pytest.raises(Exception, match="No row"):
-        _ = till.settings
+        _ = scenario.settings
 
 
-def test_without_a_card_it_waits_for_one_and_then_acts(till: Till) -> None:
-    wish = auto_recharge_settings.Wish(str(till.pack().id), 1, 10**9, 5000)
-    saved = auto_recharge_settings.turn_on(till.caller, wish)
-    assert till.settings.paused_for == "no_card"
-    till.sandbox.pay(saved.setup_url.rsplit("/", 1)[1])
-    till.deliver()
-    assert till.credits == 5000
+def test_without_a_card_it_waits_for_one_and_then_acts(scenario: StripeScenario) -> None:
+    options = auto_recharge_settings.RechargeOptions(str(scenario.pack().id), 1, 10**9, 5000)
+    saved = auto_recharge_settings.turn_on(scenario.actor, options)
+    assert scenario.settings.pause_reason == "no_card"
+    scenario.sandbox.pay(saved.setup_url.rsplit("/", 1)[1])
+    scenario.deliver()
+    assert scenario.credits == 5000
 
 
-def test_a_maximum_below_one_purchase_is_refused(till: Till) -> None:
+def test_a_maximum_below_one_purchase_is_refused(scenario: StripeScenario) -> None:
     with pytest.raises(InvalidRequest, match="monthly_max_cents"):
-        till.turn_on_recharge(most=999)
+        scenario.turn_on_recharge(most=999)
 
 
-def test_a_plan_without_packs_refuses_the_switch(till: Till) -> None:
-    till.subscribe("Starter")
+def test_a_plan_without_packs_refuses_the_switch(scenario: StripeScenario) -> None:
+    scenario.subscribe("Starter")
     with pytest.raises(Refusal) as refusal:
-        till.turn_on_recharge()
+        scenario.turn_on_recharge()
     assert refusal.value.code == "packs_not_allowed"
 
 
-def test_the_database_refuses_a_second_open_attempt(till: Till) -> None:
-    till.turn_on_recharge()
-    Recharge.attempt(till.settings, till.account)
+def test_the_database_refuses_a_second_open_attempt(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge()
+    Recharge.attempt(scenario.settings, scenario.account)
     with pytest.raises(IntegrityError):
-        Recharge.attempt(till.settings, till.account)
+        Recharge.attempt(scenario.settings, scenario.account)
     db.session.rollback()
 
 
-def test_a_subscription_that_ends_leaves_auto_recharge_on(till: Till) -> None:
-    till.subscribe("Plus")
-    till.turn_on_recharge(below=100)
-    subscriptions.cancel(till.caller, at_once=True)
-    till.deliver()
-    assert till.settings.is_acting
+def test_a_subscription_that_ends_leaves_auto_recharge_on(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    scenario.turn_on_recharge(below=100)
+    subscriptions.cancel(scenario.actor, at_once=True)
+    scenario.deliver()
+    assert scenario.settings.is_acting
 
 
-def test_the_portal_is_stripes_page(till: Till) -> None:
-    assert checkout.open_portal(till.caller).startswith(till.sandbox.url)
+def test_the_portal_is_stripes_page(scenario: StripeScenario) -> None:
+    assert checkout.open_portal(scenario.actor).startswith(scenario.sandbox.url)

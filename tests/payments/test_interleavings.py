@@ -13,14 +13,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from devserver.redis_server import RedisServer
-from tests.payments.event_chaos import EXAMPLES, Calm, Chance, Life
-from tests.payments.stripe_scenario import Till
 from tests.conftest import close
+from tests.payments.event_chaos import EXAMPLES, Calm, Chance, Life
+from tests.payments.stripe_scenario import StripeScenario
 from tests.support.databases import Databases
 from tests.support.environment import app_environment
-from tests.support.test_apps import made_apps
 from tests.support.running_sandbox import SECRET, StartedSandbox
 from tests.support.stripe_contract import ContractClient
+from tests.support.test_apps import made_apps
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -34,7 +34,7 @@ def a_life(lend: Any, chance: Calm) -> Iterator[Life]:
         app, done = lend(patch, sandbox.url)
         app.extensions["stripe_http"] = ContractClient()
         with app.app_context():
-            life = Life(Till(sandbox), chance)
+            life = Life(StripeScenario(sandbox), chance)
             life.live()
             yield life
         sandbox.stop()
@@ -79,5 +79,10 @@ def test_any_interleaving_ends_in_the_same_ledger_and_rows(
 ) -> None:
     with a_life(lend, Chance(draw)) as life:
         assert life.outcome() == plain
-        assert life.till.events("received") == life.till.events("parked") == life.till.events("failed") == []
-        assert life.till.is_explained()
+        assert (
+            life.scenario.events("received")
+            == life.scenario.events("parked")
+            == life.scenario.events("failed")
+            == []
+        )
+        assert life.scenario.is_explained()

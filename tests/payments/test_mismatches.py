@@ -2,22 +2,22 @@
 
 import pytest
 
-from app.payments import sync
 from app.extensions import db
 from app.models.billing.payment import Payment
-from app.models.operations.webhook_event import StripeEvent
 from app.models.billing.stripe_objects import Mismatch
-from tests.payments.stripe_scenario import Till
+from app.models.operations.webhook_event import StripeEvent
+from app.payments import sync
+from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
 
-def altered(till: Till, **fields: object) -> None:
+def altered(scenario: StripeScenario, **fields: object) -> None:
     """A paid checkout whose payment intent says something else than our row."""
-    till.sandbox.pay(till.begin_pack())
-    intent = till.sandbox.running.sandbox.store.all("payment_intent")[0]
+    scenario.sandbox.pay(scenario.begin_pack())
+    intent = scenario.sandbox.running.sandbox.store.all("payment_intent")[0]
     intent.update(fields)
-    till.deliver()
+    scenario.deliver()
 
 
 @pytest.mark.parametrize(
@@ -30,73 +30,73 @@ def altered(till: Till, **fields: object) -> None:
     ],
     ids=["currency", "amount", "account", "payment"],
 )
-def test_a_payment_that_does_not_fit_is_parked(till: Till, fields: dict[str, object]) -> None:
-    altered(till, **fields)
-    assert till.credits == 0
-    assert till.events("parked")
-    assert "payment_parked" in till.mails()
+def test_a_payment_that_does_not_fit_is_parked(scenario: StripeScenario, fields: dict[str, object]) -> None:
+    altered(scenario, **fields)
+    assert scenario.credits == 0
+    assert scenario.events("parked")
+    assert "payment_parked" in scenario.mails()
 
 
-def test_a_parked_payment_says_why(till: Till) -> None:
-    altered(till, currency="eur")
-    payment = till.last(Payment)
+def test_a_parked_payment_says_why(scenario: StripeScenario) -> None:
+    altered(scenario, currency="eur")
+    payment = scenario.last(Payment)
     assert payment.state == "parked"
-    assert "eur" in payment.parked_for
+    assert "eur" in payment.review_reason
 
 
-def test_a_parked_event_can_be_processed_again(till: Till) -> None:
-    altered(till, currency="eur")
-    till.sandbox.running.sandbox.store.all("payment_intent")[0]["currency"] = "usd"
-    for event in till.events("parked"):
+def test_a_parked_event_can_be_processed_again(scenario: StripeScenario) -> None:
+    altered(scenario, currency="eur")
+    scenario.sandbox.running.sandbox.store.all("payment_intent")[0]["currency"] = "usd"
+    for event in scenario.events("parked"):
         event.reopen()
-    till.commit()
-    till.work()
-    assert (till.credits, till.last(Payment).state, till.events("parked")) == (5000, "paid", [])
+    scenario.commit()
+    scenario.work()
+    assert (scenario.credits, scenario.last(Payment).state, scenario.events("parked")) == (5000, "paid", [])
 
 
-def test_money_that_nobody_asked_for_is_parked(till: Till) -> None:
-    till.buy_pack()
-    till.charge_elsewhere(700, till.account.stripe_customer_id)
-    till.deliver()
-    assert till.credits == 5000
-    assert "not asked for" in till.events("parked")[0].error
+def test_money_that_nobody_asked_for_is_parked(scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    scenario.charge_elsewhere(700, scenario.account.stripe_customer_id)
+    scenario.deliver()
+    assert scenario.credits == 5000
+    assert "not asked for" in scenario.events("parked")[0].error
 
 
-def test_another_customers_payment_is_nobodys(till: Till) -> None:
-    customer = till.sandbox.client.v1.customers.create({"email": "eve@example.com"}).id
-    till.charge_elsewhere(700, customer)
-    till.deliver()
-    assert till.events("parked") == []
+def test_another_customers_payment_is_nobodys(scenario: StripeScenario) -> None:
+    customer = scenario.sandbox.client.v1.customers.create({"email": "eve@example.com"}).id
+    scenario.charge_elsewhere(700, customer)
+    scenario.deliver()
+    assert scenario.events("parked") == []
 
 
-def test_a_subscription_of_an_unknown_price_is_parked(till: Till) -> None:
-    subscription = till.subscribe("Plus")
-    v1 = till.sandbox.client.v1
+def test_a_subscription_of_an_unknown_price_is_parked(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    v1 = scenario.sandbox.client.v1
     product = v1.products.create({"name": "Elsewhere"}).id
     price = v1.prices.create(
         {"product": product, "unit_amount": 100, "currency": "usd", "recurring": {"interval": "month"}}
     )
     item = {"id": subscription.stripe_item_id, "price": price.id}
     v1.subscriptions.update(subscription.stripe_id, {"items": [item], "proration_behavior": "none"})
-    till.deliver()
-    assert till.account.plan.name == "Plus"
-    assert "no plan" in till.events("parked")[0].error
+    scenario.deliver()
+    assert scenario.account.plan.name == "Plus"
+    assert "no plan" in scenario.events("parked")[0].error
 
 
-def test_another_accounts_checkout_is_not_taken_over(till: Till) -> None:
-    till.sandbox.pay(till.begin_pack())
-    session = till.sandbox.running.sandbox.store.all("checkout.session")[0]
+def test_another_accounts_checkout_is_not_taken_over(scenario: StripeScenario) -> None:
+    scenario.sandbox.pay(scenario.begin_pack())
+    session = scenario.sandbox.running.sandbox.store.all("checkout.session")[0]
     session["client_reference_id"] = "999999"
     with pytest.raises(Mismatch):
-        sync.look_at_session(session["id"])
+        sync.sync_session(session["id"])
     db.session.rollback()
-    assert till.credits == 0
+    assert scenario.credits == 0
 
 
-def test_one_row_is_never_paid_by_two_payments(till: Till) -> None:
-    payment = till.buy_pack()
-    till.charge_elsewhere(1000, till.account.stripe_customer_id, **payment.labels)
-    till.deliver()
-    assert till.credits == 5000
-    assert "already" in till.events("parked")[0].error
-    assert till.last(StripeEvent) is not None
+def test_one_row_is_never_paid_by_two_payments(scenario: StripeScenario) -> None:
+    payment = scenario.buy_pack()
+    scenario.charge_elsewhere(1000, scenario.account.stripe_customer_id, **payment.labels)
+    scenario.deliver()
+    assert scenario.credits == 5000
+    assert "already" in scenario.events("parked")[0].error
+    assert scenario.last(StripeEvent) is not None

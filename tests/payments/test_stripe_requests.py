@@ -11,14 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.billing.subscription_billing import follow
 from app.models.billing.ledger import LedgerEntry
-from app.models.catalog.plan import Plan
-from app.models.operations.webhook_event import Sighting
 from app.models.billing.stripe_objects import CardState, InvoiceState, LineState, SubscriptionState
 from app.models.billing.subscription import Subscription
-from tests.support.people import caller, person
+from app.models.billing.subscription_billing import follow
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from app.models.operations.webhook_event import SyncVersion
+from tests.support.people import actor, person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 
@@ -78,15 +78,15 @@ def ada(app: Flask, session: "scoped_session[Session]") -> int:
         plan.stripe_price_id, plan.trial_days = price, 6
     account = person("ada", plan=Plan.default())
     plus = db.session.query(Plan).filter_by(name="Plus").one()
-    Subscription.begin(caller(account), account, plus, trial_days=6)
+    Subscription.begin(actor(account), account, plus, trial_days=6)
     db.session.commit()
     return account.id
 
 
 def taken_over(order: tuple[int, ...]) -> tuple[int, ...]:
     """Of looks that began one after the other and are over in that order: those whose answer is applied."""
-    tickets = [Sighting.begin("sub_1") for _ in order]
-    return tuple(index for index in order if Sighting.is_newest("sub_1", tickets[index]))
+    versions = [SyncVersion.begin("sub_1") for _ in order]
+    return tuple(index for index in order if SyncVersion.is_newest("sub_1", versions[index]))
 
 
 def apply(account_id: int, seen: list[tuple[SubscriptionState, list[InvoiceState]]]) -> None:

@@ -3,13 +3,12 @@
 import pytest
 from flask import Flask
 
-from app.payments import jobs
-from app.payments import webhook_events
-from app.stripe_api.client import Notice
+from app.jobs import QUEUE, acknowledge, connect, pending_key
+from app.payments import jobs, webhook_events
 from app.payments.webhook_handlers import REACTIONS
-from app.jobs import QUEUE, bell, connect, heard
+from app.stripe_api.client import Notice
+from tests.payments.stripe_scenario import StripeScenario
 from tests.payments.test_parallel import at_once
-from tests.payments.stripe_scenario import Till
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 
@@ -21,47 +20,49 @@ def receive(*kinds: str) -> None:
     connect().delete(f"rq:queue:{QUEUE}")
 
 
-def rings() -> int:
+def enqueued() -> int:
     return connect().llen(f"rq:queue:{QUEUE}")
 
 
-def test_one_job_processes_all_that_wait(till: Till) -> None:
+def test_one_job_processes_all_that_wait(scenario: StripeScenario) -> None:
     receive(*["some.new_type"] * 3)
-    assert (jobs.process_events(), rings()) == (3, 0)
-    assert len(till.events("done")) == 3
+    assert (jobs.process_events(), enqueued()) == (3, 0)
+    assert len(scenario.events("done")) == 3
 
 
 def test_an_event_that_breaks_its_job_leaves_the_others_to_the_next(
-    till: Till, monkeypatch: pytest.MonkeyPatch
+    scenario: StripeScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(REACTIONS, "some.broken_type", lambda about: 1 / 0)
     receive("some.broken_type", "some.new_type")
     with pytest.raises(ZeroDivisionError):
         jobs.process_events()
-    assert rings() == 1
+    assert enqueued() == 1
     assert jobs.process_events() == 1
-    assert [event.type for event in till.events("done")] == ["some.new_type"]
-    assert [event.error for event in till.events("received")] == ["ZeroDivisionError"]
+    assert [event.type for event in scenario.events("done")] == ["some.new_type"]
+    assert [event.error for event in scenario.events("received")] == ["ZeroDivisionError"]
 
 
-def test_a_flood_of_events_leaves_other_jobs_their_turn(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_events_leaves_other_jobs_their_turn(
+    scenario: StripeScenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(webhook_events, "TURN", 0.0)
     receive("some.new_type")
-    assert (jobs.process_events(), rings(), len(till.events("received"))) == (0, 1, 1)
+    assert (jobs.process_events(), enqueued(), len(scenario.events("received"))) == (0, 1, 1)
 
 
-def test_the_sweeper_rings_for_what_is_due_and_for_nothing_else(till: Till) -> None:
+def test_the_sweeper_rings_for_what_is_due_and_for_nothing_else(scenario: StripeScenario) -> None:
     jobs.sweep()
-    assert not connect().exists(bell(webhook_events.PROCESS))
+    assert not connect().exists(pending_key(webhook_events.PROCESS))
     receive("some.new_type")
-    heard(webhook_events.PROCESS)
+    acknowledge(webhook_events.PROCESS)
     jobs.sweep()
-    assert connect().exists(bell(webhook_events.PROCESS))
+    assert connect().exists(pending_key(webhook_events.PROCESS))
 
 
 @pytest.mark.databases("postgresql")
-def test_events_are_shared_out_among_workers(till: Till, app: Flask) -> None:
+def test_events_are_shared_out_among_workers(scenario: StripeScenario, app: Flask) -> None:
     receive(*["some.new_type"] * 20)
     at_once(app, [(webhook_events.process_next,)] * 20)
-    assert {event.attempts for event in till.events("done")} == {1}
-    assert till.events("received") == []
+    assert {event.attempts for event in scenario.events("done")} == {1}
+    assert scenario.events("received") == []

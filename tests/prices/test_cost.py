@@ -1,4 +1,4 @@
-"""What a call costs: MONEY.md's vectors, rounding, and agreement with genai-prices for every model of the seed."""
+"""What a call costs: billing-rules.md's vectors, rounding, and agreement with genai-prices for every seeded model."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,10 +9,10 @@ from genai_prices.types import Usage as VendorUsage
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.catalog.price_import import holding
 from app.catalog.price_source import listed_models, quotes, vendor_model
 from app.models.catalog.price import PIECES, TOKEN_BUCKETS, AIModel, ModelPrice, Rates
 from app.models.metering.refusal import PricingError
-from app.catalog.price_import import holding
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 
 SOLD = [model for model in listed_models() if model["provider"] != "Demo"]

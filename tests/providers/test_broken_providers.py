@@ -175,18 +175,18 @@ def test_nothing_is_known_before_the_first_piece(vendor: Vendor, server: Provide
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "text"),
     [
         ("context_length_exceeded", "longer than the model can read"),
         ("model_not_found", "does not know this model"),
     ],
 )
 def test_the_code_of_an_error_gives_it_its_words(
-    code: str, words: str, vendors: dict[str, Vendor], server: ProviderServer
+    code: str, text: str, vendors: dict[str, Vendor], server: ProviderServer
 ) -> None:
     outcome = outcome_of(vendors["openai"].stream(asking(f"[[fault:400 code={code}]]")))
 
-    assert words in str(outcome.error)
+    assert text in str(outcome.error)
 
 
 def test_a_model_that_is_gone_is_called_so(vendor: Vendor, server: ProviderServer) -> None:

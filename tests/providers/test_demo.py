@@ -35,7 +35,7 @@ def test_other_prompts_get_other_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "words"),
+    ("question", "text"),
     [
         ("What is a credit?", "thousandth of a dollar"),
         ("Show me some code", "```python"),
@@ -47,8 +47,8 @@ def test_other_prompts_get_other_answers() -> None:
         ("/demo code", "```sql"),
     ],
 )
-def test_a_question_finds_its_topic(question: str, words: str) -> None:
-    assert words in answer(question).text
+def test_a_question_finds_its_topic(question: str, text: str) -> None:
+    assert text in answer(question).text
 
 
 @pytest.mark.parametrize("question", ["Write something long", "/demo long"])

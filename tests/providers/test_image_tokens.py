@@ -35,10 +35,10 @@ def test_anthropic_is_sent_an_image_as_a_block(vendors: dict[str, Vendor], serve
 
 
 def test_an_image_is_in_what_is_reserved_and_in_what_is_counted_here() -> None:
-    words, both = Prompt("m", (PromptMessage("user", "What is this?"),), 10), Prompt("m", TALK, 10)
+    text, both = Prompt("m", (PromptMessage("user", "What is this?"),), 10), Prompt("m", TALK, 10)
 
-    assert both.input_token_bound == words.input_token_bound + 100
-    assert both.tokens == words.tokens + 10
+    assert both.input_token_bound == text.input_token_bound + 100
+    assert both.tokens == text.tokens + 10
 
 
 def tiled(width: int, height: int) -> int:

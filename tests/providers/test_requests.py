@@ -121,10 +121,10 @@ def test_a_proxy_of_the_environment_is_asked_for_a_tunnel(monkeypatch: pytest.Mo
 
         def refuse_all() -> None:
             for _ in range(3):
-                caller, _ = proxy.accept()
-                asked.append(caller.recv(1000).decode())
-                caller.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
-                caller.close()
+                actor, _ = proxy.accept()
+                asked.append(actor.recv(1000).decode())
+                actor.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+                actor.close()
 
         threading.Thread(target=refuse_all, daemon=True).start()
         outcome = outcome_of(vendor.stream(asking("hi")))

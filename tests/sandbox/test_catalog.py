@@ -84,8 +84,8 @@ def test_a_page_can_be_read_backwards(shop: Shop) -> None:
 def test_a_list_is_bounded_by_when_things_were_created(shop: Shop) -> None:
     shop.sandbox.advance(3600)
     later = shop.api.customers.create({"email": "bob@example.com"})
-    found = shop.api.customers.list({"created": {"gte": later.created}})
-    assert [customer.id for customer in found.data] == [later.id]
+    result = shop.api.customers.list({"created": {"gte": later.created}})
+    assert [customer.id for customer in result.data] == [later.id]
 
 
 def test_expanding_what_cannot_be_expanded_is_a_400(shop: Shop) -> None:

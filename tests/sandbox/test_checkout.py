@@ -28,10 +28,10 @@ def test_paying_sends_the_customer_to_the_success_url(shop: Shop) -> None:
 def test_a_paid_session_has_a_succeeded_intent_with_our_metadata(shop: Shop) -> None:
     session = shop.session(payment_intent_data={"metadata": {"payment_id": "9"}})
     shop.sandbox.pay(session.id)
-    found = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
-    intent = found.payment_intent
+    result = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
+    intent = result.payment_intent
     assert isinstance(intent, stripe.PaymentIntent)
-    assert (found.payment_status, intent.status, intent.metadata["payment_id"]) == ("paid", "succeeded", "9")
+    assert (result.payment_status, intent.status, intent.metadata["payment_id"]) == ("paid", "succeeded", "9")
 
 
 def test_an_open_session_has_no_intent_yet(shop: Shop) -> None:
@@ -115,11 +115,11 @@ def test_a_guest_pays_without_a_customer(shop: Shop) -> None:
 def test_setup_saves_a_card_and_charges_nothing(shop: Shop, inbox: WebhookInbox) -> None:
     session = shop.session("setup")
     shop.sandbox.pay(session.id)
-    found = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["setup_intent.payment_method"]})
+    result = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["setup_intent.payment_method"]})
     shop.sandbox.wait_until_idle()
-    assert isinstance(found.setup_intent, stripe.SetupIntent)
-    assert isinstance(found.setup_intent.payment_method, stripe.PaymentMethod)
-    assert found.setup_intent.payment_method.customer == shop.customer.id
+    assert isinstance(result.setup_intent, stripe.SetupIntent)
+    assert isinstance(result.setup_intent.payment_method, stripe.PaymentMethod)
+    assert result.setup_intent.payment_method.customer == shop.customer.id
     assert "setup_intent.succeeded" in inbox.types()
 
 
@@ -133,8 +133,8 @@ def test_a_declined_card_is_not_saved(shop: Shop, inbox: WebhookInbox) -> None:
 def test_subscribing_starts_an_active_subscription_with_its_card(shop: Shop) -> None:
     session = shop.session("subscription", "plus", subscription_data={"metadata": {"subscription_id": "3"}})
     shop.sandbox.pay(session.id)
-    found = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
-    subscription = found.subscription
+    result = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
+    subscription = result.subscription
     assert isinstance(subscription, stripe.Subscription)
     assert (subscription.status, subscription.metadata["subscription_id"]) == ("active", "3")
     assert subscription.default_payment_method is not None
@@ -148,11 +148,11 @@ def test_a_declined_card_leaves_no_subscription_behind(shop: Shop) -> None:
 def test_a_trial_begins_with_an_invoice_of_nothing(shop: Shop) -> None:
     session = shop.session("subscription", "plus", subscription_data={"trial_period_days": 7})
     shop.sandbox.pay(session.id)
-    found = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["subscription.latest_invoice"]})
-    subscription = found.subscription
+    result = shop.api.checkout.sessions.retrieve(session.id, {"expand": ["subscription.latest_invoice"]})
+    subscription = result.subscription
     assert isinstance(subscription, stripe.Subscription)
     assert isinstance(subscription.latest_invoice, stripe.Invoice)
-    assert (found.payment_status, subscription.status) == ("no_payment_required", "trialing")
+    assert (result.payment_status, subscription.status) == ("no_payment_required", "trialing")
     assert (subscription.latest_invoice.amount_due, subscription.latest_invoice.status) == (0, "paid")
 
 

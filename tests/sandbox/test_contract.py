@@ -127,8 +127,8 @@ def test_an_error_with_an_invented_field_is_refused() -> None:
 
 @pytest.fixture
 def event(shop: Shop) -> dict[str, Any]:
-    found: dict[str, Any] = shop.api.events.list({"type": "customer.created"}).data[0].to_dict(for_json=True)
-    return found
+    result: dict[str, Any] = shop.api.events.list({"type": "customer.created"}).data[0].to_dict(for_json=True)
+    return result
 
 
 def test_an_event_of_the_sandbox_fits(event: dict[str, Any]) -> None:

@@ -11,9 +11,9 @@ DAY = 86400
 
 def open_invoice(shop: Shop) -> stripe.Invoice:
     """Of a subscription that waits for its first payment."""
-    found = shop.subscribe(payment_behavior="default_incomplete", expand=["latest_invoice"]).latest_invoice
-    assert isinstance(found, stripe.Invoice)
-    return found
+    result = shop.subscribe(payment_behavior="default_incomplete", expand=["latest_invoice"]).latest_invoice
+    assert isinstance(result, stripe.Invoice)
+    return result
 
 
 def test_an_invoice_can_be_voided_once(shop: Shop, inbox: WebhookInbox) -> None:
@@ -65,8 +65,8 @@ def test_the_payments_of_an_invoice_are_found_from_either_side(shop: Shop) -> No
     invoice = shop.api.invoices.pay(open_invoice(shop).id, {"payment_method": "pm_card_visa"})
     payment = shop.api.invoice_payments.list({"invoice": invoice.id}).data[0]
     intent = str(payment.payment.payment_intent)
-    found = shop.api.invoice_payments.list({"payment": {"type": "payment_intent", "payment_intent": intent}})
-    assert [one.invoice for one in found.data] == [invoice.id]
+    result = shop.api.invoice_payments.list({"payment": {"type": "payment_intent", "payment_intent": intent}})
+    assert [one.invoice for one in result.data] == [invoice.id]
     assert shop.api.invoice_payments.retrieve(payment.id).status == "paid"
 
 
@@ -82,10 +82,10 @@ def test_an_invoice_keeps_metadata(shop: Shop) -> None:
 
 def test_an_invoice_carries_the_secret_of_its_payment_when_asked(shop: Shop) -> None:
     shop.save_card("authentication_always")
-    found = shop.subscribe(expand=["latest_invoice.confirmation_secret"]).latest_invoice
-    assert isinstance(found, stripe.Invoice)
-    assert found.confirmation_secret is not None
-    assert found.confirmation_secret.client_secret.startswith("pi_")
+    result = shop.subscribe(expand=["latest_invoice.confirmation_secret"]).latest_invoice
+    assert isinstance(result, stripe.Invoice)
+    assert result.confirmation_secret is not None
+    assert result.confirmation_secret.client_secret.startswith("pi_")
 
 
 def test_a_preview_of_a_subscription_that_is_not_there_yet(shop: Shop) -> None:

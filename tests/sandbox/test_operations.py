@@ -40,17 +40,17 @@ def test_another_customers_card_cannot_be_the_default(shop: Shop) -> None:
 def test_a_customers_subscriptions_can_be_expanded(shop: Shop) -> None:
     shop.save_card()
     subscription = shop.subscribe()
-    found = shop.api.customers.retrieve(shop.customer.id, {"expand": ["subscriptions"]}).subscriptions
-    assert found is not None
-    assert [one.id for one in found.data] == [subscription.id]
+    result = shop.api.customers.retrieve(shop.customer.id, {"expand": ["subscriptions"]}).subscriptions
+    assert result is not None
+    assert [one.id for one in result.data] == [subscription.id]
 
 
 def test_a_deleted_customer_is_shown_as_such_where_it_is_expanded(shop: Shop) -> None:
     intent = shop.charge(shop.save_card())
     shop.api.customers.delete(shop.customer.id)
-    found = shop.api.payment_intents.retrieve(intent.id, {"expand": ["customer"]}).customer
-    assert isinstance(found, stripe.Customer)
-    assert found.deleted is True
+    result = shop.api.payment_intents.retrieve(intent.id, {"expand": ["customer"]}).customer
+    assert isinstance(result, stripe.Customer)
+    assert result.deleted is True
 
 
 def test_a_product_may_have_an_id_of_ours_and_a_price_of_its_own(shop: Shop) -> None:
@@ -70,8 +70,8 @@ def test_a_product_without_prices_can_be_deleted(shop: Shop) -> None:
 
 def test_prices_are_listed_by_product_and_renamed(shop: Shop) -> None:
     shop.api.prices.update(shop.prices["plus"].id, {"nickname": "old"})
-    found = shop.api.prices.list({"product": str(shop.prices["plus"].product), "active": True}).data
-    assert [price.nickname for price in found] == ["old"]
+    result = shop.api.prices.list({"product": str(shop.prices["plus"].product), "active": True}).data
+    assert [price.nickname for price in result] == ["old"]
 
 
 def test_a_price_without_an_amount_or_a_product_is_refused(shop: Shop) -> None:

@@ -66,8 +66,8 @@ def test_a_subscription_is_cancelled_and_kept_in_the_portal(
     identity = only_subscription(shop).id
     for action in actions:
         shop.sandbox.post(f"{portal}/subscriptions/{identity}/{action}")
-    found = only_subscription(shop)
-    assert (found.status, found.cancel_at_period_end) == (status, leaving)
+    result = only_subscription(shop)
+    assert (result.status, result.cancel_at_period_end) == (status, leaving)
 
 
 def test_the_portal_has_a_configuration(shop: Shop, portal: str) -> None:
@@ -119,10 +119,10 @@ def test_a_restarted_sandbox_knows_its_customers_and_its_clock(tmp_path: Path) -
     now = first.advance(86400)["now"]
     first.stop()
     second = StartedSandbox(state=tmp_path / "sandbox.json")
-    found = second.client.v1.customers.retrieve(customer.id)
+    result = second.client.v1.customers.retrieve(customer.id)
     later = second.client.v1.customers.create({}).created
     second.stop()
-    assert found.email == "ada@example.com"
+    assert result.email == "ada@example.com"
     assert later - now in range(10)
 
 

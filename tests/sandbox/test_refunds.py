@@ -13,9 +13,9 @@ def paid(shop: Shop) -> stripe.PaymentIntent:
 
 
 def charge_of(shop: Shop, intent: stripe.PaymentIntent) -> stripe.Charge:
-    found = shop.api.payment_intents.retrieve(intent.id, {"expand": ["latest_charge.refunds"]})
-    assert isinstance(found.latest_charge, stripe.Charge)
-    return found.latest_charge
+    result = shop.api.payment_intents.retrieve(intent.id, {"expand": ["latest_charge.refunds"]})
+    assert isinstance(result.latest_charge, stripe.Charge)
+    return result.latest_charge
 
 
 def test_a_refund_without_an_amount_returns_all(shop: Shop, paid: stripe.PaymentIntent) -> None:

@@ -11,9 +11,9 @@ MONTH = 31 * DAY
 
 
 def latest_invoice(shop: Shop, subscription: stripe.Subscription) -> stripe.Invoice:
-    found = shop.subscription(subscription).latest_invoice
-    assert isinstance(found, stripe.Invoice)
-    return found
+    result = shop.subscription(subscription).latest_invoice
+    assert isinstance(result, stripe.Invoice)
+    return result
 
 
 def status_of(shop: Shop, subscription: stripe.Subscription) -> str:

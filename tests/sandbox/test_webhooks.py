@@ -56,9 +56,9 @@ def test_what_is_not_accepted_is_sent_again(shop: Shop, inbox: WebhookInbox) -> 
 
 def test_events_are_listed_newest_first_with_filters(shop: Shop) -> None:
     named(shop, "Ada")
-    found = shop.api.events.list({"types": ["customer.updated", "customer.created"]}).data
-    assert [event.type for event in found] == ["customer.updated", "customer.created"]
-    assert shop.api.events.retrieve(found[0].id).type == "customer.updated"
+    result = shop.api.events.list({"types": ["customer.updated", "customer.created"]}).data
+    assert [event.type for event in result] == ["customer.updated", "customer.created"]
+    assert shop.api.events.retrieve(result[0].id).type == "customer.updated"
 
 
 def test_events_older_than_thirty_days_are_not_listed(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
-from tests.payments.stripe_scenario import Till
+from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people, pgbouncer
 from tests.support.cuttable import CuttableLine
 from tests.support.databases import Databases
@@ -95,10 +95,10 @@ def environment(shared_environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def till(app: Flask, session: object, sandbox: StartedSandbox, line: CuttableLine) -> Till:
+def scenario(app: Flask, session: object, sandbox: StartedSandbox, line: CuttableLine) -> StripeScenario:
     """A customer whose Stripe tells both machines."""
     sandbox.running.point_webhooks(f"{line.url}/webhooks/stripe", SECRET)
-    return Till(sandbox, "carl")
+    return StripeScenario(sandbox, "carl")
 
 
 @pytest.fixture

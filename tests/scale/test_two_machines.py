@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.billing.audit import audit
-from app.models.chat.chat import Chat, Message
-from app.models.catalog.setting import Setting
-from app.models.metering.usage import Usage
 from app.jobs import enqueue
-from tests.payments.stripe_scenario import Till
+from app.models.billing.audit import audit
+from app.models.catalog.setting import Setting
+from app.models.chat.chat import Chat, Message
+from app.models.metering.usage import Usage
+from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
 from tests.support.cuttable import CuttableLine
 from tests.support.databases import Databases
@@ -90,23 +90,25 @@ def status_of(url: str, headers: dict[str, str]) -> int:
     return requests.post(url, json={"content": "hello"}, headers=headers, timeout=60).status_code
 
 
-def test_what_is_bought_and_recharged_is_credited_once(till: Till, machines: list[RunningApp]) -> None:
+def test_what_is_bought_and_recharged_is_credited_once(
+    scenario: StripeScenario, machines: list[RunningApp]
+) -> None:
     """Events come twice and out of order, to whichever machine; two workers do what they ring for."""
-    till.sandbox.control("faults", fault="duplicate", count=100)
-    till.sandbox.control("faults", fault="reorder", count=4)
-    till.sandbox.pay(till.begin_pack())
-    till.sandbox.pay(till.begin_plan("Plus"))
+    scenario.sandbox.control("faults", fault="duplicate", count=100)
+    scenario.sandbox.control("faults", fault="reorder", count=4)
+    scenario.sandbox.pay(scenario.begin_pack())
+    scenario.sandbox.pay(scenario.begin_plan("Plus"))
     logs = lambda: "".join(machine.log("worker")[-2000:] for machine in machines)  # noqa: E731
-    await_that(lambda: (till.credits, till.allowance) == (5000, 10000), 60, failing=logs)
-    till.turn_on_recharge(below=20_000)
+    await_that(lambda: (scenario.credits, scenario.allowance) == (5000, 10000), 60, failing=logs)
+    scenario.turn_on_recharge(below=20_000)
     for _ in range(10):
-        enqueue("app.payments.jobs.recharge", till.account_id)
-    await_that(lambda: till.credits >= 10_000, 60, failing=logs)
-    till.sandbox.wait_until_idle(60)
-    await_that(till.is_queue_empty, 60)
+        enqueue("app.payments.jobs.recharge", scenario.account_id)
+    await_that(lambda: scenario.credits >= 10_000, 60, failing=logs)
+    scenario.sandbox.wait_until_idle(60)
+    await_that(scenario.is_queue_empty, 60)
 
-    assert (till.credits, len(till.recharges())) == (10_000, 1)
-    assert sorted(till.kinds()) == ["purchase", "recharge", "refill"]
+    assert (scenario.credits, len(scenario.recharges())) == (10_000, 1)
+    assert sorted(scenario.kinds()) == ["purchase", "recharge", "refill"]
     assert list(audit()) == []
 
 

@@ -7,19 +7,19 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.identity.api_key import ApiKey
-from app.models.chat.attachment import TEXT, Attachment
 from app.models.base import utcnow
-from app.models.chat.chat import Chat, Message
-from app.models.identity.invitation import Invitation
-from app.models.identity.membership import Membership
+from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack
 from app.models.catalog.price import ModelPrice
-from app.models.billing.auto_recharge import Recharge
-from app.models.metering.usage import Usage
+from app.models.chat.attachment import TEXT, Attachment
+from app.models.chat.chat import Chat, Message
+from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.invitation import Invitation
+from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
+from app.models.metering.usage import Usage
 from tests.auth.conftest import Browser, new_browser, quick_passwords, signed_in
 from tests.support import people
 from tests.support.people import CREDIT

@@ -1,4 +1,4 @@
-"""What every answer carries: a strict policy, and headers that keep browsers from guessing. SECURITY.md 13 and 25."""
+"""What every answer carries: a strict policy, and headers that keep browsers from guessing. security.md 13 and 25."""
 
 import re
 

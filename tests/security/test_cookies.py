@@ -1,4 +1,4 @@
-"""The cookie, as production sets it. SECURITY.md 15."""
+"""The cookie, as production sets it. security.md 15."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -51,11 +51,11 @@ def guest(app: Flask) -> SecureBrowser:
 
 def cookies_of(answer: TestResponse) -> dict[str, set[str]]:
     """The attributes of each cookie that the answer sets, in lower case."""
-    found = {}
+    result = {}
     for line in answer.headers.getlist("Set-Cookie"):
         pair, *attributes = line.split("; ")
-        found[pair.partition("=")[0]] = {attribute.lower() for attribute in attributes}
-    return found
+        result[pair.partition("=")[0]] = {attribute.lower() for attribute in attributes}
+    return result
 
 
 @pytest.mark.parametrize("path", ["/login", "/signup"])

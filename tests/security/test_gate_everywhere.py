@@ -1,4 +1,4 @@
-"""Every route that spends is gated, whoever wrote it. SECURITY.md, the route walker."""
+"""Every route that spends is gated, whoever wrote it. security.md, the route walker."""
 
 import inspect
 from types import CodeType

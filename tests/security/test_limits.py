@@ -1,4 +1,4 @@
-"""Checkouts of an account are bounded, by whatever door, and limits hold without Redis. SECURITY.md 11."""
+"""Checkouts of an account are bounded, by whatever door, and limits hold without Redis. security.md 11."""
 
 from collections.abc import Callable
 

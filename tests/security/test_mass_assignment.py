@@ -1,12 +1,12 @@
-"""Fields that are not the sender's to set change nothing, wherever they are sent. SECURITY.md 7."""
+"""Fields that are not the sender's to set change nothing, wherever they are sent. security.md 7."""
 
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.account import Account
-from app.models.chat.chat import Chat
-from app.models.identity.membership import Membership
 from app.models.catalog.plan import Plan
+from app.models.chat.chat import Chat
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from tests.security.conftest import Teams
 from tests.security.test_routes import SIGNED_BY_THEIR_SENDER, UNSAFE, address, body_for, rules
@@ -14,7 +14,7 @@ from tests.security.test_routes import SIGNED_BY_THEIR_SENDER, UNSAFE, address, 
 Database = scoped_session[Session]
 
 
-def standing(session: Database) -> dict[str, object]:
+def account_state(session: Database) -> dict[str, object]:
     """Who may what, who has how much, and on whose account eve is."""
     session.rollback()
     session.expire_all()
@@ -35,7 +35,7 @@ def test_no_field_of_any_form_or_body_makes_anybody_more(
     app: Flask, adas: dict[str, int], team_of: Teams, session: Database
 ) -> None:
     """Owners, balances, plans, rights and verification stay; what a route makes anew is the sender's, and empty."""
-    ada, before = team_of.browsers["ada"], standing(session)
+    ada, before = team_of.browsers["ada"], account_state(session)
     free = Plan.default().id
     dear = session.query(Plan).order_by(Plan.price_cents.desc()).first()
     wanted = {"is_admin": "1", "admin_role": "owner", "credits_nanos": 10**12, "allowance_nanos": 10**12}
@@ -53,7 +53,7 @@ def test_no_field_of_any_form_or_body_makes_anybody_more(
             path = address(rule, adas | {"token": "made-up"})
             answer = ada.client.open(path, method=method, headers={"X-CSRFToken": ada.token()}, **sent)
             assert answer.status_code < 500 or answer.status_code == 503, (method, rule, answer.text[:200])
-    after = standing(session)
+    after = account_state(session)
     for name, rows in before.items():
         assert after[name][: len(rows)] == rows, name
     made = after["accounts"][len(before["accounts"]) :]

@@ -1,4 +1,4 @@
-"""A production that is configured by half does not start. SECURITY.md 21."""
+"""A production that is configured by half does not start. security.md 21."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 """Every route: public by name, or closed; other people's things are not found; forms need their token.
 
-SECURITY.md 1, 14 and 19. The back office has a walker of its own.
+security.md 1, 14 and 19. The back office has a walker of its own.
 """
 
 import pytest
@@ -38,8 +38,8 @@ UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 
 def rules(app: Flask) -> list[tuple[str, str]]:
     """Each method and rule outside the back office."""
-    found = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/admin")]
-    return [(method, rule.rule) for rule in found for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
+    result = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/admin")]
+    return [(method, rule.rule) for rule in result for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
 
 
 def address(rule: str, ids: dict[str, object]) -> str:
@@ -100,7 +100,7 @@ def test_other_peoples_things_are_not_found(app: Flask, adas: dict[str, int], ev
             )
             statuses[method, rule] = answer.status_code
     assert statuses
-    assert {found: status for found, status in statuses.items() if status != 404} == {}
+    assert {result: status for result, status in statuses.items() if status != 404} == {}
 
 
 def test_other_peoples_things_are_not_found_by_programs(

@@ -1,4 +1,4 @@
-"""Keys and prompts stay where they belong: not in logs, error pages, Redis or stored errors. SECURITY.md 23."""
+"""Keys and prompts stay where they belong: not in logs, error pages, Redis or stored errors. security.md 23."""
 
 from collections.abc import Callable, Iterator
 

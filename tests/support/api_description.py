@@ -47,5 +47,5 @@ def deviations(response: Response) -> list[str]:
 
 def mistakes(schema: dict[str, Any], response: Response) -> list[str]:
     whole = schema | {"components": description()["components"]}
-    found = Draft202012Validator(whole, format_checker=FormatChecker()).iter_errors(response.json)
-    return [f"{request.path}: {error.message} at {error.json_path}" for error in found]
+    result = Draft202012Validator(whole, format_checker=FormatChecker()).iter_errors(response.json)
+    return [f"{request.path}: {error.message} at {error.json_path}" for error in result]

@@ -7,9 +7,9 @@ from pathlib import Path
 from flask import g
 
 
-def note(words: str) -> None:
+def note(text: str) -> None:
     with Path(os.environ["NOTES"]).open("a") as notes:
-        notes.write(f"{words}\n")
+        notes.write(f"{text}\n")
 
 
 def note_context() -> None:

@@ -11,15 +11,15 @@ from functools import cache
 from typing import Any
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.identity.api_key import ApiKey
-from app.models.identity.actor import Caller
 from app.models.billing.ledger import LedgerEntry
-from app.models.identity.password import HASHER
 from app.models.billing.payment import Payment
+from app.models.billing.stripe_objects import PaymentState
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
-from app.models.billing.stripe_objects import PaymentState
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
+from app.models.identity.api_key import ApiKey
+from app.models.identity.password import HASHER
 from app.models.identity.user import User
 
 PASSWORD = "correct horse battery"
@@ -53,16 +53,16 @@ def give(account: Account, **amounts: int) -> None:
     LedgerEntry.post(account, "grant", key, **amounts)
 
 
-def caller(account: Account, **changes: Any) -> Caller:
+def actor(account: Account, **changes: Any) -> Actor:
     user = account.memberships[0].user
-    facts = {
+    fields = {
         "user_id": user.id,
         "account_id": account.id,
         "role": "owner",
         "email": user.email,
         "name": user.name,
     }
-    return Caller(**(facts | {"is_verified": True} | changes))
+    return Actor(**(fields | {"is_verified": True} | changes))
 
 
 def api_key(account: Account) -> str:
@@ -78,7 +78,7 @@ def model(
     kind: str = "openai",
     dollars_in: str = "2.5",
     dollars_out: str = "10",
-    **facts: Any,
+    **fields: Any,
 ) -> AIModel:
     """A model on sale at these dollars per million tokens, served by the address of OPENAI_ or ANTHROPIC_BASE_URL."""
     vendor = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}.get(kind)
@@ -90,20 +90,20 @@ def model(
         name=name,
         title=name,
         provider=provider,
-        **{"context_window": 128_000, "max_output_tokens": 16_384} | facts,
+        **{"context_window": 128_000, "max_output_tokens": 16_384} | fields,
     )
     db.session.add_all([provider, offered, price(offered, dollars_in, dollars_out)])
     db.session.flush()
     return offered
 
 
-def price(offered: AIModel, dollars_in: str, dollars_out: str, **facts: Any) -> ModelPrice:
+def price(offered: AIModel, dollars_in: str, dollars_out: str, **fields: Any) -> ModelPrice:
     """An approved price with all input buckets at one price."""
     per_input, per_output = nanos_per_million(dollars_in), nanos_per_million(dollars_out)
     inputs = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h")
     figures = {f"{bucket}_nanos": per_input for bucket in inputs} | {"output_nanos": per_output}
     times = {"effective_from": LONG_AGO, "approved_at": LONG_AGO}
-    return ModelPrice(model=offered, **(figures | times | facts))
+    return ModelPrice(model=offered, **(figures | times | fields))
 
 
 def nanos_per_million(dollars: str) -> int:
@@ -150,9 +150,9 @@ def heard(stream: str | bytes) -> Heard:
 
 
 def parsed(block: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    found = re.fullmatch(r"id: (\d+)\nevent: (\w+)\ndata: (.*)", block.strip("\n"))
-    if found:
-        yield int(found[1]), found[2], json.loads(found[3])
+    result = re.fullmatch(r"id: (\d+)\nevent: (\w+)\ndata: (.*)", block.strip("\n"))
+    if result:
+        yield int(result[1]), result[2], json.loads(result[3])
 
 
 def paid(intent: str, payment: Payment) -> PaymentState:

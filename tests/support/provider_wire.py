@@ -253,10 +253,10 @@ def spoilt_event(fault: str, *, is_anthropic: bool) -> bytes:
 
 def unsupported(name: str) -> dict[str, Any]:
     """OpenAI's answer to a parameter that a model does not know."""
-    words = f"Unsupported parameter: '{name}' is not supported with this model."
+    text = f"Unsupported parameter: '{name}' is not supported with this model."
     return {
         "error": {
-            "message": words,
+            "message": text,
             "type": "invalid_request_error",
             "param": name,
             "code": "unsupported_parameter",
@@ -266,11 +266,11 @@ def unsupported(name: str) -> dict[str, Any]:
 
 def error_body(status: int, code: str, *, is_anthropic: bool) -> dict[str, Any]:
     """What each vendor's API answers with an HTTP error; it repeats the key, as real ones do in part."""
-    words = f"Stand-in error {status}: something about sk-secret-key"
+    text = f"Stand-in error {status}: something about sk-secret-key"
     if is_anthropic:
         kinds = {401: "authentication_error", 429: "rate_limit_error", 529: "overloaded_error"}
-        return {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": words}}
-    return {"error": {"message": words, "type": "invalid_request_error", "param": None, "code": code or None}}
+        return {"type": "error", "error": {"type": kinds.get(status, "api_error"), "message": text}}
+    return {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": code or None}}
 
 
 LAST_CHUNK = b"0\r\n\r\n"

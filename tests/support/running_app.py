@@ -9,8 +9,7 @@ from typing import Self
 
 import requests
 
-from devserver import procfile
-from devserver import processes
+from devserver import processes, procfile
 from devserver.ports import free_port
 from tests.support.environment import process_environment
 

@@ -27,9 +27,9 @@ class StartedSandbox:
             max_network_retries=0,
         )
 
-    def control(self, control: str, /, **wish: Any) -> dict[str, Any]:
+    def control(self, control: str, /, **options: Any) -> dict[str, Any]:
         """`control("clock", advance_seconds=60)`; AssertionError with the body where it is refused."""
-        answer = requests.post(f"{self.url}/_sandbox/{control}", json=wish, timeout=30)
+        answer = requests.post(f"{self.url}/_sandbox/{control}", json=options, timeout=30)
         assert answer.status_code == 200, answer.text
         shown: dict[str, Any] = answer.json()
         return shown

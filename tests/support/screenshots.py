@@ -19,11 +19,11 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.base import utcnow
-from app.models.chat.chat import Chat
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
+from app.models.chat.chat import Chat
+from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer

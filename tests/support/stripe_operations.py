@@ -49,11 +49,11 @@ def sources() -> list[tuple[Path, str]]:
 @cache
 def templates() -> list[tuple[str, re.Pattern[str], int]]:
     """(template, pattern, index into `sources`) of each path, those without a placeholder first."""
-    found = {}
+    result = {}
     for index, (_, text) in enumerate(sources()):
         for path in re.findall(r'"(/v1/[^"]+)"', text):
-            found[path, index] = (path, pattern_of(path), index)
-    return sorted(found.values(), key=lambda row: row[0].count("{"))
+            result[path, index] = (path, pattern_of(path), index)
+    return sorted(result.values(), key=lambda row: row[0].count("{"))
 
 
 def pattern_of(template: str) -> re.Pattern[str]:

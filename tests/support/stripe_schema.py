@@ -111,8 +111,8 @@ def union_problems(value: Any, hint: Any, at: str, *, form: bool) -> list[str]:
 def choices(hint: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """A union's scalars and its objects; `str` beside named words is not a choice of its own."""
     every = get_args(hint)
-    words = [word for choice in every if get_origin(choice) is Literal for word in get_args(choice)]
-    closed = [choice for choice in every if not (choice is str and any(words))]
+    text = [word for choice in every if get_origin(choice) is Literal for word in get_args(choice)]
+    closed = [choice for choice in every if not (choice is str and any(text))]
     scalars = tuple(choice for choice in closed if choice in SCALARS or get_origin(choice) is Literal)
     return scalars, tuple(choice for choice in closed if choice not in scalars)
 
@@ -155,19 +155,19 @@ def class_of(object_name: str) -> type[StripeObject] | None:
     if object_name not in OBJECT_CLASSES:
         return None
     module, name = OBJECT_CLASSES[object_name]
-    found: type[StripeObject] = getattr(import_module(module), name)
-    return found
+    result: type[StripeObject] = getattr(import_module(module), name)
+    return result
 
 
 @cache
 def fields(cls: type) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if issubclass(base, StripeObject) and base is not StripeObject:
-            found |= vars(base).get("__annotations__", {})
+            result |= vars(base).get("__annotations__", {})
     encodings = getattr(cls, "_field_encodings", {})
-    names = [name for name in found if not name.startswith("_") and name != "OBJECT_NAME"]
-    return {name: on_the_wire(found[name], encodings.get(name)) for name in names}
+    names = [name for name in result if not name.startswith("_") and name != "OBJECT_NAME"]
+    return {name: on_the_wire(result[name], encodings.get(name)) for name in names}
 
 
 def on_the_wire(hint: Any, encoding: str | None) -> Any:
@@ -235,5 +235,5 @@ def classes_in(hint: Any) -> frozenset[type]:
 
 @cache
 def named_classes(name: str) -> frozenset[type]:
-    found = [key for key, (_, class_name) in OBJECT_CLASSES.items() if class_name == name]
-    return frozenset(cls for key in found if (cls := class_of(key)))
+    result = [key for key, (_, class_name) in OBJECT_CLASSES.items() if class_name == name]
+    return frozenset(cls for key in result if (cls := class_of(key)))

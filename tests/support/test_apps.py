@@ -10,9 +10,9 @@ from flask import Flask
 from sqlalchemy import URL, Dialect, Engine, event, make_url
 
 from app import config, create_app
-from app.observability import logging
-from app.db.types import connect_directly
+from app.db.engine import connect_directly
 from app.extensions import db, limiter
+from app.observability import logging
 from tests.support.client import SeparateClient
 from tests.support.environment import set_environment
 
@@ -110,8 +110,8 @@ def to_the_test_database(
     if dialect not in [engine.dialect for engine in ENGINES.values()]:
         return
     url, settings = ADDRESSES[dialect.name]
-    found, named = dialect.create_connect_args(url)
-    arguments[:] = found
+    result, named = dialect.create_connect_args(url)
+    arguments[:] = result
     options.clear()
     options.update({**named, **settings})
 

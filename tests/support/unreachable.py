@@ -15,7 +15,7 @@ def unreachable_address() -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         for _ in range(3):
-            caller = stack.enter_context(socket.socket())
-            caller.setblocking(False)
-            caller.connect_ex(listener.getsockname())
+            actor = stack.enter_context(socket.socket())
+            actor.setblocking(False)
+            actor.connect_ex(listener.getsockname())
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

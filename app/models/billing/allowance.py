@@ -1,4 +1,4 @@
-"""Refills: when an allowance is set anew, by how much, and only once. MONEY.md 7."""
+"""Refills: when an allowance is set anew, by how much, and only once. billing-rules.md 7."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.identity.account import Account, anniversary, months_between
 from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.catalog.setting import Setting
 from app.models.billing.subscription import Subscription
+from app.models.catalog.setting import Setting
+from app.models.identity.account import Account, anniversary, months_between
 from app.models.identity.user import normalised_address
 
 if TYPE_CHECKING:
-    from app.models.metering.account_state import Standing
+    from app.models.metering.account_state import AccountState
 
 
-def refill(account: Account, amount: int, *, key: str, month: str, **facts: Any) -> None:
+def refill(account: Account, amount: int, *, key: str, month: str, **columns: Any) -> None:
     """Set a locked account's allowance, then repay a debt from it: two entries. Nothing where the key was used."""
     difference = amount - account.allowance_nanos
-    if LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **facts):
+    if LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **columns):
         repay_debt(account, key=f"debt:{key}")
 
 
@@ -35,7 +35,7 @@ def repay_debt(account: Account, *, key: str) -> None:
         LedgerEntry.post(account, "debt_repaid", key, allowance=-repaid, credits=repaid)
 
 
-def is_due(account: Account | Standing, at: datetime) -> bool:
+def is_due(account: Account | AccountState, at: datetime) -> bool:
     """Whether a new month may have begun for the account. Cheap: read on the path of every call."""
     return at >= account.period_end and account.closed_at is None
 
@@ -48,15 +48,15 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
     now = at or utcnow()
     if not is_due(account, now) or awaits_payment(account, now) or awaits_verification(account):
         return
-    months = max(0, months_between(account.anchor_at, now))
-    account.period_start = anniversary(account.anchor_at, months)
-    account.period_end = anniversary(account.anchor_at, months + 1)
+    months = max(0, months_between(account.billing_anchor, now))
+    account.period_start = anniversary(account.billing_anchor, months)
+    account.period_end = anniversary(account.billing_anchor, months + 1)
     month = f"{account.period_start:%Y-%m}"
     if not has_refill_for(account, month):
-        amount, facts = monthly_amount(account), dict[str, int]()
+        amount, columns = monthly_amount(account), dict[str, int]()
         if subscription := Subscription.in_force_for(account.id):
-            amount, facts = share_of_year(subscription, amount)
-        refill(account, amount, key=refill_key(account, month), month=month, **facts)
+            amount, columns = share_of_year(subscription, amount)
+        refill(account, amount, key=refill_key(account, month), month=month, **columns)
 
 
 def awaits_payment(account: Account, at: datetime) -> bool:

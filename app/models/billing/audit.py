@@ -1,4 +1,4 @@
-"""The audit: both numbers of every account recomputed from the rows. MONEY.md 4."""
+"""The audit: both numbers of every account recomputed from the rows. billing-rules.md 4."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 
 from app.extensions import db
-from app.models.identity.account import Account
 from app.models.billing.ledger import LedgerEntry
-from app.models.metering.member_limit import unexplained
 from app.models.billing.payment import Payment
+from app.models.identity.account import Account
+from app.models.metering.member_limit import unexplained
 from app.models.metering.usage import Usage
 
 

@@ -1,4 +1,4 @@
-"""Auto-recharge: the owner's settings, and each attempt to charge the saved card. MONEY.md 8."""
+"""Auto-recharge: the owner's settings, and each attempt to charge the saved card. billing-rules.md 8."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import PaymentState
+from app.models.identity.account import Account
 
 BACK_OFF = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 KEY_LIFETIME = timedelta(hours=23)
@@ -33,8 +33,8 @@ PAUSES = {
 }
 
 
-class AutoRecharge(Record):
-    """An account's settings. It acts while `is_on` and `paused_for` is empty; the owner's saving ends a pause."""
+class AutoRecharge(Model):
+    """An account's settings. It acts while `is_on` and `pause_reason` is empty; the owner's saving ends a pause."""
 
     __tablename__ = "auto_recharges"
     __table_args__ = (*not_negative("threshold_nanos", "monthly_max_cents", "declines"),)
@@ -47,11 +47,11 @@ class AutoRecharge(Record):
     monthly_max_cents: Mapped[int] = mapped_column(default=0)
     card_id: Mapped[str | None]
     card_label: Mapped[str] = mapped_column(default="")
-    paused_for: Mapped[str] = mapped_column(default="")
+    pause_reason: Mapped[str] = mapped_column(default="")
     paused_at: Mapped[datetime | None]
     declines: Mapped[int] = mapped_column(default=0)
     next_attempt_at: Mapped[datetime | None]
-    limit_told_for: Mapped[str] = mapped_column(default="")
+    limit_notified_for: Mapped[str] = mapped_column(default="")
 
     account = relationship("Account")
     pack = relationship("CreditPack")
@@ -72,25 +72,25 @@ class AutoRecharge(Record):
     @classmethod
     def on_plan(cls, plan_id: int) -> list[int]:
         """Accounts of that plan whose auto-recharge acts."""
-        acting = Account.plan_id == plan_id, cls.is_on, cls.paused_for == ""
+        acting = Account.plan_id == plan_id, cls.is_on, cls.pause_reason == ""
         query = select(cls.account_id).join(Account, Account.id == cls.account_id)
         return list(db.session.scalars(query.where(*acting)))
 
     @property
     def is_acting(self) -> bool:
-        return self.is_on and not self.paused_for
+        return self.is_on and not self.pause_reason
 
     @property
     def price_cents(self) -> int:
         return int(self.pack.price_cents * self.quantity)
 
     def watch(self) -> None:
-        """Tell the account's row, which each call reads anyway, below what to ring; nothing while it does not act."""
+        """Copy the threshold, while it acts, onto the account's row, which each call reads anyway."""
         self.account.recharge_below_nanos = self.threshold_nanos if self.is_acting else None
 
     def turn_on(self) -> None:
         """The owner acts: what paused it is over."""
-        self.is_on, self.paused_for, self.paused_at = True, "", None
+        self.is_on, self.pause_reason, self.paused_at = True, "", None
         self.declines, self.next_attempt_at = 0, None
         if self.card_id is None:
             self.pause("no_card")
@@ -103,16 +103,16 @@ class AutoRecharge(Record):
     def pause(self, why: str) -> bool:
         """Stop until the owner acts; whether it was running. `why` is a key of `PAUSES`."""
         was_acting = self.is_acting
-        if self.is_on and not self.paused_for:
-            self.paused_for, self.paused_at = why, utcnow()
+        if self.is_on and not self.pause_reason:
+            self.pause_reason, self.paused_at = why, utcnow()
         self.watch()
         return was_acting
 
     def use_card(self, card_id: str, label: str) -> None:
         """A card was saved; what waited for one goes on."""
         self.card_id, self.card_label = card_id, label
-        if self.paused_for in {"no_card", "card_removed"}:
-            self.paused_for, self.paused_at = "", None
+        if self.pause_reason in {"no_card", "card_removed"}:
+            self.pause_reason, self.paused_at = "", None
         self.watch()
 
     def lose_card(self) -> bool:
@@ -157,7 +157,7 @@ class AutoRecharge(Record):
         return self.declines >= len(BACK_OFF) and self.pause("declined")
 
 
-class Recharge(Record):
+class Recharge(Model):
     """One attempt: its payment fixes price and worth, its id is Stripe's idempotency key.
 
     state: open (sent, or about to be; also while the outcome is unknown) -> paid | declined | canceled,
@@ -243,11 +243,11 @@ class Recharge(Record):
     def end(self, state: str) -> None:
         self.state, self.ended_at = state, utcnow()
 
-    def succeed(self, account: Account, found: PaymentState) -> bool:
+    def succeed(self, account: Account, fetched: PaymentState) -> bool:
         """Paid, whatever was thought of it before; whether the credits came just now."""
-        if not self.payment.succeed(account, found):
+        if not self.payment.succeed(account, fetched):
             return False
-        self.stripe_payment_intent_id = found.stripe_id
+        self.stripe_payment_intent_id = fetched.stripe_id
         self.end("paid")
         return True
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
+from app.models.base import Model, insert_once, one_of, refers_to
 from app.models.identity.account import Account
-from app.models.base import Record, insert_once, one_of, refers_to
 
 KINDS = {
     "refill": "Monthly allowance",
@@ -30,7 +30,7 @@ KINDS = {
 }
 
 
-class LedgerEntry(Record):
+class LedgerEntry(Model):
     """A difference of the two balances, with the key that makes it unrepeatable."""
 
     __tablename__ = "ledger_entries"
@@ -56,13 +56,13 @@ class LedgerEntry(Record):
 
     @classmethod
     def post(
-        cls, account: Account, kind: str, key: str, *, allowance: int = 0, credits: int = 0, **facts: Any
+        cls, account: Account, kind: str, key: str, *, allowance: int = 0, credits: int = 0, **columns: Any
     ) -> LedgerEntry | None:
         """Move a locked account's balances by a difference, once: None where the key was posted before.
 
         Two accounts may want one key at once (two spellings of a mailbox): the second waits, and gets None.
         """
-        row = {"account_id": account.id, "kind": kind, "key": key, **facts}
+        row = {"account_id": account.id, "kind": kind, "key": key, **columns}
         new = insert_once(cls).values(**row, allowance_nanos=allowance, credits_nanos=credits).returning(cls)
         entry: LedgerEntry | None = db.session.scalar(new)
         if entry is not None:

@@ -1,4 +1,4 @@
-"""Payments: what was sold for how much and what it is worth, fixed when the sale began. MONEY.md 8."""
+"""Payments: what was sold for how much and what it is worth, fixed when the sale began. billing-rules.md 8."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.billing.ledger import LedgerEntry
-from app.models.catalog.plan import CreditPack
-from app.models.metering.refusal import Refusal
 from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState
+from app.models.catalog.plan import CreditPack
+from app.models.identity.account import Account
+from app.models.metering.refusal import Refusal
 
 if TYPE_CHECKING:
-    from app.models.identity.actor import Caller
+    from app.models.identity.actor import Actor
 
 ENTRY_KINDS = {"pack": "purchase", "recharge": "recharge"}
 MOST_PACKS = 100
 
 
-class Payment(Record):
+class Payment(Model):
     """Money from a customer. Price and worth are as they were when the sale began, whatever the pack says now.
 
     kind: pack | recharge | invoice (of a subscription) | unknown (Stripe has it, we sold nothing).
@@ -62,7 +62,7 @@ class Payment(Record):
     period_end: Mapped[datetime | None]
     number: Mapped[str] = mapped_column(default="")
     page_url: Mapped[str | None]
-    parked_for: Mapped[str] = mapped_column(default="")
+    review_reason: Mapped[str] = mapped_column(default="")
 
     refunded_cents: Mapped[int] = mapped_column(default=0)
     refund_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -75,7 +75,7 @@ class Payment(Record):
     subscription = relationship("Subscription")
 
     @classmethod
-    def begin(cls, buyer: Caller, account: Account, pack: CreditPack, quantity: int = 1) -> Payment:
+    def begin(cls, buyer: Actor, account: Account, pack: CreditPack, quantity: int = 1) -> Payment:
         """A purchase that is about to be paid for. Refusal where the plan does not permit packs."""
         check_packs_allowed(account)
         payment = cls.of_pack("pack", account, pack, quantity)
@@ -119,13 +119,13 @@ class Payment(Record):
         return list(db.session.scalars(query.order_by(cls.id)))
 
     @classmethod
-    def park_unknown(cls, account: Account, found: PaymentState, why: str) -> Payment:
+    def park_unknown(cls, account: Account, fetched: PaymentState, why: str) -> Payment:
         """Money that came and that we sold nothing for: kept for a person to look at."""
-        payment = cls.with_intent(found.stripe_id) or cls(
+        payment = cls.with_intent(fetched.stripe_id) or cls(
             kind="unknown", account_id=account.id, worth_nanos=0
         )
-        payment.price_cents, payment.currency = found.amount_cents, found.currency
-        payment.stripe_payment_intent_id = found.stripe_id
+        payment.price_cents, payment.currency = fetched.amount_cents, fetched.currency
+        payment.stripe_payment_intent_id = fetched.stripe_id
         payment.park(why)
         db.session.add(payment)
         return payment
@@ -164,35 +164,37 @@ class Payment(Record):
         self.check("account", session.client_reference_id, str(self.account_id))
         self.check("account", session.metadata.get("account_id"), str(self.account_id))
 
-    def check_payment(self, found: PaymentState) -> None:
-        self.check("currency", found.currency, self.currency)
-        self.check("amount", found.received_cents if found.is_paid else found.amount_cents, self.price_cents)
-        self.check("account", found.metadata.get("account_id", str(self.account_id)), str(self.account_id))
-        if self.is_paid and self.stripe_payment_intent_id != found.stripe_id:
+    def check_payment(self, fetched: PaymentState) -> None:
+        self.check("currency", fetched.currency, self.currency)
+        self.check(
+            "amount", fetched.received_cents if fetched.is_paid else fetched.amount_cents, self.price_cents
+        )
+        self.check("account", fetched.metadata.get("account_id", str(self.account_id)), str(self.account_id))
+        if self.is_paid and self.stripe_payment_intent_id != fetched.stripe_id:
             raise Mismatch(f"payment {self.id} was paid by {self.stripe_payment_intent_id} already", self.id)
 
     def check(self, what: str, reported: object, ours: object) -> None:
         if reported is not None and reported != ours:
             raise Mismatch(f"{what} is {reported!r} at Stripe and {ours!r} on payment {self.id}", self.id)
 
-    def succeed(self, account: Account, found: PaymentState) -> bool:
+    def succeed(self, account: Account, fetched: PaymentState) -> bool:
         """Credit a locked account with what was bought, once per payment intent; whether this was the time.
 
         Mismatch where Stripe's figures are not ours.
         """
-        self.check_payment(found)
+        self.check_payment(fetched)
         if self.is_paid:
             return False
-        forget_unknown(found.stripe_id, besides=self)
-        self.state, self.paid_at, self.parked_for = "paid", utcnow(), ""
-        self.stripe_payment_intent_id = found.stripe_id
-        self.page_url = found.receipt_url
+        forget_unknown(fetched.stripe_id, besides=self)
+        self.state, self.paid_at, self.review_reason = "paid", utcnow(), ""
+        self.stripe_payment_intent_id = fetched.stripe_id
+        self.page_url = fetched.receipt_url
         if self.pack:
             self.pack.lock_terms()
         LedgerEntry.post(
             account,
             ENTRY_KINDS[self.kind],
-            f"payment:{found.stripe_id}",
+            f"payment:{fetched.stripe_id}",
             credits=self.worth_nanos,
             payment_id=self.id,
         )
@@ -210,16 +212,16 @@ class Payment(Record):
 
     def park(self, why: str) -> None:
         if not self.is_paid:
-            self.state, self.parked_for = "parked", why[:1000]
+            self.state, self.review_reason = "parked", why[:1000]
 
 
 def check_packs_allowed(account: Account) -> None:
     if account.plan.status == "inactive":
-        words = f"The plan {account.plan.name} has ended. Choose another one to go on."
-        raise Refusal("plan_inactive", words, way_out="upgrade")
+        message = f"The plan {account.plan.name} has ended. Choose another one to go on."
+        raise Refusal("plan_inactive", message, way_out="upgrade")
     if not account.plan.allows_packs:
-        words = f"{account.plan.name} has no credits on top of its allowance. A plan that allows packs has."
-        raise Refusal("packs_not_allowed", words, way_out="upgrade")
+        message = f"{account.plan.name} has no credits on top of its allowance. A plan that allows packs has."
+        raise Refusal("packs_not_allowed", message, way_out="upgrade")
 
 
 def forget_unknown(payment_intent_id: str, besides: Payment) -> None:

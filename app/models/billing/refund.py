@@ -1,4 +1,4 @@
-"""What refunds and disputes take back of a payment's worth, and give back. MONEY.md 8."""
+"""What refunds and disputes take back of a payment's worth, and give back. billing-rules.md 8."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.base import Record, not_negative, refers_to
+from app.models.base import Model, not_negative, refers_to
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import DisputeState, RefundState
+from app.models.identity.account import Account
 
 AGAINST_US = ("needs_response", "under_review", "appeal_needs_response", "appeal_under_review", "lost")
 
 
-class Refund(Record):
+class Refund(Model):
     """A refund of a payment, asked for here or at Stripe. `wanted`: written down, Stripe has not answered yet."""
 
     __tablename__ = "refunds"
@@ -57,8 +57,8 @@ class Refund(Record):
         return {**self.payment.labels, "refund_id": str(self.id)}
 
 
-class Dispute(Record):
-    """A payment that its payer's bank asks back. `rounds`: how often it was opened against us."""
+class Dispute(Model):
+    """A payment that its payer's bank asks back. `opened_count`: how often it was opened against us."""
 
     __tablename__ = "disputes"
 
@@ -66,7 +66,7 @@ class Dispute(Record):
     payment_id: Mapped[int] = refers_to("payments.id", index=True)
     stripe_id: Mapped[str] = mapped_column(unique=True)
     status: Mapped[str]
-    rounds: Mapped[int] = mapped_column(default=0)
+    opened_count: Mapped[int] = mapped_column(default=0)
 
     payment = relationship("Payment")
 
@@ -150,16 +150,16 @@ def take_share(payment: Payment, account: Account, key: str) -> None:
 def follow_dispute(payment: Payment, account: Account, state: DisputeState) -> Dispute:
     """Freeze and take what is left while a dispute is against us; return and unfreeze once it is won."""
     dispute = Dispute.with_stripe_id(state.stripe_id) or Dispute(
-        stripe_id=state.stripe_id, payment_id=payment.id, account_id=payment.account_id, rounds=0
+        stripe_id=state.stripe_id, payment_id=payment.id, account_id=payment.account_id, opened_count=0
     )
     was_against_us = dispute.status is not None and dispute.is_against_us
     dispute.status = state.status
     db.session.add(dispute)
     if dispute.is_against_us and not was_against_us:
-        dispute.rounds += 1
+        dispute.opened_count += 1
         taken = payment.worth_nanos - payment.taken_nanos
         payment.dispute_taken_nanos += taken
-        key = f"dispute:{state.stripe_id}:{dispute.rounds}"
+        key = f"dispute:{state.stripe_id}:{dispute.opened_count}"
         move(payment, account, taken, key, taken="dispute", given="dispute_won")
         account.freeze("dispute")
     if was_against_us and not dispute.is_against_us:
@@ -169,7 +169,7 @@ def follow_dispute(payment: Payment, account: Account, state: DisputeState) -> D
 
 def release_dispute(payment: Payment, account: Account, dispute: Dispute) -> None:
     given, payment.dispute_taken_nanos = payment.dispute_taken_nanos, 0
-    key = f"dispute_won:{dispute.stripe_id}:{dispute.rounds}"
+    key = f"dispute_won:{dispute.stripe_id}:{dispute.opened_count}"
     move(payment, account, -given, key, taken="dispute", given="dispute_won")
     db.session.flush()
     if not open_disputes(account):
@@ -198,6 +198,6 @@ def move(payment: Payment, account: Account, nanos: int, key: str, *, taken: str
         from_allowance = -(-nanos - min(-nanos, max(0, credits_taken)))
     payment.allowance_taken_nanos += from_allowance
     kind, from_credits = (taken if nanos > 0 else given), nanos - from_allowance
-    facts = {"payment_id": payment.id, "subscription_id": payment.subscription_id}
+    columns = {"payment_id": payment.id, "subscription_id": payment.subscription_id}
     if nanos:
-        LedgerEntry.post(account, kind, key, allowance=-from_allowance, credits=-from_credits, **facts)
+        LedgerEntry.post(account, kind, key, allowance=-from_allowance, credits=-from_credits, **columns)

@@ -164,6 +164,6 @@ class PreviewState:
 class Mismatch(Exception):
     """What Stripe reports is not what we sold: nothing is credited, it is parked and shown."""
 
-    def __init__(self, words: str, payment_id: int | None = None) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, payment_id: int | None = None) -> None:
+        super().__init__(message)
         self.payment_id = payment_id

@@ -1,4 +1,4 @@
-"""Subscriptions: a row that mirrors Stripe's, and the rights that go with its status. MONEY.md 7."""
+"""Subscriptions: a row that mirrors Stripe's, and the rights that go with its status. billing-rules.md 7."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.base import Record, not_negative, refers_to, utcnow
-from app.models.catalog.plan import Plan
+from app.models.base import Model, not_negative, refers_to, utcnow
 from app.models.billing.stripe_objects import Mismatch, SubscriptionState
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
 
 if TYPE_CHECKING:
-    from app.models.identity.actor import Caller
+    from app.models.identity.actor import Actor
 
 RIGHTS = ("trialing", "active", "past_due")
 LIVE = (*RIGHTS, "unpaid", "paused")
@@ -25,7 +25,7 @@ ENDED = ("canceled", "incomplete_expired")
 ONE_LIVE = text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')")
 
 
-class Subscription(Record):
+class Subscription(Model):
     """A plan that is paid for period by period. `status` is Stripe's word, or `checkout` while it is being bought.
 
     `allowance_nanos` is a month's allowance as it was at the last paid invoice. `paid_until` ends the last
@@ -76,14 +76,14 @@ class Subscription(Record):
     card_id: Mapped[str | None]
     card_label: Mapped[str] = mapped_column(default="")
     pay_url: Mapped[str | None]
-    changes: Mapped[int] = mapped_column(default=0)
+    change_counter: Mapped[int] = mapped_column(default=0)
 
     account = relationship("Account")
     plan = relationship("Plan", foreign_keys=[plan_id])
     pending_plan = relationship("Plan", foreign_keys=[pending_plan_id])
 
     @classmethod
-    def begin(cls, buyer: Caller, account: Account, plan: Plan, *, trial_days: int = 0) -> Subscription:
+    def begin(cls, buyer: Actor, account: Account, plan: Plan, *, trial_days: int = 0) -> Subscription:
         """A subscription that is about to be bought; from now on the plan's terms stay as they are."""
         plan.lock_terms()
         subscription = cls(account_id=account.id, user_id=buyer.user_id, plan=plan, trial_days=trial_days)
@@ -125,7 +125,7 @@ class Subscription(Record):
     @property
     def idempotency_key(self) -> str:
         """Changes with each committed change that is wanted, and with nothing else."""
-        return f"subscription-{self.id}-{int(self.created_at.timestamp() * 1000)}-{self.changes}"
+        return f"subscription-{self.id}-{int(self.created_at.timestamp() * 1000)}-{self.change_counter}"
 
     @property
     def labels(self) -> dict[str, str]:
@@ -150,7 +150,7 @@ class Subscription(Record):
 
     def intend(self) -> str:
         """Count a change that is about to be asked of Stripe; its idempotency key."""
-        self.changes += 1
+        self.change_counter += 1
         return self.idempotency_key
 
     def is_upgrade(self, plan: Plan) -> bool:

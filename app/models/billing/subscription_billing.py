@@ -1,4 +1,4 @@
-"""What a subscription gives its account: the plan, the allowance of each paid invoice, the trial. MONEY.md 7."""
+"""What a subscription gives: the plan, the allowance of each paid invoice, the trial. billing-rules.md 7."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.identity.account import Account, anniversary, months_between
 from app.models.base import utcnow
+from app.models.billing.allowance import is_trusted, refill, refill_if_due, repay_debt
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
-from app.models.billing.allowance import is_trusted, refill, refill_if_due, repay_debt
 from app.models.billing.stripe_objects import InvoiceState, LineState, Mismatch, SubscriptionState
 from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account, anniversary, months_between
 
 SECOND = "the account has a subscription already"
 LATE = "An invoice of a subscription that had ended was paid"
@@ -156,8 +156,8 @@ def give_credits(
     plan = plan_sold(subscription, invoice)
     whole = plan.worth_nanos if plan.interval == "year" else plan.allowance_nanos
     payment.plan_id, payment.worth_nanos = plan.id, whole * payment.price_cents // plan.price_cents
-    facts: Any = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
-    LedgerEntry.post(account, "purchase", f"late:{invoice.stripe_id}", credits=payment.worth_nanos, **facts)
+    columns: Any = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
+    LedgerEntry.post(account, "purchase", f"late:{invoice.stripe_id}", credits=payment.worth_nanos, **columns)
 
 
 def plan_sold(subscription: Subscription, invoice: InvoiceState) -> Plan:
@@ -174,19 +174,19 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     payment.plan_id, payment.period_start, payment.period_end = plan.id, line.starts_at, line.ends_at
     amount = payment.worth_nanos = plan.allowance_nanos
     key = f"refill:{subscription.stripe_id}:{int(line.starts_at.timestamp())}"
-    facts: Any = {
+    columns: Any = {
         "month": f"{line.starts_at:%Y-%m}",
         "subscription_id": subscription.id,
         "payment_id": payment.id,
     }
     if newest is not None and newest.period_start > line.starts_at:  # type: ignore[operator]
-        LedgerEntry.post(account, "refill", key, allowance=amount, **facts)
+        LedgerEntry.post(account, "refill", key, allowance=amount, **columns)
         return
-    refill(account, amount, key=key, **facts)
+    refill(account, amount, key=key, **columns)
     subscription.allowance_nanos, subscription.paid_until = amount, line.ends_at
     subscription.is_in_force = True
     is_yearly = plan.interval == "year"
-    account.anchor_at = line.starts_at if is_yearly else account.created_at
+    account.billing_anchor = line.starts_at if is_yearly else account.created_at
     account.period_start = line.starts_at
     account.period_end = anniversary(line.starts_at, 1) if is_yearly else line.ends_at
 
@@ -211,8 +211,8 @@ def grow(subscription: Subscription, account: Account, payment: Payment, line: L
     payment.plan_id = plan.id
     payment.worth_nanos = (2 * more * left + whole) // (2 * whole) if whole > 0 else 0
     key = f"plan_change:{payment.stripe_invoice_id}"
-    facts = {"subscription_id": subscription.id, "payment_id": payment.id}
-    LedgerEntry.post(account, "plan_change", key, allowance=payment.worth_nanos, **facts)
+    columns = {"subscription_id": subscription.id, "payment_id": payment.id}
+    LedgerEntry.post(account, "plan_change", key, allowance=payment.worth_nanos, **columns)
     subscription.allowance_nanos = max(subscription.allowance_nanos, plan.allowance_nanos)
 
 
@@ -262,7 +262,7 @@ def end_rights(subscription: Subscription, account: Account) -> None:
         chosen if chosen is not None and chosen.is_free and chosen.can_be_chosen else Plan.default()
     )
     now = utcnow()
-    account.anchor_at, account.period_end = account.created_at, now
+    account.billing_anchor, account.period_end = account.created_at, now
     db.session.flush()
     refill_if_due(account, now)
 

@@ -1,4 +1,4 @@
-"""What we sell, plans and credit packs, and what a purchase is worth. MONEY.md 2 and 7."""
+"""What we sell, plans and credit packs, and what a purchase is worth. billing-rules.md 2 and 7."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, Record, not_negative, one_of, utcnow
+from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, utcnow
 from app.models.metering.refusal import PricingError
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
@@ -31,7 +31,7 @@ def worth_of(price_cents: int, surcharge_cents: int, margin_bps: int) -> int:
     return (price_cents - surcharge_cents) * (NANOS_PER_CENT // 10_000) * (10_000 - margin_bps)
 
 
-class Plan(Record):
+class Plan(Model):
     """A way to be charged: a price for a period, an allowance, and limits."""
 
     __tablename__ = "plans"
@@ -41,7 +41,7 @@ class Plan(Record):
         *not_negative("price_cents", "surcharge_cents", "trial_days"),
         CheckConstraint("surcharge_cents <= price_cents", name="surcharge_within_price"),
         CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
-        *not_negative("set_allowance_nanos", "daily_limit_nanos", "chats_per_month"),
+        *not_negative("allowance_override_nanos", "daily_limit_nanos", "chats_per_month"),
         CheckConstraint("parallel_calls >= 1", name="parallel_calls_positive"),
         CheckConstraint("NOT is_default OR (status = 'active' AND price_cents = 0)", name="default_is_free"),
         Index(
@@ -67,7 +67,7 @@ class Plan(Record):
     margin_bps: Mapped[int] = mapped_column(default=5000)
     trial_days: Mapped[int] = mapped_column(default=0)
 
-    set_allowance_nanos: Mapped[Nanos | None]
+    allowance_override_nanos: Mapped[Nanos | None]
     daily_limit_nanos: Mapped[Nanos | None]
     chats_per_month: Mapped[int | None]
     parallel_calls: Mapped[int | None]
@@ -83,7 +83,7 @@ class Plan(Record):
     stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
     former_price_ids: Mapped[list[str]] = mapped_column(default=list)
-    published_as: Mapped[str] = mapped_column(default="")
+    published_digest: Mapped[str] = mapped_column(default="")
 
     @classmethod
     def default(cls) -> Plan:
@@ -110,8 +110,8 @@ class Plan(Record):
     @property
     def allowance_nanos(self) -> int:
         """The allowance of one month: set outright by the admin, else computed; a year's is shared by twelve."""
-        if self.set_allowance_nanos is not None:
-            return self.set_allowance_nanos
+        if self.allowance_override_nanos is not None:
+            return self.allowance_override_nanos
         return self.worth_nanos if self.interval == "month" else (self.worth_nanos + 6) // 12
 
     @property
@@ -131,7 +131,7 @@ class Plan(Record):
         return copy_as_new_version(self)
 
 
-class CreditPack(Record):
+class CreditPack(Model):
     """Credits for a price, once."""
 
     __tablename__ = "packs"
@@ -154,7 +154,7 @@ class CreditPack(Record):
     stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
     former_price_ids: Mapped[list[str]] = mapped_column(default=list)
-    published_as: Mapped[str] = mapped_column(default="")
+    published_digest: Mapped[str] = mapped_column(default="")
 
     @classmethod
     def on_offer(cls) -> list[CreditPack]:
@@ -174,12 +174,12 @@ class CreditPack(Record):
 
 Sold = TypeVar("Sold", Plan, CreditPack)
 
-AT_STRIPE = {"stripe_product_id", "stripe_price_id", "former_price_ids", "published_as"}
+AT_STRIPE = {"stripe_product_id", "stripe_price_id", "former_price_ids", "published_digest"}
 NOT_COPIED = {"id", "created_at", "terms_locked_at", "is_default"} | AT_STRIPE
 
 
 def listing(sold: Plan | CreditPack) -> str:
-    """What Stripe is told of it, in short: where this differs from `published_as`, it is to be told again."""
+    """What Stripe is told of it, in short: where this differs from `published_digest`, it is to be told again."""
     rhythm = sold.interval if isinstance(sold, Plan) else "once"
     terms = (sold.name, sold.description, sold.status != "inactive", sold.price_cents, sold.currency, rhythm)
     return hashlib.sha256(repr(terms).encode()).hexdigest()
@@ -187,7 +187,7 @@ def listing(sold: Plan | CreditPack) -> str:
 
 def is_published(sold: Plan | CreditPack) -> bool:
     """Whether Stripe knows it as it is now; what costs nothing never goes there."""
-    return sold.price_cents == 0 or sold.published_as == listing(sold)
+    return sold.price_cents == 0 or sold.published_digest == listing(sold)
 
 
 def copy_as_new_version(sold: Sold) -> Sold:

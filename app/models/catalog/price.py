@@ -1,4 +1,4 @@
-"""The price list: providers, the models they serve, and what each model costs. MONEY.md 3."""
+"""The price list: providers, the models they serve, and what each model costs. billing-rules.md 3."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.db.compiled_statement import CompiledStatement
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.metering.refusal import PricingError, Refusal
-from app.db.compiled_statement import Prepared
 from app.providers.base import Prompt, TokenUsage
 
 TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
@@ -78,7 +78,7 @@ class Rates:
         return count * (price or 0)
 
 
-class ProviderAccount(Record):
+class ProviderAccount(Model):
     """Where models are served: which wire format, at what address, and the variable that holds its key."""
 
     __tablename__ = "providers"
@@ -105,7 +105,7 @@ class ProviderAccount(Record):
         return self.is_enabled and (self.key_variable is None or bool(self.api_key))
 
 
-class AIModel(Record):
+class AIModel(Model):
     """A model that may be sold: its public id, whose it is, and what it can take.
 
     `image_tokens` is the most that an image of any size counts as; None: the rule of the provider's kind holds.
@@ -162,7 +162,7 @@ class AIModel(Record):
         return model, price
 
 
-class ModelPrice(Record):
+class ModelPrice(Model):
     """A model's price from a day on. A row counts once it is approved; a sold-at price never changes.
 
     Where the provider charges by the hour, the rows of one day on hold for the minutes of the UTC day from
@@ -266,7 +266,7 @@ OFFERED = (
 
 MODELS, PROVIDERS, PRICES = (table.__table__ for table in (AIModel, ProviderAccount, ModelPrice))
 PROVIDER, PRICE = len(MODELS.c), len(MODELS.c) + len(PROVIDERS.c)
-NAMED = Prepared(
+NAMED = CompiledStatement(
     select(*MODELS.c, *PROVIDERS.c, *PRICES.c)
     .select_from(MODELS.join(PROVIDERS).outerjoin(PRICES, HOLDS))
     .where(MODELS.c.name == bindparam("name"))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, Model
+from app.models.base import NANOS_PER_CREDIT, ModelBase
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ DEFINITIONS = {
 }  # fmt: skip
 
 
-class Setting(Model):
+class Setting(ModelBase):
     """A setting that an admin changed; without its row the default holds."""
 
     __tablename__ = "settings"

@@ -11,12 +11,12 @@ from sqlalchemy import LargeBinary, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
-from app.models.base import Record, refers_to, utcnow
-from app.models.identity.actor import Caller
-from app.models.chat.chat import Chat, Message
-from app.models.chat.image_size import Raster, measured
-from app.models.metering.refusal import InvalidRequest
+from app.models.base import Model, refers_to, utcnow
 from app.models.catalog.setting import Setting
+from app.models.chat.chat import Chat, Message
+from app.models.chat.image_size import ImageSize, measured
+from app.models.identity.actor import Actor
+from app.models.metering.refusal import InvalidRequest
 
 MOST_OF_A_MESSAGE = 5
 MOST_UNSENT = 20
@@ -37,7 +37,7 @@ NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 BACKTICKS = re.compile(r"`{3,}")
 
 
-class Attachment(Record):
+class Attachment(Model):
     """A file. `message_id` is the question it was sent with; None until then, and then for a day at most.
 
     `size` is in bytes, width and height of an image in pixels. A text is kept as UTF-8.
@@ -56,45 +56,50 @@ class Attachment(Record):
     content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
     @classmethod
-    def keep(cls, caller: Caller, name: str, content: bytes) -> Attachment:
+    def keep(cls, actor: Actor, name: str, content: bytes) -> Attachment:
         """Store a file to be sent. InvalidRequest where it is of no kind that models take, or too large."""
         image = measured(content)
-        facts = image_facts(image, content) if image else text_facts(content)
-        cls._check_room(caller, facts["size"])
-        owner = {"account_id": caller.account_id, "user_id": caller.user_id}
-        kept = cls(name=plain_name(name), **owner, **facts)
+        details = image_facts(image, content) if image else text_facts(content)
+        cls._check_room(actor, details["size"])
+        owner = {"account_id": actor.account_id, "user_id": actor.user_id}
+        kept = cls(name=plain_name(name), **owner, **details)
         db.session.add(kept)
         db.session.flush()
         return kept
 
     @classmethod
-    def _check_room(cls, caller: Caller, size: int) -> None:
-        unsent = select(func.count()).where(cls.user_id == caller.user_id, cls.message_id.is_(None))
+    def _check_room(cls, actor: Actor, size: int) -> None:
+        unsent = select(func.count()).where(cls.user_id == actor.user_id, cls.message_id.is_(None))
         if (db.session.scalar(unsent) or 0) >= MOST_UNSENT:
             raise InvalidRequest({"data": [f"cannot be taken: {MOST_UNSENT} files wait to be sent already."]})
-        held = db.session.scalar(select(func.sum(cls.size)).where(cls.account_id == caller.account_id)) or 0
+        held = db.session.scalar(select(func.sum(cls.size)).where(cls.account_id == actor.account_id)) or 0
         most = Setting.get("attachment_megabytes")
         if held + size > most * MEGABYTE:
-            words = f"cannot be taken: the files in this account's chats fill its {most} MB. Delete a chat with files."
-            raise InvalidRequest({"data": [words]})
+            message = f"cannot be taken: this account's files fill its {most} MB. Delete a chat with files."
+            raise InvalidRequest({"data": [message]})
 
     @classmethod
-    def unsent(cls, caller: Caller, ids: Sequence[int]) -> list[Attachment]:
+    def unsent(cls, actor: Actor, ids: Sequence[int]) -> list[Attachment]:
         """The caller's files of these ids, in this order. InvalidRequest where one is not there or was sent before."""
-        own = cls.account_id == caller.account_id, cls.user_id == caller.user_id, cls.message_id.is_(None)
-        found = {file.id: file for file in db.session.scalars(select(cls).where(cls.id.in_(ids), *own))}
-        if missing := [file_id for file_id in ids if file_id not in found]:
-            words = f"{missing[0]} is not a file of yours that waits to be sent. Attach it again."
-            raise InvalidRequest({"attachments": [words]})
-        return [found[file_id] for file_id in ids]
+        own = cls.account_id == actor.account_id, cls.user_id == actor.user_id, cls.message_id.is_(None)
+        files = {file.id: file for file in db.session.scalars(select(cls).where(cls.id.in_(ids), *own))}
+        if missing := [file_id for file_id in ids if file_id not in files]:
+            message = f"{missing[0]} is not a file of yours that waits to be sent. Attach it again."
+            raise InvalidRequest({"attachments": [message]})
+        return [files[file_id] for file_id in ids]
 
     @classmethod
     def of_messages(cls, ids: Sequence[int]) -> dict[int, list[Attachment]]:
         """The files of these messages, by message, in the order in which they were attached."""
-        found: dict[int, list[Attachment]] = {}
+        files: dict[int, list[Attachment]] = {}
         for file in db.session.scalars(select(cls).where(cls.message_id.in_(ids)).order_by(cls.id)):
-            found.setdefault(file.message_id or 0, []).append(file)
-        return found
+            files.setdefault(file.message_id or 0, []).append(file)
+        return files
+
+    @classmethod
+    def carried_by(cls, messages: Sequence[Message]) -> dict[int, list[Attachment]]:
+        """The files that these messages carry, by the message that they were sent with."""
+        return cls.of_messages([message.attached_id for message in messages if message.attached_id])
 
     @classmethod
     def erase_chat(cls, chat: Chat) -> None:
@@ -114,10 +119,10 @@ class Attachment(Record):
     @property
     def quoted(self) -> str:
         """A text as a model reads it: its name, and its words between fences that it does not contain itself."""
-        words = self.content.decode("utf-8", "replace")
-        longest = max((len(run) for run in BACKTICKS.findall(words)), default=2)
+        message = self.content.decode("utf-8", "replace")
+        longest = max((len(run) for run in BACKTICKS.findall(message)), default=2)
         fence = "`" * (longest + 1)
-        return f"File {self.name}:\n{fence}\n{words}\n{fence}"
+        return f"File {self.name}:\n{fence}\n{message}\n{fence}"
 
 
 def send_with(files: Sequence[int], message_id: int) -> None:
@@ -129,14 +134,14 @@ def send_with(files: Sequence[int], message_id: int) -> None:
     db.session.execute(update(Message).where(Message.id == message_id).values(attached_id=message_id))
 
 
-def image_facts(image: Raster, content: bytes) -> dict[str, Any]:
+def image_facts(image: ImageSize, content: bytes) -> dict[str, Any]:
     if len(content) > LARGEST_IMAGE:
         raise InvalidRequest(
             {"data": [f"is an image of more than {LARGEST_IMAGE / MEGABYTE} MB. Make it smaller."]}
         )
     if max(image.width, image.height) > LONGEST_SIDE:
-        words = f"is {image.width:,} x {image.height:,} pixels; an image may have {LONGEST_SIDE:,} a side at most."
-        raise InvalidRequest({"data": [words]})
+        message = f"is {image.width:,} x {image.height:,} pixels; an image may have {LONGEST_SIDE:,} a side at most."
+        raise InvalidRequest({"data": [message]})
     size = {"width": image.width, "height": image.height, "size": len(content)}
     return {"media_type": image.media_type, "content": content, **size}
 
@@ -144,14 +149,14 @@ def image_facts(image: Raster, content: bytes) -> dict[str, Any]:
 def text_facts(content: bytes) -> dict[str, Any]:
     """A text file, of whatever language or format; stored without its byte order mark."""
     try:
-        words = content.decode("utf-8-sig")
+        message = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidRequest({"data": [UNKNOWN_KIND]}) from None
-    if NOT_FOR_TEXT.search(words):
+    if NOT_FOR_TEXT.search(message):
         raise InvalidRequest({"data": [UNKNOWN_KIND]})
-    if not words.strip():
+    if not message.strip():
         raise InvalidRequest({"data": ["is empty."]})
-    stored, most = words.encode(), Setting.get("max_message_bytes")
+    stored, most = message.encode(), Setting.get("max_message_bytes")
     if len(stored) > most:
         raise InvalidRequest(
             {"data": [f"is a text of more than {most:,} bytes. Attach the part that matters."]}

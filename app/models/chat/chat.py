@@ -9,16 +9,19 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Index, Table, bindparam, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.db.compiled_statement import CompiledStatement
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Record, one_of, refers_to, row_id, utcnow
-from app.db.compiled_statement import Prepared
+from app.models.base import Model, one_of, refers_to, row_id, utcnow
+from app.models.catalog.setting import Setting
+from app.models.metering.refusal import InvalidRequest
 
+MOST_OUTPUT_TOKENS = 10**6
 STATUSES = ("running", "done", "stopped", "failed", "interrupted")
 OF_GUEST = text("guest IS NOT NULL")
 
 
-class Chat(Record):
+class Chat(Model):
     """A conversation of one person, charged to one account. `leaf_id` is the last message of the shown branch.
 
     `guest` is the digest of a guest's secret: the chats of all guests belong to the house, each to one of them.
@@ -94,7 +97,7 @@ class Chat(Record):
 
 
 CHATS: Table = Chat.__table__  # type: ignore[assignment]
-OWN = Prepared(
+OWN = CompiledStatement(
     select(*CHATS.c).where(
         CHATS.c.id == bindparam("chat"),
         CHATS.c.account_id == bindparam("account_id"),
@@ -105,7 +108,7 @@ OWN = Prepared(
 )
 
 
-class Message(Record):
+class Message(Model):
     """A question or an answer. Answers to one question, and edits of it, are siblings: they share a parent.
 
     `attached_id` is the question whose files this one carries: itself, or the one that it is an edit of.
@@ -176,3 +179,11 @@ def branch(messages: Sequence[Link], leaf_id: int | None) -> list[Link]:
         path.append(current)
         current = by_id.get(current.parent_id)
     return path[::-1]
+
+
+def checked_instructions(text: str) -> str:
+    """What a model is told before every message, trimmed. InvalidRequest where it is longer than a message may be."""
+    text = text.replace("\r\n", "\n").strip()
+    if len(text.encode("utf-8", "replace")) > Setting.get("max_message_bytes"):
+        raise InvalidRequest({"system_prompt": ["is longer than one message may be."]})
+    return text

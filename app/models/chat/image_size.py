@@ -14,7 +14,7 @@ JPEG_BARE = frozenset(range(0xD0, 0xD8)) | {0x01}
 
 
 @dataclass(frozen=True, slots=True)
-class Raster:
+class ImageSize:
     """An image's media type, and its width and height in pixels."""
 
     media_type: str
@@ -22,7 +22,7 @@ class Raster:
     height: int
 
 
-def measured(content: bytes) -> Raster | None:
+def measured(content: bytes) -> ImageSize | None:
     """The image that these bytes begin as; None where they are none of PNG, JPEG, GIF and WebP, or broken."""
     for start, media_type, size in KINDS:
         if content.startswith(start):
@@ -30,12 +30,12 @@ def measured(content: bytes) -> Raster | None:
     return None
 
 
-def sized(content: bytes, media_type: str, size: Callable[[bytes], tuple[int, int]]) -> Raster | None:
+def sized(content: bytes, media_type: str, size: Callable[[bytes], tuple[int, int]]) -> ImageSize | None:
     try:
         width, height = size(content)
     except (struct.error, IndexError):
         return None
-    return Raster(media_type, width, height) if width and height else None
+    return ImageSize(media_type, width, height) if width and height else None
 
 
 def png_size(content: bytes) -> tuple[int, int]:

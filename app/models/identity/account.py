@@ -1,4 +1,4 @@
-"""Accounts: what is charged. Two balances, a plan, and the members who draw on them. MONEY.md 4 and 7."""
+"""Accounts: what is charged. Two balances, a plan, and the members who draw on them. billing-rules.md 4 and 7."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.identity.api_key import ApiKey
-from app.models.metering.balance import Balance
-from app.models.base import Record, not_negative, one_of, refers_to, utcnow
-from app.models.identity.membership import Membership, send_home
+from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.catalog.plan import Plan
+from app.models.identity.api_key import ApiKey
+from app.models.identity.membership import Membership, send_home
 from app.models.identity.user import User
+from app.models.metering.balance import Balance
 
 if TYPE_CHECKING:
     from app.models.billing.ledger import LedgerEntry
@@ -38,7 +38,7 @@ def months_between(start: datetime, moment: datetime) -> int:
     return months if anniversary(start, months) <= moment else months - 1
 
 
-class Account(Record):
+class Account(Model):
     """A personal or team account, or the house's. Its figures are moved by ledger entries and usage rows only."""
 
     __tablename__ = "accounts"
@@ -60,14 +60,14 @@ class Account(Record):
     day: Mapped[date] = mapped_column(default=lambda: utcnow().date())
     day_used_nanos: Mapped[Nanos] = mapped_column(default=0)
     day_absorbed_nanos: Mapped[Nanos] = mapped_column(default=0)
-    anchor_at: Mapped[datetime] = mapped_column(default=utcnow)
+    billing_anchor: Mapped[datetime] = mapped_column(default=utcnow)
     period_start: Mapped[datetime] = mapped_column(default=utcnow)
     period_end: Mapped[datetime] = mapped_column(default=utcnow)
     frozen_at: Mapped[datetime | None]
     frozen_by: Mapped[str | None]
     closed_at: Mapped[datetime | None]
     stripe_customer_id: Mapped[str | None] = mapped_column(unique=True)
-    customers_lost: Mapped[int] = mapped_column(default=0)
+    customer_generation: Mapped[int] = mapped_column(default=0)
     recharge_below_nanos: Mapped[Nanos | None]
     alert_below_nanos: Mapped[Nanos | None]
     alerts_daily_limit: Mapped[bool] = mapped_column(default=False)
@@ -83,7 +83,7 @@ class Account(Record):
         """A new account on the default plan, with its first owner."""
         now = utcnow()
         account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
-        account.anchor_at = account.period_start = account.period_end = now
+        account.billing_anchor = account.period_start = account.period_end = now
         db.session.add(account)
         account.memberships.append(Membership(user=owner, role="owner"))
         db.session.flush()

@@ -8,18 +8,18 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, select
 
+from app.db.compiled_statement import CompiledStatement, Row
 from app.extensions import db
+from app.models.catalog.setting import STORED_TOGETHER, Setting
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
-from app.models.catalog.setting import STORED_TOGETHER, Setting
-from app.models.metering.account_state import ACCOUNTS, COLUMNS, PLANS, Standing
 from app.models.identity.user import User, UserSession, digest
-from app.db.compiled_statement import Prepared, Row
+from app.models.metering.account_state import ACCOUNTS, COLUMNS, PLANS, AccountState
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Actor:
     """A person signed in, a key, or a guest. `role` is owner, admin or member of the account.
 
     `guest` is the digest that a guest's chats carry.
@@ -36,7 +36,7 @@ class Caller:
     key_used_at: datetime | None = None
     session_secret: str | None = None
     guest: str | None = None
-    standing: Standing | None = None
+    account_state: AccountState | None = None
     """How the account stood as the request began; read along, because the gate looks at it first."""
 
     is_active = True
@@ -51,7 +51,7 @@ class Caller:
         return not self.is_authenticated
 
     @classmethod
-    def of_session(cls, secret: str) -> Caller | None:
+    def of_session(cls, secret: str) -> Actor | None:
         """Whom a browser's session belongs to; None where it ended, or its user was disabled.
 
         It acts on the account that was switched to; on the personal one where that membership is gone.
@@ -60,7 +60,7 @@ class Caller:
         return cls(**described(row) | {"session_secret": secret}) if row else None
 
     @classmethod
-    def of_key(cls, secret: str) -> Caller | None:
+    def of_key(cls, secret: str) -> Actor | None:
         """Whom an API key acts for; None where it is unknown or revoked, or its maker left the account."""
         row = OF_KEY.first(db.session.connection(), {"secret": digest(secret)})
         if row is None:
@@ -82,6 +82,12 @@ class Caller:
         return self.role in {"owner", "admin"}
 
     @property
+    def owns(self) -> dict[str, Any]:
+        """What a chat must be to be the actor's: in their account, by them, and not deleted."""
+        own = {"account_id": self.account_id, "user_id": self.user_id}
+        return own | {"guest": self.guest, "deleted_at": None}
+
+    @property
     def user(self) -> User:
         return db.session.get_one(User, self.user_id)
 
@@ -94,9 +100,12 @@ def described(row: Row) -> dict[str, Any]:
     """The caller's fields; the settings that came along are kept for the request."""
     person = dict(zip(PERSON_FIELDS, row, strict=False))
     stored = row[len(PERSON_FIELDS)]
-    standing = Standing(*row[len(PERSON_FIELDS) + 1 : len(FOR_ALL)])
+    account_state = AccountState(*row[len(PERSON_FIELDS) + 1 : len(FOR_ALL)])
     Setting.remember(stored or {})
-    return person | {"is_verified": person.pop("email_verified_at") is not None, "standing": standing}
+    return person | {
+        "is_verified": person.pop("email_verified_at") is not None,
+        "account_state": account_state,
+    }
 
 
 SESSIONS, KEYS, MEMBERS, USERS = (t.__table__ for t in (UserSession, ApiKey, Membership, User))
@@ -114,7 +123,7 @@ FOR_ALL = (*PERSON, STORED_TOGETHER, *COLUMNS)
 ENABLED = USERS.c.disabled_at.is_(None)
 ACCOUNT_AND_PLAN = MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).join(PLANS)
 SWITCHED_TO = MEMBERS.c.account_id == SESSIONS.c.account_id
-OF_SESSION = Prepared(
+OF_SESSION = CompiledStatement(
     select(*FOR_ALL)
     .select_from(
         SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(
@@ -128,7 +137,7 @@ OF_SESSION = Prepared(
 """The personal account's membership is a person's first, and is never ended."""
 
 MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
-OF_KEY = Prepared(
+OF_KEY = CompiledStatement(
     select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at)
     .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(ACCOUNT_AND_PLAN, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)

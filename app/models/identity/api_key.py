@@ -9,14 +9,14 @@ from sqlalchemy import update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
-from app.models.base import Record, refers_to, utcnow
+from app.models.base import Model, refers_to, utcnow
 from app.models.identity.user import digest
 
 PREFIX_LENGTH = 12
 USE_IS_KNOWN_TO = timedelta(hours=1)
 
 
-class ApiKey(Record):
+class ApiKey(Model):
     """256 random bits, of which a prefix and a hash are kept."""
 
     __tablename__ = "api_keys"

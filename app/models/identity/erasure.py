@@ -7,13 +7,13 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, delete, select, update
 
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.chat.attachment import Attachment
 from app.models.base import utcnow
+from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, Message
-from app.models.operations.outbox import OutgoingMail
+from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
+from app.models.operations.outbox import OutgoingMail
 
 
 def delete_person(user: User) -> list[int]:
@@ -22,10 +22,12 @@ def delete_person(user: User) -> list[int]:
     Conflict where a team with other members would be left without an owner. That an address had its free
     credits stays known: the ledger's keys carry a mark of it.
     """
-    places = sorted(user.memberships, key=lambda place: place.account_id)
-    accounts = [Account.locked(place.account_id) for place in places]
+    memberships = sorted(user.memberships, key=lambda membership: membership.account_id)
+    accounts = [Account.locked(membership.account_id) for membership in memberships]
     closed = [
-        account for account, place in zip(accounts, places, strict=True) if not was_left(account, place)
+        account
+        for account, membership in zip(accounts, memberships, strict=True)
+        if not was_left(account, membership)
     ]
     for account in closed:
         account.close()
@@ -37,12 +39,12 @@ def delete_person(user: User) -> list[int]:
     return [account.id for account in closed]
 
 
-def was_left(account: Account, place: Membership) -> bool:
+def was_left(account: Account, membership: Membership) -> bool:
     """Leave a team that others are in; False where the person is alone in the account."""
     db.session.refresh(account, ["memberships"])
     if len(account.memberships) == 1:
         return False
-    place.end()
+    membership.end()
     return True
 
 

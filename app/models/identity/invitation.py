@@ -1,4 +1,4 @@
-"""Invitations: a mailed link that lets one address into a team. SECURITY.md 17."""
+"""Invitations: a mailed link that lets one address into a team. security.md 17."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sqlalchemy import ColumnElement, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
+from app.models.base import Model, one_of, refers_to, utcnow
 from app.models.identity.account import Account
-from app.models.base import Record, one_of, refers_to, utcnow
-from app.models.metering.member_limit import used_in
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, digest
+from app.models.metering.member_limit import used_in
 
 LIFETIME = timedelta(days=7)
 OPEN = text("accepted_at IS NULL AND revoked_at IS NULL")
 
 
-class Invitation(Record):
+class Invitation(Model):
     """An open place in a team, bound to an address. The link's secret is made when the mail is sent."""
 
     __tablename__ = "invitations"
@@ -97,7 +97,7 @@ class Invitation(Record):
             return
         month = utcnow().date().replace(day=1)
         used = used_in(month, self.account_id, user.id)
-        place = Membership(account_id=self.account_id, user_id=user.id, role=self.role)
-        place.used_month, place.used_nanos = month, used
-        db.session.add(place)
+        membership = Membership(account_id=self.account_id, user_id=user.id, role=self.role)
+        membership.used_month, membership.used_nanos = month, used
+        db.session.add(membership)
         db.session.flush()

@@ -1,4 +1,4 @@
-"""Members: who may act on an account, as what, and who may change that. SECURITY.md 19."""
+"""Members: who may act on an account, as what, and who may change that. security.md 19."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
+from app.models.base import Model, not_negative, one_of, refers_to, utctoday
 from app.models.identity.api_key import ApiKey
-from app.models.base import Record, not_negative, one_of, refers_to, utctoday
-from app.models.metering.refusal import Conflict
 from app.models.identity.user import User, UserSession
+from app.models.metering.refusal import Conflict
 
 if TYPE_CHECKING:
     from app.models.identity.account import Account
@@ -22,7 +22,7 @@ ROLES = ("owner", "admin", "member")
 MANAGERS = {"owner", "admin"}
 
 
-class Membership(Record):
+class Membership(Model):
     """A person's place in an account.
 
     `used_nanos` is what the member's calls that began in `used_month` (its first day) have cost, each running

@@ -1,4 +1,4 @@
-"""Passwords: how they are stored, and which are too easy to take. SECURITY.md 18."""
+"""Passwords: how they are stored, and which are too easy to take. security.md 18."""
 
 from __future__ import annotations
 

@@ -16,14 +16,14 @@ from sqlalchemy import ForeignKey, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
-from app.models.base import Record, utcnow
+from app.models.base import Model, utcnow
 from app.models.identity.user import User, UserSession, digest
 
 STEP_SECONDS = 30
 RECOVERY_CODES = 10
 
 
-class RecoveryCode(Record):
+class RecoveryCode(Model):
     """A code for the day the telephone is lost: 80 random bits, of which a hash is kept, good once."""
 
     __tablename__ = "recovery_codes"

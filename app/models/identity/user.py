@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Record, one_of, refers_to, utcnow
+from app.models.base import Model, one_of, refers_to, utcnow
 from app.models.identity.password import hashed, is_right
 
 TOKEN_LIFETIME = {"reset": timedelta(hours=1), "verify": timedelta(hours=1)}
@@ -31,7 +31,7 @@ def normalised_address(email: str) -> str:
     return f"{local}@{domain}"
 
 
-class User(Record):
+class User(Model):
     """A person. What is charged is an account, never a user."""
 
     __tablename__ = "users"
@@ -130,7 +130,7 @@ class User(Record):
         db.session.execute(update(MailedToken).where(*unused).values(used_at=utcnow()))
 
 
-class UserSession(Record):
+class UserSession(Model):
     """One signed-in browser. The cookie holds the secret; deleting the row ends it."""
 
     __tablename__ = "user_sessions"
@@ -158,7 +158,7 @@ class UserSession(Record):
         return db.session.scalar(select(cls).where(cls.secret_hash == digest(secret)))
 
 
-class MailedToken(Record):
+class MailedToken(Model):
     """A link that was mailed: one purpose, one use, one hour, bound to the address it went to."""
 
     __tablename__ = "mailed_tokens"

@@ -10,18 +10,18 @@ from datetime import date, datetime
 
 from sqlalchemy import Table, bindparam, select, update
 
+from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
+from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.metering.balance import Balance
-from app.models.catalog.plan import Plan
-from app.db.compiled_statement import Prepared
 
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 PLANS: Table = Plan.__table__  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountState:
     """Figures in nano-dollars; the fields are in the order of `COLUMNS`."""
 
     account_id: int
@@ -51,12 +51,12 @@ class Standing:
     alerts_daily_limit: bool
 
     @classmethod
-    def of(cls, account_id: int) -> Standing:
+    def load(cls, account_id: int) -> AccountState:
         """As it is, for showing."""
         return cls(*READ.one(db.session.connection(), {"account": account_id}))
 
     @classmethod
-    def held(cls, account_id: int) -> Standing:
+    def lock(cls, account_id: int) -> AccountState:
         """As it is, and held until the transaction ends; see `Account.locked`."""
         connection = db.session.connection()
         if connection.dialect.name == "sqlite":
@@ -81,10 +81,10 @@ class Standing:
         """What the owner wants to be told of, and is so: "low_balance", "daily_limit"."""
         is_low = self.alert_below is not None and self.allowance + self.credits < self.alert_below
         is_day_used = self.daily_limit is not None and self.used_on(at) >= self.daily_limit
-        found = {"low_balance": is_low, "daily_limit": is_day_used and self.alerts_daily_limit}
-        return {name for name, is_so in found.items() if is_so}
+        alerts = {"low_balance": is_low, "daily_limit": is_day_used and self.alerts_daily_limit}
+        return {name for name, is_so in alerts.items() if is_so}
 
-    def move(self, at: datetime, **differences: int) -> Standing:
+    def apply(self, at: datetime, **differences: int) -> AccountState:
         """Write the figures changed by these differences while the row is held; returns what then stands.
 
         A new day begins with nothing used and nothing absorbed; a clock that is put back begins none again.
@@ -126,9 +126,9 @@ COLUMNS = (
 )
 THIS = ACCOUNTS.c.id == bindparam("account")
 SHOWN = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)
-READ = Prepared(SHOWN)
-HOLD = Prepared(SHOWN.with_for_update(of=ACCOUNTS))
-TOUCH = Prepared(update(ACCOUNTS).where(THIS).values(id=ACCOUNTS.c.id))
+READ = CompiledStatement(SHOWN)
+HOLD = CompiledStatement(SHOWN.with_for_update(of=ACCOUNTS))
+TOUCH = CompiledStatement(update(ACCOUNTS).where(THIS).values(id=ACCOUNTS.c.id))
 MOVED = {
     "allowance": "allowance_nanos",
     "credits": "credits_nanos",
@@ -138,4 +138,4 @@ MOVED = {
     "day_used": "day_used_nanos",
     "day_absorbed": "day_absorbed_nanos",
 }
-MOVE = Prepared(update(ACCOUNTS).where(THIS))
+MOVE = CompiledStatement(update(ACCOUNTS).where(THIS))

@@ -1,4 +1,4 @@
-"""The arithmetic of a balance: what is available, and what pays for a call. MONEY.md 4. Pure, in nano-dollars."""
+"""The arithmetic of a balance: what is available, and what pays for a call. billing-rules.md 4. Pure."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from datetime import date, datetime
 
 from sqlalchemy import Table, and_, bindparam, case, extract, func, select, update
 
+from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
+from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal, seconds_until
-from app.models.metering.account_state import Standing
 from app.models.metering.usage import Usage
-from app.db.compiled_statement import Prepared
 
 MEMBERS: Table = Membership.__table__  # type: ignore[assignment]
 USAGES: Table = Usage.__table__  # type: ignore[assignment]
@@ -34,11 +34,11 @@ def next_month(at: datetime) -> datetime:
     return datetime(at.year + years, month + 1, 1, tzinfo=at.tzinfo)
 
 
-def check_member(standing: Standing, user_id: int, at: datetime) -> None:
+def check_member(account_state: AccountState, user_id: int, at: datetime) -> None:
     """The member's own limit of the month; a call may begin while it is not reached, as with a balance."""
-    if standing.kind != "team":
+    if account_state.kind != "team":
         return
-    which = {"account": standing.account_id, "user": user_id}
+    which = {"account": account_state.account_id, "user": user_id}
     limit, counted_in, counted = READ.first(db.session.connection(), which) or NO_MEMBER
     used = counted if counted_in == month_of(at.date()) else 0
     if limit is not None and used >= limit:
@@ -46,17 +46,17 @@ def check_member(standing: Standing, user_id: int, at: datetime) -> None:
         raise Refusal("member_limit_reached", REACHED, retry_after=seconds_until(ends, at), resets_at=ends)
 
 
-def hold_for_member(standing: Standing, user_id: int, day: date, ceiling: int) -> None:
+def hold_for_member(account_state: AccountState, user_id: int, day: date, ceiling: int) -> None:
     """Count a call that begins with the most that it may cost; a new month begins with nothing used."""
-    if standing.kind == "team":
-        which = {"account": standing.account_id, "user": user_id}
+    if account_state.kind == "team":
+        which = {"account": account_state.account_id, "user": user_id}
         HOLD.run(db.session.connection(), {**which, "month": month_of(day), "ceiling": ceiling})
 
 
-def settle_for_member(standing: Standing, user_id: int, day: date, difference: int) -> None:
+def settle_for_member(account_state: AccountState, user_id: int, day: date, difference: int) -> None:
     """Count a call that ends with what it came to, in the month that it began in, if that is still the month."""
-    if standing.kind == "team":
-        which = {"account": standing.account_id, "user": user_id}
+    if account_state.kind == "team":
+        which = {"account": account_state.account_id, "user": user_id}
         SETTLE.run(db.session.connection(), {**which, "month": month_of(day), "difference": difference})
 
 
@@ -76,15 +76,17 @@ def unexplained() -> Iterator[tuple[int, int, int, int]]:
 REACHED = "Your own limit in this team is reached for the month. An owner or admin of it can raise the limit."
 THIS = and_(MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user"))
 NO_MEMBER = (None, None, 0)
-READ = Prepared(select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS))
+READ = CompiledStatement(
+    select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS)
+)
 SO_FAR = case((MEMBERS.c.used_month == bindparam("month"), MEMBERS.c.used_nanos), else_=0)
-HOLD = Prepared(
+HOLD = CompiledStatement(
     update(MEMBERS)
     .where(THIS)
     .values(used_month=bindparam("month"), used_nanos=SO_FAR + bindparam("ceiling"))
 )
 AFTER = MEMBERS.c.used_nanos + bindparam("difference")
-SETTLE = Prepared(
+SETTLE = CompiledStatement(
     update(MEMBERS)
     .where(THIS, MEMBERS.c.used_month == bindparam("month"))
     .values(used_nanos=case((AFTER > 0, AFTER), else_=0))

@@ -1,4 +1,4 @@
-"""Refusals: why a call may not start, or a purchase may not be made, in words that help. MONEY.md 6."""
+"""Refusals: why a call may not start, or a purchase may not be made, in words that help. billing-rules.md 6."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """The gate says no. `code` is one of MONEY.md 6; `retry_after` is in seconds; `facts` go into the answer.
+    """The gate says no. `code` is one of billing-rules.md 6; `retry_after` is in seconds; `details` go into the answer.
 
-    Facts are `needed`, `available`, `reserved` in nano-dollars, `resets_at` a moment, `model` a cheaper one,
+    Details are `needed`, `available`, `reserved` in nano-dollars, `resets_at` a moment, `model` a cheaper one,
     and `way_out`: "upgrade", "buy", "verify", "wait", "billing" or "support".
     """
 
-    def __init__(self, code: str, detail: str, *, retry_after: float | None = None, **facts: Any) -> None:
+    def __init__(self, code: str, detail: str, *, retry_after: float | None = None, **details: Any) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.retry_after = None if retry_after is None else max(1, int(retry_after + 0.999))
-        self.facts = facts
+        self.details = details
 
 
 class InvalidRequest(Exception):
     """Input that cannot be taken: `errors` names each field with what is wrong with it."""
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__("; ".join(f"{name}: {' '.join(words)}" for name, words in errors.items()))
+        super().__init__("; ".join(f"{name}: {' '.join(message)}" for name, message in errors.items()))
         self.errors = errors
 
 
 class Conflict(Exception):
     """A request that contradicts what is already there (409); `code` as in the interface."""
 
-    def __init__(self, code: str, detail: str, **facts: Any) -> None:
+    def __init__(self, code: str, detail: str, **details: Any) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
-        self.facts = facts
+        self.details = details
 
 
 class PricingError(ValueError):

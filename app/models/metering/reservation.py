@@ -1,4 +1,4 @@
-"""Reserve before a call, settle after it: the two steps that every model call goes through. MONEY.md 5."""
+"""Reserve before a call, settle after it: the two steps that every model call goes through. billing-rules.md 5."""
 
 from __future__ import annotations
 
@@ -9,21 +9,29 @@ from typing import Any
 
 from sqlalchemy import Table, and_, bindparam, insert, select, update
 
+from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.models.identity.account import Account
-from app.models.metering.gate_checks import check_absorbed, check_chats, check_funds, check_model, check_pace, check_standing, fit
-from app.models.metering.balance import Payment
 from app.models.base import utcnow
-from app.models.identity.actor import Caller
-from app.models.chat.chat import Chat
-from app.models.metering.member_limit import check_member, hold_for_member, settle_for_member
-from app.models.catalog.price import TOKEN_BUCKETS, AIModel, ModelPrice, Rates
 from app.models.billing.allowance import is_due, refill_if_due
-from app.models.metering.refusal import PricingError
+from app.models.catalog.price import TOKEN_BUCKETS, AIModel, ModelPrice, Rates
 from app.models.catalog.setting import Setting
-from app.models.metering.account_state import Standing
+from app.models.chat.chat import Chat
+from app.models.identity.account import Account
+from app.models.identity.actor import Actor
+from app.models.metering.account_state import AccountState
+from app.models.metering.balance import Payment
+from app.models.metering.gate_checks import (
+    check_absorbed,
+    check_account,
+    check_chats,
+    check_funds,
+    check_model,
+    check_pace,
+    fit,
+)
+from app.models.metering.member_limit import check_member, hold_for_member, settle_for_member
+from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
-from app.db.compiled_statement import Prepared
 from app.providers.base import Prompt, TokenUsage
 
 log = logging.getLogger(__name__)
@@ -60,73 +68,75 @@ class Receipt:
     needs_alert: bool = False
 
 
-def standing_now(account_id: int, at: datetime) -> Standing:
+def lock_account_state(account_id: int, at: datetime) -> AccountState:
     """The held standing, with the month's refill given where it is due."""
-    standing = Standing.held(account_id)
-    if not is_due(standing, at):
-        return standing
+    account_state = AccountState.lock(account_id)
+    if not is_due(account_state, at):
+        return account_state
     refill_if_due(Account.locked(account_id), at)
     db.session.flush()
-    return Standing.held(account_id)
+    return AccountState.lock(account_id)
 
 
-def standing_shown(account_id: int, at: datetime, read: Standing | None = None) -> Standing:
+def load_account_state(account_id: int, at: datetime, read: AccountState | None = None) -> AccountState:
     """The standing for a page, where it was not `read` already: held only where the month's refill is due."""
-    standing = read or Standing.of(account_id)
-    return standing_now(account_id, at) if is_due(standing, at) else standing
+    account_state = read or AccountState.load(account_id)
+    return lock_account_state(account_id, at) if is_due(account_state, at) else account_state
 
 
-def admit(caller: Caller, model: str | None = None) -> Standing:
+def admit(actor: Actor, model: str | None = None) -> AccountState:
     """Whether the caller could begin a chat now, reserving nothing. Raises Refusal; holds the account."""
     now = utcnow()
-    standing = standing_now(caller.account_id, now)
-    check_standing(standing, caller)
+    account_state = lock_account_state(actor.account_id, now)
+    check_account(account_state, actor)
     if model is not None:
         AIModel.to_sell(model, now)
-        check_model(standing, model)
-    check_pace(standing)
-    if standing.chats_per_month is not None:
-        check_chats(standing, now, Chat.started_since(standing.account_id, standing.period_start))
-    check_member(standing, caller.user_id, now)
-    check_absorbed(standing, now)
-    check_funds(standing, now)
-    return standing
+        check_model(account_state, model)
+    check_pace(account_state)
+    if account_state.chats_per_month is not None:
+        check_chats(
+            account_state, now, Chat.started_since(account_state.account_id, account_state.period_start)
+        )
+    check_member(account_state, actor.user_id, now)
+    check_absorbed(account_state, now)
+    check_funds(account_state, now)
+    return account_state
 
 
-def reserve(caller: Caller, prompt: Prompt, price: ModelPrice, **facts: Any) -> Reservation:
+def reserve(actor: Actor, prompt: Prompt, price: ModelPrice, **columns: Any) -> Reservation:
     """Check the caller and hold the most that the prompt can cost, in one atomic step. Raises Refusal.
 
     `price` is the one in force, from `AIModel.to_sell`. `facts` go onto the usage row: operation, chat_id, ...
     The reservation's prompt may ask for less output than was asked, where the balance affords no more.
     """
     now = utcnow()
-    standing = standing_now(caller.account_id, now)
-    check_standing(standing, caller)
-    check_model(standing, prompt.model)
-    check_pace(standing)
-    check_member(standing, caller.user_id, now)
-    check_absorbed(standing, now)
-    check_funds(standing, now)
-    prompt = fit(standing, prompt, price.rates, now)
-    return hold(standing, caller, prompt, price, now, facts)
+    account_state = lock_account_state(actor.account_id, now)
+    check_account(account_state, actor)
+    check_model(account_state, prompt.model)
+    check_pace(account_state)
+    check_member(account_state, actor.user_id, now)
+    check_absorbed(account_state, now)
+    check_funds(account_state, now)
+    prompt = fit(account_state, prompt, price.rates, now)
+    return hold(account_state, actor, prompt, price, now, columns)
 
 
 def hold(
-    standing: Standing,
-    caller: Caller,
+    account_state: AccountState,
+    actor: Actor,
     prompt: Prompt,
     price: ModelPrice,
     now: datetime,
-    facts: dict[str, Any],
+    columns: dict[str, Any],
 ) -> Reservation:
     """Write the reservation: the account's figures and the usage row."""
     rates = price.rates
     ceiling = rates.most_for(prompt.input_token_bound, prompt.max_output_tokens)
-    moved = standing.move(now, reserved=ceiling, running_calls=1)
+    moved = account_state.apply(now, reserved=ceiling, running_calls=1)
     row = {
-        "account_id": caller.account_id,
-        "user_id": caller.user_id,
-        "api_key_id": caller.api_key_id,
+        "account_id": actor.account_id,
+        "user_id": actor.user_id,
+        "api_key_id": actor.api_key_id,
         "model": prompt.model,
         "price_id": price.id,
         "day": now.date(),
@@ -135,13 +145,13 @@ def hold(
         "max_output_tokens": prompt.max_output_tokens,
         "uncached_input": prompt.tokens,
     }
-    [usage_id] = RESERVE.one(db.session.connection(), NO_FACTS | row | facts)
+    [usage_id] = RESERVE.one(db.session.connection(), DEFAULT_COLUMNS | row | columns)
     available = moved.balance(now).available
-    hold_for_member(standing, caller.user_id, now.date(), ceiling)
+    hold_for_member(account_state, actor.user_id, now.date(), ceiling)
     return Reservation(
         usage_id,
-        caller.account_id,
-        caller.user_id,
+        actor.account_id,
+        actor.user_id,
         prompt,
         rates,
         ceiling,
@@ -154,15 +164,15 @@ def hold(
 def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt | None:
     """Replace the reservation by what the call came to, once. None where it was settled or released before."""
     now = utcnow()
-    standing = standing_now(reservation.account_id, now)
+    account_state = lock_account_state(reservation.account_id, now)
     usage, cost = priced(reservation.rates, usage)
     is_paid = outcome in PAID_OUTCOMES and usage.output > 0
     ceiling = reservation.ceiling if is_paid else 0
-    payment = standing.balance(now).pay(cost, ceiling, reservation.overdraft)
+    payment = account_state.balance(now).pay(cost, ceiling, reservation.overdraft)
     state = "settled" if is_paid else "released"
     if not close(reservation, usage, payment, state=state, outcome=outcome, settled_at=now):
         return None
-    moved = standing.move(
+    moved = account_state.apply(
         now,
         allowance=-payment.allowance,
         credits=-payment.credits,
@@ -172,15 +182,17 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
         day_absorbed=payment.absorbed,
     )
     paid = payment.allowance + payment.credits
-    settle_for_member(standing, reservation.user_id, reservation.day, paid - reservation.ceiling)
-    rings = {
+    settle_for_member(account_state, reservation.user_id, reservation.day, paid - reservation.ceiling)
+    follow_ups = {
         "needs_recharge": moved.needs_recharge,
-        "needs_alert": not moved.alerts(now) <= standing.alerts(now),
+        "needs_alert": not moved.alerts(now) <= account_state.alerts(now),
     }
-    return Receipt(reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available, **rings)
+    return Receipt(
+        reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available, **follow_ups
+    )
 
 
-def close(reservation: Reservation, usage: TokenUsage, payment: Payment, **facts: Any) -> bool:
+def close(reservation: Reservation, usage: TokenUsage, payment: Payment, **columns: Any) -> bool:
     """Write the receipt onto a running usage row; False where it is not running any more."""
     figures = {bucket: getattr(usage, bucket) for bucket in BUCKETS}
     paid = {
@@ -189,8 +201,8 @@ def close(reservation: Reservation, usage: TokenUsage, payment: Payment, **facts
         "credits_paid_nanos": payment.credits,
         "absorbed_nanos": payment.absorbed,
     }
-    place = {"account": reservation.account_id, "usage": reservation.usage_id}
-    row = {**place, "source": usage.source, "raw": dict(usage.raw), **figures, **paid, **facts}
+    key = {"account": reservation.account_id, "usage": reservation.usage_id}
+    row = {**key, "source": usage.source, "raw": dict(usage.raw), **figures, **paid, **columns}
     return CLOSE.run(db.session.connection(), row) == 1
 
 
@@ -222,15 +234,15 @@ def reservation_of(usage: Usage) -> Reservation:
 
 def with_idempotency_key(account_id: int, key: str) -> Usage | None:
     """The call that this key began within a day; an older one gives the key free."""
-    found = db.session.scalar(select(Usage).filter_by(account_id=account_id, idempotency_key=key))
-    if found is not None and found.is_stale:
-        found.idempotency_key = None
+    usage = db.session.scalar(select(Usage).filter_by(account_id=account_id, idempotency_key=key))
+    if usage is not None and usage.is_stale:
+        usage.idempotency_key = None
         db.session.flush()
         return None
-    return found
+    return usage
 
 
-NO_FACTS = {"chat_id": None, "operation": "chat", "idempotency_key": None, "request_hash": None}
-RESERVE = Prepared(insert(USAGES).values(state="running", raw={}).returning(USAGES.c.id))
+DEFAULT_COLUMNS = {"chat_id": None, "operation": "chat", "idempotency_key": None, "request_hash": None}
+RESERVE = CompiledStatement(insert(USAGES).values(state="running", raw={}).returning(USAGES.c.id))
 CALL = and_(USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("usage"))
-CLOSE = Prepared(update(USAGES).where(CALL, USAGES.c.state == "running"))
+CLOSE = CompiledStatement(update(USAGES).where(CALL, USAGES.c.state == "running"))

@@ -1,4 +1,4 @@
-"""One model call: a reservation while it runs, its receipt when it is done. MONEY.md 3 to 5."""
+"""One model call: a reservation while it runs, its receipt when it is done. billing-rules.md 3 to 5."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Record, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
 RUNNING = text("state = 'running'")
 ENDED = text("settled_at IS NOT NULL")
 
 
-class Usage(Record):
+class Usage(Model):
     """A call to a model. `created_at` is when it began; all `*_nanos` are nano-dollars.
 
     state: running (its reservation counts) -> settled (paid) | released (nothing paid, cost absorbed).

@@ -26,8 +26,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
+from app.models.base import INSERTS, ModelBase
 from app.models.identity.account import Account
-from app.models.base import INSERTS, Model
 from app.models.metering.usage import Usage
 
 P = ParamSpec("P")
@@ -40,7 +40,7 @@ LOOKS = 3
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class Watermark(Model):
+class Watermark(ModelBase):
     """The totals hold the calls that began before this moment, and no others."""
 
     __tablename__ = "watermarks"
@@ -71,15 +71,15 @@ def in_one_look(read: Callable[Concatenate[datetime, P], T]) -> Callable[P, T]:
     def looked(*arguments: P.args, **named: P.kwargs) -> T:
         for _ in range(LOOKS):
             since = Watermark.now()
-            found = read(since, *arguments, **named)
+            totals = read(since, *arguments, **named)
             if Watermark.now() == since:
                 break
-        return found
+        return totals
 
     return looked
 
 
-class DailyTotal(Model):
+class DailyTotal(ModelBase):
     """The calls that began on one UTC day, by model, operation and the plan that their accounts are on."""
 
     __tablename__ = "daily_totals"
@@ -96,7 +96,7 @@ class DailyTotal(Model):
     absorbed_nanos: Mapped[Nanos]
 
 
-class AccountDay(Model):
+class AccountDay(ModelBase):
     """The calls of one account that began on one UTC day, by person, model, operation and chat (0: none).
 
     Calls and tokens are those of calls that were paid; what the others cost is in the cost, and absorbed.
@@ -177,7 +177,7 @@ def use_since(first: date, since: datetime, **whose: int) -> Subquery:
     return union_all(*parts).subquery("use")
 
 
-def belongs_to(table: type[Model], whose: dict[str, int]) -> list[Any]:
+def belongs_to(table: type[ModelBase], whose: dict[str, int]) -> list[Any]:
     return [getattr(table, name) == value for name, value in whose.items()]
 
 
@@ -199,11 +199,11 @@ def all_ended_before(now: datetime) -> datetime:
     return min(running, settled) if running else settled
 
 
-def add_to(model: type[Model], rows: Select[Any]) -> None:
+def add_to(model: type[ModelBase], rows: Select[Any]) -> None:
     """Add the rows' figures to those that have the same key."""
     table: Any = model.__table__
-    found = select(*rows.subquery().c).where(true())
-    adding = INSERTS[db.engine.dialect.name](table).from_select(list(table.columns.keys()), found)
+    totals = select(*rows.subquery().c).where(true())
+    adding = INSERTS[db.engine.dialect.name](table).from_select(list(table.columns.keys()), totals)
     sums = {c.name: c + adding.excluded[c.name] for c in table.columns if not c.primary_key}
     db.session.execute(adding.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums))
 

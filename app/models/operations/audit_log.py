@@ -9,12 +9,12 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column, relationship
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Record, refers_to
+from app.models.base import Model, refers_to
 
 NEVER_SHOWN = {"password_hash", "totp_secret", "secret_hash"}
 
 
-class AdminChange(Record):
+class AdminChange(Model):
     """One act of an administrator. `changes` maps each field to [before, after], as text."""
 
     __tablename__ = "admin_changes"
@@ -31,29 +31,29 @@ class AdminChange(Record):
     actor = relationship("User")
 
     @classmethod
-    def note(cls, actor_id: int, action: str, row: Any, *, reason: str = "", **facts: Any) -> AdminChange:
+    def note(cls, actor_id: int, action: str, row: Any, *, reason: str = "", **columns: Any) -> AdminChange:
         """Write down an act on a row, in its own transaction; `changes` defaults to the row's unsaved differences."""
         change = cls(actor_id=actor_id, action=action, subject=row.__tablename__, reason=reason.strip())
-        change.changes = facts.get("changes", differences(row))
+        change.changes = columns.get("changes", differences(row))
         db.session.add(row)
         db.session.flush()
         change.subject_id = str(inspect(row).identity[0])
-        change.account_id = facts.get("account_id", row.id if row.__tablename__ == "accounts" else None)
+        change.account_id = columns.get("account_id", row.id if row.__tablename__ == "accounts" else None)
         db.session.add(change)
         return change
 
 
 def differences(row: Any) -> dict[str, list[str | None]]:
     """The columns that were changed and not yet flushed: {name: [before, after]}."""
-    state, found = inspect(row), {}
+    state, changes = inspect(row), {}
     for column in state.mapper.column_attrs:
         history = state.attrs[column.key].history
         if not history.has_changes() or column.key in NEVER_SHOWN:
             continue
         before, after = written(history.deleted), written(history.added)
         if before != after:
-            found[column.key] = [before, after]
-    return found
+            changes[column.key] = [before, after]
+    return changes
 
 
 def written(values: Any) -> str | None:

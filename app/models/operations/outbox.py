@@ -10,14 +10,14 @@ from sqlalchemy import Index, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
-from app.models.base import Record, not_negative, utcnow
+from app.models.base import Model, not_negative, utcnow
 
 UNSENT = text("sent_at IS NULL")
 MOST_ATTEMPTS = 8
 FIRST_WAIT = timedelta(minutes=1)
 
 
-class OutgoingMail(Record):
+class OutgoingMail(Model):
     """A mail to be sent once. `context` is what its template says, in JSON; kept to send it again."""
 
     __tablename__ = "outgoing_mails"

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Model, utctoday
+from app.models.base import ModelBase, utctoday
 
 
-class RefusalCount(Model):
-    """One row for an account, a UTC day and a code of MONEY.md 6."""
+class RefusalCount(ModelBase):
+    """One row for an account, a UTC day and a code of billing-rules.md 6."""
 
     __tablename__ = "refusal_counts"
     __table_args__ = (Index("ix_refusal_counts_day", "day"),)

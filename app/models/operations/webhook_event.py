@@ -8,10 +8,10 @@ from typing import Any, Self
 from sqlalchemy import Index, Table, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db.compiled_statement import CompiledStatement
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import INSERTS, Model, Record, insert_once, one_of, utcnow
-from app.db.compiled_statement import Prepared
+from app.models.base import INSERTS, Model, ModelBase, insert_once, one_of, utcnow
 
 OPEN = text("state = 'received'")
 MOST_ATTEMPTS = 12
@@ -19,7 +19,7 @@ PATIENCE = timedelta(seconds=20)
 LONGEST_PAUSE = timedelta(hours=1)
 
 
-class StripeEvent(Record):
+class StripeEvent(Model):
     """A webhook that was stored: a signal to look, never data, so of its body only ids are kept.
 
     state: received -> done | parked (a mismatch that a person looks at) | failed (after many attempts).
@@ -94,20 +94,20 @@ class StripeEvent(Record):
 
 EVENTS: Table = StripeEvent.__table__  # type: ignore[assignment]
 STORE = {
-    name: Prepared(insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id))
+    name: CompiledStatement(insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id))
     for name, insert in INSERTS.items()
 }
 
 
-class Sighting(Model):
+class SyncVersion(ModelBase):
     """Looks at one thing of Stripe's, in the order in which they began.
 
-    Each look takes a ticket before it fetches; what it saw is applied only where no look that began
+    Each look takes a version before it fetches; what it saw is applied only where no look that began
     later has been applied before. So no lock is held while Stripe is asked, and still no older answer
     wins: an answer that is left out began earlier, and all that it could tell the later one saw too.
     """
 
-    __tablename__ = "sightings"
+    __tablename__ = "sync_versions"
 
     stripe_id: Mapped[str] = mapped_column(primary_key=True)
     begun: Mapped[int] = mapped_column(default=0)
@@ -115,7 +115,7 @@ class Sighting(Model):
 
     @classmethod
     def begin(cls, stripe_id: str) -> int:
-        """A ticket, higher than all before. The caller commits before it fetches."""
+        """A version, higher than all before. The caller commits before it fetches."""
         raised = (
             update(cls).where(cls.stripe_id == stripe_id).values(begun=cls.begun + 1).returning(cls.begun)
         )
@@ -123,9 +123,9 @@ class Sighting(Model):
         return db.session.scalars(raised).one()
 
     @classmethod
-    def is_newest(cls, stripe_id: str, ticket: int) -> bool:
+    def is_newest(cls, stripe_id: str, version: int) -> bool:
         """Whether nothing newer has been applied; if so, this one counts as applied from now on."""
-        newer = update(cls).where(cls.stripe_id == stripe_id, cls.applied < ticket).values(applied=ticket)
+        newer = update(cls).where(cls.stripe_id == stripe_id, cls.applied < version).values(applied=version)
         return db.session.scalar(newer.returning(cls.applied)) is not None
 
 

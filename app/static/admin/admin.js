@@ -7,12 +7,12 @@ function fold() {
 }
 
 function askFirst(event) {
-  const words = event.target.dataset.confirm;
-  if (words && !window.confirm(words)) event.preventDefault();
+  const label = event.target.dataset.confirm;
+  if (label && !window.confirm(label)) event.preventDefault();
 }
 
 function liveWorth(form) {
-  const place = document.getElementById(form.dataset.worthInto);
+  const target = document.getElementById(form.dataset.worthInto);
   let waiting = 0;
   let asked = 0;
 
@@ -21,8 +21,8 @@ function liveWorth(form) {
     const typed = new URLSearchParams();
     for (const [name, value] of new FormData(form)) if (form.dataset.worthFrom.split(" ").includes(name)) typed.append(name, value);
     const answer = await fetch(`${form.dataset.worthUrl}?${typed}`, { headers: { Accept: "application/json" } });
-    const worth = answer.ok ? await answer.json() : { words: "" };
-    if (mine === asked) place.textContent = worth.words;
+    const worth = answer.ok ? await answer.json() : { text: "" };
+    if (mine === asked) target.textContent = worth.text;
   }
 
   form.addEventListener("input", () => {

@@ -36,9 +36,9 @@ export class Answer {
   }
 
   /* What the answer waits for before its first words. */
-  waitFor(words) {
+  waitFor(label) {
     const place = this.article.querySelector("[data-thinking] span");
-    if (place) place.textContent = words;
+    if (place) place.textContent = label;
   }
 
   /* Words that are not rendered yet. The server's next block brings them; if it takes long, they are shown as they are. */
@@ -97,17 +97,17 @@ export class Answer {
   }
 
   /* `done` or `error` has come. */
-  end(name, facts) {
+  end(name, fields) {
     this.takeTailOff();
     this.article.querySelector("[data-thinking]")?.remove();
     this.article.removeAttribute("aria-busy");
-    this.article.dataset.status = name === "done" ? "done" : facts.code;
+    this.article.dataset.status = name === "done" ? "done" : fields.code;
     equipCode(this.prose);
-    this.showFoot(facts);
-    if (name === "error") this.showProblem(facts);
+    this.showFoot(fields);
+    if (name === "error") this.showProblem(fields);
   }
 
-  showFoot(facts) {
+  showFoot(fields) {
     const foot = this.article.querySelector("[data-foot]");
     foot.replaceChildren(fresh("foot-template"));
     const cost = foot.querySelector(".answer-cost");
@@ -115,9 +115,9 @@ export class Answer {
       cost.querySelector("b").textContent = "Free to try";
       return;
     }
-    cost.href = `/billing/calls/${facts.call_id}`;
-    cost.querySelector("b").textContent = facts.cost_nanos ? creditsText(facts.cost_nanos) : "Not charged";
-    cost.querySelector("span").textContent = tokens(facts);
+    cost.href = `/billing/calls/${fields.call_id}`;
+    cost.querySelector("b").textContent = fields.cost_nanos ? creditsText(fields.cost_nanos) : "Not charged";
+    cost.querySelector("span").textContent = tokens(fields);
   }
 
   showProblem({ code, detail }) {
@@ -138,11 +138,11 @@ export class Answer {
   dropped(isBack) {
     this.article.querySelector("[data-dropped]")?.remove();
     if (isBack) return;
-    const words = document.createElement("p");
-    words.className = "small muted";
-    words.dataset.dropped = "";
-    words.textContent = "The connection was lost. The answer goes on; getting it back…";
-    this.article.append(words);
+    const label = document.createElement("p");
+    label.className = "small muted";
+    label.dataset.dropped = "";
+    label.textContent = "The connection was lost. The answer goes on; getting it back…";
+    this.article.append(label);
   }
 }
 

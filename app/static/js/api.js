@@ -1,9 +1,9 @@
 /* Requests to the JSON interface. What is refused, or does not arrive, becomes a Problem. */
 
 export class Problem extends Error {
-  constructor(facts, retryAfter) {
-    super(facts.detail);
-    Object.assign(this, facts);
+  constructor(fields, retryAfter) {
+    super(fields.detail);
+    Object.assign(this, fields);
     this.retryAfter = retryAfter;
   }
 }
@@ -34,6 +34,6 @@ export async function json(method, path, body) {
 
 async function problemOf(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || null;
-  const facts = await response.json().catch(() => ({ code: "error", detail: "The server answered in a way this page does not understand. Load it again." }));
-  return new Problem({ status: response.status, ...facts }, retryAfter);
+  const fields = await response.json().catch(() => ({ code: "error", detail: "The server answered in a way this page does not understand. Load it again." }));
+  return new Problem({ status: response.status, ...fields }, retryAfter);
 }

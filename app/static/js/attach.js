@@ -25,20 +25,20 @@ export class Files {
   /* `changed()` after each file that came or went; `key()` is what the draft is remembered by. */
   constructor({ changed, key }) {
     this.list = document.getElementById("files");
-    this.words = document.getElementById("files-problem");
+    this.note = document.getElementById("files-problem");
     this.input = document.getElementById("files-input");
     this.changed = changed;
     this.key = key;
     this.items = [];
     const field = document.getElementById("content");
-    const place = document.getElementById("main");
+    const target = document.getElementById("main");
     if (!this.input) return;
     document.getElementById("attach").addEventListener("click", () => this.input.click());
     this.input.addEventListener("change", () => { this.add(this.input.files); this.input.value = ""; field.focus(); });
     field.addEventListener("paste", (event) => this.take(event, event.clipboardData));
-    for (const name of ["dragenter", "dragover"]) place.addEventListener(name, (event) => this.hover(event, true));
-    for (const name of ["dragleave", "drop"]) place.addEventListener(name, (event) => this.hover(event, false));
-    place.addEventListener("drop", (event) => this.take(event, event.dataTransfer));
+    for (const name of ["dragenter", "dragover"]) target.addEventListener(name, (event) => this.hover(event, true));
+    for (const name of ["dragleave", "drop"]) target.addEventListener(name, (event) => this.hover(event, false));
+    target.addEventListener("drop", (event) => this.take(event, event.dataTransfer));
   }
 
   get ids() { return this.items.filter(({ id }) => id).map(({ id }) => id); }
@@ -111,7 +111,7 @@ export class Files {
     this.changed();
   }
 
-  say(words) { this.words.textContent = words; }
+  say(label) { this.note.textContent = label; }
 
   /* The draft's files are remembered by their ids; the server has them for a day. */
   keep() {

@@ -34,8 +34,8 @@ const sidebar = new Sidebar({ changed: () => refresh() });
 const scroll = new Scroll();
 const contentOf = new WeakMap();
 
-function announce(words) {
-  announcer.textContent = words;
+function announce(label) {
+  announcer.textContent = label;
 }
 
 /* Sending: the question and a waiting answer are shown at once; a refusal takes them back and keeps the words. */
@@ -51,8 +51,8 @@ async function send() {
   scroll.toEnd();
   await attempt(answer, async () => {
     const id = await openChat(model);
-    await run(answer, "POST", `/api/chats/${id}/messages`, body, (facts) => {
-      question.dataset.id = facts.user_message_id;
+    await run(answer, "POST", `/api/chats/${id}/messages`, body, (fields) => {
+      question.dataset.id = fields.user_message_id;
       composer.forget(draftKey);
     });
     retitle(text);
@@ -98,8 +98,8 @@ async function resend(article, text) {
   const question = makeQuestion(text, [...article.querySelectorAll(".files > li")].map((file) => file.cloneNode(true)));
   const restore = replaceFrom(article, [question, answer.article]);
   await attempt(answer, async () => {
-    await run(answer, "PUT", `/api/messages/${article.dataset.id}`, { content: text, model: picker.model }, (facts) => {
-      question.dataset.id = facts.user_message_id;
+    await run(answer, "PUT", `/api/messages/${article.dataset.id}`, { content: text, model: picker.model }, (fields) => {
+      question.dataset.id = fields.user_message_id;
     });
     await refresh();
   }, () => { restore(); editQuestion(article, resend, text); }, () => resend(article, text));
@@ -147,14 +147,14 @@ async function run(answer, method, path, body, started = () => {}) {
 /* Shows the events of an answer as they come. */
 async function watch(answer, listen, started = () => {}) {
   begin(answer);
-  const heard = (name, facts) => {
+  const heard = (name, fields) => {
     if (name === "start") {
-      answer.start(facts);
-      started(facts);
+      answer.start(fields);
+      started(fields);
       if (wantsStop) stop();
-    } else if (name === "delta") answer.add(facts.text);
-    else if (name === "block") answer.set(facts.index, facts.html);
-    else ended(answer, name, facts);
+    } else if (name === "delta") answer.add(fields.text);
+    else if (name === "block") answer.set(fields.index, fields.html);
+    else ended(answer, name, fields);
   };
   try {
     await listen({ heard, dropped: (isBack) => answer.dropped(isBack) });
@@ -163,11 +163,11 @@ async function watch(answer, listen, started = () => {}) {
   }
 }
 
-function begin(answer, words = "The answer begins.") {
+function begin(answer, label = "The answer begins.") {
   running = answer;
   wantsStop = false;
   composer.running(true);
-  announce(words);
+  announce(label);
 }
 
 function over() {
@@ -186,13 +186,13 @@ function toppedUp(answer, seconds) {
   });
 }
 
-function ended(answer, name, facts) {
+function ended(answer, name, fields) {
   contentOf.set(answer.article, answer.text);
-  answer.end(name, facts);
-  showBalance(facts.available_nanos);
+  answer.end(name, fields);
+  showBalance(fields.available_nanos);
   showTotal(chat);
-  tabs.postMessage({ chat, available: facts.available_nanos });
-  announce(name === "done" ? `The answer is finished. ${facts.cost_nanos ? creditsText(facts.cost_nanos) : "Not charged"}.` : facts.detail || "The answer ended early.");
+  tabs.postMessage({ chat, available: fields.available_nanos });
+  announce(name === "done" ? `The answer is finished. ${fields.cost_nanos ? creditsText(fields.cost_nanos) : "Not charged"}.` : fields.detail || "The answer ended early.");
 }
 
 async function stop() {

@@ -11,10 +11,10 @@ export async function copyText(text, button) {
   setTimeout(() => { button.innerHTML = before; delete button.dataset.copied; }, 1600);
 }
 
-function tool(name, words, act) {
+function tool(name, label, act) {
   const button = document.createElement("button");
   button.type = "button";
-  button.innerHTML = `${icon(name)}${words}`;
+  button.innerHTML = `${icon(name)}${label}`;
   button.addEventListener("click", () => act(button));
   return button;
 }

@@ -4,7 +4,7 @@ import { Problem, json } from "./api.js";
 import { Files } from "./attach.js";
 import { isGuest, roughly } from "./money.js";
 import { recall, remember } from "./page.js";
-import { wordsOf } from "./refusals.js";
+import { messageOf } from "./refusals.js";
 
 const PAUSE = 300;
 
@@ -13,7 +13,7 @@ export class Composer {
     this.form = document.getElementById("composer");
     this.field = document.getElementById("content");
     this.button = document.getElementById("send");
-    this.words = document.getElementById("estimate");
+    this.note = document.getElementById("estimate");
     this.picker = picker;
     this.chat = chat;
     this.isRunning = false;
@@ -52,7 +52,7 @@ export class Composer {
     clearTimeout(this.timer);
     if (!this.text) {
       this.promise = null;
-      this.words.textContent = "";
+      this.note.textContent = "";
       return;
     }
     this.timer = setTimeout(() => this.estimate(), PAUSE);
@@ -73,12 +73,12 @@ export class Composer {
       const figures = await json("POST", "/api/estimate", body);
       if (asked !== this.asked) return;
       this.promise = { asked, ...figures };
-      this.words.textContent = isGuest() ? "free to try" : `about ${roughly(figures.expected_nanos)} credits, never more than ${roughly(figures.ceiling_nanos, "ceil")}`;
+      this.note.textContent = isGuest() ? "free to try" : `about ${roughly(figures.expected_nanos)} credits, never more than ${roughly(figures.ceiling_nanos, "ceil")}`;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (asked !== this.asked) return;
       this.promise = null;
-      this.words.textContent = problem.code === "offline" ? "" : wordsOf(problem);
+      this.note.textContent = problem.code === "offline" ? "" : messageOf(problem);
     }
   }
 
@@ -88,7 +88,7 @@ export class Composer {
     clearTimeout(this.timer);
     this.field.value = "";
     this.fit();
-    this.words.textContent = "";
+    this.note.textContent = "";
     this.allow();
     return taken;
   }

@@ -17,7 +17,7 @@ export function recall(key) {
 
 function showAppearance() {
   const name = document.documentElement.dataset.theme ?? "";
-  for (const place of document.querySelectorAll("[data-theme-name]")) place.textContent = APPEARANCES[name];
+  for (const target of document.querySelectorAll("[data-theme-name]")) target.textContent = APPEARANCES[name];
 }
 
 function nextAppearance() {
@@ -40,9 +40,9 @@ function reveal(button) {
 async function copy(button) {
   const source = document.getElementById(button.dataset.copy);
   await navigator.clipboard.writeText(source.value ?? source.textContent);
-  const words = button.textContent;
+  const label = button.textContent;
   button.textContent = "Copied";
-  setTimeout(() => { button.textContent = words; }, 1600);
+  setTimeout(() => { button.textContent = label; }, 1600);
 }
 
 document.addEventListener("click", (event) => {
@@ -70,7 +70,7 @@ document.addEventListener("submit", (event) => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
-for (const words of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => words.remove(), 8000);
+for (const label of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => label.remove(), 8000);
 for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
 for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;
 showAppearance();

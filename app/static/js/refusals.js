@@ -49,10 +49,10 @@ export function showRefusal(place, problem, acts, canManage) {
   box.className = "refusal";
   box.setAttribute("role", "alert");
   box.innerHTML = `${icon("warning")}<div class="refusal-body"><h2></h2><p></p><p class="kept"></p><div class="actions"></div></div><button class="icon-button" type="button" aria-label="Dismiss">${icon("close")}</button>`;
-  const [words, kept] = box.querySelectorAll("p");
+  const [label, kept] = box.querySelectorAll("p");
   box.dataset.code = problem.code;
   box.querySelector("h2").textContent = title;
-  words.textContent = wordsOf(problem);
+  label.textContent = messageOf(problem);
   kept.textContent = `${resumes(problem)}Your message is kept.`;
   box.querySelector(".actions").append(...ways.filter((way) => canManage || !SPENDING.has(way[1])).map((way, place) => button(way, place === 0, problem, acts, box)));
   if (!canManage && ways.some((way) => SPENDING.has(way[1]))) kept.textContent += " An owner or admin of the account can add credits.";
@@ -68,8 +68,8 @@ function faceOf(problem) {
 }
 
 /* Of input that cannot be taken, what is wrong with it; of anything else, what the server says. */
-export function wordsOf({ errors, detail }) {
-  const wrong = Object.entries(errors ?? {}).map(([field, words]) => `${FIELDS[field] ?? field} ${words.join(" ")}`);
+export function messageOf({ errors, detail }) {
+  const wrong = Object.entries(errors ?? {}).map(([field, label]) => `${FIELDS[field] ?? field} ${label.join(" ")}`);
   return wrong.length ? wrong.join(" ") : detail;
 }
 
@@ -80,11 +80,11 @@ function resumes({ resets_at: moment, needed_nanos: needed, available_nanos: ava
   return parts.length ? `${parts.join(" ")} ` : "";
 }
 
-function button([words, target], isMain, problem, acts, box) {
+function button([label, target], isMain, problem, acts, box) {
   const isLink = target.startsWith("/");
   const element = document.createElement(isLink ? "a" : "button");
   element.className = `button button-small${isMain ? " button-main" : ""}`;
-  element.textContent = target === "picker" && problem.model ? `Ask ${problem.model}` : words;
+  element.textContent = target === "picker" && problem.model ? `Ask ${problem.model}` : label;
   if (isLink) {
     element.href = problem.upgrade_url && target === "/billing" ? problem.upgrade_url : target;
     return element;

@@ -58,9 +58,9 @@ export class Sidebar {
   }
 
   call(item, title) {
-    const words = title || "New chat";
-    item.querySelector("a").textContent = words;
-    item.querySelector("[data-chat-menu]").setAttribute("aria-label", `Options of ${words}`);
+    const label = title || "New chat";
+    item.querySelector("a").textContent = label;
+    item.querySelector("[data-chat-menu]").setAttribute("aria-label", `Options of ${label}`);
   }
 
   add(chat) {
@@ -75,15 +75,15 @@ export class Sidebar {
   }
 
   async find() {
-    const words = this.search.value.trim();
+    const label = this.search.value.trim();
     this.everything ??= [...this.list.children];
-    if (!words) {
+    if (!label) {
       this.list.replaceChildren(...this.everything);
       this.everything = null;
       return;
     }
-    const { items } = await json("GET", `/api/chats?limit=50&q=${encodeURIComponent(words)}`);
-    if (words !== this.search.value.trim()) return;
+    const { items } = await json("GET", `/api/chats?limit=50&q=${encodeURIComponent(label)}`);
+    if (label !== this.search.value.trim()) return;
     const open = location.pathname.split("/")[2];
     const found = items.map((chat) => this.make(chat, chat.id === open));
     this.list.replaceChildren(...(found.length ? found : [note("Nothing found. Fewer words find more.")]));
@@ -160,20 +160,20 @@ export class Sidebar {
   }
 }
 
-function note(words) {
+function note(label) {
   const item = document.createElement("li");
   item.className = "chat-list-empty";
-  item.textContent = words;
+  item.textContent = label;
   return item;
 }
 
-export function toast(words, action, milliseconds, act) {
+export function toast(label, action, milliseconds, act) {
   const place = document.querySelector(".flashes") ?? document.body.appendChild(Object.assign(document.createElement("div"), { className: "flashes" }));
   place.setAttribute("role", "status");
   const box = document.createElement("div");
   box.className = "flash";
   box.innerHTML = "<span></span><button class='link-button' type='button'></button>";
-  box.firstChild.textContent = words;
+  box.firstChild.textContent = label;
   box.lastChild.textContent = action;
   box.lastChild.addEventListener("click", () => { box.remove(); act(); });
   place.append(box);

@@ -4,22 +4,22 @@ import { json } from "./api.js";
 import { count, creditsText, showBalance } from "./money.js";
 
 const PAUSES = [1200, 2000, 4000, 8000];
-const place = document.getElementById("chat-total");
+const target = document.getElementById("chat-total");
 
 export async function showTotal(chat) {
-  if (!place) return;
+  if (!target) return;
   const used = await json("GET", `/api/usage/chat/${chat}`).catch(() => null);
   if (!used) return;
-  place.textContent = `This chat: ${creditsText(used.cost_nanos)}, ${count(used.input_tokens + used.output_tokens)} tokens`;
-  place.hidden = !used.calls;
+  target.textContent = `This chat: ${creditsText(used.cost_nanos)}, ${count(used.input_tokens + used.output_tokens)} tokens`;
+  target.hidden = !used.calls;
 }
 
 /* As a page that the server has just made says it. */
 export function copyTotal(page) {
   const fresh = page.getElementById("chat-total");
-  if (!place || !fresh) return;
-  place.textContent = fresh.textContent;
-  place.hidden = fresh.hidden;
+  if (!target || !fresh) return;
+  target.textContent = fresh.textContent;
+  target.hidden = fresh.hidden;
 }
 
 export function firstWords(text) {

@@ -16,14 +16,14 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import func, select, text
 
 from app.admin.access import admit, awaits_second_factor
-from app.web.access import NotSignedIn, public
-from app.payments.sweeper import lost_calls
 from app.extensions import db
-from app.observability.counters import LADDER, sums
-from app.models.base import utcnow
-from app.models.operations.webhook_event import StripeEvent
-from app.models.metering.usage import Usage
 from app.jobs import QUEUE, connect, last_runs
+from app.models.base import utcnow
+from app.models.metering.usage import Usage
+from app.models.operations.webhook_event import StripeEvent
+from app.observability.counters import LADDER, sums
+from app.payments.sweeper import lost_calls
+from app.web.access import NotSignedIn, public
 
 metrics = Blueprint("metrics", __name__)
 CLOSED = "Send `Authorization: Bearer <METRICS_TOKEN>`, or sign in as an administrator."
@@ -83,23 +83,23 @@ class Figures(Collector):
         yield from events()
         yield from sessions()
         try:
-            found = [*counted(), *queued()]
+            totals = [*counted(), *queued()]
         except redis.RedisError:
-            found = []
-        yield gauge("redis_up", "Whether Redis answers.", int(bool(found)))
-        yield from found
+            totals = []
+        yield gauge("redis_up", "Whether Redis answers.", int(bool(totals)))
+        yield from totals
 
 
-def gauge(name: str, words: str, value: float | None) -> GaugeMetricFamily:
+def gauge(name: str, help_text: str, value: float | None) -> GaugeMetricFamily:
     """A gauge of one value; named without a value where there is none."""
-    family = GaugeMetricFamily(f"tollgate_{name}", words)
+    family = GaugeMetricFamily(f"tollgate_{name}", help_text)
     if value is not None:
         family.add_metric([], value)
     return family
 
 
-def gauges(name: str, words: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"tollgate_{name}", words, labels=[label])
+def gauges(name: str, help_text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"tollgate_{name}", help_text, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
     return family
@@ -122,8 +122,8 @@ def events() -> Iterator[Metric]:
     states = {"received": count, "parked": 0, "failed": 0}
     states |= dict(db.session.execute(unsolved.group_by(StripeEvent.state)).all())
     yield gauges("stripe_events", "Events of Stripe's that are not done, by state.", "state", states)
-    words = "When the oldest event came that waits to be processed."
-    yield gauge("stripe_event_oldest_timestamp_seconds", words, oldest.timestamp() if oldest else None)
+    help_text = "When the oldest event came that waits to be processed."
+    yield gauge("stripe_event_oldest_timestamp_seconds", help_text, oldest.timestamp() if oldest else None)
 
 
 def sessions() -> Iterator[Metric]:
@@ -137,28 +137,28 @@ def sessions() -> Iterator[Metric]:
 
 def counted() -> list[Metric]:
     """What all processes have counted. A Redis that was emptied begins at 0, as a process does that restarts."""
-    found = sums()
+    totals = sums()
     families: dict[str, CounterMetricFamily] = {
-        meter: CounterMetricFamily(f"tollgate_{name}", words, labels=labels)
-        for meter, (name, words, labels) in COUNTERS.items()
+        meter: CounterMetricFamily(f"tollgate_{name}", help_text, labels=labels)
+        for meter, (name, help_text, labels) in COUNTERS.items()
     }
-    for (meter, *labels), amount in sorted(found.items()):
+    for (meter, *labels), amount in sorted(totals.items()):
         if meter in families:
             families[meter].add_metric(labels, amount)
-    return [*families.values(), first_tokens(found)]
+    return [*families.values(), first_tokens(totals)]
 
 
-def first_tokens(found: dict[tuple[str, ...], int]) -> Metric:
+def first_tokens(totals: dict[tuple[str, ...], int]) -> Metric:
     """How long the first tokens took from the request on, by model."""
     family = HistogramMetricFamily(
         "tollgate_first_token_seconds", "From a question to the first token of its answer.", labels=["model"]
     )
-    for model in sorted({name for meter, name, *_ in found if meter == "first_token"}):
-        count, rungs = 0, []
+    for model in sorted({name for meter, name, *_ in totals if meter == "first_token"}):
+        count, steps = 0, []
         for end in LADDER:
-            count += found.get(("first_token", model, str(end)), 0)
-            rungs.append((written(end), count))
-        family.add_metric([model], rungs, found.get(("first_token_ms", model), 0) / 1000)
+            count += totals.get(("first_token", model, str(end)), 0)
+            steps.append((written(end), count))
+        family.add_metric([model], steps, totals.get(("first_token_ms", model), 0) / 1000)
     return family
 
 
@@ -174,9 +174,9 @@ def queued() -> list[Metric]:
         "failed": FailedJobRegistry(queue=queue).get_job_count(cleanup=False),
     }
     runs = {name: moment.timestamp() for name, moment in sorted(last_runs().items())}
-    words = "When each job last ran to its end, and when the clock last enqueued one."
+    help_text = "When each job last ran to its end, and when the clock last enqueued one."
     return [
         gauges("queue_jobs", "Jobs of the queue, by state.", "state", states),
         gauge("workers", "Workers that are signed on.", len(Worker.all(queue=queue))),
-        gauges("last_run_timestamp_seconds", words, "job", runs),
+        gauges("last_run_timestamp_seconds", help_text, "job", runs),
     ]

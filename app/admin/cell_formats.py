@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.web import formatting
 from app.admin.form_fields import plain
 from app.models.base import NANOS_PER_CENT
+from app.web import formatting
 
 Formatter = Callable[[Any, Any, Any, str], Any]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -54,8 +54,8 @@ def shown(write: Callable[[Any], str]) -> Formatter:
     return lambda _view, _context, row, name: write(getattr(row, name))
 
 
-def link(address: str, words: object) -> Markup:
-    return Markup('<a href="{}">{}</a>').format(address, words)
+def link(address: str, text: object) -> Markup:
+    return Markup('<a href="{}">{}</a>').format(address, text)
 
 
 def told(changes: dict[str, list[str | None]]) -> str:

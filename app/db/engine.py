@@ -1,0 +1,42 @@
+"""How connections to both databases are made, and looked at before they are used. Importing it sets that up."""
+
+from __future__ import annotations
+
+import select
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Dialect, Engine, event
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import Pool
+
+from app.db.libpq import DirectConnection
+
+
+@event.listens_for(Pool, "checkout")
+def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+    """An idle connection has nothing to read, but for the end that the server put to it, as urllib3 looks at its own.
+
+    It costs a hundredth of a ping, which would be sent for every message, twice.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        return
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise InvalidatePoolError("the server closed the connection")
+
+
+@event.listens_for(Engine, "do_connect")
+def connect_directly(dialect: Dialect, _record: Any, arguments: Any, named: Any) -> Any:
+    """To PostgreSQL by our own kind of connection; None leaves it to SQLAlchemy."""
+    return DirectConnection.connect(*arguments, **named) if dialect.name == "postgresql" else None
+
+
+@event.listens_for(Engine, "connect")
+def prepare_sqlite(connection: Any, _record: Any) -> None:
+    """WAL and a patient lock, so that readers and one writer get along (library-notes.md: 0 errors in 1,200)."""
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")

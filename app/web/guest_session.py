@@ -1,0 +1,54 @@
+"""Guests: visitors who try the chat without an account. The signed cookie says whose chats are whose."""
+
+from __future__ import annotations
+
+from flask import session
+
+from app.extensions import limiter
+from app.models.catalog.setting import Setting
+from app.models.chat.chat import Chat
+from app.models.identity.user import User, digest
+from app.models.metering.refusal import Refusal
+from app.web.access import GUEST, is_guest
+from app.web.rate_limits import Decorator, network
+
+KEPT = "Sign up, it is free: this chat comes with you."
+USED_UP = f"The messages that one may send without an account are used. {KEPT}"
+WORDS = {
+    "guest_limit_reached": USED_UP,
+    "daily_limit_reached": f"All that visitors may try today is used up. {KEPT}",
+    "credits_reserved": f"Other visitors' answers hold what is left to try today. Wait a few seconds. {KEPT}",
+    "too_many_calls": f"Many visitors are trying this right now. Wait a few seconds. {KEPT}",
+    "request_too_large": f"This is longer than what is left to try today. Shorten it. {KEPT}",
+    "model_not_allowed": f"That model is for people with an account. {KEPT}",
+}
+CLOSED = f"Trying without an account rests for the moment. {KEPT}"
+
+
+def claim_chats(user: User) -> None:
+    """What this browser asked as a guest becomes the person's own."""
+    secret = session.get(GUEST)
+    if secret:
+        Chat.hand_over(digest(secret), account_id=user.home_id, user_id=user.id)
+
+
+def in_words_for_guests(refusal: Refusal) -> Refusal:
+    """The same refusal without the figures of the house, with the way out that a guest has."""
+    text = WORDS.get(refusal.code, CLOSED)
+    details = {"resets_at": refusal.details.get("resets_at"), "way_out": "signup"}
+    return Refusal(refusal.code, text, retry_after=refusal.retry_after, **details)
+
+
+def guest_messages() -> str:
+    return f"{Setting.get('guest_messages')} per day"
+
+
+def is_no_guest() -> bool:
+    return not is_guest()
+
+
+def bounded_for_guests(scope: str) -> Decorator:
+    """So many a day by one network address; part of what is offered, so on even where rate limits are off."""
+    return limiter.shared_limit(
+        guest_messages, scope=scope, key_func=network, exempt_when=is_no_guest, error_message=USED_UP
+    )

@@ -1,0 +1,67 @@
+"""What the tree promises a stranger: rule books that exist, the field's words, engines that know no request."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
+).stdout.split()
+TEXTS = [path for path in TRACKED if path.endswith((".py", ".html", ".js", ".css", ".md", ".toml"))]
+CODE = [path for path in TRACKED if path.endswith(".py") and not path.startswith("migrations/")]
+ENGINES = ("app/models/", "app/generation/", "app/payments/", "app/stripe_api/", "app/catalog/")
+RETIRED = {
+    "found", "words", "facts", "wish", "standing", "caller", "ring", "bell", "ticket", "till", "desk", "turns",
+    "Standing", "Caller", "Turn", "Ask", "Said", "Wish", "Sighting", "Record", "Prepared", "Till", "Desk",
+}  # fmt: skip
+OF_A_REQUEST = {"request", "session", "url_for", "render_template", "redirect", "flash", "abort"}
+
+
+def names_in(path: str) -> set[str]:
+    """Every name that the code of a file gives to something."""
+    named = set()
+    for node in ast.walk(ast.parse((PROJECT / path).read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            named.add(node.name)
+        elif isinstance(node, ast.arg):
+            named.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            named.add(node.id)
+    return named
+
+
+def test_every_document_that_is_cited_is_there() -> None:
+    cited = {
+        (path, document)
+        for path in TEXTS
+        for document in re.findall(r"\b[\w/-]+\.md\b", (PROJECT / path).read_text())
+        if not document.startswith(("export", "chat", "hello", "ferry"))
+    }
+    missing = {
+        (path, document)
+        for path, document in cited
+        if not (PROJECT / document).is_file()
+        and not (PROJECT / path).with_name(document.rpartition("/")[2]).is_file()
+        and not list(PROJECT.glob(f"*/**/{document.rpartition('/')[2]}"))
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if path != "tests/test_names.py"])
+def test_no_retired_word_names_anything(path: str) -> None:
+    assert names_in(path) & RETIRED == set()
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if path.startswith(ENGINES)])
+def test_an_engine_knows_no_request(path: str) -> None:
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse((PROJECT / path).read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "flask"
+        for alias in node.names
+    }
+    assert imported & OF_A_REQUEST == set()
