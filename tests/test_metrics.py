@@ -30,6 +30,7 @@ from app.payments.sweeper import sweep
 from app.providers.base import Prompt, PromptMessage
 from app.worker import CLOCK, TIMETABLE
 from devserver.ports import free_port
+from tests.admin.conftest import client_of
 from tests.chat.conftest import Door, ada, door, environment, provider
 from tests.support import people
 from tests.support.people import CREDIT

@@ -33,18 +33,18 @@ def test_an_empty_token_opens_nothing(app: Flask) -> None:
 
 
 def test_administrators_read_it_in_their_browser_and_others_do_not(
-    app: Flask, customer: Callable[..., AdminClient]
+    app: Flask, client_of: Callable[..., AdminClient]
 ) -> None:
     app.config["METRICS_TOKEN"] = TOKEN
-    answers = {role: customer(role).get("/metrics").status_code for role in ("owner", "support", None)}
+    answers = {role: client_of(role).get("/metrics").status_code for role in ("owner", "support", None)}
     assert answers == {"owner": 200, "support": 200, None: 403}
 
 
 def test_an_administrator_shows_the_second_factor_first(
-    app: Flask, customer: Callable[..., AdminClient], session: Database
+    app: Flask, client_of: Callable[..., AdminClient], session: Database
 ) -> None:
     app.config["METRICS_TOKEN"] = TOKEN
-    owner = customer("owner")
+    owner = client_of("owner")
     User.with_email("person-owner@example.com").totp_secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
     session.commit()
     assert owner.get("/metrics").status_code == 401
