@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Response
 from flask_login import current_user
+from pydantic import Field
 
-from app.api.blueprint import api, body, or_404, text_field
+from app.api.blueprint import api, or_404
+from app.api.bodies import Body, Filled
 from app.api.rate_limits import limited_sends
-from app.api.schemas import COUNT, FILES, TEXT, WHOLE, Schema, array, described, or_null, shape, taken
+from app.api.schemas import COUNT, FILES, TEXT, WHOLE, described, or_null, shape
 from app.extensions import db
-from app.models.chat.attachment import MOST_OF_A_MESSAGE, Attachment
+from app.models.chat.attachment import Attachment
 from app.models.metering.refusal import InvalidRequest
 
 ATTACHMENT = shape(
@@ -24,13 +26,13 @@ ATTACHMENT = shape(
     width=or_null(WHOLE),
     height=or_null(WHOLE),
 )
-IN_BASE64: Schema = {"type": "string", "contentEncoding": "base64"}
-SENT_WITH: Schema = array(TEXT) | {
-    "maxItems": MOST_OF_A_MESSAGE,
-    "description": "Ids of files from `POST /api/attachments`, which go with this question.",
-}
 ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The policy of a file that is opened by itself: nothing runs, nothing is loaded."""
+
+
+class NewAttachment(Body):
+    name: Annotated[Filled, Field(max_length=1000)]
+    data: Annotated[Filled, Field(json_schema_extra={"contentEncoding": "base64"})]
 
 
 @api.post("/attachments")
@@ -39,17 +41,15 @@ ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
     "Put up an image (PNG, JPEG, WebP, GIF) or a text file, to be sent with a question within a day",
     ATTACHMENT,
     status=201,
-    body=taken("File", "name", "data", name=TEXT, data=IN_BASE64),
+    body=NewAttachment,
 )
 def attach() -> tuple[dict[str, Any], int]:
-    sent = body()
-    name = text_field(sent, "name", required=True, most=1000) or ""
+    sent = NewAttachment.read()
     try:
-        lines = (text_field(sent, "data", required=True) or "").split()
-        content = base64.b64decode("".join(lines), validate=True)
+        content = base64.b64decode("".join(sent.data.split()), validate=True)
     except ValueError:
         raise InvalidRequest({"data": ["is not base64."]}) from None
-    kept = Attachment.keep(current_user, name, content)
+    kept = Attachment.keep(current_user, sent.name, content)
     db.session.commit()
     return shown_attachment(kept), 201
 
@@ -70,21 +70,3 @@ def read_attachment(attachment_id: str) -> Response:
 def shown_attachment(kept: Attachment) -> dict[str, Any]:
     size = {"bytes": kept.size, "width": kept.width, "height": kept.height}
     return {"id": str(kept.id), "name": kept.name, "media_type": kept.media_type, **size}
-
-
-def files_field(sent: dict[str, Any]) -> tuple[int, ...]:
-    """The ids of `attachments`, each once. InvalidRequest for too many, or for anything but a list of ids."""
-    value = sent.get("attachments")
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(map(is_id, value)):
-        raise InvalidRequest({"attachments": ["must be a list of ids of files."]})
-    if len(value) > MOST_OF_A_MESSAGE:
-        raise InvalidRequest(
-            {"attachments": [f"are more than {MOST_OF_A_MESSAGE}; send them in several messages."]}
-        )
-    return tuple(dict.fromkeys(map(int, value)))
-
-
-def is_id(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18

@@ -1,4 +1,4 @@
-"""The API's blueprint, and what its routes share: bodies, pages of a list, moments and amounts."""
+"""The API's blueprint, and what its routes share: pages of a list, moments and amounts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, abort, request
 from sqlalchemy import Select
-from werkzeug.exceptions import BadRequest
 
 from app.extensions import db
 from app.models.base import Model, credits_string, utcnow
@@ -18,59 +17,6 @@ api = Blueprint("api", __name__, url_prefix="/api")
 Row = TypeVar("Row", bound=Model)
 PAGE, LARGEST_PAGE = 50, 200
 NOT_OURS = "is not one that this list gave."
-
-
-def body() -> dict[str, Any]:
-    """The request's JSON object; InvalidRequest for anything else."""
-    try:
-        sent = request.get_json(force=True) if request.get_data(cache=True) else {}
-    except (BadRequest, RecursionError):
-        raise InvalidRequest({"body": ["is not JSON."]}) from None
-    if not isinstance(sent, dict):
-        raise InvalidRequest({"body": ["must be a JSON object."]})
-    return sent
-
-
-def text_field(sent: dict[str, Any], name: str, *, required: bool = False, most: int = 10**7) -> str | None:
-    """A string of the body that any database can store; InvalidRequest names the field."""
-    value = sent.get(name)
-    if value is None:
-        if required:
-            raise InvalidRequest({name: ["is missing."]})
-        return None
-    if not isinstance(value, str):
-        raise InvalidRequest({name: ["must be a string."]})
-    if len(value) > most:
-        raise InvalidRequest({name: [f"is longer than {most} characters."]})
-    text = storable(value)
-    if required and not text.strip():
-        raise InvalidRequest({name: ["is empty."]})
-    return text
-
-
-def storable(text: str) -> str:
-    """Text without what no database or provider takes: NUL and lone surrogates."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def count_field(sent: dict[str, Any], name: str, *, lowest: int = 1, most: int = 10**15) -> int | None:
-    """A whole number of the body; InvalidRequest where it is none or out of its bounds."""
-    value = sent.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequest({name: ["must be a whole number."]})
-    if not lowest <= value <= most:
-        raise InvalidRequest({name: [f"must be between {lowest} and {most}."]})
-    return value
-
-
-def flag_field(sent: dict[str, Any], name: str) -> bool | None:
-    """A true or false of the body; InvalidRequest where it is anything else."""
-    value = sent.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise InvalidRequest({name: ["must be true or false."]})
-    return value
 
 
 def or_404(row: Row | None) -> Row:

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from flask import request
 from flask_login import current_user
+from pydantic import Field
 from sqlalchemy import Select, or_, select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
-from app.api.blueprint import (
-    amount,
-    api,
-    body,
-    count_field,
-    flag_field,
-    moment,
-    or_404,
-    page_of,
-    storable,
-    text_field,
-)
+from app.api.blueprint import amount, api, moment, or_404, page_of
+from app.api.bodies import Body, CountOrNone, Filled, Flag, Identifier, Text, storable
 from app.api.rate_limits import guests_chats
 from app.api.schemas import (
-    COUNT,
     FLAG,
     MOMENT,
     PAGING,
@@ -37,7 +27,6 @@ from app.api.schemas import (
     or_null,
     page,
     shape,
-    taken,
 )
 from app.extensions import db
 from app.models.base import utcnow
@@ -84,14 +73,31 @@ SEARCH: dict[str, Schema] = {
     "q": {"type": "string", "description": "Words of the title or of a message."},
     "archived": {"enum": ["0", "1"], "description": "1: those of the archive instead."},
 }
-CHANGES: dict[str, Schema] = {
-    "title": TEXT,
-    "is_pinned": FLAG,
-    "is_archived": FLAG,
-    "system_prompt": TEXT,
-    "max_output_tokens": COUNT | {"description": "The longest answer; 0: the usual length."},
-    "shown_message_id": TEXT | {"description": "The version to show, with what followed it."},
-}
+Title = Annotated[Text, Field(max_length=LONGEST_TITLE)]
+
+
+class NewChat(Body):
+    model: Annotated[Text, Field(max_length=200)] | None = None
+    title: Title = ""
+    write_title: Flag | None = None
+
+
+class ChatChanges(Body):
+    """What is left out stays as it is."""
+
+    title: Annotated[Filled, Field(max_length=LONGEST_TITLE)] | None = None
+    is_pinned: Flag | None = None
+    is_archived: Flag | None = None
+    system_prompt: Text | None = None
+    max_output_tokens: (
+        Annotated[
+            CountOrNone, Field(le=MOST_OUTPUT_TOKENS, description="The longest answer; 0: the usual length.")
+        ]
+        | None
+    ) = None
+    shown_message_id: (
+        Annotated[Identifier, Field(description="The version to show, with what followed it.")] | None
+    ) = None
 
 
 @api.post("/chats")
@@ -102,15 +108,14 @@ CHANGES: dict[str, Schema] = {
     "Begin a chat; with `write_title` a model titles it after the first answer, as a call of its own",
     CHAT,
     status=201,
-    body=taken("ChatWish", model=TEXT, title=TEXT, write_title=FLAG),
+    body=NewChat,
 )
 def start_chat() -> tuple[dict[str, Any], int]:
-    sent = body()
-    model = text_field(sent, "model", most=200) or default_model()
-    title = text_field(sent, "title", most=LONGEST_TITLE) or ""
+    sent = NewChat.read()
+    model = sent.model or default_model()
     admit(current_user, model)
-    chat = Chat(**current_user.owns, title=title, model=model)
-    chat.wants_title = not title and wants_title(sent)
+    chat = Chat(**current_user.owns, title=sent.title, model=model)
+    chat.wants_title = not sent.title and wants_title(sent.write_title)
     db.session.add(chat)
     db.session.commit()
     return shown_chat(chat), 201
@@ -150,30 +155,29 @@ def read_chat(chat_id: str) -> dict[str, Any]:
 @described(
     "Rename a chat, pin or archive it, instruct it, show another version",
     CHAT,
-    body=taken("Changes", **CHANGES),
+    body=ChatChanges,
 )
 def change_chat(chat_id: str) -> dict[str, Any]:
-    """What is left out stays as it is."""
-    chat, sent = my_chat(chat_id), body()
-    if not any(sent.get(name) is not None for name in CHANGES):
-        raise InvalidRequest({"body": [f"names none of {', '.join(CHANGES)}."]})
+    chat, sent = my_chat(chat_id), ChatChanges.read()
+    if not any(value is not None for value in sent.model_dump().values()):
+        raise InvalidRequest({"body": [f"names none of {', '.join(ChatChanges.model_fields)}."]})
     change(chat, sent)
     db.session.commit()
     return shown_chat(chat)
 
 
-def change(chat: Chat, sent: dict[str, Any]) -> None:
-    if sent.get("title") is not None:
-        chat.rename(text_field(sent, "title", required=True, most=LONGEST_TITLE) or "")
-    for field, column in (("is_pinned", "pinned_at"), ("is_archived", "archived_at")):
-        if (wanted := flag_field(sent, field)) is not None:
+def change(chat: Chat, sent: ChatChanges) -> None:
+    if sent.title is not None:
+        chat.rename(sent.title)
+    for wanted, column in ((sent.is_pinned, "pinned_at"), (sent.is_archived, "archived_at")):
+        if wanted is not None:
             setattr(chat, column, (getattr(chat, column) or utcnow()) if wanted else None)
-    if (instructions := text_field(sent, "system_prompt")) is not None:
-        chat.system_prompt = checked_instructions(instructions)
-    if (length := count_field(sent, "max_output_tokens", lowest=0, most=MOST_OUTPUT_TOKENS)) is not None:
-        chat.max_output_tokens = length or None
-    if (shown := text_field(sent, "shown_message_id")) is not None:
-        chat.show(or_404(Message.find(shown, chat_id=chat.id)))
+    if sent.system_prompt is not None:
+        chat.system_prompt = checked_instructions(sent.system_prompt)
+    if sent.max_output_tokens is not None:
+        chat.max_output_tokens = sent.max_output_tokens or None
+    if sent.shown_message_id is not None:
+        chat.show(or_404(Message.find(sent.shown_message_id, chat_id=chat.id)))
 
 
 @api.delete("/chats/<chat_id>")
@@ -196,9 +200,8 @@ def default_model() -> str:
     raise Refusal("model_not_for_sale", "No model is on sale here yet. The admin can put one on sale.")
 
 
-def wants_title(sent: dict[str, Any]) -> bool:
+def wants_title(asked: bool | None) -> bool:
     """A program asks for it; for people the account's setting counts."""
-    asked = flag_field(sent, "write_title")
     by_itself = current_user.is_authenticated and current_user.api_key_id is None
     return bool(current_user.account.writes_titles and by_itself if asked is None else asked)
 
@@ -219,8 +222,8 @@ def shown_chat(chat: Chat) -> dict[str, Any]:
     times = {"created_at": moment(chat.created_at), "updated_at": moment(chat.updated_at)}
     marks = {"is_pinned": chat.pinned_at is not None, "is_archived": chat.archived_at is not None}
     marks["wants_title"] = chat.wants_title
-    wishes = {"system_prompt": chat.system_prompt, "max_output_tokens": chat.max_output_tokens}
-    return {"id": str(chat.id), "title": chat.title, "model": chat.model, **marks, **wishes, **times}
+    settings = {"system_prompt": chat.system_prompt, "max_output_tokens": chat.max_output_tokens}
+    return {"id": str(chat.id), "title": chat.title, "model": chat.model, **marks, **settings, **times}
 
 
 def shown_message(message: Message, versions: Sequence[int], files: Sequence[Attachment]) -> dict[str, Any]:

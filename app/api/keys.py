@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from flask_login import current_user
+from pydantic import Field
 from sqlalchemy import Select, select
 
-from app.api.blueprint import api, body, moment, or_404, page_of, text_field
-from app.api.schemas import MOMENT, PAGING, TEXT, described, or_null, page, shape, taken
+from app.api.blueprint import api, moment, or_404, page_of
+from app.api.bodies import Body, Filled
+from app.api.schemas import MOMENT, PAGING, TEXT, described, or_null, page, shape
 from app.extensions import db
 from app.models.identity.api_key import ApiKey
 
@@ -17,16 +19,20 @@ KEY = shape("Key", id=TEXT, name=TEXT, prefix=TEXT, created_at=MOMENT, last_used
 NEW_KEY = shape("NewKey", key=TEXT, **KEY["properties"])
 
 
+class NewKey(Body):
+    name: Annotated[Filled, Field(max_length=LONGEST_NAME)]
+
+
 @api.post("/keys")
 @described(
     "Make a key; its secret is in this answer and never again",
     NEW_KEY,
     status=201,
-    body=taken("KeyWish", "name", name=TEXT),
+    body=NewKey,
 )
 def make_key() -> tuple[dict[str, Any], int]:
-    name = text_field(body(), "name", required=True, most=LONGEST_NAME) or ""
-    key, secret = ApiKey.make(current_user.account_id, current_user.user_id, name.strip())
+    name = NewKey.read().name.strip()
+    key, secret = ApiKey.make(current_user.account_id, current_user.user_id, name)
     db.session.commit()
     return shown_key(key) | {"key": secret}, 201
 

@@ -3,29 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Response, g, request
 from flask_login import current_user
+from pydantic import Field
 
-from app.api.attachments import SENT_WITH, files_field
-from app.api.blueprint import amount, api, body, count_field, or_404, text_field
+from app.api.blueprint import amount, api, or_404
+from app.api.bodies import Body, Count, CountOrNone, FileIds, Filled, Identifier, Text, sent_json
 from app.api.chats import default_model, my_chat
 from app.api.rate_limits import limited_sends
-from app.api.schemas import COUNT, EVENTS, JSON, TEXT, WHOLE, amounts, described, shape, taken
+from app.api.schemas import EVENTS, JSON, TEXT, amounts, described, shape
 from app.extensions import db
 from app.generation import registry
 from app.generation.event_stream import stream_of, stream_of_generation
 from app.generation.generation import Generation
 from app.generation.send import SendRequest, answer, ask, estimate, fingerprint, messages_of, repeated
 from app.models.base import utcnow
+from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too
 from app.web.gate import requires_tokens
 
-LIMITS = {"model": TEXT, "max_output_tokens": WHOLE, "max_cost_nanos": COUNT}
+Files = Annotated[
+    FileIds,
+    Field(
+        max_length=MOST_OF_A_MESSAGE,
+        description="Ids of files from `POST /api/attachments`, which go with this question.",
+    ),
+]
+
+
+class Limits(Body):
+    """Which model answers, and what its answer may come to."""
+
+    model: Annotated[Text, Field(max_length=200)] | None = None
+    max_output_tokens: Annotated[Count, Field(le=10**7)] | None = None
+    max_cost_nanos: CountOrNone | None = None
+
+
+class AnotherAnswer(Limits):
+    """The same question again."""
+
+
+class Edit(Limits):
+    content: Filled
+
+
+class Question(Edit):
+    attachments: Files = Field(default_factory=list)
+
+
+class EstimateRequest(Question):
+    chat_id: Identifier | None = None
+
+
 STREAM = shape(
     "StreamEvent",
     id=TEXT,
@@ -46,25 +79,23 @@ ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
 @described(
     "Ask, and follow the answer",
     STREAM,
-    body=taken("Question", "content", content=TEXT, attachments=SENT_WITH, **LIMITS),
+    body=Question,
     headers=ONCE,
     kind=EVENTS,
 )
 def send_message(chat_id: str) -> Response:
-    return asked(or_404(Chat.to_ask(chat_id, **current_user.owns)))
+    return asked(or_404(Chat.to_ask(chat_id, **current_user.owns)), Question.read())
 
 
 @api.post("/messages/<message_id>/regenerate")
 @for_guests_too
 @limited_sends
 @requires_tokens
-@described(
-    "Answer the same question again", STREAM, body=taken("AnotherAnswer", **LIMITS), headers=ONCE, kind=EVENTS
-)
+@described("Answer the same question again", STREAM, body=AnotherAnswer, headers=ONCE, kind=EVENTS)
 def regenerate(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     chat = my_chat(message.chat_id)
-    options = options_of(body(), message.model or chat.model)
+    options = options_of(AnotherAnswer.read(), message.model or chat.model)
 
     def again() -> Generation:
         return answer(current_user, chat, branch(messages_of(chat), message.parent_id), options)
@@ -79,13 +110,13 @@ def regenerate(message_id: str) -> Response:
 @described(
     "Edit a question, and ask it with the files that it had",
     STREAM,
-    body=taken("Edit", "content", content=TEXT, **LIMITS),
+    body=Edit,
     headers=ONCE,
     kind=EVENTS,
 )
 def edit_message(message_id: str) -> Response:
     message = my_message(message_id, role="user")
-    return asked(my_chat(message.chat_id), edited=message)
+    return asked(my_chat(message.chat_id), Edit.read(), edited=message)
 
 
 @api.post("/messages/<message_id>/stop")
@@ -119,13 +150,13 @@ def follow_message(message_id: str) -> Response:
 @described(
     "What a question will come to, and the most it can cost; charges nothing",
     ESTIMATE,
-    body=taken("EstimateWish", "content", chat_id=TEXT, content=TEXT, attachments=SENT_WITH, **LIMITS),
+    body=EstimateRequest,
 )
 def estimate_message() -> dict[str, Any]:
-    sent = body()
-    chat = my_chat(text_field(sent, "chat_id")) if sent.get("chat_id") else None
-    options = replace(options_of(sent, chat.model if chat else ""), files=files_field(sent))
-    prompt, price = estimate(current_user, chat, text_field(sent, "content", required=True) or "", options)
+    sent = EstimateRequest.read()
+    chat = my_chat(sent.chat_id) if sent.chat_id else None
+    options = options_of(sent, chat.model if chat else "")
+    prompt, price = estimate(current_user, chat, sent.content, options)
     expected = price.expected_cost_of(prompt)
     return {
         "model": options.model,
@@ -134,12 +165,10 @@ def estimate_message() -> dict[str, Any]:
     }
 
 
-def asked(chat: Chat, *, edited: Message | None = None) -> Response:
+def asked(chat: Chat, sent: Edit, *, edited: Message | None = None) -> Response:
     """Put the body's question at the chat's end, or in the place of an earlier one, and follow its answer."""
-    sent = body()
-    options = replace(options_of(sent, chat.model), files=() if edited else files_field(sent))
-    content = text_field(sent, "content", required=True) or ""
-    return begin_once(options, lambda: ask(current_user, chat, content, options, edited=edited))
+    options = options_of(sent, chat.model)
+    return begin_once(options, lambda: ask(current_user, chat, sent.content, options, edited=edited))
 
 
 def begin_once(options: SendRequest, begin: Callable[[], Generation]) -> Response:
@@ -152,18 +181,19 @@ def begin_once(options: SendRequest, begin: Callable[[], Generation]) -> Respons
     return stream_of_generation(generation, as_html=wants_html())
 
 
-def options_of(sent: dict[str, Any], model: str) -> SendRequest:
+def options_of(sent: Limits, model: str) -> SendRequest:
     """What the body and the Idempotency-Key ask for."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= 200:
         raise InvalidRequest({"Idempotency-Key": ["must have 1 to 200 characters."]})
     route = f"{request.method} {request.path}"
     return SendRequest(
-        model=text_field(sent, "model", most=200) or model or default_model(),
-        max_output_tokens=count_field(sent, "max_output_tokens", most=10**7),
-        max_cost_nanos=count_field(sent, "max_cost_nanos", lowest=0),
+        model=sent.model or model or default_model(),
+        max_output_tokens=sent.max_output_tokens,
+        max_cost_nanos=sent.max_cost_nanos,
         idempotency_key=key and fingerprint(route, key),
-        request_hash=key and fingerprint(route, sorted(sent.items())),
+        request_hash=key and fingerprint(route, sorted(sent_json().items())),
+        files=tuple(dict.fromkeys(map(int, sent.attachments))) if isinstance(sent, Question) else (),
     )
 
 

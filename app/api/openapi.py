@@ -90,8 +90,11 @@ def described_operation(rule: Rule, method: str, operation: Operation) -> dict[s
     }
     described["responses"] |= dict.fromkeys(("4XX", "502", "503"), problem)
     if operation.body:
-        content = {"application/json": {"schema": operation.body}}
-        described["requestBody"] = {"required": bool(operation.body["required"]), "content": content}
+        schema = operation.body.json_schema()
+        described["requestBody"] = {
+            "required": bool(schema["required"]),
+            "content": {"application/json": {"schema": schema}},
+        }
     return described
 
 

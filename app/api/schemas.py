@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from app.api.bodies import Body
+
 View = TypeVar("View", bound=Callable[..., Any])
 Schema = dict[str, Any]
 
@@ -27,7 +29,7 @@ class Operation:
 
     summary: str
     answers: Mapping[int, Schema | None]
-    body: Schema | None = None
+    body: type[Body] | None = None
     query: Mapping[str, Schema] = field(default_factory=dict)
     headers: Mapping[str, Schema] = field(default_factory=dict)
     kind: str = JSON
@@ -39,7 +41,7 @@ def described(
     answer: Schema | None = None,
     *,
     status: int | tuple[int, ...] = 200,
-    body: Schema | None = None,
+    body: type[Body] | None = None,
     query: Mapping[str, Schema] | None = None,
     headers: Mapping[str, Schema] | None = None,
     kind: str = JSON,
@@ -67,12 +69,6 @@ def shape(name: str, /, **properties: Schema) -> Schema:
         "required": sorted(properties),
         "additionalProperties": False,
     }
-
-
-def taken(name: str, /, *required: str, **properties: Schema) -> Schema:
-    """A request's body: fields that are not named as required may be left out or null; others are ignored."""
-    fields = {key: value if key in required else or_null(value) for key, value in properties.items()}
-    return {"title": name, "type": "object", "properties": fields, "required": list(required)}
 
 
 def or_null(schema: Schema) -> Schema:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from flask import request
 from flask_login import current_user
+from pydantic import Field
 
-from app.api.blueprint import amount, api, body, count_field, moment, text_field
-from app.api.schemas import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape, taken
+from app.api.blueprint import amount, api, moment
+from app.api.bodies import Body, Count, CountOrNone, Credits, Flag, Identifier
+from app.api.schemas import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.subscription import Subscription
@@ -59,7 +61,25 @@ RECHARGE = shape(
     card=or_null(TEXT),
     setup_url=or_null(TEXT),
 )
-WANTED_PLAN = taken("PlanWanted", "plan_id", plan_id=TEXT)
+
+
+class PlanChoice(Body):
+    plan_id: Identifier
+
+
+class Purchase(Body):
+    pack_id: Identifier
+    quantity: Count = 1
+
+
+class RechargeSettings(Body):
+    """What is left out stays as it was."""
+
+    enabled: Flag
+    pack_id: Identifier | None = None
+    quantity: Count | None = None
+    threshold_credits: Credits | None = None
+    monthly_max_cents: Annotated[CountOrNone, Field(le=10**9)] | None = None
 
 
 @api.get("/subscription")
@@ -73,7 +93,7 @@ def read_subscription() -> dict[str, Any]:
 @managers_only
 @by_account("5 per hour")
 @described(
-    "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=WANTED_PLAN
+    "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=PlanChoice
 )
 def start_subscription() -> tuple[dict[str, Any], int]:
     address = subscriptions.subscribe(current_user, wanted_plan())
@@ -86,7 +106,7 @@ def start_subscription() -> tuple[dict[str, Any], int]:
     "Change the plan: an upgrade now, else at the period's end",
     SUBSCRIPTION,
     status=(200, 201),
-    body=WANTED_PLAN,
+    body=PlanChoice,
 )
 def change_subscription() -> tuple[dict[str, Any], int]:
     had_one = Subscription.live_of(current_user.account_id) is not None
@@ -112,7 +132,7 @@ def resume_subscription() -> dict[str, Any]:
 
 @api.post("/subscription/preview")
 @managers_only
-@described("What a change of plan would cost and do", PREVIEW, body=WANTED_PLAN)
+@described("What a change of plan would cost and do", PREVIEW, body=PlanChoice)
 def preview_subscription() -> dict[str, Any]:
     change = subscriptions.preview(current_user, wanted_plan())
     return {
@@ -129,14 +149,11 @@ def preview_subscription() -> dict[str, Any]:
 @api.post("/checkout")
 @managers_only
 @by_account("5 per hour")
-@described(
-    "Buy a pack", CHECKOUT, status=201, body=taken("Purchase", "pack_id", pack_id=TEXT, quantity=COUNT)
-)
+@described("Buy a pack", CHECKOUT, status=201, body=Purchase)
 def start_checkout() -> tuple[dict[str, Any], int]:
-    sent = body()
-    pack = checkout.pack_on_sale(identifier(sent, "pack_id"))
-    quantity = count_field(sent, "quantity") or 1
-    return {"checkout_url": checkout.buy_pack(current_user, pack, quantity)}, 201
+    sent = Purchase.read()
+    pack = checkout.pack_on_sale(sent.pack_id)
+    return {"checkout_url": checkout.buy_pack(current_user, pack, sent.quantity)}, 201
 
 
 @api.get("/auto-recharge")
@@ -151,52 +168,35 @@ def read_auto_recharge() -> dict[str, Any]:
 @described(
     "Switch auto-recharge on or off; `setup_url` is where a card has to be saved first",
     RECHARGE,
-    body=taken(
-        "AutoRechargeWanted", "enabled", enabled=FLAG, pack_id=TEXT, quantity=COUNT, threshold_credits=CREDITS,
-        monthly_max_cents=COUNT,
-    ),
-)  # fmt: skip
+    body=RechargeSettings,
+)
 def set_auto_recharge() -> dict[str, Any]:
-    sent = body()
-    if not isinstance(sent.get("enabled"), bool):
-        raise InvalidRequest({"enabled": ["must be true or false."]})
-    if not sent["enabled"]:
+    sent, before = RechargeSettings.read(), AutoRecharge.of(current_user.account_id)
+    if not sent.enabled:
         auto_recharge_settings.turn_off(current_user)
         return shown_recharge(AutoRecharge.of(current_user.account_id))
-    saved = auto_recharge_settings.turn_on(
-        current_user, wish_of(sent, AutoRecharge.of(current_user.account_id))
-    )
+    saved = auto_recharge_settings.turn_on(current_user, options_of(sent, before))
     return shown_recharge(saved.settings, saved.setup_url)
 
 
-def wish_of(sent: dict[str, Any], before: AutoRecharge | None) -> auto_recharge_settings.RechargeOptions:
+def options_of(sent: RechargeSettings, before: AutoRecharge | None) -> auto_recharge_settings.RechargeOptions:
     """What the body asks for; what it leaves out stays as it was."""
-    threshold = sent.get("threshold_credits")
-    if threshold is None:
-        threshold = credits_string(before.threshold_nanos) if before else ""
-    if isinstance(threshold, bool) or not isinstance(threshold, str | int):
-        raise InvalidRequest({"threshold_credits": ["must be a decimal string or a whole number."]})
-    highest = count_field(sent, "monthly_max_cents", lowest=0, most=10**9)
+    highest = sent.monthly_max_cents
     if highest is None and before is None:
         raise InvalidRequest({"monthly_max_cents": ["is missing."]})
+    threshold = sent.threshold_credits
+    if threshold is None:
+        threshold = credits_string(before.threshold_nanos) if before else ""
     return auto_recharge_settings.RechargeOptions(
-        pack_id=identifier(sent, "pack_id") or (str(before.pack_id) if before else ""),
-        quantity=count_field(sent, "quantity") or (before.quantity if before else 1),
+        pack_id=sent.pack_id or (str(before.pack_id) if before else ""),
+        quantity=sent.quantity or (before.quantity if before else 1),
         threshold_nanos=scaled(str(threshold), NANOS_PER_CREDIT, "threshold_credits"),
         monthly_max_cents=highest if highest is not None else before.monthly_max_cents if before else 0,
     )
 
 
 def wanted_plan() -> Plan:
-    return subscriptions.plan_on_offer(identifier(body(), "plan_id"))
-
-
-def identifier(sent: dict[str, Any], name: str) -> str:
-    """An id of the body; programs may send the digits as a number."""
-    value = sent.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return text_field(sent, name, most=50) or ""
+    return subscriptions.plan_on_offer(PlanChoice.read().plan_id)
 
 
 def named(plan: Plan) -> dict[str, Any]:
