@@ -18,12 +18,11 @@ from werkzeug.exceptions import HTTPException
 from app.extensions import db
 from app.generation.registry import Busy
 from app.models.base import credits_string
-from app.models.billing.stripe_objects import Mismatch
+from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
 from app.models.operations.refusal_count import RefusalCount
 from app.observability.counters import count_problem
 from app.providers.base import ProviderError
-from app.stripe_api.client import Declined, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.web.access import NotSignedIn, is_guest
 from app.web.guest_session import in_words_for_guests
 

@@ -17,6 +17,7 @@ from app.extensions import db
 from app.models.billing.allowance import refill_if_due
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
@@ -25,9 +26,8 @@ from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import subscriptions
 from app.payments.refunds import request_refund
 from app.payments.transaction import commit, rollback
-from app.stripe_api import client
 
-OUTSIDE = (client.Rejected, client.UnknownOutcome, client.PaymentsNotSetUp)
+OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp)
 
 
 class AccountActions:

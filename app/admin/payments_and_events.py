@@ -16,17 +16,16 @@ from app.extensions import db
 from app.mailer import ring_after_commit
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import Mismatch
+from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
 from app.payments.sync import sync_payment, sync_session
 from app.payments.transaction import commit, rollback
 from app.payments.webhook_events import process_again
-from app.stripe_api import client
 
 EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]
 PAYMENT_STATES = [(state, state) for state in ("open", "processing", "paid", "failed", "canceled", "parked")]
-OUTSIDE = (client.Rejected, client.UnknownOutcome, client.PaymentsNotSetUp, Mismatch)
+OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp, Mismatch)
 
 
 class EventTable(ReadOnlyTable):

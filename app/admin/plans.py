@@ -19,9 +19,9 @@ from app.admin.plan_impact import accounts_on, consequences, default_plan
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
 from app.jobs import enqueue
+from app.models.catalog.ordinary_answer import answers_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
-from app.pages.views import answers_of
 
 
 class SoldTable(AdminTable):

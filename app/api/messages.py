@@ -12,11 +12,11 @@ from pydantic import Field
 from app.api.blueprint import amount, api, or_404
 from app.api.bodies import Body, Count, CountOrNone, FileIds, Filled, Identifier, Text, sent_json
 from app.api.chats import default_model, my_chat
+from app.api.event_stream import stream_of, stream_of_generation
 from app.api.rate_limits import limited_sends
 from app.api.schemas import EVENTS, JSON, TEXT, amounts, described, shape
 from app.extensions import db
 from app.generation import registry
-from app.generation.event_stream import stream_of, stream_of_generation
 from app.generation.generation import Generation
 from app.generation.send import SendRequest, answer, ask, estimate, fingerprint, messages_of, repeated
 from app.models.base import utcnow

@@ -14,14 +14,13 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import Mismatch, SessionState
+from app.models.billing.payment_errors import NotFound
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.reservation import load_account_state
-from app.payments import sync
-from app.payments.transaction import commit, rollback
-from app.stripe_api import client
+from app.payments import returned_sessions
+from app.payments.checkout import is_set_up
 from app.web.access import managers_only
 
 MOST_SHOWN = 100
@@ -43,7 +42,7 @@ def overview() -> str:
         packs=CreditPack.on_offer(),
         subscription=Subscription.live_of(account.id),
         payments=payments_of(account.id),
-        can_pay=client.is_set_up(),
+        can_pay=is_set_up(),
         **recharge_shown(account.id),
     )
 
@@ -76,13 +75,16 @@ def returned() -> ResponseReturnValue:
     if not session_id:
         return redirect(url_for("billing.overview"))
     payment, subscription = own_session(session_id)
-    state, checkout = looked_at(session_id)
-    if payment is None and subscription is None and (checkout is None or not is_own(checkout)):
+    try:
+        outcome = returned_sessions.look_up(session_id, current_user.account_id)
+    except NotFound:
+        abort(404)
+    if payment is None and subscription is None and not outcome.is_own:
         abort(404)
     db.session.expire_all()
     return render_template(
         "billing/returned.html",
-        state=state,
+        state=outcome.state,
         payment=payment,
         subscription=subscription,
         account=current_user.account,
@@ -98,31 +100,3 @@ def own_session(session_id: str) -> tuple[Payment | None, Subscription | None]:
     if any(row is not None and row.account_id != current_user.account_id for row in sold):
         abort(404)
     return sold
-
-
-def looked_at(session_id: str) -> tuple[str, SessionState | None]:
-    """Ask Stripe for a session that came back: "done", "waiting", "expired" or "parked"."""
-    try:
-        checkout = client.session(session_id)
-        if not is_own(checkout):
-            return "parked", checkout
-        sync.apply_session(checkout)
-        commit()
-    except Mismatch:
-        rollback()
-        return "parked", None
-    except client.NotFound:
-        abort(404)
-    except (client.UnknownOutcome, client.Rejected):
-        rollback()
-        return "waiting", None
-    if checkout.status == "expired":
-        return "expired", checkout
-    is_done = checkout.status == "complete" and checkout.payment_status != "unpaid"
-    return ("done" if is_done else "waiting"), checkout
-
-
-def is_own(checkout: SessionState) -> bool:
-    """Whether a session was opened for the signed-in account, by both things that we wrote on it."""
-    mine = str(current_user.account_id)
-    return checkout.client_reference_id == mine and checkout.metadata.get("account_id", mine) == mine

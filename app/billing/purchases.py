@@ -11,11 +11,11 @@ from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT
 from app.models.billing.auto_recharge import Recharge
+from app.models.billing.payment_errors import Declined
 from app.models.identity.account import Account
 from app.payments import auto_recharge as payments_recharge
 from app.payments import auto_recharge_settings
 from app.payments import checkout as buying
-from app.stripe_api import client
 from app.web.access import managers_only
 from app.web.checkout_limits import by_account
 from app.web.numbers import scaled, whole
@@ -98,7 +98,7 @@ def confirm(recharge_id: str) -> ResponseReturnValue:
         return redirect(back, 303)
     try:
         bank = payments_recharge.confirm(attempt, back)
-    except client.Declined as refusal:
+    except Declined as refusal:
         flash(f"{refusal} Nothing was charged.")
         bank = None
     return redirect(bank or back, 303)

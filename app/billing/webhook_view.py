@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 
+from app.models.billing.payment_errors import Forged
 from app.payments import webhook_events
-from app.stripe_api import client
 from app.web.access import takes_foreign_posts
 
 webhooks = Blueprint("webhooks", __name__, url_prefix="/webhooks")
@@ -20,8 +20,7 @@ def stripe() -> ResponseReturnValue:
     request.max_content_length = LARGEST
     body = request.get_data(cache=False)
     try:
-        notice = client.read_webhook(body, request.headers.get("Stripe-Signature"))
-    except client.Forged:
+        webhook_events.receive(body, request.headers.get("Stripe-Signature"))
+    except Forged:
         abort(400, "This is not a webhook of Stripe's for us.")
-    webhook_events.receive(notice)
     return {"received": True}

@@ -10,11 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from app import jobs
 from app.extensions import db
+from app.models.catalog.ordinary_answer import answers_of
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel
 from app.models.identity.guest_account import accepts_guests
 from app.web.access import public
-from app.web.formatting import per_answer
 
 pages = Blueprint("pages", __name__)
 
@@ -39,18 +38,6 @@ def pricing() -> str:
     return render_template(
         "pricing.html", plans=plans, packs=packs, account=account, answers=answers_of(plans)
     )
-
-
-def answers_of(plans: list[Plan]) -> dict[int, tuple[int, str]]:
-    """How many ordinary answers a plan's month is worth, and of which model: the first on sale that it includes."""
-    offers = [(model, per_answer(price)) for model, price in AIModel.for_sale()]
-    answers = {}
-    for plan in plans:
-        usable = ((m, cost) for m, cost in offers if cost and (not plan.models or m.name in plan.models))
-        model, cost = next(usable, (None, 0))
-        if model and plan.allowance_nanos:
-            answers[plan.id] = plan.allowance_nanos // cost, model.title
-    return answers
 
 
 @pages.get("/healthz")

@@ -11,7 +11,14 @@ from app import notifications
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AUTHENTICATION_LIFETIME, AutoRecharge, Recharge
-from app.models.billing.stripe_objects import Mismatch, PaymentState
+from app.models.billing.payment_errors import (
+    AuthenticationNeeded,
+    Declined,
+    Mismatch,
+    Rejected,
+    UnknownOutcome,
+)
+from app.models.billing.stripe_objects import PaymentState
 from app.models.identity.account import Account
 from app.payments.payment_methods import pause_recharge
 from app.payments.sync import apply_recharge
@@ -81,13 +88,13 @@ def send(attempt: Recharge) -> None:
     commit()
     try:
         fetched = requests.charge_saved_card(attempt)
-    except client.UnknownOutcome:
+    except UnknownOutcome:
         return
-    except client.AuthenticationNeeded as need:
+    except AuthenticationNeeded as need:
         ask_owner(recharge_id, need.payment_intent_id)
-    except client.Declined as refusal:
+    except Declined as refusal:
         decline(recharge_id, refusal.code)
-    except client.Rejected:
+    except Rejected:
         decline(recharge_id, "card_unusable")
     else:
         learn(recharge_id, fetched)

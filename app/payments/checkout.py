@@ -6,14 +6,19 @@ from app import mailer
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import MOST_PACKS, Payment, check_packs_allowed
+from app.models.billing.payment_errors import PaymentsNotSetUp
 from app.models.catalog.plan import CreditPack, is_published
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
 from app.payments import product_sync
 from app.payments.transaction import commit
-from app.stripe_api import requests
-from app.stripe_api.client import PaymentsNotSetUp, is_set_up
+from app.stripe_api import client, requests
+
+
+def is_set_up() -> bool:
+    """Whether there is a key to take payments with."""
+    return client.is_set_up()
 
 
 def check_set_up() -> None:

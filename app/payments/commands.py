@@ -6,6 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from app.extensions import db
+from app.models.billing.payment_errors import UnknownOutcome
 from app.models.operations.webhook_event import StripeEvent
 from app.payments import product_sync, reconciliation, webhook_events
 from app.stripe_api import client
@@ -31,7 +32,7 @@ def reconcile() -> None:
                 f"{finding.subject} {finding.message}"
                 + ("" if finding.mended else ": look at it in the admin")
             )
-    except client.UnknownOutcome as fault:
+    except UnknownOutcome as fault:
         raise click.ClickException(f"{fault}. What was mended stays; run it again.") from fault
     click.echo(f"{count} findings" if count else "Stripe and our rows agree.")
 

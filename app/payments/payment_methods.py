@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from app import notifications
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.billing.stripe_objects import Mismatch, SessionState
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import SessionState
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
 from app.payments.transaction import begin_sync, enqueue_after_commit

@@ -13,8 +13,9 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import Mismatch, Rejected
 from app.models.billing.refund import Dispute, Refund
-from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState, SubscriptionState
+from app.models.billing.stripe_objects import PaymentState, SessionState, SubscriptionState
 from app.models.billing.subscription import LIVE, Subscription
 from app.models.identity.account import Account
 from app.payments import auto_recharge, refunds, sync, webhook_events
@@ -55,7 +56,7 @@ def looked(subject: str, message: str, look: Callable[[], object]) -> Iterator[F
     except Mismatch as mismatch:
         rollback()
         yield Finding(subject, f"does not fit: {mismatch}", mended=False)
-    except client.Rejected as error:
+    except Rejected as error:
         rollback()
         yield Finding(subject, f"could not be looked at: {error}", mended=False)
 

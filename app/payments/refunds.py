@@ -8,13 +8,14 @@ from sqlalchemy import func, select
 
 from app.extensions import db
 from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
 from app.payments.sync import sync_refunds
 from app.payments.transaction import commit, enqueue_after_commit
-from app.stripe_api import client, requests
+from app.stripe_api import requests
 
 
 def request_refund(
@@ -56,10 +57,10 @@ def pay_back(refund_id: int) -> None:
         if refund.status != "wanted":
             return
         requests.pay_back(refund)
-    except client.Rejected as error:
+    except Rejected as error:
         refund = db.session.get_one(Refund, refund_id)
         refund.status, refund.reason = "failed", f"{refund.reason} ({error})".strip()
-    except client.UnknownOutcome:
+    except UnknownOutcome:
         return
     commit()
     sync_refunds(payment_intent or "")

@@ -10,14 +10,9 @@ from app import notifications
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import Mismatch
 from app.models.billing.refund import follow_dispute, follow_refunds
-from app.models.billing.stripe_objects import (
-    InvoiceState,
-    Mismatch,
-    PaymentState,
-    SessionState,
-    SubscriptionState,
-)
+from app.models.billing.stripe_objects import InvoiceState, PaymentState, SessionState, SubscriptionState
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.identity.account import Account

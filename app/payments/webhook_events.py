@@ -10,7 +10,7 @@ from app.extensions import db
 from app.jobs import acknowledge, enqueue_once
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import Mismatch
+from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.webhook_event import StripeEvent
 from app.payments.transaction import commit, rollback
 from app.payments.webhook_handlers import react
@@ -23,7 +23,12 @@ TURN = 5.0
 log = logging.getLogger(__name__)
 
 
-def receive(notice: client.Notice) -> bool:
+def receive(body: bytes, signature: str | None) -> bool:
+    """Store what Stripe sent, once it is proven. Forged for anything else."""
+    return store(client.read_webhook(body, signature))
+
+
+def store(notice: client.Notice) -> bool:
     """Store a notice, commit, enqueue its processing; whether it was open."""
     _, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
     db.session.commit()
@@ -71,7 +76,7 @@ def process(event_id: int) -> None:
         commit()
     except Mismatch as mismatch:
         park(event_id, mismatch)
-    except (client.UnknownOutcome, client.Rejected, client.PaymentsNotSetUp) as error:
+    except (UnknownOutcome, Rejected, PaymentsNotSetUp) as error:
         put_off(event_id, f"{type(error).__name__}: {error}")
     except Exception as error:
         put_off(event_id, type(error).__name__)

@@ -15,6 +15,15 @@ from stripe import StripeClient
 
 from app.extensions import db
 from app.models.billing import stripe_objects as state
+from app.models.billing.payment_errors import (
+    AuthenticationNeeded,
+    Declined,
+    Forged,
+    NotFound,
+    PaymentsNotSetUp,
+    Rejected,
+    UnknownOutcome,
+)
 from app.stripe_api import mapping
 
 TIMEOUT = (5, 30)
@@ -24,39 +33,6 @@ CLOCK_SKEW = timedelta(days=1)
 """By how much Stripe's clock may differ from ours when its lists are asked for what is newer."""
 
 LIVE_KEYS = ("sk_live_", "rk_live_")
-
-
-class PaymentsNotSetUp(Exception):
-    """There is no key for Stripe, or Stripe does not take it."""
-
-
-class UnknownOutcome(Exception):
-    """No answer, or one that does not say whether it was done: ask again with the same key, or look."""
-
-
-class Rejected(Exception):
-    """Stripe will not do that, now or later, in that state of things."""
-
-
-class NotFound(Rejected):
-    """Stripe has nothing of that id."""
-
-
-class Declined(Exception):
-    """The card does not pay. `payment_intent_id` is what Stripe keeps of the attempt."""
-
-    def __init__(self, message: str, code: str, payment_intent_id: str | None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.payment_intent_id = payment_intent_id
-
-
-class AuthenticationNeeded(Declined):
-    """The card pays once its owner has confirmed it."""
-
-
-class Forged(Exception):
-    """A webhook that Stripe did not send."""
 
 
 class Notice(NamedTuple):

@@ -12,8 +12,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from app.models.base import NANOS_PER_CREDIT
-from app.models.catalog.price import ORDINARY_ANSWER_TOKENS, ModelPrice
-from app.providers.base import TokenUsage
+from app.models.catalog.ordinary_answer import per_answer
 from app.web import page_context
 from app.web.markdown import render
 
@@ -27,7 +26,6 @@ SYSTEMS = {
     "Mac OS X": "Mac",
     "Linux": "Linux",
 }
-ORDINARY = TokenUsage(uncached_input=500, output=ORDINARY_ANSWER_TOKENS)
 
 
 def init_filters(app: Flask) -> None:
@@ -159,11 +157,6 @@ def markdown(text: str | None) -> Markup:
 def share(part: int, whole: int) -> int:
     """The part as whole percent between 0 and 100, for the length of a bar."""
     return max(0, min(100, part * 100 // whole)) if whole > 0 else 0
-
-
-def per_answer(priced: ModelPrice) -> int:
-    """What an ordinary answer costs at that price, in nanos."""
-    return priced.rates.cost_of(ORDINARY)
 
 
 FILTERS = {

@@ -8,7 +8,8 @@ import pytest
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.plan import CreditPack
 from app.models.identity.account import Account
 from app.models.metering.refusal import Refusal

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.stripe_objects import CardState, Mismatch, SubscriptionState
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import CardState, SubscriptionState
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account

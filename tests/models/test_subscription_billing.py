@@ -8,7 +8,8 @@ import pytest
 from app.extensions import db
 from app.models.billing.allowance import refill_if_due
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import LineState, Mismatch
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import LineState
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.catalog.plan import Plan

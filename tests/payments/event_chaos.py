@@ -121,7 +121,7 @@ class Life:
     def tell(self, notice: client.Notice) -> None:
         self.scenario.seen.add(notice.stripe_id)
         self.told.append(notice)
-        self.insist(lambda: webhook_events.receive(notice))
+        self.insist(lambda: webhook_events.store(notice))
         with killed_at(self.chance.step()):
             self.scenario.process(notice.stripe_id)
 

@@ -133,7 +133,7 @@ class StripeScenario:
             if shuffle:
                 shuffle.shuffle(notices)
             for notice in notices:
-                webhook_events.receive(notice)
+                webhook_events.store(notice)
                 self.process(notice.stripe_id)
             self.work()
 
@@ -152,7 +152,7 @@ class StripeScenario:
         """An event as a webhook would bring it, processed."""
         stripe_id = f"evt_{len(self.seen)}_{kind}"
         self.seen.add(stripe_id)
-        webhook_events.receive(client.Notice(stripe_id, kind, about))
+        webhook_events.store(client.Notice(stripe_id, kind, about))
         self.process(stripe_id)
 
     def publish(self, plan: str) -> None:

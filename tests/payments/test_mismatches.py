@@ -4,7 +4,7 @@ import pytest
 
 from app.extensions import db
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import Mismatch
+from app.models.billing.payment_errors import Mismatch
 from app.models.operations.webhook_event import StripeEvent
 from app.payments import sync
 from tests.payments.stripe_scenario import StripeScenario

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",)
 def receive(*kinds: str) -> None:
     """Events as the webhook's door stores them; what they rang for is taken away."""
     for number, kind in enumerate(kinds):
-        webhook_events.receive(Notice(f"evt_{number}", kind, {"id": "x_1"}))
+        webhook_events.store(Notice(f"evt_{number}", kind, {"id": "x_1"}))
     connect().delete(f"rq:queue:{QUEUE}")
 
 

@@ -12,7 +12,8 @@ from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.billing.ledger import LedgerEntry
-from app.models.billing.stripe_objects import Mismatch, PaymentState, SessionState
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.plan import CreditPack
 from app.models.identity.account import Account
 from app.models.metering.refusal import Refusal

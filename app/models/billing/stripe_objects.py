@@ -159,11 +159,3 @@ class PreviewState:
     due_cents: int
     currency: str
     lines: tuple[tuple[str, int], ...]
-
-
-class Mismatch(Exception):
-    """What Stripe reports is not what we sold: nothing is credited, it is parked and shown."""
-
-    def __init__(self, message: str, payment_id: int | None = None) -> None:
-        super().__init__(message)
-        self.payment_id = payment_id

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, refers_to, utcnow
-from app.models.billing.stripe_objects import Mismatch, SubscriptionState
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import SubscriptionState
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 
