@@ -25,6 +25,7 @@ from app.observability.counters import count_problem
 from app.providers.base import ProviderError
 from app.web.access import NotSignedIn, is_guest
 from app.web.guest_session import in_words_for_guests
+from app.web.rate_limits import LimitUnknown
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(NotSignedIn, lambda e: problem(401, "not_signed_in", str(e)))
     app.register_error_handler(CSRFError, lambda e: problem(400, "csrf_failed", CSRF_WORDS))
     app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(LimitUnknown, limit_unknown)
     app.register_error_handler(OperationalError, database_away)
     app.register_error_handler(NoConnection, database_away)
     app.register_error_handler(Exception, broken)
@@ -150,6 +152,12 @@ def http_error(error: HTTPException) -> Response | HTTPException:
     text = WORDS.get(status) or error.description or "The request could not be taken."
     retry_after = getattr(error, "retry_after", None)
     return problem(status, HTTP_CODES.get(status, "error"), text, retry_after=retry_after)
+
+
+def limit_unknown(error: LimitUnknown) -> Response:
+    log.error("a limit could not be read", exc_info=error.__cause__)
+    g._login_user = AnonymousUserMixin()  # what could not be read may be who asks
+    return problem(503, "busy", error.description, retry_after=error.retry_after)
 
 
 def database_away(error: Exception) -> Response:

@@ -1,8 +1,7 @@
 """Mails: written down in the transaction that they tell of, sent by a worker after its commit.
 
-`mail.post("declined:7", address, "recharge_declined", pack="5,000 credits")` in a transaction is all that a door
-does. The templates are `mail/<template>.txt`: the subject in the first line, paragraphs between empty lines, an
-address in a paragraph of its own.
+`mailer.post("declined:7", address, "recharge_declined", pack="5,000 credits")` in a transaction is all that a view
+does. The templates are in `mail/<template>.txt`; `mail_message.py` says what they may hold.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.extensions import db
 from app.jobs import enqueue
+from app.mail_message import compose
 from app.models.catalog.setting import Setting
 from app.models.operations.outbox import OutgoingMail
 
@@ -71,7 +71,7 @@ def deliver(mail_id: int) -> None:
         db.session.rollback()
         return
     context = completed(mail)
-    message = composed(mail, context) if context is not None else None
+    message = compose(mail.to, mail.template, context) if context is not None else None
     db.session.commit()
     if message and not was_taken(message, mail_id):
         return
@@ -89,18 +89,6 @@ def completed(mail: OutgoingMail) -> dict[str, Any] | None:
         "to": mail.to,
     }
     return frame | mail.context | made
-
-
-def composed(mail: OutgoingMail, context: dict[str, Any]) -> EmailMultiAlternatives:
-    """The message: its text from the template, and the same words in the frame that all mails share."""
-    templates = current_app.jinja_env
-    text = templates.get_template(f"mail/{mail.template}.txt").render(context)
-    subject, _, body = text.partition("\n")
-    message = EmailMultiAlternatives(" ".join(subject.split()), body.strip() + "\n", to=[mail.to])
-    parts = [" ".join(part.split()) for part in body.split("\n\n") if part.strip()]
-    html = templates.get_template("mail/frame.html").render(context, subject=message.subject, parts=parts)
-    message.attach_alternative(html, "text/html")
-    return message
 
 
 def was_taken(message: EmailMultiAlternatives, mail_id: int) -> bool:

@@ -17,16 +17,19 @@ from app.models.identity.two_factor import RecoveryCode, enroll, passes, remembe
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from app.web.browser_session import same_site
+from app.web.rate_limits import refusing
 
 CANDIDATE = "second factor being set up"
 TRIES = "6 per minute; 30 per hour"
 WRONG = "That is not the code of this half minute. Codes are good once: wait for the next one."
 
 
+@refusing
 def nobody_counts() -> bool:
     return bool(current_app.config["APP_ENV"] == "test")
 
 
+@refusing
 def who_tries() -> str:
     return f"second-factor:{current_user.user_id}"
 

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 from app.api.blueprint import api
 from app.extensions import limiter
 from app.web.guest_session import bounded_for_guests
-from app.web.rate_limits import is_off
+from app.web.network_address import network
+from app.web.rate_limits import is_off, refusing
 
 CALLS = "1200 per minute"
 SENDS = "300 per minute"
 
 
+@refusing
 def actor_key() -> str:
     """One person or key of an account; whoever is not signed in counts by network address."""
     if not current_user.is_authenticated:
-        return get_remote_address()
+        return network()
     return f"account-{current_user.account_id}-{current_user.user_id}"
 
 
+@refusing
 def account_key() -> str:
-    return f"account-{current_user.account_id}" if current_user.is_authenticated else get_remote_address()
+    return f"account-{current_user.account_id}" if current_user.is_authenticated else network()
 
 
 limiter.limit(CALLS, key_func=actor_key, exempt_when=is_off)(api)

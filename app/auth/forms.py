@@ -5,33 +5,49 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
+from flask import request
 from flask_wtf import FlaskForm
 from wtforms import DecimalField, HiddenField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from app.models.base import NANOS_PER_CREDIT
+from app.models.identity.address import (
+    LONGEST_ADDRESS,
+    LONGEST_NAME,
+    checked_address,
+    holds_address,
+    one_line,
+)
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
 
-LONGEST_ADDRESS = 254
 MOST_CREDITS = 10**9
 
 
-def plain(text: str | None) -> str:
-    """One line without control characters: it goes into mails and databases."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text or "").split())
+class Form(FlaskForm):
+    """A form reads what was sent as a form and nothing else: limits read the same."""
+
+    class Meta(FlaskForm.Meta):
+        def wrap_formdata(self, _form: FlaskForm, _formdata: Any) -> Any:
+            return request.form if request.method == "POST" else None
 
 
 class Address:
-    """The field holds an address that mail can be sent to; it is kept in lower case."""
+    """The field holds an address that mail can be sent to; it is kept in its one form."""
 
     def __call__(self, _form: FlaskForm, field: Any) -> None:
-        try:
-            checked = validate_email(field.data or "", check_deliverability=False)
-        except EmailNotValidError:
-            raise ValidationError("This is not an address that mail can be sent to.") from None
-        field.data = checked.normalized.lower()
+        checked = checked_address(field.data)
+        if checked is None:
+            raise ValidationError("This is not an address that mail can be sent to.")
+        field.data = checked
+
+
+class PlainName:
+    """The field holds a name: nothing that a mail program would make a link of."""
+
+    def __call__(self, _form: FlaskForm, field: Any) -> None:
+        if holds_address(field.data or ""):
+            raise ValidationError("Write it without a web or mail address.")
 
 
 class NewPassword:
@@ -45,77 +61,77 @@ class NewPassword:
 
 
 def address_field() -> StringField:
-    return StringField(filters=[plain], validators=[Length(max=LONGEST_ADDRESS), Address()])
+    return StringField(filters=[one_line], validators=[Length(max=LONGEST_ADDRESS), Address()])
 
 
 def name_field(*, required: bool = False) -> StringField:
     missing = [DataRequired("Give it a name.")] if required else []
-    return StringField(filters=[plain], validators=[*missing, Length(max=100)])
+    return StringField(filters=[one_line], validators=[*missing, Length(max=LONGEST_NAME), PlainName()])
 
 
 def known_password() -> PasswordField:
     return PasswordField(validators=[InputRequired("Type your password."), Length(max=LONGEST)])
 
 
-class SignupForm(FlaskForm):
+class SignupForm(Form):
     name = name_field()
     email = address_field()
     password = PasswordField(validators=[NewPassword()])
     next = HiddenField()
 
 
-class LoginForm(FlaskForm):
+class LoginForm(Form):
     email = StringField(
-        filters=[plain], validators=[DataRequired("Type your address."), Length(max=LONGEST_ADDRESS)]
+        filters=[one_line], validators=[DataRequired("Type your address."), Length(max=LONGEST_ADDRESS)]
     )
     password = known_password()
     next = HiddenField()
 
 
-class ForgotForm(FlaskForm):
+class ForgotForm(Form):
     email = address_field()
 
 
-class ResetForm(FlaskForm):
+class ResetForm(Form):
     password = PasswordField(validators=[NewPassword()])
 
 
-class ProfileForm(FlaskForm):
+class ProfileForm(Form):
     name = name_field()
 
 
-class EmailForm(FlaskForm):
+class EmailForm(Form):
     email = address_field()
     current_password = known_password()
 
 
-class PasswordForm(FlaskForm):
+class PasswordForm(Form):
     current_password = known_password()
     password = PasswordField(validators=[NewPassword()])
 
 
-class KeyForm(FlaskForm):
+class KeyForm(Form):
     name = name_field(required=True)
 
 
-class DeletionForm(FlaskForm):
+class DeletionForm(Form):
     current_password = known_password()
 
 
-class TeamForm(FlaskForm):
+class TeamForm(Form):
     name = name_field(required=True)
 
 
-class InvitationForm(FlaskForm):
+class InvitationForm(Form):
     email = address_field()
     role = SelectField(choices=[role for role in ROLES if role != "owner"], default="member")
 
 
-class RoleForm(FlaskForm):
+class RoleForm(Form):
     role = SelectField(choices=list(ROLES))
 
 
-class LimitForm(FlaskForm):
+class LimitForm(Form):
     """A member's monthly limit in credits; empty for none."""
 
     limit_credits = DecimalField(validators=[Optional(), NumberRange(min=0, max=MOST_CREDITS)])

@@ -14,6 +14,7 @@ from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.identity.account import Account
+from app.models.identity.address import known_as
 from app.models.identity.user import User
 
 CREDITS = NANOS_PER_CREDIT
@@ -130,7 +131,7 @@ def seed_admin(email: str, password: str | None) -> str | None:
         person.admin_role = "owner"
         return None
     password = password or secrets.token_urlsafe(12)
-    person = User(email=email.strip().lower(), name="Admin", admin_role="owner")
+    person = User(email=known_as(email), name="Admin", admin_role="owner")
     person.set_password(password)
     person.verify_email()
     db.session.add(person)

@@ -8,7 +8,7 @@ from typing import Any
 from flask_login import current_user
 
 from app.extensions import limiter
-from app.web.rate_limits import is_off
+from app.web.rate_limits import is_off, refusing
 
 
 def by_account(limits: str) -> Callable[[Any], Any]:
@@ -18,5 +18,6 @@ def by_account(limits: str) -> Callable[[Any], Any]:
     )
 
 
+@refusing
 def account_key() -> str:
     return f"account-{current_user.account_id}"

@@ -10,7 +10,7 @@ from app.models.chat.chat import Chat
 from app.models.identity.user import User, digest
 from app.models.metering.refusal import Refusal
 from app.web.access import GUEST, is_guest
-from app.web.rate_limits import Decorator, network
+from app.web.rate_limits import Decorator, refusing, this_network
 
 KEPT = "Sign up, it is free: this chat comes with you."
 USED_UP = f"The messages that one may send without an account are used. {KEPT}"
@@ -39,10 +39,12 @@ def in_words_for_guests(refusal: Refusal) -> Refusal:
     return Refusal(refusal.code, text, retry_after=refusal.retry_after, **details)
 
 
+@refusing
 def guest_messages() -> str:
     return f"{Setting.get('guest_messages')} per day"
 
 
+@refusing
 def is_no_guest() -> bool:
     return not is_guest()
 
@@ -50,5 +52,5 @@ def is_no_guest() -> bool:
 def bounded_for_guests(scope: str) -> Decorator:
     """So many a day by one network address; part of what is offered, so on even where rate limits are off."""
     return limiter.shared_limit(
-        guest_messages, scope=scope, key_func=network, exempt_when=is_no_guest, error_message=USED_UP
+        guest_messages, scope=scope, key_func=this_network, exempt_when=is_no_guest, error_message=USED_UP
     )

@@ -4,37 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_network
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from flask import Response, request
-from flask_limiter.util import get_remote_address
-from werkzeug.exceptions import TooManyRequests
+from flask_limiter import RateLimitExceeded
+from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from app.extensions import limiter
 from app.models.base import utcnow
 from app.models.catalog.setting import Setting
-from app.models.identity.user import User, normalised_address
+from app.models.identity.address import mailbox
+from app.models.identity.user import User
+from app.web.network_address import network
 
 Decorator = Callable[[Any], Any]
+Reading = TypeVar("Reading", bound=Callable[..., Any])
 
 
+def refusing(function: Reading) -> Reading:
+    """A part of a limit whose error refuses the request: an error inside a limit is no permission.
+
+    Flask-Limiter takes any other error for a storage that is away, and the second one for no limit at all.
+    """
+
+    @wraps(function)
+    def read(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except Exception as error:
+            raise LimitUnknown from error
+
+    read.is_refusing = True  # type: ignore[attr-defined]
+    return cast(Reading, read)
+
+
+class LimitUnknown(RateLimitExceeded):
+    """A limit could not be read; nothing is let past it."""
+
+    code = 503
+    limit = response = None  # type: ignore[assignment]
+    description = "It cannot be told at the moment whether this may go on. Try again in a few seconds."
+    retry_after = 5
+
+    def __init__(self) -> None:
+        HTTPException.__init__(self)
+
+
+@refusing
 def is_off() -> bool:
     """Whether the installation has no rate limits: `RATELIMIT_ENABLED`, else the admin's setting."""
     return not Setting.get("ratelimit_enabled")
 
 
-def network() -> str:
-    """Where a request comes from: an address, or the /64 that one owner of IPv6 addresses has at hand."""
-    address = get_remote_address()
-    if ":" not in address:
-        return address
-    return str(ip_network(f"{address.partition('%')[0]}/64", strict=False))
+@refusing
+def this_network() -> str:
+    return network()
 
 
-def typed_address() -> str:
-    """The mailbox that the form names, in one spelling, so that +tags do not count anew."""
-    return normalised_address(request.form.get("email", ""))
+@refusing
+def typed_mailbox() -> str:
+    """The mailbox that the form names, in the one spelling that the view compares by."""
+    return mailbox(request.form.get("email"))
 
 
 def was_refused(response: Response) -> bool:
@@ -47,13 +78,15 @@ def was_taken(response: Response) -> bool:
 
 def by_machine(limits: str, *, counts: Callable[[Response], bool] | None = None) -> Decorator:
     """At most so many POSTs from one network address; of all, or of those whose answer `counts`."""
-    return limiter.limit(limits, methods=["POST"], exempt_when=is_off, deduct_when=counts)
+    return limiter.limit(
+        limits, key_func=this_network, methods=["POST"], exempt_when=is_off, deduct_when=counts
+    )
 
 
 def by_mailbox(limits: str, *, counts: Callable[[Response], bool] | None = None) -> Decorator:
     """At most so many POSTs that name one mailbox, from wherever."""
     return limiter.limit(
-        limits, key_func=typed_address, methods=["POST"], exempt_when=is_off, deduct_when=counts
+        limits, key_func=typed_mailbox, methods=["POST"], exempt_when=is_off, deduct_when=counts
     )
 
 

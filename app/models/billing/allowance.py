@@ -15,7 +15,7 @@ from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account, anniversary, months_between
-from app.models.identity.user import normalised_address
+from app.models.identity.address import mailbox
 
 if TYPE_CHECKING:
     from app.models.metering.account_state import AccountState
@@ -138,4 +138,4 @@ def give_free_credits(account: Account) -> None:
 
 def address_mark(email: str) -> str:
     """A stable mark of a mailbox that outlives its deletion without keeping the address."""
-    return hashlib.sha256(normalised_address(email).encode()).hexdigest()[:32]
+    return hashlib.sha256(mailbox(email).encode()).hexdigest()[:32]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.extensions import db
 from app.models.base import Model, one_of, refers_to, utcnow
 from app.models.identity.account import Account
+from app.models.identity.address import known_as
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, digest
 from app.models.metering.member_limit import used_in
@@ -50,7 +51,7 @@ class Invitation(Model):
     @classmethod
     def send(cls, account: Account, by: User, email: str, role: str) -> Invitation:
         """Invite an address into a held account; an open invitation of that address starts anew."""
-        address = email.strip().lower()
+        address = known_as(email)
         known = select(cls).where(cls.account_id == account.id, cls.email == address, *cls.is_open())
         invitation = db.session.scalar(known) or cls(account_id=account.id, email=address)
         invitation.invited_by_id, invitation.role = by.id, role

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.types import BigId
 from app.extensions import db
 from app.models.base import Model, one_of, refers_to, utcnow
+from app.models.identity.address import known_as
 from app.models.identity.password import hashed, is_right
 
 TOKEN_LIFETIME = {"reset": timedelta(hours=1), "verify": timedelta(hours=1)}
@@ -20,15 +21,6 @@ TOKEN_LIFETIME = {"reset": timedelta(hours=1), "verify": timedelta(hours=1)}
 def digest(secret: str) -> str:
     """What is stored of a secret of 128 bits or more: its SHA-256, in hex."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def normalised_address(email: str) -> str:
-    """One form for all spellings of a mailbox: lower case, no +tag, and no dots at Gmail."""
-    local, _, domain = email.strip().lower().rpartition("@")
-    local = local.partition("+")[0]
-    if domain in {"gmail.com", "googlemail.com"}:
-        return local.replace(".", "") + "@gmail.com"
-    return f"{local}@{domain}"
 
 
 class User(Model):
@@ -54,12 +46,12 @@ class User(Model):
 
     @classmethod
     def with_email(cls, email: str) -> User | None:
-        return db.session.scalar(select(cls).where(cls.email == email.strip().lower()))
+        return db.session.scalar(select(cls).where(cls.email == known_as(email)))
 
     @classmethod
     def join(cls, email: str, name: str, password: str) -> User:
         """A new person, whose address is not verified yet."""
-        user = cls(email=email.strip().lower(), name=name)
+        user = cls(email=known_as(email), name=name)
         user.set_password(password)
         db.session.add(user)
         return user
@@ -104,7 +96,7 @@ class User(Model):
 
     def change_email(self, email: str) -> None:
         """Move to another address, which has to be verified anew."""
-        self.email = email.strip().lower()
+        self.email = known_as(email)
         self.email_verified_at = None
         self.void_tokens()
 

@@ -1,0 +1,127 @@
+"""Every limit counts by what its view uses, and one that cannot be read refuses. security.md 27."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_limiter import Limiter
+
+from app.extensions import limiter
+from app.models.identity.address import known_as, mailbox
+from app.web import rate_limits
+from app.web.network_address import UNKNOWN, network_of
+from tests.auth.conftest import Browser
+from tests.support.people import PASSWORD
+
+INVISIBLE = ("\x00", "\x07", "\u200b", "\u2060", "\ufeff", "\u202e", "\u00ad", " ", "\t")
+
+
+@pytest.fixture
+def guest(new_browser: Callable[[], Browser]) -> Browser:
+    return new_browser()
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> dict[str, str]:
+    return environment | {"RATELIMIT_ENABLED": "1", "PROXY_COUNT": "1"}
+
+
+def limits_of(one: Limiter) -> Iterator[Any]:
+    """Every limit of the app: of its views, and of its blueprints."""
+    manager = one.limit_manager
+    for groups in (*manager._decorated_limits.values(), *manager._blueprint_limits.values()):
+        yield from groups
+
+
+def test_every_limit_refuses_where_it_cannot_be_read(app: Flask) -> None:
+    limits = list(limits_of(limiter))
+    assert len(limits) > 20
+    for limit in limits:
+        parts = [limit.key_function, limit.exempt_when]
+        parts += [limit.limit_provider] if callable(limit.limit_provider) else []
+        assert all(getattr(part, "is_refusing", False) for part in parts), limit
+
+
+@pytest.mark.parametrize("broken", ["network", "mailbox"])
+def test_an_error_inside_a_limit_lets_nobody_through(
+    guest: Browser, signed_in: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    signed_in("ada")
+    token = guest.token()
+
+    def fails(*_args: object) -> str:
+        raise ValueError(broken)
+
+    monkeypatch.setattr(rate_limits, broken, fails)
+    form = {"csrf_token": token, "email": "ada@example.com", "password": PASSWORD}
+    answer = guest.client.post("/login", data=form)
+    assert (answer.status_code, "try again" in answer.text.lower()) == (503, True)
+    assert limiter._storage_dead is False
+
+
+@pytest.mark.parametrize("sign", INVISIBLE)
+def test_one_address_has_one_limit_however_it_is_typed(
+    guest: Browser, signed_in: Callable[..., Browser], sign: str
+) -> None:
+    signed_in("ada")
+    for number in range(10):
+        guest.send("/login", email="ada@example.com" + sign * number, password="a wrong password")
+    assert guest.send("/login", email="Ada@example.com" + sign * 20, password=PASSWORD).status_code == 429
+
+
+@pytest.mark.parametrize("sign", INVISIBLE)
+def test_what_signs_in_is_what_is_counted(sign: str) -> None:
+    typed = f"{sign}Ada@EXAMPLE.com{sign}"
+    assert (known_as(typed), mailbox(typed)) == ("ada@example.com", "ada@example.com")
+
+
+def test_an_address_that_is_sent_in_another_way_is_not_read(
+    guest: Browser, signed_in: Callable[..., Browser]
+) -> None:
+    signed_in("ada")
+    form, headers = {"email": "ada@example.com", "password": PASSWORD}, {"X-CSRFToken": guest.token()}
+    as_json = guest.client.post("/login", headers=headers, json=form)
+    as_file = {"email": (BytesIO(b""), "ada@example.com"), "password": PASSWORD}
+    as_upload = guest.client.post("/login", headers=headers, data=as_file)
+    assert (as_json.status_code, as_upload.status_code) == (400, 400)
+
+
+@pytest.mark.parametrize(
+    ("written", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:4711", "203.0.113.7"),
+        ("[2001:db8::1]:443", "2001:db8::/64"),
+        ("[2001:db8::1]", "2001:db8::/64"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::9", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("[::ffff:203.0.113.7]:80", "203.0.113.7"),
+        ("junk", UNKNOWN),
+        ("", UNKNOWN),
+        (None, UNKNOWN),
+        ("1.2.3.4.5:6:7", UNKNOWN),
+    ],
+)
+def test_a_network_is_read_with_ports_and_brackets(written: str | None, counted: str) -> None:
+    assert network_of(written) == counted
+
+
+@pytest.mark.parametrize(
+    "written", ["203.0.113.7:{}", "2001:db8::{}", "[2001:db8::{}]:80", "junk {}", "::ffff:203.0.113.9"]
+)
+def test_no_way_to_write_an_address_escapes_its_limit(app: Flask, written: str) -> None:
+    statuses = []
+    for number in range(1, 32):
+        browser = Browser(app.test_client())
+        headers = {"X-Forwarded-For": written.format(number)}
+        form = {
+            "csrf_token": browser.token(),
+            "email": f"p{number}@example.com",
+            "password": "a wrong password",
+        }
+        statuses.append(browser.client.post("/login", data=form, headers=headers).status_code)
+    assert statuses == [400] * 30 + [429]

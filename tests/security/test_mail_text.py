@@ -1,0 +1,116 @@
+"""A stranger's text stays text in every mail, and a name is a name. security.md 26."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from jinja2 import meta
+
+from app.mail_message import JOINER, compose
+from app.models.identity.address import holds_address, one_line
+from tests.auth.conftest import Browser
+from tests.support.people import PASSWORD
+
+FOLDER = Path(__file__).parents[2] / "app" / "templates" / "mail"
+TEMPLATES = sorted(path.stem for path in FOLDER.glob("*.txt"))
+LINKS = re.compile(r"https?://\S+|\bwww\.\S+|\S+@\S+\.\w+|\b[\w-]+\.(?:example|com|org)\b\S*")
+OF_LINKS = {
+    "link",
+    "reset_link",
+    "page_url",
+    "pay_url",
+    "billing_url",
+    "confirm_url",
+    "admin_url",
+    "base_url",
+}
+OF_MAILBOXES = {"to", "new"}
+STRANGERS = (
+    "Get paid: https://evil.example/now",
+    "https://evil.example",
+    "\n\nGet paid: https://evil.example/now\n\n",
+    "Eve\r\nBcc: all@evil.example\r\n\r\n<h1>Won</h1>",
+    '<a href="https://evil.example">Click</a>',
+    "\x010\x01",
+    "{{ button('Won', 'https://evil.example') }}",
+    "\u202egro.live\u2066 www.evil.example",
+    "write to eve@evil.example or evil.example/pay",
+    "x" * 5000,
+)
+
+NAMED = "Prize: https://evil.example"
+
+
+def values_of(app: Flask, template: str, written: str) -> dict[str, str]:
+    """A value for everything that the template names: links and mailboxes of ours, all else as a stranger wrote it."""
+    source = (FOLDER / f"{template}.txt").read_text()
+    names = meta.find_undeclared_variables(app.jinja_env.parse(source)) | {"brand_name", "to", "base_url"}
+    values = dict.fromkeys(names - {"button", "bare_link", "mailbox"}, written)
+    values |= {name: f"https://ours.example/{name}" for name in names & OF_LINKS}
+    return (
+        values | {name: f"{name}@ours.example" for name in names & OF_MAILBOXES} | {"brand_name": "Tollgate"}
+    )
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_no_mail_makes_more_of_a_strangers_text_than_text(app: Flask, template: str) -> None:
+    with app.app_context():
+        plain = compose("ada@example.com", template, values_of(app, template, "Ann"))
+        for written in STRANGERS:
+            hostile = compose("ada@example.com", template, values_of(app, template, written))
+            assert LINKS.findall(hostile.body) == LINKS.findall(plain.body)
+            assert shape(hostile.alternatives[0][0]) == shape(plain.alternatives[0][0])
+            assert hostile.body.count("\n") == plain.body.count("\n")
+            assert hostile.subject.replace(JOINER, "").isprintable()
+            assert len(hostile.subject) <= 150
+            assert sorted(hostile.message().keys()) == sorted(plain.message().keys())
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[tuple[str, list[tuple[str, str | None]]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.started.append((tag, attrs))
+
+
+def shape(html: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    elements = Elements()
+    elements.feed(html)
+    return elements.started
+
+
+@pytest.mark.parametrize(
+    "name", ["https://evil.example", "see evil.example/x", "www.evil", "eve@evil.example"]
+)
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/settings/profile", "name"), ("/account/teams", "name"), ("/settings/keys", "name")],
+)
+def test_a_name_with_an_address_in_it_is_refused(
+    signed_in: Callable[..., Browser], path: str, field: str, name: str
+) -> None:
+    ada = signed_in("ada")
+    assert ada.send(path, **{field: name}).status_code == 400
+
+
+def test_a_new_person_has_no_address_for_a_name(new_browser: Callable[[], Browser]) -> None:
+    guest = new_browser()
+    assert guest.send("/signup", email="eve@example.com", password=PASSWORD, name=NAMED).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "name", ["J. R. R. Tolkien", "Zoë O'Neil-Smith", "R&D 2.0", "李小龍", "Ops (EU)", "St. John"]
+)
+def test_names_that_people_have_are_taken(name: str) -> None:
+    assert (holds_address(name), one_line(name)) == (False, name)
+
+
+def test_a_name_has_one_line_and_nothing_invisible() -> None:
+    assert one_line(" A\u202ed\u200ba\n\tL\x00 \u2066Lovelace ") == "A d a L Lovelace"
