@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,8 +26,35 @@ WORDS = {
 REJECTIONS = {
     "too_long": "This chat is longer than the model can read. "
     "Nothing was charged. Please start a new chat, or choose a model with a larger context window.",
+    "image": "The model's provider could not read an image of this message. "
+    "Nothing was charged. Send the question again without it, or with the image saved in another format.",
     "gone": "The model's provider does not know this model any more. "
     "Nothing was charged. Please choose another model.",
+}
+OF_SENDER = {"too_long", "image", "rejected"}
+"""What the request itself caused: the same one would fail again."""
+
+TELLING = {"too_long", "image", "gone", "credentials"}
+"""Reasons that say more than any status does."""
+
+MESSAGES = {
+    "image": re.compile(
+        r"(process|decode|read|load|open|invalid|unsupported|corrupt)[\w ]{0,20}\bimages?\b", re.I
+    ),
+    "too_long": re.compile(
+        r"too long|too many (input |prompt )?tokens|(context|prompt)[ _](length|size|window|limit)|maximum context"
+        r"|token limit|reduce the length|longer than the model|too large for model"
+        r"|exceeds? [\w ]{0,40}(tokens|context)|max_new_tokens`? must be",
+        re.I,
+    ),
+    "gone": re.compile(
+        r"\bmodels?\b[^.\n]{0,120}(not found|(does |do )?not exist|not (available|supported|loaded)|is not a valid)"
+        r"|(unknown|invalid|no such|not a valid|unsupported) model|invalid model",
+        re.I,
+    ),
+    "credentials": re.compile(
+        r"insufficient (balance|credit|quota)|credit balance is too low|exceeded your current quota", re.I
+    ),
 }
 STATUSES = {
     401: "credentials",
@@ -39,6 +67,9 @@ STATUSES = {
 }
 CODES = {
     "context_length_exceeded": "too_long",
+    "exceed_context_size_error": "too_long",
+    "ContextWindowExceededError": "too_long",
+    "string_above_max_length": "too_long",
     "request_too_large": "too_long",
     "insufficient_quota": "credentials",
     "billing_error": "credentials",
@@ -51,6 +82,14 @@ CODES = {
     "timeout": "timeout",
     "invalid_request_error": "rejected",
     "not_found_error": "gone",
+    "NotFoundError": "gone",
+    "model_decommissioned": "gone",
+    "invalid_model": "gone",
+    "image_parse_error": "image",
+    "invalid_image": "image",
+    "invalid_image_format": "image",
+    "exceeded_current_quota_error": "credentials",
+    "BadRequestError": "rejected",
     "model_not_found": "gone",
     "content_filter": "rejected",
     "content_policy_violation": "rejected",
@@ -58,10 +97,11 @@ CODES = {
 
 
 def failure(reason: str, technical: str = "") -> ProviderError:
-    """The error for a reason of ProviderError, or for `too_long` or `gone`, which are rejections too."""
+    """The error for a reason of ProviderError, or for `too_long`, `image` or `gone`, which are rejections too."""
+    is_of_sender = reason in OF_SENDER
     if reason in REJECTIONS:
-        return ProviderError("rejected", REJECTIONS[reason], technical)
-    return ProviderError(reason, WORDS[reason], technical)
+        return ProviderError("rejected", REJECTIONS[reason], technical, is_of_sender=is_of_sender)
+    return ProviderError(reason, WORDS[reason], technical, is_of_sender=is_of_sender)
 
 
 def explained(error: Exception, *, has_begun: bool) -> ProviderError:
@@ -83,9 +123,9 @@ def causes(error: BaseException) -> Iterator[str]:
 
 
 def reason_of_status(status: int, body: object) -> str:
-    """Codes say more than the status; a 400 is often too long a chat, a 429 an unpaid bill of ours."""
-    reason = reason_of_event(body) if status in (400, 413, 422, 429) else None
-    if reason in ("too_long", "gone", "credentials"):
+    """Codes and messages say more than the status; a 400 is often too long a chat, a 429 an unpaid bill of ours."""
+    reason = reason_of_event(body) if status in (400, 404, 413, 422, 429, 500) else None
+    if reason in TELLING and (status != 429 or reason == "credentials"):
         return reason
     if status == 413:
         return "too_long"
@@ -93,17 +133,34 @@ def reason_of_status(status: int, body: object) -> str:
 
 
 def reason_of_event(body: object) -> str:
-    """The reason that an error's body names, inside a stream or in an answer; `unavailable` where it names none."""
+    """The reason that an error's body names, inside a stream or in an answer; `unavailable` where it names none.
+
+    Type and message come first: a numeric code is often the status alone (llama.cpp, vLLM, SGLang, LiteLLM).
+    """
     inner: Any = (body.get("error") or body) if isinstance(body, Mapping) else None
+    if isinstance(inner, str) and isinstance(body, Mapping):
+        inner = {**body, "message": inner}
     if not isinstance(inner, Mapping):
         return "unavailable"
     code, kind = inner.get("code"), inner.get("type")
-    if isinstance(code, int) and not isinstance(code, bool) and 400 <= code < 600:
-        return reason_of_status(code, None)
-    known = (CODES.get(name) for name in (code, kind) if isinstance(name, str))
-    reason = next((name for name in known if name), "unavailable")
-    is_long = reason == "rejected" and "too long" in str(inner.get("message"))[:500]
-    return "too_long" if is_long else reason
+    names = [name for name in (code, kind) if isinstance(name, str)]
+    reason = next((CODES[name] for name in names if name in CODES), None)
+    if reason in TELLING or reason == "rate_limited":
+        return reason
+    return reason_of_message(inner.get("message")) or status_reason(code) or reason or "unavailable"
+
+
+def reason_of_message(message: object) -> str | None:
+    """What the vendor's sentence says, where it is one that no code says for certain."""
+    text = str(message)[:1000] if message else ""
+    return next((reason for reason, pattern in MESSAGES.items() if pattern.search(text)), None)
+
+
+def status_reason(code: object) -> str | None:
+    """The reason of a code that is a status, as a number or in digits."""
+    digits = str(code) if isinstance(code, int | str) and not isinstance(code, bool) else ""
+    is_status = len(digits) == 3 and digits.isdecimal() and 400 <= int(digits) < 600
+    return reason_of_status(int(digits), None) if is_status else None
 
 
 def retry_delay(error: Exception, shortest: float, longest: float) -> float | None:
@@ -118,7 +175,7 @@ def retry_delay(error: Exception, shortest: float, longest: float) -> float | No
         return shortest if isinstance(error.__cause__, httpx2.TransportError) else None
     if status != 429 and status < 500:
         return None
-    if reason_of_status(status, getattr(error, "body", None)) == "credentials":
+    if reason_of_status(status, getattr(error, "body", None)) in TELLING:
         return None
     return asked_delay(getattr(error, "response", None), shortest, longest)
 
