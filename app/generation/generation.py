@@ -167,7 +167,8 @@ class Generation:
             return reported
         if status == "failed" and not self.parts:
             return TokenUsage(raw=reported.raw)
-        return estimated(self.reservation.prompt, self.text, reported)
+        thinking = self.reply.evidence.thinking_tokens if self.reply else 0
+        return estimated(self.reservation.prompt, self.text, reported, thinking=thinking)
 
     def _settle(self, ending: Outcome) -> Outcome:
         """Write receipt and message, again and again while the database is away; the sweeper is behind it."""
@@ -213,8 +214,7 @@ class Generation:
             enqueue("app.payments.jobs.tell_alerts", self.reservation.account_id)
 
 
-def estimated(prompt: Prompt, text: str, reported: TokenUsage) -> TokenUsage:
-    """The usage of a call counted locally. billing-rules.md 5."""
-    return TokenUsage(
-        uncached_input=prompt.tokens, output=estimate_tokens(text), source="estimated", raw=reported.raw
-    )
+def estimated(prompt: Prompt, text: str, reported: TokenUsage, *, thinking: int = 0) -> TokenUsage:
+    """The usage of a call counted locally, with the thinking that was streamed. billing-rules.md 5."""
+    output = estimate_tokens(text) + thinking
+    return TokenUsage(uncached_input=prompt.tokens, output=output, source="estimated", raw=reported.raw)

@@ -7,14 +7,17 @@ from typing import Any
 import anthropic
 import httpx2
 
-from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage
+from app.providers.base import Evidence, Prompt, PromptMessage, ProviderError, Reply, TokenUsage
 from app.providers.errors import failure, reason_of_event
+from app.providers.reports import evidence, joined
 from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client
 from app.providers.usage import anthropic_usage, mapping
 
 ADDRESS = "https://api.anthropic.com"
+MOST_PLACEHOLDER = 8
+ENDS = ("message_delta", "message_stop", "error")
 FINISHES = {
     "end_turn": "stop",
     "stop_sequence": "stop",
@@ -50,10 +53,13 @@ class _Reader:
     def __init__(self, provider: AnthropicProvider, prompt: Prompt) -> None:
         self.finish_reason: str | None = None
         self.is_over = False
+        self.failure: ProviderError | None = None
+        self.has_final_usage = False
+        self.thinking = ""
         self._provider = provider
         self._prompt = prompt
         self._usage: dict[str, Any] = {}
-        self._has_final_usage = False
+        self._model: object = None
 
     def open(self) -> httpx2.Response:
         return self._provider.client.post(
@@ -79,34 +85,56 @@ class _Reader:
             body["system"] = "\n\n".join(system)
         return body
 
-    def read(self, event: dict[str, Any]) -> str:
-        match event.get("type"):
-            case "content_block_delta":
-                return text_of(event.get("delta"), "text_delta")
-            case "content_block_start":
-                return text_of(event.get("content_block"), "text")
-            case "message_start":
-                self._take_usage(mapping(event.get("message")).get("usage"))
-            case "message_delta":
-                self._take_usage(event.get("usage"), is_final=True)
-                if reason := mapping(event.get("delta")).get("stop_reason"):
-                    self.finish_reason = FINISHES.get(reason := str(reason)[:32], reason)
-            case "message_stop":
-                self.is_over = True
-                self.finish_reason = self.finish_reason or "stop"
-            case "error":
-                raise failure(reason_of_event(event), "error event")
-        return ""
+    def hear(self, response: httpx2.Response) -> None:
+        """Anthropic's headers report nothing of the call."""
 
-    def _take_usage(self, usage: object, *, is_final: bool = False) -> None:
-        """Figures are cumulative: the last one of each name counts."""
-        if isinstance(usage, dict):
-            self._usage |= {name: figure for name, figure in usage.items() if figure is not None}
-            self._has_final_usage = self._has_final_usage or is_final
+    def read(self, event: dict[str, Any]) -> str:
+        """Fields of one event are no alternatives: an error may come with the usage."""
+        kind, delta = event.get("type"), mapping(event.get("delta"))
+        self._take_report(event, is_final=kind in ENDS or bool(delta.get("stop_reason")))
+        if reason := delta.get("stop_reason"):
+            self.finish_reason = FINISHES.get(reason := str(reason)[:32], reason)
+        if kind == "error":
+            self.failure, self.finish_reason = failure(reason_of_event(event), "error event"), None
+        if kind == "message_stop":
+            self.is_over = True
+            self.finish_reason = self.finish_reason or "stop"
+        return self._text(kind, event)
+
+    def _text(self, kind: object, event: dict[str, Any]) -> str:
+        if kind == "content_block_start":
+            return text_of(event.get("content_block"), "text")
+        if kind != "content_block_delta":
+            return ""
+        thinking = mapping(event.get("delta")).get("thinking")
+        self.thinking += thinking if isinstance(thinking, str) else ""
+        return text_of(event.get("delta"), "text_delta")
+
+    def _take_report(self, event: dict[str, Any], *, is_final: bool) -> None:
+        message = mapping(event.get("message"))
+        self._model = message.get("model") or self._model
+        for usage in (
+            without_placeholder(message.get("usage")),
+            event.get("usage"),
+            mapping(event.get("error")).get("usage"),
+        ):
+            if isinstance(usage, dict):
+                self._usage = joined(self._usage, usage)
+                self.has_final_usage = self.has_final_usage or is_final
 
     def usage(self) -> TokenUsage:
         """The first event's figures are not usage until the last event's join them."""
-        return anthropic_usage(self._usage) if self._has_final_usage else TokenUsage()
+        return anthropic_usage(self._usage) if self.has_final_usage else TokenUsage()
+
+    def evidence(self) -> Evidence:
+        return evidence(self._usage, model=self._model, tier=None)
+
+
+def without_placeholder(usage: object) -> object:
+    """The first event's figures; its few output tokens are those of the first piece, whatever the end says."""
+    figure = mapping(usage).get("output_tokens")
+    is_placeholder = isinstance(figure, int) and 0 < figure <= MOST_PLACEHOLDER
+    return {**mapping(usage), "output_tokens": None} if is_placeholder else usage
 
 
 def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:

@@ -75,17 +75,34 @@ class TokenUsage:
         return self.uncached_input + self.cache_read + self.cache_write_5m + self.cache_write_1h
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a provider says of a call beside its tokens; None where it says nothing.
+
+    `model` is the one that answered, `cost_nanos` what it says that it billed, `unpriced` the number of pieces that
+    it bills and that no bucket counts, `thinking_tokens` a local count of the thinking that it streamed.
+    """
+
+    model: str | None = None
+    service_tier: str | None = None
+    cost_nanos: int | None = None
+    unpriced: int = 0
+    thinking_tokens: int = 0
+
+
 class ProviderError(Exception):
     """A call that failed at the provider. `str(error)` is safe to show to the user; nothing was charged.
 
     `reason` is one of: timeout, unavailable, rate_limited, rejected, credentials, malformed, cut.
     `technical` is for the log: the kind of error, status and request id; no key and nothing of the prompt.
+    `is_of_sender`: the request itself caused it, so that the same one would fail again.
     """
 
-    def __init__(self, reason: str, text: str, technical: str = "") -> None:
+    def __init__(self, reason: str, text: str, technical: str = "", *, is_of_sender: bool = False) -> None:
         super().__init__(text)
         self.reason = reason
         self.technical = technical
+        self.is_of_sender = is_of_sender
 
 
 class Reply(Protocol):
@@ -97,6 +114,7 @@ class Reply(Protocol):
 
     usage: TokenUsage
     finish_reason: str | None
+    evidence: Evidence
 
     def __iter__(self) -> Iterator[str]: ...
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage, estimate_tokens
+from app.providers.base import Evidence, Prompt, PromptMessage, Reply, TokenUsage, estimate_tokens
 from app.providers.demo_script import Scene, scene_for
 from app.providers.errors import failure
 
@@ -52,6 +52,7 @@ class DemoReply:
     def __init__(self, prompt: Prompt, scene: Scene, pace: float, patience: float) -> None:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
+        self.evidence = Evidence()
         self._prompt = prompt
         self._scene = scene
         self._pace = pace * scene.slowness

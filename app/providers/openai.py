@@ -8,8 +8,9 @@ from typing import Any
 import httpx2
 import openai
 
-from app.providers.base import Prompt, PromptMessage, Reply, TokenUsage
+from app.providers.base import Evidence, Prompt, PromptMessage, ProviderError, Reply, TokenUsage
 from app.providers.errors import failure, reason_of_event
+from app.providers.reports import evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
 from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
 from app.providers.text_cleaning import encodable
@@ -60,9 +61,14 @@ class _Reader:
     def __init__(self, provider: OpenAIProvider, prompt: Prompt) -> None:
         self.finish_reason: str | None = None
         self.is_over = False
+        self.failure: ProviderError | None = None
+        self.has_final_usage = False
+        self.thinking = ""
         self._provider = provider
         self._prompt = prompt
-        self._usage: Mapping[str, Any] = {}
+        self._usage: dict[str, Any] = {}
+        self._model: object = None
+        self._tier: object = None
         self._has_refused = False
 
     def open(self) -> httpx2.Response:
@@ -91,22 +97,33 @@ class _Reader:
             options={"timeout": self._provider.patience.timeout(prompt), "headers": UNREAD},
         )
 
+    def hear(self, response: httpx2.Response) -> None:
+        self._usage = joined(self._usage, report_in_headers(response.headers))
+
     def read(self, event: dict[str, Any]) -> str:
+        """Fields of one event are no alternatives: one with an error may carry text, and the usage."""
         if event is DONE:
             self.is_over = True
             self.finish_reason = self.finish_reason or "stop"
             return ""
         if event.get("error") or event.get("object") == "error":
-            raise failure(reason_of_event(event), "error event")
-        if isinstance(usage := event.get("usage"), dict):
-            self._usage = usage
+            self.failure = failure(reason_of_event(event), "error event")
+        self._take_report(event)
         choices = event.get("choices")
         if not choices or not isinstance(choices, list):
             return ""
         return self._read_choice(mapping(choices[0]))
 
+    def _take_report(self, event: Mapping[str, Any]) -> None:
+        self._model = event.get("model") or self._model
+        self._tier = event.get("service_tier") or self._tier
+        for usage in reports_in(event):
+            self._usage = joined(self._usage, usage)
+            self.has_final_usage = self.has_final_usage or bool(self.failure) or not event.get("choices")
+
     def _read_choice(self, choice: Mapping[str, Any]) -> str:
         delta = mapping(choice.get("delta"))
+        self.thinking += thinking_of(delta)
         text = text_of(delta.get("content"))
         if refusal := text_of(delta.get("refusal")):
             self._has_refused = True
@@ -117,12 +134,17 @@ class _Reader:
 
     def _finish(self, reason: str) -> None:
         if reason in FAILURES:
-            raise failure("unavailable", f"finish reason {reason}")
+            self.failure = self.failure or failure("unavailable", f"finish reason {reason}")
+        if self.failure:
+            return
         is_refusal = self._has_refused and reason == "stop"
         self.finish_reason = "refusal" if is_refusal else FINISHES.get(reason, reason)
 
     def usage(self) -> TokenUsage:
         return openai_usage(self._usage)
+
+    def evidence(self) -> Evidence:
+        return evidence(self._usage, model=self._model, tier=self._tier)
 
 
 def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
@@ -143,3 +165,13 @@ def text_of(content: object) -> str:
         return ""
     texts = (part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text")
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def thinking_of(delta: Mapping[str, Any]) -> str:
+    """The thinking that a delta streams, by each vendor's name for it: counted, where nothing else is, never shown."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(thinking := delta.get(name), str):
+            return thinking
+    parts = delta.get("content") if isinstance(delta.get("content"), list) else ()
+    thoughts = (mapping(part).get("thinking") for part in parts or ())
+    return "".join(thought if isinstance(thought, str) else text_of(thought) for thought in thoughts)

@@ -6,12 +6,12 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import httpx2
 
-from app.providers.base import Prompt, ProviderError, TokenUsage
+from app.providers.base import Evidence, Prompt, ProviderError, TokenUsage, estimate_tokens
 from app.providers.errors import explained, failure, retry_delay
 from app.providers.sse import events
 from app.providers.text_cleaning import Text
@@ -51,17 +51,29 @@ class Reader(Protocol):
     finish_reason: str | None
     is_over: bool
     """The vendor has said that nothing more will come."""
+    failure: ProviderError | None
+    """What the last event said that went wrong."""
+    has_final_usage: bool
+    """The figures are those of the whole call, though it may have failed."""
+    thinking: str
+    """The thinking that was streamed beside the text."""
     errors: tuple[type[Exception], ...]
     """What the vendor's package raises."""
 
     def open(self) -> httpx2.Response:
         """Ask for the stream; raises the vendor's errors."""
 
+    def hear(self, response: httpx2.Response) -> None:
+        """Take in what the headers say."""
+
     def read(self, event: dict[str, Any]) -> str:
-        """Take an event in and return its text. Raises ProviderError for an error event."""
+        """Take an event in and return its text; afterwards `failure` says whether it was an error."""
 
     def usage(self) -> TokenUsage:
         """What was reported until now."""
+
+    def evidence(self) -> Evidence:
+        """What was reported beside the tokens."""
 
 
 class StreamedReply:
@@ -70,6 +82,7 @@ class StreamedReply:
     def __init__(self, prompt: Prompt, reader: Reader, patience: Patience) -> None:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
+        self.evidence = Evidence()
         self._reader = reader
         self._breakages: tuple[type[Exception], ...] = (httpx2.HTTPError, Cut, *reader.errors)
         self._patience = patience
@@ -100,11 +113,14 @@ class StreamedReply:
 
     def _read(self) -> Iterator[str]:
         response = self._opened()
+        self._reader.hear(response)
         pieces = self._pieces(response)
         try:
             for event in events(pieces):
                 if text := self._text.add(self._reader.read(event)):
                     yield text
+                if self._reader.failure:
+                    raise self._reader.failure
                 if self._closed.is_set():
                     return
                 if self._reader.is_over:
@@ -152,10 +168,12 @@ class StreamedReply:
 
     def _keep_usage(self) -> None:
         """Figures that come before the end are not usage yet, nor is a report of no output where there is text."""
-        self.finish_reason = self._reader.finish_reason
-        if self.finish_reason is None:
+        reader = self._reader
+        self.finish_reason = reader.finish_reason
+        self.evidence = replace(reader.evidence(), thinking_tokens=estimate_tokens(reader.thinking))
+        if self.finish_reason is None and not (reader.failure and reader.has_final_usage):
             return
-        usage = self._reader.usage()
+        usage = reader.usage()
         if usage.output == 0 and self._text.size:
             usage = TokenUsage(raw=usage.raw)
         self.usage = usage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.providers.base import TokenUsage
@@ -14,6 +14,55 @@ RAW_CHARACTERS = 4_000
 
 Raw = Mapping[str, Any]
 
+PROMPT = ("prompt_tokens", "input_tokens", "headers.fireworks-prompt-tokens", "headers.x-prompt-tokens")
+COMPLETION = ("completion_tokens", "output_tokens", "timings.predicted_n")
+INPUT_DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details")
+CACHE_READ = (
+    "prompt_cache_hit_tokens",
+    "cached_tokens",
+    "num_cached_tokens",
+    "cache_read_input_tokens",
+    "cache_read_tokens",
+    "timings.cache_n",
+    "headers.fireworks-cached-prompt-tokens",
+    *(
+        f"{details}.{name}"
+        for details in INPUT_DETAILS
+        for name in ("cached_tokens", "cache_read_input_tokens", "cache_read_tokens")
+    ),
+)
+CACHE_WRITE = (
+    "cache_creation_input_tokens",
+    "cache_write_tokens",
+    "cache_creation_tokens",
+    *(
+        f"{details}.{name}"
+        for details in INPUT_DETAILS
+        for name in ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+    ),
+)
+CACHE_WRITE_1H = tuple(
+    f"{holder}.ephemeral_1h_input_tokens"
+    for holder in (
+        "cache_creation",
+        "cache_creation_token_details",
+        *(f"{details}.cache_creation" for details in INPUT_DETAILS),
+        *(f"{details}.cache_creation_token_details" for details in INPUT_DETAILS),
+    )
+)
+ANTHROPIC_CACHE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+REASONING = (
+    "reasoning_tokens",
+    "completion_tokens_details.reasoning_tokens",
+    "output_tokens_details.reasoning_tokens",
+)
+SEARCHES = (
+    "num_search_queries",
+    "server_tool_use.web_search_requests",
+    "server_side_tool_usage_details.web_search_calls",
+)
+"""The names by which vendors know one figure; a dot leads into a detail."""
+
 
 class _Unbelievable(Exception):
     """A figure that no call can have."""
@@ -22,37 +71,49 @@ class _Unbelievable(Exception):
 def openai_usage(raw: Raw) -> TokenUsage:
     """Chat completions: cached and written tokens are inside `prompt_tokens`, reasoning inside `completion_tokens`.
 
-    Some who speak this format (xAI, Gemini) leave reasoning out of it: there the total is larger than the two.
-    DeepSeek and Moonshot name the cached tokens otherwise.
+    Both have exceptions, which the sums give away. A zero beside another figure, or an empty detail, denies nothing.
     """
     try:
-        prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
+        prompt, completion = most_of(raw, PROMPT), most_of(raw, COMPLETION)
+        prompt = max(prompt, timed_prompt(mapping(raw.get("timings"))))
     except _Unbelievable:
         return TokenUsage(raw=bounded(raw))
-    details = mapping(raw.get("prompt_tokens_details"))
-    cached = first_of(
-        details.get("cached_tokens"), raw.get("prompt_cache_hit_tokens"), raw.get("cached_tokens")
-    )
-    cache_read = part(cached, prompt)
-    cache_write = part(details.get("cache_write_tokens"), prompt - cache_read)
+    read, written, hour = parts_of(raw, CACHE_READ), parts_of(raw, CACHE_WRITE), parts_of(raw, CACHE_WRITE_1H)
+    prompt += cache_outside(raw, prompt, completion)
+    read = min(read, prompt)
+    written = min(max(written, hour), prompt - read)
+    hour = min(hour, written)
+    cited = part(raw.get("citation_tokens"), MOST_TOKENS)
     return reported(
         raw,
-        uncached_input=prompt - cache_read - cache_write,
-        cache_read=cache_read,
-        cache_write_5m=cache_write,
-        output=completion + reasoning_outside(raw, prompt + completion),
+        uncached_input=prompt - read - written + cited,
+        cache_read=read,
+        cache_write_5m=written - hour,
+        cache_write_1h=hour,
+        output=completion + reasoning_outside(raw, prompt, completion, cited),
+        searches=min(parts_of(raw, SEARCHES), MOST_SEARCHES),
     )
 
 
-def reasoning_outside(raw: Raw, known: int) -> int:
-    """Reasoning that `completion_tokens` leaves out: the surplus of the total, where the details do not deny it."""
-    surplus = part(raw.get("total_tokens"), MOST_TOKENS) - known
-    if surplus <= 0:
-        return 0
-    if raw.get("completion_tokens_details") is None:
-        return surplus
-    details = mapping(raw["completion_tokens_details"])
-    return surplus if part(details.get("reasoning_tokens"), surplus + 1) == surplus else 0
+def timed_prompt(timings: Raw) -> int:
+    """The prompt by llama.cpp's clock, which counts what was read anew and what was cached apart."""
+    return part(timings.get("prompt_n"), MOST_TOKENS) + part(timings.get("cache_n"), MOST_TOKENS)
+
+
+def cache_outside(raw: Raw, prompt: int, completion: int) -> int:
+    """Cache figures under Anthropic's names that the prompt leaves out: the sum says so, or they are larger than it."""
+    beside = sum(part(raw.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
+    is_total = part(raw.get("total_tokens"), MOST_TOKENS) == prompt + completion + beside
+    is_own_format = "prompt_tokens" not in raw and "input_tokens" in raw and "input_tokens_details" not in raw
+    return beside if beside and (is_total or beside > prompt or is_own_format) else 0
+
+
+def reasoning_outside(raw: Raw, prompt: int, completion: int, cited: int) -> int:
+    """Reasoning that `completion_tokens` leaves out: the surplus of the total, or more reasoning than completion."""
+    surplus = part(raw.get("total_tokens"), MOST_TOKENS) - prompt - completion
+    surplus -= cited if surplus >= cited else 0
+    reasoning = parts_of(raw, REASONING)
+    return max(surplus, reasoning if reasoning > completion else 0, 0)
 
 
 def anthropic_usage(raw: Raw) -> TokenUsage:
@@ -102,8 +163,28 @@ def part(figure: object, whole: int) -> int:
         return 0
 
 
-def first_of(*figures: object) -> object:
-    return next((figure for figure in figures if figure is not None), None)
+def figures_of(raw: Raw, names: tuple[str, ...]) -> Iterator[object]:
+    for name in names:
+        holder, path = raw, name.split(".")
+        for key in path[:-1]:
+            holder = mapping(holder.get(key))
+        yield holder.get(path[-1])
+
+
+def most_of(raw: Raw, names: tuple[str, ...]) -> int:
+    """The largest of the figures by these names. Raises where one cannot be true."""
+    return max(count(figure) for figure in figures_of(raw, names))
+
+
+def parts_of(raw: Raw, names: tuple[str, ...]) -> int:
+    """The largest of the figures by these names that can be true."""
+    return max(part(figure, MOST_TOKENS) for figure in figures_of(raw, names))
+
+
+def is_believable(figure: Any) -> bool:
+    """Whether it is a number that a report may have."""
+    is_number = isinstance(figure, int | float) and not isinstance(figure, bool)
+    return is_number and 0 <= figure <= MOST_TOKENS
 
 
 def mapping(value: object) -> Raw:

@@ -77,8 +77,10 @@ def test_anthropic_s_buckets_add_up_to_what_was_reported(raw: dict[str, Any]) ->
     [
         (28, {"reasoning_tokens": 5}, 9),
         (33, {"reasoning_tokens": 5}, 14),
-        (33, {"reasoning_tokens": 4}, 9),
-        (33, {}, 9),
+        (33, {"reasoning_tokens": 4}, 14),
+        (33, {"reasoning_tokens": 0}, 14),
+        (33, {}, 14),
+        (28, {"reasoning_tokens": 300}, 309),
         (33, None, 14),
         (10, None, 9),
         (None, None, 9),
