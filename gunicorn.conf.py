@@ -95,7 +95,7 @@ def end_answers() -> None:
     is_told_to_stop.wait()
     live.is_ending = True
     deadline = time.monotonic() + STREAMS_MAY_TAKE
-    while live.by_message and time.monotonic() < deadline:
+    while live.by_call and time.monotonic() < deadline:
         time.sleep(0.1)
     live.end_all(SETTLING_MAY_TAKE)
 

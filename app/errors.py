@@ -38,6 +38,8 @@ REFUSALS = {
     "model_not_for_sale": 400,
     "images_not_taken": 400,
     "model_not_allowed": 403,
+    "operation_disabled": 403,
+    "operation_not_in_plan": 403,
     "packs_not_allowed": 403,
     "too_many_calls": 429,
     "chat_limit_reached": 429,

@@ -11,6 +11,7 @@ from app.admin.ai_models import ModelTable, ProviderTable
 from app.admin.dashboard import Dashboard
 from app.admin.job_queue import QueuePage
 from app.admin.ledger_views import ChangeTable, LedgerTable, UsageTable
+from app.admin.operations import OperationTable
 from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
 from app.admin.plans import PackTable, PlanTable
 from app.admin.price_review import RegistryPage
@@ -20,6 +21,7 @@ from app.admin.two_factor import TwoFactorPage
 from app.admin.users import UserTable
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.identity.account import Account
@@ -53,6 +55,7 @@ def menu() -> dict[str, list[BaseView]]:
             RegistryPage(name="Registry's prices", endpoint="registry"),
             ModelTable(AIModel, "Models", endpoint="model"),
             ProviderTable(ProviderAccount, "Providers", endpoint="provider"),
+            OperationTable(OperationRow, "Operations", endpoint="operation"),
         ],
         "Customers": [
             AccountTable(Account, "Accounts", endpoint="account"),

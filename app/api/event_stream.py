@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, Response, current_app, g
-from sqlalchemy import select
 
 from app.extensions import db
 from app.generation import registry
 from app.generation.generation import PING_SECONDS, Generation, Outcome
+from app.generation.kept_text import TextTable
 from app.models.base import credits_string, utcnow
-from app.models.chat.chat import Message
 from app.models.metering.account_state import AccountState
+from app.models.metering.usage import Usage
 from app.web.markdown import StreamRenderer
 
 POLL_SECONDS = 0.3
@@ -34,28 +34,30 @@ def amount(name: str, nanos: int) -> dict[str, Any]:
 def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Response:
     """Follow an answer that has just begun here."""
     reservation = generation.reservation
-    numbers = (generation.message_id, generation.question_id, reservation.usage_id)
-    start = started(numbers, reservation.prompt.model, reservation.ceiling)
-    return streaming(written(start, from_turn(generation), 0, as_html=as_html))
+    start = started(generation.ids, reservation.prompt.model, reservation.ceiling)
+    return streaming(written(start, from_generation(generation), 0, as_html=as_html))
 
 
-def stream_of(message: Message, position: int = 0, *, as_html: bool = False) -> Response:
-    """Follow an answer from that character on: from its turn where it runs here, else from its row."""
+def stream_of(
+    table: TextTable, row: Any, ids: dict[str, str], position: int = 0, *, as_html: bool = False
+) -> Response:
+    """Follow an answer from that character on: from its thread where it runs here, else from its row of `table`.
+
+    `ids` name it in its events, beside its call.
+    """
     registry.live.take_place()
-    numbers = (message.id, message.parent_id, message.call_id)
-    start = started(numbers, message.model, message.call.reserved_nanos)
-    live = registry.live.get(message.id)
+    ids = ids | {"call_id": str(row.call_id)}
+    start = started(ids, row.call.model, row.call.reserved_nanos)
+    live = registry.live.get(row.call_id)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    source = from_turn(live) if live else from_row(app, message.id)
+    source = from_generation(live) if live else from_row(app, table, row.id, ids)
     db.session.rollback()
     return streaming(written(start, source, position, as_html=as_html))
 
 
-def started(numbers: tuple[int | None, ...], model: str | None, ceiling: int) -> dict[str, Any]:
+def started(ids: dict[str, str], model: str | None, ceiling: int) -> dict[str, Any]:
     """The body of the first event."""
-    message, question, call = (str(number) for number in numbers)
-    named = {"message_id": message, "user_message_id": question, "call_id": call, "model": model}
-    return named | amount("ceiling", ceiling)
+    return {**ids, "model": model, **amount("ceiling", ceiling)}
 
 
 def streaming(events: Iterator[str]) -> Response:
@@ -93,13 +95,15 @@ def blocks(changed: list[tuple[int, str]], position: int) -> Iterator[str]:
         yield event("block", {"index": index, "html": html}, position)
 
 
-def from_turn(generation: Generation) -> Iterator[str | dict[str, Any] | None]:
+def from_generation(generation: Generation) -> Iterator[str | dict[str, Any] | None]:
     yield from generation.follow()
     with generation.app.app_context():
-        yield last_event(generation.message_id, generation.ending)
+        yield last_event(generation)
 
 
-def from_row(app: Flask, message_id: int) -> Iterator[str | dict[str, Any] | None]:
+def from_row(
+    app: Flask, table: TextTable, row_id: int, ids: dict[str, str]
+) -> Iterator[str | dict[str, Any] | None]:
     """Follow the checkpoints of an answer that another process writes, or that is finished.
 
     A process that is to go breaks off at once: the reader comes back, to another one.
@@ -107,14 +111,13 @@ def from_row(app: Flask, message_id: int) -> Iterator[str | dict[str, Any] | Non
     position, quiet_since = 0, time.monotonic()
     while not registry.live.is_ending:
         with app.app_context():
-            row = db.session.execute(
-                select(Message.content, Message.status).where(Message.id == message_id)
-            ).one()
-        if len(row.content) > position:
-            yield row.content[position:]
-            position, quiet_since = len(row.content), time.monotonic()
+            row = table.read(db.session.connection(), row_id)
+        if len(row.text) > position:
+            yield row.text[position:]
+            position, quiet_since = len(row.text), time.monotonic()
         if row.status != "running":
-            yield ended_row(app, message_id)
+            with app.app_context():
+                yield ended_row(db.session.get_one(table.model, row_id), ids)
             return
         if time.monotonic() - quiet_since > PING_SECONDS:
             yield None
@@ -122,43 +125,43 @@ def from_row(app: Flask, message_id: int) -> Iterator[str | dict[str, Any] | Non
         time.sleep(POLL_SECONDS)
 
 
-def ended_row(app: Flask, message_id: int) -> dict[str, Any]:
-    with app.app_context():
-        return last_event(message_id, None)
-
-
-def last_event(message_id: int, ending: Outcome | None) -> dict[str, Any]:
-    """`done` with what it cost, or `error` with why; from the turn where it is known, else from the rows."""
+def last_event(generation: Generation) -> dict[str, Any]:
+    """`done` with what it cost, or `error` with why; from the thread where it is known, else from the rows."""
+    ending, ids, kept = generation.ending, generation.ids, generation.kept
     if ending is not None and ending.receipt is not None:
         receipt = ending.receipt
-        usage = receipt.usage
-        figures = (
-            receipt.usage_id,
-            receipt.paid,
-            usage.input_tokens,
-            usage.output,
-            usage.source,
-            receipt.available,
-        )
-        return ended(message_id, ending.status, ending.code, ending.detail, figures)
-    message = db.session.get_one(Message, message_id)
-    call = message.call
-    available = AccountState.load(message.account_id).balance(utcnow()).available
-    figures = (call.id, call.paid_nanos, call.input_tokens, call.output, call.source, available)
-    return ended(message_id, message.status, message.error_code, message.error_detail, figures)
+        tokens = receipt.usage.input_tokens, receipt.usage.output, receipt.usage.source
+        return ended(ids, ending, (receipt.paid, receipt.available, *tokens))
+    if kept is not None:
+        return ended_row(db.session.get_one(kept.table.model, kept.row_id), ids)
+    call = db.session.get_one(Usage, generation.reservation.usage_id)
+    return ended_call(call, call.account_id, ids, ending)
 
 
-def ended(
-    message_id: int, status: str, code: str | None, detail: str | None, figures: tuple[Any, ...]
+def ended_row(row: Any, ids: dict[str, str]) -> dict[str, Any]:
+    ending = Outcome(row.status, None, row.error_code, row.error_detail)
+    return ended_call(row.call, row.account_id, ids, ending)
+
+
+def ended_call(
+    call: Usage, reader_account_id: int, ids: dict[str, str], ending: Outcome | None
 ) -> dict[str, Any]:
-    call_id, paid, input_tokens, output_tokens, source, available = figures
-    body = {"message_id": str(message_id), "call_id": str(call_id), **amount("cost", paid)}
-    body |= amount("available", available)
-    tokens = {
+    available = AccountState.load(reader_account_id).balance(utcnow()).available
+    figures = (call.paid_nanos, available, call.input_tokens, call.output, call.source)
+    return ended(ids, ending or Outcome(call.outcome or "interrupted", None), figures)
+
+
+def ended(ids: dict[str, str], ending: Outcome, figures: tuple[Any, ...]) -> dict[str, Any]:
+    paid, available, input_tokens, output_tokens, source = figures
+    names = {name: value for name, value in ids.items() if name != "user_message_id"}
+    body = {
+        **names,
+        **amount("cost", paid),
+        **amount("available", available),
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
         "estimated": source == "estimated",
     }
-    if status == "done":
-        return {"event": "done", **body, **tokens}
-    return {"event": "error", "code": code or status, "detail": detail or "", **body, **tokens}
+    if ending.status == "done":
+        return {"event": "done", **body}
+    return {"event": "error", "code": ending.code or ending.status, "detail": ending.detail or "", **body}

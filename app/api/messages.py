@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
-from flask import Response, g, request
+from flask import Response, g
 from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import amount, api, or_404
-from app.api.bodies import Body, Count, CountOrNone, FileIds, Filled, Identifier, Text, sent_json
+from app.api.bodies import FileIds, Filled, Identifier
+from app.api.calls import ONCE, STREAM, Limits, call_options, stream_position, wants_html
 from app.api.chats import default_model, my_chat
 from app.api.event_stream import stream_of, stream_of_generation
 from app.api.rate_limits import limited_sends
-from app.api.schemas import EVENTS, JSON, TEXT, amounts, described, shape
+from app.api.schemas import EVENTS, TEXT, amounts, described, shape
 from app.extensions import db
 from app.generation import registry
+from app.generation.call import CallOptions
 from app.generation.generation import Generation
-from app.generation.send import SendRequest, answer, ask, estimate, fingerprint, messages_of, repeated
+from app.generation.kept_text import MESSAGES
+from app.generation.send import answer, ask, estimate, messages_of, repeated
 from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
-from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too
 from app.web.gate import requires_tokens
 
@@ -33,14 +36,6 @@ Files = Annotated[
         description="Ids of files from `POST /api/attachments`, which go with this question.",
     ),
 ]
-
-
-class Limits(Body):
-    """Which model answers, and what its answer may come to."""
-
-    model: Annotated[Text, Field(max_length=200)] | None = None
-    max_output_tokens: Annotated[Count, Field(le=10**7)] | None = None
-    max_cost_nanos: CountOrNone | None = None
 
 
 class AnotherAnswer(Limits):
@@ -59,15 +54,6 @@ class EstimateRequest(Question):
     chat_id: Identifier | None = None
 
 
-STREAM = shape(
-    "StreamEvent",
-    id=TEXT,
-    event={"enum": ["start", "delta", "block", "done", "error"]},
-    data={"contentMediaType": JSON, **TEXT},
-) | {
-    "description": "One of many: `start`, `delta`s, then `done` or `error`. `data` is JSON; `id` counts characters."
-}
-ONCE = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 200}}
 STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
 ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
 
@@ -95,7 +81,7 @@ def send_message(chat_id: str) -> Response:
 def regenerate(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     chat = my_chat(message.chat_id)
-    options = options_of(AnotherAnswer.read(), message.model or chat.model)
+    options = call_options(AnotherAnswer.read(), message.model or chat.model or default_model())
 
     def again() -> Generation:
         return answer(current_user, chat, branch(messages_of(chat), message.parent_id), options)
@@ -128,7 +114,7 @@ def stop_message(message_id: str) -> dict[str, Any]:
     if message.is_running:
         message.stop_requested_at = message.stop_requested_at or utcnow()
         db.session.commit()
-        live = registry.live.get(message.id)
+        live = registry.live.get(message.call_id)
         if live:
             live.stop()
     return {"id": str(message.id), "status": message.status}
@@ -139,10 +125,7 @@ def stop_message(message_id: str) -> dict[str, Any]:
 @described("Follow an answer from where one was", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
 def follow_message(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
-    position = request.headers.get("Last-Event-ID", "0")
-    if not (position.isascii() and position.isdigit() and len(position) <= 12):
-        raise InvalidRequest({"Last-Event-ID": ["must be the id of an event of this stream."]})
-    return stream_of(message, int(position), as_html=wants_html())
+    return followed(message, stream_position())
 
 
 @api.post("/estimate")
@@ -155,7 +138,7 @@ def follow_message(message_id: str) -> Response:
 def estimate_message() -> dict[str, Any]:
     sent = EstimateRequest.read()
     chat = my_chat(sent.chat_id) if sent.chat_id else None
-    options = options_of(sent, chat.model if chat else "")
+    options = with_files(sent, call_options(sent, (chat.model if chat else "") or default_model()))
     prompt, price = estimate(current_user, chat, sent.content, options)
     expected = price.expected_cost_of(prompt)
     return {
@@ -167,39 +150,29 @@ def estimate_message() -> dict[str, Any]:
 
 def asked(chat: Chat, sent: Edit, *, edited: Message | None = None) -> Response:
     """Put the body's question at the chat's end, or in the place of an earlier one, and follow its answer."""
-    options = options_of(sent, chat.model)
+    options = with_files(sent, call_options(sent, chat.model or default_model()))
     return begin_once(options, lambda: ask(current_user, chat, sent.content, options, edited=edited))
 
 
-def begin_once(options: SendRequest, begin: Callable[[], Generation]) -> Response:
+def with_files(sent: Edit, options: CallOptions) -> CallOptions:
+    """The files that go with a question; an edit keeps those that it had."""
+    files = sent.attachments if isinstance(sent, Question) else ()
+    return replace(options, files=tuple(dict.fromkeys(map(int, files))))
+
+
+def begin_once(options: CallOptions, begin: Callable[[], Generation]) -> Response:
     """Follow the answer that this Idempotency-Key began before, else the one that begins now."""
     earlier = repeated(current_user, options)
     if earlier:
-        return stream_of(earlier, as_html=wants_html())
+        return followed(earlier)
     generation = begin()
     g.available_nanos = generation.reservation.available
     return stream_of_generation(generation, as_html=wants_html())
 
 
-def options_of(sent: Limits, model: str) -> SendRequest:
-    """What the body and the Idempotency-Key ask for."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= 200:
-        raise InvalidRequest({"Idempotency-Key": ["must have 1 to 200 characters."]})
-    route = f"{request.method} {request.path}"
-    return SendRequest(
-        model=sent.model or model or default_model(),
-        max_output_tokens=sent.max_output_tokens,
-        max_cost_nanos=sent.max_cost_nanos,
-        idempotency_key=key and fingerprint(route, key),
-        request_hash=key and fingerprint(route, sorted(sent_json().items())),
-        files=tuple(dict.fromkeys(map(int, sent.attachments))) if isinstance(sent, Question) else (),
-    )
-
-
-def wants_html() -> bool:
-    """The page's own script asks for rendered blocks beside the text."""
-    return request.headers.get("X-Render") == "html"
+def followed(message: Message, position: int = 0) -> Response:
+    ids = {"message_id": str(message.id), "user_message_id": str(message.parent_id)}
+    return stream_of(MESSAGES, message, ids, position, as_html=wants_html())
 
 
 def my_message(message_id: str, *, role: str) -> Message:

@@ -9,21 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from flask import Flask, g
-from sqlalchemy import Table, and_, bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
+from app.generation.kept_text import KeptText
 from app.jobs import enqueue
-from app.models.chat.chat import Message
-from app.models.metering.reservation import Receipt, Reservation, settle
+from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle
 from app.observability.counters import count_call
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
 
 log = logging.getLogger(__name__)
-MESSAGES: Table = Message.__table__  # type: ignore[assignment]
-RUNNING = and_(MESSAGES.c.id == bindparam("message"), MESSAGES.c.status == "running")
-FINISH = CompiledStatement(update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING))
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 PING_SECONDS = 15.0
@@ -42,13 +37,22 @@ class Outcome:
 
 
 class Generation:
-    """A running answer. `run` is its thread; `follow` gives its text to a reader, from any thread."""
+    """A running answer. `run` is its thread; `follow` gives its text to a reader, from any thread.
 
-    def __init__(self, app: Flask, reservation: Reservation, message_id: int, question_id: int) -> None:
+    `kept` is where its text is kept, None where nowhere; `follow_up` a job, by name and id, for when it is done.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        reservation: Reservation,
+        kept: KeptText | None = None,
+        follow_up: tuple[str, int] | None = None,
+    ) -> None:
         self.app = app
         self.reservation = reservation
-        self.message_id = message_id
-        self.question_id = question_id
+        self.kept = kept
+        self.follow_up = follow_up
         self.ending: Outcome | None = None
         self.parts: list[str] = []
         self.changed = threading.Condition()
@@ -57,16 +61,16 @@ class Generation:
         self.began = g.get("began", time.monotonic())
         self.waited: float | None = None
         self.reply: Reply | None = None
-        self.untitled_chat: int | None = None
 
     @property
     def text(self) -> str:
         return "".join(self.parts)
 
     @property
-    def key(self) -> dict[str, int]:
-        """What finds the answer's row where its account's rows are."""
-        return {"account": self.reservation.account_id, "message": self.message_id}
+    def ids(self) -> dict[str, str]:
+        """What its events name it by."""
+        rows = self.kept.ids if self.kept else {}
+        return {**rows, "call_id": str(self.reservation.usage_id)}
 
     def run(self, provider: Provider, prompt: Prompt) -> None:
         """Read the answer to its end and settle it, whatever happens."""
@@ -77,7 +81,7 @@ class Generation:
             with self.changed:
                 self.ending = ending
                 self.changed.notify_all()
-        self._have_titled(ending)
+        self._follow_up(ending)
 
     def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Outcome:
         """How the answer ended, not yet settled. What was finished is done, whoever asked for what meanwhile."""
@@ -187,24 +191,30 @@ class Generation:
             receipt = settle(self.reservation, self._usage(ending.status), ending.status)
             if receipt is None:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
-            row = self.key | {"content": self.text, "status": ending.status}
-            errors = {"error_code": ending.code, "error_detail": ending.detail}
-            FINISH.run(db.session.connection(), row | errors)
+            self._keep(ending)
             db.session.commit()
             self._count(ending.status, receipt)
             self._ring(receipt)
             return replace(ending, receipt=receipt)
+
+    def _keep(self, ending: Outcome) -> None:
+        """Write the whole text and how it ended into its row."""
+        if self.kept is None:
+            return
+        ended = {"status": ending.status, "error_code": ending.code, "error_detail": ending.detail}
+        more = self.kept.when_paid if ending.status in PAID_OUTCOMES else {}
+        self.kept.table.finish(db.session.connection(), self.kept, self.text, **ended, **more)
 
     def _count(self, outcome: str, receipt: Receipt) -> None:
         cost, absorbed = receipt.paid + receipt.absorbed, receipt.absorbed
         model = self.reservation.prompt.model
         count_call(model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
 
-    def _have_titled(self, ending: Outcome) -> None:
-        """After the first answer, once it is told."""
-        if self.untitled_chat and ending.status == "done":
+    def _follow_up(self, ending: Outcome) -> None:
+        """Once the end is told."""
+        if self.follow_up and ending.status == "done":
             with self.app.app_context():
-                enqueue("app.generation.jobs.write_title", self.untitled_chat)
+                enqueue(*self.follow_up)
 
     def _ring(self, receipt: Receipt) -> None:
         """The balance went below what its owner chose: charge the card, tell them."""

@@ -8,22 +8,19 @@ import time
 from dataclasses import replace
 
 from flask import Flask, current_app, g
-from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
-from app.generation.generation import RUNNING, Generation
+from app.generation.generation import Generation
+from app.generation.kept_text import KeptText, TextTable, renew
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel
-from app.models.chat.chat import Message
 from app.models.metering.reservation import Reservation
 from app.providers.base import Prompt, Provider
 
 log = logging.getLogger(__name__)
 CHECKPOINT_SECONDS = 1.0
 THREADS_FOR_PAGES = 14
-MESSAGES: Table = Message.__table__  # type: ignore[assignment]
-CHECKPOINT = update(MESSAGES).where(MESSAGES.c.account_id == bindparam("account"), RUNNING)
 
 
 class Busy(Exception):
@@ -41,7 +38,7 @@ class GenerationRegistry:
     """Registry of this process's running turns, and the one thread that checkpoints them all."""
 
     def __init__(self) -> None:
-        self.by_message: dict[int, Generation] = {}
+        self.by_call: dict[int, Generation] = {}
         self.readers = 0
         self.is_ending = False
         self.lock = threading.Lock()
@@ -50,7 +47,7 @@ class GenerationRegistry:
     def start(self, generation: Generation, provider: Provider, prompt: Prompt) -> None:
         """Run the turn in a thread of its own; the text is checkpointed as long as it runs."""
         with self.lock:
-            self.by_message[generation.message_id] = generation
+            self.by_call[generation.reservation.usage_id] = generation
             if self.checkpointer is None or not self.checkpointer.is_alive():
                 self.checkpointer = threading.Thread(
                     target=self._checkpoint_all, args=(generation.app,), daemon=True
@@ -58,8 +55,8 @@ class GenerationRegistry:
                 self.checkpointer.start()
         threading.Thread(target=self._run, args=(generation, provider, prompt), daemon=True).start()
 
-    def get(self, message_id: int) -> Generation | None:
-        return self.by_message.get(message_id)
+    def get(self, call_id: int | None) -> Generation | None:
+        return self.by_call.get(call_id or 0)
 
     def take_place(self) -> None:
         """A thread for the reader of this request, counted from now on. Busy where only those for pages are left."""
@@ -75,10 +72,10 @@ class GenerationRegistry:
 
     def end_all(self, patience: float = 10.0) -> None:
         """The process is asked to go: interrupt what runs, and wait until it is settled."""
-        for generation in list(self.by_message.values()):
+        for generation in list(self.by_call.values()):
             generation.interrupt()
         deadline = time.monotonic() + patience
-        while self.by_message and time.monotonic() < deadline:
+        while self.by_call and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def _run(self, generation: Generation, provider: Provider, prompt: Prompt) -> None:
@@ -86,39 +83,51 @@ class GenerationRegistry:
             generation.run(provider, prompt)
         finally:
             with self.lock:
-                self.by_message.pop(generation.message_id, None)
+                self.by_call.pop(generation.reservation.usage_id, None)
 
     def _checkpoint_all(self, app: Flask) -> None:
         """Once a second write every running text: it renews the leases, and brings the stops of other processes."""
         while True:
             time.sleep(CHECKPOINT_SECONDS)
             with self.lock:
-                registry = list(self.by_message.values())
-                if not registry:
+                running = list(self.by_call.values())
+                if not running:
                     self.checkpointer = None
                     return
             try:
-                self._checkpoint(app, registry)
+                self._checkpoint(app, running)
             except SQLAlchemyError as error:
                 log.warning("checkpoint failed: %s", type(error).__name__)
 
-    def _checkpoint(self, app: Flask, registry: list[Generation]) -> None:
-        now = utcnow()
-        ordered = sorted(registry, key=lambda generation: generation.message_id)
-        rows = [generation.key | {"content": generation.text, "checkpoint_at": now} for generation in ordered]
+    def _checkpoint(self, app: Flask, running: list[Generation]) -> None:
+        now, kept = utcnow(), [generation for generation in running if generation.kept]
+        lone = [generation.reservation for generation in running if not generation.kept]
         with app.app_context():
             connection = db.session.connection()
-            connection.execute(CHECKPOINT, rows)
-            asked = (
-                MESSAGES.c.account_id.in_({generation.reservation.account_id for generation in registry}),
-                MESSAGES.c.id.in_([generation.message_id for generation in registry]),
-                MESSAGES.c.stop_requested_at.is_not(None),
-            )
-            stopped = set(connection.scalars(select(MESSAGES.c.id).where(*asked)))
+            stopped = {
+                (table, row_id)
+                for table, texts in texts_of(kept).items()
+                for row_id in table.checkpoint(connection, texts, now)
+            }
+            if lone:
+                renew(connection, ((call.account_id, call.usage_id) for call in lone), now)
             db.session.commit()
-        for generation in registry:
-            if generation.message_id in stopped and not generation.is_stopping:
+        for generation in kept:
+            if key_of(generation) in stopped and not generation.is_stopping:
                 generation.stop()
+
+
+def key_of(generation: Generation) -> tuple[TextTable, int] | None:
+    return (generation.kept.table, generation.kept.row_id) if generation.kept else None
+
+
+def texts_of(running: list[Generation]) -> dict[TextTable, dict[KeptText, str]]:
+    """What there is of each text so far, by the table that keeps it."""
+    texts: dict[TextTable, dict[KeptText, str]] = {}
+    for generation in running:
+        if generation.kept:
+            texts.setdefault(generation.kept.table, {})[generation.kept] = generation.text
+    return texts
 
 
 live = GenerationRegistry()
@@ -129,14 +138,12 @@ def begin(
     model: AIModel,
     provider: Provider,
     *,
-    ids: tuple[int, int],
-    untitled_chat_id: int | None,
+    kept: KeptText | None = None,
+    follow_up: tuple[str, int] | None = None,
 ) -> Generation:
-    """Start the answer of a committed reservation; `ids` are those of the answer and of its question, `untitled`
-    that of its chat where a model is to write the title."""
+    """Start the answer of a committed reservation in a thread of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    generation = Generation(app, reservation, *ids)
-    generation.untitled_chat = untitled_chat_id
+    generation = Generation(app, reservation, kept, follow_up)
     live.start(generation, provider, upstream_prompt(model, reservation.prompt))
     return generation
 

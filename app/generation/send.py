@@ -1,29 +1,30 @@
-"""Asking: a question, a second answer, an edited question. Each reserves, stores its messages and starts a turn."""
+"""What a chat asks: a question, a second answer, an edited question. Each is a metered call with its messages."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, and_, bindparam, insert, select, update
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.generation import registry
+from app.generation.call import CallOptions, Context, earlier, most_output, start
 from app.generation.generation import Generation
+from app.generation.kept_text import MESSAGES as MESSAGES_TABLE
+from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn, messages_for
 from app.models.base import utcnow
+from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment, send_with
 from app.models.chat.chat import CHATS, Chat, Message, branch
 from app.models.identity.actor import Actor
-from app.models.metering.account_state import AccountState
-from app.models.metering.refusal import Conflict, InvalidRequest
-from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
+from app.models.metering.refusal import InvalidRequest
+from app.models.metering.reservation import Reservation
 from app.providers.base import Prompt, PromptMessage
-from app.providers.registry import open_provider
 
 TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
@@ -38,45 +39,16 @@ FOLLOW = CompiledStatement(NEW.values(parent_id=LEAF))
 SHOW = CompiledStatement(update(CHATS).where(THIS_CHAT))
 
 
-@dataclass(frozen=True, slots=True)
-class SendRequest:
-    """What is wanted of a call. `max_cost_nanos` is the ceiling that the user was shown; None: none was.
-
-    `files` are ids of attachments that wait to be sent with the question.
-    """
-
-    model: str
-    max_output_tokens: int | None = None
-    max_cost_nanos: int | None = None
-    idempotency_key: str | None = None
-    request_hash: str | None = None
-    files: tuple[int, ...] = ()
-
-
-def fingerprint(route: str, body: Any) -> str:
-    """What two requests under one idempotency key must share."""
-    return hashlib.sha256(f"{route}\n{body!r}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def repeated(actor: Actor, ask: SendRequest) -> Message | None:
-    """The answer that this idempotency key began before. Conflict where the request differs.
-
-    The account is held from here on: of two at once with one key, the second finds the call of the first.
-    """
-    if ask.idempotency_key is None:
-        return None
-    AccountState.lock(actor.account_id)
-    usage = with_idempotency_key(actor.account_id, ask.idempotency_key)
+def repeated(actor: Actor, options: CallOptions) -> Message | None:
+    """The answer that this idempotency key began before. Conflict where the request differs."""
+    usage = earlier(actor, options)
     if usage is None:
         return None
-    if usage.request_hash != ask.request_hash:
-        message = "This Idempotency-Key was used with another request. Use a new key for a new request."
-        raise Conflict("idempotency_key_reused", message)
     return db.session.query(Message).filter_by(call_id=usage.id, role="assistant").one()
 
 
 def ask(
-    actor: Actor, chat: Chat, content: str, options: SendRequest, *, edited: Message | None = None
+    actor: Actor, chat: Chat, content: str, options: CallOptions, *, edited: Message | None = None
 ) -> Generation:
     """Put a question at the chat's end, or beside the one that it is an edit of, and start its answer."""
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
@@ -89,21 +61,17 @@ def ask(
     return answer(actor, chat, [*history, question], options)
 
 
-def answer(actor: Actor, chat: Chat, path: list[PromptTurn], options: SendRequest) -> Generation:
-    """Answer the last message of the path, which is the user's: reserve, store, commit, start."""
-    registry.live.take_place()
-    model, price = AIModel.to_sell(options.model, utcnow())
-    reservation = reserve(actor, prompt_of(chat, path, model, options), price, **usage_columns(chat, options))
-    check_ceiling(reservation, options)
-    ids, untitled_chat_id = store(chat, path[-1], reservation), chat.id if chat.wants_title else None
-    provider = model.provider
-    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
-    db.session.commit()
-    return registry.begin(reservation, model, service, ids=ids, untitled_chat_id=untitled_chat_id)
+def answer(actor: Actor, chat: Chat, path: list[PromptTurn], options: CallOptions) -> Generation:
+    """Answer the last message of the path, which is the user's."""
+    offer = AIModel.to_sell(options.model, utcnow())
+    prompt = prompt_of(chat, path, offer[0], options)
+    title = ("app.generation.jobs.write_title", chat.id) if chat.wants_title else None
+    context = Context({"chat_id": chat.id}, partial(store, chat, path[-1]), title)
+    return start(actor, "chat", prompt, offer, options=options, context=context)
 
 
 def estimate(
-    actor: Actor, chat: Chat | None, content: str, options: SendRequest
+    actor: Actor, chat: Chat | None, content: str, options: CallOptions
 ) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
     model, price = AIModel.to_sell(options.model, utcnow())
@@ -114,15 +82,12 @@ def estimate(
 
 
 def prompt_of(
-    chat: Chat | None, path: list[PromptTurn], model: AIModel, options: SendRequest, *, is_sent: bool = True
+    chat: Chat | None, path: list[PromptTurn], model: AIModel, options: CallOptions, *, is_sent: bool = True
 ) -> Prompt:
     """As much of the conversation, newest first, as fits the model's window beside the output."""
-    asked = (
-        options.max_output_tokens
-        or (chat.max_output_tokens if chat else None)
-        or Setting.get("max_output_tokens")
-    )
-    most = min(asked, model.max_output_tokens)
+    asked = options.max_output_tokens or (chat.max_output_tokens if chat else None)
+    limited = replace(options, max_output_tokens=asked)
+    most = min(most_output(Operation.named("chat"), limited), model.max_output_tokens)
     system = chat.system_prompt if chat else ""
     fixed = [PromptMessage("system", system)] if system else []
     said = messages_for(path, model, with_content=is_sent)
@@ -146,20 +111,8 @@ def newest_within(room: int, messages: list[PromptMessage]) -> list[PromptMessag
     return kept[::-1]
 
 
-def usage_columns(chat: Chat, options: SendRequest) -> dict[str, Any]:
-    keys = {"idempotency_key": options.idempotency_key, "request_hash": options.request_hash}
-    return {"chat_id": chat.id, "operation": "chat", **keys}
-
-
-def check_ceiling(reservation: Reservation, options: SendRequest) -> None:
-    if options.max_cost_nanos is not None and reservation.ceiling > options.max_cost_nanos:
-        message = "The price of this message has changed since it was shown. Look at the new figure, then send again."
-        raise Conflict("price_changed", message, ceiling_nanos=reservation.ceiling)
-
-
-def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> tuple[int, int]:
-    """Write the question, where it is new, and its running answer, which the chat then shows; returns the ids of
-    answer and question.
+def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> KeptText:
+    """Write the question, where it is new, and its running answer, which the chat then shows and which keeps the text.
 
     Prepared, not ORM, as all that is on the path of a message.
     """
@@ -174,7 +127,8 @@ def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> tuple[i
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
     SHOW.run(connection, key_of(chat) | shown)
-    return message_id, question_id
+    ids = {"message_id": str(message_id), "user_message_id": str(question_id)}
+    return KeptText(MESSAGES_TABLE, chat.account_id, message_id, ids)
 
 
 def written(chat: Chat, question: PromptTurn, common: dict[str, Any]) -> int:

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import re
 
-from flask import current_app
 from sqlalchemy import update
 
 from app.extensions import db
-from app.generation.generation import Generation
-from app.generation.registry import upstream_prompt
+from app.generation.call import CallOptions, Context, Offer, collect, start
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.operation import Operation
+from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.actor import Actor
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
-from app.providers.base import Prompt, PromptMessage
-from app.providers.registry import open_provider
+from app.models.metering.reservation import with_idempotency_key
+from app.providers.base import Prompt, PromptMessage, ProviderError
 
-INSTRUCTION = (
-    "Write a title of two to six words for this conversation, in its language. Answer with the title alone."
-)
 READ_CHARACTERS = 1_500
 LONGEST = 80
 TOKENS, TOKENS_WITH_REASONING = 40, 1_000
-NO_MESSAGE = 0
 AROUND = re.compile(r"^[\s#*_\"'`“”„«»]+|[\s*_\"'`“”«».]+$")
 
 
@@ -44,7 +38,7 @@ def write_title(chat_id: int) -> None:
         return
     try:
         title = asked_for(chat, actor, account_state.models)
-    except Refusal:
+    except (Refusal, ProviderError):
         db.session.rollback()
         title = None
     wanted = Chat.id == chat_id, Chat.wants_title
@@ -68,30 +62,18 @@ def has_room(account_state: AccountState) -> bool:
 
 
 def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:
-    """The title, in one line; None where it was asked for before, or nothing came of it. Raises Refusal."""
+    """The title, in one line; None where it was asked for before. Raises Refusal, or ProviderError where none came."""
     key = f"title:{chat.id}"
     offer = cheapest(chat, allowed)
     if offer is None or with_idempotency_key(actor.account_id, key):
         return None
     model, price, prompt = offer
-    columns = {"chat_id": chat.id, "operation": "title", "idempotency_key": key}
-    reservation = reserve(actor, prompt, price, **columns)
-    return said(model, reservation)
+    options, context = CallOptions(idempotency_key=key), Context({"chat_id": chat.id})
+    generation = start(actor, "title", prompt, (model, price), options=options, context=context)
+    return plain(collect(generation))
 
 
-def said(model: AIModel, reservation: Reservation) -> str | None:
-    """Commit, ask, settle."""
-    provider = model.provider
-    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
-    sent = upstream_prompt(model, reservation.prompt)
-    db.session.commit()
-    generation = Generation(current_app._get_current_object(), reservation, NO_MESSAGE, NO_MESSAGE)  # type: ignore[attr-defined]
-    generation.run(service, sent)
-    is_paid = generation.ending is not None and generation.ending.status == "done"
-    return plain(generation.text) if is_paid else None
-
-
-def cheapest(chat: Chat, allowed: list[str]) -> tuple[AIModel, ModelPrice, Prompt] | None:
+def cheapest(chat: Chat, allowed: list[str]) -> tuple[*Offer, Prompt] | None:
     """The model on sale and in the plan whose ceiling for this call is the lowest, and what it is asked."""
     messages = messages_of(chat)
     offers = [
@@ -107,7 +89,8 @@ def messages_of(chat: Chat) -> tuple[PromptMessage, ...]:
     """The beginning of the first question and of its answer."""
     question, answer = [*(message.content[:READ_CHARACTERS] for message in chat.messages()), "", ""][:2]
     talk = f"Question: {question}\n\nAnswer: {answer}"
-    return PromptMessage("system", INSTRUCTION), PromptMessage("user", talk)
+    told = Operation.named("title").instructions_for()
+    return PromptMessage("system", told), PromptMessage("user", talk)
 
 
 def plain(text: str) -> str:

@@ -5,6 +5,7 @@ from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import Subscription
+from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.catalog.setting import Setting
@@ -41,6 +42,7 @@ __all__ = [
     "Membership",
     "Message",
     "ModelPrice",
+    "OperationRow",
     "OutgoingMail",
     "Payment",
     "Plan",

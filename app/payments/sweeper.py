@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, select
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -71,12 +71,12 @@ def publish_what_is_new(act: Callable[[str, int], None]) -> None:
 
 
 def lost_calls(now: datetime) -> list[int]:
-    """Running calls whose message was not checkpointed within the lease (or that have no message)."""
+    """Running calls that gave no sign of life within the lease: by their message, or by themselves."""
     answers = and_(Message.call_id == Usage.id, Message.role == "assistant")
-    last_sign = func.coalesce(Message.checkpoint_at, Usage.created_at)
-    silent = or_(Message.id.is_(None), last_sign < now - LEASE)
+    last_sign = func.coalesce(Message.checkpoint_at, Usage.renewed_at, Usage.created_at)
     running = Usage.state == "running", Usage.created_at < now - LEASE
-    query = select(Usage.id).outerjoin(Message, answers).where(*running, silent).order_by(Usage.id)
+    silent = select(Usage.id).outerjoin(Message, answers).where(*running, last_sign < now - LEASE)
+    query = silent.order_by(Usage.id)
     return list(db.session.scalars(query))
 
 

@@ -56,6 +56,10 @@ class MadeApps:
         set_environment(patch, environment)
         return as_new(self._newest)
 
+    def forget(self) -> None:
+        """The newest is not as others would have it: the next test gets one of its own."""
+        self._newest = None
+
 
 def what_matters(environment: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(READ_LATE)}

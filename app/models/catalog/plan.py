@@ -103,6 +103,11 @@ class Plan(Model):
         return current or next(former, None)
 
     @property
+    def monthly_cents(self) -> int:
+        """What it costs a month, whatever the interval, in whole cents."""
+        return self.price_cents // 12 if self.interval == "year" else self.price_cents
+
+    @property
     def worth_nanos(self) -> int:
         """What one paid period is worth at today's columns."""
         return worth_of(self.price_cents, self.surcharge_cents, self.margin_bps)

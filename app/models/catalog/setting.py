@@ -187,13 +187,18 @@ class Setting(ModelBase):
         """Keep the rows, which came along with something else, for the rest of the request."""
         g.settings = stored
 
+    @staticmethod
+    def forget() -> None:
+        """The rows were changed: whoever asks next reads them again."""
+        g.pop("settings", None)
+
     @classmethod
     def put(cls, key: str, value: Any) -> Setting:
         """Change a setting; ValueError where the value is out of its bounds."""
         text = str(int(value)) if isinstance(value, bool) else str(value)
         DEFINITIONS[key].parse(text)
         row = db.session.merge(cls(key=key, value=text))
-        g.pop("settings", None)
+        cls.forget()
         return row
 
     @staticmethod

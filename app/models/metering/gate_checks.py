@@ -10,6 +10,7 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT
 from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.subscription import Subscription
+from app.models.catalog.operation import Operation
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel, Rates
 from app.models.catalog.setting import Setting
@@ -42,6 +43,15 @@ def check_model(account_state: AccountState, model: str) -> None:
     if account_state.models and model not in account_state.models:
         message = f"{account_state.plan_name} includes {', '.join(account_state.models)}, but not {model}."
         raise Refusal("model_not_allowed", message, way_out="upgrade")
+
+
+def check_operation(account_state: AccountState, operation: Operation) -> None:
+    """An operation with a minimum plan is for that plan and for those that cost as much or more a month."""
+    minimum = db.session.get(Plan, operation.minimum_plan_id)
+    own = db.session.get_one(Plan, account_state.plan_id)
+    if minimum and own.id != minimum.id and own.monthly_cents < minimum.monthly_cents:
+        message = f"{operation.title} is part of {minimum.name} and the plans above it."
+        raise Refusal("operation_not_in_plan", message, way_out="upgrade")
 
 
 def check_pace(account_state: AccountState) -> None:

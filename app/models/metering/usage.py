@@ -21,6 +21,7 @@ class Usage(Model):
     """A call to a model. `created_at` is when it began; all `*_nanos` are nano-dollars.
 
     state: running (its reservation counts) -> settled (paid) | released (nothing paid, cost absorbed).
+    renewed_at: the last sign of life of a running call whose text is kept nowhere.
     cost_nanos = allowance_paid_nanos + credits_paid_nanos + absorbed_nanos.
     """
 
@@ -49,6 +50,7 @@ class Usage(Model):
     outcome: Mapped[str | None]
     day: Mapped[date]
     settled_at: Mapped[datetime | None]
+    renewed_at: Mapped[datetime | None]
     reserved_nanos: Mapped[Nanos]
     max_output_tokens: Mapped[int]
 

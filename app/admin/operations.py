@@ -1,0 +1,89 @@
+"""Operations: what calls to models are for, and what the models are told."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import select
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length, Regexp
+
+from app.admin.form_fields import Count, Required, choices_of
+from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.extensions import db
+from app.models.catalog.operation import OperationRow
+from app.models.catalog.plan import Plan
+from app.models.catalog.price import AIModel
+from app.models.metering.usage import Usage
+
+NOT_A_NAME = "Small letters, digits and _ only, a letter first."
+
+
+def models() -> list[SelectChoice]:
+    named = db.session.execute(select(AIModel.name, AIModel.title).order_by(AIModel.position, AIModel.id))
+    return choices_of([("", "The first on sale"), *((row.name, row.title) for row in named)])
+
+
+def plans() -> list[SelectChoice]:
+    offered = select(Plan.id, Plan.name).where(Plan.status != "inactive").order_by(Plan.position, Plan.id)
+    return choices_of([("", "Every plan"), *((str(row.id), row.name) for row in db.session.execute(offered))])
+
+
+def text_or_none(value: str | None) -> str | None:
+    return value or None
+
+
+def id_or_none(value: str | int | None) -> int | None:
+    return int(value) if value else None
+
+
+class OperationForm(RowForm):
+    name = StringField(
+        "Id",
+        validators=[Required(), Length(max=40), Regexp(r"[a-z][a-z0-9_]*$", message=NOT_A_NAME)],
+        description="What code and the usage lists call it.",
+    )
+    title = StringField("Title", validators=[Required(), Length(max=60)], description="What people see.")
+    instructions = TextAreaField(
+        "Instructions",
+        validators=[Length(max=20_000)],
+        description="What the model is told before the user's text. $kind and the like stand for fields of the call.",
+    )
+    default_model = SelectField(
+        "Model", choices=models, coerce=text_or_none, description="Where the user names none."
+    )
+    max_output_tokens = Count(
+        "Most output", lowest=1, highest=10**6, description="Tokens. Empty: the setting for all calls."
+    )
+    minimum_plan_id = SelectField(
+        "From plan", choices=plans, coerce=id_or_none, description="This one and all dearer ones."
+    )
+    is_enabled = BooleanField("On", default=True)
+
+
+class OperationTable(AdminTable):
+    creates = edits = True
+    one = "operation"
+    intro = "What calls to models are for. Each is metered, limited and listed under its own name."
+    form = OperationForm
+    column_list = ("name", "title", "default_model", "max_output_tokens", "minimum_plan.name", "is_enabled")
+    column_labels: ClassVar = {
+        "name": "Id",
+        "default_model": "Model",
+        "max_output_tokens": "Most output",
+        "minimum_plan.name": "From plan",
+        "is_enabled": "On",
+    }
+    column_sortable_list = ("name", "title", "is_enabled")
+    column_default_sort = "id"
+    figures: ClassVar = {"max_output_tokens"}
+
+    def on_model_change(self, form: OperationForm, row: OperationRow, is_created: bool) -> None:
+        before = form.name.object_data
+        if not is_created and row.name != before and was_called(before):
+            raise FieldError("name", "Calls were made under this id; add another operation instead.")
+
+
+def was_called(name: str) -> bool:
+    return db.session.scalar(select(Usage.id).where(Usage.operation == name).limit(1)) is not None

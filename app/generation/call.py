@@ -1,0 +1,190 @@
+"""A metered call to a model, from any route or job: gate, reserve, commit, then stream or collect; it settles itself.
+
+`docs/extending.md` shows it in ten lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import has_request_context
+
+from app.extensions import db
+from app.generation import registry
+from app.generation.generation import Generation
+from app.generation.kept_text import KeptText
+from app.models.base import utcnow
+from app.models.catalog.operation import Operation
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.setting import Setting
+from app.models.identity.actor import Actor
+from app.models.metering.account_state import AccountState
+from app.models.metering.gate_checks import check_operation
+from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
+from app.models.metering.usage import Usage
+from app.providers.base import Prompt, PromptMessage, ProviderError
+from app.providers.registry import open_provider
+
+Offer = tuple[AIModel, ModelPrice]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What is asked of a call. Without a model the operation's own answers.
+
+    `max_cost_nanos` is the ceiling that the user was shown; None: none was. `files` are ids of attachments that wait
+    to be sent with a question.
+    """
+
+    model: str = ""
+    max_output_tokens: int | None = None
+    max_cost_nanos: int | None = None
+    idempotency_key: str | None = None
+    request_hash: str | None = None
+    files: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a call belongs to. Without arguments: nothing, and its text is kept nowhere.
+
+    `columns` go onto the usage row. `store` is called once the call is reserved, in the same transaction: it writes
+    the call's rows and says where the text is kept. `follow_up` is a job, by name and id, for when it is done.
+    """
+
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    store: Callable[[Reservation], KeptText | None] = lambda _reservation: None
+    follow_up: tuple[str, int] | None = None
+
+
+NO_CONTEXT = Context()
+ALREADY_DONE = "This request was made before, under the same Idempotency-Key. Nothing more was charged."
+
+
+def begin(
+    actor: Actor,
+    operation: str,
+    content: str | Sequence[PromptMessage],
+    options: CallOptions | None = None,
+    *,
+    context: Context = NO_CONTEXT,
+    **fields: str,
+) -> Generation:
+    """Ask a model for what the operation is for. Commits. Raises Refusal, InvalidRequest or Conflict, at no charge.
+
+    `content` is what the user says, or whole messages; `fields` fill the operation's instructions.
+    """
+    chosen, asked = Operation.named(operation), options or CallOptions()
+    if usage := earlier(actor, asked):
+        raise Conflict("already_done", ALREADY_DONE, call_id=str(usage.id))
+    model, price = offer_for(actor, chosen, asked)
+    prompt = prompt_for(chosen, content, model, asked, fields)
+    return start(actor, operation, prompt, (model, price), options=asked, context=context)
+
+
+def start(
+    actor: Actor,
+    operation: str,
+    prompt: Prompt,
+    offer: Offer,
+    *,
+    options: CallOptions,
+    context: Context = NO_CONTEXT,
+) -> Generation:
+    """The same with a prompt that is at hand: reserve, store, commit, start the thread that reads and settles."""
+    if has_request_context():
+        registry.live.take_place()
+    check_plan_of(actor, Operation.named(operation))
+    model, price = offer
+    columns = {"operation": operation, **context.columns}
+    keys = {"idempotency_key": options.idempotency_key, "request_hash": options.request_hash}
+    reservation = reserve(actor, prompt, price, **columns, **keys)
+    check_ceiling(reservation, options)
+    kept, provider = context.store(reservation), model.provider
+    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
+    db.session.commit()
+    return registry.begin(reservation, model, service, kept=kept, follow_up=context.follow_up)
+
+
+def collect(generation: Generation) -> str:
+    """The whole text, once it is there; what it cost is `generation.ending.receipt`. ProviderError where it failed."""
+    for _piece in generation.follow():
+        pass
+    ending = generation.ending
+    if ending is None or ending.status in {"failed", "interrupted"}:
+        raise ProviderError("unavailable", (ending and ending.detail) or "The answer broke off.")
+    return generation.text
+
+
+def estimate(
+    actor: Actor, operation: str, content: str | Sequence[PromptMessage], options: CallOptions, **fields: str
+) -> tuple[Prompt, ModelPrice]:
+    """The prompt that `begin` would send, and the price it would have. Reserves nothing."""
+    chosen = Operation.named(operation)
+    model, price = offer_for(actor, chosen, options)
+    return prompt_for(chosen, content, model, options, fields), price
+
+
+def earlier(actor: Actor, options: CallOptions) -> Usage | None:
+    """The call that this idempotency key began before. Conflict where the request differs.
+
+    The account is held from here on: of two at once with one key, the second finds the call of the first.
+    """
+    if options.idempotency_key is None:
+        return None
+    AccountState.lock(actor.account_id)
+    usage = with_idempotency_key(actor.account_id, options.idempotency_key)
+    if usage is not None and usage.request_hash != options.request_hash:
+        message = "This Idempotency-Key was used with another request. Use a new key for a new request."
+        raise Conflict("idempotency_key_reused", message)
+    return usage
+
+
+def offer_for(actor: Actor, operation: Operation, options: CallOptions) -> Offer:
+    """The model that was asked for, or the operation's own, or the plan's first on sale, with its price in force."""
+    now = utcnow()
+    if name := options.model or operation.default_model:
+        return AIModel.to_sell(name, now)
+    allowed = (actor.account_state or AccountState.load(actor.account_id)).models
+    for model, price in AIModel.for_sale(now):
+        if not allowed or model.name in allowed:
+            return model, price
+    raise Refusal("model_not_for_sale", "No model is on sale here at the moment.")
+
+
+def prompt_for(
+    operation: Operation,
+    content: str | Sequence[PromptMessage],
+    model: AIModel,
+    options: CallOptions,
+    fields: Mapping[str, str],
+) -> Prompt:
+    """What the operation has the model read. InvalidRequest where it is more than the model can."""
+    told = operation.instructions_for(**fields)
+    asked = [PromptMessage("user", content)] if isinstance(content, str) else content
+    messages = (*([PromptMessage("system", told)] if told else []), *asked)
+    most = min(most_output(operation, options), model.max_output_tokens)
+    prompt = Prompt(model.name, messages, most, is_reasoning=model.is_reasoning)
+    if prompt.input_token_bound + most > model.context_window:
+        message = "is longer than this model can read; shorten it or take another model."
+        raise InvalidRequest({"content": [message]})
+    return prompt
+
+
+def most_output(operation: Operation, options: CallOptions) -> int:
+    return int(options.max_output_tokens or operation.max_output_tokens or Setting.get("max_output_tokens"))
+
+
+def check_plan_of(actor: Actor, operation: Operation) -> None:
+    """Most operations are in every plan: then nothing is read."""
+    if operation.minimum_plan_id is not None:
+        check_operation(AccountState.load(actor.account_id), operation)
+
+
+def check_ceiling(reservation: Reservation, options: CallOptions) -> None:
+    if options.max_cost_nanos is not None and reservation.ceiling > options.max_cost_nanos:
+        message = "The price of this has changed since it was shown. Look at the new figure, then send again."
+        raise Conflict("price_changed", message, ceiling_nanos=reservation.ceiling)
