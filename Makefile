@@ -1,4 +1,4 @@
-# What can be done here; each command makes what it needs first.
+# What can be done here; each command makes what it needs first. `make help` lists them.
 # `make run PYTHON=/path/to/python3` names the Python that .venv is made with, the first time.
 
 PYTHON ?=
@@ -7,17 +7,20 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: run test check bench soak mutate screenshots lock
+.PHONY: help run test check bench soak screenshots lock
 
-run:
+help: ## what can be done here
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: ## the whole product on this machine: web, worker, clock, sandbox payments
 	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
 	@$(in_environment) local && exec .venv/bin/python -m devserver --until-parent-exits
 
-test:
+test: ## every test, on SQLite and PostgreSQL, with real processes and a browser
 	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations 20
 
-check:
+check: ## lint, types, import contracts, security lint
 	@$(in_environment) test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -25,18 +28,15 @@ check:
 	.venv/bin/lint-imports
 	.venv/bin/bandit -q -r app sandbox devserver --severity-level medium -c pyproject.toml
 
-bench:
+bench: ## the benchmarks, as ratios in one run, into docs/bench.md
 	@$(in_environment) test && .venv/bin/python -m bench
 
-soak:
+soak: ## an hour of kill -9 at random under load, then the audit
 	@$(in_environment) test && .venv/bin/python -m tests.faults.soak
 
-mutate:
-	@$(in_environment) test && .venv/bin/python -m tests.mutation
-
-screenshots:
+screenshots: ## every main page, on a desktop, on a phone and in the dark
 	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m tests.support.screenshots
 
-lock:
+lock: ## the pinned requirements anew
 	@sh devserver/lock.sh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from datetime import datetime
+from enum import StrEnum
 
 import redis
 from flask import current_app
@@ -12,6 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
 from rq.serializers import JSONSerializer
+
+from app.extensions import db
 
 QUEUE = "default"
 PATIENCE = 1.0
@@ -25,7 +28,31 @@ PENDING_LIFETIME = 20
 
 LAST_RUNS = "tollgate:last_runs"
 
+WAITING = "jobs to enqueue after the commit"
+
 log = logging.getLogger(__name__)
+
+
+class JobName(StrEnum):
+    """Every job, by the dotted name of its function: the layers that enqueue one may not import it."""
+
+    SWEEP = "app.payments.jobs.sweep"
+    PROCESS_EVENTS = "app.payments.jobs.process_events"
+    RECHARGE = "app.payments.jobs.recharge"
+    RESOLVE_RECHARGE = "app.payments.jobs.resolve_recharge"
+    USE_CARD = "app.payments.jobs.use_card"
+    END_SUBSCRIPTION = "app.payments.jobs.end_subscription"
+    ACCOUNT_CLOSED = "app.payments.jobs.account_closed"
+    PAY_BACK = "app.payments.jobs.pay_back"
+    PUBLISH_PLAN = "app.payments.jobs.publish_plan"
+    PUBLISH_PACK = "app.payments.jobs.publish_pack"
+    TELL_ALERTS = "app.payments.jobs.tell_alerts"
+    DELIVER_MAIL = "app.mailer.deliver"
+    SWEEP_MAIL = "app.mailer.sweep"
+    WRITE_TITLE = "app.generation.jobs.write_title"
+    FORGET_UNSENT_FILES = "app.generation.jobs.forget_unsent_files"
+    FORGET_GUESTS = "app.generation.jobs.forget_guests"
+    ADD_UP_CALLS = "app.generation.jobs.add_up_calls"
 
 
 def connect() -> redis.Redis:
@@ -41,8 +68,8 @@ def connect() -> redis.Redis:
     return connection
 
 
-def enqueue(name: str, *identifiers: int | str, lifetime: int | None = None) -> bool:
-    """Have a worker call `name` with `identifiers`; whether Redis took it.
+def enqueue(job: JobName, *identifiers: int | str, lifetime: int | None = None) -> bool:
+    """Have a worker do `job` with `identifiers`; whether Redis took it.
 
     Where it did not, the sweeper finds the work in the database. A job that waits for longer than
     `lifetime` seconds is dropped.
@@ -50,7 +77,7 @@ def enqueue(name: str, *identifiers: int | str, lifetime: int | None = None) -> 
     queue = Queue(QUEUE, connection=connect(), serializer=JSONSerializer)
     try:
         queue.enqueue_call(
-            name,
+            str(job),
             args=identifiers,
             timeout=JOB_TIMEOUT,
             ttl=lifetime,
@@ -58,31 +85,50 @@ def enqueue(name: str, *identifiers: int | str, lifetime: int | None = None) -> 
             failure_ttl=FAILURE_LIFETIME,
         )
     except redis.RedisError as error:
-        log.warning("job left to the sweeper", extra={"job": name, "reason": type(error).__name__})
+        log.warning("job left to the sweeper", extra={"job": job, "reason": type(error).__name__})
         return False
     return True
 
 
-def enqueue_once(name: str) -> bool:
-    """Have a worker call `name` for all that waits; once, as long as the one before was not started.
+def enqueue_after_commit(job: JobName, *identifiers: int | str) -> None:
+    """Have a worker do `job` once the running transaction is committed by `commit`."""
+    waiting = db.session().info.setdefault(WAITING, [])
+    if (job, identifiers) not in waiting:
+        waiting.append((job, identifiers))
 
-    The job calls `acknowledge(name)` before it looks at what waits, so that what comes later enqueues it again.
+
+def commit() -> None:
+    """Commit, then enqueue what the transaction asked for; what is lost, the sweeper finds."""
+    db.session.commit()
+    for job, identifiers in db.session().info.pop(WAITING, []):
+        enqueue(job, *identifiers)
+
+
+def rollback() -> None:
+    db.session.rollback()
+    db.session().info.pop(WAITING, None)
+
+
+def enqueue_once(job: JobName) -> bool:
+    """Have a worker call `job` for all that waits; once, as long as the one before was not started.
+
+    The job calls `acknowledge(job)` before it looks at what waits, so that what comes later enqueues it again.
     """
     try:
-        is_first = connect().set(pending_key(name), 1, nx=True, ex=PENDING_LIFETIME)
+        is_first = connect().set(pending_key(job), 1, nx=True, ex=PENDING_LIFETIME)
     except redis.RedisError as error:
-        log.warning("job left to the sweeper", extra={"job": name, "reason": type(error).__name__})
+        log.warning("job left to the sweeper", extra={"job": job, "reason": type(error).__name__})
         return False
-    return enqueue(name) if is_first else True
+    return enqueue(job) if is_first else True
 
 
-def acknowledge(name: str) -> None:
+def acknowledge(job: JobName) -> None:
     with suppress(redis.RedisError):
-        connect().delete(pending_key(name))
+        connect().delete(pending_key(job))
 
 
-def pending_key(name: str) -> str:
-    return f"tollgate:pending:{name}"
+def pending_key(job: JobName) -> str:
+    return f"tollgate:pending:{job}"
 
 
 def note_run(name: str, at: datetime) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from app.extensions import db
-from app.jobs import enqueue
+from app.jobs import JobName, enqueue
 from app.mail_message import compose
 from app.models.catalog.setting import Setting
 from app.models.operations.outbox import OutgoingMail
@@ -121,7 +121,7 @@ def remember(session: Session) -> None:
 def enqueue_deliveries(session: Session, _transaction: Any) -> None:
     """Once the connection is given back, enqueue a delivery for each mail; the clock finds those that were lost."""
     for mail_id in session.info.pop(COMMITTED, []):
-        enqueue("app.mailer.deliver", mail_id)
+        enqueue(JobName.DELIVER_MAIL, mail_id)
 
 
 @event.listens_for(Session, "after_soft_rollback")

@@ -26,15 +26,15 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from app import create_app
-from app.jobs import QUEUE, enqueue, note_run
+from app.jobs import QUEUE, JobName, enqueue, note_run
 from app.models.base import utcnow
 
 TIMETABLE = {
-    "app.payments.jobs.sweep": 30,
-    "app.mailer.sweep": 60,
-    "app.generation.jobs.forget_unsent_files": 3600,
-    "app.generation.jobs.forget_guests": 3600,
-    "app.generation.rollup_jobs.add_up_calls": 600,
+    JobName.SWEEP: 30,
+    JobName.SWEEP_MAIL: 60,
+    JobName.FORGET_UNSENT_FILES: 3600,
+    JobName.FORGET_GUESTS: 3600,
+    JobName.ADD_UP_CALLS: 600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""
 
@@ -82,7 +82,7 @@ class Tick(CronJob):
     """A job of the timetable, enqueued as the app enqueues: as JSON, and dropped when it was not run in time."""
 
     def enqueue(self, connection: redis.Redis) -> None:  # type: ignore[override]
-        enqueue(self.func_name, lifetime=self.interval)
+        enqueue(JobName(self.func_name), lifetime=self.interval)
         note_run(CLOCK, utcnow())
 
 

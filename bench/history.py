@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
-from app.generation.rollup_jobs import add_up_calls
+from app.generation.jobs import add_up_calls
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel
 from app.models.identity.user import UserSession

@@ -3,9 +3,13 @@
 import ast
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from rq.utils import import_attribute
+
+from app.jobs import JobName
 
 PROJECT = Path(__file__).resolve().parents[1]
 TRACKED = subprocess.run(
@@ -65,3 +69,16 @@ def test_an_engine_knows_no_request(path: str) -> None:
         for alias in node.names
     }
     assert imported & OF_A_REQUEST == set()
+
+
+def test_the_picture_of_the_layers_is_the_contract() -> None:
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    picture = (PROJECT / "docs" / "architecture.md").read_text()
+    drawn = re.findall(r"^    (\w+(?: \| \w+)*)(?:  .*)?$", picture.partition("## Layers")[2], re.MULTILINE)
+    assert drawn[: len(layers)] == layers
+
+
+@pytest.mark.parametrize("job", JobName)
+def test_every_job_is_a_function(job: JobName) -> None:
+    assert callable(import_attribute(str(job)))

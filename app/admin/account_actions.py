@@ -14,6 +14,7 @@ from app.admin.access import owners_only
 from app.admin.cell_formats import dollars
 from app.admin.form_fields import exact
 from app.extensions import db
+from app.jobs import commit, rollback
 from app.models.billing.allowance import refill_if_due
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
@@ -25,7 +26,6 @@ from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import subscriptions
 from app.payments.refunds import request_refund
-from app.payments.transaction import commit, rollback
 
 OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp)
 

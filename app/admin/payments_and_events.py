@@ -13,6 +13,7 @@ from app.admin.access import owners_only
 from app.admin.cell_formats import credits_text, dollars, shown
 from app.admin.ledger_views import ReadOnlyTable
 from app.extensions import db
+from app.jobs import commit, rollback
 from app.mailer import ring_after_commit
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
@@ -20,7 +21,6 @@ from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Reject
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
 from app.payments.sync import sync_payment, sync_session
-from app.payments.transaction import commit, rollback
 from app.payments.webhook_events import process_again
 
 EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]

@@ -18,7 +18,7 @@ from app.admin.plan_forms import PackForm, PlanForm
 from app.admin.plan_impact import accounts_on, consequences, default_plan
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
-from app.jobs import enqueue
+from app.jobs import JobName, enqueue
 from app.models.catalog.ordinary_answer import answers_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
@@ -176,7 +176,7 @@ class PlanTable(SoldTable):
 
     def after_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         """Stripe is told; where the plan is inactive now, what depends on it ends."""
-        enqueue("app.payments.jobs.publish_plan", plan.id)
+        enqueue(JobName.PUBLISH_PLAN, plan.id)
 
     @expose("/default/", methods=("POST",))
     @owners_only
@@ -223,7 +223,7 @@ class PackTable(SoldTable):
         worth_of(pack.price_cents, 0, pack.margin_bps)
 
     def after_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
-        enqueue("app.payments.jobs.publish_pack", pack.id)
+        enqueue(JobName.PUBLISH_PACK, pack.id)
 
 
 def check_worth(plan: Plan) -> None:

@@ -13,7 +13,7 @@ from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, EmailForm, KeyForm, PasswordForm, ProfileForm, faults
 from app.extensions import db
-from app.jobs import enqueue
+from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person
@@ -151,6 +151,6 @@ def delete_account() -> ResponseReturnValue:
     closed = delete_person(user)
     sign_out()
     for account_id in closed:
-        enqueue("app.payments.jobs.account_closed", account_id)
+        enqueue(JobName.ACCOUNT_CLOSED, account_id)
     flash("Your account is deleted.", "good")
     return redirect(url_for("pages.index"))

@@ -9,7 +9,7 @@ from flask_login import current_user
 from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, LimitForm, RoleForm, TeamForm, faults
 from app.extensions import db
-from app.jobs import enqueue
+from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
@@ -186,5 +186,5 @@ def close_team() -> ResponseReturnValue:
         raise InvalidRequest(faults(form))
     team.close()
     answer = done(f"{team.name} is closed. Its receipts are kept.")
-    enqueue("app.payments.jobs.account_closed", team.id)
+    enqueue(JobName.ACCOUNT_CLOSED, team.id)
     return answer

@@ -15,6 +15,7 @@ from app.extensions import db
 from app.generation import registry
 from app.generation.generation import Generation
 from app.generation.kept_text import KeptText
+from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel, ModelPrice
@@ -57,7 +58,7 @@ class Context:
 
     columns: Mapping[str, Any] = field(default_factory=dict)
     store: Callable[[Reservation], KeptText | None] = lambda _reservation: None
-    follow_up: tuple[str, int] | None = None
+    follow_up: tuple[JobName, int] | None = None
 
 
 NO_CONTEXT = Context()

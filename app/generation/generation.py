@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.generation.kept_text import KeptText
-from app.jobs import enqueue
+from app.jobs import JobName, enqueue
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle
 from app.observability.counters import count_call
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
@@ -47,7 +47,7 @@ class Generation:
         app: Flask,
         reservation: Reservation,
         kept: KeptText | None = None,
-        follow_up: tuple[str, int] | None = None,
+        follow_up: tuple[JobName, int] | None = None,
     ) -> None:
         self.app = app
         self.reservation = reservation
@@ -219,9 +219,9 @@ class Generation:
     def _ring(self, receipt: Receipt) -> None:
         """The balance went below what its owner chose: charge the card, tell them."""
         if receipt.needs_recharge:
-            enqueue("app.payments.jobs.recharge", self.reservation.account_id)
+            enqueue(JobName.RECHARGE, self.reservation.account_id)
         if receipt.needs_alert:
-            enqueue("app.payments.jobs.tell_alerts", self.reservation.account_id)
+            enqueue(JobName.TELL_ALERTS, self.reservation.account_id)
 
 
 def estimated(prompt: Prompt, text: str, reported: TokenUsage, *, thinking: int = 0) -> TokenUsage:

@@ -1,4 +1,4 @@
-"""Jobs of the chat: a title after the first answer; files that nobody sent and chats that nobody claimed are erased."""
+"""Jobs about answers: titles, what nobody sent or claimed, the totals of calls."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from flask import current_app
 
 from app.extensions import db
 from app.generation import titles
+from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
 from app.models.identity import erasure
+from app.models.metering.usage_rollup import add_up
 
 
 def write_title(chat_id: int) -> None:
@@ -26,3 +28,9 @@ def forget_unsent_files() -> int:
     count = Attachment.erase_unsent()
     db.session.commit()
     return count
+
+
+def add_up_calls() -> None:
+    """Add up the calls that have ended, so that no page need read them all."""
+    add_up(utcnow())
+    db.session.commit()

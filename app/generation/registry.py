@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.generation.generation import Generation
 from app.generation.kept_text import KeptText, TextTable, renew
+from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel
 from app.models.metering.reservation import Reservation
@@ -139,7 +140,7 @@ def begin(
     provider: Provider,
     *,
     kept: KeptText | None = None,
-    follow_up: tuple[str, int] | None = None,
+    follow_up: tuple[JobName, int] | None = None,
 ) -> Generation:
     """Start the answer of a committed reservation in a thread of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES as MESSAGES_TABLE
 from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn, messages_for
+from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel, ModelPrice
@@ -65,7 +66,7 @@ def answer(actor: Actor, chat: Chat, path: list[PromptTurn], options: CallOption
     """Answer the last message of the path, which is the user's."""
     offer = AIModel.to_sell(options.model, utcnow())
     prompt = prompt_of(chat, path, offer[0], options)
-    title = ("app.generation.jobs.write_title", chat.id) if chat.wants_title else None
+    title = (JobName.WRITE_TITLE, chat.id) if chat.wants_title else None
     context = Context({"chat_id": chat.id}, partial(store, chat, path[-1]), title)
     return start(actor, "chat", prompt, offer, options=options, context=context)
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app import notifications
 from app.extensions import db
+from app.jobs import JobName, commit, enqueue_after_commit, rollback
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AUTHENTICATION_LIFETIME, AutoRecharge, Recharge
 from app.models.billing.payment_errors import (
@@ -22,7 +23,6 @@ from app.models.billing.stripe_objects import PaymentState
 from app.models.identity.account import Account
 from app.payments.payment_methods import pause_recharge
 from app.payments.sync import apply_recharge
-from app.payments.transaction import commit, enqueue_after_commit, rollback
 from app.stripe_api import client, requests
 
 
@@ -185,7 +185,7 @@ def give_up(recharge_id: int) -> None:
     attempt, account = held(recharge_id)
     if attempt.is_open:
         attempt.cancel()
-        enqueue_after_commit("recharge", account.id)
+        enqueue_after_commit(JobName.RECHARGE, account.id)
     commit()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.extensions import db
+from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import MOST_PACKS, check_packs_allowed
 from app.models.billing.stripe_objects import CardState
@@ -13,7 +14,6 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
 from app.payments import checkout, payment_methods
-from app.payments.transaction import commit, enqueue_after_commit
 from app.stripe_api import client
 
 
@@ -43,7 +43,7 @@ def turn_on(owner: Actor, options: RechargeOptions) -> Saved:
     settings = written(Account.locked(owner.account_id), pack, options)
     settings.card_id, settings.card_label = (card.stripe_id, card.label) if card else (None, "")
     settings.turn_on()
-    enqueue_after_commit("recharge", owner.account_id)
+    enqueue_after_commit(JobName.RECHARGE, owner.account_id)
     commit()
     return Saved(settings, None if card else checkout.save_card(owner))
 

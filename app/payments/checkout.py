@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app import mailer
 from app.extensions import db
+from app.jobs import commit
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import MOST_PACKS, Payment, check_packs_allowed
 from app.models.billing.payment_errors import PaymentsNotSetUp
@@ -12,7 +13,6 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
 from app.payments import product_sync
-from app.payments.transaction import commit
 from app.stripe_api import client, requests
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app import notifications
 from app.extensions import db
-from app.jobs import enqueue
+from app.jobs import JobName, commit, enqueue
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import Subscription
@@ -19,23 +19,18 @@ from app.payments import (
     sweeper,
     webhook_events,
 )
-from app.payments.transaction import commit
 
 
 def sweep() -> int:
     released = sweeper.sweep()
     webhook_events.enqueue_if_due()
-    sweeper.sweep_payments(enqueue_job)
+    sweeper.sweep_payments(enqueue)
     return released
 
 
-def enqueue_job(name: str, identifier: int) -> None:
-    enqueue(f"app.payments.jobs.{name}", identifier)
-
-
-def do(name: str, identifier: int) -> None:
-    """What `enqueue_job` has a worker do, here and at once."""
-    globals()[name](identifier)
+def do(job: JobName, identifier: int) -> None:
+    """What `enqueue` has a worker do, here and at once."""
+    globals()[job.rpartition(".")[2]](identifier)
 
 
 def process_events() -> int:
@@ -80,7 +75,7 @@ def pay_back(refund_id: int) -> None:
 def publish_plan(plan_id: int) -> None:
     """A plan was saved: tell Stripe, and where it is inactive now, end what depends on it."""
     product_sync.publish_one("plan", plan_id)
-    sweeper.end_subscriptions(enqueue_job)
+    sweeper.end_subscriptions(enqueue)
     for account_id in AutoRecharge.on_plan(plan_id):
         payment_methods.review_recharge(Account.locked(account_id))
         commit()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from app import notifications
+from app.jobs import JobName, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import SessionState
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
-from app.payments.transaction import begin_sync, enqueue_after_commit
+from app.payments.sync_version import begin_sync
 from app.stripe_api import client
 
 
@@ -24,7 +25,7 @@ def sync_setup(fetched: SessionState) -> Account | None:
         )
     account = Account.locked(account.id)
     adopt_card(account, card.stripe_id, card.label, replace=True)
-    enqueue_after_commit("use_card", account.id)
+    enqueue_after_commit(JobName.USE_CARD, account.id)
     return account
 
 
@@ -64,7 +65,7 @@ def adopt_card(account: Account, card_id: str | None, label: str, *, replace: bo
     if settings is None or card_id is None or (settings.card_id and not replace):
         return
     settings.use_card(card_id, label)
-    enqueue_after_commit("recharge", account.id)
+    enqueue_after_commit(JobName.RECHARGE, account.id)
 
 
 def pause_recharge(account: Account, why: str) -> None:

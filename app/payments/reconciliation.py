@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy import select
 
 from app.extensions import db
+from app.jobs import commit, rollback
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
@@ -19,7 +20,6 @@ from app.models.billing.stripe_objects import PaymentState, SessionState, Subscr
 from app.models.billing.subscription import LIVE, Subscription
 from app.models.identity.account import Account
 from app.payments import auto_recharge, refunds, sync, webhook_events
-from app.payments.transaction import commit, rollback
 from app.stripe_api import client
 
 WINDOW = timedelta(days=35)

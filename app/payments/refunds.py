@@ -7,6 +7,7 @@ from contextlib import suppress
 from sqlalchemy import func, select
 
 from app.extensions import db
+from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.billing.refund import Refund
@@ -14,7 +15,6 @@ from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
 from app.payments.sync import sync_refunds
-from app.payments.transaction import commit, enqueue_after_commit
 from app.stripe_api import requests
 
 
@@ -33,7 +33,7 @@ def request_refund(
     if not payment.is_paid or not 0 < cents <= left:
         raise InvalidRequest({"amount": [f"must be between 1 and {left} cents."]})
     refund = Refund.want(payment, cents, reason=reason, actor_id=actor_id)
-    enqueue_after_commit("pay_back", refund.id)
+    enqueue_after_commit(JobName.PAY_BACK, refund.id)
     return refund
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.jobs import commit, rollback
 from app.models.billing.payment_errors import Mismatch, NotFound, Rejected, UnknownOutcome
 from app.models.billing.stripe_objects import SessionState
 from app.payments import sync
-from app.payments.transaction import commit, rollback
 from app.stripe_api import client
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.extensions import db
+from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
@@ -18,7 +19,6 @@ from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import product_sync
 from app.payments.checkout import cancel_url, check_set_up, customer_of, return_url
 from app.payments.sync import sync_subscription
-from app.payments.transaction import commit
 from app.stripe_api import client, requests
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, func, select
 
 from app.extensions import db
+from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.refund import Refund
@@ -36,15 +37,15 @@ def sweep() -> int:
     return released
 
 
-def sweep_payments(act: Callable[[str, int], None]) -> None:
+def sweep_payments(act: Callable[[JobName, int], object]) -> None:
     """Have what is left undone about payments done by `act(job, id)`."""
     if not client.is_set_up():
         return
     now = utcnow()
     waiting = {
-        "resolve_recharge": Recharge.all_open(now - PATIENCE),
-        "recharge": AutoRecharge.below_threshold(now),
-        "pay_back": Refund.wanted(),
+        JobName.RESOLVE_RECHARGE: Recharge.all_open(now - PATIENCE),
+        JobName.RECHARGE: AutoRecharge.below_threshold(now),
+        JobName.PAY_BACK: Refund.wanted(),
     }
     db.session.commit()
     for name, identifiers in waiting.items():
@@ -55,19 +56,19 @@ def sweep_payments(act: Callable[[str, int], None]) -> None:
     publish_what_is_new(act)
 
 
-def end_subscriptions(act: Callable[[str, int], None]) -> None:
+def end_subscriptions(act: Callable[[JobName, int], object]) -> None:
     """Second subscriptions, those of closed accounts and of inactive plans."""
     waiting = Subscription.to_cancel()
     db.session.commit()
     for subscription_id in waiting:
-        act("end_subscription", subscription_id)
+        act(JobName.END_SUBSCRIPTION, subscription_id)
 
 
-def publish_what_is_new(act: Callable[[str, int], None]) -> None:
+def publish_what_is_new(act: Callable[[JobName, int], object]) -> None:
     waiting = [(kind, sold.id) for kind, sold in product_sync.unpublished()]
     db.session.commit()
     for kind, sold_id in waiting:
-        act(f"publish_{kind}", sold_id)
+        act(JobName[f"PUBLISH_{kind.upper()}"], sold_id)
 
 
 def lost_calls(now: datetime) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from app import notifications
 from app.extensions import db
+from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
@@ -18,7 +19,7 @@ from app.models.billing.subscription_billing import follow
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
 from app.payments.payment_methods import adopt_card, pause_recharge, review_recharge, sync_setup
-from app.payments.transaction import begin_sync, commit, enqueue_after_commit
+from app.payments.sync_version import begin_sync
 from app.stripe_api import client
 
 
@@ -48,7 +49,7 @@ def apply_subscription(
     notifications.of_subscription(ours, account, before)
     adopt_card(account, ours.card_id, ours.card_label)
     if ours.rejected_at or ours.trial_refused_at or account.closed_at or ours.plan.status == "inactive":
-        enqueue_after_commit("end_subscription", ours.id)
+        enqueue_after_commit(JobName.END_SUBSCRIPTION, ours.id)
     review_recharge(account)
 
 
@@ -122,13 +123,13 @@ def apply_recharge(recharge: Recharge, account: Account, fetched: PaymentState) 
             notifications.of_recharge(recharge, account)
             if settings:
                 settings.succeeded()
-                enqueue_after_commit("recharge", account.id)
+                enqueue_after_commit(JobName.RECHARGE, account.id)
         return
     recharge.payment.check_payment(fetched)
     if recharge.is_open and fetched.status == "canceled":
         recharge.cancel()
     if recharge.is_open and fetched.status in ("requires_payment_method", "requires_action"):
-        enqueue_after_commit("resolve_recharge", recharge.id)
+        enqueue_after_commit(JobName.RESOLVE_RECHARGE, recharge.id)
 
 
 def payment_for(fetched: PaymentState) -> Payment | None:

@@ -7,16 +7,15 @@ import time
 
 from app import notifications
 from app.extensions import db
-from app.jobs import acknowledge, enqueue_once
+from app.jobs import JobName, acknowledge, commit, enqueue_once, rollback
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.webhook_event import StripeEvent
-from app.payments.transaction import commit, rollback
 from app.payments.webhook_handlers import react
 from app.stripe_api import client
 
-PROCESS = "app.payments.jobs.process_events"
+PROCESS = JobName.PROCESS_EVENTS
 TURN = 5.0
 """Seconds for which a job processes events before it lets other jobs have theirs."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from flask import Response, g, make_response
 from flask_login import current_user
 
-from app.jobs import enqueue
+from app.jobs import JobName, enqueue
 from app.models.base import utcnow
 from app.models.metering.gate_checks import check_account
 from app.models.metering.refusal import Refusal
@@ -35,7 +35,7 @@ def requires_tokens(view: View) -> View:
             return make_response(view(*args, **kwargs))
         except Refusal:
             if account_state.needs_recharge:
-                enqueue("app.payments.jobs.recharge", account_state.account_id)
+                enqueue(JobName.RECHARGE, account_state.account_id)
             raise
 
     gated.is_gated = True  # type: ignore[attr-defined]

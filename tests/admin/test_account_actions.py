@@ -219,9 +219,9 @@ def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient) ->
 
 def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: AdminClient) -> None:
     with app.app_context():
-        enqueue("app.generation.rollup_jobs.add_up_calls")
+        enqueue("app.generation.jobs.add_up_calls")
         make_worker(app).work(burst=True, logging_level="CRITICAL")
-        assert list(last_runs()) == ["app.generation.rollup_jobs.add_up_calls"]
+        assert list(last_runs()) == ["app.generation.jobs.add_up_calls"]
     assert "add_up_calls" in owner.get("/admin/queue/").text
 
 

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
-from app.generation.rollup_jobs import add_up_calls
+from app.generation.jobs import add_up_calls
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.chat.chat import Chat

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from app import jobs
 from app.extensions import db
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
-from app.payments import auto_recharge, refunds, subscriptions, sync, transaction, webhook_events
+from app.payments import auto_recharge, refunds, subscriptions, sync, webhook_events
 from app.stripe_api import client
 from tests.payments.stripe_scenario import DAY, StripeScenario
 from tests.support.steps import at_step
@@ -48,7 +49,7 @@ def killed_at(step: int) -> Iterator[list[bool]]:
             yield died
         except Killed:
             died.append(True)
-    transaction.rollback()
+    jobs.rollback()
 
 
 class Calm:
@@ -145,7 +146,7 @@ class Life:
     @staticmethod
     def come_back(session_id: str) -> None:
         sync.sync_session(session_id)
-        transaction.commit()
+        jobs.commit()
 
     def recharge(self) -> None:
         self.insist(lambda: self.scenario.turn_on_recharge(below=10**6, most=1000))
@@ -168,7 +169,7 @@ class Life:
             self.scenario.sandbox.control("refund", payment_intent=bought["id"], amount=777)
             return
         refunds.request_refund(known.id, 777, reason="kindness")
-        transaction.commit()
+        jobs.commit()
 
     def renew(self) -> None:
         self.scenario.sandbox.control("clock", to="next_renewal")

@@ -11,10 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.extensions import db
+from app.jobs import commit
 from app.models.billing.payment import Payment
 from app.models.operations.webhook_event import StripeEvent
 from app.payments import jobs, refunds
-from app.payments.transaction import commit
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
 from tests.support.running_sandbox import StartedSandbox

@@ -2,9 +2,9 @@
 
 import pytest
 
+from app.jobs import commit
 from app.models.metering.refusal import InvalidRequest
 from app.payments import refunds
-from app.payments.transaction import commit
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 

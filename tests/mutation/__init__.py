@@ -1,1 +1,0 @@
-"""Mutation testing of the money: `make mutate` changes one thing at a time and sees whether a test notices."""
