@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account, anniversary, months_between
 from app.models.identity.address import mailbox
@@ -46,49 +48,55 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
     Months are counted from the anchor: the account's creation, or a yearly period's start.
     """
     now = at or utcnow()
-    if not is_due(account, now) or awaits_payment(account, now) or awaits_verification(account):
+    if not is_due(account, now) or awaits_payment(account, now) or awaits_verification(account, account.plan):
         return
     months = max(0, months_between(account.billing_anchor, now))
     account.period_start = anniversary(account.billing_anchor, months)
     account.period_end = anniversary(account.billing_anchor, months + 1)
     month = f"{account.period_start:%Y-%m}"
-    if not has_refill_for(account, month):
-        amount, columns = monthly_amount(account), dict[str, int]()
+    if not has_refill_for(account, account.plan, month):
+        amount, columns = monthly_amount(account, account.plan), dict[str, int]()
         if subscription := Subscription.in_force_for(account.id):
-            amount, columns = share_of_year(subscription, amount)
-        refill(account, amount, key=refill_key(account, month), month=month, **columns)
+            amount, columns = take_share_of_year(subscription, amount)
+        refill(account, amount, key=refill_key(account, account.plan, month), month=month, **columns)
 
 
 def awaits_payment(account: Account, at: datetime) -> bool:
     """Whether the next refill comes with an invoice: always by the month, and once a paid year is over."""
     subscription = Subscription.in_force_for(account.id)
-    if subscription is None:
-        return False
-    return (
-        subscription.plan.interval == "month"
-        or subscription.paid_until is None
-        or at >= subscription.paid_until
-    )
+    return subscription is not None and not is_within_paid_year(subscription, at)
 
 
-def share_of_year(subscription: Subscription, at_most: int) -> tuple[int, dict[str, int]]:
-    """A month within a paid year: as it was at the year's invoice, less what of that was refunded."""
-    year = Payment.last_period_of(subscription.id)
+def is_within_paid_year(subscription: Subscription, at: datetime) -> bool:
+    is_yearly = subscription.plan.interval == "year"
+    return is_yearly and subscription.paid_until is not None and at < subscription.paid_until
+
+
+def take_share_of_year(subscription: Subscription, at_most: int) -> tuple[int, dict[str, int]]:
+    """A month within a paid year, counted into what the year's payment was worth."""
+    amount, year = share_of_year(subscription, at_most), Payment.last_period_of(subscription.id)
     if year is None:
-        return at_most, {}
-    kept = max(0, year.price_cents - year.refunded_cents) if not year.dispute_taken_nanos else 0
-    amount = subscription.allowance_nanos * kept // max(1, year.price_cents)
+        return amount, {}
     year.worth_nanos += amount
     return amount, {"subscription_id": subscription.id, "payment_id": year.id}
 
 
-def awaits_verification(account: Account) -> bool:
+def share_of_year(subscription: Subscription, at_most: int) -> int:
+    """A month within a paid year: as it was at the year's invoice, less what of that was refunded."""
+    year = Payment.last_period_of(subscription.id)
+    if year is None:
+        return at_most
+    kept = max(0, year.price_cents - year.refunded_cents) if not year.dispute_taken_nanos else 0
+    return int(subscription.allowance_nanos * kept // max(1, year.price_cents))
+
+
+def awaits_verification(account: Account, plan: Plan) -> bool:
     """Whether the free allowance waits for the address to be verified."""
-    return is_free_allowance(account) and not is_trusted(account)
+    return is_free_allowance(account, plan) and not is_trusted(account)
 
 
-def is_free_allowance(account: Account) -> bool:
-    return account.kind == "personal" and account.plan.is_free
+def is_free_allowance(account: Account, plan: Plan) -> bool:
+    return account.kind == "personal" and plan.is_free
 
 
 def is_trusted(account: Account) -> bool:
@@ -96,25 +104,25 @@ def is_trusted(account: Account) -> bool:
     return account.owner.is_verified or not Setting.get("require_verified_email")
 
 
-def monthly_amount(account: Account) -> int:
+def monthly_amount(account: Account, plan: Plan) -> int:
     """What the plan gives a month; a team gets nothing for free, and an address gets it once."""
-    if account.plan.is_free and account.kind == "team":
+    if plan.is_free and account.kind == "team":
         return 0
-    return account.plan.allowance_nanos
+    return plan.allowance_nanos
 
 
-def has_refill_for(account: Account, month: str) -> bool:
+def has_refill_for(account: Account, plan: Plan, month: str) -> bool:
     """Whether a refill of whatever plan states that month already, here or at another account of the address."""
     of_month = LedgerEntry.account_id == account.id, LedgerEntry.kind == "refill", LedgerEntry.month == month
     if db.session.scalar(select(LedgerEntry.id).where(*of_month).limit(1)):
         return True
-    key = refill_key(account, month)
+    key = refill_key(account, plan, month)
     return db.session.scalar(select(LedgerEntry.id).where(LedgerEntry.key == key)) is not None
 
 
-def refill_key(account: Account, month: str) -> str:
+def refill_key(account: Account, plan: Plan, month: str) -> str:
     """Free allowance is once per address and month, also after deletion; other plans' once per account and month."""
-    if is_free_allowance(account):
+    if is_free_allowance(account, plan):
         return f"refill:{address_mark(account.owner.email)}:{month}"
     return f"refill:account-{account.id}:{month}"
 
@@ -139,3 +147,64 @@ def give_free_credits(account: Account) -> None:
 def address_mark(email: str) -> str:
     """A stable mark of a mailbox that outlives its deletion without keeping the address."""
     return hashlib.sha256(mailbox(email).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class NextRefill:
+    """What comes next: `amount` in nanos, of `plan`. `at` is None where it comes as soon as the open invoice is paid."""
+
+    at: datetime | None
+    amount: int
+    plan: Plan
+    needs_payment: bool = False
+
+
+def next_refill(account: Account, at: datetime) -> NextRefill | None:
+    """The next refill that gives anything, as `refill_if_due` and the paid invoices will give it; None where none comes."""
+    if account.closed_at is not None:
+        return None
+    subscription = Subscription.in_force_for(account.id)
+    if subscription is None:
+        return next_unpaid(account, account.plan, account.billing_anchor, max(at, account.period_end))
+    return next_of_year(account, subscription, at) or next_of_subscription(account, subscription, at)
+
+
+def next_unpaid(account: Account, plan: Plan, anchor: datetime, begins: datetime) -> NextRefill | None:
+    """The first month from `begins` on that has had no refill yet, on a plan that needs no payment."""
+    amount = monthly_amount(account, plan)
+    if not amount or awaits_verification(account, plan):
+        return None
+    return NextRefill(first_open_month(account, plan, anchor, begins), amount, plan)
+
+
+def first_open_month(account: Account, plan: Plan, anchor: datetime, begins: datetime) -> datetime:
+    months, comes = max(0, months_between(anchor, begins)), begins
+    while has_refill_for(account, plan, f"{anniversary(anchor, months):%Y-%m}"):
+        months += 1
+        comes = anniversary(anchor, months)
+    return comes
+
+
+def next_of_year(account: Account, subscription: Subscription, at: datetime) -> NextRefill | None:
+    """The next month within a paid year, if there is one and it gives anything."""
+    if not is_within_paid_year(subscription, at):
+        return None
+    begins = max(at, account.period_end)
+    comes = first_open_month(account, account.plan, account.billing_anchor, begins)
+    amount = share_of_year(subscription, monthly_amount(account, account.plan))
+    if not amount or not is_within_paid_year(subscription, comes):
+        return None
+    return NextRefill(comes, amount, account.plan)
+
+
+def next_of_subscription(account: Account, subscription: Subscription, at: datetime) -> NextRefill | None:
+    """What the next invoice gives; of one that ends, what the free plan gives after it."""
+    paid_until = subscription.trial_end if subscription.is_trialing else subscription.paid_until
+    is_paid = paid_until is not None and paid_until > at
+    if subscription.follower is not None and (is_paid or not subscription.is_unpaid):
+        ends = max(at, subscription.period_end or at)
+        return next_unpaid(account, subscription.follower, account.created_at, ends)
+    plan = subscription.pending_plan if is_paid and subscription.pending_plan else subscription.plan
+    if not plan.allowance_nanos:
+        return None
+    return NextRefill(paid_until if is_paid else None, plan.allowance_nanos, plan, needs_payment=True)

@@ -26,6 +26,11 @@ ENDED = ("canceled", "incomplete_expired")
 ONE_LIVE = text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')")
 
 
+def free_plan_after(chosen: Plan | None) -> Plan:
+    """What an account is on once its subscription has ended: the free plan that was chosen, or the default one."""
+    return chosen if chosen is not None and chosen.is_free and chosen.can_be_chosen else Plan.default()
+
+
 class Subscription(Model):
     """A plan that is paid for period by period. `status` is Stripe's word, or `checkout` while it is being bought.
 
@@ -143,6 +148,13 @@ class Subscription(Model):
     @property
     def is_unpaid(self) -> bool:
         return self.status in UNPAID
+
+    @property
+    def follower(self) -> Plan | None:
+        """The free plan that follows when it ends with its period; None where it goes on."""
+        if not self.cancel_at_period_end and self.plan.status != "inactive":
+            return None
+        return free_plan_after(self.pending_plan)
 
     @property
     def gives_rights(self) -> bool:

@@ -13,9 +13,14 @@ from app.models.base import utcnow
 from app.models.billing.allowance import is_trusted, refill, refill_if_due, repay_debt
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+<<<<<<< HEAD
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import InvoiceState, LineState, SubscriptionState
 from app.models.billing.subscription import Subscription
+=======
+from app.models.billing.stripe_objects import InvoiceState, LineState, Mismatch, SubscriptionState
+from app.models.billing.subscription import Subscription, free_plan_after
+>>>>>>> 4439fd8 (Say what comes next in one place)
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account, anniversary, months_between
 
@@ -257,11 +262,8 @@ def end_rights(subscription: Subscription, account: Account) -> None:
             allowance=-account.allowance_nanos,
             subscription_id=subscription.id,
         )
-    chosen = subscription.pending_plan
     subscription.is_in_force = False
-    account.plan = (
-        chosen if chosen is not None and chosen.is_free and chosen.can_be_chosen else Plan.default()
-    )
+    account.plan = free_plan_after(subscription.pending_plan)
     now = utcnow()
     account.billing_anchor, account.period_end = account.created_at, now
     db.session.flush()
