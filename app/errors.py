@@ -72,13 +72,14 @@ WORDS = {
     429: "Too many requests. Wait a little, then try again.",
     500: "Something broke on our side. Nothing was charged for it; it has been recorded.",
 }
-AMOUNTS = ("needed", "available", "reserved")
+AMOUNTS = ("needed", "available", "reserved", "limit", "used", "left", "model_ceiling")
 WAYS_OUT = {
     "upgrade": "pages.pricing",
     "buy": "billing.overview",
     "verify": "auth.settings",
     "billing": "billing.overview",
     "signup": "auth.signup",
+    "members": "auth.account",
 }
 
 

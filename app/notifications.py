@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from app import mailer
 from app.extensions import db
+from app.models.base import credits_figure
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
@@ -17,7 +18,7 @@ from app.models.billing.subscription import UNPAID, Subscription
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.account_state import AccountState
-from app.web.formatting import credits, dollars
+from app.web.formatting import dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def of_purchase(payment: Payment, account: Account) -> None:
 def receipt_facts(payment: Payment) -> dict[str, Any]:
     return {
         "amount": dollars(payment.price_cents, payment.currency),
-        "credits": credits(payment.worth_nanos),
+        "credits": credits_figure(payment.worth_nanos),
         "number": payment.number,
         "page_url": payment.page_url,
     }
@@ -153,7 +154,7 @@ def of_trial_end(subscription: Subscription) -> None:
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
     for refund in refunds:
         context = {"amount": dollars(refund.amount_cents, payment.currency)}
-        left = credits(account.credits_nanos)
+        left = credits_figure(account.credits_nanos)
         owner(account, f"refund:{refund.stripe_id}", "refund", **context, credits=left)
 
 
@@ -175,8 +176,11 @@ def of_alerts(account: Account, at: datetime) -> None:
     """What the owner chose to be told of, each once a day at most."""
     account_state = AccountState.load(account.id)
     context = {
-        "low_balance": {"credits": credits(account_state.allowance + account_state.credits)},
-        "daily_limit": {"limit": credits(account_state.daily_limit or 0), "plan": account_state.plan_name},
+        "low_balance": {"credits": credits_figure(account_state.allowance + account_state.credits)},
+        "daily_limit": {
+            "limit": credits_figure(account_state.daily_limit or 0),
+            "plan": account_state.plan_name,
+        },
     }
     for alert in sorted(account_state.alerts(at)):
         owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **context[alert])

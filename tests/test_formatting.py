@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.models.base import credits_string
+from app.models.base import credits_figure, credits_string, credits_text
 from app.web import formatting
 
 NANOS = st.integers(min_value=-(10**18), max_value=10**18)
@@ -32,12 +32,12 @@ NANOS = st.integers(min_value=-(10**18), max_value=10**18)
     ],
 )
 def test_credits_are_shown_with_sensible_precision(nanos: int, shown: str) -> None:
-    assert formatting.credits(nanos) == shown
+    assert credits_figure(nanos) == shown
 
 
 @given(NANOS.filter(bool))
 def test_what_is_not_nothing_is_never_shown_as_nothing(nanos: int) -> None:
-    assert formatting.credits(nanos).strip("-0.") != ""
+    assert credits_figure(nanos).strip("-0.") != ""
 
 
 @given(NANOS)
@@ -65,7 +65,7 @@ def test_a_change_has_its_sign(nanos: int, shown: str) -> None:
     ("nanos", "shown"), [(1_000_000, "1 credit"), (6_250_000, "6.25 credits"), (0, "0 credits")]
 )
 def test_credits_in_a_sentence_have_their_unit(nanos: int, shown: str) -> None:
-    assert formatting.credits_text(nanos) == shown
+    assert credits_text(nanos) == shown
 
 
 def test_a_line_of_a_receipt_is_not_rounded() -> None:

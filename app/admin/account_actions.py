@@ -15,7 +15,8 @@ from app.admin.cell_formats import dollars
 from app.admin.form_fields import exact
 from app.extensions import db
 from app.jobs import commit, rollback
-from app.models.billing.allowance import refill_if_due
+from app.models.base import utcnow
+from app.models.billing.allowance import next_refill, refill_if_due
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected, UnknownOutcome
@@ -85,8 +86,10 @@ class AccountActions:
         self.record("change plan", account, reason=said_why(), changes=moved)
         refill_if_due(account)
         commit()
-        comped = "" if plan.is_free else ", without payment"
-        return f"It is on {plan.name}{comped}. The next refill comes on {account.period_end:%d %B}."
+        comped = "" if plan.is_free else " (no charge)"
+        comes = next_refill(account, utcnow())
+        refill = f" The next refill is on {comes.at.day} {comes.at:%B}." if comes and comes.at else ""
+        return f"This account is now on {plan.name}{comped}.{refill}"
 
     @expose("/cancel/", methods=("POST",))
     @owners_only

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import select
 
 from app.extensions import db
+from app.models.base import utcnow
+from app.models.billing.allowance import next_refill
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
@@ -28,6 +30,7 @@ def story_of(account: Account) -> dict[str, Any]:
     """What the template is handed: members, ledger, calls, changes, newest first."""
     return {
         "balance": account.balance(),
+        "comes": next_refill(account, utcnow()),
         "members": (members := members_of(account)),
         "mails": mails_to([member.email for member in members]),
         "entries": newest(LedgerEntry, account),

@@ -17,8 +17,7 @@ from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
 from app.admin.report import Books, Range, books_of, monthly_revenue_cents
-from app.models.base import utcnow
-from app.web import formatting
+from app.models.base import credits_figure, utcnow
 
 Table = tuple[list[str], list[list[Any]]]
 
@@ -129,7 +128,7 @@ def use_cells(sums: dict[str, int]) -> list[Any]:
     return [
         *counts,
         cost(sums["cost_nanos"]),
-        formatting.credits(sums["paid_nanos"]),
+        credits_figure(sums["paid_nanos"]),
         cost(sums["absorbed_nanos"]),
     ]
 

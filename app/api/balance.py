@@ -12,6 +12,7 @@ from app.api.blueprint import amount, api, moment, page_of
 from app.api.schemas import (
     AS_CSV,
     COUNT,
+    FLAG,
     MOMENT,
     PAGING,
     TEXT,
@@ -24,10 +25,12 @@ from app.api.schemas import (
 )
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.billing.allowance import NextRefill, monthly_amount, next_refill
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.chat.chat import Chat
 from app.models.metering.account_state import AccountState
 from app.models.metering.gate_checks import tomorrow
+from app.models.metering.member_limit import member_use
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.web.access import managers_only
@@ -38,9 +41,18 @@ BALANCE = shape(
     "Balance",
     plan=PLAN_NAME,
     resets_at=or_null(MOMENT),
+    next_refill=or_null(
+        shape(
+            "NextRefill",
+            at=or_null(MOMENT) | {"description": "null: as soon as the open invoice is paid."},
+            plan=PLAN_NAME,
+            needs_payment=FLAG,
+            **amounts("amount"),
+        )
+    ),
     daily_resets_at=or_null(MOMENT),
     **amounts("allowance", "credits", "reserved", "available", "daily_used"),
-    **amounts_or_null("daily_limit"),
+    **amounts_or_null("daily_limit", "member_limit", "member_used", "member_left"),
 )
 PLAN_USAGE = shape(
     "PlanUsage",
@@ -72,6 +84,8 @@ ENTRY_COLUMNS = (
 def read_balance() -> dict[str, Any]:
     now = utcnow()
     account_state = load_account_state(current_user.account_id, now)
+    comes = next_refill(current_user.account, now)
+    member = member_use(account_state, current_user.user_id, now)
     db.session.commit()
     balance = account_state.balance(now)
     return {
@@ -82,7 +96,11 @@ def read_balance() -> dict[str, Any]:
         **amount("available", balance.available),
         **amount("daily_limit", balance.daily_limit),
         **amount("daily_used", balance.daily_used),
-        "resets_at": moment(account_state.period_end) if account_state.period_end > now else None,
+        **amount("member_limit", member.limit if member else None),
+        **amount("member_used", member.used if member else None),
+        **amount("member_left", member.left if member else None),
+        "resets_at": moment(comes.at) if comes and comes.at else None,
+        "next_refill": shown_refill(comes) if comes else None,
         "daily_resets_at": None if balance.daily_limit is None else moment(tomorrow(now)),
     }
 
@@ -96,7 +114,7 @@ def read_plan_usage() -> dict[str, Any]:
     return {
         "plan": plan_name(account_state),
         **amount("used", allowance_used(account_state)),
-        **amount("limit", current_user.account.plan.allowance_nanos),
+        **amount("limit", monthly_amount(current_user.account, current_user.account.plan)),
         "period_start": moment(account_state.period_start),
         "period_end": moment(account_state.period_end),
         "chats_used": chats_used(account_state),
@@ -113,6 +131,12 @@ def list_transactions() -> dict[str, Any] | Response:
         return page_of(query, LedgerEntry.id, shown_entry)
     entries = db.session.scalars(query.order_by(LedgerEntry.id.desc()))
     return csv_of("transactions", ENTRY_COLUMNS, map(shown_entry, entries))
+
+
+def shown_refill(comes: NextRefill) -> dict[str, Any]:
+    plan = {"id": str(comes.plan.id), "name": comes.plan.name, "status": comes.plan.status}
+    at = moment(comes.at) if comes.at else None
+    return {"at": at, "plan": plan, "needs_payment": comes.needs_payment, **amount("amount", comes.amount)}
 
 
 def plan_name(account_state: AccountState) -> dict[str, str]:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.billing.allowance import monthly_amount, next_refill
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import NotFound
@@ -39,6 +40,8 @@ def overview() -> str:
         plan=account.plan,
         balance=account_state.balance(now),
         daily_resets_at=tomorrow(now),
+        comes=next_refill(account, now),
+        monthly_nanos=monthly_amount(account, account.plan),
         packs=CreditPack.on_offer(),
         subscription=Subscription.live_of(account.id),
         payments=payments_of(account.id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey, select
@@ -35,6 +35,27 @@ def utctoday() -> date:
 def credits_string(nanos: int) -> str:
     """Credits as an exact decimal string, as programs read them: no exponent, no idle zeros."""
     return f"{(Decimal(nanos) / NANOS_PER_CREDIT).normalize():f}"
+
+
+def credits_figure(nanos: int) -> str:
+    """Credits to read, wherever they stand: 1,234.5 or 6.25 or 0.0002; never 0 for what is not nothing."""
+    exact = Decimal(nanos) / NANOS_PER_CREDIT
+    places = 1 if abs(exact) >= 100 else 2 if abs(exact) >= 1 else 4
+    rounded = exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return grouped(rounded if rounded or not exact else exact)
+
+
+def credits_text(nanos: int) -> str:
+    """Credits with their unit, for sentences: 6.25 credits, 1 credit."""
+    figure = credits_figure(nanos)
+    return f"{figure} credit" if figure == "1" else f"{figure} credits"
+
+
+def grouped(number: Decimal) -> str:
+    """A decimal with thousands separators and without idle zeros."""
+    whole, _, part = f"{number:,f}".partition(".")
+    part = part.rstrip("0")
+    return f"{whole}.{part}" if part else whole
 
 
 def one_of(column: str, *values: str) -> CheckConstraint:

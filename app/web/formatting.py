@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal, get_currency_precision
 from flask import Flask
 from markupsafe import Markup
 
-from app.models.base import NANOS_PER_CREDIT
+from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
 from app.models.catalog.ordinary_answer import per_answer
 from app.web import page_context
 from app.web.markdown import render
@@ -33,14 +33,6 @@ def init_filters(app: Flask) -> None:
     page_context.init_frame(app)
 
 
-def credits(nanos: int) -> str:
-    """Nanos as credits to read: 1,234.5 or 6.25 or 0.0002; never 0 for what is not nothing."""
-    exact = Decimal(nanos) / NANOS_PER_CREDIT
-    places = 1 if abs(exact) >= 100 else 2 if abs(exact) >= 1 else 4
-    rounded = exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    return grouped(rounded if rounded or not exact else exact)
-
-
 def credits_exact(nanos: int) -> str:
     """Nanos as credits to the last nano, for receipts and ledgers: 1,234.567891."""
     return grouped(Decimal(nanos) / NANOS_PER_CREDIT)
@@ -54,19 +46,6 @@ def credits_change(nanos: int) -> str:
 def line_credits(line: Mapping[str, int]) -> str:
     """What a line of a receipt comes to, unrounded: `quantity` at `price_nanos` for `per`."""
     return grouped(Decimal(line["quantity"] * line["price_nanos"]) / (line["per"] * NANOS_PER_CREDIT))
-
-
-def credits_text(nanos: int) -> str:
-    """Credits with their unit, for sentences: 6.25 credits, 1 credit."""
-    shown = credits(nanos)
-    return f"{shown} credit" if shown == "1" else f"{shown} credits"
-
-
-def grouped(number: Decimal) -> str:
-    """A decimal with thousands separators and without idle zeros."""
-    whole, _, part = f"{number:,f}".partition(".")
-    part = part.rstrip("0")
-    return f"{whole}.{part}" if part else whole
 
 
 def dollars(cents: int, currency: str = "usd") -> str:
@@ -160,7 +139,7 @@ def share(part: int, whole: int) -> int:
 
 
 FILTERS = {
-    "credits": credits,
+    "credits": credits_figure,
     "credits_exact": credits_exact,
     "credits_change": credits_change,
     "credits_text": credits_text,

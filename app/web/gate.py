@@ -12,6 +12,7 @@ from flask_login import current_user
 from app.jobs import JobName, enqueue
 from app.models.base import utcnow
 from app.models.metering.gate_checks import check_account
+from app.models.metering.member_limit import spendable
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import load_account_state
 
@@ -29,7 +30,7 @@ def requires_tokens(view: View) -> View:
     def gated(*args: Any, **kwargs: Any) -> Response:
         now = utcnow()
         account_state = load_account_state(current_user.account_id, now, read=current_user.account_state)
-        g.available_nanos = account_state.balance(now).available
+        g.available_nanos = spendable(account_state, current_user.user_id, now)
         check_account(account_state, current_user)
         try:
             return make_response(view(*args, **kwargs))

@@ -18,6 +18,7 @@ from app.models.catalog.setting import DEFINITIONS, Setting
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
+from app.models.metering.member_limit import spendable
 
 
 def init_frame(app: Flask) -> None:
@@ -35,14 +36,14 @@ def brand_name() -> str:
 
 def header_balance() -> dict[str, Any]:
     """The caller's balance for the header: `available` and `low` in nanos, `is_low`."""
-    available = own_account_state().balance(utcnow()).available
+    available = spendable(own_account_state(), current_user.user_id, utcnow())
     low = Setting.get("low_balance")
     return {"available": available, "low": low, "is_low": available < low}
 
 
 def own_account_state() -> AccountState:
     """How the caller's account stands, read once a request."""
-    if "own_standing" not in g:
+    if "own_account_state" not in g:
         g.own_account_state = AccountState.load(current_user.account_id)
     account_state: AccountState = g.own_account_state
     return account_state

@@ -36,7 +36,16 @@ def test_each_amount_of_the_balance_is_there_in_nanos_and_in_credits(door: Calla
         "available_nanos": 62_345_678, "available_credits": "62.345678",
         "daily_limit_nanos": 50_000_000, "daily_limit_credits": "50",
         "daily_used_nanos": 0, "daily_used_credits": "0",
+        **dict.fromkeys(
+            f"member_{figure}_{unit}" for figure in ("limit", "used", "left") for unit in ("nanos", "credits")
+        ),
         "resets_at": "2100-01-01T00:00:00Z",
+        "next_refill": {
+            "at": "2100-01-01T00:00:00Z",
+            "plan": {"id": str(Plan.default().id), "name": "Free", "status": "active"},
+            "needs_payment": False,
+            "amount_nanos": 500_000_000, "amount_credits": "500",
+        },
         "daily_resets_at": "2026-05-07T00:00:00Z",
     }  # fmt: skip
 

@@ -7,11 +7,13 @@ import pytest
 from flask import g
 
 from app.extensions import db
+from app.models.catalog.plan import Plan
 from app.models.catalog.price import PIECES, TOKEN_BUCKETS, AIModel, Rates
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
+from app.models.metering.affordability import fit
 from app.models.metering.gate_checks import (
     check_absorbed,
     check_account,
@@ -19,7 +21,6 @@ from app.models.metering.gate_checks import (
     check_funds,
     check_model,
     check_pace,
-    fit,
 )
 from app.models.metering.reservation import admit, reserve
 from app.providers.base import Prompt, PromptMessage
@@ -140,14 +141,33 @@ def test_something_must_be_available(
 def test_a_used_day_is_named_with_its_limit_and_its_end(account_state: AccountState) -> None:
     used = replace(account_state, daily_limit=50 * CREDIT, day_used=50 * CREDIT)
     refused = refusal(lambda: check_funds(used, NOON))
-    assert "Today's 50 credits" in str(refused)
+    assert "today's 50 credits" in str(refused)
     midnight = datetime(2026, 4, 1, tzinfo=UTC)
     assert (refused.details["resets_at"], refused.retry_after) == (midnight, 12 * 3600)
 
 
 def test_the_way_out_of_an_empty_balance_names_the_next_refill(account_state: AccountState) -> None:
+    db.session.get_one(Account, account_state.account_id).period_end = NOON + timedelta(days=7)
+    db.session.flush()
     refused = refusal(lambda: check_funds(replace(account_state, allowance=0), NOON))
-    assert "The next 500 come on 7 April. " in str(refused)
+    assert "Your next 500 credits arrive on 7 April. " in str(refused)
+    assert refused.details["resets_at"] == NOON + timedelta(days=7)
+
+
+def test_where_nothing_comes_by_itself_nothing_is_promised(account_state: AccountState) -> None:
+    account = db.session.get_one(Account, account_state.account_id)
+    account.plan = db.session.query(Plan).filter_by(name="Pay as you go").one()
+    db.session.flush()
+    refused = refusal(lambda: check_funds(replace(account_state, allowance=0), NOON))
+    assert str(refused) == "You're out of credits. Buy credits or change your plan to continue."
+    assert (refused.details["resets_at"], refused.details["way_out"]) == (None, "buy")
+    account.plan.allows_packs = False
+    db.session.flush()
+    refused = refusal(lambda: check_funds(replace(account_state, allowance=0), NOON))
+    assert (str(refused), refused.details["way_out"]) == (
+        "You're out of credits. Change your plan to continue.",
+        "upgrade",
+    )
 
 
 def sized(account_state: AccountState, tokens: int, **figures: int) -> Prompt:
@@ -204,11 +224,12 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(account_state:
         model(name, kind="demo", dollars_in="0", dollars_out=dollars)
     asked = replace(account_state, allowance=256 * 200, models=["m", "cheap", "dear"])
     cheaper = refusal(lambda: fit(asked, PROMPT, RATES, NOON))
-    assert (cheaper.details["model"], "or ask cheap, which fits" in str(cheaper)) == ("cheap", True)
+    assert (cheaper.details["model"], cheaper.details["model_ceiling"]) == ("cheap", 25_600)
+    assert "Try cheap, up to 0.0256 credits, or shorten it" in str(cheaper)
     everything = replace(asked, models=["m", "cheap", "dearer", "dear"])
     assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).details["model"] == "dearer"
     alone = refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON))
-    assert (alone.details["model"], "or buy credits" in str(alone)) == (None, True)
+    assert ("model" in alone.details, "Shorten it, or buy credits" in str(alone)) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,33 @@
 """A member's own limit of the month in a team. billing-rules.md 6."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
+from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
-from app.models.metering.member_limit import check_member, next_month, used_in
+from app.models.metering.member_limit import (
+    check_member,
+    member_use,
+    next_month,
+    spendable,
+    used_in,
+)
+from app.models.metering.refusal import Refusal
+from app.models.metering.reservation import reserve, settle
 from app.models.metering.usage import Usage
+from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.models.conftest import NOON, refusal
-from tests.support.people import model, person
+from tests.support.people import CREDIT, actor, give, model, person
 
 
 def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
@@ -24,21 +39,21 @@ def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
     membership.monthly_limit_nanos, membership.used_month, membership.used_nanos = 10, date(2026, 3, 1), 9
     db.session.flush()
     shared = AccountState.load(team.id)
-    check_member(shared, ada.id, NOON)
+    check_member(member_use(shared, ada.id, NOON), NOON)
     membership.used_nanos = 10
     db.session.flush()
-    refused = refusal(lambda: check_member(shared, ada.id, NOON))
+    refused = refusal(lambda: check_member(member_use(shared, ada.id, NOON), NOON))
     assert (refused.code, refused.details["resets_at"]) == (
         "member_limit_reached",
         datetime(2026, 4, 1, tzinfo=UTC),
     )
     membership.monthly_limit_nanos = 1
     db.session.flush()
-    check_member(shared, ada.id, NOON + timedelta(days=1))
-    check_member(replace(shared, kind="personal"), ada.id, NOON)
+    check_member(member_use(shared, ada.id, NOON + timedelta(days=1)), NOON)
+    check_member(member_use(replace(shared, kind="personal"), ada.id, NOON), NOON)
     membership.monthly_limit_nanos = None
     db.session.flush()
-    check_member(shared, ada.id, NOON)
+    check_member(member_use(shared, ada.id, NOON), NOON)
 
 
 def test_a_year_ends_with_december() -> None:
@@ -58,3 +73,63 @@ def test_who_comes_into_a_team_brings_their_calls_of_the_month(account_state: Ac
         db.session.add(call)
     db.session.flush()
     assert used_in(first, account.id, person_id) == 7
+
+
+def team_of(limit: int) -> tuple[Account, Actor]:
+    """ada's team with 5,000 credits, and her own limit in it."""
+    team = Account.open(person("ada").owner, kind="team", name="Ada & Co")
+    team.period_end = datetime(2100, 1, 1, tzinfo=UTC)
+    team.memberships[0].monthly_limit_nanos = limit
+    give(team, credits=5_000 * CREDIT)
+    db.session.flush()
+    return team, actor(team)
+
+
+@pytest.mark.parametrize("calls", [1, 4, 12])
+def test_calls_at_once_never_pass_a_members_limit(session: "scoped_session[Session]", calls: int) -> None:
+    team, ada = team_of(limit=3 * CREDIT)
+    offered = model("m", kind="demo", dollars_in="0", dollars_out="2")
+    price = AIModel.to_sell("m", utcnow())[1]
+    prompt, running = Prompt(offered.name, (PromptMessage("user", "hi"),), 4096), []
+    for _ in range(calls):
+        with suppress(Refusal):
+            running.append(reserve(ada, prompt, price))
+    for reservation in running:
+        settle(reservation, TokenUsage(output=9999, source="reported"), "done")
+    use = member_use(AccountState.load(team.id), ada.user_id, utcnow())
+    assert (use.used <= 3 * CREDIT, len(running) >= 1) == (True, True)
+    assert spendable(AccountState.load(team.id), ada.user_id, utcnow()) == use.left
+
+
+def test_the_refusal_names_limit_use_need_and_a_model_that_passes(session: "scoped_session[Session]") -> None:
+    _team, ada = team_of(limit=CREDIT)
+    model("dear", kind="demo", dollars_in="0", dollars_out="40")
+    model("fits", kind="demo", dollars_in="0", dollars_out="3")
+    prompt = Prompt("dear", (PromptMessage("user", "hi"),), 4096)
+    refused = refusal(lambda: reserve(ada, prompt, AIModel.to_sell("dear", utcnow())[1]))
+    assert refused.code == "member_limit_reached"
+    named = {name: refused.details[name] for name in ("limit", "used", "left", "needed", "model", "way_out")}
+    assert named == {
+        "limit": CREDIT, "used": 0, "left": CREDIT, "needed": 10_240_000, "model": "fits", "way_out": "members",
+    }  # fmt: skip
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    limit=st.integers(0, 20 * CREDIT),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 6000)), min_size=1, max_size=12),
+)
+def test_whatever_begins_and_ends_the_limit_holds(
+    session: "scoped_session[Session]", limit: int, steps: list[tuple[bool, int]]
+) -> None:
+    session.rollback()
+    team, ada = team_of(limit)
+    price = AIModel.to_sell(model("m", kind="demo", dollars_in="1", dollars_out="4").name, utcnow())[1]
+    prompt, running = Prompt("m", (PromptMessage("user", "hi"),), 4096), []
+    for is_new, tokens in steps:
+        if is_new:
+            with suppress(Refusal):
+                running.append(reserve(ada, prompt, price))
+        elif running:
+            settle(running.pop(), TokenUsage(uncached_input=9, output=tokens, source="reported"), "done")
+        assert member_use(AccountState.load(team.id), ada.user_id, utcnow()).used <= limit

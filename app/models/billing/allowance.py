@@ -151,7 +151,7 @@ def address_mark(email: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NextRefill:
-    """What comes next: `amount` in nanos, of `plan`. `at` is None where it comes as soon as the open invoice is paid."""
+    """What comes next: `amount` nanos of `plan`. `at` is None where it comes as soon as the open invoice is paid."""
 
     at: datetime | None
     amount: int
@@ -160,7 +160,7 @@ class NextRefill:
 
 
 def next_refill(account: Account, at: datetime) -> NextRefill | None:
-    """The next refill that gives anything, as `refill_if_due` and the paid invoices will give it; None where none comes."""
+    """The next refill that gives anything, as `refill_if_due` and paid invoices will give it; None where none comes."""
     if account.closed_at is not None:
         return None
     subscription = Subscription.in_force_for(account.id)

@@ -13,14 +13,9 @@ from app.models.base import utcnow
 from app.models.billing.allowance import is_trusted, refill, refill_if_due, repay_debt
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-<<<<<<< HEAD
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import InvoiceState, LineState, SubscriptionState
-from app.models.billing.subscription import Subscription
-=======
-from app.models.billing.stripe_objects import InvoiceState, LineState, Mismatch, SubscriptionState
 from app.models.billing.subscription import Subscription, free_plan_after
->>>>>>> 4439fd8 (Say what comes next in one place)
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account, anniversary, months_between
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -241,6 +241,12 @@ class ModelPrice(Model):
     def ceiling_of(self, prompt: Prompt) -> int:
         """The most that this prompt can cost, in nanos."""
         return self.rates.most_for(prompt.input_token_bound, prompt.max_output_tokens)
+
+
+def titles_of(names: Sequence[str]) -> list[str]:
+    """What people call these models; the name itself where there is none of it."""
+    titles = {model.name: model.title for model in db.session.scalars(select(AIModel))}
+    return [titles.get(name, name) for name in names]
 
 
 def moment_of(at: datetime) -> dict[str, Any]:

@@ -64,6 +64,15 @@ class Membership(Model):
         return self.used_nanos if self.used_month == utctoday().replace(day=1) else 0
 
     @property
+    def left_this_month(self) -> int | None:
+        """Nano-dollars; None without a limit."""
+        return (
+            None
+            if self.monthly_limit_nanos is None
+            else max(0, self.monthly_limit_nanos - self.used_this_month)
+        )
+
+    @property
     def grantable_roles(self) -> tuple[str, ...]:
         """The roles that this member may give: an owner all, an admin all but owner."""
         return {"owner": ROLES, "admin": ("admin", "member")}.get(self.role, ())

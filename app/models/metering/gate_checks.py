@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, time, timedelta
-from decimal import Decimal
+from typing import Any
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT
+from app.models.base import credits_text
+from app.models.billing.allowance import NextRefill, next_refill
 from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import Operation
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel, Rates
+from app.models.catalog.price import titles_of
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
 from app.models.metering.refusal import Refusal, seconds_until
-from app.providers.base import Prompt
-
-FEWEST_OUTPUT_TOKENS = 256
 
 
 def check_account(account_state: AccountState, actor: Actor) -> None:
@@ -29,19 +27,17 @@ def check_account(account_state: AccountState, actor: Actor) -> None:
         raise Refusal("account_frozen", FROZEN[account_state.frozen_by], way_out="support")
     if not actor.is_verified and Setting.get("require_verified_email"):
         raise Refusal("email_unverified", UNVERIFIED, way_out="verify")
+    plan = account_state.plan_name
     if account_state.plan_status == "inactive":
-        raise Refusal(
-            "plan_inactive", f"The plan {account_state.plan_name} has ended. {CHOOSE}", way_out="upgrade"
-        )
+        raise Refusal("plan_inactive", f"{plan} is no longer offered. {CHOOSE}", way_out="upgrade")
     if actor.api_key_id is not None and not account_state.has_api:
-        raise Refusal(
-            "api_not_in_plan", f"{account_state.plan_name} has no API access. {CHOOSE}", way_out="upgrade"
-        )
+        raise Refusal("api_not_in_plan", f"{plan} doesn't include API access. {CHOOSE}", way_out="upgrade")
 
 
 def check_model(account_state: AccountState, model: str) -> None:
     if account_state.models and model not in account_state.models:
-        message = f"{account_state.plan_name} includes {', '.join(account_state.models)}, but not {model}."
+        titles = ", ".join(titles_of(account_state.models))
+        message = f"{account_state.plan_name} doesn't include this model. It includes {titles}."
         raise Refusal("model_not_allowed", message, way_out="upgrade")
 
 
@@ -58,30 +54,37 @@ def check_pace(account_state: AccountState) -> None:
     """Calls at once."""
     most = account_state.parallel_calls or Setting.get("parallel_calls")
     if account_state.running_calls >= most:
-        message = f"{account_state.running_calls} answers are being written; {most} at once are possible. Wait for one."
+        answers = "1 answer" if most == 1 else f"{most} answers"
+        message = f"You can run {answers} at a time. Wait for one to finish, or stop one."
         raise Refusal("too_many_calls", message, retry_after=5)
 
 
 def check_absorbed(account_state: AccountState, at: datetime) -> None:
     """Absorbed cost of the day."""
     if account_state.absorbed_on(at) > Setting.get("absorbed_daily"):
-        message = "Too many calls of this account failed today. Tomorrow it goes on; the support can lift it sooner."
+        message = "Too many of this account's requests failed today. "
+        message += "Try again tomorrow, or ask support to lift this sooner."
+        resets = tomorrow(at)
         raise Refusal(
-            "absorbed_limit", message, retry_after=seconds_until(tomorrow(at), at), way_out="support"
+            "absorbed_limit",
+            message,
+            retry_after=seconds_until(resets, at),
+            resets_at=resets,
+            way_out="support",
         )
 
 
 def check_chats(account_state: AccountState, at: datetime, started: int) -> None:
     """The plan's new chats of the month; `started` is how many there were."""
     limit = account_state.chats_per_month
-    if limit is not None and started >= limit:
-        message = (
-            f"{account_state.plan_name} has {limit} new chats a month, and they are used. Older chats go on."
-        )
-        details = {"resets_at": account_state.period_end, "way_out": "upgrade"}
-        raise Refusal(
-            "chat_limit_reached", message, retry_after=seconds_until(account_state.period_end, at), **details
-        )
+    if limit is None or started < limit:
+        return
+    chats = "1 new chat" if limit == 1 else f"{limit} new chats"
+    message = f"{account_state.plan_name} includes {chats} a month, and you've used them all. "
+    message += "You can continue your existing chats."
+    resets = account_state.period_end if account_state.period_end > at else None
+    retry_after = seconds_until(resets or tomorrow(at), at)
+    raise Refusal("chat_limit_reached", message, retry_after=retry_after, resets_at=resets, way_out="upgrade")
 
 
 def check_funds(account_state: AccountState, at: datetime) -> None:
@@ -91,7 +94,7 @@ def check_funds(account_state: AccountState, at: datetime) -> None:
         return
     if account_state.recharge_below is not None and is_being_paid(account_state.account_id, at):
         raise Refusal(
-            "recharge_in_progress", TOPPING_UP, available=balance.available, retry_after=3, way_out="wait"
+            "recharge_in_progress", RECHARGING, available=balance.available, retry_after=3, way_out="wait"
         )
     if balance.unreserved > 0:
         raise credits_reserved(balance)
@@ -101,64 +104,43 @@ def check_funds(account_state: AccountState, at: datetime) -> None:
     if subscription is not None and subscription.is_unpaid:
         details = {"pay_url": subscription.pay_url, "way_out": "billing"}
         raise Refusal("subscription_unpaid", UNPAID, retry_after=None, available=balance.available, **details)
-    message = f"The credits are used up. {next_refill(account_state)}Nothing is lost: buy credits or change the plan."
-    raise Refusal(
-        "out_of_credits",
-        message,
-        available=balance.available,
-        resets_at=account_state.period_end,
-        way_out="buy",
-    )
+    raise out_of_credits(account_state, balance, at)
 
 
-def fit(account_state: AccountState, prompt: Prompt, rates: Rates, at: datetime) -> Prompt:
-    """The prompt with as many output tokens as the balance and the overdraft afford. Refusal under the floor."""
-    balance, overdraft = account_state.balance(at), overdraft_of(account_state)
-    bound, floor = prompt.input_token_bound, min(FEWEST_OUTPUT_TOKENS, prompt.max_output_tokens)
-    if rates.most_for(bound, prompt.max_output_tokens) <= balance.available + overdraft:
-        return prompt
-    affordable = rates.output_tokens_for(balance.available + overdraft, bound)
-    if affordable >= floor:
-        return replace(prompt, max_output_tokens=min(prompt.max_output_tokens, affordable))
-    needed = rates.most_for(bound, floor)
-    if needed <= balance.unreserved + overdraft:
-        raise credits_reserved(balance, needed)
-    cheaper = cheaper_model(account_state, bound, floor, balance.available + overdraft)
-    raise request_too_large(balance, needed, cheaper)
+def out_of_credits(account_state: AccountState, balance: Balance, at: datetime) -> Refusal:
+    """What comes next, and what helps sooner: credits where the plan permits them, else another plan."""
+    account = db.session.get_one(Account, account_state.account_id, populate_existing=True)
+    comes, can_buy = next_refill(account, at), account.plan.allows_packs
+    sooner = "Buy credits or change your plan to continue." if can_buy else "Change your plan to continue."
+    message = " ".join(filter(None, ("You're out of credits.", refill_text(comes), sooner)))
+    details: dict[str, Any] = {"available": balance.available, "resets_at": comes.at if comes else None}
+    return Refusal("out_of_credits", message, way_out="buy" if can_buy else "upgrade", **details)
 
 
-def overdraft_of(account_state: AccountState) -> int:
-    """How far below zero a call may take the balance; the house stops at what its day has."""
-    return 0 if account_state.kind == "house" else int(Setting.get("overdraft"))
-
-
-def request_too_large(balance: Balance, needed: int, cheaper: str | None) -> Refusal:
-    message = f"This may cost up to {credits_text(needed)} credits, more than the balance allows. Shorten it"
-    message += f", or ask {cheaper}, which fits." if cheaper else ", or buy credits."
-    details = {"needed": needed, "available": balance.available, "reserved": balance.reserved}
-    return Refusal("request_too_large", message, way_out="buy", model=cheaper, **details)
-
-
-def cheaper_model(account_state: AccountState, input_bound: int, floor: int, affordable: int) -> str | None:
-    """The name of the dearest model on sale whose ceiling fits into `affordable` nanos, or None."""
-    ceilings = (
-        (price.rates.most_for(input_bound, floor), model.name)
-        for model, price in AIModel.for_sale()
-        if not account_state.models or model.name in account_state.models
-    )
-    return max((offer for offer in ceilings if offer[0] <= affordable), default=(0, None))[1]
+def refill_text(comes: NextRefill | None) -> str:
+    """Your next 500 credits arrive on 28 December. Nothing where nothing comes by itself."""
+    if comes is None or comes.at is None:
+        return ""
+    when = "when your plan renews on" if comes.needs_payment else "on"
+    return f"Your next {credits_text(comes.amount)} arrive {when} {comes.at.day} {comes.at:%B}."
 
 
 def credits_reserved(balance: Balance, needed: int | None = None) -> Refusal:
-    message = "The rest of the balance is held for answers that are being written. When they end, what is left is free."
+    message = "Your remaining credits are reserved by answers in progress. Try again when they finish."
     details = {"available": balance.available, "reserved": balance.reserved, "needed": needed}
     return Refusal("credits_reserved", message, retry_after=10, way_out="wait", **details)
 
 
 def daily_limit_reached(account_state: AccountState, balance: Balance, at: datetime) -> Refusal:
-    message = f"Today's {credits_text(account_state.daily_limit or 0)} credits of {account_state.plan_name} are used. "
-    message += "Tomorrow (UTC) there are new ones; credits that are bought work at once."
-    details = {"available": balance.available, "resets_at": tomorrow(at), "way_out": "buy"}
+    """Only the allowance has a day's limit; bought credits have none."""
+    plan = db.session.get_one(Account, account_state.account_id).plan
+    sooner = "buy credits to continue now" if plan.allows_packs else "change your plan to continue now"
+    message = (
+        f"You've used today's {credits_text(account_state.daily_limit or 0)} of {account_state.plan_name}. "
+    )
+    message += f"Your limit resets at midnight UTC, or {sooner}."
+    way_out = "buy" if plan.allows_packs else "upgrade"
+    details = {"available": balance.available, "resets_at": tomorrow(at), "way_out": way_out}
     return Refusal("daily_limit_reached", message, retry_after=seconds_until(tomorrow(at), at), **details)
 
 
@@ -166,29 +148,12 @@ def tomorrow(at: datetime) -> datetime:
     return datetime.combine(at.date() + timedelta(days=1), time(), at.tzinfo)
 
 
-def next_refill(account_state: AccountState) -> str:
-    plan = db.session.get_one(Plan, account_state.plan_id)
-    if not plan.allowance_nanos:
-        return ""
-    day = f"{account_state.period_end.day} {account_state.period_end:%B}"
-    return f"The next {credits_text(plan.allowance_nanos)} come on {day}. "
-
-
-def credits_text(nanos: int) -> str:
-    """Credits in a sentence, to a tenth."""
-    return f"{Decimal(nanos) / NANOS_PER_CREDIT:,.1f}".removesuffix(".0")
-
-
-CHOOSE = "Choose another plan to go on; the chats are all there."
-TOPPING_UP = "Topping up: the card is being charged right now. Send the message again in a few seconds."
-UNPAID = (
-    "The credits are used up, and the last invoice is not paid. With its payment the allowance comes back."
-)
-UNVERIFIED = (
-    "Confirm your address first: the link is in the mail that we sent. A new one can be sent from settings."
-)
+CHOOSE = "Choose another plan to continue. Your chats are safe."
+RECHARGING = "Auto-recharge is charging your card right now. Try again in a few seconds."
+UNPAID = "You're out of credits, and your last invoice is unpaid. Pay it and your plan's credits come back."
+UNVERIFIED = "Confirm your email to continue. Use the link we sent you, or request a new one in Settings."
 FROZEN = {
     None: "This account is closed.",
-    "admin": "This account is on hold. Nothing is lost; the support can say why.",
-    "dispute": "This account is on hold while a payment is disputed at the bank. Nothing is lost.",
+    "admin": "This account is on hold. Contact support to find out why.",
+    "dispute": "This account is on hold because a payment is disputed with your bank. Nothing is lost.",
 }

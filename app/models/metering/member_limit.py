@@ -6,12 +6,15 @@ Prepared, not ORM, and for teams only: this is on the path of every message. The
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Table, and_, bindparam, case, extract, func, select, update
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
+from app.models.base import credits_text
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
@@ -34,16 +37,51 @@ def next_month(at: datetime) -> datetime:
     return datetime(at.year + years, month + 1, 1, tzinfo=at.tzinfo)
 
 
-def check_member(account_state: AccountState, user_id: int, at: datetime) -> None:
-    """The member's own limit of the month; a call may begin while it is not reached, as with a balance."""
+@dataclass(frozen=True, slots=True)
+class MemberUse:
+    """What a member of a team may use in a month, and what they have; running calls count as reserved."""
+
+    limit: int | None
+    used: int
+
+    @property
+    def left(self) -> int | None:
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+
+def member_use(account_state: AccountState, user_id: int, at: datetime) -> MemberUse | None:
+    """None where there are no members: outside of teams."""
     if account_state.kind != "team":
-        return
+        return None
     which = {"account": account_state.account_id, "user": user_id}
     limit, counted_in, counted = READ.first(db.session.connection(), which) or NO_MEMBER
-    used = counted if counted_in == month_of(at.date()) else 0
-    if limit is not None and used >= limit:
-        ends = next_month(at)
-        raise Refusal("member_limit_reached", REACHED, retry_after=seconds_until(ends, at), resets_at=ends)
+    return MemberUse(limit, counted if counted_in == month_of(at.date()) else 0)
+
+
+def spendable(account_state: AccountState, user_id: int, at: datetime) -> int:
+    """What is available to this person: of the balance, and of their own limit where a team has set one."""
+    available, member = account_state.balance(at).available, member_use(account_state, user_id, at)
+    return available if member is None or member.left is None else min(available, member.left)
+
+
+def check_member(member: MemberUse | None, at: datetime) -> None:
+    """The member's own limit of the month: something of it must be left for a call to begin."""
+    if member is not None and member.left == 0:
+        raise member_limit_reached(member, at)
+
+
+def member_limit_reached(member: MemberUse, at: datetime, **details: Any) -> Refusal:
+    """`details` may be what this call needs, and a cheaper model that would pass."""
+    limit, left, needed = member.limit or 0, member.left or 0, details.get("needed")
+    ends = next_month(at)
+    message = f"You've used {credits_text(member.used)} of your {credits_text(limit)} a month in this team. "
+    if needed is not None:
+        message += f"This message could cost up to {credits_text(needed)}. "
+    message += "An owner or admin of the team can raise your limit."
+    details |= {"limit": limit, "used": member.used, "left": left, "way_out": "members"}
+    return Refusal(
+        "member_limit_reached", message, retry_after=seconds_until(ends, at), resets_at=ends, **details
+    )
 
 
 def hold_for_member(account_state: AccountState, user_id: int, day: date, ceiling: int) -> None:
@@ -73,7 +111,6 @@ def unexplained() -> Iterator[tuple[int, int, int, int]]:
             yield row.account_id, row.user_id, row.used_nanos, int(row.explained)
 
 
-REACHED = "Your own limit in this team is reached for the month. An owner or admin of it can raise the limit."
 THIS = and_(MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user"))
 NO_MEMBER = (None, None, 0)
 READ = CompiledStatement(

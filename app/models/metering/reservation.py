@@ -19,6 +19,7 @@ from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
+from app.models.metering.affordability import fit
 from app.models.metering.balance import Payment
 from app.models.metering.gate_checks import (
     check_absorbed,
@@ -27,9 +28,8 @@ from app.models.metering.gate_checks import (
     check_funds,
     check_model,
     check_pace,
-    fit,
 )
-from app.models.metering.member_limit import check_member, hold_for_member, settle_for_member
+from app.models.metering.member_limit import check_member, hold_for_member, member_use, settle_for_member
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, TokenUsage
@@ -97,7 +97,7 @@ def admit(actor: Actor, model: str | None = None) -> AccountState:
         check_chats(
             account_state, now, Chat.started_since(account_state.account_id, account_state.period_start)
         )
-    check_member(account_state, actor.user_id, now)
+    check_member(member_use(account_state, actor.user_id, now), now)
     check_absorbed(account_state, now)
     check_funds(account_state, now)
     return account_state
@@ -114,10 +114,11 @@ def reserve(actor: Actor, prompt: Prompt, price: ModelPrice, **columns: Any) -> 
     check_account(account_state, actor)
     check_model(account_state, prompt.model)
     check_pace(account_state)
-    check_member(account_state, actor.user_id, now)
+    member = member_use(account_state, actor.user_id, now)
+    check_member(member, now)
     check_absorbed(account_state, now)
     check_funds(account_state, now)
-    prompt = fit(account_state, prompt, price.rates, now)
+    prompt = fit(account_state, prompt, price.rates, now, member)
     return hold(account_state, actor, prompt, price, now, columns)
 
 

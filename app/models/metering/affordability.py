@@ -1,0 +1,91 @@
+"""What a call may come to: the answer is shortened to what every limit affords, or refused. billing-rules.md 5, 6."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from app.models.base import credits_text
+from app.models.catalog.price import AIModel, Rates
+from app.models.catalog.setting import Setting
+from app.models.metering.account_state import AccountState
+from app.models.metering.balance import Balance
+from app.models.metering.gate_checks import credits_reserved
+from app.models.metering.member_limit import MemberUse, member_limit_reached
+from app.models.metering.refusal import Refusal
+from app.providers.base import Prompt
+
+FEWEST_OUTPUT_TOKENS = 256
+
+
+class Cheaper(NamedTuple):
+    """A model that would pass where another did not, and the most that the call can cost there."""
+
+    ceiling: int
+    name: str
+    title: str
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {"model": self.name, "model_title": self.title, "model_ceiling": self.ceiling}
+
+
+def fit(
+    account_state: AccountState, prompt: Prompt, rates: Rates, at: datetime, member: MemberUse | None = None
+) -> Prompt:
+    """The prompt, with as much output as balance, overdraft and the member's limit afford. Refusal under the floor."""
+    balance, overdraft = account_state.balance(at), overdraft_of(account_state)
+    bound, floor = prompt.input_token_bound, min(FEWEST_OUTPUT_TOKENS, prompt.max_output_tokens)
+    affordable = most_affordable(balance.available + overdraft, member)
+    if rates.most_for(bound, prompt.max_output_tokens) <= affordable:
+        return prompt
+    output = rates.output_tokens_for(affordable, bound)
+    if output >= floor:
+        return replace(prompt, max_output_tokens=min(prompt.max_output_tokens, output))
+    needed, cheaper = rates.most_for(bound, floor), cheaper_model(account_state, prompt, affordable)
+    if member is not None and needed <= balance.available + overdraft:
+        raise member_limit_reached(member, at, needed=needed, **(cheaper.details if cheaper else {}))
+    if needed <= balance.unreserved + overdraft:
+        raise credits_reserved(balance, needed)
+    raise request_too_large(balance, needed, cheaper)
+
+
+def most_affordable(balance: int, member: MemberUse | None) -> int:
+    """The least of what the balance with its overdraft affords and what a member has left of their month."""
+    left = member.left if member else None
+    return balance if left is None else min(balance, left)
+
+
+def overdraft_of(account_state: AccountState) -> int:
+    """How far below zero a call may take the balance; the house stops at what its day has."""
+    return 0 if account_state.kind == "house" else int(Setting.get("overdraft"))
+
+
+def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None) -> Refusal:
+    message = f"This message could cost up to {credits_text(needed)}, more than your balance covers. "
+    message += (
+        f"Try {cheaper.title}, up to {credits_text(cheaper.ceiling)}, or shorten" if cheaper else "Shorten"
+    )
+    details = {"needed": needed, "available": balance.available, "reserved": balance.reserved}
+    details |= cheaper.details if cheaper else {}
+    return Refusal("request_too_large", f"{message} it, or buy credits.", way_out="buy", **details)
+
+
+def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) -> Cheaper | None:
+    """The dearest model of the plan that can take this prompt with the shortest answer for `affordable` nanos."""
+    bound, floor = prompt.input_token_bound, min(FEWEST_OUTPUT_TOKENS, prompt.max_output_tokens)
+    offers = (
+        Cheaper(price.rates.most_for(bound, floor), model.name, model.title)
+        for model, price in AIModel.for_sale()
+        if can_take(model, prompt) and (not account_state.models or model.name in account_state.models)
+    )
+    return max((offer for offer in offers if offer.ceiling <= affordable), default=None)
+
+
+def can_take(model: AIModel, prompt: Prompt) -> bool:
+    """Whether another model reads the last message of a prompt: its length, and its images."""
+    last = prompt.messages[-1]
+    return model.context_window >= last.token_bound + FEWEST_OUTPUT_TOKENS and (
+        model.takes_images or not last.images
+    )
