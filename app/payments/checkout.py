@@ -24,6 +24,7 @@ def is_set_up() -> bool:
     """Whether there is a key to take payments with."""
     return client.is_set_up()
 
+
 Begun = TypeVar("Begun")
 
 
