@@ -52,6 +52,7 @@ class JobName(StrEnum):
     WRITE_TITLE = "app.generation.jobs.write_title"
     FORGET_UNSENT_FILES = "app.generation.jobs.forget_unsent_files"
     FORGET_GUESTS = "app.generation.jobs.forget_guests"
+    FORGET_DELETED_CHATS = "app.generation.jobs.forget_deleted_chats"
     ADD_UP_CALLS = "app.generation.jobs.add_up_calls"
 
 

@@ -20,6 +20,7 @@ from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.mail_message import compose
 from app.models.catalog.setting import Setting
+from app.models.identity.user import User, is_erased
 from app.models.operations.outbox import OutgoingMail
 
 Maker = Callable[[OutgoingMail], dict[str, Any] | None]
@@ -34,7 +35,9 @@ def post(key: str, to: str, template: str, **context: Any) -> bool:
 
     The context is JSON. False where the key was posted before.
     """
-    mail = OutgoingMail.post(key, to, template, context)
+    user = User.with_email(to)
+    user_id = context.get("user_id") or (user.id if user else None)
+    mail = OutgoingMail.post(key, to, template, context, user_id=user_id)
     if mail is None:
         return False
     ring_after_commit(mail)
@@ -80,6 +83,8 @@ def deliver(mail_id: int) -> None:
 
 
 def completed(mail: OutgoingMail) -> dict[str, Any] | None:
+    if is_erased(mail.to):
+        return None
     made = MAKERS[mail.template](mail) if mail.template in MAKERS else {}
     if made is None:
         return None

@@ -167,7 +167,7 @@ def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
         f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.opened_count}",
         "dispute",
         **context,
-        account=account.name,
+        account=account.id,
         admin_url=mailer.link("account.details_view", id=account.id),
     )
 

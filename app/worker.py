@@ -34,6 +34,7 @@ TIMETABLE = {
     JobName.SWEEP_MAIL: 60,
     JobName.FORGET_UNSENT_FILES: 3600,
     JobName.FORGET_GUESTS: 3600,
+    JobName.FORGET_DELETED_CHATS: 600,
     JobName.ADD_UP_CALLS: 600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""

@@ -33,6 +33,7 @@ from app.models.base import utcnow
 from app.models.catalog.price import AIModel
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, STATUSES, Chat, Message, checked_instructions
+from app.models.identity import erasure
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.metering.reservation import admit
 from app.web.access import for_guests_too
@@ -182,11 +183,10 @@ def change(chat: Chat, sent: ChatChanges) -> None:
 
 @api.delete("/chats/<chat_id>")
 @for_guests_too
-@described("Delete a chat; what it cost stays in the usage", status=204)
+@described("Delete a chat and its files; what it cost stays in the usage", status=204)
 def delete_chat(chat_id: str) -> tuple[str, int]:
     chat = my_chat(chat_id)
-    chat.deleted_at = utcnow()
-    Attachment.erase_chat(chat)
+    erasure.delete_chat(chat)
     db.session.commit()
     return "", 204
 

@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from app.auth import dev_mail, email_links, guests, invitations, password_reset, settings, signup_login, teams
+from app.auth import (
+    dev_mail,
+    email_links,
+    guests,
+    invitations,
+    own_data,
+    password_reset,
+    settings,
+    signup_login,
+    teams,
+)
 from app.auth.blueprint import auth
 from app.web import access
 
@@ -18,6 +28,7 @@ __all__ = [
     "guests",
     "init_app",
     "invitations",
+    "own_data",
     "password_reset",
     "settings",
     "signup_login",

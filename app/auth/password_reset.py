@@ -14,6 +14,7 @@ from app.auth.forms import ForgotForm, ResetForm, faults
 from app.extensions import db
 from app.models.billing.allowance import give_free_credits
 from app.models.identity.account import Account
+from app.models.identity.erasure import carry_over
 from app.models.identity.user import MailedToken, User
 from app.web.access import public
 from app.web.rate_limits import by_machine, by_mailbox
@@ -96,7 +97,9 @@ def confirmed(token: MailedToken) -> ResponseReturnValue:
         mailer.post(
             f"moved:{secrets.token_hex(8)}", user.email, "address_changed", name=user.name, new=token.email
         )
+        former = user.email
         user.change_email(token.email)
+        carry_over(user, former)
     user.verify_email()
     give_free_credits(account)
     db.session.commit()

@@ -23,6 +23,13 @@ def forget_guests() -> int:
     return count
 
 
+def forget_deleted_chats() -> int:
+    """Erase the text of the chats that were deleted as many days ago as the setting says; how many."""
+    count = erasure.erase_due_chats()
+    db.session.commit()
+    return count
+
+
 def forget_unsent_files() -> int:
     """Delete what was attached a day ago and never sent; returns how many."""
     count = Attachment.erase_unsent()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from flask import Response, request
 from flask_limiter import RateLimitExceeded
+from flask_login import current_user
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
 from app.extensions import limiter
@@ -68,6 +69,11 @@ def typed_mailbox() -> str:
     return mailbox(request.form.get("email"))
 
 
+@refusing
+def this_person() -> str:
+    return f"person-{current_user.user_id}" if current_user.is_authenticated else network()
+
+
 def was_refused(response: Response) -> bool:
     return response.status_code >= 400
 
@@ -88,6 +94,11 @@ def by_mailbox(limits: str, *, counts: Callable[[Response], bool] | None = None)
     return limiter.limit(
         limits, key_func=typed_mailbox, methods=["POST"], exempt_when=is_off, deduct_when=counts
     )
+
+
+def by_person(limits: str) -> Decorator:
+    """At most so many POSTs of one who is signed in, from wherever."""
+    return limiter.limit(limits, key_func=this_person, methods=["POST"], exempt_when=is_off)
 
 
 def check_signups() -> None:

@@ -150,6 +150,10 @@ DEFINITIONS = {
             group="Calls",
         ),
         Definition(
+            "deleted_chat_days", "count", 0,
+            "Days until the text of a deleted chat is erased for good; 0 erases it at once.", 0, 90, group="Calls",
+        ),
+        Definition(
             "ratelimit_enabled", "flag", None, "Limits per address and account on what can be abused.",
             group="Calls",
         ),

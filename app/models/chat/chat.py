@@ -19,6 +19,7 @@ from app.models.metering.refusal import InvalidRequest
 MOST_OUTPUT_TOKENS = 10**6
 STATUSES = ("running", "done", "stopped", "failed", "interrupted")
 OF_GUEST = text("guest IS NOT NULL")
+TO_ERASE = text("erase_at IS NOT NULL")
 
 
 class Chat(Model):
@@ -30,6 +31,7 @@ class Chat(Model):
     __tablename__ = "chats"
     __table_args__ = (
         Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),
+        Index("ix_chats_to_erase", "erase_at", postgresql_where=TO_ERASE, sqlite_where=TO_ERASE),
         Index("ix_chats_guest", "guest", postgresql_where=OF_GUEST, sqlite_where=OF_GUEST),
     )
 
@@ -46,6 +48,8 @@ class Chat(Model):
     archived_at: Mapped[datetime | None]
     wants_title: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None]
+    erase_at: Mapped[datetime | None]
+    """When the text of a deleted chat is to be erased for good; None once it was."""
 
     @classmethod
     def to_ask(cls, identifier: str, **own: Any) -> Chat | None:

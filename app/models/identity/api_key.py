@@ -26,6 +26,8 @@ class ApiKey(Model):
     name: Mapped[str]
     prefix: Mapped[str]
     secret_hash: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[str] = mapped_column(default="read spend buy", server_default="read spend buy")
+    expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 

@@ -1,17 +1,21 @@
-"""What goes when a person goes: chats and address; receipts and ledger stay, without a name."""
+"""What goes when a person or a chat goes: receipts and ledger stay, without a name. security.md 29."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
+from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
+from app.models.identity.personal_data import PERSONAL, Person, strike_mentions
 from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
 
@@ -31,12 +35,29 @@ def delete_person(user: User) -> list[int]:
     ]
     for account in closed:
         account.close()
-    db.session.execute(delete(Attachment).where(Attachment.user_id == user.id))
-    erase_chats(Chat.user_id == user.id)
-    address = user.email
-    user.erase()
-    OutgoingMail.forget(address, user.email)
+    erase_person(user, [account.id for account in closed])
     return [account.id for account in closed]
+
+
+def erase_person(user: User, account_ids: Sequence[int]) -> None:
+    """Erase every column of `PERSONAL` that is the person's or their closed accounts'."""
+    person, name = Person(user.id, account_ids, [user.email]), user.name
+    erase_chats(Chat.user_id == user.id)
+    user.erase()
+    db.session.flush()
+    for personal in PERSONAL:
+        if personal.becomes != {}:
+            personal.erase(person)
+    strike_mentions(person, *person.addresses, name)
+    db.session.expire_all()
+
+
+def carry_over(user: User, former: str) -> None:
+    """What was kept under a former address stays findable once the person has another one."""
+    mails = OutgoingMail.to == former, OutgoingMail.user_id.is_(None)
+    db.session.execute(update(OutgoingMail).where(*mails).values(user_id=user.id))
+    accepted = Invitation.email == former, Invitation.accepted_at.is_not(None)
+    db.session.execute(update(Invitation).where(*accepted).values(email=user.email))
 
 
 def was_left(account: Account, membership: Membership) -> bool:
@@ -54,10 +75,37 @@ def forget_guests(after: timedelta) -> int:
     return erase_chats(*late, Chat.deleted_at.is_(None))
 
 
+def delete_chat(chat: Chat) -> None:
+    """Out of its person's sight at once; its files and, as many days later as the setting says, its text are erased."""
+    chat.deleted_at = utcnow()
+    chat.erase_at = chat.deleted_at + timedelta(days=Setting.get("deleted_chat_days"))
+    Attachment.erase_chat(chat)
+    db.session.flush()
+    if chat.erase_at <= utcnow():
+        erase_chats(Chat.id == chat.id)
+
+
+def erase_due_chats() -> int:
+    """Erase the deleted chats whose days are over; returns how many."""
+    return erase_chats(Chat.erase_at <= utcnow())
+
+
 def erase_chats(*which: ColumnElement[bool]) -> int:
-    """Erase what was said in these chats; returns how many they were. Receipts stay."""
-    chats = select(Chat.id).where(*which)
-    said = {"content": "", "error_detail": None}
-    db.session.execute(update(Message).where(Message.chat_id.in_(chats)).values(**said))
-    gone = {"title": "", "system_prompt": "", "deleted_at": utcnow()}
-    return int(db.session.execute(update(Chat).where(*which).values(**gone)).rowcount)  # type: ignore[attr-defined]
+    """Erase what was said in these chats; returns how many they were. Receipts stay.
+
+    An answer that is still being written is erased again by the next run, once it has ended.
+    """
+    chats, now = list(db.session.scalars(select(Chat.id).where(*which))), utcnow()
+    said = Message.chat_id.in_(chats)
+    db.session.execute(delete(Attachment).where(Attachment.message_id.in_(select(Message.id).where(said))))
+    running = list(db.session.scalars(select(Message.chat_id).where(said, Message.status == "running")))
+    db.session.execute(update(Message).where(said).values(content="", error_detail=None))
+    gone = {
+        "title": "",
+        "system_prompt": "",
+        "deleted_at": func.coalesce(Chat.deleted_at, now),
+        "wants_title": False,
+    }
+    gone["erase_at"] = case((Chat.id.in_(running), now), else_=None)
+    db.session.execute(update(Chat).where(Chat.id.in_(chats)).values(**gone))
+    return len(chats)

@@ -23,6 +23,14 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+ERASED = "@deleted.invalid"
+
+
+def is_erased(email: str) -> bool:
+    """Whether that stands for an address which was erased: nothing is sent there."""
+    return email.endswith(ERASED)
+
+
 class User(Model):
     """A person. What is charged is an account, never a user."""
 
@@ -109,7 +117,7 @@ class User(Model):
     def erase(self) -> None:
         """Forget who this was. The row stays, since ledger and receipts point to it."""
         self.disable()
-        self.email, self.name = f"deleted-{self.id}@deleted.invalid", ""
+        self.email, self.name = f"deleted-{self.id}{ERASED}", ""
         self.password_hash = hashed(secrets.token_urlsafe(32))
         self.admin_role = self.totp_secret = self.email_verified_at = None
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Index, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db.types import BigId
 from app.extensions import db
 from app.models.base import Model, not_negative, utcnow
 
@@ -28,6 +29,7 @@ class OutgoingMail(Model):
 
     key: Mapped[str] = mapped_column(unique=True)
     to: Mapped[str] = mapped_column(index=True)
+    user_id: Mapped[int | None] = mapped_column(BigId, index=True)
     template: Mapped[str]
     context: Mapped[dict[str, Any]] = mapped_column(default=dict)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -35,11 +37,13 @@ class OutgoingMail(Model):
     sent_at: Mapped[datetime | None]
 
     @classmethod
-    def post(cls, key: str, to: str, template: str, context: dict[str, Any]) -> OutgoingMail | None:
-        """Write a mail down, once: None where the key was posted before."""
+    def post(
+        cls, key: str, to: str, template: str, context: dict[str, Any], *, user_id: int | None = None
+    ) -> OutgoingMail | None:
+        """Write a mail down, once: None where the key was posted before. It is erased with the user."""
         if db.session.scalar(select(cls.id).where(cls.key == key)) is not None:
             return None
-        mail = cls(key=key, to=to, template=template, context=context)
+        mail = cls(key=key, to=to, template=template, context=context, user_id=user_id)
         db.session.add(mail)
         db.session.flush()
         return mail
@@ -76,13 +80,7 @@ class OutgoingMail(Model):
     def again(self) -> OutgoingMail:
         """The same mail once more, as a row of its own; its links are made anew."""
         copy = OutgoingMail(key=f"again:{secrets.token_hex(8)}", to=self.to, template=self.template)
-        copy.context = self.context
+        copy.context, copy.user_id = self.context, self.user_id
         db.session.add(copy)
         db.session.flush()
         return copy
-
-    @classmethod
-    def forget(cls, address: str, instead: str) -> None:
-        """Keep that these mails were sent, under another address, but not what they said."""
-        sent = update(cls).where(cls.to == address, cls.sent_at.is_not(None))
-        db.session.execute(sent.values(to=instead, context={}))

@@ -1,0 +1,169 @@
+"""Where personal data is kept, and what becomes of it when its person goes. security.md 29.
+
+Every column of text, JSON or bytes is in exactly one of the two lists below: a test goes over all tables. Erasure
+and the download of one's data both read the first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, String, Table, cast, delete, or_, select, update
+
+from app.db.types import Base
+from app.extensions import db
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whose data it is: the user, the accounts that are theirs alone, and the addresses that they had."""
+
+    user_id: int
+    account_ids: Sequence[int]
+    addresses: Sequence[str]
+
+
+@dataclass(frozen=True)
+class PersonalData:
+    """Personal columns of a table, found by `owner`: a column that holds a user's id, an account's or an address.
+
+    `becomes` is what the columns hold afterwards; without it the rows go. `hidden` columns are secrets of ours
+    that no download shows.
+    """
+
+    table: str
+    owner: str
+    columns: tuple[str, ...]
+    becomes: dict[str, Any] | None = None
+    hidden: tuple[str, ...] = field(default=())
+
+    @property
+    def rows(self) -> Table:
+        return Base.metadata.tables[self.table]
+
+    def of(self, person: Person) -> ColumnElement[bool]:
+        """The condition that a row is the person's."""
+        values: Sequence[Any] = [person.user_id]
+        column = self.rows.c[self.owner]
+        if self.owner == "account_id" or (self.table, self.owner) == ("accounts", "id"):
+            values = person.account_ids
+        elif self.owner in {"email", "to"}:
+            values = person.addresses
+        elif self.owner == "chat_id":
+            chats = Base.metadata.tables["chats"]
+            return column.in_(select(chats.c.id).where(chats.c.user_id == person.user_id))
+        return column.in_(values)
+
+    def erase(self, person: Person) -> None:
+        own = self.of(person)
+        if self.becomes is None:
+            db.session.execute(delete(self.rows).where(own))
+        else:
+            db.session.execute(update(self.rows).where(own).values(**self.becomes))
+
+    def kept(self, person: Person) -> Iterator[dict[str, Any]]:
+        """The person's rows, whole but for what is hidden."""
+        shown = [column for column in self.rows.c if column.name not in self.hidden]
+        query = select(*shown).where(self.of(person)).order_by(*self.rows.primary_key)
+        for row in db.session.execute(query.execution_options(yield_per=100)).mappings():
+            yield dict(row)
+
+
+NOBODY = "deleted@deleted.invalid"
+SECRETS = ("secret_hash",)
+PERSONAL = (
+    PersonalData("users", "id", ("email", "name", "password_hash", "admin_role", "totp_secret"),
+                 becomes={"name": "", "admin_role": None, "totp_secret": None, "totp_step": None},
+                 hidden=("password_hash", "totp_secret", "totp_step")),
+    PersonalData("user_sessions", "user_id", ("user_agent", *SECRETS), hidden=SECRETS),
+    PersonalData("mailed_tokens", "user_id", ("email", *SECRETS), hidden=SECRETS),
+    PersonalData("recovery_codes", "user_id", ("code_hash",), hidden=("code_hash",)),
+    PersonalData("api_keys", "user_id", ("name",), becomes={"name": ""}, hidden=SECRETS),
+    PersonalData("memberships", "user_id", (), becomes={}),
+    PersonalData("invitations", "email", ("email", *SECRETS), hidden=SECRETS),
+    PersonalData("invitations", "account_id", ("email",), hidden=SECRETS),
+    PersonalData("accounts", "id", ("name",), becomes={"name": ""}),
+    PersonalData("auto_recharges", "account_id", ("card_label",), becomes={"card_label": ""}),
+    PersonalData("subscriptions", "account_id", ("card_label", "pay_url"),
+                 becomes={"card_label": "", "pay_url": None}, hidden=("trial_card",)),
+    PersonalData("payments", "account_id", ("page_url",), becomes={"page_url": None}),
+    PersonalData("ledger_entries", "account_id", (), becomes={}),
+    PersonalData("usages", "user_id", ("idempotency_key", "request_hash"),
+                 becomes={"idempotency_key": None, "request_hash": None}),
+    PersonalData("attachments", "user_id", ("name", "content")),
+    PersonalData("messages", "chat_id", ("content", "error_detail"), becomes={"content": "", "error_detail": None}),
+    PersonalData("chats", "user_id", ("title", "system_prompt", "guest"), becomes={"title": "", "system_prompt": ""}),
+    PersonalData("outgoing_mails", "user_id", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
+    PersonalData("outgoing_mails", "to", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
+)  # fmt: skip
+"""In the order in which it is erased. Tables without columns here are part of the download only."""
+
+MENTIONS = {
+    "admin_changes": ("changes", "reason"),
+    "ledger_entries": ("reason",),
+    "payments": ("review_reason",),
+    "refunds": ("reason",),
+}
+"""Free text of administrators and of ours, in which an address or a name may be mentioned: it is struck out."""
+
+STRUCK = "[deleted]"
+
+NOT_PERSONAL = {
+    "accounts": ("kind", "frozen_by", "stripe_customer_id"),
+    "admin_changes": ("action", "subject", "subject_id"),
+    "api_keys": ("prefix", "secret_hash", "scopes"),
+    "attachments": ("media_type",),
+    "auto_recharges": ("card_id", "pause_reason", "limit_notified_for"),
+    "chats": ("model",),
+    "disputes": ("stripe_id", "status"),
+    "invitations": ("role",),
+    "ledger_entries": ("kind", "key", "month"),
+    "mailed_tokens": ("purpose",),
+    "memberships": ("role",),
+    "messages": ("role", "status", "error_code", "model"),
+    "outgoing_mails": ("key", "template"),
+    "payments": ("kind", "state", "currency", "stripe_session_id", "stripe_payment_intent_id", "stripe_invoice_id",
+                 "number"),
+    "recharges": ("state", "card_id", "stripe_customer_id", "stripe_payment_intent_id", "decline_code"),
+    "refunds": ("status", "stripe_id"),
+    "refusal_counts": ("code",),
+    "stripe_events": ("stripe_id", "type", "about", "state", "error"),
+    "subscriptions": ("status", "stripe_id", "stripe_session_id", "stripe_customer_id", "stripe_item_id",
+                      "stripe_price_id", "stripe_schedule_id", "currency", "rejected_for", "trial_card", "card_id"),
+    "sync_versions": ("stripe_id",),
+    "usages": ("operation", "model", "state", "outcome", "source", "raw"),
+    **dict.fromkeys(("plans", "packs", "providers", "models", "model_prices", "settings", "watermarks", "daily_totals",
+                     "daily_totals", "account_days"), ("*",)),
+}  # fmt: skip
+"""Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
+
+
+def strike_mentions(person: Person, *words: str) -> None:
+    """Take these words out of what others wrote about the person or their accounts."""
+    mention = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words if word))
+    for name, columns in MENTIONS.items():
+        table = Base.metadata.tables[name]
+        about: list[ColumnElement[bool]] = [table.c.account_id.in_(person.account_ids)]
+        if name == "admin_changes":
+            about.append((table.c.subject == "users") & (table.c.subject_id == str(person.user_id)))
+            about += [
+                cast(table.c[column], String).contains(one) for column in columns for one in person.addresses
+            ]
+        for row in db.session.execute(
+            select(table.c.id, *(table.c[one] for one in columns)).where(or_(*about))
+        ):
+            written = dict(zip(columns, row[1:], strict=True))
+            struck = {column: without(value, mention) for column, value in written.items()}
+            if struck != written:
+                db.session.execute(update(table).where(table.c.id == row[0]).values(**struck))
+
+
+def without(value: Any, mention: re.Pattern[str]) -> Any:
+    """A text, or JSON, without what is to be struck out."""
+    if value is None or isinstance(value, str):
+        return value and mention.sub(STRUCK, value)
+    return json.loads(mention.sub(STRUCK, json.dumps(value, ensure_ascii=False)))
