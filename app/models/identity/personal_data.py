@@ -136,7 +136,7 @@ NOT_PERSONAL = {
                       "stripe_price_id", "stripe_schedule_id", "currency", "rejected_for", "trial_card", "card_id"),
     "sync_versions": ("stripe_id",),
     "usages": ("operation", "model", "state", "outcome", "source", "raw"),
-    **dict.fromkeys(("plans", "packs", "providers", "models", "model_prices", "settings", "watermarks", "daily_totals",
+    **dict.fromkeys(("plans", "packs", "operations", "providers", "models", "model_prices", "settings", "watermarks",
                      "daily_totals", "account_days"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
