@@ -12,7 +12,7 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from app.catalog import price_import, seeds
+from app.catalog import lifecycle, price_import, seeds
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
@@ -103,7 +103,7 @@ def sweep() -> None:
 @click.option("--approve", is_flag=True, help="Approve what is proposed, now and before.")
 @click.argument("models", nargs=-1)
 def import_prices(approve: bool, models: tuple[str, ...]) -> None:
-    """Compare the price list (or MODELS of it) with genai-prices, and propose what differs."""
+    """Compare the price list (or MODELS of it) with genai-prices, and propose what differs; name models that end."""
     findings = price_import.compare(utcnow(), models)
     proposed = price_import.propose(findings, models)
     for finding in findings:
@@ -111,5 +111,10 @@ def import_prices(approve: bool, models: tuple[str, ...]) -> None:
             click.echo(finding.summary)
     approved = price_import.approve(findings, models) if approve else []
     waiting = len(price_import.pending(models))
+    endings = lifecycle.endings(models)
+    for ending in endings:
+        click.echo(ending.summary)
+    if approve:
+        lifecycle.approve(endings, models)
     db.session.commit()
     click.echo(f"{len(proposed)} proposed, {len(approved)} approved, {waiting} waiting for a person")

@@ -54,6 +54,7 @@ class JobName(StrEnum):
     FORGET_GUESTS = "app.generation.jobs.forget_guests"
     FORGET_DELETED_CHATS = "app.generation.jobs.forget_deleted_chats"
     ADD_UP_CALLS = "app.generation.jobs.add_up_calls"
+    TELL_OF_ENDINGS = "app.generation.model_jobs.tell_of_endings"
 
 
 def connect() -> redis.Redis:

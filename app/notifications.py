@@ -15,6 +15,7 @@ from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import UNPAID, Subscription
+from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.account_state import AccountState
@@ -188,3 +189,25 @@ def of_alerts(account: Account, at: datetime) -> None:
 
 def of_parked(reason: str, event: str) -> None:
     admins(f"parked:{event}", "payment_parked", reason=reason, admin_url=mailer.link("event.index_view"))
+
+
+def of_ending(model: AIModel, users: list[tuple[User, int]]) -> None:
+    """A model's last day is near: the administrators, and each who used it of late, with how often."""
+    key = f"model_ends:{model.id}:{model.sold_until:%Y-%m-%d}"
+    successor = AIModel.named(model.successor) if model.successor else None
+    context = {
+        "model": model.title,
+        "ends": day(model.sold_until),
+        "then": successor.title if successor else "",
+    }
+    for user, calls in users:
+        mailer.post(
+            f"{key}:{user.id}",
+            user.email,
+            "model_ends",
+            **context,
+            calls=calls,
+            page_url=mailer.link("chat.show"),
+        )
+    admin_url = mailer.link("model.edit_view", id=model.id)
+    admins(f"{key}:admin", "model_ends_admin", **context, users=len(users), admin_url=admin_url)

@@ -14,7 +14,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional, Regexp
 
 from app.admin.access import owners_only
-from app.admin.form_fields import Count, Required, choices_of
+from app.admin.form_fields import Count, Moment, Required, choices_of
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.admin.provider_check import tried
 from app.extensions import db
@@ -94,6 +94,11 @@ def providers() -> list[SelectChoice]:
     return choices_of((row.id, row.name) for row in named)
 
 
+def successors() -> list[SelectChoice]:
+    names = db.session.scalars(select(AIModel.name).order_by(AIModel.name))
+    return choices_of([("", "none"), *((name, name) for name in names)])
+
+
 class ModelForm(RowForm):
     name = StringField(
         "Id",
@@ -113,11 +118,19 @@ class ModelForm(RowForm):
         description="For visitors without an account, where the settings let them in. The house pays.",
     )
     context_window = Count(
-        "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
+        "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens, in and out."
+    )
+    max_input_tokens = Count(
+        "Most input", lowest=1, highest=10**8, description="Empty: what the output leaves of the window."
     )
     max_output_tokens = Count(
         "Most output", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
     )
+    sold_until = Moment(
+        "Sold until (UTC)",
+        description="From then on it is hidden and refused by name. A mail goes out 30 days before.",
+    )
+    successor = SelectField("Then", choices=successors, description="What is named instead of it.")
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Takes images")
     image_tokens = Count(
@@ -145,6 +158,7 @@ class ModelTable(AdminTable):
         "is_free_for_guests",
         "context_window",
         "max_output_tokens",
+        "sold_until",
         "position",
     )
     column_labels: ClassVar = {
@@ -162,6 +176,9 @@ class ModelTable(AdminTable):
 
     def on_model_change(self, form: ModelForm, model: AIModel, is_created: bool) -> None:
         model.upstream_name = model.upstream_name or None
+        model.successor = model.successor or None
+        if model.successor == model.name:
+            raise FieldError("successor", "A model cannot take its own place.")
         before = form.name.object_data
         if not is_created and model.name != before and was_called(before):
             raise FieldError("name", "Calls were made by this id; make another model instead.")

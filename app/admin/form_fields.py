@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from wtforms.validators import StopValidation
 from wtforms.widgets import DateTimeLocalInput
 
 from app.models.base import NANOS_PER_CREDIT
+from app.models.catalog.price_schedule import DAYS, EVERY_DAY
 
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", re.ASCII)
 FIGURE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
@@ -136,6 +137,43 @@ class Names(SelectMultipleField):
         offered: list[SelectChoice] = list(self.choices or [])  # type: ignore[has-type]
         known = {choice.value for choice in offered}
         self.choices = [*offered, *(SelectChoice(name) for name in self.data if name not in known)]
+
+
+class Weekdays(StringField):
+    """Days of the week, typed as "Mon, Tue", kept as the digits of their ISO numbers; none typed are all."""
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        is_all = self.data in (None, EVERY_DAY)
+        return "" if is_all else ", ".join(DAYS[int(day) - 1] for day in self.data or "")
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            typed = {weekday_typed(day) for day in valuelist[0].replace(",", " ").split()}
+            self.data = "".join(sorted(typed)) or EVERY_DAY
+
+
+def weekday_typed(text: str) -> str:
+    name = text[:3].capitalize()
+    if name not in DAYS:
+        raise ValueError(f"{text} is not a day of the week. Write them like Mon, Tue.")
+    return str(DAYS.index(name) + 1)
+
+
+class Dates(StringField):
+    """Dates as ISO has them, with spaces between."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = " ".join(sorted({day_typed(day) for day in valuelist[0].replace(",", " ").split()}))
+
+
+def day_typed(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text} is not a date. Write it like 2027-01-01.") from None
 
 
 class Moment(StringField):

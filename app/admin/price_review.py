@@ -15,7 +15,7 @@ from sqlalchemy.orm import selectinload
 from app.admin.access import owners_only
 from app.admin.cell_formats import dollars, per_million
 from app.admin.model_view import AdminPage
-from app.catalog import price_import
+from app.catalog import lifecycle, price_import
 from app.catalog.price_import import Finding
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT, utcnow
@@ -45,7 +45,13 @@ class RegistryPage(AdminPage):
         same = len(db.session.scalars(select(AIModel.id)).all()) - len(
             {finding.model.id for finding in findings}
         )
-        return self.render("admin/registry.html", rows=rows, same=same)
+        return self.render(
+            "admin/registry.html",
+            rows=rows,
+            same=same,
+            endings=lifecycle.endings(),
+            times_of=price_import.times_of,
+        )
 
     @expose("/approve/", methods=("POST",))
     @owners_only
@@ -60,6 +66,21 @@ class RegistryPage(AdminPage):
             note(price)
         db.session.commit()
         flash(f"{len(approved)} {'price was' if len(approved) == 1 else 'prices were'} approved.", "success")
+        return redirect(self.get_url(".index"))
+
+    @expose("/end/", methods=("POST",))
+    @owners_only
+    def end_view(self) -> ResponseReturnValue:
+        """Take over the vendors' last days of the models that are named."""
+        names = tuple(request.form.getlist("model"))
+        approved = lifecycle.approve(lifecycle.endings(names), names) if names else []
+        for ending in approved:
+            changes = {"sold_until": [None, f"{ending.sold_until:%Y-%m-%d}"]}
+            AdminChange.note(current_user.user_id, "edit", ending.model, changes=changes)
+        db.session.commit()
+        flash(
+            f"{len(approved)} last {'day was' if len(approved) == 1 else 'days were'} taken over.", "success"
+        )
         return redirect(self.get_url(".index"))
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfoNotFoundError
 
 from flask import abort, flash, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual
 from flask_login import current_user
-from sqlalchemy import select
-from wtforms import SelectField
+from sqlalchemy import or_, select
+from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 
 from app.admin.access import owners_only
 from app.admin.cell_formats import moment, per_million, shown
-from app.admin.form_fields import Count, DollarsPerMillion, Moment, Required, choices_of
+from app.admin.form_fields import Count, Dates, DollarsPerMillion, Moment, Required, Weekdays, choices_of
 from app.admin.model_view import AdminTable, FieldError, RowForm
-from app.catalog.price_import import clock
+from app.catalog.price_import import times_of
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import TOKEN_BUCKETS, AIModel, ModelPrice
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price_schedule import WHOLE_DAY, zone_named
+from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.identity.user import User
 
 COPIED = [column.key for column in ModelPrice.__table__.columns if column.key not in {"id", "created_at"}]
@@ -28,7 +31,6 @@ BUCKET_NAMES = {
     "uncached_input": "Input", "cache_read": "Cache read", "cache_write_5m": "Cache write, 5 min",
     "cache_write_1h": "Cache write, 1 h", "output": "Output",
 }  # fmt: skip
-MINUTES = 1440
 
 
 def models() -> list[SelectChoice]:
@@ -58,8 +60,17 @@ class PriceForm(RowForm):
     long_cache_write_5m_nanos = per_million_tokens("Cache write, 5 min")
     long_cache_write_1h_nanos = per_million_tokens("Cache write, 1 h")
     long_output_nanos = per_million_tokens("Output")
-    from_minute = Count("From minute of the day", default=0, highest=MINUTES, validators=[Required()])
-    until_minute = Count("Until minute of the day", default=MINUTES, highest=MINUTES, validators=[Required()])
+    from_minute = Count("From minute of the day", default=0, highest=WHOLE_DAY, validators=[Required()])
+    until_minute = Count(
+        "Until minute of the day", default=WHOLE_DAY, highest=WHOLE_DAY, validators=[Required()]
+    )
+    weekdays = Weekdays("On these days", description="Like Mon, Tue. Empty: every day.")
+    excepted_dates = Dates("But not on", description="Dates like 2027-01-01 with spaces between.")
+    zone = StringField(
+        "By the clock of",
+        default="UTC",
+        description="A zone's name, such as Asia/Shanghai: its days, its minutes.",
+    )
 
 
 class PriceTable(AdminTable):
@@ -103,7 +114,7 @@ class PriceTable(AdminTable):
             "long_context_above",
             *(f"long_{b}_nanos" for b in TOKEN_BUCKETS),
         ),
-        "Only at certain hours": ("from_minute", "until_minute"),
+        "Only at certain times": ("from_minute", "until_minute", "weekdays", "excepted_dates", "zone"),
     }
 
     def approver(self, price: ModelPrice) -> str:
@@ -132,6 +143,7 @@ class PriceTable(AdminTable):
         return self.save(form, ModelPrice(**figures_of(model)), is_created=True) is not None
 
     def on_model_change(self, form: PriceForm, price: ModelPrice, is_created: bool) -> None:
+        check_times(price)
         check_tiers(price)
         if not is_created:
             return
@@ -148,32 +160,52 @@ class PriceTable(AdminTable):
     @expose("/approve/", methods=("POST",))
     @owners_only
     def approve_view(self) -> ResponseReturnValue:
+        now = utcnow()
         for identifier in request.form.getlist("id"):
-            price = self.get_one(identifier)
-            if price is None:
+            proposal = self.get_one(identifier)
+            if proposal is None:
                 abort(404)
-            if price.approved_at is None:
-                price.approve(current_user.user_id)
+            for price in proposed_with(proposal):
+                price.approve(current_user.user_id, now)
                 self.record("approve", price)
         db.session.commit()
         flash("Approved.", "success")
         return redirect(self.get_url(".index_view"))
 
 
+def proposed_with(proposal: ModelPrice) -> list[ModelPrice]:
+    """A proposal that waits, and those of the same moment: the hours of one day are one price list."""
+    if proposal.approved_at is not None:
+        return []
+    same = {
+        "model_id": proposal.model_id,
+        "effective_from": proposal.effective_from,
+        "source": proposal.source,
+    }
+    waiting = select(ModelPrice).filter_by(approved_at=None, **same).order_by(ModelPrice.id)
+    return list(db.session.scalars(waiting))
+
+
 def since(price: ModelPrice) -> str:
-    """From when on, and at which hours (UTC) where it does not hold all day."""
-    if (price.from_minute, price.until_minute) == (0, MINUTES):
-        return moment(price.effective_from)
-    return f"{moment(price.effective_from)}, {clock(price.from_minute)} to {clock(price.until_minute)}"
+    """From when on, and at which times where it does not always hold."""
+    times = times_of(price.schedule)
+    return f"{moment(price.effective_from)}, {times}" if times else moment(price.effective_from)
 
 
 def figures_of(price: ModelPrice) -> dict[str, Any]:
     return {name: getattr(price, name) for name in COPIED}
 
 
-def check_tiers(price: ModelPrice) -> None:
+def check_times(price: ModelPrice) -> None:
+    try:
+        zone_named(price.zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise FieldError("zone", "There is no zone of this name. Write it like Asia/Shanghai.") from None
     if price.from_minute >= price.until_minute:
         raise FieldError("until_minute", "The hours end after they begin.")
+
+
+def check_tiers(price: ModelPrice) -> None:
     has_long = any(getattr(price, f"long_{bucket}_nanos") is not None for bucket in TOKEN_BUCKETS)
     if has_long and price.long_context_above is None:
         raise FieldError("long_context_above", "Say from how many input tokens on the long prices hold.")
@@ -189,7 +221,7 @@ def copy_siblings(form: PriceForm, price: ModelPrice) -> None:
         ModelPrice.effective_from == former.effective_from,
         ModelPrice.id != former.id,
         ModelPrice.approved_at.is_not(None),
-        ModelPrice.from_minute != price.from_minute,
+        or_(ModelPrice.from_minute != price.from_minute, ModelPrice.weekdays != price.weekdays),
     )
     for other in db.session.scalars(others):
         changed = {"effective_from": price.effective_from, "approved_at": price.approved_at,

@@ -6,10 +6,11 @@ from typing import Any
 
 from flask_login import current_user
 
-from app.api.blueprint import amount, api, page_in
+from app.api.blueprint import amount, api, moment, page_in
 from app.api.schemas import (
     CREDITS,
     FLAG,
+    MOMENT,
     PAGING,
     TEXT,
     WHOLE,
@@ -34,7 +35,10 @@ MODEL = shape(
     output_credits_per_mtok=CREDITS,
     cache_read_credits_per_mtok=CREDITS,
     context_window=WHOLE,
+    max_input_tokens=or_null(WHOLE),
     max_output_tokens=WHOLE,
+    sold_until=or_null(MOMENT),
+    successor=or_null(TEXT),
     is_reasoning=FLAG,
     takes_images=FLAG,
     speed={"enum": ["fast", "medium", "slow"]},
@@ -97,7 +101,10 @@ def shown_model(model: AIModel, price: ModelPrice, allowed: list[str]) -> dict[s
         "output_credits_per_mtok": credits_string(price.output_nanos),
         "cache_read_credits_per_mtok": credits_string(price.cache_read_nanos),
         "context_window": model.context_window,
+        "max_input_tokens": model.max_input_tokens,
         "max_output_tokens": model.max_output_tokens,
+        "sold_until": moment(model.sold_until),
+        "successor": model.successor,
         "is_reasoning": model.is_reasoning,
         "takes_images": model.takes_images,
         "speed": model.speed,

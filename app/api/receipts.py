@@ -9,7 +9,8 @@ from sqlalchemy import select
 from app.api.blueprint import amount, moment
 from app.api.schemas import COUNT, FLAG, MOMENT, TEXT, WHOLE, Schema, amounts, array, or_null, shape
 from app.extensions import db
-from app.models.catalog.price import PIECES, TOKEN_BUCKETS, ModelPrice
+from app.models.catalog.price import ModelPrice
+from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
 from app.models.chat.chat import Message
 from app.models.metering.usage import OUTCOMES, Usage
 
@@ -27,6 +28,9 @@ PRICE = shape(
     effective_from=MOMENT,
     from_minute=WHOLE,
     until_minute=WHOLE,
+    weekdays=TEXT,
+    excepted_dates=array(TEXT),
+    zone=TEXT,
     is_long_context=FLAG,
     long_context_above=or_null(WHOLE),
 )
@@ -119,6 +123,9 @@ def shown_price(price: ModelPrice, input_tokens: int) -> dict[str, Any]:
         "effective_from": moment(price.effective_from),
         "from_minute": price.from_minute,
         "until_minute": price.until_minute,
+        "weekdays": price.weekdays,
+        "excepted_dates": price.excepted_dates.split(),
+        "zone": price.zone,
         "long_context_above": above,
         "is_long_context": above is not None and input_tokens > above,
     }

@@ -13,7 +13,7 @@ from sqlalchemy import Subquery, desc, func, select
 from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import PIECES, TOKEN_BUCKETS
+from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
 from app.models.metering.usage import Usage

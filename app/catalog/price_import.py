@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
 
-from app.catalog.price_source import WHOLE_DAY, Quote, listed_models, quotes, vendor
+from app.catalog.price_source import Quote, listed_models, quotes, vendor
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price_schedule import (
+    DAYS,
+    EVERY_DAY,
+    Schedule,
+    dates_in,
+    in_force,
+    zone_named,
+)
 from app.models.metering.refusal import PricingError
 
 SOURCE = "genai-prices"
+YEAR = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Where list and source differ for a model, from a moment on, in some minutes of the day.
+    """Where list and source differ for a model, from a moment on, at the times of a schedule.
 
     kind: new (the list has no price), changed, future (announced), disagrees (a person's own price differs),
     gone (the source has no price any more). `old` is what the list says for that time, `new` what the source says.
@@ -36,16 +46,28 @@ class Finding:
         """The finding for a person: a heading, and under it each figure that differs, old beside new."""
         if self.new is None:
             return f"gone       {self.model.name}: genai-prices has no price for it any more"
-        hours = (self.new.from_minute, self.new.until_minute)
-        between = "" if hours == (0, WHOLE_DAY) else f", {clock(hours[0])} to {clock(hours[1])} UTC"
-        heading = f"{self.kind:<10} {self.model.name} from {self.new.effective_from:%Y-%m-%d %H:%M}{between}"
+        times = times_of(self.new.schedule)
+        heading = f"{self.kind:<10} {self.model.name} from {self.new.effective_from:%Y-%m-%d %H:%M}"
         listed = figures_of(self.old) if self.old else dict.fromkeys(FIGURES)
         lines = (
             f"           {column.removesuffix('_nanos'):<20} {shown(column, listed[column])} -> {shown(column, figure)}"
             for column, figure in self.new.figures.items()
             if figure != listed[column]
         )
-        return "\n".join([heading, *lines])
+        return "\n".join([f"{heading}, {times}" if times else heading, *lines])
+
+
+def times_of(schedule: Schedule) -> str:
+    """When a price holds, in words; empty where it always does."""
+    hours = f"{clock(schedule.from_minute)} to {clock(schedule.until_minute)} {schedule.zone}"
+    days = "" if schedule.weekdays == EVERY_DAY else f" on {days_text(schedule.weekdays)}"
+    excepted = len(schedule.excepted_dates.split())
+    besides = f" without {excepted} dates" if excepted else ""
+    return "" if schedule.is_always else f"{hours}{days}{besides}"
+
+
+def days_text(weekdays: str) -> str:
+    return ", ".join(DAYS[int(day) - 1] for day in sorted(weekdays))
 
 
 def shown(column: str, figure: int | None) -> str:
@@ -76,24 +98,55 @@ def compare_model(model: AIModel, at: datetime) -> Iterator[Finding]:
         stated = quotes(listing_of(model))
     except PricingError:
         if any(price.approved_at and price.source == SOURCE for price in model.prices):
-            yield Finding("gone", model, holding(model, at, minute_of(at)), None)
+            yield Finding("gone", model, in_force(counted(model), at), None)
         return
     begun = max(quote.effective_from for quote in stated if quote.effective_from <= at)
-    for quote in stated:
-        if quote.effective_from >= begun:
-            yield from compare_quote(model, quote, at)
+    for start in sorted({quote.effective_from for quote in stated if quote.effective_from >= begun}):
+        yield from compare_quotes(model, [quote for quote in stated if quote.effective_from == start], at)
 
 
-def compare_quote(model: AIModel, quote: Quote, at: datetime) -> Iterator[Finding]:
-    """The source's price of today begins now, where it is not on the list; an announced one on its day."""
-    begins = max(at, quote.effective_from)
-    edges = {minute for price in model.prices for minute in (price.from_minute, price.until_minute)}
-    minutes = {quote.from_minute, *(m for m in edges if quote.from_minute < m < quote.until_minute)}
-    listed = [holding(model, begins, minute) for minute in sorted(minutes)]
-    differing = [price for price in listed if price is None or figures_of(price) != quote.figures]
-    if differing:
-        new = Quote(begins, quote.from_minute, quote.until_minute, quote.figures)
-        yield Finding(kind_of(differing[0], new, at), model, differing[0], new)
+def compare_quotes(model: AIModel, quotes: list[Quote], at: datetime) -> Iterator[Finding]:
+    """The source's rows of one day. Today's begin now, where they are not on the list; announced ones on their day.
+
+    A row of all hours would hide those of some hours that began before it: with it all of that day are proposed.
+    """
+    begins = max(at, quotes[0].effective_from)
+    source = [replace(quote, effective_from=begins) for quote in quotes]
+    moments = moments_of(
+        [*(quote.schedule for quote in source), *(p.schedule for p in counted(model))], begins
+    )
+    differing: dict[int, ModelPrice | None] = {}
+    for moment in moments:
+        quote, old = in_force(source, moment), in_force(counted(model), moment)
+        if quote and (old is None or figures_of(old) != quote.figures):
+            differing.setdefault(source.index(quote), old)
+    is_whole = any(source[index].schedule.is_always for index in differing)
+    for index in range(len(source)) if is_whole else sorted(differing):
+        old = differing.get(index) or first_held(model, source[index], moments)
+        yield Finding(kind_of(old, source[index], at), model, old, source[index])
+
+
+def first_held(model: AIModel, quote: Quote, moments: list[datetime]) -> ModelPrice | None:
+    """What the list says for the first moment of the quote."""
+    held = (in_force(counted(model), moment) for moment in moments if quote.schedule.covers(moment))
+    return next((price for price in held if price), None)
+
+
+def moments_of(schedules: list[Schedule], begins: datetime) -> list[datetime]:
+    """One moment of each piece of time, from then on for a year, in which one set of the schedules holds."""
+    if all(schedule.is_always for schedule in schedules):
+        return [begins]
+    moments = {begins}
+    for schedule in schedules:
+        start = begins.astimezone(zone_named(schedule.zone)).date()
+        week = {start + timedelta(days=days) for days in range(8)}
+        excepted = {day for day in dates_in(schedule.excepted_dates) if start <= day <= start + YEAR}
+        for day in week | excepted:
+            midnight = datetime.combine(day, time(), zone_named(schedule.zone))
+            moments |= {
+                midnight + timedelta(minutes=m) for m in (0, schedule.from_minute, schedule.until_minute)
+            }
+    return sorted(moment.astimezone(UTC) for moment in moments if moment >= begins)
 
 
 def kind_of(old: ModelPrice | None, new: Quote, at: datetime) -> str:
@@ -131,7 +184,7 @@ def is_proposed(price: ModelPrice, finding: Finding) -> bool:
     if quote is None or price.model_id != finding.model.id or figures_of(price) != quote.figures:
         return False
     begins = price.effective_from == quote.effective_from or finding.kind != "future"
-    return begins and (price.from_minute, price.until_minute) == (quote.from_minute, quote.until_minute)
+    return begins and price.schedule == quote.schedule
 
 
 def pending(names: tuple[str, ...] = ()) -> list[ModelPrice]:
@@ -147,8 +200,9 @@ def approve(findings: list[Finding], names: tuple[str, ...]) -> list[ModelPrice]
     """Approve what waits; where a person's own price differs, only by the model's name."""
     contested = set() if names else {finding.model.id for finding in findings if finding.kind == "disagrees"}
     approved = [price for price in pending(names) if price.model_id not in contested]
+    now = utcnow()
     for price in approved:
-        price.approve()
+        price.approve(at=now)
     return approved
 
 
@@ -158,15 +212,9 @@ def listing_of(model: AIModel) -> dict[str, Any]:
     return listed.get(model.name, {"provider": model.provider.name, "name": model.name})
 
 
-def holding(model: AIModel, at: datetime, minute: int) -> ModelPrice | None:
-    """The approved row that is in force at that minute of the day of that moment."""
-    rows = [price for price in model.prices if price.approved_at and price.effective_from <= at]
-    covering = [price for price in rows if price.from_minute <= minute < price.until_minute]
-    return max(covering, key=lambda p: (p.effective_from, p.from_minute - p.until_minute), default=None)
-
-
-def minute_of(at: datetime) -> int:
-    return at.hour * 60 + at.minute
+def counted(model: AIModel) -> list[ModelPrice]:
+    """The approved rows."""
+    return [price for price in model.prices if price.approved_at]
 
 
 def figures_of(price: ModelPrice) -> dict[str, int | None]:

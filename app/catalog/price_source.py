@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -25,12 +25,12 @@ from genai_prices.types import (
 )
 from genai_prices.types import ModelPrice as VendorPrice
 
+from app.models.catalog.price_schedule import WHOLE_DAY, Schedule, zone_named
 from app.models.metering.refusal import PricingError
 
 LISTED = Path(__file__).with_name("models.json")
 SINCE_EVER = datetime(2020, 1, 1, tzinfo=UTC)
 NANOS_PER_DOLLAR = 10**9
-WHOLE_DAY = 1440
 KEYS = {
     "uncached_input": ("input_mtok",),
     "cache_read": ("cache_read_mtok", "input_mtok"),
@@ -43,21 +43,19 @@ KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A price as the source states it, from a moment on, for some minutes of the UTC day.
+    """A price as the source states it, from a moment on, at the times of its schedule.
 
     `figures` are the columns of a ModelPrice: nano-dollars per million tokens, `search_nanos` per search.
     """
 
     effective_from: datetime
-    from_minute: int
-    until_minute: int
+    schedule: Schedule
     figures: dict[str, int | None]
     source: str = "genai-prices"
 
     @property
     def columns(self) -> dict[str, Any]:
-        moments = {"from_minute": self.from_minute, "until_minute": self.until_minute}
-        return {"effective_from": self.effective_from, **moments, **self.figures}
+        return {"effective_from": self.effective_from, **asdict(self.schedule), **self.figures}
 
 
 def listed_providers() -> list[dict[str, Any]]:
@@ -66,7 +64,15 @@ def listed_providers() -> list[dict[str, Any]]:
 
 def listed_models() -> list[dict[str, Any]]:
     """Each model's columns, with `provider` as a name, and where its price comes from: see `quotes`."""
-    return [dict(model) for model in contents()["models"]]
+    return [{**model, **lifecycle_of(model)} for model in contents()["models"]]
+
+
+def lifecycle_of(model: dict[str, Any]) -> dict[str, Any]:
+    """Until when the vendor serves it, and what takes its place; nothing where the vendor names no day."""
+    if "sold_until" not in model:
+        return {}
+    ends = datetime.fromisoformat(model["sold_until"]).replace(tzinfo=UTC)
+    return {"sold_until": ends, "successor": model.get("successor")}
 
 
 @cache
@@ -77,18 +83,28 @@ def contents() -> dict[str, Any]:
 def quotes(model: dict[str, Any]) -> list[Quote]:
     """All prices of a listed model, those of the past and the announced ones too.
 
-    `dollars` states them outright; otherwise they are genai-prices' for exactly that id (or `priced_as`).
+    `dollars` states them outright; otherwise they are genai-prices' for exactly that id (or `priced_as`). On which
+    days the prices of some hours hold it does not know: `peak` does, the model's or its provider's.
     PricingError where the source has none, or states something that one row cannot say.
     """
     if "dollars" in model:
         stated = {f"{key}_mtok": Decimal(price) for key, price in model["dollars"].items()}
-        return [Quote(SINCE_EVER, 0, WHOLE_DAY, figures_of(VendorPrice(**stated)), "list")]
-    return quotes_of(vendor_model(model["provider"], model.get("priced_as") or model["name"]))
+        return [Quote(SINCE_EVER, Schedule(), figures_of(VendorPrice(**stated)), "list")]
+    stated_model = vendor_model(model["provider"], model.get("priced_as") or model["name"])
+    starts = [SINCE_EVER, *sorted(datetime.combine(day, time(), UTC) for day in start_days(stated_model))]
+    peak = model.get("peak", listing_of_provider(model["provider"]).get("peak"))
+    return [quote for start in starts for quote in quotes_from(stated_model, start, peak)]
 
 
 def vendor(provider: str) -> Provider | None:
     """genai-prices' entry of a provider that is called so here."""
-    return next((entry for entry in get_snapshot().providers if entry.id == provider.lower()), None)
+    identifier = listing_of_provider(provider).get("priced_by", provider.lower())
+    return next((entry for entry in get_snapshot().providers if entry.id == identifier), None)
+
+
+def listing_of_provider(name: str) -> dict[str, Any]:
+    """How the catalogue lists the provider; empty for one that an admin added."""
+    return next((listed for listed in listed_providers() if listed["name"] == name), {})
 
 
 def vendor_model(provider: str, name: str) -> ModelInfo:
@@ -100,12 +116,29 @@ def vendor_model(provider: str, name: str) -> ModelInfo:
     raise PricingError(f"genai-prices has no model {name!r} of {provider}")
 
 
-def quotes_of(model: ModelInfo) -> list[Quote]:
-    """The dated and hourly conditions as rows: for each day on which something changes, the whole day in pieces."""
-    starts = [SINCE_EVER, *sorted(datetime.combine(day, time(), UTC) for day in start_days(model))]
-    return [
-        Quote(start, begin, end, figures) for start in starts for begin, end, figures in day_of(model, start)
+def quotes_from(model: ModelInfo, start: datetime, peak: dict[str, str] | None) -> list[Quote]:
+    """The rows from one day on: the UTC day in pieces; or all hours at the usual price, and the peaks on their days."""
+    pieces = list(day_of(model, start))
+    if peak is None or len(pieces) == 1:
+        return [Quote(start, Schedule(begin, end), figures) for begin, end, figures in pieces]
+    usual = max(pieces, key=lambda piece: sum(end - begin for begin, end, it in pieces if it == piece[2]))[2]
+    peaks = [
+        Quote(start, peak_schedule(start, begin, end, peak), figures)
+        for begin, end, figures in pieces
+        if figures != usual
     ]
+    return [Quote(start, Schedule(), usual), *peaks]
+
+
+def peak_schedule(start: datetime, begin: int, end: int, peak: dict[str, str]) -> Schedule:
+    """Minutes of the UTC day by the clock of the vendor's zone. PricingError where they pass midnight there."""
+    offset = start.astimezone(zone_named(peak["zone"])).utcoffset() or timedelta()
+    shift = int(offset.total_seconds()) // 60
+    begun = (begin + shift) % WHOLE_DAY
+    until = begun + end - begin
+    if until > WHOLE_DAY:
+        raise PricingError(f"the peak from minute {begin} on passes midnight in {peak['zone']}")
+    return Schedule(begun, until, peak["weekdays"], contents()["calendars"][peak["calendar"]], peak["zone"])
 
 
 def day_of(model: ModelInfo, day: datetime) -> Iterator[tuple[int, int, dict[str, int | None]]]:

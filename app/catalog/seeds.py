@@ -18,7 +18,7 @@ from app.models.identity.address import known_as
 from app.models.identity.user import User
 
 CREDITS = NANOS_PER_CREDIT
-NO_COLUMNS = {"provider", "priced_as", "dollars"}
+NO_COLUMNS = {"provider", "priced_as", "priced_by", "dollars", "peak"}
 
 PLANS = (
     {
@@ -108,7 +108,7 @@ def seed_models() -> None:
     for listed in listed_providers():
         if listed["name"] not in providers:
             is_enabled = listed["kind"] != "demo" or current_app.config["APP_ENV"] != "production"
-            providers[listed["name"]] = ProviderAccount(is_enabled=is_enabled, **listed)
+            providers[listed["name"]] = ProviderAccount(is_enabled=is_enabled, **columns_of(listed))
     known = set(db.session.scalars(select(AIModel.name)))
     for position, listed in enumerate(listed_models()):
         if listed["name"] not in known:
@@ -116,12 +116,15 @@ def seed_models() -> None:
 
 
 def listed_model(listed: dict[str, Any], provider: ProviderAccount, position: int) -> AIModel:
-    columns = {name: value for name, value in listed.items() if name not in NO_COLUMNS}
-    model = AIModel(**columns, provider=provider, position=position)
+    model = AIModel(**columns_of(listed), provider=provider, position=position)
     model.prices = [
         ModelPrice(**quote.columns, source=quote.source, approved_at=utcnow()) for quote in quotes(listed)
     ]
     return model
+
+
+def columns_of(listed: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in listed.items() if name not in NO_COLUMNS}
 
 
 def seed_admin(email: str, password: str | None) -> str | None:

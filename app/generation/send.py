@@ -92,7 +92,7 @@ def prompt_of(
     system = chat.system_prompt if chat else ""
     fixed = [PromptMessage("system", system)] if system else []
     said = messages_for(path, model, with_content=is_sent)
-    room = model.context_window - most - sum(message.token_bound for message in fixed)
+    room = model.input_limit(most) - sum(message.token_bound for message in fixed)
     kept = newest_within(room, said)
     return Prompt(options.model, (*fixed, *kept), most, is_reasoning=model.is_reasoning)
 

@@ -4,7 +4,6 @@ from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
-from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
@@ -37,7 +36,6 @@ __all__ = [
     "CreditPack",
     "DailyTotal",
     "Dispute",
-    "FormerId",
     "Invitation",
     "LedgerEntry",
     "MailedToken",
@@ -54,7 +52,6 @@ __all__ = [
     "Refund",
     "RefusalCount",
     "Setting",
-    "StripeAccount",
     "StripeEvent",
     "Subscription",
     "SyncVersion",

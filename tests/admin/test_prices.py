@@ -141,3 +141,63 @@ def test_a_provider_cannot_name_what_is_no_key_or_address(
     assert refused.status_code == 422
     session.rollback()
     assert session.scalars(select(ProviderAccount).where(ProviderAccount.name == "Elsewhere")).all() == []
+
+
+def test_a_price_holds_on_the_days_that_are_chosen(
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    days = {"weekdays": "Fri, monday", "excepted_dates": "2027-01-01, 2026-12-25", "zone": "Asia/Shanghai"}
+    assert (
+        owner.fill(
+            f"/admin/price/edit/?id={priced.id}", output_nanos="1", from_minute="60", **days
+        ).status_code
+        == 302
+    )
+    new = prices(session, priced.model_id)[1]
+    assert (new.weekdays, new.excepted_dates, new.zone) == ("15", "2026-12-25 2027-01-01", "Asia/Shanghai")
+    page = owner.get("/admin/price/").text
+    assert "01:00 to 24:00 Asia/Shanghai on Mon, Fri without 2 dates" in page
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"zone": "Peking"},
+        {"weekdays": "Moonday, Foo"},
+        {"zone": "../etc/passwd"},
+        {"excepted_dates": "1 May"},
+    ],
+)
+def test_days_that_are_none_are_refused(
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session], wrong: dict[str, str]
+) -> None:
+    assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", **wrong).status_code == 422
+    assert len(prices(session, priced.model_id)) == 1
+
+
+def test_one_of_a_days_proposals_is_approved_with_the_others(
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    begins = utcnow() - timedelta(hours=1)
+    times = {"effective_from": begins, "approved_at": None, "source": "genai-prices"}
+    whole = people.price(priced.model, "9", "9", **times)
+    morning = people.price(priced.model, "9", "18", from_minute=1, **times)
+    session.add_all([whole, morning])
+    session.commit()
+    owner.post("/admin/price/approve/", id=morning.id)
+    approved = [price for price in prices(session, priced.model_id) if price.approved_at][1:]
+    assert len({price.effective_from for price in approved}) == 1
+    assert len(approved) == 2
+
+
+def test_a_vendors_last_day_is_taken_over_by_name(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    session.query(AIModel).update({"sold_until": None})
+    session.commit()
+    assert "Models that end" in owner.get("/admin/registry/").text
+    owner.post("/admin/registry/end/", model="gpt-5-mini")
+    session.rollback()
+    ends = session.scalars(select(AIModel.name).where(AIModel.sold_until.is_not(None))).all()
+    assert ends == ["gpt-5-mini"]
+    assert session.scalars(select(AdminChange)).one().action == "edit"

@@ -8,7 +8,8 @@ from flask import g
 
 from app.extensions import db
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import PIECES, TOKEN_BUCKETS, AIModel, Rates
+from app.models.catalog.price import AIModel
+from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor

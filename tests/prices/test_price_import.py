@@ -1,6 +1,6 @@
 """`flask prices import`: what differs is proposed, and a person approves."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -8,9 +8,11 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
+from app.catalog import price_import
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.metering.refusal import Refusal
+from tests.prices.china import is_peak
 
 Database = scoped_session[Session]
 AUTUMN = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -173,16 +175,49 @@ def test_a_proposal_that_no_longer_holds_is_withdrawn(app: Flask, session: Datab
 
 
 def test_one_hour_of_the_day_that_changed_is_proposed_alone(app: Flask, session: Database) -> None:
-    peak = next(price for price in AIModel.named("deepseek-flash").prices if price.from_minute == 60)
+    peak = next(price for price in AIModel.named("deepseek-flash").prices if price.from_minute == 540)
     peak.output_nanos = 7
     session.commit()
     output = imported(app, "--approve")
     usable(session)
-    night, day = datetime(2026, 11, 22, 2, tzinfo=UTC), datetime(2026, 11, 22, 5, tzinfo=UTC)
+    monday = datetime(2026, 11, 23, tzinfo=UTC)
+    hours = [monday.replace(hour=hour) for hour in (2, 5, 8)] + [monday.replace(day=22, hour=2)]
 
-    assert "deepseek-flash from 2026-11-21 12:00, 01:00 to 04:00 UTC" in output
-    assert AIModel.to_sell("deepseek-flash", night)[1].output_nanos == 1_200_000_000
-    assert AIModel.to_sell("deepseek-flash", day)[1].output_nanos == 600_000_000
+    assert (
+        "deepseek-flash from 2026-11-21 12:00, 09:00 to 12:00 Asia/Shanghai on Mon, Tue, Wed, Thu, Fri"
+        in output
+    )
+    assert output.count("-> $1.200000000") == 1
+    sold = [AIModel.to_sell("deepseek-flash", at)[1].output_nanos // 10**6 for at in hours]
+    assert sold == [1_200, 600, 1_200, 600]
+
+
+def test_a_list_that_knows_no_weekdays_is_offered_the_peaks_with_their_days(
+    app: Flask, session: Database
+) -> None:
+    """As an installation stands that was seeded before rows had weekdays: the UTC day in pieces."""
+    model = AIModel.named("deepseek-flash")
+    figures = {price.from_minute: price_import.figures_of(price) for price in model.prices}
+    session.query(ModelPrice).filter_by(model_id=model.id).delete()
+    for begin, end, minute in ((0, 60, 0), (60, 240, 540), (240, 360, 0), (360, 600, 840), (600, 1440, 0)):
+        times = {
+            "effective_from": datetime(2026, 1, 1, tzinfo=UTC),
+            "from_minute": begin,
+            "until_minute": end,
+        }
+        session.add(
+            ModelPrice(
+                model_id=model.id, source="genai-prices", approved_at=utcnow(), **times, **figures[minute]
+            )
+        )
+    session.commit()
+
+    assert "3 proposed, 3 approved, 0 waiting" in imported(app, "--approve")
+    assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+    usable(session)
+    hours = [AUTUMN + timedelta(hours=hour) for hour in range(1, 24 * 14)]
+    peak = [at for at in hours if AIModel.to_sell("deepseek-flash", at)[1].output_nanos == 1_200_000_000]
+    assert peak == [at for at in hours if is_peak(at)]
 
 
 def test_a_price_that_is_due_is_not_proposed_again_on_its_day(app: Flask, session: Database) -> None:

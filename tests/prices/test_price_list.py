@@ -12,14 +12,18 @@ from sqlalchemy.orm import Session, scoped_session
 from app.catalog import seeds
 from app.catalog.price_source import figures_of, listed_models, vendor_model
 from app.models.base import utcnow
-from app.models.catalog.price import TOKEN_BUCKETS, AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price_schedule import in_force
+from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.metering.refusal import Refusal
+from tests.prices.china import is_peak
 from tests.support import people
 from tests.support.people import price
 
 Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 DAY = datetime(2026, 11, 21, tzinfo=UTC)
+WORKING_DAY = datetime(2026, 11, 19, tzinfo=UTC)
 EDGES = [timedelta(minutes=m) for m in (0, 1, 29, 30, 59, 60, 239, 240, 359, 360, 599, 600, 989, 990, 1439)]
 
 
@@ -27,18 +31,64 @@ EDGES = [timedelta(minutes=m) for m in (0, 1, 29, 30, 59, 60, 239, 240, 359, 360
 def usable(database_kind: str, session: Database) -> None:
     """Every provider can be called, and every model is switched on."""
     session.query(ProviderAccount).update({"key_variable": None})
-    session.query(AIModel).update({"is_for_sale": True})
+    session.query(AIModel).update({"is_for_sale": True, "sold_until": None})
     session.commit()
 
 
 @pytest.mark.parametrize("name", ["deepseek-flash", "deepseek-v4-pro", "deepseek-chat"])
-def test_a_price_of_the_hour_is_the_vendors_at_every_edge_of_the_day(name: str, session: Database) -> None:
+def test_a_price_of_the_hour_is_the_vendors_at_every_edge_of_a_working_day(
+    name: str, session: Database
+) -> None:
     vendors = vendor_model("DeepSeek", name)
-    moments = [DAY + edge for edge in EDGES] + [datetime(2026, 8, 16, 23, 59, tzinfo=UTC)]
+    moments = [WORKING_DAY + edge for edge in EDGES] + [datetime(2026, 8, 14, 23, 59, tzinfo=UTC)]
     ours = [AIModel.to_sell(name, at)[1] for at in moments]
     theirs = [figures_of(vendors.get_prices(at)) for at in moments]
 
     assert [{column: getattr(row, column) for column in theirs[0]} for row in ours] == theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "peak", "usual"), [("deepseek-flash", 1_200, 600), ("deepseek-v4-pro", 3_960, 1_980)]
+)
+def test_deepseeks_peak_holds_at_each_hour_of_a_year_when_the_vendor_says(
+    name: str, peak: int, usual: int, session: Database
+) -> None:
+    """Thirty minutes past each hour, and the minute before it, from the autumn of 2026 on."""
+    prices = AIModel.named(name).prices
+    begins = datetime(2026, 8, 31, tzinfo=UTC)
+    moments = [begins + timedelta(hours=h, minutes=m) for h in range(365 * 24) for m in (-1, 30)]
+    wrong = [
+        at for at in moments if in_force(prices, at).output_nanos != (peak if is_peak(at) else usual) * 10**6
+    ]
+
+    assert wrong == []
+    assert AIModel.to_sell(name, datetime(2026, 10, 1, 2, tzinfo=UTC))[1].output_nanos == usual * 10**6
+
+
+def test_a_price_of_a_weekday_begins_and_ends_by_the_clock_of_its_zone(session: Database) -> None:
+    model = people.model("by-the-day", kind="demo")
+    times = {"weekdays": "1", "zone": "Pacific/Auckland", "excepted_dates": "2026-11-30"}
+    session.add(price(model, "1", "1", **times))
+    session.commit()
+    hours = [datetime(2026, 11, 22, 10, 59, tzinfo=UTC), datetime(2026, 11, 22, 11, tzinfo=UTC),
+             datetime(2026, 11, 23, 10, 59, tzinfo=UTC), datetime(2026, 11, 23, 11, tzinfo=UTC),
+             datetime(2026, 11, 29, 12, tzinfo=UTC)]  # fmt: skip
+
+    assert [AIModel.to_sell("by-the-day", at)[1].output_nanos // 10**9 for at in hours] == [10, 1, 1, 10, 10]
+
+
+def test_a_later_price_of_all_hours_ends_the_peaks_before_it(session: Database) -> None:
+    """What the statement leaves out is what would not hold anyway."""
+    model = AIModel.named("deepseek-flash")
+    session.add(price(model, "1", "7", effective_from=DAY, approved_at=DAY))
+    session.commit()
+    moments = [DAY + timedelta(days=d, hours=h) for d in range(-3, 8) for h in (2, 5, 8)]
+    by_hand = [in_force([p for p in model.prices if p.effective_from <= at], at).id for at in moments]
+
+    assert [AIModel.to_sell("deepseek-flash", at)[1].id for at in moments] == by_hand
+    assert {AIModel.to_sell("deepseek-flash", at)[1].output_nanos for at in moments if at >= DAY} == {
+        7 * 10**9
+    }
 
 
 @pytest.mark.parametrize(

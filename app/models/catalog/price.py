@@ -3,79 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, select, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, utcnow
-from app.models.metering.refusal import PricingError, Refusal
+from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
+from app.models.catalog.rates import TOKEN_BUCKETS, Rates
+from app.models.metering.refusal import Refusal
 from app.providers.base import Prompt, TokenUsage
 
-TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
-INPUT_BUCKETS = TOKEN_BUCKETS[:-1]
-PIECES = ("images", "searches")
 ORDINARY_ANSWER_TOKENS = 400
+WARNED = timedelta(days=30)
+"""How long before its last day those who use a model are told."""
+
 APPROVED = text("approved_at IS NOT NULL")
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What one model costs: nano-dollars per million tokens of each bucket, and per image and search.
-
-    `long_context_above` is the number of input tokens past which `long` re-prices the whole call.
-    """
-
-    tokens: dict[str, int]
-    long: dict[str, int]
-    long_context_above: int | None
-    pieces: dict[str, int | None]
-
-    def cost_of(self, usage: TokenUsage) -> int:
-        """The cost in nanos, rounded once, half up. PricingError where a piece was used that has no price."""
-        per_million = self._tier(usage.input_tokens)
-        millionths = sum(getattr(usage, bucket) * per_million[bucket] for bucket in TOKEN_BUCKETS)
-        return (millionths + 500_000) // 1_000_000 + sum(
-            self._piece(piece, getattr(usage, piece)) for piece in PIECES
-        )
-
-    def prices_for(self, input_tokens: int) -> dict[str, int | None]:
-        """The price of each bucket and piece, in a call with so many input tokens."""
-        return {**self._tier(input_tokens), **self.pieces}
-
-    def most_for(self, input_tokens: int, output_tokens: int) -> int:
-        """The most that a call with at most these tokens can cost, in nanos, rounded up."""
-        return -(-self._most_millionths(input_tokens, output_tokens) // 1_000_000)
-
-    def output_tokens_for(self, nanos: int, input_tokens: int) -> int:
-        """How many output tokens `nanos` affords after the input; negative where not even the input."""
-        left = nanos * 1_000_000 - self._most_millionths(input_tokens, 0)
-        return left // max(1, self._dearest(("output",), input_tokens))
-
-    def _most_millionths(self, input_tokens: int, output_tokens: int) -> int:
-        dearest_input = self._dearest(INPUT_BUCKETS, input_tokens)
-        dearest_output = self._dearest(("output",), input_tokens)
-        return input_tokens * dearest_input + output_tokens * dearest_output
-
-    def _dearest(self, buckets: Iterable[str], input_tokens: int) -> int:
-        tiers = (self.tokens, self._tier(input_tokens))
-        return max(tier[bucket] for tier in tiers for bucket in buckets)
-
-    def _tier(self, input_tokens: int) -> dict[str, int]:
-        is_long = self.long_context_above is not None and input_tokens > self.long_context_above
-        return self.long if is_long else self.tokens
-
-    def _piece(self, piece: str, count: int) -> int:
-        price = self.pieces[piece]
-        if count and price is None:
-            raise PricingError(f"{count} {piece} were used, which have no price")
-        return count * (price or 0)
 
 
 class ProviderAccount(Model):
@@ -109,6 +56,8 @@ class AIModel(Model):
     """A model that may be sold: its public id, whose it is, and what it can take.
 
     `image_tokens` is the most that an image of any size counts as; None: the rule of the provider's kind holds.
+    `context_window` bounds input and output together, `max_input_tokens` the input alone where the vendor states one.
+    From `sold_until` on it cannot be called; `successor` is the name of the model that takes its place.
     """
 
     __tablename__ = "models"
@@ -122,7 +71,10 @@ class AIModel(Model):
     provider_id: Mapped[int] = refers_to("providers.id")
     upstream_name: Mapped[str | None]
     context_window: Mapped[int]
+    max_input_tokens: Mapped[int | None]
     max_output_tokens: Mapped[int]
+    sold_until: Mapped[datetime | None]
+    successor: Mapped[str | None]
     is_reasoning: Mapped[bool] = mapped_column(default=False)
     takes_images: Mapped[bool] = mapped_column(default=False)
     image_tokens: Mapped[int | None]
@@ -141,32 +93,58 @@ class AIModel(Model):
     @classmethod
     def for_sale(cls, at: datetime | None = None) -> list[tuple[AIModel, ModelPrice]]:
         """The models that can be called now, each with the price in force."""
-        offered: dict[AIModel, ModelPrice] = {}
-        for model, price in db.session.execute(OFFERED, moment_of(at or utcnow())):
-            if price and model.provider.is_usable:
-                offered.setdefault(model, price)
-        return list(offered.items())
+        now = at or utcnow()
+        prices: dict[AIModel, list[ModelPrice]] = {}
+        for model, price in db.session.execute(OFFERED, {"at": now}):
+            if model.provider.is_usable and not model.is_retired(now):
+                prices.setdefault(model, []).append(price)
+        offered = ((model, in_force(rows, now)) for model, rows in prices.items())
+        return [(model, price) for model, price in offered if price]
 
     @classmethod
     def to_sell(cls, name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
         """The model of that name and its price at that moment, to be read. Refusal where unknown or not for sale."""
-        row = NAMED.first(db.session.connection(), {"name": name, **moment_of(at)})
-        if row is None:
+        rows = NAMED.all(db.session.connection(), {"name": name, "at": at})
+        if not rows:
             raise Refusal("model_not_found", f"There is no model called {name!r}. Choose one from the list.")
-        model, price = AIModel.apart(row[:PROVIDER]), ModelPrice.apart(row[PRICE:])
-        model.provider = ProviderAccount.apart(row[PROVIDER:PRICE])
-        if price.id is None or not model.is_for_sale or not model.provider.is_usable:
+        model = AIModel.apart(rows[0][:PROVIDER])
+        model.provider = ProviderAccount.apart(rows[0][PROVIDER:PRICE])
+        if model.is_retired(at):
+            raise model.retired(at)
+        prices = [ModelPrice.apart(row[PRICE:]) for row in rows if row[PRICE] is not None]
+        price = in_force(prices, at)
+        if price is None or not model.is_for_sale or not model.provider.is_usable:
             raise Refusal(
                 "model_not_for_sale", f"{name} is not on sale here at the moment. Choose another model."
             )
         return model, price
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether its last day is known and near."""
+        return self.sold_until is not None and self.sold_until - utcnow() <= WARNED
+
+    def is_retired(self, at: datetime) -> bool:
+        return self.sold_until is not None and self.sold_until <= at
+
+    def retired(self, at: datetime) -> Refusal:
+        """The refusal that names the day, and what to ask instead where that is on sale."""
+        other = next((model for model, _ in AIModel.for_sale(at) if model.name == self.successor), None)
+        instead = f"Ask {other.name} instead." if other else "Choose another model."
+        message = f"{self.name} has not been available since {self.sold_until:%-d %B %Y}. {instead}"
+        return Refusal("model_not_for_sale", message, model=other.name if other else None)
+
+    def input_limit(self, output_tokens: int) -> int:
+        """The most input tokens of a call that may write so many."""
+        left = self.context_window - output_tokens
+        return left if self.max_input_tokens is None else min(left, self.max_input_tokens)
+
 
 class ModelPrice(Model):
     """A model's price from a day on. A row counts once it is approved; a sold-at price never changes.
 
-    Where the provider charges by the hour, the rows of one day on hold for the minutes of the UTC day from
-    `from_minute` to `until_minute`. Of the rows that hold at a moment the latest counts, of these the narrowest.
+    Where the provider charges by the hour or the day, a row holds from `from_minute` to `until_minute` of its
+    `weekdays`, but not on its `excepted_dates`, all of them in its `zone`: see `price_schedule`.
     """
 
     __tablename__ = "model_prices"
@@ -176,6 +154,7 @@ class ModelPrice(Model):
             "model_id",
             "effective_from",
             "from_minute",
+            "weekdays",
             unique=True,
             postgresql_where=APPROVED,
             sqlite_where=APPROVED,
@@ -191,7 +170,10 @@ class ModelPrice(Model):
     model_id: Mapped[int] = refers_to("models.id", index=True)
     effective_from: Mapped[datetime]
     from_minute: Mapped[int] = mapped_column(default=0)
-    until_minute: Mapped[int] = mapped_column(default=1440)
+    until_minute: Mapped[int] = mapped_column(default=WHOLE_DAY)
+    weekdays: Mapped[str] = mapped_column(default=EVERY_DAY, server_default=EVERY_DAY)
+    excepted_dates: Mapped[str] = mapped_column(default="", server_default="")
+    zone: Mapped[str] = mapped_column(default="UTC", server_default="UTC")
     approved_at: Mapped[datetime | None]
     approved_by_id: Mapped[int | None] = refers_to("users.id")
     source: Mapped[str] = mapped_column(default="admin")
@@ -212,14 +194,21 @@ class ModelPrice(Model):
 
     model = relationship("AIModel", back_populates="prices")
 
-    def approve(self, by_id: int | None = None) -> None:
-        """Let it count, from its day on or from now. An announcement that it corrects, and nobody was sold at, goes."""
-        now = utcnow()
+    def approve(self, by_id: int | None = None, at: datetime | None = None) -> None:
+        """Let it count, from its day on or from now. An announcement that it corrects, and nobody was sold at, goes.
+
+        Rows that belong together are approved at one moment: a later row of all hours would hide the others.
+        """
+        now = at or utcnow()
         self.effective_from = max(self.effective_from, now)
-        same = ModelPrice.effective_from == self.effective_from, ModelPrice.from_minute == self.from_minute
-        announced = ModelPrice.model_id == self.model_id, ModelPrice.approved_at.is_not(None), *same
-        db.session.execute(delete(ModelPrice).where(*announced))
+        place = "model_id", "effective_from", "from_minute", "weekdays"
+        same = [getattr(ModelPrice, name) == getattr(self, name) for name in place]
+        db.session.execute(delete(ModelPrice).where(ModelPrice.approved_at.is_not(None), *same))
         self.approved_at, self.approved_by_id = now, by_id
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(self.from_minute, self.until_minute, self.weekdays, self.excepted_dates, self.zone)
 
     @property
     def rates(self) -> Rates:
@@ -249,33 +238,34 @@ def titles_of(names: Sequence[str]) -> list[str]:
     return [titles.get(name, name) for name in names]
 
 
-def moment_of(at: datetime) -> dict[str, Any]:
-    """The parameters of the two statements for a call that begins at that moment."""
-    return {"at": at, "minute": at.hour * 60 + at.minute}
-
-
-HOLDS = and_(
-    ModelPrice.model_id == AIModel.id,
-    ModelPrice.approved_at.is_not(None),
-    ModelPrice.effective_from <= bindparam("at"),
-    ModelPrice.from_minute <= bindparam("minute"),
-    ModelPrice.until_minute > bindparam("minute"),
+LATER = aliased(ModelPrice)
+IS_COUNTED = and_(ModelPrice.approved_at.is_not(None), ModelPrice.effective_from <= bindparam("at"))
+IS_REPLACED = (
+    select(LATER.id)
+    .where(
+        LATER.model_id == ModelPrice.model_id,
+        LATER.approved_at.is_not(None),
+        LATER.effective_from <= bindparam("at"),
+        LATER.effective_from > ModelPrice.effective_from,
+        and_(LATER.from_minute == 0, LATER.until_minute == WHOLE_DAY),
+        and_(LATER.weekdays == EVERY_DAY, LATER.excepted_dates == ""),
+    )
+    .exists()
 )
-NEWEST_AND_NARROWEST = (ModelPrice.effective_from.desc(), ModelPrice.until_minute - ModelPrice.from_minute)
+"""Whether a row of all hours and days came after it."""
+
+MAY_HOLD = and_(ModelPrice.model_id == AIModel.id, IS_COUNTED, ~IS_REPLACED)
 OFFERED = (
     select(AIModel, ModelPrice)
-    .outerjoin(ModelPrice, HOLDS)
+    .join(ModelPrice, MAY_HOLD)
     .where(AIModel.is_for_sale)
-    .order_by(AIModel.position, AIModel.id, *NEWEST_AND_NARROWEST)
+    .order_by(AIModel.position, AIModel.id, ModelPrice.id)
 )
-"""The price in force stands first of a model's rows."""
-
 MODELS, PROVIDERS, PRICES = (table.__table__ for table in (AIModel, ProviderAccount, ModelPrice))
 PROVIDER, PRICE = len(MODELS.c), len(MODELS.c) + len(PROVIDERS.c)
 NAMED = CompiledStatement(
     select(*MODELS.c, *PROVIDERS.c, *PRICES.c)
-    .select_from(MODELS.join(PROVIDERS).outerjoin(PRICES, HOLDS))
+    .select_from(MODELS.join(PROVIDERS).outerjoin(PRICES, MAY_HOLD))
     .where(MODELS.c.name == bindparam("name"))
-    .order_by(*NEWEST_AND_NARROWEST)
-    .limit(1)
 )
+"""A model with each price that may hold at the moment; which one does, `in_force` says."""

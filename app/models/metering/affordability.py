@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.models.base import credits_text
-from app.models.catalog.price import AIModel, Rates
+from app.models.catalog.price import AIModel
+from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance

@@ -13,7 +13,8 @@ from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.allowance import is_due, refill_if_due
-from app.models.catalog.price import TOKEN_BUCKETS, AIModel, ModelPrice, Rates
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.rates import TOKEN_BUCKETS, Rates
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account

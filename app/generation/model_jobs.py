@@ -1,0 +1,38 @@
+"""A job of the clock: who is told in time that a model ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from app import notifications
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.catalog.price import WARNED, AIModel
+from app.models.identity.user import User
+from app.models.metering.usage_rollup import AccountDay
+
+
+def tell_of_endings() -> int:
+    """Mail the administrators and those who use a model that ends within 30 days, each once; how many models end."""
+    now = utcnow()
+    near = AIModel.sold_until > now, AIModel.sold_until <= now + WARNED
+    models = db.session.scalars(select(AIModel).where(AIModel.is_for_sale, *near).order_by(AIModel.id)).all()
+    for model in models:
+        notifications.of_ending(model, users_of(model, now))
+    db.session.commit()
+    return len(models)
+
+
+def users_of(model: AIModel, now: datetime) -> list[tuple[User, int]]:
+    """Who had calls of the model paid in the last 30 days, and how many."""
+    calls = func.sum(AccountDay.calls).label("calls")
+    used = AccountDay.model == model.name, AccountDay.day >= (now - WARNED).date()
+    people = (
+        select(User, calls)
+        .join(AccountDay, AccountDay.user_id == User.id)
+        .where(*used, User.disabled_at.is_(None))
+    )
+    rows = db.session.execute(people.group_by(User.id).having(calls > 0).order_by(User.id))
+    return [(user, int(count)) for user, count in rows]

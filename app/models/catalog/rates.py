@@ -1,0 +1,66 @@
+"""What one model costs, and the arithmetic of it. Pure. billing-rules.md 3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.models.metering.refusal import PricingError
+from app.providers.base import TokenUsage
+
+TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+INPUT_BUCKETS = TOKEN_BUCKETS[:-1]
+PIECES = ("images", "searches")
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one model costs: nano-dollars per million tokens of each bucket, and per image and search.
+
+    `long_context_above` is the number of input tokens past which `long` re-prices the whole call.
+    """
+
+    tokens: dict[str, int]
+    long: dict[str, int]
+    long_context_above: int | None
+    pieces: dict[str, int | None]
+
+    def cost_of(self, usage: TokenUsage) -> int:
+        """The cost in nanos, rounded once, half up. PricingError where a piece was used that has no price."""
+        per_million = self._tier(usage.input_tokens)
+        millionths = sum(getattr(usage, bucket) * per_million[bucket] for bucket in TOKEN_BUCKETS)
+        return (millionths + 500_000) // 1_000_000 + sum(
+            self._piece(piece, getattr(usage, piece)) for piece in PIECES
+        )
+
+    def prices_for(self, input_tokens: int) -> dict[str, int | None]:
+        """The price of each bucket and piece, in a call with so many input tokens."""
+        return {**self._tier(input_tokens), **self.pieces}
+
+    def most_for(self, input_tokens: int, output_tokens: int) -> int:
+        """The most that a call with at most these tokens can cost, in nanos, rounded up."""
+        return -(-self._most_millionths(input_tokens, output_tokens) // 1_000_000)
+
+    def output_tokens_for(self, nanos: int, input_tokens: int) -> int:
+        """How many output tokens `nanos` affords after the input; negative where not even the input."""
+        left = nanos * 1_000_000 - self._most_millionths(input_tokens, 0)
+        return left // max(1, self._dearest(("output",), input_tokens))
+
+    def _most_millionths(self, input_tokens: int, output_tokens: int) -> int:
+        dearest_input = self._dearest(INPUT_BUCKETS, input_tokens)
+        dearest_output = self._dearest(("output",), input_tokens)
+        return input_tokens * dearest_input + output_tokens * dearest_output
+
+    def _dearest(self, buckets: Iterable[str], input_tokens: int) -> int:
+        tiers = (self.tokens, self._tier(input_tokens))
+        return max(tier[bucket] for tier in tiers for bucket in buckets)
+
+    def _tier(self, input_tokens: int) -> dict[str, int]:
+        is_long = self.long_context_above is not None and input_tokens > self.long_context_above
+        return self.long if is_long else self.tokens
+
+    def _piece(self, piece: str, count: int) -> int:
+        price = self.pieces[piece]
+        if count and price is None:
+            raise PricingError(f"{count} {piece} were used, which have no price")
+        return count * (price or 0)
