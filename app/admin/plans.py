@@ -19,9 +19,9 @@ from app.admin.plan_impact import accounts_on, consequences, default_plan
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
 from app.jobs import JobName, enqueue
-from app.models.catalog.ordinary_answer import answers_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
+from app.web.pricing_page import pricing_context
 
 
 class SoldTable(AdminTable):
@@ -171,8 +171,7 @@ class PlanTable(SoldTable):
         others = [offered for offered in Plan.on_offer() if str(offered.id) != request.form.get("preview_of")]
         shown_plans = [*others, plan] if plan.status == "active" else others
         shown_plans.sort(key=lambda one: (one.position or 0, one.price_cents, one.id))
-        answers, packs = answers_of(shown_plans), CreditPack.on_offer()
-        return render_template("pricing.html", plans=shown_plans, packs=packs, account=None, answers=answers)
+        return render_template("pricing.html", **pricing_context(shown_plans, CreditPack.on_offer(), None))
 
     def after_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         """Stripe is told; where the plan is inactive now, what depends on it ends."""

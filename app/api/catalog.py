@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from flask_login import current_user
@@ -25,6 +26,7 @@ from app.api.schemas import (
 from app.models.base import credits_string
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
+from app.web.plan_features import selling_points
 
 MODEL = shape(
     "Model",
@@ -62,11 +64,20 @@ PLAN = shape(
     has_custom_branding=FLAG,
     is_popular=FLAG,
     bullets=array(TEXT),
+    features=array(TEXT) | {"description": "What the plan gives, in words made from its columns."},
+    credits_per_dollar=CREDITS,
     **amounts("allowance"),
     **amounts_or_null("daily_limit"),
 )
 PACK = shape(
-    "Pack", id=TEXT, name=TEXT, description=TEXT, price_cents=WHOLE, currency=TEXT, **amounts("worth")
+    "Pack",
+    id=TEXT,
+    name=TEXT,
+    description=TEXT,
+    price_cents=WHOLE,
+    currency=TEXT,
+    credits_per_dollar=CREDITS,
+    **amounts("worth"),
 )
 
 
@@ -123,9 +134,16 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
     """The allowance is one month's, whatever the interval."""
     fields = {name: getattr(plan, name) for name in PLAN_FIELDS}
     limits = amount("allowance", plan.allowance_nanos) | amount("daily_limit", plan.daily_limit_nanos)
-    return {"id": str(plan.id), **fields, **limits}
+    columns = {"features": selling_points(plan), "credits_per_dollar": credits_per(plan)}
+    return {"id": str(plan.id), **fields, **columns, **limits}
 
 
 def shown_pack(pack: CreditPack) -> dict[str, Any]:
     fields = {name: getattr(pack, name) for name in PACK_FIELDS}
-    return {"id": str(pack.id), **fields, **amount("worth", pack.worth_nanos)}
+    per_dollar = {"credits_per_dollar": credits_per(pack)}
+    return {"id": str(pack.id), **fields, **per_dollar, **amount("worth", pack.worth_nanos)}
+
+
+def credits_per(sold: Plan | CreditPack) -> str:
+    """Credits for each unit of its currency, to six places."""
+    return f"{sold.credits_per_dollar.quantize(Decimal('0.000001')).normalize():f}"

@@ -29,27 +29,24 @@ PLANS = (
         "allowance_override_nanos": 500 * CREDITS,
         "daily_limit_nanos": 50 * CREDITS,
         "parallel_calls": 2,
-        "bullets": ["500 credits a month, 50 a day", "Every model", "API access"],
     },
     {
         "name": "Pay as you go",
         "description": "No subscription: buy credits, use them when you like.",
         "margin_bps": 0,
         "allowance_override_nanos": 0,
-        "bullets": ["Credits that never expire", "No monthly fee", "Auto-recharge if you want it"],
+        "bullets": ["Credits never expire", "Auto-recharge if you want it"],
     },
     {
         "name": "Plus",
         "description": "A monthly allowance, and credits on top when a month gets busy.",
         "price_cents": 2000,
-        "bullets": ["10,000 credits a month", "Buy more at any time", "Every model"],
     },
     {
         "name": "Starter",
         "description": "A fixed price, and never a cent more.",
         "price_cents": 1000,
         "allows_packs": False,
-        "bullets": ["5,000 credits a month", "A hard limit: no surprises"],
     },
     {
         "name": "Pro",
@@ -59,7 +56,6 @@ PLANS = (
         "is_popular": True,
         "parallel_calls": 10,
         "has_priority_support": True,
-        "bullets": ["55,000 credits a month", "10 answers at once", "Priority support"],
     },
     {
         "name": "Enterprise",
@@ -70,7 +66,6 @@ PLANS = (
         "parallel_calls": 25,
         "has_priority_support": True,
         "has_custom_branding": True,
-        "bullets": ["108,000 credits a month", "25 answers at once", "Your brand", "Priority support"],
     },
     {
         "name": "Plus, by the year",
@@ -78,7 +73,7 @@ PLANS = (
         "price_cents": 20000,
         "interval": "year",
         "margin_bps": 4000,
-        "bullets": ["10,000 credits a month", "Two months free", "Buy more at any time"],
+        "bullets": ["Two months free"],
     },
 )
 PACKS = (

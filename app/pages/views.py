@@ -10,16 +10,18 @@ from sqlalchemy.exc import DBAPIError
 
 from app import jobs
 from app.extensions import db
-from app.models.catalog.ordinary_answer import answers_of
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.guest_account import accepts_guests
+from app.web import plan_features
 from app.web.access import public
+from app.web.pricing_page import pricing_context
 
 pages = Blueprint("pages", __name__)
 
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(pages)
+    app.jinja_env.filters.update(plan_features.FILTERS)
 
 
 @pages.get("/")
@@ -35,9 +37,7 @@ def index() -> ResponseReturnValue:
 def pricing() -> str:
     account = current_user.account if current_user.is_authenticated else None
     plans, packs = Plan.on_offer(), CreditPack.on_offer()
-    return render_template(
-        "pricing.html", plans=plans, packs=packs, account=account, answers=answers_of(plans)
-    )
+    return render_template("pricing.html", **pricing_context(plans, packs, account))
 
 
 @pages.get("/healthz")

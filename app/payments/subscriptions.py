@@ -8,10 +8,9 @@ from datetime import datetime
 from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
-from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
-from app.models.billing.subscription_billing import choose_free_plan, may_try
+from app.models.billing.subscription_billing import choose_free_plan, trial_days_for
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
@@ -56,19 +55,13 @@ def subscribe(buyer: Actor, plan: Plan) -> str | None:
     product_sync.publish(plan)
     customer = customer_of(buyer.account_id)
     account = Account.locked(buyer.account_id)
-    subscription = Subscription.begin(buyer, account, plan, trial_days=trial_days(account, plan))
+    subscription = Subscription.begin(buyer, account, plan, trial_days=trial_days_for(account, plan))
     subscription.stripe_customer_id = customer
     commit()
     session = requests.checkout_of_plan(subscription, customer, return_url(), cancel_url())
     subscription.stripe_session_id = session.stripe_id
     commit()
     return session.url
-
-
-def trial_days(account: Account, plan: Plan) -> int:
-    """The plan's trial, for an account that may have one and has not."""
-    had_one = db.session.query(LedgerEntry).filter_by(key=f"trial:{account.id}").first() is not None
-    return 0 if had_one or not may_try(account) else int(plan.trial_days)
 
 
 def change_plan(buyer: Actor, plan: Plan) -> str | None:

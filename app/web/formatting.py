@@ -12,7 +12,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
-from app.models.catalog.ordinary_answer import per_answer
+from app.models.catalog.ordinary_answer import per_answer, usual_message
 from app.web import page_context
 from app.web.markdown import render
 
@@ -159,4 +159,5 @@ FILTERS = {
     "markdown": markdown,
     "share": share,
     "per_answer": per_answer,
+    "usual_message": usual_message,
 }

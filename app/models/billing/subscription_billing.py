@@ -94,6 +94,12 @@ def may_try(account: Account) -> bool:
     return account.kind == "personal" and is_trusted(account)
 
 
+def trial_days_for(account: Account, plan: Plan) -> int:
+    """The plan's trial, for an account that may have one and has not."""
+    had_one = db.session.query(LedgerEntry).filter_by(key=f"trial:{account.id}").first() is not None
+    return 0 if had_one or not may_try(account) else int(plan.trial_days)
+
+
 def card_was_used(subscription: Subscription, state: SubscriptionState) -> bool:
     if state.card is None or state.card.fingerprint is None:
         return False

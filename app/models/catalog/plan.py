@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from sqlalchemy import CheckConstraint, Index, select, text
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, utcnow
+from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, Model, not_negative, one_of, utcnow
 from app.models.metering.refusal import PricingError
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
@@ -29,6 +30,11 @@ def worth_of(price_cents: int, surcharge_cents: int, margin_bps: int) -> int:
     if not 0 <= margin_bps < 10_000:
         raise PricingError(f"margin {margin_bps} is not between 0 and 9,999 basis points")
     return (price_cents - surcharge_cents) * (NANOS_PER_CENT // 10_000) * (10_000 - margin_bps)
+
+
+def credits_per_unit(nanos: int, cents: int) -> Decimal:
+    """Credits for each hundred of the currency's smallest unit."""
+    return Decimal(nanos * 100) / (NANOS_PER_CREDIT * cents) if cents else Decimal(0)
 
 
 class Plan(Model):
@@ -120,6 +126,17 @@ class Plan(Model):
         return self.worth_nanos if self.interval == "month" else (self.worth_nanos + 6) // 12
 
     @property
+    def trial_nanos(self) -> int:
+        """What its trial gives: the month's allowance in proportion to thirty days."""
+        return (2 * self.allowance_nanos * self.trial_days + 30) // 60
+
+    @property
+    def credits_per_dollar(self) -> Decimal:
+        """Credits of a paid period for each unit of its currency; 0 where it costs nothing."""
+        months = 12 if self.interval == "year" else 1
+        return credits_per_unit(self.allowance_nanos * months, self.price_cents)
+
+    @property
     def is_free(self) -> bool:
         return self.price_cents == 0
 
@@ -169,6 +186,10 @@ class CreditPack(Model):
     @property
     def worth_nanos(self) -> int:
         return worth_of(self.price_cents, 0, self.margin_bps)
+
+    @property
+    def credits_per_dollar(self) -> Decimal:
+        return credits_per_unit(self.worth_nanos, self.price_cents)
 
     def lock_terms(self) -> None:
         self.terms_locked_at = self.terms_locked_at or utcnow()

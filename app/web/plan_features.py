@@ -1,0 +1,153 @@
+"""What a plan gives, in words made from its columns: the one place for cards, tables, the API and mails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from app.models.base import credits_figure as credits
+from app.models.base import credits_text, grouped
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
+from app.web.formatting import date_text, number, price
+
+MOST_NAMED = 3
+"""Above this many models a card says how many there are; the table names them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One thing that a plan gives or limits. `name` heads its row of a table, `cell` stands in it, `text` is for a
+    list; a feature that is `is_missing` is worth saying in a table alone."""
+
+    key: str
+    name: str
+    cell: str
+    text: str
+    is_missing: bool = False
+
+
+def features(plan: Plan) -> list[Feature]:
+    """Everything that the plan's columns say, in the order of a card."""
+    return [feature for made in FEATURES for feature in made(plan)]
+
+
+def selling_points(plan: Plan) -> list[str]:
+    """The lines of its card: what it gives, then what no column knows."""
+    return [feature.text for feature in features(plan) if not feature.is_missing] + list(plan.bullets)
+
+
+def comparison(plans: list[Plan]) -> list[tuple[str, list[str]]]:
+    """The rows of a table over the plans: a feature's name, and a cell for each plan."""
+    columns = [{feature.key: feature for feature in features(plan)} for plan in plans]
+    names = {feature.key: feature.name for column in columns for feature in column.values()}
+    return [
+        (name, [column[key].cell if key in column else "—" for column in columns])
+        for key, name in names.items()
+    ]
+
+
+def allowance(plan: Plan) -> Iterator[Feature]:
+    nanos = plan.allowance_nanos
+    text = f"{credits_text(nanos)} a month" if nanos else "No monthly credits"
+    yield Feature("allowance", "Credits a month", credits(nanos) if nanos else "—", text)
+    if plan.daily_limit_nanos is not None:
+        limit = plan.daily_limit_nanos
+        yield Feature(
+            "daily_limit", "Daily limit", credits(limit), f"Up to {credits_text(limit)} of them a day"
+        )
+
+
+def models(plan: Plan) -> Iterator[Feature]:
+    if not plan.models:
+        yield Feature("models", "Models", "All", "Every model")
+        return
+    titles = AIModel.titles(plan.models)
+    short = ", ".join(titles) if len(titles) <= MOST_NAMED else f"{len(titles)} models"
+    text = f"Only {short}" if len(titles) <= MOST_NAMED else f"{short}: {', '.join(titles)}"
+    yield Feature("models", "Models", ", ".join(titles), text)
+
+
+def counted(key: str, name: str, one: str, many: str) -> Callable[[Plan], Iterator[Feature]]:
+    """A feature that counts: `key` is the column, None where there is no limit."""
+
+    def made(plan: Plan) -> Iterator[Feature]:
+        limit = getattr(plan, key)
+        if limit is None:
+            yield Feature(key, name, "Unlimited", f"Unlimited {many}")
+        elif limit == 0:
+            yield Feature(key, name, "—", f"No {many}", is_missing=True)
+        else:
+            yield Feature(key, name, number(limit), f"{number(limit)} {one if limit == 1 else many} a month")
+
+    return made
+
+
+def answers_at_once(plan: Plan) -> Iterator[Feature]:
+    count = plan.parallel_calls or Setting.get("parallel_calls")
+    yield Feature(
+        "parallel_calls",
+        "Answers at once",
+        number(count),
+        f"{number(count)} answer{'s'[: count != 1]} at once",
+    )
+
+
+def flag(key: str, name: str, given: str, missing: str) -> Callable[[Plan], Iterator[Feature]]:
+    """A feature that is there or not."""
+
+    def made(plan: Plan) -> Iterator[Feature]:
+        has = getattr(plan, key)
+        yield Feature(key, name, "Yes" if has else "—", given if has else missing, is_missing=not has)
+
+    return made
+
+
+def extra_credits(plan: Plan) -> Iterator[Feature]:
+    if plan.allows_packs:
+        yield Feature("allows_packs", "Extra credits", "Yes", "Buy more credits at any time")
+    else:
+        yield Feature("allows_packs", "Extra credits", "—", "A hard limit: nothing to pay on top")
+
+
+def trial(plan: Plan) -> Iterator[Feature]:
+    if plan.trial_days and plan.price_cents:
+        days = f"{plan.trial_days} day{'s'[: plan.trial_days != 1]}"
+        yield Feature("trial_days", "Free trial", days, f"{days} to try it for free")
+
+
+FEATURES: tuple[Callable[[Plan], Iterator[Feature]], ...] = (
+    allowance,
+    models,
+    counted("chats_per_month", "New chats a month", "new chat", "new chats"),
+    answers_at_once,
+    extra_credits,
+    flag("has_api", "API access", "API access", "No API access"),
+    flag("has_priority_support", "Priority support", "Priority support", "Standard support"),
+    trial,
+    flag(
+        "has_custom_branding", "Your own brand", "Your own name, logo and colour", "No branding of your own"
+    ),
+)
+
+
+def trial_offer(plan: Plan, today: date) -> str:
+    """What a trial is, before the button: "7 days free with 3,383 credits, then $79 a month. Cancel before ..."."""
+    last = date_text(today + timedelta(days=plan.trial_days))
+    days = f"{plan.trial_days} day{'s'[: plan.trial_days != 1]}"
+    terms = f"then {price(plan.price_cents, plan.currency)} a {plan.interval}"
+    return (
+        f"{days} free with {credits_text(plan.trial_nanos)}, {terms}. Cancel before {last} and pay nothing."
+    )
+
+
+def per_dollar(sold: Plan | CreditPack) -> str:
+    """Its credits for each unit of the currency, to compare what is sold: "500 credits per $1"."""
+    count = grouped(sold.credits_per_dollar.quantize(Decimal(1), ROUND_HALF_UP))
+    return f"{count} credits per {price(100, sold.currency)}"
+
+
+FILTERS = {"selling_points": selling_points, "comparison": comparison, "per_dollar": per_dollar}

@@ -1,0 +1,36 @@
+"""What the pricing page shows of plans and packs: the page itself, and the preview in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.models.base import utcnow
+from app.models.billing.subscription_billing import trial_days_for
+from app.models.catalog.ordinary_answer import answers_of
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel
+from app.models.identity.account import Account
+from app.web.plan_features import trial_offer
+
+
+def pricing_context(plans: list[Plan], packs: list[CreditPack], account: Account | None) -> dict[str, Any]:
+    """The variables of `pricing.html`; `account` is the reader's, None for a visitor."""
+    return {
+        "plans": plans,
+        "packs": packs,
+        "account": account,
+        "answers": answers_of(plans),
+        "trials": trials(plans, account),
+        "usual": AIModel.for_sale(),
+    }
+
+
+def trials(plans: list[Plan], account: Account | None) -> dict[int, str]:
+    """What each plan's trial is, for the plans that this reader may try."""
+    today = utcnow().date()
+    offered = (plan for plan in plans if plan.price_cents and trial_days(plan, account))
+    return {plan.id: trial_offer(plan, today) for plan in offered}
+
+
+def trial_days(plan: Plan, account: Account | None) -> int:
+    return plan.trial_days if account is None else trial_days_for(account, plan)

@@ -1,0 +1,94 @@
+"""Plans describe themselves: what differs between two plans is named on their cards, and no figure is typed."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.catalog.plan import CreditPack, Plan
+from app.web.plan_features import comparison, features, per_dollar, selling_points, trial_offer
+
+CREDIT = 10**6
+LIMITS = st.none() | st.integers(1, 500)
+COLUMNS: dict[str, Any] = {
+    "allowance_override_nanos": st.integers(0, 20_000).map(lambda credits: credits * CREDIT),
+    "daily_limit_nanos": st.none() | st.integers(1, 500).map(lambda credits: credits * CREDIT),
+    "chats_per_month": LIMITS,
+    "parallel_calls": st.integers(6, 50),
+    "models": st.sampled_from([[], ["demo-fast"], ["demo-fast", "demo-smart"]]),
+    "has_api": st.booleans(),
+    "allows_packs": st.booleans(),
+    "has_priority_support": st.booleans(),
+    "has_custom_branding": st.booleans(),
+    "trial_days": st.integers(0, 30),
+}
+PLANS = st.fixed_dictionaries(COLUMNS)
+
+
+def plan_of(**columns: Any) -> Plan:
+    terms = {
+        "name": "Plus",
+        "price_cents": 2000,
+        "currency": "usd",
+        "interval": "month",
+        "surcharge_cents": 0,
+    }
+    return Plan(**terms | {"margin_bps": 5000, "bullets": []} | columns)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(first=PLANS, column=st.sampled_from(sorted(COLUMNS)), data=st.data())
+def test_what_differs_between_two_plans_is_named_on_both_cards(
+    app: Flask, first: dict[str, Any], column: str, data: st.DataObject
+) -> None:
+    other = first | {column: data.draw(COLUMNS[column])}
+    with app.app_context():
+        cards = [selling_points(plan_of(**columns)) for columns in (first, other)]
+        rows = comparison([plan_of(**first), plan_of(**other)])
+    differs = first[column] != other[column]
+    assert (cards[0] != cards[1]) == differs
+    assert any(cells[0] != cells[1] for _, cells in rows) == differs
+
+
+def test_a_margin_that_is_edited_changes_every_figure(
+    session: scoped_session[Session], client: FlaskClient
+) -> None:
+    plus = session.query(Plan).filter_by(name="Plus").one()
+    plus.margin_bps = 4000
+    session.commit()
+
+    page = client.get("/pricing").text
+    assert "12,000 credits a month" in page
+    assert "600 credits per $1" in page
+    assert "10,000 credits a month" not in page
+
+
+@pytest.mark.parametrize(
+    ("sold", "shown"),
+    [
+        (plan_of(), "500 credits per $1"),
+        (plan_of(price_cents=20000, interval="year", margin_bps=4000), "600 credits per $1"),
+        (CreditPack(price_cents=2500, margin_bps=4800, currency="usd"), "520 credits per $1"),
+    ],
+)
+def test_credits_for_a_dollar_are_of_the_whole_price(sold: Plan | CreditPack, shown: str) -> None:
+    assert per_dollar(sold) == shown
+
+
+def test_a_trial_says_what_it_gives_what_follows_and_how_to_pay_nothing() -> None:
+    plan = plan_of(price_cents=7900, trial_days=7, allowance_override_nanos=14_500 * CREDIT)
+    assert trial_offer(plan, date(2026, 11, 28)) == (
+        "7 days free with 3,383.3 credits, then $79 a month. Cancel before 5 December 2026 and pay nothing."
+    )
+
+
+def test_no_plan_of_the_seed_types_a_figure_that_a_column_knows(session: scoped_session[Session]) -> None:
+    for plan in db.session.query(Plan):
+        known = {feature.text.lower() for feature in features(plan)}
+        assert not known & {bullet.lower() for bullet in plan.bullets}
