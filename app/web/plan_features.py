@@ -36,8 +36,13 @@ def features(plan: Plan) -> list[Feature]:
 
 
 def selling_points(plan: Plan) -> list[str]:
-    """The lines of its card: what it gives, then what no column knows."""
+    """What it gives, line by line, then what no column knows."""
     return [feature.text for feature in features(plan) if not feature.is_missing] + list(plan.bullets)
+
+
+def card_points(plan: Plan) -> list[str]:
+    """The same for its card, whose box says the allowance already."""
+    return selling_points(plan)[1:]
 
 
 def comparison(plans: list[Plan]) -> list[tuple[str, list[str]]]:
@@ -150,4 +155,4 @@ def per_dollar(sold: Plan | CreditPack) -> str:
     return f"{count} credits per {price(100, sold.currency)}"
 
 
-FILTERS = {"selling_points": selling_points, "comparison": comparison, "per_dollar": per_dollar}
+FILTERS = {"card_points": card_points, "comparison": comparison, "per_dollar": per_dollar}

@@ -91,7 +91,7 @@ class AIModel(Model):
         return db.session.scalar(select(cls).where(cls.name == name))
 
     @classmethod
-    def titles(cls, names: Iterable[str]) -> list[str]:
+    def titles(cls, names: Sequence[str]) -> list[str]:
         """What people call these models, in their order; a name that is not known stays as it is."""
         wanted = list(names)
         rows = db.session.execute(select(cls.name, cls.title).where(cls.name.in_(wanted)))
