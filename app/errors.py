@@ -79,7 +79,6 @@ WAYS_OUT = {
     "verify": "auth.settings",
     "billing": "billing.overview",
     "signup": "auth.signup",
-    "support": "pages.support",
     "members": "auth.account",
 }
 

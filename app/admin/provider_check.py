@@ -33,7 +33,8 @@ def tried(provider: ProviderAccount) -> Trial:
         return Trial(False, f"Works: no. {provider.key_variable} is not set, or it is not in use.")
     name = model.upstream_name or model.name
     prompt = Prompt(name, (QUESTION,), FEW_TOKENS, is_reasoning=model.is_reasoning)
-    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
+    at = {"base_url": provider.address, "api_key": provider.api_key}
+    service = open_provider(provider.kind, **at, options=provider.options)
     db.session.rollback()
     began = time.monotonic()
     try:

@@ -15,8 +15,9 @@ from app.generation.generation import PING_SECONDS, Generation, Outcome
 from app.generation.kept_text import TextTable
 from app.models.base import credits_string, utcnow
 from app.models.metering.account_state import AccountState
+from app.models.metering.ending import can_go_on, finish_note
 from app.models.metering.usage import Usage
-from app.web.markdown import StreamRenderer
+from app.web.answers import AnswerRenderer
 
 POLL_SECONDS = 0.3
 PING = ": still here\n\n"
@@ -34,7 +35,8 @@ def amount(name: str, nanos: int) -> dict[str, Any]:
 def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Response:
     """Follow an answer that has just begun here."""
     reservation = generation.reservation
-    start = started(generation.ids, reservation.prompt.model, reservation.ceiling)
+    prompt = reservation.prompt
+    start = started(generation.ids, prompt.model, reservation.ceiling, prompt.left_out)
     return streaming(written(start, from_generation(generation), 0, as_html=as_html))
 
 
@@ -47,7 +49,7 @@ def stream_of(
     """
     registry.live.take_place()
     ids = ids | {"call_id": str(row.call_id)}
-    start = started(ids, row.call.model, row.call.reserved_nanos)
+    start = started(ids, row.call.model, row.call.reserved_nanos, row.call.left_out)
     live = registry.live.get(row.call_id)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     source = from_generation(live) if live else from_row(app, table, row.id, ids)
@@ -55,9 +57,9 @@ def stream_of(
     return streaming(written(start, source, position, as_html=as_html))
 
 
-def started(ids: dict[str, str], model: str | None, ceiling: int) -> dict[str, Any]:
-    """The body of the first event."""
-    return {**ids, "model": model, **amount("ceiling", ceiling)}
+def started(ids: dict[str, str], model: str | None, ceiling: int, left_out: int) -> dict[str, Any]:
+    """The body of the first event. `left_out` earlier messages no longer fit into what the model reads."""
+    return {**ids, "model": model, **amount("ceiling", ceiling), "left_out": left_out}
 
 
 def streaming(events: Iterator[str]) -> Response:
@@ -73,7 +75,7 @@ def written(
     start: dict[str, Any], source: Iterator[str | dict[str, Any] | None], skip: int, *, as_html: bool
 ) -> Iterator[str]:
     """The source as events: text past the first `skip` characters as deltas, None as a comment, a dict as the last."""
-    renderer, position = StreamRenderer() if as_html else None, 0
+    renderer, position = AnswerRenderer() if as_html else None, 0
     yield event("start", start, skip)
     for piece in source:
         if piece is None:
@@ -117,7 +119,7 @@ def from_row(
             position, quiet_since = len(row.text), time.monotonic()
         if row.status != "running":
             with app.app_context():
-                yield ended_row(db.session.get_one(table.model, row_id), ids)
+                yield ended_row(db.session.get_one(table.model, row_id), ids, table)
             return
         if time.monotonic() - quiet_since > PING_SECONDS:
             yield None
@@ -131,29 +133,43 @@ def last_event(generation: Generation) -> dict[str, Any]:
     if ending is not None and ending.receipt is not None:
         receipt = ending.receipt
         tokens = receipt.usage.input_tokens, receipt.usage.output, receipt.usage.source
-        return ended(ids, ending, (receipt.paid, receipt.available, *tokens))
+        why = why_it_ended(generation.call_ending.finish_reason, has_text=bool(generation.text.strip()))
+        return ended(ids, ending, (receipt.paid, receipt.available, *tokens), why)
     if kept is not None:
-        return ended_row(db.session.get_one(kept.table.model, kept.row_id), ids)
+        return ended_row(db.session.get_one(kept.table.model, kept.row_id), ids, kept.table)
     call = db.session.get_one(Usage, generation.reservation.usage_id)
     return ended_call(call, call.account_id, ids, ending)
 
 
-def ended_row(row: Any, ids: dict[str, str]) -> dict[str, Any]:
+def ended_row(row: Any, ids: dict[str, str], table: TextTable) -> dict[str, Any]:
     ending = Outcome(row.status, None, row.error_code, row.error_detail)
-    return ended_call(row.call, row.account_id, ids, ending)
+    has_text = bool(getattr(row, table.text).strip())
+    return ended_call(row.call, row.account_id, ids, ending, has_text=has_text)
 
 
 def ended_call(
-    call: Usage, reader_account_id: int, ids: dict[str, str], ending: Outcome | None
+    call: Usage, reader_account_id: int, ids: dict[str, str], ending: Outcome | None, *, has_text: bool = True
 ) -> dict[str, Any]:
     available = AccountState.load(reader_account_id).balance(utcnow()).available
     figures = (call.paid_nanos, available, call.input_tokens, call.output, call.source)
-    return ended(ids, ending or Outcome(call.outcome or "interrupted", None), figures)
+    why = why_it_ended(call.finish_reason, has_text=has_text)
+    return ended(ids, ending or Outcome(call.outcome or "interrupted", None), figures, why)
 
 
-def ended(ids: dict[str, str], ending: Outcome, figures: tuple[Any, ...]) -> dict[str, Any]:
+def why_it_ended(finish_reason: str | None, *, has_text: bool) -> dict[str, Any]:
+    """Part of the last event: the reason, what a reader is told of it, and whether asking on makes sense."""
+    return {
+        "finish_reason": finish_reason,
+        "note": finish_note(finish_reason, has_text=has_text),
+        "can_go_on": can_go_on(finish_reason, has_text=has_text),
+    }
+
+
+def ended(
+    ids: dict[str, str], ending: Outcome, figures: tuple[Any, ...], why: dict[str, Any]
+) -> dict[str, Any]:
     paid, available, input_tokens, output_tokens, source = figures
-    names = {name: value for name, value in ids.items() if name not in {"chat_id", "user_message_id"}}
+    names = {name: value for name, value in ids.items() if name != "user_message_id"}
     body = {
         **names,
         **amount("cost", paid),
@@ -161,6 +177,7 @@ def ended(ids: dict[str, str], ending: Outcome, figures: tuple[Any, ...]) -> dic
         "input_tokens": input_tokens,
         "output_tokens": output_tokens,
         "estimated": source == "estimated",
+        **why,
     }
     if ending.status == "done":
         return {"event": "done", **body}

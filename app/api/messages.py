@@ -11,12 +11,12 @@ from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import amount, api, or_404
-from app.api.bodies import FileIds, Filled, Identifier, Text
+from app.api.bodies import FileIds, Filled, Identifier
 from app.api.calls import ONCE, STREAM, Limits, call_options, stream_position, wants_html
 from app.api.chats import default_model, my_chat
 from app.api.event_stream import stream_of, stream_of_generation
 from app.api.rate_limits import limited_sends
-from app.api.schemas import EVENTS, TEXT, amounts, described, shape
+from app.api.schemas import COUNT, EVENTS, TEXT, amounts, described, shape
 from app.extensions import db
 from app.generation import registry
 from app.generation.call import CallOptions
@@ -51,14 +51,11 @@ class Question(Edit):
 
 
 class EstimateRequest(Question):
-    """Without `chat_id` of a new chat, which may have instructions."""
-
     chat_id: Identifier | None = None
-    system_prompt: Text = ""
 
 
 STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
-ESTIMATE = shape("Estimate", model=TEXT, **amounts("expected", "ceiling"))
+ESTIMATE = shape("Estimate", model=TEXT, left_out=COUNT, **amounts("expected", "ceiling"))
 
 
 @api.post("/chats/<chat_id>/messages")
@@ -140,14 +137,15 @@ def follow_message(message_id: str) -> Response:
 )
 def estimate_message() -> dict[str, Any]:
     sent = EstimateRequest.read()
-    chat = my_chat(sent.chat_id) if sent.chat_id else Chat(model="", system_prompt=sent.system_prompt)
-    options = with_files(sent, call_options(sent, chat.model or default_model()))
+    chat = my_chat(sent.chat_id) if sent.chat_id else None
+    options = with_files(sent, call_options(sent, (chat.model if chat else "") or default_model()))
     prompt, price = estimate(current_user, chat, sent.content, options)
     expected = price.expected_cost_of(prompt)
     return {
         "model": options.model,
         **amount("expected", expected),
         **amount("ceiling", price.ceiling_of(prompt)),
+        "left_out": prompt.left_out,
     }
 
 
@@ -157,9 +155,9 @@ def asked(chat: Chat, sent: Edit, *, edited: Message | None = None) -> Response:
     return begin_once(options, lambda: ask(current_user, chat, sent.content, options, edited=edited))
 
 
-def with_files(sent: Limits, options: CallOptions) -> CallOptions:
+def with_files(sent: Edit, options: CallOptions) -> CallOptions:
     """The files that go with a question; an edit keeps those that it had."""
-    files = getattr(sent, "attachments", ())
+    files = sent.attachments if isinstance(sent, Question) else ()
     return replace(options, files=tuple(dict.fromkeys(map(int, files))))
 
 
@@ -174,11 +172,7 @@ def begin_once(options: CallOptions, begin: Callable[[], Generation]) -> Respons
 
 
 def followed(message: Message, position: int = 0) -> Response:
-    ids = {
-        "chat_id": str(message.chat_id),
-        "message_id": str(message.id),
-        "user_message_id": str(message.parent_id),
-    }
+    ids = {"message_id": str(message.id), "user_message_id": str(message.parent_id)}
     return stream_of(MESSAGES, message, ids, position, as_html=wants_html())
 
 

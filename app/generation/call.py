@@ -100,12 +100,13 @@ def start(
         registry.live.take_place()
     check_plan_of(actor, Operation.named(operation))
     model, price = offer
-    columns = {"operation": operation, **context.columns}
+    columns = {"operation": operation, "is_via_gateway": model.provider.is_gateway, **context.columns}
     keys = {"idempotency_key": options.idempotency_key, "request_hash": options.request_hash}
     reservation = reserve(actor, prompt, price, **columns, **keys)
     check_ceiling(reservation, options)
     kept, provider = context.store(reservation), model.provider
-    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
+    at = {"base_url": provider.address, "api_key": provider.api_key}
+    service = open_provider(provider.kind, **at, options=provider.options)
     db.session.commit()
     return registry.begin(reservation, model, service, kept=kept, follow_up=context.follow_up)
 
@@ -167,9 +168,10 @@ def prompt_for(
     told = operation.instructions_for(**fields)
     asked = [PromptMessage("user", content)] if isinstance(content, str) else content
     messages = (*([PromptMessage("system", told)] if told else []), *asked)
-    most = min(most_output(operation, options), model.max_output_tokens)
-    prompt = Prompt(model.name, messages, most, is_reasoning=model.is_reasoning)
-    if prompt.input_token_bound + most > model.context_window:
+    most = min(most_output(operation, options), model.most_output)
+    prompt = Prompt(model.name, messages, most, model.is_reasoning, model.extra_input_tokens or 0)
+    likely = sum(message.likely_tokens for message in messages) + prompt.extra_input_tokens
+    if likely > model.input_limit(most):
         message = "is longer than this model can read; shorten it or take another model."
         raise InvalidRequest({"content": [message]})
     return prompt

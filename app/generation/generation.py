@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.generation.kept_text import KeptText
 from app.jobs import JobName, enqueue
+from app.models.catalog.lessons import learn
+from app.models.metering.ending import CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle
 from app.observability.counters import count_call
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
@@ -61,6 +63,7 @@ class Generation:
         self.began = g.get("began", time.monotonic())
         self.waited: float | None = None
         self.reply: Reply | None = None
+        self.is_of_sender = False
 
     @property
     def text(self) -> str:
@@ -142,6 +145,7 @@ class Generation:
                     "call": self.reservation.usage_id,
                 },
             )
+            self.is_of_sender = error.is_of_sender
             return "provider_error", str(error)
         except Exception:
             log.exception("turn failed")
@@ -174,6 +178,13 @@ class Generation:
         thinking = self.reply.evidence.thinking_tokens if self.reply else 0
         return estimated(self.reservation.prompt, self.text, reported, thinking=thinking)
 
+    @property
+    def call_ending(self) -> CallEnding:
+        """How the provider ended it, and what it says of it."""
+        if self.reply is None:
+            return CallEnding(is_of_sender=self.is_of_sender)
+        return CallEnding(self.reply.finish_reason, self.reply.evidence, self.is_of_sender)
+
     def _settle(self, ending: Outcome) -> Outcome:
         """Write receipt and message, again and again while the database is away; the sweeper is behind it."""
         deadline = time.monotonic() + SETTLE_PATIENCE
@@ -188,10 +199,11 @@ class Generation:
 
     def _settle_once(self, ending: Outcome) -> Outcome:
         with self.app.app_context():
-            receipt = settle(self.reservation, self._usage(ending.status), ending.status)
+            receipt = settle(self.reservation, self._usage(ending.status), ending.status, self.call_ending)
             if receipt is None:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
             self._keep(ending)
+            learn(self.reservation.prompt.model, self.reservation.prompt, receipt.usage)
             db.session.commit()
             self._count(ending.status, receipt)
             self._ring(receipt)
@@ -202,7 +214,8 @@ class Generation:
         if self.kept is None:
             return
         ended = {"status": ending.status, "error_code": ending.code, "error_detail": ending.detail}
-        more = self.kept.when_paid if ending.status in PAID_OUTCOMES else {}
+        more = dict(self.kept.when_paid) if ending.status in PAID_OUTCOMES else {}
+        more |= self.kept.when_refused if self.call_ending.is_refused else {}
         self.kept.table.finish(db.session.connection(), self.kept, self.text, **ended, **more)
 
     def _count(self, outcome: str, receipt: Receipt) -> None:

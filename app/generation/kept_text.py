@@ -54,7 +54,8 @@ MESSAGES = TextTable(Message, "content")
 class KeptText:
     """The row that keeps a call's text. `before` and `after` stand around it: what the call does not touch.
 
-    `ids` name the rows in the event stream; `when_paid` are columns of the row that a finished answer sets.
+    `ids` name the rows in the event stream; `when_paid` are columns of the row that a finished answer sets,
+    `when_refused` those that one sets whose question would be refused again.
     """
 
     table: TextTable
@@ -64,6 +65,7 @@ class KeptText:
     before: str = field(default="", compare=False)
     after: str = field(default="", compare=False)
     when_paid: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    when_refused: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> dict[str, int]:

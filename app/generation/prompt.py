@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from app.models.catalog.price import AIModel
 from app.models.chat.attachment import MEGABYTE, Attachment
 from app.models.metering.refusal import Refusal
 from app.providers.base import PromptMessage
 from app.providers.image_tokens import PromptImage, most_tokens, ordinary_tokens
+from app.providers.thinking import without_thinking
 
 MOST_IMAGES = 20
 """Above this many in a request, Anthropic takes only small ones."""
@@ -24,6 +24,7 @@ class PromptTurn:
     """A message as a prompt needs it; `id` is None where it is not stored yet.
 
     `attached_id` is the message whose files it carries, `files` are those that wait to be sent with it.
+    `is_refused`, of an answer: its question would be refused again.
     """
 
     id: int | None
@@ -31,6 +32,7 @@ class PromptTurn:
     role: str
     content: str
     attached_id: int | None = None
+    is_refused: bool = False
     files: tuple[Attachment, ...] = ()
 
 
@@ -40,7 +42,7 @@ def messages_for(path: Sequence[PromptTurn], model: AIModel, *, with_content: bo
     Refusal where the last message has images and the model takes none; earlier images are then only mentioned, as are
     those that one request has no room for, the oldest first. Without content, for an estimate, images are empty.
     """
-    spoken = [said for said in path if said.content]
+    spoken = sendable(path)
     carried = {said.attached_id for said in spoken if said.attached_id}
     if not carried and not spoken[-1].files:
         return [PromptMessage(said.role, said.content) for said in spoken]
@@ -56,18 +58,39 @@ def messages_for(path: Sequence[PromptTurn], model: AIModel, *, with_content: bo
     ]
 
 
+def sendable(path: Sequence[PromptTurn]) -> list[PromptTurn]:
+    """What of the path is sent again: no thinking, and nothing of what was refused; the last message always."""
+    *earlier, last = path
+    refused = {said.parent_id for said in earlier if said.is_refused}
+    kept = [said for said in earlier if not said.is_refused and said.id not in refused]
+    return [*(said for said in map(without_thoughts, kept) if said.content), last]
+
+
+def without_thoughts(said: PromptTurn) -> PromptTurn:
+    """What a model thought is its own; a question may quote such marks."""
+    return replace(said, content=without_thinking(said.content)) if said.role == "assistant" else said
+
+
+def alternating(messages: Sequence[PromptMessage]) -> list[PromptMessage]:
+    """Questions that stand together, since no answer came between them, as one: many templates refuse them else."""
+    joined: list[PromptMessage] = []
+    for message in messages:
+        if joined and joined[-1].role == message.role:
+            before = joined.pop()
+            text = f"{before.content}\n\n{message.content}"
+            joined.append(PromptMessage(message.role, text, (*before.images, *message.images)))
+        else:
+            joined.append(message)
+    return joined
+
+
 def check_images(model: AIModel, files: Sequence[Attachment]) -> None:
     if model.takes_images or not any(file.is_image for file in files):
         return
     other = next((offered for offered, _price in AIModel.for_sale() if offered.takes_images), None)
-    message = f"{model.title} can't read images. Remove them, or "
-    message += (
-        f"switch to a model that can, such as {other.title}."
-        if other
-        else "ask an admin for a model that can."
-    )
-    details: dict[str, Any] = {"model": other.name, "model_title": other.title} if other else {}
-    raise Refusal("images_not_taken", message, **details)
+    message = f"{model.title} does not take images. Remove them, or ask a model that does"
+    message += f", such as {other.title}." if other else "; none is on sale here at the moment."
+    raise Refusal("images_not_taken", message, model=other.name if other else None)
 
 
 def newest_images(of_each: Sequence[Sequence[Attachment]]) -> set[int]:

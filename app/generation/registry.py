@@ -151,7 +151,7 @@ def begin(
 
 def upstream_prompt(model: AIModel, prompt: Prompt) -> Prompt:
     """The reserved prompt under the name that its provider knows the model by."""
-    return replace(prompt, model=model.upstream_name or model.name)
+    return replace(prompt, model=model.upstream_name or model.name, limit_name=model.limit_name)
 
 
 def give_place_back(_error: BaseException | None = None) -> None:

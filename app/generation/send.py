@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from app.generation.call import CallOptions, Context, earlier, most_output, star
 from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES as MESSAGES_TABLE
 from app.generation.kept_text import KeptText
-from app.generation.prompt import PromptTurn, messages_for
+from app.generation.prompt import PromptTurn, alternating, messages_for
 from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.operation import Operation
@@ -29,7 +30,14 @@ from app.providers.base import Prompt, PromptMessage
 
 TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
-SAID = (MESSAGES.c.id, MESSAGES.c.parent_id, MESSAGES.c.role, MESSAGES.c.content, MESSAGES.c.attached_id)
+SAID = (
+    MESSAGES.c.id,
+    MESSAGES.c.parent_id,
+    MESSAGES.c.role,
+    MESSAGES.c.content,
+    MESSAGES.c.attached_id,
+    MESSAGES.c.is_refused,
+)
 IN_CHAT = and_(MESSAGES.c.account_id == bindparam("account"), MESSAGES.c.chat_id == bindparam("chat"))
 OF_CHAT = CompiledStatement(select(*SAID).where(IN_CHAT).order_by(MESSAGES.c.id))
 NEW = insert(MESSAGES).returning(MESSAGES.c.id)
@@ -58,7 +66,7 @@ def ask(
     history = branch(messages_of(chat), parent_id) if parent_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     attached_id = edited.attached_id if edited else None
-    question = PromptTurn(None, parent_id, "user", content, attached_id, tuple(waiting))
+    question = PromptTurn(None, parent_id, "user", content, attached_id, files=tuple(waiting))
     return answer(actor, chat, [*history, question], options)
 
 
@@ -76,7 +84,7 @@ def estimate(
 ) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
     model, price = AIModel.to_sell(options.model, utcnow())
-    history = branch(messages_of(chat), chat.leaf_id) if chat and chat.leaf_id else []
+    history = branch(messages_of(chat), chat.leaf_id) if chat else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     path = [*history, PromptTurn(None, None, "user", content, files=tuple(waiting))]
     return prompt_of(chat, path, model, options, is_sent=False), price
@@ -85,23 +93,30 @@ def estimate(
 def prompt_of(
     chat: Chat | None, path: list[PromptTurn], model: AIModel, options: CallOptions, *, is_sent: bool = True
 ) -> Prompt:
-    """As much of the conversation, newest first, as fits the model's window beside the output."""
+    """As much of the conversation, newest first, as fits the model's window beside the output.
+
+    What fits is a count with a margin; in a chat where something was refused it is the bound.
+    """
     asked = options.max_output_tokens or (chat.max_output_tokens if chat else None)
     limited = replace(options, max_output_tokens=asked)
-    most = min(most_output(Operation.named("chat"), limited), model.max_output_tokens)
+    most = min(most_output(Operation.named("chat"), limited), model.most_output)
     system = chat.system_prompt if chat else ""
     fixed = [PromptMessage("system", system)] if system else []
+    size = bound_of if any(turn.is_refused for turn in path) else likely_of
     said = messages_for(path, model, with_content=is_sent)
-    room = model.input_limit(most) - sum(message.token_bound for message in fixed)
-    kept = newest_within(room, said)
-    return Prompt(options.model, (*fixed, *kept), most, is_reasoning=model.is_reasoning)
+    extra = model.extra_input_tokens or 0
+    kept = newest_within(model.input_limit(most) - extra - sum(map(size, fixed)), said, size)
+    left_out = len(said) - len(kept)
+    return Prompt(options.model, (*fixed, *alternating(kept)), most, model.is_reasoning, extra, left_out)
 
 
-def newest_within(room: int, messages: list[PromptMessage]) -> list[PromptMessage]:
-    """The last messages whose token bounds fit into `room`; InvalidRequest where not even the last does."""
+def newest_within(
+    room: int, messages: list[PromptMessage], size: Callable[[PromptMessage], int]
+) -> list[PromptMessage]:
+    """The last messages that fit into `room`, the first of them the user's. InvalidRequest where not even the last."""
     kept: list[PromptMessage] = []
     for message in reversed(messages):
-        room -= message.token_bound
+        room -= size(message)
         if room < 0:
             break
         kept.append(message)
@@ -109,7 +124,17 @@ def newest_within(room: int, messages: list[PromptMessage]) -> list[PromptMessag
         raise InvalidRequest(
             {"content": ["is longer than this model can read; shorten it or take another model."]}
         )
+    while kept[-1].role != "user":
+        kept.pop()
     return kept[::-1]
+
+
+def likely_of(message: PromptMessage) -> int:
+    return message.likely_tokens
+
+
+def bound_of(message: PromptMessage) -> int:
+    return message.token_bound
 
 
 def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> KeptText:
@@ -128,8 +153,8 @@ def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> KeptTex
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
     SHOW.run(connection, key_of(chat) | shown)
-    ids = {"chat_id": str(chat.id), "message_id": str(message_id), "user_message_id": str(question_id)}
-    return KeptText(MESSAGES_TABLE, chat.account_id, message_id, ids)
+    ids = {"message_id": str(message_id), "user_message_id": str(question_id)}
+    return KeptText(MESSAGES_TABLE, chat.account_id, message_id, ids, when_refused={"is_refused": True})
 
 
 def written(chat: Chat, question: PromptTurn, common: dict[str, Any]) -> int:

@@ -19,6 +19,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import with_idempotency_key
 from app.providers.base import Prompt, PromptMessage, ProviderError
+from app.providers.thinking import without_thinking
 
 READ_CHARACTERS = 1_500
 LONGEST = 80
@@ -87,7 +88,8 @@ def cheapest(chat: Chat, allowed: list[str]) -> tuple[*Offer, Prompt] | None:
 
 def messages_of(chat: Chat) -> tuple[PromptMessage, ...]:
     """The beginning of the first question and of its answer."""
-    question, answer = [*(message.content[:READ_CHARACTERS] for message in chat.messages()), "", ""][:2]
+    said = [without_thinking(message.content)[:READ_CHARACTERS] for message in chat.messages()]
+    question, answer = [*said, "", ""][:2]
     talk = f"Question: {question}\n\nAnswer: {answer}"
     told = Operation.named("title").instructions_for()
     return PromptMessage("system", told), PromptMessage("user", talk)
@@ -95,5 +97,5 @@ def messages_of(chat: Chat) -> tuple[PromptMessage, ...]:
 
 def plain(text: str) -> str:
     """One line without the marks that models put around a title."""
-    line = next((line for line in map(str.strip, text.splitlines()) if line), "")
+    line = next((line for line in map(str.strip, without_thinking(text).splitlines()) if line), "")
     return AROUND.sub("", line)[:LONGEST].strip()

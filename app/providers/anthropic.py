@@ -7,7 +7,16 @@ from typing import Any
 import anthropic
 import httpx2
 
-from app.providers.base import Evidence, Prompt, PromptMessage, ProviderError, Reply, TokenUsage
+from app.providers.base import (
+    PLAIN,
+    Evidence,
+    Prompt,
+    PromptMessage,
+    ProviderError,
+    ProviderOptions,
+    Reply,
+    TokenUsage,
+)
 from app.providers.errors import failure, reason_of_event
 from app.providers.reports import evidence, joined
 from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
@@ -31,9 +40,15 @@ class AnthropicProvider:
     """One address that speaks messages, with one key."""
 
     def __init__(
-        self, *, base_url: str | None, api_key: str | None, patience: Patience | None = None
+        self,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        patience: Patience | None = None,
+        options: ProviderOptions = PLAIN,
     ) -> None:
         self.patience = patience or Patience()
+        self.options = options
         self.client = anthropic.Anthropic(
             api_key=api_key or "none",
             base_url=base_url or ADDRESS,
@@ -81,6 +96,8 @@ class _Reader:
             ],
             "stream": True,
         }
+        if tier := self._provider.options.service_tier:
+            body["service_tier"] = tier
         if system := [encodable(sent.content) for sent in said if sent.role == "system"]:
             body["system"] = "\n\n".join(system)
         return body

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from unicodedata import normalize
 
 from app.providers.image_tokens import PromptImage
 
@@ -22,9 +23,18 @@ class PromptMessage:
 
     @property
     def token_bound(self) -> int:
-        """More tokens than any current vocabulary makes of this message: its UTF-8 bytes, its images, an overhead."""
+        """More tokens than any current vocabulary makes of this message: its UTF-8 bytes, its images, an overhead.
+
+        Some vocabularies normalise first, which may make a text longer: the longest of the three forms counts.
+        """
         shown = sum(image.token_bound for image in self.images)
-        return len(self.content.encode("utf-8", "surrogatepass")) + shown + TOKENS_PER_MESSAGE
+        return longest_form(self.content) + shown + TOKENS_PER_MESSAGE
+
+    @property
+    def likely_tokens(self) -> int:
+        """What it counts as with a margin: for what fits into a window, where the vendor has the last word."""
+        counted = self.tokens * 5 // 4 + TOKENS_PER_MESSAGE
+        return min(counted, self.token_bound)
 
     @property
     def tokens(self) -> int:
@@ -34,22 +44,41 @@ class PromptMessage:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent to a provider; the reservation is computed from this same object."""
+    """What is sent to a provider; the reservation is computed from this same object.
+
+    `left_out` is how many earlier messages no longer fit; `limit_name` that of the output's limit, where it is known.
+    """
 
     model: str
     messages: tuple[PromptMessage, ...]
     max_output_tokens: int
     is_reasoning: bool = False
+    extra_input_tokens: int = 0
+    left_out: int = 0
+    limit_name: str | None = None
 
     @property
     def input_token_bound(self) -> int:
-        """An upper bound of the input tokens of the whole prompt."""
-        return sum(message.token_bound for message in self.messages) + TOKENS_PER_MESSAGE
+        """An upper bound of the input tokens of the whole prompt, with what the host adds to it."""
+        own = sum(message.token_bound for message in self.messages) + TOKENS_PER_MESSAGE
+        return own + self.extra_input_tokens
 
     @property
     def tokens(self) -> int:
         """The input, counted locally."""
         return sum(message.tokens for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """How a provider is to be asked, where its address does not say: see `ProviderAccount`."""
+
+    service_tier: str | None = None
+    limit_name: str | None = None
+    reports_running: bool = False
+
+
+PLAIN = ProviderOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +156,20 @@ class Provider(Protocol):
 
     def stream(self, prompt: Prompt) -> Reply:
         """Start an answer. The connection may be made here or at the first iteration."""
+
+
+def is_above_limit(output: int, most: int) -> bool:
+    """Whether clearly more came than was asked for; servers differ by a token or two."""
+    return output > most + max(2, most // 20)
+
+
+def longest_form(text: str) -> int:
+    """The bytes of the text in UTF-8: as it is, in NFC or in NFKC, whichever is longest."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if text.isascii():
+        return size
+    forms = (normalize("NFC", text), normalize("NFKC", text))
+    return max(size, *(len(form.encode("utf-8", "surrogatepass")) for form in forms))
 
 
 def estimate_tokens(text: str) -> int:

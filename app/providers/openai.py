@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 import openai
 
-from app.providers.base import Evidence, Prompt, PromptMessage, ProviderError, Reply, TokenUsage
+from app.providers.base import (
+    PLAIN,
+    Evidence,
+    Prompt,
+    PromptMessage,
+    ProviderError,
+    ProviderOptions,
+    Reply,
+    TokenUsage,
+    is_above_limit,
+)
 from app.providers.errors import failure, reason_of_event
 from app.providers.reports import evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
@@ -18,9 +29,13 @@ from app.providers.transport import Client
 from app.providers.usage import mapping, openai_usage
 
 ADDRESS = "https://api.openai.com/v1"
-NEW_LIMIT, OLD_LIMIT = "max_completion_tokens", "max_tokens"
+NEW_LIMIT, OLD_LIMIT, BOTH_LIMITS = "max_completion_tokens", "max_tokens", "both"
 NEW_LIMIT_HOSTS = ("api.openai.com", ".openai.azure.com")
 FINISHES = {"content_filter": "filter", "end_turn": "stop", "eos": "stop", "function_call": "tool_calls"}
+MOST_CONCESSIONS = 3
+UNKNOWN_FIELD = re.compile(
+    r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE
+)
 FAILURES = ("error", "insufficient_system_resource")
 
 
@@ -28,9 +43,16 @@ class OpenAIProvider:
     """One address that speaks chat completions, with one key."""
 
     def __init__(
-        self, *, base_url: str | None, api_key: str | None, patience: Patience | None = None
+        self,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        patience: Patience | None = None,
+        options: ProviderOptions = PLAIN,
     ) -> None:
         self.patience = patience or Patience()
+        self.options = options
+        self.service_tier = options.service_tier
         self.client = openai.OpenAI(
             api_key=api_key or "none",
             base_url=base_url or ADDRESS,
@@ -38,19 +60,42 @@ class OpenAIProvider:
             http_client=Client(),
         )
         self._limits: dict[str, str] = {}
+        self._wants_one: set[str] = set()
 
     def stream(self, prompt: Prompt) -> Reply:
-        return StreamedReply(prompt, _Reader(self, prompt), self.patience)
+        running = self.options.reports_running
+        return StreamedReply(prompt, _Reader(self, prompt), self.patience, reports_running=running)
 
-    def limit_name(self, model: str) -> str:
+    def limit_name(self, model: str, known: str | None = None) -> str:
         """OpenAI's newer models know the new name only; most others the old one only, and ignore the new one."""
-        return self._limits.get(model) or (
-            NEW_LIMIT if self.client.base_url.host.endswith(NEW_LIMIT_HOSTS) else OLD_LIMIT
-        )
+        learned = self._limits.get(model) or known or self.options.limit_name
+        is_new = self.client.base_url.host.endswith(NEW_LIMIT_HOSTS)
+        return learned or (NEW_LIMIT if is_new else OLD_LIMIT)
 
-    def rename_limit(self, model: str) -> None:
-        """Remember that this model wants the other name."""
-        self._limits[model] = OLD_LIMIT if self.limit_name(model) == NEW_LIMIT else NEW_LIMIT
+    def rename_limit(self, model: str, refused: str) -> None:
+        """Remember that this model does not want that name, or not both."""
+        if refused == BOTH_LIMITS:
+            self._wants_one.add(model)
+        self._limits[model] = OLD_LIMIT if refused == NEW_LIMIT else NEW_LIMIT
+
+    def learn_from(self, prompt: Prompt, output: int) -> None:
+        """More output than was asked for: the limit was not read. From now on it is sent by both names."""
+        if is_above_limit(output, prompt.max_output_tokens) and prompt.model not in self._wants_one:
+            self._limits[prompt.model] = BOTH_LIMITS
+
+    def gives_way(self, error: openai.APIStatusError, prompt: Prompt) -> bool:
+        """Whether the request can be made without what this refusal is about: the tier, or the limit's name."""
+        told = f"{getattr(error, 'param', None)} {error.body}"[:2000]
+        is_unknown = UNKNOWN_FIELD.search(told) is not None
+        if self.service_tier and "service_tier" in told:
+            self.service_tier = None
+            return True
+        name = self.limit_name(prompt.model, prompt.limit_name)
+        is_about_limit = getattr(error, "param", None) in (NEW_LIMIT, OLD_LIMIT)
+        if is_about_limit or (is_unknown and OLD_LIMIT in told) or (is_unknown and NEW_LIMIT in told):
+            self.rename_limit(prompt.model, name)
+            return True
+        return False
 
 
 class _Reader:
@@ -72,30 +117,40 @@ class _Reader:
         self._has_refused = False
 
     def open(self) -> httpx2.Response:
-        """Ask for the stream; once more where the model wants its limit by the other name."""
-        try:
-            return self._post()
-        except openai.BadRequestError as error:
-            if error.param != self._provider.limit_name(self._prompt.model):
-                raise
-        self._provider.rename_limit(self._prompt.model)
+        """Ask for the stream; again where the model refuses a field that can be left out or renamed."""
+        for _ in range(MOST_CONCESSIONS):
+            try:
+                return self._post()
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                if not self._provider.gives_way(error, self._prompt):
+                    raise
         return self._post()
 
     def _post(self) -> httpx2.Response:
-        prompt = self._prompt
+        return self._provider.client.post(
+            "/chat/completions",
+            cast_to=httpx2.Response,
+            body=self._body(),
+            options={"timeout": self._provider.patience.timeout(self._prompt), "headers": UNREAD},
+        )
+
+    def _body(self) -> dict[str, Any]:
+        provider, prompt = self._provider, self._prompt
+        limit = provider.limit_name(prompt.model, prompt.limit_name)
+        names = (OLD_LIMIT, NEW_LIMIT) if limit == BOTH_LIMITS else (limit,)
         body = {
             "model": prompt.model,
             "messages": [{"role": sent.role, "content": content_of(sent)} for sent in prompt.messages],
             "stream": True,
             "stream_options": {"include_usage": True},
-            self._provider.limit_name(prompt.model): prompt.max_output_tokens,
+            **dict.fromkeys(names, prompt.max_output_tokens),
         }
-        return self._provider.client.post(
-            "/chat/completions",
-            cast_to=httpx2.Response,
-            body=body,
-            options={"timeout": self._provider.patience.timeout(prompt), "headers": UNREAD},
-        )
+        if provider.service_tier:
+            body["service_tier"] = provider.service_tier
+        if provider.options.reports_running:
+            body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+            body["timings_per_token"] = True
+        return body
 
     def hear(self, response: httpx2.Response) -> None:
         self._usage = joined(self._usage, report_in_headers(response.headers))
@@ -141,7 +196,10 @@ class _Reader:
         self.finish_reason = "refusal" if is_refusal else FINISHES.get(reason, reason)
 
     def usage(self) -> TokenUsage:
-        return openai_usage(self._usage)
+        usage = openai_usage(self._usage)
+        if usage.source == "reported":
+            self._provider.learn_from(self._prompt, usage.output)
+        return usage
 
     def evidence(self) -> Evidence:
         return evidence(self._usage, model=self._model, tier=self._tier)

@@ -79,13 +79,16 @@ class Reader(Protocol):
 class StreamedReply:
     """A Reply that connects at its first iteration."""
 
-    def __init__(self, prompt: Prompt, reader: Reader, patience: Patience) -> None:
+    def __init__(
+        self, prompt: Prompt, reader: Reader, patience: Patience, *, reports_running: bool = False
+    ) -> None:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
         self.evidence = Evidence()
         self._reader = reader
         self._breakages: tuple[type[Exception], ...] = (httpx2.HTTPError, Cut, *reader.errors)
         self._patience = patience
+        self._reports_running = reports_running
         self._line = Line()
         self._closed = threading.Event()
         self._text = Text(prompt.max_output_tokens * CHARACTERS_PER_TOKEN + SLACK_CHARACTERS)
@@ -167,11 +170,16 @@ class StreamedReply:
             raise failure("cut", "end without finish reason")
 
     def _keep_usage(self) -> None:
-        """Figures that come before the end are not usage yet, nor is a report of no output where there is text."""
+        """Figures that come before the end are not usage yet, nor is a report of no output where there is text.
+
+        Where the server counts with each piece, what it has counted until Stop is.
+        """
         reader = self._reader
         self.finish_reason = reader.finish_reason
         self.evidence = replace(reader.evidence(), thinking_tokens=estimate_tokens(reader.thinking))
-        if self.finish_reason is None and not (reader.failure and reader.has_final_usage):
+        has_failed = reader.failure is not None and reader.has_final_usage
+        has_figures = self._closed.is_set() and self._reports_running
+        if self.finish_reason is None and not has_failed and not has_figures:
             return
         usage = reader.usage()
         if usage.output == 0 and self._text.size:

@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
 from app.models.catalog.ordinary_answer import per_answer, usual_message
+from app.models.metering.ending import can_go_on, finish_note
 from app.web import page_context
-from app.web.markdown import render
+from app.web.answers import render_answer
 
 LOCALE = "en_US"
 BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
@@ -130,7 +131,7 @@ def browser(user_agent: str) -> str:
 
 def markdown(text: str | None) -> Markup:
     """Markdown of a model, rendered and sanitised."""
-    return Markup(render(text or ""))  # noqa: S704  # nosec B704 - the sanitiser's own output
+    return Markup(render_answer(text or ""))  # noqa: S704  # nosec B704 - the sanitiser's own output
 
 
 def share(part: int, whole: int) -> int:
@@ -138,7 +139,24 @@ def share(part: int, whole: int) -> int:
     return max(0, min(100, part * 100 // whole)) if whole > 0 else 0
 
 
+def left_out_note(number: int) -> str:
+    """That earlier messages no longer fit into what the model reads."""
+    first = "message" if number == 1 else f"{number:,} messages"
+    return f"The model did not read the first {first}: the chat is longer than its window."
+
+
+def note_of_end(finish_reason: str | None, has_text: bool = True) -> str | None:
+    return finish_note(finish_reason, has_text=has_text)
+
+
+def goes_on(finish_reason: str | None, has_text: bool = True) -> bool:
+    return can_go_on(finish_reason, has_text=has_text)
+
+
 FILTERS = {
+    "left_out_note": left_out_note,
+    "finish_note": note_of_end,
+    "can_go_on": goes_on,
     "credits": credits_figure,
     "credits_exact": credits_exact,
     "credits_change": credits_change,

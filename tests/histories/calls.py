@@ -57,7 +57,10 @@ class Calls(Stage):
         usage = TokenUsage(uncached_input=tokens_in, output=tokens_out, source="reported")
         cost = tokens_in * INPUT_PRICE + tokens_out * OUTPUT_PRICE
         is_paid = outcome in {"done", "stopped"} and tokens_out > 0
-        allowance, credits, absorbed = self.book.settle(number, cost, is_paid=is_paid, now=self.now)
+        is_of_sender = outcome in {"done", "stopped"} and not is_paid
+        allowance, credits, absorbed = self.book.settle(
+            number, cost, is_paid=is_paid, is_of_sender=is_of_sender, now=self.now
+        )
         receipt = settle(reservation, usage, outcome)
         assert receipt is not None
         assert (receipt.paid, receipt.absorbed) == (allowance + credits, absorbed)

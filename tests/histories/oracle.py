@@ -186,7 +186,9 @@ class Book:
         """How many output tokens may be asked for; below the floor the call is refused. Nanos per token."""
         return min(wanted, (self.available() + OVERDRAFT - input_nanos) // output_price)
 
-    def settle(self, number: int, cost: int, *, is_paid: bool, now: datetime) -> tuple[int, int, int]:
+    def settle(
+        self, number: int, cost: int, *, is_paid: bool, is_of_sender: bool, now: datetime
+    ) -> tuple[int, int, int]:
         """Today's rest, credits to 0, the rest of the allowance, then debt; what is beyond is absorbed."""
         self.roll_over(now)
         self.begin_day()
@@ -200,7 +202,7 @@ class Book:
         self.allowance -= paid[0]
         self.credits -= paid[1]
         self.used_today += paid[0] if call.began == now.date() else 0
-        self.absorbed_today += cost - sum(paid)
+        self.absorbed_today += cost if is_of_sender else 0
         return *paid, cost - sum(paid)
 
     def begin_period(self, key: str, offer: Offer, start: datetime, end: datetime) -> None:

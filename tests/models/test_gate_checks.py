@@ -7,6 +7,7 @@ import pytest
 from flask import g
 
 from app.extensions import db
+from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
@@ -103,6 +104,21 @@ def test_what_the_house_pays_for_failures_is_bounded_by_the_day(account_state: A
     refused = refusal(lambda: check_absorbed(beyond, NOON))
     assert (refused.code, refused.retry_after) == ("absorbed_limit", 12 * 3600)
     check_absorbed(beyond, NOON + timedelta(days=1))
+
+
+@pytest.mark.parametrize(("days", "bound"), [(29, 4_500 * CREDIT), (31, 50 * CREDIT)])
+def test_who_paid_much_in_thirty_days_may_cause_more(
+    account_state: AccountState, days: int, bound: int
+) -> None:
+    """Five percent of $100, of which $10 were given back."""
+    paid = {"state": "paid", "price_cents": 10_000, "refunded_cents": 1_000, "currency": "usd"}
+    moment = NOON - timedelta(days=days)
+    db.session.add(Payment(account_id=account_state.account_id, kind="invoice", paid_at=moment, **paid))
+    db.session.flush()
+
+    check_absorbed(replace(account_state, day_absorbed=bound), NOON)
+    refused = refusal(lambda: check_absorbed(replace(account_state, day_absorbed=bound + 1), NOON))
+    assert refused.code == "absorbed_limit"
 
 
 def test_new_chats_of_the_month_end_at_the_plans_number(account_state: AccountState) -> None:
@@ -225,8 +241,8 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(account_state:
         model(name, kind="demo", dollars_in="0", dollars_out=dollars)
     asked = replace(account_state, allowance=256 * 200, models=["m", "cheap", "dear"])
     cheaper = refusal(lambda: fit(asked, PROMPT, RATES, NOON))
-    assert (cheaper.details["model"], cheaper.details["model_ceiling"]) == ("cheap", 51_200)
-    assert "Try cheap, up to 0.0512 credits, or shorten it" in str(cheaper)
+    assert (cheaper.details["model"], cheaper.details["model_ceiling"]) == ("cheap", 25_600)
+    assert "Try cheap, up to 0.0256 credits, or shorten it" in str(cheaper)
     everything = replace(asked, models=["m", "cheap", "dearer", "dear"])
     assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).details["model"] == "dearer"
     alone = refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import CheckConstraint, Index, select
+from sqlalchemy import CheckConstraint, Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, refers_to, utcnow
+from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, refers_to, utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
@@ -93,6 +93,13 @@ class Payment(Model):
         db.session.add(payment)
         db.session.flush()
         return payment
+
+    @classmethod
+    def lately_paid(cls, account_id: int, at: datetime) -> int:
+        """What the account paid in the 30 days before, less what was given back, in nanos."""
+        cents = func.sum(cls.price_cents - cls.refunded_cents)
+        paid = cls.account_id == account_id, cls.state == "paid", cls.paid_at > at - timedelta(days=30)
+        return int(db.session.scalar(select(cents).where(*paid)) or 0) * NANOS_PER_CENT
 
     @classmethod
     def with_intent(cls, payment_intent_id: str) -> Payment | None:

@@ -16,7 +16,7 @@ from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
 from app.models.catalog.rates import TOKEN_BUCKETS, Rates
 from app.models.metering.refusal import Refusal
-from app.providers.base import Prompt, TokenUsage
+from app.providers.base import Prompt, ProviderOptions, TokenUsage
 
 ORDINARY_ANSWER_TOKENS = 400
 WARNED = timedelta(days=30)
@@ -26,7 +26,11 @@ APPROVED = text("approved_at IS NOT NULL")
 
 
 class ProviderAccount(Model):
-    """Where models are served: which wire format, at what address, and the variable that holds its key."""
+    """Where models are served: which wire format, at what address, and the variable that holds its key.
+
+    `service_tier` is asked for with each call, `limit_name` is the name of the output's limit (None: by the address).
+    `is_gateway`: what it reports is its own count of another's answer. `reports_running`: figures come with each piece.
+    """
 
     __tablename__ = "providers"
     __table_args__ = (one_of("kind", "openai", "anthropic", "demo"),)
@@ -37,6 +41,15 @@ class ProviderAccount(Model):
     base_url_variable: Mapped[str | None]
     key_variable: Mapped[str | None]
     is_enabled: Mapped[bool] = mapped_column(default=True)
+    service_tier: Mapped[str | None]
+    limit_name: Mapped[str | None]
+    is_gateway: Mapped[bool] = mapped_column(default=False)
+    reports_running: Mapped[bool] = mapped_column(default=False)
+
+    @property
+    def options(self) -> ProviderOptions:
+        """How it is to be asked."""
+        return ProviderOptions(self.service_tier, self.limit_name, self.reports_running)
 
     @property
     def api_key(self) -> str | None:
@@ -58,6 +71,8 @@ class AIModel(Model):
     `image_tokens` is the most that an image of any size counts as; None: the rule of the provider's kind holds.
     `context_window` bounds input and output together, `max_input_tokens` the input alone where the vendor states one.
     From `sold_until` on it cannot be called; `successor` is the name of the model that takes its place.
+    `extra_input_tokens` is the most that its host adds to a prompt; None: not known yet. It is learned from reports
+    above the bound, as `limit_name` is from more output than was asked for.
     """
 
     __tablename__ = "models"
@@ -78,6 +93,8 @@ class AIModel(Model):
     is_reasoning: Mapped[bool] = mapped_column(default=False)
     takes_images: Mapped[bool] = mapped_column(default=False)
     image_tokens: Mapped[int | None]
+    extra_input_tokens: Mapped[int | None]
+    limit_name: Mapped[str | None]
     is_for_sale: Mapped[bool] = mapped_column(default=True)
     is_free_for_guests: Mapped[bool] = mapped_column(default=False)
     speed: Mapped[str] = mapped_column(default="medium")
@@ -85,6 +102,11 @@ class AIModel(Model):
 
     provider = relationship("ProviderAccount", lazy="joined", innerjoin=True)
     prices = relationship("ModelPrice", back_populates="model")
+
+    @property
+    def most_output(self) -> int:
+        """The most output of a call: half of a small window is left for what is asked."""
+        return min(self.max_output_tokens, max(1, self.context_window // 2))
 
     @classmethod
     def named(cls, name: str) -> AIModel | None:

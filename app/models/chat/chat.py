@@ -116,6 +116,7 @@ class Message(Model):
     """A question or an answer. Answers to one question, and edits of it, are siblings: they share a parent.
 
     `attached_id` is the question whose files this one carries: itself, or the one that it is an edit of.
+    `is_refused`, of an answer: its question was refused as such, and is not sent again.
     """
 
     __tablename__ = "messages"
@@ -136,6 +137,7 @@ class Message(Model):
     model: Mapped[str | None]
     call_id: Mapped[int | None] = refers_to("usages.id", index=True)
     attached_id: Mapped[int | None] = refers_to("messages.id")
+    is_refused: Mapped[bool] = mapped_column(default=False)
     checkpoint_at: Mapped[datetime | None]
     stop_requested_at: Mapped[datetime | None]
 

@@ -97,7 +97,6 @@ PERSONAL = (
     PersonalData("attachments", "user_id", ("name", "content")),
     PersonalData("messages", "chat_id", ("content", "error_detail"), becomes={"content": "", "error_detail": None}),
     PersonalData("chats", "user_id", ("title", "system_prompt", "guest"), becomes={"title": "", "system_prompt": ""}),
-    PersonalData("support_requests", "user_id", ("message",), becomes={"message": ""}),
     PersonalData("outgoing_mails", "user_id", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
     PersonalData("outgoing_mails", "to", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
 )  # fmt: skip
@@ -136,7 +135,8 @@ NOT_PERSONAL = {
     "subscriptions": ("status", "stripe_id", "stripe_session_id", "stripe_customer_id", "stripe_item_id",
                       "stripe_price_id", "stripe_schedule_id", "currency", "rejected_for", "trial_card", "card_id"),
     "sync_versions": ("stripe_id",),
-    "usages": ("operation", "model", "state", "outcome", "source", "raw"),
+    "usages": ("operation", "model", "state", "outcome", "source", "raw", "finish_reason", "answered_model",
+               "service_tier"),
     **dict.fromkeys(("plans", "packs", "operations", "providers", "models", "model_prices", "settings", "watermarks",
                      "daily_totals", "account_days"), ("*",)),
 }  # fmt: skip

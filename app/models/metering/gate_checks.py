@@ -9,6 +9,7 @@ from app.extensions import db
 from app.models.base import credits_text
 from app.models.billing.allowance import NextRefill, next_refill
 from app.models.billing.auto_recharge import is_being_paid
+from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import Operation
 from app.models.catalog.plan import Plan
@@ -19,6 +20,8 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
 from app.models.metering.refusal import Refusal, seconds_until
+
+ABSORBED_PERCENT = 5
 
 
 def check_account(account_state: AccountState, actor: Actor) -> None:
@@ -60,8 +63,11 @@ def check_pace(account_state: AccountState) -> None:
 
 
 def check_absorbed(account_state: AccountState, at: datetime) -> None:
-    """Absorbed cost of the day."""
-    if account_state.absorbed_on(at) > Setting.get("absorbed_daily"):
+    """Absorbed cost of the day, as far as the sender caused it. Who pays much may cause more."""
+    absorbed = account_state.absorbed_on(at)
+    if absorbed <= Setting.get("absorbed_daily"):
+        return
+    if absorbed > Payment.lately_paid(account_state.account_id, at) * ABSORBED_PERCENT // 100:
         message = "Too many of this account's requests failed today. "
         message += "Try again tomorrow, or ask support to lift this sooner."
         resets = tomorrow(at)

@@ -22,6 +22,7 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import fit
 from app.models.metering.balance import Payment
+from app.models.metering.ending import CallEnding
 from app.models.metering.gate_checks import (
     check_absorbed,
     check_account,
@@ -38,6 +39,7 @@ from app.providers.base import Prompt, TokenUsage
 log = logging.getLogger(__name__)
 USAGES: Table = Usage.__table__  # type: ignore[assignment]
 PAID_OUTCOMES = {"done", "stopped"}
+UNKNOWN = CallEnding()
 BUCKETS = (*TOKEN_BUCKETS, "images", "searches")
 
 
@@ -146,6 +148,7 @@ def hold(
         "reserved_nanos": ceiling,
         "max_output_tokens": prompt.max_output_tokens,
         "uncached_input": prompt.tokens,
+        "left_out": prompt.left_out,
     }
     [usage_id] = RESERVE.one(db.session.connection(), DEFAULT_COLUMNS | row | columns)
     available = moved.balance(now).available
@@ -163,8 +166,13 @@ def hold(
     )
 
 
-def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt | None:
-    """Replace the reservation by what the call came to, once. None where it was settled or released before."""
+def settle(
+    reservation: Reservation, usage: TokenUsage, outcome: str, ending: CallEnding = UNKNOWN
+) -> Receipt | None:
+    """Replace the reservation by what the call came to, once. None where it was settled or released before.
+
+    Only what the sender can cause counts towards the day's bound of absorbed cost.
+    """
     now = utcnow()
     account_state = lock_account_state(reservation.account_id, now)
     usage, cost = priced(reservation.rates, usage)
@@ -172,8 +180,9 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
     ceiling = reservation.ceiling if is_paid else 0
     payment = account_state.balance(now).pay(cost, ceiling, reservation.overdraft)
     state = "settled" if is_paid else "released"
-    if not close(reservation, usage, payment, state=state, outcome=outcome, settled_at=now):
+    if not close(reservation, usage, payment, state=state, outcome=outcome, settled_at=now, **ending.columns):
         return None
+    is_of_sender = ending.is_of_sender or (outcome in PAID_OUTCOMES and not is_paid)
     moved = account_state.apply(
         now,
         allowance=-payment.allowance,
@@ -181,7 +190,7 @@ def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt
         reserved=-reservation.ceiling,
         running_calls=-1,
         day_used=payment.allowance if reservation.day == now.date() else 0,
-        day_absorbed=payment.absorbed,
+        day_absorbed=payment.absorbed if is_of_sender else 0,
     )
     paid = payment.allowance + payment.credits
     settle_for_member(account_state, reservation.user_id, reservation.day, paid - reservation.ceiling)

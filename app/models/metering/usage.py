@@ -23,6 +23,8 @@ class Usage(Model):
     state: running (its reservation counts) -> settled (paid) | released (nothing paid, cost absorbed).
     renewed_at: the last sign of life of a running call whose text is kept nowhere.
     cost_nanos = allowance_paid_nanos + credits_paid_nanos + absorbed_nanos.
+    `answered_model` and `billed_nanos` are what the provider says; `unpriced_pieces` it bills, and no price is known.
+    `left_out` is how many earlier messages no longer fit into the prompt.
     """
 
     __tablename__ = "usages"
@@ -63,6 +65,14 @@ class Usage(Model):
     searches: Mapped[int] = mapped_column(default=0)
     source: Mapped[str] = mapped_column(default="none")
     raw: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    finish_reason: Mapped[str | None]
+    answered_model: Mapped[str | None]
+    service_tier: Mapped[str | None]
+    billed_nanos: Mapped[Nanos | None]
+    unpriced_pieces: Mapped[int] = mapped_column(default=0)
+    left_out: Mapped[int] = mapped_column(default=0)
+    is_via_gateway: Mapped[bool] = mapped_column(default=False)
 
     cost_nanos: Mapped[Nanos] = mapped_column(default=0)
     allowance_paid_nanos: Mapped[Nanos] = mapped_column(default=0)

@@ -27,8 +27,9 @@ export class Answer {
   get hasWords() { return this.prose.textContent.trim() !== ""; }
 
   /* The stream begins, or begins again from its first character. */
-  start({ message_id: id, call_id: call, model }) {
+  start({ message_id: id, call_id: call, model, left_out: leftOut }) {
     Object.assign(this.article.dataset, { id, call, model, status: "running" });
+    this.showLeftOut(leftOut);
     this.text = "";
     this.forgetTail();
     this.waitFor("Waiting for the first words");
@@ -105,6 +106,28 @@ export class Answer {
     equipCode(this.prose);
     this.showFoot(fields);
     if (name === "error") this.showProblem(fields);
+    else if (fields.note) this.showNote(fields);
+  }
+
+  /* Why it ended, where it did not just end; and the way on. */
+  showNote({ note, can_go_on: canGoOn }) {
+    const box = document.createElement("div");
+    box.className = "answer-note";
+    box.dataset.note = "";
+    box.innerHTML = `<p></p>${canGoOn ? "<button class='button button-small' type='button' data-go-on>Go on</button>" : ""}`;
+    box.firstChild.textContent = note;
+    this.article.append(box);
+  }
+
+  /* Earlier messages that no longer fit into what the model reads. */
+  showLeftOut(number) {
+    this.article.querySelector("[data-left-out]")?.remove();
+    if (!number) return;
+    const label = document.createElement("p");
+    label.className = "small muted";
+    label.dataset.leftOut = "";
+    label.textContent = leftOutText(number);
+    this.article.append(label);
   }
 
   showFoot(fields) {
@@ -141,9 +164,13 @@ export class Answer {
     const label = document.createElement("p");
     label.className = "small muted";
     label.dataset.dropped = "";
-    label.textContent = this.id ? "Connection lost. The answer continues; reconnecting…" : "Can't reach the server. Trying again…";
+    label.textContent = "The connection was lost. The answer goes on; getting it back…";
     this.article.append(label);
   }
+}
+
+export function leftOutText(number) {
+  return `The model did not read the first ${number === 1 ? "message" : `${count(number)} messages`}: the chat is longer than its window.`;
 }
 
 function tokens({ input_tokens: taken, output_tokens: made, estimated }) {

@@ -1,7 +1,6 @@
 /* The list of chats: search, rename, delete with undo. */
 
 import { json, request } from "./api.js";
-import { isEnter } from "./keys.js";
 
 const TIME_TO_UNDO = 6000;
 const PAUSE = 200;
@@ -119,10 +118,8 @@ export class Sidebar {
     link.hidden = true;
     item.prepend(field);
     field.select();
-    let isOver = false;
     const finish = async (isKept) => {
-      if (isOver) return;
-      isOver = true;
+      if (!field.isConnected) return;
       const title = field.value.trim();
       field.remove();
       link.hidden = false;
@@ -133,7 +130,7 @@ export class Sidebar {
       await json("PATCH", `/api/chats/${chat}`, { title }).catch(() => this.call(item, before));
     };
     field.addEventListener("keydown", (event) => {
-      if (isEnter(event)) finish(true);
+      if (event.key === "Enter") finish(true);
       if (event.key === "Escape") { event.stopPropagation(); finish(false); }
     });
     field.addEventListener("blur", () => finish(true));

@@ -1,0 +1,57 @@
+"""How a call ended, beside its usage: why, who answered, what the provider says that it billed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.providers.base import Evidence
+
+NOTES = {
+    "length": "The answer stopped at its length limit. Ask to go on, or raise the limit of this chat.",
+    "thought": "The model used its whole limit for thinking, and wrote nothing. "
+    "Raise the limit of this chat, or ask for less at once.",
+    "filter": "The provider's content filter ended this answer. Put the question in other words.",
+    "refusal": "The model declined to answer. Put the question in other words, or ask another model.",
+    "tool_calls": "The model wanted to use a tool that it does not have here.",
+    "pause_turn": "The model paused. Ask to go on.",
+}
+NOTHING_SAID = Evidence()
+GOES_ON = {"length", "pause_turn"}
+ENDS_IN_REFUSAL = {"filter", "refusal"}
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnding:
+    """`finish_reason` is None where the call did not finish. `is_of_sender`: the request itself made it fail."""
+
+    finish_reason: str | None = None
+    evidence: Evidence = NOTHING_SAID
+    is_of_sender: bool = False
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What the usage row keeps of it."""
+        said = self.evidence
+        return {
+            "finish_reason": self.finish_reason,
+            "answered_model": said.model,
+            "service_tier": said.service_tier,
+            "billed_nanos": said.cost_nanos,
+            "unpriced_pieces": said.unpriced,
+        }
+
+    @property
+    def is_refused(self) -> bool:
+        """The same question would be refused again: it is not sent any more."""
+        return self.is_of_sender or self.finish_reason in ENDS_IN_REFUSAL
+
+
+def finish_note(finish_reason: str | None, *, has_text: bool = True) -> str | None:
+    """What the reader is told of an end that is none of the answer's own; None where it just ended."""
+    key = "thought" if finish_reason == "length" and not has_text else finish_reason
+    return NOTES.get(key or "")
+
+
+def can_go_on(finish_reason: str | None, *, has_text: bool = True) -> bool:
+    return has_text and finish_reason in GOES_ON
