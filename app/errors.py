@@ -79,6 +79,7 @@ WAYS_OUT = {
     "verify": "auth.settings",
     "billing": "billing.overview",
     "signup": "auth.signup",
+    "support": "pages.support",
     "members": "auth.account",
 }
 

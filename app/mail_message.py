@@ -79,6 +79,8 @@ def compose(to: str, template: str, context: dict[str, Any]) -> EmailMultiAltern
     message = EmailMultiAlternatives(
         " ".join(subject.split())[:LONGEST_SUBJECT], parts.written(body.strip()) + "\n", to=[to]
     )
+    if context.get("reply_to"):
+        message.reply_to = [one_line(context["reply_to"])]
     paragraphs = [parts.part(" ".join(part.split())) for part in body.split("\n\n") if part.strip()]
     frame = current_app.jinja_env.get_template("mail/frame.html")
     html = frame.render(brand_name=context["brand_name"], subject=message.subject, parts=paragraphs)

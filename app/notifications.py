@@ -16,9 +16,11 @@ from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import UNPAID, Subscription
 from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.account_state import AccountState
+from app.models.operations.support_request import SupportRequest
 from app.web.formatting import dollars
 
 
@@ -211,3 +213,25 @@ def of_ending(model: AIModel, users: list[tuple[User, int]]) -> None:
         )
     admin_url = mailer.link("model.edit_view", id=model.id)
     admins(f"{key}:admin", "model_ends_admin", **context, users=len(users), admin_url=admin_url)
+
+
+def of_support_request(request: SupportRequest) -> None:
+    """To the support's address, where there is one; an answer goes to whoever asked."""
+    address = Setting.get("support_email")
+    if not address:
+        return
+    account = request.account
+    mailer.post(
+        f"support_request:{request.id}",
+        address,
+        "support_request",
+        request_id=str(request.id),
+        is_priority=request.is_priority,
+        account_name=account.name or "Personal",
+        account_id=str(account.id),
+        plan=account.plan.name,
+        who=request.user.name or "Somebody",
+        excerpt=request.message,
+        reply_to=request.user.email,
+        link=f"{mailer.link('pages.index')}admin/support/details/?id={request.id}",
+    )

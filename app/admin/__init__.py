@@ -17,6 +17,7 @@ from app.admin.plans import PackTable, PlanTable
 from app.admin.price_review import RegistryPage
 from app.admin.prices import PriceTable
 from app.admin.settings import SettingPage
+from app.admin.support_requests import SupportTable
 from app.admin.two_factor import TwoFactorPage
 from app.admin.users import UserTable
 from app.models.billing.ledger import LedgerEntry
@@ -29,6 +30,7 @@ from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
+from app.models.operations.support_request import SupportRequest
 from app.models.operations.webhook_event import StripeEvent
 
 
@@ -63,6 +65,7 @@ def menu() -> dict[str, list[BaseView]]:
             LedgerTable(LedgerEntry, "Ledger", endpoint="ledger"),
             UsageTable(Usage, "Calls", endpoint="usage"),
             PaymentTable(Payment, "Payments", endpoint="payment"),
+            SupportTable(SupportRequest, "Support requests", endpoint="support"),
         ],
         "House": [
             EventTable(StripeEvent, "Stripe events", endpoint="event"),

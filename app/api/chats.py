@@ -13,7 +13,6 @@ from sqlalchemy import Select, or_, select
 from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import amount, api, moment, or_404, page_of
 from app.api.bodies import Body, CountOrNone, Filled, Flag, Identifier, Text, storable
-from app.api.rate_limits import guests_chats
 from app.api.schemas import (
     FLAG,
     MOMENT,
@@ -35,9 +34,7 @@ from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, STATUSES, Chat, Message, checked_instructions
 from app.models.identity import erasure
 from app.models.metering.refusal import InvalidRequest, Refusal
-from app.models.metering.reservation import admit
 from app.web.access import for_guests_too
-from app.web.gate import requires_tokens
 
 LONGEST_TITLE = 200
 CHAT = shape(
@@ -77,12 +74,6 @@ SEARCH: dict[str, Schema] = {
 Title = Annotated[Text, Field(max_length=LONGEST_TITLE)]
 
 
-class NewChat(Body):
-    model: Annotated[Text, Field(max_length=200)] | None = None
-    title: Title = ""
-    write_title: Flag | None = None
-
-
 class ChatChanges(Body):
     """What is left out stays as it is."""
 
@@ -99,27 +90,6 @@ class ChatChanges(Body):
     shown_message_id: (
         Annotated[Identifier, Field(description="The version to show, with what followed it.")] | None
     ) = None
-
-
-@api.post("/chats")
-@for_guests_too
-@guests_chats
-@requires_tokens
-@described(
-    "Begin a chat; with `write_title` a model titles it after the first answer, as a call of its own",
-    CHAT,
-    status=201,
-    body=NewChat,
-)
-def start_chat() -> tuple[dict[str, Any], int]:
-    sent = NewChat.read()
-    model = sent.model or default_model()
-    admit(current_user, model)
-    chat = Chat(**current_user.owns, title=sent.title, model=model)
-    chat.wants_title = not sent.title and wants_title(sent.write_title)
-    db.session.add(chat)
-    db.session.commit()
-    return shown_chat(chat), 201
 
 
 @api.get("/chats")

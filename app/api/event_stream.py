@@ -169,7 +169,7 @@ def ended(
     ids: dict[str, str], ending: Outcome, figures: tuple[Any, ...], why: dict[str, Any]
 ) -> dict[str, Any]:
     paid, available, input_tokens, output_tokens, source = figures
-    names = {name: value for name, value in ids.items() if name != "user_message_id"}
+    names = {name: value for name, value in ids.items() if name not in {"chat_id", "user_message_id"}}
     body = {
         **names,
         **amount("cost", paid),

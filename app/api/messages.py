@@ -11,7 +11,7 @@ from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import amount, api, or_404
-from app.api.bodies import FileIds, Filled, Identifier
+from app.api.bodies import FileIds, Filled, Identifier, Text
 from app.api.calls import ONCE, STREAM, Limits, call_options, stream_position, wants_html
 from app.api.chats import default_model, my_chat
 from app.api.event_stream import stream_of, stream_of_generation
@@ -51,7 +51,10 @@ class Question(Edit):
 
 
 class EstimateRequest(Question):
+    """Without `chat_id` of a new chat, which may have instructions."""
+
     chat_id: Identifier | None = None
+    system_prompt: Text = ""
 
 
 STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
@@ -137,8 +140,8 @@ def follow_message(message_id: str) -> Response:
 )
 def estimate_message() -> dict[str, Any]:
     sent = EstimateRequest.read()
-    chat = my_chat(sent.chat_id) if sent.chat_id else None
-    options = with_files(sent, call_options(sent, (chat.model if chat else "") or default_model()))
+    chat = my_chat(sent.chat_id) if sent.chat_id else Chat(model="", system_prompt=sent.system_prompt)
+    options = with_files(sent, call_options(sent, chat.model or default_model()))
     prompt, price = estimate(current_user, chat, sent.content, options)
     expected = price.expected_cost_of(prompt)
     return {
@@ -155,9 +158,9 @@ def asked(chat: Chat, sent: Edit, *, edited: Message | None = None) -> Response:
     return begin_once(options, lambda: ask(current_user, chat, sent.content, options, edited=edited))
 
 
-def with_files(sent: Edit, options: CallOptions) -> CallOptions:
+def with_files(sent: Limits, options: CallOptions) -> CallOptions:
     """The files that go with a question; an edit keeps those that it had."""
-    files = sent.attachments if isinstance(sent, Question) else ()
+    files = getattr(sent, "attachments", ())
     return replace(options, files=tuple(dict.fromkeys(map(int, files))))
 
 
@@ -172,7 +175,11 @@ def begin_once(options: CallOptions, begin: Callable[[], Generation]) -> Respons
 
 
 def followed(message: Message, position: int = 0) -> Response:
-    ids = {"message_id": str(message.id), "user_message_id": str(message.parent_id)}
+    ids = {
+        "chat_id": str(message.chat_id),
+        "message_id": str(message.id),
+        "user_message_id": str(message.parent_id),
+    }
     return stream_of(MESSAGES, message, ids, position, as_html=wants_html())
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
 from flask_login import current_user
 
 from app.api.blueprint import api
 from app.extensions import limiter
-from app.web.guest_session import bounded_for_guests
+from app.web.guest_session import bounded_for_guests, is_no_guest
 from app.web.network_address import network
 from app.web.rate_limits import is_off, refusing
 
@@ -32,6 +33,31 @@ def account_key() -> str:
 limiter.limit(CALLS, key_func=actor_key, exempt_when=is_off)(api)
 sends = limiter.shared_limit(SENDS, scope="sends", key_func=account_key, exempt_when=is_off)
 guests_sends, guests_chats = bounded_for_guests("guest sends"), bounded_for_guests("guest chats")
+
+
+def is_without_message() -> bool:
+    """Whether a chat is begun empty: then nothing is asked of a model yet."""
+    sent = request.get_json(silent=True)
+    return not (isinstance(sent, dict) and sent.get("content"))
+
+
+@refusing
+def is_off_or_without_message() -> bool:
+    return is_off() or is_without_message()
+
+
+@refusing
+def is_no_guest_or_without_message() -> bool:
+    return is_no_guest() or is_without_message()
+
+
+def first_sends(view: Any) -> Any:
+    """The same limits for a chat that begins with its first message."""
+    of_guests = bounded_for_guests("guest sends", exempt_when=is_no_guest_or_without_message)
+    of_all = limiter.shared_limit(
+        SENDS, scope="sends", key_func=account_key, exempt_when=is_off_or_without_message
+    )
+    return of_guests(of_all(view))
 
 
 def limited_sends(view: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.models.catalog.price import AIModel
 from app.models.chat.attachment import MEGABYTE, Attachment
@@ -88,9 +89,14 @@ def check_images(model: AIModel, files: Sequence[Attachment]) -> None:
     if model.takes_images or not any(file.is_image for file in files):
         return
     other = next((offered for offered, _price in AIModel.for_sale() if offered.takes_images), None)
-    message = f"{model.title} does not take images. Remove them, or ask a model that does"
-    message += f", such as {other.title}." if other else "; none is on sale here at the moment."
-    raise Refusal("images_not_taken", message, model=other.name if other else None)
+    message = f"{model.title} can't read images. Remove them, or "
+    message += (
+        f"switch to a model that can, such as {other.title}."
+        if other
+        else "ask an admin for a model that can."
+    )
+    details: dict[str, Any] = {"model": other.name, "model_title": other.title} if other else {}
+    raise Refusal("images_not_taken", message, **details)
 
 
 def newest_images(of_each: Sequence[Sequence[Attachment]]) -> set[int]:

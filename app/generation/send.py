@@ -84,7 +84,7 @@ def estimate(
 ) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
     model, price = AIModel.to_sell(options.model, utcnow())
-    history = branch(messages_of(chat), chat.leaf_id) if chat else []
+    history = branch(messages_of(chat), chat.leaf_id) if chat and chat.leaf_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     path = [*history, PromptTurn(None, None, "user", content, files=tuple(waiting))]
     return prompt_of(chat, path, model, options, is_sent=False), price
@@ -153,7 +153,7 @@ def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> KeptTex
     title = chat.title or title_of(question.content)
     shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
     SHOW.run(connection, key_of(chat) | shown)
-    ids = {"message_id": str(message_id), "user_message_id": str(question_id)}
+    ids = {"chat_id": str(chat.id), "message_id": str(message_id), "user_message_id": str(question_id)}
     return KeptText(MESSAGES_TABLE, chat.account_id, message_id, ids, when_refused={"is_refused": True})
 
 

@@ -22,6 +22,7 @@ from app.models.metering.usage_rollup import AccountDay, DailyTotal, Watermark
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refusal_count import RefusalCount
+from app.models.operations.support_request import SupportRequest
 from app.models.operations.webhook_event import StripeEvent, SyncVersion
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Setting",
     "StripeEvent",
     "Subscription",
+    "SupportRequest",
     "SyncVersion",
     "Usage",
     "User",

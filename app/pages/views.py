@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask, jsonify, redirect, render_template, url_for
+from flask import Flask, jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import text
@@ -12,11 +12,10 @@ from app import jobs
 from app.extensions import db
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.guest_account import accepts_guests
+from app.pages.blueprint import pages
 from app.web import plan_features
 from app.web.access import public
 from app.web.pricing_page import pricing_context
-
-pages = Blueprint("pages", __name__)
 
 
 def init_app(app: Flask) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import session
 
 from app.extensions import limiter
@@ -49,8 +51,8 @@ def is_no_guest() -> bool:
     return not is_guest()
 
 
-def bounded_for_guests(scope: str) -> Decorator:
+def bounded_for_guests(scope: str, *, exempt_when: Callable[[], bool] = is_no_guest) -> Decorator:
     """So many a day by one network address; part of what is offered, so on even where rate limits are off."""
     return limiter.shared_limit(
-        guest_messages, scope=scope, key_func=this_network, exempt_when=is_no_guest, error_message=USED_UP
+        guest_messages, scope=scope, key_func=this_network, exempt_when=exempt_when, error_message=USED_UP
     )

@@ -133,7 +133,7 @@ def test_a_line_that_drops_comes_back_with_the_whole_answer(
         ada.send("/demo long")
         expect(ada.answers.locator(".block").first).to_be_visible()
         line.cut()
-        expect(ada.answers.get_by_text("The connection was lost")).to_be_visible()
+        expect(ada.answers.get_by_text("Connection lost")).to_be_visible()
         line.mend()
         expect(ada.answers).to_have_attribute("data-status", "done", timeout=60_000)
         shown = ada.answers.locator("[data-prose]").inner_text()
@@ -149,11 +149,26 @@ def test_a_message_sent_over_a_dead_line_is_sent_once_when_it_is_back(
         ada.ask("hello")
         line.cut()
         ada.send("are you there?")
-        expect(ada.answers.get_by_text("The connection was lost")).to_be_visible()
+        expect(ada.answers.get_by_text("Can't reach the server")).to_be_visible()
         line.mend()
         expect(ada.answers.last).to_have_attribute("data-status", "done", timeout=30_000)
         ada.page.reload()
         expect(ada.questions).to_have_count(2)
+
+
+def test_a_message_whose_line_stays_dead_is_sent_once_by_try_again(
+    arrive: Callable[..., Visitor], shared_app: RunningApp
+) -> None:
+    with CuttableLine(shared_app.address) as line:
+        ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
+        line.cut()
+        ada.send("are you there?")
+        expect(ada.refusal).to_contain_text("You're offline")
+        line.mend()
+        ada.refusal.get_by_role("button", name="Try again").click()
+        expect(ada.answers.last).to_have_attribute("data-status", "done", timeout=30_000)
+        ada.page.reload()
+        expect(ada.questions).to_have_count(1)
 
 
 def test_what_is_asked_in_one_tab_is_shown_in_the_other(ada: Visitor, second_tab: Page) -> None:

@@ -9,9 +9,15 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.support.people import CREDIT
+from tests.support.pictures import png
 from tests.support.running_app import RunningApp
 
 pytestmark = pytest.mark.browser
+
+
+SAFARIS_ENTER = """field => field.dispatchEvent(new KeyboardEvent("keydown",
+    {key: "Enter", keyCode: 229, bubbles: true, cancelable: true}))"""
+"""After `compositionend`, so not marked as composing."""
 
 
 def test_a_first_visit_comes_to_a_first_answer_within_a_minute(
@@ -67,9 +73,10 @@ def test_out_of_credits_is_said_in_place_with_ways_on_and_the_message_is_kept(
 ) -> None:
     bob = arrive("bob")
     bob.send("Is anybody there?")
-    expect(bob.refusal).to_contain_text("Out of credits")
-    for way in ("Buy credits", "Change the plan", "Cheaper model"):
-        expect(bob.refusal.get_by_text(way, exact=True)).to_be_visible()
+    expect(bob.refusal).to_contain_text("You're out of credits")
+    for way in ("Buy credits", "Change plan"):
+        expect(bob.refusal.get_by_role("link", name=way, exact=True)).to_be_visible()
+    expect(bob.refusal.get_by_role("button", name=re.compile("Send with|model"))).to_have_count(0)
     expect(bob.message).to_have_value("Is anybody there?")
     expect(bob.questions).to_have_count(0)
 
@@ -80,6 +87,73 @@ def test_a_refused_message_is_there_after_a_reload(arrive: Callable[..., Visitor
     expect(bob.refusal).to_be_visible()
     bob.page.reload()
     expect(bob.message).to_have_value("Is anybody there?")
+    expect(bob.page).to_have_url(re.compile("/chat$"))
+    expect(bob.page.locator("#chats .chat-item")).to_have_count(0)
+
+
+def test_a_model_that_passes_is_named_with_its_price_and_the_button_sends(
+    arrive: Callable[..., Visitor],
+) -> None:
+    bob = arrive("bob", credits=CREDIT)
+    bob.page.get_by_role("button", name="Model:").click()
+    bob.page.get_by_text("Demo smart", exact=False).first.click()
+    bob.send("x " * 40_000)
+    bob.faults.clear()
+    way = bob.refusal.get_by_role("button", name=re.compile(r"Send with .+, up to [\d.,]+ credits"))
+    way.click()
+    expect(bob.answers).to_have_attribute("data-status", "done")
+    expect(bob.message).to_have_value("")
+
+
+def test_what_was_refused_and_then_sent_is_not_in_the_next_chats_field(ada: Visitor) -> None:
+    ada.page.locator("#files-input").set_input_files(
+        {"name": "sky.png", "mimeType": "image/png", "buffer": png(8, 8)}
+    )
+    expect(ada.page.locator("#files li")).to_have_count(1)
+    ada.send("What is this?")
+    ada.refusal.get_by_role("button", name="Switch to").click()
+    ada.send("What is this?")
+    expect(ada.answers).to_have_attribute("data-status", "done")
+    ada.page.get_by_role("link", name="New chat").click()
+    expect(ada.page).to_have_url(re.compile("/chat$"))
+    expect(ada.message).to_have_value("")
+    expect(ada.page.locator("#files li")).to_have_count(0)
+
+
+def test_enter_that_ends_a_composition_sends_nothing(ada: Visitor) -> None:
+    ada.message.fill("にほん")
+    ada.message.evaluate(SAFARIS_ENTER)
+    ada.page.wait_for_timeout(300)
+    expect(ada.message).to_have_value("にほん")
+    expect(ada.questions).to_have_count(0)
+    ada.message.press("Enter")
+    expect(ada.answers).to_have_attribute("data-status", "done")
+    ada.page.get_by_role("button", name="Edit and send again").click()
+    field = ada.questions.get_by_label("Your message")
+    field.evaluate(SAFARIS_ENTER)
+    expect(field).to_be_visible()
+
+
+def test_instructions_and_length_stand_before_the_first_message(ada: Visitor) -> None:
+    ada.page.get_by_role("button", name="Instructions and length").click()
+    ada.page.get_by_label("Instructions", exact=True).fill("Answer in French.")
+    ada.page.get_by_role("button", name="Save").click()
+    ada.ask("hello")
+    ada.page.reload()
+    ada.page.get_by_role("button", name="Instructions and length").click()
+    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer in French.")
+
+
+def test_offline_says_so_at_once_and_keeps_the_message(ada: Visitor) -> None:
+    ada.message.fill("hello")
+    ada.page.context.set_offline(True)
+    ada.message.press("Enter")
+    expect(ada.refusal).to_contain_text("You're offline", timeout=3000)
+    expect(ada.message).to_have_value("hello")
+    assert ada.refusal.locator("use").first.get_attribute("href").startswith("#icon-")
+    ada.page.context.set_offline(False)
+    ada.refusal.get_by_role("button", name="Try again").click()
+    expect(ada.answers).to_have_attribute("data-status", "done")
 
 
 def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
@@ -89,7 +163,7 @@ def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
     bob.sign_up()
     expect(page.get_by_text("Confirm your address to begin.")).to_be_visible()
     bob.send("May I?")
-    expect(bob.refusal).to_contain_text("Confirm your address")
+    expect(bob.refusal).to_contain_text("Confirm your email")
     expect(bob.message).to_have_value("May I?")
 
 

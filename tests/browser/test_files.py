@@ -74,11 +74,11 @@ def test_what_cannot_be_attached_or_seen_is_said_in_place(ada: Visitor) -> None:
     expect(waiting(ada)).to_have_count(2)
     expect(ada.page.locator("#files-problem")).to_be_hidden()
     ada.message.fill("What is this?")
-    expect(ada.page.locator("#estimate")).to_contain_text("Demo fast does not take images")
+    expect(ada.page.locator("#estimate")).to_contain_text("Demo fast can't read images")
     ada.message.press("Enter")
-    expect(ada.refusal.filter(has_text="That model sees no images")).to_be_visible()
+    expect(ada.refusal.filter(has_text="This model can't read images")).to_be_visible()
     expect(ada.page.locator("#files li")).to_have_count(2)
-    ada.page.get_by_role("button", name="Ask demo-smart").click()
+    ada.page.get_by_role("button", name="Switch to").click()
     expect(ada.page.locator("#estimate")).to_contain_text("never more than")
 
 

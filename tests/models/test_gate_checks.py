@@ -241,8 +241,8 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(account_state:
         model(name, kind="demo", dollars_in="0", dollars_out=dollars)
     asked = replace(account_state, allowance=256 * 200, models=["m", "cheap", "dear"])
     cheaper = refusal(lambda: fit(asked, PROMPT, RATES, NOON))
-    assert (cheaper.details["model"], cheaper.details["model_ceiling"]) == ("cheap", 25_600)
-    assert "Try cheap, up to 0.0256 credits, or shorten it" in str(cheaper)
+    assert (cheaper.details["model"], cheaper.details["model_ceiling"]) == ("cheap", 51_200)
+    assert "Try cheap, up to 0.0512 credits, or shorten it" in str(cheaper)
     everything = replace(asked, models=["m", "cheap", "dearer", "dear"])
     assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).details["model"] == "dearer"
     alone = refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON))

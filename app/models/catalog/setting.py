@@ -84,6 +84,11 @@ DEFINITIONS = {
             group="Brand and sign-up",
         ),
         Definition(
+            "support_email", "text", "",
+            "Where customers' questions go. Empty: they are listed under Support requests alone.", 0, 254,
+            group="Brand and sign-up",
+        ),
+        Definition(
             "registration", "choice", "open", "Who may sign up: everybody, those who were invited, nobody.",
             choices=("open", "invite", "closed"), group="Brand and sign-up",
         ),

@@ -97,6 +97,7 @@ PERSONAL = (
     PersonalData("attachments", "user_id", ("name", "content")),
     PersonalData("messages", "chat_id", ("content", "error_detail"), becomes={"content": "", "error_detail": None}),
     PersonalData("chats", "user_id", ("title", "system_prompt", "guest"), becomes={"title": "", "system_prompt": ""}),
+    PersonalData("support_requests", "user_id", ("message",), becomes={"message": ""}),
     PersonalData("outgoing_mails", "user_id", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
     PersonalData("outgoing_mails", "to", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
 )  # fmt: skip

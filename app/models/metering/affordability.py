@@ -74,14 +74,17 @@ def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None) ->
 
 
 def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) -> Cheaper | None:
-    """The dearest model of the plan that can take this prompt with the shortest answer for `affordable` nanos."""
-    bound, floor = prompt.input_token_bound, min(FEWEST_OUTPUT_TOKENS, prompt.max_output_tokens)
-    offers = (
-        Cheaper(price.rates.most_for(bound, floor), model.name, model.title)
-        for model, price in AIModel.for_sale()
-        if can_take(model, prompt) and (not account_state.models or model.name in account_state.models)
-    )
-    return max((offer for offer in offers if offer.ceiling <= affordable), default=None)
+    """The dearest model of the plan that passes within `affordable` nanos, its answer shortened as `fit` does."""
+    bound, allowed = prompt.input_token_bound, account_state.models
+    offers = []
+    for model, price in AIModel.for_sale():
+        asked = min(prompt.max_output_tokens, model.max_output_tokens)
+        output = min(asked, price.rates.output_tokens_for(affordable, bound))
+        is_included = not allowed or model.name in allowed
+        if is_included and can_take(model, prompt) and output >= (floor := min(FEWEST_OUTPUT_TOKENS, asked)):
+            offer = Cheaper(price.rates.most_for(bound, output), model.name, model.title)
+            offers.append((price.rates.most_for(bound, floor), offer))
+    return max(offers, default=(0, None))[1]
 
 
 def can_take(model: AIModel, prompt: Prompt) -> bool:

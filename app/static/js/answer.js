@@ -164,7 +164,7 @@ export class Answer {
     const label = document.createElement("p");
     label.className = "small muted";
     label.dataset.dropped = "";
-    label.textContent = "The connection was lost. The answer goes on; getting it back…";
+    label.textContent = this.id ? "Connection lost. The answer continues; reconnecting…" : "Can't reach the server. Trying again…";
     this.article.append(label);
   }
 }

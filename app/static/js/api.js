@@ -11,7 +11,7 @@ export class Problem extends Error {
 export const OFFLINE = {
   code: "offline",
   status: 0,
-  detail: "The server could not be reached. Look at your connection.",
+  detail: "We couldn't reach the server. Check your connection.",
 };
 
 export async function request(method, path, { body, form, headers = {} } = {}) {
@@ -34,6 +34,6 @@ export async function json(method, path, body) {
 
 async function problemOf(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || null;
-  const fields = await response.json().catch(() => ({ code: "error", detail: "The server answered in a way this page does not understand. Load it again." }));
+  const fields = await response.json().catch(() => ({ code: "error", detail: "Something went wrong. Reload the page and try again." }));
   return new Problem({ status: response.status, ...fields }, retryAfter);
 }

@@ -6,7 +6,7 @@ import { copyText, equipCode } from "./code.js";
 import { fileItem } from "./attach.js";
 import { Composer } from "./composer.js";
 import { editQuestion } from "./editing.js";
-import { creditsText, showBalance } from "./money.js";
+import { creditsText, isGuest, showBalance } from "./money.js";
 import { Picker } from "./picker.js";
 import { showRefusal } from "./refusals.js";
 import { Scroll } from "./scroll.js";
@@ -25,11 +25,12 @@ const tabs = new BroadcastChannel("tollgate");
 let chat = messages.dataset.chat || null;
 let running = null;
 let wantsStop = false;
-let isTitleComing = false;
+let settings = {};
 let wake = () => {};
 
 const picker = new Picker();
-const composer = new Composer({ picker, chat: () => chat, send, stop });
+const setUp = document.getElementById("set-up-dialog");
+const composer = new Composer({ picker, chat: () => chat, settings: () => (chat ? {} : settings), send, stop });
 const sidebar = new Sidebar({ changed: () => refresh() });
 const scroll = new Scroll();
 const contentOf = new WeakMap();
@@ -39,45 +40,36 @@ function announce(label) {
 }
 
 /* Sending: the question and a waiting answer are shown at once; a refusal takes them back and keeps the words. */
-async function send() {
-  const { text, ceiling, draftKey, files: { ids, isBusy } } = composer;
+async function send(most = composer.ceiling) {
+  const { text, draftKey, files: { ids, isBusy } } = composer;
   const { model } = picker;
   if (!text || running || isBusy) return;
-  const body = { content: text, model, ...(ceiling !== null && { max_cost_nanos: ceiling }), ...(ids.length && { attachments: ids }) };
+  const body = { content: text, model, ...(most !== null && { max_cost_nanos: most }), ...(ids.length && { attachments: ids }) };
   const taken = composer.take();
   const question = makeQuestion(text, taken.files.map((file) => fileItem(file)));
   const answer = Answer.make(picker.titleOf(model));
   const restore = replaceFrom(document.getElementById("welcome"), [question, answer.article]);
   scroll.toEnd();
   await attempt(answer, async () => {
-    const id = await openChat(model);
-    await run(answer, "POST", `/api/chats/${id}/messages`, body, (fields) => {
+    const isNew = !chat;
+    const [path, sent] = isNew ? ["/api/chats", { ...body, ...settings }] : [`/api/chats/${chat}/messages`, body];
+    await run(answer, "POST", path, sent, (fields) => {
       question.dataset.id = fields.user_message_id;
       composer.forget(draftKey);
+      if (isNew && !chat) opened(fields.chat_id, text);
     });
-    retitle(text);
-  }, () => { restore(); composer.giveBack(taken); }, () => send());
+    if (isNew && !isGuest()) awaitTitle(chat, (title) => sidebar.titled(chat, title, true));
+  }, (problem) => { restore(); composer.giveBack(taken, problem); }, (problem) => send(problem?.model_ceiling_nanos));
 }
 
-async function openChat(model) {
-  if (chat) return chat;
-  const made = await json("POST", "/api/chats", { model });
-  chat = made.id;
-  isTitleComing = made.wants_title;
+/* The first message was accepted: there is a chat, called by its first words until a model has written a title. */
+function opened(id, text) {
+  chat = id;
   messages.dataset.chat = chat;
   history.replaceState(null, "", `/chat/${chat}`);
-  sidebar.add(made);
-  signUp?.setAttribute("href", `/signup?next=/chat/${chat}`);
-  document.getElementById("set-up").hidden = false;
-  return chat;
-}
-
-/* The first words, until a model has written a title. */
-function retitle(text) {
-  if (sidebar.item(chat)?.textContent.trim() !== "New chat") return;
+  sidebar.add({ id, title: firstWords(text) });
   sidebar.titled(chat, firstWords(text), true);
-  if (isTitleComing) awaitTitle(chat, (title) => sidebar.titled(chat, title, true));
-  isTitleComing = false;
+  signUp?.setAttribute("href", `/signup?next=/chat/${chat}`);
 }
 
 /* Answering again replaces the answer and what came after it; the earlier version is kept. */
@@ -89,7 +81,7 @@ async function regenerate(article, model = null) {
   await attempt(answer, async () => {
     await run(answer, "POST", `/api/messages/${article.dataset.id}/regenerate`, model ? { model } : {});
     await refresh();
-  }, restore, () => regenerate(article, model));
+  }, restore, (problem) => regenerate(article, problem?.model ?? model));
 }
 
 /* Asks for the rest of an answer that its limit cut off. What is being written stays. */
@@ -136,15 +128,10 @@ async function attempt(answer, work, undo, again) {
       answer.end("error", { code: problem.code, detail: `${problem.detail} Load the page again to see the answer.`, call_id: answer.article.dataset.call });
       return;
     }
-    undo();
-    showRefusal(refusal, problem, { again, picker: cheaper }, canManage);
+    undo(problem);
+    showRefusal(refusal, problem, { again, cheaper: () => { picker.select(problem.model); again(problem); }, switch: () => picker.select(problem.model), picker: () => picker.open() }, canManage);
     scroll.keep();
   }
-}
-
-function cheaper(problem) {
-  if (problem.model && picker.select(problem.model)) return;
-  picker.open();
 }
 
 async function run(answer, method, path, body, started = () => {}) {
@@ -294,9 +281,19 @@ tabs.addEventListener("message", ({ data }) => {
 });
 
 document.getElementById("set-up").addEventListener("click", () => {
-  const dialog = document.getElementById("set-up-dialog");
-  dialog.querySelector("form").action = `/chat/${chat}/settings`;
-  dialog.showModal();
+  const form = setUp.querySelector("form");
+  form.action = `/chat/${chat}/settings`;
+  if (!chat) for (const name of ["system_prompt", "max_output_tokens"]) form.elements[name].value = settings[name] ?? "";
+  setUp.showModal();
+});
+/* Of a new chat the settings wait here for its first message. */
+setUp.querySelector("form").addEventListener("submit", (event) => {
+  if (chat) return;
+  event.preventDefault();
+  const { system_prompt: told, max_output_tokens: most } = event.target.elements;
+  settings = { ...(told.value.trim() && { system_prompt: told.value }), ...(most.value && { max_output_tokens: Number(most.value) }) };
+  setUp.close();
+  composer.written();
 });
 document.querySelector("[data-close]").addEventListener("click", (event) => event.target.closest("dialog").close());
 for (const button of document.querySelectorAll("[data-help]")) button.addEventListener("click", help);

@@ -1,6 +1,19 @@
 /* Copy and wrap buttons on the code of an answer. */
 
-export const icon = (name) => `<svg class="icon" aria-hidden="true"><use href="/static/img/icons.svg#${name}"></use></svg>`;
+const SPRITE = "/static/img/icons.svg";
+let isInPage = false;
+
+/* The icons come into the page, so that those drawn later are there without a connection too. */
+fetch(SPRITE).then((response) => response.text()).then((text) => {
+  const place = document.createElement("div");
+  place.hidden = true;
+  place.innerHTML = text.replaceAll(' id="', ' id="icon-');
+  document.body.append(place);
+  isInPage = true;
+}).catch(() => {});
+
+export const iconAddress = (name) => (isInPage ? `#icon-${name}` : `${SPRITE}#${name}`);
+export const icon = (name) => `<svg class="icon" aria-hidden="true"><use href="${iconAddress(name)}"></use></svg>`;
 
 export async function copyText(text, button) {
   await navigator.clipboard.writeText(text);

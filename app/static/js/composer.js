@@ -2,7 +2,9 @@
 
 import { leftOutText } from "./answer.js";
 import { Problem, json } from "./api.js";
+import { iconAddress } from "./code.js";
 import { Files } from "./attach.js";
+import { isSend } from "./keys.js";
 import { isGuest, roughly } from "./money.js";
 import { recall, remember } from "./page.js";
 import { messageOf } from "./refusals.js";
@@ -10,13 +12,14 @@ import { messageOf } from "./refusals.js";
 const PAUSE = 300;
 
 export class Composer {
-  constructor({ picker, chat, send, stop }) {
+  constructor({ picker, chat, settings, send, stop }) {
     this.form = document.getElementById("composer");
     this.field = document.getElementById("content");
     this.button = document.getElementById("send");
     this.note = document.getElementById("estimate");
     this.picker = picker;
     this.chat = chat;
+    this.settings = settings;
     this.isRunning = false;
     this.promise = null;
     this.form.addEventListener("submit", (event) => {
@@ -26,7 +29,7 @@ export class Composer {
     });
     this.field.addEventListener("input", () => this.written());
     this.field.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (!isSend(event)) return;
       event.preventDefault();
       if (!this.isRunning) send();
     });
@@ -37,7 +40,7 @@ export class Composer {
   }
 
   get text() { return this.field.value.trim(); }
-  get asked() { return JSON.stringify([this.text, this.picker.model, this.files.ids]); }
+  get asked() { return JSON.stringify([this.text, this.picker.model, this.files.ids, this.settings()]); }
   get draftKey() { return `draft:${this.chat() || "new"}`; }
 
   /* The ceiling that was shown for exactly this message, in nanos; null where none was. */
@@ -69,7 +72,7 @@ export class Composer {
   async estimate() {
     const { asked, text, picker: { model }, files: { ids } } = this;
     const chat = this.chat();
-    const body = { content: text, model, ...(chat && { chat_id: chat }), ...(ids.length && { attachments: ids }) };
+    const body = { content: text, model, ...this.settings(), ...(chat && { chat_id: chat }), ...(ids.length && { attachments: ids }) };
     try {
       const figures = await json("POST", "/api/estimate", body);
       if (asked !== this.asked) return;
@@ -95,9 +98,11 @@ export class Composer {
     return taken;
   }
 
-  giveBack({ text, files }) {
+  /* Refused: the words are where they were typed; files that the server no longer has are let go. */
+  giveBack({ text, files }, problem) {
     if (!this.field.value) this.field.value = text;
-    this.files.giveBack(files);
+    if (!problem?.errors?.attachments) this.files.giveBack(files);
+    this.files.keep();
     this.written();
   }
 
@@ -111,7 +116,7 @@ export class Composer {
     this.isRunning = isRunning;
     this.button.classList.toggle("is-stop", isRunning);
     this.button.setAttribute("aria-label", isRunning ? "Stop the answer" : "Send");
-    this.button.querySelector("use").setAttribute("href", `/static/img/icons.svg#${isRunning ? "stop" : "send"}`);
+    this.button.querySelector("use").setAttribute("href", iconAddress(isRunning ? "stop" : "send"));
     this.allow();
   }
 

@@ -1,5 +1,7 @@
 /* A question on the page becomes a field, and is sent again. */
 
+import { isSend } from "./keys.js";
+
 export function editQuestion(article, resend, text = article.querySelector(".question-text").textContent) {
   if (article.querySelector("form")) return;
   const form = document.createElement("form");
@@ -16,6 +18,6 @@ export function editQuestion(article, resend, text = article.querySelector(".que
   form.addEventListener("submit", (event) => { event.preventDefault(); cancel(); resend(article, field.value); });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { event.stopPropagation(); cancel(); }
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+    if (isSend(event)) { event.preventDefault(); form.requestSubmit(); }
   });
 }

@@ -1,5 +1,7 @@
 /* The choice of a model: a group of radio buttons that opens above the message. */
 
+import { isEnter } from "./keys.js";
+
 export class Picker {
   constructor() {
     this.panel = document.getElementById("picker");
@@ -38,7 +40,7 @@ export class Picker {
   }
 
   key(event) {
-    if (event.key === "Enter") {
+    if (isEnter(event)) {
       event.preventDefault();
       this.choose();
     } else if (event.key === "Escape") {
@@ -64,10 +66,5 @@ export class Picker {
     option.checked = true;
     this.show();
     return true;
-  }
-
-  /* The cheapest model that the plan includes. */
-  cheapest() {
-    return this.options.reduce((best, input) => (Number(input.dataset.answer) < Number(best.dataset.answer) ? input : best))?.value;
   }
 }

@@ -1,6 +1,7 @@
 /* The list of chats: search, rename, delete with undo. */
 
 import { json, request } from "./api.js";
+import { isEnter } from "./keys.js";
 
 const TIME_TO_UNDO = 6000;
 const PAUSE = 200;
@@ -118,8 +119,10 @@ export class Sidebar {
     link.hidden = true;
     item.prepend(field);
     field.select();
+    let isOver = false;
     const finish = async (isKept) => {
-      if (!field.isConnected) return;
+      if (isOver) return;
+      isOver = true;
       const title = field.value.trim();
       field.remove();
       link.hidden = false;
@@ -130,7 +133,7 @@ export class Sidebar {
       await json("PATCH", `/api/chats/${chat}`, { title }).catch(() => this.call(item, before));
     };
     field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") finish(true);
+      if (isEnter(event)) finish(true);
       if (event.key === "Escape") { event.stopPropagation(); finish(false); }
     });
     field.addEventListener("blur", () => finish(true));

@@ -4,6 +4,7 @@ import { Problem, request } from "./api.js";
 
 const SILENCE = 40_000;
 const PAUSES = [400, 1000, 2000, 4000, 8000];
+const TRIES_BEFORE_IT_BEGAN = 3;
 const RENDER = { "X-Render": "html", Accept: "text/event-stream, application/json" };
 
 /* Server-sent events of a response: [name, body], as they arrive. Throws where nothing comes for too long. */
@@ -46,15 +47,25 @@ function pause(milliseconds) {
   });
 }
 
+/* What was sent without an answer: the server may have it, so that the same again goes under the same key. */
+let unheard = null;
+
 /*
  * Sends and follows an answer until `done` or `error`. Each event goes to `heard(name, body)`; `dropped(isBack)` tells
  * when the connection is lost and when it is back. One Idempotency-Key for all attempts: nothing is sent, or charged,
  * twice. A refusal is thrown as a Problem.
  */
 export async function ask(method, path, body, { heard, dropped = () => {} }) {
-  const key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+  const asked = JSON.stringify([method, path, body]);
+  const key = unheard?.asked === asked ? unheard.key : crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
   const open = () => request(method, path, { body, headers: { ...RENDER, "Idempotency-Key": key } });
-  return keepUp(open, null, { heard, dropped });
+  unheard = null;
+  try {
+    return await keepUp(open, null, { heard, dropped });
+  } catch (error) {
+    if (error.code === "offline") unheard = { asked, key };
+    throw error;
+  }
 }
 
 /* Follows an answer that runs already. */
@@ -78,7 +89,7 @@ async function keepUp(open, messageId, { heard, dropped }) {
       }
     } catch (error) {
       if (error instanceof Problem && !canRetry(error, messageId)) throw error;
-      if (failures >= PAUSES.length && !messageId) throw error;
+      if (!messageId && (!navigator.onLine || failures >= TRIES_BEFORE_IT_BEGAN)) throw error;
     }
     if (!failures) dropped(false);
     await pause(PAUSES[Math.min(failures, PAUSES.length - 1)]);

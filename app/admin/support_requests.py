@@ -1,0 +1,49 @@
+"""What customers asked the support: what waits comes first, and of that what has priority."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+from flask_admin.contrib.sqla.filters import BooleanEqualFilter, IntEqualFilter
+
+from app.admin.ledger_views import ReadOnlyTable
+from app.extensions import db
+from app.models.operations.support_request import SupportRequest
+
+
+class SupportTable(ReadOnlyTable):
+    one = "support request"
+    intro = "What customers asked. Those on a plan with priority support come first."
+    details_template = "admin/support_request.html"
+    column_list = ("id", "created_at", "is_priority", "account.name", "user.email", "message", "answered_at")
+    column_labels: ClassVar = {
+        "created_at": "When", "is_priority": "Priority", "account.name": "Account", "user.email": "From",
+        "answered_at": "Answered",
+    }  # fmt: skip
+    column_formatters: ClassVar = {"message": lambda _view, _context, row, _name: row.message[:120]}
+    column_details_list = ("id", "created_at", "is_priority", "account_id", "account.name", "user.email", "usage_id",
+                           "message", "answered_at")  # fmt: skip
+    column_select_related_list = (SupportRequest.account, SupportRequest.user)
+    column_filters = (
+        IntEqualFilter(SupportRequest.account_id, "Account"),
+        BooleanEqualFilter(SupportRequest.is_priority, "Priority"),
+    )
+
+    def get_query(self) -> Any:
+        waiting = SupportRequest.answered_at.is_(None)
+        return super().get_query().order_by(waiting.desc(), SupportRequest.is_priority.desc())
+
+    @expose("/answered/", methods=("POST",))
+    def answered_view(self) -> ResponseReturnValue:
+        """Take it off the list of what waits."""
+        row = self.get_one(request.form.get("id"))
+        if row is None:
+            abort(404)
+        row.answer()
+        self.record("answer", row)
+        db.session.commit()
+        flash("Marked as answered.", "success")
+        return redirect(self.get_url(".index_view"))

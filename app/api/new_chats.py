@@ -1,0 +1,80 @@
+"""A chat begins: with its first message, as one accepted step, or empty, for a program."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import Response
+from flask_login import current_user
+from pydantic import Field
+
+from app.api.blueprint import api
+from app.api.bodies import Count, Filled, Flag, Text
+from app.api.calls import ONCE, Limits, call_options
+from app.api.chats import CHAT, Title, default_model, shown_chat, wants_title
+from app.api.messages import Files, begin_once, with_files
+from app.api.rate_limits import first_sends, guests_chats
+from app.api.schemas import EVENTS, described
+from app.extensions import db
+from app.generation.generation import Generation
+from app.generation.send import ask
+from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, checked_instructions
+from app.models.metering.reservation import admit
+from app.web.access import for_guests_too
+from app.web.gate import requires_tokens
+
+
+class NewChat(Limits):
+    """With `content` the chat begins with that message, and the answer is its event stream.
+
+    `system_prompt` and `max_output_tokens` are the chat's own from then on.
+    """
+
+    title: Title = ""
+    write_title: Flag | None = None
+    system_prompt: Text = ""
+    content: Filled | None = None
+    attachments: Files = Field(default_factory=list)
+    max_output_tokens: Annotated[Count, Field(le=MOST_OUTPUT_TOKENS)] | None = None
+
+
+@api.post("/chats")
+@for_guests_too
+@guests_chats
+@first_sends
+@requires_tokens
+@described(
+    "Begin a chat; with `content` by asking it, in one step: what is refused leaves no chat",
+    CHAT,
+    status=(200, 201),
+    body=NewChat,
+    headers=ONCE,
+    also_as=EVENTS,
+)
+def start_chat() -> tuple[dict[str, Any], int] | Response:
+    sent = NewChat.read()
+    if sent.content is None:
+        chat = begun(sent)
+        db.session.commit()
+        return shown_chat(chat), 201
+    content, options = sent.content, with_files(sent, call_options(sent, sent.model or default_model()))
+
+    def begin() -> Generation:
+        return ask(current_user, begun(sent), content, options)
+
+    return begin_once(options, begin)
+
+
+def begun(sent: NewChat) -> Chat:
+    """The new chat, not yet committed: a refusal of its first message undoes it."""
+    model = sent.model or default_model()
+    admit(current_user, model)
+    chat = Chat(**current_user.owns, title=sent.title, model=model)
+    chat.wants_title = not sent.title and wants_title(sent.write_title)
+    chat.system_prompt, chat.max_output_tokens = (
+        checked_instructions(sent.system_prompt),
+        sent.max_output_tokens,
+    )
+    db.session.add(chat)
+    db.session.flush()
+    return chat
