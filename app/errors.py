@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request, url_for
@@ -16,9 +17,10 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
 from app.extensions import db
-from app.generation.registry import Busy
+from app.generation.registry import Busy, TooManyReaders
 from app.models.base import credits_string
 from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
+from app.models.identity.password import HashingBusy
 from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
 from app.models.operations.refusal_count import RefusalCount
 from app.observability.counters import count_problem
@@ -72,6 +74,13 @@ WORDS = {
     429: "Too many requests. Wait a little, then try again.",
     500: "Something broke on our side. Nothing was charged for it; it has been recorded.",
 }
+FOR_NOW: dict[type[Exception], tuple[int, str]] = {
+    Busy: (503, "busy"),
+    TooManyReaders: (429, "rate_limited"),
+    HashingBusy: (503, "busy"),
+}
+"""What is full at the moment; each says when to try again."""
+
 AMOUNTS = ("needed", "available", "reserved", "limit", "used", "left", "model_ceiling")
 WAYS_OUT = {
     "upgrade": "pages.pricing",
@@ -92,7 +101,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Conflict, lambda e: problem(409, e.code, e.detail, **e.details))
     app.register_error_handler(PricingError, lambda e: problem(400, "invalid_request", str(e)))
     app.register_error_handler(ProviderError, lambda e: problem(502, "provider_error", str(e)))
-    app.register_error_handler(Busy, lambda e: problem(503, "busy", str(e), retry_after=e.retry_after))
+    for kind, (status, code) in FOR_NOW.items():
+        app.register_error_handler(kind, partial(not_now, status, code))
     app.register_error_handler(PaymentsNotSetUp, lambda e: problem(503, "payments_not_set_up", str(e)))
     app.register_error_handler(
         UnknownOutcome, lambda e: problem(503, "payment_unknown", UNHEARD, retry_after=10)
@@ -113,6 +123,10 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Exception, broken)
     app.after_request(say_what_is_left)
     app.teardown_appcontext(end_session)
+
+
+def not_now(status: int, code: str, error: Any) -> Response:
+    return problem(status, code, str(error), retry_after=error.retry_after)
 
 
 def refused(refusal: Refusal) -> Response:

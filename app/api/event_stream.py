@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, Response, current_app, g
+from flask_login import current_user
 
 from app.extensions import db
 from app.generation import registry
@@ -17,7 +18,9 @@ from app.models.base import credits_string, utcnow
 from app.models.metering.account_state import AccountState
 from app.models.metering.ending import can_go_on, finish_note
 from app.models.metering.usage import Usage
+from app.web.access import is_guest
 from app.web.answers import AnswerRenderer
+from app.web.network_address import network
 
 POLL_SECONDS = 0.3
 PING = ": still here\n\n"
@@ -47,7 +50,7 @@ def stream_of(
 
     `ids` name it in its events, beside its call.
     """
-    registry.live.take_place()
+    registry.live.follow_as(follower())
     ids = ids | {"call_id": str(row.call_id)}
     start = started(ids, row.call.model, row.call.reserved_nanos, row.call.left_out)
     live = registry.live.get(row.call_id)
@@ -57,6 +60,11 @@ def stream_of(
     return streaming(written(start, source, position, as_html=as_html))
 
 
+def follower() -> str:
+    """Whose share of the threads it is: an account's, or all guests' of one network."""
+    return f"guests-{network()}" if is_guest() else f"account-{current_user.account_id}"
+
+
 def started(ids: dict[str, str], model: str | None, ceiling: int, left_out: int) -> dict[str, Any]:
     """The body of the first event. `left_out` earlier messages no longer fit into what the model reads."""
     return {**ids, "model": model, **amount("ceiling", ceiling), "left_out": left_out}
@@ -64,10 +72,9 @@ def started(ids: dict[str, str], model: str | None, ceiling: int, left_out: int)
 
 def streaming(events: Iterator[str]) -> Response:
     """The answer that carries the events; it keeps the request's place until it is closed, read or not."""
-    g.pop("has_place")
     response = Response(events, content_type="text/event-stream; charset=utf-8")
     response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.call_on_close(registry.live.reader_left)
+    response.call_on_close(g.pop("leave_place"))
     return response
 
 

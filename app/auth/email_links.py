@@ -44,7 +44,7 @@ def sign_in_hint(posted: OutgoingMail) -> dict[str, Any] | None:
 @mailer.made_at_sending("invitation")
 def invitation_link(posted: OutgoingMail) -> dict[str, Any] | None:
     invitation = db.session.get_one(Invitation, posted.context["invitation_id"])
-    if invitation.accepted_at or invitation.revoked_at or invitation.account.closed_at:
+    if invitation.accepted_at or invitation.revoked_at or not invitation.is_rightful:
         return None
     return {
         "account_name": invitation.account.name,

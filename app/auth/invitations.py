@@ -64,7 +64,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     own = Account.locked(current_user.user.home_id)
     Account.locked(invitation.account_id)
     db.session.refresh(invitation)
-    if invitation.accepted_at or invitation.revoked_at:
+    if invitation.accepted_at or invitation.revoked_at or not invitation.is_rightful:
         abort(404)
     invitation.accept(current_user.user)
     give_free_credits(own)

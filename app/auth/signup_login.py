@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from flask import redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
@@ -19,7 +19,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests
 from app.models.identity.invitation import Invitation
-from app.models.identity.user import User
+from app.models.identity.user import ERASED, User
 from app.web.access import public
 from app.web.browser_session import begin_session, onwards, same_site, sign_out
 from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
@@ -27,7 +27,7 @@ from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refus
 WRONG = (
     "The address and the password do not belong together. Try again, or have a new password mailed to you."
 )
-NOT_NEW = "This did not work out. Perhaps you have an account already: sign in, or have a new password mailed to you."
+LOOK_AT_MAIL = "Look at your mail: it says how you go on."
 NOT_INVITED = "The invitation is for another address. Use the one that it was mailed to."
 
 
@@ -36,7 +36,7 @@ NOT_INVITED = "The invitation is for another address. Use the one that it was ma
 @by_machine("60 per hour")
 @by_machine("20 per day", counts=was_taken)
 def signup() -> ResponseReturnValue:
-    """A new person with an account of their own, signed in."""
+    """A new person with an account of their own, signed in. A known address is answered alike, and told by mail."""
     form, target = SignupForm(), same_site(request.values.get("next"))
     invitation = invitation_in(target)
     if current_user.is_authenticated and request.method == "GET":
@@ -50,9 +50,9 @@ def signup() -> ResponseReturnValue:
         return signup_page(form, target, invitation), 400
     user = sign_up(form, invitation)
     if user is None:
-        form.form_errors.append(NOT_NEW)
-        return signup_page(form, target, invitation), 400
-    begin_session(user)
+        flash(LOOK_AT_MAIL, "message")
+    else:
+        begin_session(user)
     return onwards(target)
 
 
@@ -78,15 +78,14 @@ def signup_page(form: SignupForm, target: str | None, invitation: Invitation | N
 
 
 def sign_up(form: SignupForm, invitation: Invitation | None) -> User | None:
-    """The new user, committed; None where the address has an account, whose owner is told by mailer."""
+    """The new user, committed; None where the address has an account, whose owner is told by mail.
+
+    The same work is done for both; for a known address it is undone.
+    """
     known = User.with_email(form.email.data)
-    if known:
-        known.has_password(form.password.data)
-        mailer.post(f"signup:{secrets.token_hex(8)}", known.email, "already_registered", user_id=known.id)
-        db.session.commit()
-        return None
+    address = f"{secrets.token_hex(8)}{ERASED}" if known else form.email.data
+    user = User.joining(address, form.name.data, form.password.data)
     check_signups()
-    user = User.join(form.email.data, form.name.data, form.password.data)
     if invitation and invitation.email == user.email:
         user.verify_email()
     try:
@@ -94,16 +93,20 @@ def sign_up(form: SignupForm, invitation: Invitation | None) -> User | None:
     except IntegrityError:
         db.session.rollback()
         return None
-    return user
+    if known:
+        db.session.rollback()
+        mailer.post(f"signup:{secrets.token_hex(8)}", form.email.data, "already_registered", user_id=known.id)
+    db.session.commit()
+    return None if known else user
 
 
 def open_account(user: User) -> None:
     """IntegrityError where the same mailbox was signed up by another request just now."""
+    db.session.add(user)
     db.session.flush()
     give_free_credits(Account.open(user))
     if not user.is_verified:
         mailer.post(f"verify:{secrets.token_hex(8)}", user.email, "verify", user_id=user.id)
-    db.session.commit()
 
 
 @auth.route("/login", methods=["GET", "POST"])
@@ -116,7 +119,7 @@ def login() -> ResponseReturnValue:
         return onwards(target)
     if form.validate_on_submit():
         user = User.authenticate(form.email.data, form.password.data)
-        if user:
+        if user and user.lock_as_checked():
             begin_session(user)
             return onwards(target)
         form.form_errors.append(WRONG)

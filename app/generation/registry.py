@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 
 from flask import Flask, current_app, g
@@ -35,12 +36,24 @@ class Busy(Exception):
         )
 
 
+class TooManyReaders(Exception):
+    """One account, or one network of guests, follows as many answers at once as its share of the threads is."""
+
+    retry_after = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many windows follow answers of this account right now. Close some, then try again."
+        )
+
+
 class GenerationRegistry:
     """Registry of this process's running turns, and the one thread that checkpoints them all."""
 
     def __init__(self) -> None:
         self.by_call: dict[int, Generation] = {}
         self.readers = 0
+        self.followers: Counter[str] = Counter()
         self.is_ending = False
         self.lock = threading.Lock()
         self.checkpointer: threading.Thread | None = None
@@ -65,7 +78,27 @@ class GenerationRegistry:
             if self.readers >= max(1, current_app.config["WEB_THREADS"] - THREADS_FOR_PAGES):
                 raise Busy
             self.readers += 1
-        g.has_place = True
+        g.leave_place = self.reader_left
+
+    def follow_as(self, follower: str) -> None:
+        """A place for one who comes back to an answer, out of the share of `follower`.
+
+        TooManyReaders where the share is taken: whoever began an answer has its place beside it.
+        """
+        with self.lock:
+            if self.followers[follower] >= share(current_app.config["WEB_THREADS"]):
+                raise TooManyReaders
+        self.take_place()
+        with self.lock:
+            self.followers[follower] += 1
+
+        def leave() -> None:
+            with self.lock:
+                self.followers[follower] -= 1
+                self.followers += Counter()
+            self.reader_left()
+
+        g.leave_place = leave
 
     def reader_left(self) -> None:
         with self.lock:
@@ -131,6 +164,11 @@ def texts_of(running: list[Generation]) -> dict[TextTable, dict[KeptText, str]]:
     return texts
 
 
+def share(threads: int) -> int:
+    """How many of a process's threads one account may hold by following answers: a tenth, and three at least."""
+    return max(3, (threads - THREADS_FOR_PAGES) // 10)
+
+
 live = GenerationRegistry()
 
 
@@ -156,5 +194,6 @@ def upstream_prompt(model: AIModel, prompt: Prompt) -> Prompt:
 
 def give_place_back(_error: BaseException | None = None) -> None:
     """A request that took a place and came to no stream, because it was refused, gives it back."""
-    if g.pop("has_place", False):
-        live.reader_left()
+    leave = g.pop("leave_place", None)
+    if leave:
+        leave()

@@ -19,10 +19,11 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.member_limit import spendable
+from app.web.access import is_guest
 
 
 def init_frame(app: Flask) -> None:
-    names = (brand_name, header_balance, alerts, own_accounts, awaits_verification, here)
+    names = (brand_name, header_balance, alerts, own_accounts, awaits_verification, here, browser_owner)
     app.jinja_env.globals.update({name.__name__: name for name in names})
 
 
@@ -32,6 +33,13 @@ def brand_name() -> str:
         return str(Setting.get("brand_name"))
     except (DBAPIError, NoConnection):
         return str(DEFINITIONS["brand_name"].default)
+
+
+def browser_owner() -> str:
+    """Whose the drafts are that the browser keeps: a person's in an account; a guest's; nobody's (security.md 31)."""
+    if is_guest():
+        return f"guest {current_user.guest[:12]}"
+    return f"{current_user.user_id} {current_user.account_id}" if current_user.is_authenticated else ""
 
 
 def header_balance() -> dict[str, Any]:

@@ -7,7 +7,6 @@ import secrets
 from functools import lru_cache
 
 from flask import Flask, Response, current_app, g, request
-from flask_login import current_user
 
 from app.config import STRIPE_API
 
@@ -39,7 +38,7 @@ def set_headers(response: Response) -> Response:
     from_here.setdefault("Referrer-Policy", "same-origin")
     from_here.setdefault("Content-Security-Policy", policy())
     from_here.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    if request.endpoint != "static" and current_user.is_authenticated:
+    if request.endpoint != "static":
         from_here.setdefault("Cache-Control", "no-store")
     if current_app.config["SESSION_COOKIE_SECURE"]:
         from_here.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")

@@ -161,3 +161,26 @@ def test_the_same_answer_whether_the_invited_has_an_account(ada: Browser, signed
     known = ada.send("/account/invitations", email=BOB, role="member")
     unknown = ada.send("/account/invitations", email="eve@example.com", role="member")
     assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
+
+
+@pytest.mark.parametrize("loss", ["removed", "demoted", "disabled"])
+def test_an_invitation_ends_with_the_right_that_it_was_sent_by(
+    ada: Browser, signed_in: Callable, post_office: PostOffice, session: Database, loss: str
+) -> None:
+    """eve, an admin, invites another address of hers as admin; then her right ends."""
+    team = session.query(Account).filter_by(kind="team").one()
+    eve = signed_in("eve")
+    place = Membership(account=team, user=User.with_email("eve@example.com"), role="admin")
+    session.add(place)
+    session.commit()
+    eve.send("/account/switch", account_id=team.id)
+    assert eve.send("/account/invitations", email=BOB, role="admin").status_code == 302
+    link, bob = post_office.link_to(BOB), signed_in("bob")
+    if loss == "disabled":
+        User.with_email("eve@example.com").disable()
+        session.commit()
+    else:
+        change = ("remove", {}) if loss == "removed" else ("role", {"role": "member"})
+        assert ada.send(f"/account/members/{place.id}/{change[0]}", **change[1]).status_code == 302
+    assert (bob.get(link).status_code, bob.send(link).status_code) == (404, 404)
+    assert role_of(session, BOB) is None

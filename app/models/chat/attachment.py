@@ -15,6 +15,7 @@ from app.models.base import Model, refers_to, utcnow
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat, Message
 from app.models.chat.image_size import ImageSize, measured
+from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
 
@@ -60,6 +61,7 @@ class Attachment(Model):
         """Store a file to be sent. InvalidRequest where it is of no kind that models take, or too large."""
         image = measured(content)
         details = image_facts(image, content) if image else text_facts(content)
+        Account.locked(actor.account_id)
         cls._check_room(actor, details["size"])
         owner = {"account_id": actor.account_id, "user_id": actor.user_id}
         kept = cls(name=plain_name(name), **owner, **details)

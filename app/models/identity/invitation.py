@@ -75,7 +75,14 @@ class Invitation(Model):
         """The invitation of a link that would still work."""
         live = cls.secret_hash == digest(secret), cls.expires_at > utcnow(), *cls.is_open()
         invitation = db.session.scalar(select(cls).where(*live))
-        return invitation if invitation and invitation.account.closed_at is None else None
+        return invitation if invitation and invitation.is_rightful else None
+
+    @property
+    def is_rightful(self) -> bool:
+        """Whether its sender could still send it: an invitation ends with the right that it was sent by."""
+        sender = Membership.of(self.invited_by_id, self.account_id)
+        is_active = self.account.closed_at is None and self.invited_by.disabled_at is None
+        return is_active and sender is not None and self.role in sender.grantable_roles
 
     @property
     def is_late(self) -> bool:

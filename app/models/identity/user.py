@@ -59,9 +59,15 @@ class User(Model):
     @classmethod
     def join(cls, email: str, name: str, password: str) -> User:
         """A new person, whose address is not verified yet."""
+        user = cls.joining(email, name, password)
+        db.session.add(user)
+        return user
+
+    @classmethod
+    def joining(cls, email: str, name: str, password: str) -> User:
+        """The same, not yet in the session: the password takes its time, and no lock is to be held meanwhile."""
         user = cls(email=known_as(email), name=name)
         user.set_password(password)
-        db.session.add(user)
         return user
 
     @classmethod
@@ -70,6 +76,15 @@ class User(Model):
         user = cls.with_email(email)
         is_known = is_right(password, user.password_hash if user else None)
         return user if user and is_known and user.disabled_at is None else None
+
+    def lock_as_checked(self) -> bool:
+        """Hold the user until the transaction ends; False where the password that was checked is not theirs any more.
+
+        Who begins a session calls this first: one that was begun with the old password never outlives its change.
+        """
+        checked = User.id == self.id, User.password_hash == self.password_hash, User.disabled_at.is_(None)
+        held = update(User).where(*checked).values(id=self.id).execution_options(synchronize_session=False)
+        return bool(db.session.execute(held).rowcount)  # type: ignore[attr-defined]
 
     @classmethod
     def signed_up_since(cls, moment: datetime) -> int:

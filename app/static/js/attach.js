@@ -2,7 +2,7 @@
 
 import { icon } from "./code.js";
 import { Problem, json } from "./api.js";
-import { recall, remember } from "./page.js";
+import { recallOwn, rememberOwn } from "./page.js";
 
 const MOST = 5;
 const LONGEST_SIDE = 2000;
@@ -116,13 +116,13 @@ export class Files {
   /* The draft's files are remembered by their ids; the server has them for a day. */
   keep() {
     const kept = this.items.filter(({ id }) => id).map(({ id, name, media_type }) => ({ id, name, media_type }));
-    remember(`files:${this.key()}`, kept.length ? JSON.stringify(kept) : "");
+    rememberOwn(`files:${this.key()}`, kept.length ? JSON.stringify(kept) : "");
     this.changed();
   }
 
   restore() {
     let kept = [];
-    try { kept = JSON.parse(recall(`files:${this.key()}`) || "[]"); } catch { /* not ours: forgotten */ }
+    try { kept = JSON.parse(recallOwn(`files:${this.key()}`) || "[]"); } catch { /* not ours: forgotten */ }
     this.giveBack(kept);
   }
 

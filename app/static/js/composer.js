@@ -6,7 +6,7 @@ import { iconAddress } from "./code.js";
 import { Files } from "./attach.js";
 import { isSend } from "./keys.js";
 import { isGuest, roughly } from "./money.js";
-import { recall, remember } from "./page.js";
+import { recallOwn, rememberOwn } from "./page.js";
 import { messageOf } from "./refusals.js";
 
 const PAUSE = 300;
@@ -33,7 +33,7 @@ export class Composer {
       event.preventDefault();
       if (!this.isRunning) send();
     });
-    this.field.value ||= recall(this.draftKey);
+    this.field.value ||= recallOwn(this.draftKey);
     this.files = new Files({ changed: () => this.written(), key: () => this.draftKey });
     this.files.restore();
     this.written();
@@ -50,7 +50,7 @@ export class Composer {
   }
 
   written() {
-    remember(this.draftKey, this.field.value);
+    rememberOwn(this.draftKey, this.field.value);
     this.fit();
     this.allow();
     clearTimeout(this.timer);
@@ -108,8 +108,8 @@ export class Composer {
 
   /* The server has the message: its draft is not needed any more. */
   forget(key) {
-    remember(key, "");
-    remember(`files:${key}`, "");
+    rememberOwn(key, "");
+    rememberOwn(`files:${key}`, "");
   }
 
   running(isRunning) {

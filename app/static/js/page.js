@@ -2,6 +2,7 @@
 
 import { localise } from "./times.js";
 
+const ENDS = /^\/(logout|settings\/sessions\/end|settings\/delete)$/;
 const APPEARANCES = { "": "Automatic", light: "Light", dark: "Dark" };
 
 export function remember(key, value) {
@@ -13,6 +14,22 @@ export function remember(key, value) {
 
 export function recall(key) {
   try { return localStorage.getItem(key) ?? ""; } catch { return ""; }
+}
+
+/* What is kept for a person is theirs: under their mark ("person account"), and gone when they sign out or somebody
+   else comes. */
+const owner = document.querySelector('meta[name="owner"]')?.content ?? "";
+const OWN = "own:";
+
+export function rememberOwn(key, value) { if (owner) remember(`${OWN}${owner}:${key}`, value); }
+export function recallOwn(key) { return owner ? recall(`${OWN}${owner}:${key}`) : ""; }
+
+function forgetAllBut(kept) {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (key !== "theme" && !(kept && key.startsWith(`${OWN}${kept}`))) localStorage.removeItem(key);
+    }
+  } catch { /* storage is closed: there is nothing */ }
 }
 
 function showAppearance() {
@@ -68,10 +85,12 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.confirm;
   if (question && !confirm(question)) event.preventDefault();
+  else if (ENDS.test(new URL(event.target.action).pathname)) forgetAllBut("");
 });
 
 for (const label of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => label.remove(), 8000);
 for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
 for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;
+if (owner) forgetAllBut(owner.split(" ")[0] + " ");
 showAppearance();
 localise(document);
