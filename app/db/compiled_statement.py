@@ -81,7 +81,8 @@ class CompiledStatement:
 
     def _compile(self, dialect: Dialect, values: Mapping[str, Any]) -> DialectStatement:
         by_name: Any = sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
-        made: Any = self._statement.compile(dialect=by_name, column_keys=sorted(values))
+        keys = None if isinstance(self._statement, Select) else sorted(values)
+        made: Any = self._statement.compile(dialect=by_name, column_keys=keys)
         if missing := [
             name for bind, name in made.bind_names.items() if bind.required and name not in values
         ]:

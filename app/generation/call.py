@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from flask import has_request_context
 
@@ -24,9 +25,10 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.gate_checks import check_operation
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
-from app.models.metering.reservation import Reservation, reserve, with_idempotency_key
+from app.models.metering.reservation import Reservation, reserve_with, with_idempotency_key
+from app.models.metering.statements import ExtraRows
 from app.models.metering.usage import Usage
-from app.providers.base import Prompt, PromptMessage, ProviderError
+from app.providers.base import Prompt, PromptMessage, Provider, ProviderError
 from app.providers.registry import open_provider
 
 Offer = tuple[AIModel, ModelPrice]
@@ -53,12 +55,21 @@ class Context:
     """What a call belongs to. Without arguments: nothing, and its text is kept nowhere.
 
     `columns` go onto the usage row. `store` is called once the call is reserved, in the same transaction: it writes
-    the call's rows and says where the text is kept. `follow_up` is a job, by name and id, for when it is done.
+    the call's rows and says where the text is kept. `rows` do the same within the statement that reserves.
+    `follow_up` is a job, by name and id, for when it is done.
     """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
-    store: Callable[[Reservation], KeptText | None] = lambda _reservation: None
+    store: Callable[[Reservation], KeptText | None] | None = None
+    rows: StoredRows | None = None
     follow_up: tuple[JobName, int] | None = None
+
+
+class StoredRows(ExtraRows, Protocol):
+    """Rows that begin with a call, one of which keeps its text."""
+
+    def kept(self, ids: Sequence[int]) -> KeptText:
+        """Where the text is kept; `ids` are those of the rows."""
 
 
 NO_CONTEXT = Context()
@@ -99,16 +110,35 @@ def start(
     if has_request_context():
         registry.live.take_place()
     check_plan_of(actor, Operation.named(operation))
-    model, price = offer
+    (model, price), service = offer, provider_of(offer[0])
     columns = {"operation": operation, "is_via_gateway": model.provider.is_gateway, **context.columns}
     keys = {"idempotency_key": options.idempotency_key, "request_hash": options.request_hash}
-    reservation = reserve(actor, prompt, price, **columns, **keys)
-    check_ceiling(reservation, options)
-    kept, provider = context.store(reservation), model.provider
-    at = {"base_url": provider.address, "api_key": provider.api_key}
-    service = open_provider(provider.kind, **at, options=provider.options)
+    reservation, ids = reserve_with(
+        context.rows,
+        actor,
+        prompt,
+        price,
+        check=partial(check_ceiling, options),
+        is_alone=context.store is None,
+        **columns,
+        **keys,
+    )
+    kept = kept_text(context, reservation, ids)
     db.session.commit()
     return registry.begin(reservation, model, service, kept=kept, follow_up=context.follow_up)
+
+
+def kept_text(context: Context, reservation: Reservation, ids: Sequence[int]) -> KeptText | None:
+    """Where the text of a reserved call is kept, once its rows are written."""
+    if context.rows:
+        return context.rows.kept(ids)
+    return context.store(reservation) if context.store else None
+
+
+def provider_of(model: AIModel) -> Provider:
+    provider = model.provider
+    at = {"base_url": provider.address, "api_key": provider.api_key}
+    return open_provider(provider.kind, **at, options=provider.options)
 
 
 def collect(generation: Generation) -> str:
@@ -187,7 +217,7 @@ def check_plan_of(actor: Actor, operation: Operation) -> None:
         check_operation(AccountState.load(actor.account_id), operation)
 
 
-def check_ceiling(reservation: Reservation, options: CallOptions) -> None:
-    if options.max_cost_nanos is not None and reservation.ceiling > options.max_cost_nanos:
+def check_ceiling(options: CallOptions, ceiling: int) -> None:
+    if options.max_cost_nanos is not None and ceiling > options.max_cost_nanos:
         message = "The price of this has changed since it was shown. Look at the new figure, then send again."
-        raise Conflict("price_changed", message, ceiling_nanos=reservation.ceiling)
+        raise Conflict("price_changed", message, ceiling_nanos=ceiling)

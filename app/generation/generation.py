@@ -12,11 +12,11 @@ from flask import Flask, g
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
-from app.generation.kept_text import KeptText
+from app.generation.kept_text import FinishedText, KeptText
 from app.jobs import JobName, enqueue
 from app.models.catalog.lessons import learn
 from app.models.metering.ending import CallEnding
-from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle
+from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with
 from app.observability.counters import count_call
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
 
@@ -199,24 +199,26 @@ class Generation:
 
     def _settle_once(self, ending: Outcome) -> Outcome:
         with self.app.app_context():
-            receipt = settle(self.reservation, self._usage(ending.status), ending.status, self.call_ending)
+            usage, text = self._usage(ending.status), self._finished_text(ending)
+            receipt = settle_with(
+                text, self.reservation, usage, ending.status, self.call_ending, is_alone=True
+            )
             if receipt is None:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
-            self._keep(ending)
             learn(self.reservation.prompt.model, self.reservation.prompt, receipt.usage)
             db.session.commit()
             self._count(ending.status, receipt)
             self._ring(receipt)
             return replace(ending, receipt=receipt)
 
-    def _keep(self, ending: Outcome) -> None:
-        """Write the whole text and how it ended into its row."""
+    def _finished_text(self, ending: Outcome) -> FinishedText | None:
+        """What its row ends with."""
         if self.kept is None:
-            return
+            return None
         ended = {"status": ending.status, "error_code": ending.code, "error_detail": ending.detail}
         more = dict(self.kept.when_paid) if ending.status in PAID_OUTCOMES else {}
         more |= self.kept.when_refused if self.call_ending.is_refused else {}
-        self.kept.table.finish(db.session.connection(), self.kept, self.text, **ended, **more)
+        return FinishedText(self.kept, self.text, {**ended, **more})
 
     def _count(self, outcome: str, receipt: Receipt) -> None:
         cost, absorbed = receipt.paid + receipt.absorbed, receipt.absorbed

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, select, update
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
+    Connection,
+    Table,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.db.compiled_statement import CompiledStatement
+from app.db.types import UtcDateTime
+from app.models.base import at_once
 from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
 
@@ -22,21 +38,35 @@ class TextTable:
         table: Table = model.__table__
         own = and_(table.c.account_id == bindparam("account"), table.c.id == bindparam("row"))
         running = update(table).where(own, table.c.status == "running")
-        self.model, self.table, self.text = model, table, text
-        self._finish, self._checkpoint = CompiledStatement(running), running
+        self.model, self.table, self.text, self.running = model, table, text, running
+        self._finish, self._checkpoint = CompiledStatement(running), checkpoint_of_all(table, text)
 
-    def finish(self, connection: Connection, kept: KeptText, text: str, **columns: Any) -> None:
+    def finish(self, connection: Connection, row: Mapping[str, Any]) -> None:
         """Write how it ended."""
-        self._finish.run(connection, kept.key | {self.text: kept.around(text)} | columns)
+        self._finish.run(connection, row)
 
-    def checkpoint(self, connection: Connection, texts: Mapping[KeptText, str], at: datetime) -> set[int]:
+    def checkpoint(self, texts: Mapping[KeptText, str], at: datetime) -> set[int]:
         """Write what there is so far, which renews the leases; returns the ids of those that are to stop."""
         ordered = sorted(texts, key=lambda kept: kept.row_id)
-        rows = [kept.key | {self.text: kept.around(texts[kept]), "checkpoint_at": at} for kept in ordered]
-        connection.execute(self._checkpoint, rows)
+        whole = [kept.around(texts[kept]) for kept in ordered]
+        with at_once() as connection:
+            if connection.dialect.name == "sqlite":
+                return self._checkpoint_each(connection, dict(zip(ordered, whole, strict=True)), at)
+            columns = {
+                "accounts": [kept.account_id for kept in ordered],
+                "rows": [kept.row_id for kept in ordered],
+            }
+            written = connection.execute(self._checkpoint, columns | {"texts": whole, "at": at})
+            return {row.id for row in written if row.stop_requested_at}
+
+    def _checkpoint_each(
+        self, connection: Connection, texts: Mapping[KeptText, str], at: datetime
+    ) -> set[int]:
+        rows = [kept.key | {self.text: text, "checkpoint_at": at} for kept, text in texts.items()]
+        connection.execute(self.running, rows)
         asked = (
-            self.table.c.account_id.in_({kept.account_id for kept in ordered}),
-            self.table.c.id.in_([kept.row_id for kept in ordered]),
+            self.table.c.account_id.in_({kept.account_id for kept in texts}),
+            self.table.c.id.in_([kept.row_id for kept in texts]),
             self.table.c.stop_requested_at.is_not(None),
         )
         return set(connection.scalars(select(self.table.c.id).where(*asked)))
@@ -45,6 +75,30 @@ class TextTable:
         """What a reader in another process follows: text and status."""
         columns = self.table.c[self.text].label("text"), self.table.c.status
         return connection.execute(select(*columns).where(self.table.c.id == row_id)).one()
+
+
+def checkpoint_of_all(table: Table, text: str) -> ReturningUpdate[Any]:
+    """The running rows of all accounts by one statement, for PostgreSQL."""
+    accounts = bindparam("accounts", type_=ARRAY(BigInteger))
+    rows = (
+        func.unnest(
+            accounts, bindparam("rows", type_=ARRAY(BigInteger)), bindparam("texts", type_=ARRAY(Text))
+        )
+        .table_valued("account_id", "id", "text", name="rows")
+        .render_derived()
+    )
+    own = (
+        table.c.account_id == any_(accounts),
+        table.c.account_id == rows.c.account_id,
+        table.c.id == rows.c.id,
+    )
+    values = {text: rows.c.text, "checkpoint_at": bindparam("at", type_=UtcDateTime)}
+    return (
+        update(table)
+        .where(*own, table.c.status == "running")
+        .values(values)
+        .returning(table.c.id, table.c.stop_requested_at)
+    )
 
 
 MESSAGES = TextTable(Message, "content")
@@ -75,13 +129,45 @@ class KeptText:
         return f"{self.before}{text}{self.after}"
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedText:
+    """A whole text with the other columns that its row ends with: written with the call's receipt."""
+
+    kept: KeptText
+    text: str
+    columns: Mapping[str, Any]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return {self.kept.table.text: self.kept.around(self.text), **self.columns}
+
+    @property
+    def shape(self) -> Hashable:
+        return self.kept.table.table.name, *self.row
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        return self.kept.key | {f"kept_{name}": value for name, value in self.row.items()}
+
+    def parts(self, call: CTE) -> Sequence[CTE]:
+        table = self.kept.table.table
+        columns = {name: bindparam(f"kept_{name}", type_=table.c[name].type) for name in self.row}
+        finish = self.kept.table.running.where(table.c.account_id == call.c.account_id)
+        return [finish.values(columns).cte("finished")]
+
+    def write(self, connection: Connection, _call_id: int) -> Sequence[int]:
+        self.kept.table.finish(connection, self.kept.key | self.row)
+        return ()
+
+
 USAGES: Table = Usage.__table__  # type: ignore[assignment]
 RENEW = update(USAGES).where(
     USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("call"), USAGES.c.state == "running"
 )
 
 
-def renew(connection: Connection, calls: Iterable[tuple[int, int]], at: datetime) -> None:
+def renew(calls: Iterable[tuple[int, int]], at: datetime) -> None:
     """Renew the leases of calls (account, id) whose text is kept nowhere."""
     rows = [{"account": account, "call": call, "renewed_at": at} for account, call in sorted(calls)]
-    connection.execute(RENEW, rows)
+    with at_once() as connection:
+        connection.execute(RENEW, rows)

@@ -137,14 +137,13 @@ class GenerationRegistry:
         now, kept = utcnow(), [generation for generation in running if generation.kept]
         lone = [generation.reservation for generation in running if not generation.kept]
         with app.app_context():
-            connection = db.session.connection()
             stopped = {
                 (table, row_id)
                 for table, texts in texts_of(kept).items()
-                for row_id in table.checkpoint(connection, texts, now)
+                for row_id in table.checkpoint(texts, now)
             }
             if lone:
-                renew(connection, ((call.account_id, call.usage_id) for call in lone), now)
+                renew(((call.account_id, call.usage_id) for call in lone), now)
             db.session.commit()
         for generation in kept:
             if key_of(generation) in stopped and not generation.is_stopping:

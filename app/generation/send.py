@@ -5,47 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, select
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.generation.call import CallOptions, Context, earlier, most_output, start
+from app.generation.exchange import Exchange, M
 from app.generation.generation import Generation
-from app.generation.kept_text import MESSAGES as MESSAGES_TABLE
 from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn, alternating, messages_for
 from app.jobs import JobName
-from app.models.base import utcnow
+from app.models.base import at_once, utcnow
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment, send_with
-from app.models.chat.chat import CHATS, Chat, Message, branch
+from app.models.chat.chat import Chat, Message, branch
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.reservation import Reservation
 from app.providers.base import Prompt, PromptMessage
 
-TITLE_LENGTH = 60
-MESSAGES: Table = Message.__table__  # type: ignore[assignment]
-SAID = (
-    MESSAGES.c.id,
-    MESSAGES.c.parent_id,
-    MESSAGES.c.role,
-    MESSAGES.c.content,
-    MESSAGES.c.attached_id,
-    MESSAGES.c.is_refused,
-)
-IN_CHAT = and_(MESSAGES.c.account_id == bindparam("account"), MESSAGES.c.chat_id == bindparam("chat"))
-OF_CHAT = CompiledStatement(select(*SAID).where(IN_CHAT).order_by(MESSAGES.c.id))
-NEW = insert(MESSAGES).returning(MESSAGES.c.id)
-WRITE = CompiledStatement(NEW)
-THIS_CHAT = and_(CHATS.c.account_id == bindparam("account"), CHATS.c.id == bindparam("chat"))
-LEAF = select(CHATS.c.leaf_id).where(THIS_CHAT).scalar_subquery()
-FOLLOW = CompiledStatement(NEW.values(parent_id=LEAF))
-SHOW = CompiledStatement(update(CHATS).where(THIS_CHAT))
+SAID = (M.id, M.parent_id, M.role, M.content, M.attached_id, M.is_refused)
+IN_CHAT = and_(M.account_id == bindparam("account"), M.chat_id == bindparam("chat"))
+OF_CHAT = CompiledStatement(select(*SAID).where(IN_CHAT).order_by(M.id))
 
 
 def repeated(actor: Actor, options: CallOptions) -> Message | None:
@@ -75,7 +59,11 @@ def answer(actor: Actor, chat: Chat, path: list[PromptTurn], options: CallOption
     offer = AIModel.to_sell(options.model, utcnow())
     prompt = prompt_of(chat, path, offer[0], options)
     title = (JobName.WRITE_TITLE, chat.id) if chat.wants_title else None
-    context = Context({"chat_id": chat.id}, partial(store, chat, path[-1]), title)
+    exchange = Exchange(chat, path[-1], options.model, utcnow())
+    if exchange.question.files:
+        context = Context({"chat_id": chat.id}, store=partial(store_with_files, exchange), follow_up=title)
+    else:
+        context = Context({"chat_id": chat.id}, rows=exchange, follow_up=title)
     return start(actor, "chat", prompt, offer, options=options, context=context)
 
 
@@ -137,49 +125,15 @@ def bound_of(message: PromptMessage) -> int:
     return message.token_bound
 
 
-def store(chat: Chat, question: PromptTurn, reservation: Reservation) -> KeptText:
-    """Write the question, where it is new, and its running answer, which the chat then shows and which keeps the text.
-
-    Prepared, not ORM, as all that is on the path of a message.
-    """
-    connection, now = db.session.connection(), utcnow()
-    common = {"account_id": chat.account_id, "chat_id": chat.id, "created_at": now}
-    question_id = question.id or written(chat, question, common)
-    if question.files:
-        send_with([file.id for file in question.files], question_id)
-    running = {"parent_id": question_id, "role": "assistant", "status": "running", "checkpoint_at": now}
-    model = {"call_id": reservation.usage_id, "model": reservation.prompt.model}
-    [message_id] = WRITE.one(connection, common | running | model)
-    title = chat.title or title_of(question.content)
-    shown = {"leaf_id": message_id, "model": reservation.prompt.model, "updated_at": now, "title": title}
-    SHOW.run(connection, key_of(chat) | shown)
-    ids = {"chat_id": str(chat.id), "message_id": str(message_id), "user_message_id": str(question_id)}
-    return KeptText(MESSAGES_TABLE, chat.account_id, message_id, ids, when_refused={"is_refused": True})
-
-
-def written(chat: Chat, question: PromptTurn, common: dict[str, Any]) -> int:
-    """The id of the new question. One at the chat's end follows what is there by now: of two sent at once neither
-    hides the other."""
-    connection = db.session.connection()
-    message = {"role": "user", "content": question.content, "attached_id": question.attached_id}
-    if question.parent_id == chat.leaf_id:
-        [question_id] = FOLLOW.one(connection, common | message | key_of(chat))
-    else:
-        [question_id] = WRITE.one(connection, common | message | {"parent_id": question.parent_id})
-    return int(question_id)
-
-
-def key_of(chat: Chat) -> dict[str, int]:
-    """What finds a chat where its account's rows are: every statement of a message names the account."""
-    return {"account": chat.account_id, "chat": chat.id}
+def store_with_files(exchange: Exchange, reservation: Reservation) -> KeptText:
+    """Write the exchange, and tie the files that go with its question."""
+    ids = exchange.write(db.session.connection(), reservation.usage_id)
+    send_with([file.id for file in exchange.question.files], ids[1])
+    return exchange.kept(ids)
 
 
 def messages_of(chat: Chat) -> list[PromptTurn]:
     """Every message of the chat, all branches."""
-    return [PromptTurn(*row) for row in OF_CHAT.all(db.session.connection(), key_of(chat))]
-
-
-def title_of(content: str) -> str:
-    """The first words of the first question."""
-    line = " ".join(content.split())
-    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1].rstrip() + "…"
+    key = {"account": chat.account_id, "chat": chat.id}
+    with at_once() as connection:
+        return [PromptTurn(*row) for row in OF_CHAT.all(connection, key)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy import CheckConstraint, Connection, ForeignKey, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
@@ -83,6 +85,19 @@ def insert_once(table: Any) -> Any:
     Where another transaction is just writing that key, PostgreSQL waits for its end.
     """
     return INSERTS[db.engine.dialect.name](table).on_conflict_do_nothing()
+
+
+@contextmanager
+def at_once() -> Iterator[Connection]:
+    """A connection on which each statement is a transaction by itself.
+
+    The session's, in its transaction, where it has begun one; and with SQLite, which has no round trips to save.
+    """
+    if db.session().in_transaction() or db.engine.dialect.name == "sqlite":
+        yield db.session.connection()
+        return
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
 
 
 def row_id(identifier: str | int) -> int | None:

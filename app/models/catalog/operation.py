@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, Connection, event, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
-from app.models.base import INSERTS, Model, refers_to, utcnow
+from app.models.base import INSERTS, Model, at_once, refers_to, utcnow
 from app.models.catalog.setting import SETTINGS, Setting
 from app.models.metering.refusal import Refusal
 
@@ -57,7 +57,8 @@ class Operation:
         """Every operation by name, as they are now."""
         key = (str(db.engine.url), Setting.stored().get(VERSION))
         if key not in _known:
-            rows = db.session.connection().execute(STORED).all()
+            with at_once() as connection:
+                rows = connection.execute(STORED).all()
             _known.clear()
             _known[key] = {row.name: cls(*row) for row in rows}
         return _known[key]

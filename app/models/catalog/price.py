@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, at_once, not_negative, one_of, refers_to, utcnow
 from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
 from app.models.catalog.rates import TOKEN_BUCKETS, Rates
 from app.models.metering.refusal import Refusal
@@ -134,7 +134,8 @@ class AIModel(Model):
     @classmethod
     def to_sell(cls, name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
         """The model of that name and its price at that moment, to be read. Refusal where unknown or not for sale."""
-        rows = NAMED.all(db.session.connection(), {"name": name, "at": at})
+        with at_once() as connection:
+            rows = NAMED.all(connection, {"name": name, "at": at})
         if not rows:
             raise Refusal("model_not_found", f"There is no model called {name!r}. Choose one from the list.")
         model = AIModel.apart(rows[0][:PROVIDER])

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, ModelBase
+from app.models.base import NANOS_PER_CREDIT, ModelBase, at_once
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,8 @@ class Setting(ModelBase):
     def stored(cls) -> dict[str, str]:
         """The rows, by key. Read once a request."""
         if "settings" not in g:
-            cls.remember({row.key: row.value for row in db.session.connection().execute(STORED)})
+            with at_once() as connection:
+                cls.remember({row.key: row.value for row in connection.execute(STORED)})
         return cast(dict[str, str], g.settings)
 
     @staticmethod

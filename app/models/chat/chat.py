@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Model, one_of, refers_to, row_id, utcnow
+from app.models.base import Model, at_once, one_of, refers_to, row_id, utcnow
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest
 
@@ -54,7 +54,8 @@ class Chat(Model):
     @classmethod
     def to_ask(cls, identifier: str, **own: Any) -> Chat | None:
         """What `find` would find, to be read; `own`: account_id, user_id, guest, deleted_at."""
-        row = OWN.first(db.session.connection(), own | {"chat": row_id(identifier)})
+        with at_once() as connection:
+            row = OWN.first(connection, own | {"chat": row_id(identifier)})
         return cls.apart(row) if row else None
 
     @classmethod

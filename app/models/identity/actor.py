@@ -10,6 +10,7 @@ from sqlalchemy import and_, bindparam, select
 
 from app.db.compiled_statement import CompiledStatement, Row
 from app.extensions import db
+from app.models.base import at_once
 from app.models.catalog.setting import STORED_TOGETHER, Setting
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
@@ -56,13 +57,15 @@ class Actor:
 
         It acts on the account that was switched to; on the personal one where that membership is gone.
         """
-        row = OF_SESSION.first(db.session.connection(), {"secret": digest(secret)})
+        with at_once() as connection:
+            row = OF_SESSION.first(connection, {"secret": digest(secret)})
         return cls(**described(row) | {"session_secret": secret}) if row else None
 
     @classmethod
     def of_key(cls, secret: str) -> Actor | None:
         """Whom an API key acts for; None where it is unknown or revoked, or its maker left the account."""
-        row = OF_KEY.first(db.session.connection(), {"secret": digest(secret)})
+        with at_once() as connection:
+            row = OF_KEY.first(connection, {"secret": digest(secret)})
         if row is None:
             return None
         api_key_id, used_at = row[len(FOR_ALL) :]

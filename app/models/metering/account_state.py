@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Table, bindparam, select, update
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
+from app.models.base import at_once
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.metering.balance import Balance
@@ -52,8 +54,9 @@ class AccountState:
 
     @classmethod
     def load(cls, account_id: int) -> AccountState:
-        """As it is, for showing."""
-        return cls(*READ.one(db.session.connection(), {"account": account_id}))
+        """As it is, to be read."""
+        with at_once() as connection:
+            return cls(*READ.one(connection, {"account": account_id}))
 
     @classmethod
     def lock(cls, account_id: int) -> AccountState:
@@ -83,6 +86,11 @@ class AccountState:
         is_day_used = self.daily_limit is not None and self.used_on(at) >= self.daily_limit
         alerts = {"low_balance": is_low, "daily_limit": is_day_used and self.alerts_daily_limit}
         return {name for name, is_so in alerts.items() if is_so}
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What calls move."""
+        return {name: getattr(self, name) for name in MOVED}
 
     def apply(self, at: datetime, **differences: int) -> AccountState:
         """Write the figures changed by these differences while the row is held; returns what then stands.

@@ -1,8 +1,25 @@
-"""The arithmetic of a balance: what is available, and what pays for a call. billing-rules.md 4. Pure."""
+"""The arithmetic of a balance: what is available, and what pays for a call. billing-rules.md 4. Pure.
+
+It is the same in Python and in a statement: an amount may be a number or a column.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func
+
+NO_LIMIT = 2**62
+"""A daily limit that no day reaches, where a column cannot be None."""
+
+
+def least(*amounts: Any) -> Any:
+    return min(amounts) if all(isinstance(amount, int) for amount in amounts) else func.least(*amounts)
+
+
+def greatest(*amounts: Any) -> Any:
+    return max(amounts) if all(isinstance(amount, int) for amount in amounts) else func.greatest(*amounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,43 +30,49 @@ class Payment:
     credits: int
     absorbed: int
 
+    @property
+    def columns(self) -> dict[str, int]:
+        """As a usage row has them."""
+        paid = {"allowance_paid_nanos": self.allowance, "credits_paid_nanos": self.credits}
+        return paid | {"absorbed_nanos": self.absorbed}
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
     """An account's figures at one moment. `daily_limit` is None where the plan has none."""
 
-    allowance: int
-    credits: int
-    reserved: int = 0
-    daily_limit: int | None = None
-    daily_used: int = 0
+    allowance: Any
+    credits: Any
+    reserved: Any = 0
+    daily_limit: Any = None
+    daily_used: Any = 0
 
     @property
-    def day_rest(self) -> int:
+    def day_rest(self) -> Any:
         """What of the allowance may still be used today."""
         if self.daily_limit is None:
             return self.allowance
-        return min(self.allowance, max(0, self.daily_limit - self.daily_used))
+        return least(self.allowance, greatest(0, self.daily_limit - self.daily_used))
 
     @property
-    def available(self) -> int:
+    def available(self) -> Any:
         return self.day_rest + self.credits - self.reserved
 
     @property
-    def unreserved(self) -> int:
+    def unreserved(self) -> Any:
         """What would be available if no call were running."""
         return self.available + self.reserved
 
-    def pay(self, cost: int, ceiling: int, overdraft: int) -> Payment:
+    def pay(self, cost: Any, ceiling: Any, overdraft: Any) -> Payment:
         """Split a cost: allowance up to today's rest, credits to 0, the rest of the allowance, then debt.
 
         The charge never exceeds `ceiling`, and never takes credits below -overdraft: the rest is absorbed.
         """
-        due = min(cost, ceiling)
-        from_day = min(due, self.day_rest)
-        from_credits = min(due - from_day, max(0, self.credits))
-        from_rest = min(due - from_day - from_credits, self.allowance - from_day)
+        due = least(cost, ceiling)
+        from_day = least(due, self.day_rest)
+        from_credits = least(due - from_day, greatest(0, self.credits))
+        from_rest = least(due - from_day - from_credits, self.allowance - from_day)
         left = due - from_day - from_credits - from_rest
-        debt = min(left, max(0, overdraft + min(0, self.credits)))
+        debt = least(left, greatest(0, overdraft + least(0, self.credits)))
         paid_allowance, paid_credits = from_day + from_rest, from_credits + debt
         return Payment(paid_allowance, paid_credits, cost - paid_allowance - paid_credits)

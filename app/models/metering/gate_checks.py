@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from typing import Any
 
+from sqlalchemy import BigInteger, bindparam
+
 from app.extensions import db
 from app.models.base import credits_text
 from app.models.billing.allowance import NextRefill, next_refill
@@ -22,6 +24,7 @@ from app.models.metering.balance import Balance
 from app.models.metering.refusal import Refusal, seconds_until
 
 ABSORBED_PERCENT = 5
+BOUNDS = "most_calls", "most_absorbed", "overdraft"
 
 
 def check_account(account_state: AccountState, actor: Actor) -> None:
@@ -55,7 +58,7 @@ def check_operation(account_state: AccountState, operation: Operation) -> None:
 
 def check_pace(account_state: AccountState) -> None:
     """Calls at once."""
-    most = account_state.parallel_calls or Setting.get("parallel_calls")
+    most = most_calls(account_state)
     if account_state.running_calls >= most:
         answers = "1 answer" if most == 1 else f"{most} answers"
         message = f"You can run {answers} at a time. Wait for one to finish, or stop one."
@@ -111,6 +114,32 @@ def check_funds(account_state: AccountState, at: datetime) -> None:
         details = {"pay_url": subscription.pay_url, "way_out": "billing"}
         raise Refusal("subscription_unpaid", UNPAID, retry_after=None, available=balance.available, **details)
     raise out_of_credits(account_state, balance, at)
+
+
+def still_admitted(account: Any, balance: Balance, absorbed: Any, ceiling: Any) -> tuple[Any, ...]:
+    """What admitted a call, as conditions on the account's columns, for the statement that moves it.
+
+    `balance` and `absorbed` are today's, in columns too; the parameters are BOUNDS.
+    """
+    most_calls, most_absorbed, overdraft = (bindparam(name, type_=BigInteger) for name in BOUNDS)
+    return (
+        account.frozen_at.is_(None),
+        account.closed_at.is_(None),
+        account.running_calls < most_calls,
+        absorbed <= most_absorbed,
+        balance.available > 0,
+        balance.available + overdraft >= ceiling,
+    )
+
+
+def most_calls(account_state: AccountState) -> int:
+    """Calls at once."""
+    return account_state.parallel_calls or int(Setting.get("parallel_calls"))
+
+
+def most_absorbed(account_state: AccountState, at: datetime) -> int:
+    """Absorbed cost that did not keep this call from being admitted."""
+    return max(int(Setting.get("absorbed_daily")), account_state.absorbed_on(at))
 
 
 def out_of_credits(account_state: AccountState, balance: Balance, at: datetime) -> Refusal:

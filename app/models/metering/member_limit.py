@@ -10,11 +10,24 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, case, extract, func, select, update
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Date,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    extract,
+    func,
+    select,
+    update,
+)
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.models.base import credits_text
+from app.models.base import at_once, credits_text
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
@@ -54,7 +67,8 @@ def member_use(account_state: AccountState, user_id: int, at: datetime) -> Membe
     if account_state.kind != "team":
         return None
     which = {"account": account_state.account_id, "user": user_id}
-    limit, counted_in, counted = READ.first(db.session.connection(), which) or NO_MEMBER
+    with at_once() as connection:
+        limit, counted_in, counted = READ.first(connection, which) or NO_MEMBER
     return MemberUse(limit, counted if counted_in == month_of(at.date()) else 0)
 
 
@@ -98,6 +112,19 @@ def settle_for_member(account_state: AccountState, user_id: int, day: date, diff
         SETTLE.run(db.session.connection(), {**which, "month": month_of(day), "difference": difference})
 
 
+def held_for_member(moved: CTE) -> CTE:
+    """`hold_for_member` as a part of the statement that moves the account."""
+    is_team = MEMBERS.c.account_id == moved.c.account_id, moved.c.kind == "team"
+    return COUNT_IN.where(*is_team).cte("member")
+
+
+def settled_for_member(closed: CTE, held: CTE) -> CTE:
+    """`settle_for_member` as a part of the statement that closes the call."""
+    paid = closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos
+    is_team = MEMBERS.c.account_id == closed.c.account_id, held.c.kind == "team"
+    return count_out(paid - bindparam("reserved", type_=BigInteger)).where(*is_team).cte("member")
+
+
 def used_in(month: date, account_id: int, user_id: int) -> int:
     """What the rows say that a member's calls of the month cost, for one who comes (back) into a team."""
     theirs = USAGES.c.account_id == account_id, USAGES.c.user_id == user_id, USAGES.c.day >= month
@@ -116,18 +143,25 @@ NO_MEMBER = (None, None, 0)
 READ = CompiledStatement(
     select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS)
 )
-SO_FAR = case((MEMBERS.c.used_month == bindparam("month"), MEMBERS.c.used_nanos), else_=0)
-HOLD = CompiledStatement(
+MONTH = bindparam("month", type_=Date)
+SO_FAR = case((MEMBERS.c.used_month == MONTH, MEMBERS.c.used_nanos), else_=0)
+COUNT_IN = (
     update(MEMBERS)
     .where(THIS)
-    .values(used_month=bindparam("month"), used_nanos=SO_FAR + bindparam("ceiling"))
+    .values(used_month=MONTH, used_nanos=SO_FAR + bindparam("ceiling", type_=BigInteger))
 )
-AFTER = MEMBERS.c.used_nanos + bindparam("difference")
-SETTLE = CompiledStatement(
-    update(MEMBERS)
-    .where(THIS, MEMBERS.c.used_month == bindparam("month"))
-    .values(used_nanos=case((AFTER > 0, AFTER), else_=0))
-)
+
+
+def count_out(difference: Any) -> Update:
+    after = MEMBERS.c.used_nanos + difference
+    return (
+        update(MEMBERS)
+        .where(THIS, MEMBERS.c.used_month == MONTH)
+        .values(used_nanos=case((after > 0, after), else_=0))
+    )
+
+
+HOLD, SETTLE = CompiledStatement(COUNT_IN), CompiledStatement(count_out(bindparam("difference")))
 PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos
 COUNTED = case((USAGES.c.state == "running", USAGES.c.reserved_nanos), else_=PAID)
 BY_MEMBER = (

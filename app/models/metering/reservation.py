@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.models.base import utcnow
+from app.models.base import at_once, utcnow
 from app.models.billing.allowance import is_due, refill_if_due
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.catalog.rates import TOKEN_BUCKETS, Rates
+from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import fit
-from app.models.metering.balance import Payment
+from app.models.metering.call import (
+    PAID_OUTCOMES,
+    UNKNOWN,
+    Admission,
+    Ending,
+    Receipt,
+    Reservation,
+)
 from app.models.metering.ending import CallEnding
 from app.models.metering.gate_checks import (
     check_absorbed,
@@ -33,42 +41,28 @@ from app.models.metering.gate_checks import (
 )
 from app.models.metering.member_limit import check_member, hold_for_member, member_use, settle_for_member
 from app.models.metering.refusal import PricingError
+from app.models.metering.statements import USAGES, ExtraRows, run_reserve, run_settle
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, TokenUsage
 
+__all__ = [
+    "PAID_OUTCOMES",
+    "Receipt",
+    "Reservation",
+    "admit",
+    "load_account_state",
+    "lock_account_state",
+    "reservation_of",
+    "reserve",
+    "reserve_with",
+    "settle",
+    "settle_with",
+    "with_idempotency_key",
+]
 log = logging.getLogger(__name__)
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
-PAID_OUTCOMES = {"done", "stopped"}
-UNKNOWN = CallEnding()
-BUCKETS = (*TOKEN_BUCKETS, "images", "searches")
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """A call that may run: its usage row, the prompt as it may be sent, and the most it will be charged."""
-
-    usage_id: int
-    account_id: int
-    user_id: int
-    prompt: Prompt
-    rates: Rates
-    ceiling: int
-    day: date
-    available: int
-    overdraft: int
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a settled call came to, in nanos; `available` is the balance after it."""
-
-    usage_id: int
-    paid: int
-    absorbed: int
-    usage: TokenUsage
-    available: int
-    needs_recharge: bool = False
-    needs_alert: bool = False
+Made = tuple[Reservation, Sequence[int]]
+LOOKS = 3
+"""How often the account is read before it is held."""
 
 
 def lock_account_state(account_id: int, at: datetime) -> AccountState:
@@ -107,13 +101,58 @@ def admit(actor: Actor, model: str | None = None) -> AccountState:
 
 
 def reserve(actor: Actor, prompt: Prompt, price: ModelPrice, **columns: Any) -> Reservation:
-    """Check the caller and hold the most that the prompt can cost, in one atomic step. Raises Refusal.
+    """Check the actor and hold the most that the prompt can cost, in one atomic step. Raises Refusal.
 
-    `price` is the one in force, from `AIModel.to_sell`. `facts` go onto the usage row: operation, chat_id, ...
+    `price` is the one in force, from `AIModel.to_sell`. `columns` go onto the usage row: operation, chat_id, ...
     The reservation's prompt may ask for less output than was asked, where the balance affords no more.
     """
+    reservation, _no_ids = reserve_with(None, actor, prompt, price, **columns)
+    return reservation
+
+
+def reserve_with(
+    extra: ExtraRows | None,
+    actor: Actor,
+    prompt: Prompt,
+    price: ModelPrice,
+    *,
+    check: Callable[[int], None] = lambda _ceiling: None,
+    is_alone: bool = False,
+    **columns: Any,
+) -> Made:
+    """The same, with rows that begin with the call: the reservation and their ids. `check` may refuse the ceiling.
+
+    PostgreSQL: the rules decide on what was read, and one statement writes it all if they still would; if not, twice
+    again, then with the account held. `is_alone`: where no transaction has begun, that statement is one.
+    SQLite holds the account from the start.
+    """
+    if not is_alone:
+        db.session.connection()
+    if db.engine.dialect.name == "postgresql":
+        for account_state in states(actor, is_read=is_alone):
+            wanted = admitted(account_state, actor, prompt, price)
+            check(wanted.ceiling)
+            if made := write(wanted, extra, columns):
+                return made
+    wanted = admitted(lock_account_state(actor.account_id, utcnow()), actor, prompt, price)
+    check(wanted.ceiling)
+    return write_held(wanted, extra, columns)
+
+
+def states(actor: Actor, *, is_read: bool) -> Iterator[AccountState]:
+    """The account as it is at each look, the first as the request read it; none where a refill may be due."""
+    read = actor.account_state if is_read else None
+    for _ in range(LOOKS):
+        account_state = read or AccountState.load(actor.account_id)
+        if is_due(account_state, utcnow()):
+            return
+        yield account_state
+        read = None
+
+
+def admitted(account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice) -> Admission:
+    """The call that the account, as it was read, may begin. Raises Refusal."""
     now = utcnow()
-    account_state = lock_account_state(actor.account_id, now)
     check_account(account_state, actor)
     check_model(account_state, prompt.model)
     check_pace(account_state)
@@ -122,99 +161,90 @@ def reserve(actor: Actor, prompt: Prompt, price: ModelPrice, **columns: Any) -> 
     check_absorbed(account_state, now)
     check_funds(account_state, now)
     prompt = fit(account_state, prompt, price.rates, now, member)
-    return hold(account_state, actor, prompt, price, now, columns)
+    has_limit = member is not None and member.limit is not None
+    return Admission(account_state, actor, prompt, price, now, is_exact=has_limit)
 
 
-def hold(
-    account_state: AccountState,
-    actor: Actor,
-    prompt: Prompt,
-    price: ModelPrice,
-    now: datetime,
-    columns: dict[str, Any],
-) -> Reservation:
-    """Write the reservation: the account's figures and the usage row."""
-    rates = price.rates
-    ceiling = rates.most_for(prompt.input_token_bound, prompt.max_output_tokens)
-    moved = account_state.apply(now, reserved=ceiling, running_calls=1)
-    row = {
-        "account_id": actor.account_id,
-        "user_id": actor.user_id,
-        "api_key_id": actor.api_key_id,
-        "model": prompt.model,
-        "price_id": price.id,
-        "day": now.date(),
-        "created_at": now,
-        "reserved_nanos": ceiling,
-        "max_output_tokens": prompt.max_output_tokens,
-        "uncached_input": prompt.tokens,
-        "left_out": prompt.left_out,
-    }
-    [usage_id] = RESERVE.one(db.session.connection(), DEFAULT_COLUMNS | row | columns)
-    available = moved.balance(now).available
-    hold_for_member(account_state, actor.user_id, now.date(), ceiling)
-    return Reservation(
-        usage_id,
-        actor.account_id,
-        actor.user_id,
-        prompt,
-        rates,
-        ceiling,
-        now.date(),
-        available,
-        Setting.get("overdraft"),
-    )
+def write(wanted: Admission, extra: ExtraRows | None, columns: dict[str, Any]) -> Made | None:
+    """Move the account, write the call and what begins with it, by one statement. None where it may not any more."""
+    with at_once() as connection:
+        written = run_reserve(wanted, extra, wanted.row | columns, connection)
+    if written is None:
+        return None
+    usage_id, figures, ids = written
+    return wanted.reservation(usage_id, replace(wanted.account_state, **figures)), ids
+
+
+def write_held(wanted: Admission, extra: ExtraRows | None, columns: dict[str, Any]) -> Made:
+    """The same while the account is held."""
+    connection = db.session.connection()
+    if connection.dialect.name == "postgresql":
+        made = write(replace(wanted, is_exact=False), extra, columns)
+        if made is None:
+            raise RuntimeError("the statement does not admit what the rules do")
+        return made
+    moved = wanted.account_state.apply(wanted.now, reserved=wanted.ceiling, running_calls=1)
+    [usage_id] = INSERT.one(connection, wanted.row | columns)
+    hold_for_member(wanted.account_state, wanted.actor.user_id, wanted.now.date(), wanted.ceiling)
+    ids = extra.write(connection, usage_id) if extra else ()
+    return wanted.reservation(usage_id, moved), ids
 
 
 def settle(
-    reservation: Reservation, usage: TokenUsage, outcome: str, ending: CallEnding = UNKNOWN
+    reservation: Reservation, usage: TokenUsage, outcome: str, told: CallEnding = UNKNOWN
 ) -> Receipt | None:
     """Replace the reservation by what the call came to, once. None where it was settled or released before.
 
     Only what the sender can cause counts towards the day's bound of absorbed cost.
     """
-    now = utcnow()
-    account_state = lock_account_state(reservation.account_id, now)
+    return settle_with(None, reservation, usage, outcome, told)
+
+
+def settle_with(
+    extra: ExtraRows | None,
+    reservation: Reservation,
+    usage: TokenUsage,
+    outcome: str,
+    told: CallEnding = UNKNOWN,
+    *,
+    is_alone: bool = False,
+) -> Receipt | None:
+    """The same, with rows that end with the call. `is_alone` as in `reserve_with`."""
     usage, cost = priced(reservation.rates, usage)
-    is_paid = outcome in PAID_OUTCOMES and usage.output > 0
-    ceiling = reservation.ceiling if is_paid else 0
-    payment = account_state.balance(now).pay(cost, ceiling, reservation.overdraft)
-    state = "settled" if is_paid else "released"
-    if not close(reservation, usage, payment, state=state, outcome=outcome, settled_at=now, **ending.columns):
+    ending = Ending(reservation, usage, cost, outcome, utcnow(), told)
+    if db.engine.dialect.name == "sqlite":
+        return settle_held(ending, extra)
+    if not is_alone:
+        db.session.connection()
+    with at_once() as connection:
+        settled = run_settle(ending, extra, connection)
+    if settled is None:
+        lock_account_state(reservation.account_id, ending.now)
+        settled = run_settle(ending, extra, db.session.connection(), is_held=True)
+    return ending.receipt(*settled) if settled else None
+
+
+def settle_held(ending: Ending, extra: ExtraRows | None) -> Receipt | None:
+    """One statement after another, while the account is held."""
+    reservation, now = ending.reservation, ending.now
+    account_state = lock_account_state(reservation.account_id, now)
+    payment = account_state.balance(now).pay(ending.cost, ending.most, reservation.overdraft)
+    if CLOSE.run(db.session.connection(), ending.key | ending.row | payment.columns) != 1:
         return None
-    is_of_sender = ending.is_of_sender or (outcome in PAID_OUTCOMES and not is_paid)
     moved = account_state.apply(
         now,
         allowance=-payment.allowance,
         credits=-payment.credits,
         reserved=-reservation.ceiling,
         running_calls=-1,
-        day_used=payment.allowance if reservation.day == now.date() else 0,
-        day_absorbed=payment.absorbed if is_of_sender else 0,
+        day_used=payment.allowance if ending.is_today else 0,
+        day_absorbed=payment.absorbed if ending.is_counted else 0,
     )
-    paid = payment.allowance + payment.credits
-    settle_for_member(account_state, reservation.user_id, reservation.day, paid - reservation.ceiling)
-    follow_ups = {
-        "needs_recharge": moved.needs_recharge,
-        "needs_alert": not moved.alerts(now) <= account_state.alerts(now),
-    }
-    return Receipt(
-        reservation.usage_id, paid, payment.absorbed, usage, moved.balance(now).available, **follow_ups
-    )
-
-
-def close(reservation: Reservation, usage: TokenUsage, payment: Payment, **columns: Any) -> bool:
-    """Write the receipt onto a running usage row; False where it is not running any more."""
-    figures = {bucket: getattr(usage, bucket) for bucket in BUCKETS}
-    paid = {
-        "cost_nanos": payment.allowance + payment.credits + payment.absorbed,
-        "allowance_paid_nanos": payment.allowance,
-        "credits_paid_nanos": payment.credits,
-        "absorbed_nanos": payment.absorbed,
-    }
-    key = {"account": reservation.account_id, "usage": reservation.usage_id}
-    row = {**key, "source": usage.source, "raw": dict(usage.raw), **figures, **paid, **columns}
-    return CLOSE.run(db.session.connection(), row) == 1
+    difference = payment.allowance + payment.credits - reservation.ceiling
+    settle_for_member(account_state, reservation.user_id, reservation.day, difference)
+    if extra:
+        extra.write(db.session.connection(), reservation.usage_id)
+    return ending.receipt(account_state, moved, payment)
 
 
 def priced(rates: Rates, usage: TokenUsage) -> tuple[TokenUsage, int]:
@@ -253,7 +283,6 @@ def with_idempotency_key(account_id: int, key: str) -> Usage | None:
     return usage
 
 
-DEFAULT_COLUMNS = {"chat_id": None, "operation": "chat", "idempotency_key": None, "request_hash": None}
-RESERVE = CompiledStatement(insert(USAGES).values(state="running", raw={}).returning(USAGES.c.id))
+INSERT = CompiledStatement(insert(USAGES).returning(USAGES.c.id))
 CALL = and_(USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("usage"))
 CLOSE = CompiledStatement(update(USAGES).where(CALL, USAGES.c.state == "running"))

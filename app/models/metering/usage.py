@@ -11,7 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, utcnow
+from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
 
+BUCKETS = (*TOKEN_BUCKETS, *PIECES)
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
 RUNNING = text("state = 'running'")
 ENDED = text("settled_at IS NOT NULL")
@@ -117,3 +119,11 @@ class Usage(Model):
     def is_stale(self) -> bool:
         """Whether an idempotency key on it has outlived its day."""
         return (utcnow() - self.created_at).days >= 1
+
+
+CONSTANTS: dict[str, Any] = {
+    column.name: column.default.arg if column.default is not None and column.default.is_scalar else None
+    for column in Usage.__table__.columns
+    if column.name not in {"id", "created_at"} and (column.nullable or column.default is not None)
+} | {"raw": {}}
+"""What a row begins with where nothing else is said."""

@@ -1,0 +1,159 @@
+"""A call to a model as it passes through reserve and settle: admitted, reserved, ended. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from app.models.catalog.price import ModelPrice
+from app.models.catalog.rates import Rates
+from app.models.identity.actor import Actor
+from app.models.metering.account_state import AccountState
+from app.models.metering.affordability import overdraft_of
+from app.models.metering.balance import Payment
+from app.models.metering.ending import CallEnding
+from app.models.metering.usage import BUCKETS, CONSTANTS
+from app.providers.base import Prompt, TokenUsage
+
+PAID_OUTCOMES = {"done", "stopped"}
+UNKNOWN = CallEnding()
+RECEIPT = (*BUCKETS, "cost_nanos", "source", "raw", "state", "outcome", "settled_at", *UNKNOWN.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A call that may run: its usage row, the prompt as it may be sent, and the most it will be charged."""
+
+    usage_id: int
+    account_id: int
+    user_id: int
+    prompt: Prompt
+    rates: Rates
+    ceiling: int
+    day: date
+    available: int
+    overdraft: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a settled call came to, in nanos; `available` is the balance after it."""
+
+    usage_id: int
+    paid: int
+    absorbed: int
+    usage: TokenUsage
+    available: int
+    needs_recharge: bool = False
+    needs_alert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that the rules admit, for the account as it was read.
+
+    `is_exact`: they looked at more than that, so the account must not have moved since.
+    """
+
+    account_state: AccountState
+    actor: Actor
+    prompt: Prompt
+    price: ModelPrice
+    now: datetime
+    is_exact: bool = False
+
+    @property
+    def ceiling(self) -> int:
+        return self.price.rates.most_for(self.prompt.input_token_bound, self.prompt.max_output_tokens)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The usage row."""
+        return CONSTANTS | {
+            "account_id": self.actor.account_id,
+            "user_id": self.actor.user_id,
+            "api_key_id": self.actor.api_key_id,
+            "model": self.prompt.model,
+            "price_id": self.price.id,
+            "day": self.now.date(),
+            "created_at": self.now,
+            "reserved_nanos": self.ceiling,
+            "max_output_tokens": self.prompt.max_output_tokens,
+            "uncached_input": self.prompt.tokens,
+            "left_out": self.prompt.left_out,
+        }
+
+    def reservation(self, usage_id: int, moved: AccountState) -> Reservation:
+        return Reservation(
+            usage_id,
+            self.actor.account_id,
+            self.actor.user_id,
+            self.prompt,
+            self.price.rates,
+            self.ceiling,
+            self.now.date(),
+            moved.balance(self.now).available,
+            overdraft_of(self.account_state),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a reserved call ended, and what it cost us."""
+
+    reservation: Reservation
+    usage: TokenUsage
+    cost: int
+    outcome: str
+    now: datetime
+    told: CallEnding = UNKNOWN
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether what we absorb counts towards the bound of the day: only what the sender can cause does."""
+        return self.told.is_of_sender or (self.outcome in PAID_OUTCOMES and not self.is_paid)
+
+    @property
+    def is_paid(self) -> bool:
+        return self.outcome in PAID_OUTCOMES and self.usage.output > 0
+
+    @property
+    def most(self) -> int:
+        """What may be charged."""
+        return self.reservation.ceiling if self.is_paid else 0
+
+    @property
+    def is_today(self) -> bool:
+        return self.reservation.day == self.now.date()
+
+    @property
+    def key(self) -> dict[str, int]:
+        return {"account": self.reservation.account_id, "usage": self.reservation.usage_id}
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns of the receipt, but for who pays."""
+        return {bucket: getattr(self.usage, bucket) for bucket in BUCKETS} | {
+            "cost_nanos": self.cost,
+            "source": self.usage.source,
+            "raw": dict(self.usage.raw),
+            "state": "settled" if self.is_paid else "released",
+            "outcome": self.outcome,
+            "settled_at": self.now,
+            **self.told.columns,
+        }
+
+    def receipt(self, before: AccountState, after: AccountState, payment: Payment | None) -> Receipt | None:
+        """What is told of it; None where the call was closed before."""
+        if payment is None:
+            return None
+        return Receipt(
+            self.reservation.usage_id,
+            payment.allowance + payment.credits,
+            payment.absorbed,
+            self.usage,
+            after.balance(self.now).available,
+            needs_recharge=after.needs_recharge,
+            needs_alert=not after.alerts(self.now) <= before.alerts(self.now),
+        )

@@ -1,0 +1,261 @@
+"""Reserve and settle as PostgreSQL takes them: one statement each, which is a transaction by itself.
+
+The rules are those of `gate_checks.py` and `balance.py`. The account moves only if the decision to reserve still
+holds as its row stands by then; nothing else of the statement is written where it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    Boolean,
+    Connection,
+    Date,
+    Table,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from app.db.compiled_statement import CompiledStatement
+from app.db.types import UtcDateTime
+from app.models.metering.account_state import ACCOUNTS, COLUMNS, MOVED, PLANS, AccountState
+from app.models.metering.affordability import overdraft_of
+from app.models.metering.balance import NO_LIMIT, Balance, Payment, greatest
+from app.models.metering.call import RECEIPT, Admission, Ending
+from app.models.metering.gate_checks import most_absorbed, most_calls, still_admitted
+from app.models.metering.member_limit import held_for_member, month_of, settled_for_member
+from app.models.metering.usage import Usage
+
+USAGES: Table = Usage.__table__  # type: ignore[assignment]
+A, U = ACCOUNTS.c, USAGES.c
+FIELDS = tuple(field.name for field in fields(AccountState))
+FIGURES = [A[column] for column in MOVED.values()]
+TODAY, NOW = bindparam("today", type_=Date), bindparam("now", type_=UtcDateTime)
+THIS = A.id == bindparam("account")
+TODAYS = {
+    "day": greatest(A.day, TODAY),
+    "day_used": case((A.day >= TODAY, A.day_used_nanos), else_=0),
+    "day_absorbed": case((A.day >= TODAY, A.day_absorbed_nanos), else_=0),
+}
+"""A new day begins with nothing used; a clock that is put back begins none again. As `AccountState.apply`."""
+
+
+class ExtraRows(Protocol):
+    """Rows that are written together with a call: messages, the text of a document.
+
+    `shape` tells their statement from others, which is compiled once for each; `values` are its parameters.
+    """
+
+    @property
+    def shape(self) -> Hashable: ...
+
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+
+    def parts(self, call: CTE) -> Sequence[CTE]:
+        """Their statements, each of which writes nothing where `call` (its columns: id, account_id) has no row.
+
+        Those that have a column `id` are asked for it, in their order.
+        """
+
+    def write(self, connection: Connection, call_id: int) -> Sequence[int]:
+        """The same, one after another, where there is no such statement; returns the ids."""
+
+
+def amount(name: str) -> Any:
+    return bindparam(name, type_=BigInteger)
+
+
+def changed(differences: Mapping[str, Any]) -> dict[str, Any]:
+    """The account's figures after these differences."""
+    return {
+        column: TODAYS.get(name, A[column]) + differences[name] if name in differences else TODAYS[name]
+        for name, column in MOVED.items()
+        if name in differences or name in TODAYS
+    }
+
+
+class Statements:
+    """One statement for each shape, made when it is first asked for."""
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self._make = make
+        self._made: dict[Hashable, CompiledStatement] = {}
+
+    def of(self, shape: Hashable, *arguments: Any) -> CompiledStatement:
+        if shape not in self._made:
+            self._made[shape] = CompiledStatement(self._make(*arguments))
+        return self._made[shape]
+
+
+def reserving(columns: Sequence[str], extra: ExtraRows | None, is_exact: bool) -> Any:
+    """Move the account if it may still be moved, and write the call and what belongs to it."""
+    daily_limit = amount("daily_limit")
+    balance = Balance(A.allowance_nanos, A.credits_nanos, A.reserved_nanos, daily_limit, TODAYS["day_used"])
+    same = A.plan_id == bindparam("plan"), A.period_end == bindparam("period_end", type_=UtcDateTime)
+    admitted = still_admitted(A, balance, TODAYS["day_absorbed"], amount("ceiling"))
+    seen = [A[column] == bindparam(f"seen_{name}", type_=A[column].type) for name, column in MOVED.items()]
+    moved = (
+        update(ACCOUNTS)
+        .where(THIS, *same, *admitted, *(seen if is_exact else ()))
+        .values(changed({"reserved": amount("ceiling"), "running_calls": 1}))
+        .returning(*FIGURES, A.id.label("account_id"), A.kind)
+        .cte("moved")
+    )
+    row = [bindparam(name, type_=U[name].type).label(name) for name in columns]
+    call = (
+        insert(USAGES)
+        .from_select([*columns], select(*row).select_from(moved), include_defaults=False)
+        .returning(U.id, U.account_id)
+        .cte("call")
+    )
+    parts = extra.parts(call) if extra else ()
+    made = [part for part in parts if "id" in part.c]
+    figures = [moved.c[column] for column in MOVED.values()]
+    written = select(call.c.id, *figures, *(part.c.id for part in made))
+    return written.select_from(joined(moved, call, *made)).add_cte(held_for_member(moved), *parts)
+
+
+def joined(first: CTE, *others: CTE) -> Any:
+    """All beside each other: each has one row, or none."""
+    all_of_them: Any = first
+    for other in others:
+        all_of_them = all_of_them.join(other, true())
+    return all_of_them
+
+
+def settling(extra: ExtraRows | None) -> Any:
+    """Hold the account, split the cost as it stands by then, close the call if it runs, move the account.
+
+    Without a row: a refill is due first.
+    """
+    is_open = or_(bindparam("is_held", type_=Boolean), A.period_end > NOW, A.closed_at.is_not(None))
+    held = (
+        select(*(column.label(name) for name, column in zip(FIELDS, COLUMNS, strict=True)))
+        .join_from(ACCOUNTS, PLANS)
+        .where(THIS, is_open)
+        .with_for_update(of=ACCOUNTS)
+        .cte("held")
+    )
+    paid = paying(held)
+    closed = closing(paid)
+    day_used = case((bindparam("is_today", type_=Boolean), closed.c.allowance_paid_nanos), else_=0)
+    differences = {
+        "allowance": -closed.c.allowance_paid_nanos,
+        "credits": -closed.c.credits_paid_nanos,
+        "reserved": -amount("reserved"),
+        "running_calls": -1,
+        "day_used": day_used,
+        "day_absorbed": case((bindparam("is_counted", type_=Boolean), closed.c.absorbed_nanos), else_=0),
+    }
+    moved = (
+        update(ACCOUNTS)
+        .where(THIS, A.id == closed.c.account_id)
+        .values(changed(differences))
+        .returning(*FIGURES)
+        .cte("moved")
+    )
+    parts = extra.parts(closed) if extra else ()
+    receipt = closed.c.allowance_paid_nanos, closed.c.credits_paid_nanos, closed.c.absorbed_nanos
+    settled = select(*held.c, *moved.c, *receipt)
+    rows = held.outerjoin(closed, true()).outerjoin(moved, true())
+    return settled.select_from(rows).add_cte(settled_for_member(closed, held), *parts)
+
+
+def paying(held: CTE) -> CTE:
+    """What pays for the call, as `Balance.pay` has it."""
+    limit = func.coalesce(held.c.daily_limit, NO_LIMIT)
+    used = case((held.c.day >= TODAY, held.c.day_used), else_=0)
+    balance = Balance(held.c.allowance, held.c.credits, held.c.reserved, limit, used)
+    payment: Any = balance.pay(amount("cost"), amount("most"), amount("overdraft"))
+    names = "allowance", "credits", "absorbed"
+    shares = (getattr(payment, name).label(name) for name in names)
+    return select(held.c.account_id, *shares).cte("paid")
+
+
+def closing(paid: CTE) -> CTE:
+    """Write the receipt onto the usage row, where it is running."""
+    receipt: dict[str, Any] = {name: bindparam(f"new_{name}", type_=U[name].type) for name in RECEIPT}
+    receipt["allowance_paid_nanos"] = paid.c.allowance
+    receipt["credits_paid_nanos"] = paid.c.credits
+    receipt["absorbed_nanos"] = paid.c.absorbed
+    is_this = U.account_id == bindparam("account"), U.id == bindparam("usage"), U.state == "running"
+    return (
+        update(USAGES)
+        .where(*is_this, U.account_id == paid.c.account_id)
+        .values(receipt)
+        .returning(U.id, U.account_id, U.allowance_paid_nanos, U.credits_paid_nanos, U.absorbed_nanos)
+        .cte("closed")
+    )
+
+
+RESERVE, SETTLE = Statements(reserving), Statements(settling)
+
+
+def run_reserve(
+    wanted: Admission, extra: ExtraRows | None, row: dict[str, Any], connection: Connection
+) -> tuple[int, dict[str, Any], Sequence[int]] | None:
+    """The id of the usage row, the account's figures by then, the ids of the extra rows; None where nothing moved."""
+    account_state, day = wanted.account_state, wanted.now.date()
+    read = {
+        "account": account_state.account_id,
+        "plan": account_state.plan_id,
+        "period_end": account_state.period_end,
+        "daily_limit": NO_LIMIT if account_state.daily_limit is None else account_state.daily_limit,
+        "most_calls": most_calls(account_state),
+        "most_absorbed": most_absorbed(account_state, wanted.now),
+        "overdraft": overdraft_of(account_state),
+        **{f"seen_{name}": getattr(account_state, name) for name in MOVED},
+    }
+    now = {"ceiling": wanted.ceiling, "today": day, "user": wanted.actor.user_id, "month": month_of(day)}
+    statement = RESERVE.of(
+        (*row, extra.shape if extra else None, wanted.is_exact), [*row], extra, wanted.is_exact
+    )
+    written = statement.first(connection, row | read | now | (dict(extra.values) if extra else {}))
+    if written is None:
+        return None
+    usage_id, *rest = written
+    return usage_id, dict(zip(MOVED, rest, strict=False)), rest[len(MOVED) :]
+
+
+def run_settle(
+    ending: Ending, extra: ExtraRows | None, connection: Connection, *, is_held: bool = False
+) -> tuple[AccountState, AccountState, Payment | None] | None:
+    """The account before and after and what paid, None where the call was closed before; None where a refill is due."""
+    reservation = ending.reservation
+    values = (
+        ending.key
+        | {f"new_{name}": value for name, value in ending.row.items()}
+        | {
+            "cost": ending.cost,
+            "most": ending.most,
+            "overdraft": reservation.overdraft,
+            "reserved": reservation.ceiling,
+            "is_today": ending.is_today,
+            "is_counted": ending.is_counted,
+            "today": ending.now.date(),
+            "now": ending.now,
+            "is_held": is_held,
+            "user": reservation.user_id,
+            "month": month_of(reservation.day),
+        }
+    )
+    statement = SETTLE.of(extra.shape if extra else None, extra)
+    row = statement.first(connection, values | (dict(extra.values) if extra else {}))
+    if row is None:
+        return None
+    before, figures, paid = AccountState(*row[: len(FIELDS)]), row[len(FIELDS) : -3], row[-3:]
+    if paid[0] is None:
+        return before, before, None
+    return before, replace(before, **dict(zip(MOVED, figures, strict=True))), Payment(*paid)

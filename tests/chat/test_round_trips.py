@@ -1,0 +1,76 @@
+"""How often a message goes to PostgreSQL and back: what it costs where the database is on another machine.
+
+Counted on the wire: a line in front of the database sees BEGIN and COMMIT too.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from app.extensions import db
+from app.generation import registry
+from app.generation.generation import Generation
+from app.generation.kept_text import MESSAGES, KeptText
+from app.models.base import utcnow
+from tests.chat.conftest import Door
+from tests.support.databases import Databases
+from tests.support.distant import DistantServer
+
+pytestmark = pytest.mark.databases("postgresql")
+BEFORE_THE_PROVIDER, AT_THE_END, A_SECOND = 5, 2, 2
+
+
+@pytest.fixture
+def line(all_databases: Databases) -> Iterator[DistantServer]:
+    with DistantServer("127.0.0.1", all_databases.postgres.port) as line:
+        yield line
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], line: DistantServer) -> dict[str, str]:
+    return environment | {"DATABASE_URL": line.url(environment["DATABASE_URL"])}
+
+
+@pytest.fixture
+def chat(ada: Door) -> str:
+    """A chat with a few messages, so that connections are open and statements known to the server."""
+    chat = ada.new_chat()
+    for text in ("hello", "go on", "and again"):
+        ada.ask(text, chat=chat)
+    settled()
+    return chat
+
+
+def settled() -> None:
+    while registry.live.by_call:
+        time.sleep(0.01)
+
+
+def test_a_message_begins_in_three_and_ends_in_two(
+    ada: Door, chat: str, line: DistantServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = [line.trips]
+
+    def heard(generation: Generation, *arguments: object) -> None:
+        counts.append(line.trips)
+        run(generation, *arguments)
+
+    run = Generation.run
+    monkeypatch.setattr(Generation, "run", heard)
+    ada.ask("once more", chat=chat)
+    settled()
+    start, begun, ended = *counts, line.trips
+    assert begun - start <= BEFORE_THE_PROVIDER
+    assert ended - begun <= AT_THE_END
+
+
+def test_all_running_answers_are_saved_in_two(ada: Door, chat: str, app: Flask, line: DistantServer) -> None:
+    texts = {KeptText(MESSAGES, 1, number): "so far" for number in range(100)}
+    for _ in range(2):
+        before = line.trips
+        with app.app_context():
+            MESSAGES.checkpoint(texts, utcnow())
+            db.session.commit()
+    assert line.trips - before <= A_SECOND
