@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.billing import overview, plans, purchases, transactions, usage, webhook_view
+from app.billing import overview, plans, purchases, statements, transactions, usage, webhook_view
 from app.billing.blueprint import billing
 
 
@@ -11,4 +11,13 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(webhook_view.webhooks)
 
 
-__all__ = ["init_app", "overview", "plans", "purchases", "transactions", "usage", "webhook_view"]
+__all__ = [
+    "init_app",
+    "overview",
+    "plans",
+    "purchases",
+    "statements",
+    "transactions",
+    "usage",
+    "webhook_view",
+]

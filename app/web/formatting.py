@@ -117,6 +117,11 @@ def date_text(day: date | datetime | None) -> str:
     return format_date(day, "d MMMM yyyy", locale=LOCALE) if day else ""
 
 
+def month_name(day: date) -> str:
+    """November 2026."""
+    return format_date(day, "LLLL yyyy", locale=LOCALE)
+
+
 def day_text(day: date) -> str:
     """A day on the axis of a chart: 21 Nov."""
     return format_date(day, "d MMM", locale=LOCALE)
@@ -172,6 +177,7 @@ FILTERS = {
     "datetime_text": datetime_text,
     "when": when_markup,
     "date": date_text,
+    "month_name": month_name,
     "day": day_text,
     "browser": browser,
     "markdown": markdown,

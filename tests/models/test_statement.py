@@ -1,0 +1,85 @@
+"""Statements: what is listed adds up, and each month begins where the one before ended."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.base import utcnow
+from app.models.billing.audit import audit
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.statement import Balances, month_start, months_of, next_month, statement_of, sum_of
+from app.models.identity.account import Account
+from app.models.metering.usage import Usage
+from tests.support import people
+
+Database = scoped_session[Session]
+MONTHS = 12
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def history(session: Database, account: Account, dice: Random) -> None:
+    """A year of entries and calls, at any moment of it."""
+    model = people.model("gpt-test")
+    seconds = int((FIRST.replace(year=2027) - FIRST).total_seconds()) - 1
+    for number in range(dice.randint(5, 80)):
+        at = FIRST + timedelta(seconds=dice.randint(0, seconds))
+        amount = dice.randint(0, 10**9)
+        if dice.random() < 0.4:
+            entry = LedgerEntry.post(
+                account, "grant", f"grant:{number}", allowance=amount, credits=amount // 3
+            )
+            entry.created_at = at
+            continue
+        paid = {"allowance_paid_nanos": amount // 2, "credits_paid_nanos": amount - amount // 2}
+        call = Usage(
+            account_id=account.id, user_id=account.owner.id, model=model.name, price_id=model.prices[0].id
+        )
+        call.state, call.outcome, call.day, call.reserved_nanos = "settled", "done", at.date(), amount
+        call.max_output_tokens, call.cost_nanos, call.created_at, call.settled_at = 100, amount, at, at
+        for name, nanos in paid.items():
+            setattr(call, name, nanos)
+        session.add(call)
+        account.allowance_nanos -= paid["allowance_paid_nanos"]
+        account.credits_nanos -= paid["credits_paid_nanos"]
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize("seed", range(3))
+def test_every_month_adds_up_and_begins_where_the_one_before_ended(session: Database, seed: int) -> None:
+    account = people.person("ada", allowance=10**12, credits=10**12)
+    for entry in session.query(LedgerEntry):
+        entry.created_at = FIRST - timedelta(days=10)
+    account.created_at = FIRST - timedelta(days=20)
+    history(session, account, Random(seed))  # noqa: S311
+    session.commit()
+    assert list(audit()) == []
+
+    month, before = FIRST, None
+    for _ in range(MONTHS):
+        made = statement_of(account, month, utcnow())
+        entered = sum_of(Balances(one.allowance_nanos, one.credits_nanos) for one in made.entries)
+        assert made.opening.plus(entered).minus(sum_of(line.paid for line in made.lines)) == made.closing
+        assert before is None or made.opening == before
+        month, before = next_month(month), made.closing
+    assert before == Balances(account.allowance_nanos, account.credits_nanos)
+
+
+@pytest.mark.parametrize("text", ["2026-13", "2026-1", "november", "2026-11-01", "", "2026-11\x00"])
+def test_what_is_no_month_has_no_statement(text: str) -> None:
+    assert month_start(text) is None
+
+
+def test_a_month_is_final_a_day_after_its_end(session: Database) -> None:
+    account = people.person("ada")
+    ends = datetime(2026, 2, 1, tzinfo=UTC)
+    finals = [statement_of(account, FIRST, ends + timedelta(hours=hours)).is_final for hours in (23, 24)]
+    assert finals == [False, True]
+
+
+def test_there_is_a_statement_from_the_accounts_first_month_on(session: Database) -> None:
+    account = people.person("ada")
+    account.created_at = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)
+    months = months_of(account, datetime(2026, 11, 1, tzinfo=UTC))
+    assert [f"{month:%Y-%m}" for month in months] == ["2026-11", "2026-10", "2026-09"]
