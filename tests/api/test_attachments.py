@@ -144,7 +144,7 @@ def test_a_model_that_takes_no_images_is_not_asked(
     answer = ada.send("hi", model="blind-test", attachments=[id_of(ada)])
 
     assert (answer.status_code, answer.json["code"]) == (400, "images_not_taken")
-    assert "blind-test does not take images" in answer.json["detail"]
+    assert "blind-test can't read images" in answer.json["detail"]
     assert (provider.count, session.query(Usage).count()) == (0, 0)
 
 

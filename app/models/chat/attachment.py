@@ -14,7 +14,8 @@ from app.extensions import db
 from app.models.base import Model, refers_to, utcnow
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat, Message
-from app.models.chat.image_size import ImageSize, measured
+from app.models.chat.picture import LARGEST_IMAGE as LARGEST_IMAGE  # noqa: PLC0414 - part of this module
+from app.models.chat.picture import NotReadable, Picture, read_picture
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
@@ -22,12 +23,6 @@ from app.models.metering.refusal import InvalidRequest
 MOST_OF_A_MESSAGE = 5
 MOST_UNSENT = 20
 UNSENT_FOR = timedelta(days=1)
-LARGEST_IMAGE = 3_750_000
-"""Bytes: what every provider takes, 5 MB after it is written in base64."""
-
-LONGEST_SIDE = 8_000
-"""Pixels: what every provider takes."""
-
 LONGEST_NAME = 100
 MEGABYTE = 1_000_000
 TEXT = "text/plain"
@@ -59,7 +54,10 @@ class Attachment(Model):
     @classmethod
     def keep(cls, actor: Actor, name: str, content: bytes) -> Attachment:
         """Store a file to be sent. InvalidRequest where it is of no kind that models take, or too large."""
-        image = measured(content)
+        try:
+            image = read_picture(content)
+        except NotReadable as error:
+            raise InvalidRequest({"data": [str(error)]}) from error
         details = image_facts(image, content) if image else text_facts(content)
         Account.locked(actor.account_id)
         cls._check_room(actor, details["size"])
@@ -136,14 +134,7 @@ def send_with(files: Sequence[int], message_id: int) -> None:
     db.session.execute(update(Message).where(Message.id == message_id).values(attached_id=message_id))
 
 
-def image_facts(image: ImageSize, content: bytes) -> dict[str, Any]:
-    if len(content) > LARGEST_IMAGE:
-        raise InvalidRequest(
-            {"data": [f"is an image of more than {LARGEST_IMAGE / MEGABYTE} MB. Make it smaller."]}
-        )
-    if max(image.width, image.height) > LONGEST_SIDE:
-        message = f"is {image.width:,} x {image.height:,} pixels; an image may have {LONGEST_SIDE:,} a side at most."
-        raise InvalidRequest({"data": [message]})
+def image_facts(image: Picture, content: bytes) -> dict[str, Any]:
     size = {"width": image.width, "height": image.height, "size": len(content)}
     return {"media_type": image.media_type, "content": content, **size}
 
