@@ -6,18 +6,21 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import click
 from email_validator import EmailNotValidError, validate_email
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from app.catalog import lifecycle, price_import, seeds
+from app.catalog import lifecycle, price_entry, price_import, seeds
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
+from app.models.billing.call_audit import audit_calls
 from app.models.identity.two_factor import forget
 from app.models.identity.user import User
+from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange
 from app.payments import commands, jobs, sweeper, webhook_events
 
@@ -78,8 +81,12 @@ def forget_second_factor(email: str, reason: str) -> None:
 
 @billing.command("audit")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
-def audit_command(as_json: bool) -> None:
+@click.option("--calls", is_flag=True, help="Derive every call from its buckets and its price row instead.")
+@click.option("--since", type=click.DateTime(), help="With --calls: only those that ended since then (UTC).")
+def audit_command(as_json: bool, calls: bool, since: datetime | None) -> None:
     """Recompute every balance from its rows; exit 1 and name what differs."""
+    if calls:
+        sys.exit(audit_of_calls(as_json, since and since.replace(tzinfo=UTC)))
     differences = [asdict(difference) for difference in audit()]
     if as_json:
         click.echo(json.dumps({"differences": differences}))
@@ -89,6 +96,24 @@ def audit_command(as_json: bool) -> None:
             click.echo(message.format(**difference), err=True)
         click.echo(f"{len(differences)} differences" if differences else "Every balance is explained.")
     sys.exit(1 if differences else 0)
+
+
+def audit_of_calls(as_json: bool, since: datetime | None) -> int:
+    """Print what the calls' rows do not explain, price row by price row; the exit code."""
+    findings = audit_calls(since, progress=None if as_json else show_progress)
+    if as_json:
+        listed = [asdict(finding) for finding in findings.all()]
+        click.echo(json.dumps({"calls": findings.calls, "differing": findings.differing, "findings": listed}))
+        return 1 if findings.differing else 0
+    for finding in findings.all():
+        click.echo(finding.text, err=True)
+    verdict = f"{findings.differing} differences" if findings.differing else "every one is explained"
+    click.echo(f"{findings.calls:,} calls: {verdict}.")
+    return 1 if findings.differing else 0
+
+
+def show_progress(done: int, total: int) -> None:
+    click.echo(f"{done:,} of {total:,} calls", err=True)
 
 
 @billing.command()
@@ -118,3 +143,29 @@ def import_prices(approve: bool, models: tuple[str, ...]) -> None:
         lifecycle.approve(endings, models)
     db.session.commit()
     click.echo(f"{len(proposed)} proposed, {len(approved)} approved, {waiting} waiting for a person")
+
+
+@prices.command("set")
+@click.argument("model")
+@click.option("--input", "uncached_input", help="Dollars per million input tokens.")
+@click.option("--output", help="Dollars per million output tokens.")
+@click.option("--cache-read", help="Dollars per million tokens read from the cache.")
+@click.option("--cache-write", "cache_write_5m", help="Dollars per million tokens written for 5 minutes.")
+@click.option("--cache-write-1h", help="Dollars per million tokens written for an hour.")
+@click.option(
+    "--long-input", "long_uncached_input", help="Dollars per million, above the long-context threshold."
+)
+@click.option("--long-output", help="Dollars per million, above the long-context threshold.")
+@click.option("--image", help="Dollars for an image.")
+@click.option("--search", help="Dollars for a search.")
+@click.option("--one-tier", is_flag=True, help="No other prices for long contexts any more.")
+@click.option("--from", "begins", type=click.DateTime(), help="When it begins (UTC). Default: now.")
+def set_price(model: str, one_tier: bool, begins: datetime | None, **dollars: str | None) -> None:
+    """Add a price of MODEL, for all hours; what is not named stays as it is. Earlier calls keep theirs."""
+    typed = {bucket: text for bucket, text in dollars.items() if text}
+    try:
+        price = price_entry.add(model, typed, begins and begins.replace(tzinfo=UTC), one_tier=one_tier)
+    except PricingError as fault:
+        raise click.UsageError(str(fault)) from fault
+    db.session.commit()
+    click.echo(f"Price row {price.id}: {model} from {price.effective_from:%Y-%m-%d %H:%M} UTC.")

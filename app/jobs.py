@@ -46,6 +46,7 @@ class JobName(StrEnum):
     PAY_BACK = "app.payments.jobs.pay_back"
     PUBLISH_PLAN = "app.payments.jobs.publish_plan"
     PUBLISH_PACK = "app.payments.jobs.publish_pack"
+    AUDIT_CALLS = "app.payments.jobs.audit_calls"
     TELL_ALERTS = "app.payments.jobs.tell_alerts"
     DELIVER_MAIL = "app.mailer.deliver"
     SWEEP_MAIL = "app.mailer.sweep"

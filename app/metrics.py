@@ -19,7 +19,9 @@ from app.admin.access import admit, awaits_second_factor
 from app.extensions import db
 from app.jobs import QUEUE, connect, last_runs
 from app.models.base import utcnow
+from app.models.billing.call_audit import CallAudit
 from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import start_of
 from app.models.operations.webhook_event import StripeEvent
 from app.observability.counters import LADDER, sums
 from app.payments.sweeper import lost_calls
@@ -82,6 +84,7 @@ class Figures(Collector):
         yield from reservations()
         yield from events()
         yield from sessions()
+        yield from call_audit()
         try:
             totals = [*counted(), *queued()]
         except redis.RedisError:
@@ -133,6 +136,16 @@ def sessions() -> Iterator[Metric]:
     most = db.session.scalar(MOST_SESSIONS) if is_server else None
     yield gauges("database_connections", "Connections to the database, by state.", "state", states)
     yield gauge("database_connections_limit", "How many the database allows.", most)
+
+
+def call_audit() -> Iterator[Metric]:
+    """What the nightly audit of calls came to; no value before the first."""
+    last = CallAudit.last()
+    ended = start_of(last.day).timestamp() if last else None
+    differing = "What of them their buckets and prices do not explain."
+    yield gauge("call_audit_day_timestamp_seconds", "The day whose calls were audited last.", ended)
+    yield gauge("call_audit_calls", "The calls of that day.", last.calls if last else None)
+    yield gauge("call_audit_differences", differing, last.differing if last else None)
 
 
 def counted() -> list[Metric]:

@@ -18,6 +18,7 @@ from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
 from app.admin.report import Books, Range, books_of, monthly_revenue_cents
 from app.models.base import credits_figure, utcnow
+from app.models.billing.call_audit import CallAudit
 
 Table = tuple[list[str], list[list[Any]]]
 
@@ -40,6 +41,7 @@ class Dashboard(AdminOnly, AdminIndexView):
             charts=charts_of(books),
             tables={name: table(books) for name, table in TABLES.items()},
             risks=watchlist.at_risk(now.date()),
+            call_audit=CallAudit.last(),
             dollars=dollars,
             cost=cost,
         )

@@ -1,6 +1,7 @@
 """Every table and every rule. No network, no commit, no queue: whoever opened the door commits."""
 
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
+from app.models.billing.call_audit import CallAudit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
@@ -33,6 +34,7 @@ __all__ = [
     "ApiKey",
     "Attachment",
     "AutoRecharge",
+    "CallAudit",
     "Chat",
     "CreditPack",
     "DailyTotal",

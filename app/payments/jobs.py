@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import timedelta
+
 from app import notifications
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge
+from app.models.billing.call_audit import audit_day
 from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
 from app.payments import (
@@ -19,6 +23,8 @@ from app.payments import (
     sweeper,
     webhook_events,
 )
+
+log = logging.getLogger(__name__)
 
 
 def sweep() -> int:
@@ -88,3 +94,14 @@ def publish_pack(pack_id: int) -> None:
 def tell_alerts(account_id: int) -> None:
     notifications.of_alerts(db.session.get_one(Account, account_id), utcnow())
     commit()
+
+
+def audit_calls() -> int | None:
+    """Audit the calls of the day that is over, once; how many differ."""
+    audited = audit_day((utcnow() - timedelta(days=1)).date())
+    db.session.commit()
+    if audited and audited.differing:
+        log.error(
+            "calls differ from their prices", extra={"day": str(audited.day), "calls": audited.differing}
+        )
+    return audited.differing if audited else None

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from app.extensions import db
 from app.models.billing.audit import audit
+from app.models.billing.call_audit import CALL_CHECKS, audit_calls
 from app.models.billing.stripe_objects import InvoiceState, RefundState
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
@@ -45,6 +46,7 @@ class Stage(RuleBasedStateMachine):
         self.refunds: dict[str, list[RefundState]] = {}
         self.attempts: list[int] = []
         self.numbers = 0
+        self.was_put_back = False
         self.set_the_stage()
         free = self.offers["Free"]
         self.book = Book(free, free, self.now, self.now, self.now.date(), self.now)
@@ -66,8 +68,15 @@ class Stage(RuleBasedStateMachine):
     def teardown(self) -> None:
         if self.clock is not None:
             self.traveller.stop()
+            self.every_call_is_explained()
         db.session.rollback()
         db.session.expire_all()
+
+    def every_call_is_explained(self) -> None:
+        """By its buckets and its price always; who paid it, unless the clock was put back."""
+        db.session.flush()
+        findings = audit_calls().all()
+        assert [f for f in findings if not self.was_put_back or f.check in CALL_CHECKS] == []
 
     @property
     def account(self) -> Account:
@@ -101,6 +110,7 @@ class Stage(RuleBasedStateMachine):
     @precondition(lambda self: self.clock is not None)
     @rule(seconds=st.integers(1, 7200))
     def the_clock_is_put_back(self, seconds: int) -> None:
+        self.was_put_back = True
         self.go_to(max(self.book.created, self.now - timedelta(seconds=seconds)))
 
     @invariant()

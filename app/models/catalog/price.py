@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, select, text
-from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import Nanos
@@ -269,17 +269,18 @@ def titles_of(names: Sequence[str]) -> list[str]:
     return [titles.get(name, name) for name in names]
 
 
-LATER = aliased(ModelPrice)
+MODELS, PROVIDERS, PRICES = (table.__table__ for table in (AIModel, ProviderAccount, ModelPrice))
+LATER = PRICES.alias("later")
 IS_COUNTED = and_(ModelPrice.approved_at.is_not(None), ModelPrice.effective_from <= bindparam("at"))
 IS_REPLACED = (
-    select(LATER.id)
+    select(LATER.c.id)
     .where(
-        LATER.model_id == ModelPrice.model_id,
-        LATER.approved_at.is_not(None),
-        LATER.effective_from <= bindparam("at"),
-        LATER.effective_from > ModelPrice.effective_from,
-        and_(LATER.from_minute == 0, LATER.until_minute == WHOLE_DAY),
-        and_(LATER.weekdays == EVERY_DAY, LATER.excepted_dates == ""),
+        LATER.c.model_id == ModelPrice.model_id,
+        LATER.c.approved_at.is_not(None),
+        LATER.c.effective_from <= bindparam("at"),
+        LATER.c.effective_from > ModelPrice.effective_from,
+        and_(LATER.c.from_minute == 0, LATER.c.until_minute == WHOLE_DAY),
+        and_(LATER.c.weekdays == EVERY_DAY, LATER.c.excepted_dates == ""),
     )
     .exists()
 )
@@ -292,7 +293,6 @@ OFFERED = (
     .where(AIModel.is_for_sale)
     .order_by(AIModel.position, AIModel.id, ModelPrice.id)
 )
-MODELS, PROVIDERS, PRICES = (table.__table__ for table in (AIModel, ProviderAccount, ModelPrice))
 PROVIDER, PRICE = len(MODELS.c), len(MODELS.c) + len(PROVIDERS.c)
 NAMED = CompiledStatement(
     select(*MODELS.c, *PROVIDERS.c, *PRICES.c)

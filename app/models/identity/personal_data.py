@@ -139,7 +139,7 @@ NOT_PERSONAL = {
     "usages": ("operation", "model", "state", "outcome", "source", "raw", "finish_reason", "answered_model",
                "service_tier"),
     **dict.fromkeys(("plans", "packs", "operations", "providers", "models", "model_prices", "settings", "watermarks",
-                     "daily_totals", "account_days"), ("*",)),
+                     "daily_totals", "account_days", "call_audits"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 

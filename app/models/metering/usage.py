@@ -39,6 +39,7 @@ class Usage(Model):
         *not_negative("output", "images", "searches"),
         UniqueConstraint("account_id", "idempotency_key"),
         Index("ix_usages_account_newest", "account_id", "created_at"),
+        Index("ix_usages_price", "price_id"),
         Index("ix_usages_running", "created_at", postgresql_where=RUNNING, sqlite_where=RUNNING),
         Index("ix_usages_settled", "settled_at", postgresql_where=ENDED, sqlite_where=ENDED),
     )
