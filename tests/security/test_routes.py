@@ -30,7 +30,7 @@ OWNED = {
 }  # fmt: skip
 """Variables of addresses that name what belongs to an account or a person."""
 
-SHARED = {"plan_id", "token", "filename"}
+SHARED = {"plan_id", "token", "filename", "month"}
 """Variables that name what is everybody's, or that are a secret themselves."""
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}

@@ -144,9 +144,9 @@ NOT_PERSONAL = {
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 
 
-def strike_mentions(person: Person, *words: str) -> None:
-    """Take these words out of what others wrote about the person or their accounts."""
-    mention = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words if word))
+def strike_mentions(person: Person, *mentions: str) -> None:
+    """Take these mentions out of what others wrote about the person or their accounts."""
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(mention)}(?!\w)" for mention in mentions if mention))
     for name, columns in MENTIONS.items():
         table = Base.metadata.tables[name]
         about: list[ColumnElement[bool]] = [table.c.account_id.in_(person.account_ids)]
@@ -159,7 +159,7 @@ def strike_mentions(person: Person, *words: str) -> None:
             select(table.c.id, *(table.c[one] for one in columns)).where(or_(*about))
         ):
             written = dict(zip(columns, row[1:], strict=True))
-            struck = {column: without(value, mention) for column, value in written.items()}
+            struck = {column: without(value, pattern) for column, value in written.items()}
             if struck != written:
                 db.session.execute(update(table).where(table.c.id == row[0]).values(**struck))
 
