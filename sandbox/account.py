@@ -11,7 +11,7 @@ EVENTS_KEPT = 30 * 86400
 
 @operation("GET", "/v1/account")
 def account(sandbox: Sandbox, params: Params) -> Thing:
-    return blank("account")
+    return {**blank("account"), "id": sandbox.store.account_id}
 
 
 @operation("GET", "/v1/events")

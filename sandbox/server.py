@@ -41,8 +41,16 @@ class Quiet(WSGIRequestHandler):
 class RunningSandbox:
     """`port=0` takes a free one; `url` says which."""
 
-    def __init__(self, port: int, webhook_url: str | None, secret: str, state: Path | None = None) -> None:
-        self.sandbox = Sandbox(state=state)
+    def __init__(
+        self,
+        port: int,
+        webhook_url: str | None,
+        secret: str,
+        state: Path | None = None,
+        *,
+        live: bool = False,
+    ) -> None:
+        self.sandbox = Sandbox(state=state, live=live)
         self.app = create_app(self.sandbox)
         self.server: BaseWSGIServer = make_server(
             "127.0.0.1", port, self.app, threaded=True, request_handler=Quiet

@@ -6,6 +6,7 @@ belongs to): it is kept with its object and never shown.
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ class Store:
         self.objects: dict[str, dict[str, Thing]] = {}
         self.added: list[tuple[str, str]] = []
         self.clock_offset = 0
+        self.account_id = f"acct_{secrets.token_hex(8)}"
         if path and path.exists():
             kept = json.loads(path.read_text())
             self.objects, self.clock_offset = kept["objects"], kept["clock_offset"]
+            self.account_id = kept.get("account_id", "acct_sandbox")
             for kind in LOGS:
                 self.forget_oldest(kind)
 
@@ -72,5 +75,6 @@ class Store:
         if self.path is None:
             return
         draft = self.path.with_suffix(".part")
-        draft.write_text(json.dumps({"clock_offset": self.clock_offset, "objects": self.objects}))
+        kept = {"account_id": self.account_id, "clock_offset": self.clock_offset, "objects": self.objects}
+        draft.write_text(json.dumps(kept))
         os.replace(draft, self.path)

@@ -18,8 +18,9 @@ Checkpoint = tuple[list[tuple[Thing, Thing]], int, int]
 
 
 class Sandbox:
-    def __init__(self, base_url: str = "", state: Path | None = None) -> None:
+    def __init__(self, base_url: str = "", state: Path | None = None, *, live: bool = False) -> None:
         self.base_url = base_url
+        self.live = live
         self.store = Store(state)
         self.faults = Faults()
         self.lock = threading.RLock()
@@ -46,6 +47,8 @@ class Sandbox:
         thing["id"] = new_id(kind)
         if "created" in thing:
             thing["created"] = self.now
+        if "livemode" in thing:
+            thing["livemode"] = self.live
         thing.update(fields)
         return self.store.add(kind, thing)
 

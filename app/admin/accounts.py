@@ -34,7 +34,9 @@ class StateFilter(BaseSQLAFilter):
         "frozen": Account.frozen_at.is_not(None),
         "closed": Account.closed_at.is_not(None),
         "debt": Account.credits_nanos < 0,
-        "past_due": Account.id.in_(select(Subscription.account_id).where(Subscription.status.in_(UNPAID))),
+        "past_due": Account.id.in_(
+            select(Subscription.account_id).where(Subscription.status.in_(UNPAID), Subscription.is_running())
+        ),
         "paused": Account.id.in_(
             select(AutoRecharge.account_id).where(AutoRecharge.is_on, AutoRecharge.pause_reason != "")
         ),

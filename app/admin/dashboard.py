@@ -12,7 +12,7 @@ from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
-from app.admin import watchlist
+from app.admin import stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
@@ -42,6 +42,7 @@ class Dashboard(AdminOnly, AdminIndexView):
             tables={name: table(books) for name, table in TABLES.items()},
             risks=watchlist.at_risk(now.date()),
             call_audit=CallAudit.last(),
+            move=stripe_moves.move(),
             dollars=dollars,
             cost=cost,
         )

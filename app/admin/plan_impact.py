@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.billing.subscription import LIVE, Subscription
+from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 
@@ -16,8 +16,8 @@ def accounts_on(plan: Plan) -> int:
 
 
 def subscriptions_on(plan: Plan) -> int:
-    wanted = Subscription.status.in_(LIVE), Subscription.rejected_at.is_(None)
-    return db.session.scalar(select(func.count()).where(Subscription.plan_id == plan.id, *wanted)) or 0
+    running = Subscription.plan_id == plan.id, Subscription.is_running()
+    return db.session.scalar(select(func.count()).where(*running)) or 0
 
 
 def counted(count: int, what: str) -> str:

@@ -206,7 +206,7 @@ def monthly_revenue_cents() -> int:
     priced = select(Plan.interval, func.sum(Subscription.price_cents)).join(
         Plan, Plan.id == Subscription.plan_id
     )
-    earning = priced.where(Subscription.status.in_(EARNING), Subscription.rejected_at.is_(None)).group_by(
+    earning = priced.where(Subscription.status.in_(EARNING), Subscription.is_running()).group_by(
         Plan.interval
     )
     return sum(

@@ -68,9 +68,8 @@ def unpaid() -> list[tuple[int, str, str]]:
     query = select(Account.id, Account.name, Subscription.status).join(
         Subscription, Subscription.account_id == Account.id
     )
-    rows = db.session.execute(
-        query.where(Subscription.status.in_(UNPAID)).order_by(Subscription.id.desc()).limit(SHOWN)
-    )
+    late = query.where(Subscription.status.in_(UNPAID), Subscription.is_running())
+    rows = db.session.execute(late.order_by(Subscription.id.desc()).limit(SHOWN))
     return [(row.id, row.name, f"subscription {row.status.replace('_', ' ')}") for row in rows]
 
 

@@ -5,6 +5,7 @@ from app.models.billing.call_audit import CallAudit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
+from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
@@ -39,6 +40,7 @@ __all__ = [
     "CreditPack",
     "DailyTotal",
     "Dispute",
+    "FormerId",
     "Invitation",
     "LedgerEntry",
     "MailedToken",
@@ -55,6 +57,7 @@ __all__ = [
     "Refund",
     "RefusalCount",
     "Setting",
+    "StripeAccount",
     "StripeEvent",
     "Subscription",
     "SupportRequest",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from app import mailer
 from app.extensions import db
-from app.jobs import commit
+from app.jobs import commit, rollback
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import MOST_PACKS, Payment, check_packs_allowed
-from app.models.billing.payment_errors import PaymentsNotSetUp
-from app.models.catalog.plan import CreditPack, is_published
+from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
+from app.models.catalog.plan import CreditPack, Plan, is_published
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.payments import product_sync
+from app.payments import product_sync, stripe_account
 from app.stripe_api import client, requests
 
 
@@ -21,9 +25,14 @@ def is_set_up() -> bool:
     return client.is_set_up()
 
 
+Begun = TypeVar("Begun")
+
+
 def check_set_up() -> None:
+    """Before ids of Stripe's are read: there is a key, and they are its account's. PaymentsNotSetUp."""
     if not is_set_up():
         raise PaymentsNotSetUp("Payments are not set up here yet. Nothing was charged.")
+    stripe_account.check()
 
 
 def return_url() -> str:
@@ -32,6 +41,25 @@ def return_url() -> str:
 
 def cancel_url() -> str:
     return mailer.link("billing.overview")
+
+
+def at_stripe(account_id: int, sold: Plan | CreditPack, begin: Callable[[], Begun]) -> Begun:
+    """Begin a checkout; where Stripe refuses what it is told of, make anew what is gone there, and begin once more."""
+    try:
+        return begin()
+    except Rejected:
+        rollback()
+        product_sync.make_anew(sold)
+        forget_lost_customer(account_id)
+        return begin()
+
+
+def forget_lost_customer(account_id: int) -> None:
+    customer_id = customer_of(account_id)
+    if not client.exists("customer", customer_id):
+        account = Account.locked(account_id)
+        account.lose_customer(customer_id)
+    commit()
 
 
 def customer_of(account_id: int) -> str:
@@ -59,6 +87,10 @@ def buy_pack(buyer: Actor, pack: CreditPack, quantity: int = 1) -> str:
     if not 1 <= quantity <= MOST_PACKS:
         raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
     check_packs_allowed(buyer.account)
+    return at_stripe(buyer.account_id, pack, partial(begin_purchase, buyer, pack, quantity))
+
+
+def begin_purchase(buyer: Actor, pack: CreditPack, quantity: int) -> str:
     product_sync.publish(pack)
     customer = customer_of(buyer.account_id)
     payment = Payment.begin(buyer, Account.locked(buyer.account_id), pack, quantity)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from app import notifications
 from app.extensions import db
@@ -19,12 +22,25 @@ from app.payments import (
     payment_methods,
     product_sync,
     refunds,
+    stripe_account,
     subscriptions,
     sweeper,
     webhook_events,
 )
 
 log = logging.getLogger(__name__)
+Job = TypeVar("Job", bound=Callable[..., Any])
+
+
+def at_stripe(job: Job) -> Job:
+    """A job that uses ids of Stripe's, once it is known that they are the key's."""
+
+    @wraps(job)
+    def checked(*identifiers: int) -> Any:
+        stripe_account.check()
+        return job(*identifiers)
+
+    return cast(Job, checked)
 
 
 def sweep() -> int:
@@ -39,29 +55,35 @@ def do(job: JobName, identifier: int) -> None:
     globals()[job.rpartition(".")[2]](identifier)
 
 
+@at_stripe
 def process_events() -> int:
     return webhook_events.process_due()
 
 
+@at_stripe
 def recharge(account_id: int) -> None:
     auto_recharge.recharge(account_id)
 
 
+@at_stripe
 def resolve_recharge(recharge_id: int) -> None:
     auto_recharge.resolve(recharge_id)
 
 
+@at_stripe
 def use_card(account_id: int) -> None:
     """Have a card that was saved pay the invoices too."""
     checkout.use_saved_card(account_id)
 
 
+@at_stripe
 def end_subscription(subscription_id: int) -> None:
     subscriptions.end_unwanted(subscription_id)
     refunds.refund_rejected()
     commit()
 
 
+@at_stripe
 def account_closed(account_id: int) -> None:
     """What is paid for ends at once."""
     Account.locked(account_id)
@@ -74,10 +96,12 @@ def account_closed(account_id: int) -> None:
         subscriptions.end_unwanted(subscription.id)
 
 
+@at_stripe
 def pay_back(refund_id: int) -> None:
     refunds.pay_back(refund_id)
 
 
+@at_stripe
 def publish_plan(plan_id: int) -> None:
     """A plan was saved: tell Stripe, and where it is inactive now, end what depends on it."""
     product_sync.publish_one("plan", plan_id)
@@ -87,6 +111,7 @@ def publish_plan(plan_id: int) -> None:
         commit()
 
 
+@at_stripe
 def publish_pack(pack_id: int) -> None:
     product_sync.publish_one("pack", pack_id)
 

@@ -41,8 +41,7 @@ def look_at_customer(customer_id: str) -> Account | None:
     if not SyncVersion.is_newest(customer_id, version) or account.stripe_customer_id != customer_id:
         return account
     if fetched.is_deleted:
-        account.stripe_customer_id = None
-        account.customer_generation += 1
+        account.lose_customer(customer_id)
     keep_card(account, {card.stripe_id: card.label for card in cards}, fetched.default_card_id)
     return account
 

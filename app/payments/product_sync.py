@@ -30,6 +30,31 @@ def publish(sold: Sold) -> None:
     db.session.commit()
 
 
+def make_anew(sold: Sold) -> None:
+    """Tell Stripe of it once more: it refused what we had made there, which may be gone or archived."""
+    if sold.stripe_price_id and not client.exists("price", sold.stripe_price_id):
+        sold.former_price_ids = [*sold.former_price_ids, sold.stripe_price_id]
+        sold.stripe_price_id = None
+    if sold.stripe_product_id and not client.exists("product", sold.stripe_product_id):
+        sold.stripe_product_id = None
+    sold.published_digest = ""
+    db.session.commit()
+    publish(sold)
+
+
+def gone() -> list[tuple[str, Sold]]:
+    """What we think that Stripe knows, and what it does not know or will not sell."""
+    return [
+        (kind, sold) for kind, sold in published() if not client.exists("price", sold.stripe_price_id or "")
+    ]
+
+
+def published() -> list[tuple[str, Sold]]:
+    mine = ((kind, db.session.scalars(select(table))) for kind, table in SOLD.items())
+    every = [(kind, sold) for kind, rows in mine for sold in rows if sold.status != "inactive"]
+    return [(kind, sold) for kind, sold in every if sold.stripe_price_id and is_published(sold)]
+
+
 def terms_of(sold: Sold) -> tuple[int, str, str]:
     return sold.price_cents, sold.currency, sold.interval if isinstance(sold, Plan) else "once"
 

@@ -16,10 +16,11 @@ from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch, Rejected
 from app.models.billing.refund import Dispute, Refund
+from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.stripe_objects import PaymentState, SessionState, SubscriptionState
 from app.models.billing.subscription import LIVE, Subscription
 from app.models.identity.account import Account
-from app.payments import auto_recharge, refunds, sync, webhook_events
+from app.payments import auto_recharge, product_sync, refunds, stripe_account, sync, webhook_events
 from app.stripe_api import client
 
 WINDOW = timedelta(days=35)
@@ -38,6 +39,8 @@ class Finding:
 def reconcile() -> Iterator[Finding]:
     """Look at everything of Stripe's that our rows do not reflect. Each finding is committed by itself."""
     since = utcnow() - WINDOW
+    yield from reconcile_account()
+    yield from reconcile_catalog()
     yield from reconcile_subscriptions()
     yield from reconcile_checkouts()
     yield from reconcile_payments(since)
@@ -61,10 +64,30 @@ def looked(subject: str, message: str, look: Callable[[], object]) -> Iterator[F
         yield Finding(subject, f"could not be looked at: {error}", mended=False)
 
 
+def reconcile_account() -> Iterator[Finding]:
+    """Whether the key is of another account than our ids."""
+    before = stripe_account.check()
+    now = StripeAccount.in_use()
+    if before is not None and now is not None:
+        yield Finding(
+            now.label, f"is in use instead of {before.label}: customers and cards are asked for anew"
+        )
+
+
+def reconcile_catalog() -> Iterator[Finding]:
+    """Plans and packs that Stripe knew, here or at an account of before, and does not know now."""
+    missing = [one for one in product_sync.unpublished() if FormerId.is_of(one[0], one[1].id)]
+    for kind, sold in [*missing, *product_sync.gone()]:
+        product_sync.make_anew(sold)
+        yield Finding(f"{kind} {sold.name}", "was not at Stripe: made anew")
+
+
 def reconcile_subscriptions() -> Iterator[Finding]:
     """Subscriptions that run here or at Stripe, where the two differ."""
     ours = db.session.scalars(
-        select(Subscription.stripe_id).where(Subscription.status.in_((*LIVE, "incomplete")))
+        select(Subscription.stripe_id).where(
+            Subscription.status.in_((*LIVE, "incomplete")), Subscription.former_account_id.is_(None)
+        )
     )
     running = {stripe_id for stripe_id in ours if stripe_id}
     db.session.commit()
@@ -105,6 +128,7 @@ def reconcile_checkouts() -> Iterator[Finding]:
     open_payments = [(row.stripe_session_id, row.id) for row in Payment.waiting(late)]
     begun = Subscription.status == "checkout", Subscription.stripe_session_id.is_not(None)
     query = select(Subscription.stripe_session_id).where(*begun, Subscription.created_at < late)
+    query = query.where(Subscription.former_account_id.is_(None))
     sessions = [session_id for session_id, _ in open_payments] + list(db.session.scalars(query))
     db.session.commit()
     for session_id in filter(None, sessions):

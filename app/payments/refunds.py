@@ -11,6 +11,7 @@ from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.billing.refund import Refund
+from app.models.billing.stripe_account import StripeAccount
 from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
@@ -28,6 +29,9 @@ def request_refund(
     payment = db.session.get_one(Payment, payment_id)
     Account.locked(payment.account_id)
     db.session.refresh(payment)
+    if payment.former_account_id is not None:
+        where = db.session.get_one(StripeAccount, payment.former_account_id).label
+        raise InvalidRequest({"amount": [f"was paid at {where}, which is not in use: refund it there."]})
     left = refundable_cents(payment)
     cents = left if cents is None else cents
     if not payment.is_paid or not 0 < cents <= left:
@@ -74,6 +78,7 @@ def refund_rejected() -> None:
         .join(Subscription, Subscription.id == Payment.subscription_id)
         .where(Subscription.rejected_at.is_not(None), Payment.state == "paid", Payment.price_cents > 0)
         .where(Payment.refunded_cents == 0, Payment.stripe_payment_intent_id.is_not(None))
+        .where(Payment.former_account_id.is_(None))
         .where(~select(Refund.id).where(Refund.payment_id == Payment.id).exists())
     )
     for payment_id in list(db.session.scalars(taken)):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+from app import notifications
 from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
-from app.models.billing.subscription_billing import choose_free_plan, trial_days_for
+from app.models.billing.subscription_billing import choose_free_plan, end_rights, trial_days_for
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import product_sync
-from app.payments.checkout import cancel_url, check_set_up, customer_of, return_url
+from app.payments.checkout import at_stripe, cancel_url, check_set_up, customer_of, return_url
 from app.payments.sync import sync_subscription
 from app.stripe_api import client, requests
 
@@ -44,6 +46,8 @@ def plan_on_offer(plan_id: str | int | None) -> Plan:
 
 def subscribe(buyer: Actor, plan: Plan) -> str | None:
     """Begin a subscription; the address of the page that takes the money, or None: a free plan, chosen at once."""
+    if not plan.is_free:
+        check_set_up()
     if Subscription.live_of(buyer.account_id) is not None:
         message = "This account has a subscription already. Change its plan instead."
         raise Conflict("already_subscribed", message)
@@ -51,7 +55,10 @@ def subscribe(buyer: Actor, plan: Plan) -> str | None:
         choose_free_plan(Account.locked(buyer.account_id), plan)
         commit()
         return None
-    check_set_up()
+    return at_stripe(buyer.account_id, plan, partial(begin_subscription, buyer, plan))
+
+
+def begin_subscription(buyer: Actor, plan: Plan) -> str | None:
     product_sync.publish(plan)
     customer = customer_of(buyer.account_id)
     account = Account.locked(buyer.account_id)
@@ -67,9 +74,11 @@ def subscribe(buyer: Actor, plan: Plan) -> str | None:
 def change_plan(buyer: Actor, plan: Plan) -> str | None:
     """To another plan: an upgrade now, everything else at the period's end. A page's address where one must pay."""
     subscription = Subscription.live_of(buyer.account_id)
+    if subscription is not None:
+        check_set_up()
+        subscription = Subscription.live_of(buyer.account_id)
     if subscription is None:
         return subscribe(buyer, plan)
-    check_set_up()
     check_paid(subscription)
     product_sync.publish(plan)
     undo_pending(subscription)
@@ -108,8 +117,8 @@ def undo_pending(subscription: Subscription) -> None:
 
 def cancel(buyer: Actor, *, at_once: bool = False) -> None:
     """At the period's end, or at once, without a refund; one that is not paid for ends at once."""
-    subscription = live(buyer)
     check_set_up()
+    subscription = live(buyer)
     if at_once or not subscription.gives_rights:
         intent(subscription)
         requests.cancel_now(str(subscription.stripe_id))
@@ -121,8 +130,8 @@ def cancel(buyer: Actor, *, at_once: bool = False) -> None:
 
 def resume(buyer: Actor) -> None:
     """Undo a cancel or a change that waits for the period's end."""
-    subscription = live(buyer)
     check_set_up()
+    subscription = live(buyer)
     undo_pending(subscription)
     look_again(subscription)
 
@@ -165,10 +174,24 @@ def expected_growth(subscription: Subscription, plan: Plan, at: datetime) -> int
     return max(0, plan.allowance_nanos - subscription.allowance_nanos) * left // max(1, whole)
 
 
+def end_former(subscription: Subscription) -> None:
+    """What was paid for at another Stripe account is over: nobody will tell of a next payment."""
+    account = Account.locked(subscription.account_id)
+    db.session.refresh(subscription)
+    if subscription.id in Subscription.run_out(utcnow()):
+        before = notifications.Before.of(subscription)
+        end_rights(subscription, account)
+        notifications.of_plan(subscription, account, before)
+    commit()
+
+
 def end_unwanted(subscription_id: int) -> None:
     """End what must not go on: a second subscription (and pay it back), a trial that was had before, a plan
     that is inactive, a closed account."""
     subscription = db.session.get_one(Subscription, subscription_id)
+    if subscription.former_account_id is not None:
+        end_former(subscription)
+        return
     stripe_id = subscription.stripe_id
     if stripe_id is None or not client.is_set_up():
         return

@@ -20,7 +20,7 @@ from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import PATIENCE
 from app.observability.counters import count_call
-from app.payments import product_sync, refunds
+from app.payments import product_sync, refunds, stripe_account
 from app.providers.base import TokenUsage, estimate_tokens
 from app.stripe_api import client
 
@@ -41,6 +41,7 @@ def sweep_payments(act: Callable[[JobName, int], object]) -> None:
     """Have what is left undone about payments done by `act(job, id)`."""
     if not client.is_set_up():
         return
+    stripe_account.check()
     now = utcnow()
     waiting = {
         JobName.RESOLVE_RECHARGE: Recharge.all_open(now - PATIENCE),
@@ -57,8 +58,8 @@ def sweep_payments(act: Callable[[JobName, int], object]) -> None:
 
 
 def end_subscriptions(act: Callable[[JobName, int], object]) -> None:
-    """Second subscriptions, those of closed accounts and of inactive plans."""
-    waiting = Subscription.to_cancel()
+    """Second subscriptions, those of closed accounts and of inactive plans, those left with another Stripe account."""
+    waiting = Subscription.to_cancel() + Subscription.run_out(utcnow())
     db.session.commit()
     for subscription_id in waiting:
         act(JobName.END_SUBSCRIPTION, subscription_id)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from app.models.billing.payment_errors import (
     Rejected,
     UnknownOutcome,
 )
+from app.models.billing.stripe_account import Identity
 from app.stripe_api import mapping
 
 TIMEOUT = (5, 30)
@@ -120,8 +122,7 @@ def read_webhook(body: bytes, signature: str | None) -> Notice:
 
 
 def notice(event: dict[str, Any]) -> Notice:
-    is_live = str(current_app.config["STRIPE_SECRET_KEY"]).startswith(LIVE_KEYS)
-    if bool(event.get("livemode", is_live)) != is_live:
+    if bool(event.get("livemode", is_live())) != is_live():
         raise Forged("an event of the other mode")
     about = event["data"]["object"]
     named = ("id", "object", "customer", "payment_intent", "charge", "payment_method")
@@ -130,6 +131,39 @@ def notice(event: dict[str, Any]) -> Notice:
     ids["subscription"] = mapping.id_of(about.get("subscription") or parent)
     kept = {name: value[:255] for name, value in ids.items() if isinstance(value, str)}
     return Notice(str(event["id"])[:255], str(event["type"])[:255], kept)
+
+
+def is_live() -> bool:
+    return str(current_app.config["STRIPE_SECRET_KEY"]).startswith(LIVE_KEYS)
+
+
+def identity() -> Identity:
+    """Whose the key in use is; asked once in a process. A restricted key may not be let to say it."""
+    known: dict[str, Identity] = current_app.extensions.setdefault("stripe_identities", {})
+    key = str(current_app.config["STRIPE_SECRET_KEY"])
+    if key not in known:
+        known[key] = Identity(own_account() or "", is_live())
+        if not known[key].stripe_id:
+            mark = hashlib.sha256(key.encode()).hexdigest()[:24]
+            known[key] = Identity(f"key_{mark}", is_live(), is_certain=False)
+    return known[key]
+
+
+def own_account() -> str | None:
+    with asking() as v1:
+        try:
+            return str(v1.accounts.retrieve_current().id)
+        except (stripe.PermissionError, stripe.InvalidRequestError):
+            return None
+
+
+def exists(kind: str, stripe_id: str) -> bool:
+    """Whether Stripe has a price, product or customer of that id under the key in use: not deleted, not archived."""
+    with asking() as v1, suppress(stripe.InvalidRequestError):
+        services = {"price": v1.prices, "product": v1.products, "customer": v1.customers}
+        answer = plain(services[kind].retrieve(stripe_id))
+        return not answer.get("deleted") and (kind == "product" or bool(answer.get("active", True)))
+    return False
 
 
 def event(stripe_id: str) -> Notice:

@@ -37,7 +37,8 @@ def publish_product(sold: Plan | CreditPack) -> str:
         "metadata": {f"{kind}_id": str(sold.id)},
     }
     wanted["description"] = sold.description or sold.name
-    known, key = sold.stripe_product_id, f"product-{kind}-{sold.id}-{int(sold.created_at.timestamp() * 1000)}"
+    made = f"{int(sold.created_at.timestamp() * 1000)}-{len(sold.former_price_ids)}"
+    known, key = sold.stripe_product_id, f"product-{kind}-{sold.id}-{made}"
     with asking() as v1:
         if known:
             return str(v1.products.update(known, wanted).id)
@@ -48,7 +49,8 @@ def publish_price(sold: Plan | CreditPack, product_id: str) -> str:
     wanted: Params = {"product": product_id, "unit_amount": sold.price_cents, "currency": sold.currency}
     if isinstance(sold, Plan):
         wanted["recurring"] = {"interval": sold.interval}
-    key = f"price-{product_id}-{sold.price_cents}-{sold.currency}-{wanted.get('recurring')}"
+    terms = f"{sold.price_cents}-{sold.currency}-{wanted.get('recurring')}-{len(sold.former_price_ids)}"
+    key = f"price-{product_id}-{terms}"
     with asking() as v1:
         return str(v1.prices.create(wanted, keyed(key)).id)
 

@@ -23,6 +23,7 @@ PAUSES = {
     "declined": "The card was declined three times.",
     "no_card": "There is no saved card.",
     "card_removed": "The card was removed.",
+    "other_account": "Payments have moved to another account: save the card once more.",
     "pack_gone": "The pack is no longer sold.",
     "packs_not_allowed": "The plan does not permit packs.",
     "refund": "A payment was refunded.",
@@ -111,13 +112,13 @@ class AutoRecharge(Model):
     def use_card(self, card_id: str, label: str) -> None:
         """A card was saved; what waited for one goes on."""
         self.card_id, self.card_label = card_id, label
-        if self.pause_reason in {"no_card", "card_removed"}:
+        if self.pause_reason in {"no_card", "card_removed", "other_account"}:
             self.pause_reason, self.paused_at = "", None
         self.watch()
 
-    def lose_card(self) -> bool:
+    def lose_card(self, why: str = "card_removed") -> bool:
         self.card_id, self.card_label = None, ""
-        return self.pause("card_removed")
+        return self.pause(why)
 
     def forbidden_by(self) -> str | None:
         """Why it has to pause now, or None."""

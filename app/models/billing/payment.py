@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import CheckConstraint, Index, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db.types import Nanos
+from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, refers_to, utcnow
 from app.models.billing.ledger import LedgerEntry
@@ -69,6 +69,7 @@ class Payment(Model):
     refund_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
     dispute_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
     allowance_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
+    former_account_id: Mapped[int | None] = mapped_column(BigId)
 
     account = relationship("Account")
     pack = relationship("CreditPack")
@@ -122,7 +123,11 @@ class Payment(Model):
     @classmethod
     def waiting(cls, before: datetime) -> list[Payment]:
         """Checkouts that began before that moment and whose end we have not heard of."""
-        open_states = cls.state.in_(("open", "processing")), cls.kind == "pack"
+        open_states = (
+            cls.state.in_(("open", "processing")),
+            cls.kind == "pack",
+            cls.former_account_id.is_(None),
+        )
         query = select(cls).where(*open_states, cls.created_at < before, cls.stripe_session_id.is_not(None))
         return list(db.session.scalars(query.order_by(cls.id)))
 

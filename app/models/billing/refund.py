@@ -46,7 +46,11 @@ class Refund(Model):
 
     @classmethod
     def wanted(cls) -> list[int]:
-        return list(db.session.scalars(select(cls.id).where(cls.status == "wanted").order_by(cls.id)))
+        """Those that Stripe has still to be asked for, of payments at the account in use."""
+        query = select(cls.id).join(Payment, Payment.id == cls.payment_id).order_by(cls.id)
+        return list(
+            db.session.scalars(query.where(cls.status == "wanted", Payment.former_account_id.is_(None)))
+        )
 
     @property
     def idempotency_key(self) -> str:

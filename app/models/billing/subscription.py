@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Index, or_, select, text
+from sqlalchemy import ColumnElement, Index, and_, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db.types import Nanos
+from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, refers_to, utcnow
 from app.models.billing.payment_errors import Mismatch
@@ -23,7 +23,10 @@ RIGHTS = ("trialing", "active", "past_due")
 LIVE = (*RIGHTS, "unpaid", "paused")
 UNPAID = ("past_due", "unpaid")
 ENDED = ("canceled", "incomplete_expired")
-ONE_LIVE = text("rejected_at IS NULL AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')")
+ONE_LIVE = text(
+    "former_account_id IS NULL AND rejected_at IS NULL "
+    "AND status IN ('trialing', 'active', 'past_due', 'unpaid', 'paused')"
+)
 
 
 def free_plan_after(chosen: Plan | None) -> Plan:
@@ -37,6 +40,7 @@ class Subscription(Model):
     `allowance_nanos` is a month's allowance as it was at the last paid invoice. `paid_until` ends the last
     paid period. `is_in_force`: the account has its plan from here. A subscription that we do not want (a
     second one, one on a plan that ended) has `rejected_at`: it is cancelled and refunded, and gives nothing.
+    One with `former_account_id` was left with another Stripe account: what was paid for goes on until its end.
     """
 
     __tablename__ = "subscriptions"
@@ -83,6 +87,7 @@ class Subscription(Model):
     card_label: Mapped[str] = mapped_column(default="")
     pay_url: Mapped[str | None]
     change_counter: Mapped[int] = mapped_column(default=0)
+    former_account_id: Mapped[int | None] = mapped_column(BigId)
 
     account = relationship("Account")
     plan = relationship("Plan", foreign_keys=[plan_id])
@@ -102,8 +107,12 @@ class Subscription(Model):
     @classmethod
     def live_of(cls, account_id: int) -> Subscription | None:
         """The one that is running, paid or not, and wanted."""
-        running = cls.account_id == account_id, cls.status.in_(LIVE), cls.rejected_at.is_(None)
-        return db.session.scalar(select(cls).where(*running))
+        return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.is_running()))
+
+    @classmethod
+    def is_running(cls) -> ColumnElement[bool]:
+        """The condition of those that Stripe may still charge for, and that we want."""
+        return and_(cls.status.in_(LIVE), cls.rejected_at.is_(None), cls.former_account_id.is_(None))
 
     @classmethod
     def in_force_for(cls, account_id: int) -> Subscription | None:
@@ -125,8 +134,30 @@ class Subscription(Model):
         retired = (Plan.status == "inactive") & cls.cancel_at_period_end.is_(False)
         second_trial = (cls.status == "trialing") & cls.trial_refused_at.is_not(None)
         query = select(cls.id).join(Account, Account.id == cls.account_id).join(Plan, Plan.id == cls.plan_id)
-        running = cls.status.in_((*LIVE, "incomplete")), cls.stripe_id.is_not(None)
+        running = (
+            cls.status.in_((*LIVE, "incomplete")),
+            cls.stripe_id.is_not(None),
+            cls.former_account_id.is_(None),
+        )
         return list(db.session.scalars(query.where(*running, or_(gone, retired, second_trial))))
+
+    @classmethod
+    def run_out(cls, at: datetime) -> list[int]:
+        """Those left with another Stripe account whose paid time, or trial, is over."""
+        until = func.coalesce(cls.paid_until, cls.trial_end, cls.period_end)
+        left = cls.former_account_id.is_not(None), cls.is_in_force, until <= at
+        return list(db.session.scalars(select(cls.id).where(*left)))
+
+    def come_into_force(self) -> None:
+        """The account has its plan from here, and from no other subscription any more."""
+        others = (
+            Subscription.account_id == self.account_id,
+            Subscription.is_in_force,
+            Subscription.id != self.id,
+        )
+        for other in db.session.scalars(select(Subscription).where(*others)):
+            other.is_in_force = False
+        self.is_in_force = True
 
     @property
     def idempotency_key(self) -> str:

@@ -86,7 +86,7 @@ def begin_trial(subscription: Subscription, account: Account, state: Subscriptio
     )
     repay_debt(account, key=f"debt:{key}")
     account.period_start, account.period_end = state.trial_start, state.trial_end
-    subscription.is_in_force = True
+    subscription.come_into_force()
 
 
 def may_try(account: Account) -> bool:
@@ -191,7 +191,7 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
         return
     refill(account, amount, key=key, **columns)
     subscription.allowance_nanos, subscription.paid_until = amount, line.ends_at
-    subscription.is_in_force = True
+    subscription.come_into_force()
     is_yearly = plan.interval == "year"
     account.billing_anchor = line.starts_at if is_yearly else account.created_at
     account.period_start = line.starts_at
@@ -241,7 +241,7 @@ def seconds(start: datetime, end: datetime) -> int:
 def give_rights(subscription: Subscription, account: Account) -> None:
     """The account's plan follows the subscription; where its rights end, its allowance ends with them."""
     if subscription.gives_rights:
-        subscription.is_in_force = True
+        subscription.come_into_force()
         account.plan = subscription.plan
     elif subscription.is_in_force:
         end_rights(subscription, account)

@@ -125,6 +125,12 @@ class Account(Model):
             else None
         )
 
+    def lose_customer(self, customer_id: str) -> None:
+        """Stripe has no such customer any more; the next purchase makes one."""
+        if self.stripe_customer_id == customer_id:
+            self.stripe_customer_id = None
+            self.customer_generation += 1
+
     def freeze(self, by: str) -> None:
         """No calls until unfrozen; `by` is "admin" or "dispute". An admin's freeze outlasts a won dispute."""
         if self.frozen_by != "admin":

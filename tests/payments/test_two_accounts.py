@@ -1,0 +1,195 @@
+"""A database that was begun with one Stripe account and goes on with another one's key."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.billing.payment import Payment
+from app.models.billing.stripe_account import StripeAccount
+from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.metering.refusal import InvalidRequest
+from app.payments import checkout, reconciliation, refunds, stripe_account, subscriptions
+from tests.payments.stripe_scenario import StripeScenario
+from tests.support.running_sandbox import StartedSandbox
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
+class Keys:
+    """The two accounts, and the app's key: `go_live()` starts it again with the other's."""
+
+    def __init__(self, app: Flask, scenario: StripeScenario, other: StartedSandbox) -> None:
+        self.app, self.scenario, self.test, self.live = app, scenario, scenario.sandbox, other
+
+    def use(self, sandbox: StartedSandbox, key: str) -> None:
+        self.app.config |= {"STRIPE_SECRET_KEY": key, "STRIPE_API_BASE": sandbox.url}
+        self.app.extensions.pop("stripe", None)
+        self.scenario.sandbox = sandbox
+
+    def go_live(self) -> None:
+        self.use(self.live, "sk_live_of_the_other")
+
+    def go_back(self) -> None:
+        self.use(self.test, "sk_test_sandbox")
+
+
+@pytest.fixture
+def keys(app: Flask, scenario: StripeScenario) -> Iterator[Keys]:
+    other = StartedSandbox(live=True)
+    yield Keys(app, scenario, other)
+    other.stop()
+
+
+def everything_sold() -> tuple[list[Plan], list[CreditPack]]:
+    return [plan for plan in Plan.on_offer() if not plan.is_free], CreditPack.on_offer()
+
+
+def test_each_plan_and_pack_is_bought_with_the_other_key(keys: Keys, scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    scenario.work()
+    keys.go_live()
+    plans, packs = everything_sold()
+    for pack in packs:
+        assert scenario.buy_pack(pack.price_cents).state == "paid"
+    for number, plan in enumerate(plans):
+        other = StripeScenario(scenario.sandbox, f"buyer{number}")
+        other.seen = scenario.seen
+        other.subscribe(plan.name)
+        assert other.account.plan.name == plan.name
+    assert scenario.is_explained()
+
+
+def test_who_subscribed_before_subscribes_anew_and_keeps_what_was_paid(
+    keys: Keys, scenario: StripeScenario
+) -> None:
+    before = scenario.subscribe("Plus").id
+    keys.go_live()
+    scenario.work()
+    assert (scenario.account.plan.name, scenario.allowance, scenario.subscription) == ("Plus", 10_000, None)
+    now = scenario.subscribe("Pro")
+    assert (scenario.account.plan.name, scenario.subscription.id) == ("Pro", now.id)
+    former = db.session.get_one(Subscription, before)
+    assert (former.status, former.is_in_force, former.former_account_id is None) == ("active", False, False)
+    assert scenario.is_explained()
+
+
+def test_what_was_paid_before_ends_with_its_period(keys: Keys, scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    keys.go_live()
+    scenario.work()
+    with time_machine.travel(utcnow() + timedelta(days=32), tick=True):
+        scenario.work()
+    assert scenario.account.plan.name == "Free"
+    assert "subscription_ended" in scenario.mails()
+
+
+def test_a_saved_card_is_asked_for_again_and_then_recharges(keys: Keys, scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(below=1)
+    keys.go_live()
+    scenario.work()
+    assert (scenario.settings.card_id, scenario.settings.pause_reason) == (None, "other_account")
+    assert "recharge_paused" in scenario.mails()
+    scenario.turn_on_recharge(below=1000)
+    scenario.work()
+    assert (scenario.credits, scenario.settings.pause_reason) == (5000, "")
+
+
+def test_back_at_the_first_account_its_ids_and_its_subscription_are_there(
+    keys: Keys, scenario: StripeScenario
+) -> None:
+    subscription = scenario.subscribe("Plus")
+    known = subscription.stripe_id, scenario.account.stripe_customer_id, scenario.plan("Plus").stripe_price_id
+    keys.go_live()
+    scenario.work()
+    scenario.buy_pack()
+    keys.go_back()
+    scenario.renew()
+    there = scenario.subscription.stripe_id, scenario.account.stripe_customer_id
+    assert (*there, scenario.plan("Plus").stripe_price_id) == known
+    assert scenario.kinds().count("refill") == 2
+    assert StripeAccount.in_use().is_live is False
+
+
+def test_what_was_open_at_the_other_account_holds_up_nothing(keys: Keys, scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(below=1)
+    scenario.begin_plan("Plus")
+    scenario.sandbox.pay(scenario.begin_pack())
+    scenario.store_all()
+    keys.go_live()
+    with time_machine.travel(utcnow() + timedelta(hours=1), tick=True):
+        assert len(list(reconciliation.reconcile())) >= 1
+        assert list(reconciliation.reconcile()) == []
+    assert "not in use" in scenario.events("parked")[0].error
+
+
+def test_reconciliation_says_which_account_is_in_use_and_what_it_made(
+    keys: Keys, scenario: StripeScenario
+) -> None:
+    scenario.work()
+    keys.go_live()
+    findings = list(reconciliation.reconcile())
+    assert "is in use instead of" in findings[0].message
+    assert {"plan Plus", "pack 5,000 credits"} <= {one.subject for one in findings}
+    assert list(reconciliation.reconcile()) == []
+
+
+def test_a_payment_of_the_other_account_is_refunded_there(keys: Keys, scenario: StripeScenario) -> None:
+    payment = scenario.buy_pack()
+    keys.go_live()
+    scenario.work()
+    with pytest.raises(InvalidRequest, match="refund it there"):
+        refunds.request_refund(payment.id, reason="asked")
+
+
+def test_a_new_key_of_the_same_account_changes_nothing(keys: Keys, scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    keys.use(keys.test, "sk_test_rolled")
+    assert stripe_account.check() is None
+    assert scenario.subscription is not None
+
+
+def test_ids_from_before_accounts_were_noted_are_kept_where_stripe_knows_them(
+    keys: Keys, scenario: StripeScenario
+) -> None:
+    scenario.subscribe("Plus")
+    db.session.query(StripeAccount).delete()
+    db.session.commit()
+    assert (stripe_account.check(), scenario.subscription is not None) == (None, True)
+    db.session.query(StripeAccount).delete()
+    db.session.commit()
+    keys.go_live()
+    assert stripe_account.check() is not None
+    assert (scenario.subscription, scenario.plan("Plus").stripe_price_id) == (None, None)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_where_a_key_may_not_name_its_account_its_ids_are_tried(
+    keys: Keys, scenario: StripeScenario, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr("app.stripe_api.client.own_account", lambda: None)
+    scenario.subscribe("Plus")
+    keys.use(keys.test, "sk_test_rolled")
+    assert (stripe_account.check(), scenario.subscription is not None) == (None, True)
+    keys.use(keys.live, f"sk_test_{status}")
+    assert stripe_account.check() is not None
+    assert scenario.subscription is None
+
+
+def test_what_was_deleted_at_the_dashboard_is_made_anew(scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    store = scenario.sandbox.running.sandbox.store
+    pack, plan = scenario.pack(), scenario.plan("Plus")
+    scenario.work()
+    store.get("price", scenario.pack().stripe_price_id)["active"] = False
+    store.remove("customer", scenario.account.stripe_customer_id)
+    store.get("product", scenario.plan("Plus").stripe_product_id)["active"] = False
+    assert checkout.buy_pack(scenario.actor, pack)
+    assert subscriptions.subscribe(scenario.actor, plan)
+    assert scenario.buy_pack().state == "paid"
+    assert scenario.last(Payment).account_id == scenario.account_id
