@@ -14,9 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.generation.kept_text import FinishedText, KeptText
 from app.jobs import JobName, enqueue
+from app.models.catalog.answering import price_of_answering
 from app.models.catalog.lessons import learn
 from app.models.metering.ending import CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with
+from app.models.metering.usage import Usage
 from app.observability.counters import count_call
 from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsage, estimate_tokens
 
@@ -200,9 +202,8 @@ class Generation:
     def _settle_once(self, ending: Outcome) -> Outcome:
         with self.app.app_context():
             usage, text = self._usage(ending.status), self._finished_text(ending)
-            receipt = settle_with(
-                text, self.reservation, usage, ending.status, self.call_ending, is_alone=True
-            )
+            reservation = self._priced_as_answered()
+            receipt = settle_with(text, reservation, usage, ending.status, self.call_ending, is_alone=True)
             if receipt is None:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
             learn(self.reservation.prompt.model, self.reservation.prompt, receipt.usage)
@@ -210,6 +211,20 @@ class Generation:
             self._count(ending.status, receipt)
             self._ring(receipt)
             return replace(ending, receipt=receipt)
+
+    def _priced_as_answered(self) -> Reservation:
+        """The reservation at the rates of the model that answered, where another did that is listed."""
+        answered, prompt = self.call_ending.evidence.model, self.reservation.prompt
+        if answered is None or answered == prompt.model:
+            return self.reservation
+        call = db.session.get_one(Usage, self.reservation.usage_id)
+        price = price_of_answering(prompt.model, answered, call.created_at)
+        if price is None or price.id == call.price_id:
+            db.session.rollback()
+            return self.reservation
+        call.price, rates = price, price.rates
+        db.session.commit()
+        return replace(self.reservation, rates=rates)
 
     def _finished_text(self, ending: Outcome) -> FinishedText | None:
         """What its row ends with."""

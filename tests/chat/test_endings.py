@@ -1,14 +1,17 @@
 """How answers end and what is sent afterwards: the reason is told, and what was refused does not come again."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.billing.audit import audit
 from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
+from tests.support import people
 from tests.support.people import CREDIT, Heard
 from tests.support.provider_server import ProviderServer
 
@@ -193,3 +196,46 @@ def test_what_the_host_adds_is_reserved_from_the_next_call_on(
 
     assert second.start["ceiling_nanos"] - first.start["ceiling_nanos"] == (700 - 5 - 32) * 2500
     assert session.query(AIModel).filter_by(name="gpt-test").one().extra_input_tokens == 700 - 5 - 32
+
+
+def answered_by(name: str, **usage: object) -> bytes:
+    """A whole stream in which that model answered."""
+    report = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110} | usage
+    choice = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
+    event = {"model": name, "service_tier": "flex", "choices": [choice], "usage": report}
+    return f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode()
+
+
+QUESTION = "[[replay=fallback]]" + " and a hundred bytes more" * 5
+
+
+@pytest.mark.parametrize(
+    ("name", "paid"),
+    [
+        ("gpt-dear", 100 * 20_000 + 10 * 40_000),
+        ("gpt-test-2026-01-01", 350_000),
+        ("elsewhere/other", 350_000),
+    ],
+)
+def test_a_call_is_priced_by_the_model_that_answered(
+    ada: Door, provider: ProviderServer, session: Database, name: str, paid: int
+) -> None:
+    people.model("gpt-dear", dollars_in="20", dollars_out="40")
+    session.commit()
+    provider.bodies["fallback"] = answered_by(name)
+    stream = ada.ask(QUESTION)
+    call = call_of(session, stream)
+
+    assert (call.model, call.answered_model, call.service_tier) == ("gpt-test", name, "flex")
+    assert call.cost_nanos == call.paid_nanos + call.absorbed_nanos == paid
+    assert call.paid_nanos <= call.reserved_nanos
+    assert ada.call("GET", f"/usage/calls/{call.id}").json["answered_model"] == name
+    assert list(audit()) == []
+
+
+def test_what_was_billed_is_kept_as_evidence(ada: Door, provider: ProviderServer, session: Database) -> None:
+    provider.bodies["fallback"] = answered_by("gpt-test", cost=0.00125, num_search_queries=3)
+    call = call_of(session, ada.ask(QUESTION))
+
+    assert (call.billed_nanos, call.unpriced_pieces, call.searches) == (1_250_000, 3, 0)
+    assert call.paid_nanos == 350_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.providers.base import Evidence
@@ -40,6 +40,12 @@ class CallEnding:
             "billed_nanos": said.cost_nanos,
             "unpriced_pieces": said.unpriced,
         }
+
+    def with_unpriced(self, pieces: int) -> CallEnding:
+        """With so many pieces more that were used and that no price is known for."""
+        if not pieces:
+            return self
+        return replace(self, evidence=replace(self.evidence, unpriced=self.evidence.unpriced + pieces))
 
     @property
     def is_refused(self) -> bool:

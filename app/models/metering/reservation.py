@@ -210,7 +210,9 @@ def settle_with(
     is_alone: bool = False,
 ) -> Receipt | None:
     """The same, with rows that end with the call. `is_alone` as in `reserve_with`."""
+    before = usage.images + usage.searches
     usage, cost = priced(reservation.rates, usage)
+    told = told.with_unpriced(before - usage.images - usage.searches)
     ending = Ending(reservation, usage, cost, outcome, utcnow(), told)
     if db.engine.dialect.name == "sqlite":
         return settle_held(ending, extra)
