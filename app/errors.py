@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from werkzeug.exceptions import HTTPException
 
 from app.extensions import db
+from app.gateway.errors import dialect_error, is_ours, should_retry
 from app.generation.registry import Busy, TooManyReaders
 from app.models.base import credits_string
 from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
@@ -39,6 +40,7 @@ REFUSALS = {
     "model_not_found": 404,
     "model_not_for_sale": 400,
     "images_not_taken": 400,
+    "field_not_priced": 400,
     "model_not_allowed": 403,
     "operation_disabled": 403,
     "operation_not_in_plan": 403,
@@ -46,6 +48,7 @@ REFUSALS = {
     "too_many_calls": 429,
     "chat_limit_reached": 429,
     "member_limit_reached": 429,
+    "key_limit_reached": 429,
     "absorbed_limit": 429,
     "recharge_in_progress": 503,
     "credits_reserved": 429,
@@ -211,11 +214,18 @@ def problem(
     """The answer to a request that was not done; facts go into the body."""
     leave(db.session.rollback)
     count_problem(code)
-    answer = problem_json if wants_json() else page
-    response = answer(status, code, detail, details)
+    response = renderer()(status, code, detail, details)
     if retry_after:
-        response.headers["Retry-After"] = str(retry_after)
+        response.headers.setdefault("Retry-After", str(retry_after))
+    if response.is_json and (again := should_retry(status, code)):
+        response.headers["X-Should-Retry"] = again
     return response
+
+
+def renderer() -> Callable[[int, str, str, dict[str, Any]], Response]:
+    if is_ours(request.path):
+        return dialect_error
+    return problem_json if wants_json() else page
 
 
 def problem_json(status: int, code: str, detail: str, details: dict[str, Any]) -> Response:

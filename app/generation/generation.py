@@ -66,6 +66,7 @@ class Generation:
         self.waited: float | None = None
         self.reply: Reply | None = None
         self.is_of_sender = False
+        self.failure: ProviderError | None = None
 
     @property
     def text(self) -> str:
@@ -133,12 +134,13 @@ class Generation:
     def _read(self, provider: Provider, prompt: Prompt) -> tuple[str | None, str | None]:
         """Collect the text; returns the code and words of an error, or two Nones."""
         try:
-            self.reply = provider.stream(prompt)
+            self.reply = self._ask(provider, prompt)
             if self.is_interrupted or self.is_stopping:
                 self._break_off()
             for text in self.reply:
                 self._append(text)
         except ProviderError as error:
+            self.failure = error
             log.warning(
                 "provider failed",
                 extra={
@@ -153,6 +155,9 @@ class Generation:
             log.exception("turn failed")
             return "provider_error", "The answer broke off on our side. Nothing was charged."
         return None, None
+
+    def _ask(self, provider: Provider, prompt: Prompt) -> Reply:
+        return provider.stream(prompt)
 
     def _append(self, text: str) -> None:
         text = text.replace("\x00", "")

@@ -178,10 +178,11 @@ def begin(
     *,
     kept: KeptText | None = None,
     follow_up: tuple[JobName, int] | None = None,
+    made: type[Generation] = Generation,
 ) -> Generation:
     """Start the answer of a committed reservation in a thread of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    generation = Generation(app, reservation, kept, follow_up)
+    generation = made(app, reservation, kept, follow_up)
     live.start(generation, provider, upstream_prompt(model, reservation.prompt))
     return generation
 

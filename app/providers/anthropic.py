@@ -16,16 +16,20 @@ from app.providers.base import (
     ProviderOptions,
     Reply,
     TokenUsage,
+    WirePrompt,
 )
 from app.providers.errors import failure, reason_of_event
 from app.providers.reports import evidence, joined
 from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
 from app.providers.text_cleaning import encodable
-from app.providers.transport import Client
+from app.providers.transport import Client, Line, current_line
 from app.providers.usage import anthropic_usage, mapping
 
 ADDRESS = "https://api.anthropic.com"
 MOST_PLACEHOLDER = 8
+SMALLEST_BUDGET = 1024
+COUNT_SECONDS = 5.0
+COUNTED_FIELDS = {"messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"}
 ENDS = ("message_delta", "message_stop", "error")
 FINISHES = {
     "end_turn": "stop",
@@ -59,6 +63,23 @@ class AnthropicProvider:
     def stream(self, prompt: Prompt) -> Reply:
         return StreamedReply(prompt, _Reader(self, prompt), self.patience)
 
+    def count_tokens(self, prompt: WirePrompt) -> int | None:
+        """What Anthropic counts, free of charge; None where it does not say."""
+        token = current_line.set(Line())
+        options: Any = {"timeout": httpx2.Timeout(COUNT_SECONDS), "headers": headers_of(prompt)}
+        body = {name: value for name, value in prompt.body.items() if name in COUNTED_FIELDS}
+        body["model"] = prompt.model
+        try:
+            answer = self.client.post(
+                "/v1/messages/count_tokens", cast_to=httpx2.Response, body=body, options=options
+            )
+            counted = mapping(answer.json()).get("input_tokens")
+        except (anthropic.AnthropicError, httpx2.HTTPError, ValueError):
+            return None
+        finally:
+            current_line.reset(token)
+        return counted if isinstance(counted, int) and counted >= 0 else None
+
 
 class _Reader:
     """One call."""
@@ -77,16 +98,19 @@ class _Reader:
         self._model: object = None
 
     def open(self) -> httpx2.Response:
+        options: Any = {
+            "timeout": self._provider.patience.timeout(self._prompt),
+            "headers": UNREAD | headers_of(self._prompt),
+        }
         return self._provider.client.post(
-            "/v1/messages",
-            cast_to=httpx2.Response,
-            body=self._body(),
-            options={"timeout": self._provider.patience.timeout(self._prompt), "headers": UNREAD},
+            "/v1/messages", cast_to=httpx2.Response, body=self._body(), options=options
         )
 
     def _body(self) -> dict[str, Any]:
         """Anthropic takes the system prompt beside the messages, and no empty message."""
         prompt = self._prompt
+        if isinstance(prompt, WirePrompt):
+            return wire_body(prompt, self._provider.options.service_tier)
         said = [message for message in prompt.messages if message.content.strip()]
         body: dict[str, Any] = {
             "model": prompt.model,
@@ -152,6 +176,23 @@ def without_placeholder(usage: object) -> object:
     figure = mapping(usage).get("output_tokens")
     is_placeholder = isinstance(figure, int) and 0 < figure <= MOST_PLACEHOLDER
     return {**mapping(usage), "output_tokens": None} if is_placeholder else usage
+
+
+def wire_body(prompt: WirePrompt, tier: str | None) -> dict[str, Any]:
+    """The request as it came. Thinking must leave room for an answer: where the limit was lowered, so is its budget."""
+    most = prompt.max_output_tokens
+    body = {**prompt.body, "model": prompt.model, "max_tokens": most, "stream": True}
+    if tier:
+        body["service_tier"] = tier
+    budget = mapping(body.get("thinking")).get("budget_tokens")
+    if isinstance(budget, int) and budget >= most:
+        lowered = {**mapping(body["thinking"]), "budget_tokens": most - 1}
+        body["thinking"] = lowered if most > SMALLEST_BUDGET else {"type": "disabled"}
+    return body
+
+
+def headers_of(prompt: Prompt) -> dict[str, str]:
+    return dict(prompt.headers) if isinstance(prompt, WirePrompt) else {}
 
 
 def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:

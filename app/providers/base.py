@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from unicodedata import normalize
@@ -70,6 +70,31 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class WirePrompt(Prompt):
+    """A request in a vendor's own format: sent as it is, but for the model's name, its limit, and how it is streamed.
+
+    `dialect` is the format: chat, responses or messages. `bound` is an upper bound of its input tokens, `counted` what
+    they are by our own count. `headers` go along.
+    """
+
+    dialect: str = "chat"
+    body: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bound: int = 0
+    counted: int = 0
+    instead: WirePrompt | None = None
+    """The same request as a chat completion, for who does not speak responses."""
+
+    @property
+    def input_token_bound(self) -> int:
+        return self.bound + self.extra_input_tokens
+
+    @property
+    def tokens(self) -> int:
+        return self.counted
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderOptions:
     """How a provider is to be asked, where its address does not say: see `ProviderAccount`."""
 
@@ -134,6 +159,9 @@ class ProviderError(Exception):
         self.is_of_sender = is_of_sender
 
 
+Listener = Callable[[dict[str, Any]], None]
+
+
 class Reply(Protocol):
     """A running answer. Iterate for text; afterwards, or after an error, `usage` says what is known of its tokens.
 
@@ -144,6 +172,8 @@ class Reply(Protocol):
     usage: TokenUsage
     finish_reason: str | None
     evidence: Evidence
+    listener: Listener | None
+    """Is given each event of the vendor, as it came, before its text is."""
 
     def __iter__(self) -> Iterator[str]: ...
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from app.providers.base import Evidence, Prompt, PromptMessage, Reply, TokenUsage, estimate_tokens
+from app.providers.base import Evidence, Listener, Prompt, PromptMessage, Reply, TokenUsage, estimate_tokens
 from app.providers.demo_script import Scene, scene_for
 from app.providers.errors import failure
 
@@ -53,6 +53,7 @@ class DemoReply:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
         self.evidence = Evidence()
+        self.listener: Listener | None = None
         self._prompt = prompt
         self._scene = scene
         self._pace = pace * scene.slowness

@@ -18,12 +18,14 @@ from app.providers.base import (
     ProviderOptions,
     Reply,
     TokenUsage,
+    WirePrompt,
     is_above_limit,
 )
 from app.providers.errors import failure, reason_of_event
+from app.providers.openai_responses import ResponsesReader
 from app.providers.reports import evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
-from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
+from app.providers.streamed_reply import UNREAD, Patience, Reader, StreamedReply
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client
 from app.providers.usage import mapping, openai_usage
@@ -59,12 +61,21 @@ class OpenAIProvider:
             max_retries=0,
             http_client=Client(),
         )
+        self.has_responses = True
         self._limits: dict[str, str] = {}
         self._wants_one: set[str] = set()
 
     def stream(self, prompt: Prompt) -> Reply:
         running = self.options.reports_running
-        return StreamedReply(prompt, _Reader(self, prompt), self.patience, reports_running=running)
+        reader: Reader = ChatReader(self, prompt)
+        if isinstance(prompt, WirePrompt) and prompt.dialect == "responses":
+            reader = ResponsesReader(self, prompt, ChatReader)
+        return StreamedReply(prompt, reader, self.patience, reports_running=running)
+
+    def post(self, prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response:
+        """Ask for a stream; raises the package's errors."""
+        options: Any = {"timeout": self.patience.timeout(prompt), "headers": UNREAD}
+        return self.client.post(path, cast_to=httpx2.Response, body=body, options=options)
 
     def limit_name(self, model: str, known: str | None = None) -> str:
         """OpenAI's newer models know the new name only; most others the old one only, and ignore the new one."""
@@ -98,7 +109,7 @@ class OpenAIProvider:
         return False
 
 
-class _Reader:
+class ChatReader:
     """One call."""
 
     errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
@@ -127,28 +138,24 @@ class _Reader:
         return self._post()
 
     def _post(self) -> httpx2.Response:
-        return self._provider.client.post(
-            "/chat/completions",
-            cast_to=httpx2.Response,
-            body=self._body(),
-            options={"timeout": self._provider.patience.timeout(self._prompt), "headers": UNREAD},
-        )
+        return self._provider.post(self._prompt, "/chat/completions", self._body())
 
     def _body(self) -> dict[str, Any]:
         provider, prompt = self._provider, self._prompt
         limit = provider.limit_name(prompt.model, prompt.limit_name)
         names = (OLD_LIMIT, NEW_LIMIT) if limit == BOTH_LIMITS else (limit,)
+        own = prompt.body if isinstance(prompt, WirePrompt) else {"messages": messages_of(prompt)}
         body = {
+            **own,
             "model": prompt.model,
-            "messages": [{"role": sent.role, "content": content_of(sent)} for sent in prompt.messages],
             "stream": True,
-            "stream_options": {"include_usage": True},
+            "stream_options": {**mapping(own.get("stream_options")), "include_usage": True},
             **dict.fromkeys(names, prompt.max_output_tokens),
         }
         if provider.service_tier:
             body["service_tier"] = provider.service_tier
         if provider.options.reports_running:
-            body["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+            body["stream_options"] |= {"continuous_usage_stats": True}
             body["timings_per_token"] = True
         return body
 
@@ -203,6 +210,10 @@ class _Reader:
 
     def evidence(self) -> Evidence:
         return evidence(self._usage, model=self._model, tier=self._tier)
+
+
+def messages_of(prompt: Prompt) -> list[dict[str, Any]]:
+    return [{"role": sent.role, "content": content_of(sent)} for sent in prompt.messages]
 
 
 def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:

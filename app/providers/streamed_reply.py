@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import httpx2
 
-from app.providers.base import Evidence, Prompt, ProviderError, TokenUsage, estimate_tokens
+from app.providers.base import Evidence, Listener, Prompt, ProviderError, TokenUsage, estimate_tokens
 from app.providers.errors import explained, failure, retry_delay
 from app.providers.sse import events
 from app.providers.text_cleaning import Text
@@ -85,6 +85,7 @@ class StreamedReply:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
         self.evidence = Evidence()
+        self.listener: Listener | None = None
         self._reader = reader
         self._breakages: tuple[type[Exception], ...] = (httpx2.HTTPError, Cut, *reader.errors)
         self._patience = patience
@@ -120,7 +121,10 @@ class StreamedReply:
         pieces = self._pieces(response)
         try:
             for event in events(pieces):
-                if text := self._text.add(self._reader.read(event)):
+                text = self._text.add(self._reader.read(event))
+                if self.listener is not None and not self._reader.failure:
+                    self.listener(event)
+                if text:
                     yield text
                 if self._reader.failure:
                     raise self._reader.failure

@@ -16,6 +16,7 @@ from app.models.identity.guest_account import guest_actor
 from app.web.session_cookie import SessionCookies
 
 View = TypeVar("View", bound=Callable[..., Any])
+GATEWAY = "/v1/"
 GUEST = "guest"
 """Where the cookie keeps a guest's secret."""
 
@@ -71,7 +72,7 @@ def check_actor() -> None:
     is_public = getattr(view, "is_public", False) or request.endpoint == "static"
     if not is_public and not current_user.is_authenticated and not is_guest():
         raise NotSignedIn("Sign in first, or send an API key as `Authorization: Bearer <key>`.")
-    if not getattr(view, "takes_foreign_posts", False) and not bearer():
+    if not getattr(view, "takes_foreign_posts", False) and not bearer() and not takes_keys_only():
         csrf.protect()
 
 
@@ -85,17 +86,27 @@ def asks_what_guests_may() -> bool:
 
 
 def bearer() -> str | None:
-    """The API key of the request, where it carries one: programs have the JSON doors, the pages are for people."""
-    if not request.path.startswith("/api/"):
+    """The API key of the request, where it carries one: programs have the API, the pages are for people.
+
+    At the gateway's addresses the vendors' own header counts too.
+    """
+    if not request.path.startswith(("/api/", GATEWAY)):
         return None
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+    if scheme.lower() == "bearer" and secret.strip():
+        return secret.strip()
+    return (request.headers.get("X-Api-Key", "").strip() or None) if takes_keys_only() else None
+
+
+def takes_keys_only() -> bool:
+    """The gateway knows no cookies."""
+    return request.path.startswith(GATEWAY)
 
 
 @login.user_loader
 def load_from_session(secret: str) -> Actor | None:
     """A request that carries a key is the key's, never the cookie's."""
-    return None if bearer() else Actor.of_session(secret)
+    return None if bearer() or takes_keys_only() else Actor.of_session(secret)
 
 
 @login.request_loader

@@ -205,6 +205,8 @@ def anthropic_events(script: Script, request: Request) -> Iterator[Event]:
             "reasoning",
             sse({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta"),
         )
+    if script.fault == "tool_calls":
+        yield from (("head", event) for event in anthropic_tool_call())
     for piece in answer.pieces:
         delta = {"type": "text_delta", "text": piece}
         yield "text", sse({"type": "content_block_delta", "index": 1, "delta": delta}, "content_block_delta")
@@ -214,6 +216,12 @@ def anthropic_events(script: Script, request: Request) -> Iterator[Event]:
         yield "tail", sse(end if usage is None else {**end, "usage": usage}, "message_delta")
     if script.fault != "no_done":
         yield "tail", sse({"type": "message_stop"}, "message_stop")
+
+
+def anthropic_tool_call() -> Iterator[bytes]:
+    block = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+    yield sse({"type": "content_block_start", "index": 1, "content_block": block}, "content_block_start")
+    yield sse({"type": "content_block_stop", "index": 1}, "content_block_stop")
 
 
 def whole_openai_answer(script: Script, request: Request) -> dict[str, Any]:

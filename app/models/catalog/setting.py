@@ -74,6 +74,18 @@ class Definition:
 
 
 CREDIT = NANOS_PER_CREDIT
+ANTHROPIC_BETAS = ",".join(
+    (
+        "claude-code-20250219", "interleaved-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14",
+        "token-efficient-tools-2025-02-19", "output-128k-2025-02-19", "prompt-caching-2024-07-31",
+        "extended-cache-ttl-2025-04-11", "pdfs-2024-09-25", "token-counting-2024-11-01", "effort-2025-11-24",
+        "structured-outputs-2025-11-13", "context-management-2025-06-27", "computer-use-2025-01-24",
+        "computer-use-2025-11-24", "model-context-window-exceeded-2025-08-26", "task-budgets-2026-03-13",
+        "thinking-display-updates-2026-08-18", "prompt-caching-scope-2026-01-05", "redact-thinking-2026-02-12",
+    )
+)  # fmt: skip
+"""None of these has the provider run tools, answer faster, or read more than a price row says."""
+
 ABOVE_THE_ADMIN = {"require_verified_email", "ratelimit_enabled"}
 
 DEFINITIONS = {
@@ -133,6 +145,11 @@ DEFINITIONS = {
         ),
         Definition(
             "max_message_bytes", "count", 200_000, "Longest message that may be sent, in bytes.", 1000, 10**7,
+            group="Calls",
+        ),
+        Definition(
+            "anthropic_betas", "text", ANTHROPIC_BETAS,
+            "Names in the header `anthropic-beta` that pass through the gateway: those that change no price.", 0, 4000,
             group="Calls",
         ),
         Definition(

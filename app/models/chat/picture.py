@@ -46,6 +46,17 @@ class Picture:
     height: int
 
 
+def size_of(content: bytes) -> tuple[int, int] | None:
+    """Width and height as the first bytes say them, nothing decoded; None where they say none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(BytesIO(content), formats=sorted(set(KINDS.values()))) as image:
+                return image.size
+        except (*BROKEN, Image.DecompressionBombError):
+            return None
+
+
 def read_picture(content: bytes) -> Picture | None:
     """The picture that these bytes are; None where they do not begin as one. NotReadable where it is broken or huge."""
     kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)

@@ -1,0 +1,20 @@
+"""The gateway: the vendors' own packages, and tools that use them, on the same gate as a chat message."""
+
+from flask import Flask, Response, g
+
+from app.gateway import calls, catalog
+from app.gateway.blueprint import gateway
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(gateway)
+
+
+@gateway.after_request
+def name_request(response: Response) -> Response:
+    """Anthropic's package looks for the id of a request under its own name."""
+    response.headers["request-id"] = g.request_id
+    return response
+
+
+__all__ = ["calls", "catalog", "init_app"]

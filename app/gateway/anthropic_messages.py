@@ -1,0 +1,134 @@
+"""Answers in Anthropic's format: events in order, each block opened and closed, or one whole message."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from app.gateway.chat_from_messages import mapping
+from app.gateway.settled import Event, Settled
+
+OPENED_BY = {
+    "text_delta": {"type": "text", "text": ""},
+    "citations_delta": {"type": "text", "text": ""},
+    "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},
+    "signature_delta": {"type": "thinking", "thinking": "", "signature": ""},
+}
+STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "filter": "refusal"}
+
+
+class MessagesWriter:
+    """Passes events on; closing events wait until the call is settled, so that its receipt is there before them."""
+
+    def __init__(self, model: str, call_id: int) -> None:
+        self.reported: Event = {}
+        self._model, self._call_id = model, call_id
+        self._has_started = False
+        self._numbers: dict[Any, int] = {}
+        self._open: int | None = None
+        self._end: Event = {"stop_reason": None, "stop_sequence": None}
+
+    def feed(self, event: Event) -> Iterator[Event]:
+        kind = event.get("type")
+        if kind == "message_start":
+            yield self._start(mapping(event.get("message")))
+        elif kind in ("content_block_start", "content_block_delta", "content_block_stop"):
+            yield from self._block(event)
+        elif kind == "message_delta":
+            self._take_usage(event.get("usage"))
+            given = {name: value for name, value in mapping(event.get("delta")).items() if value is not None}
+            self._end |= given
+        elif kind == "ping":
+            yield {"type": "ping"}
+
+    def _start(self, message: Mapping[str, Any]) -> Event:
+        self._has_started = True
+        self._take_usage(message.get("usage"))
+        usage = {"input_tokens": 0, "output_tokens": 0} | self.reported
+        known = {name: value for name, value in message.items() if value is not None}
+        shown = {"id": f"msg_{self._call_id}", "stop_reason": None, "stop_sequence": None, **known}
+        fixed = {"type": "message", "role": "assistant", "model": self._model, "content": [], "usage": usage}
+        return {"type": "message_start", "message": shown | fixed}
+
+    def _block(self, event: Event) -> Iterator[Event]:
+        if not self._has_started:
+            yield self._start({})
+        kind, key = event["type"], event.get("index")
+        if kind == "content_block_stop":
+            if self._open is not None and self._numbers.get(key) == self._open:
+                yield from self._close()
+            return
+        if key not in self._numbers or kind == "content_block_start":
+            block = event.get("content_block") or OPENED_BY.get(str(mapping(event.get("delta")).get("type")))
+            if block is None:
+                return
+            yield from self._close()
+            self._open = self._numbers[key] = len(self._numbers)
+            yield {"type": "content_block_start", "index": self._open, "content_block": block}
+        if kind == "content_block_delta":
+            yield {**event, "index": self._numbers[key]}
+
+    def _close(self) -> Iterator[Event]:
+        if self._open is not None:
+            yield {"type": "content_block_stop", "index": self._open}
+            self._open = None
+
+    def _take_usage(self, usage: Any) -> None:
+        """Figures are cumulative."""
+        self.reported |= {name: value for name, value in mapping(usage).items() if value is not None}
+
+    def close(self, settled: Settled) -> Iterator[Event]:
+        if not self._has_started:
+            yield self._start({})
+        yield from self._close()
+        is_usable = settled.usage.source == "reported" and isinstance(self.reported.get("output_tokens"), int)
+        usage = self.reported if is_usable else settled.messages_usage
+        reason = settled.finish_reason or "stop"
+        stop = self._end["stop_reason"] or STOPS.get(reason, reason)
+        end = {**self._end, "stop_reason": stop}
+        yield {"type": "message_delta", "delta": end, "usage": {**usage, **settled.cost}}
+        yield {"type": "message_stop"}
+
+
+def whole_message(events: Iterable[Event]) -> Event:
+    """One message out of all of its events."""
+    message: Event = {}
+    blocks: list[Event] = []
+    arguments: dict[int, str] = {}
+    for event in events:
+        match event["type"]:
+            case "message_start":
+                message = dict(event["message"])
+            case "content_block_start":
+                blocks.append(dict(event["content_block"]))
+            case "content_block_delta":
+                add_delta(blocks[event["index"]], mapping(event["delta"]), arguments, event["index"])
+            case "message_delta":
+                message |= event["delta"]
+                message["usage"] = {**message["usage"], **event["usage"]}
+    for index, text in arguments.items():
+        blocks[index]["input"] = parsed(text)
+    return {**message, "content": blocks}
+
+
+def add_delta(block: Event, delta: Mapping[str, Any], arguments: dict[int, str], index: int) -> None:
+    match delta.get("type"):
+        case "text_delta":
+            block["text"] = str(block.get("text") or "") + str(delta.get("text") or "")
+        case "thinking_delta":
+            block["thinking"] = str(block.get("thinking") or "") + str(delta.get("thinking") or "")
+        case "signature_delta":
+            block["signature"] = delta.get("signature")
+        case "citations_delta":
+            block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+        case "input_json_delta":
+            arguments[index] = arguments.get(index, "") + str(delta.get("partial_json") or "")
+
+
+def parsed(text: str) -> Any:
+    """The input of a tool; a text that is no JSON, of an answer that was cut by its limit, stands under a name."""
+    try:
+        return json.loads(text or "{}")
+    except ValueError:
+        return {"partial_json": text}

@@ -1,0 +1,176 @@
+"""The calls: one gate, one reservation, one thread for each, whatever the dialect. The answer goes back in its form."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+
+from flask import Response, g, jsonify, request
+from flask_login import current_user
+
+from app.api.calls import fingerprint
+from app.gateway.anthropic_messages import MessagesWriter, whole_message
+from app.gateway.blueprint import gateway, json_object, sends
+from app.gateway.chat_from_message_events import ChatFromMessageEvents
+from app.gateway.errors import anthropic_error, openai_error
+from app.gateway.message_events_from_chat import MessageEventsFromChat
+from app.gateway.openai_chat import ChatWriter, whole_completion
+from app.gateway.openai_responses import ResponsesWriter, whole_response
+from app.gateway.prompts import GatewayRequest
+from app.gateway.settled import Event, Settled
+from app.generation.wire_call import WireGeneration, begin
+from app.models.base import utcnow
+from app.models.catalog.price import AIModel
+from app.models.metering.refusal import InvalidRequest
+from app.providers.base import ProviderError
+from app.web.gate import requires_tokens
+
+log = logging.getLogger(__name__)
+FIRST_EVENT_SECONDS = 15.0
+"""How long the head of a stream waits for its first event, so that a provider's failure has a status of its own."""
+
+BROKE_OFF = "The answer broke off on our side. Nothing was charged."
+LONGEST_KEY = 200
+WHOLE = {"chat": whole_completion, "messages": whole_message, "responses": whole_response}
+
+
+@gateway.post("/chat/completions")
+@sends
+@requires_tokens
+def create_chat_completion() -> Response:
+    return answered("chat")
+
+
+@gateway.post("/responses")
+@sends
+@requires_tokens
+def create_response() -> Response:
+    return answered("responses")
+
+
+@gateway.post("/messages")
+@sends
+@requires_tokens
+def create_message() -> Response:
+    return answered("messages")
+
+
+def answered(dialect: str) -> Response:
+    """Reserve, begin, and follow to the end or as a stream."""
+    sent = json_object()
+    asked = GatewayRequest.read(dialect, sent)
+    model, price = AIModel.to_sell(asked.model, utcnow())
+    generation = begin(current_user, asked.prompt_for(model), (model, price), idempotency(sent))
+    call = GatewayCall(asked, generation)
+    g.available_nanos = generation.reservation.available
+    response = call.stream() if asked.is_stream else call.whole()
+    response.headers["X-Call-Id"] = str(generation.reservation.usage_id)
+    response.headers["X-Max-Output-Tokens"] = str(generation.reservation.prompt.max_output_tokens)
+    return response
+
+
+def idempotency(sent: Event) -> dict[str, str]:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return {}
+    if not 1 <= len(key) <= LONGEST_KEY:
+        raise InvalidRequest({"Idempotency-Key": [f"must have 1 to {LONGEST_KEY} characters."]})
+    return {
+        "idempotency_key": fingerprint("gateway", key),
+        "request_hash": fingerprint(request.path, sorted(sent.items())),
+    }
+
+
+class GatewayCall:
+    """A call that runs, and how it is told."""
+
+    def __init__(self, asked: GatewayRequest, generation: WireGeneration) -> None:
+        self.dialect = asked.dialect
+        self.generation = generation
+        self._request_id = g.request_id
+        self._chunks, self._events = ChatFromMessageEvents(), MessageEventsFromChat()
+        call_id, wants_usage = generation.reservation.usage_id, asked.wants_usage
+        self.writer: ChatWriter | MessagesWriter | ResponsesWriter
+        if asked.dialect == "messages":
+            self.writer = MessagesWriter(asked.model, call_id)
+        elif asked.dialect == "responses":
+            self.writer = ResponsesWriter(asked.model, call_id, asked.body)
+        else:
+            self.writer = ChatWriter(asked.model, call_id, wants_usage=wants_usage)
+
+    def whole(self) -> Response:
+        told = [shown for event in self.generation.follow_events() if event for shown in self._told(event)]
+        told.extend(self.writer.close(self._settled()))
+        return jsonify(WHOLE[self.dialect](told))
+
+    def stream(self) -> Response:
+        """A stream that has begun is 200; until there is a first event, a failure is an answer with its own status."""
+        self.generation.await_event(FIRST_EVENT_SECONDS)
+        if self.generation.ending is not None and not self.generation.events:
+            self._settled()
+        leave = g.pop("leave_place")
+        response = Response(self._frames(), content_type="text/event-stream; charset=utf-8")
+        response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        response.call_on_close(leave)
+        return response
+
+    def _frames(self) -> Iterator[str]:
+        try:
+            for event in self.generation.follow_events():
+                yield PING[self.dialect] if event is None else "".join(map(self._frame, self._told(event)))
+            yield "".join(map(self._frame, self.writer.close(self._settled())))
+        except (ProviderError, InvalidRequest) as error:
+            yield "".join(self._failure("provider_error", str(error)))
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+            log.exception("could not tell call %s", self.generation.reservation.usage_id)
+            yield "".join(self._failure("provider_error", "The provider's answer could not be read."))
+        else:
+            yield "data: [DONE]\n\n" if self.dialect == "chat" else ""
+
+    def _told(self, event: Event) -> Iterable[Event]:
+        """An event of the provider in the caller's dialect: nothing, one or several."""
+        is_chunk = "choices" in event or not isinstance(event.get("type"), str)
+        is_responses = str(event.get("type")).startswith("response.")
+        steps: Iterable[Event] = [event]
+        if self.dialect == "messages" and is_chunk:
+            steps = self._events.feed(event)
+        elif self.dialect != "messages" and not is_chunk and not is_responses:
+            steps = self._chunks.feed(event)
+        return [shown for step in steps for shown in self.writer.feed(step)]
+
+    def _settled(self) -> Settled:
+        """What it came to. Raises where it failed: nothing was charged then."""
+        ending, reservation = self.generation.ending, self.generation.reservation
+        if ending is None or ending.receipt is None or ending.status != "done":
+            failure = self.generation.failure
+            if failure is not None and failure.is_of_sender:
+                raise InvalidRequest({"request": [str(failure)]})
+            raise failure or ProviderError("unavailable", (ending and ending.detail) or BROKE_OFF)
+        receipt, reply = ending.receipt, self.generation.reply
+        finish = reply.finish_reason if reply else None
+        return Settled(reservation.usage_id, receipt.paid, receipt.usage, finish)
+
+    def _frame(self, event: Event) -> str:
+        name = "" if self.dialect == "chat" else f"event: {event['type']}\n"
+        return f"{name}data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+    def _failure(self, code: str, detail: str) -> Iterator[str]:
+        """An error in mid-stream: a cut alone would raise nothing in either vendor's package."""
+        if self.dialect == "messages":
+            yield self._frame(anthropic_error(502, code, detail, self._request_id))
+            return
+        error = openai_error(502, code, detail, {})
+        if self.dialect == "responses":
+            told = {"code": code, "message": detail}
+            yield self._frame({"type": "response.failed", "response": {"status": "failed", "error": told}})
+            yield self._frame({"type": "error", **told, "param": None} | error)
+            return
+        yield self._frame(error)
+
+
+PING = {
+    "chat": ": ping\n\n",
+    "responses": ": ping\n\n",
+    "messages": 'event: ping\ndata: {"type": "ping"}\n\n',
+}

@@ -1,0 +1,153 @@
+"""A request in Anthropic's format as a chat completion. What has no counterpart is in docs/gateway.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.models.metering.refusal import InvalidRequest
+
+Fields = dict[str, Any]
+SAME = ("temperature", "top_p", "stream_options")
+LOW_BUDGET, MEDIUM_BUDGET = 2_048, 8_192
+
+
+def chat_from_messages(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields:
+    """The fields of a chat completion, without model, limit and stream."""
+    system = text_of(body.get("system"))
+    messages: list[Fields] = [{"role": "system", "content": system}] if system else []
+    for message in list_of(body.get("messages"), "messages"):
+        messages.extend(chat_messages(message))
+    chat: Fields = {"messages": messages} | {name: body[name] for name in SAME if body.get(name) is not None}
+    if stops := body.get("stop_sequences"):
+        chat["stop"] = stops
+    if user := mapping(body.get("metadata")).get("user_id"):
+        chat["user"] = str(user)[:512]
+    return chat | tools_of(body) | format_of(body) | (effort_of(body) if is_reasoning else {})
+
+
+def chat_messages(message: Any) -> Iterator[Fields]:
+    """One message of Anthropic's: tool results stand as messages of their own, before what the user says."""
+    message, content = mapping(message), mapping(message).get("content")
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list_of(content, "messages")
+    if message.get("role") == "assistant":
+        yield assistant_message(blocks)
+        return
+    shown: list[Fields] = []
+    for block in map(mapping, blocks):
+        if block.get("type") == "tool_result":
+            text, images = result_of(block)
+            yield {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": text}
+            shown.extend(images)
+        else:
+            shown.extend(part_of(block))
+    if shown:
+        is_text = all(part["type"] == "text" for part in shown) and len(shown) == 1
+        role = "system" if message.get("role") == "system" else "user"
+        yield {"role": role, "content": shown[0]["text"] if is_text else shown}
+
+
+def assistant_message(blocks: list[Any]) -> Fields:
+    said = [mapping(block) for block in blocks]
+    text = "".join(str(block.get("text", "")) for block in said if block.get("type") == "text")
+    message: Fields = {"role": "assistant", "content": text or None}
+    calls = [call_of(block) for block in said if block.get("type") == "tool_use"]
+    return message | ({"tool_calls": calls} if calls else {})
+
+
+def call_of(block: Mapping[str, Any]) -> Fields:
+    arguments = json.dumps(block.get("input") or {}, ensure_ascii=False)
+    function = {"name": block.get("name"), "arguments": arguments}
+    return {"id": block.get("id"), "type": "function", "function": function}
+
+
+def result_of(block: Mapping[str, Any]) -> tuple[str, list[Fields]]:
+    """The text of a tool's result, and its images, which a tool message cannot carry."""
+    content = block.get("content")
+    parts = [] if isinstance(content, str) or not content else [mapping(part) for part in content]
+    text = content if isinstance(content, str) else "\n".join(str(p["text"]) for p in parts if p.get("text"))
+    images = [shown for part in parts if part.get("type") in ("image", "document") for shown in part_of(part)]
+    return ("Error: " if block.get("is_error") else "") + text, images
+
+
+def part_of(block: Mapping[str, Any]) -> Iterator[Fields]:
+    source = mapping(block.get("source"))
+    kind = block.get("type"), source.get("type")
+    if kind[0] == "text":
+        yield {"type": "text", "text": str(block.get("text", ""))}
+    elif kind[0] == "image":
+        address = source.get("url") or f"data:{source.get('media_type')};base64,{source.get('data')}"
+        yield {"type": "image_url", "image_url": {"url": address}}
+    elif kind == ("document", "text"):
+        yield {"type": "text", "text": str(source.get("data", ""))}
+    elif kind == ("document", "content"):
+        for part in list_of(source.get("content") or [], "messages"):
+            yield from part_of(mapping(part))
+    elif kind[0] == "document":
+        data = f"data:{source.get('media_type')};base64,{source.get('data')}"
+        file = {"filename": str(block.get("title") or "document.pdf"), "file_data": data}
+        yield {"type": "file", "file": file}
+
+
+def tools_of(body: Mapping[str, Any]) -> Fields:
+    tools = [tool_of(mapping(tool)) for tool in body.get("tools") or ()]
+    if not tools:
+        return {}
+    choice = mapping(body.get("tool_choice"))
+    chosen: dict[Any, Any] = {"auto": "auto", "any": "required", "none": "none"}
+    chosen["tool"] = {"type": "function", "function": {"name": choice.get("name")}}
+    fields: Fields = {"tools": tools}
+    if choice.get("type") in chosen:
+        fields["tool_choice"] = chosen[choice["type"]]
+    if choice.get("disable_parallel_tool_use"):
+        fields["parallel_tool_calls"] = False
+    return fields
+
+
+def tool_of(tool: Mapping[str, Any]) -> Fields:
+    if tool.get("type") not in (None, "custom"):
+        raise InvalidRequest(
+            {"tools": [f"has {str(tool['type'])[:60]}, which this model's provider does not know."]}
+        )
+    function = {"name": tool.get("name"), "parameters": tool.get("input_schema") or {"type": "object"}}
+    if tool.get("description"):
+        function["description"] = tool["description"]
+    return {"type": "function", "function": function}
+
+
+def format_of(body: Mapping[str, Any]) -> Fields:
+    wanted = mapping(mapping(body.get("output_config")).get("format") or body.get("output_format"))
+    if wanted.get("type") != "json_schema":
+        return {}
+    schema = {"name": "answer", "schema": wanted.get("schema"), "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def effort_of(body: Mapping[str, Any]) -> Fields:
+    thinking, effort = mapping(body.get("thinking")), mapping(body.get("output_config")).get("effort")
+    if effort in ("low", "medium", "high"):
+        return {"reasoning_effort": effort}
+    budget = thinking.get("budget_tokens")
+    if thinking.get("type") != "enabled" or not isinstance(budget, int):
+        return {}
+    level = "low" if budget <= LOW_BUDGET else "medium" if budget <= MEDIUM_BUDGET else "high"
+    return {"reasoning_effort": level}
+
+
+def text_of(content: Any) -> str:
+    """A text, or the texts of a list of blocks."""
+    if isinstance(content, str):
+        return content
+    blocks = map(mapping, content) if isinstance(content, list) else ()
+    return "\n\n".join(str(block["text"]) for block in blocks if block.get("text"))
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def list_of(value: Any, field: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidRequest({field: ["must be a list."]})
+    return value

@@ -1,0 +1,122 @@
+"""A request in the format of responses as a chat completion. What has no counterpart is in docs/gateway.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.gateway.chat_from_messages import list_of, mapping
+from app.models.metering.refusal import InvalidRequest
+
+Fields = dict[str, Any]
+SAME = (
+    "temperature",
+    "top_p",
+    "user",
+    "metadata",
+    "safety_identifier",
+    "prompt_cache_key",
+    "parallel_tool_calls",
+)
+ONE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+"""A custom tool takes free text: as a function, it has one field for it."""
+
+
+def chat_from_responses(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields:
+    """The fields of a chat completion, without model, limit and stream."""
+    said = body.get("input")
+    items = [{"role": "user", "content": said}] if isinstance(said, str) else list_of(said, "input")
+    instructions = body.get("instructions")
+    messages: list[Fields] = [{"role": "system", "content": instructions}] if instructions else []
+    for item in items:
+        for message in messages_of(mapping(item)):
+            add(messages, message)
+    chat: Fields = {"messages": messages} | {name: body[name] for name in SAME if body.get(name) is not None}
+    effort = mapping(body.get("reasoning")).get("effort")
+    if effort and is_reasoning:
+        chat["reasoning_effort"] = effort
+    return chat | format_of(mapping(body.get("text"))) | tools_of(body)
+
+
+def add(messages: list[Fields], message: Fields) -> None:
+    """Calls of one turn stand in one message, after what was said beside them."""
+    last = messages[-1] if messages else {}
+    if message.get("tool_calls") and last.get("role") == "assistant":
+        last.setdefault("tool_calls", []).extend(message["tool_calls"])
+    else:
+        messages.append(message)
+
+
+def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
+    kind = item.get("type") or "message"
+    if kind == "message":
+        content = item.get("content")
+        role = "system" if item.get("role") == "developer" else item.get("role")
+        yield {"role": role, "content": content if isinstance(content, str) else parts_of(content, str(role))}
+    elif kind in ("function_call", "custom_tool_call"):
+        arguments = item.get("arguments") or json.dumps({"input": item.get("input", "")}, ensure_ascii=False)
+        function = {"name": item.get("name"), "arguments": arguments}
+        call = {"id": item.get("call_id"), "type": "function", "function": function}
+        yield {"role": "assistant", "content": None, "tool_calls": [call]}
+    elif kind in ("function_call_output", "custom_tool_call_output"):
+        output = item.get("output")
+        text = output if isinstance(output, str) else parts_of(output, "assistant")
+        yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": text}
+    elif kind != "reasoning":
+        raise InvalidRequest({"input": [f"has {str(kind)[:60]}, which this model's provider does not know."]})
+
+
+def parts_of(content: Any, role: str) -> Any:
+    """A list of parts; what an assistant or a tool said is text."""
+    parts = [mapping(part) for part in content or ()]
+    if role in ("assistant", "system"):
+        return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
+    return [part_of(part) for part in parts]
+
+
+def part_of(part: Mapping[str, Any]) -> Fields:
+    match part.get("type"):
+        case "input_image":
+            return {"type": "image_url", "image_url": {"url": part.get("image_url")}}
+        case "input_file":
+            named = {"filename": part.get("filename") or "document.pdf", "file_data": part.get("file_data")}
+            return {"type": "file", "file": named}
+    return {"type": "text", "text": str(part.get("text", ""))}
+
+
+def format_of(text: Mapping[str, Any]) -> Fields:
+    wanted = mapping(text.get("format"))
+    fields: Fields = {"verbosity": text["verbosity"]} if text.get("verbosity") else {}
+    if wanted.get("type") == "json_object":
+        fields["response_format"] = {"type": "json_object"}
+    if wanted.get("type") == "json_schema":
+        schema = {
+            name: wanted[name] for name in ("name", "schema", "strict", "description") if name in wanted
+        }
+        fields["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return fields
+
+
+def tools_of(body: Mapping[str, Any]) -> Fields:
+    tools = [made for tool in body.get("tools") or () for made in functions_of(mapping(tool))]
+    if not tools:
+        return {}
+    choice = body.get("tool_choice")
+    if isinstance(choice, Mapping):
+        choice = {"type": "function", "function": {"name": choice.get("name")}}
+    return {"tools": tools} | ({"tool_choice": choice} if choice else {})
+
+
+def functions_of(tool: Mapping[str, Any]) -> Iterator[Fields]:
+    kind = tool.get("type")
+    if kind == "namespace":
+        for inner in tool.get("tools") or ():
+            yield from functions_of(mapping(inner))
+        return
+    if kind not in ("function", "custom"):
+        raise InvalidRequest({"tools": [f"has {str(kind)[:60]}, which this model's provider does not know."]})
+    schema = ONE_TEXT if kind == "custom" else tool.get("parameters") or {"type": "object"}
+    function = {"name": tool.get("name"), "parameters": schema}
+    names = ("description", "strict") if kind == "function" else ("description",)
+    yield {"type": "function", "function": function | {name: tool[name] for name in names if tool.get(name)}}

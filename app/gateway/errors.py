@@ -1,0 +1,98 @@
+"""Problems in the form of each dialect, so that its packages raise the right class with our text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import Response, current_app, g, jsonify, request
+
+from app.gateway.settled import Event
+
+PASSING = {
+    "too_many_calls", "credits_reserved", "rate_limited", "recharge_in_progress", "busy", "provider_error",
+}  # fmt: skip
+"""What another try in a moment may find gone; all else is as it is until somebody acts."""
+
+BUSY_SECONDS = 3
+OPENAI_TYPES = {401: "invalid_api_key", 402: "insufficient_quota", 403: "permission_error"}
+ANTHROPIC_TYPES = {
+    401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error",
+    413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",
+}  # fmt: skip
+LIMITS = {
+    "daily_limit_reached": "day",
+    "member_limit_reached": "member",
+    "chat_limit_reached": "chats",
+    "absorbed_limit": "absorbed",
+}
+IN_HEADERS = (
+    "needed_nanos", "needed_credits", "available_nanos", "available_credits", "reserved_nanos", "reserved_credits",
+    "resets_at", "upgrade_url", "limit", "model",
+)  # fmt: skip
+
+
+def is_ours(path: str) -> bool:
+    return path.startswith("/v1/")
+
+
+def is_anthropic() -> bool:
+    """The format of a request: by its address, and of what both share by Anthropic's header."""
+    return request.path.startswith("/v1/messages") or "anthropic-version" in request.headers
+
+
+def should_retry(status: int, code: str) -> str | None:
+    """What `x-should-retry` says; None where the client knows best."""
+    return None if status == 500 else "true" if code in PASSING else "false"
+
+
+def dialect_error(status: int, code: str, detail: str, details: dict[str, Any]) -> Response:
+    """The whole answer to a request that was not done."""
+    fields = shown(code, details)
+    if is_anthropic():
+        body = anthropic_error(status, code, detail, g.request_id)
+    else:
+        body = openai_error(status, code, detail, fields)
+    response = jsonify(body)
+    response.status_code = status
+    response.headers["X-Tollgate-Code"] = code
+    for name in IN_HEADERS:
+        if name in fields:
+            response.headers[f"X-Tollgate-{name.replace('_', '-').title()}"] = str(fields[name])
+    if status == 503:
+        response.headers["Retry-After"] = str(BUSY_SECONDS)
+    return response
+
+
+def shown(code: str, details: dict[str, Any]) -> Event:
+    """What stands beside a code: amounts, moments, the way out as a whole address."""
+    fields = {
+        name: moment(value) if isinstance(value, datetime) else value for name, value in details.items()
+    }
+    if code in LIMITS:
+        fields.setdefault("limit", LIMITS[code])
+    for name in ("upgrade_url", "pay_url"):
+        if str(fields.get(name, "")).startswith("/"):
+            fields[name] = current_app.config["BASE_URL"].rstrip("/") + fields[name]
+    return fields
+
+
+def openai_error(status: int, code: str, detail: str, fields: Event) -> Event:
+    kinds = OPENAI_TYPES | {429: "rate_limit_exceeded" if code in PASSING else "insufficient_quota"}
+    kind = kinds.get(status) or ("server_error" if status >= 500 else "invalid_request_error")
+    field = fields.get("param") or next(iter(fields.get("errors") or ()), None)
+    error = {**fields, "message": detail, "type": kind, "code": code, "param": field}
+    return {"error": error}
+
+
+def anthropic_error(status: int, code: str, detail: str, request_id: str) -> Event:
+    kind = ANTHROPIC_TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
+    return {
+        "type": "error",
+        "error": {"type": kind, "message": detail, "code": code},
+        "request_id": request_id,
+    }
+
+
+def moment(value: datetime) -> str:
+    return value.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,144 @@
+"""How many input tokens a request in a vendor's format may count as: its JSON, every image, every document."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.gateway.priced_fields import not_priced
+from app.models.catalog.price import AIModel
+from app.models.chat.picture import size_of
+from app.models.metering.refusal import InvalidRequest
+from app.providers.base import TOKENS_PER_MESSAGE, estimate_tokens
+from app.providers.image_tokens import most_tokens, ordinary_tokens
+
+LARGEST_SIDE = 8_000
+PAGE_TOKENS = 4_000
+"""Text of a page of a document, beside its image."""
+
+MOST_UNPACKED, DICTIONARY = 8_000_000, 400
+TOOL_PROMPT, TOOL_TOKENS = 1_000, 1_000
+"""What a vendor adds where there are tools, and for each tool that it defines itself."""
+
+PAGE = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
+STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
+
+
+def measured(body: Mapping[str, Any], model: AIModel) -> tuple[int, int]:
+    """An upper bound of the input tokens of a request, and what they are by our own count."""
+    try:
+        text = json.dumps(body, ensure_ascii=False)
+        media = list(media_of(body))
+    except RecursionError:
+        raise InvalidRequest({"body": ["is nested too deeply."]}) from None
+    size = len(text.encode("utf-8", "replace"))
+    counted = estimate_tokens(text)
+    for block in media:
+        data, most, ordinary = measure_of(block, model)
+        size += most - len(data)
+        counted += ordinary - len(data) // 4
+    messages = body.get("messages") or body.get("input") or []
+    around = TOKENS_PER_MESSAGE * (len(messages) + 1 if isinstance(messages, list) else 2)
+    return size + around + tools_bound(body.get("tools")), max(1, counted)
+
+
+def tools_bound(tools: Any) -> int:
+    if not isinstance(tools, list) or not tools:
+        return 0
+    own = sum(
+        isinstance(tool, Mapping) and tool.get("type") not in (None, "function", "custom") for tool in tools
+    )
+    return TOOL_PROMPT + own * TOOL_TOKENS
+
+
+def media_of(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every image and document of the messages; a tool's schema is text, whatever it looks like."""
+    for name in ("messages", "input", "system"):
+        messages = body.get(name)
+        for message in messages if isinstance(messages, list) else ():
+            yield from media_in(message)
+
+
+def media_in(block: Any) -> Iterator[Mapping[str, Any]]:
+    if not isinstance(block, Mapping):
+        return
+    kind = block.get("type")
+    if kind in ("input_audio", "audio"):
+        raise not_priced(str(kind))
+    if kind in ("item_reference", "container_upload"):
+        raise not_priced(str(kind))
+    if kind in ("image", "image_url", "input_image", "document", "file", "input_file"):
+        yield block
+        return
+    for name in ("content", "output"):
+        inner = block.get(name)
+        for part in inner if isinstance(inner, list) else ():
+            yield from media_in(part)
+
+
+def measure_of(block: Mapping[str, Any], model: AIModel) -> tuple[str, int, int]:
+    """The encoded bytes of an image or document, the most tokens that it can count as, and an ordinary count."""
+    source = source_of(block)
+    if source.get("file_id") or source.get("type") == "file":
+        raise not_priced("file_id")
+    if block["type"] in ("image", "image_url", "input_image"):
+        data = data_of(source, "data", "url", "image_url")
+        return data, *image_tokens(data, model)
+    if source.get("type") in ("text", "content"):
+        inner = [part for part in source.get("content") or () if isinstance(part, Mapping)]
+        images = [measure_of(part, model) for part in inner if part.get("type") == "image"]
+        return "".join(data for data, _, _ in images), sum(most for _, most, _ in images), 0
+    if source.get("file_url") or source.get("type") == "url":
+        raise not_priced("file_url" if source.get("file_url") else "source")
+    data = data_of(source, "data", "file_data")
+    pages = pages_of(decoded(data))
+    each = PAGE_TOKENS + (model.image_tokens or most_tokens(model.provider.kind, 1_700, 2_200))
+    return data, pages * each, pages * each // 4
+
+
+def source_of(block: Mapping[str, Any]) -> Mapping[str, Any]:
+    inner = block.get("source") or block.get("file") or block.get("image_url")
+    return inner if isinstance(inner, Mapping) else block
+
+
+def data_of(source: Mapping[str, Any], *names: str) -> str:
+    """The base64 text; empty where there is an address only."""
+    value = next((source[name] for name in names if isinstance(source.get(name), str)), "")
+    if value.startswith("data:"):
+        return str(value.partition(",")[2])
+    return "" if value.startswith(("http:", "https:")) else value
+
+
+def image_tokens(data: str, model: AIModel) -> tuple[int, int]:
+    width, height = (size_of(decoded(data[:400_000])) if data else None) or (LARGEST_SIDE, LARGEST_SIDE)
+    most = model.image_tokens or most_tokens(model.provider.kind, width, height)
+    return most, min(most, ordinary_tokens(width, height))
+
+
+def decoded(data: str) -> bytes:
+    try:
+        return b64decode(data[: len(data) // 4 * 4])
+    except ValueError:
+        return b""
+
+
+def pages_of(document: bytes) -> int:
+    """How many pages a PDF has, counted in what lies open and in what is packed; at least one."""
+    pages, room = len(PAGE.findall(document)), MOST_UNPACKED
+    for stream in STREAM.finditer(document):
+        if b"/ObjStm" not in document[max(0, stream.start() - DICTIONARY) : stream.start()]:
+            continue
+        unpacker = zlib.decompressobj()
+        try:
+            opened = unpacker.decompress(stream[1], room)
+        except zlib.error:
+            continue
+        pages += len(PAGE.findall(opened))
+        room -= len(opened)
+        if room <= 0 or unpacker.unconsumed_tail:
+            raise InvalidRequest({"document": ["is packed too tightly to say what it costs."]})
+    return max(1, pages)

@@ -1,0 +1,65 @@
+"""Chunks of a chat completion as Anthropic's events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.gateway.chat_from_messages import mapping
+from app.gateway.settled import Event
+
+STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use"}
+STOPS |= {"content_filter": "refusal"}
+
+
+class MessageEventsFromChat:
+    """Content is text, reasoning is thinking (unsigned), tool calls are blocks of their own."""
+
+    def __init__(self) -> None:
+        self._kind: Any = None
+        self._number = -1
+        self._calls: dict[Any, int] = {}
+
+    def feed(self, chunk: Event) -> Iterator[Event]:
+        choices = chunk.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return
+        choice = mapping(choices[0])
+        delta = mapping(choice.get("delta"))
+        for name in ("reasoning_content", "reasoning"):
+            if isinstance(delta.get(name), str) and delta[name]:
+                yield self._of("thinking", {"type": "thinking_delta", "thinking": delta[name]})
+                break
+        for name in ("content", "refusal"):
+            if text := text_of(delta.get(name)):
+                yield self._of("text", {"type": "text_delta", "text": text})
+        for call in delta.get("tool_calls") or ():
+            yield from self._call(mapping(call))
+        if reason := choice.get("finish_reason"):
+            yield {"type": "message_delta", "delta": {"stop_reason": STOPS.get(str(reason), "end_turn")}}
+
+    def _of(self, kind: str, delta: Event) -> Event:
+        if kind != self._kind:
+            self._kind = kind
+            self._number += 1
+        return {"type": "content_block_delta", "index": self._number, "delta": delta}
+
+    def _call(self, call: Mapping[str, Any]) -> Iterator[Event]:
+        function = mapping(call.get("function"))
+        key = call.get("index") if call.get("index") is not None else call.get("id")
+        if key not in self._calls:
+            self._number += 1
+            self._calls[key], self._kind = self._number, ("tool", key)
+            block = {"type": "tool_use", "id": call.get("id") or f"toolu_{self._number}"}
+            block |= {"name": function.get("name") or "", "input": {}}
+            yield {"type": "content_block_start", "index": self._number, "content_block": block}
+        if function.get("arguments"):
+            delta = {"type": "input_json_delta", "partial_json": str(function["arguments"])}
+            yield {"type": "content_block_delta", "index": self._calls[key], "delta": delta}
+
+
+def text_of(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = map(mapping, content) if isinstance(content, list) else ()
+    return "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")

@@ -1,0 +1,156 @@
+"""A chat completion's request in Anthropic's format. What has no counterpart is in docs/gateway.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.gateway.chat_from_messages import list_of, mapping, text_of
+from app.models.metering.refusal import InvalidRequest
+
+Fields = dict[str, Any]
+BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768}
+JSON_ONLY = "Answer with one JSON object and nothing else."
+UNREADABLE = ("logprobs", "top_logprobs", "functions", "function_call")
+"""What the caller would look for in the answer, and what Anthropic cannot give."""
+
+
+def messages_from_chat(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields:
+    """The fields of Anthropic's request, without model, limit and stream."""
+    for name in UNREADABLE:
+        if body.get(name):
+            raise InvalidRequest({name: ["is not known to this model's provider."]})
+    sent = [mapping(message) for message in list_of(body.get("messages"), "messages")]
+    system = [
+        text_of(message.get("content")) for message in sent if message.get("role") in ("system", "developer")
+    ]
+    fields: Fields = {"messages": merged(turn for message in sent for turn in blocks_by_role(message))}
+    wanted = mapping(body.get("response_format"))
+    if wanted.get("type") == "json_object":
+        system.append(JSON_ONLY)
+    if wanted.get("type") == "json_schema":
+        schema = mapping(wanted.get("json_schema")).get("schema")
+        fields["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+    if system:
+        fields["system"] = "\n\n".join(system)
+    return fields | sampling_of(body) | tools_of(body) | (thinking_of(body) if is_reasoning else {})
+
+
+def sampling_of(body: Mapping[str, Any]) -> Fields:
+    fields: Fields = {}
+    if isinstance(body.get("temperature"), int | float):
+        fields["temperature"] = min(1, body["temperature"])
+    elif body.get("top_p") is not None:
+        fields["top_p"] = body["top_p"]
+    if stop := body.get("stop"):
+        fields["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    if user := body.get("safety_identifier") or body.get("user"):
+        fields["metadata"] = {"user_id": str(user)[:256]}
+    return fields
+
+
+def merged(said: Iterator[tuple[str, list[Fields]]]) -> list[Fields]:
+    """The results of several tools stand in one message, together with what the user says next."""
+    messages: list[Fields] = []
+    for role, blocks in said:
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"].extend(blocks)
+        elif blocks:
+            messages.append({"role": role, "content": blocks})
+    return messages
+
+
+def blocks_by_role(message: Mapping[str, Any]) -> Iterator[tuple[str, list[Fields]]]:
+    role = message.get("role")
+    if role == "tool":
+        content = blocks_of(message.get("content"))
+        yield (
+            "user",
+            [{"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": content}],
+        )
+    elif role == "assistant":
+        yield "assistant", assistant_blocks(message)
+    elif role not in ("system", "developer"):
+        yield "user", blocks_of(message.get("content"))
+
+
+def assistant_blocks(message: Mapping[str, Any]) -> list[Fields]:
+    thoughts = [dict(mapping(block)) for block in message.get("thinking_blocks") or ()]
+    said = blocks_of(message.get("content") or message.get("refusal"))
+    calls = [mapping(call) for call in message.get("tool_calls") or ()]
+    return [*thoughts, *said, *(use_of(call) for call in calls)]
+
+
+def use_of(call: Mapping[str, Any]) -> Fields:
+    function = mapping(call.get("function"))
+    try:
+        arguments = json.loads(function.get("arguments") or "{}")
+    except (TypeError, ValueError):
+        arguments = {"arguments": function.get("arguments")}
+    own = arguments if isinstance(arguments, dict) else {"arguments": arguments}
+    return {"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": own}
+
+
+def blocks_of(content: Any) -> list[Fields]:
+    """Parts as blocks; Anthropic takes no empty text."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content.strip() else []
+    return [block for part in content or () if (block := block_of(mapping(part)))]
+
+
+def block_of(part: Mapping[str, Any]) -> Fields | None:
+    match part.get("type"):
+        case "text" | "refusal":
+            text = part.get("text") or part.get("refusal")
+            return {"type": "text", "text": text} if text else None
+        case "image_url":
+            return {"type": "image", "source": source_of(str(mapping(part.get("image_url")).get("url", "")))}
+        case "file":
+            file = mapping(part.get("file"))
+            source = source_of(str(file.get("file_data", "")))
+            return {"type": "document", "source": source, "title": str(file.get("filename", "document"))}
+    return None
+
+
+def source_of(address: str) -> Fields:
+    if not address.startswith("data:"):
+        return {"type": "url", "url": address}
+    head, _, data = address.removeprefix("data:").partition(",")
+    return {"type": "base64", "media_type": head.partition(";")[0], "data": data}
+
+
+def tools_of(body: Mapping[str, Any]) -> Fields:
+    tools = [tool_of(mapping(tool)) for tool in body.get("tools") or ()]
+    if not tools:
+        return {}
+    choice: Any = body.get("tool_choice")
+    kinds: dict[Any, Fields] = {kind: {"type": name} for kind, name in CHOICES.items()}
+    if isinstance(choice, Mapping):
+        chosen: Fields = {"type": "tool", "name": mapping(choice.get("function")).get("name")}
+    else:
+        chosen = dict(kinds.get(choice, {"type": "auto"}))
+    if body.get("parallel_tool_calls") is False and chosen["type"] != "none":
+        chosen["disable_parallel_tool_use"] = True
+    return {"tools": tools, "tool_choice": chosen}
+
+
+CHOICES = {"auto": "auto", "required": "any", "none": "none"}
+
+
+def tool_of(tool: Mapping[str, Any]) -> Fields:
+    if tool.get("type") != "function":
+        raise InvalidRequest(
+            {"tools": ["has a tool that is no function, which this model's provider does not know."]}
+        )
+    function = mapping(tool.get("function"))
+    fields = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
+    return fields | ({"description": function["description"]} if function.get("description") else {})
+
+
+def thinking_of(body: Mapping[str, Any]) -> Fields:
+    """An effort as a budget; thinking and a forced tool exclude each other."""
+    budget = BUDGETS.get(str(body.get("reasoning_effort")))
+    if budget is None or body.get("tool_choice") not in (None, "auto", "none"):
+        return {}
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}, "temperature": 1}

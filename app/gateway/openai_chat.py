@@ -1,0 +1,125 @@
+"""Answers as chat completions: chunks as they come, usage with its cost at the end, or one whole completion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from app.gateway.chat_from_messages import mapping
+from app.gateway.settled import Event, Settled
+
+FINISHES = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    "filter": "content_filter",
+}
+"""Of Anthropic's stop reasons, and of our own."""
+
+
+class ChatWriter:
+    """Passes chunks on in their form; the model goes by the name that it was asked for."""
+
+    def __init__(self, model: str, call_id: int, *, wants_usage: bool) -> None:
+        self.wants_usage = wants_usage
+        self.reported: Event = {}
+        self._has_finished = False
+        self._frame = {
+            "id": f"chatcmpl-{call_id}",
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": model,
+        }
+
+    def feed(self, chunk: Event) -> Iterator[Event]:
+        self._take_usage(chunk)
+        if isinstance(chunk.get("id"), str) and chunk["id"]:
+            self._frame["id"] = chunk["id"]
+        choices = chunk.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
+            return
+        choice = choice_of(choices[0])
+        self._has_finished = self._has_finished or choice["finish_reason"] is not None
+        kept = {name: value for name, value in chunk.items() if name not in ("usage", "x_groq")}
+        yield {**kept, **self._frame, "choices": [choice]}
+
+    def _take_usage(self, chunk: Event) -> None:
+        if isinstance(usage := chunk.get("usage"), dict):
+            self.reported = usage
+
+    def close(self, settled: Settled) -> Iterator[Event]:
+        if not self._has_finished:
+            reason = settled.finish_reason or "stop"
+            end = {"index": 0, "delta": {}, "finish_reason": FINISHES.get(reason, reason)}
+            yield {**self._frame, "choices": [end]}
+        if self.wants_usage:
+            yield {**self._frame, "choices": [], "usage": usage_of(self.reported, settled)}
+
+
+def usage_of(reported: Mapping[str, Any], settled: Settled) -> Event:
+    """The provider's own figures where there are any that were believed."""
+    is_usable = settled.usage.source == "reported" and "prompt_tokens" in reported
+    return {**(reported if is_usable else settled.chat_usage), **settled.cost}
+
+
+def choice_of(choice: Mapping[str, Any]) -> Event:
+    delta = dict(mapping(choice.get("delta")))
+    if isinstance(delta.get("content"), list):
+        parts = [mapping(part) for part in delta["content"]]
+        delta["content"] = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
+    kept = {name: value for name, value in choice.items() if name != "usage"}
+    finish = choice.get("finish_reason") or None
+    return {**kept, "index": choice.get("index") or 0, "delta": delta, "finish_reason": finish}
+
+
+def whole_completion(chunks: Iterable[Event]) -> Event:
+    """One completion out of all of its chunks."""
+    message: Event = {"role": "assistant", "content": None, "refusal": None}
+    whole: Event = {}
+    end: Event = {"index": 0, "finish_reason": "stop", "logprobs": None}
+    for chunk in chunks:
+        whole = {**chunk, **{name: value for name, value in whole.items() if name != "usage"}}
+        for choice in chunk["choices"]:
+            merge(message, mapping(choice.get("delta")))
+            end["finish_reason"] = choice.get("finish_reason") or end["finish_reason"]
+            if isinstance(choice.get("logprobs"), Mapping):
+                end["logprobs"] = merge(dict(end["logprobs"] or {}), choice["logprobs"])
+    message["tool_calls"] = [without_index(call) for call in message.get("tool_calls") or ()] or None
+    shown = {name: value for name, value in message.items() if name != "tool_calls" or value}
+    return {**whole, "object": "chat.completion", "choices": [{**end, "message": shown}]}
+
+
+def without_index(call: Event) -> Event:
+    return {name: value for name, value in call.items() if name != "index"}
+
+
+def merge(whole: Event, delta: Mapping[str, Any]) -> Event:
+    """Add a delta: texts are joined, numbered items of lists found by their number, other lists made longer."""
+    for name, value in delta.items():
+        known = whole.get(name)
+        if known is None or name in ("role", "type", "id", "index"):
+            whole[name] = [] if isinstance(value, list) else value if value is not None else known
+        if isinstance(value, list):
+            merge_list(whole[name], value)
+        elif isinstance(known, str) and isinstance(value, str) and name not in ("role", "type", "id"):
+            whole[name] = known + value
+        elif isinstance(known, Mapping) and isinstance(value, Mapping):
+            whole[name] = merge(dict(known), value)
+    return whole
+
+
+def merge_list(known: list[Any], items: list[Any]) -> None:
+    for item in items:
+        number = item.get("index") if isinstance(item, Mapping) else None
+        same = [
+            place for place, other in enumerate(known) if number is not None and other.get("index") == number
+        ]
+        if same:
+            known[same[0]] = merge(dict(known[same[0]]), item)
+        else:
+            known.append(item)

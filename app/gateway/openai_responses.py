@@ -1,0 +1,212 @@
+"""Answers in the format of responses: a provider's own events passed on, or made of chunks of a chat completion."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from app.gateway.chat_from_messages import mapping
+from app.gateway.message_events_from_chat import text_of
+from app.gateway.settled import Event, Settled
+
+ENDS = ("response.completed", "response.incomplete")
+ECHOED = (
+    "instructions",
+    "metadata",
+    "parallel_tool_calls",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_p",
+)
+
+
+class ResponsesWriter:
+    """Passes events on under the model's name; the last one waits until the call is settled."""
+
+    def __init__(self, model: str, call_id: int, body: Mapping[str, Any]) -> None:
+        self._model = model
+        self._made = MadeResponse(model, call_id, body)
+        self._end: Event | None = None
+        self._number = -1
+
+    def feed(self, event: Event) -> Iterator[Event]:
+        kind = str(event.get("type"))
+        if "choices" in event:
+            yield from map(self._numbered, self._made.feed(event))
+        elif kind in ENDS:
+            self._end = event
+        elif kind.startswith("response."):
+            yield self._numbered(self._renamed(event))
+
+    def close(self, settled: Settled) -> Iterator[Event]:
+        if self._end is None:
+            yield from map(self._numbered, self._made.close(settled))
+            return
+        response = dict(mapping(self._end.get("response")))
+        reported = mapping(response.get("usage"))
+        usage = reported if settled.usage.source == "reported" else settled.responses_usage
+        response["usage"] = {**usage, **settled.cost}
+        yield self._numbered(self._renamed({**self._end, "response": response}))
+
+    def _renamed(self, event: Event) -> Event:
+        response = event.get("response")
+        return event | (
+            {"response": {**response, "model": self._model}} if isinstance(response, Mapping) else {}
+        )
+
+    def _numbered(self, event: Event) -> Event:
+        self._number += 1
+        return event | {"sequence_number": self._number}
+
+
+class MadeResponse:
+    """A response out of a chat completion's chunks: reasoning, one message, and calls of functions, each an item."""
+
+    def __init__(self, model: str, call_id: int, body: Mapping[str, Any]) -> None:
+        self._frame: Event = {name: body[name] for name in ECHOED if name in body} | {
+            "id": f"resp_{call_id}", "object": "response", "created_at": int(time.time()), "model": model,
+            "error": None, "incomplete_details": None, "parallel_tool_calls": body.get("parallel_tool_calls", True),
+            "tool_choice": body.get("tool_choice") or "auto", "tools": body.get("tools") or [],
+        }  # fmt: skip
+        self._custom = {
+            tool.get("name") for tool in self._frame["tools"] if mapping(tool).get("type") == "custom"
+        }
+        self._call_id = call_id
+        self._items: list[Event] = []
+        self._calls: dict[Any, int] = {}
+        self._open: int | None = None
+        self._has_started = False
+        self._finish: str | None = None
+
+    def feed(self, chunk: Event) -> Iterator[Event]:
+        yield from self._start()
+        choices = chunk.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return
+        choice = mapping(choices[0])
+        delta = mapping(choice.get("delta"))
+        thought = next((delta[name] for name in ("reasoning_content", "reasoning") if delta.get(name)), None)
+        if isinstance(thought, str):
+            yield from self._text("reasoning", thought)
+        for name in ("content", "refusal"):
+            if text := text_of(delta.get(name)):
+                yield from self._text("message", text)
+        for call in delta.get("tool_calls") or ():
+            yield from self._call(mapping(call))
+        self._finish = choice.get("finish_reason") or self._finish
+
+    def close(self, settled: Settled) -> Iterator[Event]:
+        yield from self._start()
+        yield from self._end_item()
+        reason = {
+            "length": "max_output_tokens",
+            "content_filter": "content_filter",
+            "filter": "content_filter",
+        }.get(self._finish or settled.finish_reason or "stop")
+        status = "incomplete" if reason else "completed"
+        usage = {**settled.responses_usage, **settled.cost}
+        response = self._response(status) | {"usage": usage}
+        if reason:
+            response["incomplete_details"] = {"reason": reason}
+        yield {"type": f"response.{status}", "response": response}
+
+    def _response(self, status: str) -> Event:
+        return {**self._frame, "status": status, "output": [dict(item) for item in self._items]}
+
+    def _start(self) -> Iterator[Event]:
+        if not self._has_started:
+            self._has_started = True
+            for name in ("created", "in_progress"):
+                yield {"type": f"response.{name}", "response": self._response("in_progress")}
+
+    def _begin_item(self, item: Event) -> Iterator[Event]:
+        yield from self._end_item()
+        self._open = len(self._items)
+        self._items.append(item)
+        yield {"type": "response.output_item.added", "output_index": self._open, "item": dict(item)}
+
+    def _text(self, kind: str, text: str) -> Iterator[Event]:
+        is_open = self._open is not None and self._items[self._open]["type"] == kind
+        part = {"type": "output_text", "text": "", "annotations": []}
+        named = {"type": "summary_text", "text": ""}
+        if not is_open:
+            identity = f"{'rs' if kind == 'reasoning' else 'msg'}_{self._call_id}_{len(self._items)}"
+            item: Event = {"id": identity, "type": kind}
+            item |= {"summary": []} if kind == "reasoning" else MESSAGE | {"content": []}
+            yield from self._begin_item(item)
+            yield self._of(PART_ADDED[kind], part=dict(named if kind == "reasoning" else part))
+            item["summary" if kind == "reasoning" else "content"] = [named if kind == "reasoning" else part]
+        shown = self._items[self._open or 0]["summary" if kind == "reasoning" else "content"][0]
+        shown["text"] += text
+        logprobs: Event = {} if kind == "reasoning" else {"logprobs": []}
+        yield self._of(DELTA[kind], delta=text, **logprobs)
+
+    def _of(self, kind: str, **fields: Any) -> Event:
+        """An event of the open item."""
+        place = {"summary_index": 0} if "summary" in kind else {"content_index": 0}
+        named = {"item_id": self._items[self._open or 0]["id"], "output_index": self._open}
+        return {"type": kind, **named, **({} if "call" in kind else place), **fields}
+
+    def _call(self, call: Mapping[str, Any]) -> Iterator[Event]:
+        function = mapping(call.get("function"))
+        key = call.get("index") if call.get("index") is not None else call.get("id")
+        if key not in self._calls:
+            self._calls[key] = len(self._items)
+            identity = f"fc_{self._call_id}_{len(self._items)}"
+            item = {
+                "id": identity,
+                "type": "function_call",
+                "status": "in_progress",
+                "name": function.get("name"),
+            }
+            call_id = call.get("id") or f"call_{len(self._items)}"
+            yield from self._begin_item(item | {"call_id": call_id, "arguments": ""})
+        item = self._items[self._calls[key]]
+        if (text := function.get("arguments")) and isinstance(text, str):
+            item["arguments"] += text
+            named = {"item_id": item["id"], "output_index": self._calls[key]}
+            yield {"type": "response.function_call_arguments.delta", "delta": text, **named}
+
+    def _end_item(self) -> Iterator[Event]:
+        if self._open is None:
+            return
+        item = self._items[self._open]
+        if item["type"] == "function_call":
+            yield self._of(
+                "response.function_call_arguments.done", arguments=item["arguments"], name=item["name"]
+            )
+            if item["name"] in self._custom:
+                self._items[self._open] = item = as_custom(item)
+        else:
+            part = item["summary" if item["type"] == "reasoning" else "content"][0]
+            yield self._of(DONE[item["type"]], text=part["text"])
+            yield self._of(PART_DONE[item["type"]], part=dict(part))
+        item["status"] = "completed"
+        yield {"type": "response.output_item.done", "output_index": self._open, "item": dict(item)}
+        self._open = None
+
+
+MESSAGE = {"role": "assistant", "status": "in_progress"}
+PART_ADDED = {"message": "response.content_part.added", "reasoning": "response.reasoning_summary_part.added"}
+PART_DONE = {"message": "response.content_part.done", "reasoning": "response.reasoning_summary_part.done"}
+DELTA = {"message": "response.output_text.delta", "reasoning": "response.reasoning_summary_text.delta"}
+DONE = {"message": "response.output_text.done", "reasoning": "response.reasoning_summary_text.done"}
+
+
+def as_custom(item: Event) -> Event:
+    """The call of a custom tool, which the model was given as a function with one field."""
+    try:
+        text = mapping(json.loads(item["arguments"] or "{}")).get("input", "")
+    except ValueError:
+        text = item["arguments"]
+    kept = {name: item[name] for name in ("id", "call_id", "name")}
+    return {**kept, "type": "custom_tool_call", "input": str(text)}
+
+
+def whole_response(events: Iterable[Event]) -> Event:
+    """The last event carries the whole response."""
+    return dict([*events][-1]["response"])

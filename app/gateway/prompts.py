@@ -1,0 +1,125 @@
+"""From a request in one dialect to what the model's provider is sent, with the bound that is reserved for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import request
+
+from app.gateway.blueprint import text_of, whole_number
+from app.gateway.chat_from_messages import chat_from_messages
+from app.gateway.chat_from_messages import text_of as joined_text
+from app.gateway.chat_from_responses import chat_from_responses
+from app.gateway.input_bound import measured, media_of
+from app.gateway.messages_from_chat import messages_from_chat
+from app.gateway.priced_fields import allowed_betas, check_fields
+from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
+from app.models.metering.refusal import InvalidRequest, Refusal
+from app.providers.base import PromptMessage, WirePrompt
+
+LIMITS = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "responses": ("max_output_tokens",),
+    "messages": ("max_tokens",),
+}
+NATIVE = {"chat": "openai", "responses": "openai", "messages": "anthropic"}
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRequest:
+    """What is asked, in the form of `dialect`; `body` is without what is replaced anyway: model, limit, stream."""
+
+    dialect: str
+    model: str
+    body: Fields
+    max_output_tokens: int | None
+    is_stream: bool
+    headers: Mapping[str, str]
+
+    @classmethod
+    def read(cls, dialect: str, sent: Fields) -> GatewayRequest:
+        limits = [whole_number(sent, name) for name in LIMITS[dialect]]
+        replaced = {"model", "stream", *LIMITS[dialect]}
+        body = {name: value for name, value in sent.items() if name not in replaced}
+        check_fields(dialect, body)
+        check_lists(body)
+        is_stream = sent.get("stream")
+        if is_stream not in (None, True, False):
+            raise InvalidRequest({"stream": ["must be true or false."]})
+        asked = next((limit for limit in limits if limit is not None), None)
+        return cls(dialect, text_of(sent, "model"), body, asked, bool(is_stream), betas())
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a stream of chunks ends with one of usage; a whole completion always has it."""
+        options = self.body.get("stream_options")
+        return not self.is_stream or (isinstance(options, dict) and options.get("include_usage") is True)
+
+    def prompt_for(self, model: AIModel) -> WirePrompt:
+        """What goes to the model's provider: this request as it is, or in the provider's own format."""
+        kind = model.provider.kind
+        if not model.takes_images and any(block["type"].find("image") >= 0 for block in media_of(self.body)):
+            raise Refusal(
+                "images_not_taken", f"{model.title} cannot read images. Remove them, or ask another model."
+            )
+        most = min(self.max_output_tokens or Setting.get("max_output_tokens"), model.max_output_tokens)
+        extra = model.extra_input_tokens or 0
+        prompt = WirePrompt(model.name, (), most, model.is_reasoning, extra, headers=self.headers)
+        if kind == NATIVE[self.dialect]:
+            bound, counted = measured(self.body, model)
+            prompt = replace(prompt, dialect=self.dialect, body=self.body, bound=bound, counted=counted)
+            return self._with_substitute(prompt, model) if self.dialect == "responses" else prompt
+        chat = self._as_chat(model)
+        body = messages_from_chat(chat, is_reasoning=model.is_reasoning) if kind == "anthropic" else chat
+        bound, counted = measured(body, model)
+        translated = replace(
+            prompt, dialect="messages" if kind == "anthropic" else "chat", body=body, headers={}
+        )
+        return replace(translated, messages=spoken(chat), bound=bound, counted=counted)
+
+    def _as_chat(self, model: AIModel) -> Fields:
+        if self.dialect == "messages":
+            return chat_from_messages(self.body, is_reasoning=model.is_reasoning)
+        if self.dialect == "responses":
+            return chat_from_responses(self.body, is_reasoning=model.is_reasoning)
+        return self.body
+
+    def _with_substitute(self, prompt: WirePrompt, model: AIModel) -> WirePrompt:
+        """Beside the request the same one as a chat completion: few who speak that speak responses too."""
+        try:
+            chat = self._as_chat(model)
+        except InvalidRequest:
+            return prompt
+        bound, counted = measured(chat, model)
+        instead = replace(prompt, dialect="chat", body=chat, bound=bound, counted=counted)
+        return replace(prompt, instead=instead, bound=max(prompt.bound, bound))
+
+
+def betas() -> dict[str, str]:
+    names = allowed_betas(request.headers.get("anthropic-beta", ""))
+    return {"anthropic-beta": names} if names else {}
+
+
+def check_lists(body: Fields) -> None:
+    """Whatever stands in these lists is an object."""
+    for name in ("messages", "input", "tools"):
+        value = body.get(name)
+        if isinstance(value, list) and not all(isinstance(item, dict) for item in value):
+            raise InvalidRequest({name: ["must be a list of objects."]})
+    for name in ("messages",):
+        if name in body and (not isinstance(body[name], list) or not body[name]):
+            raise InvalidRequest({name: ["must be a list of messages."]})
+
+
+def spoken(chat: Mapping[str, Any]) -> tuple[PromptMessage, ...]:
+    """The texts of a conversation, for who reads nothing else: the demo models."""
+    said = [
+        message
+        for message in chat.get("messages") or ()
+        if message.get("role") in ("system", "user", "assistant")
+    ]
+    return tuple(PromptMessage(message["role"], joined_text(message.get("content"))) for message in said)

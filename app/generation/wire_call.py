@@ -1,0 +1,130 @@
+"""A metered call in a vendor's own format: its events are kept for whoever passes them on. No text is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.extensions import db
+from app.generation import registry
+from app.generation.generation import PING_SECONDS, Generation
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.identity.actor import Actor
+from app.models.metering.account_state import AccountState
+from app.models.metering.refusal import Conflict
+from app.models.metering.reservation import reserve, with_idempotency_key
+from app.providers.base import Prompt, Provider, Reply, WirePrompt
+from app.providers.registry import open_provider
+
+Event = dict[str, Any]
+
+
+class WireGeneration(Generation):
+    """A generation that keeps the vendor's events."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.events: list[Event] = []
+        self._is_told = False
+
+    def _ask(self, provider: Provider, prompt: Prompt) -> Reply:
+        reply = super()._ask(provider, prompt)
+        reply.listener = self._take
+        return reply
+
+    def _take(self, event: Event) -> None:
+        self._is_told = True
+        with self.changed:
+            self.events.append(event)
+            self.changed.notify_all()
+        if unseen := "".join(unseen_text(event)):
+            super()._append(unseen)
+
+    def _append(self, text: str) -> None:
+        """What a provider without a format of its own says is a chunk of a chat completion."""
+        super()._append(text)
+        if not self._is_told and text:
+            with self.changed:
+                self.events.append(
+                    {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+                )
+                self.changed.notify_all()
+
+    def await_event(self, seconds: float) -> None:
+        """Return once there is an event, or the call has ended, or that time has passed."""
+        with self.changed:
+            self.changed.wait_for(lambda: bool(self.events) or self.ending is not None, timeout=seconds)
+
+    def follow_events(self) -> Iterator[Event | None]:
+        """The events as they come, until the call is settled; None now and then while there is nothing new."""
+        seen = 0
+        while True:
+            fresh, has_ended = self._fresh_events(seen)
+            seen += len(fresh)
+            if fresh:
+                yield from fresh
+            elif has_ended:
+                return
+            else:
+                yield None
+
+    def _fresh_events(self, seen: int) -> tuple[list[Event], bool]:
+        """The events past the first `seen`, as soon as there are some, and whether the call has ended."""
+        with self.changed:
+            self.changed.wait_for(lambda: len(self.events) > seen or self.ending, timeout=PING_SECONDS)
+            return self.events[seen:], self.ending is not None
+
+
+def unseen_text(event: Event) -> Iterator[str]:
+    """What a model wrote that is neither text nor thinking: the arguments of tools."""
+    deltas = [event.get("delta"), *(choice.get("delta") for choice in event.get("choices") or () if choice)]
+    for delta in deltas:
+        if isinstance(delta, Mapping):
+            yield from arguments_in(delta)
+
+
+def arguments_in(delta: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(delta.get("partial_json"), str):
+        yield delta["partial_json"]
+    for call in delta.get("tool_calls") or ():
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if isinstance(function, Mapping) and isinstance(function.get("arguments"), str):
+            yield function["arguments"]
+
+
+def begin(
+    actor: Actor, prompt: WirePrompt, offer: tuple[AIModel, ModelPrice], keys: Mapping[str, Any]
+) -> WireGeneration:
+    """Reserve, commit, start the thread that reads and settles. `keys` are those of an idempotent request."""
+    registry.live.take_place()
+    model, price = offer
+    check_once(actor, keys.get("idempotency_key"))
+    reservation = reserve(actor, prompt, price, operation="gateway", **keys)
+    provider = model.provider
+    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
+    db.session.commit()
+    generation = registry.begin(reservation, model, service, made=WireGeneration)
+    assert isinstance(generation, WireGeneration)
+    return generation
+
+
+def check_once(actor: Actor, idempotency_key: str | None) -> None:
+    """An answer is stored nowhere, so it cannot be sent again: a repeated key is a Conflict, and never pays twice.
+
+    A call that cost nothing gives its key free.
+    """
+    if idempotency_key is None:
+        return
+    AccountState.lock(actor.account_id)
+    usage = with_idempotency_key(actor.account_id, idempotency_key)
+    if usage is not None and usage.state == "released":
+        usage.idempotency_key = None
+        db.session.flush()
+    elif usage is not None:
+        message = (
+            f"This Idempotency-Key has begun call {usage.id} already, and its answer is stored nowhere. "
+        )
+        message += "GET /api/usage/calls/{id} has its receipt. Use a new key for a new call."
+        raise Conflict(
+            "idempotency_key_reused", message.replace("{id}", str(usage.id)), call_id=str(usage.id)
+        )

@@ -1,0 +1,110 @@
+"""OpenAI's responses, where an address speaks them; elsewhere the same call as a chat completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+import httpx2
+
+from app.providers.base import Evidence, Prompt, ProviderError, TokenUsage, WirePrompt
+from app.providers.errors import failure, reason_of_event
+from app.providers.reports import evidence
+from app.providers.streamed_reply import Reader
+from app.providers.usage import mapping, openai_usage
+
+NOT_SPOKEN = (404, 405, 501)
+FINISHES = {"max_output_tokens": "length", "content_filter": "filter"}
+
+
+class ResponsesProvider(Protocol):
+    """An address that may speak responses."""
+
+    has_responses: bool
+
+    def post(self, prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response: ...
+
+
+class ResponsesReader:
+    """One call. `chat` makes the reader of a chat completion, for who answers that it does not speak responses."""
+
+    def __init__(
+        self, provider: ResponsesProvider, prompt: WirePrompt, chat: Callable[[Any, Prompt], Reader]
+    ) -> None:
+        self.finish_reason: str | None = None
+        self.is_over = False
+        self.failure: ProviderError | None = None
+        self.has_final_usage = False
+        self.thinking = ""
+        self._provider = provider
+        self._prompt = prompt
+        self._chat = chat(provider, self._substitute)
+        self._is_chat = False
+        self._response: Any = {}
+        self.errors = self._chat.errors
+
+    @property
+    def _substitute(self) -> Prompt:
+        prompt = self._prompt
+        most = prompt.max_output_tokens
+        return replace(prompt.instead or prompt, model=prompt.model, max_output_tokens=most, instead=None)
+
+    def open(self) -> httpx2.Response:
+        if self._provider.has_responses or self._prompt.instead is None:
+            try:
+                return self._provider.post(self._prompt, "/responses", self._body())
+            except self.errors as error:
+                status, code = getattr(error, "status_code", None), getattr(error, "code", None)
+                is_unknown = status in NOT_SPOKEN and code != "model_not_found"
+                if not is_unknown or self._prompt.instead is None:
+                    raise
+                self._provider.has_responses = False
+        self._is_chat = True
+        return self._chat.open()
+
+    def _body(self) -> dict[str, Any]:
+        limits = {"model": self._prompt.model, "max_output_tokens": self._prompt.max_output_tokens}
+        return {**self._prompt.body, **limits, "stream": True, "store": False}
+
+    def hear(self, response: httpx2.Response) -> None:
+        self._chat.hear(response)
+
+    def read(self, event: dict[str, Any]) -> str:
+        if self._is_chat:
+            return self._read_chat(event)
+        kind = str(event.get("type"))
+        if kind in ("error", "response.failed"):
+            told = mapping(event.get("response")).get("error") or event.get("error") or event
+            self.failure = failure(reason_of_event({"error": told}), "error event")
+        if kind in ("response.completed", "response.incomplete", "response.failed"):
+            self._end(event)
+        delta = event.get("delta")
+        if not isinstance(delta, str):
+            return ""
+        if kind in ("response.output_text.delta", "response.refusal.delta"):
+            return delta
+        self.thinking += delta
+        return ""
+
+    def _end(self, event: dict[str, Any]) -> None:
+        self._response = mapping(event.get("response"))
+        self.has_final_usage = bool(mapping(self._response.get("usage")))
+        if not self.failure:
+            reason = mapping(self._response.get("incomplete_details")).get("reason")
+            self.finish_reason, self.is_over = FINISHES.get(str(reason), "stop"), True
+
+    def _read_chat(self, event: dict[str, Any]) -> str:
+        text, chat = self._chat.read(event), self._chat
+        self.finish_reason, self.is_over, self.failure = chat.finish_reason, chat.is_over, chat.failure
+        self.has_final_usage, self.thinking = chat.has_final_usage, chat.thinking
+        return text
+
+    def usage(self) -> TokenUsage:
+        return self._chat.usage() if self._is_chat else openai_usage(mapping(self._response.get("usage")))
+
+    def evidence(self) -> Evidence:
+        if self._is_chat:
+            return self._chat.evidence()
+        raw, response = mapping(self._response.get("usage")), self._response
+        return evidence(raw, model=response.get("model"), tier=response.get("service_tier"))

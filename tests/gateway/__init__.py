@@ -1,0 +1,1 @@
+"""The gateway, as the vendors' own packages and plain HTTP see it."""

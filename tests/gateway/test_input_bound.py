@@ -1,0 +1,63 @@
+"""The bound of a request in a vendor's format: never below what any vendor counts, whatever stands in it."""
+
+import base64
+import zlib
+from typing import Any
+
+import pytest
+
+from app.gateway.input_bound import measured
+from app.models.catalog.price import AIModel, ProviderAccount
+from app.models.metering.refusal import Refusal
+from tests.support.pictures import png
+
+MODEL = AIModel(name="m", image_tokens=None, provider=ProviderAccount(kind="anthropic"))
+
+
+def bound(content: Any, **fields: Any) -> int:
+    return measured({"messages": [{"role": "user", "content": content}], **fields}, MODEL)[0]
+
+
+def image(data: bytes) -> dict[str, Any]:
+    encoded = base64.b64encode(data).decode()
+    return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": encoded}}
+
+
+def document(data: bytes) -> dict[str, Any]:
+    encoded = base64.b64encode(data).decode()
+    return {
+        "type": "document",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": encoded},
+    }
+
+
+def test_every_byte_of_the_json_counts() -> None:
+    assert bound("é" * 1000) >= 2000
+    schema = {"name": "look", "input_schema": {"description": "x" * 5000}}
+    assert bound("hello", tools=[schema]) >= 5000 + bound("hello")
+
+
+def test_an_image_counts_by_its_size_and_not_by_its_bytes() -> None:
+    small, large = bound([image(png(28, 28))]), bound([image(png(1568, 1568))])
+    assert small < 500
+    assert 3000 < large < 6000
+    assert bound([{"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}]) > 4000
+
+
+def test_an_image_in_a_tools_schema_is_text() -> None:
+    hidden = {"type": "image", "source": {"type": "base64", "data": "x" * 50_000}}
+    assert bound("hello", tools=[{"name": "look", "input_schema": hidden}]) > 50_000
+
+
+@pytest.mark.parametrize("pages", [1, 7])
+def test_each_page_of_a_document_counts_packed_or_open(pages: int) -> None:
+    listed = b"".join(b"<< /Type /Page >>" for _ in range(pages))
+    packed = b"<< /Type /ObjStm /Filter /FlateDecode >>\nstream\n" + zlib.compress(listed) + b"\nendstream"
+    assert bound([document(b"%PDF-1.7 " + listed)]) >= pages * 5000
+    assert bound([document(b"%PDF-1.7 " + packed)]) >= pages * 5000
+
+
+def test_what_is_kept_elsewhere_has_no_bound() -> None:
+    for source in ({"type": "file", "file_id": "f"}, {"type": "url", "url": "https://example.com/a.pdf"}):
+        with pytest.raises(Refusal, match="no price"):
+            bound([{"type": "document", "source": source}])

@@ -1,0 +1,287 @@
+"""Refusals in the form of each dialect: what the vendors' packages raise, with our text, and how often they try."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
+from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, Program, body_of, events_of
+from tests.support import people
+from tests.support.people import CREDIT
+from tests.support.provider_server import ProviderServer
+
+HELLO: Any = [{"role": "user", "content": "hello"}]
+
+
+class InProcess(httpx2.BaseTransport):
+    """Carries a package's requests to the app in this process, and counts them."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+        self.tries = 0
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.tries += 1
+        headers = {name: value for name, value in request.headers.items() if name != "content-length"}
+        answer = self.client.open(
+            request.url.raw_path.decode(), method=request.method, headers=headers, data=request.read()
+        )
+        return httpx2.Response(
+            answer.status_code, headers=list(answer.headers), content=answer.data, request=request
+        )
+
+
+@pytest.fixture
+def packages(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`packages(key)`: both clients in front of the app in this process; they wait for nothing between two tries."""
+    for package in (openai, anthropic):
+        monkeypatch.setattr(package._base_client.SyncAPIClient, "_sleep_for_retry", lambda *_, **__: None)
+
+    def of(key: str) -> tuple[openai.OpenAI, anthropic.Anthropic, InProcess]:
+        way = InProcess(client)
+        http: Any = httpx2.Client(transport=way)
+        return (
+            openai.OpenAI(base_url="http://127.0.0.1/v1", api_key=key, http_client=http),
+            anthropic.Anthropic(base_url="http://127.0.0.1", api_key=key, http_client=http),
+            way,
+        )
+
+    return of
+
+
+def chat_error(client: openai.OpenAI, **fields: Any) -> openai.APIStatusError:
+    with pytest.raises(openai.APIStatusError) as raised:
+        client.chat.completions.create(**({"model": OPENAI_MODEL, "messages": HELLO} | fields))
+    return raised.value
+
+
+def message_error(client: anthropic.Anthropic, **fields: Any) -> anthropic.APIStatusError:
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        client.messages.create(**({"model": OPENAI_MODEL, "messages": HELLO, "max_tokens": 300} | fields))
+    return raised.value
+
+
+def broke(account: Account) -> None:
+    people.give(account, credits=-account.credits_nanos)
+
+
+def with_nothing_left_of_the_day(account: Account) -> None:
+    broke(account)
+    people.give(account, allowance=100 * CREDIT)
+    account.plan.daily_limit_nanos = 0
+
+
+def with_too_many_calls(account: Account) -> None:
+    account.running_calls = Setting.get("parallel_calls")
+
+
+def with_credits_reserved(account: Account) -> None:
+    account.reserved_nanos = account.credits_nanos
+
+
+def frozen(account: Account) -> None:
+    account.freeze("admin")
+
+
+def without_api(account: Account) -> None:
+    account.plan.has_api = False
+
+
+def on_an_inactive_plan(account: Account) -> None:
+    account.plan.status, account.plan.is_default = "inactive", False
+
+
+def with_other_models(account: Account) -> None:
+    account.plan.models = ["something-else"]
+
+
+def too_large(_account: Account) -> None:
+    Setting.put("overdraft", 0)
+
+
+ROWS: dict[str, tuple[Callable[[Account], None], int, str, str, int]] = {
+    "out_of_credits": (broke, 402, "insufficient_quota", "billing_error", 1),
+    "daily_limit_reached": (with_nothing_left_of_the_day, 429, "insufficient_quota", "rate_limit_error", 1),
+    "too_many_calls": (with_too_many_calls, 429, "rate_limit_exceeded", "rate_limit_error", 3),
+    "credits_reserved": (with_credits_reserved, 429, "rate_limit_exceeded", "rate_limit_error", 3),
+    "account_frozen": (frozen, 403, "permission_error", "permission_error", 1),
+    "api_not_in_plan": (without_api, 403, "permission_error", "permission_error", 1),
+    "model_not_allowed": (with_other_models, 403, "permission_error", "permission_error", 1),
+}
+"""What makes the gate say it, status, the type in each dialect, and the number of tries."""
+
+
+@pytest.mark.parametrize("code", ROWS)
+def test_a_refusal_is_raised_as_the_packages_know_it(
+    code: str, program: Callable[..., Program], packages: Any, session: "scoped_session[Session]"
+) -> None:
+    key = program("ada", credits=100 * CREDIT).key
+    make, status, openai_type, anthropic_type, tries = ROWS[code]
+    account = session.query(Account).order_by(Account.id.desc()).first()
+    make(account)
+    session.commit()
+    ours, theirs, way = packages(key)
+
+    error = chat_error(ours)
+    assert (error.status_code, error.code, error.type) == (status, code, openai_type)
+    assert len(error.body["message"]) > 10
+    assert error.body["message"] in str(error)
+    assert way.tries == tries
+    assert error.response.headers["x-credits-remaining"]
+    way.tries = 0
+    raised = message_error(theirs)
+    assert (raised.status_code, raised.type, raised.body["error"]["code"]) == (status, anthropic_type, code)
+    assert raised.body["error"]["message"] == error.body["message"]
+    assert raised.request_id == raised.body["request_id"]
+    assert way.tries == tries
+    assert raised.response.headers["x-tollgate-code"] == code
+    assert ("retry-after" in raised.response.headers) is (status == 429)
+
+
+def test_facts_of_a_refusal_stand_beside_its_code(program: Callable[..., Program]) -> None:
+    answer = program("bob").call("chat")
+
+    assert answer.json["error"]["available_nanos"] == 0
+    assert answer.json["error"]["available_credits"] == "0"
+    assert answer.json["error"]["resets_at"].endswith("Z")
+    assert answer.json["error"]["upgrade_url"].startswith("http")
+    assert answer.headers["X-Tollgate-Available-Credits"] == "0"
+    assert answer.headers["X-Tollgate-Resets-At"] == answer.json["error"]["resets_at"]
+    assert answer.headers["X-Tollgate-Upgrade-Url"] == answer.json["error"]["upgrade_url"]
+
+
+def test_what_is_wrong_with_a_request_is_told_by_its_field(ada: Program, packages: Any) -> None:
+    ours, theirs, way = packages(ada.key)
+    for error in (chat_error(ours, model="no-such-model"), message_error(theirs, model="no-such-model")):
+        assert isinstance(error, openai.NotFoundError | anthropic.NotFoundError)
+    assert chat_error(ours, messages=[]).param == "messages"
+    assert chat_error(ours, max_tokens=0).param == "max_tokens"
+    assert way.tries == 4
+
+
+PRICED: list[tuple[str, dict[str, Any]]] = [
+    ("chat", {"service_tier": "priority"}), ("chat", {"service_tier": "flex"}), ("chat", {"n": 2}),
+    ("chat", {"prediction": {"type": "content", "content": "x"}}), ("chat", {"store": True}),
+    ("chat", {"modalities": ["text", "audio"]}), ("chat", {"audio": {"voice": "alloy", "format": "wav"}}),
+    ("chat", {"web_search_options": {}}), ("chat", {"plugins": [{"id": "web"}]}),
+    ("chat", {"tools": [{"type": "web_search"}]}),
+    ("responses", {"background": True}), ("responses", {"store": True}), ("responses", {"previous_response_id": "r"}),
+    ("responses", {"service_tier": "priority"}), ("responses", {"tools": [{"type": "web_search"}]}),
+    ("responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+    ("responses", {"tools": [{"type": "mcp", "server_url": "https://x"}]}), ("responses", {"conversation": "c"}),
+    ("messages", {"service_tier": "priority"}), ("messages", {"speed": "fast"}), ("messages", {"container": "c"}),
+    ("messages", {"mcp_servers": [{"type": "url", "url": "https://x"}]}), ("messages", {"inference_geo": "us"}),
+    ("messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
+    ("messages", {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}),
+    ("messages", {"context_management": {"edits": [{"type": "compact_20260112"}]}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dialect", "fields"), PRICED, ids=lambda value: str(value)[:40])
+def test_what_can_change_the_price_is_refused_by_name(
+    ada: Program, provider: ProviderServer, dialect: str, fields: dict[str, Any]
+) -> None:
+    answer = ada.call(dialect, **fields)
+    error, [field] = answer.json["error"], fields
+
+    assert (answer.status_code, error["code"]) == (400, "field_not_priced")
+    assert f"`{field}`" in error["message"]
+    assert dialect == "messages" or error["param"] == field
+    assert provider.count == 0
+
+
+def test_a_beta_passes_by_the_setting_only(ada: Program, provider: ProviderServer) -> None:
+    known, unknown = "interleaved-thinking-2025-05-14", "fast-mode-2026-02-01"
+    accepted = ada.call("messages", model=ANTHROPIC_MODEL, headers={"anthropic-beta": known})
+    assert (accepted.status_code, provider.last["headers"]["anthropic-beta"]) == (200, known)
+    refused = ada.call("messages", model=ANTHROPIC_MODEL, headers={"anthropic-beta": f"{known},{unknown}"})
+    assert (refused.status_code, refused.json["error"]["code"]) == (400, "field_not_priced")
+    assert unknown in refused.json["error"]["message"]
+
+
+def test_nobody_comes_in_without_a_key(ada: Program, packages: Any, client: FlaskClient) -> None:
+    ours, theirs, way = packages("tg_made-up")
+    assert isinstance(chat_error(ours), openai.AuthenticationError)
+    assert isinstance(message_error(theirs), anthropic.AuthenticationError)
+    assert way.tries == 2
+    by_header = client.post("/v1/messages", json=body_of("messages"), headers={"X-Api-Key": ada.key})
+    assert by_header.status_code == 200
+    assert client.get("/api/balance", headers={"X-Api-Key": ada.key}).status_code == 401
+
+
+def test_a_provider_that_fails_is_a_502_of_ours(
+    ada: Program, packages: Any, provider: ProviderServer
+) -> None:
+    ours, theirs, way = packages(ada.key)
+    for fault in ("500", "429", "529"):
+        provider.configure(fault=fault)
+        way.tries = 0
+        error = chat_error(ours)
+        assert (error.status_code, error.code, error.type, way.tries) == (
+            502,
+            "provider_error",
+            "server_error",
+            3,
+        )
+        raised = message_error(theirs, model=ANTHROPIC_MODEL)
+        assert (raised.status_code, raised.type) == (502, "api_error")
+        assert "sk-secret" not in str(error) + str(raised)
+
+
+def test_an_error_in_mid_stream_is_sent(ada: Program, packages: Any, provider: ProviderServer) -> None:
+    ours, theirs, _way = packages(ada.key)
+    for fault in ("cut", "close", "error_event", "bad_json"):
+        provider.configure(fault=fault, after=2)
+        for model in (OPENAI_MODEL, ANTHROPIC_MODEL):
+            with pytest.raises(openai.APIError, match="provider"):
+                [*ours.chat.completions.create(model=model, messages=HELLO, stream=True)]
+            with pytest.raises(openai.APIError, match="provider"):
+                [*ours.responses.create(model=model, input="hello", stream=True)]
+            with pytest.raises(anthropic.APIError, match="provider"):
+                [*theirs.messages.create(model=model, messages=HELLO, max_tokens=300, stream=True)]
+    assert ada.get("/api/balance").json["credits_credits"] == "1000"
+
+
+def test_a_limit_is_lowered_to_what_is_affordable_and_told(
+    program: Callable[..., Program], provider: ProviderServer, session: "scoped_session[Session]"
+) -> None:
+    Setting.put("overdraft", 0)
+    session.commit()
+    bob = program("bob", credits=5 * CREDIT)
+    answer = bob.call("chat", max_completion_tokens=4000)
+    told = int(answer.headers["X-Max-Output-Tokens"])
+
+    assert 256 <= told < 4000
+    assert provider.last["body"]["max_tokens"] == told
+    assert bob.call("messages", max_tokens=10_000).headers["X-Max-Output-Tokens"] != "10000"
+    assert "max_completion_tokens" not in provider.last["body"]
+
+
+def test_the_same_idempotency_key_never_pays_twice(ada: Program, provider: ProviderServer) -> None:
+    once = {"Idempotency-Key": "k1"}
+    provider.configure(fault="500")
+    assert ada.call("chat", headers=once).status_code == 502
+    provider.configure(fault="")
+    assert ada.call("chat", headers=once).status_code == 200
+    again = ada.call("chat", headers=once)
+    assert (again.status_code, again.json["error"]["code"]) == (409, "idempotency_key_reused")
+    assert again.headers["X-Should-Retry"] == "false"
+    assert ada.call("chat", "other", headers=once).status_code == 409
+
+
+def test_the_api_says_whether_to_retry_too(program: Callable[..., Program]) -> None:
+    answer = program("bob").client.get("/api/usage/calls/1")
+    assert answer.headers["X-Should-Retry"] == "false"
+
+
+def test_an_answer_of_the_stream_is_never_before_its_receipt(ada: Program) -> None:
+    answer = ada.call("messages", model=ANTHROPIC_MODEL, stream=True)
+    assert events_of(answer)[-1]["type"] == "message_stop"
+    assert ada.receipt(answer)["state"] == "settled"
