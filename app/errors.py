@@ -12,8 +12,9 @@ from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException
 
 from app.extensions import db
@@ -26,7 +27,7 @@ from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, 
 from app.models.operations.refusal_count import RefusalCount
 from app.observability.counters import count_problem
 from app.providers.base import ProviderError
-from app.web.access import NotSignedIn, is_guest
+from app.web.access import KeyMayNot, NotSignedIn, is_guest
 from app.web.guest_session import in_words_for_guests
 from app.web.rate_limits import LimitUnknown
 
@@ -118,14 +119,29 @@ def init_app(app: Flask) -> None:
     )
     app.register_error_handler(Mismatch, lambda e: problem(409, "payment_parked", PARKED))
     app.register_error_handler(NotSignedIn, lambda e: problem(401, "not_signed_in", str(e)))
+    app.register_error_handler(KeyMayNot, lambda e: problem(403, "key_scope", str(e), scope=e.scope))
     app.register_error_handler(CSRFError, lambda e: problem(400, "csrf_failed", CSRF_WORDS))
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(LimitUnknown, limit_unknown)
-    app.register_error_handler(OperationalError, database_away)
-    app.register_error_handler(NoConnection, database_away)
+    init_database_errors(app)
     app.register_error_handler(Exception, broken)
     app.after_request(say_what_is_left)
     app.teardown_appcontext(end_session)
+
+
+def init_database_errors(app: Flask) -> None:
+    """What the database does not answer, does not take, or has no longer."""
+    for away in (OperationalError, NoConnection):
+        app.register_error_handler(away, database_away)
+    for not_data in (DataError, OverflowError, UnicodeEncodeError):
+        app.register_error_handler(not_data, not_storable)
+    app.register_error_handler(StaleDataError, lambda e: problem(409, "changed_meanwhile", MEANWHILE))
+
+
+def not_storable(error: Exception) -> Response:
+    """A value that no database keeps: a number past its bounds, a NUL, half a character."""
+    log.warning("not storable: %s", type(getattr(error, "orig", None) or error).__name__)
+    return problem(400, "invalid_request", "One of the values is none that can be kept. Nothing was changed.")
 
 
 def not_now(status: int, code: str, error: Any) -> Response:
@@ -264,6 +280,9 @@ def say_what_is_left(response: Response) -> Response:
 
 
 AWAY = "The database does not answer at the moment. Nothing was charged or lost: try again in a few seconds."
+MEANWHILE = (
+    "Somebody else changed or removed that a moment ago. Load the page again; nothing was changed here."
+)
 UNHEARD = "Stripe did not answer in time. Nothing is lost and nothing is paid twice: look again in a minute."
 PARKED = "Something about this payment does not fit. Nothing was credited or lost; a person will look at it."
 CSRF_WORDS = (

@@ -16,6 +16,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.two_factor import RecoveryCode, enroll, passes, remember, state_of
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
+from app.web import security_events
 from app.web.browser_session import same_site
 from app.web.rate_limits import refusing
 
@@ -74,6 +75,7 @@ class TwoFactorPage(AdminPage):
         db.session.commit()
         if is_right:
             return redirect(same_site(request.args.get("next")) or self.get_url("admin.index"))
+        security_events.note("second factor failed")
         flash(WRONG, "error")
         return self.render("admin/two_factor.html", was_shown=False, codes=None, qr=None), 422
 
@@ -94,6 +96,7 @@ class TwoFactorPage(AdminPage):
 
 def note(act: str) -> None:
     me: User = current_user.user
+    security_events.note("second factor", act=act)
     AdminChange.note(current_user.user_id, act, me, changes={"second_factor": [None, act]})
 
 

@@ -5,34 +5,60 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from flask_login import current_user
-from pydantic import Field
+from pydantic import Field, StrictInt
 from sqlalchemy import Select, select
 
 from app.api.blueprint import api, moment, or_404, page_of
 from app.api.bodies import Body, Filled
-from app.api.schemas import MOMENT, PAGING, TEXT, described, or_null, page, shape
+from app.api.schemas import MOMENT, PAGING, TEXT, array, described, or_null, page, shape
 from app.extensions import db
-from app.models.identity.api_key import ApiKey
+from app.models.identity.account import Account
+from app.models.identity.address import holds_address, one_line
+from app.models.identity.api_key import SCOPES, ApiKey, Scope
+from app.models.metering.refusal import InvalidRequest
+from app.web.access import BY_PEOPLE, for_scope
+from app.web.security_events import key_made, note
 
 LONGEST_NAME = 100
-KEY = shape("Key", id=TEXT, name=TEXT, prefix=TEXT, created_at=MOMENT, last_used_at=or_null(MOMENT))
+LONGEST_LIFE = 3650
+KEY = shape(
+    "Key",
+    id=TEXT,
+    name=TEXT,
+    prefix=TEXT,
+    scopes=array(TEXT),
+    created_at=MOMENT,
+    expires_at=or_null(MOMENT),
+    last_used_at=or_null(MOMENT),
+)
 NEW_KEY = shape("NewKey", key=TEXT, **KEY["properties"])
 
 
 class NewKey(Body):
+    """`expires_in_days`: none, and the key has no end."""
+
     name: Annotated[Filled, Field(max_length=LONGEST_NAME)]
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=10)] = SCOPES
+    expires_in_days: Annotated[StrictInt, Field(ge=1, le=LONGEST_LIFE)] | None = None
 
 
 @api.post("/keys")
+@for_scope(BY_PEOPLE)
 @described(
-    "Make a key; its secret is in this answer and never again",
+    "Make a key; its secret is in this answer and never again. Keys cannot make keys: sign in for it",
     NEW_KEY,
     status=201,
     body=NewKey,
 )
 def make_key() -> tuple[dict[str, Any], int]:
-    name = NewKey.read().name.strip()
-    key, secret = ApiKey.make(current_user.account_id, current_user.user_id, name)
+    sent = NewKey.read()
+    name = one_line(sent.name)
+    if holds_address(name):
+        raise InvalidRequest({"name": ["holds a web or mail address."]})
+    Account.locked(current_user.account_id)
+    own = current_user.account_id, current_user.user_id
+    key, secret = ApiKey.make(*own, name, scopes=sent.scopes, days=sent.expires_in_days)
+    key_made(key, current_user.user)
     db.session.commit()
     return shown_key(key) | {"key": secret}, 201
 
@@ -50,11 +76,12 @@ def revoke_key(key_id: str) -> tuple[str, int]:
     or_404(key if current_user.can_manage or key.user_id == current_user.user_id else None)
     key.revoke()
     db.session.commit()
+    note("key revoked", key=key.prefix)
     return "", 204
 
 
 def visible_keys() -> Select[ApiKey]:
-    live = select(ApiKey).where(ApiKey.account_id == current_user.account_id, ApiKey.revoked_at.is_(None))
+    live = select(ApiKey).where(ApiKey.account_id == current_user.account_id, *ApiKey.is_live())
     return live if current_user.can_manage else live.where(ApiKey.user_id == current_user.user_id)
 
 
@@ -63,6 +90,8 @@ def shown_key(key: ApiKey) -> dict[str, Any]:
         "id": str(key.id),
         "name": key.name,
         "prefix": key.prefix,
+        "scopes": key.scopes.split(),
+        "expires_at": moment(key.expires_at),
         "created_at": moment(key.created_at),
         "last_used_at": moment(key.last_used_at),
     }

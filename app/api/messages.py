@@ -26,7 +26,7 @@ from app.generation.send import answer, ask, estimate, messages_of, repeated
 from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
-from app.web.access import for_guests_too
+from app.web.access import for_guests_too, for_scope
 from app.web.gate import requires_tokens
 
 Files = Annotated[
@@ -132,6 +132,7 @@ def follow_message(message_id: str) -> Response:
 
 
 @api.post("/estimate")
+@for_scope("read")
 @for_guests_too
 @described(
     "What a question will come to, and the most it can cost; charges nothing",

@@ -18,7 +18,7 @@ from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
 from app.payments import auto_recharge_settings, checkout, subscriptions
-from app.web.access import managers_only
+from app.web.access import for_scope, managers_only
 from app.web.checkout_limits import by_account
 from app.web.numbers import scaled
 
@@ -90,6 +90,7 @@ def read_subscription() -> dict[str, Any]:
 
 
 @api.post("/subscription")
+@for_scope("buy")
 @managers_only
 @by_account("5 per hour")
 @described(
@@ -101,6 +102,7 @@ def start_subscription() -> tuple[dict[str, Any], int]:
 
 
 @api.patch("/subscription")
+@for_scope("buy")
 @managers_only
 @described(
     "Change the plan: an upgrade now, else at the period's end",
@@ -115,6 +117,7 @@ def change_subscription() -> tuple[dict[str, Any], int]:
 
 
 @api.delete("/subscription")
+@for_scope("buy")
 @managers_only
 @described("Cancel at the period's end; `?at_once=1` now", SUBSCRIPTION, query={"at_once": TEXT})
 def cancel_subscription() -> dict[str, Any]:
@@ -123,6 +126,7 @@ def cancel_subscription() -> dict[str, Any]:
 
 
 @api.post("/subscription/resume")
+@for_scope("buy")
 @managers_only
 @described("Undo a cancel or a change that waits for the period's end", SUBSCRIPTION)
 def resume_subscription() -> dict[str, Any]:
@@ -131,6 +135,7 @@ def resume_subscription() -> dict[str, Any]:
 
 
 @api.post("/subscription/preview")
+@for_scope("read")
 @managers_only
 @described("What a change of plan would cost and do", PREVIEW, body=PlanChoice)
 def preview_subscription() -> dict[str, Any]:
@@ -147,6 +152,7 @@ def preview_subscription() -> dict[str, Any]:
 
 
 @api.post("/checkout")
+@for_scope("buy")
 @managers_only
 @by_account("5 per hour")
 @described("Buy a pack", CHECKOUT, status=201, body=Purchase)
@@ -164,6 +170,7 @@ def read_auto_recharge() -> dict[str, Any]:
 
 
 @api.put("/auto-recharge")
+@for_scope("buy")
 @managers_only
 @described(
     "Switch auto-recharge on or off; `setup_url` is where a card has to be saved first",

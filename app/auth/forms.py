@@ -7,7 +7,15 @@ from typing import Any
 
 from flask import request
 from flask_wtf import FlaskForm
-from wtforms import DecimalField, HiddenField, PasswordField, SelectField, StringField
+from wtforms import (
+    BooleanField,
+    DecimalField,
+    HiddenField,
+    PasswordField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
 
 from app.models.base import NANOS_PER_CREDIT
@@ -18,6 +26,7 @@ from app.models.identity.address import (
     holds_address,
     one_line,
 )
+from app.models.identity.api_key import SCOPES
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
 
@@ -94,6 +103,7 @@ class ForgotForm(Form):
 
 class ResetForm(Form):
     password = PasswordField(validators=[NewPassword()])
+    keep_keys = BooleanField()
 
 
 class ProfileForm(Form):
@@ -108,10 +118,15 @@ class EmailForm(Form):
 class PasswordForm(Form):
     current_password = known_password()
     password = PasswordField(validators=[NewPassword()])
+    keep_keys = BooleanField()
 
 
 class KeyForm(Form):
+    """A key; one that is sent without scopes may everything."""
+
     name = name_field(required=True)
+    scopes = SelectMultipleField(choices=list(SCOPES))
+    days = SelectField(choices=["", "30", "90", "365"], default="")
 
 
 class DeletionForm(Form):

@@ -21,6 +21,7 @@ from app.models.metering.refusal import InvalidRequest
 from app.web.access import managers_only, public
 from app.web.browser_session import onwards, own_session
 from app.web.rate_limits import by_machine
+from app.web.security_events import note
 
 LINK = re.compile(r"/invitations/([\w-]{1,100})")
 
@@ -67,6 +68,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     if invitation.accepted_at or invitation.revoked_at or not invitation.is_rightful:
         abort(404)
     invitation.accept(current_user.user)
+    note("invitation accepted", account=invitation.account_id, role=invitation.role)
     give_free_credits(own)
     browser = own_session()
     if browser:

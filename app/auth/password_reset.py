@@ -14,13 +14,17 @@ from app.auth.forms import ForgotForm, ResetForm, faults
 from app.extensions import db
 from app.models.billing.allowance import give_free_credits
 from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import carry_over
 from app.models.identity.user import MailedToken, User
 from app.web.access import public
 from app.web.rate_limits import by_machine, by_mailbox
+from app.web.security_events import note
 
 SENT = "The link is on its way. It works once, within the hour."
-SAVED = "The new password is saved, and all browsers are signed out. Sign in with it."
+SAVED = (
+    "The new password is saved. All browsers are signed out, and API keys are revoked unless you kept them."
+)
 
 
 @auth.route("/password/forgot", methods=["GET", "POST"])
@@ -47,20 +51,31 @@ def reset(token: str) -> ResponseReturnValue:
         return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
     if not form.validate_on_submit():
         status = 400 if form.errors else 200
-        return render_template("auth/reset.html", errors=faults(form), token=token, is_dead=False), status
-    if not redeem(mailed, form.password.data):
+        return render_template(
+            "auth/reset.html",
+            errors=faults(form),
+            token=token,
+            is_dead=False,
+            has_keys=ApiKey.count_of(mailed.user_id) > 0,
+        ), status
+    if not redeem(mailed, form.password.data, keeps_keys=form.keep_keys.data):
         return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
     db.session.commit()
     flash(SAVED, "good")
     return redirect(url_for("auth.login"))
 
 
-def redeem(token: MailedToken, password: str) -> bool:
-    """Set the password of the token's user; the mailbox is proven by it. False where the token was just used."""
+def redeem(token: MailedToken, password: str, *, keeps_keys: bool) -> bool:
+    """Set the password of the token's user, whose mailbox is proven by it; their API keys end, unless kept.
+
+    False where the token was just used.
+    """
     account = Account.locked(token.user.home_id)
     if not token.use():
         return False
     token.user.set_password(password)
+    stopped = 0 if keeps_keys else ApiKey.revoke_all_of(token.user_id)
+    note("password reset", token.user_id, keys_revoked=stopped)
     token.user.verify_email()
     give_free_credits(account)
     return True
@@ -100,6 +115,7 @@ def confirmed(token: MailedToken) -> ResponseReturnValue:
         former = user.email
         user.change_email(token.email)
         carry_over(user, former)
+        note("address changed", user.id)
     user.verify_email()
     give_free_credits(account)
     db.session.commit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from flask import abort, flash, redirect, render_template, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
@@ -15,11 +15,12 @@ from app.auth.forms import DeletionForm, EmailForm, KeyForm, PasswordForm, Profi
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
-from app.models.identity.api_key import ApiKey
+from app.models.identity.api_key import SCOPES, ApiKey
 from app.models.identity.erasure import delete_person
 from app.models.identity.user import UserSession
 from app.web.browser_session import begin_session, own_session, sign_out
 from app.web.rate_limits import by_machine
+from app.web.security_events import key_made, note
 
 NOT_YOURS = "That is not your password."
 
@@ -39,6 +40,7 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
         own_session_id=browser.id if browser else None,
         keys=own_keys(),
         new_key=new_key,
+        has_keys=ApiKey.count_of(user.id) > 0,
         errors=errors or {},
         section=section,
     )
@@ -47,9 +49,7 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
 def own_keys() -> list[ApiKey]:
     """The person's live keys of the account that they are in."""
     mine = ApiKey.user_id == current_user.user_id, ApiKey.account_id == current_user.account_id
-    return list(
-        db.session.scalars(select(ApiKey).where(*mine, ApiKey.revoked_at.is_(None)).order_by(ApiKey.id))
-    )
+    return list(db.session.scalars(select(ApiKey).where(*mine, *ApiKey.is_live()).order_by(ApiKey.id)))
 
 
 def done(text: str) -> ResponseReturnValue:
@@ -93,17 +93,27 @@ def change_password() -> ResponseReturnValue:
         return settings_page(faults(form), section="password"), 400
     account_id = current_user.account_id
     user.set_password(form.password.data)
+    stopped = 0 if form.keep_keys.data else ApiKey.revoke_all_of(user.id)
+    note("password changed", user.id, keys_revoked=stopped)
     mailer.post(f"password:{secrets.token_hex(8)}", user.email, "password_changed", name=user.name)
     begin_session(user, account_id)
-    return done("The new password is saved. Every other browser is signed out.")
+    return done(f"The new password is saved. Every other browser is signed out.{told(stopped)}")
+
+
+def told(stopped: int) -> str:
+    """How many keys went with it, as a sentence."""
+    return f" {stopped} API key{'s' if stopped > 1 else ''} revoked." if stopped else ""
 
 
 @auth.post("/settings/sessions/end")
 def end_sessions() -> ResponseReturnValue:
-    """Sign out everywhere, here too."""
-    current_user.user.end_sessions()
+    """Sign out everywhere, here too: programs with the person's keys as well, unless they are to be kept."""
+    user = current_user.user
+    user.end_sessions()
+    stopped = 0 if request.form.get("keep_keys") else ApiKey.revoke_all_of(user.id)
+    note("sessions ended", user.id, keys_revoked=stopped)
     sign_out()
-    flash("You are signed out everywhere.", "good")
+    flash(f"You are signed out everywhere.{told(stopped)}", "good")
     return redirect(url_for("auth.login"))
 
 
@@ -123,7 +133,11 @@ def make_key() -> ResponseReturnValue:
     form = KeyForm()
     if not form.validate_on_submit():
         return settings_page(faults(form), section="keys"), 400
-    _key, secret = ApiKey.make(current_user.account_id, current_user.user_id, form.name.data)
+    Account.locked(current_user.account_id)
+    days = int(form.days.data) if form.days.data else None
+    own = current_user.account_id, current_user.user_id
+    key, secret = ApiKey.make(*own, form.name.data, scopes=form.scopes.data or SCOPES, days=days)
+    key_made(key, current_user.user)
     db.session.commit()
     return settings_page(new_key=secret), 201
 
@@ -135,6 +149,7 @@ def revoke_key(key_id: str) -> ResponseReturnValue:
         abort(404)
     row.revoke()
     db.session.commit()
+    note("key revoked", key=row.prefix)
     return done("The key is dead from now on.")
 
 
@@ -149,6 +164,7 @@ def delete_account() -> ResponseReturnValue:
         return settings_page(faults(form), section="delete"), 400
     Account.locked(user.home_id)
     closed = delete_person(user)
+    note("account deleted", user.id)
     sign_out()
     for account_id in closed:
         enqueue(JobName.ACCOUNT_CLOSED, account_id)

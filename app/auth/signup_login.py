@@ -23,6 +23,7 @@ from app.models.identity.user import ERASED, User
 from app.web.access import public
 from app.web.browser_session import begin_session, onwards, same_site, sign_out
 from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
+from app.web.security_events import note
 
 WRONG = (
     "The address and the password do not belong together. Try again, or have a new password mailed to you."
@@ -53,6 +54,7 @@ def signup() -> ResponseReturnValue:
         flash(LOOK_AT_MAIL, "message")
     else:
         begin_session(user)
+        note("sign-up", user.id)
     return onwards(target)
 
 
@@ -121,7 +123,9 @@ def login() -> ResponseReturnValue:
         user = User.authenticate(form.email.data, form.password.data)
         if user and user.lock_as_checked():
             begin_session(user)
+            note("sign-in", user.id)
             return onwards(target)
+        note("sign-in failed")
         form.form_errors.append(WRONG)
     status = 400 if form.is_submitted() else 200
     shown = {"values": {"email": form.email.data}, "is_open_to_guests": accepts_guests()}

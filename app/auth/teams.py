@@ -16,6 +16,7 @@ from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
 from app.web.browser_session import onwards, own_session
 from app.web.rate_limits import by_machine
+from app.web.security_events import note
 
 
 @auth.get("/account")
@@ -128,6 +129,7 @@ def change_role(member_id: str) -> ResponseReturnValue:
     if form.role.data not in own.grantable_roles:
         abort(403)
     membership.change_role(form.role.data)
+    note("role changed", membership.user_id, account=own.account_id, role=form.role.data, by=own.user_id)
     return done(f"{membership.user.name or membership.user.email} is {form.role.data} now.")
 
 
@@ -150,6 +152,7 @@ def remove_member(member_id: str) -> ResponseReturnValue:
     held_team(own)
     membership = other_membership(own, member_id)
     name = membership.user.name or membership.user.email
+    note("member removed", membership.user_id, account=own.account_id, by=own.user_id)
     membership.end()
     return done(f"{name} is out. What they used stays in the receipts.")
 
@@ -161,6 +164,7 @@ def hand_over(member_id: str) -> ResponseReturnValue:
     held_team(own, "owner")
     membership = other_membership(own, member_id)
     own.hand_over(membership)
+    note("role changed", membership.user_id, account=own.account_id, role="owner", by=own.user_id)
     return done(
         f"{membership.user.name or membership.user.email} owns the team now, and you are an admin of it."
     )

@@ -17,6 +17,7 @@ from app.web.session_cookie import SessionCookies
 
 View = TypeVar("View", bound=Callable[..., Any])
 GATEWAY = "/v1/"
+SAFE = {"GET", "HEAD", "OPTIONS"}
 GUEST = "guest"
 """Where the cookie keeps a guest's secret."""
 
@@ -41,6 +42,33 @@ def takes_foreign_posts(view: View) -> View:
     """Mark a public view whose senders prove themselves otherwise (a signature): no form token."""
     view.is_public = view.takes_foreign_posts = True  # type: ignore[attr-defined]
     return view
+
+
+class KeyMayNot(Exception):
+    """The request needs a scope that its key does not have; "session" is what no key has."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        way_out = "Sign in for that." if scope == BY_PEOPLE else f"Make one with the scope `{scope}`."
+        super().__init__(f"This key may not do that. {way_out}")
+
+
+BY_PEOPLE = "session"
+
+
+def for_scope(scope: str) -> Callable[[View], View]:
+    """Say what a key needs here: "buy", "read" for a POST that changes nothing, or "session": no key may."""
+
+    def mark(view: View) -> View:
+        view.scope = scope  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def scope_of(view: Any, method: str) -> str:
+    """What a key needs: as the view says; else "read" to look, and "spend" for all that changes something."""
+    return str(getattr(view, "scope", "read" if method in SAFE else "spend"))
 
 
 def managers_only(view: View) -> View:
@@ -74,6 +102,15 @@ def check_actor() -> None:
         raise NotSignedIn("Sign in first, or send an API key as `Authorization: Bearer <key>`.")
     if not getattr(view, "takes_foreign_posts", False) and not bearer() and not takes_keys_only():
         csrf.protect()
+    if not is_public:
+        check_scope(scope_of(view, request.method))
+
+
+def check_scope(needed: str) -> None:
+    """Keys may what their scopes say; people may what their role does."""
+    scopes = getattr(current_user, "scopes", None)
+    if scopes is not None and needed not in scopes:
+        raise KeyMayNot(needed)
 
 
 def is_guest() -> bool:

@@ -5,17 +5,35 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.identity.account import Account
-from app.models.identity.api_key import ApiKey
+from app.models.identity.api_key import MOST_KEYS, ApiKey
+from app.models.identity.user import UserSession, digest
+from app.models.operations.outbox import OutgoingMail
+from tests.auth.conftest import Browser
 from tests.chat.conftest import Door
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def made(door: Door, name: str = "laptop") -> dict[str, str]:
-    answer = door.call("POST", "/keys", json={"name": name})
+def at_browser(door: Door, path: str, **sent: object) -> TestResponse:
+    """A POST to the API by the person whose key the door has, signed in on its account."""
+    secret = door.headers["Authorization"].removeprefix("Bearer ")
+    key = db.session.scalars(select(ApiKey).where(ApiKey.secret_hash == digest(secret))).one()
+    session = UserSession.begin(key.user, key.account_id)
+    db.session.commit()
+    browser = Browser(door.client.application.test_client())
+    with browser.client.session_transaction() as cookie:
+        cookie["_user_id"] = session
+    return browser.client.post(f"/api{path}", headers={"X-CSRFToken": browser.token()}, json=sent)
+
+
+def made(door: Door, name: str = "laptop", **fields: object) -> dict[str, str]:
+    answer = at_browser(door, "/keys", name=name, **fields)
     assert answer.status_code == 201, answer.text
     return dict(answer.json)
 
@@ -73,7 +91,7 @@ def test_a_member_has_keys_and_sees_only_those(ada: Door, member_door: Callable[
 
 @pytest.mark.parametrize("name", [None, "", "   ", 7, "x" * 101, ["a"]])
 def test_a_key_needs_a_name(ada: Door, name: object) -> None:
-    answer = ada.call("POST", "/keys", json={"name": name})
+    answer = at_browser(ada, "/keys", name=name)
 
     assert (answer.status_code, list(answer.json["errors"])) == (400, ["name"])
 
@@ -88,7 +106,7 @@ def test_fields_that_are_not_the_callers_are_ignored(ada: Door, door: Callable[.
         "secret_hash": "h",
         "role": "owner",
     }
-    key = eve.call("POST", "/keys", json=sent).json
+    key = at_browser(eve, "/keys", **sent).json
 
     assert Door(ada.client, key["key"]).balance()["credits_credits"] == "0"
 
@@ -105,3 +123,42 @@ def test_when_a_key_was_last_used_is_known_to_the_hour(ada: Door) -> None:
         second = last_used(ada)
 
     assert (first, second) == ("2026-03-01T12:00:00Z", "2026-03-01T13:00:00Z")
+
+
+def test_a_key_cannot_make_a_key(ada: Door) -> None:
+    answer = ada.call("POST", "/keys", json={"name": "offspring"})
+    assert (answer.status_code, answer.json["code"], db.session.query(ApiKey).count()) == (
+        403,
+        "key_scope",
+        1,
+    )
+
+
+def test_a_new_key_is_told_to_its_person_by_mail(ada: Door) -> None:
+    made(ada, "robot")
+    mail = db.session.query(OutgoingMail).where(OutgoingMail.template == "key_made").one()
+    assert (mail.to, mail.context["key_name"]) == ("ada@example.com", "robot")
+
+
+def test_a_key_ends_when_its_days_are_over(ada: Door) -> None:
+    key = made(ada, expires_in_days=30)
+    new = Door(ada.client, key["key"])
+    with time_machine.travel(utcnow() + timedelta(days=29)):
+        assert new.call("GET", "/balance").status_code == 200
+    with time_machine.travel(utcnow() + timedelta(days=30, minutes=1)):
+        assert new.call("GET", "/balance").status_code == 401
+        assert key["id"] not in [row["id"] for row in ada.call("GET", "/keys").json["items"]]
+
+
+@pytest.mark.parametrize(
+    "field", [{"scopes": []}, {"scopes": ["all"]}, {"scopes": "read"}, {"expires_in_days": 0}]
+)
+def test_a_scope_or_an_end_that_is_none_is_refused(ada: Door, field: dict[str, object]) -> None:
+    assert at_browser(ada, "/keys", name="robot", **field).status_code == 400
+
+
+def test_one_person_has_so_many_keys_and_no_more(ada: Door) -> None:
+    for _number in range(MOST_KEYS - 1):
+        made(ada)
+    answer = at_browser(ada, "/keys", name="one more")
+    assert (answer.status_code, answer.json["code"]) == (409, "too_many_keys")

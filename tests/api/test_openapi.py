@@ -102,7 +102,7 @@ def test_the_page_shows_every_call_and_loads_nothing_from_elsewhere(client: Flas
 
 def test_a_body_of_no_json_is_refused_in_the_described_form(ada: Door) -> None:
     for sent in (b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"name": NaN'):
-        answer = ada.call("POST", "/keys", data=sent, content_type="application/json")
+        answer = ada.call("POST", "/chats", data=sent, content_type="application/json")
         assert (answer.status_code, answer.json["errors"].keys()) == (400, {"body"})
 
 

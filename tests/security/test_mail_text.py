@@ -19,6 +19,7 @@ TEMPLATES = sorted(path.stem for path in FOLDER.glob("*.txt"))
 LINKS = re.compile(r"https?://\S+|\bwww\.\S+|\S+@\S+\.\w+|\b[\w-]+\.(?:example|com|org)\b\S*")
 OF_LINKS = {
     "link",
+    "settings_url",
     "reset_link",
     "page_url",
     "pay_url",

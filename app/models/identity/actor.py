@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, select
 
 from app.db.compiled_statement import CompiledStatement, Row
 from app.extensions import db
-from app.models.base import at_once
+from app.models.base import at_once, utcnow
 from app.models.catalog.setting import STORED_TOGETHER, Setting
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
@@ -35,6 +35,9 @@ class Actor:
     admin_role: str | None = None
     api_key_id: int | None = None
     key_used_at: datetime | None = None
+    scopes: frozenset[str] | None = None
+    """What a key may; None for people, who may all that their role does."""
+
     session_secret: str | None = None
     guest: str | None = None
     account_state: AccountState | None = None
@@ -63,13 +66,16 @@ class Actor:
 
     @classmethod
     def of_key(cls, secret: str) -> Actor | None:
-        """Whom an API key acts for; None where it is unknown or revoked, or its maker left the account."""
+        """Whom an API key acts for; None where it is unknown, revoked or over, or its maker left the account."""
         with at_once() as connection:
             row = OF_KEY.first(connection, {"secret": digest(secret)})
         if row is None:
             return None
-        api_key_id, used_at = row[len(FOR_ALL) :]
-        return cls(**described(row) | {"api_key_id": api_key_id, "key_used_at": used_at, "admin_role": None})
+        api_key_id, used_at, scopes, expires_at = row[len(FOR_ALL) :]
+        if expires_at is not None and expires_at <= utcnow():
+            return None
+        key = {"api_key_id": api_key_id, "key_used_at": used_at, "scopes": frozenset(scopes.split())}
+        return cls(**described(row) | key | {"admin_role": None})
 
     def get_id(self) -> str | None:
         """What Flask-Login keeps in the cookie."""
@@ -141,7 +147,7 @@ OF_SESSION = CompiledStatement(
 
 MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
 OF_KEY = CompiledStatement(
-    select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at)
+    select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at, KEYS.c.scopes, KEYS.c.expires_at)
     .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(ACCOUNT_AND_PLAN, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
 )

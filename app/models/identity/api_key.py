@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal, get_args
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
 from app.models.base import Model, refers_to, utcnow
 from app.models.identity.user import digest
+from app.models.metering.refusal import Conflict
 
 PREFIX_LENGTH = 12
+Scope = Literal["read", "spend", "buy"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""What a key may: look at what is there; ask models and change chats; pay, and change what is paid for."""
+
+MOST_KEYS = 50
+TOO_MANY = f"One person may have {MOST_KEYS} keys. Revoke one that is not used any more."
 USE_IS_KNOWN_TO = timedelta(hours=1)
 
 
@@ -26,7 +35,7 @@ class ApiKey(Model):
     name: Mapped[str]
     prefix: Mapped[str]
     secret_hash: Mapped[str] = mapped_column(unique=True)
-    scopes: Mapped[str] = mapped_column(default="read spend buy", server_default="read spend buy")
+    scopes: Mapped[str] = mapped_column(default=" ".join(SCOPES), server_default="read spend buy")
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
@@ -35,13 +44,45 @@ class ApiKey(Model):
     user = relationship("User")
 
     @classmethod
-    def make(cls, account_id: int, user_id: int, name: str) -> tuple[ApiKey, str]:
-        """A new key, and its secret: the only time that it is shown."""
+    def make(
+        cls,
+        account_id: int,
+        user_id: int,
+        name: str,
+        *,
+        scopes: Sequence[str] = SCOPES,
+        days: int | None = None,
+    ) -> tuple[ApiKey, str]:
+        """A new key, and its secret: the only time that it is shown. Without `days` it has no end.
+
+        Conflict where the person has as many live keys as one may have; whoever may race holds the account.
+        """
+        if cls.count_of(user_id) >= MOST_KEYS:
+            raise Conflict("too_many_keys", TOO_MANY)
         secret = "tg_" + secrets.token_urlsafe(32)
         key = cls(account_id=account_id, user_id=user_id, name=name, secret_hash=digest(secret))
-        key.prefix = secret[:PREFIX_LENGTH]
+        key.prefix, key.scopes = secret[:PREFIX_LENGTH], " ".join(one for one in SCOPES if one in scopes)
+        key.expires_at = None if days is None else utcnow() + timedelta(days=days)
         db.session.add(key)
         return key, secret
+
+    @classmethod
+    def is_live(cls) -> tuple[ColumnElement[bool], ...]:
+        """Neither revoked nor past its end."""
+        return cls.revoked_at.is_(None), or_(cls.expires_at.is_(None), cls.expires_at > utcnow())
+
+    @classmethod
+    def count_of(cls, user_id: int) -> int:
+        """How many live keys a person has, in all accounts."""
+        return db.session.scalar(select(func.count()).where(cls.user_id == user_id, *cls.is_live())) or 0
+
+    @classmethod
+    def revoke_all_of(cls, user_id: int) -> int:
+        """Stop a person's keys in all accounts; returns how many those were."""
+        count = cls.count_of(user_id)
+        keys = cls.user_id == user_id, cls.revoked_at.is_(None)
+        db.session.execute(update(cls).where(*keys).values(revoked_at=utcnow()))
+        return count
 
     @classmethod
     def revoke_all(cls, account_id: int, user_id: int | None = None) -> None:

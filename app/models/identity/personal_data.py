@@ -133,6 +133,8 @@ NOT_PERSONAL = {
     "refunds": ("status", "stripe_id"),
     "refusal_counts": ("code",),
     "stripe_events": ("stripe_id", "type", "about", "state", "error"),
+    "former_stripe_ids": ("stripe_id", "price_id", "published_digest", "kind"),
+    "stripe_accounts": ("stripe_id",),
     "subscriptions": ("status", "stripe_id", "stripe_session_id", "stripe_customer_id", "stripe_item_id",
                       "stripe_price_id", "stripe_schedule_id", "currency", "rejected_for", "trial_card", "card_id"),
     "sync_versions": ("stripe_id",),

@@ -1,0 +1,42 @@
+"""What happens to sign-ins, credentials and rights: a line in the log for each, and a mail where its person must know.
+
+No secret and no address is in a line; `network` is what limits count by.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import Any
+
+from flask import has_request_context
+from flask_login import current_user
+
+from app import mailer
+from app.models.identity.api_key import ApiKey
+from app.models.identity.user import User
+from app.web.network_address import network
+
+log = logging.getLogger("app.security")
+
+
+def note(event: str, user_id: int | None = None, **fields: Any) -> None:
+    """Write the event down; by default it is about who makes the request."""
+    who = user_id if user_id is not None else getattr(current_user, "user_id", None)
+    where = network() if has_request_context() else None
+    log.info("security", extra={"event_name": event, "user": who, "network": where, **fields})
+
+
+def key_made(key: ApiKey, user: User) -> None:
+    """A new key is told to its person: a stranger in their session would make one to stay."""
+    note("key made", user.id, key=key.prefix, scopes=key.scopes)
+    ends = f"{key.expires_at:%d %B %Y}" if key.expires_at else ""
+    context = {
+        "name": user.name,
+        "key_name": key.name,
+        "prefix": key.prefix,
+        "scopes": key.scopes,
+        "ends": ends,
+    }
+    link = mailer.link("auth.settings")
+    mailer.post(f"key:{secrets.token_hex(8)}", user.email, "key_made", **context, settings_url=link)
