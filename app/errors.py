@@ -25,6 +25,7 @@ from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSet
 from app.models.identity.password import HashingBusy
 from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
 from app.models.operations.refusal_count import RefusalCount
+from app.models.operations.refused_call import RefusedCall
 from app.observability.counters import count_problem
 from app.providers.base import ProviderError
 from app.web.access import KeyMayNot, NotSignedIn, is_guest
@@ -160,20 +161,21 @@ def refused(refusal: Refusal) -> Response:
     details = {name: value for name, value in details.items() if value is not None}
     status = REFUSALS[refusal.code]
     answer = problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **details)
-    count(refusal.code)
+    keep(refusal)
     return answer
 
 
-def count(code: str) -> None:
-    """For the overview in the back office: a refusal is answered whether or not it could be counted."""
+def keep(refusal: Refusal) -> None:
+    """For the overview and the lab in the back office: a refusal is answered whether or not it could be kept."""
     if not current_user.is_authenticated and not is_guest():
         return
     try:
-        RefusalCount.note(current_user.account_id, code)
+        count = RefusalCount.note(current_user.account_id, refusal.code)
+        RefusedCall.note(current_user, refusal, count)
         db.session.commit()
     except DBAPIError as error:
         db.session.rollback()
-        log.warning("refusal not counted", extra={"reason": type(error).__name__})
+        log.warning("refusal not kept", extra={"reason": type(error).__name__})
 
 
 def amount(name: str, nanos: int) -> dict[str, Any]:

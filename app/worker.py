@@ -37,6 +37,7 @@ TIMETABLE = {
     JobName.FORGET_DELETED_CHATS: 600,
     JobName.ADD_UP_CALLS: 600,
     JobName.TELL_OF_ENDINGS: 3600,
+    JobName.FORGET_REFUSED_CALLS: 3600,
     JobName.AUDIT_CALLS: 3600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""

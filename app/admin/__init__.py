@@ -10,7 +10,7 @@ from app.admin.accounts import AccountTable
 from app.admin.ai_models import ModelTable, ProviderTable
 from app.admin.dashboard import Dashboard
 from app.admin.job_queue import QueuePage
-from app.admin.ledger_views import ChangeTable, LedgerTable, UsageTable
+from app.admin.ledger_views import ChangeTable, LedgerTable, RefusedCallTable, UsageTable
 from app.admin.operations import OperationTable
 from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
 from app.admin.plans import PackTable, PlanTable
@@ -30,6 +30,7 @@ from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
+from app.models.operations.refused_call import RefusedCall
 from app.models.operations.support_request import SupportRequest
 from app.models.operations.webhook_event import StripeEvent
 
@@ -64,6 +65,7 @@ def menu() -> dict[str, list[BaseView]]:
             UserTable(User, "People", endpoint="user"),
             LedgerTable(LedgerEntry, "Ledger", endpoint="ledger"),
             UsageTable(Usage, "Calls", endpoint="usage"),
+            RefusedCallTable(RefusedCall, "Refused calls", endpoint="refused-call"),
             PaymentTable(Payment, "Payments", endpoint="payment"),
             SupportTable(SupportRequest, "Support requests", endpoint="support"),
         ],

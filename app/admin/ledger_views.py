@@ -11,6 +11,7 @@ from app.admin.model_view import AdminTable
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.usage import OUTCOMES, Usage
 from app.models.operations.audit_log import AdminChange
+from app.models.operations.refused_call import RefusedCall
 
 
 class ReadOnlyTable(AdminTable):
@@ -113,3 +114,22 @@ class ChangeTable(ReadOnlyTable):
         FilterEqual(AdminChange.subject_id, "Which"),
         IntEqualFilter(AdminChange.account_id, "Account"),
     )
+
+
+class RefusedCallTable(ReadOnlyTable):
+    one = "refused call"
+    intro = (
+        "The calls that were refused in the last 90 days: what was asked for, and by which code. At most 500 of an "
+        "account, a day and a code are kept."
+    )
+    column_list = ("id", "created_at", "account_id", "user_id", "api_key_id", "model", "input_bound",
+                   "max_output_tokens", "code")  # fmt: skip
+    column_labels: ClassVar = {
+        "created_at": "When", "account_id": "Account", "user_id": "Person", "api_key_id": "Key",
+        "input_bound": "Input, at most", "max_output_tokens": "Output asked for",
+    }  # fmt: skip
+    column_filters = (
+        IntEqualFilter(RefusedCall.account_id, "Account"),
+        FilterEqual(RefusedCall.code, "Code"),
+    )
+    figures: ClassVar = {"input_bound", "max_output_tokens"}

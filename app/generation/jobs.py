@@ -10,6 +10,7 @@ from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
 from app.models.identity import erasure
 from app.models.metering.usage_rollup import add_up
+from app.models.operations.refused_call import RefusedCall
 
 
 def write_title(chat_id: int) -> None:
@@ -41,3 +42,10 @@ def add_up_calls() -> None:
     """Add up the calls that have ended, so that no page need read them all."""
     add_up(utcnow())
     db.session.commit()
+
+
+def forget_refused_calls() -> int:
+    """Delete the refused calls that are older than they are kept; returns how many."""
+    count = RefusedCall.forget(utcnow())
+    db.session.commit()
+    return count

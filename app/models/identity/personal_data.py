@@ -132,6 +132,7 @@ NOT_PERSONAL = {
     "recharges": ("state", "card_id", "stripe_customer_id", "stripe_payment_intent_id", "decline_code"),
     "refunds": ("status", "stripe_id"),
     "refusal_counts": ("code",),
+    "refused_calls": ("model", "code"),
     "stripe_events": ("stripe_id", "type", "about", "state", "error"),
     "former_stripe_ids": ("stripe_id", "price_id", "published_digest", "kind"),
     "stripe_accounts": ("stripe_id",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Refusal(Exception):
@@ -19,6 +19,15 @@ class Refusal(Exception):
         self.detail = detail
         self.retry_after = None if retry_after is None else max(1, int(retry_after + 0.999))
         self.details = details
+        self.attempt: Attempt | None = None
+
+
+class Attempt(NamedTuple):
+    """The call that was refused: its model, the bound of its input, and the output it asked for, both in tokens."""
+
+    model: str
+    input_bound: int
+    max_output_tokens: int
 
 
 class InvalidRequest(Exception):

@@ -40,7 +40,7 @@ from app.models.metering.gate_checks import (
     check_pace,
 )
 from app.models.metering.member_limit import check_member, hold_for_member, member_use, settle_for_member
-from app.models.metering.refusal import PricingError
+from app.models.metering.refusal import Attempt, PricingError, Refusal
 from app.models.metering.statements import USAGES, ExtraRows, run_reserve, run_settle
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, TokenUsage
@@ -151,7 +151,15 @@ def states(actor: Actor, *, is_read: bool) -> Iterator[AccountState]:
 
 
 def admitted(account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice) -> Admission:
-    """The call that the account, as it was read, may begin. Raises Refusal."""
+    """The call that the account, as it was read, may begin. Raises Refusal, which knows what was asked for."""
+    try:
+        return checked(account_state, actor, prompt, price)
+    except Refusal as refusal:
+        refusal.attempt = Attempt(prompt.model, prompt.input_token_bound, prompt.max_output_tokens)
+        raise
+
+
+def checked(account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice) -> Admission:
     now = utcnow()
     check_account(account_state, actor)
     check_model(account_state, prompt.model)

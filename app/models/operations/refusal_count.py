@@ -25,11 +25,10 @@ class RefusalCount(ModelBase):
     count: Mapped[int] = mapped_column(default=1)
 
     @classmethod
-    def note(cls, account_id: int, code: str) -> None:
-        """Count one refusal more."""
+    def note(cls, account_id: int, code: str) -> int:
+        """Count one refusal more; how many there are of it on this day."""
         insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
         row = insert(cls).values(account_id=account_id, day=utctoday(), code=code, count=1)
         again = {"count": cls.count + 1}
-        db.session.execute(
-            row.on_conflict_do_update(index_elements=["account_id", "day", "code"], set_=again)
-        )
+        counted = row.on_conflict_do_update(index_elements=["account_id", "day", "code"], set_=again)
+        return int(db.session.scalar(counted.returning(cls.count)) or 1)

@@ -1,0 +1,60 @@
+"""The calls that were refused, for 90 days: who asked for what, and what stood in the way. No words of anybody."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Index, delete
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.types import BigId
+from app.extensions import db
+from app.models.base import Model
+from app.models.identity.actor import Actor
+from app.models.metering.refusal import Refusal
+
+KEPT = timedelta(days=90)
+MOST_A_DAY = 500
+"""How many are kept of an account, a day and a code: a program that asks again and again tells nothing new."""
+
+NO_CALLS = {"packs_not_allowed"}
+
+
+class RefusedCall(Model):
+    """`input_bound` and `max_output_tokens` are what a reservation would have held, `model` what was asked for.
+
+    They are null where the refusal came before anybody looked at the prompt.
+    """
+
+    __tablename__ = "refused_calls"
+    __table_args__ = (Index("ix_refused_calls_newest", "created_at"),)
+
+    account_id: Mapped[int] = mapped_column(BigId)
+    user_id: Mapped[int] = mapped_column(BigId)
+    api_key_id: Mapped[int | None] = mapped_column(BigId)
+    model: Mapped[str | None]
+    input_bound: Mapped[int | None]
+    max_output_tokens: Mapped[int | None]
+    code: Mapped[str]
+
+    @classmethod
+    def note(cls, actor: Actor, refusal: Refusal, count: int) -> None:
+        """Keep it; `count` is how many of the code the account had on that day, this one with them."""
+        if refusal.code in NO_CALLS or count > MOST_A_DAY:
+            return
+        who: dict[str, Any] = {
+            "account_id": actor.account_id,
+            "user_id": actor.user_id,
+            "api_key_id": actor.api_key_id,
+        }
+        call = cls(code=refusal.code, **who)
+        if refusal.attempt:
+            call.model, call.input_bound, call.max_output_tokens = refusal.attempt
+        db.session.add(call)
+
+    @classmethod
+    def forget(cls, now: datetime) -> int:
+        """Delete what is older than it is kept; how many."""
+        gone = db.session.execute(delete(cls).where(cls.created_at < now - KEPT))
+        return int(gone.rowcount)  # type: ignore[attr-defined]

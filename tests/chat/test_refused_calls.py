@@ -1,0 +1,96 @@
+"""What a refused call leaves behind: who asked for what and the code, for 90 days, and no words."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy.orm import Session, scoped_session
+
+from app.generation.jobs import forget_refused_calls
+from app.models.base import utcnow
+from app.models.identity.account import Account
+from app.models.metering.refusal import Attempt, Refusal
+from app.models.operations.refusal_count import RefusalCount
+from app.models.operations.refused_call import MOST_A_DAY, RefusedCall
+from tests.chat.conftest import Door
+from tests.support import people
+from tests.support.people import CREDIT
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+Database = scoped_session[Session]
+
+
+def kept(session: Database) -> list[RefusedCall]:
+    session.rollback()
+    return session.query(RefusedCall).order_by(RefusedCall.id).all()
+
+
+def test_a_call_that_the_balance_refuses_is_kept_with_what_it_asked_for(ada: Door, session: Database) -> None:
+    chat, account = ada.new_chat(), session.query(Account).order_by(Account.id.desc()).first()
+    people.give(account, credits=-account.credits_nanos - 60 * CREDIT, allowance=-account.allowance_nanos)
+    session.commit()
+    begun = utcnow()
+    answer = ada.send("How do the tides work?", chat=chat, max_output_tokens=900)
+    [call] = kept(session)
+
+    assert answer.status_code == 402
+    assert (call.code, call.account_id, call.user_id) == (
+        "out_of_credits",
+        account.id,
+        account.memberships[0].user_id,
+    )
+    assert (call.model, call.max_output_tokens, call.api_key_id is None) == ("gpt-test", 900, False)
+    assert call.input_bound >= len("How do the tides work?")
+    assert begun <= call.created_at <= utcnow()
+
+
+def test_a_refusal_before_the_prompt_is_kept_without_one(ada: Door, session: Database) -> None:
+    chat, account = ada.new_chat(), session.query(Account).order_by(Account.id.desc()).first()
+    account.frozen_at, account.frozen_by = utcnow(), "admin"
+    session.commit()
+    ada.send("hi", chat=chat)
+    [call] = kept(session)
+
+    assert (call.code, call.model, call.input_bound, call.max_output_tokens) == (
+        "account_frozen",
+        None,
+        None,
+        None,
+    )
+
+
+def test_what_is_asked_again_and_again_is_kept_so_often_and_counted_on(session: Database) -> None:
+    account = people.person("ada")
+    refusal = Refusal("out_of_credits", "No.")
+    refusal.attempt = Attempt("m", 10, 20)
+    session.add(
+        RefusalCount(account_id=account.id, day=utcnow().date(), code="out_of_credits", count=MOST_A_DAY - 2)
+    )
+    session.commit()
+    counts = []
+    for _ in range(4):
+        counts.append(RefusalCount.note(account.id, "out_of_credits"))
+        RefusedCall.note(people.actor(account), refusal, counts[-1])
+    session.commit()
+
+    assert counts == [MOST_A_DAY - 1, MOST_A_DAY, MOST_A_DAY + 1, MOST_A_DAY + 2]
+    assert len(kept(session)) == 2
+
+
+def test_a_purchase_that_a_plan_forbids_is_no_call(session: Database) -> None:
+    account = people.person("ada")
+    RefusedCall.note(people.actor(account), Refusal("packs_not_allowed", "No."), 1)
+    session.commit()
+
+    assert kept(session) == []
+
+
+def test_after_90_days_it_is_gone(session: Database) -> None:
+    account = people.person("ada")
+    RefusedCall.note(people.actor(account), Refusal("out_of_credits", "No."), 1)
+    session.commit()
+    with time_machine.travel(utcnow() + timedelta(days=89, hours=23)):
+        assert forget_refused_calls() == 0
+    with time_machine.travel(utcnow() + timedelta(days=90, seconds=1)):
+        assert forget_refused_calls() == 1
+    assert kept(session) == []
