@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from app import mailer
 from app.extensions import db
-from app.models.base import credits_figure
+from app.models.base import credits_figure, credits_text
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
@@ -18,6 +18,7 @@ from app.models.billing.subscription import UNPAID, Subscription
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
+from app.models.identity.limit_request import LimitRequest
 from app.models.identity.user import User
 from app.models.metering.account_state import AccountState
 from app.models.operations.support_request import SupportRequest
@@ -234,4 +235,33 @@ def of_support_request(request: SupportRequest) -> None:
         excerpt=request.message,
         reply_to=request.user.email,
         link=f"{mailer.link('pages.index')}admin/support/details/?id={request.id}",
+    )
+
+
+def of_limit_request(request: LimitRequest) -> None:
+    """To everybody who may decide; the link leads to the form, and decides nothing itself."""
+    managers = (member.user for member in request.account.memberships if member.can_manage)
+    for person in managers:
+        mailer.post(
+            f"limit_request:{request.id}:{person.id}",
+            person.email,
+            "limit_request",
+            who=request.user.name or request.user.email,
+            account_name=request.account.name,
+            amount=credits_text(request.amount_nanos),
+            reason=request.reason,
+            link=mailer.link("auth.account") + "#requests",
+        )
+
+
+def of_limit_decision(request: LimitRequest) -> None:
+    mailer.post(
+        f"limit_decision:{request.id}",
+        request.user.email,
+        "limit_decision",
+        is_approved=request.state == "approved",
+        account_name=request.account.name,
+        amount=credits_text(request.granted_nanos or request.amount_nanos),
+        until=f"{request.granted_until:%d %B %Y}" if request.granted_until else "",
+        link=mailer.link("chat.show"),
     )

@@ -12,6 +12,7 @@ from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
+from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
 from app.web.browser_session import onwards, own_session
@@ -23,12 +24,16 @@ from app.web.security_events import note
 def account() -> str:
     """Everybody sees who is in; use, limits and invitations are for owners and admins."""
     shown, own = current_user.account, own_membership()
+    waiting = LimitRequest.open_of(shown.id) if shown.kind == "team" else []
+    db.session.commit()
     return render_template(
         "account.html",
         account=shown,
         membership=own,
         members=sorted(shown.memberships, key=lambda membership: membership.id),
         invitations=Invitation.open_of(shown) if own.can_manage else [],
+        requests=waiting if own.can_manage else [],
+        own_request=next((request for request in waiting if request.user_id == own.user_id), None),
         memberships=[
             membership for membership in current_user.user.memberships if membership.account.closed_at is None
         ],

@@ -16,6 +16,7 @@ from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.invitation import Invitation
+from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.identity.two_factor import RecoveryCode
 from app.models.identity.user import MailedToken, User, UserSession
@@ -44,6 +45,7 @@ __all__ = [
     "FormerId",
     "Invitation",
     "LedgerEntry",
+    "LimitRequest",
     "MailedToken",
     "Membership",
     "Message",

@@ -17,6 +17,7 @@ from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.invitation import Invitation
+from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
 from app.models.metering.usage import Usage
@@ -71,13 +72,14 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     recharge = charged(team, ada)
     file = Attachment(account_id=team.id, user_id=ada.id, message_id=question.id, name="secret.txt")
     file.media_type, file.size, file.content = TEXT, 6, b"secret"
-    session.add_all([place, invitation, key, recharge, file])
+    asked = LimitRequest(account_id=team.id, user_id=ada.id, amount_nanos=1)
+    session.add_all([place, invitation, key, recharge, file, asked])
     session.commit()
     browser = session.query(UserSession).filter_by(user_id=ada.id).one()
     return {
         "chat_id": chat.id, "message_id": question.id, "call_id": usage.id, "key_id": key.id, "member_id": place.id,
         "invitation_id": invitation.id, "session_id": browser.id, "recharge_id": recharge.id,
-        "attachment_id": file.id,
+        "attachment_id": file.id, "request_id": asked.id,
     }  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class Membership(Model):
     user_id: Mapped[int] = refers_to("users.id")
     role: Mapped[str] = mapped_column(default="member")
     monthly_limit_nanos: Mapped[Nanos | None]
+    extra_nanos: Mapped[Nanos] = mapped_column(default=0)
+    extra_until: Mapped[date | None]
     used_month: Mapped[date | None]
     used_nanos: Mapped[Nanos] = mapped_column(default=0)
 
@@ -64,13 +66,19 @@ class Membership(Model):
         return self.used_nanos if self.used_month == utctoday().replace(day=1) else 0
 
     @property
+    def extra_now(self) -> int:
+        """What a manager has granted above the limit, until the end of a day."""
+        return self.extra_nanos if self.extra_until and utctoday() <= self.extra_until else 0
+
+    @property
+    def limit_now(self) -> int | None:
+        """The monthly limit with what was granted above it; None without a limit."""
+        return None if self.monthly_limit_nanos is None else self.monthly_limit_nanos + self.extra_now
+
+    @property
     def left_this_month(self) -> int | None:
         """Nano-dollars; None without a limit."""
-        return (
-            None
-            if self.monthly_limit_nanos is None
-            else max(0, self.monthly_limit_nanos - self.used_this_month)
-        )
+        return None if self.limit_now is None else max(0, self.limit_now - self.used_this_month)
 
     @property
     def grantable_roles(self) -> tuple[str, ...]:

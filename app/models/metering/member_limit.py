@@ -68,7 +68,9 @@ def member_use(account_state: AccountState, user_id: int, at: datetime) -> Membe
         return None
     which = {"account": account_state.account_id, "user": user_id}
     with at_once() as connection:
-        limit, counted_in, counted = READ.first(connection, which) or NO_MEMBER
+        limit, extra, until, counted_in, counted = READ.first(connection, which) or NO_MEMBER
+    if limit is not None and until is not None and at.date() <= until:
+        limit += extra
     return MemberUse(limit, counted if counted_in == month_of(at.date()) else 0)
 
 
@@ -139,9 +141,15 @@ def unexplained() -> Iterator[tuple[int, int, int, int]]:
 
 
 THIS = and_(MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user"))
-NO_MEMBER = (None, None, 0)
+NO_MEMBER = (None, 0, None, None, 0)
 READ = CompiledStatement(
-    select(MEMBERS.c.monthly_limit_nanos, MEMBERS.c.used_month, MEMBERS.c.used_nanos).where(THIS)
+    select(
+        MEMBERS.c.monthly_limit_nanos,
+        MEMBERS.c.extra_nanos,
+        MEMBERS.c.extra_until,
+        MEMBERS.c.used_month,
+        MEMBERS.c.used_nanos,
+    ).where(THIS)
 )
 MONTH = bindparam("month", type_=Date)
 SO_FAR = case((MEMBERS.c.used_month == MONTH, MEMBERS.c.used_nanos), else_=0)

@@ -1,0 +1,150 @@
+"""A member at the limit asks for more; a manager decides, and what is granted ends with its day."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.base import utcnow
+from app.models.identity.account import Account
+from app.models.identity.limit_request import LimitRequest, end_of_month
+from app.models.identity.membership import Membership
+from app.models.identity.user import User, UserSession
+from app.models.metering.account_state import AccountState
+from app.models.metering.member_limit import member_use
+from app.models.metering.refusal import Conflict
+from app.models.operations.outbox import OutgoingMail
+from tests.admin.conftest import AdminClient
+from tests.support import people
+
+Database = scoped_session[Session]
+CREDIT = 10**6
+
+
+class Team:
+    """Ada's team, in which bob has a limit of 10 credits and has used it, and their browsers."""
+
+    def __init__(self, app: Flask, session: Database) -> None:
+        self.app, self.session = app, session
+        self.ada, self.bob = people.person("ada").owner, people.person("bob").owner
+        self.account = Account.open(self.ada, kind="team", name="Ferries")
+        self.place = Membership(account_id=self.account.id, user_id=self.bob.id, role="member")
+        self.place.monthly_limit_nanos, self.place.used_nanos = 10 * CREDIT, 10 * CREDIT
+        self.place.used_month = utcnow().date().replace(day=1)
+        session.add(self.place)
+        session.commit()
+
+    def browser(self, user: User) -> AdminClient:
+        client = self.app.test_client()
+        secret = UserSession.begin(user, self.account.id)
+        self.session.commit()
+        with client.session_transaction() as cookie:
+            cookie["_user_id"], cookie["_fresh"] = secret, True
+        made = AdminClient(client)
+        made.token = lambda: client.get("/account").text.split('name="csrf-token" content="')[1].split('"')[0]
+        return made
+
+    def left(self, day: date | None = None) -> int:
+        at = utcnow() if day is None else utcnow() + (day - utcnow().date())
+        return member_use(AccountState.load(self.account.id), self.bob.id, at).left
+
+
+@pytest.fixture
+def team(app: Flask, session: Database) -> Team:
+    return Team(app, session)
+
+
+def ask(team: Team, **typed: Any) -> Any:
+    return team.browser(team.bob).post(
+        "/account/requests", **{"amount_credits": "50", "reason": "A deadline"} | typed
+    )
+
+
+def the_request(team: Team) -> LimitRequest:
+    team.session.expire_all()
+    return team.session.query(LimitRequest).one()
+
+
+def test_a_request_goes_to_the_managers_and_grants_until_its_day(team: Team) -> None:
+    assert ask(team).status_code == 302
+    [mail] = team.session.query(OutgoingMail).filter_by(template="limit_request").all()
+    ada = team.browser(team.ada)
+    assert ("A deadline" in ada.get("/account").text, mail.to) == (True, "ada@example.com")
+
+    until = utcnow().date() + timedelta(days=2)
+    ada.post(
+        f"/account/requests/{the_request(team).id}/approve", amount_credits="30", until=until.isoformat()
+    )
+    assert (the_request(team).state, the_request(team).granted_nanos) == ("approved", 30 * CREDIT)
+    assert [team.left(), team.left(until)] == [30 * CREDIT] * 2
+    assert (
+        team.session.query(OutgoingMail).filter_by(to="bob@example.com", template="limit_decision").count()
+        == 1
+    )
+
+
+def test_what_was_granted_ends_with_its_day(team: Team) -> None:
+    ask(team)
+    until = utcnow().date()
+    team.browser(team.ada).post(f"/account/requests/{the_request(team).id}/approve", amount_credits="30",
+                                until=until.isoformat())  # fmt: skip
+    team.session.expire_all()
+    after = until + timedelta(days=1)
+    kept = 10 * CREDIT if after.month != until.month else 0
+    assert (team.left(), team.left(after)) == (30 * CREDIT, kept)
+
+
+def test_without_a_day_it_holds_until_the_end_of_the_month(team: Team) -> None:
+    ask(team)
+    team.browser(team.ada).post(
+        f"/account/requests/{the_request(team).id}/approve", amount_credits="5", until=""
+    )
+    assert the_request(team).granted_until == end_of_month(utcnow().date())
+
+
+def test_a_member_has_one_open_request_and_the_database_says_so(team: Team) -> None:
+    ask(team)
+    assert ask(team).status_code == 409
+    team.session.add(LimitRequest(account_id=team.account.id, user_id=team.bob.id, amount_nanos=1))
+    with pytest.raises(IntegrityError):
+        team.session.flush()
+    team.session.rollback()
+
+
+def test_a_request_is_decided_once(team: Team) -> None:
+    ask(team)
+    ada, path = team.browser(team.ada), f"/account/requests/{the_request(team).id}"
+    assert ada.post(f"{path}/decline").status_code == 302
+    assert ada.post(f"{path}/approve", amount_credits="30", until="").status_code == 409
+    assert team.left() == 0
+
+
+def test_no_link_decides_and_no_member_approves(team: Team) -> None:
+    ask(team)
+    path = f"/account/requests/{the_request(team).id}/approve"
+    assert team.browser(team.ada).get(path).status_code == 405
+    assert team.browser(team.bob).post(path, amount_credits="50", until="").status_code == 403
+    assert the_request(team).state == "open"
+
+
+@pytest.mark.parametrize("typed", [{"amount_credits": "0"}, {"amount_credits": "abc"}, {"reason": "x" * 501}])
+def test_what_makes_no_sense_is_no_request(team: Team, typed: dict[str, str]) -> None:
+    assert ask(team, **typed).status_code == 400
+    assert team.session.query(LimitRequest).count() == 0
+
+
+def test_a_request_that_nobody_decides_expires(team: Team) -> None:
+    request = LimitRequest.ask(team.place, 50 * CREDIT, "")
+    request.created_at = utcnow() - timedelta(days=8)
+    team.session.commit()
+    assert LimitRequest.open_of(team.account.id) == []
+    assert LimitRequest.ask(team.place, 5 * CREDIT, "").state == "open"
+
+
+def test_whoever_has_no_limit_cannot_ask(team: Team) -> None:
+    team.place.monthly_limit_nanos = None
+    with pytest.raises(Conflict):
+        LimitRequest.ask(team.place, CREDIT, "")
