@@ -14,6 +14,8 @@ from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.support import people
+from tests.support.databases import Databases
+from tests.support.distant import DistantServer
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
@@ -37,6 +39,18 @@ def rules(app: Flask, session: "scoped_session[Session]") -> None:
     Setting.put("overdraft", 0)
     Setting.put("parallel_calls", 1000)
     session.commit()
+
+
+@pytest.fixture(params=["near", "far"])
+def environment(
+    request: pytest.FixtureRequest, environment: dict[str, str], all_databases: Databases, database_kind: str
+) -> Iterator[dict[str, str]]:
+    """The database on this machine, and half a millisecond away, where there are more steps to fall between."""
+    if request.param == "near" or database_kind == "sqlite":
+        yield environment
+        return
+    with DistantServer("127.0.0.1", all_databases.postgres.port, delay=0.0005) as line:
+        yield environment | {"DATABASE_URL": line.url(environment["DATABASE_URL"])}
 
 
 def test_of_fifty_sends_with_money_for_one_exactly_one_is_accepted(
