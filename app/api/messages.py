@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from flask import Response, g
+from flask import Response, abort, g
 from flask_login import current_user
 from pydantic import Field
+from sqlalchemy.exc import IntegrityError
 
 from app.api.blueprint import amount, api, or_404
 from app.api.bodies import FileIds, Filled, Identifier, Text
@@ -20,12 +21,14 @@ from app.api.schemas import COUNT, EVENTS, TEXT, amounts, described, shape
 from app.extensions import db
 from app.generation import registry
 from app.generation.call import CallOptions
+from app.generation.conversation import Conversation
 from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES
-from app.generation.send import answer, ask, estimate, messages_of, repeated
+from app.generation.send import answer, ask, estimate, repeated
 from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
+from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too, for_scope
 from app.web.gate import requires_tokens
 
@@ -73,7 +76,12 @@ ESTIMATE = shape("Estimate", model=TEXT, left_out=COUNT, **amounts("expected", "
     kind=EVENTS,
 )
 def send_message(chat_id: str) -> Response:
-    return asked(or_404(Chat.to_ask(chat_id, **current_user.owns)), Question.read())
+    try:
+        sent = Question.read()
+    except InvalidRequest:
+        or_404(Chat.to_ask(chat_id, **current_user.owns))
+        raise
+    return asked(conversation_of(chat_id, sent), sent)
 
 
 @api.post("/messages/<message_id>/regenerate")
@@ -83,11 +91,11 @@ def send_message(chat_id: str) -> Response:
 @described("Answer the same question again", STREAM, body=AnotherAnswer, headers=ONCE, kind=EVENTS)
 def regenerate(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
-    chat = my_chat(message.chat_id)
-    options = call_options(AnotherAnswer.read(), message.model or chat.model or default_model())
+    into = Conversation(my_chat(message.chat_id))
+    options = call_options(AnotherAnswer.read(), message.model or into.chat.model or default_model())
 
     def again() -> Generation:
-        return answer(current_user, chat, branch(messages_of(chat), message.parent_id), options)
+        return answer(current_user, into, branch(into.all_turns(), message.parent_id), options)
 
     return begin_once(options, again)
 
@@ -105,7 +113,7 @@ def regenerate(message_id: str) -> Response:
 )
 def edit_message(message_id: str) -> Response:
     message = my_message(message_id, role="user")
-    return asked(my_chat(message.chat_id), Edit.read(), edited=message)
+    return asked(Conversation(my_chat(message.chat_id)), Edit.read(), edited=message)
 
 
 @api.post("/messages/<message_id>/stop")
@@ -153,10 +161,23 @@ def estimate_message() -> dict[str, Any]:
     }
 
 
-def asked(chat: Chat, sent: Edit, *, edited: Message | None = None) -> Response:
+def conversation_of(chat_id: str, sent: Limits) -> Conversation:
+    """The chat with all that a question needs, or 404."""
+    asked = {"model": sent.model, "idempotency_key": call_options(sent).idempotency_key}
+    conversation = Conversation.read(chat_id, **asked, **current_user.owns)
+    if conversation is None:
+        abort(404)
+    return conversation
+
+
+def asked(into: Conversation, sent: Edit, *, edited: Message | None = None) -> Response:
     """Put the body's question at the chat's end, or in the place of an earlier one, and follow its answer."""
-    options = with_files(sent, call_options(sent, chat.model or default_model()))
-    return begin_once(options, lambda: ask(current_user, chat, sent.content, options, edited=edited))
+    options = with_files(sent, call_options(sent, into.chat.model or default_model()))
+
+    def begin() -> Generation:
+        return ask(current_user, into, sent.content, options, edited=edited)
+
+    return begin_once(options, begin, is_first=into.is_first_request)
 
 
 def with_files(sent: Limits, options: CallOptions) -> CallOptions:
@@ -165,12 +186,23 @@ def with_files(sent: Limits, options: CallOptions) -> CallOptions:
     return replace(options, files=tuple(dict.fromkeys(map(int, files))))
 
 
-def begin_once(options: CallOptions, begin: Callable[[], Generation]) -> Response:
-    """Follow the answer that this Idempotency-Key began before, else the one that begins now."""
-    earlier = repeated(current_user, options)
+def begin_once(options: CallOptions, begin: Callable[[], Generation], *, is_first: bool = False) -> Response:
+    """Follow the answer that this Idempotency-Key began before, else the one that begins now.
+
+    `is_first`: nothing was begun under the key when the request was read. If something is by now, the database says so.
+    """
+    earlier = None if is_first else repeated(current_user, options)
     if earlier:
         return followed(earlier)
-    generation = begin()
+    try:
+        generation = begin()
+    except IntegrityError:
+        db.session.rollback()
+        earlier = repeated(current_user, options)
+        if earlier is None:
+            raise
+        registry.give_place_back()
+        return followed(earlier)
     g.available_nanos = generation.reservation.available
     return stream_of_generation(generation, as_html=wants_html())
 

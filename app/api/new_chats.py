@@ -16,6 +16,7 @@ from app.api.messages import Files, begin_once, with_files
 from app.api.rate_limits import first_sends, guests_chats
 from app.api.schemas import EVENTS, described
 from app.extensions import db
+from app.generation.conversation import Conversation
 from app.generation.generation import Generation
 from app.generation.send import ask
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, checked_instructions
@@ -60,7 +61,7 @@ def start_chat() -> tuple[dict[str, Any], int] | Response:
     content, options = sent.content, with_files(sent, call_options(sent, sent.model or default_model()))
 
     def begin() -> Generation:
-        return ask(current_user, begun(sent), content, options)
+        return ask(current_user, Conversation(begun(sent)), content, options)
 
     return begin_once(options, begin)
 

@@ -6,17 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from sqlalchemy import and_, bindparam, select
-
-from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.generation.call import CallOptions, Context, earlier, most_output, start
-from app.generation.exchange import Exchange, M
+from app.generation.conversation import Conversation
+from app.generation.exchange import Exchange
 from app.generation.generation import Generation
 from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn, alternating, messages_for
 from app.jobs import JobName
-from app.models.base import at_once, utcnow
+from app.models.base import utcnow
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
@@ -26,10 +24,6 @@ from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.reservation import Reservation
 from app.providers.base import Prompt, PromptMessage
-
-SAID = (M.id, M.parent_id, M.role, M.content, M.attached_id, M.is_refused)
-IN_CHAT = and_(M.account_id == bindparam("account"), M.chat_id == bindparam("chat"))
-OF_CHAT = CompiledStatement(select(*SAID).where(IN_CHAT).order_by(M.id))
 
 
 def repeated(actor: Actor, options: CallOptions) -> Message | None:
@@ -41,22 +35,22 @@ def repeated(actor: Actor, options: CallOptions) -> Message | None:
 
 
 def ask(
-    actor: Actor, chat: Chat, content: str, options: CallOptions, *, edited: Message | None = None
+    actor: Actor, into: Conversation, content: str, options: CallOptions, *, edited: Message | None = None
 ) -> Generation:
     """Put a question at the chat's end, or beside the one that it is an edit of, and start its answer."""
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"content": ["is longer than one message may be; split it up."]})
-    parent_id = edited.parent_id if edited else chat.leaf_id
-    history = branch(messages_of(chat), parent_id) if parent_id else []
+    parent_id = edited.parent_id if edited else into.chat.leaf_id
+    history = branch(into.all_turns(), parent_id) if parent_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     attached_id = edited.attached_id if edited else None
     question = PromptTurn(None, parent_id, "user", content, attached_id, files=tuple(waiting))
-    return answer(actor, chat, [*history, question], options)
+    return answer(actor, into, [*history, question], options)
 
 
-def answer(actor: Actor, chat: Chat, path: list[PromptTurn], options: CallOptions) -> Generation:
+def answer(actor: Actor, into: Conversation, path: list[PromptTurn], options: CallOptions) -> Generation:
     """Answer the last message of the path, which is the user's."""
-    offer = AIModel.to_sell(options.model, utcnow())
+    chat, offer = into.chat, into.offer(options.model, utcnow())
     prompt = prompt_of(chat, path, offer[0], options)
     title = (JobName.WRITE_TITLE, chat.id) if chat.wants_title else None
     exchange = Exchange(chat, path[-1], options.model, utcnow())
@@ -72,7 +66,7 @@ def estimate(
 ) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
     model, price = AIModel.to_sell(options.model, utcnow())
-    history = branch(messages_of(chat), chat.leaf_id) if chat and chat.leaf_id else []
+    history = branch(Conversation(chat).all_turns(), chat.leaf_id) if chat and chat.leaf_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     path = [*history, PromptTurn(None, None, "user", content, files=tuple(waiting))]
     return prompt_of(chat, path, model, options, is_sent=False), price
@@ -130,10 +124,3 @@ def store_with_files(exchange: Exchange, reservation: Reservation) -> KeptText:
     ids = exchange.write(db.session.connection(), reservation.usage_id)
     send_with([file.id for file in exchange.question.files], ids[1])
     return exchange.kept(ids)
-
-
-def messages_of(chat: Chat) -> list[PromptTurn]:
-    """Every message of the chat, all branches."""
-    key = {"account": chat.account_id, "chat": chat.id}
-    with at_once() as connection:
-        return [PromptTurn(*row) for row in OF_CHAT.all(connection, key)]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db.compiled_statement import CompiledStatement
+from app.db.compiled_statement import CompiledStatement, Row
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, at_once, not_negative, one_of, refers_to, utcnow
@@ -138,6 +138,11 @@ class AIModel(Model):
             rows = NAMED.all(connection, {"name": name, "at": at})
         if not rows:
             raise Refusal("model_not_found", f"There is no model called {name!r}. Choose one from the list.")
+        return cls.offer_of(rows, name, at)
+
+    @classmethod
+    def offer_of(cls, rows: Sequence[Row], name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
+        """The same, of rows that `NAMED` or another statement read."""
         model = AIModel.apart(rows[0][:PROVIDER])
         model.provider = ProviderAccount.apart(rows[0][PROVIDER:PRICE])
         if model.is_retired(at):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Index, Table, bindparam, func, select, text, update
+from sqlalchemy import Index, Table, and_, bindparam, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.compiled_statement import CompiledStatement
@@ -102,15 +102,14 @@ class Chat(Model):
 
 
 CHATS: Table = Chat.__table__  # type: ignore[assignment]
-OWN = CompiledStatement(
-    select(*CHATS.c).where(
-        CHATS.c.id == bindparam("chat"),
-        CHATS.c.account_id == bindparam("account_id"),
-        CHATS.c.user_id == bindparam("user_id"),
-        CHATS.c.guest.is_not_distinct_from(bindparam("guest")),
-        CHATS.c.deleted_at.is_not_distinct_from(bindparam("deleted_at")),
-    )
+IS_OWN = and_(
+    CHATS.c.id == bindparam("chat"),
+    CHATS.c.account_id == bindparam("account_id"),
+    CHATS.c.user_id == bindparam("user_id"),
+    CHATS.c.guest.is_not_distinct_from(bindparam("guest")),
+    CHATS.c.deleted_at.is_not_distinct_from(bindparam("deleted_at")),
 )
+OWN = CompiledStatement(select(*CHATS.c).where(IS_OWN))
 
 
 class Message(Model):
