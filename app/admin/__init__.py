@@ -16,6 +16,7 @@ from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
 from app.admin.plans import PackTable, PlanTable
 from app.admin.price_review import RegistryPage
 from app.admin.prices import PriceTable
+from app.admin.provider_reports import ReportPage
 from app.admin.settings import SettingPage
 from app.admin.support_requests import SupportTable
 from app.admin.two_factor import TwoFactorPage
@@ -58,6 +59,7 @@ def menu() -> dict[str, list[BaseView]]:
             RegistryPage(name="Registry's prices", endpoint="registry"),
             ModelTable(AIModel, "Models", endpoint="model"),
             ProviderTable(ProviderAccount, "Providers", endpoint="provider"),
+            ReportPage(name="Providers' reports", endpoint="reports"),
             OperationTable(OperationRow, "Operations", endpoint="operation"),
         ],
         "Customers": [

@@ -28,10 +28,21 @@ KINDS = choices_of(
         ("demo", "the offline demo"),
     ]
 )
+LIMIT_NAMES = choices_of(
+    [
+        ("", "by the address"),
+        ("max_tokens", "max_tokens"),
+        ("max_completion_tokens", "max_completion_tokens"),
+        ("both", "both, for an own server"),
+    ]
+)
 SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
 NO_KEY_NAME = "A variable's name in capitals that ends with _API_KEY."
 NO_ADDRESS_NAME = "A variable's name in capitals that ends with _BASE_URL."
-NO_ADDRESS = "An address that begins with https:// (http:// on this machine only)."
+NO_ADDRESS = "An address that begins with https:// (http:// on this machine or in a private network only)."
+PRIVATE_HOST = (
+    r"(localhost|\[::1\]|127\.0\.0\.1|10(\.\d+){3}|192\.168(\.\d+){2}|172\.(1[6-9]|2\d|3[01])(\.\d+){2})"
+)
 
 
 class ProviderForm(RowForm):
@@ -41,7 +52,7 @@ class ProviderForm(RowForm):
         "Address",
         validators=[
             Optional(),
-            Regexp(r"https://[^\s@]+$|http://(localhost|127\.0\.0\.1)(:\d+)?(/|$)", message=NO_ADDRESS),
+            Regexp(rf"https://[^\s@]+$|http://{PRIVATE_HOST}(:\d+)?(/|$)", message=NO_ADDRESS),
         ],
         description="Empty: the vendor's own. Where it speaks OpenAI's format it includes /v1.",
     )
@@ -53,6 +64,24 @@ class ProviderForm(RowForm):
     base_url_variable = StringField(
         "Variable that may hold another address",
         validators=[Optional(), Regexp(r"[A-Z][A-Z0-9_]*_BASE_URL$", message=NO_ADDRESS_NAME)],
+    )
+    limit_name = SelectField(
+        "Name of the output's limit",
+        choices=LIMIT_NAMES,
+        description="By the address: OpenAI and Azure know the new name, most others the old one.",
+    )
+    service_tier = StringField(
+        "Service tier",
+        validators=[Optional(), Length(max=32), Regexp(r"[\w-]+$", message="One word.")],
+        description="Asked for with each call, to make the price certain: OpenAI's default, Anthropic's standard_only.",
+    )
+    reports_running = BooleanField(
+        "Counts while it writes",
+        description="It sends figures with each piece (llama.cpp, vLLM, SGLang), so that Stop is paid to the token.",
+    )
+    is_gateway = BooleanField(
+        "A gateway stands before it",
+        description="LiteLLM and its like count for themselves, and end cut answers as whole ones. Receipts say so.",
     )
     is_enabled = BooleanField("In use", default=True)
 
@@ -72,7 +101,7 @@ class ProviderTable(AdminTable):
     }
 
     def on_model_change(self, form: ProviderForm, provider: ProviderAccount, is_created: bool) -> None:
-        for name in ("base_url", "key_variable", "base_url_variable"):
+        for name in ("base_url", "key_variable", "base_url_variable", "limit_name", "service_tier"):
             setattr(provider, name, getattr(provider, name) or None)
 
     @expose("/try/", methods=("POST",))
@@ -139,6 +168,17 @@ class ModelForm(RowForm):
         highest=10**6,
         description="Reserved for each. Empty: by the rule of the provider's kind.",
     )
+    extra_input_tokens = Count(
+        "Tokens its host adds to a prompt",
+        lowest=0,
+        highest=10**6,
+        description="Reserved beside the prompt's own. Empty: not known; it is learned from reports above the bound.",
+    )
+    limit_name = SelectField(
+        "Name of the output's limit",
+        choices=LIMIT_NAMES,
+        description="Set by itself once a model writes more than it was asked for.",
+    )
     speed = SelectField("Speed", choices=SPEEDS, default="medium")
     position = Count("Order", default=0, highest=10**6)
 
@@ -176,6 +216,7 @@ class ModelTable(AdminTable):
 
     def on_model_change(self, form: ModelForm, model: AIModel, is_created: bool) -> None:
         model.upstream_name = model.upstream_name or None
+        model.limit_name = model.limit_name or None
         model.successor = model.successor or None
         if model.successor == model.name:
             raise FieldError("successor", "A model cannot take its own place.")

@@ -16,6 +16,7 @@ from app.admin import stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
+from app.admin.provider_reports import alarms
 from app.admin.report import Books, Range, books_of, monthly_revenue_cents
 from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
@@ -42,6 +43,7 @@ class Dashboard(AdminOnly, AdminIndexView):
             tables={name: table(books) for name, table in TABLES.items()},
             risks=watchlist.at_risk(now.date()),
             call_audit=CallAudit.last(),
+            alarms=alarms(),
             move=stripe_moves.move(),
             dollars=dollars,
             cost=cost,

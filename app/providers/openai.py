@@ -38,6 +38,7 @@ MOST_CONCESSIONS = 3
 UNKNOWN_FIELD = re.compile(
     r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE
 )
+RUNNING_FIELDS = re.compile(r"timings_per_token|continuous_usage_stats")
 FAILURES = ("error", "insufficient_system_resource")
 
 
@@ -55,6 +56,7 @@ class OpenAIProvider:
         self.patience = patience or Patience()
         self.options = options
         self.service_tier = options.service_tier
+        self.asks_for_running = options.reports_running
         self.client = openai.OpenAI(
             api_key=api_key or "none",
             base_url=base_url or ADDRESS,
@@ -100,6 +102,9 @@ class OpenAIProvider:
         is_unknown = UNKNOWN_FIELD.search(told) is not None
         if self.service_tier and "service_tier" in told:
             self.service_tier = None
+            return True
+        if self.asks_for_running and RUNNING_FIELDS.search(told):
+            self.asks_for_running = False
             return True
         name = self.limit_name(prompt.model, prompt.limit_name)
         is_about_limit = getattr(error, "param", None) in (NEW_LIMIT, OLD_LIMIT)
@@ -154,7 +159,7 @@ class ChatReader:
         }
         if provider.service_tier:
             body["service_tier"] = provider.service_tier
-        if provider.options.reports_running:
+        if provider.asks_for_running:
             body["stream_options"] |= {"continuous_usage_stats": True}
             body["timings_per_token"] = True
         return body

@@ -1,0 +1,138 @@
+"""What providers reported beside the tokens in the last 30 days: what they billed, who answered, what has no price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from flask_admin import expose
+from sqlalchemy import case, func, or_, select
+
+from app.admin.cell_formats import cost
+from app.admin.model_view import AdminPage
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.catalog.answering import is_asked
+from app.models.catalog.price import AIModel
+from app.models.metering.usage import Usage
+
+DAYS = 30
+ALARM_PERCENT = 5
+ORDINARY_TIERS = ("default", "standard", "standard_only", "on_demand", "auto")
+ITS_OWN, NOT_LISTED = "its own price", "not listed"
+IS_BILLED = Usage.billed_nanos.is_not(None)
+
+
+class ReportPage(AdminPage):
+    @expose("/")
+    def index(self) -> str:
+        return self.render(
+            "admin/provider_reports.html",
+            costs=[cells_of(row) for row in costs()],
+            others=others(),
+            tiers=tiers(),
+            learned=learned(),
+            alarms=alarms(),
+        )
+
+
+def lately() -> tuple[Any, ...]:
+    return (Usage.settled_at >= utcnow() - timedelta(days=DAYS),)
+
+
+def costs() -> list[Any]:
+    """By model: its calls, what we absorbed, and where the provider says what it billed, that beside our list price."""
+    listed = func.sum(case((IS_BILLED, Usage.cost_nanos), else_=0)).label("listed")
+    return list(
+        db.session.execute(
+            select(
+                Usage.model,
+                func.count().label("calls"),
+                func.sum(case((Usage.source == "estimated", 1), else_=0)).label("counted_here"),
+                func.sum(Usage.absorbed_nanos).label("absorbed"),
+                func.count(Usage.billed_nanos).label("billed_calls"),
+                listed,
+                func.sum(Usage.billed_nanos).label("billed"),
+                func.sum(Usage.unpriced_pieces).label("unpriced"),
+            )
+            .where(*lately())
+            .group_by(Usage.model)
+            .order_by(func.sum(Usage.cost_nanos).desc(), Usage.model)
+        )
+    )
+
+
+def difference(row: Any) -> int | None:
+    """By how many percent what was billed differs from our list price; None where nobody says."""
+    if not row.billed_calls or not row.listed:
+        return None
+    return int((int(row.billed) - int(row.listed)) * 100 // int(row.listed))
+
+
+def cells_of(row: Any) -> list[Any]:
+    percent = difference(row)
+    told = "" if percent is None else f"{percent:+} %"
+    figures = [row.model, row.calls, row.counted_here, cost(int(row.absorbed or 0))]
+    evidence = ["", "", ""] if percent is None else [cost(int(row.listed)), cost(int(row.billed)), told]
+    return [*figures, *evidence, int(row.unpriced or 0) or ""]
+
+
+def others() -> list[list[Any]]:
+    """(asked, answered, calls, cost, whether listed): where another model answered than the one that was asked."""
+    models = {model.name: model for model in db.session.scalars(select(AIModel))}
+    total = select(Usage.model, Usage.answered_model, func.count(), func.sum(Usage.cost_nanos))
+    answered = Usage.answered_model.is_not(None), Usage.answered_model != Usage.model
+    rows = db.session.execute(
+        total.where(*lately(), *answered).group_by(Usage.model, Usage.answered_model).order_by(Usage.model)
+    )
+    return [
+        [asked, name, calls, cost(int(nanos or 0)), priced_by(str(name), asked, models)]
+        for asked, name, calls, nanos in rows
+        if asked not in models
+        or priced_by(str(name), asked, models) == ITS_OWN
+        or not is_asked(str(name), models[asked])
+    ]
+
+
+def priced_by(answered: str, asked: str, models: Mapping[str, AIModel]) -> str:
+    """Whether the one that answered is another row of the price list."""
+    rows = (model for model in models.values() if answered in (model.name, model.upstream_name))
+    return ITS_OWN if any(model.name != asked for model in rows) else NOT_LISTED
+
+
+def tiers() -> list[list[Any]]:
+    """(model, tier, calls, cost): what was served at a tier that the price list does not have."""
+    unusual = or_(Usage.service_tier.is_(None), Usage.service_tier.in_(ORDINARY_TIERS))
+    total = select(Usage.model, Usage.service_tier, func.count(), func.sum(Usage.cost_nanos)).where(~unusual)
+    rows = db.session.execute(total.where(*lately()).group_by(Usage.model, Usage.service_tier))
+    return [[model, tier, calls, cost(int(nanos or 0))] for model, tier, calls, nanos in rows]
+
+
+def learned() -> list[list[Any]]:
+    """(model, how its limit is named, what its host adds): what calls have taught."""
+    taught = or_(AIModel.limit_name.is_not(None), AIModel.extra_input_tokens.is_not(None))
+    rows = db.session.scalars(select(AIModel).where(taught).order_by(AIModel.name))
+    return [[model.name, model.limit_name or "", model.extra_input_tokens or ""] for model in rows]
+
+
+def alarms() -> list[str]:
+    """What an admin should look at, in sentences."""
+    return [*billing_alarms(), *(answer_alarm(row) for row in others() if row[-1] == NOT_LISTED)]
+
+
+def billing_alarms() -> Iterator[str]:
+    for row in costs():
+        percent = difference(row)
+        if percent is not None and abs(percent) > ALARM_PERCENT:
+            figures = (
+                f"{cost(int(row.billed))} for {row.billed_calls} calls, our list says {cost(int(row.listed))}"
+            )
+            yield f"{row.model}: its provider billed {figures} ({percent:+} %)."
+        if row.unpriced:
+            yield f"{row.model}: {row.unpriced} searches or other pieces were billed that have no price here."
+
+
+def answer_alarm(row: list[Any]) -> str:
+    asked, name, calls, nanos, _listed = row
+    return f"{asked}: {calls} calls ({nanos}) were answered by {name}, which is not in the price list."

@@ -1,0 +1,77 @@
+"""What providers say beside the tokens, as an admin sees it; a server of one's own as a form."""
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.admin.provider_reports import alarms
+from app.models.base import utcnow
+from app.models.catalog.price import ProviderAccount
+from app.models.metering.usage import Usage
+from tests.admin.conftest import AdminClient
+from tests.support import people
+
+
+def settled(session: scoped_session[Session], cost: int, **said: object) -> None:
+    """A call that cost so much by our list."""
+    model = people.model("gpt-routed", dollars_in="1", dollars_out="1")
+    account, now = people.person("cy"), utcnow()
+    user = account.memberships[0].user_id
+    times = {"day": now.date(), "created_at": now, "settled_at": now, "state": "settled", "outcome": "done"}
+    held = {"reserved_nanos": cost, "max_output_tokens": 9, "cost_nanos": cost, "credits_paid_nanos": cost}
+    call = {"account_id": account.id, "user_id": user, "model": "gpt-routed", "price_id": model.prices[0].id}
+    session.add(Usage(**call, **times, **held, source="reported", **said))
+    session.commit()
+
+
+@pytest.mark.parametrize(
+    ("said", "alarm"),
+    [
+        ({"billed_nanos": 1_040_000_000}, ""),
+        ({"billed_nanos": 1_060_000_000}, "billed $1.06 for 1 calls, our list says $1.00 (+6 %)"),
+        ({"billed_nanos": 730_000_000}, "(-27 %)"),
+        ({"unpriced_pieces": 12}, "12 searches or other pieces were billed"),
+        ({"answered_model": "other/model"}, "answered by other/model, which is not in the price list"),
+        ({"answered_model": "gpt-routed-2026-05-01"}, ""),
+        ({"answered_model": "vendor/gpt-routed"}, ""),
+    ],
+)
+def test_what_differs_from_the_list_is_an_alarm(
+    owner: AdminClient, session: scoped_session[Session], said: dict[str, object], alarm: str
+) -> None:
+    settled(session, 1_000_000_000, **said)
+    told = alarms()
+
+    assert (len(told) == 1 and alarm in told[0]) if alarm else told == []
+    for page in ("/admin/", "/admin/reports/"):
+        assert ("notice warn" in owner.get(page).text) == bool(alarm)
+
+
+def test_a_tier_without_a_price_is_shown(owner: AdminClient, session: scoped_session[Session]) -> None:
+    settled(session, 5_000_000_000, service_tier="priority")
+
+    page = owner.get("/admin/reports/").text
+    assert "priority" in page
+    assert "$5.00" in page
+
+
+def test_a_server_of_one_s_own_is_a_provider_like_any_other(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    typed = {"name": "Cellar", "kind": "openai", "base_url": "http://192.168.1.7:8080/v1"}
+    flags = {
+        "limit_name": "both",
+        "reports_running": "y",
+        "is_gateway": "y",
+        "service_tier": "",
+        "is_enabled": "y",
+    }
+    owner.fill("/admin/provider/new/", **typed, **flags)
+
+    row = session.query(ProviderAccount).filter_by(name="Cellar").one()
+    assert (row.limit_name, row.reports_running, row.is_gateway, row.service_tier) == (
+        "both",
+        True,
+        True,
+        None,
+    )
+    assert (row.options.limit_name, row.options.reports_running) == ("both", True)
