@@ -1,0 +1,100 @@
+"""How a provider is asked where its row says more than its address: tier, limit's name, running figures."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from app.providers.base import ProviderOptions
+from app.providers.openai import OpenAIProvider
+from tests.support.provider_server import ProviderServer
+from tests.support.replies import PATIENT, asking, outcome_of
+
+Opened = Callable[..., OpenAIProvider]
+
+
+@pytest.fixture
+def opened(server: ProviderServer) -> Iterator[Opened]:
+    """A provider with these options, closed afterwards."""
+    made = []
+
+    def of(**options: object) -> OpenAIProvider:
+        asked = ProviderOptions(**options)  # type: ignore[arg-type]
+        made.append(OpenAIProvider(base_url=server.openai_url, api_key="k", patience=PATIENT, options=asked))
+        return made[-1]
+
+    yield of
+    for provider in made:
+        with closing(provider.client):
+            pass
+
+
+def test_the_tier_is_asked_for_and_left_out_where_it_is_refused(
+    opened: Opened, server: ProviderServer
+) -> None:
+    vendor = opened(service_tier="default")
+    outcome_of(vendor.stream(asking("hi")))
+    assert server.last["body"]["service_tier"] == "default"
+
+    server.configure(refused="service_tier", tokens=1)
+    assert outcome_of(vendor.stream(asking("hi"))).text == "word0 "
+    assert "service_tier" not in server.last["body"]
+
+
+def test_more_output_than_asked_has_the_limit_sent_by_both_names(
+    opened: Opened, server: ProviderServer
+) -> None:
+    vendor = opened()
+    server.bodies["deaf"] = (
+        b'data: {"choices":[{"delta":{"content":"word "},"finish_reason":"stop"}],'
+        b'"usage":{"prompt_tokens":9,"completion_tokens":50,"total_tokens":59}}\n\ndata: [DONE]\n\n'
+    )
+    outcome_of(vendor.stream(asking("[[replay=deaf]]", most=6)))
+    assert "max_completion_tokens" not in server.last["body"]
+
+    outcome_of(vendor.stream(asking("hi", most=6)))
+    assert (server.last["body"]["max_tokens"], server.last["body"]["max_completion_tokens"]) == (6, 6)
+
+
+@pytest.mark.parametrize("output", [1, 6, 8])
+def test_an_ordinary_end_at_the_limit_teaches_nothing(
+    opened: Opened, server: ProviderServer, output: int
+) -> None:
+    vendor = opened()
+    server.bodies["ends"] = (
+        b'data: {"choices":[{"delta":{"content":"word "},"finish_reason":"length"}],'
+        b'"usage":{"prompt_tokens":9,"completion_tokens":%d}}\n\ndata: [DONE]\n\n' % output
+    )
+    outcome_of(vendor.stream(asking("[[replay=ends]]", most=6)))
+
+    assert vendor.limit_name("m") == "max_tokens"
+
+
+def test_a_server_that_refuses_both_names_gets_one(opened: Opened, server: ProviderServer) -> None:
+    vendor = opened(limit_name="both")
+    server.configure(refused="max_tokens", tokens=1)
+
+    assert outcome_of(vendor.stream(asking("hi", most=9))).text == "word0 "
+    assert "max_tokens" not in server.last["body"]
+    assert server.last["body"]["max_completion_tokens"] == 9
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_running_figures_make_stop_exact(opened: Opened, server: ProviderServer, is_running: bool) -> None:
+    """What llama.cpp sends with `timings_per_token`: a count with each piece."""
+    vendor = opened(reports_running=is_running)
+    pieces = [
+        f'data: {{"choices":[{{"delta":{{"content":"w{number} "}}}}],'
+        f'"timings":{{"cache_n":3,"prompt_n":5,"predicted_n":{number}}}}}\n\n'
+        for number in range(1, 200)
+    ]
+    server.bodies["running"] = "".join(pieces).encode()
+    reply = vendor.stream(asking("[[replay=running pieces=60 delay=0.01]]"))
+    for number, _text in enumerate(reply, start=1):
+        if number == 4:
+            reply.close()
+
+    assert server.last["body"].get("timings_per_token") == (True if is_running else None)
+    usage = reply.usage
+    figures = (usage.source, usage.uncached_input, usage.cache_read, usage.output)
+    assert figures == (("reported", 5, 3, 4) if is_running else ("none", 0, 0, 0))
