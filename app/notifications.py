@@ -116,10 +116,14 @@ def of_limit(settings: AutoRecharge, account: Account, at: datetime) -> None:
 
 
 def of_subscription(subscription: Subscription, account: Account, before: Before) -> None:
-    """What changed between two looks; one that is sent away is told of by its refund."""
+    """What changed between two looks; one that is sent away is told of by its refund, or as a trial."""
+    for payment in newly(subscription, before, "parked"):
+        of_parked(payment.review_reason, payment.stripe_invoice_id or "")
+    if subscription.trial_refused_at:
+        of_trial_refused(subscription, account)
     if subscription.rejected_at:
         return
-    for payment in newly_paid(subscription, before):
+    for payment in newly(subscription, before, "paid"):
         owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.plan.name)
     of_failed_payment(subscription, account, before)
     of_plan(subscription, account, before)
@@ -144,9 +148,17 @@ def of_plan(subscription: Subscription, account: Account, before: Before) -> Non
         owner(account, key, "subscription_ended", plan=plan, now=account.plan.name)
 
 
-def newly_paid(subscription: Subscription, before: Before) -> list[Payment]:
-    sold = Payment.subscription_id == subscription.id, Payment.id > (before.last_invoice_id or 0)
-    return list(db.session.scalars(select(Payment).where(*sold).order_by(Payment.id)))
+def newly(subscription: Subscription, before: Before, state: str) -> list[Payment]:
+    """Its invoices since then that are in that state: paid, or parked."""
+    since = Payment.id > (before.last_invoice_id or 0), Payment.state == state
+    sold = select(Payment).where(Payment.subscription_id == subscription.id, *since)
+    return list(db.session.scalars(sold.order_by(Payment.id)))
+
+
+def of_trial_refused(subscription: Subscription, account: Account) -> None:
+    """The card had a trial before: nothing was charged, and nothing will be without a new consent."""
+    key, plan = f"trial_refused:{subscription.id}", subscription.plan.name
+    owner(account, key, "trial_refused", plan=plan, pricing_url=mailer.link("pages.pricing"))
 
 
 def of_trial_end(subscription: Subscription) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sandbox import payment_methods
 from sandbox.errors import no_such
-from sandbox.params import Params, merged_metadata, nested, text
+from sandbox.params import Params, merged_metadata, nested, text, whole
 from sandbox.render import remains
 from sandbox.routes import listed, operation
 from sandbox.shapes import new_id
@@ -18,6 +18,8 @@ WHEN_DELETED: list[Any] = []
 def fields(customer: Thing, params: Params) -> dict[str, Any]:
     changes: dict[str, Any] = {name: text(params, name) for name in TEXTS if name in params}
     changes["metadata"] = merged_metadata(customer.get("metadata"), params)
+    if "balance" in params:
+        changes["balance"] = whole(params, "balance")
     if "address" in params:
         changes["address"] = address_from(nested(params, "address"))
     return changes

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sandbox import payment_intents, payment_methods
+from sandbox import discounts, invoice_items, payment_intents, payment_methods
 from sandbox.errors import StripeError, invalid, unexpected_state
 from sandbox.params import Params, merged_metadata, text
 from sandbox.render import public
@@ -21,12 +21,16 @@ WHEN_FAILED: list[Callable[[Sandbox, Thing], None]] = []
 def draft(sandbox: Sandbox, subscription: Thing, reason: str, lines: list[Thing]) -> Thing:
     customer = sandbox.get("customer", subscription["customer"])
     invoice = sandbox.make("invoice", customer=customer["id"], billing_reason=reason)
-    fill(invoice, subscription, customer, lines)
+    lines = [*invoice_items.take_pending(sandbox, customer, invoice), *lines]
+    fill(sandbox, invoice, subscription, customer, lines)
+    discounts.use_up(sandbox, subscription)
     sandbox.emit("invoice.created", invoice)
     return invoice
 
 
-def fill(invoice: Thing, subscription: Thing, customer: Thing, lines: list[Thing]) -> None:
+def fill(sandbox: Sandbox, invoice: Thing, subscription: Thing, customer: Thing, lines: list[Thing]) -> None:
+    reduced = discounts.discounted(sandbox, subscription, lines)
+    off = sum(one["amount"] for one in reduced["total_discount_amounts"])
     for line in lines:
         line["invoice"] = invoice["id"]
     invoice.update(
@@ -37,15 +41,18 @@ def fill(invoice: Thing, subscription: Thing, customer: Thing, lines: list[Thing
         parent=parent_of(subscription),
         period_start=min((line["period"]["start"] for line in lines), default=invoice["created"]),
         period_end=invoice["created"],
-        **sums(sum(line["amount"] for line in lines), customer["balance"]),
+        **reduced,
+        **sums(sum(line["amount"] for line in lines), off, customer["balance"]),
     )
 
 
-def sums(total: int, balance: int) -> dict[str, int]:
+def sums(subtotal: int, off: int, balance: int) -> dict[str, int]:
     """What is owed with the customer's balance; too little to charge, or less than nothing, goes to the balance."""
+    total = subtotal - off
     owed = total + balance
     due = owed if owed >= SMALLEST_CHARGE else 0
-    totals = dict.fromkeys(("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"), total)
+    totals = dict.fromkeys(("subtotal", "subtotal_excluding_tax"), subtotal)
+    totals |= dict.fromkeys(("total", "total_excluding_tax"), total)
     balances = {"starting_balance": balance, "ending_balance": 0 if due else owed}
     return {**totals, **balances, "amount_due": due, "amount_remaining": due}
 
@@ -232,6 +239,13 @@ def decline_of(sandbox: Sandbox, invoice: Thing, code: str) -> Exception:
         return payment_intents.error_of(intent)
     message = "The payment requires additional user action before it can be completed successfully."
     return StripeError(402, "card_error", message, code=code, payment_intent=public(intent))
+
+
+@operation("GET", "/v1/invoices/{id}/lines")
+def lines_of(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+    """All of them, where the invoice itself shows the first ten."""
+    lines = sandbox.get("invoice", identity)["lines"]["data"]
+    return page(lines, params, f"/v1/invoices/{identity}/lines")
 
 
 @operation("POST", "/v1/invoices/{id}/finalize")

@@ -62,7 +62,7 @@ def preview(sandbox: Sandbox, subscription: Thing, reason: str, lines: list[Thin
     invoice = blank("invoice")
     invoice.update(id=f"upcoming_{new_id('invoice')}", customer=customer["id"], created=sandbox.now)
     invoice["billing_reason"] = reason
-    invoices.fill(invoice, subscription, customer, lines)
+    invoices.fill(sandbox, invoice, subscription, customer, lines)
     invoice["next_payment_attempt"] = (
         sandbox.now if reason != "upcoming" else subscriptions.current_end(subscription)
     )

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from sandbox.world import Sandbox
 
 
+MOST_LINES = 10
+
+
 def public(value: Any) -> Any:
     """A deep copy without notes; a note is only taken out of Stripe's objects, never out of metadata."""
     if isinstance(value, list):
@@ -17,7 +20,16 @@ def public(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     is_object = "object" in value and "id" in value
-    return {key: public(one) for key, one in value.items() if not (is_object and key.startswith("_"))}
+    shown = {key: public(one) for key, one in value.items() if not (is_object and key.startswith("_"))}
+    return with_first_lines(shown) if value.get("object") == "invoice" else shown
+
+
+def with_first_lines(invoice: Thing) -> Thing:
+    """An invoice carries ten lines; the others are on pages of their own."""
+    lines = invoice["lines"]
+    if len(lines["data"]) <= MOST_LINES:
+        return invoice
+    return {**invoice, "lines": {**lines, "data": lines["data"][:MOST_LINES], "has_more": True}}
 
 
 def answer(sandbox: "Sandbox", thing: Thing, paths: list[str]) -> Thing:

@@ -4,7 +4,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import invoice_lines, invoices
+from sandbox import discounts, invoice_lines, invoices
 from sandbox.errors import invalid, unexpected_state
 from sandbox.params import Params, flag, integer, merged_metadata, nested, text, whole
 from sandbox.routes import operation
@@ -142,6 +142,7 @@ def added_item(sandbox: Sandbox, draft: Thing, given: Params, index: int) -> Thi
 
 def apply_settings(sandbox: Sandbox, draft: Thing, params: Params) -> None:
     draft["metadata"] = merged_metadata(draft["metadata"], params)
+    discounts.apply_to(sandbox, draft, params)
     for name in ("default_payment_method", "description"):
         if name in params:
             draft[name] = text(params, name)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox import customers, invoice_lines, invoices
+from sandbox import customers, discounts, invoice_lines, invoices
 from sandbox.catalog import is_live
 from sandbox.errors import invalid, missing_param
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text, whole
@@ -54,6 +54,7 @@ def begin(sandbox: Sandbox, params: Params) -> Thing:
         **settings_from(sandbox, params, customer),
     )
     fill_items(sandbox, subscription, wanted, trial_end)
+    discounts.apply_to(sandbox, subscription, params)
     need_card(sandbox, subscription, params)
     sandbox.emit("customer.subscription.created", subscription)
     first_invoice(sandbox, subscription)

@@ -20,7 +20,7 @@ from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
-from app.payments.sync import sync_payment, sync_session
+from app.payments.sync import sync_invoice, sync_payment, sync_session
 from app.payments.webhook_events import process_again
 
 EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]
@@ -58,7 +58,10 @@ class EventTable(ReadOnlyTable):
 
 class PaymentTable(ReadOnlyTable):
     one = "payment"
-    intro = "Money from customers. Parked: what Stripe reports does not fit our row, and nobody was credited."
+    intro = (
+        "Money from customers. Parked: what Stripe reports does not fit our row, and nobody was credited. A note on "
+        "a paid one names what Stripe sold beside it, which is worth no credits."
+    )
     details_template = "admin/payment.html"
     column_list = (
         "id",
@@ -77,7 +80,7 @@ class PaymentTable(ReadOnlyTable):
     )  # fmt: skip
     column_labels: ClassVar = {
         "created_at": "When", "account_id": "Account", "price_cents": "Amount", "worth_nanos": "Worth in credits",
-        "refunded_cents": "Refunded", "review_reason": "Why parked",
+        "refunded_cents": "Refunded", "review_reason": "To review",
     }  # fmt: skip
     column_formatters: ClassVar = {
         "price_cents": shown(dollars), "refunded_cents": shown(dollars), "worth_nanos": shown(credits_text),
@@ -108,6 +111,8 @@ class PaymentTable(ReadOnlyTable):
         try:
             if payment.stripe_session_id:
                 sync_session(payment.stripe_session_id)
+            elif payment.stripe_invoice_id:
+                sync_invoice(payment.stripe_invoice_id)
             elif payment.stripe_payment_intent_id:
                 sync_payment(payment.stripe_payment_intent_id)
             commit()

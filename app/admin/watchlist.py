@@ -61,7 +61,18 @@ def losing(since: datetime, within: Range) -> list[Any]:
 
 def at_risk(today: date) -> list[tuple[int, str, str]]:
     """(account id, name, why), a few of each kind."""
-    return [*unpaid(), *paused(), *limited(today), *nearly_empty(today)]
+    return [*odd(), *unpaid(), *paused(), *limited(today), *nearly_empty(today)]
+
+
+def odd() -> list[tuple[int, str, str]]:
+    """Subscriptions that were changed at Stripe into something that we do not sell."""
+    query = select(Account.id, Account.name, Subscription.review_note).join(
+        Subscription, Subscription.account_id == Account.id
+    )
+    rows = db.session.execute(
+        query.where(Subscription.review_note != "", Subscription.is_running()).limit(SHOWN)
+    )
+    return [(row.id, row.name, f"subscription changed at Stripe: {row.review_note}") for row in rows]
 
 
 def unpaid() -> list[tuple[int, str, str]]:

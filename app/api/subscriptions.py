@@ -44,7 +44,7 @@ PREVIEW = shape(
     next_cents=COUNT,
     currency=TEXT,
     changes_at=or_null(MOMENT),
-    **amounts("grows"),
+    **amounts("grows", "monthly"),
 )
 RECHARGE = shape(
     "AutoRecharge",
@@ -148,6 +148,7 @@ def preview_subscription() -> dict[str, Any]:
         "currency": change.currency,
         "changes_at": moment(change.changes_at),
         **amount("grows", change.grows_nanos),
+        **amount("monthly", change.monthly_nanos),
     }
 
 

@@ -60,6 +60,11 @@ def grouped(number: Decimal) -> str:
     return f"{whole}.{part}" if part else whole
 
 
+def share(amount: int, part: int, whole: int) -> int:
+    """`part` of `whole` of an amount of nanos, rounded half up: the only way a worth is divided."""
+    return (2 * amount * part + whole) // (2 * whole)
+
+
 def one_of(column: str, *values: str) -> CheckConstraint:
     """A CHECK that `column` holds one of `values`; rows, not Enums, so that migrations stay plain."""
     allowed = ", ".join(f"'{value}'" for value in values)

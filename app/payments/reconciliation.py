@@ -102,12 +102,13 @@ def reconcile_subscriptions() -> Iterator[Finding]:
 
 def differs(subscription: Subscription, fetched: SubscriptionState) -> bool:
     """Whether a row says something else than Stripe of what we mirror."""
+    item = subscription.own_item(fetched)
+    is_sold = subscription.plan_of(item.price_id) is not None
+    price_id = item.price_id if is_sold else subscription.stripe_price_id
     ours = (subscription.status, subscription.stripe_price_id, subscription.cancel_at_period_end)
-    theirs = (fetched.status, fetched.price_id, fetched.cancel_at_period_end)
+    theirs = (fetched.status, price_id, fetched.cancel_at_period_end)
     return (
-        ours != theirs
-        or subscription.period_end != fetched.period_end
-        or has_new_invoice(subscription, fetched)
+        ours != theirs or subscription.period_end != item.period_end or has_new_invoice(subscription, fetched)
     )
 
 

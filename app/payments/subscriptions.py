@@ -10,9 +10,10 @@ from app import notifications
 from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
-from app.models.billing.payment import Payment
+from app.models.billing.invoice import growth
 from app.models.billing.subscription import Subscription
-from app.models.billing.subscription_billing import choose_free_plan, end_rights, trial_days_for
+from app.models.billing.subscription_billing import choose_free_plan, end_rights
+from app.models.billing.trial import trial_days_for, trial_growth
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
@@ -25,7 +26,8 @@ from app.stripe_api import client, requests
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a change of plan would do. `due_cents` now, `next_cents` at `changes_at`; `grows_nanos` once paid."""
+    """What a change of plan would do. `due_cents` now, `next_cents` at `changes_at`; `grows_nanos` once paid, and
+    `monthly_nanos` at each refill after it."""
 
     plan: Plan
     acts_now: bool
@@ -34,6 +36,7 @@ class Preview:
     currency: str
     changes_at: datetime | None
     grows_nanos: int
+    monthly_nanos: int
     lines: tuple[tuple[str, int], ...] = ()
 
 
@@ -150,28 +153,19 @@ def look_again(subscription: Subscription) -> None:
 
 def preview(buyer: Actor, plan: Plan) -> Preview:
     """What a change would cost and do, before the click. Charges nothing."""
-    subscription = live(buyer)
-    now, later = 0, plan.price_cents
-    if not subscription.is_upgrade(plan) or subscription.is_trialing:
-        at = None if subscription.is_upgrade(plan) else subscription.period_end
-        return Preview(plan, at is None, now, later, plan.currency, at, 0)
     check_set_up()
+    subscription = live(buyer)
+    later = plan.price_cents
+    if not subscription.is_upgrade(plan):
+        return Preview(plan, False, 0, later, plan.currency, subscription.period_end, 0, plan.allowance_nanos)
+    if subscription.is_trialing:
+        grows = trial_growth(subscription, subscription.account, plan)
+        return Preview(plan, True, 0, later, plan.currency, None, grows, plan.allowance_nanos)
     product_sync.publish(plan)
     asked = requests.preview_upgrade(subscription, plan)
-    grows = expected_growth(subscription, plan, utcnow())
-    return Preview(
-        plan, True, asked.due_cents, later, asked.currency, subscription.period_end, grows, asked.lines
-    )
-
-
-def expected_growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
-    """By how much the allowance would grow if the upgrade were paid at that moment."""
-    paid = Payment.last_period_of(subscription.id)
-    if paid is None or paid.period_start is None or paid.period_end is None:
-        return 0
-    whole = int((paid.period_end - paid.period_start).total_seconds())
-    left = min(whole, max(0, int((paid.period_end - at).total_seconds())))
-    return max(0, plan.allowance_nanos - subscription.allowance_nanos) * left // max(1, whole)
+    grows, ends = growth(subscription, plan, utcnow()), subscription.period_end
+    due = asked.due_cents
+    return Preview(plan, True, due, later, asked.currency, ends, grows, plan.allowance_nanos, asked.lines)
 
 
 def end_former(subscription: Subscription) -> None:
@@ -186,8 +180,8 @@ def end_former(subscription: Subscription) -> None:
 
 
 def end_unwanted(subscription_id: int) -> None:
-    """End what must not go on: a second subscription (and pay it back), a trial that was had before, a plan
-    that is inactive, a closed account."""
+    """End what must not go on: a subscription that was rejected (and pay it back), a plan that is inactive, a
+    closed account."""
     subscription = db.session.get_one(Subscription, subscription_id)
     if subscription.former_account_id is not None:
         end_former(subscription)
@@ -206,7 +200,4 @@ def end_unwanted(subscription_id: int) -> None:
     ):
         undo_pending(subscription)
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True)
-        look_again(subscription)
-    elif subscription.trial_refused_at and subscription.is_trialing:
-        requests.end_trial(stripe_id, intent(subscription))
         look_again(subscription)

@@ -48,7 +48,7 @@ def apply_subscription(
     db.session.flush()
     notifications.of_subscription(ours, account, before)
     adopt_card(account, ours.card_id, ours.card_label)
-    if ours.rejected_at or ours.trial_refused_at or account.closed_at or ours.plan.status == "inactive":
+    if ours.rejected_at or account.closed_at or ours.plan.status == "inactive":
         enqueue_after_commit(JobName.END_SUBSCRIPTION, ours.id)
     review_recharge(account)
 

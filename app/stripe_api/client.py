@@ -189,12 +189,21 @@ def invoices(subscription_id: str) -> list[state.InvoiceState]:
     """All paid invoices of a subscription."""
     wanted = {"subscription": subscription_id, "status": "paid", "limit": 100, "expand": ["data.payments"]}
     with asking() as v1:
-        return [mapping.invoice(one) for one in every(v1.invoices.list(wanted))]
+        return [mapping.invoice(with_all_lines(v1, one)) for one in every(v1.invoices.list(wanted))]
 
 
 def invoice(stripe_id: str) -> state.InvoiceState:
     with asking() as v1:
-        return mapping.invoice(plain(v1.invoices.retrieve(stripe_id, {"expand": ["payments"]})))
+        answer = plain(v1.invoices.retrieve(stripe_id, {"expand": ["payments"]}))
+        return mapping.invoice(with_all_lines(v1, answer))
+
+
+def with_all_lines(v1: Any, invoice: dict[str, Any]) -> dict[str, Any]:
+    """An invoice carries its first ten lines; one-off items come before the period's."""
+    lines = invoice["lines"]
+    if lines.get("has_more"):
+        lines = {**lines, "data": list(every(v1.invoices.line_items.list(invoice["id"], {"limit": 100})))}
+    return {**invoice, "lines": lines}
 
 
 def invoice_of_payment(payment_intent_id: str) -> str | None:

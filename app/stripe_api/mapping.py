@@ -10,6 +10,7 @@ from app.models.billing.stripe_objects import (
     CustomerState,
     DisputeState,
     InvoiceState,
+    ItemState,
     LineState,
     PaymentState,
     PreviewState,
@@ -47,22 +48,23 @@ def card(answer: Answer | str | None) -> CardState | None:
 
 
 def subscription(answer: Answer) -> SubscriptionState:
-    item = answer["items"]["data"][0]
-    latest = answer.get("latest_invoice")
+    items = tuple(map(item, answer["items"]["data"])) or (nothing_sold(answer),)
+    first, latest = items[0], answer.get("latest_invoice")
     return SubscriptionState(
         stripe_id=answer["id"],
         status=answer["status"],
         customer_id=id_of(answer["customer"]) or "",
-        item_id=item["id"],
-        price_id=item["price"]["id"],
-        period_start=instant(item["current_period_start"]),
-        period_end=instant(item["current_period_end"]),
+        item_id=first.stripe_id,
+        price_id=first.price_id,
+        period_start=first.period_start,
+        period_end=first.period_end,
+        items=items,
         cancel_at_period_end=bool(answer.get("cancel_at_period_end")),
         trial_start=moment(answer.get("trial_start")),
         trial_end=moment(answer.get("trial_end")),
         ended_at=moment(answer.get("ended_at")),
         schedule_id=id_of(answer.get("schedule")),
-        next_price_id=next_price(answer.get("schedule"), item["current_period_end"]),
+        next_price_id=next_price(answer.get("schedule"), int(first.period_end.timestamp())),
         latest_invoice_id=id_of(latest),
         pay_url=latest.get("hosted_invoice_url")
         if isinstance(latest, dict) and latest["status"] == "open"
@@ -70,6 +72,21 @@ def subscription(answer: Answer) -> SubscriptionState:
         card=card(answer.get("default_payment_method")),
         metadata=dict(answer.get("metadata") or {}),
     )
+
+
+def item(answer: Answer) -> ItemState:
+    return ItemState(
+        stripe_id=answer["id"],
+        price_id=id_of(answer.get("price")) or "",
+        period_start=instant(answer["current_period_start"]),
+        period_end=instant(answer["current_period_end"]),
+        quantity=answer.get("quantity") or 1,
+    )
+
+
+def nothing_sold(answer: Answer) -> ItemState:
+    """Of a subscription whose items were all taken away at Stripe's dashboard."""
+    return ItemState("", "", instant(answer["created"]), instant(answer["created"]))
 
 
 def next_price(schedule: Answer | str | None, period_end: int) -> str | None:
@@ -109,14 +126,19 @@ def intent_of(answer: Answer) -> str | None:
 def line(answer: Answer) -> LineState:
     price = ((answer.get("pricing") or {}).get("price_details") or {}).get("price")
     parent = answer.get("parent") or {}
-    details = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
-    period = answer["period"]
+    of_item = parent.get("subscription_item_details")
+    details = of_item or parent.get("invoice_item_details") or {}
+    period = answer.get("period") or {"start": 0, "end": 0}
     return LineState(
         price_id=id_of(price),
         amount=answer["amount"],
         is_proration=bool(details.get("proration")),
         starts_at=instant(period["start"]),
         ends_at=instant(period["end"]),
+        is_of_item=of_item is not None,
+        subscription_id=id_of(details.get("subscription")),
+        quantity=answer.get("quantity") or 1,
+        description=answer.get("description") or "",
     )
 
 

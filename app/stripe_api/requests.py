@@ -231,8 +231,3 @@ def cancel_at_period_end(
 def cancel_now(stripe_id: str) -> None:
     with asking() as v1:
         v1.subscriptions.cancel(stripe_id)
-
-
-def end_trial(stripe_id: str, key: str) -> None:
-    with asking() as v1:
-        v1.subscriptions.update(stripe_id, {"trial_end": "now"}, keyed(key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.models.base import utcnow
-from app.models.billing.subscription_billing import trial_days_for
+from app.models.billing.trial import trial_days_for
 from app.models.catalog.ordinary_answer import answers_of
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel

@@ -50,6 +50,7 @@ class Stage(RuleBasedStateMachine):
         self.set_the_stage()
         free = self.offers["Free"]
         self.book = Book(free, free, self.now, self.now, self.now.date(), self.now)
+        self.book.daily_limit = free.daily_limit
 
     def set_the_stage(self) -> None:
         self.offered = model("m", dollars_in="25", dollars_out="100")

@@ -104,6 +104,7 @@ class Book:
     now: datetime
     allowance: int = 0
     credits: int = 0
+    daily_limit: int | None = None
     used_today: int = 0
     absorbed_today: int = 0
     calls: dict[int, Call] = field(default_factory=dict)
@@ -118,7 +119,7 @@ class Book:
         return sum(call.ceiling for call in self.calls.values())
 
     def day_rest(self) -> int:
-        limit = self.offer.daily_limit
+        limit = self.daily_limit
         return self.allowance if limit is None else min(self.allowance, max(0, limit - self.used))
 
     def available(self) -> int:
@@ -153,11 +154,11 @@ class Book:
         month = f"{anniversary_after(self.created, months):%Y-%m}"
         if month not in self.months:
             self.months.add(month)
-            self.refill(self.offer.allowance)
+            self.refill(self.offer)
 
-    def refill(self, amount: int) -> None:
-        """The allowance is set, then repays a debt as far as it goes."""
-        self.allowance = amount
+    def refill(self, offer: Offer) -> None:
+        """The allowance is set, with the daily limit that comes with it, then repays a debt as far as it goes."""
+        self.allowance, self.daily_limit = offer.allowance, offer.daily_limit
         repaid = min(self.allowance, max(0, -self.credits))
         self.allowance -= repaid
         self.credits += repaid
@@ -212,7 +213,7 @@ class Book:
         if self.term is not None and self.term.start > start:
             self.allowance += offer.allowance
             return
-        self.refill(offer.allowance)
+        self.refill(offer)
         self.term = Term(start, end, offer.allowance)
         self.offer, self.period_end = offer, end
 

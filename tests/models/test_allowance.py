@@ -96,7 +96,7 @@ def test_changing_plans_within_a_month_mints_nothing(
 
 
 def test_a_refill_of_any_plan_stands_for_its_month(account: Account) -> None:
-    refill(account, 9 * CREDIT, key="refill:sub_1:1770000000", month="2026-01")
+    refill(account, account.plan, 9 * CREDIT, key="refill:sub_1:1770000000", month="2026-01")
     assert refilled(account, "2026-02-10T00:00") == ["2026-01"]
 
 

@@ -8,7 +8,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.billing.refund import Refund, follow_dispute, follow_refunds, share_refunded
+from app.models.billing.refund import Refund, follow_dispute, follow_refunds
 from app.models.billing.stripe_objects import DisputeState, RefundState
 from app.models.catalog.plan import CreditPack
 from app.models.identity.account import Account
@@ -58,12 +58,13 @@ def test_a_refund_that_fails_after_a_dispute_was_won_gives_back(account: Account
 
 
 def test_of_what_was_paid_nothing_nothing_is_taken(payment: Payment) -> None:
-    payment.price_cents = 0
-    assert share_refunded(payment, 100) == 0
+    payment.total_cents, payment.refunded_cents = 0, 100
+    assert payment.share_refunded(payment.worth_nanos) == 0
 
 
 def test_a_refund_above_the_price_takes_the_worth(payment: Payment) -> None:
-    assert share_refunded(payment, 1001) == payment.worth_nanos
+    payment.refunded_cents = 1001
+    assert payment.share_refunded(payment.worth_nanos) == payment.worth_nanos
 
 
 def test_what_was_taken_from_the_allowance_comes_back_there(account: Account, payment: Payment) -> None:
@@ -122,5 +123,11 @@ def test_our_own_wish_is_the_refund_that_stripe_tells_of(account: Account, payme
 
 
 def test_a_payment_of_a_cent_is_taken_back_whole(payment: Payment) -> None:
-    payment.price_cents = 1
-    assert share_refunded(payment, 1) == payment.worth_nanos
+    payment.total_cents = payment.refunded_cents = 1
+    assert payment.share_refunded(payment.worth_nanos) == payment.worth_nanos
+
+
+def test_what_a_balance_covered_counts_as_asked_for(payment: Payment) -> None:
+    """A payment of 20 dollars, of which a customer's balance covered 15 and the card 5; the card's part is refunded."""
+    payment.total_cents, payment.price_cents, payment.refunded_cents = 2000, 500, 500
+    assert payment.share_refunded(payment.worth_nanos) == payment.worth_nanos // 4

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment_errors import Mismatch
-from app.models.billing.stripe_objects import CardState, SubscriptionState
+from app.models.billing.stripe_objects import CardState, ItemState, SubscriptionState
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
@@ -59,13 +59,40 @@ def test_a_card_that_is_not_told_of_stays(subscription: Subscription) -> None:
     assert told(subscription).card_label == "Visa 4242"
 
 
-def test_another_price_is_another_plan_and_an_unknown_one_a_mismatch(
+def test_another_price_is_another_plan_and_an_unknown_one_is_noted(
     subscription: Subscription, plans: dict[str, Plan]
 ) -> None:
     told(subscription, price_id="price_Pro")
     assert (subscription.plan, subscription.price_cents) == (plans["Pro"], plans["Pro"].price_cents)
-    with pytest.raises(Mismatch, match="price_other"):
-        subscription.mirror(replace(STATE, price_id="price_other"))
+    told(subscription, price_id="price_other", status="past_due")
+    assert (subscription.plan, subscription.status) == (plans["Pro"], "past_due")
+    assert "price_other" in subscription.review_note
+    told(subscription, price_id="price_Pro", next_price_id="price_later")
+    assert (subscription.pending_plan, "price_later" in subscription.review_note) == (None, True)
+    assert told(subscription, price_id="price_Pro").review_note == ""
+
+
+def test_of_several_items_the_one_that_sells_a_plan_is_ours(
+    subscription: Subscription, plans: dict[str, Plan]
+) -> None:
+    later = BEGIN + timedelta(days=40)
+    other = ItemState("si_0", "price_other", BEGIN, later)
+    own = ItemState("si_9", "price_Pro", BEGIN, BEGIN + timedelta(days=31), quantity=3)
+    told(subscription, items=(other, own))
+    assert (subscription.plan, subscription.stripe_item_id) == (plans["Pro"], "si_9")
+    assert subscription.period_end == own.period_end
+    assert subscription.review_note == "price price_other at Stripe is no plan's; quantity 3 at Stripe"
+
+
+def test_labels_that_were_edited_at_stripe_are_noted_once_the_subscription_is_known(
+    subscription: Subscription,
+) -> None:
+    told(subscription)
+    told(subscription, metadata={"account_id": "0"}, cancel_at_period_end=True)
+    assert (subscription.cancel_at_period_end, subscription.review_note) == (
+        True,
+        "account_id is '0' at Stripe",
+    )
 
 
 def test_what_follows_is_the_scheduled_price_or_the_free_plan_after_a_cancel(
@@ -111,8 +138,6 @@ def test_what_must_not_go_on_is_found(
     assert not result()
     subscription.stripe_id = "sub_1"
     assert not result()
-    subscription.trial_refused_at = BEGIN
-    assert result()
     subscription.status = "active"
     assert not result()
     subscription.reject("second")

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.models.billing.stripe_objects import CardState
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
+from app.models.billing.trial import HAD_ONE
 from tests.models.subscription_scenario import BEGIN, Deal, month
 from tests.support.people import CREDIT, actor, give, person
 
@@ -55,6 +56,14 @@ def test_a_team_has_no_trial(session: "scoped_session[Session]") -> None:
     deal.account.kind = "team"
     deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=15))
     assert (deal.allowance, deal.subscription.trial_refused_at) == (0, BEGIN)
+    assert deal.subscription.rejected_for == HAD_ONE
+
+
+def test_a_trial_that_is_given_to_a_running_subscription_changes_nothing(deal: Deal) -> None:
+    """As from Stripe's dashboard, to a customer who has paid."""
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.follow(status="trialing", trial_start=month(0), trial_end=month(1))
+    assert (deal.allowance, deal.subscription.rejected_at, deal.account.plan.name) == (10_000, None, "Plus")
 
 
 def test_a_trial_that_is_heard_of_only_after_its_end_leaves_nothing(deal: Deal) -> None:

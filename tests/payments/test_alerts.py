@@ -23,7 +23,7 @@ def test_a_used_up_day_is_told_by_mail_and_on_every_page_where_it_was_chosen(
     customer: CustomerClient, scenario: StripeScenario
 ) -> None:
     account = scenario.account
-    account.plan.daily_limit_nanos = account.day_used_nanos = 50 * 10**6
+    account.daily_limit_nanos = account.day_used_nanos = 50 * 10**6
     account.day = utcnow().date()
     db.session.commit()
     assert 'data-alert="daily_limit"' not in customer.client.get("/settings").text

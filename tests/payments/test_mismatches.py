@@ -69,20 +69,6 @@ def test_another_customers_payment_is_nobodys(scenario: StripeScenario) -> None:
     assert scenario.events("parked") == []
 
 
-def test_a_subscription_of_an_unknown_price_is_parked(scenario: StripeScenario) -> None:
-    subscription = scenario.subscribe("Plus")
-    v1 = scenario.sandbox.client.v1
-    product = v1.products.create({"name": "Elsewhere"}).id
-    price = v1.prices.create(
-        {"product": product, "unit_amount": 100, "currency": "usd", "recurring": {"interval": "month"}}
-    )
-    item = {"id": subscription.stripe_item_id, "price": price.id}
-    v1.subscriptions.update(subscription.stripe_id, {"items": [item], "proration_behavior": "none"})
-    scenario.deliver()
-    assert scenario.account.plan.name == "Plus"
-    assert "no plan" in scenario.events("parked")[0].error
-
-
 def test_another_accounts_checkout_is_not_taken_over(scenario: StripeScenario) -> None:
     scenario.sandbox.pay(scenario.begin_pack())
     session = scenario.sandbox.running.sandbox.store.all("checkout.session")[0]

@@ -51,14 +51,21 @@ def test_a_second_trial_of_the_account_is_none(scenario: StripeScenario) -> None
     assert (again.status, scenario.kinds().count("trial")) == ("active", 1)
 
 
-def test_a_card_that_had_its_trial_pays_at_once(scenario: StripeScenario) -> None:
+def test_a_card_that_had_its_trial_is_charged_nothing(scenario: StripeScenario) -> None:
+    """The subscription is cancelled and the owner told; a new one, without a trial, is a new consent."""
     scenario.subscribe("Plus")
     bob = StripeScenario(scenario.sandbox, "bob")
     bob.seen = scenario.seen
     bob.subscribe("Plus")
-    bob.deliver()
+    bob.advance(10)
     theirs = db.session.query(Subscription).filter_by(account_id=bob.account_id).one()
-    assert (theirs.status, bob.kinds()) == ("active", ["refill"])
+    assert (theirs.status, bob.kinds(), bob.account.plan.name) == ("canceled", [], "Pay as you go")
+    intents = scenario.sandbox.running.sandbox.store.where(
+        "payment_intent", customer=bob.account.stripe_customer_id
+    )
+    assert (intents, "trial_refused" in scenario.mails()) == ([], True)
+    again = bob.subscribe("Plus")
+    assert (again.status, bob.kinds()) == ("active", ["refill"])
 
 
 def test_a_cancelled_trial_ends_with_its_allowance(scenario: StripeScenario) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -23,10 +23,14 @@ if TYPE_CHECKING:
     from app.models.metering.account_state import AccountState
 
 
-def refill(account: Account, amount: int, *, key: str, month: str, **columns: Any) -> None:
-    """Set a locked account's allowance, then repay a debt from it: two entries. Nothing where the key was used."""
+def refill(account: Account, plan: Plan, amount: int, *, key: str, month: str, **columns: int) -> None:
+    """Set a locked account's allowance, then repay a debt from it: two entries. Nothing where the key was used.
+
+    The plan's daily limit comes with it, and stays until the next refill, whatever plan the account moves to.
+    """
     difference = amount - account.allowance_nanos
     if LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **columns):
+        account.daily_limit_nanos = plan.daily_limit_nanos
         repay_debt(account, key=f"debt:{key}")
 
 
@@ -58,7 +62,8 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
         amount, columns = monthly_amount(account, account.plan), dict[str, int]()
         if subscription := Subscription.in_force_for(account.id):
             amount, columns = take_share_of_year(subscription, amount)
-        refill(account, amount, key=refill_key(account, account.plan, month), month=month, **columns)
+        key = refill_key(account, account.plan, month)
+        refill(account, account.plan, amount, key=key, month=month, **columns)
 
 
 def awaits_payment(account: Account, at: datetime) -> bool:
@@ -73,11 +78,20 @@ def is_within_paid_year(subscription: Subscription, at: datetime) -> bool:
 
 
 def take_share_of_year(subscription: Subscription, at_most: int) -> tuple[int, dict[str, int]]:
-    """A month within a paid year, counted into what the year's payment was worth."""
-    amount, year = share_of_year(subscription, at_most), Payment.last_period_of(subscription.id)
+    """A month within a paid year, counted whole into what the year's payment is worth.
+
+    What refunds and disputes hold back of it is taken as they take from the months before, and comes back so.
+    """
+    year = Payment.last_period_of(subscription.id)
     if year is None:
-        return amount, {}
-    year.worth_nanos += amount
+        return at_most, {}
+    amount, whole = share_of_year(subscription, at_most), subscription.allowance_nanos
+    year.worth_nanos += whole
+    year.allowance_taken_nanos += whole - amount
+    if year.dispute_taken_nanos:
+        year.dispute_taken_nanos += whole - amount
+    else:
+        year.refund_taken_nanos += whole - amount
     return amount, {"subscription_id": subscription.id, "payment_id": year.id}
 
 
@@ -86,8 +100,9 @@ def share_of_year(subscription: Subscription, at_most: int) -> int:
     year = Payment.last_period_of(subscription.id)
     if year is None:
         return at_most
-    kept = max(0, year.price_cents - year.refunded_cents) if not year.dispute_taken_nanos else 0
-    return int(subscription.allowance_nanos * kept // max(1, year.price_cents))
+    if year.dispute_taken_nanos:
+        return 0
+    return subscription.allowance_nanos - year.share_refunded(subscription.allowance_nanos)
 
 
 def awaits_verification(account: Account, plan: Plan) -> bool:
@@ -201,6 +216,8 @@ def next_of_subscription(account: Account, subscription: Subscription, at: datet
     """What the next invoice gives; of one that ends, what the free plan gives after it."""
     paid_until = subscription.trial_end if subscription.is_trialing else subscription.paid_until
     is_paid = paid_until is not None and paid_until > at
+    if subscription.former_account_id is not None:
+        return next_unpaid(account, Plan.default(), account.created_at, max(at, paid_until or at))
     if subscription.follower is not None and (is_paid or not subscription.is_unpaid):
         ends = max(at, subscription.period_end or at)
         return next_unpaid(account, subscription.follower, account.created_at, ends)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, refers_to, utcnow
+from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, refers_to, share, utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
@@ -27,6 +27,8 @@ MOST_PACKS = 100
 
 class Payment(Model):
     """Money from a customer. Price and worth are as they were when the sale began, whatever the pack says now.
+
+    `price_cents` was paid; `total_cents` was asked, after discounts and before a customer's balance.
 
     kind: pack | recharge | invoice (of a subscription) | unknown (Stripe has it, we sold nothing).
     state: open -> processing (a bank debit) -> paid | failed | canceled | parked (does not fit, nobody credited).
@@ -48,6 +50,7 @@ class Payment(Model):
     kind: Mapped[str]
     state: Mapped[str] = mapped_column(default="open")
     price_cents: Mapped[int]
+    total_cents: Mapped[int] = mapped_column(default=0)
     currency: Mapped[str]
     worth_nanos: Mapped[Nanos] = mapped_column(default=0)
     quantity: Mapped[int] = mapped_column(default=1)
@@ -89,7 +92,7 @@ class Payment(Model):
         payment = cls(
             kind=kind, account_id=account.id, pack_id=pack.id, quantity=quantity, currency=pack.currency
         )
-        payment.price_cents = pack.price_cents * quantity
+        payment.price_cents = payment.total_cents = pack.price_cents * quantity
         payment.worth_nanos = pack.worth_nanos * quantity
         db.session.add(payment)
         db.session.flush()
@@ -137,7 +140,8 @@ class Payment(Model):
         payment = cls.with_intent(fetched.stripe_id) or cls(
             kind="unknown", account_id=account.id, worth_nanos=0
         )
-        payment.price_cents, payment.currency = fetched.amount_cents, fetched.currency
+        payment.price_cents = payment.total_cents = fetched.amount_cents
+        payment.currency = fetched.currency
         payment.stripe_payment_intent_id = fetched.stripe_id
         payment.park(why)
         db.session.add(payment)
@@ -165,6 +169,12 @@ class Payment(Model):
     def taken_nanos(self) -> int:
         """What refunds and disputes have taken back of the worth."""
         return self.refund_taken_nanos + self.dispute_taken_nanos
+
+    def share_refunded(self, worth: int) -> int:
+        """What of a worth the refunds so far come to: by their part of the total that was asked, whatever paid it."""
+        if self.total_cents <= 0:
+            return 0
+        return share(worth, min(self.refunded_cents, self.total_cents), self.total_cents)
 
     def offered_in(self, session: SessionState) -> None:
         """Remember the checkout session that asks for it."""

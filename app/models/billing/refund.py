@@ -83,14 +83,6 @@ class Dispute(Model):
         return self.status in AGAINST_US
 
 
-def share_refunded(payment: Payment, refunded_cents: int) -> int:
-    """worth x refunded so far / paid, half up to the nano, never more than the worth."""
-    if payment.price_cents <= 0:
-        return 0
-    refunded = min(refunded_cents, payment.price_cents)
-    return (2 * payment.worth_nanos * refunded + payment.price_cents) // (2 * payment.price_cents)
-
-
 def follow_refunds(payment: Payment, account: Account, states: Iterable[RefundState]) -> list[Refund]:
     """Bring a locked account in line with all refunds of a payment, each once; returns the new ones."""
     new = []
@@ -142,7 +134,7 @@ def take_share(payment: Payment, account: Account, key: str) -> None:
 
     A dispute's part makes room for a refund, and keeps what a refund that failed would give back.
     """
-    due = share_refunded(payment, payment.refunded_cents)
+    due = payment.share_refunded(payment.worth_nanos)
     difference = due - payment.refund_taken_nanos
     payment.refund_taken_nanos = due
     is_kept = difference < 0 and is_disputed(payment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 
@@ -17,18 +17,26 @@ class CardState:
 
 @dataclass(frozen=True, slots=True)
 class LineState:
-    """A line of an invoice; `amount` in cents, negative for a credit."""
+    """A line of an invoice; `amount` in cents, negative for a credit, whole under a discount.
+
+    `is_of_item`: it sells an item of a subscription, of `subscription_id` where Stripe says it. Others are one-off.
+    """
 
     price_id: str | None
     amount: int
     is_proration: bool
     starts_at: datetime
     ends_at: datetime
+    is_of_item: bool = True
+    subscription_id: str | None = None
+    quantity: int = 1
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
-    """`reason` is Stripe's billing_reason; `paid_cents` what was really paid."""
+    """`reason` is Stripe's billing_reason; `paid_cents` what was really paid; `total_cents` what was asked, after
+    discounts and before a customer's balance."""
 
     stripe_id: str
     subscription_id: str | None
@@ -49,21 +57,36 @@ class InvoiceState:
         return self.status == "paid"
 
     @property
-    def period_line(self) -> LineState | None:
-        """The line that sells a whole new period; a trial's costs nothing and is none."""
-        whole = (line for line in self.lines if not line.is_proration and line.amount > 0)
-        return next(whole, None)
+    def period_lines(self) -> list[LineState]:
+        """Those that sell a whole new period of the subscription's items; a trial's costs nothing and is none."""
+        return [line for line in self.lines if self.sells(line) and not line.is_proration and line.is_of_item]
 
     @property
-    def growth_line(self) -> LineState | None:
-        """The line that sells the rest of a running period at a higher price."""
-        rest = (line for line in self.lines if line.is_proration and line.amount > 0)
-        return next(rest, None)
+    def growth_lines(self) -> list[LineState]:
+        """Those that sell the rest of a running period."""
+        return [line for line in self.lines if self.sells(line) and line.is_proration]
+
+    def sells(self, line: LineState) -> bool:
+        return line.amount > 0 and line.subscription_id in (None, self.subscription_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """One thing that a subscription sells. What is sold here has one; others are of Stripe's dashboard."""
+
+    stripe_id: str
+    price_id: str
+    period_start: datetime
+    period_end: datetime
+    quantity: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionState:
-    """`status` is an open word: one that is not known gives no rights. `pay_url` mends an unpaid invoice."""
+    """`status` is an open word: one that is not known gives no rights. `pay_url` mends an unpaid invoice.
+
+    `item_id`, `price_id` and the period are those of the first item, until `of` chooses another one.
+    """
 
     stripe_id: str
     status: str
@@ -82,6 +105,17 @@ class SubscriptionState:
     pay_url: str | None = None
     card: CardState | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    items: tuple[ItemState, ...] = ()
+
+    def of(self, item: ItemState) -> SubscriptionState:
+        """The same, about that item."""
+        return replace(
+            self,
+            item_id=item.stripe_id,
+            price_id=item.price_id,
+            period_start=item.period_start,
+            period_end=item.period_end,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, refers_to, utcnow
 from app.models.billing.payment_errors import Mismatch
-from app.models.billing.stripe_objects import SubscriptionState
+from app.models.billing.stripe_objects import ItemState, SubscriptionState
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 
@@ -38,8 +38,8 @@ class Subscription(Model):
     """A plan that is paid for period by period. `status` is Stripe's word, or `checkout` while it is being bought.
 
     `allowance_nanos` is a month's allowance as it was at the last paid invoice. `paid_until` ends the last
-    paid period. `is_in_force`: the account has its plan from here. A subscription that we do not want (a
-    second one, one on a plan that ended) has `rejected_at`: it is cancelled and refunded, and gives nothing.
+    paid period. `is_in_force`: the account has its plan from here. A subscription that we do not want (a second
+    one, a second trial, one on a plan that ended) has `rejected_at`: it is cancelled, refunded, and gives nothing.
     One with `former_account_id` was left with another Stripe account: what was paid for goes on until its end.
     """
 
@@ -88,6 +88,7 @@ class Subscription(Model):
     pay_url: Mapped[str | None]
     change_counter: Mapped[int] = mapped_column(default=0)
     former_account_id: Mapped[int | None] = mapped_column(BigId)
+    review_note: Mapped[str] = mapped_column(default="")
 
     account = relationship("Account")
     plan = relationship("Plan", foreign_keys=[plan_id])
@@ -129,17 +130,16 @@ class Subscription(Model):
 
     @classmethod
     def to_cancel(cls) -> list[int]:
-        """Those that must not go on so: not wanted, of a closed account, on an inactive plan, a trial that was had."""
+        """Those that must not go on so: not wanted, of a closed account, on an inactive plan."""
         gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))
         retired = (Plan.status == "inactive") & cls.cancel_at_period_end.is_(False)
-        second_trial = (cls.status == "trialing") & cls.trial_refused_at.is_not(None)
         query = select(cls.id).join(Account, Account.id == cls.account_id).join(Plan, Plan.id == cls.plan_id)
         running = (
             cls.status.in_((*LIVE, "incomplete")),
             cls.stripe_id.is_not(None),
             cls.former_account_id.is_(None),
         )
-        return list(db.session.scalars(query.where(*running, or_(gone, retired, second_trial))))
+        return list(db.session.scalars(query.where(*running, or_(gone, retired))))
 
     @classmethod
     def run_out(cls, at: datetime) -> list[int]:
@@ -208,8 +208,13 @@ class Subscription(Model):
         self.rejected_for = self.rejected_for or why
 
     def mirror(self, state: SubscriptionState) -> None:
-        """Take over what Stripe says; what has ended stays ended. Mismatch where it is not ours."""
+        """Take over what Stripe says; what has ended stays ended. Mismatch where it is not ours.
+
+        What was changed at Stripe's dashboard into something that we do not sell is noted, and holds up nothing.
+        """
         self.check(state)
+        self.review_note = "; ".join(self.oddities(state))
+        state = state.of(self.own_item(state))
         self.stripe_id, self.stripe_customer_id = state.stripe_id, state.customer_id
         self.stripe_item_id, self.stripe_schedule_id = state.item_id, state.schedule_id
         self.period_start, self.period_end = state.period_start, state.period_end
@@ -222,9 +227,21 @@ class Subscription(Model):
         self.move_to(state.price_id)
         self.pending_plan = self.next_plan(state)
 
+    def own_item(self, state: SubscriptionState) -> ItemState:
+        """The item that sells our plan; the one that we know, or the first, where none does."""
+        first = ItemState(state.item_id, state.price_id, state.period_start, state.period_end)
+        known = self.stripe_item_id
+        ranked = sorted(
+            state.items or (first,),
+            key=lambda item: (self.plan_of(item.price_id) is None, item.stripe_id != known),
+        )
+        return ranked[0]
+
     def move_to(self, price_id: str) -> None:
         """Follow the price at Stripe to the plan that it is of."""
-        plan = self.plan_for(price_id)
+        plan = self.plan_of(price_id)
+        if plan is None:
+            return
         self.stripe_price_id = price_id
         if plan.id != self.plan_id:
             self.plan, self.price_cents = plan, plan.price_cents
@@ -232,25 +249,38 @@ class Subscription(Model):
     def next_plan(self, state: SubscriptionState) -> Plan | None:
         """What follows at the period's end: a scheduled price, or after a cancel the free plan that was chosen."""
         if state.next_price_id and state.next_price_id != state.price_id:
-            return self.plan_for(state.next_price_id)
+            return self.plan_of(state.next_price_id)
         chosen = state.metadata.get("next_plan_id") if state.cancel_at_period_end else None
         return Plan.find(chosen) if chosen else None
 
-    def plan_for(self, price_id: str) -> Plan:
-        """The plan that a price at Stripe belongs to, older prices of it included."""
-        plan: Plan | None = (
-            self.plan if price_id == self.stripe_price_id else Plan.with_stripe_price(price_id)
-        )
-        if plan is None:
-            raise Mismatch(f"price {price_id} at Stripe is no plan's")
-        return plan
+    def plan_of(self, price_id: str | None) -> Plan | None:
+        """The plan that a price at Stripe belongs to, older prices of it included; None for what we do not sell."""
+        if price_id is not None and price_id == self.stripe_price_id:
+            plan: Plan = self.plan
+            return plan
+        return Plan.with_stripe_price(price_id) if price_id else None
+
+    def oddities(self, state: SubscriptionState) -> list[str]:
+        """What an admin should know of: it was changed at Stripe into something that we do not sell."""
+        prices = [item.price_id for item in state.items] or [state.price_id]
+        notes = [f"price {one} at Stripe is no plan's" for one in prices if self.plan_of(one) is None]
+        notes += [f"quantity {item.quantity} at Stripe" for item in state.items if item.quantity != 1]
+        if state.next_price_id and self.plan_of(state.next_price_id) is None:
+            notes.append(f"the scheduled price {state.next_price_id} is no plan's")
+        return notes + [f"{name} is {told!r} at Stripe" for name, told in self.other_labels(state)]
+
+    def other_labels(self, state: SubscriptionState) -> list[tuple[str, str]]:
+        """Labels of ours that say something else at Stripe by now."""
+        return [
+            (name, state.metadata[name])
+            for name, own in self.labels.items()
+            if state.metadata.get(name, own) != own
+        ]
 
     def check(self, state: SubscriptionState) -> None:
-        ours = {"account_id": str(self.account_id), "subscription_id": str(self.id)}
-        for name, value in ours.items():
-            if state.metadata.get(name, value) != value:
-                raise Mismatch(
-                    f"{name} is {state.metadata[name]!r} at Stripe and {value!r} on the subscription"
-                )
+        """Mismatch where it is another subscription than ours. Once its id is known, labels are only noted."""
+        if self.stripe_id is None and (others := self.other_labels(state)):
+            name, told = others[0]
+            raise Mismatch(f"{name} is {told!r} at Stripe and {self.labels[name]!r} on the subscription")
         if self.stripe_id not in (None, state.stripe_id):
             raise Mismatch(f"subscription {self.id} is {self.stripe_id} at Stripe, not {state.stripe_id}")

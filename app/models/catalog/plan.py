@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, Model, not_negative, one_of, utcnow
+from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, Model, not_negative, one_of, share, utcnow
 from app.models.metering.refusal import PricingError
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
@@ -123,12 +123,12 @@ class Plan(Model):
         """The allowance of one month: set outright by the admin, else computed; a year's is shared by twelve."""
         if self.allowance_override_nanos is not None:
             return self.allowance_override_nanos
-        return self.worth_nanos if self.interval == "month" else (self.worth_nanos + 6) // 12
+        return self.worth_nanos if self.interval == "month" else share(self.worth_nanos, 1, 12)
 
     @property
     def trial_nanos(self) -> int:
         """What its trial gives: the month's allowance in proportion to thirty days."""
-        return (2 * self.allowance_nanos * self.trial_days + 30) // 60
+        return share(self.allowance_nanos, self.trial_days, 30)
 
     @property
     def credits_per_dollar(self) -> Decimal:

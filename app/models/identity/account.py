@@ -57,6 +57,7 @@ class Account(Model):
     credits_nanos: Mapped[Nanos] = mapped_column(default=0)
     reserved_nanos: Mapped[Nanos] = mapped_column(default=0)
     running_calls: Mapped[int] = mapped_column(default=0)
+    daily_limit_nanos: Mapped[Nanos | None]
     day: Mapped[date] = mapped_column(default=lambda: utcnow().date())
     day_used_nanos: Mapped[Nanos] = mapped_column(default=0)
     day_absorbed_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -84,6 +85,7 @@ class Account(Model):
         now = utcnow()
         account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
         account.billing_anchor = account.period_start = account.period_end = now
+        account.daily_limit_nanos = account.plan.daily_limit_nanos
         db.session.add(account)
         account.memberships.append(Membership(user=owner, role="owner"))
         db.session.flush()
@@ -107,7 +109,7 @@ class Account(Model):
             allowance=self.allowance_nanos,
             credits=self.credits_nanos,
             reserved=self.reserved_nanos,
-            daily_limit=self.plan.daily_limit_nanos,
+            daily_limit=self.daily_limit_nanos,
             daily_used=self.day_used_nanos if self.day >= today else 0,
         )
 

@@ -126,7 +126,7 @@ COLUMNS = (
     PLANS.c.models,
     PLANS.c.has_api,
     PLANS.c.parallel_calls,
-    PLANS.c.daily_limit_nanos,
+    ACCOUNTS.c.daily_limit_nanos,
     PLANS.c.chats_per_month,
     ACCOUNTS.c.recharge_below_nanos,
     ACCOUNTS.c.alert_below_nanos,

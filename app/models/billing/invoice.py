@@ -1,0 +1,209 @@
+"""What a paid invoice of a subscription gives: a period's refill, or growth; once. billing-rules.md 7."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.extensions import db
+from app.models.base import share
+from app.models.billing.allowance import refill
+from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import InvoiceState, LineState
+from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account, anniversary, months_between
+
+LATE = "An invoice of a subscription that had ended was paid"
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """What an invoice sold of ours: a whole period of a plan, or the rest of a running one."""
+
+    plan: Plan
+    line: LineState
+    is_period: bool
+
+
+def is_charged(invoice: InvoiceState) -> bool:
+    """Whether an invoice was paid and sold something: the first one of a trial sells nothing."""
+    return invoice.is_paid and any(line.amount > 0 for line in invoice.lines)
+
+
+def by_payment(invoice: InvoiceState) -> tuple[datetime, datetime, bool, str]:
+    """Of one second, that which sells a period comes before that which makes it grow."""
+    is_growth = not invoice.period_lines
+    return invoice.paid_at or invoice.created_at, invoice.created_at, is_growth, invoice.stripe_id
+
+
+def apply_invoice(subscription: Subscription, account: Account, invoice: InvoiceState) -> None:
+    """What a paid invoice gives, once. One that cannot be explained is parked, and holds up no other."""
+    payment = Payment.with_invoice(invoice.stripe_id)
+    if payment is not None and payment.state != "parked":
+        payment.stripe_payment_intent_id = payment.stripe_payment_intent_id or invoice.payment_intent_id
+        return
+    payment = payment or payment_for(subscription, invoice)
+    try:
+        sale = sale_of(subscription, invoice)
+    except Mismatch as mismatch:
+        payment.park(str(mismatch))
+        return
+    payment.state, payment.review_reason = "paid", not_ours(subscription, invoice, sale)
+    if sale is not None and not subscription.rejected_at:
+        payment.plan_id = sale.plan.id
+        give(subscription, account, payment, invoice, sale)
+
+
+def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
+    payment = Payment(
+        kind="invoice", state="open", account_id=subscription.account_id, user_id=subscription.user_id
+    )
+    payment.price_cents, payment.total_cents = invoice.paid_cents, max(0, invoice.total_cents)
+    payment.currency = invoice.currency
+    payment.subscription_id, payment.plan_id = subscription.id, subscription.plan_id
+    payment.stripe_invoice_id, payment.stripe_payment_intent_id = invoice.stripe_id, invoice.payment_intent_id
+    payment.paid_at, payment.number, payment.page_url = invoice.paid_at, invoice.number, invoice.page_url
+    payment.worth_nanos = payment.refunded_cents = 0
+    db.session.add(payment)
+    db.session.flush()
+    return payment
+
+
+def sale_of(subscription: Subscription, invoice: InvoiceState) -> Sale | None:
+    """What was sold of ours; None where nothing was. Mismatch where that cannot be said."""
+    if invoice.currency != subscription.currency:
+        raise Mismatch(f"invoice {invoice.stripe_id} is in {invoice.currency}, not {subscription.currency}")
+    for line in invoice.period_lines:
+        if plan := subscription.plan_of(line.price_id):
+            check_amount(subscription, plan, line)
+            return Sale(plan, line, is_period=True)
+    grown = [(plan, line) for line in invoice.growth_lines if (plan := subscription.plan_of(line.price_id))]
+    if grown:
+        plan, line = max(grown, key=lambda one: one[0].allowance_nanos)
+        if subscription.ended_at is None and period_around(subscription, line.starts_at) is None:
+            raise Mismatch(
+                f"subscription {subscription.stripe_id} was changed before its first period was paid"
+            )
+        return Sale(plan, line, is_period=False)
+    if invoice.period_lines:
+        raise Mismatch(f"price {invoice.period_lines[0].price_id} at Stripe is no plan's")
+    return None
+
+
+def check_amount(subscription: Subscription, plan: Plan, line: LineState) -> None:
+    asked = {line.quantity * cents for cents in (plan.price_cents, subscription.price_cents)}
+    if line.amount not in asked:
+        raise Mismatch(f"{line.amount} cents were asked for {plan.name}, which costs {plan.price_cents}")
+
+
+def not_ours(subscription: Subscription, invoice: InvoiceState, sale: Sale | None) -> str:
+    """A note on what the invoice sold beside: it is worth nothing here."""
+    sold = [line for line in invoice.lines if line.amount > 0 and not (line.is_proration and line.is_of_item)]
+    others = [line for line in sold if sale is None or line is not sale.line]
+    notes = [
+        f"{line.description or line.price_id or 'a line'} ({line.amount} cents) is not ours"
+        for line in others
+    ]
+    if sale is not None and sale.line.quantity != 1:
+        notes.append(f"quantity {sale.line.quantity} at Stripe; one is worth credits")
+    return "; ".join(notes)[:1000]
+
+
+def give(
+    subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState, sale: Sale
+) -> None:
+    if subscription.ended_at and invoice.paid_at and invoice.paid_at > subscription.ended_at:
+        give_credits(subscription, account, payment, invoice, sale)
+    elif sale.is_period:
+        begin_period(subscription, account, payment, sale)
+    else:
+        grow(subscription, account, payment, sale)
+
+
+def give_credits(
+    subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState, sale: Sale
+) -> None:
+    """An invoice that was paid after the end has no period left to serve: what it sold is credited for good."""
+    plan = sale.plan
+    whole = plan.worth_nanos if plan.interval == "year" else plan.allowance_nanos
+    sold = plan.price_cents if sale.is_period else net_growth(subscription, invoice)
+    payment.worth_nanos = share(whole, min(sold, plan.price_cents), plan.price_cents)
+    columns: Any = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
+    LedgerEntry.post(account, "purchase", f"late:{invoice.stripe_id}", credits=payment.worth_nanos, **columns)
+
+
+def net_growth(subscription: Subscription, invoice: InvoiceState) -> int:
+    """What the rest of the dearer period costs beyond the rest of the cheaper one, in cents."""
+    ours = (line for line in invoice.lines if line.is_proration and subscription.plan_of(line.price_id))
+    return max(0, sum(line.amount for line in ours))
+
+
+def begin_period(subscription: Subscription, account: Account, payment: Payment, sale: Sale) -> None:
+    """The refill of a new period, by what the plan is worth now; one that is paid late adds to the running one."""
+    plan, line = sale.plan, sale.line
+    newest = Payment.last_period_of(subscription.id)
+    payment.period_start, payment.period_end = line.starts_at, line.ends_at
+    amount = payment.worth_nanos = plan.allowance_nanos
+    key = f"refill:{subscription.stripe_id}:{int(line.starts_at.timestamp())}"
+    columns: Any = {
+        "month": f"{line.starts_at:%Y-%m}",
+        "subscription_id": subscription.id,
+        "payment_id": payment.id,
+    }
+    if newest is not None and newest.period_start > line.starts_at:  # type: ignore[operator]
+        LedgerEntry.post(account, "refill", key, allowance=amount, **columns)
+        return
+    refill(account, plan, amount, key=key, **columns)
+    subscription.allowance_nanos, subscription.paid_until = amount, line.ends_at
+    subscription.come_into_force()
+    set_period(account, plan, line)
+
+
+def set_period(account: Account, plan: Plan, line: LineState) -> None:
+    is_yearly = plan.interval == "year"
+    account.billing_anchor = line.starts_at if is_yearly else account.created_at
+    account.period_start = line.starts_at
+    account.period_end = anniversary(line.starts_at, 1) if is_yearly else line.ends_at
+
+
+def grow(subscription: Subscription, account: Account, payment: Payment, sale: Sale) -> None:
+    """A paid upgrade: what was promised before the click, by the moment that Stripe prorated at."""
+    payment.worth_nanos = growth(subscription, sale.plan, sale.line.starts_at)
+    key = f"plan_change:{payment.stripe_invoice_id}"
+    columns = {"subscription_id": subscription.id, "payment_id": payment.id}
+    LedgerEntry.post(account, "plan_change", key, allowance=payment.worth_nanos, **columns)
+    subscription.allowance_nanos = max(subscription.allowance_nanos, sale.plan.allowance_nanos)
+
+
+def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
+    """By how much an upgrade at that moment makes the running allowance grow.
+
+    (new worth - what was last refilled) x the fraction of the refill's period that is left: the preview shows
+    what this says, and the paid invoice gives it.
+    """
+    period = period_around(subscription, at)
+    if period is None:
+        return 0
+    start, end = period
+    left, whole = max(0, seconds(max(at, start), end)), seconds(start, end)
+    more = max(0, plan.allowance_nanos - subscription.allowance_nanos)
+    return share(more, left, whole) if whole > 0 else 0
+
+
+def period_around(subscription: Subscription, moment: datetime) -> tuple[datetime, datetime] | None:
+    """The refill's period that the moment lies in: the paid period, or its month on a yearly plan; None before one."""
+    paid = Payment.last_period_of(subscription.id)
+    if paid is None or paid.period_start is None or paid.period_end is None:
+        return None
+    if subscription.plan.interval == "month" or moment < paid.period_start:
+        return paid.period_start, paid.period_end
+    months = months_between(paid.period_start, moment)
+    return anniversary(paid.period_start, months), anniversary(paid.period_start, months + 1)
+
+
+def seconds(start: datetime, end: datetime) -> int:
+    return int((end - start).total_seconds())

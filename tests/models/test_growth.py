@@ -1,0 +1,146 @@
+"""An upgrade gives what its preview showed, and every share of a worth is rounded half up. billing-rules.md 7."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+import pytest
+import time_machine
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.models.base import share
+from app.models.billing.allowance import refill_if_due
+from app.models.billing.invoice import growth
+from app.models.billing.payment import Payment
+from app.models.billing.refund import follow_refunds
+from app.models.billing.stripe_objects import LineState, RefundState
+from app.models.catalog.plan import Plan
+from tests.models.subscription_scenario import BEGIN, Deal, month
+from tests.support.people import CREDIT
+
+pytestmark = pytest.mark.usefixtures("in_january")
+YEAR_END = BEGIN.replace(year=2027)
+AGAIN = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@given(st.integers(0, 10**15), st.integers(0, 10**9), st.integers(1, 10**9))
+def test_a_share_is_rounded_half_up(amount: int, part: int, whole: int) -> None:
+    exact = Fraction(amount * part, whole)
+    assert -Fraction(1, 2) <= exact - share(amount, part, whole) < Fraction(1, 2)
+
+
+def yearly(allowance: int) -> Plan:
+    plan = Plan(
+        name=f"Year {allowance}", interval="year", price_cents=allowance, stripe_price_id=f"price_{allowance}"
+    )
+    plan.allowance_override_nanos = allowance * CREDIT
+    db.session.add(plan)
+    return plan
+
+
+def upgraded(deal: Deal, plan: Plan, at: datetime, key: str) -> int:
+    """What the paid invoice of an upgrade at that moment gave."""
+    before, end = deal.account.allowance_nanos, deal.state.period_end
+    line = LineState(plan.stripe_price_id, 900, True, at, end)
+    paid = replace(deal.invoice(0, at, at), stripe_id=key, payment_intent_id=f"pi_{key}", lines=(line,))
+    deal.follow(paid, price_id=plan.stripe_price_id)
+    return deal.account.allowance_nanos - before
+
+
+@AGAIN
+@given(st.integers(0, 364 * 86400), st.integers(10_001, 90_000))
+def test_a_yearly_upgrade_gives_what_was_shown(
+    session: "scoped_session[Session]", after: int, allowance: int
+) -> None:
+    deal = Deal("Plus, by the year")
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
+    plan, at = yearly(allowance), BEGIN + timedelta(seconds=after)
+    shown = growth(deal.subscription, plan, at)
+    assert 0 <= shown <= plan.allowance_nanos
+    assert upgraded(deal, plan, at, "in_up") == shown
+    assert deal.subscription.allowance_nanos == plan.allowance_nanos
+    db.session.rollback()
+
+
+@AGAIN
+@given(st.integers(0, 31 * 86400 - 1))
+def test_a_monthly_upgrade_gives_what_was_shown(session: "scoped_session[Session]", after: int) -> None:
+    deal = Deal("Plus")
+    deal.follow(deal.invoice(0, BEGIN, BEGIN))
+    plan = db.session.query(Plan).filter_by(name="Pro").one()
+    at = BEGIN + timedelta(seconds=after)
+    shown = growth(deal.subscription, plan, at)
+    assert upgraded(deal, plan, at, "in_up") == shown
+    db.session.rollback()
+
+
+def test_on_the_last_day_of_its_month_a_yearly_upgrade_grows_by_that_day(
+    session: "scoped_session[Session]",
+) -> None:
+    deal = Deal("Plus, by the year")
+    deal.plan.allowance_override_nanos = 10_000 * CREDIT
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
+    refill_if_due(deal.account, month(1))
+    plan, at = yearly(20_000), month(2) - timedelta(days=1)
+    assert growth(deal.subscription, plan, at) == share(10_000 * CREDIT, 1, (month(2) - month(1)).days)
+    assert upgraded(deal, plan, at, "in_up") == share(10_000 * CREDIT, 1, (month(2) - month(1)).days)
+    refill_if_due(deal.account, month(2))
+    assert deal.allowance == 20_000
+
+
+def test_what_a_refund_holds_back_of_a_month_comes_back_where_it_fails(
+    session: "scoped_session[Session]",
+) -> None:
+    deal = Deal("Plus, by the year")
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
+    year = Payment.last_period_of(deal.subscription.id)
+    whole = deal.plan.allowance_nanos
+    half = RefundState("re_1", year.total_cents // 2, "succeeded", month(0))
+    follow_refunds(year, deal.account, [half])
+    refill_if_due(deal.account, month(1))
+    assert (deal.account.allowance_nanos, year.worth_nanos, year.refund_taken_nanos) == (
+        whole // 2,
+        2 * whole,
+        whole,
+    )
+    quarter = RefundState("re_2", year.total_cents // 4, "succeeded", month(1))
+    follow_refunds(year, deal.account, [half, quarter])
+    assert year.refund_taken_nanos == 2 * whole * 3 // 4
+    follow_refunds(year, deal.account, [half, replace(quarter, status="failed")])
+    assert (deal.account.allowance_nanos + deal.account.credits_nanos, year.refund_taken_nanos) == (
+        whole // 2,
+        whole,
+    )
+
+
+def test_a_year_that_a_balance_paid_gives_each_of_its_months_whole(
+    session: "scoped_session[Session]",
+) -> None:
+    deal = Deal("Plus, by the year")
+    invoice = deal.invoice(0, BEGIN, BEGIN, end=YEAR_END)
+    deal.follow(replace(invoice, paid_cents=0), period_end=YEAR_END)
+    refill_if_due(deal.account, month(1))
+    assert deal.account.allowance_nanos == deal.plan.allowance_nanos
+
+
+def test_a_late_invoice_that_a_coupon_covered_is_credited_whole(session: "scoped_session[Session]") -> None:
+    deal = Deal("Plus")
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.follow(status="canceled", ended_at=month(1))
+    deal.follow(replace(deal.invoice(1, month(2), month(1)), paid_cents=0, total_cents=0))
+    assert deal.account.credits_nanos == 10_000 * CREDIT
+
+
+def test_the_daily_limit_stays_until_the_next_refill(session: "scoped_session[Session]") -> None:
+    deal = Deal("Plus")
+    with time_machine.travel(BEGIN, tick=False):
+        deal.account.plan = Plan.default()
+        deal.account.period_end = BEGIN
+        refill_if_due(deal.account, BEGIN)
+    deal.account.plan = deal.plan
+    assert deal.account.balance().daily_limit == 50 * CREDIT
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    assert deal.account.balance().daily_limit is None

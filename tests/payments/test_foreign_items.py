@@ -1,0 +1,179 @@
+"""What is changed at Stripe's dashboard into something that we do not sell is noted, and holds up nothing else."""
+
+from typing import Any
+
+import pytest
+
+from app.extensions import db
+from app.payments import reconciliation, subscriptions
+from tests.payments.stripe_scenario import StripeScenario
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
+def add_item(scenario: StripeScenario, cents: int = 5000, **fields: Any) -> None:
+    customer = scenario.account.stripe_customer_id
+    item: Any = {"customer": customer, "amount": cents, "currency": "usd", **fields}
+    scenario.sandbox.client.v1.invoice_items.create(item)
+
+
+def foreign_price(scenario: StripeScenario, cents: int = 700) -> str:
+    wanted: Any = {"unit_amount": cents, "currency": "usd", "recurring": {"interval": "month"}}
+    made = scenario.sandbox.client.v1.prices.create(wanted | {"product_data": {"name": "Seats"}})
+    return str(made.id)
+
+
+def change(scenario: StripeScenario, **fields: Any) -> None:
+    """As at Stripe's dashboard."""
+    subscription = scenario.subscription
+    items = [{"id": subscription.stripe_item_id, **fields}]
+    wanted: Any = {"items": items, "proration_behavior": "none"}
+    scenario.sandbox.client.v1.subscriptions.update(subscription.stripe_id, wanted)
+    scenario.deliver()
+
+
+def renewals_go_on(scenario: StripeScenario) -> None:
+    """The next renewal refills, a cancel is done and shown, and the end is noticed."""
+    scenario.use_allowance(400)
+    scenario.renew()
+    assert scenario.allowance == 10_000
+    subscriptions.cancel(scenario.actor)
+    assert scenario.subscription.cancel_at_period_end
+    scenario.renew()
+    assert scenario.account.plan.name == "Free"
+    assert list(reconciliation.reconcile()) == []
+    assert scenario.is_explained()
+
+
+def test_a_one_off_item_on_a_renewal_is_noted(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    add_item(scenario, description="Setup by phone")
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (scenario.allowance, paid.price_cents, paid.state) == (10_000, 7000, "paid")
+    assert paid.review_reason == "Setup by phone (5000 cents) is not ours"
+    assert paid.worth_nanos == scenario.plan("Plus").allowance_nanos
+    renewals_go_on(scenario)
+
+
+def test_the_period_is_found_behind_many_one_off_items(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    for _ in range(12):
+        add_item(scenario, 100)
+    scenario.renew()
+    assert (scenario.kinds().count("refill"), scenario.last_payment("invoice").price_cents) == (2, 3200)
+    renewals_go_on(scenario)
+
+
+def test_a_quantity_is_noted_and_one_is_worth_credits(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    change(scenario, quantity=2)
+    assert scenario.subscription.review_note == "quantity 2 at Stripe"
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (scenario.allowance, paid.price_cents, paid.state) == (10_000, 4000, "paid")
+    renewals_go_on(scenario)
+
+
+def test_a_second_item_of_a_foreign_price_is_noted(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    wanted: Any = {"items": [{"price": foreign_price(scenario), "quantity": 3}], "proration_behavior": "none"}
+    scenario.sandbox.client.v1.subscriptions.update(subscription.stripe_id, wanted)
+    scenario.deliver()
+    assert "is no plan's" in scenario.subscription.review_note
+    scenario.renew()
+    assert (scenario.allowance, "2100 cents" in scenario.last_payment("invoice").review_reason) == (
+        10_000,
+        True,
+    )
+    renewals_go_on(scenario)
+
+
+def test_an_invoice_of_a_foreign_price_is_parked_and_later_ones_are_not(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    own = scenario.plan("Plus").stripe_price_id
+    change(scenario, price=foreign_price(scenario))
+    scenario.renew()
+    parked = scenario.last_payment("invoice")
+    assert (parked.state, parked.worth_nanos, scenario.kinds().count("refill")) == ("parked", 0, 1)
+    assert "payment_parked" in scenario.mails()
+    change(scenario, price=own)
+    assert scenario.subscription.review_note == ""
+    renewals_go_on(scenario)
+
+
+def test_a_parked_invoice_counts_once_it_can_be_explained(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    price = foreign_price(scenario, 2000)
+    change(scenario, price=price)
+    scenario.renew()
+    plan = scenario.plan("Plus")
+    plan.former_price_ids = [*plan.former_price_ids, price]
+    db.session.commit()
+    scenario.receive("customer.subscription.updated", {"id": scenario.subscription.stripe_id})
+    assert (scenario.last_payment("invoice").state, scenario.kinds().count("refill")) == ("paid", 2)
+
+
+def test_labels_that_were_edited_hold_up_nothing(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    wanted: Any = {"metadata": {"account_id": "77", "subscription_id": ""}}
+    scenario.sandbox.client.v1.subscriptions.update(subscription.stripe_id, wanted)
+    scenario.deliver()
+    assert scenario.subscription.review_note == "account_id is '77' at Stripe"
+    renewals_go_on(scenario)
+
+
+def test_a_schedule_to_a_foreign_price_is_noted(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    v1 = scenario.sandbox.client.v1
+    schedule = v1.subscription_schedules.create({"from_subscription": subscription.stripe_id})
+    [now] = schedule.phases
+    items = [{"price": scenario.plan("Plus").stripe_price_id, "quantity": 1}]
+    phases: Any = [
+        {"items": items, "start_date": now.start_date, "end_date": now.end_date},
+        {
+            "items": [{"price": foreign_price(scenario)}],
+            "duration": {"interval": "month", "interval_count": 1},
+        },
+    ]
+    v1.subscription_schedules.update(schedule.id, {"phases": phases, "end_behavior": "release"})
+    scenario.receive("customer.subscription.updated", {"id": subscription.stripe_id})
+    assert "scheduled price" in scenario.subscription.review_note
+    subscriptions.cancel(scenario.actor)
+    assert scenario.subscription.cancel_at_period_end
+
+
+@pytest.mark.parametrize(
+    "off", [{"percent_off": 100}, {"amount_off": 2000, "currency": "usd"}, {"percent_off": 30}]
+)
+def test_what_a_coupon_takes_off_is_worth_the_whole(scenario: StripeScenario, off: dict[str, Any]) -> None:
+    subscription = scenario.subscribe("Plus")
+    wanted: Any = {"duration": "once", **off}
+    coupon = scenario.sandbox.client.v1.coupons.create(wanted).id
+    scenario.sandbox.client.v1.subscriptions.update(
+        subscription.stripe_id, {"discounts": [{"coupon": coupon}]}
+    )
+    scenario.use_allowance(400)
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (scenario.allowance, paid.state, paid.review_reason) == (10_000, "paid", "")
+    assert paid.price_cents == paid.total_cents == (1400 if off.get("percent_off") == 30 else 0)
+    scenario.renew()
+    assert (scenario.kinds().count("refill"), scenario.last_payment("invoice").total_cents) == (3, 2000)
+
+
+@pytest.mark.parametrize(("balance", "refunded"), [(-5000, None), (-1500, 500)])
+def test_what_a_balance_covers_is_worth_the_whole(
+    scenario: StripeScenario, balance: int, refunded: int | None
+) -> None:
+    scenario.subscribe("Plus")
+    customer = scenario.account.stripe_customer_id or ""
+    scenario.sandbox.client.v1.customers.update(customer, {"balance": balance})
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (scenario.kinds().count("refill"), paid.total_cents) == (2, 2000)
+    assert paid.worth_nanos == scenario.plan("Plus").allowance_nanos
+    if refunded:
+        scenario.refund(paid, refunded)
+        assert scenario.allowance == 7_500
+    assert scenario.is_explained()
