@@ -63,8 +63,14 @@ CASES = {
     "out_of_credits": (402, {"credits_nanos": 0}, {}),
     "daily_limit_reached": (
         429,
-        {"credits_nanos": 0, "allowance_nanos": 9, "day_used_nanos": 50, "day": today},
-        {"daily_limit_nanos": 50},
+        {
+            "credits_nanos": 0,
+            "allowance_nanos": 9,
+            "day_used_nanos": 50,
+            "daily_limit_nanos": 50,
+            "day": today,
+        },
+        {},
     ),
 }
 
