@@ -33,7 +33,19 @@ from app.providers.usage import mapping, openai_usage
 ADDRESS = "https://api.openai.com/v1"
 NEW_LIMIT, OLD_LIMIT, BOTH_LIMITS = "max_completion_tokens", "max_tokens", "both"
 NEW_LIMIT_HOSTS = ("api.openai.com", ".openai.azure.com")
-FINISHES = {"content_filter": "filter", "end_turn": "stop", "eos": "stop", "function_call": "tool_calls"}
+FINISHES = {
+    "content_filter": "filter",
+    "sensitive": "filter",
+    "end_turn": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "COMPLETE": "stop",
+    "max_tokens": "length",
+    "model_length": "length",
+    "MAX_TOKENS": "length",
+    "function_call": "tool_calls",
+}
 MOST_CONCESSIONS = 3
 UNKNOWN_FIELD = re.compile(
     r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE
