@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from flask_login import current_user
 from pydantic import Field, StrictInt
 from sqlalchemy import Select, select
 
-from app.api.blueprint import api, moment, or_404, page_of
-from app.api.bodies import Body, Filled
-from app.api.schemas import MOMENT, PAGING, TEXT, array, described, or_null, page, shape
+from app.api.blueprint import amount, api, moment, or_404, page_of
+from app.api.bodies import Body, Credits, Filled, Text, sent_json
+from app.api.schemas import MOMENT, PAGING, TEXT, amounts_or_null, array, described, or_null, page, shape
 from app.extensions import db
+from app.models.base import NANOS_PER_CREDIT
 from app.models.identity.account import Account
 from app.models.identity.address import holds_address, one_line
 from app.models.identity.api_key import SCOPES, ApiKey, Scope
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import BY_PEOPLE, for_scope
+from app.web.numbers import scaled
 from app.web.security_events import key_made, note
 
 LONGEST_NAME = 100
@@ -30,11 +33,31 @@ KEY = shape(
     created_at=MOMENT,
     expires_at=or_null(MOMENT),
     last_used_at=or_null(MOMENT),
+    models=array(TEXT),
+    **amounts_or_null("monthly_limit", "total_limit"),
 )
 NEW_KEY = shape("NewKey", key=TEXT, **KEY["properties"])
 
 
-class NewKey(Body):
+class KeyLimitFields(Body):
+    """What a key may spend in a month (UTC) and in all, and which models it may ask; null: no limit."""
+
+    monthly_limit_credits: Credits | None = None
+    total_limit_credits: Credits | None = None
+    models: Annotated[list[Annotated[Text, Field(max_length=200)]], Field(max_length=100)] | None = None
+
+    def apply(self, key: ApiKey, names: Iterable[str]) -> None:
+        """Put those of the fields that were sent onto the key."""
+        for name in ("monthly_limit", "total_limit"):
+            if f"{name}_credits" in names:
+                sent = getattr(self, f"{name}_credits")
+                limit = None if sent is None else scaled(str(sent), NANOS_PER_CREDIT, f"{name}_credits")
+                setattr(key, f"{name}_nanos", limit)
+        if "models" in names:
+            key.models = list(dict.fromkeys(self.models or ()))
+
+
+class NewKey(KeyLimitFields):
     """`expires_in_days`: none, and the key has no end."""
 
     name: Annotated[Filled, Field(max_length=LONGEST_NAME)]
@@ -58,9 +81,34 @@ def make_key() -> tuple[dict[str, Any], int]:
     Account.locked(current_user.account_id)
     own = current_user.account_id, current_user.user_id
     key, secret = ApiKey.make(*own, name, scopes=sent.scopes, days=sent.expires_in_days)
+    sent.apply(key, sent_json())
     key_made(key, current_user.user)
     db.session.commit()
     return shown_key(key) | {"key": secret}, 201
+
+
+@api.patch("/keys/<key_id>")
+@for_scope(BY_PEOPLE)
+@described("Change a key's limits, by its maker or an owner or admin", KEY, body=KeyLimitFields)
+def change_key(key_id: str) -> dict[str, Any]:
+    key = my_key(key_id)
+    KeyLimitFields.read().apply(key, sent_json())
+    db.session.commit()
+    note("key changed", key=key.prefix)
+    return shown_key(key)
+
+
+@api.post("/keys/<key_id>/rotate")
+@for_scope(BY_PEOPLE)
+@described(
+    "A new secret for a key, which keeps its limits and what it has spent; the old one is dead", NEW_KEY
+)
+def rotate_key(key_id: str) -> dict[str, Any]:
+    key = my_key(key_id)
+    secret = key.rotate()
+    db.session.commit()
+    note("key rotated", key=key.prefix)
+    return shown_key(key) | {"key": secret}
 
 
 @api.get("/keys")
@@ -72,12 +120,17 @@ def list_keys() -> dict[str, Any]:
 @api.delete("/keys/<key_id>")
 @described("Revoke a key, from now on", status=204)
 def revoke_key(key_id: str) -> tuple[str, int]:
-    key = or_404(ApiKey.find(key_id, account_id=current_user.account_id, revoked_at=None))
-    or_404(key if current_user.can_manage or key.user_id == current_user.user_id else None)
+    key = my_key(key_id)
     key.revoke()
     db.session.commit()
     note("key revoked", key=key.prefix)
     return "", 204
+
+
+def my_key(key_id: str) -> ApiKey:
+    """A live key of one's own; for owners and admins any of the account."""
+    key = or_404(ApiKey.find(key_id, account_id=current_user.account_id, revoked_at=None))
+    return or_404(key if current_user.can_manage or key.user_id == current_user.user_id else None)
 
 
 def visible_keys() -> Select[ApiKey]:
@@ -94,4 +147,7 @@ def shown_key(key: ApiKey) -> dict[str, Any]:
         "expires_at": moment(key.expires_at),
         "created_at": moment(key.created_at),
         "last_used_at": moment(key.last_used_at),
+        "models": key.models,
+        **amount("monthly_limit", key.monthly_limit_nanos),
+        **amount("total_limit", key.total_limit_nanos),
     }

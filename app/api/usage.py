@@ -24,10 +24,12 @@ from app.api.schemas import (
     amounts,
     array,
     described,
+    or_null,
     page,
     shape,
 )
 from app.extensions import db
+from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
@@ -40,10 +42,21 @@ FIGURES: dict[str, Schema] = {
     **amounts("cost"),
 }
 CHAT_USAGE = shape("ChatUsage", by_model=array(shape("ModelUsage", model=TEXT, **FIGURES)), **FIGURES)
+BY_KEY: dict[str, Schema] = {"key_id": or_null(TEXT), "key": or_null(TEXT)}
+"""Null where a person called."""
+
 USAGE_ROW: Schema = {
     "title": "UsageRow",
     "type": "object",
-    "properties": {"day": DAY, "model": TEXT, "operation": TEXT, "user_id": TEXT, "user": TEXT, **FIGURES},
+    "properties": {
+        "day": DAY,
+        "model": TEXT,
+        "operation": TEXT,
+        "user_id": TEXT,
+        "user": TEXT,
+        **BY_KEY,
+        **FIGURES,
+    },
     "required": sorted(FIGURES),
     "additionalProperties": False,
 }
@@ -51,6 +64,7 @@ GROUPS: dict[str, tuple[Any, ...]] = {
     "day": (Usage.day.label("day"),),
     "model": (Usage.model.label("model"),),
     "operation": (Usage.operation.label("operation"),),
+    "key": (Usage.api_key_id.label("key_id"), ApiKey.name.label("key")),
     "user": (Usage.user_id.label("user_id"), User.email.label("user")),
 }
 SUMS = (
@@ -84,7 +98,7 @@ def read_chat_usage(chat_id: str) -> dict[str, Any]:
         "group_by": {
             "type": "string",
             "default": "day",
-            "description": "Some of day, model, operation, user, separated by commas.",
+            "description": "Some of day, model, operation, user, key, separated by commas.",
         },
     }
     | PAGING
@@ -126,6 +140,8 @@ def grouped(groups: list[str]) -> Select[Any]:
     )
     if not current_user.can_manage:
         query = query.where(Usage.user_id == current_user.user_id)
+    if "key" in groups:
+        query = query.outerjoin(ApiKey, ApiKey.id == Usage.api_key_id)
     if "user" in groups:
         query = query.join(User, User.id == Usage.user_id)
     return query.group_by(*columns)
@@ -136,5 +152,7 @@ def shown_row(row: Row[Any]) -> dict[str, Any]:
     keys = {
         name: str(named[name]) for name in ("day", "model", "operation", "user_id", "user") if name in named
     }
+    if "key_id" in named:
+        keys |= {"key_id": named["key_id"] and str(named["key_id"]), "key": named["key"]}
     sums = {name: int(named[name] or 0) for name in ("calls", "input_tokens", "output_tokens")}
     return keys | sums | amount("cost", int(named["cost"] or 0))

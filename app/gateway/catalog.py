@@ -36,8 +36,13 @@ def read_model(model_id: str) -> dict[str, Any]:
 
 def callable_models() -> list[AIModel]:
     """For sale, in the account's plan, and open to this key."""
-    allowed = current_user.account_state.models
-    return [model for model, _price in AIModel.for_sale() if not allowed or model.name in allowed]
+    limits = current_user.key_limits
+    allowed, own = current_user.account_state.models, limits.models if limits else ()
+    return [
+        model
+        for model, _price in AIModel.for_sale()
+        if (not allowed or model.name in allowed) and (not own or model.name in own)
+    ]
 
 
 def openai_model(model: AIModel) -> dict[str, Any]:

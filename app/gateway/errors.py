@@ -28,7 +28,8 @@ LIMITS = {
 }
 IN_HEADERS = (
     "needed_nanos", "needed_credits", "available_nanos", "available_credits", "reserved_nanos", "reserved_credits",
-    "resets_at", "upgrade_url", "limit", "model",
+    "limit_nanos", "limit_credits",
+    "resets_at", "upgrade_url", "limit_kind", "model",
 )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def shown(code: str, details: dict[str, Any]) -> Event:
         name: moment(value) if isinstance(value, datetime) else value for name, value in details.items()
     }
     if code in LIMITS:
-        fields.setdefault("limit", LIMITS[code])
+        fields.setdefault("limit_kind", LIMITS[code])
     for name in ("upgrade_url", "pay_url"):
         if str(fields.get(name, "")).startswith("/"):
             fields[name] = current_app.config["BASE_URL"].rstrip("/") + fields[name]

@@ -75,8 +75,7 @@ class Exchange:
     @property
     def shown(self) -> dict[str, Any]:
         title = self.chat.title or title_of(self.question.content)
-        own = {"title": title, "document_id": self.chat.document_id}
-        return {"model": self.model, "updated_at": self.now, **own}
+        return {"model": self.model, "updated_at": self.now, "title": title}
 
     def parts(self, call: CTE) -> Sequence[CTE]:
         """As parts of the statement that reserves."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.extensions import db
 from app.generation import registry
+from app.generation.call import provider_of
 from app.generation.generation import PING_SECONDS, Generation
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.identity.actor import Actor
@@ -14,7 +15,6 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Conflict
 from app.models.metering.reservation import reserve, with_idempotency_key
 from app.providers.base import Prompt, Provider, Reply, WirePrompt
-from app.providers.registry import open_provider
 
 Event = dict[str, Any]
 
@@ -100,8 +100,7 @@ def begin(
     model, price = offer
     check_once(actor, keys.get("idempotency_key"))
     reservation = reserve(actor, prompt, price, operation="gateway", **keys)
-    provider = model.provider
-    service = open_provider(provider.kind, base_url=provider.address, api_key=provider.api_key)
+    service = provider_of(model)
     db.session.commit()
     generation = registry.begin(reservation, model, service, made=WireGeneration)
     assert isinstance(generation, WireGeneration)

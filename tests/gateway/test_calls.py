@@ -61,3 +61,24 @@ def test_the_demo_models_answer_in_every_dialect(ada: Program) -> None:
         assert answer.status_code == 200, answer.text
         assert "Tollgate" in text_of(dialect, answer.json)
         assert ada.receipt(answer)["cost_nanos"] == answer.json["usage"]["cost_nanos"]
+
+
+def test_tokens_are_counted_for_nothing(ada: Program, provider: ProviderServer) -> None:
+    for model in MODELS:
+        body = {"model": model, "messages": [{"role": "user", "content": "x" * 4000}]}
+        answer = ada.client.post("/v1/messages/count_tokens", json=body, headers=ada.headers)
+        assert 900 < answer.json["input_tokens"] < 1200, answer.text
+    assert (provider.count, ada.get("/api/balance").json["reserved_nanos"]) == (0, 0)
+
+
+def test_models_are_listed_in_both_forms(ada: Program) -> None:
+    ours, theirs = (
+        ada.get("/v1/models").json,
+        ada.get("/v1/models", **{"anthropic-version": "2023-06-01"}).json,
+    )
+    names = [model["id"] for model in ours["data"]]
+    assert set(MODELS) <= set(names)
+    assert [model["id"] for model in theirs["data"]] == names[: len(theirs["data"])]
+    assert theirs["data"][0]["type"] == "model"
+    assert ada.get(f"/v1/models/{OPENAI_MODEL}").json["object"] == "model"
+    assert ada.get("/v1/models/nothing").json["error"]["type"] == "invalid_request_error"

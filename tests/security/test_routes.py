@@ -12,6 +12,7 @@ from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User
+from app.web.access import BY_PEOPLE, scope_of
 from tests.auth.conftest import Browser
 from tests.security.conftest import Teams, id_rules
 
@@ -26,7 +27,7 @@ PUBLIC = {
 SIGNED_BY_THEIR_SENDER = {"/webhooks/stripe"}
 OWNED = {
     "chat_id", "message_id", "call_id", "key_id", "member_id", "invitation_id", "session_id", "recharge_id",
-    "attachment_id", "request_id", "document_id", "revision_id",
+    "attachment_id", "request_id",
 }  # fmt: skip
 """Variables of addresses that name what belongs to an account or a person."""
 
@@ -43,6 +44,11 @@ def rules(app: Flask) -> list[tuple[str, str]]:
     """Each method and rule outside the back office."""
     result = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/admin")]
     return [(method, rule.rule) for rule in result for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
+
+
+def endpoint_of(app: Flask, method: str, rule: str) -> str:
+    rules = app.url_map.iter_rules()
+    return next(known.endpoint for known in rules if known.rule == rule and method in known.methods)
 
 
 def address(rule: str, ids: dict[str, object]) -> str:
@@ -118,7 +124,8 @@ def test_other_peoples_things_are_not_found_by_programs(
         if name in OWNED and rule.startswith("/api"):
             sent = {"json": body_for(rule)} if method in UNSAFE else {}
             answer = program.open(address(rule, adas), method=method, headers=bearer, **sent)
-            assert answer.status_code == 404, (method, rule, answer.text)
+            for_people = scope_of(app.view_functions[endpoint_of(app, method, rule)], method) == BY_PEOPLE
+            assert answer.status_code == (403 if for_people else 404), (method, rule, answer.text)
 
 
 def test_ada_finds_her_own_things(app: Flask, adas: dict[str, int], team_of: Teams) -> None:

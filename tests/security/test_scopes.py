@@ -20,7 +20,7 @@ BUYS = {
     ("POST", "/api/subscription/resume"), ("POST", "/api/checkout"), ("PUT", "/api/auto-recharge"),
 }  # fmt: skip
 READS = {("POST", "/api/subscription/preview"), ("POST", "/api/estimate")}
-FOR_PEOPLE = {("POST", "/api/keys")}
+FOR_PEOPLE = {("POST", "/api/keys"), ("PATCH", "/api/keys/<key_id>"), ("POST", "/api/keys/<key_id>/rotate")}
 
 
 def api_rules(app: Flask) -> Iterator[tuple[str, str, str]]:

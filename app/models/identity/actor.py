@@ -13,7 +13,7 @@ from app.extensions import db
 from app.models.base import at_once, utcnow
 from app.models.catalog.setting import STORED_TOGETHER, Setting
 from app.models.identity.account import Account
-from app.models.identity.api_key import ApiKey
+from app.models.identity.api_key import ApiKey, KeyLimits
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession, digest
 from app.models.metering.account_state import ACCOUNTS, COLUMNS, PLANS, AccountState
@@ -35,6 +35,7 @@ class Actor:
     admin_role: str | None = None
     api_key_id: int | None = None
     key_used_at: datetime | None = None
+    key_limits: KeyLimits | None = None
     scopes: frozenset[str] | None = None
     """What a key may; None for people, who may all that their role does."""
 
@@ -71,10 +72,11 @@ class Actor:
             row = OF_KEY.first(connection, {"secret": digest(secret)})
         if row is None:
             return None
-        api_key_id, used_at, scopes, expires_at = row[len(FOR_ALL) :]
+        api_key_id, used_at, scopes, expires_at, *limits = row[len(FOR_ALL) :]
         if expires_at is not None and expires_at <= utcnow():
             return None
         key = {"api_key_id": api_key_id, "key_used_at": used_at, "scopes": frozenset(scopes.split())}
+        key["key_limits"] = KeyLimits.of(*limits)
         return cls(**described(row) | key | {"admin_role": None})
 
     def get_id(self) -> str | None:
@@ -145,9 +147,10 @@ OF_SESSION = CompiledStatement(
 )
 """The personal account's membership is a person's first, and is never ended."""
 
+KEY_LIMITS = (KEYS.c.monthly_limit_nanos, KEYS.c.total_limit_nanos, KEYS.c.models)
 MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
 OF_KEY = CompiledStatement(
-    select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at, KEYS.c.scopes, KEYS.c.expires_at)
+    select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at, KEYS.c.scopes, KEYS.c.expires_at, *KEY_LIMITS)
     .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(ACCOUNT_AND_PLAN, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, refers_to, utcnow
 from app.models.identity.user import digest
@@ -25,6 +27,21 @@ TOO_MANY = f"One person may have {MOST_KEYS} keys. Revoke one that is not used a
 USE_IS_KNOWN_TO = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """What a key may spend in a month (UTC) and in all, in nano-dollars, and on which models; None: no limit."""
+
+    month: int | None
+    total: int | None
+    models: tuple[str, ...]
+
+    @classmethod
+    def of(cls, month: int | None, total: int | None, models: Sequence[str]) -> KeyLimits | None:
+        """None where nothing is limited, as with most keys."""
+        is_free = month is None and total is None and not models
+        return None if is_free else cls(month, total, tuple(models))
+
+
 class ApiKey(Model):
     """256 random bits, of which a prefix and a hash are kept."""
 
@@ -37,6 +54,9 @@ class ApiKey(Model):
     secret_hash: Mapped[str] = mapped_column(unique=True)
     scopes: Mapped[str] = mapped_column(default=" ".join(SCOPES), server_default="read spend buy")
     expires_at: Mapped[datetime | None]
+    monthly_limit_nanos: Mapped[Nanos | None]
+    total_limit_nanos: Mapped[Nanos | None]
+    models: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
@@ -100,6 +120,12 @@ class ApiKey(Model):
             return False
         db.session.execute(update(cls).where(cls.id == key_id).values(last_used_at=now))
         return True
+
+    def rotate(self) -> str:
+        """A new secret, which is shown this once; the old one is dead, and what the key has spent stays with it."""
+        secret = "tg_" + secrets.token_urlsafe(32)
+        self.secret_hash, self.prefix = digest(secret), secret[:PREFIX_LENGTH]
+        return secret
 
     def revoke(self) -> None:
         self.revoked_at = self.revoked_at or utcnow()

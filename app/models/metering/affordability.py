@@ -13,6 +13,7 @@ from app.models.catalog.setting import Setting
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
 from app.models.metering.gate_checks import credits_reserved
+from app.models.metering.key_limit import KeyUse, key_limit_reached
 from app.models.metering.member_limit import MemberUse, member_limit_reached
 from app.models.metering.refusal import Refusal
 from app.providers.base import Prompt
@@ -33,18 +34,25 @@ class Cheaper(NamedTuple):
 
 
 def fit(
-    account_state: AccountState, prompt: Prompt, rates: Rates, at: datetime, member: MemberUse | None = None
+    account_state: AccountState,
+    prompt: Prompt,
+    rates: Rates,
+    at: datetime,
+    member: MemberUse | None = None,
+    key: KeyUse | None = None,
 ) -> Prompt:
-    """The prompt, with as much output as balance, overdraft and the member's limit afford. Refusal under the floor."""
+    """The prompt, with as much output as the balance and every limit afford. Refusal under the floor."""
     balance, overdraft = account_state.balance(at), overdraft_of(account_state)
     bound, floor = prompt.input_token_bound, min(FEWEST_OUTPUT_TOKENS, prompt.max_output_tokens)
-    affordable = most_affordable(balance.available + overdraft, member)
+    affordable = most_affordable(balance.available + overdraft, member, key)
     if rates.most_for(bound, prompt.max_output_tokens) <= affordable:
         return prompt
     output = rates.output_tokens_for(affordable, bound)
     if output >= floor:
         return replace(prompt, max_output_tokens=min(prompt.max_output_tokens, output))
     needed, cheaper = rates.most_for(bound, floor), cheaper_model(account_state, prompt, affordable)
+    if key is not None and key.left is not None and needed > key.left:
+        raise key_limit_reached(key, at, needed=needed, **(cheaper.details if cheaper else {}))
     if member is not None and needed <= balance.available + overdraft:
         raise member_limit_reached(member, at, needed=needed, **(cheaper.details if cheaper else {}))
     if needed <= balance.unreserved + overdraft:
@@ -52,10 +60,10 @@ def fit(
     raise request_too_large(balance, needed, cheaper)
 
 
-def most_affordable(balance: int, member: MemberUse | None) -> int:
-    """The least of what the balance with its overdraft affords and what a member has left of their month."""
-    left = member.left if member else None
-    return balance if left is None else min(balance, left)
+def most_affordable(balance: int, member: MemberUse | None, key: KeyUse | None = None) -> int:
+    """The least of what the balance with its overdraft affords and what a member and a key have left."""
+    lefts = (member.left if member else None, key.left if key else None)
+    return min([balance, *(left for left in lefts if left is not None)])
 
 
 def overdraft_of(account_state: AccountState) -> int:
@@ -89,6 +97,8 @@ def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) 
 
 def can_take(model: AIModel, prompt: Prompt) -> bool:
     """Whether another model reads the last message of a prompt: its length, and its images."""
+    if not prompt.messages:
+        return model.context_window >= prompt.input_token_bound + FEWEST_OUTPUT_TOKENS
     last = prompt.messages[-1]
     return model.context_window >= last.token_bound + FEWEST_OUTPUT_TOKENS and (
         model.takes_images or not last.images

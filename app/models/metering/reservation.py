@@ -39,6 +39,7 @@ from app.models.metering.gate_checks import (
     check_model,
     check_pace,
 )
+from app.models.metering.key_limit import check_key, key_use
 from app.models.metering.member_limit import check_member, hold_for_member, member_use, settle_for_member
 from app.models.metering.refusal import Attempt, PricingError, Refusal
 from app.models.metering.statements import USAGES, ExtraRows, run_reserve, run_settle
@@ -166,10 +167,12 @@ def checked(account_state: AccountState, actor: Actor, prompt: Prompt, price: Mo
     check_pace(account_state)
     member = member_use(account_state, actor.user_id, now)
     check_member(member, now)
+    key = key_use(actor, now)
+    check_key(actor, key, prompt.model, now)
     check_absorbed(account_state, now)
     check_funds(account_state, now)
-    prompt = fit(account_state, prompt, price.rates, now, member)
-    has_limit = member is not None and member.limit is not None
+    prompt = fit(account_state, prompt, price.rates, now, member, key)
+    has_limit = key is not None or (member is not None and member.limit is not None)
     return Admission(account_state, actor, prompt, price, now, is_exact=has_limit)
 
 

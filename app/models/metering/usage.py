@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db.types import BigId, Nanos
+from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
 
 BUCKETS = (*TOKEN_BUCKETS, *PIECES)
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
+BY_KEY = text("api_key_id IS NOT NULL")
 RUNNING = text("state = 'running'")
 ENDED = text("settled_at IS NOT NULL")
 
@@ -39,6 +40,7 @@ class Usage(Model):
         *not_negative("output", "images", "searches"),
         UniqueConstraint("account_id", "idempotency_key"),
         Index("ix_usages_account_newest", "account_id", "created_at"),
+        Index("ix_usages_key", "api_key_id", "day", postgresql_where=BY_KEY, sqlite_where=BY_KEY),
         Index("ix_usages_price", "price_id"),
         Index("ix_usages_running", "created_at", postgresql_where=RUNNING, sqlite_where=RUNNING),
         Index("ix_usages_settled", "settled_at", postgresql_where=ENDED, sqlite_where=ENDED),
@@ -48,7 +50,6 @@ class Usage(Model):
     user_id: Mapped[int] = refers_to("users.id")
     api_key_id: Mapped[int | None] = refers_to("api_keys.id")
     chat_id: Mapped[int | None] = refers_to("chats.id", index=True)
-    document_id: Mapped[int | None] = mapped_column(BigId, index=True)
     operation: Mapped[str] = mapped_column(default="chat")
     model: Mapped[str]
     price_id: Mapped[int] = refers_to("model_prices.id")

@@ -1,0 +1,43 @@
+"""How many tokens a request would be: free, without a reservation. Anthropic says it where it can, else we count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
+
+from flask_login import current_user
+
+from app.extensions import db
+from app.gateway.blueprint import gateway, json_object, sends
+from app.gateway.prompts import GatewayRequest
+from app.generation.call import provider_of
+from app.models.base import utcnow
+from app.models.catalog.price import AIModel
+from app.models.metering.gate_checks import check_model
+from app.providers.base import WirePrompt
+from app.web.gate import requires_tokens
+
+
+@runtime_checkable
+class Counter(Protocol):
+    """A provider that counts for nothing."""
+
+    def count_tokens(self, prompt: WirePrompt) -> int | None: ...
+
+
+@gateway.post("/messages/count_tokens")
+@sends
+@requires_tokens
+def count_tokens() -> dict[str, Any]:
+    asked = GatewayRequest.read("messages", json_object())
+    model, _price = AIModel.to_sell(asked.model, utcnow())
+    check_model(current_user.account_state, model.name)
+    prompt, service = asked.prompt_for(model), provider_of(model)
+    db.session.rollback()
+    counted = service.count_tokens(named(prompt, model)) if isinstance(service, Counter) else None
+    return {"input_tokens": prompt.tokens if counted is None else counted}
+
+
+def named(prompt: WirePrompt, model: AIModel) -> WirePrompt:
+    """Under the name that its provider knows the model by."""
+    return replace(prompt, model=model.upstream_name or model.name)

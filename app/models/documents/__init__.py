@@ -1,1 +1,0 @@
-"""Documents and their revisions."""

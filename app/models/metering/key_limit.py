@@ -1,0 +1,102 @@
+"""What a key has spent, against its own limits: ceilings that the reservation holds. billing-rules.md 5.
+
+A key without limits costs nothing here. The sums are over its own calls: exact, since whoever writes one moves the
+account, and the reservation is refused where the account has moved since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Table, bindparam, case, cast, func, select
+
+from app.db.compiled_statement import CompiledStatement
+from app.models.base import at_once, credits_text
+from app.models.identity.actor import Actor
+from app.models.identity.api_key import KeyLimits
+from app.models.metering.member_limit import month_of, next_month
+from app.models.metering.refusal import Refusal, seconds_until
+from app.models.metering.usage import Usage
+
+USAGES: Table = Usage.__table__  # type: ignore[assignment]
+LONG_AGO = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A key's limits, and what its calls of the month and of all time have cost; running ones count as reserved."""
+
+    limits: KeyLimits
+    month: int
+    total: int
+
+    @property
+    def left(self) -> int | None:
+        """What the tighter limit leaves; None where neither is set."""
+        limits = self.limits
+        pairs = ((limits.month, self.month), (limits.total, self.total))
+        return min((max(0, limit - used) for limit, used in pairs if limit is not None), default=None)
+
+    @property
+    def tightest(self) -> tuple[str, int, int]:
+        """The limit that leaves the least: its name, the limit, what is used of it."""
+        limits = self.limits
+        known = [("month", limits.month, self.month), ("total", limits.total, self.total)]
+        return min(
+            ((name, limit, used) for name, limit, used in known if limit is not None),
+            key=lambda row: row[1] - row[2],
+        )
+
+
+def key_use(actor: Actor, at: datetime) -> KeyUse | None:
+    """None for people, and for keys without limits."""
+    limits = actor.key_limits
+    if limits is None:
+        return None
+    month = total = 0
+    with at_once() as connection:
+        which = {"key": actor.api_key_id}
+        if limits.month is not None:
+            [month] = SPENT.one(connection, which | {"since": month_of(at.date())})
+        if limits.total is not None:
+            [total] = SPENT.one(connection, which | {"since": LONG_AGO})
+    return KeyUse(limits, int(month), int(total))
+
+
+def check_key(actor: Actor, use: KeyUse | None, model: str, at: datetime) -> None:
+    """The key's own models and limits: something must be left for a call to begin."""
+    if use is None:
+        return
+    if use.limits.models and model not in use.limits.models:
+        message = f"This key may ask {', '.join(use.limits.models)}, but not {model}."
+        raise Refusal("model_not_allowed", message, limit_kind="key")
+    if use.left == 0:
+        raise key_limit_reached(use, at)
+
+
+def key_limit_reached(use: KeyUse, at: datetime, **details: Any) -> Refusal:
+    name, limit, used = use.tightest
+    every = "a month" if name == "month" else "in all"
+    message = f"This key has used {credits_text(used)} of its {credits_text(limit)} {every}. "
+    message += "Its owner can raise the limit in the settings of the account."
+    details |= {"limit": limit, "limit_kind": name, "used": used, "left": max(0, limit - used)}
+    if name == "total":
+        return Refusal("key_limit_reached", message, retry_after=DAY, **details)
+    ends = next_month(at)
+    return Refusal(
+        "key_limit_reached", message, retry_after=seconds_until(ends, at), resets_at=ends, **details
+    )
+
+
+DAY = 86_400.0
+"""A limit once for all never comes back by itself; somebody may raise it."""
+
+PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos
+COUNTED = case((USAGES.c.state == "running", USAGES.c.reserved_nanos), else_=PAID)
+SPENT = CompiledStatement(
+    select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger)).where(
+        USAGES.c.api_key_id == bindparam("key"), USAGES.c.day >= bindparam("since")
+    )
+)
