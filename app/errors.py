@@ -49,6 +49,8 @@ REFUSALS = {
     "packs_not_allowed": 403,
     "too_many_calls": 429,
     "chat_limit_reached": 429,
+    "document_limit_reached": 429,
+    "image_limit_reached": 429,
     "member_limit_reached": 429,
     "key_limit_reached": 429,
     "absorbed_limit": 429,
@@ -155,6 +157,7 @@ def refused(refusal: Refusal) -> Response:
     details: dict[str, Any] = {}
     for name, value in refusal.details.items():
         details |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
+    details |= details.pop("counts", {})
     way_out = WAYS_OUT.get(details.get("way_out", ""))
     if way_out:
         details["upgrade_url"] = url_for(way_out)

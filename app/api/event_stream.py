@@ -120,11 +120,11 @@ def from_row(
     position, quiet_since = 0, time.monotonic()
     while not registry.live.is_ending:
         with app.app_context():
-            row = table.read(db.session.connection(), row_id)
-        if len(row.text) > position:
-            yield row.text[position:]
-            position, quiet_since = len(row.text), time.monotonic()
-        if row.status != "running":
+            text, status = table.read(db.session.connection(), row_id)
+        if len(text) > position:
+            yield text[position:]
+            position, quiet_since = len(text), time.monotonic()
+        if status != "running":
             with app.app_context():
                 yield ended_row(db.session.get_one(table.model, row_id), ids, table)
             return

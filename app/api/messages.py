@@ -1,4 +1,4 @@
-"""Messages over JSON: ask, answer again, edit, stop, follow, estimate."""
+"""Messages over JSON: ask, answer again, edit, stop, follow."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from flask_login import current_user
 from pydantic import Field
 from sqlalchemy.exc import IntegrityError
 
-from app.api.blueprint import amount, api, or_404
-from app.api.bodies import FileIds, Filled, Identifier, Text
+from app.api.blueprint import api, or_404
+from app.api.bodies import FileIds, Filled, Identifier
 from app.api.calls import ONCE, STREAM, Limits, call_options, stream_position, wants_html
 from app.api.chats import default_model, my_chat
+from app.api.documents import my_document
 from app.api.event_stream import stream_of, stream_of_generation
 from app.api.rate_limits import limited_sends
-from app.api.schemas import COUNT, EVENTS, TEXT, amounts, described, shape
+from app.api.schemas import EVENTS, TEXT, described, shape
 from app.extensions import db
 from app.generation import registry
 from app.generation.call import CallOptions
 from app.generation.conversation import Conversation
 from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES
-from app.generation.send import answer, ask, estimate, repeated
+from app.generation.send import answer, ask, repeated
 from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
 from app.models.metering.refusal import InvalidRequest
-from app.web.access import for_guests_too, for_scope
+from app.web.access import for_guests_too
 from app.web.gate import requires_tokens
 
 Files = Annotated[
@@ -51,17 +52,12 @@ class Edit(Limits):
 
 class Question(Edit):
     attachments: Files = Field(default_factory=list)
-
-
-class EstimateRequest(Question):
-    """Without `chat_id` of a new chat, which may have instructions."""
-
-    chat_id: Identifier | None = None
-    system_prompt: Text = ""
+    document_id: (
+        Annotated[Identifier, Field(description="A document that this chat is about from now on.")] | None
+    ) = None
 
 
 STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
-ESTIMATE = shape("Estimate", model=TEXT, left_out=COUNT, **amounts("expected", "ceiling"))
 
 
 @api.post("/chats/<chat_id>/messages")
@@ -139,28 +135,6 @@ def follow_message(message_id: str) -> Response:
     return followed(message, stream_position())
 
 
-@api.post("/estimate")
-@for_scope("read")
-@for_guests_too
-@described(
-    "What a question will come to, and the most it can cost; charges nothing",
-    ESTIMATE,
-    body=EstimateRequest,
-)
-def estimate_message() -> dict[str, Any]:
-    sent = EstimateRequest.read()
-    chat = my_chat(sent.chat_id) if sent.chat_id else Chat(model="", system_prompt=sent.system_prompt)
-    options = with_files(sent, call_options(sent, chat.model or default_model()))
-    prompt, price = estimate(current_user, chat, sent.content, options)
-    expected = price.expected_cost_of(prompt)
-    return {
-        "model": options.model,
-        **amount("expected", expected),
-        **amount("ceiling", price.ceiling_of(prompt)),
-        "left_out": prompt.left_out,
-    }
-
-
 def conversation_of(chat_id: str, sent: Limits) -> Conversation:
     """The chat with all that a question needs, or 404."""
     asked = {"model": sent.model, "idempotency_key": call_options(sent).idempotency_key}
@@ -173,6 +147,8 @@ def conversation_of(chat_id: str, sent: Limits) -> Conversation:
 def asked(into: Conversation, sent: Edit, *, edited: Message | None = None) -> Response:
     """Put the body's question at the chat's end, or in the place of an earlier one, and follow its answer."""
     options = with_files(sent, call_options(sent, into.chat.model or default_model()))
+    if isinstance(sent, Question) and sent.document_id:
+        into.chat.document_id = my_document(sent.document_id).id
 
     def begin() -> Generation:
         return ask(current_user, into, sent.content, options, edited=edited)

@@ -75,7 +75,8 @@ class Exchange:
     @property
     def shown(self) -> dict[str, Any]:
         title = self.chat.title or title_of(self.question.content)
-        return {"model": self.model, "updated_at": self.now, "title": title}
+        own = {"title": title, "document_id": self.chat.document_id}
+        return {"model": self.model, "updated_at": self.now, **own}
 
     def parts(self, call: CTE) -> Sequence[CTE]:
         """As parts of the statement that reserves."""

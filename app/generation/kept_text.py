@@ -18,6 +18,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     func,
+    literal,
     select,
     update,
 )
@@ -27,6 +28,7 @@ from app.db.compiled_statement import CompiledStatement
 from app.db.types import UtcDateTime
 from app.models.base import at_once
 from app.models.chat.chat import Message
+from app.models.documents.document import Revision
 from app.models.metering.usage import Usage
 
 
@@ -71,10 +73,17 @@ class TextTable:
         )
         return set(connection.scalars(select(self.table.c.id).where(*asked)))
 
-    def read(self, connection: Connection, row_id: int) -> Any:
-        """What a reader in another process follows: text and status."""
-        columns = self.table.c[self.text].label("text"), self.table.c.status
-        return connection.execute(select(*columns).where(self.table.c.id == row_id)).one()
+    def read(self, connection: Connection, row_id: int) -> tuple[str, str]:
+        """What a reader in another process follows: the model's text, and the status."""
+        row = connection.execute(select(*self.read_columns()).where(self.table.c.id == row_id)).one()
+        text, status, before, after = row
+        return text[before : len(text) - after], status
+
+    def read_columns(self) -> tuple[Any, ...]:
+        """Text, status, and how many characters before and after are not the model's."""
+        columns, none = self.table.c, literal(0)
+        around = columns.get("before_length", none), columns.get("after_length", none)
+        return columns[self.text], columns.status, *around
 
 
 def checkpoint_of_all(table: Table, text: str) -> ReturningUpdate[Any]:
@@ -102,6 +111,7 @@ def checkpoint_of_all(table: Table, text: str) -> ReturningUpdate[Any]:
 
 
 MESSAGES = TextTable(Message, "content")
+REVISIONS = TextTable(Revision, "body")
 
 
 @dataclass(frozen=True, slots=True)

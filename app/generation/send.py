@@ -20,6 +20,7 @@ from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment, send_with
 from app.models.chat.chat import Chat, Message, branch
+from app.models.documents.document import Document
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.reservation import Reservation
@@ -54,10 +55,11 @@ def answer(actor: Actor, into: Conversation, path: list[PromptTurn], options: Ca
     prompt = prompt_of(chat, path, offer[0], options)
     title = (JobName.WRITE_TITLE, chat.id) if chat.wants_title else None
     exchange = Exchange(chat, path[-1], options.model, utcnow())
+    columns = {"chat_id": chat.id, "document_id": chat.document_id}
     if exchange.question.files:
-        context = Context({"chat_id": chat.id}, store=partial(store_with_files, exchange), follow_up=title)
+        context = Context(columns, store=partial(store_with_files, exchange), follow_up=title)
     else:
-        context = Context({"chat_id": chat.id}, rows=exchange, follow_up=title)
+        context = Context(columns, rows=exchange, follow_up=title)
     return start(actor, "chat", prompt, offer, options=options, context=context)
 
 
@@ -82,7 +84,7 @@ def prompt_of(
     asked = options.max_output_tokens or (chat.max_output_tokens if chat else None)
     limited = replace(options, max_output_tokens=asked)
     most = min(most_output(Operation.named("chat"), limited), model.most_output)
-    system = chat.system_prompt if chat else ""
+    system = "\n\n".join(filter(None, [chat.system_prompt, document_of(chat)])) if chat else ""
     fixed = [PromptMessage("system", system)] if system else []
     size = bound_of if any(turn.is_refused for turn in path) else likely_of
     said = messages_for(path, model, with_content=is_sent)
@@ -90,6 +92,14 @@ def prompt_of(
     kept = newest_within(model.input_limit(most) - extra - sum(map(size, fixed)), said, size)
     left_out = len(said) - len(kept)
     return Prompt(options.model, (*fixed, *alternating(kept)), most, model.is_reasoning, extra, left_out)
+
+
+def document_of(chat: Chat) -> str:
+    """The document that the chat is about, as the model reads it; nothing where there is none."""
+    if chat.document_id is None:
+        return ""
+    document = Document.find(chat.document_id, account_id=chat.account_id, deleted_at=None)
+    return f"The user works on this document:\n<document>\n{document.body}\n</document>" if document else ""
 
 
 def newest_within(

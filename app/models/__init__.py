@@ -13,6 +13,7 @@ from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, Message
+from app.models.documents.document import Document, Revision
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.invitation import Invitation
@@ -42,6 +43,7 @@ __all__ = [
     "CreditPack",
     "DailyTotal",
     "Dispute",
+    "Document",
     "FormerId",
     "Invitation",
     "LedgerEntry",
@@ -60,6 +62,7 @@ __all__ = [
     "Refund",
     "RefusalCount",
     "RefusedCall",
+    "Revision",
     "Setting",
     "StripeAccount",
     "StripeEvent",

@@ -15,6 +15,7 @@ from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.chat.chat import Message
+from app.models.documents.document import Revision
 from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
@@ -73,32 +74,38 @@ def publish_what_is_new(act: Callable[[JobName, int], object]) -> None:
 
 
 def lost_calls(now: datetime) -> list[int]:
-    """Running calls that gave no sign of life within the lease: by their message, or by themselves."""
+    """Running calls that gave no sign of life within the lease: by the row of their text, or by themselves."""
     answers = and_(Message.call_id == Usage.id, Message.role == "assistant")
-    last_sign = func.coalesce(Message.checkpoint_at, Usage.renewed_at, Usage.created_at)
+    signs = Message.checkpoint_at, Revision.checkpoint_at, Usage.renewed_at, Usage.created_at
+    last_sign = func.coalesce(*signs)
     running = Usage.state == "running", Usage.created_at < now - LEASE
-    silent = select(Usage.id).outerjoin(Message, answers).where(*running, last_sign < now - LEASE)
-    query = silent.order_by(Usage.id)
-    return list(db.session.scalars(query))
+    rows = select(Usage.id).outerjoin(Message, answers).outerjoin(Revision, Revision.call_id == Usage.id)
+    return list(db.session.scalars(rows.where(*running, last_sign < now - LEASE).order_by(Usage.id)))
+
+
+def text_of(usage_id: int) -> Message | Revision | None:
+    """The row that keeps a call's text."""
+    message = select(Message).filter_by(call_id=usage_id, role="assistant")
+    return db.session.scalar(message) or db.session.scalar(select(Revision).filter_by(call_id=usage_id))
 
 
 def release(usage_id: int) -> bool:
-    """Nothing is paid; our cost, as far as it can be known, is absorbed. The message keeps its text."""
+    """Nothing is paid; our cost, as far as it can be known, is absorbed. The text so far is kept."""
     usage = db.session.get_one(Usage, usage_id)
     AccountState.lock(usage.account_id)
     if usage_id not in lost_calls(utcnow()):
         db.session.rollback()
         return False
-    message = db.session.scalar(select(Message).filter_by(call_id=usage_id, role="assistant"))
+    kept = text_of(usage_id)
     spent = TokenUsage(
         uncached_input=usage.uncached_input,
-        output=estimate_tokens(message.content) if message else 0,
+        output=estimate_tokens(kept.written) if kept else 0,
         source="estimated",
     )
     reservation = reservation_of(usage)
     receipt = settle(reservation, spent, "interrupted")
-    if receipt and message:
-        message.status, message.error_code, message.error_detail = "interrupted", "interrupted", WORDS
+    if receipt and kept:
+        kept.status, kept.error_code, kept.error_detail = "interrupted", "interrupted", WORDS
     db.session.commit()
     if receipt:
         cost = receipt.paid + receipt.absorbed

@@ -14,6 +14,7 @@ from app.models.catalog.plan import CreditPack
 from app.models.catalog.price import ModelPrice
 from app.models.chat.attachment import TEXT, Attachment
 from app.models.chat.chat import Chat, Message
+from app.models.documents.document import Document
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.invitation import Invitation
@@ -70,6 +71,10 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     key, _secret = ApiKey.make(team.id, ada.id, "robot")
     chat, question, usage = talk(team, ada)
     recharge = charged(team, ada)
+    document = Document(account_id=team.id, user_id=ada.id, title="Secret plan")
+    session.add(document)
+    session.flush()
+    revision = document.add("my secret", state="kept", call_id=usage.id)
     file = Attachment(account_id=team.id, user_id=ada.id, message_id=question.id, name="secret.txt")
     file.media_type, file.size, file.content = TEXT, 6, b"secret"
     asked = LimitRequest(account_id=team.id, user_id=ada.id, amount_nanos=1)
@@ -79,7 +84,7 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     return {
         "chat_id": chat.id, "message_id": question.id, "call_id": usage.id, "key_id": key.id, "member_id": place.id,
         "invitation_id": invitation.id, "session_id": browser.id, "recharge_id": recharge.id,
-        "attachment_id": file.id, "request_id": asked.id,
+        "attachment_id": file.id, "request_id": asked.id, "document_id": document.id, "revision_id": revision.id,
     }  # fmt: skip
 
 

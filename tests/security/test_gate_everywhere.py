@@ -5,7 +5,7 @@ from types import CodeType
 
 from flask import Flask
 
-SPENDING = {"ask", "asked", "answer", "begin_once", "admit", "reserve"}
+SPENDING = {"ask", "asked", "answer", "begin_once", "begun", "admit", "reserve"}
 """Whatever calls one of these may start a call that costs money."""
 
 

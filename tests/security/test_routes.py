@@ -27,7 +27,7 @@ PUBLIC = {
 SIGNED_BY_THEIR_SENDER = {"/webhooks/stripe"}
 OWNED = {
     "chat_id", "message_id", "call_id", "key_id", "member_id", "invitation_id", "session_id", "recharge_id",
-    "attachment_id", "request_id",
+    "attachment_id", "request_id", "document_id", "revision_id",
 }  # fmt: skip
 """Variables of addresses that name what belongs to an account or a person."""
 

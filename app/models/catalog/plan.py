@@ -48,6 +48,7 @@ class Plan(Model):
         CheckConstraint("surcharge_cents <= price_cents", name="surcharge_within_price"),
         CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
         *not_negative("allowance_override_nanos", "daily_limit_nanos", "chats_per_month"),
+        *not_negative("documents", "images_per_month"),
         CheckConstraint("parallel_calls >= 1", name="parallel_calls_positive"),
         CheckConstraint("NOT is_default OR (status = 'active' AND price_cents = 0)", name="default_is_free"),
         Index(
@@ -76,6 +77,8 @@ class Plan(Model):
     allowance_override_nanos: Mapped[Nanos | None]
     daily_limit_nanos: Mapped[Nanos | None]
     chats_per_month: Mapped[int | None]
+    documents: Mapped[int | None]
+    images_per_month: Mapped[int | None]
     parallel_calls: Mapped[int | None]
     models: Mapped[list[str]] = mapped_column(default=list)
     has_api: Mapped[bool] = mapped_column(default=True)

@@ -25,6 +25,7 @@ TO_ERASE = text("erase_at IS NOT NULL")
 class Chat(Model):
     """A conversation of one person, charged to one account. `leaf_id` is the last message of the shown branch.
 
+    `document_id` is the document that it is about: its text goes along with every message.
     `guest` is the digest of a guest's secret: the chats of all guests belong to the house, each to one of them.
     """
 
@@ -43,6 +44,7 @@ class Chat(Model):
     leaf_id: Mapped[int | None] = mapped_column(BigId)
     system_prompt: Mapped[str] = mapped_column(default="")
     max_output_tokens: Mapped[int | None]
+    document_id: Mapped[int | None] = mapped_column(BigId)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
     pinned_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
@@ -147,6 +149,11 @@ class Message(Model):
     @property
     def is_running(self) -> bool:
         return self.status == "running"
+
+    @property
+    def written(self) -> str:
+        """What a model wrote of it."""
+        return self.content
 
     @property
     def is_on_the_house(self) -> bool:

@@ -12,6 +12,7 @@ from app.models.base import utcnow
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, Message
+from app.models.documents.document import Document, erase_documents
 from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
@@ -43,6 +44,7 @@ def erase_person(user: User, account_ids: Sequence[int]) -> None:
     """Erase every column of `PERSONAL` that is the person's or their closed accounts'."""
     person, name = Person(user.id, account_ids, [user.email]), user.name
     erase_chats(Chat.user_id == user.id)
+    erase_documents(Document.user_id == user.id)
     user.erase()
     db.session.flush()
     for personal in PERSONAL:

@@ -53,9 +53,9 @@ class PersonalData:
             values = person.account_ids
         elif self.owner in {"email", "to"}:
             values = person.addresses
-        elif self.owner == "chat_id":
-            chats = Base.metadata.tables["chats"]
-            return column.in_(select(chats.c.id).where(chats.c.user_id == person.user_id))
+        elif self.owner in PARENTS:
+            parents = Base.metadata.tables[PARENTS[self.owner]]
+            return column.in_(select(parents.c.id).where(parents.c.user_id == person.user_id))
         return column.in_(values)
 
     def erase(self, person: Person) -> None:
@@ -72,6 +72,9 @@ class PersonalData:
         for row in db.session.execute(query.execution_options(yield_per=100)).mappings():
             yield dict(row)
 
+
+PARENTS = {"chat_id": "chats", "document_id": "documents"}
+"""Owners whose rows know the person."""
 
 NOBODY = "deleted@deleted.invalid"
 SECRETS = ("secret_hash",)
@@ -99,6 +102,9 @@ PERSONAL = (
     PersonalData("messages", "chat_id", ("content", "error_detail"), becomes={"content": "", "error_detail": None}),
     PersonalData("chats", "user_id", ("title", "system_prompt", "guest"), becomes={"title": "", "system_prompt": ""}),
     PersonalData("support_requests", "user_id", ("message",), becomes={"message": ""}),
+    PersonalData("document_revisions", "document_id", ("body", "error_detail"),
+                 becomes={"body": "", "error_detail": None}),
+    PersonalData("documents", "user_id", ("title",), becomes={"title": ""}),
     PersonalData("outgoing_mails", "user_id", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
     PersonalData("outgoing_mails", "to", ("to", "context"), becomes={"to": NOBODY, "context": {}}),
 )  # fmt: skip
@@ -122,6 +128,8 @@ NOT_PERSONAL = {
     "auto_recharges": ("card_id", "pause_reason", "limit_notified_for"),
     "chats": ("model",),
     "disputes": ("stripe_id", "status"),
+    "document_revisions": ("state", "status", "operation", "error_code"),
+    "documents": ("kind",),
     "invitations": ("role",),
     "ledger_entries": ("kind", "key", "month"),
     "limit_requests": ("state",),

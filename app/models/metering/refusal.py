@@ -10,6 +10,7 @@ class Refusal(Exception):
     """The gate says no. `code` is one of billing-rules.md 6; `retry_after` is in seconds; `details` go into the answer.
 
     Details are `needed`, `available`, `reserved` in nano-dollars, `resets_at` a moment, `model` a cheaper one,
+    `counts` (`used`, `limit`, `remaining` of a number that the plan allows)
     and `way_out`: "upgrade", "buy", "verify", "wait", "billing" or "support".
     """
 

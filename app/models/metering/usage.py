@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.db.types import Nanos
+from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
@@ -50,6 +50,7 @@ class Usage(Model):
     user_id: Mapped[int] = refers_to("users.id")
     api_key_id: Mapped[int | None] = refers_to("api_keys.id")
     chat_id: Mapped[int | None] = refers_to("chats.id", index=True)
+    document_id: Mapped[int | None] = mapped_column(BigId, index=True)
     operation: Mapped[str] = mapped_column(default="chat")
     model: Mapped[str]
     price_id: Mapped[int] = refers_to("model_prices.id")

@@ -1,0 +1,182 @@
+"""Documents over JSON: list, search, read, write, archive, delete, export."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import request
+from flask_login import current_user
+from pydantic import Field
+from sqlalchemy import or_, select
+
+from app.api.blueprint import amount, api, moment, or_404, page_of
+from app.api.bodies import Body, CountOrNone, Flag, Text, storable
+from app.api.chats import escaped
+from app.api.schemas import (
+    COUNT,
+    FLAG,
+    MOMENT,
+    PAGING,
+    TEXT,
+    Schema,
+    amounts_or_null,
+    array,
+    described,
+    or_null,
+    page,
+    shape,
+)
+from app.extensions import db
+from app.generation import registry
+from app.models.base import utcnow
+from app.models.chat.chat import STATUSES
+from app.models.documents.document import LONGEST_BODY, Document, Revision, own
+from app.models.metering.refusal import InvalidRequest
+
+LONGEST_TITLE = 200
+DOCUMENT = shape(
+    "Document",
+    id=TEXT,
+    title=TEXT,
+    revision=COUNT | {"description": "The number of the revision that it shows; 0: it is empty."},
+    is_archived=FLAG,
+    source_id=or_null(TEXT),
+    kind=TEXT,
+    created_at=MOMENT,
+    updated_at=MOMENT,
+)
+REVISION = shape(
+    "Revision",
+    id=TEXT,
+    document_id=TEXT,
+    number=COUNT,
+    state={"enum": ["proposed", "kept", "dropped"]},
+    status={"enum": [*STATUSES]},
+    operation=or_null(TEXT),
+    base=or_null(COUNT),
+    call_id=or_null(TEXT),
+    is_shown=FLAG,
+    error=or_null(shape("RevisionError", code=TEXT, detail=or_null(TEXT))),
+    created_at=MOMENT,
+    saved_at=MOMENT,
+    **amounts_or_null("cost"),
+)
+WHOLE_DOCUMENT = shape(
+    "WholeDocument", content=TEXT, words=COUNT, revisions=array(REVISION), **DOCUMENT["properties"]
+)
+SEARCH: dict[str, Schema] = {
+    "q": {"type": "string", "description": "Words of the title or of the text."},
+    "archived": {"enum": ["0", "1"], "description": "1: those of the archive instead."},
+}
+Title = Annotated[Text, Field(max_length=LONGEST_TITLE)]
+Content = Annotated[Text, Field(max_length=LONGEST_BODY)]
+
+
+class DocumentChanges(Body):
+    """What is left out stays as it is. `content` asks for the number of the revision that was seen."""
+
+    title: Title | None = None
+    content: Content | None = None
+    revision: CountOrNone | None = None
+    is_archived: Flag | None = None
+
+
+@api.get("/documents")
+@described("The documents, newest first", page(DOCUMENT), query=PAGING | SEARCH)
+def list_documents() -> dict[str, Any]:
+    archived = request.args.get("archived") == "1"
+    query = (
+        select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_not(None) == archived)
+    )
+    text = storable(request.args.get("q", "")).strip()
+    if text:
+        like = f"%{escaped(text)}%"
+        head = select(Revision.id).where(
+            Revision.id == Document.head_id, Revision.body.ilike(like, escape="\\")
+        )
+        query = query.where(or_(Document.title.ilike(like, escape="\\"), head.exists()))
+    return page_of(query, Document.id, shown_document)
+
+
+@api.get("/documents/<document_id>")
+@described("A document with its text and all its revisions, newest first", WHOLE_DOCUMENT)
+def read_document(document_id: str) -> dict[str, Any]:
+    return shown_whole(my_document(document_id))
+
+
+@api.patch("/documents/<document_id>")
+@described(
+    "Save what was typed, rename a document, archive it; 409 `document_changed` where the text is another by now",
+    WHOLE_DOCUMENT,
+    body=DocumentChanges,
+)
+def change_document(document_id: str) -> dict[str, Any]:
+    document, sent = or_404(Document.locked(document_id, current_user)), DocumentChanges.read()
+    if all(value is None for value in (sent.title, sent.content, sent.is_archived)):
+        raise InvalidRequest({"body": ["names none of title, content, is_archived."]})
+    if sent.content is not None:
+        if sent.revision is None:
+            raise InvalidRequest({"revision": ["is missing: say which revision the text was made of."]})
+        document.write(sent.content, sent.revision)
+    if sent.title is not None:
+        document.title = sent.title
+    if sent.is_archived is not None:
+        document.archived_at = (document.archived_at or utcnow()) if sent.is_archived else None
+    db.session.commit()
+    return shown_whole(document)
+
+
+@api.delete("/documents/<document_id>")
+@described("Delete a document with all its revisions; what it cost stays in the usage", status=204)
+def delete_document(document_id: str) -> tuple[str, int]:
+    document = or_404(Document.locked(document_id, current_user))
+    running = [revision.call_id for revision in document.revisions() if revision.is_running]
+    document.erase()
+    db.session.commit()
+    for call_id in running:
+        if live := registry.live.get(call_id):
+            live.stop()
+    return "", 204
+
+
+def my_document(document_id: str) -> Document:
+    return or_404(Document.find(document_id, **own(current_user)))
+
+
+def shown_document(document: Document) -> dict[str, Any]:
+    return {
+        "id": str(document.id),
+        "title": document.title,
+        "revision": document.number,
+        "is_archived": document.archived_at is not None,
+        "source_id": str(document.source_id) if document.source_id else None,
+        "kind": document.kind,
+        "created_at": moment(document.created_at),
+        "updated_at": moment(document.updated_at),
+    }
+
+
+def shown_whole(document: Document) -> dict[str, Any]:
+    revisions = [shown_revision(revision, document) for revision in document.revisions()]
+    body = document.body
+    return shown_document(document) | {"content": body, "words": len(body.split()), "revisions": revisions}
+
+
+def shown_revision(revision: Revision, document: Document) -> dict[str, Any]:
+    call = revision.call
+    error = {"code": revision.error_code, "detail": revision.error_detail} if revision.error_code else None
+    return {
+        "id": str(revision.id),
+        "document_id": str(revision.document_id),
+        "number": revision.number,
+        "state": revision.state,
+        "status": revision.status,
+        "operation": revision.operation,
+        "base": revision.base_number,
+        "call_id": str(revision.call_id) if revision.call_id else None,
+        "is_shown": document.head_id == revision.id,
+        "error": error,
+        "created_at": moment(revision.created_at),
+        "saved_at": moment(revision.saved_at),
+        **amount("cost", call.paid_nanos if call else None),
+    }

@@ -1,0 +1,182 @@
+"""Documents: written, revised, kept, dropped and restored; nobody else's; gone when deleted."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.catalog.plan import Plan
+from app.models.documents.document import LONGEST_BODY, Document, Revision
+from app.models.identity import erasure
+from app.models.identity.account import Account
+from app.models.identity.user import User
+from tests.chat.conftest import Door
+from tests.documents.conftest import new
+
+Database = scoped_session[Session]
+
+
+def save(person: Door, document: str, content: str, revision: int) -> dict:
+    answer = person.call("PATCH", f"/documents/{document}", json={"content": content, "revision": revision})
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def later(session: Database) -> None:
+    """Let the sitting end: what is saved next is another revision."""
+    session.rollback()
+    for revision in session.scalars(select(Revision)):
+        revision.saved_at = revision.saved_at.replace(year=2020)
+    session.commit()
+
+
+def test_a_document_begins_with_a_text_at_no_cost(ada: Door) -> None:
+    before = ada.balance()["available_nanos"]
+    made = new(ada, "Hello, you two.", title="Letter")
+    assert (made["title"], made["content"], made["words"], made["revision"]) == (
+        "Letter",
+        "Hello, you two.",
+        3,
+        1,
+    )
+    assert ada.balance()["available_nanos"] == before
+
+
+def test_what_is_typed_in_one_sitting_is_one_revision(ada: Door, document: str) -> None:
+    first = save(ada, document, "a", 1)
+    second = save(ada, document, "ab", first["revision"])
+    assert (second["content"], len(second["revisions"])) == ("ab", 1)
+    assert second["revision"] > first["revision"] > 1
+
+
+def test_a_later_sitting_is_another_revision(ada: Door, document: str, session: Database) -> None:
+    later(session)
+    after = save(ada, document, "later", 1)
+    assert [row["number"] for row in after["revisions"]] == [2, 1]
+
+
+def test_two_tabs_cannot_overwrite_each_other(ada: Door, document: str) -> None:
+    save(ada, document, "mine", 1)
+    refused = ada.call("PATCH", f"/documents/{document}", json={"content": "yours", "revision": 1})
+    assert (refused.status_code, refused.json["code"]) == (409, "document_changed")
+    shown = ada.call("GET", f"/documents/{document}").json
+    assert (shown["content"], shown["revision"]) == ("mine", refused.json["revision"])
+
+
+def test_an_earlier_revision_is_restored_as_a_new_one(ada: Door, document: str, session: Database) -> None:
+    later(session)
+    after = save(ada, document, "later", 1)
+    first = after["revisions"][-1]["id"]
+    restored = ada.call("PUT", f"/revisions/{first}", json={"state": "kept", "revision": 2}).json
+    assert restored["content"].startswith("One fish.")
+    assert [row["number"] for row in restored["revisions"]] == [3, 2, 1]
+
+
+def test_a_revision_says_what_is_different(ada: Door, document: str, session: Database) -> None:
+    later(session)
+    after = save(ada, document, "One fish. Zwei Hände 🐟. Three ships.", 1)
+    read = ada.call("GET", f"/revisions/{after['revisions'][0]['id']}").json
+    assert [(part["kind"], part["text"]) for part in read["changes"]] == [
+        ("same", "One fish. Zwei "),
+        ("gone", "Füße"),
+        ("new", "Hände"),
+        ("same", " 🐟. Three ships."),
+    ]
+
+
+def test_the_list_searches_title_and_text_and_keeps_the_archive_apart(ada: Door, document: str) -> None:
+    other = new(ada, "Nothing of it.", title="50% off")["id"]
+    ada.call("PATCH", f"/documents/{other}", json={"is_archived": True})
+
+    def listed(query: str) -> list[str]:
+        return [row["id"] for row in ada.call("GET", f"/documents?{query}").json["items"]]
+
+    assert listed("") == listed("q=ships") == [document]
+    assert listed("q=50%25") == []
+    assert listed("archived=1") == listed("archived=1&q=50%25 o") == [other]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/documents/{document}", None),
+        ("PATCH", "/documents/{document}", {"title": "mine"}),
+        ("DELETE", "/documents/{document}", None),
+        ("POST", "/documents/{document}/refine", {"instructions": "x"}),
+        ("POST", "/documents/{document}/refine-selection", {"instructions": "x", "start": 0, "end": 1, "revision": 1}),
+        ("POST", "/documents/{document}/repurpose", {"kind": "mail"}),
+        ("POST", "/documents/{document}/image-prompt", {}),
+        ("GET", "/revisions/{revision}", None),
+        ("PUT", "/revisions/{revision}", {"state": "dropped"}),
+        ("POST", "/revisions/{revision}/stop", None),
+        ("GET", "/revisions/{revision}/stream", None),
+    ],
+)  # fmt: skip
+def test_somebody_elses_document_is_not_there(
+    ada: Door, eve: Door, document: str, method: str, path: str, body: dict | None
+) -> None:
+    revision = ada.call("GET", f"/documents/{document}").json["revisions"][0]["id"]
+    options = {} if body is None else {"json": body}
+    answer = eve.call(method, path.format(document=document, revision=revision), **options)
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"content": "x"}, "revision"),
+        ({"content": 7, "revision": 1}, "content"),
+        ({"content": "x" * (LONGEST_BODY + 1), "revision": 1}, "content"),
+        ({"title": "x" * 201}, "title"),
+        ({"is_archived": "yes"}, "is_archived"),
+        ({}, "body"),
+    ],
+)
+def test_bad_input_names_its_field(ada: Door, document: str, body: dict, field: str) -> None:
+    answer = ada.call("PATCH", f"/documents/{document}", json=body)
+    assert (answer.status_code, [*answer.json["errors"]]) == (400, [field])
+
+
+def test_deleting_erases_every_word(ada: Door, document: str, session: Database) -> None:
+    ada.call("PATCH", f"/documents/{document}", json={"title": "canary title"})
+    assert ada.call("DELETE", f"/documents/{document}").status_code == 204
+    session.rollback()
+    assert ada.call("GET", f"/documents/{document}").status_code == 404
+    assert {row.body for row in session.scalars(select(Revision))} == {""}
+    assert session.scalar(select(Document.title)) == ""
+
+
+def test_a_person_who_goes_takes_their_documents_along(ada: Door, document: str, session: Database) -> None:
+    erasure.delete_person(session.query(User).filter_by(email="ada@example.com").one())
+    session.commit()
+    assert {row.body for row in session.scalars(select(Revision))} == {""}
+
+
+def test_documents_are_counted_as_they_stand(ada: Door, document: str, session: Database) -> None:
+    account = session.query(Account).order_by(Account.id.desc()).first()
+    plan = session.get_one(Plan, account.plan_id)
+    plan.documents = 2
+    session.commit()
+    second = new(ada, "second")["id"]
+    refused = ada.call("POST", "/documents", json={"content": "third"})
+    assert (refused.status_code, refused.json["code"]) == (429, "document_limit_reached")
+    assert [refused.json[name] for name in ("used", "limit", "remaining")] == [2, 2, 0]
+    assert refused.json["upgrade_url"] == "/pricing"
+    ada.call("DELETE", f"/documents/{second}")
+    new(ada, "third")
+
+
+def test_a_lower_limit_keeps_all_and_takes_no_new_one(ada: Door, document: str, session: Database) -> None:
+    new(ada, "second")
+    account = session.query(Account).order_by(Account.id.desc()).first()
+    session.get_one(Plan, account.plan_id).documents = 1
+    session.commit()
+    assert len(ada.call("GET", "/documents").json["items"]) == 2
+    assert ada.call("POST", "/documents", json={}).json["used"] == 2
+
+
+def test_a_broke_account_may_still_write_by_hand(door: Callable[..., Door]) -> None:
+    bob = door("bob")
+    made = new(bob, "by hand")
+    assert save(bob, made["id"], "by hand still", 1)["content"] == "by hand still"
