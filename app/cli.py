@@ -59,17 +59,17 @@ def create_admin(email: str) -> None:
         raise click.BadParameter(f"{email!r} is not an address that mail can be sent to.") from fault
     password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
     db.session.commit()
-    click.echo(f"Admin: {email} {password}" if password else f"{email} is an administrator.")
+    click.echo(f"Admin: {email} {password}" if password else f"{email} is an admin.")
 
 
 @user.command("forget-second-factor")
 @click.argument("email")
-@click.option("--reason", required=True, help="Why, for the record of changes.")
+@click.option("--reason", required=True, help="Reason, shown in the audit log.")
 def forget_second_factor(email: str, reason: str) -> None:
     """Take the second factor of EMAIL away: for an owner who lost it and whom no other owner can help."""
     person = User.with_email(email)
     if person is None or person.totp_secret is None:
-        raise click.BadParameter(f"Nobody with the address {email!r} has a second factor.")
+        raise click.BadParameter(f"Nobody with the email {email!r} has two-factor sign-in.")
     forget(person)
     changes = {"second_factor": ["set up", None], "by": [None, "command line"]}
     AdminChange.note(person.id, "forget second factor", person, reason=reason, changes=changes)

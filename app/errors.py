@@ -74,12 +74,12 @@ HTTP_CODES = {
     503: "busy",
 }
 WORDS = {
-    404: "There is nothing here, or it belongs to another account.",
-    403: "Your role in this account does not allow that.",
-    405: "That address does not take this kind of request.",
-    413: "That is more than can be taken at once. Nothing was stored or charged.",
-    429: "Too many requests. Wait a little, then try again.",
-    500: "Something broke on our side. Nothing was charged for it; it has been recorded.",
+    404: "There's nothing here, or it belongs to another account.",
+    403: "Your role in this account doesn't allow that.",
+    405: "This address doesn't accept that kind of request.",
+    413: "That's too large. Nothing was saved or charged.",
+    429: "Too many requests. Wait a moment, then try again.",
+    500: "Something went wrong on our side. You were not charged, and we've recorded the problem.",
 }
 FOR_NOW: dict[type[Exception], tuple[int, str]] = {
     Busy: (503, "busy"),
@@ -169,7 +169,7 @@ def refused(refusal: Refusal) -> Response:
 
 
 def keep(refusal: Refusal) -> None:
-    """For the overview and the lab in the back office: a refusal is answered whether or not it could be kept."""
+    """For the overview and the lab in the admin: a refusal is answered whether or not it could be kept."""
     if not current_user.is_authenticated and not is_guest():
         return
     try:
@@ -191,7 +191,7 @@ def http_error(error: HTTPException) -> Response | HTTPException:
         return error
     if isinstance(error, RateLimitExceeded) and error.limit.error_message:
         return refused(Refusal("guest_limit_reached", str(error.description)))
-    text = WORDS.get(status) or error.description or "The request could not be taken."
+    text = WORDS.get(status) or error.description or "We couldn't process that request."
     retry_after = getattr(error, "retry_after", None)
     return problem(status, HTTP_CODES.get(status, "error"), text, retry_after=retry_after)
 
@@ -284,12 +284,13 @@ def say_what_is_left(response: Response) -> Response:
     return response
 
 
-AWAY = "The database does not answer at the moment. Nothing was charged or lost: try again in a few seconds."
-MEANWHILE = (
-    "Somebody else changed or removed that a moment ago. Load the page again; nothing was changed here."
+AWAY = "We can't reach our database right now. Nothing was charged or lost. Try again in a few seconds."
+MEANWHILE = "Someone else just changed or removed that. Nothing was changed here; reload the page."
+UNHEARD = "Stripe didn't answer in time. You won't be charged twice. Check again in a minute."
+PARKED = (
+    "Something about this payment doesn't match. Nothing is lost, and someone on our team will look at it."
 )
-UNHEARD = "Stripe did not answer in time. Nothing is lost and nothing is paid twice: look again in a minute."
-PARKED = "Something about this payment does not fit. Nothing was credited or lost; a person will look at it."
 CSRF_WORDS = (
-    "This page was open for too long, or its form came from elsewhere. Load it again; nothing was changed."
+    "This page was open too long, or its form came from somewhere else. Nothing was changed. "
+    "Reload the page and try again."
 )

@@ -136,7 +136,7 @@ def pending_key(job: JobName) -> str:
 
 
 def note_run(name: str, at: datetime) -> None:
-    """Remember when a job last ran to its end; for the back office, so it may be forgotten."""
+    """Remember when a job last ran to its end; for the admin, so it may be forgotten."""
     with suppress(redis.RedisError):
         connect().hset(LAST_RUNS, name, at.isoformat())
 

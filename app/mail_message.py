@@ -76,16 +76,26 @@ def compose(to: str, template: str, context: dict[str, Any]) -> EmailMultiAltern
     parts = Parts()
     text = environment(parts).get_template(f"mail/{template}.txt").render(context)
     subject, _, body = text.partition("\n")
-    message = EmailMultiAlternatives(
-        " ".join(subject.split())[:LONGEST_SUBJECT], parts.written(body.strip()) + "\n", to=[to]
-    )
-    if context.get("reply_to"):
-        message.reply_to = [one_line(context["reply_to"])]
+    foot = footer(to, context)
+    whole = "\n\n".join((parts.written(body.strip()), "-- ", *foot))
+    message = EmailMultiAlternatives(" ".join(subject.split())[:LONGEST_SUBJECT], f"{whole}\n", to=[to])
+    if answered_by := context.get("reply_to") or context.get("support_email"):
+        message.reply_to = [one_line(answered_by)]
     paragraphs = [parts.part(" ".join(part.split())) for part in body.split("\n\n") if part.strip()]
     frame = current_app.jinja_env.get_template("mail/frame.html")
-    html = frame.render(brand_name=context["brand_name"], subject=message.subject, parts=paragraphs)
+    html = frame.render(
+        brand_name=context["brand_name"], subject=message.subject, parts=paragraphs, footer=foot
+    )
     message.attach_alternative(html, "text/html")
     return message
+
+
+def footer(to: str, context: dict[str, Any]) -> list[str]:
+    """Why this mail came, of which account it is, and who answers."""
+    brand, name = cleaned(context["brand_name"]), context.get("account_name")
+    why = f"manage the account {cleaned(name)} at {brand}" if name else f"use {one_line(to)} at {brand}"
+    help_at = "Questions? Reply to this email." if context.get("support_email") else ""
+    return list(filter(None, (f"You're getting this email because you {why}.", help_at)))
 
 
 def environment(parts: Parts) -> Environment:

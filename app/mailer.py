@@ -92,6 +92,7 @@ def completed(mail: OutgoingMail) -> dict[str, Any] | None:
         "brand_name": Setting.get("brand_name"),
         "base_url": current_app.config["BASE_URL"],
         "to": mail.to,
+        "support_email": Setting.get("support_email"),
     }
     return frame | mail.context | made
 

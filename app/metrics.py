@@ -69,7 +69,7 @@ def check_reader() -> None:
     except NotSignedIn:
         raise NotSignedIn(CLOSED) from None
     if awaits_second_factor():
-        raise NotSignedIn("Show your second factor in the back office first.")
+        raise NotSignedIn("Show your second factor in the admin first.")
 
 
 def sent_token() -> str:

@@ -191,8 +191,13 @@ def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
 def of_alerts(account: Account, at: datetime) -> None:
     """What the owner chose to be told of, each once a day at most."""
     account_state = AccountState.load(account.id)
+    balance = account_state.balance(at)
+    everything, today = balance.allowance + balance.credits, balance.day_rest + balance.credits
     context = {
-        "low_balance": {"credits": credits_figure(account_state.allowance + account_state.credits)},
+        "low_balance": {
+            "credits": credits_figure(everything),
+            "today": credits_figure(today) if today < everything else "",
+        },
         "daily_limit": {
             "limit": credits_figure(account_state.daily_limit or 0),
             "plan": account_state.plan_name,

@@ -138,7 +138,7 @@ class History:
         assert answer.status_code == 200, answer.text
 
     def sign_in(self) -> None:
-        """The owner of the long history, in a browser, with the run of the back office."""
+        """The owner of the long history, in a browser, with the run of the admin."""
         self.actor.user.admin_role = "owner"
         secret = UserSession.begin(self.actor.user, self.actor.account_id)
         db.session.commit()

@@ -1,4 +1,4 @@
-"""The back office: a business model without code, for administrators alone."""
+"""The admin: a business model without code, for administrators alone."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ from app.models.operations.webhook_event import StripeEvent
 
 
 def init_app(app: Flask) -> None:
-    """Bind the back office to the application."""
+    """Bind the admin to the application."""
     init_doors(app)
     index = Dashboard(name="Overview", url="/admin", endpoint="admin")
-    admin = Admin(app, name="Back office", index_view=index)
+    admin = Admin(app, name="Admin", index_view=index)
     for category, views in menu().items():
         for view in views:
             view.category = category
@@ -56,7 +56,7 @@ def menu() -> dict[str, list[BaseView]]:
         ],
         "Models": [
             PriceTable(ModelPrice, "Price list", endpoint="price"),
-            RegistryPage(name="Registry's prices", endpoint="registry"),
+            RegistryPage(name="Price updates", endpoint="registry"),
             ModelTable(AIModel, "Models", endpoint="model"),
             ProviderTable(ProviderAccount, "Providers", endpoint="provider"),
             ReportPage(name="Providers' reports", endpoint="reports"),
@@ -76,7 +76,7 @@ def menu() -> dict[str, list[BaseView]]:
             QueuePage(name="Jobs", endpoint="queue"),
             MailTable(OutgoingMail, "Mails", endpoint="mail"),
             SettingPage(name="Settings", endpoint="setting"),
-            TwoFactorPage(name="Second factor", endpoint="two_factor", url="two-factor"),
-            ChangeTable(AdminChange, "Changes", endpoint="change"),
+            TwoFactorPage(name="Two-factor sign-in", endpoint="two_factor", url="two-factor"),
+            ChangeTable(AdminChange, "Audit log", endpoint="change"),
         ],
     }

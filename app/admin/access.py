@@ -1,4 +1,4 @@
-"""Who may enter the back office, and how far: owners do everything, support reads and grants a little."""
+"""Who may enter the admin, and how far: owners do everything, support reads and grants a little."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def is_in_back_office() -> bool:
 def admit() -> None:
     """Pass for an administrator in a browser session; NotSignedIn or 403 for all others."""
     if not current_user.is_authenticated:
-        raise NotSignedIn("The back office is for administrators: sign in first.")
+        raise NotSignedIn("Sign in as an admin to continue.")
     if not current_user.is_admin or current_user.api_key_id is not None:
         abort(403)
 

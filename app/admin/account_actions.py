@@ -59,9 +59,7 @@ class AccountActions:
             account.freeze("admin")
         self.record("freeze" if account.frozen_at else "unfreeze", account, reason=said_why())
         commit()
-        return self.back_to(
-            account.id, "Frozen: no calls until it is unfrozen." if account.frozen_at else "Unfrozen."
-        )
+        return self.back_to(account.id, "Account frozen." if account.frozen_at else "Account unfrozen.")
 
     @expose("/plan/", methods=("POST",))
     @owners_only
@@ -116,7 +114,7 @@ class AccountActions:
             return self.back_to(account_id, f"Not done: {getattr(error, 'detail', error)}", "error")
         self.record(act, db.session.get_one(Account, account_id), reason=said_why(), changes=changes)
         commit()
-        return self.back_to(account_id, "Done at Stripe, and here.")
+        return self.back_to(account_id, "Done.")
 
     @expose("/stop-recharge/", methods=("POST",))
     @owners_only
@@ -124,7 +122,7 @@ class AccountActions:
         account = Account.locked(self.account_asked_for().id)
         settings = AutoRecharge.of(account.id)
         if settings is None or not settings.is_on:
-            return self.back_to(account.id, "Auto-recharge is off already.")
+            return self.back_to(account.id, "Auto-recharge is already off.")
         settings.turn_off()
         self.record(
             "stop auto-recharge", account, reason=said_why(), changes={"auto_recharge": ["on", "off"]}
@@ -141,7 +139,7 @@ class AccountActions:
         if payment is None:
             abort(404)
         if not said_why():
-            return self.back_to(account.id, "Say why: nothing was refunded.", "error")
+            return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error")
         try:
             refund = request_refund(
                 payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id

@@ -80,7 +80,7 @@ STATES = [
 
 class AccountTable(AccountActions, AdminTable):
     one = "account"
-    intro = "Whom we charge. Balances move by ledger entries and calls only."
+    intro = "Customers' accounts. Balances change only through calls and ledger entries."
     searches = "name, address or number"
     can_view_details = True
     details_template = "admin/account.html"
@@ -89,7 +89,7 @@ class AccountTable(AccountActions, AdminTable):
     column_export_list = ("id", "name", "kind", "plan.name", "allowance_nanos", "credits_nanos", "created_at")
     column_labels: ClassVar = {
         "plan.name": "Plan", "allowance_nanos": "Allowance", "credits_nanos": "Credits", "owners": "Owner",
-        "frozen_by": "Frozen by", "last_call_at": "Last call", "created_at": "Since",
+        "frozen_by": "Frozen by", "last_call_at": "Last call", "created_at": "Created",
     }  # fmt: skip
     column_formatters: ClassVar = {
         "allowance_nanos": shown(credits_text),
@@ -145,7 +145,7 @@ class AccountTable(AccountActions, AdminTable):
             self.refuse(form, error.field, str(error))
             return self.story_again(account, form)
         db.session.commit()
-        done = f"{credits_text(form.amount.data)} credits were posted." if entry else "This was done already."
+        done = f"{credits_text(form.amount.data)} credits added." if entry else "This was already done."
         return self.back_to(account.id, done)
 
     def story_again(self, account: Account, form: GrantForm) -> ResponseReturnValue:

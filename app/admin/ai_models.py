@@ -37,8 +37,8 @@ LIMIT_NAMES = choices_of(
     ]
 )
 SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
-NO_KEY_NAME = "A variable's name in capitals that ends with _API_KEY."
-NO_ADDRESS_NAME = "A variable's name in capitals that ends with _BASE_URL."
+NO_KEY_NAME = "Use capital letters, ending with _API_KEY."
+NO_ADDRESS_NAME = "Use capital letters, ending with _BASE_URL."
 NO_ADDRESS = "An address that begins with https:// (http:// on this machine or in a private network only)."
 PRIVATE_HOST = (
     r"(localhost|\[::1\]|127\.0\.0\.1|10(\.\d+){3}|192\.168(\.\d+){2}|172\.(1[6-9]|2\d|3[01])(\.\d+){2})"
@@ -54,12 +54,12 @@ class ProviderForm(RowForm):
             Optional(),
             Regexp(rf"https://[^\s@]+$|http://{PRIVATE_HOST}(:\d+)?(/|$)", message=NO_ADDRESS),
         ],
-        description="Empty: the vendor's own. Where it speaks OpenAI's format it includes /v1.",
+        description="Leave empty for the provider's own address. For OpenAI's format, include /v1.",
     )
     key_variable = StringField(
         "Variable that holds the key",
         validators=[Optional(), Regexp(r"[A-Z][A-Z0-9_]*_API_KEY$", message=NO_KEY_NAME)],
-        description="Keys stay in the environment: only the name of the variable is kept here.",
+        description="Keys stay in the environment. Only the variable's name is stored here.",
     )
     base_url_variable = StringField(
         "Variable that may hold another address",
@@ -89,14 +89,14 @@ class ProviderForm(RowForm):
 class ProviderTable(AdminTable):
     creates = edits = True
     one = "provider"
-    intro = "Where models are served, and which variable of the environment holds the key."
+    intro = "Where your models run, and which environment variable holds each key."
     form = ProviderForm
     list_template = "admin/providers.html"
     column_list = ("name", "kind", "address", "key_variable", "is_usable", "is_enabled")
     column_labels: ClassVar = {
         "kind": "Speaks",
         "key_variable": "Key",
-        "is_usable": "Key is there",
+        "is_usable": "Has a key",
         "is_enabled": "In use",
     }
 
@@ -136,37 +136,42 @@ class ModelForm(RowForm):
             Length(max=120),
             Regexp(r"[\w.:/-]+$", message="Letters, digits and . : / - _ only."),
         ],
-        description="What programs ask for.",
+        description="The id that API requests use.",
     )
     title = StringField("Title", validators=[Required(), Length(max=120)])
     provider_id = SelectField("Provider", choices=providers, coerce=int)
-    upstream_name = StringField("The provider's name for it", description="Empty: the same as the id.")
+    upstream_name = StringField(
+        "Provider's model name", description="Leave empty if it's the same as the id."
+    )
     is_for_sale = BooleanField("For sale", default=True)
     is_free_for_guests = BooleanField(
         "Free for guests",
-        description="For visitors without an account, where the settings let them in. The house pays.",
+        description="For visitors without an account, if settings allow it. You pay.",
     )
     context_window = Count(
         "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens, in and out."
     )
     max_input_tokens = Count(
-        "Most input", lowest=1, highest=10**8, description="Empty: what the output leaves of the window."
+        "Most input",
+        lowest=1,
+        highest=10**8,
+        description="Leave empty to use the rest of the context window.",
     )
     max_output_tokens = Count(
         "Most output", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
     )
     sold_until = Moment(
         "Sold until (UTC)",
-        description="From then on it is hidden and refused by name. A mail goes out 30 days before.",
+        description="From then on it's hidden and refused. Users get an email 30 days before.",
     )
-    successor = SelectField("Then", choices=successors, description="What is named instead of it.")
+    successor = SelectField("Then", choices=successors, description="The model we suggest instead.")
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Takes images")
     image_tokens = Count(
         "Most tokens of an image",
         lowest=1,
         highest=10**6,
-        description="Reserved for each. Empty: by the rule of the provider's kind.",
+        description="Reserved for each image. Leave empty for the provider's rule.",
     )
     extra_input_tokens = Count(
         "Tokens its host adds to a prompt",
@@ -186,7 +191,7 @@ class ModelForm(RowForm):
 class ModelTable(AdminTable):
     creates = edits = True
     one = "model"
-    intro = "A model is offered when it is for sale, has an approved price, and its provider has a key."
+    intro = "A model is offered when it's for sale, has an approved price, and its provider has a key."
     searches = "id or title"
     form = ModelForm
     list_template = "admin/models.html"
@@ -219,10 +224,12 @@ class ModelTable(AdminTable):
         model.limit_name = model.limit_name or None
         model.successor = model.successor or None
         if model.successor == model.name:
-            raise FieldError("successor", "A model cannot take its own place.")
+            raise FieldError("successor", "A model can't replace itself.")
         before = form.name.object_data
         if not is_created and model.name != before and was_called(before):
-            raise FieldError("name", "Calls were made by this id; make another model instead.")
+            raise FieldError(
+                "name", "This model has been used, so its id can't change. Add another model instead."
+            )
 
     @expose("/sale/", methods=("POST",))
     @owners_only

@@ -1,4 +1,4 @@
-"""How the back office writes figures, moments and lists."""
+"""How the admin writes figures, moments and lists."""
 
 from __future__ import annotations
 

@@ -83,8 +83,8 @@ def charts_of(books: Books) -> list[Any]:
     people = {"active accounts": [day.accounts for day in books.days]}
     moves = {"new subscriptions": [day.new for day in books.days], "lost": [day.lost for day in books.days]}
     return [
-        bar_chart("Revenue, and what is left of it", days, money, dollars),
-        bar_chart("What the providers cost", days, costs, cost),
+        bar_chart("Revenue and gross margin", days, money, dollars),
+        bar_chart("Provider cost", days, costs, cost),
         bar_chart("Active accounts", days, people, str),
         bar_chart("Subscriptions", days, moves, str),
     ]

@@ -27,13 +27,13 @@ def exact(text: str, unit: int) -> int:
     typed = text.translate(SIGNS)
     typed = typed.replace(",", "") if THOUSANDS.fullmatch(typed) else typed.replace(",", ".")
     if not FIGURE.fullmatch(typed):
-        raise ValueError("This is not a figure. Write it like 20 or 20.00.")
+        raise ValueError("Enter a number, such as 20 or 20.00.")
     units = Decimal(typed) * unit
     if units != units.to_integral_value():
         places = len(str(unit)) - 1
-        raise ValueError(f"At most {places} digits after the point are kept.")
+        raise ValueError(f"Use at most {places} decimal places.")
     if abs(units) > LARGEST:
-        raise ValueError("This is more than can be stored.")
+        raise ValueError("This number is too large.")
     return int(units)
 
 
@@ -75,7 +75,7 @@ class Amount(StringField):
             raise StopValidation(f"At most {self.shown(self.highest)}.")
 
     def below(self) -> str:
-        return "This cannot be negative." if self.lowest == 0 else f"At least {self.shown(self.lowest)}."
+        return "This can't be negative." if self.lowest == 0 else f"At least {self.shown(self.lowest)}."
 
     def shown(self, units: int) -> str:
         return f"{self.prefix}{plain(units, self.unit, self.places)}{self.suffix}"
@@ -198,7 +198,7 @@ def moment(text: str) -> datetime:
     try:
         typed = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
-        raise ValueError("This is not a moment. Write it like 2026-12-31 18:00.") from None
+        raise ValueError("Enter a date and time, such as 2026-12-31 18:00.") from None
     return typed.replace(tzinfo=UTC) if typed.tzinfo is None else typed.astimezone(UTC)
 
 
@@ -211,4 +211,4 @@ class Required:
         if field.errors:
             raise StopValidation
         if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
-            raise StopValidation("Fill this in.")
+            raise StopValidation("This is required.")

@@ -33,10 +33,10 @@ class GrantForm(RowForm):
         lowest=-MOST,
         highest=MOST,
         validators=[Required()],
-        description="A minus takes them away, also below zero.",
+        description="Use a minus sign to remove credits, even below zero.",
     )
     reason = StringField(
-        "Why", validators=[Required(), Length(max=500)], description="The account's members see it."
+        "Reason", validators=[Required(), Length(max=500)], description="The account's members can see it."
     )
     once = HiddenField(default=lambda: secrets.token_hex(16), validators=[Regexp(r"[0-9a-f]{32}$")])
 
@@ -47,7 +47,7 @@ def grant(account_id: int, *, amount: int, reason: str, once: str) -> LedgerEntr
         raise FieldError("amount", "0 changes nothing.")
     account = Account.locked(account_id)
     if abs(account.credits_nanos + amount) > LARGEST:
-        raise FieldError("amount", "This is more than can be stored.")
+        raise FieldError("amount", "This number is too large.")
     check_daily_bound(amount)
     kind = "grant" if amount > 0 else "adjustment"
     context = {"reason": reason.strip(), "actor_id": current_user.user_id}
@@ -68,7 +68,7 @@ def check_daily_bound(amount: int) -> None:
     if abs(amount) > rest:
         raise FieldError(
             "amount",
-            f"The support moves {credits_text(bound)} credits a day; {credits_text(max(0, rest))} are left.",
+            f"Support can move {credits_text(bound)} credits a day; {credits_text(max(0, rest))} left today.",
         )
 
 

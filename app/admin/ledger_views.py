@@ -62,7 +62,7 @@ class LedgerTable(ReadOnlyTable):
 
 class UsageTable(ReadOnlyTable):
     one = "call"
-    intro = "Every call to a model: what it used, what it cost, who paid."
+    intro = "Every model call: what it used, what it cost and who paid."
     column_list = ("id", "created_at", "account_id", "model", "operation", "state", "outcome", "input_tokens", "output",
                    "cost_nanos", "paid_nanos", "absorbed_nanos")  # fmt: skip
     column_labels: ClassVar = {
@@ -95,7 +95,7 @@ class UsageTable(ReadOnlyTable):
 
 class ChangeTable(ReadOnlyTable):
     one = "change"
-    intro = "Who changed what, from what to what, when and why. It cannot be edited."
+    intro = "Who changed what, when and why. This log can't be edited."
     column_list = ("id", "created_at", "actor.email", "action", "subject", "subject_id", "changes", "reason")
     column_labels: ClassVar = {
         "created_at": "When",

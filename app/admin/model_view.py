@@ -1,4 +1,4 @@
-"""What the tables of the back office share: closed by default, errors at the field, a record of each change."""
+"""What the tables of the admin share: closed by default, errors at the field, a record of each change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RowForm(BaseForm):
     reason = StringField(
         "Why",
         validators=[Length(max=500)],
-        description="For the record of changes; may stay empty.",
+        description="Shown in the audit log. Optional.",
     )
 
     @property
@@ -207,7 +207,7 @@ class AdminTable(AdminOnly, ModelView):
             and form.seen.data not in {None, "", fingerprint(row, form)}
         ):
             flash(
-                "Somebody else changed this meanwhile. Look at it again; what you typed is still here.",
+                "Someone else changed this in the meantime. Check it again; what you typed is still here.",
                 "error",
             )
             form.seen.raw_data, form.seen.data = None, fingerprint(row, form)

@@ -30,9 +30,7 @@ OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp, Mismatch)
 
 class EventTable(ReadOnlyTable):
     one = "event"
-    intro = (
-        "What Stripe told us. An event is a signal to look, never data: to process it again is always safe."
-    )
+    intro = "Events from Stripe. Processing one again is always safe."
     details_template = "admin/event.html"
     column_list = ("id", "created_at", "type", "state", "attempts", "account_id", "error")
     column_details_list = (*column_list, "stripe_id", "about", "next_try_at", "processed_at")
@@ -52,14 +50,14 @@ class EventTable(ReadOnlyTable):
             abort(404)
         self.record("process again", event, changes={"state": [event.state, "received"]})
         process_again(event.id)
-        flash("It is being processed again.", "success")
+        flash("Processing again.", "success")
         return redirect(self.get_url(".details_view", id=event.id))
 
 
 class PaymentTable(ReadOnlyTable):
     one = "payment"
     intro = (
-        "Money from customers. Parked: what Stripe reports does not fit our row, and nobody was credited. A note on "
+        "Customer payments. Needs review: Stripe's report doesn't match our record, so nobody was credited. A note on "
         "a paid one names what Stripe sold beside it, which is worth no credits."
     )
     details_template = "admin/payment.html"
@@ -118,24 +116,24 @@ class PaymentTable(ReadOnlyTable):
             commit()
         except OUTSIDE as error:
             rollback()
-            return f"Stripe was asked; it still does not fit: {error}", "error"
+            return f"Checked with Stripe; it still doesn't match: {error}", "error"
         payment = db.session.get_one(Payment, payment_id)
         self.record("look at Stripe", payment, changes={"state": [before, payment.state]})
         db.session.commit()
-        return f"Stripe was asked. The payment is {payment.state}.", "success"
+        return f"Checked with Stripe. The payment is {payment.state}.", "success"
 
 
 class MailTable(ReadOnlyTable):
     one = "mail"
-    intro = "Mails in the order in which they were written. Each can be sent again, to the same address."
+    intro = "Emails, newest first. You can send each one again to the same recipient."
     details_template = "admin/mail.html"
     column_list = ("id", "created_at", "to", "template", "attempts", "sent_at")
-    column_labels: ClassVar = {"created_at": "Written", "sent_at": "Sent", "template": "What"}
+    column_labels: ClassVar = {"created_at": "Created", "sent_at": "Sent", "template": "Email"}
     column_details_list = (*column_list, "next_attempt_at")
     column_filters = (FilterLike(OutgoingMail.to, "To"), FilterEqual(OutgoingMail.template, "What"))
 
     def title_of(self, row: Any) -> str:
-        return f"Mail to {row.to}"
+        return f"Email to {row.to}"
 
     @expose("/again/", methods=("POST",))
     def again_view(self) -> ResponseReturnValue:
@@ -150,5 +148,5 @@ class MailTable(ReadOnlyTable):
             mail = mail.again()
         ring_after_commit(mail)
         db.session.commit()
-        flash("It is being sent.", "success")
+        flash("Sending.", "success")
         return redirect(self.get_url(".details_view", id=mail.id))

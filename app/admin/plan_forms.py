@@ -39,11 +39,9 @@ def model_names() -> list[SelectChoice]:
 
 class PlanForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
-    description = StringField("One line about it", validators=[Length(max=300)])
+    description = StringField("Tagline", validators=[Length(max=300)])
     status = SelectField("Status", choices=STATUSES, default="active")
-    position = Count(
-        "Order", default=0, highest=MOST_COUNT, description="Plans are shown from the lowest number on."
-    )
+    position = Count("Order", default=0, highest=MOST_COUNT, description="Lowest numbers come first.")
     is_popular = BooleanField("Mark as popular")
     price_cents = Dollars("Price", validators=[Required()], default=0, highest=MOST_CENTS)
     interval = SelectField("for", choices=INTERVALS, default="month")
@@ -69,7 +67,7 @@ class PlanForm(RowForm):
     daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
     chats_per_month = Count("New chats a month", highest=MOST_COUNT, description="Empty: any number.")
     parallel_calls = Count(
-        "Answers at once", lowest=1, highest=1000, description="Empty: as in the settings."
+        "Simultaneous answers", lowest=1, highest=1000, description="Empty: as in the settings."
     )
     models = Names("Models", choices=model_names, description="None marked: every model.")
     has_api = BooleanField("API access", default=True)
@@ -81,7 +79,7 @@ class PlanForm(RowForm):
 
 class PackForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
-    description = StringField("One line about it", validators=[Length(max=300)])
+    description = StringField("Tagline", validators=[Length(max=300)])
     status = SelectField("Status", choices=PACK_STATUSES, default="active")
     position = Count(
         "Order", default=0, highest=MOST_COUNT, description="Packs are shown from the lowest number on."

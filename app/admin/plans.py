@@ -64,7 +64,7 @@ class SoldTable(AdminTable):
         self.record("retire", row, reason="a new version was made")
         self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
         db.session.commit()
-        flash(f"This is the new version of {row.name}. The old one goes on for those who have it.", "success")
+        flash(f"This is the new version of {row.name}. Existing customers keep the old one.", "success")
         return redirect(self.get_url(".edit_view", id=copy.id))
 
 
@@ -228,5 +228,5 @@ class PackTable(SoldTable):
 def check_worth(plan: Plan) -> None:
     """FieldError where the figures cannot be together."""
     if plan.surcharge_cents > plan.price_cents:
-        raise FieldError("surcharge_cents", "The surcharge is more than the price.")
+        raise FieldError("surcharge_cents", "The surcharge can't be more than the price.")
     worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)

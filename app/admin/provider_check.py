@@ -28,9 +28,9 @@ def tried(provider: ProviderAccount) -> Trial:
     """Ask the provider's first model on sale. No transaction is open meanwhile."""
     model = first_model(provider)
     if model is None:
-        return Trial(False, "Works: unknown. Put one of its models on sale first.")
+        return Trial(False, "Unknown: put one of its models on sale first.")
     if not provider.is_usable:
-        return Trial(False, f"Works: no. {provider.key_variable} is not set, or it is not in use.")
+        return Trial(False, f"Not working: {provider.key_variable} isn't set, or the provider is off.")
     name = model.upstream_name or model.name
     prompt = Prompt(name, (QUESTION,), FEW_TOKENS, is_reasoning=model.is_reasoning)
     at = {"base_url": provider.address, "api_key": provider.api_key}
@@ -41,8 +41,8 @@ def tried(provider: ProviderAccount) -> Trial:
         for _text in service.stream(prompt):
             pass
     except ProviderError as error:
-        return Trial(False, f"Works: no. {name}: {error}")
-    return Trial(True, f"Works: yes. {name} answered in {time.monotonic() - began:.1f} s.")
+        return Trial(False, f"Not working: {name}: {error}")
+    return Trial(True, f"Working: {name} answered in {time.monotonic() - began:.1f} s.")
 
 
 def first_model(provider: ProviderAccount) -> AIModel | None:

@@ -31,7 +31,8 @@ def bounded(kind: type[Field]) -> Callable[..., Any]:
 
 
 def text(definition: Definition, **options: Any) -> Any:
-    return StringField(validators=[Required(), Length(definition.lowest, definition.highest)], **options)
+    needed = [Required()] if definition.lowest else []
+    return StringField(validators=[*needed, Length(definition.lowest, definition.highest)], **options)
 
 
 def flag(_definition: Definition, **options: Any) -> Any:
@@ -68,7 +69,7 @@ def settings_form() -> BaseForm:
     """The form, filled with what is in force or with what was typed."""
     fields = {key: field_of(definition) for key, definition in DEFINITIONS.items()}
     fields["reason"] = StringField(
-        "Why", validators=[Length(max=500)], description="For the record of changes."
+        "Reason", validators=[Length(max=500)], description="Shown in the audit log."
     )
     form = type("SettingsForm", (BaseForm,), fields)
     typed = request.form if request.method == "POST" else None
@@ -88,7 +89,7 @@ class SettingPage(AdminPage):
         changed = save(form)
         db.session.commit()
         flash(
-            f"Saved: {', '.join(changed)}. In force from now on." if changed else "Nothing was changed.",
+            f"Saved: {', '.join(changed)}." if changed else "Nothing was changed.",
             "success",
         )
         return redirect(self.get_url(".index"))

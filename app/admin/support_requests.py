@@ -16,7 +16,7 @@ from app.models.operations.support_request import SupportRequest
 
 class SupportTable(ReadOnlyTable):
     one = "support request"
-    intro = "What customers asked. Those on a plan with priority support come first."
+    intro = "Questions from customers, priority plans first."
     details_template = "admin/support_request.html"
     column_list = ("id", "created_at", "is_priority", "account.name", "user.email", "message", "answered_at")
     column_labels: ClassVar = {

@@ -1,4 +1,4 @@
-"""The second factor at the door of the back office: set it up, show it, renew the recovery codes."""
+"""The second factor at the door of the admin: set it up, show it, renew the recovery codes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.web.rate_limits import refusing
 
 CANDIDATE = "second factor being set up"
 TRIES = "6 per minute; 30 per hour"
-WRONG = "That is not the code of this half minute. Codes are good once: wait for the next one."
+WRONG = "Wrong code. Each code works once, so wait for the next one."
 
 
 @refusing

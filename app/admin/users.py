@@ -22,13 +22,13 @@ from app.models.identity.membership import Membership
 from app.models.identity.two_factor import forget
 from app.models.identity.user import User
 
-MAILED = {"verify": "The link that verifies the address", "reset": "A link for a new password"}
+MAILED = {"verify": "The verification link", "reset": "A password reset link"}
 ROLES = {"": None, "owner": "owner", "support": "support"}
 
 
 class UserTable(AdminTable):
     one = "person"
-    intro = "People who sign in. What is charged is an account, never a person."
+    intro = "People who sign in. Accounts are charged, not people."
     searches = "address or name"
     can_view_details = True
     details_template = "admin/user.html"
@@ -36,14 +36,14 @@ class UserTable(AdminTable):
     column_list = ("email", "name", "email_verified_at", "admin_role", "disabled_at", "created_at")
     column_details_list = ("id", *column_list)
     column_labels: ClassVar = {
-        "email": "Address", "email_verified_at": "Verified", "admin_role": "Back office", "disabled_at": "Disabled",
+        "email": "Email", "email_verified_at": "Verified", "admin_role": "Admin", "disabled_at": "Disabled",
         "created_at": "Since",
     }  # fmt: skip
     column_searchable_list = ("email", "name")
     column_sortable_list = ("email", "name", "created_at")
     column_default_sort = ("id", True)
     column_filters = (
-        FilterEqual(User.admin_role, "Back office", options=[("owner", "owner"), ("support", "support")]),
+        FilterEqual(User.admin_role, "Admin", options=[("owner", "owner"), ("support", "support")]),
     )
 
     def render(self, template: str, **context: Any) -> str:
@@ -76,7 +76,7 @@ class UserTable(AdminTable):
         """Disable a person, or enable them again."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
-            flash("You cannot disable yourself.", "error")
+            flash("You can't disable yourself.", "error")
             return redirect(self.get_url(".details_view", id=person.id))
         person.disabled_at = None if person.disabled_at else utcnow()
         self.record("disable" if person.disabled_at else "enable", person)
@@ -110,7 +110,7 @@ class UserTable(AdminTable):
     @expose("/appoint/", methods=("POST",))
     @owners_only
     def appoint_view(self) -> ResponseReturnValue:
-        """Give a person a role in the back office, or take it away. One's own stays."""
+        """Give a person a role in the admin, or take it away. One's own stays."""
         person, asked = self.person_asked_for(), request.form.get("appointed", "-")
         if asked not in ROLES:
             abort(400)
@@ -119,7 +119,7 @@ class UserTable(AdminTable):
             return redirect(self.get_url(".details_view", id=person.id))
         person.admin_role = ROLES[asked]
         self.record("appoint", person)
-        return self.done(person, f"{person.email}: {asked or 'no role in the back office'}.")
+        return self.done(person, f"{person.email}: {asked or 'no role in the admin'}.")
 
 
 def accounts_of(person: User) -> list[Any]:

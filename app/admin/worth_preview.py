@@ -23,6 +23,8 @@ ORDINARY_CALL = TokenUsage(uncached_input=1_000, output=400)
 STRIPE_SHARE_BPS, STRIPE_FIXED_CENTS = 290, 30
 """Stripe's list price for a card: 2.9 % + 30 cents."""
 
+TOGETHER = "These values don't work together: the surcharge can't exceed the price, and the margin must be below 100%."
+
 
 def typed_figures(typed: Mapping[str, str]) -> dict[str, Any]:
     """What the form holds now; a figure that cannot be read is left out."""
@@ -44,17 +46,15 @@ def plan_words(
     allowance_override_nanos: int | None = None,
 ) -> str:
     if price_cents is None or margin_bps is None:
-        return "Type a price and a margin."
+        return "Enter a price and a margin."
     try:
         worth = worth_of(price_cents, surcharge_cents or 0, margin_bps)
     except PricingError:
-        return "These figures cannot be together: the surcharge is at most the price, the margin less than 100 %."
+        return TOGETHER
     share = worth if interval == "month" else (worth + 6) // 12
     monthly = share if allowance_override_nanos is None else allowance_override_nanos
     how = (
-        terms(price_cents, surcharge_cents, margin_bps)
-        if allowance_override_nanos is None
-        else "Set outright"
+        terms(price_cents, surcharge_cents, margin_bps) if allowance_override_nanos is None else "Set by hand"
     )
     whole = monthly if interval == "month" else monthly * 12
     return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}"
@@ -67,11 +67,11 @@ def terms(price_cents: int, surcharge_cents: int | None, margin_bps: int) -> str
 
 def pack_words(*, price_cents: int | None, margin_bps: int | None, **_others: Any) -> str:
     if price_cents is None or margin_bps is None:
-        return "Type a price and a margin."
+        return "Enter a price and a margin."
     try:
         worth = worth_of(price_cents, 0, margin_bps)
     except PricingError:
-        return "These figures cannot be: a price is above 0, a margin less than 100 %."
+        return "These values don't work: the price must be above 0 and the margin below 100%."
     how = f"{dollars(price_cents)}, {percent(margin_bps)} margin = {credits_text(worth)} credits"
     return f"{how}, {answers(worth)}; {left(price_cents, worth)}"
 

@@ -68,7 +68,7 @@ class NewKey(KeyLimitFields):
 @api.post("/keys")
 @for_scope(BY_PEOPLE)
 @described(
-    "Make a key; its secret is in this answer and never again. Keys cannot make keys: sign in for it",
+    "Create a key; its secret is in this answer and never again. Keys can't create keys; sign in for that",
     NEW_KEY,
     status=201,
     body=NewKey,

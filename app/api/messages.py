@@ -114,7 +114,7 @@ def edit_message(message_id: str) -> Response:
 
 @api.post("/messages/<message_id>/stop")
 @for_guests_too
-@described("Ask a running answer to end", STATE)
+@described("Stop a running answer", STATE)
 def stop_message(message_id: str) -> dict[str, Any]:
     """Ask a running answer to end; it does within a second or so, wherever it runs."""
     message = my_message(message_id, role="assistant")

@@ -47,7 +47,7 @@ class Address:
     def __call__(self, _form: FlaskForm, field: Any) -> None:
         checked = checked_address(field.data)
         if checked is None:
-            raise ValidationError("This is not an address that mail can be sent to.")
+            raise ValidationError("Enter a valid email address.")
         field.data = checked
 
 
@@ -56,7 +56,7 @@ class PlainName:
 
     def __call__(self, _form: FlaskForm, field: Any) -> None:
         if holds_address(field.data or ""):
-            raise ValidationError("Write it without a web or mail address.")
+            raise ValidationError("Leave out web and email addresses.")
 
 
 class NewPassword:
@@ -74,12 +74,12 @@ def address_field() -> StringField:
 
 
 def name_field(*, required: bool = False) -> StringField:
-    missing = [DataRequired("Give it a name.")] if required else []
+    missing = [DataRequired("Enter a name.")] if required else []
     return StringField(filters=[one_line], validators=[*missing, Length(max=LONGEST_NAME), PlainName()])
 
 
 def known_password() -> PasswordField:
-    return PasswordField(validators=[InputRequired("Type your password."), Length(max=LONGEST)])
+    return PasswordField(validators=[InputRequired("Enter your password."), Length(max=LONGEST)])
 
 
 class SignupForm(Form):
@@ -91,7 +91,7 @@ class SignupForm(Form):
 
 class LoginForm(Form):
     email = StringField(
-        filters=[one_line], validators=[DataRequired("Type your address."), Length(max=LONGEST_ADDRESS)]
+        filters=[one_line], validators=[DataRequired("Enter your email."), Length(max=LONGEST_ADDRESS)]
     )
     password = known_password()
     next = HiddenField()

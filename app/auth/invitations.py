@@ -74,7 +74,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     if browser:
         browser.account_id = invitation.account_id
     db.session.commit()
-    flash(f"You are in {invitation.account.name} now. What you use here is paid by the team.", "good")
+    flash(f"You've joined {invitation.account.name}. The team pays for what you use here.", "good")
     return onwards()
 
 
@@ -94,7 +94,7 @@ def invite() -> ResponseReturnValue:
         f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id
     )
     db.session.commit()
-    flash(f"The invitation to {sent.email} is on its way. It works for seven days.", "good")
+    flash(f"Invitation sent to {sent.email}. It works for seven days.", "good")
     return redirect(url_for("auth.account"))
 
 
@@ -107,5 +107,5 @@ def revoke_invitation(invitation_id: str) -> ResponseReturnValue:
         abort(404)
     invitation.revoke()
     db.session.commit()
-    flash(f"The invitation to {invitation.email} is taken back; its link is dead.", "good")
+    flash(f"Invitation to {invitation.email} revoked.", "good")
     return redirect(url_for("auth.account"))

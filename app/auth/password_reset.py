@@ -21,10 +21,8 @@ from app.web.access import public
 from app.web.rate_limits import by_machine, by_mailbox
 from app.web.security_events import note
 
-SENT = "The link is on its way. It works once, within the hour."
-SAVED = (
-    "The new password is saved. All browsers are signed out, and API keys are revoked unless you kept them."
-)
+SENT = "We've sent the link. It works once, for an hour."
+SAVED = "Password saved. You're signed out everywhere, and API keys are revoked unless you kept them."
 
 
 @auth.route("/password/forgot", methods=["GET", "POST"])

@@ -113,7 +113,7 @@ def end_sessions() -> ResponseReturnValue:
     stopped = 0 if request.form.get("keep_keys") else ApiKey.revoke_all_of(user.id)
     note("sessions ended", user.id, keys_revoked=stopped)
     sign_out()
-    flash(f"You are signed out everywhere.{told(stopped)}", "good")
+    flash(f"You're signed out everywhere.{told(stopped)}", "good")
     return redirect(url_for("auth.login"))
 
 
@@ -124,7 +124,7 @@ def end_one_session(session_id: str) -> ResponseReturnValue:
         abort(404)
     db.session.delete(row)
     db.session.commit()
-    return done("That browser is signed out.")
+    return done("Browser signed out.")
 
 
 @auth.post("/settings/keys")
@@ -150,7 +150,7 @@ def revoke_key(key_id: str) -> ResponseReturnValue:
     row.revoke()
     db.session.commit()
     note("key revoked", key=row.prefix)
-    return done("The key is dead from now on.")
+    return done("Key revoked.")
 
 
 @auth.post("/settings/delete")
@@ -168,5 +168,5 @@ def delete_account() -> ResponseReturnValue:
     sign_out()
     for account_id in closed:
         enqueue(JobName.ACCOUNT_CLOSED, account_id)
-    flash("Your account is deleted.", "good")
+    flash("Your account has been deleted.", "good")
     return redirect(url_for("pages.index"))

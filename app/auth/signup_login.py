@@ -25,11 +25,9 @@ from app.web.browser_session import begin_session, onwards, same_site, sign_out
 from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
 from app.web.security_events import note
 
-WRONG = (
-    "The address and the password do not belong together. Try again, or have a new password mailed to you."
-)
-LOOK_AT_MAIL = "Look at your mail: it says how you go on."
-NOT_INVITED = "The invitation is for another address. Use the one that it was mailed to."
+WRONG = "That email and password don't match. Try again, or reset your password."
+LOOK_AT_MAIL = "Check your email to continue."
+NOT_INVITED = "This invitation is for another email. Use the one it was sent to."
 
 
 @auth.route("/signup", methods=["GET", "POST"])

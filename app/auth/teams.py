@@ -72,7 +72,7 @@ def choose_titles() -> ResponseReturnValue:
     if not own_membership().can_manage:
         abort(403)
     current_user.account.writes_titles = "writes_titles" in request.form
-    return done("That is saved. It holds for new chats.")
+    return done("Saved. This applies to new chats.")
 
 
 def act_on(wanted: Account) -> None:
@@ -89,7 +89,7 @@ def create_team() -> ResponseReturnValue:
         raise InvalidRequest(faults(form))
     team = Account.open(current_user.user, kind="team", name=form.name.data)
     act_on(team)
-    return done(f"{team.name} is there. It has its own balance, which starts at 0; invite whom you like.")
+    return done(f"{team.name} is ready. It starts with its own balance of 0. You can invite anyone.")
 
 
 @auth.post("/account/rename")
@@ -98,7 +98,7 @@ def rename_team() -> ResponseReturnValue:
     if not form.validate_on_submit():
         raise InvalidRequest(faults(form))
     held_team(own_membership()).name = form.name.data
-    return done("The name is saved.")
+    return done("Name saved.")
 
 
 def held_team(own: Membership, *roles: str) -> Account:
@@ -135,7 +135,7 @@ def change_role(member_id: str) -> ResponseReturnValue:
         abort(403)
     membership.change_role(form.role.data)
     note("role changed", membership.user_id, account=own.account_id, role=form.role.data, by=own.user_id)
-    return done(f"{membership.user.name or membership.user.email} is {form.role.data} now.")
+    return done(f"{membership.user.name or membership.user.email} is now {form.role.data}.")
 
 
 @auth.post("/account/members/<member_id>/limit")
@@ -146,9 +146,7 @@ def change_limit(member_id: str) -> ResponseReturnValue:
     if not form.validate_on_submit():
         raise InvalidRequest(faults(form))
     membership.monthly_limit_nanos = form.nanos
-    return done(
-        "The monthly limit is saved." if form.nanos is not None else "There is no monthly limit any more."
-    )
+    return done("Monthly limit saved." if form.nanos is not None else "Monthly limit removed.")
 
 
 @auth.post("/account/members/<member_id>/remove")

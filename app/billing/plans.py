@@ -23,7 +23,7 @@ def choose_plan() -> ResponseReturnValue:
         return redirect(url_for("billing.preview_change", plan_id=plan.id), 303)
     address = subscriptions.subscribe(current_user, plan)
     if address is None:
-        flash(f"You are on {plan.name} now.")
+        flash(f"You're now on {plan.name}.")
     return redirect(address or url_for("billing.overview"), 303)
 
 
@@ -42,7 +42,7 @@ def preview_change(plan_id: str) -> str:
 def change(plan_id: str) -> ResponseReturnValue:
     plan = subscriptions.plan_on_offer(plan_id)
     address = subscriptions.change_plan(current_user, plan)
-    flash("One step is left: the invoice of the change." if address else f"Done: {plan.name}.")
+    flash("One more step: pay the invoice for the change." if address else f"Done: {plan.name}.")
     return redirect(address or url_for("billing.overview"), 303)
 
 
@@ -50,7 +50,7 @@ def change(plan_id: str) -> ResponseReturnValue:
 @managers_only
 def cancel() -> ResponseReturnValue:
     subscriptions.cancel(current_user, at_once=request.form.get("at_once") == "1")
-    flash("Cancelled. Bought credits stay.")
+    flash("Your plan is cancelled. You keep the credits you bought.")
     return redirect(url_for("billing.overview"), 303)
 
 
@@ -58,5 +58,5 @@ def cancel() -> ResponseReturnValue:
 @managers_only
 def resume() -> ResponseReturnValue:
     subscriptions.resume(current_user)
-    flash("The plan goes on as it is.")
+    flash("Your plan continues.")
     return redirect(url_for("billing.overview"), 303)

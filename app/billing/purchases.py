@@ -50,7 +50,7 @@ def auto_recharge() -> ResponseReturnValue:
     form = request.form
     if form.get("enabled") == "0":
         auto_recharge_settings.turn_off(current_user)
-        flash("Automatic recharge is off.")
+        flash("Auto-recharge is off.")
         return redirect(url_for("billing.overview"), 303)
     options = auto_recharge_settings.RechargeOptions(
         pack_id=form.get("pack_id", ""),
@@ -61,7 +61,7 @@ def auto_recharge() -> ResponseReturnValue:
     saved = auto_recharge_settings.turn_on(current_user, options)
     if saved.setup_url:
         return redirect(saved.setup_url, 303)
-    flash("Automatic recharge is on.")
+    flash("Auto-recharge is on.")
     return redirect(url_for("billing.overview"), 303)
 
 
@@ -74,7 +74,7 @@ def alert() -> ResponseReturnValue:
     account = Account.locked(current_user.account_id)
     account.alert_below_nanos, account.alerts_daily_limit = chosen, "daily_limit" in request.form
     db.session.commit()
-    flash("Your alerts are saved." if chosen or account.alerts_daily_limit else "All alerts are off.")
+    flash("Alerts saved." if chosen or account.alerts_daily_limit else "All alerts are off.")
     return redirect(url_for("billing.overview"), 303)
 
 

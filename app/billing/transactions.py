@@ -41,7 +41,7 @@ class Change:
     def by_call(cls, call: Usage) -> Change:
         at, href = call.settled_at or call.created_at, url_for("billing.receipt", call_id=call.id)
         return cls(
-            at, f"Call of {call.model}", "", -call.allowance_paid_nanos, -call.credits_paid_nanos, href
+            at, f"Answer from {call.model}", "", -call.allowance_paid_nanos, -call.credits_paid_nanos, href
         )
 
 

@@ -68,7 +68,7 @@ def complete(figures: dict[str, int | None], dollars: Mapping[str, str]) -> dict
         any(column.startswith("long_") for column in typed),
     )
     if names_tier and not has_tier:
-        raise PricingError("There is no long-context tier yet: add that price in the back office.")
+        raise PricingError("There is no long-context tier yet: add that price in the admin.")
     if has_tier and not names_tier and {f"{bucket}_nanos" for bucket in NEEDED} & set(typed):
         above = f"It has other prices above {has_tier:,} input tokens"
         raise PricingError(f"{above}: name them with --long-input and --long-output, or --one-tier.")

@@ -23,7 +23,7 @@ NO_COLUMNS = {"provider", "priced_as", "priced_by", "dollars", "peak"}
 PLANS = (
     {
         "name": "Free",
-        "description": "To try everything.",
+        "description": "Try every model for free.",
         "is_default": True,
         "margin_bps": 0,
         "allowance_override_nanos": 500 * CREDITS,
@@ -32,19 +32,19 @@ PLANS = (
     },
     {
         "name": "Pay as you go",
-        "description": "No subscription: buy credits, use them when you like.",
+        "description": "No subscription. Buy credits and use them whenever you like.",
         "margin_bps": 0,
         "allowance_override_nanos": 0,
-        "bullets": ["Credits never expire", "Auto-recharge if you want it"],
+        "bullets": ["Credits never expire", "Optional auto-recharge"],
     },
     {
         "name": "Plus",
-        "description": "A monthly allowance, and credits on top when a month gets busy.",
+        "description": "A monthly allowance, with extra credits for busy months.",
         "price_cents": 2000,
     },
     {
         "name": "Starter",
-        "description": "A fixed price, and never a cent more.",
+        "description": "A fixed price, never a cent more.",
         "price_cents": 1000,
         "allows_packs": False,
     },
@@ -59,7 +59,7 @@ PLANS = (
     },
     {
         "name": "Enterprise",
-        "description": "For teams that live in it.",
+        "description": "For teams that use AI all day.",
         "price_cents": 20000,
         "surcharge_cents": 2000,
         "margin_bps": 4000,
@@ -68,8 +68,8 @@ PLANS = (
         "has_custom_branding": True,
     },
     {
-        "name": "Plus, by the year",
-        "description": "Plus for the price of ten months.",
+        "name": "Plus (yearly)",
+        "description": "A year of Plus for the price of ten months.",
         "price_cents": 20000,
         "interval": "year",
         "margin_bps": 4000,

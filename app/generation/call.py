@@ -184,7 +184,7 @@ def offer_for(actor: Actor, operation: Operation, options: CallOptions) -> Offer
     for model, price in AIModel.for_sale(now):
         if not allowed or model.name in allowed:
             return model, price
-    raise Refusal("model_not_for_sale", "No model is on sale here at the moment.")
+    raise Refusal("model_not_for_sale", "No models are available right now.")
 
 
 def prompt_for(
@@ -202,7 +202,7 @@ def prompt_for(
     prompt = Prompt(model.name, messages, most, model.is_reasoning, model.extra_input_tokens or 0)
     likely = sum(message.likely_tokens for message in messages) + prompt.extra_input_tokens
     if likely > model.input_limit(most):
-        message = "is longer than this model can read; shorten it or take another model."
+        message = "is longer than this model can read. Shorten it or choose another model."
         raise InvalidRequest({"content": [message]})
     return prompt
 
@@ -219,5 +219,5 @@ def check_plan_of(actor: Actor, operation: Operation) -> None:
 
 def check_ceiling(options: CallOptions, ceiling: int) -> None:
     if options.max_cost_nanos is not None and ceiling > options.max_cost_nanos:
-        message = "The price of this has changed since it was shown. Look at the new figure, then send again."
+        message = "The price has changed since you saw it. Check the new price, then send again."
         raise Conflict("price_changed", message, ceiling_nanos=ceiling)

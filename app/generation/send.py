@@ -40,7 +40,7 @@ def ask(
 ) -> Generation:
     """Put a question at the chat's end, or beside the one that it is an edit of, and start its answer."""
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
-        raise InvalidRequest({"content": ["is longer than one message may be; split it up."]})
+        raise InvalidRequest({"content": ["is longer than one message can be. Split it up."]})
     parent_id = edited.parent_id if edited else into.chat.leaf_id
     history = branch(into.all_turns(), parent_id) if parent_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
@@ -114,7 +114,7 @@ def newest_within(
         kept.append(message)
     if not kept:
         raise InvalidRequest(
-            {"content": ["is longer than this model can read; shorten it or take another model."]}
+            {"content": ["is longer than this model can read. Shorten it or choose another model."]}
         )
     while kept[-1].role != "user":
         kept.pop()

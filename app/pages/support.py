@@ -32,7 +32,7 @@ def ask_support() -> ResponseReturnValue:
         return support_page(invalid.errors, message, call_id), 400
     notifications.of_support_request(opened)
     db.session.commit()
-    flash("Your message is with the support. The answer comes by email.", "good")
+    flash("Message sent. Support will reply by email.", "good")
     return redirect(url_for("pages.support"), 303)
 
 

@@ -31,7 +31,7 @@ Begun = TypeVar("Begun")
 def check_set_up() -> None:
     """Before ids of Stripe's are read: there is a key, and they are its account's. PaymentsNotSetUp."""
     if not is_set_up():
-        raise PaymentsNotSetUp("Payments are not set up here yet. Nothing was charged.")
+        raise PaymentsNotSetUp("Payments aren't set up yet. Nothing was charged.")
     stripe_account.check()
 
 
@@ -77,7 +77,7 @@ def customer_of(account_id: int) -> str:
 def pack_on_sale(pack_id: str | int | None) -> CreditPack:
     pack = CreditPack.find(pack_id if pack_id is not None else "", status="active")
     if pack is None:
-        raise InvalidRequest({"pack_id": ["is no pack that can be bought now."]})
+        raise InvalidRequest({"pack_id": ["isn't a pack you can buy now."]})
     return pack
 
 
@@ -105,7 +105,7 @@ def begin_purchase(buyer: Actor, pack: CreditPack, quantity: int) -> str:
 def check_listed(pack: CreditPack) -> None:
     """The price that the page will ask for must be the one that was just fixed."""
     if not is_published(pack):
-        message = "The price of this pack has just changed. Look at it again; nothing was bought."
+        message = "This pack's price just changed. Check it and try again; nothing was bought."
         raise Conflict("price_changed", message)
 
 

@@ -43,7 +43,7 @@ class Preview:
 def plan_on_offer(plan_id: str | int | None) -> Plan:
     plan = Plan.find(plan_id if plan_id is not None else "", status="active")
     if plan is None:
-        raise InvalidRequest({"plan_id": ["is no plan that can be chosen now."]})
+        raise InvalidRequest({"plan_id": ["isn't a plan you can choose now."]})
     return plan
 
 
@@ -52,7 +52,7 @@ def subscribe(buyer: Actor, plan: Plan) -> str | None:
     if not plan.is_free:
         check_set_up()
     if Subscription.live_of(buyer.account_id) is not None:
-        message = "This account has a subscription already. Change its plan instead."
+        message = "This account already has a subscription. Change its plan instead."
         raise Conflict("already_subscribed", message)
     if plan.is_free:
         choose_free_plan(Account.locked(buyer.account_id), plan)
@@ -97,7 +97,7 @@ def change_plan(buyer: Actor, plan: Plan) -> str | None:
 
 def check_paid(subscription: Subscription) -> None:
     if subscription.is_unpaid:
-        message = "The last invoice is not paid yet. Pay it first, then change the plan."
+        message = "Your last invoice is unpaid. Pay it first, then change your plan."
         raise Refusal("subscription_unpaid", message, way_out="billing", pay_url=subscription.pay_url)
 
 
@@ -142,7 +142,7 @@ def resume(buyer: Actor) -> None:
 def live(buyer: Actor) -> Subscription:
     subscription = Subscription.live_of(buyer.account_id)
     if subscription is None:
-        raise Conflict("not_subscribed", "This account has no subscription. Nothing was changed.")
+        raise Conflict("not_subscribed", "This account has no subscription, so nothing was changed.")
     return subscription
 
 

@@ -27,7 +27,9 @@ from app.stripe_api import client
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=2)
-WORDS = "The server went away while this was written. Nothing was charged; the text so far is kept."
+WORDS = (
+    "The server restarted while this was being written. You were not charged, and the text so far is kept."
+)
 
 
 def sweep() -> int:

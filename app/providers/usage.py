@@ -156,7 +156,7 @@ def count(figure: object) -> int:
 
 
 def part(figure: object, whole: int) -> int:
-    """A figure that is a part of another: never negative, never more than that, zero where it makes no sense."""
+    """A figure that is a part of another: never negative, at most that, zero where it makes no sense."""
     try:
         return min(count(figure), whole)
     except _Unbelievable:

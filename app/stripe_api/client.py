@@ -52,7 +52,7 @@ def is_set_up() -> bool:
 def client() -> StripeClient:
     """This app's client; a test may put its own `http_client` into `app.extensions["stripe_http"]`."""
     if not is_set_up():
-        raise PaymentsNotSetUp("Payments are not set up here yet. Nothing was charged.")
+        raise PaymentsNotSetUp("Payments aren't set up yet. Nothing was charged.")
     if "stripe" not in current_app.extensions:
         http = current_app.extensions.get("stripe_http") or stripe.RequestsClient(timeout=TIMEOUT)
         current_app.extensions["stripe"] = StripeClient(

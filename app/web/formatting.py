@@ -147,7 +147,7 @@ def share(part: int, whole: int) -> int:
 def left_out_note(number: int) -> str:
     """That earlier messages no longer fit into what the model reads."""
     first = "message" if number == 1 else f"{number:,} messages"
-    return f"The model did not read the first {first}: the chat is longer than its window."
+    return f"The first {first} no longer fit in the model's context window."
 
 
 def note_of_end(finish_reason: str | None, has_text: bool = True) -> str | None:

@@ -14,17 +14,17 @@ from app.models.metering.refusal import Refusal
 from app.web.access import GUEST, is_guest
 from app.web.rate_limits import Decorator, refusing, this_network
 
-KEPT = "Sign up, it is free: this chat comes with you."
-USED_UP = f"The messages that one may send without an account are used. {KEPT}"
+KEPT = "Sign up for free to keep this chat."
+USED_UP = f"You've used your free messages for today. {KEPT}"
 WORDS = {
     "guest_limit_reached": USED_UP,
-    "daily_limit_reached": f"All that visitors may try today is used up. {KEPT}",
-    "credits_reserved": f"Other visitors' answers hold what is left to try today. Wait a few seconds. {KEPT}",
-    "too_many_calls": f"Many visitors are trying this right now. Wait a few seconds. {KEPT}",
-    "request_too_large": f"This is longer than what is left to try today. Shorten it. {KEPT}",
-    "model_not_allowed": f"That model is for people with an account. {KEPT}",
+    "daily_limit_reached": f"Today's free messages are used up. {KEPT}",
+    "credits_reserved": f"Other visitors' answers are using what's left for today. Wait a few seconds. {KEPT}",
+    "too_many_calls": f"Lots of people are trying this right now. Wait a few seconds. {KEPT}",
+    "request_too_large": f"That message is too long for what's left today. Shorten it. {KEPT}",
+    "model_not_allowed": f"You need an account for that model. {KEPT}",
 }
-CLOSED = f"Trying without an account rests for the moment. {KEPT}"
+CLOSED = f"Trying without an account isn't available right now. {KEPT}"
 
 
 def claim_chats(user: User) -> None:

@@ -61,9 +61,7 @@ def allowance(plan: Plan) -> Iterator[Feature]:
     yield Feature("allowance", "Credits a month", credits(nanos) if nanos else "—", text)
     if plan.daily_limit_nanos is not None:
         limit = plan.daily_limit_nanos
-        yield Feature(
-            "daily_limit", "Daily limit", credits(limit), f"Up to {credits_text(limit)} of them a day"
-        )
+        yield Feature("daily_limit", "Daily limit", credits(limit), f"Up to {credits_text(limit)} a day")
 
 
 def models(plan: Plan) -> Iterator[Feature]:
@@ -95,7 +93,7 @@ def answers_at_once(plan: Plan) -> Iterator[Feature]:
     count = plan.parallel_calls or Setting.get("parallel_calls")
     yield Feature(
         "parallel_calls",
-        "Answers at once",
+        "Simultaneous answers",
         number(count),
         f"{number(count)} answer{'s'[: count != 1]} at once",
     )
@@ -113,9 +111,9 @@ def flag(key: str, name: str, given: str, missing: str) -> Callable[[Plan], Iter
 
 def extra_credits(plan: Plan) -> Iterator[Feature]:
     if plan.allows_packs:
-        yield Feature("allows_packs", "Extra credits", "Yes", "Buy more credits at any time")
+        yield Feature("allows_packs", "Extra credits", "Yes", "Buy more credits anytime")
     else:
-        yield Feature("allows_packs", "Extra credits", "—", "A hard limit: nothing to pay on top")
+        yield Feature("allows_packs", "Extra credits", "—", "A hard limit: no extra charges")
 
 
 def trial(plan: Plan) -> Iterator[Feature]:
@@ -133,9 +131,7 @@ FEATURES: tuple[Callable[[Plan], Iterator[Feature]], ...] = (
     flag("has_api", "API access", "API access", "No API access"),
     flag("has_priority_support", "Priority support", "Priority support", "Standard support"),
     trial,
-    flag(
-        "has_custom_branding", "Your own brand", "Your own name, logo and colour", "No branding of your own"
-    ),
+    flag("has_custom_branding", "Custom branding", "Your own name, logo and colour", "No custom branding"),
 )
 
 

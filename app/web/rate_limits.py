@@ -47,7 +47,7 @@ class LimitUnknown(RateLimitExceeded):
 
     code = 503
     limit = response = None  # type: ignore[assignment]
-    description = "It cannot be told at the moment whether this may go on. Try again in a few seconds."
+    description = "We can't process this right now. Try again in a few seconds."
     retry_after = 5
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Signed-in people at the door of the back office: an owner, a support, and ada who is neither."""
+"""Signed-in people at the door of the admin: an owner, a support, and ada who is neither."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FormReader(HTMLParser):
 
 
 class AdminClient:
-    """One signed-in browser in the back office."""
+    """One signed-in browser in the admin."""
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client

@@ -1,4 +1,4 @@
-"""The back office is closed: to anonymous people, to users, to programs, and in part to the support."""
+"""The admin is closed: to anonymous people, to users, to programs, and in part to the support."""
 
 from collections.abc import Callable, Iterator
 

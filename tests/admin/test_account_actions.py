@@ -136,7 +136,7 @@ def test_the_support_only_grants(
 def test_what_stripe_is_needed_for_is_explained_without_it(owner: AdminClient, ada: Account) -> None:
     owner.post("/admin/account/cancel/", id=ada.id)
     assert (
-        "Not done: This account has no subscription."
+        "Not done: This account has no subscription,"
         in owner.get(f"/admin/account/details/?id={ada.id}").text
     )
 
@@ -160,7 +160,7 @@ def test_a_parked_payment_shows_the_ways_out(
     session.commit()
     page = owner.get(f"/admin/payment/details/?id={payment.id}").text
     assert "amount is 900 at Stripe" in page
-    assert "The ways out" in page
+    assert "What you can do" in page
 
 
 def test_an_unsent_mail_is_tried_again(owner: AdminClient, session: scoped_session[Session]) -> None:
@@ -228,7 +228,7 @@ def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: AdminClient) -> 
 def test_without_redis_the_page_says_so(owner: AdminClient, app: Flask) -> None:
     app.config["REDIS_URL"] = "redis://127.0.0.1:1/0"
     app.extensions.pop("redis", None)
-    assert "Redis does not answer" in owner.get("/admin/queue/").text
+    assert "responding" in owner.get("/admin/queue/").text
 
 
 def test_a_preview_shows_what_is_typed_and_saves_nothing(

@@ -87,7 +87,7 @@ def test_the_support_grants_within_its_day(
     assert give(support, ada, "6").status_code == 302
     refused = give(support, ada, "-5", once="f" * 32)
     assert refused.status_code == 422
-    assert "4 are left" in refused.text
+    assert "4 left today" in refused.text
     assert credits(session, ada) == 106 * CREDIT
 
 

@@ -1,4 +1,4 @@
-"""Every page of the back office in a real browser: readable by everybody, in both schemes, at home on a phone."""
+"""Every page of the admin in a real browser: readable by everybody, in both schemes, at home on a phone."""
 
 from collections.abc import Iterable
 

@@ -71,7 +71,7 @@ def test_a_text_is_never_served_as_what_it_says_it_is(ada: Door) -> None:
 
 
 REFUSED = (
-    (b"%PDF-1.7\n\x00\x01", "neither an image"), (b"\xff\xfe\x00", "neither an image"), (b" \n", "is empty"),
+    (b"%PDF-1.7\n\x00\x01", "an image (PNG"), (b"\xff\xfe\x00", "an image (PNG"), (b" \n", "is empty"),
     (png(1, 1) + bytes(LARGEST_IMAGE), "3.75 MB"), (jpeg(8001, 2), "8,001 x 2 pixels"),
     (b"x" * 200_001, "200,000 bytes"),
 )  # fmt: skip
@@ -103,7 +103,7 @@ def test_an_account_has_so_much_room_for_files(ada: Door, session: Database) -> 
 
 def test_files_that_nobody_sends_are_bounded_and_go_after_a_day(ada: Door, session: Database) -> None:
     ids = [id_of(ada) for _ in range(MOST_UNSENT)]
-    assert "wait to be sent" in put_up(ada).json["errors"]["data"][0]
+    assert "unsent files" in put_up(ada).json["errors"]["data"][0]
 
     session.query(Attachment).filter_by(id=int(ids[0])).one().created_at = utcnow() - timedelta(hours=25)
     session.flush()

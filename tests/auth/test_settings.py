@@ -36,7 +36,7 @@ def test_a_new_address_counts_once_its_link_is_followed(
     ada.get(post_office.link_to(NEW_ADDRESS))
     session.expire_all()
     assert (User.with_email(ADA), User.with_email(NEW_ADDRESS).is_verified) == (None, True)
-    assert f"belongs to {NEW_ADDRESS}" in post_office.mails_to(ADA)[-1]
+    assert f"now uses {NEW_ADDRESS}" in post_office.mails_to(ADA)[-1]
 
 
 def test_an_address_is_not_changed_without_the_password(ada: Browser, post_office: PostOffice) -> None:

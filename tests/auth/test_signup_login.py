@@ -83,7 +83,7 @@ def test_signing_up_with_a_known_address_is_answered_alike_and_tells_its_owner(
     assert set(known.headers.keys()) == set(new.headers.keys())
     assert not guest.is_signed_in
     assert ada.is_signed_in
-    assert "has an account already" in post_office.mails_to("ada@example.com")[-1]
+    assert "already has an account" in post_office.mails_to("ada@example.com")[-1]
 
 
 EASY = ("short", "123456789a", "qwertyuiop", "Password123", "x" * 129, "abababababab", "eve@example.com")

@@ -185,7 +185,7 @@ def test_the_return_page_credits_before_any_webhook(
     session_id = scenario.begin_pack()
     scenario.sandbox.pay(session_id)
     page = customer.page(f"/billing/return?session_id={session_id}")
-    assert "5,000 credits are on the account" in page.text
+    assert "5,000 credits added" in page.text
     scenario.deliver()
     assert scenario.kinds() == ["purchase"]
 
@@ -194,7 +194,7 @@ def test_the_return_page_waits_while_nothing_is_paid(
     customer: CustomerClient, scenario: StripeScenario
 ) -> None:
     page = customer.page(f"/billing/return?session_id={scenario.begin_pack()}")
-    assert "Waiting for the payment" in page.text
+    assert "Waiting for your bank" in page.text
     assert scenario.credits == 0
 
 
@@ -218,7 +218,7 @@ def test_the_billing_page_shows_what_there_is(customer: CustomerClient, scenario
     scenario.subscribe("Plus", card="fails_later")
     scenario.renew()
     page = customer.page("/billing").text
-    assert "The last payment did not go through" in page
+    assert "Your last payment failed" in page
     assert scenario.subscription.pay_url in page
     assert "at most $50.00 a month" in page
 

@@ -32,7 +32,7 @@ def test_a_new_chat_is_called_after_its_first_question(ada: Visitor) -> None:
 def test_a_chat_can_be_renamed(ada: Visitor) -> None:
     ada.ask("hello")
     choose(ada, "Rename")
-    ada.page.get_by_label("Title of the chat").fill("Greetings")
+    ada.page.get_by_label("Chat title").fill("Greetings")
     with ada.page.expect_response(re.compile("/api/chats/")):
         ada.page.keyboard.press("Enter")
     ada.page.reload()
@@ -93,12 +93,12 @@ def test_a_chat_keeps_its_instructions_and_its_length(ada: Visitor) -> None:
     ada.ask("hello")
     ada.page.get_by_role("button", name="Instructions and length").click()
     ada.page.get_by_label("Instructions", exact=True).fill("Answer as a toll keeper.")
-    ada.page.get_by_label("Longest answer, in tokens").fill("300")
+    ada.page.get_by_label("Maximum answer length (tokens)").fill("300")
     ada.page.get_by_role("button", name="Save").click()
     ada.page.wait_for_url(re.compile(r"/chat/\d+$"))
     ada.page.get_by_role("button", name="Instructions and length").click()
     expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer as a toll keeper.")
-    expect(ada.page.get_by_label("Longest answer, in tokens")).to_have_value("300")
+    expect(ada.page.get_by_label("Maximum answer length (tokens)")).to_have_value("300")
 
 
 def test_chats_are_found_by_what_was_said(ada: Visitor) -> None:

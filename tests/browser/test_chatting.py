@@ -55,7 +55,7 @@ def test_the_cost_under_an_answer_opens_its_receipt(ada: Visitor) -> None:
 def test_what_a_message_will_cost_is_shown_before_it_is_sent(ada: Visitor) -> None:
     ada.message.fill("Explain credits")
     expect(ada.page.locator("#estimate")).to_have_text(
-        re.compile(r"^about [\d.,]+ credits, never more than [\d.,]+$")
+        re.compile(r"^about [\d.,]+ credits, at most [\d.,]+$")
     )
 
 
@@ -161,7 +161,7 @@ def test_who_has_not_confirmed_the_address_is_told_so_and_keeps_the_message(
 ) -> None:
     bob = Visitor(page, start_app("web", REQUIRE_VERIFIED_EMAIL="1").url, "bob@example.com")
     bob.sign_up()
-    expect(page.get_by_text("Confirm your address to begin.")).to_be_visible()
+    expect(page.get_by_text("Confirm your email to start.")).to_be_visible()
     bob.send("May I?")
     expect(bob.refusal).to_contain_text("Confirm your email")
     expect(bob.message).to_have_value("May I?")

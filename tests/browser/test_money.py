@@ -19,7 +19,7 @@ from tests.support.running_app import RunningApp
 from tests.support.running_sandbox import SECRET, StartedSandbox
 
 pytestmark = pytest.mark.browser
-TOPPING_UP = "Topping up… The card is being charged; your message goes off by itself."
+TOPPING_UP = "Auto-recharge is charging your card. Your message will send automatically."
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ class Money:
     def turn_on_recharge(self) -> None:
         self.ada.go("/billing")
         self.page.get_by_label("When under, in credits").fill("100")
-        self.page.get_by_role("button", name="Switch it on").click()
-        expect(self.page.get_by_text("Automatic recharge is on.")).to_be_visible()
+        self.page.get_by_role("button", name="Turn on").click()
+        expect(self.page.get_by_text("Auto-recharge is on.")).to_be_visible()
 
     def cancel(self) -> None:
         self.ada.go("/billing")

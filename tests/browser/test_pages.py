@@ -95,9 +95,9 @@ def test_the_pages_that_one_comes_to_by_a_link_have_no_serious_fault(ada: Visito
 
 def test_the_prices_of_a_year_are_one_click_away(page: Page, shared_app: RunningApp) -> None:
     page.goto(f"{shared_app.url}/pricing")
-    expect(page.get_by_role("heading", name="Plus, by the year")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Plus (yearly)")).to_be_hidden()
     page.get_by_role("link", name="Yearly").click()
-    expect(page.get_by_role("heading", name="Plus, by the year")).to_be_visible()
+    expect(page.get_by_role("heading", name="Plus (yearly)")).to_be_visible()
     expect(page.get_by_role("heading", name="Enterprise")).to_be_hidden()
 
 

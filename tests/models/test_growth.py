@@ -55,7 +55,7 @@ def upgraded(deal: Deal, plan: Plan, at: datetime, key: str) -> int:
 def test_a_yearly_upgrade_gives_what_was_shown(
     session: "scoped_session[Session]", after: int, allowance: int
 ) -> None:
-    deal = Deal("Plus, by the year")
+    deal = Deal("Plus (yearly)")
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
     plan, at = yearly(allowance), BEGIN + timedelta(seconds=after)
     shown = growth(deal.subscription, plan, at)
@@ -80,7 +80,7 @@ def test_a_monthly_upgrade_gives_what_was_shown(session: "scoped_session[Session
 def test_on_the_last_day_of_its_month_a_yearly_upgrade_grows_by_that_day(
     session: "scoped_session[Session]",
 ) -> None:
-    deal = Deal("Plus, by the year")
+    deal = Deal("Plus (yearly)")
     deal.plan.allowance_override_nanos = 10_000 * CREDIT
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
     refill_if_due(deal.account, month(1))
@@ -94,7 +94,7 @@ def test_on_the_last_day_of_its_month_a_yearly_upgrade_grows_by_that_day(
 def test_what_a_refund_holds_back_of_a_month_comes_back_where_it_fails(
     session: "scoped_session[Session]",
 ) -> None:
-    deal = Deal("Plus, by the year")
+    deal = Deal("Plus (yearly)")
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
     year = Payment.last_period_of(deal.subscription.id)
     whole = deal.plan.allowance_nanos
@@ -119,7 +119,7 @@ def test_what_a_refund_holds_back_of_a_month_comes_back_where_it_fails(
 def test_a_year_that_a_balance_paid_gives_each_of_its_months_whole(
     session: "scoped_session[Session]",
 ) -> None:
-    deal = Deal("Plus, by the year")
+    deal = Deal("Plus (yearly)")
     invoice = deal.invoice(0, BEGIN, BEGIN, end=YEAR_END)
     deal.follow(replace(invoice, paid_cents=0), period_end=YEAR_END)
     refill_if_due(deal.account, month(1))

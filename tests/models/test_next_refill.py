@@ -24,7 +24,7 @@ from tests.support.people import CREDIT, actor, person
 
 BIRTHDAYS = (datetime(2026, 1, 31, 12, tzinfo=UTC), datetime(2026, 3, 5, 23, 59, tzinfo=UTC))
 UNPAID_PLANS = ("Free", "Pay as you go", "Pro")
-PAID_PLANS = ("Starter", "Plus", "Plus, by the year")
+PAID_PLANS = ("Starter", "Plus", "Plus (yearly)")
 CHANGES = (
     "none",
     "cancelled",
@@ -271,7 +271,7 @@ def test_past_due_nothing_comes_until_the_invoice_is_paid_and_then_at_once(
 def test_a_year_that_was_paid_promises_its_months_and_then_its_invoice(in_the_app: None) -> None:
     world, begins = born(BIRTHDAYS[1], "personal", "Free", is_verified=True), BIRTHDAYS[1]
     with time_machine.travel(begins, tick=False):
-        world.subscribe("Plus, by the year", 0)
+        world.subscribe("Plus (yearly)", 0)
     comes = [next_refill(world.account, begins)]
     world.live_until(anniversary(begins, 11))
     comes.append(next_refill(world.account, anniversary(begins, 11)))

@@ -1,4 +1,4 @@
-"""What a refund or dispute takes where the other has taken before: never more than the worth of the payment."""
+"""What a refund or dispute takes where the other has taken before: at most the worth of the payment."""
 
 from dataclasses import replace
 

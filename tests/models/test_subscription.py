@@ -124,7 +124,7 @@ def test_a_higher_price_of_the_same_interval_is_an_upgrade(
         for name, plan in plans.items()
         if plan.interval == "month" and plan.price_cents > plans["Plus"].price_cents
     }
-    assert "Plus, by the year" not in upgrades
+    assert "Plus (yearly)" not in upgrades
 
 
 def test_what_must_not_go_on_is_found(

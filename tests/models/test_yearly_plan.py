@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("in_january")
 def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
     session: "scoped_session[Session]",
 ) -> None:
-    deal = Deal("Plus, by the year")
+    deal = Deal("Plus (yearly)")
     deal.follow(
         deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027)
     )
@@ -39,7 +39,7 @@ def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
 def test_a_year_that_was_paid_back_gives_no_more_months(
     session: "scoped_session[Session]", back: str
 ) -> None:
-    deal = Deal("Plus, by the year")
+    deal = Deal("Plus (yearly)")
     deal.follow(
         deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027)
     )
@@ -53,7 +53,7 @@ def test_a_year_that_was_paid_back_gives_no_more_months(
 
 
 def test_once_a_paid_year_is_over_the_next_invoice_is_waited_for(session: "scoped_session[Session]") -> None:
-    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
     refill_if_due(deal.account, end - timedelta(seconds=1))
     months = len(deal.account.entries())
@@ -66,7 +66,7 @@ def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_se
         name="Pro, by the year", interval="year", price_cents=60_000, allowance_override_nanos=31_000 * CREDIT
     )
     db.session.add(larger)
-    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
     before = deal.plan.allowance_nanos
     moment = month(2) + (month(3) - month(2)) / 4
@@ -80,7 +80,7 @@ def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_se
 
 
 def test_a_year_that_is_paid_after_the_end_is_credited_whole(session: "scoped_session[Session]") -> None:
-    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
     deal.follow(status="canceled", ended_at=month(1))
     deal.follow(deal.invoice(1, month(2), month(1), end=end))
@@ -91,7 +91,7 @@ def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
     session: "scoped_session[Session]",
 ) -> None:
     with time_machine.travel(BEGIN - timedelta(days=5), tick=False):
-        deal = Deal("Plus, by the year")
+        deal = Deal("Plus (yearly)")
     born, end = deal.account.created_at, BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
     assert (deal.account.billing_anchor, deal.account.period_end) == (BEGIN, month(1))
@@ -102,7 +102,7 @@ def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
 def test_a_paid_years_months_do_not_wait_for_the_address(
     session: "scoped_session[Session]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deal, end = Deal("Plus, by the year"), BEGIN.replace(year=2027)
+    deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
     monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
     g.pop("settings", None)

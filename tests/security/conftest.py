@@ -30,7 +30,7 @@ __all__ = ["new_browser", "quick_passwords", "signed_in"]
 
 
 def id_rules(app: Flask) -> Iterator[tuple[str, str, str]]:
-    """Method, address and name of the variable, for each rule with an id outside the back office."""
+    """Method, address and name of the variable, for each rule with an id outside the admin."""
     for rule in app.url_map.iter_rules():
         if rule.arguments and not rule.rule.startswith(("/admin", "/static")):
             for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):

@@ -1,6 +1,6 @@
 """Every route: public by name, or closed; other people's things are not found; forms need their token.
 
-security.md 1, 14 and 19. The back office has a walker of its own.
+security.md 1, 14 and 19. The admin has a walker of its own.
 """
 
 import pytest
@@ -41,7 +41,7 @@ UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 
 
 def rules(app: Flask) -> list[tuple[str, str]]:
-    """Each method and rule outside the back office."""
+    """Each method and rule outside the admin."""
     result = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/admin")]
     return [(method, rule.rule) for rule in result for method in sorted(rule.methods - {"HEAD", "OPTIONS"})]
 

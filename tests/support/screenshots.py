@@ -180,7 +180,7 @@ def show_chat(page: Page, chat: str, take: Callable[[str, Page], None]) -> None:
     page.goto(chat)
     page.wait_for_load_state("networkidle")
     page.locator("#content").fill("And what would it cost with another model?")
-    expect(page.locator("#estimate")).to_contain_text("never more than")
+    expect(page.locator("#estimate")).to_contain_text("at most")
     page.locator(".question .files img").evaluate("image => image.scrollIntoView({ block: 'center' })")
     take("chat-files", page)
     page.locator("article.answer").nth(1).scroll_into_view_if_needed()

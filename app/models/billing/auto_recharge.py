@@ -20,12 +20,12 @@ AUTHENTICATION_LIFETIME = timedelta(hours=24)
 OPEN = ("open", "authentication")
 ONE_OPEN = text("state IN ('open', 'authentication')")
 PAUSES = {
-    "declined": "The card was declined three times.",
-    "no_card": "There is no saved card.",
+    "declined": "Your card was declined three times.",
+    "no_card": "There's no saved card.",
     "card_removed": "The card was removed.",
     "other_account": "Payments have moved to another account: save the card once more.",
     "pack_gone": "The pack is no longer sold.",
-    "packs_not_allowed": "The plan does not permit packs.",
+    "packs_not_allowed": "Your plan doesn't allow credit packs.",
     "refund": "A payment was refunded.",
     "dispute": "A payment is disputed.",
     "authentication": "A payment was not confirmed in time.",

@@ -14,17 +14,17 @@ from app.models.identity.account import Account
 
 KINDS = {
     "refill": "Monthly allowance",
-    "debt_repaid": "Debt repaid from the allowance",
+    "debt_repaid": "Debt repaid from allowance",
     "plan_change": "Allowance added by a plan change",
     "trial": "Trial allowance",
     "allowance_ended": "Allowance ended with the subscription",
     "welcome": "Welcome credit",
     "purchase": "Credits bought",
     "recharge": "Auto-recharge",
-    "refund": "Taken back for a refund",
-    "refund_failed": "Given back: the refund failed",
-    "dispute": "Taken back for a dispute",
-    "dispute_won": "Given back: the dispute was won",
+    "refund": "Refund",
+    "refund_failed": "Refund reversed",
+    "dispute": "Dispute",
+    "dispute_won": "Dispute won",
     "grant": "Granted",
     "adjustment": "Adjusted by an admin",
 }

@@ -243,7 +243,7 @@ def check_packs_allowed(account: Account) -> None:
         message = f"The plan {account.plan.name} has ended. Choose another one to go on."
         raise Refusal("plan_inactive", message, way_out="upgrade")
     if not account.plan.allows_packs:
-        message = f"{account.plan.name} has no credits on top of its allowance. A plan that allows packs has."
+        message = f"{account.plan.name} doesn't allow extra credits. Choose a plan that allows credit packs."
         raise Refusal("packs_not_allowed", message, way_out="upgrade")
 
 

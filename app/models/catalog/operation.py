@@ -68,9 +68,9 @@ class Operation:
         """The operation of that name. Refusal where it is switched off; LookupError where there is none."""
         operation = cls.all().get(name)
         if operation is None:
-            raise LookupError(f"there is no operation called {name!r}; add it in the back office")
+            raise LookupError(f"there is no operation called {name!r}; add it in the admin")
         if not operation.is_enabled:
-            raise Refusal("operation_disabled", f"{operation.title} is switched off here at the moment.")
+            raise Refusal("operation_disabled", f"{operation.title} isn't available right now.")
         return operation
 
     def instructions_for(self, **fields: str) -> str:

@@ -137,7 +137,7 @@ class AIModel(Model):
         with at_once() as connection:
             rows = NAMED.all(connection, {"name": name, "at": at})
         if not rows:
-            raise Refusal("model_not_found", f"There is no model called {name!r}. Choose one from the list.")
+            raise Refusal("model_not_found", f"There's no model called {name!r}. Choose one from the list.")
         return cls.offer_of(rows, name, at)
 
     @classmethod
@@ -150,9 +150,7 @@ class AIModel(Model):
         prices = [ModelPrice.apart(row[PRICE:]) for row in rows if row[PRICE] is not None]
         price = in_force(prices, at)
         if price is None or not model.is_for_sale or not model.provider.is_usable:
-            raise Refusal(
-                "model_not_for_sale", f"{name} is not on sale here at the moment. Choose another model."
-            )
+            raise Refusal("model_not_for_sale", f"{name} isn't available right now. Choose another model.")
         return model, price
 
     @property

@@ -92,59 +92,59 @@ DEFINITIONS = {
     definition.key: definition
     for definition in (
         Definition(
-            "brand_name", "text", "Tollgate", "The name at the top of every page and in every mail.", 1, 60,
+            "brand_name", "text", "Tollgate", "The name at the top of every page and in every email.", 1, 60,
             group="Brand and sign-up",
         ),
         Definition(
             "support_email", "text", "",
-            "Where customers' questions go. Empty: they are listed under Support requests alone.", 0, 254,
+            "Gets customers' questions and replies. Leave empty to list them only under Support requests.", 0, 254,
             group="Brand and sign-up",
         ),
         Definition(
-            "registration", "choice", "open", "Who may sign up: everybody, those who were invited, nobody.",
+            "registration", "choice", "open", "Who can sign up: everyone, invited people, or nobody.",
             choices=("open", "invite", "closed"), group="Brand and sign-up",
         ),
         Definition(
             "require_verified_email", "flag", None,
-            "Sends and the free allowance wait until the address is verified.", group="Brand and sign-up",
+            "Messages and free credits wait until the email is confirmed.", group="Brand and sign-up",
         ),
         Definition(
-            "signups_per_day", "count", 1000, "Sign-ups a day, all addresses together.", 0, 10**9,
+            "signups_per_day", "count", 1000, "Sign-ups a day in total.", 0, 10**9,
             group="Brand and sign-up",
         ),
         Definition(
-            "welcome_credit", "credits", 0, "Given once to each new verified address.", group="Brand and sign-up"
+            "welcome_credit", "credits", 0, "Given once to each new confirmed email.", group="Brand and sign-up"
         ),
         Definition(
-            "default_margin", "basis_points", 5000, "What a new plan or pack starts with in the form.", 0, 9999,
+            "default_margin", "basis_points", 5000, "The margin a new plan or pack form starts with.", 0, 9999,
             group="Money",
         ),
         Definition(
-            "overdraft", "credits", 50 * CREDIT, "How far below zero a running call may take a balance.",
+            "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.",
             group="Money",
         ),
         Definition(
             "absorbed_daily", "credits", 50 * CREDIT,
-            "Cost that we absorb for an account in a day before it has to wait until tomorrow.", group="Money",
+            "Cost you absorb for an account in a day before it must wait until tomorrow.", group="Money",
         ),
         Definition(
-            "low_balance", "credits", 10 * CREDIT, "Below this a balance is shown in colour.", group="Money"
+            "low_balance", "credits", 10 * CREDIT, "Balances below this are highlighted.", group="Money"
         ),
         Definition(
             "support_grant_daily", "credits", 5000 * CREDIT,
-            "What one person of the support may grant or take in a day (UTC), all accounts together.",
+            "The credits one support person may move in a day (UTC), across all accounts.",
             group="Money",
         ),
         Definition(
-            "max_output_tokens", "count", 4096, "Output tokens where nobody asks for a number.", 256, 10**6,
+            "max_output_tokens", "count", 4096, "Default maximum output tokens.", 256, 10**6,
             group="Calls",
         ),
         Definition(
-            "parallel_calls", "count", 5, "Answers at once for an account whose plan names no number.", 1, 1000,
+            "parallel_calls", "count", 5, "Simultaneous answers for plans without their own number.", 1, 1000,
             group="Calls",
         ),
         Definition(
-            "max_message_bytes", "count", 200_000, "Longest message that may be sent, in bytes.", 1000, 10**7,
+            "max_message_bytes", "count", 200_000, "Longest message, in bytes.", 1000, 10**7,
             group="Calls",
         ),
         Definition(
@@ -154,29 +154,29 @@ DEFINITIONS = {
         ),
         Definition(
             "guests_allowed", "flag", None,
-            "Visitors may try the chat without an account, on the models that are marked free for guests.",
+            "Let visitors try the chat without an account, on models marked free for guests.",
             group="Guests",
         ),
         Definition(
-            "guest_messages", "count", 5, "Messages that one network address may send as a guest within a day.",
+            "guest_messages", "count", 5, "Guest messages per network address and day.",
             1, 1000, group="Guests",
         ),
         Definition(
             "guests_daily", "credits", 1000 * CREDIT,
-            "What all guests together may cost in a day (UTC). The house pays it; the overview shows it.",
+            "The most all guests together may cost you in a day (UTC).",
             highest=10**6 * CREDIT, group="Guests",
         ),
         Definition(
             "attachment_megabytes", "count", 200,
-            "Room for the files in an account's chats, in megabytes. Deleting a chat frees it.", 0, 10**6,
+            "Space for files in an account's chats, in megabytes. Deleting a chat frees it.", 0, 10**6,
             group="Calls",
         ),
         Definition(
             "deleted_chat_days", "count", 0,
-            "Days until the text of a deleted chat is erased for good; 0 erases it at once.", 0, 90, group="Calls",
+            "Days until a deleted chat is erased for good. 0 erases it right away.", 0, 90, group="Calls",
         ),
         Definition(
-            "ratelimit_enabled", "flag", None, "Limits per address and account on what can be abused.",
+            "ratelimit_enabled", "flag", None, "Rate limits per network address and account.",
             group="Calls",
         ),
     )

@@ -26,9 +26,7 @@ UNSENT_FOR = timedelta(days=1)
 LONGEST_NAME = 100
 MEGABYTE = 1_000_000
 TEXT = "text/plain"
-UNKNOWN_KIND = (
-    "is neither an image (PNG, JPEG, WebP or GIF) nor a text file. Nothing else can be attached yet."
-)
+UNKNOWN_KIND = "isn't an image (PNG, JPEG, WebP or GIF) or a text file."
 NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 BACKTICKS = re.compile(r"`{3,}")
 
@@ -71,11 +69,13 @@ class Attachment(Model):
     def _check_room(cls, actor: Actor, size: int) -> None:
         unsent = select(func.count()).where(cls.user_id == actor.user_id, cls.message_id.is_(None))
         if (db.session.scalar(unsent) or 0) >= MOST_UNSENT:
-            raise InvalidRequest({"data": [f"cannot be taken: {MOST_UNSENT} files wait to be sent already."]})
+            raise InvalidRequest({"data": [f"can't be added: you already have {MOST_UNSENT} unsent files."]})
         held = db.session.scalar(select(func.sum(cls.size)).where(cls.account_id == actor.account_id)) or 0
         most = Setting.get("attachment_megabytes")
         if held + size > most * MEGABYTE:
-            message = f"cannot be taken: this account's files fill its {most} MB. Delete a chat with files."
+            message = (
+                f"can't be added: this account has used its {most} MB for files. Delete a chat with files."
+            )
             raise InvalidRequest({"data": [message]})
 
     @classmethod
@@ -83,8 +83,8 @@ class Attachment(Model):
         """The caller's files of these ids, in this order. InvalidRequest where one is not there or was sent before."""
         own = cls.account_id == actor.account_id, cls.user_id == actor.user_id, cls.message_id.is_(None)
         files = {file.id: file for file in db.session.scalars(select(cls).where(cls.id.in_(ids), *own))}
-        if missing := [file_id for file_id in ids if file_id not in files]:
-            message = f"{missing[0]} is not a file of yours that waits to be sent. Attach it again."
+        if any(file_id not in files for file_id in ids):
+            message = "This attachment has expired. Please attach it again."
             raise InvalidRequest({"attachments": [message]})
         return [files[file_id] for file_id in ids]
 
@@ -130,7 +130,7 @@ def send_with(files: Sequence[int], message_id: int) -> None:
     waiting = Attachment.id.in_(files), Attachment.message_id.is_(None)
     tied = db.session.execute(update(Attachment).where(*waiting).values(message_id=message_id))
     if tied.rowcount != len(files):  # type: ignore[attr-defined]
-        raise InvalidRequest({"attachments": ["were sent a moment ago."]})
+        raise InvalidRequest({"attachments": ["These files have already been sent."]})
     db.session.execute(update(Message).where(Message.id == message_id).values(attached_id=message_id))
 
 
@@ -151,9 +151,7 @@ def text_facts(content: bytes) -> dict[str, Any]:
         raise InvalidRequest({"data": ["is empty."]})
     stored, most = message.encode(), Setting.get("max_message_bytes")
     if len(stored) > most:
-        raise InvalidRequest(
-            {"data": [f"is a text of more than {most:,} bytes. Attach the part that matters."]}
-        )
+        raise InvalidRequest({"data": [f"is longer than {most:,} bytes. Attach only the part you need."]})
     return {"media_type": TEXT, "content": stored, "size": len(stored)}
 
 

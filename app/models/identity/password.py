@@ -40,14 +40,14 @@ def weakness(password: str, *own_words: str) -> str | None:
     `own_words` are what the person would be guessed by: the address, the name.
     """
     if len(password) < SHORTEST:
-        return f"Take at least {SHORTEST} characters; a few words in a row are easy to keep in mind."
+        return f"Use at least {SHORTEST} characters. A few words in a row are easy to remember."
     if len(password) > LONGEST:
-        return f"Take at most {LONGEST} characters."
+        return f"Use at most {LONGEST} characters."
     easy = password.lower().strip()
     if easy in COMMON or len(set(easy)) < FEWEST_CHARACTERS:
-        return "This is one of the passwords that are tried first. Take another."
+        return "This password is too common. Choose another."
     if easy in {word.lower() for word in own_words}:
-        return "This is your address or name: it would be tried first. Take another."
+        return "Don't use your email or name as your password. Choose another."
     return None
 
 

@@ -52,7 +52,7 @@ def check_operation(account_state: AccountState, operation: Operation) -> None:
     minimum = db.session.get(Plan, operation.minimum_plan_id)
     own = db.session.get_one(Plan, account_state.plan_id)
     if minimum and own.id != minimum.id and own.monthly_cents < minimum.monthly_cents:
-        message = f"{operation.title} is part of {minimum.name} and the plans above it."
+        message = f"{operation.title} is included in {minimum.name} and higher plans."
         raise Refusal("operation_not_in_plan", message, way_out="upgrade")
 
 

@@ -1,4 +1,4 @@
-"""The record of changes: who changed what in the back office, from what to what, when and why. Never edited."""
+"""The record of changes: who changed what in the admin, from what to what, when and why. Never edited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-/* The back office in the browser: asks before what cannot be undone, and says what a price is worth while it is typed. */
+/* The admin in the browser: asks before what cannot be undone, and says what a price is worth while it is typed. */
 "use strict";
 
 function fold() {

@@ -19,7 +19,7 @@ export class Answer {
   static make(title) {
     const article = fresh("answer-template").firstElementChild;
     article.querySelector("[data-model-title]").textContent = title;
-    article.setAttribute("aria-label", `Answer of ${title}`);
+    article.setAttribute("aria-label", `Answer from ${title}`);
     return new Answer(article);
   }
 
@@ -32,7 +32,7 @@ export class Answer {
     this.showLeftOut(leftOut);
     this.text = "";
     this.forgetTail();
-    this.waitFor("Waiting for the first words");
+    this.waitFor("Thinking…");
     if (!this.blocks.length) this.prose.replaceChildren();
   }
 
@@ -152,7 +152,7 @@ export class Answer {
     } else {
       box.className = "answer-problem";
       box.innerHTML = "<p></p><button class='button button-small' type='button' data-regenerate>Try again</button>";
-      box.firstChild.textContent = detail || "The answer broke off. Nothing was charged; the text so far is kept.";
+      box.firstChild.textContent = detail || "The answer was cut off. You were not charged, and the text so far is kept.";
     }
     this.article.append(box);
   }
@@ -175,7 +175,7 @@ export function leftOutText(number) {
 
 function tokens({ input_tokens: taken, output_tokens: made, estimated }) {
   if (taken === undefined) return "";
-  return `${count(taken)} tokens in, ${count(made)} out${estimated ? ", counted here" : ""}`;
+  return `${count(taken)} tokens in, ${count(made)} out${estimated ? " (estimated)" : ""}`;
 }
 
 /* `files` are list items of what goes with it. */

@@ -60,7 +60,7 @@ export class Files {
     this.say("");
     for (const file of [...files]) {
       if (this.items.length >= MOST) {
-        this.say(`A message takes ${MOST} files. Send the others with the next one.`);
+        this.say(`You can attach up to ${MOST} files to a message. Send the others with the next one.`);
         return;
       }
       await this.put(file);
@@ -80,7 +80,7 @@ export class Files {
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.drop(held);
-      this.say(`${file.name} ${problem.errors?.data?.[0] ?? `was not attached. ${problem.detail}`}`);
+      this.say(`${file.name} ${problem.errors?.data?.[0] ?? `could not be attached. ${problem.detail}`}`);
     }
     this.keep();
   }
@@ -163,7 +163,7 @@ function dataAddress(blob) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
-    reader.onerror = () => reject(new Problem({ detail: "It could not be read." }));
+    reader.onerror = () => reject(new Problem({ detail: "It couldn't be read." }));
     reader.readAsDataURL(blob);
   });
 }

@@ -125,7 +125,7 @@ async function attempt(answer, work, undo, again) {
     over();
     if (!(problem instanceof Problem)) throw problem;
     if (answer.id) {
-      answer.end("error", { code: problem.code, detail: `${problem.detail} Load the page again to see the answer.`, call_id: answer.article.dataset.call });
+      answer.end("error", { code: problem.code, detail: `${problem.detail} Reload the page to see the answer.`, call_id: answer.article.dataset.call });
       return;
     }
     undo(problem);
@@ -157,7 +157,7 @@ async function watch(answer, listen, started = () => {}) {
   }
 }
 
-function begin(answer, label = "The answer begins.") {
+function begin(answer, label = "Answer started.") {
   running = answer;
   wantsStop = false;
   composer.running(true);
@@ -186,7 +186,7 @@ function ended(answer, name, fields) {
   showBalance(fields.available_nanos);
   showTotal(chat);
   tabs.postMessage({ chat, available: fields.available_nanos });
-  announce(name === "done" ? `The answer is finished. ${fields.cost_nanos ? creditsText(fields.cost_nanos) : "Not charged"}.` : fields.detail || "The answer ended early.");
+  announce(name === "done" ? `Answer finished. ${fields.cost_nanos ? creditsText(fields.cost_nanos) : "Not charged"}.` : fields.detail || "The answer ended early.");
 }
 
 async function stop() {

@@ -77,7 +77,7 @@ export class Composer {
       const figures = await json("POST", "/api/estimate", body);
       if (asked !== this.asked) return;
       this.promise = { asked, ...figures };
-      this.note.textContent = isGuest() ? "free to try" : `about ${roughly(figures.expected_nanos)} credits, never more than ${roughly(figures.ceiling_nanos, "ceil")}`;
+      this.note.textContent = isGuest() ? "free to try" : `about ${roughly(figures.expected_nanos)} credits, at most ${roughly(figures.ceiling_nanos, "ceil")}`;
       if (figures.left_out) this.note.textContent += `. ${leftOutText(figures.left_out).replace("did not read", "will not read")}`;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;

@@ -41,7 +41,7 @@ const FACES = {
   not_signed_in: ["You've been signed out", [SIGN_IN]],
   too_large: ["That message is too long", []],
 };
-const FIELDS = { content: "The message", attachments: "The files" };
+const FIELDS = { content: "Your message", attachments: "" };
 const SPENDING = new Set(["/billing#buy", "/pricing", "/billing"]);
 
 /* `acts` has `again` and `picker`; `canManage` is whether this person may buy. */
@@ -80,7 +80,7 @@ function faceOf(problem) {
 
 /* Of input that cannot be taken, what is wrong with it; of anything else, what the server says. */
 export function messageOf({ errors, detail }) {
-  const wrong = Object.entries(errors ?? {}).map(([field, label]) => `${FIELDS[field] ?? field} ${label.join(" ")}`);
+  const wrong = Object.entries(errors ?? {}).map(([field, label]) => `${FIELDS[field] ?? field} ${label.join(" ")}`.trim());
   return wrong.length ? wrong.join(" ") : detail;
 }
 

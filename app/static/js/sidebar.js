@@ -61,7 +61,7 @@ export class Sidebar {
   call(item, title) {
     const label = title || "New chat";
     item.querySelector("a").textContent = label;
-    item.querySelector("[data-chat-menu]").setAttribute("aria-label", `Options of ${label}`);
+    item.querySelector("[data-chat-menu]").setAttribute("aria-label", `Options for ${label}`);
   }
 
   add(chat) {
@@ -87,7 +87,7 @@ export class Sidebar {
     if (label !== this.search.value.trim()) return;
     const open = location.pathname.split("/")[2];
     const found = items.map((chat) => this.make(chat, chat.id === open));
-    this.list.replaceChildren(...(found.length ? found : [note("Nothing found. Fewer words find more.")]));
+    this.list.replaceChildren(...(found.length ? found : [note("No matches. Try fewer words.")]));
   }
 
   openMenu(button) {
@@ -115,7 +115,7 @@ export class Sidebar {
     const field = document.createElement("input");
     field.value = link.textContent;
     field.maxLength = 200;
-    field.setAttribute("aria-label", "Title of the chat");
+    field.setAttribute("aria-label", "Chat title");
     link.hidden = true;
     item.prepend(field);
     field.select();
@@ -144,7 +144,7 @@ export class Sidebar {
     const item = this.item(chat);
     item.hidden = true;
     this.going.set(chat, setTimeout(() => this.removeNow(chat), TIME_TO_UNDO));
-    toast("The chat is deleted.", "Undo", TIME_TO_UNDO, () => {
+    toast("Chat deleted.", "Undo", TIME_TO_UNDO, () => {
       clearTimeout(this.going.get(chat));
       this.going.delete(chat);
       item.hidden = false;
