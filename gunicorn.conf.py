@@ -47,6 +47,10 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "264"))
 preload_app = True
 timeout = 60
+keepalive = 75 if os.environ.get("PROXY_COUNT", "0") not in {"", "0"} else 10
+"""Seconds that an idle connection stays open: longer than who calls keeps it (a proxy a minute, HTTP clients five
+seconds), or a request may meet a connection that is just being closed."""
+
 graceful_timeout = STREAMS_MAY_TAKE + SETTLING_MAY_TAKE + 3
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 control_socket_disable = True

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from app.db.sqlite import TurnConnection
 
@@ -52,7 +52,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         "PROXY_COUNT": int(environ.get("PROXY_COUNT", "0")),
         "SQLALCHEMY_DATABASE_URI": database_url(environ),
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(environ),
-        "REDIS_URL": environ.get("REDIS_URL") or default_redis_url(),
+        "REDIS_URL": redis_url(environ),
         "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
         "SESSION_COOKIE_NAME": "__Host-session" if is_secure else "session",
         "SESSION_COOKIE_SECURE": is_secure,
@@ -118,7 +118,7 @@ def made_secret() -> str:
 
 def database_url(environ: Mapping[str, str]) -> str:
     url = environ.get("DATABASE_URL") or f"sqlite:///{INSTANCE / 'tollgate.db'}"
-    for prefix in ("postgres://", "postgresql://"):
+    for prefix in ("postgres://", "postgresql://", "postgresql+psycopg2://"):
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
@@ -138,8 +138,18 @@ def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     return options
 
 
-def default_redis_url() -> str:
-    return f"unix://{INSTANCE / 'redis.sock'}"
+def redis_url(environ: Mapping[str, str]) -> str:
+    """As redis-py reads it. A certificate that the server of `rediss://` signed itself is allowed by
+    REDIS_SSL_CERT_REQS=none, since platforms give addresses that cannot be edited."""
+    url = environ.get("REDIS_URL") or f"unix://{INSTANCE / 'redis.sock'}"
+    checked = environ.get("REDIS_SSL_CERT_REQS", "")
+    if checked not in {"", "required", "optional", "none"}:
+        raise ConfigurationError(
+            f"REDIS_SSL_CERT_REQS is {checked!r}; it must be required, optional or none."
+        )
+    if not checked or not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={checked}"
 
 
 def trusted_hosts(environ: Mapping[str, str], base_url: str) -> list[str]:
@@ -151,19 +161,27 @@ def trusted_hosts(environ: Mapping[str, str], base_url: str) -> list[str]:
 
 
 def mail_settings(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Flask-Mailman's settings from `MAIL_URL`; without it mails become files in `instance/mail/`."""
+    """Flask-Mailman's settings from `MAIL_URL`; without it mails become files in `instance/mail/`.
+
+    `smtps://` speaks TLS from the first byte, port 587 after STARTTLS. Name and password may be percent-encoded.
+    """
     sender = environ.get("MAIL_FROM") or "Tollgate <no-reply@localhost>"
     url = urlsplit(environ.get("MAIL_URL", ""))
     if not url.hostname:
         folder = str(INSTANCE / "mail")
         return {"MAIL_BACKEND": "file", "MAIL_FILE_PATH": folder, "MAIL_DEFAULT_SENDER": sender}
+    if url.scheme not in {"smtp", "smtps"}:
+        raise ConfigurationError(f"MAIL_URL begins with {url.scheme}://; it must be smtp:// or smtps://.")
+    is_tls = url.scheme == "smtps"
+    port = url.port or (465 if is_tls else 25)
     return {
         "MAIL_BACKEND": "smtp",
         "MAIL_SERVER": url.hostname,
-        "MAIL_PORT": url.port or 25,
-        "MAIL_USERNAME": url.username,
-        "MAIL_PASSWORD": url.password,
-        "MAIL_USE_TLS": url.port == 587,
+        "MAIL_PORT": port,
+        "MAIL_USERNAME": unquote(url.username) if url.username else None,
+        "MAIL_PASSWORD": unquote(url.password) if url.password else None,
+        "MAIL_USE_SSL": is_tls,
+        "MAIL_USE_TLS": not is_tls and port == 587,
         "MAIL_TIMEOUT": 20,
         "MAIL_DEFAULT_SENDER": sender,
     }
@@ -181,9 +199,7 @@ def stripe_settings(environ: Mapping[str, str], name: str) -> dict[str, Any]:
 def rate_limits(environ: Mapping[str, str]) -> dict[str, Any]:
     """Counted in Redis; where Redis is away, in each process."""
     return {
-        "RATELIMIT_STORAGE_URI": (environ.get("REDIS_URL") or default_redis_url()).replace(
-            "unix://", "redis+unix://"
-        ),
+        "RATELIMIT_STORAGE_URI": redis_url(environ).replace("unix://", "redis+unix://"),
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
         "RATELIMIT_SWALLOW_ERRORS": True,
         "RATELIMIT_HEADERS_ENABLED": True,

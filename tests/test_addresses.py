@@ -1,0 +1,221 @@
+"""Addresses of databases, Redis and mail servers as platforms give them, tried against real servers."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from flask import Flask
+from sqlalchemy import make_url
+
+from app import jobs, mailer
+from app.config import ConfigurationError, database_url, from_environment, mail_settings, redis_url
+from app.extensions import db
+from app.models.operations.outbox import OutgoingMail
+from app.worker import Clock, make_worker
+from devserver import processes
+from devserver.ports import free_port
+from devserver.redis_binary import find_redis_server
+from tests.conftest import app_in, close
+from tests.support.environment import app_environment
+
+PASSWORD, WRITTEN = "p@ss/w%rd:1", "p%40ss%2Fw%25rd%3A1"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate that nobody but itself has signed, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    names = str(folder / "cert.pem"), str(folder / "key.pem")
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*made, "-out", names[0], "-keyout", names[1]], check=True, capture_output=True)
+    return names
+
+
+@pytest.fixture(scope="module")
+def tls_redis(certificate: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis by TLS, as a platform gives it."""
+    port, (cert, key) = free_port(), certificate
+    options = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", cert, "--tls-key-file", key]
+    options += ["--tls-auth-clients", "no", "--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD]
+    folder = str(tmp_path_factory.mktemp("redis"))
+    process = processes.start(
+        [str(find_redis_server()), *options, "--dir", folder], output=subprocess.DEVNULL
+    )
+    url = f"rediss://:{WRITTEN}@127.0.0.1:{port}"
+    try:
+        await_redis(url)
+        yield url
+    finally:
+        processes.stop(process)
+
+
+def await_redis(url: str) -> None:
+    retry: Any = redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100)
+    with redis.Redis.from_url(f"{url}?ssl_cert_reqs=none", retry=retry) as connection:
+        connection.ping()
+
+
+def app_with(patch: pytest.MonkeyPatch, database: str, **environment: str) -> Flask:
+    return app_in(patch, app_environment(DATABASE_URL=database, **environment))
+
+
+def test_a_redis_with_its_own_certificate_carries_jobs_where_that_is_allowed(
+    tls_redis: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"REDIS_URL": tls_redis, "REDIS_SSL_CERT_REQS": "none", "RATELIMIT_ENABLED": "1"}
+    app = app_with(monkeypatch, database_url, **environment)
+    with app.app_context():
+        assert jobs.enqueue(jobs.JobName.SWEEP)
+        worker = make_worker(app)
+        assert worker.work(burst=True)
+        Clock(redis.Redis.from_url(app.config["REDIS_URL"])).connection.ping()
+        assert "app.payments.jobs.sweep" in jobs.last_runs()
+    client = app.test_client()
+    assert client.get("/readyz").status_code == 200
+    assert client.get("/login").status_code == 200
+    close(app)
+
+
+def test_without_leave_such_a_redis_is_not_ready(
+    tls_redis: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_with(monkeypatch, database_url, REDIS_URL=tls_redis)
+    assert app.test_client().get("/readyz").status_code == 503
+    close(app)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"REDIS_URL": "redis://h/0", "REDIS_SSL_CERT_REQS": "none"}, "redis://h/0"),
+        ({"REDIS_URL": "rediss://h/0?db=1", "REDIS_SSL_CERT_REQS": "none"}, "rediss://h/0?db=1&ssl_cert_reqs=none"),
+        ({"REDIS_URL": "rediss://h?ssl_cert_reqs=required", "REDIS_SSL_CERT_REQS": "none"},
+         "rediss://h?ssl_cert_reqs=required"),
+        ({"REDIS_URL": "rediss://h"}, "rediss://h"),
+        ({"REDIS_URL": "redis://[::1]:6379/0"}, "redis://[::1]:6379/0"),
+    ],
+)  # fmt: skip
+def test_leave_is_added_to_an_address_by_tls_alone(given: dict[str, str], read: str) -> None:
+    assert redis_url(given) == read
+
+
+def test_a_misspelt_leave_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="REDIS_SSL_CERT_REQS"):
+        redis_url({"REDIS_SSL_CERT_REQS": "no"})
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("postgres://u:p%40ss%2Fw%25rd%3A1@h:5433/n?sslmode=require",
+         {"user": "u", "password": PASSWORD, "host": "h", "port": 5433, "dbname": "n", "sslmode": "require"}),
+        ("postgresql:///n?host=/var/run/postgresql", {"dbname": "n", "host": "/var/run/postgresql"}),
+        ("postgresql+psycopg2://u@[::1]:5432/n", {"user": "u", "host": "::1", "port": 5432, "dbname": "n"}),
+    ],
+)  # fmt: skip
+def test_an_address_of_postgresql_is_read_by_sqlalchemy(given: str, read: dict[str, Any]) -> None:
+    url = make_url(database_url({"DATABASE_URL": given}))
+    dialect = url.get_dialect()()
+    named = dialect.create_connect_args(url)[1]
+    assert url.drivername == "postgresql+psycopg"
+    assert {name: named[name] for name in read} == read
+
+
+@pytest.mark.databases("postgresql")
+def test_a_password_with_odd_characters_and_sslmode_reach_a_real_server(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    host = database_url.partition("?")[2]
+    joined = f"{database_url}{'&' if host else '?'}sslmode=prefer&application_name=a%25b%40c"
+    app = app_with(monkeypatch, joined.replace("postgresql+psycopg://", "postgres://"), REDIS_URL=redis_url)
+    with app.app_context():
+        assert db.session.execute(db.text("SHOW application_name")).scalar() == "a%b@c"
+    done = app.test_cli_runner().invoke(args=["db", "upgrade"])
+    assert done.exit_code == 0, done.output
+    close(app)
+
+
+@pytest.mark.parametrize(
+    ("given", "port", "is_tls", "starts_tls"),
+    [
+        ("smtp://h", 25, False, False),
+        ("smtp://h:587", 587, False, True),
+        ("smtps://h", 465, True, False),
+        ("smtps://h:587", 587, True, False),
+        ("smtp://[::1]:2525", 2525, False, False),
+    ],
+)
+def test_an_address_of_a_mail_server_says_how_tls_begins(
+    given: str, port: int, is_tls: bool, starts_tls: bool
+) -> None:
+    made = mail_settings({"MAIL_URL": given})
+    assert (made["MAIL_PORT"], made["MAIL_USE_SSL"], made["MAIL_USE_TLS"]) == (port, is_tls, starts_tls)
+    assert made["MAIL_SERVER"] in {"h", "::1"}
+
+
+def test_an_address_that_is_no_mail_servers_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="MAIL_URL"):
+        from_environment({"APP_ENV": "test", "MAIL_URL": "https://mail.example"})
+
+
+class Signed:
+    """Takes the mails of who knows the password."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def __call__(
+        self, _server: Any, _session: Any, _envelope: Any, _kind: str, login: LoginPassword
+    ) -> AuthResult:
+        self.names.append(login.login.decode())
+        return AuthResult(success=login.password.decode() == PASSWORD)
+
+
+def test_a_mail_goes_by_tls_with_a_password_of_odd_characters(
+    certificate: tuple[str, str], database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+    signed, port = Signed(), free_port()
+    server = Controller(
+        object(), hostname="127.0.0.1", port=port, ssl_context=context,
+        authenticator=signed, auth_require_tls=False,
+    )  # fmt: skip
+    server.start()
+    address = f"smtps://ada%40example.com:{WRITTEN}@127.0.0.1:{port}"
+    app = app_with(monkeypatch, database_url, REDIS_URL=redis_url, MAIL_URL=address)
+    with app.app_context():
+        mailer.post(
+            "k",
+            "bob@example.com",
+            "daily_limit",
+            limit="50",
+            plan="Free",
+            billing_url="http://127.0.0.1/",
+            account_name="b",
+        )
+        db.session.commit()
+        mailer.deliver(db.session.query(OutgoingMail).one().id)
+        assert db.session.query(OutgoingMail).one().sent_at is not None
+    assert signed.names == ["ada@example.com"]
+    server.stop()
+    close(app)
