@@ -55,6 +55,7 @@ class JobName(StrEnum):
     FORGET_GUESTS = "app.generation.jobs.forget_guests"
     FORGET_DELETED_CHATS = "app.generation.jobs.forget_deleted_chats"
     ADD_UP_CALLS = "app.generation.jobs.add_up_calls"
+    TELL_OF_PRICES = "app.generation.model_jobs.tell_of_prices"
     FORGET_REFUSED_CALLS = "app.generation.jobs.forget_refused_calls"
     TELL_OF_ENDINGS = "app.generation.model_jobs.tell_of_endings"
 

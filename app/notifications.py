@@ -16,11 +16,13 @@ from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.subscription import UNPAID, Subscription
 from app.models.catalog.price import AIModel
+from app.models.catalog.price_ahead import PriceAhead
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.user import User
 from app.models.metering.account_state import AccountState
+from app.models.metering.model_use import Use
 from app.models.operations.support_request import SupportRequest
 from app.web.formatting import dollars
 
@@ -209,6 +211,40 @@ def of_alerts(account: Account, at: datetime) -> None:
 
 def of_parked(reason: str, event: str) -> None:
     admins(f"parked:{event}", "payment_parked", reason=reason, admin_url=mailer.link("event.index_view"))
+
+
+def of_price(ahead: PriceAhead, uses: list[Use]) -> None:
+    """Another price is known to come: the administrators, and each who used the model of late, by their own use."""
+    key, change = price_key(ahead), change_texts(ahead)
+    for use in uses:
+        page_url = mailer.link("chat.show")
+        mailer.post(
+            f"{key}:{use.user.id}",
+            use.user.email,
+            "price_changes",
+            **change,
+            **use_texts([use]),
+            page_url=page_url,
+        )
+    totals = {"people": len(uses), "admin_url": mailer.link("price.index_view")}
+    admins(f"{key}:admin", "price_changes_admin", **change, **use_texts(uses), **totals)
+
+
+def price_key(ahead: PriceAhead) -> str:
+    return f"price_ahead:{ahead.then.id}"
+
+
+def change_texts(ahead: PriceAhead) -> dict[str, str]:
+    prices = {"now": ahead.now, "then": ahead.then}
+    inputs = {f"input_{when}": credits_figure(price.uncached_input_nanos) for when, price in prices.items()}
+    outputs = {f"output_{when}": credits_figure(price.output_nanos) for when, price in prices.items()}
+    return {"model": ahead.model.title, "begins": moment(ahead.begins), **inputs, **outputs}
+
+
+def use_texts(uses: list[Use]) -> dict[str, Any]:
+    now, then = sum(use.now for use in uses), sum(use.then for use in uses)
+    calls = sum(use.calls for use in uses)
+    return {"calls": calls, "cost_now": credits_text(now), "cost_then": credits_text(then)}
 
 
 def of_ending(model: AIModel, users: list[tuple[User, int]]) -> None:

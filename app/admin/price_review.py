@@ -13,17 +13,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import dollars, per_million
+from app.admin.cell_formats import dollars, moment, per_million
 from app.admin.model_view import AdminPage
 from app.catalog import lifecycle, price_import
 from app.catalog.price_import import Finding
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT, utcnow
 from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price_ahead import PriceAhead, prices_ahead
 from app.models.metering.usage_rollup import DailyTotal
 from app.models.operations.audit_log import AdminChange
 
 LOOKED_BACK = timedelta(days=30)
+A_YEAR = timedelta(days=366)
 COMPARED = {"uncached_input_nanos": "Input", "cache_read_nanos": "Cache read", "output_nanos": "Output"}
 
 
@@ -50,6 +52,7 @@ class RegistryPage(AdminPage):
             rows=rows,
             same=same,
             endings=lifecycle.endings(),
+            ahead=[shown_ahead(change, use) for change in prices_ahead(utcnow(), A_YEAR)],
             times_of=price_import.times_of,
         )
 
@@ -109,6 +112,16 @@ def figures_of(finding: Finding) -> list[tuple[str, str, str]]:
     ]
 
 
+def shown_ahead(ahead: PriceAhead, use: dict[str, tuple[int, int]]) -> list[str]:
+    """A price to come: model, moment, input and output before and after, and what it would have done."""
+    pairs = [
+        f"{per_million(getattr(ahead.now, name))} → {per_million(getattr(ahead.then, name))}"
+        for name in ("uncached_input_nanos", "output_nanos")
+    ]
+    now, then = (price_import.figures_of(price) for price in (ahead.now, ahead.then))
+    return [ahead.model.name, moment(ahead.begins), *pairs, effect(use.get(ahead.model.name), now, then)]
+
+
 def use_of_models() -> dict[str, tuple[int, int]]:
     """(input, output) tokens of each model in the last 30 days."""
     since = DailyTotal.day >= (utcnow() - LOOKED_BACK).date()
@@ -119,10 +132,14 @@ def use_of_models() -> dict[str, tuple[int, int]]:
 
 def effect_of(finding: Finding, use: dict[str, tuple[int, int]]) -> str:
     """What the change would have done to our cost, cached input counted as input; empty where nothing is to be said."""
-    tokens = use.get(finding.model.name)
-    if tokens is None or finding.old is None or finding.new is None:
+    if finding.old is None or finding.new is None:
         return ""
-    ours, theirs = price_import.figures_of(finding.old), finding.new.figures
+    return effect(use.get(finding.model.name), price_import.figures_of(finding.old), finding.new.figures)
+
+
+def effect(tokens: tuple[int, int] | None, ours: dict[str, int | None], theirs: dict[str, int | None]) -> str:
+    if tokens is None:
+        return ""
     nanos = sum(
         count * ((theirs[name] or 0) - (ours[name] or 0)) // 1_000_000
         for count, name in zip(tokens, ("uncached_input_nanos", "output_nanos"), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -23,11 +24,22 @@ from app.api.schemas import (
     page,
     shape,
 )
-from app.models.base import credits_string
+from app.models.base import credits_string, utcnow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price_ahead import PriceAhead, prices_ahead
 from app.web.plan_features import selling_points
 
+AHEAD = timedelta(days=366)
+"""How far ahead a price to come is shown."""
+
+NEXT_PRICE = shape(
+    "NextPrice",
+    effective_from=MOMENT,
+    input_credits_per_mtok=CREDITS,
+    output_credits_per_mtok=CREDITS,
+    cache_read_credits_per_mtok=CREDITS,
+)
 MODEL = shape(
     "Model",
     id=TEXT,
@@ -41,6 +53,7 @@ MODEL = shape(
     max_output_tokens=WHOLE,
     sold_until=or_null(MOMENT),
     successor=or_null(TEXT),
+    next_price=or_null(NEXT_PRICE),
     is_reasoning=FLAG,
     takes_images=FLAG,
     speed={"enum": ["fast", "medium", "slow"]},
@@ -87,7 +100,12 @@ PACK = shape(
 )
 def list_models() -> dict[str, Any]:
     allowed = current_user.account.plan.models
-    offered = [shown_model(model, price, allowed) for model, price in AIModel.for_sale()]
+    now = utcnow()
+    ahead = {change.model.id: change for change in prices_ahead(now, AHEAD)}
+    offered = [
+        shown_model(model, price, allowed) | {"next_price": shown_change(ahead.get(model.id))}
+        for model, price in AIModel.for_sale(now)
+    ]
     return page_in(offered)
 
 
@@ -103,14 +121,25 @@ def list_packs() -> dict[str, Any]:
     return page_in([shown_pack(pack) for pack in CreditPack.on_offer()])
 
 
+def shown_change(ahead: PriceAhead | None) -> dict[str, Any] | None:
+    """A price that is known to come, the next one; outside of peaks."""
+    return {"effective_from": moment(ahead.begins), **shown_price(ahead.then)} if ahead else None
+
+
+def shown_price(price: ModelPrice) -> dict[str, str]:
+    return {
+        "input_credits_per_mtok": credits_string(price.uncached_input_nanos),
+        "output_credits_per_mtok": credits_string(price.output_nanos),
+        "cache_read_credits_per_mtok": credits_string(price.cache_read_nanos),
+    }
+
+
 def shown_model(model: AIModel, price: ModelPrice, allowed: list[str]) -> dict[str, Any]:
     return {
         "id": model.name,
         "provider": model.provider.name,
         "name": model.title,
-        "input_credits_per_mtok": credits_string(price.uncached_input_nanos),
-        "output_credits_per_mtok": credits_string(price.output_nanos),
-        "cache_read_credits_per_mtok": credits_string(price.cache_read_nanos),
+        **shown_price(price),
         "context_window": model.context_window,
         "max_input_tokens": model.max_input_tokens,
         "max_output_tokens": model.max_output_tokens,

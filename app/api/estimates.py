@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Literal
 
 from flask_login import current_user
 from pydantic import Field
 
-from app.api.blueprint import amount, api
+from app.api.blueprint import amount, api, moment
 from app.api.bodies import CountOrNone, Identifier, Text
 from app.api.calls import Limits, call_options
 from app.api.chats import default_model, my_chat
 from app.api.document_calls import request_of
 from app.api.documents import my_document
 from app.api.messages import Files
-from app.api.schemas import COUNT, TEXT, amounts, described, shape
+from app.api.schemas import COUNT, MOMENT, TEXT, amounts, described, or_null, shape
 from app.generation import documents, send
+from app.models.base import utcnow
 from app.models.catalog.price import ModelPrice
+from app.models.catalog.price_ahead import prices_ahead
 from app.models.chat.chat import Chat
 from app.models.metering.refusal import InvalidRequest
 from app.providers.base import Prompt
 from app.web.access import for_guests_too, for_scope
 
-ESTIMATE = shape("Estimate", model=TEXT, left_out=COUNT, **amounts("expected", "ceiling"))
+A_DAY = timedelta(days=1)
+LATER = shape("LaterEstimate", effective_from=MOMENT, **amounts("expected", "ceiling"))
+ESTIMATE = shape(
+    "Estimate", model=TEXT, left_out=COUNT, later=or_null(LATER), **amounts("expected", "ceiling")
+)
 Operation = Literal["chat", "draft", "refine", "refine_selection", "repurpose", "image_prompt"]
 
 
@@ -55,9 +62,20 @@ class EstimateRequest(Limits):
 def estimate_call() -> dict[str, Any]:
     sent = EstimateRequest.read()
     prompt, price = estimate_question(sent) if sent.operation == "chat" else estimate_document(sent)
+    figures = figures_of(prompt, price)
+    return {"model": prompt.model, **figures, "left_out": prompt.left_out, "later": later_figures(prompt)}
+
+
+def figures_of(prompt: Prompt, price: ModelPrice) -> dict[str, Any]:
     expected, ceiling = price.expected_cost_of(prompt), price.ceiling_of(prompt)
-    amounts_of = {**amount("expected", expected), **amount("ceiling", ceiling)}
-    return {"model": prompt.model, **amounts_of, "left_out": prompt.left_out}
+    return {**amount("expected", expected), **amount("ceiling", ceiling)}
+
+
+def later_figures(prompt: Prompt) -> dict[str, Any] | None:
+    """What the same will come to where another price begins within a day."""
+    for ahead in prices_ahead(utcnow(), A_DAY, prompt.model):
+        return {"effective_from": moment(ahead.begins), **figures_of(prompt, ahead.price_then())}
+    return None
 
 
 def estimate_question(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:

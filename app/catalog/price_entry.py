@@ -13,7 +13,8 @@ from app.catalog.price_source import nanos
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.catalog.price_schedule import Schedule, in_force
+from app.models.catalog.price_ahead import counted, usual_price
+from app.models.catalog.price_schedule import Schedule
 from app.models.catalog.rates import INPUT_BUCKETS
 from app.models.identity.user import User
 from app.models.metering.refusal import PricingError
@@ -52,8 +53,7 @@ def add(
 
 def figures_of(model: AIModel, at: datetime, *, one_tier: bool) -> dict[str, int | None]:
     """What the model costs at that moment, usually: outside of peaks. Nothing where it has no price yet."""
-    counted = [price for price in model.prices if price.approved_at]
-    usual = in_force([price for price in counted if price.schedule.is_always], at) or in_force(counted, at)
+    usual = usual_price(counted(model), at)
     figures = {column: getattr(usual, column) for column in COPIED} if usual else {}
     if one_tier:
         figures |= {column: None for column in figures if column.startswith("long_")}

@@ -14,6 +14,7 @@ from app.catalog.price_source import Quote, listed_models, quotes, vendor
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price_ahead import counted
 from app.models.catalog.price_schedule import (
     DAYS,
     EVERY_DAY,
@@ -62,12 +63,15 @@ def times_of(schedule: Schedule) -> str:
     hours = f"{clock(schedule.from_minute)} to {clock(schedule.until_minute)} {schedule.zone}"
     days = "" if schedule.weekdays == EVERY_DAY else f" on {days_text(schedule.weekdays)}"
     excepted = len(schedule.excepted_dates.split())
-    besides = f" without {excepted} dates" if excepted else ""
+    besides = f", but not on {excepted} dates" if excepted else ""
     return "" if schedule.is_always else f"{hours}{days}{besides}"
 
 
 def days_text(weekdays: str) -> str:
-    return ", ".join(DAYS[int(day) - 1] for day in sorted(weekdays))
+    """Mon to Fri, or Mon, Thu."""
+    is_run = len(weekdays) > 2 and weekdays in EVERY_DAY
+    names = [DAYS[int(day) - 1] for day in weekdays]
+    return f"{names[0]} to {names[-1]}" if is_run else ", ".join(names)
 
 
 def shown(column: str, figure: int | None) -> str:
@@ -210,11 +214,6 @@ def listing_of(model: AIModel) -> dict[str, Any]:
     """How the catalogue lists the model; one that an admin added is looked up under its own name."""
     listed = {entry["name"]: entry for entry in listed_models()}
     return listed.get(model.name, {"provider": model.provider.name, "name": model.name})
-
-
-def counted(model: AIModel) -> list[ModelPrice]:
-    """The approved rows."""
-    return [price for price in model.prices if price.approved_at]
 
 
 def figures_of(price: ModelPrice) -> dict[str, int | None]:

@@ -1,4 +1,4 @@
-"""A job of the clock: who is told in time that a model ends."""
+"""Jobs of the clock about models: who is told in time that one ends, or that its price changes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from app import notifications
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import WARNED, AIModel
+from app.models.catalog.price_ahead import prices_ahead
 from app.models.identity.user import User
+from app.models.metering.model_use import uses_of
 from app.models.metering.usage_rollup import AccountDay
+from app.models.operations.outbox import OutgoingMail
 
 
 def tell_of_endings() -> int:
@@ -19,10 +22,11 @@ def tell_of_endings() -> int:
     now = utcnow()
     near = AIModel.sold_until > now, AIModel.sold_until <= now + WARNED
     models = db.session.scalars(select(AIModel).where(AIModel.is_for_sale, *near).order_by(AIModel.id)).all()
-    for model in models:
+    sold = [model for model in models if model.provider.is_usable]
+    for model in sold:
         notifications.of_ending(model, users_of(model, now))
     db.session.commit()
-    return len(models)
+    return len(sold)
 
 
 def users_of(model: AIModel, now: datetime) -> list[tuple[User, int]]:
@@ -36,3 +40,18 @@ def users_of(model: AIModel, now: datetime) -> list[tuple[User, int]]:
     )
     rows = db.session.execute(people.group_by(User.id).having(calls > 0).order_by(User.id))
     return [(user, int(count)) for user, count in rows]
+
+
+def tell_of_prices() -> int:
+    """Mail the administrators and those who use a model whose price changes within 30 days, once; how many models."""
+    now = utcnow()
+    news = [
+        ahead
+        for ahead in prices_ahead(now, WARNED)
+        if not OutgoingMail.was_posted(notifications.price_key(ahead))
+    ]
+    for ahead in news:
+        uses = uses_of(ahead.model.name, now - WARNED, ahead.now.rates, ahead.then.rates)
+        notifications.of_price(ahead, uses)
+    db.session.commit()
+    return len(news)

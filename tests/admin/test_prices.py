@@ -156,7 +156,7 @@ def test_a_price_holds_on_the_days_that_are_chosen(
     new = prices(session, priced.model_id)[1]
     assert (new.weekdays, new.excepted_dates, new.zone) == ("15", "2026-12-25 2027-01-01", "Asia/Shanghai")
     page = owner.get("/admin/price/").text
-    assert "01:00 to 24:00 Asia/Shanghai on Mon, Fri without 2 dates" in page
+    assert "01:00 to 24:00 Asia/Shanghai on Mon, Fri, but not on 2 dates" in page
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def test_a_model_shows_its_price_in_credits_for_a_million_tokens(ada: Door) -> N
         "max_output_tokens": 16_384,
         "sold_until": None,
         "successor": None,
+        "next_price": None,
         "is_reasoning": False,
         "takes_images": True,
         "speed": "fast",

@@ -49,6 +49,11 @@ class OutgoingMail(Model):
         return mail
 
     @classmethod
+    def was_posted(cls, start: str) -> bool:
+        """Whether a mail was posted under a key that begins so."""
+        return db.session.scalar(select(cls.id).where(cls.key.startswith(f"{start}:")).limit(1)) is not None
+
+    @classmethod
     def claim(cls, mail_id: int) -> OutgoingMail | None:
         """Take the mail for one attempt; None where it is sent or another process has it.
 

@@ -11,6 +11,11 @@ import { messageOf } from "./refusals.js";
 
 const PAUSE = 300;
 
+const costText = ({ expected_nanos, ceiling_nanos }) => `about ${roughly(expected_nanos)} credits, at most ${roughly(ceiling_nanos, "ceil")}`;
+
+/* Another price begins within a day. */
+const laterText = (later) => `From ${new Date(later.effective_from).toLocaleString("en-US", { weekday: "long", hour: "numeric", minute: "2-digit" })} on: ${costText(later)}`;
+
 export class Composer {
   constructor({ picker, chat, settings, send, stop }) {
     this.form = document.getElementById("composer");
@@ -77,7 +82,8 @@ export class Composer {
       const figures = await json("POST", "/api/estimate", body);
       if (asked !== this.asked) return;
       this.promise = { asked, ...figures };
-      this.note.textContent = isGuest() ? "free to try" : `about ${roughly(figures.expected_nanos)} credits, at most ${roughly(figures.ceiling_nanos, "ceil")}`;
+      this.note.textContent = isGuest() ? "free to try" : costText(figures);
+      if (figures.later && !isGuest()) this.note.textContent += `. ${laterText(figures.later)}`;
       if (figures.left_out) this.note.textContent += `. ${leftOutText(figures.left_out).replace("did not read", "will not read")}`;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
