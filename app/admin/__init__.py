@@ -8,6 +8,7 @@ from flask_admin import Admin, BaseView
 from app.admin.access import init_doors
 from app.admin.accounts import AccountTable
 from app.admin.ai_models import ModelTable, ProviderTable
+from app.admin.brand import BrandPage
 from app.admin.dashboard import Dashboard
 from app.admin.job_queue import QueuePage
 from app.admin.ledger_views import ChangeTable, LedgerTable, RefusedCallTable, UsageTable
@@ -76,6 +77,7 @@ def menu() -> dict[str, list[BaseView]]:
             QueuePage(name="Jobs", endpoint="queue"),
             MailTable(OutgoingMail, "Mails", endpoint="mail"),
             SettingPage(name="Settings", endpoint="setting"),
+            BrandPage(name="Brand", endpoint="brand"),
             TwoFactorPage(name="Two-factor sign-in", endpoint="two_factor", url="two-factor"),
             ChangeTable(AdminChange, "Audit log", endpoint="change"),
         ],

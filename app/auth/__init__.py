@@ -3,6 +3,7 @@
 from flask import Flask
 
 from app.auth import (
+    brand,
     dev_mail,
     email_links,
     guests,
@@ -24,6 +25,7 @@ def init_app(app: Flask) -> None:
 
 
 __all__ = [
+    "brand",
     "dev_mail",
     "email_links",
     "guests",

@@ -11,6 +11,7 @@ from app.auth.forms import DeletionForm, LimitForm, RoleForm, TeamForm, faults
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
+from app.models.identity.brand import Brand
 from app.models.identity.invitation import Invitation
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
@@ -33,6 +34,7 @@ def account() -> str:
         members=sorted(shown.memberships, key=lambda membership: membership.id),
         invitations=Invitation.open_of(shown) if own.can_manage else [],
         requests=waiting if own.can_manage else [],
+        own_brand=Brand.of(shown.id) if shown.plan.has_custom_branding else None,
         own_request=next((request for request in waiting if request.user_id == own.user_id), None),
         memberships=[
             membership for membership in current_user.user.memberships if membership.account.closed_at is None

@@ -16,6 +16,7 @@ from app.models.chat.chat import Chat, Message
 from app.models.documents.document import Document, Revision
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
+from app.models.identity.brand import Brand
 from app.models.identity.invitation import Invitation
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
@@ -38,6 +39,7 @@ __all__ = [
     "ApiKey",
     "Attachment",
     "AutoRecharge",
+    "Brand",
     "CallAudit",
     "Chat",
     "CreditPack",

@@ -15,6 +15,7 @@ from app.models.identity.guest_account import accepts_guests
 from app.pages.blueprint import pages
 from app.web import plan_features
 from app.web.access import public
+from app.web.branding import logo_response
 from app.web.pricing_page import pricing_context
 
 
@@ -37,6 +38,13 @@ def pricing() -> str:
     account = current_user.account if current_user.is_authenticated else None
     plans, packs = Plan.on_offer(), CreditPack.on_offer()
     return render_template("pricing.html", **pricing_context(plans, packs, account))
+
+
+@pages.get("/brand/logo")
+@public
+def logo() -> ResponseReturnValue:
+    """The logo of whose brand the reader is shown: the account's own, or the installation's."""
+    return logo_response()
 
 
 @pages.get("/healthz")

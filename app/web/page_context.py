@@ -8,31 +8,31 @@ from typing import Any
 from flask import Flask, g, request
 from flask_login import current_user
 from sqlalchemy import Row, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoConnection
 
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.subscription import Subscription
-from app.models.catalog.setting import DEFINITIONS, Setting
+from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.member_limit import spendable
 from app.web.access import is_guest
+from app.web.branding import brand, brand_name
 
 
 def init_frame(app: Flask) -> None:
-    names = (brand_name, header_balance, alerts, own_accounts, awaits_verification, here, browser_owner)
+    names = (
+        brand,
+        brand_name,
+        header_balance,
+        alerts,
+        own_accounts,
+        awaits_verification,
+        here,
+        browser_owner,
+    )
     app.jinja_env.globals.update({name.__name__: name for name in names})
-
-
-def brand_name() -> str:
-    """The name at the top of every page; the default where the database is away, so that error pages still work."""
-    try:
-        return str(Setting.get("brand_name"))
-    except (DBAPIError, NoConnection):
-        return str(DEFINITIONS["brand_name"].default)
 
 
 def browser_owner() -> str:

@@ -91,6 +91,7 @@ PERSONAL = (
     PersonalData("invitations", "email", ("email", *SECRETS), hidden=SECRETS),
     PersonalData("invitations", "account_id", ("email",), hidden=SECRETS),
     PersonalData("accounts", "id", ("name",), becomes={"name": ""}),
+    PersonalData("brands", "account_id", ("name", "logo")),
     PersonalData("auto_recharges", "account_id", ("card_label",), becomes={"card_label": ""}),
     PersonalData("subscriptions", "account_id", ("card_label", "pay_url"),
                  becomes={"card_label": "", "pay_url": None}, hidden=("trial_card",)),
@@ -114,6 +115,7 @@ MENTIONS = {
     "admin_changes": ("changes", "reason"),
     "ledger_entries": ("reason",),
     "payments": ("review_reason",),
+    "subscriptions": ("review_note",),
     "refunds": ("reason",),
 }
 """Free text of administrators and of ours, in which an address or a name may be mentioned: it is struck out."""
@@ -126,6 +128,7 @@ NOT_PERSONAL = {
     "api_keys": ("prefix", "secret_hash", "scopes", "models"),
     "attachments": ("media_type",),
     "auto_recharges": ("card_id", "pause_reason", "limit_notified_for"),
+    "brands": ("color", "logo_type"),
     "chats": ("model",),
     "disputes": ("stripe_id", "status"),
     "document_revisions": ("state", "status", "operation", "error_code"),

@@ -1,0 +1,32 @@
+"""The account's own brand, for plans that have it: name, colour and logo of its members' pages."""
+
+from __future__ import annotations
+
+from flask import abort, request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app.auth.blueprint import auth
+from app.auth.teams import done, own_membership
+from app.models.identity.account import Account
+from app.models.identity.brand import LARGEST_LOGO, Brand
+
+
+@auth.post("/account/brand")
+def change_brand() -> ResponseReturnValue:
+    """Owners and admins, on a plan with custom branding."""
+    if not own_membership().can_manage or not current_user.account.plan.has_custom_branding:
+        abort(403)
+    Account.locked(current_user.account_id)
+    brand = Brand.of(current_user.account_id)
+    take(brand)
+    return done("Your brand is saved.")
+
+
+def take(brand: Brand) -> None:
+    """What the form holds. InvalidRequest names what is wrong with it."""
+    uploaded = request.files.get("logo")
+    logo = uploaded.stream.read(LARGEST_LOGO + 1) if uploaded and uploaded.filename else None
+    brand.change(request.form.get("name", ""), request.form.get("color", ""), logo)
+    if "remove_logo" in request.form:
+        brand.remove_logo()
