@@ -19,7 +19,7 @@ TEXTS = [path for path in TRACKED if path.endswith((".py", ".html", ".js", ".css
 CODE = [path for path in TRACKED if path.endswith(".py") and not path.startswith("migrations/")]
 ENGINES = ("app/models/", "app/generation/", "app/payments/", "app/stripe_api/", "app/catalog/")
 RETIRED = {
-    "found", "words", "facts", "wish", "standing", "caller", "ring", "bell", "ticket", "till", "desk", "turns",
+    "found", "words", "facts", "wish", "standing", "caller", "ring", "bell", "ticket", "till", "desk",
     "Standing", "Caller", "Turn", "Ask", "Said", "Wish", "Sighting", "Record", "Prepared", "Till", "Desk",
 }  # fmt: skip
 OF_A_REQUEST = {"request", "session", "url_for", "render_template", "redirect", "flash", "abort"}

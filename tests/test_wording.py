@@ -49,14 +49,14 @@ def texts() -> list[tuple[str, str]]:
     listed = subprocess.run(
         ["git", "ls-files", "app", "README.md"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    found = []
+    hits = []
     for name in listed.stdout.split():
         if name == "README.md" or SHOWN.match(name):
-            found.append((name, without_comments((ROOT / name).read_text())))
+            hits.append((name, without_comments((ROOT / name).read_text())))
         elif name.endswith(".py"):
             code = re.sub(r'""".*?"""', "", (ROOT / name).read_text(), flags=re.S)
-            found.append((name, "\n".join(TEXT.findall(code))))
-    return found
+            hits.append((name, "\n".join(TEXT.findall(code))))
+    return hits
 
 
 def without_comments(text: str) -> str:
