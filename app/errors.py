@@ -12,6 +12,7 @@ from flask import Flask, Response, g, jsonify, render_template, request, url_for
 from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm.exc import StaleDataError
@@ -138,6 +139,7 @@ def init_database_errors(app: Flask) -> None:
         app.register_error_handler(away, database_away)
     for not_data in (DataError, OverflowError, UnicodeEncodeError):
         app.register_error_handler(not_data, not_storable)
+    app.register_error_handler(ParseException, lambda e: problem(400, "invalid_request", NOT_HTTP))
     app.register_error_handler(StaleDataError, lambda e: problem(409, "changed_meanwhile", MEANWHILE))
 
 
@@ -290,6 +292,7 @@ UNHEARD = "Stripe didn't answer in time. You won't be charged twice. Check again
 PARKED = (
     "Something about this payment doesn't match. Nothing is lost, and someone on our team will look at it."
 )
+NOT_HTTP = "The request's body isn't what its headers say. Nothing was done."
 CSRF_WORDS = (
     "This page was open too long, or its form came from somewhere else. Nothing was changed. "
     "Reload the page and try again."

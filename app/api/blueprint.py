@@ -92,7 +92,7 @@ def query_count(name: str, default: int, most: int) -> int:
     sent = request.args.get(name)
     if sent is None:
         return default
-    if not (sent.isascii() and sent.isdigit() and 1 <= int(sent[:18]) <= most):
+    if not (sent.isascii() and sent.isdigit() and len(sent) <= len(str(most)) and 1 <= int(sent) <= most):
         raise InvalidRequest({name: [f"must be a whole number between 1 and {most}."]})
     return int(sent)
 

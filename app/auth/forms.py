@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from flask import request
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
-    DecimalField,
     HiddenField,
     PasswordField,
     SelectField,
     SelectMultipleField,
     StringField,
 )
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
 from app.models.base import NANOS_PER_CREDIT
 from app.models.identity.address import (
@@ -29,8 +27,8 @@ from app.models.identity.address import (
 from app.models.identity.api_key import SCOPES
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
-
-MOST_CREDITS = 10**9
+from app.models.metering.refusal import InvalidRequest
+from app.web.numbers import scaled
 
 
 class Form(FlaskForm):
@@ -49,6 +47,16 @@ class Address:
         if checked is None:
             raise ValidationError("Enter a valid email address.")
         field.data = checked
+
+
+class Credits:
+    """The field is empty or holds an amount of credits."""
+
+    def __call__(self, _form: FlaskForm, field: Any) -> None:
+        try:
+            scaled(field.data or "0", NANOS_PER_CREDIT, field.name)
+        except InvalidRequest as error:
+            raise ValidationError(error.errors[field.name][0]) from None
 
 
 class PlainName:
@@ -149,12 +157,12 @@ class RoleForm(Form):
 class LimitForm(Form):
     """A member's monthly limit in credits; empty for none."""
 
-    limit_credits = DecimalField(validators=[Optional(), NumberRange(min=0, max=MOST_CREDITS)])
+    limit_credits = StringField(filters=[one_line], validators=[Length(max=30), Credits()])
 
     @property
     def nanos(self) -> int | None:
-        credits: Decimal | None = self.limit_credits.data
-        return None if credits is None else int(credits * NANOS_PER_CREDIT)
+        typed = self.limit_credits.data
+        return scaled(typed, NANOS_PER_CREDIT, "limit_credits") if typed else None
 
 
 def faults(form: FlaskForm) -> dict[str, list[str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 from app.models.metering.refusal import InvalidRequest
 
 LARGEST = 10**9
+NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?|[+-]?\.\d{1,20}", re.ASCII)
 
 
 def whole(text: str, name: str) -> int:
@@ -17,10 +19,9 @@ def whole(text: str, name: str) -> int:
 
 def scaled(text: str, unit: int, name: str) -> int:
     """A decimal number of a form in its smallest units, exactly."""
-    try:
-        exact = Decimal(text.strip()) * unit
-    except InvalidOperation:
-        raise InvalidRequest({name: ["must be a number."]}) from None
-    if not exact.is_finite() or not 0 <= exact <= LARGEST * unit or exact != int(exact):
+    if not NUMBER.fullmatch(text.strip()):
+        raise InvalidRequest({name: ["must be a number."]})
+    exact = Decimal(text.strip()) * unit
+    if not 0 <= exact <= LARGEST * unit or exact != int(exact):
         raise InvalidRequest({name: ["must be a positive number, no finer than its unit."]})
     return int(exact)

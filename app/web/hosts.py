@@ -1,0 +1,31 @@
+"""The host that a request names: in small letters, and refused before anything else looks where it is none of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, request
+from werkzeug.exceptions import SecurityError
+
+
+def init_hosts(app: Flask) -> None:
+    app.wsgi_app = LowerHost(app.wsgi_app)  # type: ignore[method-assign]
+    app.before_request(refuse_foreign_hosts)
+
+
+def refuse_foreign_hosts() -> None:
+    """Flask tells of it once it comes to a view; what runs before would ask for addresses that it cannot build."""
+    if isinstance(request.routing_exception, SecurityError):
+        raise request.routing_exception
+
+
+class LowerHost:
+    """Names of hosts have no capitals (RFC 9110, 4.2.3)."""
+
+    def __init__(self, wsgi_app: Any) -> None:
+        self.wsgi_app = wsgi_app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if "HTTP_HOST" in environ:
+            environ["HTTP_HOST"] = environ["HTTP_HOST"].lower()
+        return self.wsgi_app(environ, start_response)
