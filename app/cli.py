@@ -13,7 +13,7 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from app.catalog import lifecycle, price_entry, price_import, seeds
+from app.catalog import lifecycle, price_entry, price_import, price_watch, seeds
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
@@ -143,6 +143,26 @@ def import_prices(approve: bool, models: tuple[str, ...]) -> None:
         lifecycle.approve(endings, models)
     db.session.commit()
     click.echo(f"{len(proposed)} proposed, {len(approved)} approved, {waiting} waiting for a person")
+
+
+@prices.command("check")
+@click.option("--data", envvar="PRICE_DATA", help="genai-prices' newest data.json: a file or a URL.")
+@click.option(
+    "--second", envvar="PRICE_DATA_SECOND", help="A second list, in litellm's form: a file or a URL."
+)
+def check_prices(data: str | None, second: str | None) -> None:
+    """Compare the list with newer data and with a second source; exit 1 and show both figures where they differ."""
+    if not data and not second:
+        raise click.UsageError("Nothing to compare with: name --data or --second, or set PRICE_DATA.")
+    try:
+        notices = price_watch.notices(data, utcnow()) if data else []
+        notices += price_watch.second_notices(second, utcnow()) if second else []
+    except price_watch.NoData as fault:
+        raise click.UsageError(str(fault)) from fault
+    for notice in notices:
+        click.echo(notice.text)
+    click.echo(f"{len(notices)} differences; nothing was changed.")
+    sys.exit(1 if notices else 0)
 
 
 @prices.command("set")

@@ -18,7 +18,7 @@ from app.models.identity.address import known_as
 from app.models.identity.user import User
 
 CREDITS = NANOS_PER_CREDIT
-NO_COLUMNS = {"provider", "priced_as", "priced_by", "dollars", "peak"}
+NO_COLUMNS = {"provider", "priced_as", "priced_by", "second_prefix", "dollars", "peak"}
 
 PLANS = (
     {
