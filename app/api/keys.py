@@ -101,7 +101,7 @@ def change_key(key_id: str) -> dict[str, Any]:
 @api.post("/keys/<key_id>/rotate")
 @for_scope(BY_PEOPLE)
 @described(
-    "A new secret for a key, which keeps its limits and what it has spent; the old one is dead", NEW_KEY
+    "A new secret for a key, which keeps its limits and what it has spent; the old one stops working", NEW_KEY
 )
 def rotate_key(key_id: str) -> dict[str, Any]:
     key = my_key(key_id)
