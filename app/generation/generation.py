@@ -261,5 +261,5 @@ class Generation:
 
 def estimated(prompt: Prompt, text: str, reported: TokenUsage, *, thinking: int = 0) -> TokenUsage:
     """The usage of a call counted locally, with the thinking that was streamed. billing-rules.md 5."""
-    output = estimate_tokens(text) + thinking
+    output = estimate_tokens(text, prompt.model) + thinking
     return TokenUsage(uncached_input=prompt.tokens, output=output, source="estimated", raw=reported.raw)

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from unicodedata import normalize
 
+from app.providers import token_count
 from app.providers.image_tokens import PromptImage
+
+estimate_tokens = token_count.estimate_tokens
 
 TOKENS_PER_MESSAGE = 16
 """Room for the role markers and separators that a vocabulary adds around each message."""
@@ -66,7 +69,8 @@ class Prompt:
     @property
     def tokens(self) -> int:
         """The input, counted locally."""
-        return sum(message.tokens for message in self.messages)
+        images = sum(image.tokens for message in self.messages for image in message.images)
+        return images + sum(estimate_tokens(message.content, self.model) for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +204,3 @@ def longest_form(text: str) -> int:
         return size
     forms = (normalize("NFC", text), normalize("NFKC", text))
     return max(size, *(len(form.encode("utf-8", "surrogatepass")) for form in forms))
-
-
-def estimate_tokens(text: str) -> int:
-    """Count locally where nothing was reported: ASCII bytes / 4 + other bytes / 3, rounded up."""
-    size = len(text.encode("utf-8", "surrogatepass"))
-    ascii_bytes = len(text.encode("ascii", "ignore"))
-    return -(-(ascii_bytes * 3 + (size - ascii_bytes) * 4) // 12)

@@ -1,0 +1,65 @@
+"""Counting tokens without a vocabulary: at Stop, where usage is missing, and for what fits into a window."""
+
+from __future__ import annotations
+
+import re
+
+UNITS = 96
+"""A token in the units that are added up."""
+
+ASCII, OTHER, NUMBER, DIGIT, CODE, RUN = (
+    UNITS // 4,
+    UNITS // 3,
+    UNITS // 2,
+    UNITS,
+    UNITS * 5 // 8,
+    UNITS // 32,
+)
+NUMBERS = re.compile(r"\d[\d.,:/-]+\d")
+CODES = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
+RUNS = re.compile(r"([ \t\n\r.*#=_~+-])\1{15,}")
+ALPHABETS = re.compile(r"[\u0370-\u1fff]+")
+"""Greek to the scripts of India and beyond: two or three bytes a letter, and letters make words."""
+
+FEWEST_NUMBERS = 64
+"""Characters of numbers in a text from which on they are a table's, rather than a year or a sum among words."""
+
+FEWEST_DIGITS = 8
+"""A long word is a hash, a key or base64 where at least every eighth of its characters is a digit."""
+
+DIGIT_BY_DIGIT = re.compile(r"qwen|qwq|gemini|gemma|mi[sx]tral|magistral|codestral|llama-?2", re.IGNORECASE)
+LARGE = re.compile(r"gpt-(4o|4\.1|5|6|oss)|\bo[134]\b|gemini|gemma-?[34]", re.IGNORECASE)
+"""Families by their names: those whose vocabulary has no number of two digits, and those that know most alphabets."""
+
+
+def estimate_tokens(text: str, model: str = "") -> int:
+    """ASCII bytes / 4 + other bytes / 3, rounded up; what is known to count otherwise is counted apart.
+
+    That is numbers in number, codes, long runs of one mark, and for the families that know them alphabets.
+    `docs/providers.md` has the band by kind of text. Never more than the text's bytes.
+    """
+    size = len(text.encode("utf-8", "surrogatepass"))
+    ascii_bytes = size if size == len(text) else len(text.encode("ascii", "ignore"))
+    units = ascii_bytes * ASCII + (size - ascii_bytes) * OTHER + difference(text, model)
+    if size > ascii_bytes and LARGE.search(model):
+        units -= sum(len(found[0].encode()) for found in ALPHABETS.finditer(text)) * OTHER // 2
+    return -(-units // UNITS)
+
+
+def difference(text: str, model: str) -> int:
+    """How much more or less than letters the numbers, codes and runs in the text count, in units."""
+    numbers = sum(found.end() - found.start() for found in NUMBERS.finditer(text))
+    each = DIGIT if DIGIT_BY_DIGIT.search(model) else NUMBER
+    has_table = numbers >= FEWEST_NUMBERS
+    more = numbers * (each - ASCII) if has_table else 0
+    more += sum(code_units(found[0], has_table=has_table) for found in CODES.finditer(text))
+    return more + sum((RUN - ASCII) * (found.end() - found.start()) for found in RUNS.finditer(text))
+
+
+def code_units(word: str, *, has_table: bool) -> int:
+    """What a hash or a key counts beyond letters; a word is none. With a table its numbers are counted already."""
+    digits = sum(map(str.isdecimal, word))
+    if digits * FEWEST_DIGITS < len(word):
+        return 0
+    counted = sum(found.end() - found.start() for found in NUMBERS.finditer(word)) if has_table else 0
+    return max(0, len(word) - counted) * (CODE - ASCII)
