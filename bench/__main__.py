@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import browser, history, report, reserve_settle, streams, webhooks
+from bench import browser, distance, history, report, reserve_settle, streams, webhooks
 from bench.metrics import Measure
 
 Found = tuple[list[Measure], list[str]]
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[], Found]] = {
     "history": lambda: (history.measured(), []),
     "webhooks": lambda: (webhooks.measured(), []),
     "screen": lambda: (browser.measured(), []),
+    "distance": lambda: (distance.measured(), []),
     "sqlite": lambda: ([streams.on_sqlite()], []),
 }
 

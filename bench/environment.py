@@ -51,11 +51,10 @@ class Stage:
     running: ExitStack
     folder: Path
 
-    def tollgate(self, chats: int, processes: int = 1) -> Target:
+    def tollgate(self, chats: int, processes: int = 1, project: Path = PROJECT) -> Target:
         """Migrated, seeded, with the bench's people; each question is asked in a chat of its own."""
-        web = RunningApp(
-            self.environment | {"WEB_CONCURRENCY": str(processes)}, folder=self.folder, names=("web",)
-        )
+        own = self.environment | {"WEB_CONCURRENCY": str(processes)}
+        web = RunningApp(own, folder=self.folder, names=("web",), project=project)
         web.run("flask", "db", "upgrade")
         web.run("flask", "seed")
         made = json.loads(web.run("python", "-m", "bench.seed", str(chats)).splitlines()[-1])

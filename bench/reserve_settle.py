@@ -20,7 +20,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel
 from app.models.identity.actor import Actor
-from app.models.metering.reservation import reserve, settle
+from app.models.metering.reservation import reserve_with, settle_with
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from bench.environment import PROJECT, QUESTION, Stage, stage
 from bench.metrics import MODEL, Measure, either, ratio_of
@@ -123,11 +123,9 @@ class Pairs:
     def pair(self, account_id: int) -> None:
         actor = Actor(self.user, account_id, "owner", "ada@example.com", "Ada", True)
         with self.app.app_context():
-            reservation = reserve(actor, PROMPT, self.price)
-            db.session.commit()
+            reservation, _no_ids = reserve_with(None, actor, PROMPT, self.price, is_alone=True)
         with self.app.app_context():
-            settle(reservation, USED, "done")
-            db.session.commit()
+            settle_with(None, reservation, USED, "done", is_alone=True)
         self.count += 1
 
     def spread(self, kind: str, thread: int) -> Callable[[int], int]:
@@ -156,14 +154,12 @@ class Pairs:
     def script(self) -> str:
         """A pair's statements as SQLAlchemy sends them, for pgbench: `:account` is drawn, `:id` the usage row's."""
         sent: list[str] = ["\\set account random(:first, :last)"]
-        event.listen(Engine, "begin", lambda _: sent.append("BEGIN;"))
-        event.listen(Engine, "commit", lambda _: sent.append("COMMIT;"))
 
         def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
             line = " ".join(
                 (statement % {name: written(name, value) for name, value in parameters.items()}).split()
             )
-            sent.append(f"{line} \\gset" if line.startswith("INSERT INTO usages") else f"{line};")
+            sent.append(f"{line} \\gset" if "INSERT INTO usages" in line else f"{line};")
 
         event.listen(Engine, "before_cursor_execute", note)
         self.pair(self.first)

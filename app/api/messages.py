@@ -91,7 +91,7 @@ def regenerate(message_id: str) -> Response:
     options = call_options(AnotherAnswer.read(), message.model or into.chat.model or default_model())
 
     def again() -> Generation:
-        return answer(current_user, into, branch(into.all_turns(), message.parent_id), options)
+        return answer(current_user, into, branch(into.all_messages(), message.parent_id), options)
 
     return begin_once(options, again)
 

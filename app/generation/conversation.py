@@ -21,13 +21,13 @@ from app.models.metering.usage import Usage
 
 @dataclass(slots=True)
 class Conversation:
-    """`turns` are the messages of all branches; `offered` the rows of the model that was named, None: not read yet.
+    """`messages` are the messages of all branches; `offered` the rows of the model that was named, None: not read yet.
 
     `is_first_request`: nothing was begun under this idempotency key, as far as this read shows.
     """
 
     chat: Chat
-    turns: list[PromptTurn] | None = None
+    messages: list[PromptTurn] | None = None
     offered: list[Any] | None = None
     model: str | None = None
     is_first_request: bool = False
@@ -43,16 +43,16 @@ class Conversation:
         if not rows:
             return None
         chat, said, earlier = Chat.apart(rows[0][:SAID_AT]), rows[0][SAID_AT], rows[0][EARLIER_AT]
-        turns = [PromptTurn(*row) for row in sorted(said or [])]
+        messages = [PromptTurn(*row) for row in sorted(said or [])]
         offered = [row[OFFER_AT:] for row in rows]
-        return cls(chat, turns, offered, model or chat.model, is_first_request=earlier is None)
+        return cls(chat, messages, offered, model or chat.model, is_first_request=earlier is None)
 
-    def all_turns(self) -> list[PromptTurn]:
-        if self.turns is None:
+    def all_messages(self) -> list[PromptTurn]:
+        if self.messages is None:
             key = {"account": self.chat.account_id, "chat": self.chat.id}
             with at_once() as connection:
-                self.turns = [PromptTurn(*row) for row in OF_CHAT.all(connection, key)]
-        return self.turns
+                self.messages = [PromptTurn(*row) for row in OF_CHAT.all(connection, key)]
+        return self.messages
 
     def offer(self, name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
         """The model of that name and its price. Refusal where it is not for sale."""

@@ -42,7 +42,7 @@ def ask(
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"content": ["is longer than one message can be. Split it up."]})
     parent_id = edited.parent_id if edited else into.chat.leaf_id
-    history = branch(into.all_turns(), parent_id) if parent_id else []
+    history = branch(into.all_messages(), parent_id) if parent_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     attached_id = edited.attached_id if edited else None
     question = PromptTurn(None, parent_id, "user", content, attached_id, files=tuple(waiting))
@@ -68,7 +68,7 @@ def estimate(
 ) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question would send, and the price it would have. Reserves nothing."""
     model, price = AIModel.to_sell(options.model, utcnow())
-    history = branch(Conversation(chat).all_turns(), chat.leaf_id) if chat and chat.leaf_id else []
+    history = branch(Conversation(chat).all_messages(), chat.leaf_id) if chat and chat.leaf_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     path = [*history, PromptTurn(None, None, "user", content, files=tuple(waiting))]
     return prompt_of(chat, path, model, options, is_sent=False), price

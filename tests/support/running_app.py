@@ -36,6 +36,7 @@ class RunningApp:
         folder: Path,
         names: Sequence[str] = ("web", "worker"),
         host: str = "127.0.0.1",
+        project: Path = procfile.PROJECT,
     ) -> None:
         self.port = int(own.get("PORT") or free_port())
         self.address = (host, self.port)
@@ -44,7 +45,7 @@ class RunningApp:
         self.own |= {"GUNICORN_CMD_ARGS": f"--bind {host}:{self.port}"}
         self.names = tuple(names)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._folder = folder
+        self._folder, self._project = folder, project
 
     def __enter__(self) -> Self:
         for name in self.names:
@@ -69,7 +70,7 @@ class RunningApp:
             self.processes[name] = processes.start(
                 command,
                 environment=process_environment(self.own | changes),
-                folder=procfile.PROJECT,
+                folder=self._project,
                 output=log,
             )
 
@@ -110,7 +111,7 @@ class RunningApp:
         done = subprocess.run(
             procfile.beside_python(list(command)),
             env=process_environment(self.own | {"FLASK_APP": "wsgi"}),
-            cwd=procfile.PROJECT,
+            cwd=self._project,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
