@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+from flask import abort
 from flask_login import current_user
 from pydantic import Field, StrictInt
 from sqlalchemy import Select, select
@@ -75,6 +76,8 @@ class NewKey(KeyLimitFields):
 )
 def make_key() -> tuple[dict[str, Any], int]:
     sent = NewKey.read()
+    if "hold" in sent.scopes and current_user.role != "owner":
+        abort(403)
     name = one_line(sent.name)
     if holds_address(name):
         raise InvalidRequest({"name": ["holds a web or mail address."]})

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.db.types import Base
 from app.extensions import db
 from app.models.identity.account import Account
-from app.models.identity.api_key import ApiKey
+from app.models.identity.api_key import EVERY_SCOPE, ApiKey
 from app.models.identity.user import User
 from app.web.access import BY_PEOPLE, scope_of
 from tests.auth.conftest import Browser
@@ -117,7 +117,7 @@ def test_other_peoples_things_are_not_found_by_programs(
 ) -> None:
     person = User.with_email("eve@example.com")
     team = session.query(Account).filter_by(name="eve's team").one()
-    _key, secret = ApiKey.make(team.id, person.id, "eve's")
+    _key, secret = ApiKey.make(team.id, person.id, "eve's", scopes=EVERY_SCOPE)
     session.commit()
     program, bearer = app.test_client(), {"Authorization": f"Bearer {secret}"}
     for method, rule, name in id_rules(app):

@@ -18,9 +18,11 @@ from app.models.identity.user import digest
 from app.models.metering.refusal import Conflict
 
 PREFIX_LENGTH = 12
-Scope = Literal["read", "spend", "buy"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""What a key may: look at what is there; ask models and change chats; pay, and change what is paid for."""
+Scope = Literal["read", "spend", "buy", "hold"]
+EVERY_SCOPE: tuple[Scope, ...] = get_args(Scope)
+SCOPES = EVERY_SCOPE[:3]
+"""What a key may: look at what is there; ask models and change chats; pay, and change what is paid for.
+Beside these, where an owner says so: hold and settle credits for calls that run elsewhere."""
 
 MOST_KEYS = 50
 TOO_MANY = f"One person may have {MOST_KEYS} keys. Revoke one that is not used any more."
@@ -81,7 +83,7 @@ class ApiKey(Model):
             raise Conflict("too_many_keys", TOO_MANY)
         secret = "tg_" + secrets.token_urlsafe(32)
         key = cls(account_id=account_id, user_id=user_id, name=name, secret_hash=digest(secret))
-        key.prefix, key.scopes = secret[:PREFIX_LENGTH], " ".join(one for one in SCOPES if one in scopes)
+        key.prefix, key.scopes = secret[:PREFIX_LENGTH], " ".join(one for one in EVERY_SCOPE if one in scopes)
         key.expires_at = None if days is None else utcnow() + timedelta(days=days)
         db.session.add(key)
         return key, secret
