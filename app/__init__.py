@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import admin, api, auth, billing, chat, cli, config, errors, gateway, metrics, pages
+from app import admin, api, auth, billing, chat, cli, config, documents, errors, gateway, metrics, pages
 from app.extensions import babel, db, limiter, mailman, migrate
 from app.observability import logging
 from app.web import formatting, hosts, security_headers
@@ -26,7 +26,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     formatting.init_filters(app)
     security_headers.init_headers(app)
     hosts.init_hosts(app)
-    for part in (auth, pages, chat, billing, api, gateway, admin, cli, errors, metrics):
+    for part in (auth, pages, chat, documents, billing, api, gateway, admin, cli, errors, metrics):
         part.init_app(app)
     if app.config["PROXY_COUNT"]:
         hops = app.config["PROXY_COUNT"]

@@ -65,7 +65,15 @@ class PlanForm(RowForm):
         description="Credits a month. Empty: computed from price, surcharge and margin.",
     )
     daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
-    chats_per_month = Count("New chats a month", highest=MOST_COUNT, description="Empty: any number.")
+    chats_per_month = Count(
+        "New chats a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: any number."
+    )
+    documents = Count(
+        "Documents",
+        lowest=-1,
+        highest=MOST_COUNT,
+        description="As they stand: deleting one makes room. Empty or -1: any number.",
+    )
     parallel_calls = Count(
         "Simultaneous answers", lowest=1, highest=1000, description="Empty: as in the settings."
     )

@@ -111,7 +111,8 @@ class PlanTable(SoldTable):
         "What it is": ("name", "description", "status", "position", "is_popular"),
         "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "trial_days"),
         "What it gives": (
-            "allowance_override_nanos", "daily_limit_nanos", "chats_per_month", "parallel_calls", "has_api",
+            "allowance_override_nanos", "daily_limit_nanos", "chats_per_month", "documents",
+            "parallel_calls", "has_api",
             "allows_packs", "has_priority_support", "has_custom_branding", "models",
         ),
         "Its card on the pricing page": ("bullets",),
@@ -143,6 +144,9 @@ class PlanTable(SoldTable):
 
     def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         check_worth(plan)
+        for limit in ("chats_per_month", "documents"):
+            if getattr(plan, limit) == -1:
+                setattr(plan, limit, None)
         if plan.is_default and (plan.status != "active" or plan.price_cents):
             raise FieldError(
                 "status", "This is the default plan: it is free and active. Make another one the default."

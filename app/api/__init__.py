@@ -19,6 +19,7 @@ from app.api import (
     revisions,
     subscriptions,
     usage,
+    usage_months,
 )
 from app.api.blueprint import api
 
@@ -45,4 +46,5 @@ __all__ = [
     "revisions",
     "subscriptions",
     "usage",
+    "usage_months",
 ]

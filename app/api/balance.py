@@ -27,10 +27,10 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.allowance import NextRefill, monthly_amount, next_refill
 from app.models.billing.ledger import KINDS, LedgerEntry
-from app.models.chat.chat import Chat
 from app.models.metering.account_state import AccountState
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.member_limit import member_use
+from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.web.access import managers_only
@@ -61,6 +61,10 @@ PLAN_USAGE = shape(
     period_end=MOMENT,
     chats_used=COUNT,
     chats_limit=or_null(COUNT),
+    documents_used=COUNT,
+    documents_limit=or_null(COUNT),
+    input_tokens=COUNT,
+    output_tokens=COUNT,
     **amounts("used", "limit"),
 )
 ENTRY = shape(
@@ -106,19 +110,22 @@ def read_balance() -> dict[str, Any]:
 
 
 @api.get("/subscription/usage")
-@managers_only
 @described("The plan's limits of this period, and how much of them is used", PLAN_USAGE)
 def read_plan_usage() -> dict[str, Any]:
     account_state = load_account_state(current_user.account_id, utcnow())
     db.session.commit()
+    limits = PlanLimits.of(account_state)
     return {
         "plan": plan_name(account_state),
         **amount("used", allowance_used(account_state)),
         **amount("limit", monthly_amount(current_user.account, current_user.account.plan)),
         "period_start": moment(account_state.period_start),
         "period_end": moment(account_state.period_end),
-        "chats_used": chats_used(account_state),
-        "chats_limit": account_state.chats_per_month,
+        "chats_used": limits.chats.used,
+        "chats_limit": limits.chats.limit,
+        "documents_used": limits.documents.used,
+        "documents_limit": limits.documents.limit,
+        **tokens_used(account_state),
     }
 
 
@@ -154,9 +161,13 @@ def allowance_used(account_state: AccountState) -> int:
     return int(db.session.scalar(paid) or 0)
 
 
-def chats_used(account_state: AccountState) -> int:
-    begun = Chat.account_id == account_state.account_id, Chat.created_at >= account_state.period_start
-    return db.session.scalar(select(func.count()).select_from(Chat).where(*begun)) or 0
+def tokens_used(account_state: AccountState) -> dict[str, int]:
+    """Of the paid calls that began in this period."""
+    mine = Usage.account_id == account_state.account_id, Usage.created_at >= account_state.period_start
+    taken = Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h
+    sums = select(func.sum(taken), func.sum(Usage.output)).where(*mine, Usage.state == "settled")
+    read, written = db.session.execute(sums).one()
+    return {"input_tokens": int(read or 0), "output_tokens": int(written or 0)}
 
 
 def shown_entry(entry: LedgerEntry) -> dict[str, Any]:

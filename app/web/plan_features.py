@@ -126,6 +126,7 @@ FEATURES: tuple[Callable[[Plan], Iterator[Feature]], ...] = (
     allowance,
     models,
     counted("chats_per_month", "New chats a month", "new chat", "new chats"),
+    counted("documents", "Documents", "document", "documents"),
     answers_at_once,
     extra_credits,
     flag("has_api", "API access", "API access", "No API access"),

@@ -93,7 +93,9 @@ def check_chats(account_state: AccountState, at: datetime, started: int) -> None
     message += "You can continue your existing chats."
     resets = account_state.period_end if account_state.period_end > at else None
     retry_after = seconds_until(resets or tomorrow(at), at)
-    raise Refusal("chat_limit_reached", message, retry_after=retry_after, resets_at=resets, way_out="upgrade")
+    counts = {"used": started, "limit": limit, "remaining": 0}
+    details = {"counts": counts, "resets_at": resets, "way_out": "upgrade"}
+    raise Refusal("chat_limit_reached", message, retry_after=retry_after, **details)
 
 
 def check_funds(account_state: AccountState, at: datetime) -> None:

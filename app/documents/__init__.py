@@ -1,0 +1,13 @@
+"""The pages of documents: their list, the editor, and taking one along as a file."""
+
+from flask import Flask
+
+from app.documents import views
+from app.documents.blueprint import documents
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(documents)
+
+
+__all__ = ["init_app", "views"]

@@ -1,0 +1,5 @@
+"""The blueprint of the pages of documents."""
+
+from flask import Blueprint
+
+documents = Blueprint("documents", __name__, url_prefix="/documents")

@@ -1,0 +1,218 @@
+/* The editor: saves by itself, asks models, shows what they propose, keeps or drops it. */
+
+import { Problem, json, request } from "./api.js";
+import { count, creditsText, roughly, showBalance } from "./money.js";
+import { messageOf, showRefusal } from "./refusals.js";
+import { ask } from "./stream.js";
+
+const PAUSE = 900;
+const id = (name) => document.getElementById(name);
+const page = id("document");
+const path = `/api/documents/${page.dataset.id}`;
+const body = id("body");
+const title = id("title");
+const state = { revision: Number(page.dataset.revision), text: "hasReturns" in page.dataset ? null : body.value, title: title.value, shown: null, running: null, isStale: false };
+let timer, saving = Promise.resolve(true);
+
+/* Saving */
+
+function say(text) { id("saved").textContent = text; }
+
+function countWords() {
+  const words = body.value.split(/\s+/).filter(Boolean).length;
+  id("words").textContent = words === 1 ? "1 word" : `${count(words)} words`;
+}
+
+function save() {
+  clearTimeout(timer);
+  saving = saving.then(saveNow);
+  return saving;
+}
+
+async function saveNow() {
+  const [text, name] = [body.value, title.value];
+  if (text === state.text && name === state.title) return true;
+  if (state.isStale) return false;
+  say("Saving …");
+  try {
+    const sent = { title: name, ...(text === state.text ? {} : { content: text, revision: state.revision }) };
+    const saved = await json("PATCH", path, sent);
+    Object.assign(state, { revision: saved.revision, text, title: name });
+    say("Saved");
+    return true;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    state.isStale = problem.code === "document_changed";
+    say(state.isStale ? "Changed in another tab: copy what you typed, then load this page again." : "Not saved yet");
+    if (!state.isStale) timer = setTimeout(save, 5000);
+    return false;
+  }
+}
+
+for (const field of [body, title]) {
+  field.addEventListener("input", () => {
+    countWords();
+    clearTimeout(timer);
+    say("");
+    timer = setTimeout(save, PAUSE);
+  });
+  field.addEventListener("blur", () => save());
+}
+addEventListener("beforeunload", (event) => {
+  if (body.value !== state.text || title.value !== state.title) { save(); event.preventDefault(); }
+});
+
+id("preview").addEventListener("click", async (event) => {
+  const isOn = event.currentTarget.getAttribute("aria-pressed") !== "true";
+  event.currentTarget.setAttribute("aria-pressed", String(isOn));
+  if (isOn) {
+    await save();
+    id("rendered").innerHTML = await (await request("GET", `/documents/${page.dataset.id}/preview`)).text();
+  }
+  id("rendered").hidden = !isOn;
+  body.hidden = isOn;
+});
+
+/* Asking */
+
+/* Where the selection begins and ends, in code points, as the server counts them. */
+function selection() {
+  const points = (end) => [...body.value.slice(0, end)].length;
+  return { start: points(body.selectionStart), end: points(body.selectionEnd) };
+}
+let selected = selection();
+body.addEventListener("select", () => { selected = selection(); showPrice(); });
+for (const name of ["keyup", "mouseup", "blur"]) body.addEventListener(name, () => { selected = selection(); });
+
+function wish() {
+  const operation = id("operation").value;
+  const sent = { instructions: id("instructions").value, model: id("model").value, revision: state.revision };
+  if (operation === "refine_selection" || (operation === "image_prompt" && selected.start < selected.end)) Object.assign(sent, selected);
+  if (operation === "repurpose") sent.kind = id("kind").value;
+  return [operation, sent];
+}
+
+/* What is still missing before a price can be told; nothing where all is there. */
+function missing(operation, { instructions, kind, start, end }) {
+  if (operation === "refine_selection" && start === end) return "Select the passage first.";
+  const isEnough = operation === "image_prompt" || (operation === "repurpose" && kind);
+  return isEnough || instructions.trim() ? null : "";
+}
+
+let asking;
+function showPriceSoon() { clearTimeout(asking); asking = setTimeout(showPrice, 400); }
+async function showPrice() {
+  id("ask").querySelector("[data-kinds]").hidden = id("operation").value !== "repurpose";
+  const [operation, asked] = wish();
+  const lack = body.value.trim() ? missing(operation, asked) : "Write something first.";
+  if (lack !== null) { id("price").textContent = lack; return; }
+  if (!(await save())) return;
+  const told = await json("POST", "/api/estimate", { document_id: page.dataset.id, ...asked, operation, revision: state.revision }).catch((problem) => problem);
+  if (told instanceof Problem) id("price").textContent = "";
+  else id("price").textContent = `About ${roughly(told.expected_nanos)}, at most ${roughly(told.ceiling_nanos, "ceil")} credits.`;
+}
+for (const name of ["operation", "kind", "model"]) id(name).addEventListener("change", showPrice);
+id("instructions").addEventListener("input", showPriceSoon);
+
+async function go() {
+  if (!(await save())) return;
+  const [operation, sent] = wish();
+  id("refusal").replaceChildren();
+  id("go").disabled = true;
+  let told = "", end = null;
+  try {
+    await ask("POST", `${path}/${operation.replaceAll("_", "-")}`, sent, {
+      heard: (name, event) => {
+        if (name === "start") begun(event);
+        if (name === "delta") { told += event.text; id("diff").textContent = told; }
+        if (name === "done" || name === "error") end = event;
+      },
+    });
+    await ended(operation, end);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.errors) id("price").textContent = messageOf(problem);
+    else showRefusal(id("refusal"), problem, { again: go, picker: () => id("model").focus() }, "canManage" in page.dataset);
+  } finally {
+    id("go").disabled = false;
+    id("stop").hidden = true;
+  }
+}
+id("ask").addEventListener("submit", (event) => { event.preventDefault(); go(); });
+
+function begun(event) {
+  state.running = event.revision_id ?? null;
+  id("stop").hidden = !state.running;
+  id("proposal").hidden = false;
+  for (const name of ["keep", "drop"]) id(name).hidden = true;
+  id("receipt").textContent = "Writing …";
+  id("diff").textContent = "";
+}
+
+async function ended(operation, end) {
+  if (!end) return;
+  showBalance(end.available_nanos);
+  const cost = `${creditsText(end.cost_nanos)}${end.code ? `. ${end.detail}` : "."}`;
+  if (operation === "repurpose") { location.assign(`/documents/${end.document_id}`); return; }
+  if (operation === "refine" || operation === "refine_selection") await look(end.revision_id);
+  const receipt = Object.assign(document.createElement("a"), { href: `/billing/usage/calls/${end.call_id}`, textContent: cost });
+  id("receipt").replaceChildren("It cost ", receipt);
+}
+id("stop").addEventListener("click", () => { if (state.running) json("POST", `/api/revisions/${state.running}/stop`); });
+
+/* Revisions */
+
+async function look(revision) {
+  const read = await json("GET", `/api/revisions/${revision}`);
+  state.shown = read;
+  id("proposal").hidden = false;
+  id("proposal-title").textContent = read.state === "proposed" ? "Proposal" : "What this revision changed";
+  id("diff").replaceChildren(...read.changes.map(({ kind, text }) => Object.assign(document.createElement({ same: "span", gone: "del", new: "ins" }[kind]), { textContent: text })));
+  id("keep").hidden = read.is_shown && read.state === "kept";
+  id("keep").textContent = read.state === "proposed" ? "Keep" : "Restore";
+  id("drop").hidden = read.state !== "proposed";
+  id("receipt").textContent = read.cost_nanos ? `It cost ${creditsText(read.cost_nanos)}.` : "";
+  id("diff").scrollIntoView({ block: "nearest" });
+}
+id("revisions").addEventListener("click", (event) => {
+  const item = event.target.closest("[data-look]")?.closest("[data-revision-id]");
+  if (item) look(item.dataset.revisionId);
+});
+
+async function decide(decision) {
+  if (!(await save())) return;
+  try {
+    await json("PUT", `/api/revisions/${state.shown.id}`, { state: decision, revision: state.revision });
+    state.text = body.value;
+    state.title = title.value;
+    location.reload();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    id("receipt").textContent = problem.detail;
+  }
+}
+id("keep").addEventListener("click", () => decide("kept"));
+id("drop").addEventListener("click", () => decide("dropped"));
+
+/* A draft that is still being written when the page opens is followed to its end. */
+async function followDraft() {
+  const read = await json("GET", path);
+  const running = read.revisions.find((revision) => revision.status === "running" && revision.is_shown);
+  if (!running) return;
+  body.readOnly = true;
+  say("Being written …");
+  const poll = setInterval(async () => {
+    const now = await json("GET", path).catch(() => null);
+    if (!now) return;
+    body.value = state.text = now.content;
+    countWords();
+    if (now.revisions.some((revision) => revision.status === "running")) return;
+    clearInterval(poll);
+    location.reload();
+  }, 1000);
+}
+
+countWords();
+followDraft();
+const open = document.querySelector("#revisions [data-open]");
+if (open) look(open.dataset.revisionId);

@@ -1,0 +1,76 @@
+/* The list of documents: drafts with their price, the archive, deletion with undo. */
+
+import { Problem, json } from "./api.js";
+import { roughly } from "./money.js";
+import { showRefusal } from "./refusals.js";
+import { toast } from "./sidebar.js";
+import { ask } from "./stream.js";
+
+const TIME_TO_UNDO = 6000;
+const form = document.getElementById("draft");
+const list = document.getElementById("documents");
+const going = new Map();
+
+if (form) {
+  const text = form.elements.instructions;
+  const price = form.querySelector("[data-price]");
+  let timer;
+  text.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(showPrice, 400);
+  });
+
+  async function showPrice() {
+    if (!text.value.trim()) { price.textContent = ""; return; }
+    const told = await json("POST", "/api/estimate", { operation: "draft", instructions: text.value }).catch(() => null);
+    price.textContent = told ? `About ${roughly(told.expected_nanos)}, at most ${roughly(told.ceiling_nanos, "ceil")} credits.` : "";
+  }
+
+  const draft = async () => {
+    const button = form.querySelector("button");
+    button.disabled = true;
+    try {
+      let id = null;
+      await ask("POST", "/api/documents", { instructions: text.value }, {
+        heard: (name, body) => {
+          id ??= body.document_id;
+          if (name === "start") { price.textContent = "Writing …"; location.assign(`/documents/${id}`); }
+        },
+      });
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      showRefusal(form.querySelector("[data-refusal]"), problem, { again: draft, picker: draft }, true);
+    } finally {
+      button.disabled = false;
+    }
+  };
+  form.addEventListener("submit", (event) => { event.preventDefault(); draft(); });
+}
+
+list.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  const item = button?.closest("[data-document]");
+  if (!item) return;
+  const id = item.dataset.document;
+  if ("archive" in button.dataset) {
+    await json("PATCH", `/api/documents/${id}`, { is_archived: button.dataset.archive === "true" });
+    item.remove();
+    return;
+  }
+  item.hidden = true;
+  going.set(id, setTimeout(() => removeNow(id), TIME_TO_UNDO));
+  toast("The document is deleted.", "Undo", TIME_TO_UNDO, () => {
+    clearTimeout(going.get(id));
+    going.delete(id);
+    item.hidden = false;
+    item.querySelector("a").focus();
+  });
+});
+
+function removeNow(id) {
+  clearTimeout(going.get(id));
+  going.delete(id);
+  const token = document.querySelector("meta[name=csrf-token]").content;
+  fetch(`/api/documents/${id}`, { method: "DELETE", keepalive: true, headers: { "X-CSRFToken": token } });
+}
+addEventListener("pagehide", () => { for (const id of going.keys()) removeNow(id); });

@@ -1,0 +1,103 @@
+"""Documents in a real browser: drafted, written, a selection refined, dropped, kept, restored; by keyboard too."""
+
+import os
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visitor
+from tests.browser.test_pages import serious_faults
+
+pytestmark = pytest.mark.browser
+
+
+def draft(ada: Visitor, wish: str) -> None:
+    """Draft a document, and wait until its editor shows the whole of it."""
+    ada.go("/documents")
+    ada.page.get_by_label("Draft with a model").fill(wish)
+    expect(ada.page.locator("[data-price]")).to_have_text(re.compile("at most"))
+    ada.page.get_by_role("button", name="Draft", exact=True).click()
+    ada.page.wait_for_url(re.compile(r"/documents/\d+"))
+    expect(ada.page.locator("#revisions [data-state=kept]")).to_have_count(1)
+
+
+def picture(ada: Visitor, name: str) -> None:
+    if folder := os.environ.get("DOCUMENT_PICTURES"):
+        for look, size in {"desktop": (1280, 900), "phone": (390, 844)}.items():
+            ada.page.set_viewport_size({"width": size[0], "height": size[1]})
+            ada.page.screenshot(path=f"{folder}/{name}-{look}.png", full_page=look == "phone")
+        ada.page.set_viewport_size({"width": 1280, "height": 900})
+        ada.page.emulate_media(color_scheme="dark")
+        ada.page.screenshot(path=f"{folder}/{name}-dark.png")
+        ada.page.emulate_media(color_scheme="light")
+
+
+def test_a_selection_is_refined_and_dropped(ada: Visitor) -> None:
+    page = ada.page
+    draft(ada, "What is a credit?")
+    body, before = page.locator("#body"), page.locator("#body").input_value()
+    page.get_by_label("What to do").select_option("refine_selection")
+    body.evaluate("field => { field.focus(); field.setSelectionRange(0, 12); }")
+    page.get_by_label("Instructions").fill("Shorter")
+    expect(page.locator("#price")).to_have_text(re.compile("at most"))
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator("#receipt a")).to_have_text(re.compile("credit"))
+    expect(page.locator("#diff ins")).not_to_have_count(0)
+    picture(ada, "proposal")
+    assert serious_faults(page) == []
+    page.get_by_role("button", name="Drop").click()
+    expect(page.locator("#revisions [data-open]")).to_have_count(0)
+    assert body.input_value() == before != ""
+    assert ada.faults == []
+
+
+def test_what_is_typed_is_saved_and_an_earlier_revision_restored(ada: Visitor) -> None:
+    page = ada.page
+    draft(ada, "What is a credit?")
+    body, before = page.locator("#body"), page.locator("#body").input_value()
+    body.fill("Typed by hand.")
+    expect(page.locator("#saved")).to_have_text("Saved")
+    expect(page.locator("#words")).to_have_text("3 words")
+    page.reload()
+    assert body.input_value() == "Typed by hand."
+    page.locator("#revisions li").last.get_by_role("button").click()
+    page.get_by_role("button", name="Restore").click()
+    expect(body).to_have_value(before)
+    page.get_by_role("button", name="Preview").click()
+    expect(page.locator("#rendered")).to_be_visible()
+    assert ada.faults == []
+
+
+def test_a_tab_that_is_behind_loses_nothing(ada: Visitor) -> None:
+    draft(ada, "What is a credit?")
+    address, second = ada.page.url, ada.page.context.new_page()
+    second.goto(address)
+    second.locator("#body").fill("From the second tab.")
+    expect(second.locator("#saved")).to_have_text("Saved")
+    ada.page.locator("#body").fill("From the first tab.")
+    expect(ada.page.locator("#saved")).to_have_text(re.compile("Changed in another tab"))
+    assert ada.page.locator("#body").input_value() == "From the first tab."
+    second.reload()
+    expect(second.locator("#body")).to_have_value("From the second tab.")
+    second.close()
+
+
+def test_the_list_by_keyboard_with_undo(ada: Visitor) -> None:
+    page = ada.page
+    draft(ada, "Compare the plans in a table")
+    page.locator("#title").fill("Plans")
+    page.locator("#title").press("Tab")
+    expect(page.locator("#saved")).to_have_text("Saved")
+    ada.go("/documents")
+    picture(ada, "list")
+    assert serious_faults(page) == []
+    row = page.locator("#documents li", has_text="Plans")
+    row.get_by_role("button", name="Delete: Plans").press("Enter")
+    expect(row).to_be_hidden()
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Archive: Plans").press("Enter")
+    expect(row).to_have_count(0)
+    ada.go("/documents?archived")
+    expect(page.locator("#documents li", has_text="Plans")).to_be_visible()
