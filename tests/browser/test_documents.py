@@ -12,10 +12,10 @@ from tests.browser.test_pages import serious_faults
 pytestmark = pytest.mark.browser
 
 
-def draft(ada: Visitor, wish: str) -> None:
+def draft(ada: Visitor, request: str) -> None:
     """Draft a document, and wait until its editor shows the whole of it."""
     ada.go("/documents")
-    ada.page.get_by_label("Draft with a model").fill(wish)
+    ada.page.get_by_label("Draft with a model").fill(request)
     expect(ada.page.locator("[data-price]")).to_have_text(re.compile("at most"))
     ada.page.get_by_role("button", name="Draft", exact=True).click()
     ada.page.wait_for_url(re.compile(r"/documents/\d+"))
