@@ -14,7 +14,7 @@ EVENT = re.compile(r"^    ([a-z_]+(?:\.[a-z_]+)+)$", re.MULTILINE)
 
 
 def test_every_command_that_a_guide_names_is_there(app: Flask) -> None:
-    named = {tuple(words) for text in GUIDES.values() for words in re.findall(r"flask (\w+) ([\w-]+)", text)}
+    named = {tuple(pair) for text in GUIDES.values() for pair in re.findall(r"flask (\w+) ([\w-]+)", text)}
     groups = {name: set(getattr(command, "commands", {})) for name, command in app.cli.commands.items()}
     assert {pair for pair in named if pair[1] not in groups.get(pair[0], set())} == set()
 
