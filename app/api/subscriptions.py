@@ -22,6 +22,7 @@ from app.web.access import for_scope, managers_only
 from app.web.checkout_limits import by_account
 from app.web.numbers import scaled
 
+LONGEST_KEY = 200
 NAMED = shape("NamedPlan", id=TEXT, name=TEXT, price_cents=COUNT, currency=TEXT, interval=TEXT)
 SUBSCRIPTION = shape(
     "Subscription",
@@ -97,7 +98,7 @@ def read_subscription() -> dict[str, Any]:
     "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=PlanChoice
 )
 def start_subscription() -> tuple[dict[str, Any], int]:
-    address = subscriptions.subscribe(current_user, wanted_plan())
+    address = subscriptions.subscribe(current_user, wanted_plan(), request_key())
     return shown(current_user.account, address), 201 if address else 200
 
 
@@ -112,7 +113,7 @@ def start_subscription() -> tuple[dict[str, Any], int]:
 )
 def change_subscription() -> tuple[dict[str, Any], int]:
     had_one = Subscription.live_of(current_user.account_id) is not None
-    address = subscriptions.change_plan(current_user, wanted_plan())
+    address = subscriptions.change_plan(current_user, wanted_plan(), request_key())
     return shown(current_user.account, address), 201 if address and not had_one else 200
 
 
@@ -160,7 +161,7 @@ def preview_subscription() -> dict[str, Any]:
 def start_checkout() -> tuple[dict[str, Any], int]:
     sent = Purchase.read()
     pack = checkout.pack_on_sale(sent.pack_id)
-    return {"checkout_url": checkout.buy_pack(current_user, pack, sent.quantity)}, 201
+    return {"checkout_url": checkout.buy_pack(current_user, pack, sent.quantity, request_key())}, 201
 
 
 @api.get("/auto-recharge")
@@ -201,6 +202,14 @@ def options_of(sent: RechargeSettings, before: AutoRecharge | None) -> auto_rech
         threshold_nanos=scaled(str(threshold), NANOS_PER_CREDIT, "threshold_credits"),
         monthly_max_cents=highest if highest is not None else before.monthly_max_cents if before else 0,
     )
+
+
+def request_key() -> str | None:
+    """The Idempotency-Key, where one is sent: the same request once more leads to the same checkout."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
+        raise InvalidRequest({"Idempotency-Key": [f"must have 1 to {LONGEST_KEY} characters."]})
+    return key
 
 
 def wanted_plan() -> Plan:

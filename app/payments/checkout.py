@@ -16,7 +16,7 @@ from app.models.catalog.plan import CreditPack, Plan, is_published
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.payments import product_sync, stripe_account
+from app.payments import product_sync, stripe_account, sync
 from app.stripe_api import client, requests
 
 
@@ -43,15 +43,28 @@ def cancel_url() -> str:
     return mailer.link("billing.overview")
 
 
-def at_stripe(account_id: int, sold: Plan | CreditPack, begin: Callable[[], Begun]) -> Begun:
-    """Begin a checkout; where Stripe refuses what it is told of, make anew what is gone there, and begin once more."""
+def at_stripe(account_id: int, sold: Plan | CreditPack, begin: Callable[[bool], Begun]) -> Begun:
+    """Begin a checkout, or come back to the same one that was begun before (`begin(False)`).
+
+    Where Stripe refuses what it is told of, make anew what is gone there, and begin another one.
+    """
     try:
-        return begin()
+        return begin(False)
     except Rejected:
         rollback()
         product_sync.make_anew(sold)
         forget_lost_customer(account_id)
-        return begin()
+        return begin(True)
+
+
+def open_again(session_id: str) -> str | None:
+    """The address of a checkout that was begun before; None where it is over, and what came of it is applied."""
+    session = client.session(session_id)
+    if session.status == "open":
+        return session.url
+    sync.apply_session(session)
+    commit()
+    return None
 
 
 def forget_lost_customer(account_id: int) -> None:
@@ -81,21 +94,31 @@ def pack_on_sale(pack_id: str | int | None) -> CreditPack:
     return pack
 
 
-def buy_pack(buyer: Actor, pack: CreditPack, quantity: int = 1) -> str:
-    """Begin a purchase; the address of the page that takes the money. Refusal where the plan forbids packs."""
+def buy_pack(buyer: Actor, pack: CreditPack, quantity: int = 1, request_key: str | None = None) -> str:
+    """Begin a purchase; the address of the page that takes the money. Refusal where the plan forbids packs.
+
+    The same purchase once more, by its request's key or while it is not paid, leads to the same page.
+    """
     check_set_up()
     if not 1 <= quantity <= MOST_PACKS:
         raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
     check_packs_allowed(buyer.account)
-    return at_stripe(buyer.account_id, pack, partial(begin_purchase, buyer, pack, quantity))
+    return at_stripe(buyer.account_id, pack, partial(begin_purchase, buyer, pack, quantity, request_key))
 
 
-def begin_purchase(buyer: Actor, pack: CreditPack, quantity: int) -> str:
+def begin_purchase(buyer: Actor, pack: CreditPack, quantity: int, request_key: str | None, anew: bool) -> str:
     product_sync.publish(pack)
     customer = customer_of(buyer.account_id)
-    payment = Payment.begin(buyer, Account.locked(buyer.account_id), pack, quantity)
+    account = Account.locked(buyer.account_id)
+    known = None if anew else Payment.begun(account, pack, quantity, request_key)
+    payment = known or Payment.begin(buyer, account, pack, quantity, request_key)
     check_listed(pack)
     commit()
+    if payment.stripe_session_id:
+        address = open_again(payment.stripe_session_id)
+        if address or request_key:
+            return address or cancel_url()
+        return begin_purchase(buyer, pack, quantity, request_key, True)
     session = requests.checkout_of_pack(payment, customer, return_url(), cancel_url())
     payment.offered_in(session)
     commit()

@@ -134,13 +134,16 @@ def reconcile_checkouts() -> Iterator[Finding]:
     db.session.commit()
     for session_id in filter(None, sessions):
         fetched = client.session(session_id)
-        if fetched.status != "open" and not is_known(session_id):
+        if fetched.status != "open" and not is_known(fetched):
             yield from looked(session_id, f"is {fetched.status}", partial(settle_checkout, fetched))
 
 
-def is_known(session_id: str) -> bool:
-    payment = Payment.with_session(session_id)
-    return payment is not None and payment.state == "processing"
+def is_known(fetched: SessionState) -> bool:
+    """Whether its bank debit is on its way, here and at Stripe."""
+    payment, intent = Payment.with_session(fetched.stripe_id), fetched.payment_intent_id
+    if payment is None or payment.state != "processing" or intent is None:
+        return False
+    return client.payment(intent).status == "processing"
 
 
 def settle_checkout(fetched: SessionState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,6 +12,8 @@ from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.invoice import growth
+from app.models.billing.payment import CHECKOUT_LIFETIME, KEY_REUSED
+from app.models.billing.payment_errors import Declined, Rejected
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import choose_free_plan, end_rights
 from app.models.billing.trial import trial_days_for, trial_growth
@@ -19,7 +22,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import product_sync
-from app.payments.checkout import at_stripe, cancel_url, check_set_up, customer_of, return_url
+from app.payments.checkout import at_stripe, cancel_url, check_set_up, customer_of, open_again, return_url
 from app.payments.sync import sync_subscription
 from app.stripe_api import client, requests
 
@@ -47,8 +50,11 @@ def plan_on_offer(plan_id: str | int | None) -> Plan:
     return plan
 
 
-def subscribe(buyer: Actor, plan: Plan) -> str | None:
-    """Begin a subscription; the address of the page that takes the money, or None: a free plan, chosen at once."""
+def subscribe(buyer: Actor, plan: Plan, request_key: str | None = None) -> str | None:
+    """Begin a subscription; the address of the page that takes the money, or None: a free plan, chosen at once.
+
+    There is one checkout at a time: the same wish leads to the same page, another plan closes the page before.
+    """
     if not plan.is_free:
         check_set_up()
     if Subscription.live_of(buyer.account_id) is not None:
@@ -58,39 +64,65 @@ def subscribe(buyer: Actor, plan: Plan) -> str | None:
         choose_free_plan(Account.locked(buyer.account_id), plan)
         commit()
         return None
-    return at_stripe(buyer.account_id, plan, partial(begin_subscription, buyer, plan))
+    return at_stripe(buyer.account_id, plan, partial(begin_subscription, buyer, plan, request_key))
 
 
-def begin_subscription(buyer: Actor, plan: Plan) -> str | None:
+def begin_subscription(buyer: Actor, plan: Plan, request_key: str | None, anew: bool) -> str | None:
     product_sync.publish(plan)
     customer = customer_of(buyer.account_id)
     account = Account.locked(buyer.account_id)
-    subscription = Subscription.begin(buyer, account, plan, trial_days=trial_days_for(account, plan))
-    subscription.stripe_customer_id = customer
+    known = None if anew else begun_before(account, plan, request_key)
+    subscription = known or Subscription.begin(buyer, account, plan, trial_days=trial_days_for(account, plan))
+    subscription.stripe_customer_id, subscription.request_key = customer, request_key
     commit()
+    if subscription.stripe_session_id:
+        address = open_again(subscription.stripe_session_id)
+        return address or begin_subscription(buyer, plan, request_key, True)
     session = requests.checkout_of_plan(subscription, customer, return_url(), cancel_url())
     subscription.stripe_session_id = session.stripe_id
     commit()
+    close_others(subscription)
     return session.url
 
 
-def change_plan(buyer: Actor, plan: Plan) -> str | None:
+def begun_before(account: Account, plan: Plan, request_key: str | None) -> Subscription | None:
+    """The checkout of the same plan at the same terms that waits for its payment."""
+    terms = plan.id, plan.stripe_price_id, plan.price_cents, trial_days_for(account, plan)
+    for one in Subscription.begun(account.id, utcnow() - CHECKOUT_LIFETIME):
+        if request_key and one.request_key == request_key and one.plan_id != plan.id:
+            raise Conflict("idempotency_key_reused", KEY_REUSED)
+        if (one.plan_id, one.stripe_price_id, one.price_cents, one.trial_days) == terms:
+            return one
+    return None
+
+
+def close_others(subscription: Subscription) -> None:
+    """Close the pages of other checkouts, so that only one can be paid."""
+    begun = Subscription.begun(subscription.account_id, utcnow() - CHECKOUT_LIFETIME)
+    for other in begun:
+        if other.id != subscription.id and other.stripe_session_id:
+            requests.expire_session(other.stripe_session_id)
+            other.status = "incomplete_expired"
+    commit()
+
+
+def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str | None:
     """To another plan: an upgrade now, everything else at the period's end. A page's address where one must pay."""
     subscription = Subscription.live_of(buyer.account_id)
     if subscription is not None:
         check_set_up()
         subscription = Subscription.live_of(buyer.account_id)
     if subscription is None:
-        return subscribe(buyer, plan)
+        return subscribe(buyer, plan, request_key)
     check_paid(subscription)
     product_sync.publish(plan)
     undo_pending(subscription)
     if plan.is_free:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True, next_plan=plan)
     elif plan.id != subscription.plan_id and subscription.is_upgrade(plan):
-        requests.upgrade(subscription, plan, intent(subscription))
+        ask_once(subscription, plan, requests.upgrade)
     elif plan.id != subscription.plan_id:
-        requests.change_at_period_end(subscription, plan, intent(subscription))
+        ask_once(subscription, plan, requests.change_at_period_end)
     look_again(subscription)
     return str(subscription.pay_url) if subscription.pay_url else None
 
@@ -106,6 +138,19 @@ def intent(subscription: Subscription) -> str:
     key = subscription.intend()
     commit()
     return key
+
+
+def ask_once(
+    subscription: Subscription, plan: Plan, change: Callable[[Subscription, Plan, str], None]
+) -> None:
+    """Ask for a change under a key that is the same until it was answered: two clicks are one change."""
+    key = f"{subscription.idempotency_key}-to-{plan.id}"
+    try:
+        change(subscription, plan, key)
+    except (Declined, Rejected):
+        intent(subscription)
+        raise
+    intent(subscription)
 
 
 def undo_pending(subscription: Subscription) -> None:

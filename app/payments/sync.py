@@ -111,6 +111,8 @@ def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> 
         payment.wait()
     elif fetched.status == "canceled":
         payment.fall_through()
+    elif fetched.status == "requires_payment_method" and payment.state == "processing":
+        payment.bounce()
     else:
         payment.check_payment(fetched)
 
@@ -227,6 +229,8 @@ def apply_session(fetched: SessionState) -> Account | None:
         return None
     payment.check_session(fetched)
     if fetched.payment_intent_id:
+        if fetched.status == "complete":
+            payment.wait()
         return sync_payment(fetched.payment_intent_id, payment)
     if fetched.status == "expired":
         Account.locked(payment.account_id)

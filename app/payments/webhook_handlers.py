@@ -7,7 +7,6 @@ from collections.abc import Callable
 from app import notifications
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
 from app.payments.payment_methods import look_at_customer
@@ -45,25 +44,11 @@ def react(kind: str, about: About) -> Account | None:
 @on(
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
     "checkout.session.expired",
 )
 def checkout_moved(about: About) -> Account | None:
     return sync_session(about["id"])[1]
-
-
-@on("checkout.session.async_payment_failed")
-def bank_debit_failed(about: About) -> Account | None:
-    """The bank said no days later: the purchase is over."""
-    from_session, account = sync_session(about["id"])
-    if account is not None:
-        close_unpaid(from_session.stripe_id)
-    return account
-
-
-def close_unpaid(session_id: str) -> None:
-    payment = Payment.with_session(session_id)
-    if payment is not None:
-        payment.fall_through("failed")
 
 
 @on(

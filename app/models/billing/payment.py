@@ -16,13 +16,17 @@ from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.plan import CreditPack
 from app.models.identity.account import Account
-from app.models.metering.refusal import Refusal
+from app.models.metering.refusal import Conflict, Refusal
 
 if TYPE_CHECKING:
     from app.models.identity.actor import Actor
 
 ENTRY_KINDS = {"pack": "purchase", "recharge": "recharge"}
 MOST_PACKS = 100
+CHECKOUT_LIFETIME = timedelta(hours=23)
+"""How long a checkout that was begun is offered again; Stripe forgets it, and the key of its request, after a day."""
+
+KEY_REUSED = "This Idempotency-Key was used with another request. Use a new key for a new request."
 
 
 class Payment(Model):
@@ -73,6 +77,7 @@ class Payment(Model):
     dispute_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
     allowance_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
     former_account_id: Mapped[int | None] = mapped_column(BigId)
+    request_key: Mapped[str | None]
 
     account = relationship("Account")
     pack = relationship("CreditPack")
@@ -80,12 +85,45 @@ class Payment(Model):
     subscription = relationship("Subscription")
 
     @classmethod
-    def begin(cls, buyer: Actor, account: Account, pack: CreditPack, quantity: int = 1) -> Payment:
+    def begin(
+        cls,
+        buyer: Actor,
+        account: Account,
+        pack: CreditPack,
+        quantity: int = 1,
+        request_key: str | None = None,
+    ) -> Payment:
         """A purchase that is about to be paid for. Refusal where the plan does not permit packs."""
         check_packs_allowed(account)
         payment = cls.of_pack("pack", account, pack, quantity)
-        payment.user_id = buyer.user_id
+        payment.user_id, payment.request_key = buyer.user_id, request_key
         return payment
+
+    @classmethod
+    def begun(
+        cls, account: Account, pack: CreditPack, quantity: int, request_key: str | None
+    ) -> Payment | None:
+        """The same purchase, begun before and not paid yet: by the key of its request, else by what it buys.
+
+        Conflict where the key was used for another purchase.
+        """
+        mine = cls.account_id == account.id, cls.kind == "pack", cls.former_account_id.is_(None)
+        is_young = cls.created_at > utcnow() - CHECKOUT_LIFETIME
+        query = select(cls).where(
+            *mine, is_young, cls.request_key == request_key if request_key else cls.state == "open"
+        )
+        for payment in db.session.scalars(query.order_by(cls.id.desc())):
+            asked = payment.pack_id, payment.quantity
+            if request_key and asked != (pack.id, quantity):
+                raise Conflict("idempotency_key_reused", KEY_REUSED)
+            terms = payment.price_cents, payment.worth_nanos, payment.currency
+            if asked == (pack.id, quantity) and terms == (
+                pack.price_cents * quantity,
+                pack.worth_nanos * quantity,
+                pack.currency,
+            ):
+                return payment
+        return None
 
     @classmethod
     def of_pack(cls, kind: str, account: Account, pack: CreditPack, quantity: int) -> Payment:
@@ -222,6 +260,10 @@ class Payment(Model):
             payment_id=self.id,
         )
         return True
+
+    def bounce(self) -> None:
+        """The bank debit that was begun was not paid."""
+        self.fall_through("failed")
 
     def wait(self) -> None:
         """A bank debit was begun; days may pass."""

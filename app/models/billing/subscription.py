@@ -89,6 +89,7 @@ class Subscription(Model):
     change_counter: Mapped[int] = mapped_column(default=0)
     former_account_id: Mapped[int | None] = mapped_column(BigId)
     review_note: Mapped[str] = mapped_column(default="")
+    request_key: Mapped[str | None]
 
     account = relationship("Account")
     plan = relationship("Plan", foreign_keys=[plan_id])
@@ -104,6 +105,14 @@ class Subscription(Model):
         db.session.add(subscription)
         db.session.flush()
         return subscription
+
+    @classmethod
+    def begun(cls, account_id: int, since: datetime) -> list[Subscription]:
+        """Those whose checkout has begun and was not paid yet, the newest first."""
+        mine = cls.account_id == account_id, cls.status == "checkout", cls.former_account_id.is_(None)
+        return list(
+            db.session.scalars(select(cls).where(*mine, cls.created_at > since).order_by(cls.id.desc()))
+        )
 
     @classmethod
     def live_of(cls, account_id: int) -> Subscription | None:

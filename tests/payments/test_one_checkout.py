@@ -1,0 +1,125 @@
+"""Two tabs, a double click, a repeated request: one checkout, one change. A bank debit ends as Stripe's object says."""
+
+from typing import Any
+
+import pytest
+import time_machine
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.billing.payment import Payment
+from app.models.billing.subscription import Subscription
+from app.payments import reconciliation, subscriptions, sync
+from tests.payments.conftest import CustomerClient
+from tests.payments.stripe_scenario import StripeScenario
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql")
+
+
+def sessions(scenario: StripeScenario) -> list[Any]:
+    return scenario.sandbox.running.sandbox.store.all("checkout.session")
+
+
+def buy(customer: CustomerClient, pack_id: int, quantity: int = 1, **headers: str) -> Any:
+    signed = {"Authorization": f"Bearer {customer.key}"} | headers
+    return customer.client.post(
+        "/api/checkout", json={"pack_id": pack_id, "quantity": quantity}, headers=signed
+    )
+
+
+def test_two_tabs_lead_to_one_checkout(scenario: StripeScenario) -> None:
+    first, second = scenario.begin_pack(), scenario.begin_pack()
+    assert first == second
+    assert scenario.begin_pack(quantity=2) != first
+    scenario.sandbox.pay(first)
+    scenario.deliver()
+    assert scenario.begin_pack() != first
+    assert scenario.credits == 5000
+
+
+def test_a_click_while_the_first_is_on_its_way_gets_the_same_page(
+    scenario: StripeScenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request has written its row and has no answer yet."""
+    first = scenario.begin_pack()
+    scenario.last(Payment).stripe_session_id = None
+    db.session.commit()
+    assert scenario.begin_pack() == first
+    assert len(sessions(scenario)) == 1
+
+
+def test_an_old_checkout_is_not_offered_again(scenario: StripeScenario) -> None:
+    first = scenario.begin_pack()
+    with time_machine.travel(utcnow().replace(year=utcnow().year + 1), tick=True):
+        assert scenario.begin_pack() != first
+
+
+def test_a_new_price_is_a_new_checkout(scenario: StripeScenario) -> None:
+    first = scenario.begin_pack()
+    scenario.pack().margin_bps = 4000
+    db.session.commit()
+    assert scenario.begin_pack() != first
+
+
+def test_a_key_names_one_purchase(scenario: StripeScenario, customer: CustomerClient) -> None:
+    pack = scenario.pack().id
+    one, again = (
+        buy(customer, pack, **{"Idempotency-Key": "a"}),
+        buy(customer, pack, **{"Idempotency-Key": "a"}),
+    )
+    other = buy(customer, pack, **{"Idempotency-Key": "b"})
+    assert one.json == again.json != other.json
+    reused = buy(customer, pack, 2, **{"Idempotency-Key": "a"})
+    assert (reused.status_code, reused.json["code"]) == (409, "idempotency_key_reused")
+    assert buy(customer, pack, **{"Idempotency-Key": "x" * 201}).status_code == 400
+
+
+def test_subscribing_twice_is_one_checkout_and_another_plan_closes_it(scenario: StripeScenario) -> None:
+    first = scenario.begin_plan("Plus")
+    assert scenario.begin_plan("Plus") == first
+    scenario.begin_plan("Pro")
+    assert scenario.sandbox.pay(first).status_code != 303
+    states = sorted(session["status"] for session in sessions(scenario))
+    assert states == ["expired", "open"]
+    assert scenario.subscribe("Pro").status == "active"
+    assert db.session.query(Subscription).filter_by(status="active").count() == 1
+
+
+def test_two_clicks_on_a_change_are_one_change(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    key = subscription.idempotency_key
+    subscriptions.change_plan(scenario.actor, scenario.plan("Pro"))
+    again = scenario.subscription
+    again.plan, again.stripe_price_id = scenario.plan("Plus"), scenario.plan("Plus").stripe_price_id
+    again.change_counter = int(key.rsplit("-", 1)[1])
+    db.session.commit()
+    subscriptions.change_plan(scenario.actor, scenario.plan("Pro"))
+    scenario.deliver()
+    updates = scenario.sandbox.running.sandbox.store.where("invoice", billing_reason="subscription_update")
+    assert (len(updates), scenario.kinds().count("plan_change")) == (1, 1)
+
+
+def fails_later(scenario: StripeScenario) -> Payment:
+    """A bank debit that was begun, and whose failure nobody tells."""
+    scenario.sandbox.pay(scenario.begin_pack(), "fails_days_later")
+    return scenario.last(Payment)
+
+
+@pytest.mark.parametrize("heard", ["page", "reconciliation", "event", "nothing before"])
+def test_a_bank_debit_that_failed_is_failed_whoever_tells(scenario: StripeScenario, heard: str) -> None:
+    payment = fails_later(scenario)
+    if heard != "nothing before":
+        scenario.deliver()
+        assert scenario.last(Payment).state == "processing"
+    scenario.sandbox.advance(4 * 86400)
+    intent = scenario.sandbox.running.sandbox.store.all("payment_intent")[0]["id"]
+    with time_machine.travel(utcnow().replace(year=utcnow().year + 1), tick=True):
+        if heard == "page":
+            sync.sync_session(payment.stripe_session_id or "")
+            db.session.commit()
+        elif heard == "event":
+            scenario.receive("payment_intent.payment_failed", {"id": intent})
+        else:
+            assert len(list(reconciliation.reconcile())) == 1
+        assert (scenario.last(Payment).state, scenario.credits) == ("failed", 0)
+        assert list(reconciliation.reconcile()) == []
