@@ -53,7 +53,7 @@ def plan_on_offer(plan_id: str | int | None) -> Plan:
 def subscribe(buyer: Actor, plan: Plan, request_key: str | None = None) -> str | None:
     """Begin a subscription; the address of the page that takes the money, or None: a free plan, chosen at once.
 
-    There is one checkout at a time: the same wish leads to the same page, another plan closes the page before.
+    The same plan once more, while it is not paid, leads to the same page.
     """
     if not plan.is_free:
         check_set_up()
@@ -81,7 +81,6 @@ def begin_subscription(buyer: Actor, plan: Plan, request_key: str | None, anew: 
     session = requests.checkout_of_plan(subscription, customer, return_url(), cancel_url())
     subscription.stripe_session_id = session.stripe_id
     commit()
-    close_others(subscription)
     return session.url
 
 
@@ -94,16 +93,6 @@ def begun_before(account: Account, plan: Plan, request_key: str | None) -> Subsc
         if (one.plan_id, one.stripe_price_id, one.price_cents, one.trial_days) == terms:
             return one
     return None
-
-
-def close_others(subscription: Subscription) -> None:
-    """Close the pages of other checkouts, so that only one can be paid."""
-    begun = Subscription.begun(subscription.account_id, utcnow() - CHECKOUT_LIFETIME)
-    for other in begun:
-        if other.id != subscription.id and other.stripe_session_id:
-            requests.expire_session(other.stripe_session_id)
-            other.status = "incomplete_expired"
-    commit()
 
 
 def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from app.models.billing import stripe_objects as state
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
-from app.models.billing.payment_errors import Rejected
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
@@ -122,12 +120,6 @@ def open_session(wanted: Params, return_url: str, cancel_url: str, key: str | No
     wanted |= {"success_url": return_url, "cancel_url": cancel_url}
     with asking() as v1:
         return mapping.session(plain(v1.checkout.sessions.create(wanted, keyed(key) if key else {})))
-
-
-def expire_session(session_id: str) -> None:
-    """Close a checkout's page; one that is over already stays as it is."""
-    with suppress(Rejected), asking() as v1:
-        v1.checkout.sessions.expire(session_id)
 
 
 def portal(customer_id: str, return_url: str) -> str:
