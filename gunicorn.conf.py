@@ -14,6 +14,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from app.db.patience import watch
 from app.generation.registry import live
 
 APP_ENV = os.environ.get("APP_ENV", "production")
@@ -84,6 +85,7 @@ def is_worth_logging(record: logging.LogRecord) -> bool:
 def post_worker_init(_worker: Any) -> None:
     """At SIGTERM start the time that running answers have."""
     logging.getLogger("gunicorn.error").addFilter(is_worth_logging)
+    watch.start()
     let_requests_end = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -149,8 +149,8 @@ def last_runs() -> dict[str, datetime]:
 
 
 def is_reachable() -> bool:
-    """Whether Redis answers."""
+    """Whether Redis answers and takes something: one that is full or read-only answers too."""
     try:
-        return bool(connect().ping())
+        return bool(connect().set("tollgate:readiness", 1, ex=60))
     except redis.RedisError:
         return False

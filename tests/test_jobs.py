@@ -2,14 +2,19 @@
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
 from flask import Flask
 
+from app import mailer
+from app.extensions import db
 from app.jobs import QUEUE, acknowledge, connect, enqueue, enqueue_once, is_reachable, pending_key
+from app.worker import Alone
 from devserver.ports import free_port
+from devserver.redis_server import RedisServer
+from tests.support.mailbox import Mailbox
 
 
 @pytest.fixture
@@ -77,3 +82,30 @@ def test_without_redis_the_app_is_not_ready(request: pytest.FixtureRequest) -> N
     assert app.test_client().get("/readyz").status_code == 503
     with app.app_context():
         assert not is_reachable()
+
+
+@pytest.fixture
+def full_redis(redis_server: RedisServer, redis_url: str) -> Iterator[None]:
+    """A Redis that answers and takes nothing."""
+    with redis_server.connection() as connection:
+        connection.config_set("maxmemory", "1")
+        yield
+        connection.config_set("maxmemory", "0")
+
+
+@pytest.mark.usefixtures("full_redis")
+def test_a_redis_that_takes_nothing_is_not_ready_and_the_clock_sweeps_by_itself(
+    app: Flask, mailbox: Mailbox
+) -> None:
+    assert app.test_client().get("/readyz").json == {
+        "status": "unavailable",
+        "database": True,
+        "redis": False,
+    }
+    with app.app_context():
+        mailer.post("test:1", "ada@example.com", "password_changed", name="Ada")
+        db.session.commit()
+    alone = Alone()
+    for _number in range(3):
+        alone.run_due(app)
+    assert [str(mail["To"]) for mail in mailbox.mails] == ["ada@example.com"]

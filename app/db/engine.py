@@ -6,11 +6,16 @@ import select
 import sqlite3
 from typing import Any
 
+import psycopg
 from sqlalchemy import Dialect, Engine, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.pool import Pool
 
 from app.db.libpq import DirectConnection
+from app.db.patience import watch
+
+CONNECT_SECONDS = 5
+HANGS = "the database takes connections and does not answer"
 
 
 @event.listens_for(Pool, "checkout")
@@ -21,6 +26,8 @@ def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> 
     """
     if isinstance(connection, sqlite3.Connection):
         return
+    if watch.is_hung:
+        raise OperationalError("a connection", None, psycopg.OperationalError(HANGS))
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
@@ -30,7 +37,15 @@ def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> 
 @event.listens_for(Engine, "do_connect")
 def connect_directly(dialect: Dialect, _record: Any, arguments: Any, named: Any) -> Any:
     """To PostgreSQL by our own kind of connection; None leaves it to SQLAlchemy."""
-    return DirectConnection.connect(*arguments, **named) if dialect.name == "postgresql" else None
+    if dialect.name != "postgresql":
+        return None
+    if watch.is_hung:
+        raise psycopg.OperationalError(HANGS)
+    watch.target = tuple(arguments), named
+    connection = DirectConnection.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS} | named)
+    if watch.is_on and connection.prepare_threshold is not None:
+        connection.pgconn.exec_(watch.limits())
+    return connection
 
 
 @event.listens_for(Engine, "connect")

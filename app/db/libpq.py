@@ -7,7 +7,7 @@ rollback, with which every request ends that only reads. Types and errors are ps
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -17,6 +17,8 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
+
+from app.db.patience import watch
 
 NAMED = re.compile(r"%\((\w+)\)s|%%")
 FORGOTTEN = InvalidSqlStatementName, FeatureNotSupported
@@ -62,16 +64,24 @@ class DirectConnection(Connection[Any]):
     def send(self, text: str, parameters: Mapping[str, Any]) -> tuple[int, list[tuple[Any, ...]]]:
         """How many rows were written or found, and the rows. Raises psycopg's errors."""
         if self.pgconn.transaction_status == TransactionStatus.IDLE and not self.autocommit:
-            self._done(self.pgconn.exec_(b"BEGIN"))
+            self._answer(self.pgconn.exec_, b"BEGIN")
         statement = self._statements.get(text) or self._prepared_statement(text)
         given = [parameters[name] for name in statement.names]
         sent: Any = self._types.dump_sequence(given, statement.formats)
         if self.prepare_threshold is None:
-            result = self._done(self.pgconn.exec_params(statement.text, sent))
+            result = self._answer(self.pgconn.exec_params, statement.text, sent)
         else:
-            result = self._done(self.pgconn.exec_prepared(statement.name, sent))
+            result = self._answer(self.pgconn.exec_prepared, statement.name, sent)
         self._types.set_pgresult(result)
         return result.command_tuples or 0, self._types.load_rows(0, result.ntuples, tuple)
+
+    def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+        """What psycopg's own cursors wait by."""
+        watch.began(self)
+        try:
+            return super().wait(gen, *arguments, **named)
+        finally:
+            watch.ended(self)
 
     def commit(self) -> None:
         self._end(b"COMMIT")
@@ -84,7 +94,7 @@ class DirectConnection(Connection[Any]):
 
     def _end(self, command: bytes) -> None:
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
-            self._done(self.pgconn.exec_(command))
+            self._answer(self.pgconn.exec_, command)
 
     def __del__(self, _warn: Any = None) -> None:
         """Dropped with a pool that was given up."""
@@ -94,9 +104,17 @@ class DirectConnection(Connection[Any]):
     def _prepared_statement(self, text: str) -> Statement:
         statement = Statement(text, next(self._numbers))
         if self.prepare_threshold is not None:
-            self._done(self.pgconn.prepare(statement.name, statement.text))
+            self._answer(self.pgconn.prepare, statement.name, statement.text)
         self._statements[text] = statement
         return statement
+
+    def _answer(self, ask: Callable[..., PGresult], *arguments: Any) -> PGresult:
+        """What the server answers; the watch knows meanwhile that somebody waits."""
+        watch.began(self)
+        try:
+            return self._done(ask(*arguments))
+        finally:
+            watch.ended(self)
 
     def _done(self, result: PGresult) -> PGresult:
         if result.status in DONE:

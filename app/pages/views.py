@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Flask, jsonify, redirect, render_template, url_for
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from flask import Flask, current_app, jsonify, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from app import jobs
 from app.extensions import db
@@ -58,7 +63,7 @@ def healthz() -> ResponseReturnValue:
 @public
 def readyz() -> ResponseReturnValue:
     """The database and Redis answer; each is named."""
-    states = {"database": database_answers(), "redis": jobs.is_reachable()}
+    states = {"database": DATABASE.answers(), "redis": REDIS.answers()}
     is_ready = all(states.values())
     return jsonify(status="ok" if is_ready else "unavailable", **states), 200 if is_ready else 503
 
@@ -66,6 +71,37 @@ def readyz() -> ResponseReturnValue:
 def database_answers() -> bool:
     try:
         db.session.execute(text("SELECT 1"))
-    except DBAPIError:
+    except (DBAPIError, NoConnection):
         return False
     return True
+
+
+class Probe:
+    """A question to a store, answered within `PATIENCE`: who does not answer by then is not ready."""
+
+    def __init__(self, ask: Callable[[], bool]) -> None:
+        self.ask = ask
+        self.lock = threading.Lock()
+        self.running: Future[bool] | None = None
+
+    def answers(self) -> bool:
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        with self.lock:
+            if self.running is None or self.running.done():
+                self.running = PROBES.submit(self._asked, app)
+            running = self.running
+        try:
+            return running.result(PATIENCE)
+        except TimeoutError:
+            return False
+
+    def _asked(self, app: Flask) -> bool:
+        with app.app_context():
+            return self.ask()
+
+
+PATIENCE = 0.9
+PROBES = ThreadPoolExecutor(2, thread_name_prefix="probe")
+"""One thread for each store: one that hangs keeps its own busy."""
+
+DATABASE, REDIS = Probe(database_answers), Probe(jobs.is_reachable)

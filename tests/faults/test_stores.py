@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -56,10 +57,29 @@ def all_doors(stage: Stage, key: dict[str, str]) -> dict[str, int]:
     program = requests.get(f"{url}/api/balance", headers=key, timeout=10)
     question = requests.post(f"{url}/api/chats", json={"model": "gpt-test"}, headers=key, timeout=10)
     for answer in (page, program, question):
-        assert "try again" in answer.text
+        assert "try again" in answer.text.lower()
         assert answer.headers["Retry-After"] == "5"
     doors = {"page": page, "program": program, "question": question}
     return {name: answer.status_code for name, answer in doors.items()} | {"Stripe": deliver(stage, 1)}
+
+
+def test_a_postgresql_that_hangs_is_given_up_in_seconds(stage: Stage) -> None:
+    """Readiness within a second, pages in words; the answers that run go on, and all is well when it answers again."""
+    assert stage.postgres
+    with running_answers(stage, "hal") as crowd:
+        stage.postgres.pause()
+        try:
+            began = time.monotonic()
+            assert requests.get(f"{stage.running.url}/readyz", timeout=10).status_code == 503
+            assert time.monotonic() - began < 2
+            assert set(all_doors(stage, crowd.headers).values()) == {503}
+            began = time.monotonic()
+            assert set(all_doors(stage, crowd.headers).values()) == {503}
+            assert time.monotonic() - began < 4
+        finally:
+            stage.postgres.resume()
+        await_that(lambda: requests.get(f"{stage.running.url}/readyz", timeout=10).status_code == 200, 20)
+    assert_whole(stage)
 
 
 @pytest.mark.long

@@ -86,6 +86,21 @@ class PostgresServer:
         if self.process:
             processes.stop(self.process, by=signal.SIGINT)
 
+    def pause(self) -> None:
+        """All its processes stand still: connections are there, and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self.process:
+            pid = self.process.pid
+            sessions = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            for one in (pid, *map(int, sessions)):
+                with suppress(ProcessLookupError):
+                    os.kill(one, number)
+
     def crash(self) -> None:
         """kill -9 of the server and of every session's process; `start` recovers from the log."""
         if self.process:
