@@ -42,18 +42,18 @@ def estimate_tokens(text: str, model: str = "") -> int:
     ascii_bytes = size if size == len(text) else len(text.encode("ascii", "ignore"))
     units = ascii_bytes * ASCII + (size - ascii_bytes) * OTHER + difference(text, model)
     if size > ascii_bytes and LARGE.search(model):
-        units -= sum(len(found[0].encode()) for found in ALPHABETS.finditer(text)) * OTHER // 2
+        units -= sum(len(match[0].encode()) for match in ALPHABETS.finditer(text)) * OTHER // 2
     return -(-units // UNITS)
 
 
 def difference(text: str, model: str) -> int:
     """How much more or less than letters the numbers, codes and runs in the text count, in units."""
-    numbers = sum(found.end() - found.start() for found in NUMBERS.finditer(text))
+    numbers = sum(match.end() - match.start() for match in NUMBERS.finditer(text))
     each = DIGIT if DIGIT_BY_DIGIT.search(model) else NUMBER
     has_table = numbers >= FEWEST_NUMBERS
     more = numbers * (each - ASCII) if has_table else 0
-    more += sum(code_units(found[0], has_table=has_table) for found in CODES.finditer(text))
-    return more + sum((RUN - ASCII) * (found.end() - found.start()) for found in RUNS.finditer(text))
+    more += sum(code_units(match[0], has_table=has_table) for match in CODES.finditer(text))
+    return more + sum((RUN - ASCII) * (match.end() - match.start()) for match in RUNS.finditer(text))
 
 
 def code_units(word: str, *, has_table: bool) -> int:
@@ -61,5 +61,5 @@ def code_units(word: str, *, has_table: bool) -> int:
     digits = sum(map(str.isdecimal, word))
     if digits * FEWEST_DIGITS < len(word):
         return 0
-    counted = sum(found.end() - found.start() for found in NUMBERS.finditer(word)) if has_table else 0
+    counted = sum(match.end() - match.start() for match in NUMBERS.finditer(word)) if has_table else 0
     return max(0, len(word) - counted) * (CODE - ASCII)
