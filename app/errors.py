@@ -90,6 +90,11 @@ FOR_NOW: dict[type[Exception], tuple[int, str]] = {
 """What is full at the moment; each says when to try again."""
 
 AMOUNTS = ("needed", "available", "reserved", "limit", "used", "left", "model_ceiling")
+COUNTED = {
+    "chat_limit_reached": "X-Chats-Remaining",
+    "document_limit_reached": "X-Documents-Remaining",
+    "image_limit_reached": "X-Images-Remaining",
+}
 WAYS_OUT = {
     "upgrade": "pages.pricing",
     "buy": "billing.overview",
@@ -166,6 +171,8 @@ def refused(refusal: Refusal) -> Response:
     details = {name: value for name, value in details.items() if value is not None}
     status = REFUSALS[refusal.code]
     answer = problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **details)
+    if refusal.code in COUNTED:
+        answer.headers[COUNTED[refusal.code]] = str(details["remaining"])
     keep(refusal)
     return answer
 

@@ -22,7 +22,7 @@ from app.models.base import utcnow
 from app.models.documents.document import Document, own
 from app.models.metering.plan_limits import check_documents
 from app.models.metering.reservation import lock_account_state
-from app.web.gate import requires_tokens
+from app.web.gate import requires_tokens, says_remaining
 
 Kind = Annotated[Text, Field(description=f"One of {', '.join(KINDS)}; or say it in `instructions`.")]
 
@@ -64,6 +64,7 @@ class Picture(Limits):
 
 @api.post("/documents")
 @limited_sends
+@says_remaining("documents")
 @requires_tokens
 @described(
     "Begin a document: empty, with a text, or drafted by a model (then an event stream)",
@@ -104,6 +105,7 @@ def refine_selection(document_id: str) -> Response:
 
 @api.post("/documents/<document_id>/repurpose")
 @limited_sends
+@says_remaining("documents")
 @requires_tokens
 @described("Make another document of this one", STREAM, body=Repurposing, headers=ONCE, kind=EVENTS)
 def repurpose_document(document_id: str) -> Response:

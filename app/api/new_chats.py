@@ -22,7 +22,7 @@ from app.generation.send import ask
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, checked_instructions
 from app.models.metering.reservation import admit
 from app.web.access import for_guests_too
-from app.web.gate import requires_tokens
+from app.web.gate import requires_tokens, says_remaining
 
 
 class NewChat(Limits):
@@ -43,6 +43,7 @@ class NewChat(Limits):
 @for_guests_too
 @guests_chats
 @first_sends
+@says_remaining("chats")
 @requires_tokens
 @described(
     "Begin a chat; with `content` by asking it, in one step: what is refused leaves no chat",

@@ -19,6 +19,7 @@ from app.models.billing.payment_errors import NotFound
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack
 from app.models.metering.gate_checks import tomorrow
+from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
 from app.payments import returned_sessions
 from app.payments.checkout import is_set_up
@@ -39,6 +40,7 @@ def overview() -> str:
         account=account,
         plan=account.plan,
         balance=account_state.balance(now),
+        limits=PlanLimits.of(account_state),
         daily_resets_at=tomorrow(now),
         comes=next_refill(account, now),
         monthly_nanos=monthly_amount(account, account.plan),

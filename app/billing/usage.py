@@ -18,6 +18,7 @@ from app.models.chat.chat import Chat
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import in_one_look, use_since
+from app.web.formatting import operation_title
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
@@ -39,7 +40,7 @@ def usage() -> str:
         total_nanos=sum(int(row.nanos) for row in rows),
         total_calls=sum(int(row.calls) for row in rows),
         models=added_up(rows, lambda row: row.model),
-        operations=added_up(rows, lambda row: row.operation.capitalize()),
+        operations=added_up(rows, lambda row: operation_title(row.operation)),
         members=by_member(rows),
         chats=by_chat(start),
         calls=calls,

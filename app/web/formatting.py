@@ -12,6 +12,7 @@ from flask import Flask
 from markupsafe import Markup
 
 from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
+from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
 from app.models.metering.ending import can_go_on, finish_note
 from app.web import page_context
@@ -158,7 +159,14 @@ def goes_on(finish_reason: str | None, has_text: bool = True) -> bool:
     return can_go_on(finish_reason, has_text=has_text)
 
 
+def operation_title(name: str) -> str:
+    """What people call an operation; one that was never added is called by its id."""
+    operation = Operation.all().get(name)
+    return operation.title if operation else name.replace("_", " ").capitalize()
+
+
 FILTERS = {
+    "operation": operation_title,
     "left_out_note": left_out_note,
     "finish_note": note_of_end,
     "can_go_on": goes_on,

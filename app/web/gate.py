@@ -9,14 +9,35 @@ from typing import Any, TypeVar, cast
 from flask import Response, g, make_response
 from flask_login import current_user
 
+from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.base import utcnow
+from app.models.metering.account_state import AccountState
 from app.models.metering.gate_checks import check_account
 from app.models.metering.member_limit import spendable
+from app.models.metering.plan_limits import remaining
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import load_account_state
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+
+def says_remaining(kind: str) -> Callable[[View], View]:
+    """Say on the answer how many `chats` or `documents` the plan leaves, where it bounds them. Outside of the gate."""
+
+    def mark(view: View) -> View:
+        @wraps(view)
+        def said(*args: Any, **kwargs: Any) -> Response:
+            response = make_response(view(*args, **kwargs))
+            left = remaining(AccountState.load(current_user.account_id), kind)
+            db.session.rollback()
+            if left is not None:
+                response.headers[f"X-{kind.capitalize()}-Remaining"] = str(left)
+            return response
+
+        return cast(View, said)
+
+    return mark
 
 
 def requires_tokens(view: View) -> View:

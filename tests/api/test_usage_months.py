@@ -42,16 +42,19 @@ def on_plan(owner: AdminClient, ada: Door, session: Database) -> Callable[[str],
 def test_the_example_plans_hold(ada: Door, on_plan: Callable[[str], None]) -> None:
     on_plan("Try")
     for number in range(2):
-        new(ada, f"document {number}")
+        answer = ada.call("POST", "/documents", json={"content": f"document {number}"})
+        assert answer.headers["X-Documents-Remaining"] == str(1 - number)
     refused = ada.call("POST", "/documents", json={"content": "third"})
     assert (refused.json["code"], refused.json["used"], refused.json["limit"]) == (
         "document_limit_reached",
         2,
         2,
     )
-    for _ in range(5):
-        ada.new_chat()
+    for number in range(5):
+        answer = ada.call("POST", "/chats", json={"model": "gpt-test"})
+        assert answer.headers["X-Chats-Remaining"] == str(4 - number)
     refused = ada.call("POST", "/chats", json={"model": "gpt-test"})
+    assert refused.headers["X-Chats-Remaining"] == "0"
     assert (refused.json["code"], refused.json["used"], refused.json["remaining"]) == (
         "chat_limit_reached",
         5,

@@ -48,6 +48,9 @@ def test_a_selection_is_refined_and_dropped(ada: Visitor) -> None:
     assert serious_faults(page) == []
     page.get_by_role("button", name="Drop").click()
     expect(page.locator("#revisions [data-open]")).to_have_count(0)
+    page.locator("#revisions a").first.click()
+    expect(page.get_by_text("Draft", exact=False).first).to_be_visible()
+    page.go_back()
     assert body.input_value() == before != ""
     assert ada.faults == []
 

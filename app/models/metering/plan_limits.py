@@ -34,6 +34,18 @@ class Limit:
         return {"counts": counts, "way_out": "upgrade"}
 
 
+def remaining(account_state: AccountState, kind: str) -> int | None:
+    """How many `chats` or `documents` are left; None where the plan sets no limit, which asks for no count."""
+    plan = db.session.get_one(Plan, account_state.plan_id)
+    if kind == "documents":
+        used, limit = Document.held_by, plan.documents
+        return None if limit is None else Limit(used(account_state.account_id), limit).remaining
+    if plan.chats_per_month is None:
+        return None
+    begun = Chat.started_since(account_state.account_id, account_state.period_start)
+    return Limit(begun, plan.chats_per_month).remaining
+
+
 @dataclass(frozen=True, slots=True)
 class PlanLimits:
     """All of an account's."""

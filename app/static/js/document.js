@@ -155,7 +155,7 @@ async function ended(operation, end) {
   const cost = `${creditsText(end.cost_nanos)}${end.code ? `. ${end.detail}` : "."}`;
   if (operation === "repurpose") { location.assign(`/documents/${end.document_id}`); return; }
   if (operation === "refine" || operation === "refine_selection") await look(end.revision_id);
-  const receipt = Object.assign(document.createElement("a"), { href: `/billing/usage/calls/${end.call_id}`, textContent: cost });
+  const receipt = Object.assign(document.createElement("a"), { href: `/billing/calls/${end.call_id}`, textContent: cost });
   id("receipt").replaceChildren("It cost ", receipt);
 }
 id("stop").addEventListener("click", () => { if (state.running) json("POST", `/api/revisions/${state.running}/stop`); });
