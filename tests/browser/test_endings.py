@@ -1,0 +1,49 @@
+"""How answers that did not just end look in a real browser: the reason, the way on, and folded thinking."""
+
+import re
+
+import pytest
+from flask import Flask
+from playwright.sync_api import expect
+from sqlalchemy import update
+
+from app.extensions import db
+from app.models.chat.chat import Message
+from tests.browser.conftest import Visitor
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_answer_that_its_limit_ended_says_so_and_goes_on(ada: Visitor) -> None:
+    answer = ada.ask("/demo length")
+    expect(answer.locator("[data-note]")).to_contain_text("length limit")
+    ada.page.reload()
+    expect(ada.answers.locator("[data-note]")).to_contain_text("length limit")
+
+    ada.answers.get_by_role("button", name="Go on").click()
+    expect(ada.questions.last).to_contain_text("Go on.")
+    expect(ada.answers).to_have_count(2)
+    expect(ada.answers.last.locator(".answer-cost b")).to_have_text(re.compile("credit"))
+
+
+def test_a_refusal_says_what_to_do_and_offers_no_way_on(ada: Visitor) -> None:
+    answer = ada.ask("/demo refusal")
+
+    expect(answer.locator("[data-note]")).to_contain_text("declined")
+    expect(answer.get_by_role("button", name="Go on")).to_have_count(0)
+
+
+def test_thinking_written_as_text_is_folded(ada: Visitor, backstage: Flask) -> None:
+    answer = ada.ask("hello")
+    with backstage.app_context():
+        text = "<think>\nA greeting, so a short answer.\n</think>\n\nHello!"
+        this = Message.id == int(answer.get_attribute("data-id") or 0)
+        db.session.execute(update(Message).where(this).values(content=text))
+        db.session.commit()
+    ada.page.reload()
+
+    thoughts = ada.answers.locator("details.thoughts")
+    expect(thoughts.get_by_text("A greeting")).to_be_hidden()
+    thoughts.locator("summary").click()
+    expect(thoughts.get_by_text("A greeting")).to_be_visible()
+    expect(ada.answers.locator("[data-prose]")).to_contain_text("Hello!")
