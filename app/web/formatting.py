@@ -7,11 +7,12 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import format_currency, format_decimal
 from flask import Flask
 from markupsafe import Markup
 
 from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
+from app.models.catalog.currency import decimals
 from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
 from app.models.metering.ending import can_go_on, finish_note
@@ -52,7 +53,9 @@ def line_credits(line: Mapping[str, int]) -> str:
 
 def dollars(cents: int, currency: str = "usd") -> str:
     """An amount of money in the smallest unit of its currency: $20.00."""
-    return format_currency(major(cents, currency), currency.upper(), locale=LOCALE)
+    pattern = "¤#,##0" + (f".{'0' * decimals(currency)}" if decimals(currency) else "")
+    amount = major(cents, currency)
+    return format_currency(amount, currency.upper(), format=pattern, locale=LOCALE, currency_digits=False)
 
 
 def price(cents: int, currency: str = "usd") -> str:
@@ -65,7 +68,7 @@ def price(cents: int, currency: str = "usd") -> str:
 
 def major(cents: int, currency: str) -> Decimal:
     """Cents as a decimal of the currency's unit; some currencies have no cents."""
-    return Decimal(cents).scaleb(-get_currency_precision(currency.upper()))
+    return Decimal(cents).scaleb(-decimals(currency))
 
 
 def percent(basis_points: int) -> str:
