@@ -119,6 +119,8 @@ class Alone:
         log.warning("redis takes no job: run by the clock", extra={"job": str(name)})
         try:
             import_attribute(str(name))()
+        except StopRequested:
+            raise
         except Exception:
             log.exception("job failed", extra={"job": str(name)})
             db.session.rollback()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from flask import Flask
+from rq.exceptions import StopRequested
 
 from app import mailer
 from app.extensions import db
@@ -109,3 +110,12 @@ def test_a_redis_that_takes_nothing_is_not_ready_and_the_clock_sweeps_by_itself(
     for _number in range(3):
         alone.run_due(app)
     assert [str(mail["To"]) for mail in mailbox.mails] == ["ada@example.com"]
+
+
+def test_a_signal_ends_what_the_clock_does_by_itself(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told_to_stop() -> None:
+        raise StopRequested
+
+    monkeypatch.setattr(mailer, "sweep", told_to_stop)
+    with app.app_context(), pytest.raises(StopRequested):
+        Alone().run("app.mailer.sweep")
