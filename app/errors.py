@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, render_template, request, url_for
+from flask.typing import ResponseReturnValue
 from flask_limiter import RateLimitExceeded
 from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
@@ -29,6 +30,7 @@ from app.models.operations.refusal_count import RefusalCount
 from app.models.operations.refused_call import RefusedCall
 from app.observability.counters import count_problem
 from app.providers.base import ProviderError
+from app.web import form_errors
 from app.web.access import KeyMayNot, NotSignedIn, is_guest
 from app.web.guest_session import in_words_for_guests
 from app.web.rate_limits import LimitUnknown
@@ -108,9 +110,7 @@ WAYS_OUT = {
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(Refusal, refused)
-    app.register_error_handler(
-        InvalidRequest, lambda e: problem(400, "invalid_request", str(e), errors=e.errors)
-    )
+    app.register_error_handler(InvalidRequest, invalid)
     app.register_error_handler(Conflict, lambda e: problem(409, e.code, e.detail, **e.details))
     app.register_error_handler(PricingError, lambda e: problem(400, "invalid_request", str(e)))
     app.register_error_handler(ProviderError, lambda e: problem(502, "provider_error", str(e)))
@@ -156,6 +156,16 @@ def not_storable(error: Exception) -> Response:
 
 def not_now(status: int, code: str, error: Any) -> Response:
     return problem(status, code, str(error), retry_after=error.retry_after)
+
+
+def invalid(error: InvalidRequest) -> ResponseReturnValue:
+    """People are back at their form, the fault at its field and what they typed kept; programs are told."""
+    if not wants_json():
+        leave(db.session.rollback)
+        if (back := form_errors.back_with(error.errors)) is not None:
+            count_problem("invalid_request")
+            return back
+    return problem(400, "invalid_request", str(error), errors=error.errors)
 
 
 def refused(refusal: Refusal) -> Response:

@@ -12,7 +12,6 @@ from flask_login import current_user
 
 from app.admin.access import owners_only
 from app.admin.cell_formats import dollars
-from app.admin.form_fields import exact
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.base import utcnow
@@ -27,6 +26,7 @@ from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import subscriptions
 from app.payments.refunds import request_refund
+from app.web.numbers import exact
 
 OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,26 +14,7 @@ from wtforms.widgets import DateTimeLocalInput
 
 from app.models.base import NANOS_PER_CREDIT
 from app.models.catalog.price_schedule import DAYS, EVERY_DAY
-
-THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", re.ASCII)
-FIGURE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-SIGNS = str.maketrans("", "", " \u00a0\u202f_$%")
-LARGEST = 10**17
-
-
-def exact(text: str, unit: int) -> int:
-    """A figure as people type it ("20", "20.00", "20,00", "1,000") in whole units; ValueError says what is wrong."""
-    typed = text.translate(SIGNS)
-    typed = typed.replace(",", "") if THOUSANDS.fullmatch(typed) else typed.replace(",", ".")
-    if not FIGURE.fullmatch(typed):
-        raise ValueError("Enter a number, such as 20 or 20.00.")
-    units = Decimal(typed) * unit
-    if units != units.to_integral_value():
-        places = len(str(unit)) - 1
-        raise ValueError(f"Use at most {places} decimal places.")
-    if abs(units) > LARGEST:
-        raise ValueError("This number is too large.")
-    return int(units)
+from app.web.numbers import LARGEST_STORED, exact
 
 
 def plain(units: int, unit: int, places: int) -> str:
@@ -50,7 +30,7 @@ class Amount(StringField):
 
     unit, places, suffix, prefix = 1, 0, "", ""
 
-    def __init__(self, *args: Any, lowest: int = 0, highest: int = LARGEST, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, lowest: int = 0, highest: int = LARGEST_STORED, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lowest, self.highest = lowest, highest
 

@@ -12,7 +12,7 @@ from wtforms.validators import Length, Regexp
 
 from app.admin.access import is_owner
 from app.admin.cell_formats import credits_text
-from app.admin.form_fields import LARGEST, Credits, Required
+from app.admin.form_fields import Credits, Required
 from app.admin.model_view import FieldError, RowForm
 from app.extensions import db
 from app.models.base import utcnow
@@ -21,6 +21,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
+from app.web.numbers import LARGEST_STORED
 
 MOST = 10**15
 """A million credits a grant: more is a slip of the hand."""
@@ -46,7 +47,7 @@ def grant(account_id: int, *, amount: int, reason: str, once: str) -> LedgerEntr
     if amount == 0:
         raise FieldError("amount", "0 changes nothing.")
     account = Account.locked(account_id)
-    if abs(account.credits_nanos + amount) > LARGEST:
+    if abs(account.credits_nanos + amount) > LARGEST_STORED:
         raise FieldError("amount", "This number is too large.")
     check_daily_bound(amount)
     kind = "grant" if amount > 0 else "adjustment"

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import func, select
 
 from app.admin.cell_formats import cost, credits_text, dollars, percent
-from app.admin.form_fields import exact
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT
 from app.models.catalog.plan import worth_of
@@ -16,6 +15,7 @@ from app.models.catalog.price import AIModel
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
 from app.providers.base import TokenUsage
+from app.web.numbers import exact
 
 UNITS = {"price_cents": 100, "surcharge_cents": 100, "margin_bps": 100, "allowance_override_nanos": 10**6}
 RECENT_CALLS = 200

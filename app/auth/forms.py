@@ -16,7 +16,6 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
-from app.models.base import NANOS_PER_CREDIT
 from app.models.identity.address import (
     LONGEST_ADDRESS,
     LONGEST_NAME,
@@ -27,8 +26,6 @@ from app.models.identity.address import (
 from app.models.identity.api_key import SCOPES
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
-from app.models.metering.refusal import InvalidRequest
-from app.web.numbers import scaled
 
 
 class Form(FlaskForm):
@@ -47,16 +44,6 @@ class Address:
         if checked is None:
             raise ValidationError("Enter a valid email address.")
         field.data = checked
-
-
-class Credits:
-    """The field is empty or holds an amount of credits."""
-
-    def __call__(self, _form: FlaskForm, field: Any) -> None:
-        try:
-            scaled(field.data or "0", NANOS_PER_CREDIT, field.name)
-        except InvalidRequest as error:
-            raise ValidationError(error.errors[field.name][0]) from None
 
 
 class PlainName:
@@ -152,17 +139,6 @@ class InvitationForm(Form):
 
 class RoleForm(Form):
     role = SelectField(choices=list(ROLES))
-
-
-class LimitForm(Form):
-    """A member's monthly limit in credits; empty for none."""
-
-    limit_credits = StringField(filters=[one_line], validators=[Length(max=30), Credits()])
-
-    @property
-    def nanos(self) -> int | None:
-        typed = self.limit_credits.data
-        return scaled(typed, NANOS_PER_CREDIT, "limit_credits") if typed else None
 
 
 def faults(form: FlaskForm) -> dict[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
@@ -43,6 +43,7 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
         has_keys=ApiKey.count_of(user.id) > 0,
         errors=errors or {},
         section=section,
+        once=secrets.token_hex(8),
     )
 
 
@@ -133,6 +134,8 @@ def make_key() -> ResponseReturnValue:
     form = KeyForm()
     if not form.validate_on_submit():
         return settings_page(faults(form), section="keys"), 400
+    if is_sent_again():
+        return done("That key was already created. Its secret is shown only once.")
     Account.locked(current_user.account_id)
     days = int(form.days.data) if form.days.data else None
     own = current_user.account_id, current_user.user_id
@@ -140,6 +143,13 @@ def make_key() -> ResponseReturnValue:
     key_made(key, current_user.user)
     db.session.commit()
     return settings_page(new_key=secret), 201
+
+
+def is_sent_again() -> bool:
+    """Whether this very form was sent before: a page that is loaded again makes no second key."""
+    once = request.form.get("once", "")[:32]
+    is_again, session["key_form"] = bool(once) and session.get("key_form") == once, once
+    return is_again
 
 
 @auth.post("/settings/keys/<key_id>/revoke")

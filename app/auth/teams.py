@@ -7,9 +7,10 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.auth.blueprint import auth
-from app.auth.forms import DeletionForm, LimitForm, RoleForm, TeamForm, faults
+from app.auth.forms import DeletionForm, RoleForm, TeamForm, faults
 from app.extensions import db
 from app.jobs import JobName, enqueue
+from app.models.base import NANOS_PER_CREDIT
 from app.models.identity.account import Account
 from app.models.identity.brand import Brand
 from app.models.identity.invitation import Invitation
@@ -17,6 +18,7 @@ from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
 from app.web.browser_session import onwards, own_session
+from app.web.numbers import scaled
 from app.web.rate_limits import by_machine
 from app.web.security_events import note
 
@@ -142,13 +144,12 @@ def change_role(member_id: str) -> ResponseReturnValue:
 
 @auth.post("/account/members/<member_id>/limit")
 def change_limit(member_id: str) -> ResponseReturnValue:
-    own, form = own_membership(), LimitForm()
+    """In credits; an empty field for none."""
+    own, typed = own_membership(), request.form.get("limit_credits", "").strip()
     held_team(own)
     membership = other_membership(own, member_id)
-    if not form.validate_on_submit():
-        raise InvalidRequest(faults(form))
-    membership.monthly_limit_nanos = form.nanos
-    return done("Monthly limit saved." if form.nanos is not None else "Monthly limit removed.")
+    membership.monthly_limit_nanos = scaled(typed, NANOS_PER_CREDIT, "limit_credits") if typed else None
+    return done("Monthly limit saved." if typed else "Monthly limit removed.")
 
 
 @auth.post("/account/members/<member_id>/remove")

@@ -8,9 +8,20 @@ from flask_login import current_user
 
 from app.billing.blueprint import billing
 from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import CreditPack, Plan
 from app.payments import subscriptions
 from app.web.access import managers_only
 from app.web.checkout_limits import by_account
+from app.web.formatting import date_text
+
+REASONS = {
+    "price": "It's too expensive",
+    "unused": "I don't use it enough",
+    "missing": "Something is missing",
+    "quality": "It didn't work well enough",
+    "switched": "I use something else",
+    "other": "Another reason",
+}
 
 
 @billing.post("/plan")
@@ -42,16 +53,47 @@ def preview_change(plan_id: str) -> str:
 def change(plan_id: str) -> ResponseReturnValue:
     plan = subscriptions.plan_on_offer(plan_id)
     address = subscriptions.change_plan(current_user, plan)
-    flash("One more step: pay the invoice for the change." if address else f"Done: {plan.name}.")
+    flash("One more step: pay the invoice for the change." if address else what_was_done(plan))
     return redirect(address or url_for("billing.overview"), 303)
+
+
+def what_was_done(plan: Plan) -> str:
+    """What changed already, or what will and when."""
+    subscription = Subscription.live_of(current_user.account_id)
+    if subscription is None or subscription.plan_id == plan.id or subscription.period_end is None:
+        return f"You're now on {plan.name}."
+    return f"You'll move to {plan.name} on {date_text(subscription.period_end)}."
+
+
+@billing.get("/cancel")
+@managers_only
+def ask_to_cancel() -> ResponseReturnValue:
+    """When it is to end, and why."""
+    subscription = Subscription.live_of(current_user.account_id)
+    if subscription is None:
+        return redirect(url_for("billing.overview"), 303)
+    return render_template("billing/cancel.html", subscription=subscription, reasons=REASONS)
 
 
 @billing.post("/cancel")
 @managers_only
 def cancel() -> ResponseReturnValue:
-    subscriptions.cancel(current_user, at_once=request.form.get("at_once") == "1")
+    reason = request.form.get("reason", "")
+    known = reason if reason in REASONS else None
+    subscriptions.cancel(current_user, at_once=request.form.get("at_once") == "1", reason=known)
     flash("Your plan is cancelled. You keep the credits you bought.")
     return redirect(url_for("billing.overview"), 303)
+
+
+@billing.get("/start")
+@managers_only
+def start() -> ResponseReturnValue:
+    """What a visitor chose before they had an account: on to its checkout, by a form that sends itself."""
+    plan = Plan.find(request.args.get("plan_id", ""), status="active")
+    pack = CreditPack.find(request.args.get("pack_id", ""), status="active")
+    if plan is None and pack is None:
+        return redirect(url_for("pages.pricing"), 303)
+    return render_template("billing/start.html", plan=plan, pack=pack)
 
 
 @billing.post("/resume")

@@ -152,10 +152,11 @@ def undo_pending(subscription: Subscription) -> None:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=False)
 
 
-def cancel(buyer: Actor, *, at_once: bool = False) -> None:
+def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) -> None:
     """At the period's end, or at once, without a refund; one that is not paid for ends at once."""
     check_set_up()
     subscription = live(buyer)
+    subscription.cancel_reason = reason or subscription.cancel_reason
     if at_once or not subscription.gives_rights:
         intent(subscription)
         requests.cancel_now(str(subscription.stripe_id))

@@ -8,7 +8,25 @@ from decimal import Decimal
 from app.models.metering.refusal import InvalidRequest
 
 LARGEST = 10**9
-NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?|[+-]?\.\d{1,20}", re.ASCII)
+LARGEST_STORED = 10**17
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3}){1,6}(\.\d{1,20})?", re.ASCII)
+FIGURE = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?|[+-]?\.\d{1,20}", re.ASCII)
+SIGNS = str.maketrans("", "", " \u00a0\u202f_$%")
+
+
+def exact(text: str, unit: int) -> int:
+    """A figure as people type it ("20", "20.00", "20,00", "1,000") in whole units; ValueError says what is wrong."""
+    typed = text.translate(SIGNS)
+    typed = typed.replace(",", "") if THOUSANDS.fullmatch(typed) else typed.replace(",", ".")
+    if not FIGURE.fullmatch(typed):
+        raise ValueError("Enter a number, such as 20 or 20.00.")
+    units = Decimal(typed) * unit
+    if units != units.to_integral_value():
+        places = len(str(unit)) - 1
+        raise ValueError(f"Use at most {places} decimal places." if places else "Enter a whole number.")
+    if abs(units) > LARGEST_STORED:
+        raise ValueError("This number is too large.")
+    return int(units)
 
 
 def whole(text: str, name: str) -> int:
@@ -18,10 +36,11 @@ def whole(text: str, name: str) -> int:
 
 
 def scaled(text: str, unit: int, name: str) -> int:
-    """A decimal number of a form in its smallest units, exactly."""
-    if not NUMBER.fullmatch(text.strip()):
-        raise InvalidRequest({name: ["must be a number."]})
-    exact = Decimal(text.strip()) * unit
-    if not 0 <= exact <= LARGEST * unit or exact != int(exact):
-        raise InvalidRequest({name: ["must be a positive number, no finer than its unit."]})
-    return int(exact)
+    """A number of a form in its smallest units, exactly; written as people do: "$20", "1,000", "20,00"."""
+    try:
+        units = exact(text, unit)
+    except ValueError as error:
+        raise InvalidRequest({name: [str(error)]}) from None
+    if not 0 <= units <= LARGEST * unit:
+        raise InvalidRequest({name: [f"must be from 0 to {LARGEST:,}."]})
+    return units

@@ -19,6 +19,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.member_limit import spendable
 from app.web.access import is_guest
 from app.web.branding import brand, brand_name
+from app.web.form_errors import sent_form
 
 
 def init_frame(app: Flask) -> None:
@@ -31,6 +32,7 @@ def init_frame(app: Flask) -> None:
         awaits_verification,
         here,
         browser_owner,
+        sent_form,
     )
     app.jinja_env.globals.update({name.__name__: name for name in names})
 

@@ -87,6 +87,7 @@ class Subscription(Model):
     card_label: Mapped[str] = mapped_column(default="")
     pay_url: Mapped[str | None]
     change_counter: Mapped[int] = mapped_column(default=0)
+    cancel_reason: Mapped[str | None]
     former_account_id: Mapped[int | None] = mapped_column(BigId)
     review_note: Mapped[str] = mapped_column(default="")
     request_key: Mapped[str | None]

@@ -295,6 +295,7 @@ setUp.querySelector("form").addEventListener("submit", (event) => {
   setUp.close();
   composer.written();
 });
+if ("wrong" in setUp.dataset) setUp.showModal();
 document.querySelector("[data-close]").addEventListener("click", (event) => event.target.closest("dialog").close());
 for (const button of document.querySelectorAll("[data-help]")) button.addEventListener("click", help);
 picker.changed = () => composer.written();

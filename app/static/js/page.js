@@ -88,6 +88,12 @@ document.addEventListener("submit", (event) => {
   else if (ENDS.test(new URL(event.target.action).pathname)) forgetAllBut("");
 });
 
+/* What was chosen before signing up goes on by itself; once, so that "back" does not lead there again. */
+const onward = document.querySelector("form[data-go]");
+if (onward && !sessionStorage.getItem(location.href)) {
+  sessionStorage.setItem(location.href, "gone");
+  onward.requestSubmit();
+}
 for (const label of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => label.remove(), 8000);
 for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
 for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;
