@@ -45,10 +45,10 @@ def calls_by_month(since: datetime, first: date, own: dict[str, int]) -> dict[Mo
     months: dict[Month, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in db.session.execute(select(use_since(first, since, **own))):
         month = months[row.day.year, row.day.month]
-        month["api_calls"] += row.calls if row.operation == "gateway" else 0
+        month["api_calls"] += int(row.calls) if row.operation == "gateway" else 0
         for name in ("calls", "input_tokens", "output_tokens"):
-            month[name] += getattr(row, name)
-        month["cost"] += row.paid_nanos
+            month[name] += int(getattr(row, name))
+        month["cost"] += int(row.paid_nanos)
     return months
 
 

@@ -15,6 +15,7 @@ from tests.chat.conftest import Door
 from tests.documents.conftest import new
 
 __all__ = ["client_of", "owner"]
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 Database = scoped_session[Session]
 EXAMPLES = {"Try": (5, 2), "Work": (100, 10), "All": (-1, "")}
 
