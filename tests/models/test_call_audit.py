@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.call_audit import CallAudit, audit_calls
+from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.identity.account import Account
 from app.models.metering.reservation import reserve, settle
@@ -67,7 +68,7 @@ def drop_triggers(session: Database) -> None:
         )
 
 
-def change(session: Database, call_id: int, **columns: int) -> None:
+def change(session: Database, call_id: int, **columns: Any) -> None:
     session.execute(update(Usage).where(Usage.id == call_id).values(**columns))
     session.commit()
 
@@ -180,6 +181,39 @@ def call_that_took(session: Database, account: Account, nanos: int) -> int:
     session.add(usage)
     session.commit()
     return usage.id
+
+
+def test_an_allowance_that_pays_beside_an_older_debt_is_no_new_one(
+    ada: Account, session: Database, at_noon: Any
+) -> None:
+    """A refund took more credits than there were; the allowance of the next month pays a call."""
+    plus = session.query(Plan).filter_by(name="Plus").one()
+    bob = person("bob", plan=plus, allowance=600 * CREDIT, credits=-500 * CREDIT)
+    session.commit()
+    call(bob, at_noon)
+    session.commit()
+
+    assert audit_calls().all() == []
+
+
+def test_two_calls_whose_moments_stand_in_the_other_order_are_true_rows(
+    ada: Account, session: Database, at_noon: Any
+) -> None:
+    """The call that used the allowance up was written first, and read its clock a second later."""
+    account = Account.locked(ada.id)
+    give(account, allowance=-10 * CREDIT, credits=-30 * CREDIT)
+    give(account, allowance=8_500_000)
+    at_noon.shift(timedelta(minutes=1))
+    in_debt = call_that_took(session, account, 8_500_000)
+    at_noon.shift(timedelta(seconds=1))
+    account.credits_nanos += 8_500_000
+    by_allowance = call_that_took(session, account, 8_500_000)
+    change(session, by_allowance, allowance_paid_nanos=8_500_000, credits_paid_nanos=0)
+    assert in_debt < by_allowance
+
+    assert audit_calls().all() == []
+    change(session, in_debt, settled_at=utcnow() - timedelta(seconds=30))
+    assert [finding.check for finding in audit_calls().all()] == ["a debt beside an allowance"]
 
 
 def test_an_overdraft_that_was_higher_once_is_remembered(
