@@ -55,6 +55,8 @@ class MessagesWriter:
         if not self._has_started:
             yield self._start({})
         kind, key = event["type"], event.get("index")
+        if kind == "content_block_delta" and not is_text(mapping(event.get("delta"))):
+            return
         if kind == "content_block_stop":
             if self._open is not None and self._numbers.get(key) == self._open:
                 yield from self._close()
@@ -89,6 +91,11 @@ class MessagesWriter:
         end = {**self._end, "stop_reason": stop}
         yield {"type": "message_delta", "delta": end, "usage": {**usage, **settled.cost}}
         yield {"type": "message_stop"}
+
+
+def is_text(delta: Mapping[str, Any]) -> bool:
+    """A delta whose text is none would break the package that adds it up."""
+    return all(isinstance(delta.get(name, ""), str) for name in ("text", "thinking", "partial_json"))
 
 
 def whole_message(events: Iterable[Event]) -> Event:

@@ -33,7 +33,7 @@ class MessageEventsFromChat:
         for name in ("content", "refusal"):
             if text := text_of(delta.get(name)):
                 yield self._of("text", {"type": "text_delta", "text": text})
-        for call in delta.get("tool_calls") or ():
+        for call in list_in(delta, "tool_calls"):
             yield from self._call(mapping(call))
         if reason := choice.get("finish_reason"):
             yield {"type": "message_delta", "delta": {"stop_reason": STOPS.get(str(reason), "end_turn")}}
@@ -58,8 +58,14 @@ class MessageEventsFromChat:
             yield {"type": "content_block_delta", "index": self._calls[key], "delta": delta}
 
 
+def list_in(fields: Mapping[str, Any], name: str) -> list[Any]:
+    value = fields.get(name)
+    return value if isinstance(value, list) else []
+
+
 def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     parts = map(mapping, content) if isinstance(content, list) else ()
-    return "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
+    texts = (part.get("text") for part in parts if part.get("type") == "text")
+    return "".join(text for text in texts if isinstance(text, str))

@@ -71,7 +71,10 @@ def choice_of(choice: Mapping[str, Any]) -> Event:
     delta = dict(mapping(choice.get("delta")))
     if isinstance(delta.get("content"), list):
         parts = [mapping(part) for part in delta["content"]]
-        delta["content"] = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
+        texts = [part.get("text") for part in parts if part.get("type") == "text"]
+        delta["content"] = "".join(text for text in texts if isinstance(text, str))
+    elif not isinstance(delta.get("content"), str | None):
+        del delta["content"]
     kept = {name: value for name, value in choice.items() if name != "usage"}
     finish = choice.get("finish_reason") or None
     return {**kept, "index": choice.get("index") or 0, "delta": delta, "finish_reason": finish}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import mapping
-from app.gateway.message_events_from_chat import text_of
+from app.gateway.message_events_from_chat import list_in, text_of
 from app.gateway.settled import Event, Settled
 
 ENDS = ("response.completed", "response.incomplete")
@@ -95,9 +95,9 @@ class MadeResponse:
         for name in ("content", "refusal"):
             if text := text_of(delta.get(name)):
                 yield from self._text("message", text)
-        for call in delta.get("tool_calls") or ():
+        for call in list_in(delta, "tool_calls"):
             yield from self._call(mapping(call))
-        self._finish = choice.get("finish_reason") or self._finish
+        self._finish = str(choice.get("finish_reason") or self._finish or "") or None
 
     def close(self, settled: Settled) -> Iterator[Event]:
         yield from self._start()

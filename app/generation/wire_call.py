@@ -15,6 +15,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Conflict
 from app.models.metering.reservation import reserve, with_idempotency_key
 from app.providers.base import Prompt, Provider, Reply, WirePrompt
+from app.providers.event_cleaning import EventCleaner
 
 Event = dict[str, Any]
 
@@ -26,6 +27,7 @@ class WireGeneration(Generation):
         super().__init__(*arguments, **options)
         self.events: list[Event] = []
         self._is_told = False
+        self._cleaner = EventCleaner()
 
     def _ask(self, provider: Provider, prompt: Prompt) -> Reply:
         reply = super()._ask(provider, prompt)
@@ -34,6 +36,7 @@ class WireGeneration(Generation):
 
     def _take(self, event: Event) -> None:
         self._is_told = True
+        event = self._cleaner.clean(event)
         with self.changed:
             self.events.append(event)
             self.changed.notify_all()
@@ -77,8 +80,10 @@ class WireGeneration(Generation):
 
 def unseen_text(event: Event) -> Iterator[str]:
     """What a model wrote that is neither text nor thinking: the arguments of tools."""
-    deltas = [event.get("delta"), *(choice.get("delta") for choice in event.get("choices") or () if choice)]
-    for delta in deltas:
+    choices = event.get("choices")
+    within = choices if isinstance(choices, list) else []
+    deltas = (choice.get("delta") for choice in within if isinstance(choice, Mapping))
+    for delta in (event.get("delta"), *deltas):
         if isinstance(delta, Mapping):
             yield from arguments_in(delta)
 
@@ -86,7 +91,8 @@ def unseen_text(event: Event) -> Iterator[str]:
 def arguments_in(delta: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(delta.get("partial_json"), str):
         yield delta["partial_json"]
-    for call in delta.get("tool_calls") or ():
+    calls = delta.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, Mapping) else None
         if isinstance(function, Mapping) and isinstance(function.get("arguments"), str):
             yield function["arguments"]
