@@ -188,7 +188,6 @@ def look_again(subscription: Subscription) -> None:
 
 def preview(buyer: Actor, plan: Plan) -> Preview:
     """What a change would cost and do, before the click. Charges nothing."""
-    check_set_up()
     subscription = live(buyer)
     later = plan.price_cents
     if not subscription.is_upgrade(plan):
@@ -196,6 +195,7 @@ def preview(buyer: Actor, plan: Plan) -> Preview:
     if subscription.is_trialing:
         grows = trial_growth(subscription, subscription.account, plan)
         return Preview(plan, True, 0, later, plan.currency, None, grows, plan.allowance_nanos)
+    check_set_up()
     product_sync.publish(plan)
     asked = requests.preview_upgrade(subscription, plan)
     grows, ends = growth(subscription, plan, utcnow()), subscription.period_end
