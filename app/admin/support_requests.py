@@ -42,7 +42,7 @@ class SupportTable(ReadOnlyTable):
         row = self.get_one(request.form.get("id"))
         if row is None:
             abort(404)
-        row.answer()
+        row.mark_answered()
         self.record("answer", row)
         db.session.commit()
         flash("Marked as answered.", "success")

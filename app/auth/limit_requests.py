@@ -23,7 +23,7 @@ from app.web.rate_limits import by_person
 def ask_for_more() -> ResponseReturnValue:
     own = own_membership()
     held_team(own, "owner", "admin", "member")
-    opened = LimitRequest.ask(own, amount_asked(), request.form.get("reason", ""))
+    opened = LimitRequest.open_for(own, amount_asked(), request.form.get("reason", ""))
     notifications.of_limit_request(opened)
     return done(
         f"You asked for {credits_text(opened.amount_nanos)} more. You'll get an email with the answer."

@@ -137,14 +137,14 @@ def test_what_makes_no_sense_is_no_request(team: Team, typed: dict[str, str]) ->
 
 
 def test_a_request_that_nobody_decides_expires(team: Team) -> None:
-    request = LimitRequest.ask(team.place, 50 * CREDIT, "")
+    request = LimitRequest.open_for(team.place, 50 * CREDIT, "")
     request.created_at = utcnow() - timedelta(days=8)
     team.session.commit()
     assert LimitRequest.open_of(team.account.id) == []
-    assert LimitRequest.ask(team.place, 5 * CREDIT, "").state == "open"
+    assert LimitRequest.open_for(team.place, 5 * CREDIT, "").state == "open"
 
 
 def test_whoever_has_no_limit_cannot_ask(team: Team) -> None:
     team.place.monthly_limit_nanos = None
     with pytest.raises(Conflict):
-        LimitRequest.ask(team.place, CREDIT, "")
+        LimitRequest.open_for(team.place, CREDIT, "")

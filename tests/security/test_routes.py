@@ -20,7 +20,7 @@ PUBLIC = {
     "/", "/try", "/pricing", "/healthz", "/readyz", "/metrics", "/login", "/signup", "/password/forgot",
     "/password/reset/<token>",
     "/email/verify/<token>", "/invitations/<token>", "/dev/mail", "/webhooks/stripe", "/api/docs", "/api/openapi.json",
-    "/static/<path:filename>",
+    "/static/<path:filename>", "/brand/logo",
 }  # fmt: skip
 """What anybody may ask for; a link is public because its token is the proof."""
 

@@ -45,7 +45,7 @@ class LimitRequest(Model):
     account = relationship("Account")
 
     @classmethod
-    def ask(cls, member: Membership, amount_nanos: int, reason: str) -> LimitRequest:
+    def open_for(cls, member: Membership, amount_nanos: int, reason: str) -> LimitRequest:
         """Ask the managers of the held team. Conflict where one is open or there is no limit."""
         if member.monthly_limit_nanos is None:
             raise Conflict("no_limit", "You have no monthly limit in this team.")

@@ -51,6 +51,6 @@ class SupportRequest(Model):
         db.session.flush()
         return request
 
-    def answer(self) -> None:
+    def mark_answered(self) -> None:
         """It has been answered, by mail or otherwise."""
         self.answered_at = self.answered_at or utcnow()
