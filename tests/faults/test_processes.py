@@ -25,10 +25,11 @@ pytestmark = pytest.mark.databases("postgresql")
 MESSAGES = 32
 
 STEPS_OF_A_CHAT = {
-    "after app.models.metering.reservation:reserve": None,
+    "before app.models.metering.reservation:reserve_with": None,
+    "after app.models.metering.reservation:reserve_with": "interrupted",
     "before app.generation.registry:begin": "interrupted",
-    "before app.models.metering.reservation:settle": "interrupted",
-    "after app.models.metering.reservation:settle": "interrupted",
+    "before app.models.metering.reservation:settle_with": "interrupted",
+    "after app.models.metering.reservation:settle_with": "done",
     "after app.generation.generation:Generation._settle_once": "done",
 }
 """Where the web process is killed, and what becomes of the call; None: there never was one."""
