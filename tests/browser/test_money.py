@@ -64,7 +64,7 @@ class Money:
         self.ada.go("/billing")
         self.page.get_by_role("button", name="Buy 5,000 credits").click()
         self.pay()
-        expect(self.page.get_by_role("heading", name="Thank you")).to_be_visible()
+        expect(self.page.get_by_role("heading", name="Thanks!")).to_be_visible()
 
     def choose(self, plan: str) -> None:
         self.ada.go("/pricing")
@@ -79,18 +79,19 @@ class Money:
         self.choose("Pro")
         expect(self.page.locator("[data-due]")).to_contain_text("$80.00")
         self.page.get_by_role("button", name="Change to Pro").click()
-        expect(self.page.get_by_text("Done: Pro.")).to_be_visible()
+        expect(self.page.get_by_text("You're now on Pro.")).to_be_visible()
 
     def turn_on_recharge(self) -> None:
         self.ada.go("/billing")
-        self.page.get_by_label("When under, in credits").fill("100")
+        self.page.get_by_label("When balance falls below").fill("100")
         self.page.get_by_role("button", name="Turn on").click()
         expect(self.page.get_by_text("Auto-recharge is on.")).to_be_visible()
 
     def cancel(self) -> None:
         self.ada.go("/billing")
-        self.page.get_by_role("button", name="Cancel", exact=True).click()
-        expect(self.page.get_by_text("It runs until")).to_be_visible()
+        self.page.get_by_role("link", name="Cancel plan").click()
+        self.page.get_by_role("button", name="Cancel plan").click()
+        expect(self.page.locator("[data-pending]")).to_contain_text("Pro ends")
 
     def leave(self, credits: int) -> None:
         """As many calls as it takes to come to that balance."""
@@ -127,7 +128,7 @@ class Money:
         with self.backstage.app_context():
             admin.go(f"/admin/account/details/?id={self.account_id}")
         row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="pack", exact=True))
-        row.get_by_label("Why").fill("kindness")
+        row.get_by_label("Reason").fill("kindness")
         row.get_by_role("button", name="Refund").click()
         expect(page.get_by_text("$10.00 will be paid back.")).to_be_visible()
         page.close()
