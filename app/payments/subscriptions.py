@@ -154,8 +154,8 @@ def undo_pending(subscription: Subscription) -> None:
 
 def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) -> None:
     """At the period's end, or at once, without a refund; one that is not paid for ends at once."""
-    check_set_up()
     subscription = live(buyer)
+    check_set_up()
     subscription.cancel_reason = reason or subscription.cancel_reason
     if at_once or not subscription.gives_rights:
         intent(subscription)

@@ -48,7 +48,7 @@ def test_a_plan_is_made_with_money_as_people_write_it(
         ("margin_bps", "nan", "Enter a number"),
         ("daily_limit_nanos", "-5", "be negative"),
         ("parallel_calls", "0", "At least 1"),
-        ("parallel_calls", "1.5", "Use at most 0 decimal"),
+        ("parallel_calls", "1.5", "Enter a whole number."),
         ("trial_days", "400", "At most 365"),
         ("allowance_override_nanos", "99999999999999999999", "This number is too large"),
         ("name", "", "This is required"),
