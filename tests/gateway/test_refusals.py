@@ -75,7 +75,7 @@ def broke(account: Account) -> None:
 def with_nothing_left_of_the_day(account: Account) -> None:
     broke(account)
     people.give(account, allowance=100 * CREDIT)
-    account.plan.daily_limit_nanos = 0
+    account.daily_limit_nanos = 0
 
 
 def with_too_many_calls(account: Account) -> None:
