@@ -20,7 +20,7 @@ def items(visitor: Visitor):
 
 def choose(visitor: Visitor, action: str) -> None:
     items(visitor).first.hover()
-    items(visitor).first.get_by_role("button", name=re.compile("^Options of")).click()
+    items(visitor).first.get_by_role("button", name=re.compile("^Options for")).click()
     visitor.page.get_by_role("button", name=action, exact=True).click()
 
 
@@ -78,11 +78,11 @@ def test_an_archived_chat_is_out_of_the_list_and_can_be_brought_back(ada: Visito
     expect(items(ada)).to_have_count(1)
 
 
-@pytest.mark.parametrize(("text", "name"), [("Export to read", "hello.md"), ("Export as JSON", "hello.json")])
+@pytest.mark.parametrize(("text", "name"), [("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")])
 def test_a_chat_can_be_taken_home(ada: Visitor, text: str, name: str) -> None:
     ada.ask("hello")
     items(ada).first.hover()
-    items(ada).first.get_by_role("button", name=re.compile("^Options of")).click()
+    items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
     with ada.page.expect_download() as download:
         ada.page.get_by_role("link", name=text).click()
     assert download.value.suggested_filename == name

@@ -231,7 +231,7 @@ def test_the_price_of_the_chosen_model_is_in_the_picker(ada: Visitor) -> None:
     ada.page.get_by_role("button", name=re.compile("^Model:")).click()
     option = ada.page.locator(".picker-option").first
     expect(option).to_contain_text(re.compile(r"[\d.,]+ in · [\d.,]+ out per 1M tokens"))
-    expect(option).to_contain_text("credits an answer")
+    expect(option).to_contain_text("credits per answer")
 
 
 def test_text_from_right_to_left_is_set_so(ada: Visitor) -> None:
@@ -242,8 +242,8 @@ def test_text_from_right_to_left_is_set_so(ada: Visitor) -> None:
 
 def test_the_screen_reader_hears_the_beginning_and_the_end_only(ada: Visitor) -> None:
     ada.ask("hello")
-    expect(ada.page.get_by_role("status").filter(has_text="finished")).to_have_text(
-        re.compile(r"The answer is finished\. [\d.]+ credits?\.")
+    expect(ada.page.get_by_role("status").filter(has_text="Answer finished")).to_have_text(
+        re.compile(r"Answer finished\. [\d.]+ credits?\.")
     )
     assert ada.page.locator("#messages [aria-live], #messages[aria-live]").count() == 0
 

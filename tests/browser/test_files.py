@@ -96,4 +96,4 @@ def test_the_chats_total_grows_and_its_title_is_written(ada: Visitor) -> None:
     ada.page.reload()
     expect(total).to_have_text(live)
     ada.go("/billing/usage")
-    expect(ada.page.locator("#calls")).to_contain_text("Title")
+    expect(ada.page.locator("#calls")).to_contain_text("Chat title")
