@@ -11,7 +11,7 @@ from flask_login import current_user, login_user, logout_user
 from app.extensions import db
 from app.models.identity.actor import Actor
 from app.models.identity.user import User, UserSession
-from app.web.guest_session import claim_chats
+from app.web.guest_session import WAS_GUEST, claim_chats
 
 
 def same_site(target: str | None) -> str | None:
@@ -33,9 +33,11 @@ def begin_session(user: User, account_id: int | None = None) -> None:
         end_session()
     agent = request.headers.get("User-Agent", "")
     secret = UserSession.begin(user, account_id or user.home_id, user_agent=agent)
-    claim_chats(user)
+    guest = claim_chats(user)
     db.session.commit()
     session.clear()
+    if guest:
+        session[WAS_GUEST] = guest
     session.permanent = True
     login_user(Actor.of_session(secret))
 

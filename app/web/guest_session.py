@@ -14,6 +14,9 @@ from app.models.metering.refusal import Refusal
 from app.web.access import GUEST, is_guest
 from app.web.rate_limits import Decorator, refusing, this_network
 
+WAS_GUEST = "was_guest"
+"""In a person's session: the mark of the guest whose chats became theirs."""
+
 KEPT = "Sign up for free to keep this chat."
 USED_UP = f"You've used your free messages for today. {KEPT}"
 WORDS = {
@@ -27,11 +30,18 @@ WORDS = {
 CLOSED = f"Trying without an account isn't available right now. {KEPT}"
 
 
-def claim_chats(user: User) -> None:
-    """What this browser asked as a guest becomes the person's own."""
+def guest_mark(guest: str) -> str:
+    """What the browser keeps a guest's drafts under; `guest` is the digest of the secret."""
+    return f"guest {guest[:12]}"
+
+
+def claim_chats(user: User) -> str:
+    """What this browser asked as a guest becomes the person's own; returns the guest's mark, "" for no guest."""
     secret = session.get(GUEST)
-    if secret:
-        Chat.hand_over(digest(secret), account_id=user.home_id, user_id=user.id)
+    if not secret:
+        return ""
+    Chat.hand_over(digest(secret), account_id=user.home_id, user_id=user.id)
+    return guest_mark(digest(secret))
 
 
 def in_words_for_guests(refusal: Refusal) -> Refusal:

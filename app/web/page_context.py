@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, g, request
+from flask import Flask, g, request, session
 from flask_login import current_user
 from sqlalchemy import Row, select
 
@@ -20,6 +20,7 @@ from app.models.metering.member_limit import spendable
 from app.web.access import is_guest
 from app.web.branding import brand, brand_name
 from app.web.form_errors import sent_form
+from app.web.guest_session import WAS_GUEST, guest_mark
 
 
 def init_frame(app: Flask) -> None:
@@ -32,6 +33,7 @@ def init_frame(app: Flask) -> None:
         awaits_verification,
         here,
         browser_owner,
+        guest_before,
         sent_form,
     )
     app.jinja_env.globals.update({name.__name__: name for name in names})
@@ -40,8 +42,13 @@ def init_frame(app: Flask) -> None:
 def browser_owner() -> str:
     """Whose the drafts are that the browser keeps: a person's in an account; a guest's; nobody's (security.md 31)."""
     if is_guest():
-        return f"guest {current_user.guest[:12]}"
+        return guest_mark(current_user.guest)
     return f"{current_user.user_id} {current_user.account_id}" if current_user.is_authenticated else ""
+
+
+def guest_before() -> str:
+    """The mark of the guest that the person was in this browser: the drafts follow the chats."""
+    return session.get(WAS_GUEST, "") if current_user.is_authenticated else ""
 
 
 def header_balance() -> dict[str, Any]:

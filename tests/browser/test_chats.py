@@ -78,7 +78,9 @@ def test_an_archived_chat_is_out_of_the_list_and_can_be_brought_back(ada: Visito
     expect(items(ada)).to_have_count(1)
 
 
-@pytest.mark.parametrize(("text", "name"), [("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")])
+@pytest.mark.parametrize(
+    ("text", "name"), [("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")]
+)
 def test_a_chat_can_be_taken_home(ada: Visitor, text: str, name: str) -> None:
     ada.ask("hello")
     items(ada).first.hover()

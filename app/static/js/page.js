@@ -18,11 +18,21 @@ export function recall(key) {
 
 /* What is kept for a person is theirs: under their mark ("person account"), and gone when they sign out or somebody
    else comes. */
-const owner = document.querySelector('meta[name="owner"]')?.content ?? "";
+const { content: owner = "", dataset: { guest } = {} } = document.querySelector('meta[name="owner"]') ?? {};
 const OWN = "own:";
 
 export function rememberOwn(key, value) { if (owner) remember(`${OWN}${owner}:${key}`, value); }
 export function recallOwn(key) { return owner ? recall(`${OWN}${owner}:${key}`) : ""; }
+
+/* A guest's drafts follow the chats to the person whom the guest turned out to be. */
+function takeOver() {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      const own = key.startsWith(`${OWN}${guest}:`) && key.slice(`${OWN}${guest}:`.length);
+      if (own && !recallOwn(own)) rememberOwn(own, recall(key));
+    }
+  } catch { /* storage is closed: there is nothing */ }
+}
 
 function forgetAllBut(kept) {
   try {
@@ -97,6 +107,7 @@ if (onward && !sessionStorage.getItem(location.href)) {
 for (const label of document.querySelectorAll(".flash-good, .flash-message")) setTimeout(() => label.remove(), 8000);
 for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
 for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;
+if (owner && guest) takeOver();
 if (owner) forgetAllBut(owner.split(" ")[0] + " ");
 showAppearance();
 localise(document);
