@@ -22,6 +22,7 @@ OF_LINKS = {
     "settings_url",
     "reset_link",
     "page_url",
+    "pricing_url",
     "pay_url",
     "billing_url",
     "confirm_url",
