@@ -10,7 +10,8 @@ from flask import Response, current_app, jsonify, render_template
 from werkzeug.routing import Rule
 
 from app.api.blueprint import api
-from app.api.schemas import TEXT, WHOLE, Operation, Schema, array
+from app.api.calls import STREAM
+from app.api.schemas import EVENTS, TEXT, WHOLE, Operation, Schema, array
 from app.web.access import public
 
 VERSION = "1.0"
@@ -111,7 +112,7 @@ def answer_of(operation: Operation, body: Schema | None) -> dict[str, Any]:
         return {"description": "Done."}
     content: dict[str, Any] = {operation.kind: {"schema": body}}
     if operation.also_as:
-        content[operation.also_as] = {"schema": TEXT}
+        content[operation.also_as] = {"schema": STREAM if operation.also_as == EVENTS else TEXT}
     return {"description": "Done.", "content": content}
 
 
