@@ -80,8 +80,10 @@ def ask_to_cancel() -> ResponseReturnValue:
 def cancel() -> ResponseReturnValue:
     reason = request.form.get("reason", "")
     known = reason if reason in REASONS else None
-    subscriptions.cancel(current_user, at_once=request.form.get("at_once") == "1", reason=known)
-    flash("Your plan is cancelled. You keep the credits you bought.")
+    at_once = request.form.get("at_once") == "1"
+    subscriptions.cancel(current_user, at_once=at_once, reason=known)
+    what = "Your plan has ended." if at_once else "Your plan won't renew. You can undo this until it ends."
+    flash(f"{what} You keep the credits you bought.")
     return redirect(url_for("billing.overview"), 303)
 
 
