@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from app.models.base import credits_figure as credits
 from app.models.base import credits_text, grouped
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel
+from app.models.catalog.price import titles_of
 from app.models.catalog.setting import Setting
 from app.web.formatting import date_text, number, price
 
@@ -68,7 +68,7 @@ def models(plan: Plan) -> Iterator[Feature]:
     if not plan.models:
         yield Feature("models", "Models", "All", "Every model")
         return
-    titles = AIModel.titles(plan.models)
+    titles = titles_of(plan.models)
     short = ", ".join(titles) if len(titles) <= MOST_NAMED else f"{len(titles)} models"
     text = f"Only {short}" if len(titles) <= MOST_NAMED else f"{short}: {', '.join(titles)}"
     yield Feature("models", "Models", ", ".join(titles), text)

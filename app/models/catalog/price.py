@@ -113,14 +113,6 @@ class AIModel(Model):
         return db.session.scalar(select(cls).where(cls.name == name))
 
     @classmethod
-    def titles(cls, names: Sequence[str]) -> list[str]:
-        """What people call these models, in their order; a name that is not known stays as it is."""
-        wanted = list(names)
-        rows = db.session.execute(select(cls.name, cls.title).where(cls.name.in_(wanted)))
-        known: dict[str, str] = {row.name: row.title for row in rows}
-        return [known.get(name, name) for name in wanted]
-
-    @classmethod
     def for_sale(cls, at: datetime | None = None) -> list[tuple[AIModel, ModelPrice]]:
         """The models that can be called now, each with the price in force."""
         now = at or utcnow()

@@ -108,6 +108,6 @@ for (const label of document.querySelectorAll(".flash-good, .flash-message")) se
 for (const button of document.querySelectorAll("[data-reveal]")) button.hidden = false;
 for (const button of document.querySelectorAll("[data-back]")) button.hidden = history.length < 2;
 if (owner && guest) takeOver();
-if (owner) forgetAllBut(owner.split(" ")[0] + " ");
+if (owner) forgetAllBut(owner.startsWith("guest ") ? `${owner}:` : `${owner.split(" ")[0]} `);
 showAppearance();
 localise(document);
