@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from flask import abort, request
+from flask import abort
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.auth.blueprint import auth
 from app.auth.teams import done, own_membership
 from app.models.identity.account import Account
-from app.models.identity.brand import LARGEST_LOGO, Brand
+from app.models.identity.brand import Brand
+from app.web.branding import take_form
 
 
 @auth.post("/account/brand")
@@ -18,15 +19,5 @@ def change_brand() -> ResponseReturnValue:
     if not own_membership().can_manage or not current_user.account.plan.has_custom_branding:
         abort(403)
     Account.locked(current_user.account_id)
-    brand = Brand.of(current_user.account_id)
-    take(brand)
+    take_form(Brand.of(current_user.account_id))
     return done("Your brand is saved.")
-
-
-def take(brand: Brand) -> None:
-    """What the form holds. InvalidRequest names what is wrong with it."""
-    uploaded = request.files.get("logo")
-    logo = uploaded.stream.read(LARGEST_LOGO + 1) if uploaded and uploaded.filename else None
-    brand.change(request.form.get("name", ""), request.form.get("color", ""), logo)
-    if "remove_logo" in request.form:
-        brand.remove_logo()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Response, abort, g
+from flask import Response, abort, g, request
 from flask_login import current_user
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from app.extensions import db
 from app.models.catalog.setting import DEFINITIONS, Setting
-from app.models.identity.brand import Brand
+from app.models.identity.brand import LARGEST_LOGO, Brand
 from app.web.contrast import palette
 
 ALONE = "default-src 'none'; sandbox"
@@ -65,3 +65,12 @@ def logo_response() -> Response:
     response.headers["Content-Security-Policy"] = ALONE
     response.headers["Cache-Control"] = "private, max-age=3600"
     return response
+
+
+def take_form(brand: Brand) -> None:
+    """Change a brand to what the request's form holds. InvalidRequest names what is wrong with it."""
+    uploaded = request.files.get("logo")
+    logo = uploaded.stream.read(LARGEST_LOGO + 1) if uploaded and uploaded.filename else None
+    brand.change(request.form.get("name", ""), request.form.get("color", ""), logo)
+    if "remove_logo" in request.form:
+        brand.remove_logo()
