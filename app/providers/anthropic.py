@@ -12,7 +12,6 @@ from app.providers.base import (
     Evidence,
     Prompt,
     PromptMessage,
-    ProviderError,
     ProviderOptions,
     Reply,
     TokenUsage,
@@ -20,7 +19,7 @@ from app.providers.base import (
 )
 from app.providers.errors import failure, reason_of_event
 from app.providers.reports import evidence, joined
-from app.providers.streamed_reply import UNREAD, Patience, StreamedReply
+from app.providers.streamed_reply import UNREAD, Patience, Reader, StreamedReply
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client, Line, current_line
 from app.providers.usage import anthropic_usage, mapping
@@ -81,17 +80,12 @@ class AnthropicProvider:
         return counted if isinstance(counted, int) and counted >= 0 else None
 
 
-class _Reader:
+class _Reader(Reader):
     """One call."""
 
     errors: tuple[type[Exception], ...] = (anthropic.AnthropicError,)
 
     def __init__(self, provider: AnthropicProvider, prompt: Prompt) -> None:
-        self.finish_reason: str | None = None
-        self.is_over = False
-        self.failure: ProviderError | None = None
-        self.has_final_usage = False
-        self.thinking = ""
         self._provider = provider
         self._prompt = prompt
         self._usage: dict[str, Any] = {}

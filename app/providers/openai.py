@@ -14,7 +14,6 @@ from app.providers.base import (
     Evidence,
     Prompt,
     PromptMessage,
-    ProviderError,
     ProviderOptions,
     Reply,
     TokenUsage,
@@ -126,17 +125,12 @@ class OpenAIProvider:
         return False
 
 
-class ChatReader:
+class ChatReader(Reader):
     """One call."""
 
     errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
 
     def __init__(self, provider: OpenAIProvider, prompt: Prompt) -> None:
-        self.finish_reason: str | None = None
-        self.is_over = False
-        self.failure: ProviderError | None = None
-        self.has_final_usage = False
-        self.thinking = ""
         self._provider = provider
         self._prompt = prompt
         self._usage: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import httpx2
 
-from app.providers.base import Evidence, Prompt, ProviderError, TokenUsage, WirePrompt
+from app.providers.base import Evidence, Prompt, TokenUsage, WirePrompt
 from app.providers.errors import failure, reason_of_event
 from app.providers.reports import evidence
 from app.providers.streamed_reply import Reader
@@ -26,17 +26,12 @@ class ResponsesProvider(Protocol):
     def post(self, prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response: ...
 
 
-class ResponsesReader:
+class ResponsesReader(Reader):
     """One call. `chat` makes the reader of a chat completion, for who answers that it does not speak responses."""
 
     def __init__(
         self, provider: ResponsesProvider, prompt: WirePrompt, chat: Callable[[Any, Prompt], Reader]
     ) -> None:
-        self.finish_reason: str | None = None
-        self.is_over = False
-        self.failure: ProviderError | None = None
-        self.has_final_usage = False
-        self.thinking = ""
         self._provider = provider
         self._prompt = prompt
         self._chat = chat(provider, self._substitute)

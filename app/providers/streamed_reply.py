@@ -48,14 +48,14 @@ class Patience:
 class Reader(Protocol):
     """One call to one vendor: how its stream is asked for, and what its events mean."""
 
-    finish_reason: str | None
-    is_over: bool
+    finish_reason: str | None = None
+    is_over: bool = False
     """The vendor has said that nothing more will come."""
-    failure: ProviderError | None
+    failure: ProviderError | None = None
     """What the last event said that went wrong."""
-    has_final_usage: bool
+    has_final_usage: bool = False
     """The figures are those of the whole call, though it may have failed."""
-    thinking: str
+    thinking: str = ""
     """The thinking that was streamed beside the text."""
     errors: tuple[type[Exception], ...]
     """What the vendor's package raises."""
