@@ -24,10 +24,14 @@ def guest(page: Page, shared_app: RunningApp, backstage: Flask) -> Visitor:
         Setting.put("guest_messages", 1)
         db.session.commit()
     visitor = Visitor(page, shared_app.url, "grace@example.com")
-    visitor.go("/")
-    page.get_by_role("button", name="Try it now").click()
-    page.wait_for_url(re.compile("/chat"))
+    try_it(visitor)
     return visitor
+
+
+def try_it(visitor: Visitor) -> None:
+    visitor.go("/")
+    visitor.page.get_by_role("button", name="Try it now").click()
+    visitor.page.wait_for_url(re.compile("/chat"))
 
 
 def test_a_guest_gets_an_answer_meets_the_limit_and_keeps_the_chat(guest: Visitor) -> None:
@@ -48,3 +52,12 @@ def test_a_guest_gets_an_answer_meets_the_limit_and_keeps_the_chat(guest: Visito
     expect(guest.answers.locator(".answer-cost")).to_have_text("Free to try")
     assert guest.ask("And how do the tides work?").locator("a.answer-cost").count() == 1
     assert [fault for fault in guest.faults if "429" not in fault] == []
+
+
+def test_a_guests_draft_is_gone_when_another_guest_comes(guest: Visitor) -> None:
+    guest.message.fill("my unsent secret")
+    assert "secret" in guest.page.evaluate("JSON.stringify(localStorage)")
+    guest.page.context.clear_cookies()
+    try_it(guest)
+    expect(guest.message).to_have_value("")
+    assert "secret" not in guest.page.evaluate("JSON.stringify(localStorage)")
