@@ -37,6 +37,7 @@ class JobName(StrEnum):
     """Every job, by the dotted name of its function: the layers that enqueue one may not import it."""
 
     SWEEP = "app.payments.jobs.sweep"
+    SWEEP_CALLS = "app.payments.jobs.sweep_calls"
     PROCESS_EVENTS = "app.payments.jobs.process_events"
     RECHARGE = "app.payments.jobs.recharge"
     RESOLVE_RECHARGE = "app.payments.jobs.resolve_recharge"

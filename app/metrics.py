@@ -112,7 +112,7 @@ def reservations() -> Iterator[Metric]:
     """The calls that run: by a partial index, so that it does not matter how many there have been."""
     held = func.coalesce(func.sum(Usage.reserved_nanos), 0)
     count, nanos = db.session.execute(select(func.count(), held).where(Usage.state == "running")).one()
-    overdue = len(lost_calls(utcnow()))
+    overdue = len(lost_calls())
     yield gauge("reservations_open", "Calls that run.", count)
     yield gauge("reservations_open_nanos", "What they hold of balances, in nano-dollars.", int(nanos))
     yield gauge("reservations_overdue", "Those whose lease has run out: the sweeper's work.", overdue)

@@ -32,6 +32,7 @@ from app.jobs import QUEUE, JobName, enqueue, note_run
 from app.models.base import utcnow
 
 TIMETABLE = {
+    JobName.SWEEP_CALLS: 10,
     JobName.SWEEP: 30,
     JobName.SWEEP_MAIL: 60,
     JobName.FORGET_UNSENT_FILES: 3600,

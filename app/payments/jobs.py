@@ -43,11 +43,13 @@ def at_stripe(job: Job) -> Job:
     return cast(Job, checked)
 
 
-def sweep() -> int:
-    released = sweeper.sweep()
+def sweep() -> None:
     webhook_events.enqueue_if_due()
     sweeper.sweep_payments(enqueue)
-    return released
+
+
+def sweep_calls() -> int:
+    return sweeper.sweep()
 
 
 def do(job: JobName, identifier: int) -> None:

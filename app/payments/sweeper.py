@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, case, func, select
 
 from app.extensions import db
 from app.jobs import JobName
@@ -16,6 +17,7 @@ from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.chat.chat import Message
 from app.models.documents.document import Revision
+from app.models.metering import held_call
 from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
@@ -26,7 +28,15 @@ from app.providers.base import TokenUsage, estimate_tokens
 from app.stripe_api import client
 
 log = logging.getLogger(__name__)
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(seconds=10)
+"""A process writes down once a second that its calls run."""
+
+CERTAIN = timedelta(minutes=2)
+"""A silence as long as no database is away: shorter ones are looked at twice."""
+
+SECOND_LOOK = 3.0
+"""Seconds in which a process whose database was away writes again."""
+
 WORDS = (
     "The server restarted while this was being written. You were not charged, and the text so far is kept."
 )
@@ -34,7 +44,10 @@ WORDS = (
 
 def sweep() -> int:
     """Release every reservation whose lease ran out; returns how many. Commits each by itself."""
-    released = sum(release(usage_id) for usage_id in lost_calls(utcnow()))
+    if set(lost_calls()) - set(lost_calls(CERTAIN)):
+        db.session.rollback()
+        time.sleep(SECOND_LOOK)
+    released = sum(release(usage_id) for usage_id in lost_calls())
     if released:
         log.warning("swept %d lost calls", released)
     return released
@@ -75,14 +88,19 @@ def publish_what_is_new(act: Callable[[JobName, int], object]) -> None:
         act(JobName[f"PUBLISH_{kind.upper()}"], sold_id)
 
 
-def lost_calls(now: datetime) -> list[int]:
-    """Running calls that gave no sign of life within the lease: by the row of their text, or by themselves."""
+def lost_calls(lease: timedelta = LEASE) -> list[int]:
+    """Running calls that gave no sign of life within the lease: by the row of their text, or by themselves.
+
+    What is held for a call elsewhere has the lease that its caller was told.
+    """
+    now = utcnow()
     answers = and_(Message.call_id == Usage.id, Message.role == "assistant")
     signs = Message.checkpoint_at, Revision.checkpoint_at, Usage.renewed_at, Usage.created_at
     last_sign = func.coalesce(*signs)
-    running = Usage.state == "running", Usage.created_at < now - LEASE
+    ends = case((held_call.IS_HELD, now - held_call.LEASE), else_=now - lease)
+    running = Usage.state == "running", Usage.created_at < now - lease
     rows = select(Usage.id).outerjoin(Message, answers).outerjoin(Revision, Revision.call_id == Usage.id)
-    return list(db.session.scalars(rows.where(*running, last_sign < now - LEASE).order_by(Usage.id)))
+    return list(db.session.scalars(rows.where(*running, last_sign < ends).order_by(Usage.id)))
 
 
 def text_of(usage_id: int) -> Message | Revision | None:
@@ -95,7 +113,7 @@ def release(usage_id: int) -> bool:
     """Nothing is paid; our cost, as far as it can be known, is absorbed. The text so far is kept."""
     usage = db.session.get_one(Usage, usage_id)
     AccountState.lock(usage.account_id)
-    if usage_id not in lost_calls(utcnow()):
+    if usage_id not in lost_calls():
         db.session.rollback()
         return False
     kept = text_of(usage_id)

@@ -14,7 +14,7 @@ from app.models.billing.audit import audit
 from app.models.catalog.plan import Plan
 from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
-from app.payments.sweeper import sweep
+from app.payments.sweeper import LEASE, sweep
 from tests.support import people
 from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
@@ -84,10 +84,11 @@ def has_text(session: Database, answers: int) -> bool:
 
 
 def let_leases_run_out(session: Database) -> None:
+    """As after a few checkpoints that were not written."""
     session.rollback()
     for message in session.query(Message).filter_by(status="running"):
-        message.checkpoint_at -= timedelta(minutes=3)
-        message.call.created_at -= timedelta(minutes=3)
+        message.checkpoint_at -= LEASE
+        message.call.created_at -= LEASE
     session.commit()
 
 
@@ -99,7 +100,6 @@ def test_a_killed_process_costs_the_user_nothing_and_keeps_the_text(
         await_that(partial(has_text, session, number + 1), 20)
         web.restart("web")
         reader.join(20)
-    assert sweep() == 0
     let_leases_run_out(session)
 
     assert sweep() == KILLS
@@ -108,6 +108,20 @@ def test_a_killed_process_costs_the_user_nothing_and_keeps_the_text(
     calls = session.query(Usage).all()
     assert {call.state for call in calls} == {"released"}
     assert all(call.paid_nanos == 0 < call.absorbed_nanos for call in calls)
+
+
+def test_a_call_that_runs_outlives_a_while_without_a_database(
+    web: RunningApp, read: Callable[[str], Reader], session: Database, provider: ProviderServer
+) -> None:
+    provider.configure(tokens=100)
+    reader = read("hello")
+    await_that(partial(has_text, session, 1), 20)
+    let_leases_run_out(session)
+    assert sweep() == 0
+
+    reader.join(20)
+    [call] = session.query(Usage).all()
+    assert (call.state, call.outcome, call.paid_nanos > 0) == ("settled", "done", True)
 
 
 def test_a_deploy_ends_its_streams_in_time_and_charges_nothing(

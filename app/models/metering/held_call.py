@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
@@ -24,8 +24,9 @@ from app.models.metering.usage import Usage
 from app.providers.base import Prompt, TokenUsage, WirePrompt
 
 OPERATION = "held"
+IS_HELD = or_(Usage.operation == OPERATION, Usage.operation.startswith(f"{OPERATION}:"))
 LEASE = timedelta(minutes=2)
-"""As the sweeper's."""
+"""From one renewal to the next."""
 
 ELSEWHERE = "elsewhere"
 ONE_NANO_EACH = 1_000_000
