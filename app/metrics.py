@@ -18,7 +18,6 @@ from sqlalchemy import func, select, text
 from app.admin.access import admit, awaits_second_factor
 from app.extensions import db
 from app.jobs import QUEUE, connect, last_runs
-from app.models.base import utcnow
 from app.models.billing.call_audit import CallAudit
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import start_of
