@@ -13,6 +13,7 @@ from flask_login import current_user
 from sqlalchemy import or_, select
 from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length, Regexp
 
 from app.admin.access import owners_only
 from app.admin.cell_formats import moment, per_million, shown
@@ -24,6 +25,7 @@ from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import WHOLE_DAY, zone_named
 from app.models.catalog.rates import TOKEN_BUCKETS
+from app.models.catalog.service_tier import price_tier
 from app.models.identity.user import User
 
 COPIED = [column.key for column in ModelPrice.__table__.columns if column.key not in {"id", "created_at"}]
@@ -44,6 +46,11 @@ def per_million_tokens(label: str, **options: Any) -> DollarsPerMillion:
 
 class PriceForm(RowForm):
     model_id = SelectField("Model", choices=models, coerce=int, validators=[Required()])
+    service_tier = StringField(
+        "Service tier",
+        validators=[Length(max=32), Regexp(r"[\w-]*$", message="One word.")],
+        description="Empty: the ordinary one. Otherwise the provider's word for it, such as flex or priority.",
+    )
     effective_from = Moment(
         "From (UTC)", description="Empty: at once. Calls that began before keep their price."
     )
@@ -108,7 +115,7 @@ class PriceTable(AdminTable):
     column_default_sort = [("effective_from", True), ("id", True)]  # noqa: RUF012
     figures: ClassVar = {"uncached_input_nanos", "cache_read_nanos", "output_nanos", "long_context_above"}
     form_groups: ClassVar = {
-        "Which": ("model_id", "effective_from"),
+        "Which": ("model_id", "service_tier", "effective_from"),
         "Prices": (*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS), "image_nanos", "search_nanos"),
         "Long context re-prices the whole call": (
             "long_context_above",
@@ -131,8 +138,8 @@ class PriceTable(AdminTable):
         return f"{row.model.name} from {row.effective_from:%Y-%m-%d}"
 
     def fit(self, form: RowForm, row: ModelPrice) -> None:
-        """The model stays; a price that counts is followed by one from now on, or from the day that is typed."""
-        del form.model_id
+        """Model and tier stay; a price that counts is followed by one from now on, or from the day that is typed."""
+        del form.model_id, form.service_tier
         if row.approved_at and not form.effective_from.raw_data:
             form.effective_from.data = None
 
@@ -143,6 +150,7 @@ class PriceTable(AdminTable):
         return self.save(form, ModelPrice(**figures_of(model)), is_created=True) is not None
 
     def on_model_change(self, form: PriceForm, price: ModelPrice, is_created: bool) -> None:
+        price.service_tier = price_tier(price.service_tier)
         check_times(price)
         check_tiers(price)
         if not is_created:
@@ -187,9 +195,9 @@ def proposed_with(proposal: ModelPrice) -> list[ModelPrice]:
 
 
 def since(price: ModelPrice) -> str:
-    """From when on, and at which times where it does not always hold."""
-    times = times_of(price.schedule)
-    return f"{moment(price.effective_from)}, {times}" if times else moment(price.effective_from)
+    """From when on, at which times where it does not always hold, and for which tier where not for the ordinary one."""
+    tier = f"{price.tier} tier" if price.tier else ""
+    return ", ".join(filter(None, (moment(price.effective_from), times_of(price.schedule), tier)))
 
 
 def figures_of(price: ModelPrice) -> dict[str, Any]:
@@ -221,6 +229,7 @@ def copy_siblings(form: PriceForm, price: ModelPrice) -> None:
         ModelPrice.effective_from == former.effective_from,
         ModelPrice.id != former.id,
         ModelPrice.approved_at.is_not(None),
+        ModelPrice.service_tier == former.tier,
         or_(ModelPrice.from_minute != price.from_minute, ModelPrice.weekdays != price.weekdays),
     )
     for other in db.session.scalars(others):

@@ -14,12 +14,12 @@ from app.admin.model_view import AdminPage
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.answering import is_asked
-from app.models.catalog.price import AIModel
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.service_tier import ORDINARY_WORDS
 from app.models.metering.usage import Usage
 
 DAYS = 30
 ALARM_PERCENT = 5
-ORDINARY_TIERS = ("default", "standard", "standard_only", "on_demand", "auto")
 ITS_OWN, NOT_LISTED = "its own price", "not listed"
 IS_BILLED = Usage.billed_nanos.is_not(None)
 
@@ -103,9 +103,12 @@ def priced_by(answered: str, asked: str, models: Mapping[str, AIModel]) -> str:
 
 def tiers() -> list[list[Any]]:
     """(model, tier, calls, cost): what was served at a tier that the price list does not have."""
-    unusual = or_(Usage.service_tier.is_(None), Usage.service_tier.in_(ORDINARY_TIERS))
-    total = select(Usage.model, Usage.service_tier, func.count(), func.sum(Usage.cost_nanos)).where(~unusual)
-    rows = db.session.execute(total.where(*lately()).group_by(Usage.model, Usage.service_tier))
+    served = func.lower(Usage.service_tier)
+    unlisted = served.not_in(ORDINARY_WORDS), served != ModelPrice.service_tier
+    total = select(Usage.model, Usage.service_tier, func.count(), func.sum(Usage.cost_nanos)).join(
+        Usage.price
+    )
+    rows = db.session.execute(total.where(*lately(), *unlisted).group_by(Usage.model, Usage.service_tier))
     return [[model, tier, calls, cost(int(nanos or 0))] for model, tier, calls, nanos in rows]
 
 
@@ -118,7 +121,8 @@ def learned() -> list[list[Any]]:
 
 def alarms() -> list[str]:
     """What an admin should look at, in sentences."""
-    return [*billing_alarms(), *(answer_alarm(row) for row in others() if row[-1] == NOT_LISTED)]
+    answered = (answer_alarm(row) for row in others() if row[-1] == NOT_LISTED)
+    return [*billing_alarms(), *answered, *(tier_alarm(row) for row in tiers())]
 
 
 def billing_alarms() -> Iterator[str]:
@@ -131,6 +135,11 @@ def billing_alarms() -> Iterator[str]:
             yield f"{row.model}: its provider billed {figures} ({percent:+} %)."
         if row.unpriced:
             yield f"{row.model}: {row.unpriced} searches or other pieces were billed that have no price here."
+
+
+def tier_alarm(row: list[Any]) -> str:
+    model, tier, calls, nanos = row
+    return f"{model}: {calls} calls ({nanos}) were served at the tier {tier}, which has no price here."
 
 
 def answer_alarm(row: list[Any]) -> str:

@@ -25,6 +25,7 @@ PRICE = shape(
     "PriceInForce",
     id=TEXT,
     source=TEXT,
+    service_tier=TEXT,
     effective_from=MOMENT,
     from_minute=WHOLE,
     until_minute=WHOLE,
@@ -134,6 +135,7 @@ def shown_price(price: ModelPrice, input_tokens: int) -> dict[str, Any]:
     return {
         "id": str(price.id),
         "source": price.source,
+        "service_tier": price.tier,
         "effective_from": moment(price.effective_from),
         "from_minute": price.from_minute,
         "until_minute": price.until_minute,

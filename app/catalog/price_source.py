@@ -26,6 +26,7 @@ from genai_prices.types import (
 from genai_prices.types import ModelPrice as VendorPrice
 
 from app.models.catalog.price_schedule import WHOLE_DAY, Schedule, zone_named
+from app.models.catalog.service_tier import ORDINARY
 from app.models.metering.refusal import PricingError
 
 LISTED = Path(__file__).with_name("models.json")
@@ -52,6 +53,7 @@ class Quote:
     schedule: Schedule
     figures: dict[str, int | None]
     source: str = "genai-prices"
+    tier: str = ORDINARY
 
     @property
     def columns(self) -> dict[str, Any]:

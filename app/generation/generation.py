@@ -14,8 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.generation.kept_text import FinishedText, KeptText
 from app.jobs import JobName, enqueue
-from app.models.catalog.answering import price_of_answering
+from app.models.catalog.answering import price_as_served
 from app.models.catalog.lessons import learn
+from app.models.catalog.service_tier import price_tier
 from app.models.metering.ending import CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with
 from app.models.metering.usage import Usage
@@ -207,7 +208,7 @@ class Generation:
     def _settle_once(self, ending: Outcome) -> Outcome:
         with self.app.app_context():
             usage, text = self._usage(ending.status), self._finished_text(ending)
-            reservation = self._priced_as_answered()
+            reservation = self._priced_as_served()
             receipt = settle_with(text, reservation, usage, ending.status, self.call_ending, is_alone=True)
             if receipt is None:
                 return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
@@ -217,13 +218,15 @@ class Generation:
             self._ring(receipt)
             return replace(ending, receipt=receipt)
 
-    def _priced_as_answered(self) -> Reservation:
-        """The reservation at the rates of the model that answered, where another did that is listed."""
-        answered, prompt = self.call_ending.evidence.model, self.reservation.prompt
-        if answered is None or answered == prompt.model:
+    def _priced_as_served(self) -> Reservation:
+        """The reservation at the rates of the model that answered and the tier that served, where they are listed."""
+        said, asked = self.call_ending.evidence, self.reservation.prompt.model
+        tier = price_tier(said.service_tier) if said.service_tier else self.reservation.tier
+        is_other_tier = tier != self.reservation.tier
+        if said.model in (None, asked) and not is_other_tier:
             return self.reservation
         call = db.session.get_one(Usage, self.reservation.usage_id)
-        price = price_of_answering(prompt.model, answered, call.created_at)
+        price = price_as_served(asked, said.model, call.created_at, tier=tier, is_other_tier=is_other_tier)
         if price is None or price.id == call.price_id:
             db.session.rollback()
             return self.reservation

@@ -44,6 +44,20 @@ def test_a_changed_price_is_a_new_row(
     assert in_force.id == new.id
 
 
+def test_a_tier_s_price_stands_beside_the_ordinary_one_and_changes_by_itself(
+    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
+) -> None:
+    typed = {"model_id": str(priced.model_id), "output_nanos": "5", "service_tier": "Flex", **FIGURES}
+    assert owner.fill("/admin/price/new/", **typed).status_code == 302
+    flex = prices(session, priced.model_id)[1]
+    assert owner.fill(f"/admin/price/edit/?id={flex.id}", output_nanos="4").status_code == 302
+
+    assert [price.tier for price in prices(session, priced.model_id)] == ["", "flex", "flex"]
+    assert AIModel.to_sell("gpt-test", utcnow())[1].id == priced.id
+    session.query(ProviderAccount).update({"service_tier": "flex"})
+    assert AIModel.to_sell("gpt-test", utcnow())[1].output_nanos == 4 * 10**9
+
+
 def test_a_price_can_begin_on_a_day_to_come(
     owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:

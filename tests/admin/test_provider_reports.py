@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.provider_reports import alarms
 from app.models.base import utcnow
-from app.models.catalog.price import ProviderAccount
+from app.models.catalog.price import AIModel, ProviderAccount
 from app.models.metering.usage import Usage
 from tests.admin.conftest import AdminClient
 from tests.support import people
@@ -29,6 +29,8 @@ def settled(session: scoped_session[Session], cost: int, **said: object) -> None
         ({"billed_nanos": 1_040_000_000}, ""),
         ({"billed_nanos": 1_060_000_000}, "billed $1.06 for 1 calls, our list says $1.00 (+6 %)"),
         ({"billed_nanos": 730_000_000}, "(-27 %)"),
+        ({"service_tier": "priority"}, "were served at the tier priority, which has no price here"),
+        ({"service_tier": "default"}, ""),
         ({"unpriced_pieces": 12}, "12 searches or other pieces were billed"),
         ({"answered_model": "other/model"}, "answered by other/model, which is not in the price list"),
         ({"answered_model": "gpt-routed-2026-05-01"}, ""),
@@ -46,12 +48,22 @@ def test_what_differs_from_the_list_is_an_alarm(
         assert ("notice warn" in owner.get(page).text) == bool(alarm)
 
 
+def tier_price(session: scoped_session[Session], tier: str) -> int:
+    """A price of the tested model for that tier."""
+    offered = session.query(AIModel).filter_by(name="gpt-routed").one()
+    row = people.price(offered, "5", "20", service_tier=tier)
+    session.add(row)
+    session.flush()
+    return int(row.id)
+
+
 def test_a_tier_without_a_price_is_shown(owner: AdminClient, session: scoped_session[Session]) -> None:
     settled(session, 5_000_000_000, service_tier="priority")
 
-    page = owner.get("/admin/reports/").text
-    assert "priority" in page
-    assert "$5.00" in page
+    assert "$5.00" in owner.get("/admin/reports/").text
+    session.query(Usage).update({"price_id": tier_price(session, "priority")})
+    session.commit()
+    assert "priority" not in owner.get("/admin/reports/").text
 
 
 def test_a_server_of_one_s_own_is_a_provider_like_any_other(

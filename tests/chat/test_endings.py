@@ -198,11 +198,11 @@ def test_what_the_host_adds_is_reserved_from_the_next_call_on(
     assert session.query(AIModel).filter_by(name="gpt-test").one().extra_input_tokens == 700 - 5 - 32
 
 
-def answered_by(name: str, **usage: object) -> bytes:
-    """A whole stream in which that model answered."""
+def answered_by(name: str, tier: str | None = "flex", **usage: object) -> bytes:
+    """A whole stream in which that model answered, at that tier."""
     report = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110} | usage
     choice = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}
-    event = {"model": name, "service_tier": "flex", "choices": [choice], "usage": report}
+    event = {"model": name, "service_tier": tier, "choices": [choice], "usage": report}
     return f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode()
 
 

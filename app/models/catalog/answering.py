@@ -1,4 +1,4 @@
-"""Who answered: routers fall back to other models, vendors' aliases move. The price is that of the one that did."""
+"""Who answered, at which tier: routers fall back, vendors' aliases move. The price is that of what really served."""
 
 from __future__ import annotations
 
@@ -30,18 +30,28 @@ def is_asked(answered: str, model: AIModel) -> bool:
     return any(is_same_model(answered, name) for name in (model.name, model.upstream_name) if name)
 
 
-def price_of_answering(asked: str, answered: str | None, at: datetime) -> ModelPrice | None:
-    """The price of the listed model that answered in the place of another; None: the asked one's holds.
+def price_as_served(
+    asked: str, answered: str | None, at: datetime, *, tier: str, is_other_tier: bool
+) -> ModelPrice | None:
+    """The price of what served a call: of the model that answered, at that tier. None: the one reserved at holds.
 
-    Listed is what is served under that name, first by the same provider, on sale or not. One that is not listed is
-    the admin's to see, and the asked one's price holds.
+    A model counts where it is listed under that name, first at the same provider, on sale or not; one that is not
+    listed is the admin's to see, and the asked one's price holds. So does the ordinary price of a tier without one.
     """
-    model = AIModel.named(asked) if answered else None
-    if model is None or answered in (model.name, model.upstream_name):
+    model = AIModel.named(asked)
+    if model is None:
+        return None
+    other = other_model(model, answered)
+    if other is None and not is_other_tier:
+        return None
+    return in_force([price for price in (other or model).prices if price.approved_at], at, tier)
+
+
+def other_model(model: AIModel, answered: str | None) -> AIModel | None:
+    """The other model of the price list that answered in the place of this one."""
+    if not answered or answered in (model.name, model.upstream_name):
         return None
     names = or_(AIModel.upstream_name == answered, AIModel.name == answered)
     nearest = (AIModel.provider_id != model.provider_id, AIModel.id)
     other = db.session.scalar(select(AIModel).where(names).order_by(*nearest).limit(1))
-    if other is None or other.id == model.id:
-        return None
-    return in_force([price for price in other.prices if price.approved_at], at)
+    return other if other is not None and other.id != model.id else None

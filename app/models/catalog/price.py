@@ -15,6 +15,7 @@ from app.extensions import db
 from app.models.base import Model, at_once, not_negative, one_of, refers_to, utcnow
 from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
 from app.models.catalog.rates import TOKEN_BUCKETS, Rates
+from app.models.catalog.service_tier import ORDINARY, price_tier
 from app.models.metering.refusal import Refusal
 from app.providers.base import Prompt, ProviderOptions, TokenUsage
 
@@ -50,6 +51,11 @@ class ProviderAccount(Model):
     def options(self) -> ProviderOptions:
         """How it is to be asked."""
         return ProviderOptions(self.service_tier, self.limit_name, self.reports_running)
+
+    @property
+    def tier(self) -> str:
+        """The tier that is asked for, as prices know it."""
+        return price_tier(self.service_tier)
 
     @property
     def api_key(self) -> str | None:
@@ -120,7 +126,7 @@ class AIModel(Model):
         for model, price in db.session.execute(OFFERED, {"at": now}):
             if model.provider.is_usable and not model.is_retired(now):
                 prices.setdefault(model, []).append(price)
-        offered = ((model, in_force(rows, now)) for model, rows in prices.items())
+        offered = ((model, in_force(rows, now, model.provider.tier)) for model, rows in prices.items())
         return [(model, price) for model, price in offered if price]
 
     @classmethod
@@ -140,7 +146,7 @@ class AIModel(Model):
         if model.is_retired(at):
             raise model.retired(at)
         prices = [ModelPrice.apart(row[PRICE:]) for row in rows if row[PRICE] is not None]
-        price = in_force(prices, at)
+        price = in_force(prices, at, model.provider.tier)
         if price is None or not model.is_for_sale or not model.provider.is_usable:
             raise Refusal("model_not_for_sale", f"{name} isn't available right now. Choose another model.")
         return model, price
@@ -170,7 +176,8 @@ class ModelPrice(Model):
     """A model's price from a day on. A row counts once it is approved; a sold-at price never changes.
 
     Where the provider charges by the hour or the day, a row holds from `from_minute` to `until_minute` of its
-    `weekdays`, but not on its `excepted_dates`, all of them in its `zone`: see `price_schedule`.
+    `weekdays`, but not on its `excepted_dates`, all of them in its `zone`: see `price_schedule`. `service_tier` is the
+    tier that it is for, as its vendor reports it; empty: the ordinary one.
     """
 
     __tablename__ = "model_prices"
@@ -181,6 +188,7 @@ class ModelPrice(Model):
             "effective_from",
             "from_minute",
             "weekdays",
+            "service_tier",
             unique=True,
             postgresql_where=APPROVED,
             sqlite_where=APPROVED,
@@ -200,6 +208,7 @@ class ModelPrice(Model):
     weekdays: Mapped[str] = mapped_column(default=EVERY_DAY, server_default=EVERY_DAY)
     excepted_dates: Mapped[str] = mapped_column(default="", server_default="")
     zone: Mapped[str] = mapped_column(default="UTC", server_default="UTC")
+    service_tier: Mapped[str] = mapped_column(default=ORDINARY, server_default=ORDINARY)
     approved_at: Mapped[datetime | None]
     approved_by_id: Mapped[int | None] = refers_to("users.id")
     source: Mapped[str] = mapped_column(default="admin")
@@ -227,10 +236,14 @@ class ModelPrice(Model):
         """
         now = at or utcnow()
         self.effective_from = max(self.effective_from, now)
-        place = "model_id", "effective_from", "from_minute", "weekdays"
+        place = "model_id", "effective_from", "from_minute", "weekdays", "service_tier"
         same = [getattr(ModelPrice, name) == getattr(self, name) for name in place]
         db.session.execute(delete(ModelPrice).where(ModelPrice.approved_at.is_not(None), *same))
         self.approved_at, self.approved_by_id = now, by_id
+
+    @property
+    def tier(self) -> str:
+        return self.service_tier or ORDINARY
 
     @property
     def schedule(self) -> Schedule:
@@ -276,10 +289,11 @@ IS_REPLACED = (
         LATER.c.effective_from > ModelPrice.effective_from,
         and_(LATER.c.from_minute == 0, LATER.c.until_minute == WHOLE_DAY),
         and_(LATER.c.weekdays == EVERY_DAY, LATER.c.excepted_dates == ""),
+        LATER.c.service_tier == ModelPrice.service_tier,
     )
     .exists()
 )
-"""Whether a row of all hours and days came after it."""
+"""Whether a row of all hours and days came after it, of the same tier."""
 
 MAY_HOLD = and_(ModelPrice.model_id == AIModel.id, IS_COUNTED, ~IS_REPLACED)
 OFFERED = (

@@ -12,6 +12,7 @@ from sqlalchemy.orm import selectinload
 from app.extensions import db
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
+from app.models.catalog.service_tier import ORDINARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class PriceAhead:
 
     def price_then(self) -> ModelPrice:
         """The price that holds in the first moment, a peak's too."""
-        return in_force(counted(self.model), self.begins) or self.then
+        return in_force(counted(self.model), self.begins, self.model.provider.tier) or self.then
 
 
 def counted(model: AIModel) -> list[ModelPrice]:
@@ -36,9 +37,10 @@ def counted(model: AIModel) -> list[ModelPrice]:
     return [price for price in model.prices if price.approved_at]
 
 
-def usual_price(prices: Sequence[ModelPrice], at: datetime) -> ModelPrice | None:
+def usual_price(prices: Sequence[ModelPrice], at: datetime, tier: str = ORDINARY) -> ModelPrice | None:
     """What holds at that moment outside of peaks; where no row holds at all hours, what holds then."""
-    return in_force([price for price in prices if price.schedule.is_always], at) or in_force(prices, at)
+    always = [price for price in prices if price.schedule.is_always]
+    return in_force(always, at, tier) or in_force(prices, at, tier)
 
 
 def prices_ahead(at: datetime, within: timedelta, name: str | None = None) -> list[PriceAhead]:
@@ -61,10 +63,10 @@ def prices_ahead(at: datetime, within: timedelta, name: str | None = None) -> li
 
 def change_of(model: AIModel, at: datetime) -> PriceAhead | None:
     """The first day to come on which the usual price is another than now, before the model's last day."""
-    prices = counted(model)
-    now = usual_price(prices, at)
+    prices, tier = counted(model), model.provider.tier
+    now = usual_price(prices, at, tier)
     for begins in sorted({price.effective_from for price in prices if price.effective_from > at}):
-        then = usual_price(prices, begins)
+        then = usual_price(prices, begins, tier)
         if now and then and then.rates != now.rates and not model.is_retired(begins):
             return PriceAhead(model, now, then)
     return None

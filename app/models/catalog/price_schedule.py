@@ -9,6 +9,8 @@ from functools import cache
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
+from app.models.catalog.service_tier import ORDINARY
+
 WHOLE_DAY = 1440
 EVERY_DAY = "1234567"
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -43,21 +45,28 @@ class Schedule:
 
 
 class Scheduled(Protocol):
-    """A price from a moment on, at the times of its schedule."""
+    """A price from a moment on, at the times of its schedule, of one service tier."""
 
     @property
     def effective_from(self) -> datetime: ...
     @property
     def schedule(self) -> Schedule: ...
+    @property
+    def tier(self) -> str: ...
 
 
 P = TypeVar("P", bound=Scheduled)
 
 
-def in_force(prices: Iterable[P], at: datetime) -> P | None:
-    """Of the prices that hold at that moment the latest, of these the narrowest."""
+def in_force(prices: Iterable[P], at: datetime, tier: str = ORDINARY) -> P | None:
+    """Of the prices that hold at that moment the latest, of these the narrowest.
+
+    Those of that service tier come first; where there are none the ordinary ones hold.
+    """
     holding = [price for price in prices if price.effective_from <= at and price.schedule.covers(at)]
-    return min(holding, key=lambda p: (-p.effective_from.timestamp(), p.schedule.breadth), default=None)
+    of_tier = [price for price in holding if price.tier == tier]
+    served = of_tier or [price for price in holding if price.tier == ORDINARY]
+    return min(served, key=lambda p: (-p.effective_from.timestamp(), p.schedule.breadth), default=None)
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.rates import Rates
+from app.models.catalog.service_tier import ORDINARY
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import overdraft_of
@@ -23,7 +24,10 @@ RECEIPT = (*BUCKETS, "cost_nanos", "source", "raw", "state", "outcome", "settled
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A call that may run: its usage row, the prompt as it may be sent, and the most it will be charged."""
+    """A call that may run: its usage row, the prompt as it may be sent, and the most it will be charged.
+
+    `tier` is the service tier that its rates are for.
+    """
 
     usage_id: int
     account_id: int
@@ -34,6 +38,7 @@ class Reservation:
     day: date
     available: int
     overdraft: int
+    tier: str = ORDINARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class Admission:
             self.now.date(),
             moved.balance(self.now).available,
             overdraft_of(self.account_state),
+            self.price.tier,
         )
 
 
