@@ -3,7 +3,6 @@
 With --until-parent-exits it also stops when the program that started it (make) is gone.
 """
 
-import fcntl
 import http.client
 import os
 import subprocess
@@ -11,7 +10,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from devserver import processes, procfile, settings
+from devserver import processes, procfile, run_lock, settings
 from devserver.ports import PortUnfit, chosen_port
 from devserver.redis_binary import find_redis_server
 from devserver.redis_server import RedisServer
@@ -48,12 +47,23 @@ class Run:
         say("Starting Redis, payments, web, worker and clock")
         self.start_all()
         self.await_ready()
-        say(f"Tollgate is ready: {self.decided['BASE_URL']}")
+        self.supervisor.await_silence()
+        if self.supervisor.is_stopping:
+            raise Stopped
+        self.say_where(administrator)
+
+    def say_where(self, administrator: str) -> None:
+        """The last words: where everything is, and who may sign in."""
+        address = self.decided["BASE_URL"]
+        say(f"Tollgate is ready: {address}")
         if administrator:
-            say(administrator)
+            say(f"{administrator}  (signs in to {address}/admin/)")
+        if "STRIPE_API_BASE" in self.decided:
+            say(f"Sandbox payments: {self.decided['STRIPE_API_BASE']}  (test cards, time, webhooks)")
+        say(f"Emails: {address}/dev/mail")
 
     def prepare(self) -> str:
-        """Migrate and seed; the line about the administrator that was made, if one was."""
+        """Migrate and seed; the line about the administrator, while the first password holds."""
         command = [sys.executable, "-m", "devserver.prepare"]
         with processes.start(
             command, environment=self.environment, folder=procfile.PROJECT, output=subprocess.PIPE
@@ -120,17 +130,14 @@ class Run:
             raise CannotRun(f"{failed.name} has ended ({exit_of(failed)}); what it said is above.")
 
 
-def hold_instance() -> int:
-    """Keep `instance/` to this run; the system lets go however it ends. CannotRun where that fails."""
+def hold_instance(port: int) -> int:
+    """Keep `instance/` to this run. CannotRun where that fails."""
     try:
-        settings.INSTANCE.mkdir(exist_ok=True)
-        lock = os.open(settings.INSTANCE / "running.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return run_lock.hold(f"http://127.0.0.1:{port}")
     except BlockingIOError as error:
-        raise CannotRun("Tollgate is already running in this folder.") from error
+        raise CannotRun(run_lock.already_running()) from error
     except OSError as error:
         raise CannotRun(f"Tollgate cannot write to {settings.INSTANCE}: {error.strerror}.") from error
-    return lock
 
 
 def main(arguments: list[str]) -> int:
@@ -138,7 +145,7 @@ def main(arguments: list[str]) -> int:
     run = None
     try:
         port = chosen_port()
-        hold_instance()
+        hold_instance(port)
         run = Run(port, until_parent_exits="--until-parent-exits" in arguments)
         run.begin()
         while True:

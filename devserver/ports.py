@@ -1,4 +1,4 @@
-"""Loopback ports: free ones, taken ones. `python -m devserver.ports` ends with 1 where $PORT is taken."""
+"""Loopback ports: free ones, taken ones. `python -m devserver.ports` ends with 1 where a run cannot begin."""
 
 import itertools
 import os
@@ -6,6 +6,8 @@ import secrets
 import socket
 import sys
 from contextlib import suppress
+
+from devserver.run_lock import already_running
 
 FIRST, LAST = 15_000, 32_000
 
@@ -52,6 +54,6 @@ def chosen_port() -> int:
 
 if __name__ == "__main__":
     try:
-        chosen_port()
+        sys.exit(already_running() or not chosen_port())
     except PortUnfit as unfit:
         sys.exit(str(unfit))

@@ -14,6 +14,8 @@ from devserver.procfile import PROJECT
 
 STARTS_WELL = 5.0
 """Seconds after which a process that ends is started again; one that ends sooner will not mend."""
+SILENCE, LONGEST_WAIT = 1.0, 8.0
+"""Seconds without a line after which the processes have started, and how long that is waited for."""
 
 
 @dataclass
@@ -24,13 +26,21 @@ class Process:
     command: list[str]
     child: subprocess.Popen[bytes] | None = None
     started: float = field(default=0.0)
+    last_line: float = field(default=0.0)
 
     def start(self, environment: Mapping[str, str]) -> None:
         self.started = time.monotonic()
         self.child = processes.start(
             self.command, environment=environment, folder=PROJECT, output=subprocess.PIPE
         )
-        threading.Thread(target=show, args=(self.name, self.child), daemon=True).start()
+        threading.Thread(target=self.show, args=(self.child,), daemon=True).start()
+
+    def show(self, child: subprocess.Popen[bytes]) -> None:
+        """Write each line that the process writes, after its name."""
+        assert child.stdout
+        for line in child.stdout:
+            self.last_line = time.monotonic()
+            say(f"{self.name:<9}| {line.decode(errors='replace').rstrip()}")
 
     @property
     def has_ended(self) -> bool:
@@ -44,12 +54,6 @@ def say(text: str) -> None:
         sys.stdout.flush()
     except OSError:
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - stays open for the rest of the run
-
-
-def show(name: str, child: subprocess.Popen[bytes]) -> None:
-    assert child.stdout
-    for line in child.stdout:
-        say(f"{name:<9}| {line.decode(errors='replace').rstrip()}")
 
 
 class Supervisor:
@@ -73,6 +77,16 @@ class Supervisor:
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than until a signal."""
         self._wake.wait(seconds)
+
+    def await_silence(self) -> None:
+        """Wait until what starts has said what it says, so that the next line stays the last."""
+        until = time.monotonic() + LONGEST_WAIT
+        while not self.is_stopping and (rest := min(until, self.last_line + SILENCE) - time.monotonic()) > 0:
+            self.pause(rest)
+
+    @property
+    def last_line(self) -> float:
+        return max((process.last_line for process in self.processes), default=0.0)
 
     def failed_process(self) -> Process | None:
         """The first that ended though nobody asked it to, before it had run well; others are started again."""

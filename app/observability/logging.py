@@ -9,8 +9,10 @@ from typing import TextIO
 
 import sentry_sdk
 import structlog
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, current_app, g, has_request_context, request
 from structlog.types import EventDict, Processor
+
+from app.config import STRIPE_API
 
 log = structlog.get_logger("app.request")
 
@@ -63,12 +65,19 @@ def begin_request() -> None:
 
 def log_request(response: Response) -> Response:
     """One line a request; of the address only the path, since links carry tokens in their last part."""
-    if "began" in g and request.endpoint not in {"static", "pages.healthz", "pages.readyz", "metrics.show"}:
+    if "began" in g and not is_quiet(response):
         milliseconds = round((time.monotonic() - g.began) * 1000, 1)
         rule = request.url_rule.rule if request.url_rule else "unknown"
         log.info("request", method=request.method, rule=rule, status=response.status_code, ms=milliseconds)
         response.headers["X-Request-ID"] = g.request_id
     return response
+
+
+def is_quiet(response: Response) -> bool:
+    """Files, probes, and what the sandbox of a development run reports every few seconds."""
+    if request.endpoint == "webhooks.stripe":
+        return response.status_code == 200 and current_app.config["STRIPE_API_BASE"] != STRIPE_API
+    return request.endpoint in {"static", "pages.healthz", "pages.readyz", "metrics.show"}
 
 
 def with_request(_logger: object, _name: str, event: EventDict) -> EventDict:

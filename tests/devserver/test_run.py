@@ -18,17 +18,32 @@ READY = "Tollgate is ready: "
 Start = Callable[..., DevelopmentRun]
 
 
-def test_the_first_run_says_where_it_is_and_who_the_administrator_is(start_run: Start) -> None:
+def test_the_last_words_are_where_everything_is_and_who_the_administrator_is(start_run: Start) -> None:
     run = start_run()
-    run.await_words("Admin: admin@example.com ")
-    assert f"{READY}http://127.0.0.1:{run.port}\n" in run.said
+    run.await_words("/dev/mail")
+    last = run.said.splitlines()[-4:]
+    starts = [
+        f"{READY}http://127.0.0.1:{run.port}",
+        "Admin: admin@example.com ",
+        "Sandbox payments: http://",
+        "Emails: ",
+    ]
+    assert [line.startswith(start) for line, start in zip(last, starts, strict=True)] == [True] * 4
     assert requests.get(f"http://127.0.0.1:{run.port}/readyz", timeout=5).status_code == 200
 
 
-def test_the_second_run_keeps_the_data_and_does_not_make_another_administrator(start_run: Start) -> None:
+def test_the_second_run_keeps_the_password_until_it_is_changed(start_run: Start) -> None:
     run = start_run()
-    run.await_words(READY)
-    assert "Admin:" not in run.said
+    run.await_words("/dev/mail")
+    assert (run.folder / "instance" / "first-admin").read_text().strip() in run.said
+    code = (
+        "from wsgi import app; from app.extensions import db; from app.models.identity.user import User; "
+        "app.app_context().push(); User.with_email('admin@example.com').set_password('a new password of mine'); "
+        "db.session.commit()"
+    )
+    assert run.command("python", "-c", code).returncode == 0
+    assert run.command("python", "-m", "devserver.prepare").stdout == ""
+    assert not (run.folder / "instance" / "first-admin").exists()
 
 
 def test_commands_beside_a_run_reach_its_database_redis_and_payments(start_run: Start) -> None:
@@ -96,7 +111,10 @@ def test_two_runs_in_one_folder_are_refused(start_run: Start) -> None:
     first.await_words("Preparing the database")
     second = start_run()
     assert second.process.wait(5) == 1
-    assert "already running in this folder" in second.said
+    assert f"already running in this folder: http://127.0.0.1:{first.port}" in second.said
+    again = first.command("python", "-m", "devserver.ports")
+    assert again.returncode == 1
+    assert "already running in this folder" in again.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_named(start_run: Start, folder: Path) -> None:
