@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import time
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
 from docx import Document
+from docx.oxml import OxmlElement
+from docx.text.paragraph import Paragraph
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+SECONDS = 3.0
+NEWLINE = re.compile(r"\r\n?")
 PARSER = MarkdownIt("commonmark").enable("strikethrough").enable("table")
 STYLES = {
     "bullet_list_open": "List Bullet",
@@ -20,20 +26,45 @@ MARKS = {"strong_open": ("bold", True), "strong_close": ("bold", False), "em_ope
          "em_close": ("italic", False), "s_open": ("strike", True), "s_close": ("strike", False)}  # fmt: skip
 
 
-def as_docx(title: str, body: str) -> bytes:
+def as_docx(title: str, body: str, seconds: float = SECONDS) -> bytes:
+    """The file; what there is no time for within `seconds` of the processor stands as it was written."""
+    end = time.thread_time() + seconds
     made = Document()
     made.core_properties.title, made.core_properties.author = clean(title)[:250], ""
-    write_blocks(made, PARSER.parse(body))
+    body = NEWLINE.sub("\n", body)
+    tokens = PARSER.parse(body)
+    count = write_blocks(Body(made), tokens, lambda: time.thread_time() < end)
+    if count < len(tokens):
+        first = next(token.map[0] for token in tokens[count:] if token.map)
+        Body(made).paragraph().add_run(clean("\n".join(body.split("\n")[first:])))
     out = BytesIO()
     made.save(out)
     return out.getvalue()
 
 
-def write_blocks(made: Any, tokens: Sequence[Token]) -> None:
-    """Each paragraph in the style of the innermost list or quote that it stands in."""
+class Body:
+    """Appends paragraphs. python-docx looks for the end and for the style anew each time, which grows with the square."""
+
+    def __init__(self, made: Any) -> None:
+        self.parent = made._body
+        self.end = made.element.body.sectPr
+        self.styles = {style.name: style.style_id for style in made.styles}
+
+    def paragraph(self, style: str | None = None) -> Paragraph:
+        element = OxmlElement("w:p")
+        self.end.addprevious(element)
+        if style:
+            element.style = self.styles[style]
+        return Paragraph(element, self.parent)
+
+
+def write_blocks(body: Body, tokens: Sequence[Token], has_time: Callable[[], bool]) -> int:
+    """Each paragraph in the style of the innermost list or quote that it stands in; how many tokens it came to."""
     around: list[str] = []
     heading = 0
-    for token in tokens:
+    for number, token in enumerate(tokens):
+        if token.map and not has_time():
+            return number
         if token.type in STYLES:
             around.append(STYLES[token.type])
         elif token.type.replace("_close", "_open") in STYLES:
@@ -41,13 +72,12 @@ def write_blocks(made: Any, tokens: Sequence[Token]) -> None:
         elif token.type == "heading_open":
             heading = int(token.tag[1])
         elif token.type == "inline":
-            paragraph = made.add_heading(level=heading) if heading else made.add_paragraph()
-            if not heading and around:
-                paragraph.style = around[-1]
-            write_inline(paragraph, token.children or [])
+            style = f"Heading {heading}" if heading else around[-1] if around else None
+            write_inline(body.paragraph(style), token.children or [])
             heading = 0
         elif token.type in {"fence", "code_block", "html_block"}:
-            made.add_paragraph().add_run(clean(token.content.rstrip("\n"))).font.name = "Courier New"
+            body.paragraph().add_run(clean(token.content.rstrip("\n"))).font.name = "Courier New"
+    return len(tokens)
 
 
 def write_inline(paragraph: Any, tokens: Sequence[Token]) -> None:
@@ -60,7 +90,8 @@ def write_inline(paragraph: Any, tokens: Sequence[Token]) -> None:
             paragraph.add_run("\n" if token.type == "hardbreak" else " ")
         elif token.content:
             run = paragraph.add_run(clean(token.content))
-            run.bold, run.italic, run.font.strike = (marks.get(name) for name in ("bold", "italic", "strike"))
+            for name in (name for name, is_on in marks.items() if is_on):
+                setattr(run.font, name, True)
             if token.type == "code_inline":
                 run.font.name = "Courier New"
 

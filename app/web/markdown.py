@@ -16,19 +16,20 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
-from pygments.token import STANDARD_TYPES
-from pygments.util import ClassNotFound
+
+from app.web.highlighting import CLASSES, highlighted
 
 LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
 NEWLINE = re.compile(r"\r\n?")
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 TASK = re.compile(r"\[([ xX])\] ")
 ENDED_BY_AN_EMPTY_LINE = {"paragraph_open", "heading_open", "hr", "table_open", "blockquote_open"}
-LONGEST_HIGHLIGHTED = 30_000
-HIGHLIGHTS = {name for name in STANDARD_TYPES.values() if name}
+LONGEST_BLOCK, LONGEST_TEXT = 60_000, 100_000
+"""Characters; what is longer, or beyond, stays plain."""
+
+SECONDS = 0.5
+"""Of processor time for one text; what comes after it stays plain."""
+
 TEXT_TAGS = {
     "p",
     "br",
@@ -61,7 +62,7 @@ SANITISER = nh3.Cleaner(
     },
     set_tag_attribute_values={"a": {"target": "_blank"}},
     allowed_classes={
-        "span": HIGHLIGHTS | {"code-language", "task-box"},
+        "span": CLASSES | {"code-language", "task-box"},
         "div": {"code-block", "code-head", "table-scroll"},
         "a": {"image-link"},
         "li": {"task"},
@@ -72,7 +73,6 @@ SANITISER = nh3.Cleaner(
     url_schemes={"http", "https", "mailto"},
     url_relative="deny",
 )
-FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
 
 class Renderer(RendererHTML):
@@ -115,17 +115,6 @@ def is_in_link(tokens: Sequence[Token], idx: int) -> bool:
     return sum(token.nesting for token in tokens[:idx] if token.type in {"link_open", "link_close"}) > 0
 
 
-def highlighted(code: str, language: str) -> str:
-    """The code with Pygments' classes; plain where the language is unknown or the code very long."""
-    if not language or len(code) > LONGEST_HIGHLIGHTED:
-        return escapeHtml(code)
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        return escapeHtml(code)
-    return highlight(code, lexer, FORMATTER)
-
-
 def mark_tasks(state: StateCore) -> None:
     """`- [ ]` and `- [x]` become boxes."""
     for position in range(2, len(state.tokens)):
@@ -155,9 +144,20 @@ def made_parser() -> MarkdownIt:
 PARSER = made_parser()
 
 
-def render(text: str) -> str:
-    """Markdown as HTML that is safe to put into a page."""
-    return SANITISER.clean(PARSER.render(text))
+def render(text: str, seconds: float = SECONDS) -> str:
+    """Markdown as HTML that is safe to put into a page; what would take longer than `seconds` is plain text."""
+    if len(text) <= LONGEST_BLOCK:
+        return SANITISER.clean(PARSER.render(text))
+    end = time.thread_time() + seconds
+    cut = text.rfind("\n", 0, LONGEST_TEXT) + 1 if len(text) > LONGEST_TEXT else len(text)
+    blocks = (rendered(source, time.thread_time() < end) for source in Blocks.of(text[:cut]).sources)
+    return "".join(blocks) + (rendered(text[cut:], has_time=False) if text[cut:] else "")
+
+
+def rendered(block: str, has_time: bool) -> str:
+    if has_time and len(block) <= LONGEST_BLOCK:
+        return SANITISER.clean(PARSER.render(block))
+    return f'<pre class="plain">{escapeHtml(block)}</pre>'
 
 
 @dataclass(frozen=True, slots=True)

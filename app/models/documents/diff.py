@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 
 PIECES = re.compile(r"\s+|\w+|[^\w\s]")
-MOST_PIECES = 4_000
-"""Of a changed passage that is compared word by word; a longer one is compared as a whole."""
+MOST_PAIRS = 20_000_000
+"""Of words that are compared with each other, in all; passages beyond are compared as a whole."""
 
 Change = tuple[str, str]
 """`same`, `gone` or `new`, and the text."""
@@ -20,20 +20,19 @@ def changes(before: str, after: str) -> list[Change]:
 
 
 def by_lines(old: list[str], new: list[str]) -> Iterator[Change]:
-    for tag, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    """Where a line is all over a long text, as empty ones are, it begins no match: the work would grow with its square."""
+    pairs = MOST_PAIRS
+    for tag, start, end, new_start, new_end in SequenceMatcher(None, old, new).get_opcodes():
         gone, came = "".join(old[start:end]), "".join(new[new_start:new_end])
         if tag == "equal":
             yield "same", gone
-        else:
-            yield from by_words(gone, came)
+            continue
+        words, new_words = PIECES.findall(gone), PIECES.findall(came)
+        pairs -= len(words) * len(new_words)
+        yield from by_words(words, new_words) if pairs > 0 else (("gone", gone), ("new", came))
 
 
-def by_words(gone: str, came: str) -> Iterator[Change]:
-    old, new = PIECES.findall(gone), PIECES.findall(came)
-    if not old or not new or len(old) + len(new) > MOST_PIECES:
-        yield "gone", gone
-        yield "new", came
-        return
+def by_words(old: list[str], new: list[str]) -> Iterator[Change]:
     for tag, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
             yield "same", "".join(old[start:end])

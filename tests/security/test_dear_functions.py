@@ -1,0 +1,105 @@
+"""What one request can have computed is bounded in processor time: harmless input of the largest size. security.md 28."""
+
+import time
+from collections.abc import Callable
+from html import unescape
+from io import BytesIO
+from typing import Any
+
+import docx
+import nh3
+import pytest
+from PIL import Image
+
+from app.documents.docx import as_docx
+from app.models.chat.picture import LONGEST_SIDE, MOST_PIXELS, read_picture
+from app.models.documents.diff import changes
+from app.models.documents.document import LONGEST_BODY
+from app.providers.token_count import estimate_tokens
+from app.web.highlighting import LANGUAGES, LONGEST, coloured, highlighted
+from app.web.markdown import StreamRenderer, render
+
+ROOM = 4
+"""How much slower than the bound a machine may be that runs other tests beside."""
+
+
+def long(piece: str, length: int = LONGEST_BODY) -> str:
+    return (piece * (length // len(piece) + 1))[:length]
+
+
+TEXTS = {
+    "prose": long("Some words **bold**, *it*, `code` and https://example.org/a_b.\n\n"),
+    "paragraph": long("Some words **bold**, *it*, `code` and more. "),
+    "table": "| a | b | c |\n|---|---|---|\n" + long("| 1 | 2 | 3 |\n"),
+    "list": long("- one of many things to remember\n"),
+    "code": long("```python\n" + "x = [1, 'a']  # a comment\n" * 1_000 + "```\n\n"),
+}
+
+
+def streamed(text: str) -> None:
+    renderer = StreamRenderer()
+    for start in range(0, len(text), 500):
+        renderer.feed(text[start : start + 500])
+    renderer.finish()
+
+
+def largest_picture() -> bytes:
+    written = BytesIO()
+    Image.new("RGB", (LONGEST_SIDE, MOST_PIXELS // LONGEST_SIDE)).save(written, "PNG")
+    return written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kinds", "function"),
+    [
+        (1.5, ["prose", "paragraph", "table", "list", "code"], render),
+        (5, ["list"], streamed),
+        (6, ["list"], lambda text: as_docx("A title", text)),
+        (1.5, ["prose", "list"], lambda text: changes(text, text.replace("o", "0"))),
+        (1, ["prose", "table"], estimate_tokens),
+    ],
+    ids=["page", "stream", "Word file", "diff", "count of tokens"],
+)
+def test_the_longest_text_has_its_bound(
+    seconds: float, kinds: list[str], function: Callable[[str], Any]
+) -> None:
+    took = {kind: taken(lambda text=TEXTS[kind]: function(text)) for kind in kinds}
+    assert max(took.values()) < seconds * ROOM, took
+
+
+def test_the_largest_picture_has_its_bound() -> None:
+    content = largest_picture()
+    assert taken(lambda: read_picture(content)) < 1 * ROOM
+
+
+def taken(work: Callable[[], Any]) -> float:
+    began = time.thread_time()
+    work()
+    return time.thread_time() - began
+
+
+def test_code_in_any_language_has_its_bound() -> None:
+    code = long("def f(x): return {'a': [x, 12.5]}  # some words <b>\n", LONGEST)
+    took = {language: taken(lambda name=language: highlighted(code, name)) for language in sorted(LANGUAGES)[::4]}
+    assert max(took.values()) < 0.25 * ROOM, took
+    assert not highlighted(code, "makefile").startswith("<span")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 10.0])
+def test_no_word_of_code_is_lost_when_time_runs_out(seconds: float) -> None:
+    code = "\ufeffx = 1\r\nif a < b:\r  pass  # é\n"
+    html = coloured(code, "python", seconds)
+    assert unescape(nh3.clean(html, tags=set())) == "x = 1\nif a < b:\n  pass  # é\n"
+    assert html.count("<span") > 6 or not seconds
+
+
+def test_no_word_of_a_text_is_lost_when_time_runs_out() -> None:
+    text = "".join(f"word{number} <b>\n\n" for number in range(20_000))
+    for html in (render(text), render(text, 0.0)):
+        shown = unescape(nh3.clean(html, tags=set()))
+        assert shown.split() == text.split()
+    body = "\r\n".join(f"- one{number}" for number in range(400))
+    paragraphs = docx.Document(BytesIO(as_docx("", body, 0.005))).paragraphs
+    assert [line.removeprefix("- ") for p in paragraphs for line in p.text.split("\n")] == [
+        f"one{number}" for number in range(400)
+    ]
