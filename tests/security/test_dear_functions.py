@@ -80,7 +80,9 @@ def taken(work: Callable[[], Any]) -> float:
 
 def test_code_in_any_language_has_its_bound() -> None:
     code = long("def f(x): return {'a': [x, 12.5]}  # some words <b>\n", LONGEST)
-    took = {language: taken(lambda name=language: highlighted(code, name)) for language in sorted(LANGUAGES)[::4]}
+    took = {
+        language: taken(lambda name=language: highlighted(code, name)) for language in sorted(LANGUAGES)[::4]
+    }
     assert max(took.values()) < 0.25 * ROOM, took
     assert not highlighted(code, "makefile").startswith("<span")
 
