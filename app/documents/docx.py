@@ -43,7 +43,7 @@ def as_docx(title: str, body: str, seconds: float = SECONDS) -> bytes:
 
 
 class Body:
-    """Appends paragraphs. python-docx looks for the end and for the style anew each time, which grows with the square."""
+    """Appends paragraphs in the same time each: python-docx looks for the end and for the style anew."""
 
     def __init__(self, made: Any) -> None:
         self.parent = made._body

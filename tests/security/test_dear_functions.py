@@ -1,4 +1,4 @@
-"""What one request can have computed is bounded in processor time: harmless input of the largest size. security.md 28."""
+"""What one request has computed is bounded in processor time, for the longest input. security.md 28."""
 
 import time
 from collections.abc import Callable

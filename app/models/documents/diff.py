@@ -20,7 +20,7 @@ def changes(before: str, after: str) -> list[Change]:
 
 
 def by_lines(old: list[str], new: list[str]) -> Iterator[Change]:
-    """Where a line is all over a long text, as empty ones are, it begins no match: the work would grow with its square."""
+    """A line that is all over a long text, as empty ones are, begins no match: the work would grow with its square."""
     pairs = MOST_PAIRS
     for tag, start, end, new_start, new_end in SequenceMatcher(None, old, new).get_opcodes():
         gone, came = "".join(old[start:end]), "".join(new[new_start:new_end])
