@@ -22,7 +22,7 @@ from app.models.identity.two_factor import forget
 from app.models.identity.user import User
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange
-from app.payments import commands, jobs, sweeper, webhook_events
+from app.payments import commands, jobs, rerating_commands, sweeper, webhook_events
 
 billing = AppGroup("billing", help="Balances and payments.")
 user = AppGroup("user", help="People.")
@@ -34,6 +34,7 @@ def init_app(app: Flask) -> None:
     commands.add_to(billing)
     app.cli.add_command(user)
     app.cli.add_command(prices)
+    prices.add_command(rerating_commands.rerate)
     app.cli.add_command(seed)
 
 

@@ -49,6 +49,8 @@ class JobName(StrEnum):
     PUBLISH_PACK = "app.payments.jobs.publish_pack"
     AUDIT_CALLS = "app.payments.jobs.audit_calls"
     TELL_ALERTS = "app.payments.jobs.tell_alerts"
+    RERATE = "app.payments.jobs.rerate"
+    RERATE_ALL = "app.payments.jobs.rerate_all"
     DELIVER_MAIL = "app.mailer.deliver"
     SWEEP_MAIL = "app.mailer.sweep"
     WRITE_TITLE = "app.generation.jobs.write_title"

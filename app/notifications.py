@@ -14,6 +14,7 @@ from app.models.base import credits_figure, credits_text
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
+from app.models.billing.rerating import Rerating
 from app.models.billing.subscription import UNPAID, Subscription
 from app.models.catalog.price import AIModel
 from app.models.catalog.price_ahead import PriceAhead
@@ -245,6 +246,21 @@ def use_texts(uses: list[Use]) -> dict[str, Any]:
     now, then = sum(use.now for use in uses), sum(use.then for use in uses)
     calls = sum(use.calls for use in uses)
     return {"calls": calls, "cost_now": credits_text(now), "cost_then": credits_text(then)}
+
+
+def of_correction(rerating: Rerating, account: Account, returned: int) -> None:
+    """A price was wrong: what came back, and where each receipt says so."""
+    owner(account, rerating.key, "price_corrected", **correction_texts(rerating, returned))
+
+
+def correction_texts(rerating: Rerating, returned: int) -> dict[str, str]:
+    return {
+        "model": rerating.price.model.title,
+        "since": moment(rerating.since),
+        "until": moment(rerating.until),
+        "returned": credits_text(returned),
+        "reason": rerating.reason,
+    }
 
 
 def of_ending(model: AIModel, users: list[tuple[User, int]]) -> None:

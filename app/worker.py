@@ -43,6 +43,7 @@ TIMETABLE = {
     JobName.TELL_OF_PRICES: 3600,
     JobName.FORGET_REFUSED_CALLS: 3600,
     JobName.AUDIT_CALLS: 3600,
+    JobName.RERATE_ALL: 300,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""
 

@@ -18,6 +18,7 @@ from app.admin.plans import PackTable, PlanTable
 from app.admin.price_review import RegistryPage
 from app.admin.prices import PriceTable
 from app.admin.provider_reports import ReportPage
+from app.admin.rerating import ReratingPage
 from app.admin.settings import SettingPage
 from app.admin.support_requests import SupportTable
 from app.admin.two_factor import TwoFactorPage
@@ -58,6 +59,7 @@ def menu() -> dict[str, list[BaseView]]:
         "Models": [
             PriceTable(ModelPrice, "Price list", endpoint="price"),
             RegistryPage(name="Price updates", endpoint="registry"),
+            ReratingPage(name="Wrong prices", endpoint="rerating"),
             ModelTable(AIModel, "Models", endpoint="model"),
             ProviderTable(ProviderAccount, "Providers", endpoint="provider"),
             ReportPage(name="Providers' reports", endpoint="reports"),

@@ -9,8 +9,9 @@ from sqlalchemy import select
 from app.api.blueprint import amount, moment
 from app.api.schemas import COUNT, FLAG, MOMENT, TEXT, WHOLE, Schema, amounts, array, or_null, shape
 from app.extensions import db
+from app.models.billing.rerating import CallCorrection
 from app.models.catalog.price import ModelPrice
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
+from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Message
 from app.models.metering.usage import OUTCOMES, Usage
 
@@ -34,6 +35,13 @@ PRICE = shape(
     zone=TEXT,
     is_long_context=FLAG,
     long_context_above=or_null(WHOLE),
+)
+CORRECTION = shape(
+    "Correction",
+    corrected_at=MOMENT,
+    reason=TEXT,
+    lines=array(LINE),
+    **amounts("paid_before", "right_cost", "returned", "absorbed"),
 )
 RECEIPT: Schema = shape(
     "Receipt",
@@ -62,6 +70,7 @@ RECEIPT: Schema = shape(
     buckets=shape("Buckets", **dict.fromkeys(PER, COUNT)),
     lines=array(LINE),
     price=PRICE,
+    corrections=array(CORRECTION),
     raw_usage={"type": "object"},
     formula=TEXT,
     **amounts("cost", "provider_cost", "allowance_paid", "credits_paid", "absorbed", "ceiling"),
@@ -86,6 +95,7 @@ def shown_receipt(call: Usage) -> dict[str, Any]:
         **shown_usage(call),
         "lines": lines_of(call),
         "price": shown_price(call.price, call.input_tokens),
+        "corrections": corrections_of(call),
         "formula": FORMULA,
         **shown_payment(call),
     }
@@ -120,9 +130,25 @@ def shown_payment(call: Usage) -> dict[str, Any]:
     }
 
 
-def lines_of(call: Usage) -> list[dict[str, Any]]:
-    """Each bucket that was used, with its price: nano-dollars for `per` of it."""
-    prices = call.price.rates.prices_for(call.input_tokens)
+def corrections_of(call: Usage) -> list[dict[str, Any]]:
+    """Where the price was wrong: the call at the right one, and what came back to its account."""
+    return [
+        {
+            "corrected_at": moment(correction.created_at),
+            "reason": rerating.reason,
+            "lines": lines_of(call, rerating.rates),
+            **amount("paid_before", correction.paid_nanos),
+            **amount("right_cost", correction.cost_nanos),
+            **amount("returned", correction.returned_nanos),
+            **amount("absorbed", correction.absorbed_nanos),
+        }
+        for correction, rerating in CallCorrection.of_call(call.id)
+    ]
+
+
+def lines_of(call: Usage, rates: Rates | None = None) -> list[dict[str, Any]]:
+    """Each bucket that was used, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
+    prices = (rates or call.price.rates).prices_for(call.input_tokens)
     return [
         {"bucket": bucket, "quantity": getattr(call, bucket), "price_nanos": prices[bucket], "per": per}
         for bucket, per in PER.items()

@@ -13,7 +13,8 @@ from sqlalchemy import Subquery, desc, func, select
 from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
+from app.models.billing.rerating import CallCorrection
+from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
@@ -127,12 +128,17 @@ def receipt(call_id: str) -> str:
         abort(404)
     whose = {"user_id": current_user.user_id, "deleted_at": None}
     chat = Chat.find(call.chat_id, **whose) if call.chat_id else None
-    return render_template("billing/receipt.html", call=call, lines=lines_of(call), chat=chat)
+    corrections = [
+        (correction, rerating, lines_of(call, rerating.rates))
+        for correction, rerating in CallCorrection.of_call(call.id)
+    ]
+    shown = {"call": call, "lines": lines_of(call), "chat": chat, "corrections": corrections}
+    return render_template("billing/receipt.html", **shown)
 
 
-def lines_of(call: Usage) -> list[dict[str, Any]]:
-    """Each bucket that was used, with its price: nano-dollars for `per` of it."""
-    prices = call.price.rates.prices_for(call.input_tokens)
+def lines_of(call: Usage, rates: Rates | None = None) -> list[dict[str, Any]]:
+    """Each bucket that was used, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
+    prices = (rates or call.price.rates).prices_for(call.input_tokens)
     used = ((bucket, getattr(call, bucket)) for bucket in PER)
     return [
         {"bucket": bucket, "quantity": quantity, "price_nanos": prices[bucket], "per": PER[bucket]}

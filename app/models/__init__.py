@@ -5,6 +5,7 @@ from app.models.billing.call_audit import CallAudit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
+from app.models.billing.rerating import CallCorrection, Rerating
 from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import OperationRow
@@ -41,6 +42,7 @@ __all__ = [
     "AutoRecharge",
     "Brand",
     "CallAudit",
+    "CallCorrection",
     "Chat",
     "CreditPack",
     "DailyTotal",
@@ -64,6 +66,7 @@ __all__ = [
     "Refund",
     "RefusalCount",
     "RefusedCall",
+    "Rerating",
     "Revision",
     "Setting",
     "StripeAccount",

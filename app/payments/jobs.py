@@ -22,6 +22,7 @@ from app.payments import (
     payment_methods,
     product_sync,
     refunds,
+    rerating,
     stripe_account,
     subscriptions,
     sweeper,
@@ -132,3 +133,12 @@ def audit_calls() -> int | None:
             "calls differ from their prices", extra={"day": str(audited.day), "calls": audited.differing}
         )
     return audited.differing if audited else None
+
+
+def rerate(rerating_id: int) -> None:
+    """Preview a correction of prices, or go on with one that was applied."""
+    rerating.job(rerating_id)
+
+
+def rerate_all() -> None:
+    rerating.go_on_with_all()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 
 from app.extensions import db
+from app.models.billing import rerating
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.identity.account import Account
@@ -43,6 +44,8 @@ def audit() -> Iterator[Difference]:
     yield from audit_payments()
     for account_id, user_id, stored, value in unexplained():
         yield Difference(account_id, f"used_nanos of member {user_id}", stored, value)
+    for account_id, figure, stored, value in rerating.unexplained():
+        yield Difference(account_id, figure, stored, value)
 
 
 def audit_payments() -> Iterator[Difference]:

@@ -25,6 +25,7 @@ KINDS = {
     "refund_failed": "Refund reversed",
     "dispute": "Dispute",
     "dispute_won": "Dispute won",
+    "correction": "A wrong price corrected",
     "grant": "Granted",
     "adjustment": "Adjusted by an admin",
 }

@@ -1,0 +1,108 @@
+"""`flask prices rerate`: a price that was wrong, what correcting it would do, and doing it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+from flask.cli import with_appcontext
+
+from app.catalog.price_entry import nanos_typed
+from app.extensions import db
+from app.models.base import credits_text
+from app.models.billing.rerating import Rerating, totals
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.metering.refusal import PricingError
+from app.payments import rerating as work
+
+BUCKETS = {
+    "input": "uncached_input", "cache_read": "cache_read", "cache_write": "cache_write_5m",
+    "cache_write_1h": "cache_write_1h", "output": "output", "long_input": "long_uncached_input",
+    "long_output": "long_output", "image": "image", "search": "search",
+}  # fmt: skip
+
+
+RIGHT_PRICES = [
+    click.Option([f"--{name.replace('_', '-')}", name], help="The right price, in dollars.")
+    for name in BUCKETS
+]
+
+
+@click.command("rerate", params=RIGHT_PRICES)
+@click.argument("model")
+@click.option(
+    "--from", "since", type=click.DateTime(), required=True, help="From when on it was wrong (UTC)."
+)
+@click.option("--until", type=click.DateTime(), required=True, help="Until when (UTC).")
+@click.option("--price", "price_id", type=int, help="The price row, where several were sold at.")
+@click.option("--reason", default="", help="A sentence for the mail and the ledger.")
+@click.option("--apply", "is_applied", is_flag=True, help="Give back what was too much.")
+@with_appcontext
+def rerate(
+    model: str,
+    since: datetime,
+    until: datetime,
+    price_id: int | None,
+    reason: str,
+    is_applied: bool,
+    **dollars: str,
+) -> None:
+    """Compute the calls of MODEL again that began in that time; what is not named stays as it is.
+
+    Without --apply it only says what would come back.
+    """
+    when = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC)
+    try:
+        figures = {f"{BUCKETS[name]}_nanos": nanos_typed(text) for name, text in dollars.items() if text}
+        rerating = Rerating.begin(price_of(model, *when, price_id), dict(figures), *when, reason=reason)
+    except PricingError as fault:
+        raise click.UsageError(str(fault)) from fault
+    work.look(rerating)
+    show(rerating)
+    if not is_applied:
+        db.session.rollback()
+        click.echo("Nothing was changed. Add --apply to give it back.")
+        return
+    work.apply(rerating)
+    db.session.commit()
+    finish(rerating)
+
+
+def price_of(name: str, since: datetime, until: datetime, price_id: int | None) -> ModelPrice:
+    """The one price row that was sold at. PricingError where there is none, or more than one."""
+    model = AIModel.named(name)
+    if model is None:
+        raise PricingError(f"There is no model called {name!r}.")
+    sold = [price for price in Rerating.prices_sold(model.id, since, until) if price_id in (None, price.id)]
+    if not sold:
+        raise PricingError("No call was sold at that price in that time.")
+    if len(sold) > 1:
+        rows = ", ".join(str(price.id) for price in sold)
+        raise PricingError(f"Several price rows were sold at: name one with --price ({rows}).")
+    return sold[0]
+
+
+def show(rerating: Rerating) -> None:
+    found = rerating.preview
+    click.echo(f"{found['calls']:,} calls of {found['accounts']:,} accounts")
+    click.echo(f"Too much: {credits_text(found['over_nanos'])}, to be given back")
+    click.echo(f"Too little: {credits_text(found['under_nanos'])}, ours")
+    for over, account_id, under, calls in found["largest"]:
+        click.echo(
+            f"  account {account_id}: {calls:,} calls, {credits_text(over)} back, {credits_text(under)} ours"
+        )
+    for text, accounts in (("running", found["running"]), ("closed", found["closed"])):
+        if accounts:
+            click.echo(f"Accounts {TEXTS[text]}: {', '.join(map(str, accounts))}")
+
+
+def finish(rerating: Rerating) -> None:
+    """Correct what can be corrected now; the clock goes on with the rest."""
+    is_done = work.go_on(rerating.id, seconds=float("inf"))
+    came = totals(rerating)
+    click.echo(f"{credits_text(came['over_nanos'])} given back to {came['accounts']:,} accounts.")
+    if not is_done:
+        click.echo("Calls still run at that price: their accounts are corrected when they have ended.")
+
+
+TEXTS = {"running": "with calls that still run", "closed": "closed, which get nothing by themselves"}
