@@ -32,39 +32,12 @@ from app.observability.counters import count_problem
 from app.providers.base import ProviderError
 from app.web import form_errors
 from app.web.access import KeyMayNot, NotSignedIn, is_guest
-from app.web.guest_session import in_words_for_guests
+from app.web.guest_session import for_guests
 from app.web.rate_limits import LimitUnknown
+from app.web.refusals import REFUSALS, text_for_guests, text_of
 
 log = logging.getLogger(__name__)
 
-REFUSALS = {
-    "account_frozen": 403,
-    "email_unverified": 403,
-    "plan_inactive": 403,
-    "api_not_in_plan": 403,
-    "model_not_found": 404,
-    "model_not_for_sale": 400,
-    "images_not_taken": 400,
-    "field_not_priced": 400,
-    "model_not_allowed": 403,
-    "operation_disabled": 403,
-    "operation_not_in_plan": 403,
-    "packs_not_allowed": 403,
-    "too_many_calls": 429,
-    "chat_limit_reached": 429,
-    "document_limit_reached": 429,
-    "image_limit_reached": 429,
-    "member_limit_reached": 429,
-    "key_limit_reached": 429,
-    "absorbed_limit": 429,
-    "recharge_in_progress": 503,
-    "credits_reserved": 429,
-    "daily_limit_reached": 429,
-    "subscription_unpaid": 402,
-    "out_of_credits": 402,
-    "request_too_large": 402,
-    "guest_limit_reached": 429,
-}
 HTTP_CODES = {
     400: "invalid_request",
     401: "not_signed_in",
@@ -169,8 +142,8 @@ def invalid(error: InvalidRequest) -> ResponseReturnValue:
 
 
 def refused(refusal: Refusal) -> Response:
-    if is_guest():
-        refusal = in_words_for_guests(refusal)
+    text = text_for_guests(refusal.code) if is_guest() else text_of(refusal)
+    refusal = for_guests(refusal) if is_guest() else refusal
     details: dict[str, Any] = {}
     for name, value in refusal.details.items():
         details |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
@@ -179,8 +152,8 @@ def refused(refusal: Refusal) -> Response:
     if way_out:
         details["upgrade_url"] = url_for(way_out)
     details = {name: value for name, value in details.items() if value is not None}
-    status = REFUSALS[refusal.code]
-    answer = problem(status, refusal.code, refusal.detail, retry_after=refusal.retry_after, **details)
+    status = REFUSALS[refusal.code].status
+    answer = problem(status, refusal.code, text, retry_after=refusal.retry_after, **details)
     if refusal.code in COUNTED:
         answer.headers[COUNTED[refusal.code]] = str(details["remaining"])
     keep(refusal)
@@ -209,7 +182,7 @@ def http_error(error: HTTPException) -> Response | HTTPException:
     if status < 400:
         return error
     if isinstance(error, RateLimitExceeded) and error.limit.error_message:
-        return refused(Refusal("guest_limit_reached", str(error.description)))
+        return refused(Refusal(str(error.limit.error_message)))
     text = WORDS.get(status) or error.description or "We couldn't process that request."
     retry_after = getattr(error, "retry_after", None)
     return problem(status, HTTP_CODES.get(status, "error"), text, retry_after=retry_after)

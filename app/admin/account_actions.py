@@ -27,6 +27,7 @@ from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import subscriptions
 from app.payments.refunds import request_refund
 from app.web.numbers import exact
+from app.web.refusals import text_of
 
 OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp)
 
@@ -111,7 +112,8 @@ class AccountActions:
             ask()
         except (*OUTSIDE, Refusal, Conflict) as error:
             rollback()
-            return self.back_to(account_id, f"Not done: {getattr(error, 'detail', error)}", "error")
+            why = text_of(error) if isinstance(error, Refusal) else str(error)
+            return self.back_to(account_id, f"Not done: {why}", "error")
         self.record(act, db.session.get_one(Account, account_id), reason=said_why(), changes=changes)
         commit()
         return self.back_to(account_id, "Done.")

@@ -167,7 +167,7 @@ def default_model() -> str:
     for model, _price in AIModel.for_sale():
         if not allowed or model.name in allowed:
             return model.name
-    raise Refusal("model_not_for_sale", "No models are available yet. An admin can turn one on.")
+    raise Refusal("model_not_for_sale")
 
 
 def wants_title(asked: bool | None) -> bool:

@@ -109,11 +109,8 @@ def check_fields(dialect: str, body: Mapping[str, Any]) -> None:
 def not_priced(field: str, has_other_values: bool = False) -> Refusal:
     """The refusal that names a field, as the SDKs show it."""
     name = field[:80]
-    message = f"`{name}` has a value that can change the price of a call, and has no price here. "
-    message += "Use its default." if has_other_values else "Leave it out."
-    if field == "tools":
-        message = "`tools` has a tool that the provider runs and charges for, which has no price here. Leave it out."
-    return Refusal("field_not_priced", message, param=name)
+    why = "tool" if field == "tools" else "value" if has_other_values else "field"
+    return Refusal("field_not_priced", context={"name": name, "why": why}, param=name)
 
 
 def allowed_betas(header: str) -> str:
@@ -121,8 +118,6 @@ def allowed_betas(header: str) -> str:
     allowed = {name.strip() for name in Setting.get("anthropic_betas").split(",")}
     names = [name.strip() for name in header.split(",") if name.strip()]
     if unknown := [name for name in names if name not in allowed]:
-        message = (
-            f"The beta {unknown[0][:80]} can change the price of a call, and has no price here. Leave it out."
-        )
-        raise Refusal("field_not_priced", message, param="anthropic-beta")
+        context = {"name": unknown[0][:80], "why": "beta"}
+        raise Refusal("field_not_priced", context=context, param="anthropic-beta")
     return ",".join(names)

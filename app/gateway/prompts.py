@@ -63,9 +63,7 @@ class GatewayRequest:
         """What goes to the model's provider: this request as it is, or in the provider's own format."""
         kind = model.provider.kind
         if not model.takes_images and any(block["type"].find("image") >= 0 for block in media_of(self.body)):
-            raise Refusal(
-                "images_not_taken", f"{model.title} cannot read images. Remove them, or ask another model."
-            )
+            raise Refusal("images_not_taken", context={"title": model.title})
         most = min(self.max_output_tokens or Setting.get("max_output_tokens"), model.max_output_tokens)
         extra = model.extra_input_tokens or 0
         prompt = WirePrompt(model.name, (), most, model.is_reasoning, extra, headers=self.headers)

@@ -184,7 +184,7 @@ def offer_for(actor: Actor, operation: Operation, options: CallOptions) -> Offer
     for model, price in AIModel.for_sale(now):
         if not allowed or model.name in allowed:
             return model, price
-    raise Refusal("model_not_for_sale", "No models are available right now.")
+    raise Refusal("model_not_for_sale")
 
 
 def prompt_for(

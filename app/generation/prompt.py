@@ -89,14 +89,8 @@ def check_images(model: AIModel, files: Sequence[Attachment]) -> None:
     if model.takes_images or not any(file.is_image for file in files):
         return
     other = next((offered for offered, _price in AIModel.for_sale() if offered.takes_images), None)
-    message = f"{model.title} can't read images. Remove them, or "
-    message += (
-        f"switch to a model that can, such as {other.title}."
-        if other
-        else "ask an admin for a model that can."
-    )
     details: dict[str, Any] = {"model": other.name, "model_title": other.title} if other else {}
-    raise Refusal("images_not_taken", message, **details)
+    raise Refusal("images_not_taken", context={"title": model.title}, **details)
 
 
 def newest_images(of_each: Sequence[Sequence[Attachment]]) -> set[int]:

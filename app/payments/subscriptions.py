@@ -118,8 +118,12 @@ def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str
 
 def check_paid(subscription: Subscription) -> None:
     if subscription.is_unpaid:
-        message = "Your last invoice is unpaid. Pay it first, then change your plan."
-        raise Refusal("subscription_unpaid", message, way_out="billing", pay_url=subscription.pay_url)
+        raise Refusal(
+            "subscription_unpaid",
+            context={"changes_plan": True},
+            way_out="billing",
+            pay_url=subscription.pay_url,
+        )
 
 
 def intent(subscription: Subscription) -> str:

@@ -86,6 +86,11 @@ def roughly(count: int) -> str:
     return number(round(count, 2 - len(str(abs(count)))))
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of what has a plain plural: 1 image, 1,200 images."""
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
+
+
 def short_number(count: int) -> str:
     """A size at a glance: 128K, 1M."""
     if count >= 1_000_000:
@@ -119,6 +124,11 @@ def time_element(moment: datetime | None, kind: str, preposition: str) -> Markup
 def date_text(day: date | datetime | None) -> str:
     """21 November 2026."""
     return format_date(day, "d MMMM yyyy", locale=LOCALE) if day else ""
+
+
+def day_and_month(day: date) -> str:
+    """A day that is near: 28 December."""
+    return format_date(day, "d MMMM", locale=LOCALE)
 
 
 def month_name(day: date) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from flask import session
 
@@ -16,18 +17,6 @@ from app.web.rate_limits import Decorator, refusing, this_network
 
 WAS_GUEST = "was_guest"
 """In a person's session: the mark of the guest whose chats became theirs."""
-
-KEPT = "Sign up for free to keep this chat."
-USED_UP = f"You've used your free messages for today. {KEPT}"
-WORDS = {
-    "guest_limit_reached": USED_UP,
-    "daily_limit_reached": f"Today's free messages are used up. {KEPT}",
-    "credits_reserved": f"Other visitors' answers are using what's left for today. Wait a few seconds. {KEPT}",
-    "too_many_calls": f"Lots of people are trying this right now. Wait a few seconds. {KEPT}",
-    "request_too_large": f"That message is too long for what's left today. Shorten it. {KEPT}",
-    "model_not_allowed": f"You need an account for that model. {KEPT}",
-}
-CLOSED = f"Trying without an account isn't available right now. {KEPT}"
 
 
 def guest_mark(guest: str) -> str:
@@ -44,11 +33,10 @@ def claim_chats(user: User) -> str:
     return guest_mark(digest(secret))
 
 
-def in_words_for_guests(refusal: Refusal) -> Refusal:
-    """The same refusal without the figures of the house, with the way out that a guest has."""
-    text = WORDS.get(refusal.code, CLOSED)
-    details = {"resets_at": refusal.details.get("resets_at"), "way_out": "signup"}
-    return Refusal(refusal.code, text, retry_after=refusal.retry_after, **details)
+def for_guests(refusal: Refusal) -> Refusal:
+    """The same refusal without the figures of the guest account, with the way out that a guest has."""
+    details: dict[str, Any] = {"resets_at": refusal.details.get("resets_at"), "way_out": "signup"}
+    return Refusal(refusal.code, retry_after=refusal.retry_after, **details)
 
 
 @refusing
@@ -64,5 +52,9 @@ def is_no_guest() -> bool:
 def bounded_for_guests(scope: str, *, exempt_when: Callable[[], bool] = is_no_guest) -> Decorator:
     """So many a day by one network address; part of what is offered, so on even where rate limits are off."""
     return limiter.shared_limit(
-        guest_messages, scope=scope, key_func=this_network, exempt_when=exempt_when, error_message=USED_UP
+        guest_messages,
+        scope=scope,
+        key_func=this_network,
+        exempt_when=exempt_when,
+        error_message="guest_limit_reached",
     )

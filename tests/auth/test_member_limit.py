@@ -92,7 +92,7 @@ def test_the_call_that_reaches_the_limit_is_shortened_to_it_and_the_last(team: T
 def test_running_calls_reach_the_limit_as_well(team: Team) -> None:
     running = team.begin()
     assert 9 * CREDIT < team.membership.used_this_month == running.ceiling <= 10 * CREDIT
-    with pytest.raises(Refusal, match="An owner or admin of the team can raise your limit"):
+    with pytest.raises(Refusal, match="member_limit_reached"):
         team.begin()
 
 

@@ -61,7 +61,7 @@ def test_a_refusal_before_the_prompt_is_kept_without_one(ada: Door, session: Dat
 
 def test_what_is_asked_again_and_again_is_kept_so_often_and_counted_on(session: Database) -> None:
     account = people.person("ada")
-    refusal = Refusal("out_of_credits", "No.")
+    refusal = Refusal("out_of_credits")
     refusal.attempt = Attempt("m", 10, 20)
     session.add(
         RefusalCount(account_id=account.id, day=utcnow().date(), code="out_of_credits", count=MOST_A_DAY - 2)
@@ -79,7 +79,7 @@ def test_what_is_asked_again_and_again_is_kept_so_often_and_counted_on(session: 
 
 def test_a_purchase_that_a_plan_forbids_is_no_call(session: Database) -> None:
     account = people.person("ada")
-    RefusedCall.note(people.actor(account), Refusal("packs_not_allowed", "No."), 1)
+    RefusedCall.note(people.actor(account), Refusal("packs_not_allowed"), 1)
     session.commit()
 
     assert kept(session) == []
@@ -87,7 +87,7 @@ def test_a_purchase_that_a_plan_forbids_is_no_call(session: Database) -> None:
 
 def test_after_90_days_it_is_gone(session: Database) -> None:
     account = people.person("ada")
-    RefusedCall.note(people.actor(account), Refusal("out_of_credits", "No."), 1)
+    RefusedCall.note(people.actor(account), Refusal("out_of_credits"), 1)
     session.commit()
     with time_machine.travel(utcnow() + timedelta(days=89, hours=23)):
         assert forget_refused_calls() == 0

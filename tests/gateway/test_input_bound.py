@@ -59,5 +59,5 @@ def test_each_page_of_a_document_counts_packed_or_open(pages: int) -> None:
 
 def test_what_is_kept_elsewhere_has_no_bound() -> None:
     for source in ({"type": "file", "file_id": "f"}, {"type": "url", "url": "https://example.com/a.pdf"}):
-        with pytest.raises(Refusal, match="no price"):
+        with pytest.raises(Refusal, match="field_not_priced"):
             bound([{"type": "document", "source": source}])

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal
+from app.web.refusals import text_of
 from tests.models.subscription_scenario import BEGIN, Deal
 from tests.support.people import CREDIT, person
 
@@ -43,6 +44,8 @@ def account_state(session: "scoped_session[Session]") -> AccountState:
 
 
 def refusal(check: Callable[[], object]) -> Refusal:
+    """What the check refuses, with all that its sentence needs."""
     with pytest.raises(Refusal) as refused:
         check()
+    assert text_of(refused.value)
     return refused.value

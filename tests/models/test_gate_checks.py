@@ -26,6 +26,7 @@ from app.models.metering.gate_checks import (
 )
 from app.models.metering.reservation import admit, reserve
 from app.providers.base import Prompt, PromptMessage
+from app.web.refusals import text_of
 from tests.models.conftest import NOON, refusal
 from tests.support.people import CREDIT, actor, model
 
@@ -53,7 +54,7 @@ def put(key: str, value: int) -> None:
 def test_nobody_spends_for_a_closed_or_frozen_account(account_state: AccountState, ada: Actor) -> None:
     check_account(account_state, ada)
     frozen = replace(account_state, frozen_at=NOON, frozen_by="dispute")
-    assert "disputed" in str(refusal(lambda: check_account(frozen, ada)))
+    assert "disputed" in text_of(refusal(lambda: check_account(frozen, ada)))
     assert (
         refusal(lambda: check_account(replace(account_state, closed_at=NOON), ada)).code == "account_frozen"
     )
@@ -158,7 +159,7 @@ def test_something_must_be_available(
 def test_a_used_day_is_named_with_its_limit_and_its_end(account_state: AccountState) -> None:
     used = replace(account_state, daily_limit=50 * CREDIT, day_used=50 * CREDIT)
     refused = refusal(lambda: check_funds(used, NOON))
-    assert "today's 50 credits" in str(refused)
+    assert "today's 50 credits" in text_of(refused)
     midnight = datetime(2026, 4, 1, tzinfo=UTC)
     assert (refused.details["resets_at"], refused.retry_after) == (midnight, 12 * 3600)
 
@@ -167,7 +168,7 @@ def test_the_way_out_of_an_empty_balance_names_the_next_refill(account_state: Ac
     db.session.get_one(Account, account_state.account_id).period_end = NOON + timedelta(days=7)
     db.session.flush()
     refused = refusal(lambda: check_funds(replace(account_state, allowance=0), NOON))
-    assert "Your next 500 credits arrive on 7 April. " in str(refused)
+    assert "Your next 500 credits arrive on 7 April. " in text_of(refused)
     assert refused.details["resets_at"] == NOON + timedelta(days=7)
 
 
@@ -176,12 +177,12 @@ def test_where_nothing_comes_by_itself_nothing_is_promised(account_state: Accoun
     account.plan = db.session.query(Plan).filter_by(name="Pay as you go").one()
     db.session.flush()
     refused = refusal(lambda: check_funds(replace(account_state, allowance=0), NOON))
-    assert str(refused) == "You're out of credits. Buy credits or change your plan to continue."
+    assert text_of(refused) == "You're out of credits. Buy credits or change your plan to continue."
     assert (refused.details["resets_at"], refused.details["way_out"]) == (None, "buy")
     account.plan.allows_packs = False
     db.session.flush()
     refused = refusal(lambda: check_funds(replace(account_state, allowance=0), NOON))
-    assert (str(refused), refused.details["way_out"]) == (
+    assert (text_of(refused), refused.details["way_out"]) == (
         "You're out of credits. Change your plan to continue.",
         "upgrade",
     )
@@ -242,11 +243,11 @@ def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(account_state:
     asked = replace(account_state, allowance=256 * 200, models=["m", "cheap", "dear"])
     cheaper = refusal(lambda: fit(asked, PROMPT, RATES, NOON))
     assert (cheaper.details["model"], cheaper.details["model_ceiling"]) == ("cheap", 51_200)
-    assert "Try cheap, up to 0.0512 credits, or shorten it" in str(cheaper)
+    assert "Try cheap, up to 0.0512 credits, or shorten it" in text_of(cheaper)
     everything = replace(asked, models=["m", "cheap", "dearer", "dear"])
     assert refusal(lambda: fit(everything, PROMPT, RATES, NOON)).details["model"] == "dearer"
     alone = refusal(lambda: fit(replace(asked, models=["m"]), PROMPT, RATES, NOON))
-    assert ("model" in alone.details, "Shorten it, or buy credits" in str(alone)) == (False, True)
+    assert ("model" in alone.details, "Shorten it, or buy credits" in text_of(alone)) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_model_without_any_price_gets_a_proposal_and_is_not_sold_meanwhile(
     usable(session)
 
     assert "new        gpt-4o from" in imported(app)
-    with pytest.raises(Refusal, match="gpt-4o isn't available right now"):
+    with pytest.raises(Refusal, match="model_not_for_sale"):
         AIModel.to_sell("gpt-4o", utcnow())
 
 

@@ -16,6 +16,7 @@ from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.metering.refusal import Refusal
+from app.web.refusals import text_of
 from tests.prices.china import is_peak
 from tests.support import people
 from tests.support.people import price
@@ -169,7 +170,7 @@ def test_a_model_before_its_first_price_is_not_for_sale(session: Database) -> No
         AIModel.to_sell("gpt-4o", datetime(2019, 12, 31, tzinfo=UTC))
 
     assert refusal.value.code == "model_not_for_sale"
-    assert "gpt-4o" in refusal.value.detail
+    assert "gpt-4o" in text_of(refusal.value)
 
 
 def test_a_second_seed_changes_nothing(session: Database) -> None:

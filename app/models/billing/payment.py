@@ -282,11 +282,9 @@ class Payment(Model):
 
 def check_packs_allowed(account: Account) -> None:
     if account.plan.status == "inactive":
-        message = f"The plan {account.plan.name} has ended. Choose another one to go on."
-        raise Refusal("plan_inactive", message, way_out="upgrade")
+        raise Refusal("plan_inactive", context={"plan": account.plan.name}, way_out="upgrade")
     if not account.plan.allows_packs:
-        message = f"{account.plan.name} doesn't allow extra credits. Choose a plan that allows credit packs."
-        raise Refusal("packs_not_allowed", message, way_out="upgrade")
+        raise Refusal("packs_not_allowed", context={"plan": account.plan.name}, way_out="upgrade")
 
 
 def forget_unknown(payment_intent_id: str, besides: Payment) -> None:

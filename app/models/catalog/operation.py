@@ -70,7 +70,7 @@ class Operation:
         if operation is None:
             raise LookupError(f"there is no operation called {name!r}; add it in the admin")
         if not operation.is_enabled:
-            raise Refusal("operation_disabled", f"{operation.title} isn't available right now.")
+            raise Refusal("operation_disabled", context={"operation": operation.title})
         return operation
 
     def instructions_for(self, **fields: str) -> str:

@@ -135,7 +135,7 @@ class AIModel(Model):
         with at_once() as connection:
             rows = NAMED.all(connection, {"name": name, "at": at})
         if not rows:
-            raise Refusal("model_not_found", f"There's no model called {name!r}. Choose one from the list.")
+            raise Refusal("model_not_found", context={"name": name})
         return cls.offer_of(rows, name, at)
 
     @classmethod
@@ -148,7 +148,7 @@ class AIModel(Model):
         prices = [ModelPrice.apart(row[PRICE:]) for row in rows if row[PRICE] is not None]
         price = in_force(prices, at, model.provider.tier)
         if price is None or not model.is_for_sale or not model.provider.is_usable:
-            raise Refusal("model_not_for_sale", f"{name} isn't available right now. Choose another model.")
+            raise Refusal("model_not_for_sale", context={"name": name})
         return model, price
 
     @property
@@ -162,9 +162,8 @@ class AIModel(Model):
     def retired(self, at: datetime) -> Refusal:
         """The refusal that names the day, and what to ask instead where that is on sale."""
         other = next((model for model, _ in AIModel.for_sale(at) if model.name == self.successor), None)
-        instead = f"Ask {other.name} instead." if other else "Choose another model."
-        message = f"{self.name} has not been available since {self.sold_until:%-d %B %Y}. {instead}"
-        return Refusal("model_not_for_sale", message, model=other.name if other else None)
+        context = {"name": self.name, "sold_until": self.sold_until}
+        return Refusal("model_not_for_sale", context=context, model=other.name if other else None)
 
     def input_limit(self, output_tokens: int) -> int:
         """The most input tokens of a call that may write so many."""

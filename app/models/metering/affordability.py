@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.models.base import credits_text
 from app.models.catalog.price import AIModel
 from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
@@ -72,13 +71,9 @@ def overdraft_of(account_state: AccountState) -> int:
 
 
 def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None) -> Refusal:
-    message = f"This message could cost up to {credits_text(needed)}, more than your balance covers. "
-    message += (
-        f"Try {cheaper.title}, up to {credits_text(cheaper.ceiling)}, or shorten" if cheaper else "Shorten"
-    )
     details = {"needed": needed, "available": balance.available, "reserved": balance.reserved}
     details |= cheaper.details if cheaper else {}
-    return Refusal("request_too_large", f"{message} it, or buy credits.", way_out="buy", **details)
+    return Refusal("request_too_large", way_out="buy", **details)
 
 
 def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) -> Cheaper | None:

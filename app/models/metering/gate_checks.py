@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam
 
 from app.extensions import db
-from app.models.base import credits_text
-from app.models.billing.allowance import NextRefill, next_refill
+from app.models.billing.allowance import next_refill
 from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
@@ -30,21 +29,21 @@ BOUNDS = "most_calls", "most_absorbed", "overdraft"
 def check_account(account_state: AccountState, actor: Actor) -> None:
     """The refusals that do not depend on what is asked for."""
     if account_state.frozen_at or account_state.closed_at:
-        raise Refusal("account_frozen", FROZEN[account_state.frozen_by], way_out="support")
+        raise Refusal("account_frozen", context={"frozen_by": account_state.frozen_by}, way_out="support")
     if not actor.is_verified and Setting.get("require_verified_email"):
-        raise Refusal("email_unverified", UNVERIFIED, way_out="verify")
-    plan = account_state.plan_name
+        raise Refusal("email_unverified", way_out="verify")
+    context = {"plan": account_state.plan_name}
     if account_state.plan_status == "inactive":
-        raise Refusal("plan_inactive", f"{plan} is no longer offered. {CHOOSE}", way_out="upgrade")
+        raise Refusal("plan_inactive", context=context, way_out="upgrade")
     if actor.api_key_id is not None and not account_state.has_api:
-        raise Refusal("api_not_in_plan", f"{plan} doesn't include API access. {CHOOSE}", way_out="upgrade")
+        raise Refusal("api_not_in_plan", context=context, way_out="upgrade")
 
 
 def check_model(account_state: AccountState, model: str) -> None:
     if account_state.models and model not in account_state.models:
-        titles = ", ".join(titles_of(account_state.models))
-        message = f"{account_state.plan_name} doesn't include this model. It includes {titles}."
-        raise Refusal("model_not_allowed", message, way_out="upgrade")
+        included = titles_of(account_state.models)
+        context = {"name": model, "plan": account_state.plan_name, "included": included}
+        raise Refusal("model_not_allowed", context=context, way_out="upgrade")
 
 
 def check_operation(account_state: AccountState, operation: Operation) -> None:
@@ -52,17 +51,15 @@ def check_operation(account_state: AccountState, operation: Operation) -> None:
     minimum = db.session.get(Plan, operation.minimum_plan_id)
     own = db.session.get_one(Plan, account_state.plan_id)
     if minimum and own.id != minimum.id and own.monthly_cents < minimum.monthly_cents:
-        message = f"{operation.title} is included in {minimum.name} and higher plans."
-        raise Refusal("operation_not_in_plan", message, way_out="upgrade")
+        context = {"operation": operation.title, "plan": minimum.name}
+        raise Refusal("operation_not_in_plan", context=context, way_out="upgrade")
 
 
 def check_pace(account_state: AccountState) -> None:
     """Calls at once."""
     most = most_calls(account_state)
     if account_state.running_calls >= most:
-        answers = "1 answer" if most == 1 else f"{most} answers"
-        message = f"You can run {answers} at a time. Wait for one to finish, or stop one."
-        raise Refusal("too_many_calls", message, retry_after=5)
+        raise Refusal("too_many_calls", context={"most": most}, retry_after=5)
 
 
 def check_absorbed(account_state: AccountState, at: datetime) -> None:
@@ -71,16 +68,8 @@ def check_absorbed(account_state: AccountState, at: datetime) -> None:
     if absorbed <= Setting.get("absorbed_daily"):
         return
     if absorbed > Payment.lately_paid(account_state.account_id, at) * ABSORBED_PERCENT // 100:
-        message = "Too many of this account's requests failed today. "
-        message += "Try again tomorrow, or ask support to lift this sooner."
-        resets = tomorrow(at)
-        raise Refusal(
-            "absorbed_limit",
-            message,
-            retry_after=seconds_until(resets, at),
-            resets_at=resets,
-            way_out="support",
-        )
+        resets, wait = tomorrow(at), seconds_until(tomorrow(at), at)
+        raise Refusal("absorbed_limit", retry_after=wait, resets_at=resets, way_out="support")
 
 
 def check_chats(account_state: AccountState, at: datetime, started: int) -> None:
@@ -88,14 +77,12 @@ def check_chats(account_state: AccountState, at: datetime, started: int) -> None
     limit = account_state.chats_per_month
     if limit is None or started < limit:
         return
-    chats = "1 new chat" if limit == 1 else f"{limit} new chats"
-    message = f"{account_state.plan_name} includes {chats} a month, and you've used them all. "
-    message += "You can continue your existing chats."
     resets = account_state.period_end if account_state.period_end > at else None
     retry_after = seconds_until(resets or tomorrow(at), at)
     counts = {"used": started, "limit": limit, "remaining": 0}
-    details = {"counts": counts, "resets_at": resets, "way_out": "upgrade"}
-    raise Refusal("chat_limit_reached", message, retry_after=retry_after, **details)
+    details: dict[str, Any] = {"counts": counts, "resets_at": resets, "way_out": "upgrade"}
+    context = {"plan": account_state.plan_name}
+    raise Refusal("chat_limit_reached", context=context, retry_after=retry_after, **details)
 
 
 def check_funds(account_state: AccountState, at: datetime) -> None:
@@ -104,17 +91,15 @@ def check_funds(account_state: AccountState, at: datetime) -> None:
     if balance.available > 0:
         return
     if account_state.recharge_below is not None and is_being_paid(account_state.account_id, at):
-        raise Refusal(
-            "recharge_in_progress", RECHARGING, available=balance.available, retry_after=3, way_out="wait"
-        )
+        raise Refusal("recharge_in_progress", available=balance.available, retry_after=3, way_out="wait")
     if balance.unreserved > 0:
         raise credits_reserved(balance)
     if balance.allowance > 0 and balance.day_rest == 0 and balance.credits <= 0:
         raise daily_limit_reached(account_state, balance, at)
     subscription = Subscription.live_of(account_state.account_id)
     if subscription is not None and subscription.is_unpaid:
-        details = {"pay_url": subscription.pay_url, "way_out": "billing"}
-        raise Refusal("subscription_unpaid", UNPAID, retry_after=None, available=balance.available, **details)
+        details = {"available": balance.available, "pay_url": subscription.pay_url, "way_out": "billing"}
+        raise Refusal("subscription_unpaid", context={"changes_plan": False}, **details)
     raise out_of_credits(account_state, balance, at)
 
 
@@ -148,49 +133,25 @@ def out_of_credits(account_state: AccountState, balance: Balance, at: datetime) 
     """What comes next, and what helps sooner: credits where the plan permits them, else another plan."""
     account = db.session.get_one(Account, account_state.account_id, populate_existing=True)
     comes, can_buy = next_refill(account, at), account.plan.allows_packs
-    sooner = "Buy credits or change your plan to continue." if can_buy else "Change your plan to continue."
-    message = " ".join(filter(None, ("You're out of credits.", refill_text(comes), sooner)))
     details: dict[str, Any] = {"available": balance.available, "resets_at": comes.at if comes else None}
-    return Refusal("out_of_credits", message, way_out="buy" if can_buy else "upgrade", **details)
-
-
-def refill_text(comes: NextRefill | None) -> str:
-    """Your next 500 credits arrive on 28 December. Nothing where nothing comes by itself."""
-    if comes is None or comes.at is None:
-        return ""
-    when = "when your plan renews on" if comes.needs_payment else "on"
-    return f"Your next {credits_text(comes.amount)} arrive {when} {comes.at.day} {comes.at:%B}."
+    way_out = "buy" if can_buy else "upgrade"
+    return Refusal("out_of_credits", context={"comes": comes}, way_out=way_out, **details)
 
 
 def credits_reserved(balance: Balance, needed: int | None = None) -> Refusal:
-    message = "Your remaining credits are reserved by answers in progress. Try again when they finish."
     details = {"available": balance.available, "reserved": balance.reserved, "needed": needed}
-    return Refusal("credits_reserved", message, retry_after=10, way_out="wait", **details)
+    return Refusal("credits_reserved", retry_after=10, way_out="wait", **details)
 
 
 def daily_limit_reached(account_state: AccountState, balance: Balance, at: datetime) -> Refusal:
     """Only the allowance has a day's limit; bought credits have none."""
     plan = db.session.get_one(Account, account_state.account_id).plan
-    sooner = "buy credits to continue now" if plan.allows_packs else "change your plan to continue now"
-    message = (
-        f"You've used today's {credits_text(account_state.daily_limit or 0)} of {account_state.plan_name}. "
-    )
-    message += f"Your limit resets at midnight UTC, or {sooner}."
     way_out = "buy" if plan.allows_packs else "upgrade"
-    details = {"available": balance.available, "resets_at": tomorrow(at), "way_out": way_out}
-    return Refusal("daily_limit_reached", message, retry_after=seconds_until(tomorrow(at), at), **details)
+    details: dict[str, Any] = {"available": balance.available, "resets_at": tomorrow(at), "way_out": way_out}
+    context = {"plan": plan.name, "daily_limit": account_state.daily_limit}
+    wait = seconds_until(tomorrow(at), at)
+    return Refusal("daily_limit_reached", context=context, retry_after=wait, **details)
 
 
 def tomorrow(at: datetime) -> datetime:
     return datetime.combine(at.date() + timedelta(days=1), time(), at.tzinfo)
-
-
-CHOOSE = "Choose another plan to continue. Your chats are safe."
-RECHARGING = "Auto-recharge is charging your card right now. Try again in a few seconds."
-UNPAID = "You're out of credits, and your last invoice is unpaid. Pay it and your plan's credits come back."
-UNVERIFIED = "Confirm your email to continue. Use the link we sent you, or request a new one in Settings."
-FROZEN = {
-    None: "This account is closed.",
-    "admin": "This account is on hold. Contact support to find out why.",
-    "dispute": "This account is on hold because a payment is disputed with your bank. Nothing is lost.",
-}

@@ -13,7 +13,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
-from app.models.base import credits_text, utcnow
+from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.identity.actor import Actor
@@ -49,10 +49,8 @@ def hold_amount(actor: Actor, operation: str, nanos: int) -> Reservation:
 
     def check(ceiling: int) -> None:
         if ceiling < nanos:
-            message = (
-                f"This may cost up to {credits_text(nanos)}, more than your balance covers. Buy credits."
-            )
-            raise Refusal("request_too_large", message, way_out="buy", needed=nanos, available=ceiling)
+            context, details = {"can_shorten": False}, {"needed": nanos, "available": ceiling}
+            raise Refusal("request_too_large", context=context, way_out="buy", **details)
 
     prompt = Prompt(ELSEWHERE, (), nanos)
     columns: dict[str, Any] = {"operation": name_of(operation), "max_output_tokens": 1, "uncached_input": 0}

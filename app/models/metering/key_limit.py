@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Table, bindparam, case, cast, func, select
 
 from app.db.compiled_statement import CompiledStatement
-from app.models.base import at_once, credits_text
+from app.models.base import at_once
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import KeyLimits
 from app.models.metering.member_limit import month_of, next_month
@@ -70,24 +70,19 @@ def check_key(actor: Actor, use: KeyUse | None, model: str, at: datetime) -> Non
     if use is None:
         return
     if use.limits.models and model not in use.limits.models:
-        message = f"This key may ask {', '.join(use.limits.models)}, but not {model}."
-        raise Refusal("model_not_allowed", message, limit_kind="key")
+        context = {"name": model, "included": use.limits.models}
+        raise Refusal("model_not_allowed", context=context, limit_kind="key")
     if use.left == 0:
         raise key_limit_reached(use, at)
 
 
 def key_limit_reached(use: KeyUse, at: datetime, **details: Any) -> Refusal:
     name, limit, used = use.tightest
-    every = "a month" if name == "month" else "in all"
-    message = f"This key has used {credits_text(used)} of its {credits_text(limit)} {every}. "
-    message += "Its owner can raise the limit in the settings of the account."
     details |= {"limit": limit, "limit_kind": name, "used": used, "left": max(0, limit - used)}
     if name == "total":
-        return Refusal("key_limit_reached", message, retry_after=DAY, **details)
+        return Refusal("key_limit_reached", retry_after=DAY, **details)
     ends = next_month(at)
-    return Refusal(
-        "key_limit_reached", message, retry_after=seconds_until(ends, at), resets_at=ends, **details
-    )
+    return Refusal("key_limit_reached", retry_after=seconds_until(ends, at), resets_at=ends, **details)
 
 
 DAY = 86_400.0

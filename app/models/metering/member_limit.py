@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.models.base import at_once, credits_text
+from app.models.base import at_once
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
@@ -88,16 +88,14 @@ def check_member(member: MemberUse | None, at: datetime) -> None:
 
 def member_limit_reached(member: MemberUse, at: datetime, **details: Any) -> Refusal:
     """`details` may be what this call needs, and a cheaper model that would pass."""
-    limit, left, needed = member.limit or 0, member.left or 0, details.get("needed")
     ends = next_month(at)
-    message = f"You've used {credits_text(member.used)} of your {credits_text(limit)} a month in this team. "
-    if needed is not None:
-        message += f"This message could cost up to {credits_text(needed)}. "
-    message += "An owner or admin of the team can raise your limit."
-    details |= {"limit": limit, "used": member.used, "left": left, "way_out": "members"}
-    return Refusal(
-        "member_limit_reached", message, retry_after=seconds_until(ends, at), resets_at=ends, **details
-    )
+    details |= {
+        "limit": member.limit or 0,
+        "used": member.used,
+        "left": member.left or 0,
+        "way_out": "members",
+    }
+    return Refusal("member_limit_reached", retry_after=seconds_until(ends, at), resets_at=ends, **details)
 
 
 def hold_for_member(account_state: AccountState, user_id: int, day: date, ceiling: int) -> None:

@@ -80,11 +80,7 @@ def check_documents(account_state: AccountState) -> None:
         return
     limit = Limit(Document.held_by(account_state.account_id), plan.documents)
     if not limit.remaining:
-        message = (
-            f"{plan.name} has room for {counted(plan.documents, 'document')}, and they are all there. "
-            "Delete one, or choose a plan with more; none is lost."
-        )
-        raise Refusal("document_limit_reached", message, **limit.details)
+        raise Refusal("document_limit_reached", context={"plan": plan.name}, **limit.details)
 
 
 def check_images(account_state: AccountState, images: int, at: datetime) -> None:
@@ -95,13 +91,6 @@ def check_images(account_state: AccountState, images: int, at: datetime) -> None
     used = images_since(account_state.account_id, account_state.period_start)
     limit = Limit(used, plan.images_per_month)
     if (limit.remaining or 0) < images:
-        message = (
-            f"{plan.name} has {counted(plan.images_per_month, 'image')} a month; {limit.remaining} are left."
-        )
         details = limit.details | {"resets_at": account_state.period_end}
         wait = seconds_until(account_state.period_end, at)
-        raise Refusal("image_limit_reached", message, retry_after=wait, **details)
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+        raise Refusal("image_limit_reached", context={"plan": plan.name}, retry_after=wait, **details)

@@ -1,7 +1,8 @@
-"""Refusals: why a call may not start, or a purchase may not be made, in words that help. billing-rules.md 6."""
+"""Refusals: why a call may not start, or a purchase may not be made, as a code and its facts. billing-rules.md 6."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -9,15 +10,23 @@ from typing import Any, NamedTuple
 class Refusal(Exception):
     """The gate says no. `code` is one of billing-rules.md 6; `retry_after` is in seconds; `details` go into the answer.
 
+    `context` is what else its sentence says; `app/web/refusals.py` has the sentence of each code.
     Details are `needed`, `available`, `reserved` in nano-dollars, `resets_at` a moment, `model` a cheaper one,
     `counts` (`used`, `limit`, `remaining` of a number that the plan allows)
     and `way_out`: "upgrade", "buy", "verify", "wait", "billing" or "support".
     """
 
-    def __init__(self, code: str, detail: str, *, retry_after: float | None = None, **details: Any) -> None:
-        super().__init__(detail)
+    def __init__(
+        self,
+        code: str,
+        *,
+        context: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(code)
         self.code = code
-        self.detail = detail
+        self.context = dict(context or {})
         self.retry_after = None if retry_after is None else max(1, int(retry_after + 0.999))
         self.details = details
         self.attempt: Attempt | None = None
