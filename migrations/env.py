@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection
 
 from app.db.types import UtcDateTime
 
@@ -20,7 +23,7 @@ def render_item(kind: str, item: Any, _autogen_context: Any) -> str | bool:
 
 
 def run() -> None:
-    with database.engine.connect() as connection:
+    with database.engine.connect() as connection, whole(connection):
         context.configure(
             connection=connection,
             target_metadata=database.metadata,
@@ -30,6 +33,25 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+
+
+@contextmanager
+def whole(connection: Connection) -> Iterator[None]:
+    """All steps or none: on SQLite too, where Alembic begins no transaction.
+
+    References are checked at the end, since a table that others refer to is made anew:
+    https://www.sqlite.org/lang_altertable.html, section 7.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    yield
+    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+        raise RuntimeError(f"rows refer to others that are gone: {broken[:5]}")
+    connection.commit()
+    connection.exec_driver_sql("PRAGMA foreign_keys = ON")
 
 
 run()

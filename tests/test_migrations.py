@@ -6,7 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import insert, inspect, select
+from sqlalchemy import event, insert, inspect, select
 
 from app.extensions import db
 from app.models.metering.usage_rollup import DailyTotal, Watermark
@@ -62,3 +62,32 @@ def test_days_that_were_added_up_whole_are_not_added_again(bare_app: Flask) -> N
     with bare_app.app_context():
         assert db.session.scalars(select(DailyTotal.day)).all() == []
     close(bare_app)
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("statements", [1, 90])
+def test_a_downgrade_that_is_cut_off_has_changed_nothing(bare_app: Flask, statements: int) -> None:
+    migrated(bare_app, "upgrade")
+    before = schema_of(bare_app)
+    left = iter(range(statements))
+
+    def cut(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.lstrip().startswith(("DROP", "ALTER", "CREATE", "INSERT")) and next(left, None) is None:
+            raise KeyboardInterrupt
+
+    with bare_app.app_context():
+        event.listen(db.engine, "before_cursor_execute", cut)
+    done = bare_app.test_cli_runner().invoke(args=["db", "downgrade", "base"])
+    with bare_app.app_context():
+        event.remove(db.engine, "before_cursor_execute", cut)
+
+    assert done.exit_code
+    assert schema_of(bare_app) == before
+    migrated(bare_app, "downgrade", "0002")
+    close(bare_app)
+
+
+def schema_of(app: Flask) -> list[tuple[str, str]]:
+    with app.app_context(), db.engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name")
+        return [(name, sql) for name, sql in found]
