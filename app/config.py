@@ -23,6 +23,12 @@ ON_BY_DEFAULT = {
 """The settings that are on where neither the environment nor an admin says otherwise."""
 
 REQUIRED = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_URL")
+SECRETS = {
+    *("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "MAIL_URL", "SENTRY_DSN", "METRICS_TOKEN"),
+    *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "ADMIN_PASSWORD"),
+}
+"""What may stand in a file: these, and every provider's `*_API_KEY`."""
+
 STRIPE_API = "https://api.stripe.com"
 SHORTEST_SECRET = 32
 SHORTEST_TOKEN = 16
@@ -49,6 +55,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         "SECRET_KEY": environ.get("SECRET_KEY") or made_secret(),
         "BASE_URL": base_url.rstrip("/"),
         "TRUSTED_HOSTS": trusted_hosts(environ, base_url),
+        "ADMIN_HOST": environ.get("ADMIN_HOST", "").lower(),
         "PROXY_COUNT": int(environ.get("PROXY_COUNT", "0")),
         "SQLALCHEMY_DATABASE_URI": database_url(environ),
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(environ),
@@ -74,8 +81,9 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
 
 
 def own_environment() -> Mapping[str, str]:
-    """The process's environment; in development over what `make run` decided (its Redis, its payments), so that a
-    command beside it reaches the same."""
+    """The process's environment, with the secrets that are in files; in development over what `make run` decided (its
+    Redis, its payments), so that a command beside it reaches the same."""
+    os.environ.update(secrets_in_files(os.environ))
     decided = INSTANCE / "development.json"
     if os.environ.get("APP_ENV") != "development" or not decided.exists():
         return os.environ
@@ -83,6 +91,25 @@ def own_environment() -> Mapping[str, str]:
     if os.environ.get("STRIPE_SECRET_KEY"):
         written = {name: value for name, value in written.items() if not name.startswith("STRIPE_")}
     return written | os.environ
+
+
+def secrets_in_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """The value of NAME from the file that NAME_FILE names, as containers are given secrets.
+
+    ConfigurationError where it cannot be read, or where NAME itself says something else.
+    """
+    read = {}
+    for variable, path in environ.items():
+        name = variable.removesuffix("_FILE")
+        if not path or name == variable or not (name in SECRETS or name.endswith("_API_KEY")):
+            continue
+        try:
+            read[name] = Path(path).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{variable} names a file that cannot be read: {path}.") from error
+        if environ.get(name, read[name]) != read[name]:
+            raise ConfigurationError(f"{name} and {variable} are both set, and differ.")
+    return read
 
 
 def refuse_unsafe(environ: Mapping[str, str]) -> None:

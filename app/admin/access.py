@@ -28,6 +28,8 @@ def close_to_others() -> ResponseReturnValue | None:
     """Whatever lies under /admin, its static files and its unknown addresses included, is for administrators."""
     if not is_in_back_office():
         return None
+    if current_app.config["ADMIN_HOST"] not in {"", request.host}:
+        abort(404)
     admit()
     if request.blueprint != SECOND_FACTOR and awaits_second_factor():
         return redirect(url_for(f"{SECOND_FACTOR}.index", next=request.path))

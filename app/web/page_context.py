@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Flask, g, request, session
+from flask import Flask, current_app, g, request, session
 from flask_login import current_user
 from sqlalchemy import Row, select
 
@@ -28,6 +28,7 @@ def init_frame(app: Flask) -> None:
         brand,
         brand_name,
         header_balance,
+        admin_address,
         alerts,
         own_accounts,
         awaits_verification,
@@ -37,6 +38,12 @@ def init_frame(app: Flask) -> None:
         sent_form,
     )
     app.jinja_env.globals.update({name.__name__: name for name in names})
+
+
+def admin_address() -> str:
+    """Where the admin is: here, or on a host of its own."""
+    host, scheme = current_app.config["ADMIN_HOST"], current_app.config["BASE_URL"].partition(":")[0]
+    return f"{scheme}://{host}/admin/" if host else "/admin/"
 
 
 def browser_owner() -> str:

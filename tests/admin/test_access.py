@@ -148,3 +148,14 @@ def test_the_list_pages_take_hostile_arguments(owner: AdminClient) -> None:
         for view in ("plan", "account", "usage", "ledger"):
             assert owner.get(f"/admin/{view}/?{query}").status_code == 200, (view, query)
     assert db
+
+
+def test_with_a_host_of_its_own_it_is_nowhere_else(app: Flask, client_of: Callable[..., AdminClient]) -> None:
+    owner = client_of("owner").client
+    app.config["ADMIN_HOST"] = "127.0.0.1"
+    elsewhere = {owner.get(path).status_code for method, path in rules(app) if method == "GET"}
+    assert elsewhere == {404}
+    assert b"http://127.0.0.1/admin/" in owner.get("/settings").data
+    here = owner.get("/admin/", headers={"Host": "127.0.0.1"})
+    assert here.status_code in {200, 302}
+    assert b"Page not found" not in here.data

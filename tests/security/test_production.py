@@ -1,8 +1,10 @@
 """A production that is configured by half does not start. security.md 21."""
 
+from pathlib import Path
+
 import pytest
 
-from app.config import ConfigurationError, from_environment
+from app.config import ConfigurationError, from_environment, secrets_in_files
 
 WHOLE = {
     "APP_ENV": "production",
@@ -31,3 +33,15 @@ def test_an_unfit_variable_is_named(change: dict[str, str], named: str) -> None:
     assert from_environment(WHOLE)["SESSION_COOKIE_SECURE"]
     with pytest.raises(ConfigurationError, match=named):
         from_environment(WHOLE | change)
+
+
+def test_secrets_may_stand_in_files(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("of a file\n")
+    for name in ("SECRET_KEY", "STRIPE_SECRET_KEY", "ANOTHER_API_KEY"):
+        assert secrets_in_files({f"{name}_FILE": str(path)}) == {name: "of a file"}
+    assert secrets_in_files({"SSL_CERT_FILE": str(path), "APP_ENV_FILE": str(path), "MAIL_URL_FILE": ""}) == {}
+    with pytest.raises(ConfigurationError, match="SECRET_KEY_FILE"):
+        secrets_in_files({"SECRET_KEY_FILE": str(tmp_path / "none")})
+    with pytest.raises(ConfigurationError, match="differ"):
+        secrets_in_files({"SECRET_KEY_FILE": str(path), "SECRET_KEY": "another"})
