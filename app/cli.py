@@ -7,22 +7,30 @@ import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from email_validator import EmailNotValidError, validate_email
-from flask import Flask
+from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from app.catalog import lifecycle, price_entry, price_import, price_watch, seeds
+from app.db import backup as database
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
+from app.models.catalog.setting import Setting
 from app.models.identity.two_factor import forget
 from app.models.identity.user import User
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange
 from app.payments import commands, jobs, rerating_commands, sweeper, webhook_events
+
+PAUSE = """
+INSERT INTO settings (key, value) VALUES ('is_paused', '1') ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
+"""In a database that was restored: the setting, before anything else can read it."""
 
 billing = AppGroup("billing", help="Balances and payments.")
 user = AppGroup("user", help="People.")
@@ -36,6 +44,9 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(prices)
     prices.add_command(rerating_commands.rerate)
     app.cli.add_command(seed)
+    app.cli.add_command(backup)
+    app.cli.add_command(restore)
+    app.cli.add_command(resume)
 
 
 @click.command()
@@ -48,6 +59,49 @@ def seed() -> None:
     db.session.commit()
     if password:
         click.echo(f"Admin: {email} {password}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@with_appcontext
+def backup(file: Path) -> None:
+    """Write the whole database to FILE, while everything goes on."""
+    try:
+        database.backup(current_app.config["SQLALCHEMY_DATABASE_URI"], file, show_line)
+    except database.BackupError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{file}: {file.stat().st_size:,} bytes")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Replace the tables that are there.")
+@with_appcontext
+def restore(file: Path, *, replace: bool) -> None:
+    """Read FILE into the database. No mail is sent and no card is charged until `flask resume`."""
+    db.engine.dispose()
+    address = current_app.config["SQLALCHEMY_DATABASE_URI"]
+    try:
+        database.restore(address, file, first=PAUSE, tell=show_line, replace=replace)
+    except database.BackupError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("Restored. No mail is sent and no card is charged until `flask resume`.")
+    click.echo(
+        "Next: flask db upgrade, flask billing audit, and flask resume where this is the installation to go on."
+    )
+
+
+@click.command()
+@with_appcontext
+def resume() -> None:
+    """Send mails and ask Stripe again, after a restore."""
+    Setting.put("is_paused", False)
+    db.session.commit()
+    click.echo("Mails are sent and payments are made again.")
+
+
+def show_line(line: str) -> None:
+    click.echo(line, err=True)
 
 
 @user.command("create-admin")

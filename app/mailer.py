@@ -69,7 +69,7 @@ def link(endpoint: str, **values: Any) -> str:
 
 def deliver(mail_id: int) -> None:
     """Send a posted mail, once however often this runs. What fails is tried again by `sweep`, later and later."""
-    mail = OutgoingMail.claim(mail_id)
+    mail = None if Setting.get("is_paused") else OutgoingMail.claim(mail_id)
     if mail is None:
         db.session.rollback()
         return
@@ -109,7 +109,7 @@ def was_taken(message: EmailMultiAlternatives, mail_id: int) -> bool:
 
 def sweep() -> int:
     """Send what is due and was not sent: its job was lost, or the mail server was away. Returns how many."""
-    mails = OutgoingMail.due()
+    mails = [] if Setting.get("is_paused") else OutgoingMail.due()
     db.session.rollback()
     for mail_id in mails:
         deliver(mail_id)

@@ -26,6 +26,7 @@ from app.models.billing.payment_errors import (
     UnknownOutcome,
 )
 from app.models.billing.stripe_account import Identity
+from app.models.catalog.setting import Setting
 from app.stripe_api import mapping
 
 TIMEOUT = (5, 30)
@@ -46,7 +47,8 @@ class Notice(NamedTuple):
 
 
 def is_set_up() -> bool:
-    return bool(current_app.config["STRIPE_SECRET_KEY"])
+    """Whether Stripe may be asked: there is a key, and this is no copy of an installation that goes on elsewhere."""
+    return bool(current_app.config["STRIPE_SECRET_KEY"]) and not Setting.get("is_paused")
 
 
 def client() -> StripeClient:

@@ -96,6 +96,11 @@ DEFINITIONS = {
             group="Brand and sign-up",
         ),
         Definition(
+            "is_paused", "flag", False,
+            "Send no email and ask Stripe for nothing. On after a restore, until `flask resume`.",
+            group="Brand and sign-up",
+        ),
+        Definition(
             "support_email", "text", "",
             "Gets customers' questions and replies. Leave empty to list them only under Support requests.", 0, 254,
             group="Brand and sign-up",
