@@ -8,7 +8,10 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.db.sqlite import TurnConnection
 
@@ -29,6 +32,8 @@ SECRETS = {
 }
 """What may stand in a file: these, and every provider's `*_API_KEY`."""
 
+MAIL_PORTS = {"smtp": 25, "smtps": 465, "smtp+tls": 587}
+MAIL_FORM = "must be smtp://, smtp+tls:// or smtps://, then user:password@host:port"
 STRIPE_API = "https://api.stripe.com"
 SHORTEST_SECRET = 32
 SHORTEST_TOKEN = 16
@@ -165,15 +170,19 @@ def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     return options
 
 
+def cert_reqs(variable: str, environ: Mapping[str, str]) -> str:
+    """Whether a server's certificate must be one that this machine trusts: `none`, or not."""
+    checked = environ.get(variable, "")
+    if checked not in {"", "required", "optional", "none"}:
+        raise ConfigurationError(f"{variable} is {checked!r}; it must be required, optional or none.")
+    return checked
+
+
 def redis_url(environ: Mapping[str, str]) -> str:
     """As redis-py reads it. A certificate that the server of `rediss://` signed itself is allowed by
     REDIS_SSL_CERT_REQS=none, since platforms give addresses that cannot be edited."""
     url = environ.get("REDIS_URL") or f"unix://{INSTANCE / 'redis.sock'}"
-    checked = environ.get("REDIS_SSL_CERT_REQS", "")
-    if checked not in {"", "required", "optional", "none"}:
-        raise ConfigurationError(
-            f"REDIS_SSL_CERT_REQS is {checked!r}; it must be required, optional or none."
-        )
+    checked = cert_reqs("REDIS_SSL_CERT_REQS", environ)
     if not checked or not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
         return url
     return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={checked}"
@@ -190,28 +199,41 @@ def trusted_hosts(environ: Mapping[str, str], base_url: str) -> list[str]:
 def mail_settings(environ: Mapping[str, str]) -> dict[str, Any]:
     """Flask-Mailman's settings from `MAIL_URL`; without it mails become files in `instance/mail/`.
 
-    `smtps://` speaks TLS from the first byte, port 587 after STARTTLS. Name and password may be percent-encoded.
+    `smtps://` speaks TLS from the first byte, `smtp+tls://` after STARTTLS, as `smtp://` does at port 587.
     """
     sender = environ.get("MAIL_FROM") or "Tollgate <no-reply@localhost>"
-    url = urlsplit(environ.get("MAIL_URL", ""))
-    if not url.hostname:
+    address = environ.get("MAIL_URL", "").strip()
+    if not address:
         folder = str(INSTANCE / "mail")
         return {"MAIL_BACKEND": "file", "MAIL_FILE_PATH": folder, "MAIL_DEFAULT_SENDER": sender}
-    if url.scheme not in {"smtp", "smtps"}:
-        raise ConfigurationError(f"MAIL_URL begins with {url.scheme}://; it must be smtp:// or smtps://.")
-    is_tls = url.scheme == "smtps"
-    port = url.port or (465 if is_tls else 25)
+    url = mail_url(address)
+    is_tls = url.drivername == "smtps"
+    port = url.port or MAIL_PORTS[url.drivername]
     return {
-        "MAIL_BACKEND": "smtp",
-        "MAIL_SERVER": url.hostname,
+        "MAIL_BACKEND": "app.mail_server",
+        "MAIL_SERVER": url.host,
         "MAIL_PORT": port,
-        "MAIL_USERNAME": unquote(url.username) if url.username else None,
-        "MAIL_PASSWORD": unquote(url.password) if url.password else None,
+        "MAIL_USERNAME": url.username,
+        "MAIL_PASSWORD": url.password,
         "MAIL_USE_SSL": is_tls,
-        "MAIL_USE_TLS": not is_tls and port == 587,
+        "MAIL_USE_TLS": not is_tls and (url.drivername == "smtp+tls" or port == 587),
+        "MAIL_IS_VERIFIED": cert_reqs("MAIL_SSL_CERT_REQS", environ) != "none",
         "MAIL_TIMEOUT": 20,
         "MAIL_DEFAULT_SENDER": sender,
     }
+
+
+def mail_url(address: str) -> URL:
+    """Read as SQLAlchemy reads addresses: with percent-encoded characters, and IPv6."""
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(f"MAIL_URL {MAIL_FORM}.") from None
+    if url.drivername not in MAIL_PORTS:
+        raise ConfigurationError(f"MAIL_URL begins with {url.drivername}://. It {MAIL_FORM}.")
+    if not url.host or "@" in url.host or url.query or url.database:
+        raise ConfigurationError(f"MAIL_URL {MAIL_FORM}, and nothing after it.")
+    return url
 
 
 def stripe_settings(environ: Mapping[str, str], name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +44,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
         "2",
         "-subj",
         "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost,IP:127.0.0.1",
     ]
     subprocess.run([*made, "-out", names[0], "-keyout", names[1]], check=True, capture_output=True)
     return names
@@ -160,6 +163,8 @@ def test_a_password_with_odd_characters_and_sslmode_reach_a_real_server(
         ("smtps://h", 465, True, False),
         ("smtps://h:587", 587, True, False),
         ("smtp://[::1]:2525", 2525, False, False),
+        ("smtp+tls://h:2525", 2525, False, True),
+        ("smtp://ada@example.com:p/w#x@h:587", 587, False, True),
     ],
 )
 def test_an_address_of_a_mail_server_says_how_tls_begins(
@@ -170,48 +175,72 @@ def test_an_address_of_a_mail_server_says_how_tls_begins(
     assert made["MAIL_SERVER"] in {"h", "::1"}
 
 
-def test_an_address_that_is_no_mail_servers_is_named() -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        "https://mail.example",
+        "mail.example:587",
+        "smtp://h:a",
+        "smtp://:25",
+        "smtp://u:p@h@x",
+        "smtp://h?tls=1",
+    ],
+)
+def test_an_address_that_is_no_mail_servers_is_named(given: str) -> None:
     with pytest.raises(ConfigurationError, match="MAIL_URL"):
-        from_environment({"APP_ENV": "test", "MAIL_URL": "https://mail.example"})
+        from_environment({"APP_ENV": "test", "MAIL_URL": given})
 
 
-class Signed:
-    """Takes the mails of who knows the password."""
+class MailServer(Controller):
+    """Takes the mails of who knows the password, over TLS where it has a certificate."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: tuple[str, str] | None = None, *, starts_tls: bool = False) -> None:
         self.names: list[str] = []
+        context = None
+        if certificate:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*certificate)
+        tls: dict[str, Any] = {"ssl_context": context, "auth_require_tls": False}
+        if starts_tls:
+            tls = {"tls_context": context, "require_starttls": True}
+        super().__init__(object(), hostname="127.0.0.1", port=free_port(), authenticator=self.knows, **tls)
 
-    def __call__(
+    def knows(
         self, _server: Any, _session: Any, _envelope: Any, _kind: str, login: LoginPassword
     ) -> AuthResult:
         self.names.append(login.login.decode())
         return AuthResult(success=login.password.decode() == PASSWORD)
 
 
-def test_a_mail_goes_with_a_password_of_odd_characters(
-    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    signed, port = Signed(), free_port()
-    server = Controller(
-        object(), hostname="127.0.0.1", port=port,
-        authenticator=signed, auth_require_tls=False,
-    )  # fmt: skip
-    server.start()
-    address = f"smtp://ada%40example.com:{WRITTEN}@127.0.0.1:{port}"
-    app = app_with(monkeypatch, database_url, REDIS_URL=redis_url, MAIL_URL=address)
+def is_sent(app: Flask) -> bool:
+    """Whether a mail leaves."""
+    told = {"limit": "50", "plan": "Free", "billing_url": "http://127.0.0.1/", "account_name": "b"}
     with app.app_context():
-        mailer.post(
-            "k",
-            "bob@example.com",
-            "daily_limit",
-            limit="50",
-            plan="Free",
-            billing_url="http://127.0.0.1/",
-            account_name="b",
-        )
+        mailer.post("k", "bob@example.com", "daily_limit", **told)
         db.session.commit()
-        mailer.deliver(db.session.query(OutgoingMail).one().id)
-        assert db.session.query(OutgoingMail).one().sent_at is not None
-    assert signed.names == ["ada@example.com"]
+        mail_id = db.session.query(OutgoingMail).one().id
+        mailer.deliver(mail_id)
+        return db.session.get_one(OutgoingMail, mail_id).sent_at is not None
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps", "smtp+tls"])
+@pytest.mark.parametrize("trust", ["SSL_CERT_FILE", "MAIL_SSL_CERT_REQS", None])
+def test_a_mail_goes_by_tls_to_a_server_that_is_trusted_and_tells_no_other_a_password(
+    scheme: str, trust: str | None, certificate: tuple[str, str], database_url: str, redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    is_plain = scheme == "smtp"
+    server = MailServer(None if is_plain else certificate, starts_tls=scheme == "smtp+tls")
+    server.start()
+    address = f"{scheme}://ada%40example.com:{WRITTEN}@127.0.0.1:{server.port}"
+    own = {"REDIS_URL": redis_url, "MAIL_URL": address}
+    if trust == "SSL_CERT_FILE":
+        monkeypatch.setenv(trust, certificate[0])
+    elif trust:
+        own[trust] = "none"
+    app = app_with(monkeypatch, database_url, **own)
+
+    assert is_sent(app) == (is_plain or trust is not None)
+    assert server.names == (["ada@example.com"] if is_plain or trust else [])
     server.stop()
     close(app)
