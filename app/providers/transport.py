@@ -34,11 +34,13 @@ class Line:
     """One call's hold on its socket, which any thread may cut at any time.
 
     Shutting a socket down wakes whoever is blocked in it; closing it from another thread would not.
-    A connection that went back to the pool is out of reach: it may serve somebody else already.
+    A connection that went back to the pool is out of reach: it may serve somebody else already. `has_broken`: a
+    connection failed it, so that its next try takes a new one, and no idle one that may have been closed meanwhile.
     """
 
     def __init__(self) -> None:
         self.is_cut = False
+        self.has_broken = False
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
 
@@ -84,13 +86,15 @@ class Transport(httpx2.BaseTransport):
         timeouts = request.extensions["timeout"]
         url = request.url
         origin = (url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80))
-        connection = self._idle_connection(origin) or self._new_connection(origin, timeouts["connect"])
+        idle = None if line.has_broken else self._idle_connection(origin)
+        connection = idle or self._new_connection(origin, timeouts["connect"])
         try:
             if connection.sock is None:
                 connect(connection)
             line.hold(connection.sock)
             response = exchange(connection, request, timeouts["read"])
         except BaseException:
+            line.has_broken = True
             line.release()
             connection.close()
             raise

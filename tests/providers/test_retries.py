@@ -1,6 +1,7 @@
 """Trying again: only before the first byte, only where it helps, and never for long."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -78,6 +79,19 @@ def test_an_unpaid_bill_of_ours_is_not_tried_again(
     outcome = outcome_of(vendors["openai"].stream(asking("[[fault:429 code=insufficient_quota]]")))
 
     assert (outcome.reason, server.count) == ("credentials", 1)
+
+
+def test_idle_connections_that_close_as_they_are_used_fail_no_call(
+    vendor: Vendor, server: ProviderServer
+) -> None:
+    """As many of them as there are tries, and more."""
+    server.closes_idle = True
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: outcome_of(vendor.stream(asking("[[tokens=1 delay=0.2]]"))), range(6)))
+    outcomes = [outcome_of(vendor.stream(asking("[[tokens=1]]"))) for _ in range(3)]
+
+    assert [(outcome.error, outcome.text) for outcome in outcomes] == [(None, "word0 ")] * 3
+    assert server.count == 9
 
 
 def test_an_idle_connection_that_the_provider_closed_is_not_used(

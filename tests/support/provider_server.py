@@ -53,6 +53,8 @@ class ProviderServer:
         self.most_active = 0
         self.port = port
         self._open: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
+        self.closes_idle = False
+        """Whether a connection is closed as another request is on its way to it."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="provider", daemon=True)
         self._ready = threading.Event()
@@ -82,6 +84,7 @@ class ProviderServer:
     def reset(self) -> None:
         """Forget what was asked and configured."""
         self.script = Script()
+        self.closes_idle = False
         self.requests.clear()
         self.counts.clear()
         self.most_active = 0
@@ -130,7 +133,9 @@ class ProviderServer:
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             while await self._answer_next(reader, writer):
-                pass
+                if self.closes_idle:
+                    await reader.read(1)
+                    break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, _Gone):
             pass  # the caller has gone, or the server stops
         finally:
