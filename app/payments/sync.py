@@ -94,10 +94,24 @@ def sync_payment(stripe_id: str, sold: Payment | None = None) -> Account | None:
         return sync_unknown_payment(fetched)
     if payment.kind == "invoice":
         return payment.account
+    was_begun = sold is None and is_debit_begun(payment, fetched)
     account = Account.locked(payment.account_id)
     db.session.refresh(payment)
+    if was_begun:
+        payment.wait()
     apply_payment(payment, account, fetched)
     return account
+
+
+def is_debit_begun(payment: Payment, fetched: PaymentState) -> bool:
+    """Whether what was refused is a bank debit of a checkout that is over, of which we have not heard.
+
+    A card that was declined leaves its checkout open: another may be tried.
+    """
+    session_id = payment.stripe_session_id
+    if payment.state != "open" or session_id is None or fetched.status != "requires_payment_method":
+        return False
+    return client.session(session_id).status == "complete"
 
 
 def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> None:
