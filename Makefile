@@ -7,7 +7,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: help run test check bench soak screenshots lock
+.PHONY: help run test check clients bench soak screenshots lock
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,6 +27,10 @@ check: ## lint, types, import contracts, security lint
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/bandit -q -r app sandbox devserver --severity-level medium -c pyproject.toml
+
+clients: ## real SDKs and a real model server against the app; installs their packages
+	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
+	@.venv/bin/python -m tests.clients
 
 bench: ## the benchmarks, as ratios in one run, into docs/bench.md
 	@$(in_environment) test && .venv/bin/python -m bench

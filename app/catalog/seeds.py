@@ -104,6 +104,7 @@ def seed_models() -> None:
         if listed["name"] not in providers:
             is_enabled = listed["kind"] != "demo" or current_app.config["APP_ENV"] != "production"
             providers[listed["name"]] = ProviderAccount(is_enabled=is_enabled, **columns_of(listed))
+            db.session.add(providers[listed["name"]])
     known = set(db.session.scalars(select(AIModel.name)))
     for position, listed in enumerate(listed_models()):
         if listed["name"] not in known:

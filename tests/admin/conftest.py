@@ -55,7 +55,7 @@ class FormReader(HTMLParser):
             self.area = None
         if tag == "select" and self.select:
             name, chosen, first = self.select
-            self.put(name, chosen[0] if len(chosen) == 1 else (chosen or first or []))
+            self.put(name, chosen[0] if len(chosen) == 1 else (chosen or ([] if first is None else first)))
             self.select = None
 
     def put(self, name: str, value: Any) -> None:

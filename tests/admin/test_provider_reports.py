@@ -1,9 +1,11 @@
 """What providers say beside the tokens, as an admin sees it; a server of one's own as a form."""
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.provider_reports import alarms
+from app.catalog.price_source import listed_providers
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ProviderAccount
 from app.models.metering.usage import Usage
@@ -87,3 +89,11 @@ def test_a_server_of_one_s_own_is_a_provider_like_any_other(
         None,
     )
     assert (row.options.limit_name, row.options.reports_running) == ("both", True)
+
+
+def test_every_provider_of_the_catalogue_is_a_row_those_without_models_too(
+    session: scoped_session[Session],
+) -> None:
+    listed = {provider["name"] for provider in listed_providers()}
+
+    assert set(session.scalars(select(ProviderAccount.name))) == listed

@@ -1,0 +1,1 @@
+"""What runs in the Python of a client or server, apart from ours."""
