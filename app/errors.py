@@ -29,6 +29,7 @@ from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, 
 from app.models.operations.refusal_count import RefusalCount
 from app.models.operations.refused_call import RefusedCall
 from app.observability.counters import count_problem
+from app.payments import breaker
 from app.providers.base import ProviderError
 from app.web import form_errors
 from app.web.access import KeyMayNot, NotSignedIn, is_guest
@@ -78,6 +79,7 @@ WAYS_OUT = {
     "signup": "auth.signup",
     "support": "pages.support",
     "members": "auth.account",
+    "resume": "billing.breaker",
 }
 
 
@@ -150,7 +152,7 @@ def refused(refusal: Refusal) -> Response:
     details |= details.pop("counts", {})
     way_out = WAYS_OUT.get(details.get("way_out", ""))
     if way_out:
-        details["upgrade_url"] = url_for(way_out)
+        details["resume_url" if details["way_out"] == "resume" else "upgrade_url"] = url_for(way_out)
     details = {name: value for name, value in details.items() if value is not None}
     status = REFUSALS[refusal.code].status
     answer = problem(status, refusal.code, text, retry_after=refusal.retry_after, **details)
@@ -165,6 +167,8 @@ def keep(refusal: Refusal) -> None:
     if not current_user.is_authenticated and not is_guest():
         return
     try:
+        if refusal.is_trip:
+            breaker.trip(current_user.account_id)
         count = RefusalCount.note(current_user.account_id, refusal.code)
         RefusedCall.note(current_user, refusal, count)
         db.session.commit()

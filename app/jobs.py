@@ -47,6 +47,7 @@ class JobName(StrEnum):
     PAY_BACK = "app.payments.jobs.pay_back"
     PUBLISH_PLAN = "app.payments.jobs.publish_plan"
     PUBLISH_PACK = "app.payments.jobs.publish_pack"
+    LEARN_SPENDING = "app.payments.jobs.learn_spending"
     AUDIT_CALLS = "app.payments.jobs.audit_calls"
     TELL_ALERTS = "app.payments.jobs.tell_alerts"
     RERATE = "app.payments.jobs.rerate"

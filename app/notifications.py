@@ -23,9 +23,11 @@ from app.models.identity.account import Account
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.user import User
 from app.models.metering.account_state import AccountState
+from app.models.metering.breaker import write_down
 from app.models.metering.model_use import Use
+from app.models.metering.spending import SpendingPause
 from app.models.operations.support_request import SupportRequest
-from app.web.formatting import dollars
+from app.web.formatting import dollars, pause_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,8 @@ def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
 
 def of_alerts(account: Account, at: datetime) -> None:
     """What the owner chose to be told of, each once a day at most."""
+    if AccountState.load(account.id).is_unusual(at):
+        write_down(account.id, at)
     account_state = AccountState.load(account.id)
     balance = account_state.balance(at)
     everything, today = balance.allowance + balance.credits, balance.day_rest + balance.credits
@@ -205,9 +209,29 @@ def of_alerts(account: Account, at: datetime) -> None:
             "limit": credits_figure(account_state.daily_limit or 0),
             "plan": account_state.plan_name,
         },
+        "unusual_spending": {
+            "spent": credits_text(account_state.spent_on(at)),
+            "bar": credits_text(account_state.bars[1]),
+            "link": mailer.link("billing.breaker"),
+        },
     }
     for alert in sorted(account_state.alerts(at)):
         owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **context[alert])
+
+
+def of_spending_pause(pause: SpendingPause) -> None:
+    """To every owner and admin of the account, who may resume; the link leads to the page, and resumes nothing."""
+    for member in pause.account.memberships:
+        if member.can_manage:
+            mailer.post(
+                f"spending_paused:{pause.id}:{member.user_id}",
+                member.user.email,
+                "spending_paused",
+                account_name=pause.account.name,
+                figures=pause_text(pause),
+                key_name=pause.api_key.name if pause.api_key else "",
+                link=mailer.link("billing.breaker"),
+            )
 
 
 def of_parked(reason: str, event: str) -> None:

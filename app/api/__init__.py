@@ -5,6 +5,7 @@ from flask import Flask
 from app.api import (
     attachments,
     balance,
+    breaker,
     catalog,
     chats,
     document_calls,
@@ -31,6 +32,7 @@ def init_app(app: Flask) -> None:
 __all__ = [
     "attachments",
     "balance",
+    "breaker",
     "catalog",
     "chats",
     "document_calls",

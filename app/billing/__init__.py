@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.billing import overview, plans, purchases, statements, transactions, usage, webhook_view
+from app.billing import breaker, overview, plans, purchases, statements, transactions, usage, webhook_view
 from app.billing.blueprint import billing
 
 
@@ -12,6 +12,7 @@ def init_app(app: Flask) -> None:
 
 
 __all__ = [
+    "breaker",
     "init_app",
     "overview",
     "plans",

@@ -29,7 +29,7 @@ LIMITS = {
 IN_HEADERS = (
     "needed_nanos", "needed_credits", "available_nanos", "available_credits", "reserved_nanos", "reserved_credits",
     "limit_nanos", "limit_credits",
-    "resets_at", "upgrade_url", "limit_kind", "model",
+    "resets_at", "upgrade_url", "resume_url", "limit_kind", "model",
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def shown(code: str, details: dict[str, Any]) -> Event:
     }
     if code in LIMITS:
         fields.setdefault("limit_kind", LIMITS[code])
-    for name in ("upgrade_url", "pay_url"):
+    for name in ("upgrade_url", "resume_url", "pay_url"):
         if str(fields.get(name, "")).startswith("/"):
             fields[name] = current_app.config["BASE_URL"].rstrip("/") + fields[name]
     return fields

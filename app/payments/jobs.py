@@ -18,6 +18,7 @@ from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
 from app.payments import (
     auto_recharge,
+    breaker,
     checkout,
     payment_methods,
     product_sync,
@@ -122,6 +123,10 @@ def publish_pack(pack_id: int) -> None:
 def tell_alerts(account_id: int) -> None:
     notifications.of_alerts(db.session.get_one(Account, account_id), utcnow())
     commit()
+
+
+def learn_spending() -> None:
+    breaker.learn(utcnow())
 
 
 def audit_calls() -> int | None:

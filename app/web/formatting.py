@@ -16,6 +16,7 @@ from app.models.catalog.currency import decimals
 from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
 from app.models.metering.ending import can_go_on, finish_note
+from app.models.metering.spending import SpendingPause
 from app.web import page_context
 from app.web.answers import render_answer
 
@@ -148,6 +149,17 @@ def browser(user_agent: str) -> str:
     return f"{name} on {system}" if system else name
 
 
+def pause_text(pause: SpendingPause) -> str:
+    """What paused, in figures: In 6 minutes as much as in 3 usual days: 1,240 credits by key "nightly", 96% m."""
+    spent, minutes = pause.spent_nanos + pause.reserved_nanos, pause.minutes
+    took = "In a minute" if minutes == 1 else f"In {minutes:,} minutes"
+    days = round(spent / pause.usual_nanos) if pause.usual_nanos else 0
+    as_much = f" as much as in {days:,} usual days" if days > 1 else ""
+    by = f' by key "{pause.api_key.name}"' if pause.api_key else ""
+    model = f", {pause.model_percent}% of it {pause.model}" if pause.model else ""
+    return f"{took}{as_much}: {credits_text(spent)}{by}{model}."
+
+
 def markdown(text: str | None) -> Markup:
     """Markdown of a model, rendered and sanitised."""
     return Markup(render_answer(text or ""))  # noqa: S704  # nosec B704 - the sanitiser's own output
@@ -180,6 +192,7 @@ def operation_title(name: str) -> str:
 
 FILTERS = {
     "operation": operation_title,
+    "pause": pause_text,
     "left_out_note": left_out_note,
     "finish_note": note_of_end,
     "can_go_on": goes_on,

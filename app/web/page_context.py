@@ -17,6 +17,7 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.member_limit import spendable
+from app.models.metering.spending import SpendingPause
 from app.web.access import is_guest
 from app.web.branding import brand, brand_name
 from app.web.form_errors import sent_form
@@ -30,6 +31,7 @@ def init_frame(app: Flask) -> None:
         header_balance,
         admin_address,
         alerts,
+        spending_pauses,
         own_accounts,
         awaits_verification,
         here,
@@ -78,6 +80,14 @@ def alerts() -> set[str]:
     alerts = own_account_state().alerts(utcnow())
     subscription = Subscription.live_of(current_user.account_id) if current_user.can_manage else None
     return alerts | {"payment_failed"} if subscription is not None and subscription.is_unpaid else alerts
+
+
+def spending_pauses() -> list[SpendingPause]:
+    """What of the account is paused; read only where something is."""
+    account_state = own_account_state()
+    if account_state.spending_paused_at is None and not account_state.paused_keys:
+        return []
+    return SpendingPause.open_of(account_state.account_id)
 
 
 def own_accounts() -> Sequence[Row[int, str, str, str]]:

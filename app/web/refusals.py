@@ -99,6 +99,11 @@ def key_limit_reached(*, used: int, limit: int, limit_kind: str, **_: Any) -> st
     return f"{so_far} Its owner can raise the limit in the settings of the account."
 
 
+def spending_paused(*, is_key: bool, **_: Any) -> str:
+    paused = PAUSED_KEY if is_key else PAUSED_ACCOUNT
+    return f"{paused} An owner or admin can look at it and resume."
+
+
 def daily_limit_reached(*, plan: str, daily_limit: int, way_out: str, **_: Any) -> str:
     sooner = "buy credits" if way_out == "buy" else "change your plan"
     so_far = f"You've used today's {credits_text(daily_limit)} of {plan}."
@@ -150,6 +155,12 @@ FROZEN = {
 }
 """By who froze it."""
 
+PAUSED_ACCOUNT = (
+    "This account has spent far more than it usually does, so new spending is paused. Nothing is lost."
+)
+PAUSED_KEY = (
+    "This key has spent far more than the account usually does, so it is paused; everything else goes on."
+)
 COSTS_MORE = "can change the price of a call, and has no price here."
 NOT_PRICED = {
     "field": f"`{{name}}` has a value that {COSTS_MORE} Leave it out.",
@@ -191,6 +202,7 @@ REFUSALS = {
     "credits_reserved": Answer(
         429, "Your remaining credits are reserved by answers in progress. Try again when they finish."
     ),
+    "spending_paused": Answer(429, spending_paused),
     "daily_limit_reached": Answer(429, daily_limit_reached),
     "subscription_unpaid": Answer(402, subscription_unpaid),
     "out_of_credits": Answer(402, out_of_credits),

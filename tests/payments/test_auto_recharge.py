@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.auto_recharge import Recharge
+from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.metering.refusal import InvalidRequest, Refusal
-from app.payments import auto_recharge, auto_recharge_settings, checkout, subscriptions
+from app.payments import auto_recharge, auto_recharge_settings, breaker, checkout, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -49,6 +49,17 @@ def test_a_balance_above_the_threshold_is_left_alone(scenario: StripeScenario) -
     scenario.turn_on_recharge(below=1000)
     scenario.work()
     assert states(scenario) == []
+
+
+def test_nothing_is_bought_while_spending_is_paused(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(below=1000)
+    scenario.account.spending_paused_at = utcnow()
+    db.session.commit()
+    auto_recharge.recharge(scenario.account_id)
+    assert (AutoRecharge.below_threshold(utcnow()), states(scenario)) == ([], [])
+    breaker.resume(scenario.actor, "hour")
+    auto_recharge.recharge(scenario.account_id)
+    assert states(scenario) == ["paid"]
 
 
 def test_an_open_attempt_forbids_another(scenario: StripeScenario) -> None:

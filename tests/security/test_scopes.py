@@ -18,6 +18,7 @@ Database = scoped_session[Session]
 BUYS = {
     ("POST", "/api/subscription"), ("PATCH", "/api/subscription"), ("DELETE", "/api/subscription"),
     ("POST", "/api/subscription/resume"), ("POST", "/api/checkout"), ("PUT", "/api/auto-recharge"),
+    ("POST", "/api/breaker/resume"), ("PATCH", "/api/breaker"),
 }  # fmt: skip
 READS = {("POST", "/api/subscription/preview"), ("POST", "/api/estimate")}
 FOR_PEOPLE = {("POST", "/api/keys"), ("PATCH", "/api/keys/<key_id>"), ("POST", "/api/keys/<key_id>/rotate")}

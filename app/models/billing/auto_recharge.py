@@ -67,8 +67,9 @@ class AutoRecharge(Model):
         figures = Account.allowance_nanos + Account.credits_nanos
         due = Account.recharge_below_nanos.is_not(None), figures < Account.recharge_below_nanos
         rested = or_(cls.next_attempt_at.is_(None), cls.next_attempt_at <= at)
+        spending = Account.spending_paused_at.is_(None)
         query = select(cls.account_id).join(Account, Account.id == cls.account_id)
-        return list(db.session.scalars(query.where(*due, cls.is_on, rested)))
+        return list(db.session.scalars(query.where(*due, cls.is_on, rested, spending)))
 
     @classmethod
     def on_plan(cls, plan_id: int) -> list[int]:
@@ -140,9 +141,10 @@ class AutoRecharge(Model):
         return self.month_total_cents(at) + self.price_cents > self.monthly_max_cents
 
     def is_due(self, at: datetime) -> bool:
-        """Whether an attempt may be made now, below the threshold and within the month's maximum."""
+        """Whether an attempt may be made now: below the threshold, within the month's maximum, nothing paused."""
         is_rested = self.next_attempt_at is None or self.next_attempt_at <= at
-        return self.is_acting and is_rested and self.is_low() and not self.exceeds_month(at)
+        is_spending = self.account.spending_paused_at is None
+        return self.is_acting and is_rested and is_spending and self.is_low() and not self.exceeds_month(at)
 
     def is_low(self) -> bool:
         """Whether allowance + credits are below the threshold, whatever the day's limit."""

@@ -133,6 +133,16 @@ DEFINITIONS = {
             "Cost you absorb for an account in a day before it must wait until tomorrow.", group="Money",
         ),
         Definition(
+            "breaker_floor", "credits", 200 * CREDIT,
+            "Spending below this in an hour or a day is never unusual, whatever an account used before.",
+            group="Money",
+        ),
+        Definition(
+            "breaker_floor_percent", "count", 10,
+            "Nor is spending below this percentage of all credits an account was ever given or sold.", 0, 100,
+            group="Money",
+        ),
+        Definition(
             "low_balance", "credits", 10 * CREDIT, "Balances below this are highlighted.", group="Money"
         ),
         Definition(

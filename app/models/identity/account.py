@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Index, select, text, update
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.models.billing.ledger import LedgerEntry
 
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 OF_HOUSE = text("kind = 'house'")
 
 
@@ -46,6 +47,7 @@ class Account(Model):
         one_of("kind", "personal", "team", "house"),
         Index("uq_accounts_one_house", "kind", unique=True, postgresql_where=OF_HOUSE, sqlite_where=OF_HOUSE),
         one_of("frozen_by", "admin", "dispute"),
+        one_of("breaker", "on", "alert", "off"),
         *not_negative("allowance_nanos", "reserved_nanos", "running_calls"),
         *not_negative("day_used_nanos", "day_absorbed_nanos"),
     )
@@ -61,6 +63,15 @@ class Account(Model):
     day: Mapped[date] = mapped_column(default=lambda: utcnow().date())
     day_used_nanos: Mapped[Nanos] = mapped_column(default=0)
     day_absorbed_nanos: Mapped[Nanos] = mapped_column(default=0)
+    hour: Mapped[datetime] = mapped_column(default=LONG_AGO)
+    hour_spent_nanos: Mapped[Nanos] = mapped_column(default=0)
+    day_spent_nanos: Mapped[Nanos] = mapped_column(default=0)
+    breaker: Mapped[str] = mapped_column(default="on")
+    hour_bar_nanos: Mapped[Nanos | None]
+    day_bar_nanos: Mapped[Nanos | None]
+    spending_paused_at: Mapped[datetime | None]
+    breaker_off_until: Mapped[datetime | None]
+    paused_keys: Mapped[int] = mapped_column(default=0)
     billing_anchor: Mapped[datetime] = mapped_column(default=utcnow)
     period_start: Mapped[datetime] = mapped_column(default=utcnow)
     period_end: Mapped[datetime] = mapped_column(default=utcnow)

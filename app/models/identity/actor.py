@@ -36,6 +36,7 @@ class Actor:
     api_key_id: int | None = None
     key_used_at: datetime | None = None
     key_limits: KeyLimits | None = None
+    is_key_paused: bool = False
     scopes: frozenset[str] | None = None
     """What a key may; None for people, who may all that their role does."""
 
@@ -72,11 +73,11 @@ class Actor:
             row = OF_KEY.first(connection, {"secret": digest(secret)})
         if row is None:
             return None
-        api_key_id, used_at, scopes, expires_at, *limits = row[len(FOR_ALL) :]
+        api_key_id, used_at, scopes, expires_at, paused_at, *limits = row[len(FOR_ALL) :]
         if expires_at is not None and expires_at <= utcnow():
             return None
         key = {"api_key_id": api_key_id, "key_used_at": used_at, "scopes": frozenset(scopes.split())}
-        key["key_limits"] = KeyLimits.of(*limits)
+        key |= {"key_limits": KeyLimits.of(*limits), "is_key_paused": paused_at is not None}
         return cls(**described(row) | key | {"admin_role": None})
 
     def get_id(self) -> str | None:
@@ -148,9 +149,10 @@ OF_SESSION = CompiledStatement(
 """The personal account's membership is a person's first, and is never ended."""
 
 KEY_LIMITS = (KEYS.c.monthly_limit_nanos, KEYS.c.total_limit_nanos, KEYS.c.models)
+OWN_OF_KEY = (KEYS.c.id, KEYS.c.last_used_at, KEYS.c.scopes, KEYS.c.expires_at, KEYS.c.spending_paused_at)
 MADE_IN = and_(MEMBERS.c.user_id == KEYS.c.user_id, MEMBERS.c.account_id == KEYS.c.account_id)
 OF_KEY = CompiledStatement(
-    select(*FOR_ALL, KEYS.c.id, KEYS.c.last_used_at, KEYS.c.scopes, KEYS.c.expires_at, *KEY_LIMITS)
+    select(*FOR_ALL, *OWN_OF_KEY, *KEY_LIMITS)
     .select_from(KEYS.join(USERS, USERS.c.id == KEYS.c.user_id).join(ACCOUNT_AND_PLAN, MADE_IN))
     .where(KEYS.c.secret_hash == bindparam("secret"), KEYS.c.revoked_at.is_(None), ENABLED)
 )

@@ -60,6 +60,7 @@ class ApiKey(Model):
     total_limit_nanos: Mapped[Nanos | None]
     models: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     last_used_at: Mapped[datetime | None]
+    spending_paused_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
     account = relationship("Account")

@@ -125,7 +125,7 @@ MENTIONS = {
 STRUCK = "[deleted]"
 
 NOT_PERSONAL = {
-    "accounts": ("kind", "frozen_by", "stripe_customer_id"),
+    "accounts": ("breaker", "kind", "frozen_by", "stripe_customer_id"),
     "admin_changes": ("action", "subject", "subject_id"),
     "api_keys": ("prefix", "secret_hash", "scopes", "models"),
     "attachments": ("media_type",),
@@ -148,6 +148,7 @@ NOT_PERSONAL = {
     "refunds": ("status", "stripe_id"),
     "refusal_counts": ("code",),
     "refused_calls": ("model", "code"),
+    "spending_pauses": ("period", "model"),
     "stripe_events": ("stripe_id", "type", "about", "state", "error"),
     "former_stripe_ids": ("stripe_id", "price_id", "published_digest", "kind"),
     "stripe_accounts": ("stripe_id",),
@@ -157,7 +158,7 @@ NOT_PERSONAL = {
     "usages": ("operation", "model", "state", "outcome", "source", "raw", "finish_reason", "answered_model",
                "service_tier"),
     **dict.fromkeys(("plans", "packs", "operations", "providers", "models", "model_prices", "settings", "watermarks",
-                     "daily_totals", "account_days", "call_audits"), ("*",)),
+                     "daily_totals", "account_days", "call_audits", "spending_days"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 

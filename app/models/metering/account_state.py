@@ -15,11 +15,20 @@ from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import at_once
 from app.models.catalog.plan import Plan
+from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.metering.balance import Balance
 
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 PLANS: Table = Plan.__table__  # type: ignore[assignment]
+
+
+SOFTER_PERCENT = 85
+
+
+def hour_of(at: datetime) -> datetime:
+    """The beginning of its hour."""
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,15 @@ class AccountState:
     recharge_below: int | None
     alert_below: int | None
     alerts_daily_limit: bool
+    hour: datetime
+    hour_spent: int
+    day_spent: int
+    breaker: str
+    hour_bar: int | None
+    day_bar: int | None
+    spending_paused_at: datetime | None
+    breaker_off_until: datetime | None
+    paused_keys: int
 
     @classmethod
     def load(cls, account_id: int) -> AccountState:
@@ -69,6 +87,13 @@ class AccountState:
     def used_on(self, at: datetime) -> int:
         return self.day_used if self.day >= at.date() else 0
 
+    def spent_on(self, at: datetime) -> int:
+        """What was paid, by allowance and credits, for calls that ended that day."""
+        return self.day_spent if self.day >= at.date() else 0
+
+    def spent_in_hour(self, at: datetime) -> int:
+        return self.hour_spent if self.hour >= hour_of(at) else 0
+
     def absorbed_on(self, at: datetime) -> int:
         return self.day_absorbed if self.day >= at.date() else 0
 
@@ -77,15 +102,48 @@ class AccountState:
 
     @property
     def needs_recharge(self) -> bool:
-        """Whether auto-recharge is on and allowance + credits, whatever the day's limit, are below its threshold."""
-        return self.recharge_below is not None and self.allowance + self.credits < self.recharge_below
+        """Whether auto-recharge is on and allowance + credits, whatever the day's limit, are below its threshold.
+
+        It buys nothing while spending is paused.
+        """
+        if self.recharge_below is None or self.spending_paused_at is not None:
+            return False
+        return self.allowance + self.credits < self.recharge_below
 
     def alerts(self, at: datetime) -> set[str]:
         """What the owner wants to be told of, and is so: "low_balance", "daily_limit"."""
         is_low = self.alert_below is not None and self.allowance + self.credits < self.alert_below
         is_day_used = self.daily_limit is not None and self.used_on(at) >= self.daily_limit
-        alerts = {"low_balance": is_low, "daily_limit": is_day_used and self.alerts_daily_limit}
+        alerts = {
+            "low_balance": is_low,
+            "daily_limit": is_day_used and self.alerts_daily_limit,
+            "unusual_spending": self.is_unusual(at),
+        }
         return {name for name, is_so in alerts.items() if is_so}
+
+    @property
+    def bars(self) -> tuple[int, int]:
+        """What the spending of an hour and of a day may not pass, as they were last worked out."""
+        floor = int(Setting.get("breaker_floor"))
+        return max(floor, self.hour_bar or 0), max(floor, self.day_bar or 0)
+
+    def is_guarded(self, at: datetime) -> bool:
+        """Whether spending pauses at the bars now. The house has a day's limit instead."""
+        is_off = self.breaker_off_until is not None and at < self.breaker_off_until
+        return self.breaker == "on" and self.kind != "house" and not is_off
+
+    def is_over(self, at: datetime) -> bool:
+        """Whether what is spent and reserved has passed a bar."""
+        hour_bar, day_bar = self.bars
+        is_hour_over = self.spent_in_hour(at) + self.reserved > hour_bar
+        return is_hour_over or self.spent_on(at) + self.reserved > day_bar
+
+    def is_unusual(self, at: datetime) -> bool:
+        """Whether spending has passed the softer bars, at which it is only told of."""
+        if self.breaker == "off" or self.kind == "house":
+            return False
+        soft_hour, soft_day = (bar * SOFTER_PERCENT // 100 for bar in self.bars)
+        return self.spent_in_hour(at) > soft_hour or self.spent_on(at) > soft_day
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -97,7 +155,13 @@ class AccountState:
 
         A new day begins with nothing used and nothing absorbed; a clock that is put back begins none again.
         """
-        today = {"day_used": self.used_on(at), "day_absorbed": self.absorbed_on(at)}
+        today: dict[str, Any] = {
+            "day_used": self.used_on(at),
+            "day_absorbed": self.absorbed_on(at),
+            "hour": max(self.hour, hour_of(at)),
+            "hour_spent": self.spent_in_hour(at),
+            "day_spent": self.spent_on(at),
+        }
         new = {name: today.get(name, getattr(self, name)) + by for name, by in differences.items()}
         moved = replace(self, **{"day": max(self.day, at.date()), **today, **new})
         figures = {column: getattr(moved, name) for name, column in MOVED.items()}
@@ -131,6 +195,15 @@ COLUMNS = (
     ACCOUNTS.c.recharge_below_nanos,
     ACCOUNTS.c.alert_below_nanos,
     ACCOUNTS.c.alerts_daily_limit,
+    ACCOUNTS.c.hour,
+    ACCOUNTS.c.hour_spent_nanos,
+    ACCOUNTS.c.day_spent_nanos,
+    ACCOUNTS.c.breaker,
+    ACCOUNTS.c.hour_bar_nanos,
+    ACCOUNTS.c.day_bar_nanos,
+    ACCOUNTS.c.spending_paused_at,
+    ACCOUNTS.c.breaker_off_until,
+    ACCOUNTS.c.paused_keys,
 )
 THIS = ACCOUNTS.c.id == bindparam("account")
 SHOWN = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)
@@ -145,5 +218,8 @@ MOVED = {
     "day": "day",
     "day_used": "day_used_nanos",
     "day_absorbed": "day_absorbed_nanos",
+    "hour": "hour",
+    "hour_spent": "hour_spent_nanos",
+    "day_spent": "day_spent_nanos",
 }
 MOVE = CompiledStatement(update(ACCOUNTS).where(THIS))

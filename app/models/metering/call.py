@@ -12,7 +12,7 @@ from app.models.catalog.service_tier import ORDINARY
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import overdraft_of
-from app.models.metering.balance import Payment
+from app.models.metering.balance import NO_LIMIT, Payment
 from app.models.metering.ending import CallEnding
 from app.models.metering.usage import BUCKETS, CONSTANTS
 from app.providers.base import Prompt, TokenUsage
@@ -58,6 +58,7 @@ class Receipt:
 class Admission:
     """A call that the rules admit, for the account as it was read.
 
+    `bars` are those of the breaker, where it guards this call.
     `is_exact`: they looked at more than that, so the account must not have moved since.
     """
 
@@ -66,6 +67,7 @@ class Admission:
     prompt: Prompt
     price: ModelPrice
     now: datetime
+    bars: tuple[int, int] = (NO_LIMIT, NO_LIMIT)
     is_exact: bool = False
 
     @property

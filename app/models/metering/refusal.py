@@ -30,6 +30,8 @@ class Refusal(Exception):
         self.retry_after = None if retry_after is None else max(1, int(retry_after + 0.999))
         self.details = details
         self.attempt: Attempt | None = None
+        self.is_trip = False
+        """Whether spending is to be paused for it, which is written down as the refusal is."""
 
 
 class Attempt(NamedTuple):

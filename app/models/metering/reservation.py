@@ -22,6 +22,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import fit
+from app.models.metering.breaker import check_breaker
 from app.models.metering.call import (
     PAID_OUTCOMES,
     UNKNOWN,
@@ -97,6 +98,7 @@ def admit(actor: Actor, model: str | None = None) -> AccountState:
         )
     check_member(member_use(account_state, actor.user_id, now), now)
     check_absorbed(account_state, now)
+    check_breaker(account_state, actor, now)
     check_funds(account_state, now)
     return account_state
 
@@ -170,10 +172,11 @@ def checked(account_state: AccountState, actor: Actor, prompt: Prompt, price: Mo
     key = key_use(actor, now)
     check_key(actor, key, prompt.model, now)
     check_absorbed(account_state, now)
+    bars = check_breaker(account_state, actor, now)
     check_funds(account_state, now)
     prompt = fit(account_state, prompt, price.rates, now, member, key)
     has_limit = key is not None or (member is not None and member.limit is not None)
-    return Admission(account_state, actor, prompt, price, now, is_exact=has_limit)
+    return Admission(account_state, actor, prompt, price, now, bars, is_exact=has_limit)
 
 
 def write(wanted: Admission, extra: ExtraRows | None, columns: dict[str, Any]) -> Made | None:
@@ -252,6 +255,8 @@ def settle_held(ending: Ending, extra: ExtraRows | None) -> Receipt | None:
         running_calls=-1,
         day_used=payment.allowance if ending.is_today else 0,
         day_absorbed=payment.absorbed if ending.is_counted else 0,
+        hour_spent=payment.allowance + payment.credits,
+        day_spent=payment.allowance + payment.credits,
     )
     difference = payment.allowance + payment.credits - reservation.ceiling
     settle_for_member(account_state, reservation.user_id, reservation.day, difference)

@@ -29,9 +29,10 @@ from sqlalchemy import (
 
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import UtcDateTime
-from app.models.metering.account_state import ACCOUNTS, COLUMNS, MOVED, PLANS, AccountState
+from app.models.metering.account_state import ACCOUNTS, COLUMNS, MOVED, PLANS, AccountState, hour_of
 from app.models.metering.affordability import overdraft_of
 from app.models.metering.balance import NO_LIMIT, Balance, Payment, greatest
+from app.models.metering.breaker import still_usual
 from app.models.metering.call import RECEIPT, Admission, Ending
 from app.models.metering.gate_checks import most_absorbed, most_calls, still_admitted
 from app.models.metering.member_limit import held_for_member, month_of, settled_for_member
@@ -42,13 +43,17 @@ A, U = ACCOUNTS.c, USAGES.c
 FIELDS = tuple(field.name for field in fields(AccountState))
 FIGURES = [A[column] for column in MOVED.values()]
 TODAY, NOW = bindparam("today", type_=Date), bindparam("now", type_=UtcDateTime)
+HOUR = bindparam("hour", type_=UtcDateTime)
 THIS = A.id == bindparam("account")
 TODAYS = {
     "day": greatest(A.day, TODAY),
     "day_used": case((A.day >= TODAY, A.day_used_nanos), else_=0),
     "day_absorbed": case((A.day >= TODAY, A.day_absorbed_nanos), else_=0),
+    "hour": greatest(A.hour, HOUR),
+    "hour_spent": case((A.hour >= HOUR, A.hour_spent_nanos), else_=0),
+    "day_spent": case((A.day >= TODAY, A.day_spent_nanos), else_=0),
 }
-"""A new day begins with nothing used; a clock that is put back begins none again. As `AccountState.apply`."""
+"""A new day or hour begins with nothing used; a clock that is put back begins none again. As `AccountState.apply`."""
 
 
 class ExtraRows(Protocol):
@@ -105,6 +110,7 @@ def reserving(columns: Sequence[str], extra: ExtraRows | None, is_exact: bool) -
     balance = Balance(A.allowance_nanos, A.credits_nanos, A.reserved_nanos, daily_limit, TODAYS["day_used"])
     same = A.plan_id == bindparam("plan"), A.period_end == bindparam("period_end", type_=UtcDateTime)
     admitted = still_admitted(A, balance, TODAYS["day_absorbed"], amount("ceiling"))
+    admitted += still_usual(A, TODAYS)
     seen = [A[column] == bindparam(f"seen_{name}", type_=A[column].type) for name, column in MOVED.items()]
     moved = (
         update(ACCOUNTS)
@@ -158,6 +164,8 @@ def settling(extra: ExtraRows | None) -> Any:
         "running_calls": -1,
         "day_used": day_used,
         "day_absorbed": case((bindparam("is_counted", type_=Boolean), closed.c.absorbed_nanos), else_=0),
+        "hour_spent": closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos,
+        "day_spent": closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos,
     }
     moved = (
         update(ACCOUNTS)
@@ -216,9 +224,17 @@ def run_reserve(
         "most_calls": most_calls(account_state),
         "most_absorbed": most_absorbed(account_state, wanted.now),
         "overdraft": overdraft_of(account_state),
+        "hour_bar": wanted.bars[0],
+        "day_bar": wanted.bars[1],
         **{f"seen_{name}": getattr(account_state, name) for name in MOVED},
     }
-    now = {"ceiling": wanted.ceiling, "today": day, "user": wanted.actor.user_id, "month": month_of(day)}
+    now = {
+        "ceiling": wanted.ceiling,
+        "today": day,
+        "hour": hour_of(wanted.now),
+        "user": wanted.actor.user_id,
+        "month": month_of(day),
+    }
     statement = RESERVE.of(
         (*row, extra.shape if extra else None, wanted.is_exact), [*row], extra, wanted.is_exact
     )
@@ -245,6 +261,7 @@ def run_settle(
             "is_today": ending.is_today,
             "is_counted": ending.is_counted,
             "today": ending.now.date(),
+            "hour": hour_of(ending.now),
             "now": ending.now,
             "is_held": is_held,
             "user": reservation.user_id,

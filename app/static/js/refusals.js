@@ -28,6 +28,7 @@ const FACES = {
   absorbed_limit: ["Paused until tomorrow", []],
   recharge_in_progress: ["Your recharge is being paid", [AGAIN]],
   credits_reserved: ["Your credits are reserved", [AGAIN, BUY]],
+  spending_paused: ["Spending is paused", [["Look and resume", "/billing/breaker"]]],
   daily_limit_reached: ["You've used today's credits", [BUY, UPGRADE]],
   subscription_unpaid: ["Your last payment failed", [["Fix payment", "/billing"]]],
   out_of_credits: ["You're out of credits", [BUY, UPGRADE]],
@@ -42,7 +43,7 @@ const FACES = {
   too_large: ["That message is too long", []],
 };
 const FIELDS = { content: "Your message", attachments: "" };
-const SPENDING = new Set(["/billing#buy", "/pricing", "/billing"]);
+const SPENDING = new Set(["/billing#buy", "/pricing", "/billing", "/billing/breaker"]);
 
 /* `acts` has `again` and `picker`; `canManage` is whether this person may buy. */
 export function showRefusal(place, problem, acts, canManage) {
@@ -58,7 +59,7 @@ export function showRefusal(place, problem, acts, canManage) {
   kept.textContent = `${resumes(problem)}Your message is still in the box below.`;
   const open = waysOut(ways, problem, canManage);
   box.querySelector(".actions").append(...open.map((way, place) => button(way, place === 0, problem, acts, box)));
-  if (!canManage && ways.some((way) => SPENDING.has(way[1]))) kept.textContent += " An owner or admin of the account can add credits.";
+  if (!canManage && ways.some((way) => SPENDING.has(way[1]))) kept.textContent += " An owner or admin of the account can help.";
   box.querySelector(".icon-button").addEventListener("click", () => box.remove());
   place.replaceChildren(box);
 }
