@@ -14,6 +14,7 @@ from app.auth import (
     settings,
     signup_login,
     teams,
+    two_factor,
 )
 from app.auth.blueprint import auth
 from app.web import access
@@ -37,4 +38,5 @@ __all__ = [
     "settings",
     "signup_login",
     "teams",
+    "two_factor",
 ]

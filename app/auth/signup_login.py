@@ -21,7 +21,8 @@ from app.models.identity.guest_account import accepts_guests
 from app.models.identity.invitation import Invitation
 from app.models.identity.user import ERASED, User
 from app.web.access import public
-from app.web.browser_session import begin_session, onwards, same_site, sign_out
+from app.web.browser_session import await_code, begin_session, onwards, same_site, sign_out
+from app.web.known_browser import told_if_new
 from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
 from app.web.security_events import note
 
@@ -51,6 +52,7 @@ def signup() -> ResponseReturnValue:
     if user is None:
         flash(LOOK_AT_MAIL, "message")
     else:
+        told_if_new(user)
         begin_session(user)
         note("sign-up", user.id)
     return onwards(target)
@@ -119,7 +121,11 @@ def login() -> ResponseReturnValue:
         return onwards(target)
     if form.validate_on_submit():
         user = User.authenticate(form.email.data, form.password.data)
+        if user and user.totp_secret:
+            await_code(user)
+            return redirect(url_for("auth.login_code", next=target))
         if user and user.lock_as_checked():
+            told_if_new(user)
             begin_session(user)
             note("sign-in", user.id)
             return onwards(target)

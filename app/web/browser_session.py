@@ -9,9 +9,13 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.identity.actor import Actor
-from app.models.identity.user import User, UserSession
+from app.models.identity.user import User, UserSession, digest
 from app.web.guest_session import WAS_GUEST, claim_chats
+
+WAITING = "second factor awaited"
+CODE_WITHIN = 600
 
 
 def same_site(target: str | None) -> str | None:
@@ -40,6 +44,21 @@ def begin_session(user: User, account_id: int | None = None) -> None:
         session[WAS_GUEST] = guest
     session.permanent = True
     login_user(Actor.of_session(secret))
+
+
+def await_code(user: User) -> None:
+    """The password was right; the session begins with the second factor, within ten minutes."""
+    session[WAITING] = [user.id, digest(user.password_hash), int(utcnow().timestamp())]
+
+
+def who_waits() -> User | None:
+    """Whose second factor this browser is asked for; nobody's once the password is another."""
+    user_id, credential, since = session.get(WAITING) or (0, "", 0)
+    if utcnow().timestamp() - since > CODE_WITHIN:
+        return None
+    user = db.session.get(User, user_id)
+    is_same = user is not None and user.disabled_at is None and digest(user.password_hash) == credential
+    return user if is_same else None
 
 
 def end_session() -> None:

@@ -1,6 +1,7 @@
 """Sign-up, sign-in, sign-out: who gets in, what they are told, and what a cookie is worth afterwards."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
@@ -184,3 +185,25 @@ def test_sign_ups_of_a_day_are_bounded(new_browser: Callable[[], Browser], sessi
     answers = [new_browser().sign_up(name) for name in ("ada", "bob", "eve")]
     assert [answer.status_code for answer in answers] == [302, 302, 429]
     assert int(answers[2].headers["Retry-After"]) <= 24 * 60 * 60
+
+
+def test_a_sign_in_from_a_new_browser_is_told_by_mail(
+    signed_in: Callable[..., Browser],
+    new_browser: Callable[[], Browser],
+    post_office: PostOffice,
+    session: Database,
+) -> None:
+    ada = signed_in("ada")
+    User.with_email("ada@example.com").created_at -= timedelta(days=1)
+    session.commit()
+    ada.send("/logout")
+    ada.sign_in("ada")
+    assert post_office.mails_to("ada@example.com") == []
+
+    stranger = new_browser()
+    stranger.client.set_cookie("known", "0" * 32)
+    for _time in range(2):
+        stranger.sign_in("ada")
+        stranger.send("/logout")
+    [mail] = post_office.mails_to("ada@example.com")
+    assert "with a browser we haven't seen before" in mail

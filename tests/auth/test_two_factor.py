@@ -1,0 +1,109 @@
+"""Two-factor sign-in for everybody: set up in the settings, asked for at the sign-in, each code good once."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pyotp
+import pytest
+import time_machine
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.identity.two_factor import RecoveryCode, secret_of
+from app.models.identity.user import User
+from tests.auth.conftest import Browser
+from tests.support.people import PASSWORD
+
+Database = scoped_session[Session]
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def ada(signed_in: Callable[..., Browser], clock: time_machine.Traveller) -> Browser:
+    return signed_in("ada")
+
+
+def user(session: Database) -> User:
+    session.rollback()
+    return User.with_email("ada@example.com")
+
+
+def code(session: Database, clock: time_machine.Traveller) -> str:
+    """A code that was not used yet: of the next half minute."""
+    clock.shift(30)
+    return pyotp.TOTP(secret_of(user(session))).now()
+
+
+def set_up(browser: Browser) -> list[str]:
+    """Two-factor sign-in is on; returns the recovery codes."""
+    secret = browser.get("/settings/two-factor").text.split("Key: <code>")[1].split("<")[0]
+    assert browser.send("/settings/two-factor", code="000000").status_code == 422
+    page = browser.send("/settings/two-factor", code=pyotp.TOTP(secret).now())
+    return page.text.split('recovery-codes">')[1].split("<")[0].split()
+
+
+def test_the_code_is_the_second_step(
+    ada: Browser, new_browser: Callable[[], Browser], session: Database, clock: time_machine.Traveller
+) -> None:
+    codes = set_up(ada)
+    assert (len(codes), session.query(RecoveryCode).count()) == (10, 10)
+
+    other = new_browser()
+    answer = other.send("/login", email="ada@example.com", password=PASSWORD, next="/billing")
+    assert (answer.location, other.is_signed_in) == ("/login/code?next=/billing", False)
+    assert other.send("/login/code", code="000000").status_code == 422
+    now = code(session, clock)
+    assert other.send("/login/code", code=now, next="/billing").location == "/billing"
+    assert other.is_signed_in
+
+    third = new_browser()
+    third.sign_in("ada")
+    assert third.send("/login/code", code=now).status_code == 422
+    assert third.send("/login/code", code=codes[0]).status_code == 302
+    assert third.is_signed_in
+
+
+def test_nobody_skips_the_password(
+    ada: Browser, guest: Browser, session: Database, clock: time_machine.Traveller
+) -> None:
+    set_up(ada)
+    assert guest.send("/login/code", code=code(session, clock)).location == "/login"
+    guest.sign_in("ada")
+    clock.shift(601)
+    assert guest.send("/login/code", code=code(session, clock)).location == "/login"
+    guest.sign_in("ada")
+    user(session).set_password("another long password")
+    session.commit()
+    assert guest.send("/login/code", code=code(session, clock)).location == "/login"
+    assert not guest.is_signed_in
+
+
+def test_it_is_turned_off_by_password_and_code(
+    ada: Browser, session: Database, clock: time_machine.Traveller
+) -> None:
+    set_up(ada)
+    now = code(session, clock)
+    for wrong in (
+        {"code": now, "current_password": "not it"},
+        {"code": "000000", "current_password": PASSWORD},
+    ):
+        assert ada.send("/settings/two-factor/off", **wrong).status_code == 422
+        assert user(session).totp_secret
+    assert ada.send("/settings/two-factor/codes", code=now).status_code == 200
+    assert ada.send("/settings/two-factor/off", code=now, current_password=PASSWORD).status_code == 422
+    now = code(session, clock)
+    assert ada.send("/settings/two-factor/off", code=now, current_password=PASSWORD).status_code == 302
+    assert user(session).totp_secret is None
+    assert session.query(RecoveryCode).count() == 0
+
+
+def test_an_admins_set_up_is_in_the_audit_log_and_opens_the_admin(ada: Browser, session: Database) -> None:
+    user(session).admin_role = "owner"
+    session.commit()
+    set_up(ada)
+    assert "set up second factor" in ada.get("/admin/change/").text
