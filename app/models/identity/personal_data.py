@@ -147,6 +147,7 @@ NOT_PERSONAL = {
     "recharges": ("state", "card_id", "stripe_customer_id", "stripe_payment_intent_id", "decline_code"),
     "refunds": ("status", "stripe_id"),
     "refusal_counts": ("code",),
+    "reratings": ("figures", "state", "reason", "preview"),
     "refused_calls": ("model", "code"),
     "spending_pauses": ("period", "model"),
     "stripe_events": ("stripe_id", "type", "about", "state", "error"),
