@@ -39,12 +39,14 @@ TELLING = {"too_long", "image", "gone", "credentials"}
 
 MESSAGES = {
     "image": re.compile(
-        r"(process|decode|read|load|open|invalid|unsupported|corrupt)[\w ]{0,20}\bimages?\b", re.I
+        r"(process|decode|read|load|open|invalid|unsupported|corrupt)[\w ]{0,20}\bimages?(_url)?\b"
+        r"|\bimages?(_url)?\b[^.\n]{0,40}(not (be |a )?(valid|supported|readable)|invalid|could not be)",
+        re.I,
     ),
     "too_long": re.compile(
         r"too long|too many (input |prompt )?tokens|(context|prompt)[ _](length|size|window|limit)|maximum context"
         r"|token limit|reduce the length|longer than the model|too large for model"
-        r"|exceeds? [\w ]{0,40}(tokens|context)|max_new_tokens`? must be",
+        r"|exceeds? [\w ]{0,40}(tokens|context|length)|max_new_tokens`? must be|input length should be",
         re.I,
     ),
     "gone": re.compile(
@@ -53,7 +55,9 @@ MESSAGES = {
         re.I,
     ),
     "credentials": re.compile(
-        r"insufficient (balance|credit|quota)|credit balance is too low|exceeded your current quota", re.I
+        r"insufficient (balance|credit|quota)|credit balance is too low|exceeded your current quota"
+        r"|api key[\w ]{0,20}(not valid|invalid|expired)|(invalid|incorrect|expired) api key",
+        re.I,
     ),
 }
 STATUSES = {
@@ -137,11 +141,7 @@ def reason_of_event(body: object) -> str:
 
     Type and message come first: a numeric code is often the status alone (llama.cpp, vLLM, SGLang, LiteLLM).
     """
-    inner: Any = (body.get("error") or body) if isinstance(body, Mapping) else None
-    if isinstance(inner, str) and isinstance(body, Mapping):
-        inner = {**body, "message": inner}
-    if not isinstance(inner, Mapping):
-        return "unavailable"
+    inner = told_in(body)
     code, kind = inner.get("code"), inner.get("type")
     names = [name for name in (code, kind) if isinstance(name, str)]
     reason = next((CODES[name] for name in names if name in CODES), None)
@@ -150,9 +150,21 @@ def reason_of_event(body: object) -> str:
     return reason_of_message(inner.get("message")) or status_reason(code) or reason or "unavailable"
 
 
+def told_in(body: object) -> Mapping[str, Any]:
+    """Code, type and message of an error's body, which may be bare text, a list of one, or FastAPI's `detail`."""
+    if isinstance(body, list):
+        return told_in(next(iter(body), None))
+    if not isinstance(body, Mapping):
+        return {"message": body}
+    if isinstance(inner := body.get("error"), Mapping):
+        body = inner
+    said = next((body[name] for name in ("message", "error", "detail", "msg") if body.get(name)), None)
+    return {**body, "message": told_in(said)["message"]}
+
+
 def reason_of_message(message: object) -> str | None:
     """What the vendor's sentence says, where it is one that no code says for certain."""
-    text = str(message)[:1000] if message else ""
+    text = message[:1000] if isinstance(message, str) else ""
     return next((reason for reason, pattern in MESSAGES.items() if pattern.search(text)), None)
 
 

@@ -56,9 +56,22 @@ def error(message: str, kind: str | None = None, code: Any = None) -> dict[str, 
         (error("temperature must be below 2", "invalid_request_error", 400), "rejected"),
         (error("temperature must be below 2", "BadRequestError", "400"), "rejected"),
         (error("Insufficient Balance", "unknown_error", "invalid_request_error"), "credentials"),
+        ([error("The input token count (9) exceeds the maximum number of tokens allowed (8).")], "too_long"),
+        ([error("Unable to process input image. Please retry", None, 400)], "image"),
+        (error("API key not valid. Please pass a valid API key.", None, 400), "credentials"),
+        (error("image_url: base64 data is not valid", None, 400), "image"),
+        (error("Prompt exceeds max length", None, 1210), "too_long"),
+        (error("Range of input length should be [1, 30720]", "invalid_request_error"), "too_long"),
+        ("Prompt is too long", "too_long"),
+        ({"detail": "Input is too long for the requested model."}, "too_long"),
+        (
+            {"detail": [{"loc": ["body"], "msg": "prompt too long: 900 tokens", "type": "value_error"}]},
+            "too_long",
+        ),
+        ({"code": 400, "error": "This model's maximum prompt length is 131072"}, "too_long"),
     ],
 )
-def test_a_refused_request_is_told_by_its_words(body: dict[str, Any], reason: str) -> None:
+def test_a_refused_request_is_told_by_its_words(body: Any, reason: str) -> None:
     assert reason_of_status(400, body) == reason
     assert reason_of_event(body) == reason
 
@@ -94,3 +107,11 @@ def test_only_what_the_request_itself_caused_is_the_sender_s() -> None:
     )
 
     assert [failure(reason).is_of_sender for reason in reasons] == [True] * 3 + [False] * 6
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], [[]], {}, {"error": None}, {"detail": []}, {"detail": [{}]}, {"error": [{}]}, 7, ""]
+)
+def test_a_body_that_says_nothing_is_the_status_alone(body: Any) -> None:
+    assert reason_of_event(body) == "unavailable"
+    assert reason_of_status(400, body) == "rejected"
