@@ -249,9 +249,17 @@ def text_of(content: object) -> str:
 
 def thinking_of(delta: Mapping[str, Any]) -> str:
     """The thinking that a delta streams, by each vendor's name for it: counted, where nothing else is, never shown."""
-    for name in ("reasoning_content", "reasoning"):
+    for name in ("reasoning_content", "reasoning", "thinking"):
         if isinstance(thinking := delta.get(name), str):
             return thinking
-    parts = delta.get("content") if isinstance(delta.get("content"), list) else ()
-    thoughts = (mapping(part).get("thinking") for part in parts or ())
-    return "".join(thought if isinstance(thought, str) else text_of(thought) for thought in thoughts)
+    lists = (delta.get(name) for name in ("content", "reasoning_details", "thinking_blocks"))
+    parts = [mapping(part) for listed in lists if isinstance(listed, list) for part in listed]
+    return "".join(thought_of(part) for part in parts)
+
+
+def thought_of(part: Mapping[str, Any]) -> str:
+    """The thinking in a part of a list: Mistral's and LiteLLM's `thinking`, OpenRouter's `reasoning.text`."""
+    thought = part.get("thinking")
+    if thought is None and str(part.get("type")).startswith("reasoning."):
+        thought = part.get("text") or part.get("summary")
+    return thought if isinstance(thought, str) else text_of(thought)

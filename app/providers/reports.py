@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from app.providers.base import Evidence
-from app.providers.usage import MOST_TOKENS, Raw, is_believable, mapping, part
+from app.providers.usage import MOST_TOKENS, SEARCHES, Raw, is_believable, mapping, part
 
 HEADERS = ("fireworks-prompt-tokens", "fireworks-cached-prompt-tokens", "x-prompt-tokens")
 COST_HEADER = "x-litellm-response-cost"
 TICKS_PER_DOLLAR = 10**10
 NANOS_PER_DOLLAR = 10**9
 MOST_DOLLARS = 100_000
-UNPRICED = (
-    ("num_sources_used",),
-    ("server_tool_use", "web_fetch_requests"),
-    ("server_tool_use", "code_execution_requests"),
-    ("server_side_tool_usage_details", "x_search_calls"),
-    ("server_side_tool_usage_details", "code_interpreter_calls"),
-    ("server_side_tool_usage_details", "document_search_calls"),
-)
-"""What some vendors bill by the piece, and no price row has a column for."""
+PIECE = re.compile(r"(requests|calls|queries|searches|sources(_used)?|images|pages|(audio|video)_seconds)$")
+"""How the names end of what vendors bill by the piece: what is no search has no column in a price row."""
+
+REPORTS = ("usage", "usageMetadata", "usage_metadata", "amazon-bedrock-invocationMetrics")
+OLLAMA = ("prompt_eval_count", "eval_count")
+DEEPEST = 6
 
 
 def reports_in(event: Mapping[str, Any]) -> Iterator[Raw]:
     """Every usage that an event of OpenAI's format carries.
 
-    At the top (most), in a choice (Moonshot), under a vendor's key (Groq's `x_groq`), as `timings` (llama.cpp).
+    At the top (most), in a choice (Moonshot), under a vendor's key (Groq's `x_groq`), as `timings` (llama.cpp), or
+    beside all else (Ollama's own).
     """
-    choices = event.get("choices")
-    within = [mapping(choice) for choice in choices] if isinstance(choices, list) else []
-    own = [value for value in event.values() if isinstance(value, Mapping)]
-    for holder in (event, *within, *own):
-        usage = holder.get("usage")
-        if isinstance(usage, Mapping):
-            yield usage
+    yield from reports_within(event, DEEPEST)
     if timings := mapping(event.get("timings")):
         yield {"timings": timings}
+    if counts := {name: event[name] for name in OLLAMA if name in event}:
+        yield counts
+
+
+def reports_within(holder: object, depth: int) -> Iterator[Raw]:
+    """Every usage in it, however it is wrapped."""
+    if not depth:
+        return
+    if isinstance(holder, list):
+        for item in holder:
+            yield from reports_within(item, depth - 1)
+    if not isinstance(holder, Mapping):
+        return
+    for name, value in holder.items():
+        if name in REPORTS and isinstance(value, Mapping):
+            yield value
+        elif isinstance(value, Mapping | list):
+            yield from reports_within(value, depth - 1)
 
 
 def report_in_headers(headers: Mapping[str, str]) -> Raw:
@@ -71,7 +82,7 @@ def evidence(raw: Raw, *, model: object, tier: object) -> Evidence:
         model=short(model),
         service_tier=short(tier) or short(raw.get("service_tier")),
         cost_nanos=billed_nanos(raw),
-        unpriced=sum(pieces(raw, path) for path in UNPRICED),
+        unpriced=sum(unpriced_pieces(raw)),
     )
 
 
@@ -82,12 +93,13 @@ def short(name: object) -> str | None:
     return name[:120].encode("utf-8", "replace").decode().replace("\0", "").strip() or None
 
 
-def pieces(raw: Raw, path: tuple[str, ...]) -> int:
-    *outer, name = path
-    holder = raw
-    for key in outer:
-        holder = mapping(holder.get(key))
-    return part(holder.get(name), MOST_TOKENS)
+def unpriced_pieces(raw: Raw) -> Iterator[int]:
+    """What is billed by the piece, at the top or in a detail, and is no search."""
+    for name, value in raw.items():
+        figures = {f"{name}.{key}": figure for key, figure in mapping(value).items()} or {name: value}
+        for path, figure in figures.items():
+            if PIECE.search(path) and path not in SEARCHES:
+                yield part(figure, MOST_TOKENS)
 
 
 def billed_nanos(raw: Raw) -> int | None:

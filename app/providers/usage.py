@@ -14,8 +14,26 @@ RAW_CHARACTERS = 4_000
 
 Raw = Mapping[str, Any]
 
-PROMPT = ("prompt_tokens", "input_tokens", "headers.fireworks-prompt-tokens", "headers.x-prompt-tokens")
-COMPLETION = ("completion_tokens", "output_tokens", "timings.predicted_n")
+PROMPT = (
+    "prompt_tokens",
+    "input_tokens",
+    "billed_units.input_tokens",
+    "promptTokenCount",
+    "inputTokenCount",
+    "prompt_eval_count",
+    "headers.fireworks-prompt-tokens",
+    "headers.x-prompt-tokens",
+)
+COMPLETION = (
+    "completion_tokens",
+    "output_tokens",
+    "billed_units.output_tokens",
+    "candidatesTokenCount",
+    "outputTokenCount",
+    "eval_count",
+    "timings.predicted_n",
+)
+TOTAL = ("total_tokens", "totalTokenCount")
 INPUT_DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details")
 CACHE_READ = (
     "prompt_cache_hit_tokens",
@@ -23,6 +41,8 @@ CACHE_READ = (
     "num_cached_tokens",
     "cache_read_input_tokens",
     "cache_read_tokens",
+    "cachedContentTokenCount",
+    "cacheReadInputTokenCount",
     "timings.cache_n",
     "headers.fireworks-cached-prompt-tokens",
     *(
@@ -58,6 +78,8 @@ REASONING = (
 )
 SEARCHES = (
     "num_search_queries",
+    "web_search_requests",
+    "web_search_calls",
     "server_tool_use.web_search_requests",
     "server_side_tool_usage_details.web_search_calls",
 )
@@ -103,14 +125,14 @@ def timed_prompt(timings: Raw) -> int:
 def cache_outside(raw: Raw, prompt: int, completion: int) -> int:
     """Cache figures under Anthropic's names that the prompt leaves out: the sum says so, or they are larger than it."""
     beside = sum(part(raw.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
-    is_total = part(raw.get("total_tokens"), MOST_TOKENS) == prompt + completion + beside
+    is_total = parts_of(raw, TOTAL) == prompt + completion + beside
     is_own_format = "prompt_tokens" not in raw and "input_tokens" in raw and "input_tokens_details" not in raw
     return beside if beside and (is_total or beside > prompt or is_own_format) else 0
 
 
 def reasoning_outside(raw: Raw, prompt: int, completion: int, cited: int) -> int:
     """Reasoning that `completion_tokens` leaves out: the surplus of the total, or more reasoning than completion."""
-    surplus = part(raw.get("total_tokens"), MOST_TOKENS) - prompt - completion
+    surplus = parts_of(raw, TOTAL) - prompt - completion
     surplus -= cited if surplus >= cited else 0
     reasoning = parts_of(raw, REASONING)
     return max(surplus, reasoning if reasoning > completion else 0, 0)

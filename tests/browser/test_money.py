@@ -70,10 +70,10 @@ class Money:
         self.ada.go("/pricing")
         self.page.get_by_role("button", name=f"Choose {plan}").click()
 
-    def subscribe(self) -> None:
-        self.choose("Plus")
+    def subscribe(self, plan: str = "Plus") -> None:
+        self.choose(plan)
         self.pay()
-        expect(self.page.get_by_role("heading", name="Welcome to Plus")).to_be_visible()
+        expect(self.page.get_by_role("heading", name=f"Welcome to {plan}")).to_be_visible()
 
     def upgrade(self) -> None:
         self.choose("Pro")
@@ -120,11 +120,16 @@ class Money:
             mine = db.session.query(Payment).filter_by(account_id=self.account_id, state="paid")
             return sorted(payment.price_cents for payment in mine)
 
-    def is_refunded_by_an_admin(self, browser: Browser) -> None:
+    def admin(self, browser: Browser) -> Visitor:
         page = browser.new_page()
         page.on("dialog", lambda dialog: dialog.accept())
         admin = Visitor(page, self.ada.url, ADMIN_EMAIL)
         admin.sign_in(ADMIN_PASSWORD)
+        return admin
+
+    def is_refunded_by_an_admin(self, browser: Browser) -> None:
+        admin = self.admin(browser)
+        page = admin.page
         with self.backstage.app_context():
             admin.go(f"/admin/account/details/?id={self.account_id}")
         row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="pack", exact=True))
@@ -189,3 +194,45 @@ def test_who_stops_waiting_for_a_recharge_gets_the_words_back(
     expect(ada.refusal).to_contain_text("Your recharge is being paid")
     expect(ada.message).to_have_value("Is anybody there?")
     stripe.control("faults", clear=True)
+
+
+@pytest.fixture
+def other_stripe() -> Iterator[StartedSandbox]:
+    started = StartedSandbox(live=True)
+    yield started
+    started.stop()
+
+
+def go_live(shared_app: RunningApp, stripe: StartedSandbox) -> None:
+    """Start again on the same database, with the key of another Stripe account."""
+    stripe.running.point_webhooks(f"{shared_app.url}/webhooks/stripe", SECRET)
+    shared_app.own |= {"STRIPE_SECRET_KEY": "sk_live_of_the_other", "STRIPE_API_BASE": stripe.url}
+    for process in shared_app.names:
+        shared_app.restart(process)
+
+
+def test_a_life_with_two_stripe_accounts(
+    ada: Visitor, backstage: Flask, browser: Browser, shared_app: RunningApp, stripe: StartedSandbox,
+    other_stripe: StartedSandbox,
+) -> None:  # fmt: skip
+    """Sold with a test key, then with a live one: the last test here, since the key stays the other one."""
+    money = Money(ada, backstage)
+    money.buy_a_pack()
+    money.subscribe()
+    go_live(shared_app, other_stripe)
+    money.buy_a_pack()
+    money.subscribe("Pro")
+    money.turn_on_recharge()
+
+    assert money.kinds() == ["purchase", "refill", "purchase", "refill"]
+    charged = other_stripe.running.sandbox.store.where("charge", status="succeeded")
+    assert sorted(charge["amount"] for charge in charged) == [1000, 10_000]
+    admin = money.admin(browser)
+    admin.go("/admin/")
+    told = admin.page.locator("main")
+    expect(told).to_contain_text("Payments use acct_")
+    expect(told).to_contain_text("1 of 1 packs, 1 of 1 customers")
+    shared_app.run("flask", "billing", "reconcile")
+    assert shared_app.run("flask", "billing", "reconcile") == "Stripe and our rows agree.\n"
+    assert "Every balance is explained" in shared_app.run("flask", "billing", "audit")
+    admin.page.close()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.providers.openai import thinking_of
 from app.providers.reports import billed_nanos, evidence, joined, report_in_headers, reports_in
 from app.providers.usage import openai_usage
 
@@ -28,6 +29,27 @@ def buckets(raw: dict[str, Any]) -> tuple[int, ...]:
         {"choices": [{"index": 0, "delta": {}}], "x_groq": {"id": "req_1", "usage": USAGE}},
         {"error": {"message": "overloaded", "code": 502}, "usage": USAGE},
         {"choices": [], "timings": {"cache_n": 40, "prompt_n": 60, "predicted_n": 7, "predicted_ms": 12.5}},
+        {"choices": [{"index": 0, "delta": {"content": "", "usage": USAGE}}]},
+        {"choices": [{"index": 0, "message": {"role": "assistant", "usage": USAGE}}]},
+        {"x_vendor": {"data": [{"usage": USAGE}]}},
+        {
+            "delta": {
+                "usage": {
+                    "billed_units": {"input_tokens": 100, "output_tokens": 7},
+                    "tokens": {"input_tokens": 170},
+                }
+            }
+        },
+        {
+            "usageMetadata": {
+                "promptTokenCount": 100,
+                "candidatesTokenCount": 3,
+                "thoughtsTokenCount": 4,
+                "totalTokenCount": 107,
+            }
+        },
+        {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 100, "outputTokenCount": 7}},
+        {"done": True, "prompt_eval_count": 100, "eval_count": 7},
     ],
 )
 def test_a_report_is_found_wherever_it_stands(event: dict[str, Any]) -> None:
@@ -98,6 +120,54 @@ def test_a_zero_or_an_empty_detail_is_no_denial(raw: dict[str, Any], expected: t
 def test_searches_are_counted_in_openai_s_format() -> None:
     assert openai_usage(USAGE | {"num_search_queries": 3}).searches == 3
     assert openai_usage(USAGE | {"server_tool_use": {"web_search_requests": 2}}).searches == 2
+    assert openai_usage(USAGE | {"web_search_requests": 1}).searches == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "count"),
+    [
+        ({"num_search_queries": 3, "server_tool_use": {"web_search_requests": 2}}, 0),
+        ({"server_tool_use": {"web_fetch_requests": 2, "web_search_requests": 9, "new_tool_requests": 1}}, 3),
+        ({"server_side_tool_usage_details": {"x_search_calls": 4, "web_search_calls": 1}}, 4),
+        ({"num_pages": 5, "generated_images": 2, "prompt_audio_seconds": 12}, 19),
+        (
+            {
+                "queue_time": 0.5,
+                "total_seconds": 3,
+                "search_context_size": "low",
+                "cost": {"request_cost": 5},
+            },
+            0,
+        ),
+        ({"num_sources_used": None, "some_calls": -1, "more_calls": "many", "other_calls": True}, 0),
+    ],
+)
+def test_what_is_billed_by_the_piece_is_noticed_whatever_it_is(raw: dict[str, Any], count: int) -> None:
+    assert evidence(USAGE | raw, model=None, tier=None).unpriced == count
+
+
+def test_no_depth_of_an_event_breaks_its_reading() -> None:
+    deep: Any = {"usage": USAGE}
+    for _ in range(5_000):
+        deep = [deep]
+
+    assert list(reports_in({"choices": deep})) == []
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"reasoning_content": "Hm."},
+        {"reasoning": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "H"}, {"type": "reasoning.s", "summary": "m."}]},
+        {"thinking": "Hm."},
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text"}]},
+        {"content": "Yes", "thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "abc"}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted"}, "odd", None], "reasoning_content": "Hm."},
+    ],
+)  # fmt: skip
+def test_thinking_is_heard_by_each_vendors_name_for_it(delta: dict[str, Any]) -> None:
+    assert thinking_of(delta) == "Hm."
 
 
 @pytest.mark.parametrize(
