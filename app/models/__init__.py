@@ -26,6 +26,7 @@ from app.models.identity.user import MailedToken, User, UserSession
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import AccountDay, DailyTotal, Watermark
 from app.models.operations.audit_log import AdminChange
+from app.models.operations.lab_run import Habit, LabRun
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refusal_count import RefusalCount
 from app.models.operations.refused_call import RefusedCall
@@ -49,7 +50,9 @@ __all__ = [
     "Dispute",
     "Document",
     "FormerId",
+    "Habit",
     "Invitation",
+    "LabRun",
     "LedgerEntry",
     "LimitRequest",
     "MailedToken",

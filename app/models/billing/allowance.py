@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -23,22 +23,29 @@ if TYPE_CHECKING:
     from app.models.metering.account_state import AccountState
 
 
-def refill(account: Account, plan: Plan, amount: int, *, key: str, month: str, **columns: int) -> None:
+def refill(account: Account, plan: Plan, amount: int, *, key: str, month: str, **columns: Any) -> None:
     """Set a locked account's allowance, then repay a debt from it: two entries. Nothing where the key was used.
 
     The plan's daily limit comes with it, and stays until the next refill, whatever plan the account moves to.
     """
     difference = amount - account.allowance_nanos
+    columns = {"plan_id": plan.id} | columns
     if LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **columns):
         account.daily_limit_nanos = plan.daily_limit_nanos
-        repay_debt(account, key=f"debt:{key}")
+        moment = {name: columns[name] for name in ("created_at",) if name in columns}
+        repay_debt(account, key=f"debt:{key}", **moment)
 
 
-def repay_debt(account: Account, *, key: str) -> None:
+def repay_debt(account: Account, *, key: str, **columns: Any) -> None:
     """Move allowance to credits as far as it goes, where the credits are below zero."""
-    repaid = min(account.allowance_nanos, max(0, -account.credits_nanos))
+    repaid = debt_repaid(account.allowance_nanos, account.credits_nanos)
     if repaid:
-        LedgerEntry.post(account, "debt_repaid", key, allowance=-repaid, credits=repaid)
+        LedgerEntry.post(account, "debt_repaid", key, allowance=-repaid, credits=repaid, **columns)
+
+
+def debt_repaid(allowance: int, credits: int) -> int:
+    """What of an allowance goes into a debt."""
+    return min(allowance, max(0, -credits))
 
 
 def is_due(account: Account | AccountState, at: datetime) -> bool:
@@ -63,7 +70,7 @@ def refill_if_due(account: Account, at: datetime | None = None) -> None:
         if subscription := Subscription.in_force_for(account.id):
             amount, columns = take_share_of_year(subscription, amount)
         key = refill_key(account, account.plan, month)
-        refill(account, account.plan, amount, key=key, month=month, **columns)
+        refill(account, account.plan, amount, key=key, month=month, created_at=now, **columns)
 
 
 def awaits_payment(account: Account, at: datetime) -> bool:

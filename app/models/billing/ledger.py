@@ -32,7 +32,7 @@ KINDS = {
 
 
 class LedgerEntry(Model):
-    """A difference of the two balances, with the key that makes it unrepeatable."""
+    """A difference of the two balances, with the key that makes it unrepeatable. `plan_id`: of what it was given by."""
 
     __tablename__ = "ledger_entries"
     __table_args__ = (
@@ -51,6 +51,7 @@ class LedgerEntry(Model):
     actor_id: Mapped[int | None] = refers_to("users.id")
     payment_id: Mapped[int | None] = mapped_column(BigId, index=True)
     subscription_id: Mapped[int | None] = mapped_column(BigId)
+    plan_id: Mapped[int | None] = mapped_column(BigId)
 
     account = relationship("Account", back_populates="ledger")
     actor = relationship("User")

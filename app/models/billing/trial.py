@@ -40,7 +40,8 @@ def begin_trial(subscription: Subscription, account: Account, state: Subscriptio
 def give_trial(subscription: Subscription, account: Account) -> None:
     amount = subscription.trial_granted_nanos = trial_worth(subscription, subscription.plan)
     difference, key = amount - account.allowance_nanos, trial_key(account)
-    LedgerEntry.post(account, "trial", key, allowance=difference, subscription_id=subscription.id)
+    columns = {"subscription_id": subscription.id, "plan_id": subscription.plan_id}
+    LedgerEntry.post(account, "trial", key, allowance=difference, **columns)
     account.daily_limit_nanos = subscription.plan.daily_limit_nanos
     repay_debt(account, key=f"debt:{key}")
 

@@ -46,6 +46,19 @@ class Rates:
         left = nanos * 1_000_000 - self._most_millionths(input_tokens, 0)
         return left // max(1, self._dearest(("output",), input_tokens))
 
+    def input_tokens_of(self, nanos: int, output_tokens: int) -> int | None:
+        """The input whose `most_for` with that output is so many nanos: what a reservation was made for.
+
+        None where there is none: it was made at other rates.
+        """
+        for above in (False, True):
+            first = (self.long_context_above or 0) + 1 if above else 0
+            rest = nanos * 1_000_000 - output_tokens * self._dearest(("output",), first)
+            tokens = max(0, rest) // max(1, self._dearest(INPUT_BUCKETS, first))
+            if self.most_for(tokens, output_tokens) == nanos:
+                return tokens
+        return None
+
     def _most_millionths(self, input_tokens: int, output_tokens: int) -> int:
         dearest_input = self._dearest(INPUT_BUCKETS, input_tokens)
         dearest_output = self._dearest(("output",), input_tokens)

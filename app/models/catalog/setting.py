@@ -143,6 +143,14 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
+            "payment_fee", "basis_points", 290, "What Stripe keeps of each payment. The lab counts it.", 0, 9999,
+            group="Money",
+        ),
+        Definition(
+            "payment_fee_cents", "count", 30, "What Stripe keeps of each payment beside its share, in cents.", 0, 10**6,
+            group="Money",
+        ),
+        Definition(
             "low_balance", "credits", 10 * CREDIT, "Balances below this are highlighted.", group="Money"
         ),
         Definition(

@@ -150,8 +150,8 @@ class AccountState:
         """What calls move."""
         return {name: getattr(self, name) for name in MOVED}
 
-    def apply(self, at: datetime, **differences: int) -> AccountState:
-        """Write the figures changed by these differences while the row is held; returns what then stands.
+    def moved(self, at: datetime, **differences: int) -> AccountState:
+        """The figures changed by these differences.
 
         A new day begins with nothing used and nothing absorbed; a clock that is put back begins none again.
         """
@@ -163,7 +163,11 @@ class AccountState:
             "day_spent": self.spent_on(at),
         }
         new = {name: today.get(name, getattr(self, name)) + by for name, by in differences.items()}
-        moved = replace(self, **{"day": max(self.day, at.date()), **today, **new})
+        return replace(self, **{"day": max(self.day, at.date()), **today, **new})
+
+    def apply(self, at: datetime, **differences: int) -> AccountState:
+        """Write the figures changed by these differences while the row is held; returns what then stands."""
+        moved = self.moved(at, **differences)
         figures = {column: getattr(moved, name) for name, column in MOVED.items()}
         MOVE.run(db.session.connection(), {"account": self.account_id, **figures})
         return moved

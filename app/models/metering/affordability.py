@@ -11,13 +11,18 @@ from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
+from app.models.metering.decision import (
+    FEWEST_OUTPUT_TOKENS,
+    floor_of,
+    output_within,
+    shortage_code,
+    takes_model,
+)
 from app.models.metering.gate_checks import credits_reserved
 from app.models.metering.key_limit import KeyUse, key_limit_reached
 from app.models.metering.member_limit import MemberUse, member_limit_reached
 from app.models.metering.refusal import Refusal
 from app.providers.base import Prompt
-
-FEWEST_OUTPUT_TOKENS = 256
 
 
 class Cheaper(NamedTuple):
@@ -42,19 +47,17 @@ def fit(
 ) -> Prompt:
     """The prompt, with as much output as the balance and every limit afford. Refusal under the floor."""
     balance, overdraft = account_state.balance(at), overdraft_of(account_state)
-    bound, floor = prompt.input_token_bound, min(FEWEST_OUTPUT_TOKENS, prompt.max_output_tokens)
+    bound, asked = prompt.input_token_bound, prompt.max_output_tokens
     affordable = most_affordable(balance.available + overdraft, member, key)
-    if rates.most_for(bound, prompt.max_output_tokens) <= affordable:
-        return prompt
-    output = rates.output_tokens_for(affordable, bound)
-    if output >= floor:
-        return replace(prompt, max_output_tokens=min(prompt.max_output_tokens, output))
-    needed, cheaper = rates.most_for(bound, floor), cheaper_model(account_state, prompt, affordable)
+    output = output_within(rates, bound, asked, affordable)
+    if output is not None:
+        return prompt if output == asked else replace(prompt, max_output_tokens=output)
+    needed, cheaper = rates.most_for(bound, floor_of(asked)), cheaper_model(account_state, prompt, affordable)
     if key is not None and key.left is not None and needed > key.left:
         raise key_limit_reached(key, at, needed=needed, **(cheaper.details if cheaper else {}))
     if member is not None and needed <= balance.available + overdraft:
         raise member_limit_reached(member, at, needed=needed, **(cheaper.details if cheaper else {}))
-    if needed <= balance.unreserved + overdraft:
+    if shortage_code(balance, overdraft, needed) == "credits_reserved":
         raise credits_reserved(balance, needed)
     raise request_too_large(balance, needed, cheaper)
 
@@ -78,15 +81,14 @@ def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None) ->
 
 def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) -> Cheaper | None:
     """The dearest model of the plan that passes within `affordable` nanos, its answer shortened as `fit` does."""
-    bound, allowed = prompt.input_token_bound, account_state.models
+    bound = prompt.input_token_bound
     offers = []
     for model, price in AIModel.for_sale():
         asked = min(prompt.max_output_tokens, model.max_output_tokens)
-        output = min(asked, price.rates.output_tokens_for(affordable, bound))
-        is_included = not allowed or model.name in allowed
-        if is_included and can_take(model, prompt) and output >= (floor := min(FEWEST_OUTPUT_TOKENS, asked)):
+        output = output_within(price.rates, bound, asked, affordable)
+        if output is not None and takes_model(account_state, model.name) and can_take(model, prompt):
             offer = Cheaper(price.rates.most_for(bound, output), model.name, model.title)
-            offers.append((price.rates.most_for(bound, floor), offer))
+            offers.append((price.rates.most_for(bound, floor_of(asked)), offer))
     return max(offers, default=(0, None))[1]
 
 

@@ -80,6 +80,7 @@ class Admission:
         return CONSTANTS | {
             "account_id": self.actor.account_id,
             "user_id": self.actor.user_id,
+            "plan_id": self.account_state.plan_id,
             "api_key_id": self.actor.api_key_id,
             "model": self.prompt.model,
             "price_id": self.price.id,
@@ -104,6 +105,22 @@ class Admission:
             overdraft_of(self.account_state),
             self.price.tier,
         )
+
+
+def settled_differences(
+    payment: Payment, ceiling: int, *, is_today: bool, is_counted: bool
+) -> dict[str, int]:
+    """What a call that ends moves of its account."""
+    return {
+        "allowance": -payment.allowance,
+        "credits": -payment.credits,
+        "reserved": -ceiling,
+        "running_calls": -1,
+        "day_used": payment.allowance if is_today else 0,
+        "day_absorbed": payment.absorbed if is_counted else 0,
+        "hour_spent": payment.allowance + payment.credits,
+        "day_spent": payment.allowance + payment.credits,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +151,12 @@ class Ending:
     @property
     def is_today(self) -> bool:
         return self.reservation.day == self.now.date()
+
+    def differences(self, payment: Payment) -> dict[str, int]:
+        """What it moves of its account."""
+        return settled_differences(
+            payment, self.reservation.ceiling, is_today=self.is_today, is_counted=self.is_counted
+        )
 
     @property
     def key(self) -> dict[str, int]:

@@ -20,6 +20,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
+from app.models.metering.decision import funds_code, plan_code, takes_model
 from app.models.metering.refusal import Refusal, seconds_until
 
 ABSORBED_PERCENT = 5
@@ -33,14 +34,13 @@ def check_account(account_state: AccountState, actor: Actor) -> None:
     if not actor.is_verified and Setting.get("require_verified_email"):
         raise Refusal("email_unverified", way_out="verify")
     context = {"plan": account_state.plan_name}
-    if account_state.plan_status == "inactive":
-        raise Refusal("plan_inactive", context=context, way_out="upgrade")
-    if actor.api_key_id is not None and not account_state.has_api:
-        raise Refusal("api_not_in_plan", context=context, way_out="upgrade")
+    code = plan_code(account_state, has_key=actor.api_key_id is not None)
+    if code is not None:
+        raise Refusal(code, context=context, way_out="upgrade")
 
 
 def check_model(account_state: AccountState, model: str) -> None:
-    if account_state.models and model not in account_state.models:
+    if not takes_model(account_state, model):
         included = titles_of(account_state.models)
         context = {"name": model, "plan": account_state.plan_name, "included": included}
         raise Refusal("model_not_allowed", context=context, way_out="upgrade")
@@ -88,13 +88,14 @@ def check_chats(account_state: AccountState, at: datetime, started: int) -> None
 def check_funds(account_state: AccountState, at: datetime) -> None:
     """Something must be available for a call to begin."""
     balance = account_state.balance(at)
-    if balance.available > 0:
+    code = funds_code(balance)
+    if code is None:
         return
     if account_state.recharge_below is not None and is_being_paid(account_state.account_id, at):
         raise Refusal("recharge_in_progress", available=balance.available, retry_after=3, way_out="wait")
-    if balance.unreserved > 0:
+    if code == "credits_reserved":
         raise credits_reserved(balance)
-    if balance.allowance > 0 and balance.day_rest == 0 and balance.credits <= 0:
+    if code == "daily_limit_reached":
         raise daily_limit_reached(account_state, balance, at)
     subscription = Subscription.live_of(account_state.account_id)
     if subscription is not None and subscription.is_unpaid:

@@ -35,11 +35,12 @@ class Refusal(Exception):
 
 
 class Attempt(NamedTuple):
-    """The call that was refused: its model, the bound of its input, and the output it asked for, both in tokens."""
+    """The call that was refused: its model, the bound of its input and the output asked for, in tokens, its plan."""
 
     model: str
     input_bound: int
     max_output_tokens: int
+    plan_id: int
 
 
 class InvalidRequest(Exception):

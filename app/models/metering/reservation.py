@@ -158,7 +158,8 @@ def admitted(account_state: AccountState, actor: Actor, prompt: Prompt, price: M
     try:
         return checked(account_state, actor, prompt, price)
     except Refusal as refusal:
-        refusal.attempt = Attempt(prompt.model, prompt.input_token_bound, prompt.max_output_tokens)
+        asked = prompt.model, prompt.input_token_bound, prompt.max_output_tokens
+        refusal.attempt = Attempt(*asked, account_state.plan_id)
         raise
 
 
@@ -247,17 +248,7 @@ def settle_held(ending: Ending, extra: ExtraRows | None) -> Receipt | None:
     payment = account_state.balance(now).pay(ending.cost, ending.most, reservation.overdraft)
     if CLOSE.run(db.session.connection(), ending.key | ending.row | payment.columns) != 1:
         return None
-    moved = account_state.apply(
-        now,
-        allowance=-payment.allowance,
-        credits=-payment.credits,
-        reserved=-reservation.ceiling,
-        running_calls=-1,
-        day_used=payment.allowance if ending.is_today else 0,
-        day_absorbed=payment.absorbed if ending.is_counted else 0,
-        hour_spent=payment.allowance + payment.credits,
-        day_spent=payment.allowance + payment.credits,
-    )
+    moved = account_state.apply(now, **ending.differences(payment))
     difference = payment.allowance + payment.credits - reservation.ceiling
     settle_for_member(account_state, reservation.user_id, reservation.day, difference)
     if extra:

@@ -27,6 +27,7 @@ class Usage(Model):
     renewed_at: the last sign of life of a running call whose text is kept nowhere.
     cost_nanos = allowance_paid_nanos + credits_paid_nanos + absorbed_nanos.
     `answered_model` and `billed_nanos` are what the provider says; `unpriced_pieces` it bills, and no price is known.
+    `plan_id` is the plan that it was called on; rows of before have none.
     `left_out` is how many earlier messages no longer fit into the prompt.
     """
 
@@ -48,6 +49,7 @@ class Usage(Model):
 
     account_id: Mapped[int] = refers_to("accounts.id")
     user_id: Mapped[int] = refers_to("users.id")
+    plan_id: Mapped[int | None] = mapped_column(BigId)
     api_key_id: Mapped[int | None] = refers_to("api_keys.id")
     chat_id: Mapped[int | None] = refers_to("chats.id", index=True)
     document_id: Mapped[int | None] = mapped_column(BigId, index=True)

@@ -33,6 +33,7 @@ class RefusedCall(Model):
     account_id: Mapped[int] = mapped_column(BigId)
     user_id: Mapped[int] = mapped_column(BigId)
     api_key_id: Mapped[int | None] = mapped_column(BigId)
+    plan_id: Mapped[int | None] = mapped_column(BigId)
     model: Mapped[str | None]
     input_bound: Mapped[int | None]
     max_output_tokens: Mapped[int | None]
@@ -50,7 +51,7 @@ class RefusedCall(Model):
         }
         call = cls(code=refusal.code, **who)
         if refusal.attempt:
-            call.model, call.input_bound, call.max_output_tokens = refusal.attempt
+            call.model, call.input_bound, call.max_output_tokens, call.plan_id = refusal.attempt
         db.session.add(call)
 
     @classmethod

@@ -1,0 +1,248 @@
+"""The replay of many accounts into one report: reading only, a few at a time, in memory that does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from app.extensions import db
+from app.lab.history import (
+    Habitual,
+    Past,
+    accounts_after,
+    call_of,
+    calls_of,
+    habitual,
+    pasts,
+)
+from app.lab.replay import Call, Ended, Entry, Replay, scaled
+from app.lab.report import Report, Tally
+from app.lab.scenario import Pair, Scenario, Terms
+from app.models.metering.decision import funds_code
+from app.providers.base import TokenUsage
+
+AT_A_TIME = 25
+JUDGED = {
+    "plan_inactive", "api_not_in_plan", "model_not_allowed", "too_many_calls", "credits_reserved",
+    "daily_limit_reached", "out_of_credits", "request_too_large", "recharge_in_progress", "subscription_unpaid",
+}  # fmt: skip
+"""The refusals that other terms decide anew; all others stay as they were."""
+
+LIKE_FUNDS = {"recharge_in_progress", "subscription_unpaid"}
+"""Said in truth in the place of a plainer code of funds."""
+
+Ledger = Callable[[int, tuple[str, str, int, int]], None]
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """A connection that can't write: the database refuses it."""
+    is_postgres = db.engine.dialect.name == "postgresql"
+    options: Any = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if is_postgres else {}
+    with db.engine.connect().execution_options(**options) as connection:
+        if not is_postgres:
+            connection.execute(text("PRAGMA query_only = ON"))
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            if not is_postgres:
+                connection.execute(text("PRAGMA query_only = OFF"))
+
+
+class Run:
+    """A scenario over the record. `ledger` hears of each entry that would stand, `refusals` of each refusal."""
+
+    def __init__(
+        self, scenario: Scenario, terms: Terms, report: Report, ledger: Ledger | None = None
+    ) -> None:
+        self.scenario, self.terms, self.report, self.ledger = scenario, terms, report, ledger
+        self.balances: Callable[[Past, Replay], None] | None = None
+        self.ordinary: dict[str, Habitual] | None = None
+
+    def slice(self, connection: Connection, last: int, most: int = AT_A_TIME) -> list[int]:
+        """Replay the next accounts; which they were."""
+        if self.ordinary is None:
+            self.ordinary = habitual(connection, self.scenario)
+        ids = accounts_after(connection, self.scenario, last, most)
+        if ids:
+            self.replay(connection, ids)
+        return ids
+
+    def replay(self, connection: Connection, ids: Sequence[int]) -> None:
+        found = pasts(connection, self.scenario, self.terms, ids)
+        for account_id, rows in calls_of(connection, self.scenario, ids):
+            self.account(found.pop(account_id), rows)
+        for past in found.values():
+            self.account(past, ())
+
+    def account(self, past: Past, rows: Iterable[Any]) -> None:
+        """One account from beginning to end."""
+        one = AccountRun(self, past)
+        for row in rows:
+            one.call(row)
+        one.finish()
+
+
+class AccountRun:
+    """One account as it was, beside it as it would be."""
+
+    def __init__(self, run: Run, past: Past) -> None:
+        self.run, self.past, self.report, self.terms = run, past, run.report, run.terms
+        self.replay = Replay(past.state, run.terms, past.state.allowance)
+        self.was, self.then = Tally(), Tally()
+        self.entries, self.refused = iter(past.entries), iter(past.refused)
+        self.entry, self.attempt = next(self.entries, None), next(self.refused, None)
+        self.begins = run.scenario.begins
+        for money in past.money:
+            self.money(*money)
+
+    def money(self, at: datetime, cents: int, payments: int, payment: Any) -> None:
+        """A payment or refund, as it was and in proportion to its price as it would be."""
+        plan_id = payment.plan_id or self.past.state.plan_id
+        pair = self.terms.packs[payment.pack_id] if payment.pack_id else self.terms.plans[plan_id]
+        then = scaled(cents, (pair.was.price_cents, pair.then.price_cents)) if cents else 0
+        for side, amount, tally in (("was", cents, self.was), ("then", then, self.then)):
+            self.report.add(
+                side, at, plan_id, revenue_cents=amount, fee_cents=fee_of(amount, payments, self.terms)
+            )
+            tally.cents += amount
+
+    def until(self, at: datetime) -> None:
+        """Everything before that moment: entries, ends of calls, attempts; at one moment entries come first."""
+        while True:
+            entry, attempt = self.entry, self.attempt
+            is_entry_first = attempt is None or (entry is not None and entry.at <= attempt.created_at)
+            if entry is not None and is_entry_first and entry.at <= at:
+                self.end_until(entry.at - INSTANT)
+                self.enter(entry)
+            elif attempt is not None and not is_entry_first and attempt.created_at <= at:
+                self.end_until(attempt.created_at)
+                self.try_again(attempt)
+            else:
+                self.end_until(at)
+                return
+
+    def enter(self, entry: Entry) -> None:
+        made = self.replay.enter(entry)
+        self.entry = next(self.entries, None)
+        if self.run.ledger:
+            for one in made:
+                self.run.ledger(self.past.state.account_id, one)
+
+    def end_until(self, at: datetime) -> None:
+        for ended in self.replay.end_until(at):
+            self.ended(ended)
+
+    def call(self, row: Any) -> None:
+        """A call of the record: what it was, and whether it would be."""
+        call = call_of(row, self.past.state.plan_id)
+        if call.ends is not None and row.allowance_paid_nanos:
+            self.replay.spend(call.ends, row.allowance_paid_nanos)
+        if call.began < self.begins:
+            self.replay.admit_as_it_was(call)
+            self.record(row, call)
+            return
+        self.until(call.began)
+        self.record(row, call)
+        code = self.replay.begin(call)
+        if code is not None:
+            self.refuse(call.began, call.plan_id, call.model, code)
+            self.report.keep("newly_refused", call.began, self.past.state.account_id, call.model, code)
+
+    def record(self, row: Any, call: Call) -> None:
+        """The side of the record, in the day that the call began in."""
+        if call.ends is None:
+            return
+        paid = row.allowance_paid_nanos + row.credits_paid_nanos
+        self.was.served += paid if call.ends < self.run.scenario.ends else 0
+        if call.began >= self.begins:
+            figures = {"cost_nanos": row.cost_nanos, "paid_nanos": paid, "absorbed_nanos": row.absorbed_nanos}
+            self.report.add("was", call.began, call.plan_id, calls=1, **figures)
+
+    def ended(self, ended: Ended) -> None:
+        call, payment = ended.call, ended.payment
+        paid = payment.allowance + payment.credits
+        self.then.served += paid
+        if call.began < self.begins:
+            return
+        figures = {"cost_nanos": ended.cost, "paid_nanos": paid, "absorbed_nanos": payment.absorbed}
+        self.report.add("then", call.began, call.plan_id, calls=1, **figures)
+
+    def try_again(self, row: Any) -> None:
+        """An attempt that was refused in truth: by the same code, by another, or not at all."""
+        self.attempt = next(self.refused, None)
+        plan_id = row.plan_id or self.replay.state.plan_id
+        self.was.refused += 1
+        self.report.add_refusal("was", row.created_at, plan_id, row.code)
+        code = self.code_of(row, plan_id)
+        if code is not None:
+            self.refuse(row.created_at, plan_id, row.model, code)
+            return
+        self.report.keep("newly_admitted", row.created_at, self.past.state.account_id, row.model, row.code)
+
+    def code_of(self, row: Any, plan_id: int) -> str | None:
+        """Why it would be refused; None: it would begin, and ends as an ordinary call of its model."""
+        if row.code not in JUDGED and not self.has_more_chats(row.code, plan_id):
+            return str(row.code)
+        if plan_id != self.replay.state.plan_id:
+            self.replay.follow_plan(plan_id)
+        at, has_key = row.created_at, row.api_key_id is not None
+        code = self.replay.refusal(at, has_key=has_key, model=row.model)
+        guess = None if code else self.guess(row, plan_id)
+        code = self.replay.begin(guess) if guess else code
+        is_same = row.code in LIKE_FUNDS and funds_code(self.replay.state.balance(at)) is not None
+        return str(row.code) if code is not None and is_same else code
+
+    def has_more_chats(self, code: str, plan_id: int) -> bool:
+        pair: Pair = self.terms.plans[plan_id]
+        was, then = pair.was.chats_per_month, pair.then.chats_per_month
+        return code == "chat_limit_reached" and was is not None and (then is None or then > was)
+
+    def guess(self, row: Any, plan_id: int) -> Call | None:
+        """The call that it would have been: the prompt as it was asked, an ordinary answer. None: no model is known."""
+        ordinary = self.run.ordinary or {}
+        model = row.model or next(iter(ordinary), None)
+        price = self.terms.price_at(model, row.created_at) if model else None
+        if model is None or price is None:
+            return None
+        usual = ordinary.get(model, NOBODY)
+        asked, bound = row.max_output_tokens or ASKED, row.input_bound or usual.input_tokens
+        usage = TokenUsage(
+            uncached_input=min(bound, usual.input_tokens or bound), output=min(asked, usual.output_tokens)
+        )
+        ceiling = self.terms.rates[price.id].was.most_for(bound, asked)
+        ends = row.created_at + timedelta(seconds=usual.seconds)
+        has_key = row.api_key_id is not None
+        return Call(-row.id, row.created_at, ends, plan_id, model, price.id, has_key, ceiling, asked, True, False,
+                    usage, is_guess=True)  # fmt: skip
+
+    def refuse(self, at: datetime, plan_id: int, model: str | None, code: str) -> None:
+        self.then.refused += 1
+        self.report.add_refusal("then", at, plan_id, code)
+
+    def finish(self) -> None:
+        """To the end of the days; what runs then goes on after them."""
+        self.until(self.run.scenario.ends - INSTANT)
+        state = self.replay.state
+        self.was.ends_with, self.then.ends_with = self.past.ends_with, state.allowance + state.credits
+        self.report.add_account(state.account_id, "", self.was, self.then)
+        if self.run.balances:
+            self.run.balances(self.past, self.replay)
+
+
+INSTANT = timedelta(microseconds=1)
+NOBODY = Habitual(0, 400, 5.0)
+ASKED = 4096
+"""What a call asks for that was refused before anybody looked at its prompt."""
+
+
+def fee_of(cents: int, payments: int, terms: Terms) -> int:
+    """What Stripe keeps of a payment, half up; of a refund it gives nothing back."""
+    if not payments or cents <= 0:
+        return 0
+    return (cents * terms.settings["payment_fee"] + 5_000) // 10_000 + terms.settings["payment_fee_cents"]

@@ -1,0 +1,171 @@
+"""Another business model: what of plans, packs, prices and settings is changed, and everything as it would be then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models.billing.rerating import FIGURES
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price_schedule import in_force
+from app.models.catalog.setting import Setting
+from app.models.metering.refusal import InvalidRequest, PricingError
+from app.models.metering.usage_rollup import start_of
+
+PLAN_COLUMNS = (
+    "price_cents", "surcharge_cents", "margin_bps", "trial_days", "allowance_override_nanos", "daily_limit_nanos",
+    "chats_per_month", "parallel_calls", "models", "has_api", "status",
+)  # fmt: skip
+PACK_COLUMNS = "price_cents", "margin_bps"
+PRICE_COLUMNS = tuple(FIGURES)
+SETTINGS = "overdraft", "parallel_calls", "welcome_credit", "payment_fee", "payment_fee_cents"
+LONGEST = timedelta(days=400)
+Row = TypeVar("Row", Plan, CreditPack, ModelPrice)
+Changes = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Days (both included, UTC), whose calls, and the changed columns by id; a price's by the name of its model."""
+
+    first: date
+    last: date
+    plan_ids: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+    plans: Changes = field(default_factory=dict)
+    packs: Changes = field(default_factory=dict)
+    prices: Changes = field(default_factory=dict)
+    settings: dict[str, int] = field(default_factory=dict)
+    is_simulated: bool = False
+
+    @property
+    def begins(self) -> datetime:
+        return start_of(self.first)
+
+    @property
+    def ends(self) -> datetime:
+        return start_of(self.last + timedelta(days=1))
+
+    @property
+    def days(self) -> list[date]:
+        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "plan_ids": list(self.plan_ids),
+            "kinds": list(self.kinds),
+            "plans": self.plans,
+            "packs": self.packs,
+            "prices": self.prices,
+            "settings": self.settings,
+            "is_simulated": self.is_simulated,
+        }
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Scenario:
+        changes: Any = {name: dict(stored.get(name, {})) for name in ("plans", "packs", "prices", "settings")}
+        return cls(
+            date.fromisoformat(stored["first"]),
+            date.fromisoformat(stored["last"]),
+            tuple(stored.get("plan_ids", ())),
+            tuple(stored.get("kinds", ())),
+            **changes,
+            is_simulated=bool(stored.get("is_simulated")),
+        )
+
+    def check(self, today: date) -> None:
+        """InvalidRequest where it can't be run."""
+        if self.first > self.last:
+            raise InvalidRequest({"last": ["must not be before the first day."]})
+        if self.last - self.first > LONGEST:
+            raise InvalidRequest({"first": [f"must be at most {LONGEST.days} days before the last."]})
+        if self.last > today and not self.is_simulated:
+            raise InvalidRequest({"last": ["must not be in the future: nothing was used then."]})
+        try:
+            terms_of(self)
+        except PricingError as fault:
+            raise InvalidRequest({"plans": [f"can't be: {fault}"]}) from fault
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Something that is sold, as it is and as it would be."""
+
+    was: Any
+    then: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Everything that decides about a call, as it would be; and beside it as it is."""
+
+    plans: dict[int, Pair]
+    packs: dict[int, Pair]
+    rates: dict[int, Pair]
+    models: dict[str, list[ModelPrice]]
+    tiers: dict[str, str]
+    settings: dict[str, int]
+
+    def price_at(self, model: str, at: datetime) -> ModelPrice | None:
+        return in_force(self.models.get(model, []), at, self.tiers.get(model, ""))
+
+
+def terms_of(scenario: Scenario) -> Terms:
+    """PricingError where a plan or pack can't be sold so."""
+    plans = {row.id: Pair(row, changed(row, scenario.plans.get(str(row.id), {}))) for row in rows_of(Plan)}
+    packs = {
+        row.id: Pair(row, changed(row, scenario.packs.get(str(row.id), {}))) for row in rows_of(CreditPack)
+    }
+    for pair in (*plans.values(), *packs.values()):
+        _ = pair.then.worth_nanos
+    names = {row.id: row for row in db.session.scalars(select(AIModel))}
+    rates, models = {}, dict[str, list[ModelPrice]]()
+    for price in rows_of(ModelPrice):
+        name = names[price.model_id].name
+        then = changed(price, scenario.prices.get(name, {}))
+        rates[price.id] = Pair(price.rates, then.rates)
+        if price.approved_at:
+            models.setdefault(name, []).append(then)
+    tiers = {row.name: row.provider.tier for row in names.values()}
+    settings = {name: scenario.settings.get(name, int(Setting.get(name))) for name in SETTINGS}
+    return Terms(plans, packs, rates, models, tiers, settings)
+
+
+def rows_of(table: type[Row]) -> Iterable[Row]:
+    return db.session.scalars(select(table).order_by(table.id))
+
+
+def changed(row: Row, changes: Mapping[str, Any]) -> Row:
+    """A copy of the row with these columns, which no session knows."""
+    columns = {column.key: getattr(row, column.key) for column in row.__table__.columns}
+    return type(row)(**columns | dict(changes))
+
+
+def as_it_is(terms: Terms) -> Terms:
+    """Nothing changed, with the same fees: for the months that are made up, which have no record."""
+    same = {
+        name: {key: Pair(pair.was, pair.was) for key, pair in getattr(terms, name).items()}
+        for name in ("plans", "packs", "rates")
+    }
+    settings = {name: int(Setting.get(name)) for name in SETTINGS} | {
+        name: terms.settings[name] for name in ("payment_fee", "payment_fee_cents")
+    }
+    prices = rows_of(ModelPrice)
+    models = {name: [price.id for price in priced] for name, priced in terms.models.items()}
+    by_id = {price.id: price for price in prices}
+    return Terms(
+        **same,
+        models={name: [by_id[i] for i in ids] for name, ids in models.items()},
+        tiers=terms.tiers,
+        settings=settings,
+    )

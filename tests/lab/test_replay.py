@@ -1,0 +1,198 @@
+"""The replay: with nothing changed it is the record to the nano; with something changed it is what a live copy does."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.lab.kinds import seed_habits
+from app.lab.report import Report
+from app.lab.run import Run, reading
+from app.lab.scenario import Scenario, terms_of
+from app.lab.simulation import simulate
+from app.models.billing.audit import audit
+from app.models.billing.statement import balances_at
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.setting import Setting
+from app.models.metering.usage import Usage
+from app.models.operations.lab_run import Habit
+from app.models.operations.refused_call import RefusedCall
+from tests.lab.histories import Life, entries_between, live
+from tests.support.people import CREDIT, model
+
+Database = scoped_session[Session]
+HISTORIES = int(os.environ.get("LAB_HISTORIES", "8"))
+MONTH = {"first": date(2026, 10, 1), "last": date(2026, 10, 31)}
+
+
+@pytest.fixture
+def models(app: Flask, session: Database) -> None:
+    model("big", kind="demo", dollars_in="25", dollars_out="100")
+    model("small", kind="demo", dollars_in="2.5", dollars_out="10")
+    session.commit()
+
+
+class Told:
+    """What a run tells, account by account."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario, self.report = scenario, Report()
+        self.entries: dict[int, list[Any]] = defaultdict(list)
+        self.balances: dict[int, tuple[int, int]] = {}
+
+    def run(self) -> Told:
+        run = Run(
+            self.scenario, terms_of(self.scenario), self.report, lambda a, one: self.entries[a].append(one)
+        )
+        run.balances = lambda past, replay: self.balances.update(
+            {replay.state.account_id: (replay.state.allowance, replay.state.credits)}
+        )
+        last = 0
+        with reading() as connection:
+            while ids := run.slice(connection, last):
+                last = ids[-1]
+        self.report.close()
+        return self
+
+
+def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(
+    models: None, session: Database
+) -> None:
+    lives = live(HISTORIES)
+    assert list(audit()) == []
+    scenario = Scenario(**MONTH)
+    told = Told(scenario).run()
+    assert told.report.counts["newly_refused"] == told.report.counts["newly_admitted"] == 0, told.report
+    assert told.report.codes["was"] == told.report.codes["then"]
+    assert sum(told.report.codes["was"].values()) == count_of(RefusedCall, scenario) > HISTORIES
+    for life in lives:
+        end = balances_at(life.account_id, scenario.ends)
+        assert told.entries[life.account_id] == entries_between(
+            life.account_id, scenario.begins, scenario.ends
+        )
+        assert told.balances[life.account_id] == (end.allowance, end.credits)
+    for sides in told.report.days.values():
+        assert sides["was"] == sides["then"]
+    assert told.report.total("was", "calls") == count_of(Usage, scenario)
+    assert told.report.counts["same"] == len(told.balances)
+
+
+def count_of(table: type[Any], scenario: Scenario) -> int:
+    inside = table.created_at >= scenario.begins, table.created_at < scenario.ends
+    return db.session.query(table).filter(*inside).count()
+
+
+STRICTER = {"price_cents": 2000, "margin_bps": 9300, "parallel_calls": 2}
+
+
+def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses(
+    models: None, session: Database
+) -> None:
+    """The same people twice: replayed under stricter terms, and alive under them."""
+    lives = live(HISTORIES, seed=2)
+    plans = {plan.id: STRICTER for plan in session.query(Plan) if not plan.is_free}
+    plans |= {Plan.default().id: {"allowance_override_nanos": 90 * CREDIT, "daily_limit_nanos": 20 * CREDIT}}
+    changes = {str(key): dict(columns) for key, columns in plans.items()}
+    scenario = Scenario(
+        date(2026, 9, 30), date(2026, 10, 31), plans=changes, settings={"overdraft": 5 * CREDIT}
+    )
+    told = Told(scenario).run()
+    for key, columns in plans.items():
+        for name, value in columns.items():
+            setattr(session.get_one(Plan, key), name, value)
+    Setting.put("overdraft", 5 * CREDIT)
+    session.commit()
+    copies = live(HISTORIES, seed=2, prefix="q")
+    firsts = {}
+    for at, account_id, _model, code in told.report.newly_refused:
+        firsts.setdefault(account_id, (datetime.fromisoformat(at), code))
+    assert len(firsts) > HISTORIES // 2
+    codes = set()
+    for life, copy in zip(lives, copies, strict=True):
+        was, then = refusals_of(life), refusals_of(copy)
+        new = next(((at, code) for at, code in then if at not in dict(was)), None)
+        assert firsts.get(life.account_id) == new
+        codes.add(new[1] if new else None)
+    assert len(codes) > 1
+
+
+def refusals_of(life: Life) -> list[tuple[datetime, str]]:
+    rows = db.session.query(RefusedCall).filter_by(account_id=life.account_id).order_by(RefusedCall.id)
+    return [(row.created_at, row.code) for row in rows]
+
+
+def test_a_changed_margin_is_its_closed_form(models: None, session: Database) -> None:
+    """Credits bought at margin m are worth (1 - m') / (1 - m) at m'; what was used is the same."""
+    lives = [life for life in live(HISTORIES, seed=3) if life.account.plan.allows_packs]
+    packs = {str(pack.id): {"margin_bps": 3500} for pack in session.query(CreditPack)}
+    told = Told(Scenario(**MONTH, packs=packs)).run()
+    record = Told(Scenario(**MONTH)).run()
+    margins, bought = {pack.worth_nanos: pack.margin_bps for pack in session.query(CreditPack)}, 0
+    for life in lives:
+        entries = zip(record.entries[life.account_id], told.entries[life.account_id], strict=True)
+        for one, other in [pair for pair in entries if pair[0][0] == "purchase"]:
+            bought += 1
+            assert other[3] * (10_000 - margins[one[3]]) == one[3] * 6500
+    assert bought > 3
+    assert told.report.total("then", "revenue_cents") == record.report.total("was", "revenue_cents") > 0
+
+
+@pytest.mark.databases("postgresql")
+def test_a_user_of_the_database_who_may_only_read_can_run_it(
+    models: None, session: Database, database_kind: str
+) -> None:
+    live(3)
+    session.execute(text("DROP ROLE IF EXISTS lab_reader"))
+    session.execute(text("CREATE ROLE lab_reader"))
+    session.execute(text("GRANT USAGE ON SCHEMA public TO lab_reader"))
+    session.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO lab_reader"))
+    session.commit()
+    session.remove()
+    db.engine.dispose()
+
+    @event.listens_for(db.engine, "connect")
+    def become_reader(connection: Any, _record: Any) -> None:
+        connection.execute("SET ROLE lab_reader")
+        connection.commit()
+
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        session.execute(text("UPDATE accounts SET name = 'x'"))
+    session.rollback()
+    told = Told(Scenario(**MONTH)).run()
+    assert told.report.counts["same"] == 3
+    event.remove(db.engine, "connect", become_reader)
+    db.engine.dispose()
+
+
+def test_a_connection_of_the_lab_writes_nothing(models: None, database_kind: str) -> None:
+    with reading() as connection, pytest.raises(DBAPIError):
+        connection.execute(text("UPDATE accounts SET name = 'x'"))
+    with db.engine.connect() as connection:
+        connection.execute(text("UPDATE accounts SET name = 'x'"))
+        connection.rollback()
+
+
+def test_months_of_users_who_do_not_exist(models: None, session: Database) -> None:
+    """With nothing changed both sides are the same; where plans are worth less the same people are refused more."""
+    seed_habits()
+    habits = session.query(Habit).all()
+    for habit in habits:
+        habit.people = 4
+    same = simulate(Scenario(**MONTH, is_simulated=True))
+    assert same.counts["same"] == 12
+    assert all(sides["was"] == sides["then"] for sides in same.days.values())
+    assert same.total("was", "revenue_cents") > 0
+    changes = {str(habit.plan_id): {"margin_bps": 9000, "allowance_override_nanos": None} for habit in habits}
+    other = simulate(Scenario(**MONTH, is_simulated=True, plans=changes))
+    assert other.total("was", "revenue_cents") == same.total("was", "revenue_cents")
+    assert other.counts["newly_refused"] > 0
+    assert other.total("then", "refused") > other.total("was", "refused")
