@@ -30,9 +30,11 @@ from app.models.operations.refusal_count import RefusalCount
 from app.models.operations.refused_call import RefusedCall
 from app.observability.counters import count_problem
 from app.payments import breaker
+from app.payments.promotions import WrongCode
 from app.providers.base import ProviderError
 from app.web import form_errors
 from app.web.access import KeyMayNot, NotSignedIn, is_guest
+from app.web.checkout_limits import note_wrong_code
 from app.web.guest_session import for_guests
 from app.web.rate_limits import LimitUnknown
 from app.web.refusals import REFUSALS, text_for_guests, text_of
@@ -135,6 +137,8 @@ def not_now(status: int, code: str, error: Any) -> Response:
 
 def invalid(error: InvalidRequest) -> ResponseReturnValue:
     """People are back at their form, the fault at its field and what they typed kept; programs are told."""
+    if isinstance(error, WrongCode):
+        note_wrong_code()
     if not wants_json():
         leave(db.session.rollback)
         if (back := form_errors.back_with(error.errors)) is not None:

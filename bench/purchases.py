@@ -53,7 +53,7 @@ def make(count: int, file: Path) -> None:
 
 
 def buy(account: Account, customer: str, pack: CreditPack, *, is_refunded: bool) -> None:
-    payment = Payment.of_pack("pack", account, pack, 1)
+    payment = Payment.of_pack("pack", account, pack.quote())
     labels, cents = payment.labels, payment.price_cents
     with client.asking() as v1:
         wanted: dict[str, Any] = {**HOW, "amount": cents, "customer": customer, "metadata": labels}

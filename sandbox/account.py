@@ -1,6 +1,6 @@
 """The small things: the account itself, events, webhook endpoints, portal sessions and their configuration."""
 
-from sandbox.params import Params, merged_metadata, required, text
+from sandbox.params import Params, flag, merged_metadata, nested, required, text
 from sandbox.routes import listed, operation, page, retrieve
 from sandbox.shapes import blank, new_id
 from sandbox.store import Thing
@@ -63,7 +63,7 @@ def create_portal(sandbox: Sandbox, params: Params) -> Thing:
 
 
 def default_configuration(sandbox: Sandbox) -> Thing:
-    matches = sandbox.store.all("billing_portal.configuration")
+    matches = sandbox.store.where("billing_portal.configuration", is_default=True)
     return matches[-1] if matches else create_configuration(sandbox, {})
 
 
@@ -72,6 +72,11 @@ def create_configuration(sandbox: Sandbox, params: Params) -> Thing:
     configuration = sandbox.make("billing_portal.configuration", updated=sandbox.now)
     configuration["default_return_url"] = text(params, "default_return_url")
     configuration["metadata"] = merged_metadata({}, params)
+    configuration["is_default"] = len(sandbox.store.all("billing_portal.configuration")) == 1
+    for name, wanted in nested(params, "features").items():
+        allowed = {key: value for key, value in wanted.items() if key != "enabled"}
+        enabled = flag(wanted, "enabled")
+        configuration["features"][name] = {**configuration["features"][name], **allowed, "enabled": enabled}
     return configuration
 
 

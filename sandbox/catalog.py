@@ -70,6 +70,7 @@ def create_price(sandbox: Sandbox, params: Params) -> Thing:
         unit_amount=amount,
         unit_amount_decimal=str(amount),
         nickname=text(params, "nickname"),
+        tax_behavior=text(params, "tax_behavior", "unspecified"),
         metadata=merged_metadata({}, params),
         active=flag(params, "active", True),
         **recurrence(nested(params, "recurring")),

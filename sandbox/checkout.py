@@ -3,11 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import customers, payment_intents, payment_methods, setup_intents, subscriptions
+from sandbox import (
+    customers,
+    discounts,
+    payment_intents,
+    payment_methods,
+    setup_intents,
+    subscriptions,
+    taxes,
+)
 from sandbox.cards import Card, card_error
 from sandbox.checkout_lines import lines_from, totals
 from sandbox.errors import StripeError, invalid, unexpected_state
-from sandbox.params import Params, integer, merged_metadata, nested, required, text
+from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text
 from sandbox.routes import operation, page, retrieve
 from sandbox.store import Thing
 from sandbox.world import Sandbox
@@ -30,7 +38,8 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
         "checkout.session",
         mode=mode,
         customer=customer,
-        **texts(params) | totals(lines, params),
+        **texts(params),
+        **reductions(sandbox, params),
         metadata=merged_metadata({}, params),
         expires_at=integer(params, "expires_at", sandbox.now + DAY),
         success_url=required(params, "success_url"),
@@ -38,8 +47,31 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
         _lines=lines,
         **wishes(params),
     )
+    discounts.take_from_checkout(sandbox, session)
+    if session["automatic_tax"]["enabled"]:
+        taxes.tax_checkout(sandbox, session)
+    session.update(totals(lines, params))
     session["url"] = f"{sandbox.base_url}/checkout/{session['id']}"
     return session
+
+
+def reductions(sandbox: Sandbox, params: Params) -> dict[str, Any]:
+    """Discounts and tax. A customer whose address is to be taxed by is told where the page may change it."""
+    if taxes.wanted(params) and text(params, "customer") and "customer_update" not in params:
+        message = (
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid "
+            "address to the Customer or set either `customer_update[address]` to 'auto'."
+        )
+        raise invalid(message, "customer_update")
+    sources = discounts.sources_from(sandbox, params.get("discounts") or [])
+    collects = nested(params, "tax_id_collection")
+    return {
+        "discounts": sources or None,
+        "automatic_tax": taxes.shown(taxes.wanted(params)),
+        "tax_id_collection": {"enabled": flag(collects, "enabled"), "required": "never"}
+        if collects
+        else None,
+    }
 
 
 def wishes(params: Params) -> dict[str, Any]:
@@ -100,6 +132,9 @@ def customer_of(sandbox: Sandbox, session: Thing) -> Thing | None:
 
 
 def pay_payment(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> None:
+    if not session["amount_total"]:
+        complete(sandbox, session, "no_payment_required")
+        return
     intent = sandbox.store.find("payment_intent", session["payment_intent"]) or intent_for(sandbox, session)
     payment_intents.charge_card(sandbox, intent, method, off_session=False, proven=proven)
     if intent["last_payment_error"]:
@@ -164,9 +199,18 @@ def begin_subscription(sandbox: Sandbox, session: Thing, method: Thing, proven: 
     payment_methods.attach(sandbox, method, session["customer"])
     items = [{"price": line["price"]["id"], "quantity": str(line["quantity"])} for line in session["_lines"]]
     wanted = {**session["_subscription"], "customer": session["customer"], "items": items}
+    wanted["automatic_tax"] = {"enabled": session["automatic_tax"]["enabled"]}
+    if session["discounts"]:
+        wanted["discounts"] = [as_sent(source) for source in session["discounts"]]
     subscription = subscriptions.begin(sandbox, {**wanted, "default_payment_method": method["id"]})
     subscriptions.pay_first(sandbox, subscription, proven=True)
     return subscription
+
+
+def as_sent(source: Thing) -> Params:
+    """A session's discount as the API takes it."""
+    named = {name: source[name] for name in ("promotion_code", "coupon") if source[name]}
+    return dict([next(iter(named.items()))])
 
 
 PAYING: dict[str, Callable[[Sandbox, Thing, Thing, bool], None]] = {

@@ -9,8 +9,6 @@ from sandbox.shapes import blank, new_id
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
-NO_TOTALS = {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0}
-
 
 def lines_from(sandbox: Sandbox, params: Params, mode: str) -> list[Thing]:
     given = params.get("line_items") or []
@@ -56,10 +54,11 @@ def inline_price(sandbox: Sandbox, data: Params) -> Thing:
 
 
 def totals(lines: list[Thing], params: Params) -> dict[str, Any]:
+    """What is due today, before and after discounts and tax; nothing while a trial lasts."""
     if not lines:
         return {"amount_subtotal": None, "amount_total": None, "total_details": None}
     trial = nested(params, "subscription_data")
-    free = "trial_period_days" in trial or "trial_end" in trial
-    amount = 0 if free else sum(line["amount_total"] for line in lines)
-    shown = {"amount_subtotal": amount, "amount_total": amount, "total_details": dict(NO_TOTALS)}
-    return {**shown, "currency": lines[0]["currency"]}
+    due = [] if "trial_period_days" in trial or "trial_end" in trial else lines
+    details = {name: sum(line[name] for line in due) for name in ("amount_discount", "amount_tax")}
+    shown = {name: sum(line[name] for line in due) for name in ("amount_subtotal", "amount_total")}
+    return {**shown, "total_details": {**details, "amount_shipping": 0}, "currency": lines[0]["currency"]}

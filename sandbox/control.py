@@ -19,7 +19,7 @@ from sandbox.api import publish
 from sandbox.cards import card_named
 from sandbox.errors import StripeError, invalid, missing_param
 from sandbox.hosted import show_error
-from sandbox.params import Params, parse_form
+from sandbox.params import Params, parse_form, whole
 from sandbox.render import public
 from sandbox.store import Thing
 from sandbox.world import Sandbox
@@ -216,9 +216,10 @@ def invoice(sandbox: Sandbox, options: Params) -> Thing:
 
 @action
 def settings(sandbox: Sandbox, options: Params) -> Thing:
-    """`{after_dunning: cancel | unpaid | past_due}`."""
-    sandbox.after_dunning = options["after_dunning"]
-    return {"after_dunning": sandbox.after_dunning}
+    """`{after_dunning: cancel | unpaid | past_due, tax_percent}`, either or both."""
+    sandbox.after_dunning = options.get("after_dunning", sandbox.after_dunning)
+    sandbox.tax_percent = whole(options, "tax_percent", sandbox.tax_percent)
+    return {"after_dunning": sandbox.after_dunning, "tax_percent": sandbox.tax_percent}
 
 
 @action

@@ -4,9 +4,9 @@ from typing import Any
 
 from sandbox import payment_methods
 from sandbox.errors import no_such
-from sandbox.params import Params, merged_metadata, nested, text, whole
+from sandbox.params import Params, merged_metadata, nested, required, text, whole
 from sandbox.render import remains
-from sandbox.routes import listed, operation
+from sandbox.routes import listed, operation, page
 from sandbox.shapes import new_id
 from sandbox.store import Thing
 from sandbox.world import Sandbox
@@ -59,6 +59,36 @@ def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     chosen, customer["invoice_settings"] = customer["invoice_settings"], settings
     changes = {**fields(customer, params), "invoice_settings": chosen}
     return sandbox.change(customer, "customer.updated", **changes)
+
+
+@operation("POST", "/v1/customers/{id}/balance_transactions")
+def add_balance_transaction(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+    """A credit (negative) or a debt for the next invoices."""
+    customer, amount = sandbox.get("customer", identity), whole(params, "amount")
+    moved = move_balance(sandbox, customer, amount, currency=required(params, "currency"))
+    moved["description"] = text(params, "description")
+    sandbox.emit("customer.updated", customer)
+    return moved
+
+
+def move_balance(sandbox: Sandbox, customer: Thing, amount: int, **fields: Any) -> Thing:
+    customer["balance"] += amount
+    columns = {"customer": customer["id"], "amount": amount, "ending_balance": customer["balance"]}
+    return sandbox.make("customer_balance_transaction", **columns, **fields)
+
+
+def apply_balance(sandbox: Sandbox, customer: Thing, invoice: Thing) -> None:
+    """What an invoice takes from the balance, or leaves there."""
+    amount = invoice["ending_balance"] - customer["balance"]
+    if amount:
+        about = {"invoice": invoice["id"], "currency": invoice["currency"], "type": "applied_to_invoice"}
+        move_balance(sandbox, customer, amount, **about)
+
+
+@operation("GET", "/v1/customers/{id}/balance_transactions")
+def list_balance_transactions(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+    moved = sandbox.store.where("customer_balance_transaction", customer=identity)
+    return page(moved, params, f"/v1/customers/{identity}/balance_transactions")
 
 
 @operation("GET", "/v1/customers/{id}")

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox import discounts
 from sandbox.shapes import blank, new_id
 from sandbox.store import Thing
 from sandbox.world import Sandbox
@@ -61,6 +62,11 @@ def cost(item: Thing) -> int:
     return int(item["price"]["unit_amount"] * item["quantity"])
 
 
+def net_cost(sandbox: Sandbox, subscription: Thing, item: Thing) -> int:
+    """A period of it under the subscription's discounts, which prorations are reckoned from."""
+    return discounts.net(sandbox, subscription, item["price"]["product"], cost(item))
+
+
 def name_of(sandbox: Sandbox, item: Thing) -> str:
     return str(sandbox.get("product", item["price"]["product"])["name"])
 
@@ -84,7 +90,7 @@ def credit_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int) -> 
         sandbox,
         subscription,
         item,
-        -share(cost(item), start, end, at),
+        -share(net_cost(sandbox, subscription, item), start, end, at),
         description=f"Unused time on {name_of(sandbox, item)} after {day_of(at)}",
         period={"end": end, "start": at},
         proration=True,
@@ -97,7 +103,7 @@ def remaining_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int) 
         sandbox,
         subscription,
         item,
-        share(cost(item), start, end, at),
+        share(net_cost(sandbox, subscription, item), start, end, at),
         description=f"Remaining time on {name_of(sandbox, item)} after {day_of(at)}",
         period={"end": end, "start": at},
         proration=True,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sandbox import discounts, invoice_items, payment_intents, payment_methods
+from sandbox import customers, discounts, invoice_items, payment_intents, payment_methods, taxes
 from sandbox.errors import StripeError, invalid, unexpected_state
 from sandbox.params import Params, merged_metadata, text
 from sandbox.render import public
@@ -23,7 +23,7 @@ def draft(sandbox: Sandbox, subscription: Thing, reason: str, lines: list[Thing]
     invoice = sandbox.make("invoice", customer=customer["id"], billing_reason=reason)
     lines = [*invoice_items.take_pending(sandbox, customer, invoice), *lines]
     fill(sandbox, invoice, subscription, customer, lines)
-    discounts.use_up(sandbox, subscription)
+    discounts.use_up(sandbox, subscription, invoice)
     sandbox.emit("invoice.created", invoice)
     return invoice
 
@@ -31,8 +31,12 @@ def draft(sandbox: Sandbox, subscription: Thing, reason: str, lines: list[Thing]
 def fill(sandbox: Sandbox, invoice: Thing, subscription: Thing, customer: Thing, lines: list[Thing]) -> None:
     reduced = discounts.discounted(sandbox, subscription, lines)
     off = sum(one["amount"] for one in reduced["total_discount_amounts"])
+    is_taxed = subscription["automatic_tax"]["enabled"]
     for line in lines:
         line["invoice"] = invoice["id"]
+        if is_taxed:
+            taxes.tax_line(sandbox, line)
+    total_taxes = taxes.totals(lines)
     invoice.update(
         currency=subscription["currency"],
         customer_email=customer["email"],
@@ -41,18 +45,21 @@ def fill(sandbox: Sandbox, invoice: Thing, subscription: Thing, customer: Thing,
         parent=parent_of(subscription),
         period_start=min((line["period"]["start"] for line in lines), default=invoice["created"]),
         period_end=invoice["created"],
+        automatic_tax={**taxes.shown(is_taxed), "disabled_reason": None},
+        total_taxes=total_taxes,
         **reduced,
-        **sums(sum(line["amount"] for line in lines), off, customer["balance"]),
+        **sums(sum(line["amount"] for line in lines), off, total_taxes, customer["balance"]),
     )
 
 
-def sums(subtotal: int, off: int, balance: int) -> dict[str, int]:
+def sums(subtotal: int, off: int, total_taxes: list[Thing], balance: int) -> dict[str, int]:
     """What is owed with the customer's balance; too little to charge, or less than nothing, goes to the balance."""
-    total = subtotal - off
+    total = subtotal - off + taxes.on_top(total_taxes)
+    untaxed = total - sum(tax["amount"] for tax in total_taxes)
     owed = total + balance
     due = owed if owed >= SMALLEST_CHARGE else 0
-    totals = dict.fromkeys(("subtotal", "subtotal_excluding_tax"), subtotal)
-    totals |= dict.fromkeys(("total", "total_excluding_tax"), total)
+    totals = {"subtotal": subtotal, "subtotal_excluding_tax": untaxed + off}
+    totals |= {"total": total, "total_excluding_tax": untaxed}
     balances = {"starting_balance": balance, "ending_balance": 0 if due else owed}
     return {**totals, **balances, "amount_due": due, "amount_remaining": due}
 
@@ -71,7 +78,8 @@ def finalize(sandbox: Sandbox, invoice: Thing) -> None:
     customer = sandbox.get("customer", invoice["customer"])
     number = customer["next_invoice_sequence"]
     page = f"{sandbox.base_url}/invoice/{invoice['id']}"
-    customer.update(next_invoice_sequence=number + 1, balance=invoice["ending_balance"])
+    customer["next_invoice_sequence"] = number + 1
+    customers.apply_balance(sandbox, customer, invoice)
     invoice["status_transitions"]["finalized_at"] = sandbox.now
     invoice.update(
         status="open",

@@ -47,13 +47,15 @@ def expand(sandbox: "Sandbox", here: Any, steps: list[str], path: str) -> None:
             expand(sandbox, one, steps, path)
         return
     step, rest = steps[0], steps[1:]
-    if step not in here or isinstance(here[step], str):
+    if step not in here or isinstance(here[step], str | list):
         here[step] = expanded(sandbox, here, step, path)
     expand(sandbox, here[step], rest, path)
 
 
 def expanded(sandbox: "Sandbox", here: Thing, step: str, path: str) -> Any:
     value = here.get(step)
+    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+        return [expanded(sandbox, {step: one}, step, path) for one in value]
     if isinstance(value, str) and (kind := kind_of(value)):
         matches = sandbox.store.find(kind, value) or remains(sandbox, value)
         return public(matches) if matches else value

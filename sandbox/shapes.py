@@ -29,6 +29,8 @@ PREFIXES = {
     "line_item": "il_",
     "invoiceitem": "ii_",
     "coupon": "co_",
+    "promotion_code": "promo_",
+    "customer_balance_transaction": "cbtxn_",
     "discount": "di_",
     "invoice_payment": "inpay_",
     "billing_portal.session": "bps_",

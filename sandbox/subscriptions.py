@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox import customers, discounts, invoice_lines, invoices
+from sandbox import customers, discounts, invoice_lines, invoices, taxes
 from sandbox.catalog import is_live
 from sandbox.errors import invalid, missing_param
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text, whole
@@ -53,6 +53,7 @@ def begin(sandbox: Sandbox, params: Params) -> Thing:
         **beginning(sandbox.now, trial_end),
         **settings_from(sandbox, params, customer),
     )
+    subscription["automatic_tax"] = {**subscription["automatic_tax"], "enabled": taxes.wanted(params)}
     fill_items(sandbox, subscription, wanted, trial_end)
     discounts.apply_to(sandbox, subscription, params)
     need_card(sandbox, subscription, params)

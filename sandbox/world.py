@@ -27,6 +27,7 @@ class Sandbox:
         self.request: Thing = {"id": None, "idempotency_key": None}
         self.fresh_events: list[Thing] = []
         self.after_dunning = "cancel"
+        self.tax_percent = 20
         self._instant: int | None = None
 
     @property

@@ -17,6 +17,7 @@ from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
 from app.admin.plans import PackTable, PlanTable
 from app.admin.price_review import RegistryPage
 from app.admin.prices import PriceTable
+from app.admin.promotion_codes import CodeTable
 from app.admin.provider_reports import ReportPage
 from app.admin.rerating import ReratingPage
 from app.admin.settings import SettingPage
@@ -28,6 +29,7 @@ from app.models.billing.payment import Payment
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
@@ -55,6 +57,7 @@ def menu() -> dict[str, list[BaseView]]:
         "Sell": [
             PlanTable(Plan, "Plans", endpoint="plan"),
             PackTable(CreditPack, "Packs", endpoint="pack"),
+            CodeTable(PromotionCode, "Codes", endpoint="code"),
         ],
         "Models": [
             PriceTable(ModelPrice, "Price list", endpoint="price"),

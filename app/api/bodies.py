@@ -47,6 +47,7 @@ Filled = Annotated[Text, AfterValidator(not_blank)]
 """A text that says something."""
 
 Identifier = Annotated[StrictStr, BeforeValidator(digits), Field(max_length=50)]
+Code = Annotated[StrictStr, AfterValidator(storable), Field(max_length=100)]
 Count = Annotated[StrictInt, Field(ge=1, le=LARGEST)]
 CountOrNone = Annotated[StrictInt, Field(ge=0, le=LARGEST)]
 Flag = StrictBool

@@ -9,7 +9,7 @@ from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import amount, api, moment
-from app.api.bodies import Body, Count, CountOrNone, Credits, Flag, Identifier
+from app.api.bodies import Body, Code, Count, CountOrNone, Credits, Flag, Identifier
 from app.api.schemas import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
@@ -19,7 +19,7 @@ from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
 from app.payments import auto_recharge_settings, checkout, subscriptions
 from app.web.access import for_scope, managers_only
-from app.web.checkout_limits import by_account
+from app.web.checkout_limits import by_account, wrong_codes
 from app.web.numbers import scaled
 
 LONGEST_KEY = 200
@@ -68,9 +68,14 @@ class PlanChoice(Body):
     plan_id: Identifier
 
 
+class PlanPurchase(PlanChoice):
+    code: Code | None = None
+
+
 class Purchase(Body):
     pack_id: Identifier
     quantity: Count = 1
+    code: Code | None = None
 
 
 class RechargeSettings(Body):
@@ -94,11 +99,14 @@ def read_subscription() -> dict[str, Any]:
 @for_scope("buy")
 @managers_only
 @by_account("5 per hour")
+@wrong_codes
 @described(
-    "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=PlanChoice
+    "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=PlanPurchase
 )
 def start_subscription() -> tuple[dict[str, Any], int]:
-    address = subscriptions.subscribe(current_user, wanted_plan(), request_key())
+    sent = PlanPurchase.read()
+    plan = subscriptions.plan_on_offer(sent.plan_id)
+    address = subscriptions.subscribe(current_user, subscriptions.PlanOrder(plan, sent.code, request_key()))
     return shown(current_user.account, address), 201 if address else 200
 
 
@@ -157,11 +165,13 @@ def preview_subscription() -> dict[str, Any]:
 @for_scope("buy")
 @managers_only
 @by_account("5 per hour")
+@wrong_codes
 @described("Buy a pack", CHECKOUT, status=201, body=Purchase)
 def start_checkout() -> tuple[dict[str, Any], int]:
     sent = Purchase.read()
     pack = checkout.pack_on_sale(sent.pack_id)
-    return {"checkout_url": checkout.buy_pack(current_user, pack, sent.quantity, request_key())}, 201
+    order = checkout.PackOrder(pack, sent.quantity, sent.code, request_key())
+    return {"checkout_url": checkout.buy_pack(current_user, order)}, 201
 
 
 @api.get("/auto-recharge")

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.billing import breaker, overview, plans, purchases, statements, transactions, usage, webhook_view
+from app.billing import breaker, codes, overview, plans, purchases, statements, transactions, usage, webhook_view
 from app.billing.blueprint import billing
 
 
@@ -13,6 +13,7 @@ def init_app(app: Flask) -> None:
 
 __all__ = [
     "breaker",
+    "codes",
     "init_app",
     "overview",
     "plans",

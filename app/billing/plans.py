@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -9,9 +11,9 @@ from flask_login import current_user
 from app.billing.blueprint import billing
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
-from app.payments import subscriptions
+from app.payments import promotions, subscriptions
 from app.web.access import managers_only
-from app.web.checkout_limits import by_account
+from app.web.checkout_limits import by_account, note_wrong_code, wrong_codes
 from app.web.formatting import date_text
 
 REASONS = {
@@ -27,12 +29,14 @@ REASONS = {
 @billing.post("/plan")
 @managers_only
 @by_account("5 per hour")
+@wrong_codes
 def choose_plan() -> ResponseReturnValue:
     """From the pricing page: a new subscription leads to its checkout, a change to its preview."""
     plan = subscriptions.plan_on_offer(request.form.get("plan_id", ""))
     if Subscription.live_of(current_user.account_id) is not None:
         return redirect(url_for("billing.preview_change", plan_id=plan.id), 303)
-    address = subscriptions.subscribe(current_user, plan)
+    order = subscriptions.PlanOrder(plan, request.form.get("code"))
+    address = subscriptions.subscribe(current_user, order)
     if address is None:
         flash(f"You're now on {plan.name}.")
     return redirect(address or url_for("billing.overview"), 303)
@@ -89,13 +93,26 @@ def cancel() -> ResponseReturnValue:
 
 @billing.get("/start")
 @managers_only
+@wrong_codes
 def start() -> ResponseReturnValue:
     """What a visitor chose before they had an account: on to its checkout, by a form that sends itself."""
     plan = Plan.find(request.args.get("plan_id", ""), status="active")
     pack = CreditPack.find(request.args.get("pack_id", ""), status="active")
-    if plan is None and pack is None:
+    sold = plan or pack
+    if sold is None:
         return redirect(url_for("pages.pricing"), 303)
-    return render_template("billing/start.html", plan=plan, pack=pack)
+    return render_template("billing/start.html", plan=plan, pack=pack, **chosen_code(sold))
+
+
+def chosen_code(sold: Plan | CreditPack) -> dict[str, Any]:
+    """The code that the visitor had typed, where the new account may use it for that."""
+    typed = request.args.get("code", "")
+    wanted = sold if isinstance(sold, Plan) else sold.quote()
+    try:
+        return {"code": promotions.code_for(current_user.account, typed, wanted), "code_typed": typed}
+    except promotions.WrongCode as wrong:
+        note_wrong_code()
+        return {"code": None, "code_typed": typed, "code_error": f"This code {wrong.errors['code'][0]}"}
 
 
 @billing.post("/resume")

@@ -17,18 +17,21 @@ from app.payments import auto_recharge as payments_recharge
 from app.payments import auto_recharge_settings
 from app.payments import checkout as buying
 from app.web.access import managers_only
-from app.web.checkout_limits import by_account
+from app.web.checkout_limits import by_account, wrong_codes
 from app.web.numbers import scaled, whole
 
 
 @billing.post("/checkout")
 @managers_only
 @by_account("5 per hour")
+@wrong_codes
 def checkout() -> ResponseReturnValue:
-    pack = buying.pack_on_sale(request.form.get("pack_id", ""))
-    return redirect(
-        buying.buy_pack(current_user, pack, whole(request.form.get("quantity") or "1", "quantity")), 303
+    form = request.form
+    pack, quantity = (
+        buying.pack_on_sale(form.get("pack_id", "")),
+        whole(form.get("quantity") or "1", "quantity"),
     )
+    return redirect(buying.buy_pack(current_user, buying.PackOrder(pack, quantity, form.get("code"))), 303)
 
 
 @billing.post("/portal")

@@ -4,6 +4,7 @@ from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.call_audit import CallAudit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+from app.models.billing.redemption import Redemption
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.rerating import CallCorrection, Rerating
 from app.models.billing.stripe_account import FormerId, StripeAccount
@@ -11,6 +12,7 @@ from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, Message
@@ -63,9 +65,11 @@ __all__ = [
     "OutgoingMail",
     "Payment",
     "Plan",
+    "PromotionCode",
     "ProviderAccount",
     "Recharge",
     "RecoveryCode",
+    "Redemption",
     "Refund",
     "RefusalCount",
     "RefusedCall",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
-from flask import Flask, current_app, jsonify, redirect, render_template, url_for
+from flask import Flask, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import text
@@ -16,17 +17,20 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from app import jobs
 from app.extensions import db
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests
 from app.pages.blueprint import pages
-from app.web import plan_features
+from app.payments import promotions
+from app.web import code_words, plan_features
 from app.web.access import public
 from app.web.branding import logo_response
+from app.web.checkout_limits import note_wrong_code, wrong_codes
 from app.web.pricing_page import pricing_context
 
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(pages)
-    app.jinja_env.filters.update(plan_features.FILTERS)
+    app.jinja_env.filters.update(plan_features.FILTERS | code_words.FILTERS)
 
 
 @pages.get("/")
@@ -39,10 +43,21 @@ def index() -> ResponseReturnValue:
 
 @pages.get("/pricing")
 @public
+@wrong_codes
 def pricing() -> str:
     account = current_user.account if current_user.is_authenticated else None
-    plans, packs = Plan.on_offer(), CreditPack.on_offer()
-    return render_template("pricing.html", **pricing_context(plans, packs, account))
+    context = pricing_context(Plan.on_offer(), CreditPack.on_offer(), account)
+    return render_template("pricing.html", **context, **typed_code(account))
+
+
+def typed_code(account: Account | None) -> dict[str, Any]:
+    """The promotional code of the address, or what is wrong with it."""
+    typed = request.args.get("code", "")
+    try:
+        return {"code": promotions.usable(typed, account) if typed.strip() else None, "code_typed": typed}
+    except promotions.WrongCode as wrong:
+        note_wrong_code()
+        return {"code": None, "code_typed": typed, "code_error": f"This code {wrong.errors['code'][0]}"}
 
 
 @pages.get("/brand/logo")

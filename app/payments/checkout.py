@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -13,10 +14,11 @@ from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import MOST_PACKS, Payment, check_packs_allowed
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
 from app.models.catalog.plan import CreditPack, Plan, is_published
+from app.models.catalog.quote import Quote
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.payments import product_sync, stripe_account, sync
+from app.payments import product_sync, promotions, stripe_account, sync
 from app.stripe_api import client, requests
 
 
@@ -94,35 +96,71 @@ def pack_on_sale(pack_id: str | int | None) -> CreditPack:
     return pack
 
 
-def buy_pack(buyer: Actor, pack: CreditPack, quantity: int = 1, request_key: str | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class PackOrder:
+    """What somebody wants to buy: so many of a pack, with a code as it was typed."""
+
+    pack: CreditPack
+    quantity: int = 1
+    code: str | None = None
+    request_key: str | None = None
+
+    def quote_for(self, account: Account) -> Quote:
+        """What it costs and is worth now. WrongCode where that account may not use the code for it."""
+        quote = self.pack.quote(self.quantity)
+        code = promotions.code_for(account, self.code, quote)
+        return quote.with_code(code) if code else quote
+
+
+def buy_pack(buyer: Actor, order: PackOrder) -> str:
     """Begin a purchase; the address of the page that takes the money. Refusal where the plan forbids packs.
 
     The same purchase once more, by its request's key or while it is not paid, leads to the same page.
     """
     check_set_up()
-    if not 1 <= quantity <= MOST_PACKS:
+    if not 1 <= order.quantity <= MOST_PACKS:
         raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
     check_packs_allowed(buyer.account)
-    return at_stripe(buyer.account_id, pack, partial(begin_purchase, buyer, pack, quantity, request_key))
+    order.quote_for(buyer.account)
+    return at_stripe(buyer.account_id, order.pack, partial(begin_purchase, buyer, order))
 
 
-def begin_purchase(buyer: Actor, pack: CreditPack, quantity: int, request_key: str | None, anew: bool) -> str:
+def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:
+    pack = order.pack
     product_sync.publish(pack)
     customer = customer_of(buyer.account_id)
+    make_room(buyer, order, anew)
     account = Account.locked(buyer.account_id)
-    known = None if anew else Payment.begun(account, pack, quantity, request_key)
-    payment = known or Payment.begin(buyer, account, pack, quantity, request_key)
+    quote = order.quote_for(account)
+    known = None if anew else Payment.begun(account, quote, order.request_key)
+    payment = known or begin_payment(buyer, account, quote, order)
     check_listed(pack)
     commit()
     if payment.stripe_session_id:
         address = open_again(payment.stripe_session_id)
-        if address or request_key:
+        if address or order.request_key:
             return address or cancel_url()
-        return begin_purchase(buyer, pack, quantity, request_key, True)
+        return begin_purchase(buyer, order, True)
     session = requests.checkout_of_pack(payment, customer, return_url(), cancel_url())
     payment.offered_in(session)
     commit()
     return session.url or ""
+
+
+def make_room(buyer: Actor, order: PackOrder, anew: bool) -> None:
+    """Have the code at Stripe, and free of another checkout of the account's."""
+    quote = order.quote_for(buyer.account)
+    if quote.code is not None:
+        promotions.publish(quote.code)
+        promotions.give_back(quote.code, buyer.account_id, quote.terms, anew=anew)
+
+
+def begin_payment(buyer: Actor, account: Account, quote: Quote, order: PackOrder) -> Payment:
+    """A purchase on a locked account, with one of its code held for it."""
+    payment = Payment.begin(buyer, account, quote, order.request_key)
+    redemption = promotions.hold(quote.code, account, buyer)
+    payment.redemption_id = redemption.id if redemption else None
+    return payment
 
 
 def check_listed(pack: CreditPack) -> None:

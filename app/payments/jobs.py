@@ -22,6 +22,7 @@ from app.payments import (
     checkout,
     payment_methods,
     product_sync,
+    promotions,
     refunds,
     rerating,
     stripe_account,
@@ -118,6 +119,11 @@ def publish_plan(plan_id: int) -> None:
 @at_stripe
 def publish_pack(pack_id: int) -> None:
     product_sync.publish_one("pack", pack_id)
+
+
+@at_stripe
+def publish_code(code_id: int) -> None:
+    promotions.publish_one(code_id)
 
 
 def tell_alerts(account_id: int) -> None:

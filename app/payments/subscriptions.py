@@ -18,10 +18,11 @@ from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import choose_free_plan, end_rights
 from app.models.billing.trial import trial_days_for, trial_growth
 from app.models.catalog.plan import Plan
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
-from app.payments import product_sync
+from app.payments import product_sync, promotions
 from app.payments.checkout import at_stripe, cancel_url, check_set_up, customer_of, open_again, return_url
 from app.payments.sync import sync_subscription
 from app.stripe_api import client, requests
@@ -50,47 +51,86 @@ def plan_on_offer(plan_id: str | int | None) -> Plan:
     return plan
 
 
-def subscribe(buyer: Actor, plan: Plan, request_key: str | None = None) -> str | None:
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """What somebody wants to subscribe to, with a code as it was typed."""
+
+    plan: Plan
+    code: str | None = None
+    request_key: str | None = None
+
+    def code_for(self, account: Account) -> PromotionCode | None:
+        """WrongCode where that account may not use it for the plan."""
+        return promotions.code_for(account, self.code, self.plan)
+
+    def terms_with(self, code: PromotionCode | None) -> tuple[object, ...]:
+        """As those of the subscription that is begun for it."""
+        plan = self.plan
+        return "plan", plan.id, plan.stripe_price_id, plan.price_cents, code.id if code else None
+
+
+def subscribe(buyer: Actor, order: PlanOrder) -> str | None:
     """Begin a subscription; the address of the page that takes the money, or None: a free plan, chosen at once.
 
     The same plan once more, while it is not paid, leads to the same page.
     """
+    plan = order.plan
     if not plan.is_free:
         check_set_up()
     if Subscription.live_of(buyer.account_id) is not None:
         message = "This account already has a subscription. Change its plan instead."
         raise Conflict("already_subscribed", message)
+    order.code_for(buyer.account)
     if plan.is_free:
         choose_free_plan(Account.locked(buyer.account_id), plan)
         commit()
         return None
-    return at_stripe(buyer.account_id, plan, partial(begin_subscription, buyer, plan, request_key))
+    return at_stripe(buyer.account_id, plan, partial(begin_subscription, buyer, order))
 
 
-def begin_subscription(buyer: Actor, plan: Plan, request_key: str | None, anew: bool) -> str | None:
-    product_sync.publish(plan)
+def begin_subscription(buyer: Actor, order: PlanOrder, anew: bool) -> str | None:
+    product_sync.publish(order.plan)
     customer = customer_of(buyer.account_id)
+    make_room(buyer, order, anew)
     account = Account.locked(buyer.account_id)
-    known = None if anew else begun_before(account, plan, request_key)
-    subscription = known or Subscription.begin(buyer, account, plan, trial_days=trial_days_for(account, plan))
-    subscription.stripe_customer_id, subscription.request_key = customer, request_key
+    known = None if anew else begun_before(account, order)
+    subscription = known or begin_anew(buyer, account, order)
+    subscription.stripe_customer_id, subscription.request_key = customer, order.request_key
     commit()
     if subscription.stripe_session_id:
         address = open_again(subscription.stripe_session_id)
-        return address or begin_subscription(buyer, plan, request_key, True)
+        return address or begin_subscription(buyer, order, True)
     session = requests.checkout_of_plan(subscription, customer, return_url(), cancel_url())
     subscription.stripe_session_id = session.stripe_id
     commit()
     return session.url
 
 
-def begun_before(account: Account, plan: Plan, request_key: str | None) -> Subscription | None:
+def make_room(buyer: Actor, order: PlanOrder, anew: bool) -> None:
+    """Have the code at Stripe, and free of another checkout of the account's."""
+    code = order.code_for(buyer.account)
+    if code is not None:
+        promotions.publish(code)
+        promotions.give_back(code, buyer.account_id, order.terms_with(code), anew=anew)
+
+
+def begin_anew(buyer: Actor, account: Account, order: PlanOrder) -> Subscription:
+    """A subscription on a locked account, with one of its code held for it."""
+    plan, code = order.plan, order.code_for(account)
+    subscription = Subscription.begin(buyer, account, plan, trial_days=trial_days_for(account, plan))
+    bonus = code.bonus_nanos(plan.period_nanos) if code else 0
+    redemption = promotions.hold(code, account, buyer, bonus=bonus)
+    subscription.redemption_id = redemption.id if redemption else None
+    return subscription
+
+
+def begun_before(account: Account, order: PlanOrder) -> Subscription | None:
     """The checkout of the same plan at the same terms that waits for its payment."""
-    terms = plan.id, plan.stripe_price_id, plan.price_cents, trial_days_for(account, plan)
+    key, terms = order.request_key, order.terms_with(order.code_for(account))
     for one in Subscription.begun(account.id, utcnow() - CHECKOUT_LIFETIME):
-        if request_key and one.request_key == request_key and one.plan_id != plan.id:
+        if key and one.request_key == key and one.plan_id != order.plan.id:
             raise Conflict("idempotency_key_reused", KEY_REUSED)
-        if (one.plan_id, one.stripe_price_id, one.price_cents, one.trial_days) == terms:
+        if one.terms == terms and one.trial_days == trial_days_for(account, order.plan):
             return one
     return None
 
@@ -102,7 +142,7 @@ def change_plan(buyer: Actor, plan: Plan, request_key: str | None = None) -> str
         check_set_up()
         subscription = Subscription.live_of(buyer.account_id)
     if subscription is None:
-        return subscribe(buyer, plan, request_key)
+        return subscribe(buyer, PlanOrder(plan, request_key=request_key))
     check_paid(subscription)
     product_sync.publish(plan)
     undo_pending(subscription)

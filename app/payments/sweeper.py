@@ -23,7 +23,7 @@ from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import PATIENCE
 from app.observability.counters import count_call
-from app.payments import product_sync, refunds, stripe_account
+from app.payments import product_sync, promotions, refunds, stripe_account
 from app.providers.base import TokenUsage, estimate_tokens
 from app.stripe_api import client
 
@@ -69,6 +69,7 @@ def sweep_payments(act: Callable[[JobName, int], object]) -> None:
         for identifier in identifiers:
             act(name, identifier)
     refunds.refund_rejected()
+    promotions.release_stale()
     end_subscriptions(act)
     publish_what_is_new(act)
 
@@ -83,6 +84,7 @@ def end_subscriptions(act: Callable[[JobName, int], object]) -> None:
 
 def publish_what_is_new(act: Callable[[JobName, int], object]) -> None:
     waiting = [(kind, sold.id) for kind, sold in product_sync.unpublished()]
+    waiting += [("code", code_id) for code_id in promotions.unpublished()]
     db.session.commit()
     for kind, sold_id in waiting:
         act(JobName[f"PUBLISH_{kind.upper()}"], sold_id)

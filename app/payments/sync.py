@@ -235,6 +235,7 @@ def sync_session(stripe_id: str) -> tuple[SessionState, Account | None]:
 def apply_session(fetched: SessionState) -> Account | None:
     if fetched.mode == "subscription":
         bind_subscription(fetched)
+        release_code(fetched)
         return sync_subscription(fetched.subscription_id) if fetched.subscription_id else None
     if fetched.mode == "setup":
         return sync_setup(fetched)
@@ -262,6 +263,15 @@ def bind_subscription(fetched: SessionState) -> None:
     if Subscription.with_stripe_id(fetched.subscription_id) is None:
         begun.stripe_id = fetched.subscription_id
         commit()
+
+
+def release_code(fetched: SessionState) -> None:
+    """The checkout of a subscription is over and nothing came of it: its code is free again."""
+    begun = Subscription.with_session(fetched.stripe_id) if fetched.status == "expired" else None
+    if begun is not None and begun.redemption is not None:
+        Account.locked(begun.account_id)
+        db.session.refresh(begun.redemption)
+        begun.redemption.release()
 
 
 def sold_in(fetched: SessionState) -> Payment | None:

@@ -32,6 +32,9 @@ from app.stripe_api import mapping
 TIMEOUT = (5, 30)
 RETRIES = 2
 MOST_LISTED = 10_000
+REQUEST_LIFETIME = timedelta(minutes=5)
+"""Longer than any request to Stripe runs, its retries included."""
+
 CLOCK_SKEW = timedelta(days=1)
 """By how much Stripe's clock may differ from ours when its lists are asked for what is newer."""
 
@@ -189,14 +192,15 @@ def subscriptions_of_customers(also: set[str]) -> Iterator[state.SubscriptionSta
 
 def invoices(subscription_id: str) -> list[state.InvoiceState]:
     """All paid invoices of a subscription."""
-    wanted = {"subscription": subscription_id, "status": "paid", "limit": 100, "expand": ["data.payments"]}
+    wanted: dict[str, Any] = {"subscription": subscription_id, "status": "paid", "limit": 100}
+    wanted["expand"] = ["data.payments", "data.discounts"]
     with asking() as v1:
         return [mapping.invoice(with_all_lines(v1, one)) for one in every(v1.invoices.list(wanted))]
 
 
 def invoice(stripe_id: str) -> state.InvoiceState:
     with asking() as v1:
-        answer = plain(v1.invoices.retrieve(stripe_id, {"expand": ["payments"]}))
+        answer = plain(v1.invoices.retrieve(stripe_id, {"expand": ["payments", "discounts"]}))
         return mapping.invoice(with_all_lines(v1, answer))
 
 

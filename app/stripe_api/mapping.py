@@ -112,7 +112,19 @@ def invoice(answer: Answer) -> InvoiceState:
         number=answer.get("number") or "",
         page_url=answer.get("hosted_invoice_url"),
         lines=tuple(line(one) for one in answer["lines"]["data"]),
+        discount_cents=total_of(answer, "total_discount_amounts"),
+        tax_cents=total_of(answer, "total_taxes"),
+        coupon_ids=tuple(filter(None, map(coupon_of, answer.get("discounts") or []))),
     )
+
+
+def total_of(answer: Answer, name: str) -> int:
+    return sum(one["amount"] for one in answer.get(name) or [])
+
+
+def coupon_of(discount: Answer | str) -> str | None:
+    """The coupon of a discount; None where only its id was sent."""
+    return id_of((discount.get("source") or {}).get("coupon")) if isinstance(discount, dict) else None
 
 
 def intent_of(answer: Answer) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from app.models.billing import stripe_objects as state
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
+from app.models.billing.redemption import Redemption
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
@@ -75,6 +76,7 @@ def checkout_of_pack(
         "mode": "payment",
         "line_items": [line],
         "payment_intent_data": {"metadata": payment.labels, "description": payment.pack.name},
+        **discounts(payment.redemption),
     }
     owner = {
         "customer": customer_id,
@@ -94,10 +96,17 @@ def checkout_of_plan(
         "mode": "subscription",
         "line_items": [{"price": subscription.stripe_price_id, "quantity": 1}],
         "subscription_data": about,
+        **discounts(subscription.redemption),
     }
     owner = {"customer": customer_id, "client_reference_id": str(subscription.account_id)}
     owner["metadata"] = subscription.labels  # type: ignore[assignment]
     return open_session(wanted | owner, return_url, cancel_url, subscription.idempotency_key)
+
+
+def discounts(redemption: Redemption | None) -> Params:
+    """The promotion code of a discount; what adds credits is no matter of Stripe's."""
+    made = redemption.code.stripe_promotion_code_id if redemption else None
+    return {"discounts": [{"promotion_code": made}]} if made else {}
 
 
 def checkout_of_card(

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flask import Response, g
 from flask_login import current_user
 
 from app.extensions import limiter
-from app.web.rate_limits import is_off, refusing
+from app.web.rate_limits import is_off, refusing, this_network
+
+WRONG_CODE = "wrong_code"
 
 
 def by_account(limits: str) -> Callable[[Any], Any]:
@@ -16,6 +19,32 @@ def by_account(limits: str) -> Callable[[Any], Any]:
     return limiter.shared_limit(
         limits, scope="checkout", key_func=account_key, methods=["POST"], exempt_when=is_off
     )
+
+
+def wrong_codes(view: Any) -> Any:
+    """At most so many promotional codes that cannot be used: of an account, and of a network whoever asks."""
+    by_network = limited_codes("30 per hour", this_network)
+    return limited_codes("10 per hour", account_or_network)(by_network(view))
+
+
+def limited_codes(limits: str, key: Callable[[], str]) -> Callable[[Any], Any]:
+    return limiter.shared_limit(
+        limits, scope=f"codes {limits}", key_func=key, exempt_when=is_off, deduct_when=was_wrong
+    )
+
+
+def was_wrong(_response: Response) -> bool:
+    return bool(g.get(WRONG_CODE))
+
+
+def note_wrong_code() -> None:
+    """The request named a code that cannot be used: it counts."""
+    setattr(g, WRONG_CODE, True)
+
+
+@refusing
+def account_or_network() -> str:
+    return account_key() if current_user.is_authenticated else this_network()
 
 
 @refusing

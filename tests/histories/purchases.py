@@ -28,9 +28,9 @@ class Purchases(Stage):
         account, pack = self.account, db.session.query(CreditPack).filter_by(price_cents=1000).one()
         if not self.book.offer.allows_packs:
             with pytest.raises(Refusal, match="packs_not_allowed"):
-                Payment.begin(actor(account), account, pack, quantity)
+                Payment.begin(actor(account), account, pack.quote(quantity))
             return
-        payment = Payment.begin(actor(account), account, pack, quantity)
+        payment = Payment.begin(actor(account), account, pack.quote(quantity))
         result = paid(self.name("pi"), payment)
         assert [payment.succeed(account, result) for _ in range(2)] == [True, False]
         self.book.buy(result.stripe_id, quantity * 5000 * CREDIT, quantity * 1000)

@@ -20,7 +20,7 @@ from tests.support.people import CREDIT, actor, paid
 def payment(account: Account) -> Payment:
     """Three times 5,000 credits for 10 dollars, offered at a checkout."""
     pack = db.session.query(CreditPack).filter_by(price_cents=1000).one()
-    begun = Payment.begin(actor(account), account, pack, 3)
+    begun = Payment.begin(actor(account), account, pack.quote(3))
     begun.stripe_session_id = "cs_1"
     db.session.flush()
     return begun
@@ -121,5 +121,5 @@ def test_a_plan_without_packs_sells_none(account: Account, terms: dict[str, obje
     for name, value in terms.items():
         setattr(account.plan, name, value)
     with pytest.raises(Refusal) as refused:
-        Payment.begin(actor(account), account, pack)
+        Payment.begin(actor(account), account, pack.quote())
     assert refused.value.code == code

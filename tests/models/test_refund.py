@@ -21,7 +21,7 @@ REFUND = RefundState("re_1", 400, "succeeded", utcnow())
 def payment(account: Account) -> Payment:
     """5,000 credits for 10 dollars."""
     pack = db.session.query(CreditPack).filter_by(price_cents=1000).one()
-    bought = Payment.begin(actor(account), account, pack, 1)
+    bought = Payment.begin(actor(account), account, pack.quote())
     bought.succeed(account, paid("pi_1", bought))
     return bought
 
@@ -85,7 +85,7 @@ def test_the_second_look_at_a_dispute_takes_nothing_and_the_next_round_takes_aga
 
 
 def test_an_account_thaws_with_its_last_dispute(account: Account, payment: Payment) -> None:
-    other = Payment.begin(actor(account), account, payment.pack, 1)
+    other = Payment.begin(actor(account), account, payment.pack.quote())
     other.succeed(account, paid("pi_2", other))
     for one, status in ((payment, "needs_response"), (other, "needs_response"), (payment, "won")):
         follow_dispute(one, account, DisputeState(f"dp_{one.id}", status, one.stripe_payment_intent_id))

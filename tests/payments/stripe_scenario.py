@@ -73,23 +73,25 @@ class StripeScenario:
     def pack(cents: int = 1000) -> CreditPack:
         return db.session.query(CreditPack).filter_by(price_cents=cents).one()
 
-    def begin_pack(self, cents: int = 1000, quantity: int = 1) -> str:
+    def begin_pack(self, cents: int = 1000, quantity: int = 1, code: str | None = None) -> str:
         """Opens a checkout; the session's id."""
-        address = checkout.buy_pack(self.actor, self.pack(cents), quantity)
+        address = checkout.buy_pack(self.actor, checkout.PackOrder(self.pack(cents), quantity, code))
         return address.rsplit("/", 1)[1]
 
-    def buy_pack(self, cents: int = 1000, quantity: int = 1, card: str = "success") -> Payment:
-        session_id = self.begin_pack(cents, quantity)
+    def buy_pack(
+        self, cents: int = 1000, quantity: int = 1, card: str = "success", code: str | None = None
+    ) -> Payment:
+        session_id = self.begin_pack(cents, quantity, code)
         self.sandbox.pay(session_id, card)
         self.deliver()
         return self.last(Payment)
 
-    def begin_plan(self, name: str) -> str:
-        address = subscriptions.subscribe(self.actor, self.plan(name)) or ""
+    def begin_plan(self, name: str, code: str | None = None) -> str:
+        address = subscriptions.subscribe(self.actor, subscriptions.PlanOrder(self.plan(name), code)) or ""
         return address.rsplit("/", 1)[1]
 
-    def subscribe(self, name: str = "Plus", card: str = "success") -> Subscription:
-        answer = self.sandbox.pay(self.begin_plan(name), card)
+    def subscribe(self, name: str = "Plus", card: str = "success", code: str | None = None) -> Subscription:
+        answer = self.sandbox.pay(self.begin_plan(name, code), card)
         assert answer.status_code == 303, answer.text
         self.deliver()
         return self.last(Subscription)

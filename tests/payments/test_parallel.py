@@ -8,8 +8,12 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 
 from app.extensions import db
+from app.models.billing.redemption import Redemption
+from app.models.catalog.promotion_code import PromotionCode
+from app.models.identity.account import Account
 from app.payments import auto_recharge, webhook_events
 from tests.payments.stripe_scenario import StripeScenario
+from tests.support.people import person
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -53,6 +57,25 @@ def test_parallel_rings_make_one_recharge(scenario: StripeScenario, app: Flask) 
     at_once(app, [(auto_recharge.recharge, scenario.account_id)] * 10)
     scenario.work()
     assert (scenario.credits, len(scenario.recharges()), scenario.charges()) == (5000, 1, 1)
+
+
+def test_the_last_code_raced_by_fifty_is_had_by_one(scenario: StripeScenario, app: Flask) -> None:
+    code = PromotionCode(code="LAST", kind="discount", percent_bps=1000, most_redemptions=1)
+    db.session.add(code)
+    accounts = [person(f"racer{number}").id for number in range(50)]
+    db.session.commit()
+
+    def hold(account_id: int) -> None:
+        account = Account.locked(account_id)
+        Redemption.hold(db.session.get_one(PromotionCode, code_id), account, None)
+        db.session.commit()
+
+    code_id = code.id
+    db.session.commit()
+    at_once(app, [(hold, account_id) for account_id in accounts])
+    db.session.expire_all()
+    held = db.session.query(Redemption).filter_by(code_id=code_id, state="held").count()
+    assert (held, db.session.get_one(PromotionCode, code_id).redeemed) == (1, 1)
 
 
 def test_two_begin_a_look_at_once_and_get_different_tickets(scenario: StripeScenario, app: Flask) -> None:

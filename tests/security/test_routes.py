@@ -31,7 +31,7 @@ OWNED = {
 }  # fmt: skip
 """Variables of addresses that name what belongs to an account or a person."""
 
-SHARED = {"plan_id", "kind", "token", "filename", "month", "model_id"}
+SHARED = {"plan_id", "code", "kind", "token", "filename", "month", "model_id"}
 """Variables that name what is everybody's, or that are a secret themselves."""
 
 KEYS_ONLY = "/v1/"

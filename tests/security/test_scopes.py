@@ -19,6 +19,7 @@ BUYS = {
     ("POST", "/api/subscription"), ("PATCH", "/api/subscription"), ("DELETE", "/api/subscription"),
     ("POST", "/api/subscription/resume"), ("POST", "/api/checkout"), ("PUT", "/api/auto-recharge"),
     ("POST", "/api/breaker/resume"), ("PATCH", "/api/breaker"),
+    ("POST", "/api/codes"),
 }  # fmt: skip
 READS = {("POST", "/api/subscription/preview"), ("POST", "/api/estimate")}
 FOR_PEOPLE = {("POST", "/api/keys"), ("PATCH", "/api/keys/<key_id>"), ("POST", "/api/keys/<key_id>/rotate")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account, anniversary, months_between
-from app.models.identity.address import mailbox
+from app.models.identity.address import address_mark
 
 if TYPE_CHECKING:
     from app.models.metering.account_state import AccountState
@@ -164,11 +163,6 @@ def give_free_credits(account: Account) -> None:
     """What a locked account may have for free by now: the month's allowance and the welcome credit."""
     refill_if_due(account)
     give_welcome_credit(account)
-
-
-def address_mark(email: str) -> str:
-    """A stable mark of a mailbox that outlives its deletion without keeping the address."""
-    return hashlib.sha256(mailbox(email).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

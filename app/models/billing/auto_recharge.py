@@ -197,7 +197,7 @@ class Recharge(Model):
     @classmethod
     def attempt(cls, settings: AutoRecharge, account: Account) -> Recharge:
         """Write down an attempt on a locked account; the database refuses a second open one."""
-        payment = Payment.of_pack("recharge", account, settings.pack, settings.quantity)
+        payment = Payment.of_pack("recharge", account, settings.pack.quote(settings.quantity))
         recharge = cls(account_id=account.id, payment=payment, card_id=settings.card_id)
         recharge.stripe_customer_id = account.stripe_customer_id or ""
         db.session.add(recharge)

@@ -15,6 +15,7 @@ from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import InvoiceState, LineState
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account, anniversary, months_between
 
 LATE = "An invoice of a subscription that had ended was paid"
@@ -31,7 +32,7 @@ class Sale:
 
 def is_charged(invoice: InvoiceState) -> bool:
     """Whether an invoice was paid and sold something: the first one of a trial sells nothing."""
-    return invoice.is_paid and any(line.amount > 0 for line in invoice.lines)
+    return invoice.is_paid and any(line.amount > 0 or invoice.sells(line) for line in invoice.lines)
 
 
 def by_payment(invoice: InvoiceState) -> tuple[datetime, datetime, bool, str]:
@@ -64,6 +65,7 @@ def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
     )
     payment.price_cents, payment.total_cents = invoice.paid_cents, max(0, invoice.total_cents)
     payment.currency = invoice.currency
+    payment.discount_cents, payment.tax_cents = invoice.discount_cents, invoice.tax_cents
     payment.subscription_id, payment.plan_id = subscription.id, subscription.plan_id
     payment.stripe_invoice_id, payment.stripe_payment_intent_id = invoice.stripe_id, invoice.payment_intent_id
     payment.paid_at, payment.number, payment.page_url = invoice.paid_at, invoice.number, invoice.page_url
@@ -108,9 +110,22 @@ def not_ours(subscription: Subscription, invoice: InvoiceState, sale: Sale | Non
         f"{line.description or line.price_id or 'a line'} ({line.amount} cents) is not ours"
         for line in others
     ]
+    notes += foreign_discount(subscription, invoice)
     if sale is not None and sale.line.quantity != 1:
         notes.append(f"quantity {sale.line.quantity} at Stripe; one is worth credits")
     return "; ".join(notes)[:1000]
+
+
+def foreign_discount(subscription: Subscription, invoice: InvoiceState) -> list[str]:
+    """A note on a discount that was not made here: the worth is whole, so it is paid from our margin."""
+    if not invoice.discount_cents:
+        return []
+    foreign = [one for one in invoice.coupon_ids if PromotionCode.with_coupon(one) is None]
+    own = subscription.redemption is not None and subscription.redemption.code.kind == "discount"
+    if not foreign and (invoice.coupon_ids or own):
+        return []
+    named = f" (coupon {', '.join(foreign)})" if foreign else ""
+    return [f"a discount of {invoice.discount_cents} cents was made at Stripe{named}; the worth stays whole"]
 
 
 def give(
@@ -122,6 +137,20 @@ def give(
         begin_period(subscription, account, payment, sale)
     else:
         grow(subscription, account, payment, sale)
+    if sale.is_period:
+        give_bonus(subscription, account, payment, sale.plan)
+
+
+def give_bonus(subscription: Subscription, account: Account, payment: Payment, plan: Plan) -> None:
+    """What a code adds to the first paid period: credits, by an entry of their own, once for the subscription."""
+    redemption = subscription.redemption
+    if redemption is None or not redemption.bonus_nanos:
+        return
+    bonus = min(redemption.bonus_nanos, redemption.code.bonus_nanos(plan.period_nanos))
+    columns: Any = {"subscription_id": subscription.id, "payment_id": payment.id}
+    if LedgerEntry.post(account, "bonus", f"bonus:{subscription.stripe_id}", credits=bonus, **columns):
+        payment.bonus_nanos = bonus
+        payment.worth_nanos += bonus
 
 
 def give_credits(

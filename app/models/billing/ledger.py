@@ -26,6 +26,8 @@ KINDS = {
     "dispute": "Dispute",
     "dispute_won": "Dispute won",
     "correction": "A wrong price corrected",
+    "bonus": "Bonus of a promotional code",
+    "gift": "Gift of a promotional code",
     "grant": "Granted",
     "adjustment": "Adjusted by an admin",
 }

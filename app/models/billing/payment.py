@@ -14,7 +14,7 @@ from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, refers_
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
-from app.models.catalog.plan import CreditPack
+from app.models.catalog.quote import Quote
 from app.models.identity.account import Account
 from app.models.metering.refusal import Conflict, Refusal
 
@@ -32,7 +32,8 @@ KEY_REUSED = "This Idempotency-Key was used with another request. Use a new key 
 class Payment(Model):
     """Money from a customer. Price and worth are as they were when the sale began, whatever the pack says now.
 
-    `price_cents` was paid; `total_cents` was asked, after discounts and before a customer's balance.
+    `price_cents` was paid; `total_cents` was asked, after discounts and before a customer's balance. `bonus_nanos` is
+    the part of the worth that a code added.
 
     kind: pack | recharge | invoice (of a subscription) | unknown (Stripe has it, we sold nothing).
     state: open -> processing (a bank debit) -> paid | failed | canceled | parked (does not fit, nobody credited).
@@ -43,7 +44,7 @@ class Payment(Model):
         one_of("kind", "pack", "recharge", "invoice", "unknown"),
         one_of("state", "open", "processing", "paid", "failed", "canceled", "parked"),
         *not_negative("price_cents", "worth_nanos", "refunded_cents", "refund_taken_nanos"),
-        *not_negative("dispute_taken_nanos"),
+        *not_negative("dispute_taken_nanos", "discount_cents", "tax_cents", "bonus_nanos"),
         CheckConstraint("refund_taken_nanos + dispute_taken_nanos <= worth_nanos", name="taken_within_worth"),
         CheckConstraint("quantity >= 1", name="quantity_positive"),
         Index("ix_payments_account_newest", "account_id", "id"),
@@ -55,8 +56,11 @@ class Payment(Model):
     state: Mapped[str] = mapped_column(default="open")
     price_cents: Mapped[int]
     total_cents: Mapped[int] = mapped_column(default=0)
+    discount_cents: Mapped[int] = mapped_column(default=0)
+    tax_cents: Mapped[int] = mapped_column(default=0)
     currency: Mapped[str]
     worth_nanos: Mapped[Nanos] = mapped_column(default=0)
+    bonus_nanos: Mapped[Nanos] = mapped_column(default=0)
     quantity: Mapped[int] = mapped_column(default=1)
     pack_id: Mapped[int | None] = refers_to("packs.id")
     plan_id: Mapped[int | None] = refers_to("plans.id")
@@ -78,31 +82,24 @@ class Payment(Model):
     allowance_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
     former_account_id: Mapped[int | None] = mapped_column(BigId)
     request_key: Mapped[str | None]
+    redemption_id: Mapped[int | None] = mapped_column(BigId, index=True)
 
+    redemption = relationship("Redemption", primaryjoin="foreign(Payment.redemption_id) == Redemption.id")
     account = relationship("Account")
     pack = relationship("CreditPack")
     plan = relationship("Plan")
     subscription = relationship("Subscription")
 
     @classmethod
-    def begin(
-        cls,
-        buyer: Actor,
-        account: Account,
-        pack: CreditPack,
-        quantity: int = 1,
-        request_key: str | None = None,
-    ) -> Payment:
+    def begin(cls, buyer: Actor, account: Account, quote: Quote, request_key: str | None = None) -> Payment:
         """A purchase that is about to be paid for. Refusal where the plan does not permit packs."""
         check_packs_allowed(account)
-        payment = cls.of_pack("pack", account, pack, quantity)
+        payment = cls.of_pack("pack", account, quote)
         payment.user_id, payment.request_key = buyer.user_id, request_key
         return payment
 
     @classmethod
-    def begun(
-        cls, account: Account, pack: CreditPack, quantity: int, request_key: str | None
-    ) -> Payment | None:
+    def begun(cls, account: Account, quote: Quote, request_key: str | None) -> Payment | None:
         """The same purchase, begun before and not paid yet: by the key of its request, else by what it buys.
 
         Conflict where the key was used for another purchase.
@@ -113,25 +110,28 @@ class Payment(Model):
             *mine, is_young, cls.request_key == request_key if request_key else cls.state == "open"
         )
         for payment in db.session.scalars(query.order_by(cls.id.desc())):
-            asked = payment.pack_id, payment.quantity
-            if request_key and asked != (pack.id, quantity):
+            is_same = payment.terms == quote.terms
+            if request_key and not is_same:
                 raise Conflict("idempotency_key_reused", KEY_REUSED)
-            terms = payment.price_cents, payment.worth_nanos, payment.currency
-            if asked == (pack.id, quantity) and terms == (
-                pack.price_cents * quantity,
-                pack.worth_nanos * quantity,
-                pack.currency,
-            ):
+            if is_same and payment.has_terms_of(quote):
                 return payment
         return None
 
+    @property
+    def terms(self) -> tuple[str, int | None, int, int | None]:
+        """As those of its quote: what it buys, whatever that costs now."""
+        return "pack", self.pack_id, self.quantity, self.redemption.code_id if self.redemption else None
+
+    def has_terms_of(self, quote: Quote) -> bool:
+        own = self.price_cents, self.discount_cents, self.worth_nanos, self.currency
+        return own == (quote.price_cents, quote.discount_cents, quote.worth_nanos, quote.pack.currency)
+
     @classmethod
-    def of_pack(cls, kind: str, account: Account, pack: CreditPack, quantity: int) -> Payment:
-        payment = cls(
-            kind=kind, account_id=account.id, pack_id=pack.id, quantity=quantity, currency=pack.currency
-        )
-        payment.price_cents = payment.total_cents = pack.price_cents * quantity
-        payment.worth_nanos = pack.worth_nanos * quantity
+    def of_pack(cls, kind: str, account: Account, quote: Quote) -> Payment:
+        payment = cls(kind=kind, account_id=account.id, pack_id=quote.pack.id, quantity=quote.quantity)
+        payment.price_cents = payment.total_cents = quote.price_cents
+        payment.discount_cents, payment.currency = quote.discount_cents, quote.pack.currency
+        payment.worth_nanos, payment.bonus_nanos = quote.worth_nanos, quote.bonus_nanos
         db.session.add(payment)
         db.session.flush()
         return payment
@@ -252,14 +252,18 @@ class Payment(Model):
         self.page_url = fetched.receipt_url
         if self.pack:
             self.pack.lock_terms()
-        LedgerEntry.post(
-            account,
-            ENTRY_KINDS[self.kind],
-            f"payment:{fetched.stripe_id}",
-            credits=self.worth_nanos,
-            payment_id=self.id,
-        )
+        self.credit(account, fetched.stripe_id)
         return True
+
+    def credit(self, account: Account, stripe_id: str) -> None:
+        """What was sold, and what a code adds to it: two entries."""
+        kind, sold = ENTRY_KINDS[self.kind], self.worth_nanos - self.bonus_nanos
+        LedgerEntry.post(account, kind, f"payment:{stripe_id}", credits=sold, payment_id=self.id)
+        if self.bonus_nanos:
+            key = f"bonus:{stripe_id}"
+            LedgerEntry.post(account, "bonus", key, credits=self.bonus_nanos, payment_id=self.id)
+        if self.redemption:
+            self.redemption.use()
 
     def bounce(self) -> None:
         """The bank debit that was begun was not paid."""
@@ -274,6 +278,8 @@ class Payment(Model):
         """Nothing was paid: the checkout was left, expired, or the bank said no."""
         if self.is_open:
             self.state = state
+            if self.redemption:
+                self.redemption.release()
 
     def park(self, why: str) -> None:
         if not self.is_paid:

@@ -36,7 +36,8 @@ class LineState:
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
     """`reason` is Stripe's billing_reason; `paid_cents` what was really paid; `total_cents` what was asked, after
-    discounts and before a customer's balance."""
+    discounts and with tax, before a customer's balance. `coupon_ids` are those of its discounts, where Stripe named
+    them."""
 
     stripe_id: str
     subscription_id: str | None
@@ -51,10 +52,17 @@ class InvoiceState:
     number: str = ""
     page_url: str | None = None
     lines: tuple[LineState, ...] = ()
+    discount_cents: int = 0
+    tax_cents: int = 0
+    coupon_ids: tuple[str, ...] = ()
 
     @property
     def is_paid(self) -> bool:
         return self.status == "paid"
+
+    @property
+    def is_discounted(self) -> bool:
+        return self.discount_cents > 0 or bool(self.coupon_ids)
 
     @property
     def period_lines(self) -> list[LineState]:
@@ -67,7 +75,9 @@ class InvoiceState:
         return [line for line in self.lines if self.sells(line) and line.is_proration]
 
     def sells(self, line: LineState) -> bool:
-        return line.amount > 0 and line.subscription_id in (None, self.subscription_id)
+        """Whether it sells something of the subscription's; under a whole discount a rest costs nothing."""
+        costs = line.amount > 0 or (line.amount == 0 and line.is_proration and self.is_discounted)
+        return costs and line.subscription_id in (None, self.subscription_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,11 @@ class Subscription(Model):
     former_account_id: Mapped[int | None] = mapped_column(BigId)
     review_note: Mapped[str] = mapped_column(default="")
     request_key: Mapped[str | None]
+    redemption_id: Mapped[int | None] = mapped_column(BigId, index=True)
 
+    redemption = relationship(
+        "Redemption", primaryjoin="foreign(Subscription.redemption_id) == Redemption.id"
+    )
     account = relationship("Account")
     plan = relationship("Plan", foreign_keys=[plan_id])
     pending_plan = relationship("Plan", foreign_keys=[pending_plan_id])
@@ -179,6 +183,12 @@ class Subscription(Model):
         return {"account_id": str(self.account_id), "subscription_id": str(self.id)}
 
     @property
+    def terms(self) -> tuple[object, ...]:
+        """What is bought, at which price and with which code."""
+        code_id = self.redemption.code_id if self.redemption else None
+        return "plan", self.plan_id, self.stripe_price_id, self.price_cents, code_id
+
+    @property
     def is_live(self) -> bool:
         return self.status in LIVE and self.rejected_at is None
 
@@ -211,6 +221,15 @@ class Subscription(Model):
         """A higher price at the same interval acts now; every other change at the period's end."""
         current: Plan = self.plan
         return plan.interval == current.interval and plan.price_cents > current.price_cents
+
+    def settle_redemption(self) -> None:
+        """A code is used once the subscription has begun, and given back where nothing comes of it."""
+        if self.redemption is None:
+            return
+        if self.rejected_at or self.status in ENDED:
+            self.redemption.release()
+        elif self.gives_rights:
+            self.redemption.use()
 
     def reject(self, why: str) -> None:
         """It slipped through: it is to be cancelled and refunded, and gives nothing."""

@@ -30,6 +30,7 @@ def follow(
     reject_if_unwanted(subscription)
     begin_trial(subscription, account, state)
     subscription.mirror(state)
+    subscription.settle_redemption()
     grow_trial(subscription, account)
     for invoice in sorted(filter(is_charged, invoices), key=by_payment):
         apply_invoice(subscription, account, invoice)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, Model, not_negative, one_of, share, utcnow
+from app.models.catalog.quote import Quote
 from app.models.metering.refusal import PricingError
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
@@ -129,6 +130,11 @@ class Plan(Model):
         return self.worth_nanos if self.interval == "month" else share(self.worth_nanos, 1, 12)
 
     @property
+    def period_nanos(self) -> int:
+        """The allowances of one paid period together."""
+        return self.allowance_nanos * (12 if self.interval == "year" else 1)
+
+    @property
     def trial_nanos(self) -> int:
         """What its trial gives: the month's allowance in proportion to thirty days."""
         return share(self.allowance_nanos, self.trial_days, 30)
@@ -136,8 +142,7 @@ class Plan(Model):
     @property
     def credits_per_dollar(self) -> Decimal:
         """Credits of a paid period for each unit of its currency; 0 where it costs nothing."""
-        months = 12 if self.interval == "year" else 1
-        return credits_per_unit(self.allowance_nanos * months, self.price_cents)
+        return credits_per_unit(self.period_nanos, self.price_cents)
 
     @property
     def is_free(self) -> bool:
@@ -190,6 +195,10 @@ class CreditPack(Model):
     def worth_nanos(self) -> int:
         return worth_of(self.price_cents, 0, self.margin_bps)
 
+    def quote(self, quantity: int = 1) -> Quote:
+        """What so many of it cost and are worth now."""
+        return Quote(self, quantity, self.price_cents * quantity, self.worth_nanos * quantity)
+
     @property
     def credits_per_dollar(self) -> Decimal:
         return credits_per_unit(self.worth_nanos, self.price_cents)
@@ -199,6 +208,12 @@ class CreditPack(Model):
 
     def new_version(self) -> CreditPack:
         return copy_as_new_version(self)
+
+
+def all_on_offer() -> list[Plan | CreditPack]:
+    """Everything that is sold now."""
+    sold: list[Plan | CreditPack] = [*Plan.on_offer(), *CreditPack.on_offer()]
+    return sold
 
 
 Sold = TypeVar("Sold", Plan, CreditPack)

@@ -125,6 +125,11 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
+            "margin_floor", "basis_points", 0,
+            "No promotional code or sale price sells below this real margin. 0: never below cost.", 0, 9999,
+            group="Money",
+        ),
+        Definition(
             "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.",
             group="Money",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from email_validator import EmailNotValidError, validate_email
@@ -42,3 +43,8 @@ def mailbox(typed: str | None) -> str:
     if domain in {"gmail.com", "googlemail.com"}:
         return local.replace(".", "") + "@gmail.com"
     return f"{local}@{domain}"
+
+
+def address_mark(email: str) -> str:
+    """A stable mark of a mailbox that outlives its deletion without keeping the address."""
+    return hashlib.sha256(mailbox(email).encode()).hexdigest()[:32]

@@ -158,8 +158,8 @@ NOT_PERSONAL = {
     "sync_versions": ("stripe_id",),
     "usages": ("operation", "model", "state", "outcome", "source", "raw", "finish_reason", "answered_model",
                "service_tier"),
-    **dict.fromkeys(("plans", "packs", "operations", "providers", "models", "model_prices", "settings", "watermarks",
-                     "daily_totals", "account_days", "call_audits", "spending_days"), ("*",)),
+    **dict.fromkeys(("plans", "packs", "promotion_codes", "redemptions", "operations", "providers", "models",
+                     "model_prices", "settings", "watermarks", "daily_totals", "account_days", "call_audits", "spending_days"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 

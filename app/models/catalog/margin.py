@@ -1,0 +1,20 @@
+"""The real margin of a sale: what is left of what is really paid. billing-rules.md 9."""
+
+from __future__ import annotations
+
+from app.models.base import NANOS_PER_CENT
+from app.models.catalog.setting import Setting
+
+BPS = 10_000
+
+
+def real_margin_bps(worth_nanos: int, net_cents: int, surcharge_cents: int = 0) -> int | None:
+    """`1 - worth / (net - surcharge)` in basis points, rounded down; None where nothing is left to divide by."""
+    base = (net_cents - surcharge_cents) * NANOS_PER_CENT
+    return (base - worth_nanos) * BPS // base if base > 0 else None
+
+
+def is_above_floor(worth_nanos: int, net_cents: int, surcharge_cents: int = 0) -> bool:
+    """Whether such a sale leaves at least the floor of the settings; exact. What is worth nothing always does."""
+    base, floor = (net_cents - surcharge_cents) * NANOS_PER_CENT, Setting.get("margin_floor")
+    return worth_nanos <= 0 <= net_cents or (base > 0 and worth_nanos * BPS <= base * (BPS - floor))

@@ -1,0 +1,41 @@
+"""What a purchase of a pack asks for and is worth, before it is written down. billing-rules.md 2, 8 and 9."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.models.catalog.plan import CreditPack
+    from app.models.catalog.promotion_code import PromotionCode
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """`list_cents` before a discount; `sold_nanos` is what that buys, `bonus_nanos` what a code adds."""
+
+    pack: CreditPack
+    quantity: int
+    list_cents: int
+    sold_nanos: int
+    discount_cents: int = 0
+    bonus_nanos: int = 0
+    code: PromotionCode | None = None
+
+    @property
+    def price_cents(self) -> int:
+        return self.list_cents - self.discount_cents
+
+    @property
+    def worth_nanos(self) -> int:
+        return self.sold_nanos + self.bonus_nanos
+
+    @property
+    def terms(self) -> tuple[str, int, int, int | None]:
+        """What is bought, whatever it costs now: the pack, how many, and with which code."""
+        return "pack", self.pack.id, self.quantity, self.code.id if self.code else None
+
+    def with_code(self, code: PromotionCode) -> Quote:
+        """The same purchase with what a code takes off or adds."""
+        discount, bonus = code.discount_cents(self.list_cents), code.bonus_nanos(self.sold_nanos)
+        return replace(self, discount_cents=discount, bonus_nanos=bonus, code=code)

@@ -1,0 +1,52 @@
+"""What a promotional code does to a price, in words: for cards, packs and the way to the checkout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.models.base import credits_text
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.promotion_code import PromotionCode
+from app.web.formatting import percent, price
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A plan or pack as it is sold with a code: what is paid, and the sentence about it."""
+
+    code: str
+    paid_cents: int
+    text: str
+
+
+def offer(code: PromotionCode | None, sold: Plan | CreditPack) -> Offer | None:
+    """None where there is no code, or it is not for that."""
+    if code is None or not code.sells(sold):
+        return None
+    paid = sold.price_cents - code.discount_cents(sold.price_cents)
+    return Offer(
+        code.code, paid, bonus_words(code, sold) if code.kind == "bonus" else paid_words(code, sold, paid)
+    )
+
+
+def bonus_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
+    more = code.bonus_nanos(sold.period_nanos if isinstance(sold, Plan) else sold.worth_nanos)
+    when = " with the first payment" if isinstance(sold, Plan) else ""
+    return f"{code.code}: {percent(code.percent_bps or 0)} more, {credits_text(more)}{when}."
+
+
+def paid_words(code: PromotionCode, sold: Plan | CreditPack, paid: int) -> str:
+    full = price(sold.price_cents, sold.currency)
+    text = f"{code.code}: {price(paid, sold.currency)} instead of {full}"
+    if not isinstance(sold, Plan):
+        return f"{text}."
+    months = f"{code.months} month{'s'[: code.months != 1]}"
+    span = {
+        "once": "on the first invoice",
+        "repeating": f"for {months}",
+        "forever": "for as long as you keep it",
+    }
+    return f"{text} {span[code.duration]}."
+
+
+FILTERS = {"offer_with": lambda sold, code: offer(code, sold)}
