@@ -1,4 +1,4 @@
-"""Promotional codes at work: who may use one for what, what is held for a checkout, gifts. billing-rules.md 9."""
+"""Promotional codes at work: who may use one for what, what is held for a checkout, gifts. billing-rules.md 10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redemptions of promotional codes: held for a checkout, then used or given back. billing-rules.md 9."""
+"""Redemptions of promotional codes: held for a checkout, then used or given back. billing-rules.md 10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real margin of a sale: what is left of what is really paid. billing-rules.md 9."""
+"""The real margin of a sale: what is left of what is really paid. billing-rules.md 10."""
 
 from __future__ import annotations
 

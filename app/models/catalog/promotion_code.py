@@ -1,4 +1,4 @@
-"""Promotional codes: what one takes off, adds or gives, and for what. billing-rules.md 9."""
+"""Promotional codes: what one takes off, adds or gives, and for what. billing-rules.md 10."""
 
 from __future__ import annotations
 

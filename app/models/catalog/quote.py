@@ -1,4 +1,4 @@
-"""What a purchase of a pack asks for and is worth, before it is written down. billing-rules.md 2, 8 and 9."""
+"""What a purchase of a pack asks for and is worth, before it is written down. billing-rules.md 2, 8 and 10."""
 
 from __future__ import annotations
 

@@ -159,7 +159,8 @@ NOT_PERSONAL = {
     "usages": ("operation", "model", "state", "outcome", "source", "raw", "finish_reason", "answered_model",
                "service_tier"),
     **dict.fromkeys(("plans", "packs", "promotion_codes", "redemptions", "operations", "providers", "models",
-                     "model_prices", "settings", "watermarks", "daily_totals", "account_days", "call_audits", "spending_days"), ("*",)),
+                     "model_prices", "settings", "watermarks", "daily_totals", "account_days", "call_audits",
+                     "spending_days"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 

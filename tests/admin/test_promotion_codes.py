@@ -1,0 +1,69 @@
+"""Promotional codes as an admin makes them: the floor, the margin while typing, terms that stay."""
+
+from typing import Any
+
+import pytest
+
+from app.models.catalog.promotion_code import PromotionCode
+from tests.admin.conftest import AdminClient
+
+
+def make(owner: AdminClient, **typed: Any) -> Any:
+    return owner.fill("/admin/code/new/", **{"code": "launch", "percent_bps": "20"} | typed)
+
+
+def test_a_code_is_made_in_the_admin_and_kept_in_capitals(owner: AdminClient, session: Any) -> None:
+    assert make(owner).status_code == 302
+    code = session.query(PromotionCode).one()
+    assert (code.code, code.percent_bps, code.once_per_account, code.duration) == (
+        "LAUNCH",
+        2000,
+        True,
+        "once",
+    )
+    page = owner.get("/admin/code/").text
+    assert "LAUNCH" in page
+    assert "20 %" in page
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ({"code": "a b"}, "3 to 40 letters"),
+        ({"percent_bps": ""}, "a percentage or an amount"),
+        ({"amount_cents": "5"}, "a percentage or an amount"),
+        ({"percent_bps": "100.01"}, "at most 100 %"),
+        ({"percent_bps": "60"}, "Below the margin&#39;s floor"),
+        ({"plan_ids": "5", "percent_bps": "46"}, "Below the margin&#39;s floor: Pro $54.00 of $100.00"),
+        ({"kind": "bonus", "percent_bps": ""}, "by how much"),
+        ({"kind": "gift", "percent_bps": ""}, "how many credits"),
+        ({"duration": "repeating"}, "how many months"),
+        ({"starts_at": "2026-12-02T00:00", "ends_at": "2026-12-01T00:00"}, "before it begins"),
+    ],
+)
+def test_a_code_that_cannot_be_is_refused_at_its_field(
+    owner: AdminClient, session: Any, typed: dict[str, str], text: str
+) -> None:
+    answer = make(owner, **typed)
+    assert (answer.status_code, text in answer.text) == (422, True), answer.text
+    assert session.query(PromotionCode).count() == 0
+
+
+def test_the_real_margin_is_said_while_a_code_is_typed(owner: AdminClient) -> None:
+    said = owner.get("/admin/code/margin/?kind=discount&percent_bps=20").json["text"]
+    assert "Plus $16.00 of $20.00, 10,000 credits, real margin 37.5 %" in said
+    assert "Enterprise $160.00 of $200.00, 108,000 credits, real margin 22.85 %" in said
+    assert "below the floor of 0 %: refused" in owner.get("/admin/code/margin/?percent_bps=51").json["text"]
+    assert "Costs up to $0.30" in owner.get("/admin/code/margin/?kind=gift&gift_nanos=300").json["text"]
+
+
+def test_what_a_used_code_gives_stays_as_it_is(owner: AdminClient, session: Any) -> None:
+    make(owner)
+    code = session.query(PromotionCode).one()
+    code.redeemed = 1
+    session.commit()
+    path = f"/admin/code/edit/?id={code.id}"
+    assert owner.fill(path, percent_bps="30").status_code == 422
+    assert owner.fill(path, most_redemptions="5").status_code == 302
+    session.expire_all()
+    assert (code.percent_bps, code.most_redemptions) == (2000, 5)
