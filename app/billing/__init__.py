@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from app.billing import breaker, codes, overview, plans, purchases, statements, transactions, usage, webhook_view
+from app.billing import (
+    breaker,
+    codes,
+    overview,
+    plans,
+    purchases,
+    statements,
+    transactions,
+    usage,
+    webhook_view,
+)
 from app.billing.blueprint import billing
 
 

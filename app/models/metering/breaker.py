@@ -34,7 +34,7 @@ HOURS, DAYS = 3, 2
 """How often the busiest usual hour, and the busiest usual day, may be passed."""
 
 UNGUARDED = NO_LIMIT, NO_LIMIT
-BOUGHT = "purchase", "recharge", "refill", "plan_change", "grant"
+BOUGHT = "purchase", "recharge", "refill", "plan_change", "bonus", "gift", "grant"
 LONGEST_CALL = timedelta(days=1)
 
 
