@@ -20,10 +20,11 @@ def start(
     output: int | IO[bytes] | None = None,
     ends_by: signal.Signals = signal.SIGTERM,
     user: str | None = None,
+    inherits: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start `command` in a session of its own, stderr with stdout, tied to this thread's life.
 
-    `user` is "UID:GID", for what refuses to run as root.
+    `user` is "UID:GID", for what refuses to run as root; `inherits` are the open files that it gets.
     """
     launcher = [sys.executable, "-I", "-S", str(TIED), str(os.getpid()), str(int(ends_by))]
     if user:
@@ -36,6 +37,7 @@ def start(
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=inherits,
     )
 
 

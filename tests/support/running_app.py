@@ -5,12 +5,14 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from tempfile import TemporaryFile
+from typing import IO, Self
 
 import requests
 
 from devserver import processes, procfile
 from devserver.ports import free_port
+from tests.support import forks
 from tests.support.environment import process_environment
 
 CRASH_PROGRAM = {
@@ -25,8 +27,8 @@ PROCESSES = {"start_app", "shared_app", "start_run", "running", "machines", "sta
 class RunningApp:
     """Processes of the app over one environment; `url` is the web process's address.
 
-    `own` are the app's variables. Names of processes are those of the Procfile; two of a kind are
-    told apart by a suffix: "worker", "worker.2".
+    `own` are the app's variables. Names of processes are those of the Procfile; two of a kind are told apart by a
+    suffix: "worker", "worker.2". `project` is where the code is whose processes begin with nothing imported.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class RunningApp:
         folder: Path,
         names: Sequence[str] = ("web", "worker"),
         host: str = "127.0.0.1",
-        project: Path = procfile.PROJECT,
+        project: Path | None = None,
     ) -> None:
         self.port = int(own.get("PORT") or free_port())
         self.address = (host, self.port)
@@ -67,12 +69,14 @@ class RunningApp:
             command = procfile.beside_python(CRASH_PROGRAM[kind])
             changes["TOLLGATE_CRASH"] = crash
         with self.log_file(name).open("ab") as log:
-            self.processes[name] = processes.start(
-                command,
-                environment=process_environment(self.own | changes),
-                folder=self._project,
-                output=log,
-            )
+            self.processes[name] = self._begin(command, process_environment(self.own | changes), log)
+
+    def _begin(
+        self, command: list[str], environment: dict[str, str], output: IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        if self._project is None:
+            return forks.start(command, environment, output)
+        return processes.start(command, environment=environment, folder=self._project, output=output)
 
     def kill(self, name: str) -> None:
         """kill -9 of the process and of its processes."""
@@ -108,18 +112,13 @@ class RunningApp:
 
     def run(self, *command: str, expect: int = 0) -> str:
         """Run a command of the virtual environment, such as `flask billing audit`; what it wrote."""
-        done = subprocess.run(
-            procfile.beside_python(list(command)),
-            env=process_environment(self.own | {"FLASK_APP": "wsgi"}),
-            cwd=self._project,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == expect, f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}"
-        return done.stdout
+        own = process_environment(self.own | {"FLASK_APP": "wsgi"})
+        with TemporaryFile() as output:
+            code = self._begin(procfile.beside_python(list(command)), own, output).wait(120)
+            output.seek(0)
+            written = output.read().decode(errors="replace")
+        assert code == expect, f"{' '.join(command)} ended with {code}:\n{written}"
+        return written
 
     def work_off(self) -> str:
         """Run a worker of its own until the queue is empty; what it wrote."""

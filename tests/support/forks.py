@@ -1,0 +1,162 @@
+"""Processes of the app in milliseconds: forks of one that has imported what they need. Importing it takes seconds.
+
+    python -m tests.support.forks SOCKET
+
+is that one. It forks twice for each request: a fork runs the command as Python would have, in a session of its own;
+a small one between waits for its end and tells the test. Each ends when the one above it does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from devserver import parent_death, processes, procfile
+from tests.support.environment import process_environment
+
+LARGEST = 200_000
+IMPORTED_BEFORE = (
+    "app", "app.payments.jobs", "app.generation.jobs", "anthropic", "openai", "flask.cli", "gunicorn.app.wsgiapp",
+    "gunicorn.workers.gthread", "rq.cron", "rq.worker",
+)  # fmt: skip
+"""Nothing that runs as `__main__`, and nothing that looks at the environment while it is imported."""
+
+
+class Fork(subprocess.Popen[bytes]):
+    """A process that another one started for us: to be watched, told and killed like our own."""
+
+    def __init__(self, command: Sequence[str], status: int) -> None:
+        self.args, self.returncode = command, None
+        self._child_created, self.stdin, self.stdout, self.stderr = False, None, None, None
+        self._status = os.fdopen(status, "rb", buffering=0)
+        self.pid = int(self._status.readline())
+
+    def poll(self) -> int | None:
+        return self._ended(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        if (code := self._ended(timeout)) is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is None and select.select([self._status], [], [], timeout)[0]:
+            self.returncode = int(self._status.readline() or -signal.SIGKILL)
+            self._status.close()
+        return self.returncode
+
+
+class ForkServer:
+    """The process that forks, and our end of the line to it."""
+
+    def __init__(self) -> None:
+        self.line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.process = processes.start(
+            [sys.executable, "-m", "tests.support.forks", str(theirs.fileno())],
+            environment=process_environment({}),
+            folder=procfile.PROJECT,
+            inherits=(theirs.fileno(),),
+        )
+        theirs.close()
+        atexit.register(self.stop)
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> Fork:
+        told, tells = os.pipe()
+        request = json.dumps([list(command), dict(environment)]).encode()
+        socket.send_fds(self.line, [request], [output.fileno(), tells])
+        os.close(tells)
+        return Fork(command, told)
+
+    def stop(self) -> None:
+        self.line.close()
+        processes.kill(self.process)
+
+
+server = cache(ForkServer)
+"""That of this test process, started when first asked for."""
+
+
+def start(
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a Python command of the project with this environment; where there are no such forks, plainly."""
+    if sys.platform == "linux":
+        return server().start(command, environment, output)
+    return processes.start(command, environment=environment, folder=procfile.PROJECT, output=output)
+
+
+def serve(line: socket.socket) -> None:
+    """Return in each fork with its command run; in the first process when the test process has hung up."""
+    while True:
+        request, descriptors, _flags, _address = socket.recv_fds(line, LARGEST, 2)
+        if not request:
+            return
+        command, environment = json.loads(request)
+        if os.fork() == 0:
+            line.close()
+            run_between(command, environment, *descriptors)
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def run_between(command: list[str], environment: dict[str, str], output: int, status: int) -> None:
+    """Fork once more; return in the command's process, and wait for its end in this one."""
+    between = os.getpid()
+    parent_death.tie(os.getppid(), signal.SIGTERM)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if child := os.fork():
+        os.close(output)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.write(status, f"{code}\n".encode())
+        os._exit(0)
+    os.setsid()
+    parent_death.tie(between, signal.SIGTERM)
+    os.write(status, f"{os.getpid()}\n".encode())
+    os.close(status)
+    write_to(output)
+    os.environ.clear()
+    os.environ.update(environment)
+    run(command)
+
+
+def write_to(output: int) -> None:
+    with open(os.devnull, "rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+
+
+def run(command: list[str]) -> None:
+    """What `python -m module` or the script of a package would have done."""
+    program, *arguments = command
+    if Path(program).name.startswith("python"):
+        assert arguments[0] == "-m", command
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = command
+        runpy.run_path(program, run_name="__main__")
+
+
+if __name__ == "__main__":
+    for name in IMPORTED_BEFORE:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    serve(socket.socket(fileno=int(sys.argv[1])))
