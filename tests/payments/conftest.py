@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from app.models.identity import password
 from tests.auth.conftest import Browser
+from tests.payments.published import publish_all
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
 from tests.support.environment import app_environment
@@ -50,7 +51,13 @@ def app(app: Flask) -> Flask:
 
 
 @pytest.fixture
-def scenario(app: Flask, session: scoped_session[Session], sandbox: StartedSandbox) -> StripeScenario:
+def published(app: Flask, session: scoped_session[Session], sandbox: StartedSandbox) -> None:
+    """Stripe knows all plans and packs; overridden where telling it is what the tests are about."""
+    publish_all(sandbox.running.sandbox)
+
+
+@pytest.fixture
+def scenario(published: None, sandbox: StartedSandbox) -> StripeScenario:
     """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
     return StripeScenario(sandbox)
 

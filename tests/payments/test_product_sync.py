@@ -1,9 +1,16 @@
 """Plans and packs at Stripe: made and kept up by jobs, never typed."""
 
+import pytest
+
 from app.extensions import db
 from app.models.catalog.plan import Plan
 from app.payments import product_sync
 from tests.payments.stripe_scenario import StripeScenario
+
+
+@pytest.fixture
+def published() -> None:
+    """Nothing is: these tests tell."""
 
 
 def products(scenario: StripeScenario) -> dict[str, bool]:
