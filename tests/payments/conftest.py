@@ -57,7 +57,9 @@ def published(app: Flask, session: scoped_session[Session], sandbox: StartedSand
 
 
 @pytest.fixture
-def scenario(published: None, sandbox: StartedSandbox) -> StripeScenario:
+def scenario(
+    app: Flask, session: scoped_session[Session], published: None, sandbox: StartedSandbox
+) -> StripeScenario:
     """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
     return StripeScenario(sandbox)
 
