@@ -12,7 +12,7 @@ from sqlalchemy import Select, or_, select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import amount, api, moment, or_404, page_of
-from app.api.bodies import Body, CountOrNone, Filled, Flag, Identifier, Text, storable
+from app.api.bodies import Body, CountOrNone, Credits, Filled, Flag, Identifier, Text, storable
 from app.api.schemas import (
     FLAG,
     MOMENT,
@@ -28,13 +28,14 @@ from app.api.schemas import (
     shape,
 )
 from app.extensions import db
-from app.models.base import utcnow
+from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.price import AIModel
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, STATUSES, Chat, Message, checked_instructions
 from app.models.identity import erasure
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.web.access import for_guests_too
+from app.web.numbers import scaled
 
 LONGEST_TITLE = 200
 CHAT = shape(
@@ -47,6 +48,7 @@ CHAT = shape(
     wants_title=FLAG | {"description": "A model is still to write its title, after the first answer."},
     system_prompt=TEXT,
     max_output_tokens=or_null(WHOLE),
+    **amounts_or_null("budget"),
     created_at=MOMENT,
     updated_at=MOMENT,
 )
@@ -86,6 +88,9 @@ class ChatChanges(Body):
             CountOrNone, Field(le=MOST_OUTPUT_TOKENS, description="The longest answer; 0: the usual length.")
         ]
         | None
+    ) = None
+    budget_credits: (
+        Annotated[Credits, Field(description="The most that the chat may cost in all; 0: no budget.")] | None
     ) = None
     shown_message_id: (
         Annotated[Identifier, Field(description="The version to show, with what followed it.")] | None
@@ -147,8 +152,15 @@ def change(chat: Chat, sent: ChatChanges) -> None:
         chat.system_prompt = checked_instructions(sent.system_prompt)
     if sent.max_output_tokens is not None:
         chat.max_output_tokens = sent.max_output_tokens or None
+    if sent.budget_credits is not None:
+        chat.budget_nanos = budget_of(sent.budget_credits)
     if sent.shown_message_id is not None:
         chat.show(or_404(Message.find(sent.shown_message_id, chat_id=chat.id)))
+
+
+def budget_of(credits: str | int | None) -> int | None:
+    """In nanos; None where there is none."""
+    return None if credits is None else scaled(str(credits), NANOS_PER_CREDIT, "budget_credits") or None
 
 
 @api.delete("/chats/<chat_id>")
@@ -192,7 +204,11 @@ def shown_chat(chat: Chat) -> dict[str, Any]:
     times = {"created_at": moment(chat.created_at), "updated_at": moment(chat.updated_at)}
     marks = {"is_pinned": chat.pinned_at is not None, "is_archived": chat.archived_at is not None}
     marks["wants_title"] = chat.wants_title
-    settings = {"system_prompt": chat.system_prompt, "max_output_tokens": chat.max_output_tokens}
+    settings: dict[str, Any] = {
+        "system_prompt": chat.system_prompt,
+        "max_output_tokens": chat.max_output_tokens,
+    }
+    settings |= amount("budget", chat.budget_nanos)
     return {"id": str(chat.id), "title": chat.title, "model": chat.model, **marks, **settings, **times}
 
 

@@ -9,9 +9,9 @@ from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import api
-from app.api.bodies import Count, Filled, Flag, Text
+from app.api.bodies import Count, Credits, Filled, Flag, Text
 from app.api.calls import ONCE, Limits, call_options
-from app.api.chats import CHAT, Title, default_model, shown_chat, wants_title
+from app.api.chats import CHAT, Title, budget_of, default_model, shown_chat, wants_title
 from app.api.messages import Files, begin_once, with_files
 from app.api.rate_limits import first_sends, guests_chats
 from app.api.schemas import EVENTS, described
@@ -37,6 +37,7 @@ class NewChat(Limits):
     content: Filled | None = None
     attachments: Files = Field(default_factory=list)
     max_output_tokens: Annotated[Count, Field(le=MOST_OUTPUT_TOKENS)] | None = None
+    budget_credits: Credits | None = None
 
 
 @api.post("/chats")
@@ -77,6 +78,7 @@ def begun(sent: NewChat) -> Chat:
         checked_instructions(sent.system_prompt),
         sent.max_output_tokens,
     )
+    chat.budget_nanos = budget_of(sent.budget_credits)
     db.session.add(chat)
     db.session.flush()
     return chat

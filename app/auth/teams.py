@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -10,12 +12,13 @@ from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, RoleForm, TeamForm, faults
 from app.extensions import db
 from app.jobs import JobName, enqueue
-from app.models.base import NANOS_PER_CREDIT
+from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.identity.account import Account
 from app.models.identity.brand import Brand
 from app.models.identity.invitation import Invitation
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
+from app.models.metering.budget import Period, own_use
 from app.models.metering.refusal import InvalidRequest
 from app.web.browser_session import onwards, own_session
 from app.web.numbers import scaled
@@ -38,6 +41,7 @@ def account() -> str:
         requests=waiting if own.can_manage else [],
         own_brand=Brand.of(shown.id) if shown.plan.has_custom_branding else None,
         own_request=next((request for request in waiting if request.user_id == own.user_id), None),
+        own_use=own_use(own, utcnow()),
         memberships=[
             membership for membership in current_user.user.memberships if membership.account.closed_at is None
         ],
@@ -68,6 +72,19 @@ def switch_account() -> ResponseReturnValue:
     act_on(wanted)
     db.session.commit()
     return onwards(request.form.get("next"))
+
+
+@auth.post("/account/own-limit")
+def set_own_limit() -> ResponseReturnValue:
+    """What one lets oneself spend in a day, a week or a month of this account; an empty field: no limit."""
+    text, period = request.form.get("limit_credits", "").strip(), request.form.get("period", "month")
+    if period not in get_args(Period):
+        raise InvalidRequest({"period": ["must be day, week or month."]})
+    Account.locked(current_user.account_id)
+    own = own_membership()
+    own.own_limit_nanos = scaled(text, NANOS_PER_CREDIT, "limit_credits") if text else None
+    own.own_limit_period = period
+    return done("Your limit is saved." if text else "You have no limit of your own.")
 
 
 @auth.post("/account/titles")

@@ -14,11 +14,12 @@ from flask_login import current_user
 
 from app.chat.blueprint import chat
 from app.extensions import db
-from app.models.base import credits_string, utcnow
+from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too
+from app.web.numbers import scaled
 
 
 def own_chat(chat_id: str) -> Chat:
@@ -69,11 +70,18 @@ def set_up(chat_id: str) -> ResponseReturnValue:
     """What the model is told before every message, and how long an answer may be; they act from the next message."""
     shown = own_chat(chat_id)
     shown.system_prompt, shown.max_output_tokens = wanted_instructions(), wanted_length()
+    shown.budget_nanos = wanted_budget()
     return back_to(shown)
 
 
 def wanted_instructions() -> str:
     return checked_instructions(request.form.get("system_prompt", "").replace("\x00", ""))
+
+
+def wanted_budget() -> int | None:
+    """What the chat may cost in all, in nanos; None for no budget."""
+    text = request.form.get("budget_credits", "").strip()
+    return scaled(text, NANOS_PER_CREDIT, "budget_credits") or None if text else None
 
 
 def wanted_length() -> int | None:

@@ -23,6 +23,7 @@ from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
+from app.models.metering.budget import ChatBudget
 from app.models.metering.gate_checks import check_operation
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.models.metering.reservation import Reservation, reserve_with, with_idempotency_key
@@ -56,13 +57,14 @@ class Context:
 
     `columns` go onto the usage row. `store` is called once the call is reserved, in the same transaction: it writes
     the call's rows and says where the text is kept. `rows` do the same within the statement that reserves.
-    `follow_up` is a job, by name and id, for when it is done.
+    `follow_up` is a job, by name and id, for when it is done. `budget` is the chat's.
     """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
     store: Callable[[Reservation], KeptText | None] | None = None
     rows: StoredRows | None = None
     follow_up: tuple[JobName, int] | None = None
+    budget: ChatBudget | None = None
 
 
 class StoredRows(ExtraRows, Protocol):
@@ -120,6 +122,7 @@ def start(
         price,
         check=partial(check_ceiling, options),
         is_alone=context.store is None,
+        budget=context.budget,
         **columns,
         **keys,
     )

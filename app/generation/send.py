@@ -22,6 +22,7 @@ from app.models.chat.attachment import Attachment, send_with
 from app.models.chat.chat import Chat, Message, branch
 from app.models.documents.document import Document
 from app.models.identity.actor import Actor
+from app.models.metering.budget import ChatBudget
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.reservation import Reservation
 from app.providers.base import Prompt, PromptMessage
@@ -57,9 +58,11 @@ def answer(actor: Actor, into: Conversation, path: list[PromptTurn], options: Ca
     exchange = Exchange(chat, path[-1], options.model, utcnow())
     columns = {"chat_id": chat.id, "document_id": chat.document_id}
     if exchange.question.files:
-        context = Context(columns, store=partial(store_with_files, exchange), follow_up=title)
+        context = Context(
+            columns, store=partial(store_with_files, exchange), follow_up=title, budget=ChatBudget.of(chat)
+        )
     else:
-        context = Context(columns, rows=exchange, follow_up=title)
+        context = Context(columns, rows=exchange, follow_up=title, budget=ChatBudget.of(chat))
     return start(actor, "chat", prompt, offer, options=options, context=context)
 
 

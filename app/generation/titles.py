@@ -16,6 +16,7 @@ from app.models.chat.chat import Chat
 from app.models.identity.actor import Actor
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
+from app.models.metering.budget import ChatBudget
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import with_idempotency_key
 from app.providers.base import Prompt, PromptMessage, ProviderError
@@ -54,7 +55,16 @@ def caller_of(chat: Chat) -> Actor | None:
     if membership is None or membership.user.disabled_at:
         return None
     user = membership.user
-    return Actor(chat.user_id, chat.account_id, membership.role, user.email, user.name, user.is_verified)
+    return Actor(
+        chat.user_id,
+        chat.account_id,
+        membership.role,
+        user.email,
+        user.name,
+        user.is_verified,
+        own_limit_nanos=membership.own_limit_nanos,
+        own_limit_period=membership.own_limit_period,
+    )
 
 
 def has_room(account_state: AccountState) -> bool:
@@ -69,7 +79,10 @@ def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:
     if offer is None or with_idempotency_key(actor.account_id, key):
         return None
     model, price, prompt = offer
-    options, context = CallOptions(idempotency_key=key), Context({"chat_id": chat.id})
+    options, context = (
+        CallOptions(idempotency_key=key),
+        Context({"chat_id": chat.id}, budget=ChatBudget.of(chat)),
+    )
     generation = start(actor, "title", prompt, (model, price), options=options, context=context)
     return plain(collect(generation))
 

@@ -89,8 +89,21 @@ def image_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> st
 
 def member_limit_reached(*, used: int, limit: int, needed: int | None = None, **_: Any) -> str:
     so_far = f"You've used {credits_text(used)} of your {credits_text(limit)} a month in this team."
-    could = f"This message could cost up to {credits_text(needed)}." if needed is not None else ""
-    return joined(so_far, could, "An owner or admin of the team can raise your limit.")
+    return joined(so_far, could_cost(needed), "An owner or admin of the team can raise your limit.")
+
+
+def chat_budget_reached(*, used: int, limit: int, needed: int | None = None, **_: Any) -> str:
+    so_far = f"This chat has used {credits_text(used)} of its budget of {credits_text(limit)}."
+    return joined(so_far, could_cost(needed), "Raise the budget to go on.")
+
+
+def own_limit_reached(*, used: int, limit: int, limit_kind: str, needed: int | None = None, **_: Any) -> str:
+    so_far = f"You've used {credits_text(used)} of the {credits_text(limit)} a {limit_kind} you set yourself."
+    return joined(so_far, could_cost(needed), "Raise your limit to go on.")
+
+
+def could_cost(needed: int | None) -> str:
+    return "" if needed is None else f"This message could cost up to {credits_text(needed)}."
 
 
 def key_limit_reached(*, used: int, limit: int, limit_kind: str, **_: Any) -> str:
@@ -191,6 +204,8 @@ REFUSALS = {
     "image_limit_reached": Answer(429, image_limit_reached),
     "member_limit_reached": Answer(429, member_limit_reached),
     "key_limit_reached": Answer(429, key_limit_reached),
+    "chat_budget_reached": Answer(429, chat_budget_reached),
+    "own_limit_reached": Answer(429, own_limit_reached),
     "absorbed_limit": Answer(
         429,
         "Too many of this account's requests failed today. "

@@ -10,7 +10,7 @@ from sqlalchemy import Index, Table, and_, bindparam, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.compiled_statement import CompiledStatement
-from app.db.types import BigId
+from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, at_once, one_of, refers_to, row_id, utcnow
 from app.models.catalog.setting import Setting
@@ -44,6 +44,7 @@ class Chat(Model):
     leaf_id: Mapped[int | None] = mapped_column(BigId)
     system_prompt: Mapped[str] = mapped_column(default="")
     max_output_tokens: Mapped[int | None]
+    budget_nanos: Mapped[Nanos | None]
     document_id: Mapped[int | None] = mapped_column(BigId)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
     pinned_at: Mapped[datetime | None]

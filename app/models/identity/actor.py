@@ -33,6 +33,8 @@ class Actor:
     name: str
     is_verified: bool
     admin_role: str | None = None
+    own_limit_nanos: int | None = None
+    own_limit_period: str = "month"
     api_key_id: int | None = None
     key_used_at: datetime | None = None
     key_limits: KeyLimits | None = None
@@ -129,6 +131,8 @@ PERSON = (
     USERS.c.name,
     USERS.c.email_verified_at,
     USERS.c.admin_role,
+    MEMBERS.c.own_limit_nanos,
+    MEMBERS.c.own_limit_period,
 )
 PERSON_FIELDS = tuple(column.name for column in PERSON)
 FOR_ALL = (*PERSON, STORED_TOGETHER, *COLUMNS)

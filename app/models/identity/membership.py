@@ -43,6 +43,8 @@ class Membership(Model):
     monthly_limit_nanos: Mapped[Nanos | None]
     extra_nanos: Mapped[Nanos] = mapped_column(default=0)
     extra_until: Mapped[date | None]
+    own_limit_nanos: Mapped[Nanos | None]
+    own_limit_period: Mapped[str] = mapped_column(default="month")
     used_month: Mapped[date | None]
     used_nanos: Mapped[Nanos] = mapped_column(default=0)
 

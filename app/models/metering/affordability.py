@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
+from app.models.metering.budget import BudgetUse, budget_reached
 from app.models.metering.decision import (
     FEWEST_OUTPUT_TOKENS,
     floor_of,
@@ -44,15 +46,19 @@ def fit(
     at: datetime,
     member: MemberUse | None = None,
     key: KeyUse | None = None,
+    budgets: Sequence[BudgetUse] = (),
 ) -> Prompt:
     """The prompt, with as much output as the balance and every limit afford. Refusal under the floor."""
     balance, overdraft = account_state.balance(at), overdraft_of(account_state)
     bound, asked = prompt.input_token_bound, prompt.max_output_tokens
-    affordable = most_affordable(balance.available + overdraft, member, key)
+    affordable = most_affordable(balance.available + overdraft, member, key, budgets)
     output = output_within(rates, bound, asked, affordable)
     if output is not None:
         return prompt if output == asked else replace(prompt, max_output_tokens=output)
     needed, cheaper = rates.most_for(bound, floor_of(asked)), cheaper_model(account_state, prompt, affordable)
+    for use in budgets:
+        if needed > use.left:
+            raise budget_reached(use, at, needed=needed, **(cheaper.details if cheaper else {}))
     if key is not None and key.left is not None and needed > key.left:
         raise key_limit_reached(key, at, needed=needed, **(cheaper.details if cheaper else {}))
     if member is not None and needed <= balance.available + overdraft:
@@ -62,9 +68,11 @@ def fit(
     raise request_too_large(balance, needed, cheaper)
 
 
-def most_affordable(balance: int, member: MemberUse | None, key: KeyUse | None = None) -> int:
-    """The least of what the balance with its overdraft affords and what a member and a key have left."""
-    lefts = (member.left if member else None, key.left if key else None)
+def most_affordable(
+    balance: int, member: MemberUse | None, key: KeyUse | None = None, budgets: Sequence[BudgetUse] = ()
+) -> int:
+    """The least of what the balance with its overdraft affords and what a member, a key and budgets have left."""
+    lefts = (member.left if member else None, key.left if key else None, *(use.left for use in budgets))
     return min([balance, *(left for left in lefts if left is not None)])
 
 

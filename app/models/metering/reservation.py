@@ -23,6 +23,7 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import fit
 from app.models.metering.breaker import check_breaker
+from app.models.metering.budget import ChatBudget, budget_uses, check_budgets
 from app.models.metering.call import (
     PAID_OUTCOMES,
     UNKNOWN,
@@ -121,9 +122,12 @@ def reserve_with(
     *,
     check: Callable[[int], None] = lambda _ceiling: None,
     is_alone: bool = False,
+    budget: ChatBudget | None = None,
     **columns: Any,
 ) -> Made:
     """The same, with rows that begin with the call: the reservation and their ids. `check` may refuse the ceiling.
+
+    `budget` is that of the call's chat, where it has one.
 
     PostgreSQL: the rules decide on what was read, and one statement writes it all if they still would; if not, twice
     again, then with the account held. `is_alone`: where no transaction has begun, that statement is one.
@@ -133,11 +137,12 @@ def reserve_with(
         db.session.connection()
     if db.engine.dialect.name == "postgresql":
         for account_state in states(actor, is_read=is_alone):
-            wanted = admitted(account_state, actor, prompt, price)
+            wanted = admitted(account_state, actor, prompt, price, budget)
             check(wanted.ceiling)
             if made := write(wanted, extra, columns):
                 return made
-    wanted = admitted(lock_account_state(actor.account_id, utcnow()), actor, prompt, price)
+    held = lock_account_state(actor.account_id, utcnow())
+    wanted = admitted(held, actor, prompt, price, budget)
     check(wanted.ceiling)
     return write_held(wanted, extra, columns)
 
@@ -153,17 +158,21 @@ def states(actor: Actor, *, is_read: bool) -> Iterator[AccountState]:
         read = None
 
 
-def admitted(account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice) -> Admission:
+def admitted(
+    account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice, budget: ChatBudget | None
+) -> Admission:
     """The call that the account, as it was read, may begin. Raises Refusal, which knows what was asked for."""
     try:
-        return checked(account_state, actor, prompt, price)
+        return checked(account_state, actor, prompt, price, budget)
     except Refusal as refusal:
         asked = prompt.model, prompt.input_token_bound, prompt.max_output_tokens
         refusal.attempt = Attempt(*asked, account_state.plan_id)
         raise
 
 
-def checked(account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice) -> Admission:
+def checked(
+    account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice, budget: ChatBudget | None
+) -> Admission:
     now = utcnow()
     check_account(account_state, actor)
     check_model(account_state, prompt.model)
@@ -172,11 +181,13 @@ def checked(account_state: AccountState, actor: Actor, prompt: Prompt, price: Mo
     check_member(member, now)
     key = key_use(actor, now)
     check_key(actor, key, prompt.model, now)
+    budgets = budget_uses(actor, budget, now)
+    check_budgets(budgets, now)
     check_absorbed(account_state, now)
     bars = check_breaker(account_state, actor, now)
     check_funds(account_state, now)
-    prompt = fit(account_state, prompt, price.rates, now, member, key)
-    has_limit = key is not None or (member is not None and member.limit is not None)
+    prompt = fit(account_state, prompt, price.rates, now, member, key, budgets)
+    has_limit = key is not None or bool(budgets) or (member is not None and member.limit is not None)
     return Admission(account_state, actor, prompt, price, now, bars, is_exact=has_limit)
 
 

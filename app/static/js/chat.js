@@ -25,6 +25,7 @@ const tabs = new BroadcastChannel("tollgate");
 let chat = messages.dataset.chat || null;
 let running = null;
 let wantsStop = false;
+const budget = document.getElementById("budget");
 let settings = {};
 let wake = () => {};
 
@@ -37,6 +38,19 @@ const contentOf = new WeakMap();
 
 function announce(label) {
   announcer.textContent = label;
+}
+
+function showBudget(credits) {
+  if (budget) budget.textContent = Number(credits) ? `At most ${credits} credits in this chat` : "No budget";
+}
+
+/* A budget or a limit of one's own was in the way: it is raised, and the message is sent. */
+async function raise(problem, credits, again) {
+  if (problem.code === "own_limit_reached") await json("PUT", "/api/own-limit", { limit_credits: credits, period: problem.limit_kind });
+  else if (chat) await json("PATCH", `/api/chats/${chat}`, { budget_credits: credits });
+  else settings = { ...settings, budget_credits: credits };
+  if (problem.code === "chat_budget_reached") showBudget(credits);
+  again();
 }
 
 /* Sending: the question and a waiting answer are shown at once; a refusal takes them back and keeps the words. */
@@ -129,7 +143,7 @@ async function attempt(answer, work, undo, again) {
       return;
     }
     undo(problem);
-    showRefusal(refusal, problem, { again, cheaper: () => { picker.select(problem.model); again(problem); }, switch: () => picker.select(problem.model), picker: () => picker.open() }, canManage);
+    showRefusal(refusal, problem, { again, cheaper: () => { picker.select(problem.model); again(problem); }, switch: () => picker.select(problem.model), picker: () => picker.open(), raise: (asked, credits) => raise(asked, credits, again) }, canManage);
     scroll.keep();
   }
 }
@@ -280,18 +294,21 @@ tabs.addEventListener("message", ({ data }) => {
   if (data.chat === chat && !running) refresh();
 });
 
-document.getElementById("set-up").addEventListener("click", () => {
+function openSettings() {
   const form = setUp.querySelector("form");
   form.action = `/chat/${chat}/settings`;
-  if (!chat) for (const name of ["system_prompt", "max_output_tokens"]) form.elements[name].value = settings[name] ?? "";
+  if (!chat) for (const name of ["system_prompt", "max_output_tokens", "budget_credits"]) if (form.elements[name]) form.elements[name].value = settings[name] ?? "";
   setUp.showModal();
-});
+}
+document.getElementById("set-up").addEventListener("click", openSettings);
+budget?.addEventListener("click", () => { openSettings(); setUp.querySelector("[name=budget_credits]").focus(); });
 /* Of a new chat the settings wait here for its first message. */
 setUp.querySelector("form").addEventListener("submit", (event) => {
   if (chat) return;
   event.preventDefault();
-  const { system_prompt: told, max_output_tokens: most } = event.target.elements;
-  settings = { ...(told.value.trim() && { system_prompt: told.value }), ...(most.value && { max_output_tokens: Number(most.value) }) };
+  const { system_prompt: told, max_output_tokens: most, budget_credits: limit } = event.target.elements;
+  settings = { ...(told.value.trim() && { system_prompt: told.value }), ...(most.value && { max_output_tokens: Number(most.value) }), ...(limit?.value && { budget_credits: limit.value }) };
+  showBudget(limit?.value);
   setUp.close();
   composer.written();
 });

@@ -1,5 +1,6 @@
 /* A refusal in place: what happened, when it goes on, that the message is kept, and the ways out. */
 
+import { json } from "./api.js";
 import { icon } from "./code.js";
 import { creditsText, roughly } from "./money.js";
 import { when } from "./times.js";
@@ -7,7 +8,8 @@ import { when } from "./times.js";
 const BUY = ["Buy credits", "/billing#buy"];
 const UPGRADE = ["Change plan", "/pricing"];
 const OTHER = ["Choose a model", "picker"];
-const MEMBERS = ["Ask for a higher limit", "/account#limit"];
+const MEMBERS = ["Your limit", "/account#limit"];
+const RAISE = ["Raise", "raise"];
 const AGAIN = ["Try again", "again"];
 const RELOAD = ["Reload the page", "reload"];
 const SIGN_IN = ["Sign in", "/login?next=/chat"];
@@ -25,6 +27,8 @@ const FACES = {
   too_many_calls: ["Too many answers at once", [AGAIN]],
   chat_limit_reached: ["You've used this month's new chats", [UPGRADE]],
   member_limit_reached: ["You've reached your monthly limit", [MEMBERS]],
+  chat_budget_reached: ["This chat's budget is used up", [RAISE]],
+  own_limit_reached: ["You've reached your own limit", [RAISE, ["Your limit", "/account#own-limit"]]],
   absorbed_limit: ["Paused until tomorrow", []],
   recharge_in_progress: ["Your recharge is being paid", [AGAIN]],
   credits_reserved: ["Your credits are reserved", [AGAIN, BUY]],
@@ -60,6 +64,7 @@ export function showRefusal(place, problem, acts, canManage) {
   const open = waysOut(ways, problem, canManage);
   box.querySelector(".actions").append(...open.map((way, place) => button(way, place === 0, problem, acts, box)));
   if (!canManage && ways.some((way) => SPENDING.has(way[1]))) kept.textContent += " An owner or admin of the account can help.";
+  if (problem.code === "member_limit_reached") box.querySelector(".actions").before(moreForm(box));
   box.querySelector(".icon-button").addEventListener("click", () => box.remove());
   place.replaceChildren(box);
 }
@@ -92,11 +97,36 @@ function resumes({ code, resets_at: moment, needed_nanos: needed, available_nano
   return parts.length ? `${parts.join(" ")} ` : "";
 }
 
+/* Half as much again, and enough for this message; whole credits. */
+const raised = ({ limit_nanos: limit, used_nanos: used, needed_nanos: needed = 0 }) => String(Math.ceil(Math.max(limit * 1.5, used + needed) / 1e6));
+
+/* A member asks the owners and admins of the team, where the limit is met. */
+function moreForm(box) {
+  const form = document.createElement("form");
+  form.className = "form-inline";
+  form.innerHTML = `<div class="field"><label for="more-amount">Ask for more, in credits</label><input class="input" id="more-amount" name="amount_credits" inputmode="decimal" value="50" required></div><div class="field"><label for="more-reason">Why (optional)</label><input class="input" id="more-reason" name="reason" maxlength="500"></div><button class="button button-small button-main">Ask for 50 more</button><p class="small" role="status"></p>`;
+  const [amount, reason, submit, said] = form.querySelectorAll("input, button, p");
+  amount.addEventListener("input", () => { submit.textContent = `Ask for ${amount.value || "more"}${amount.value ? " more" : ""}`; });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    submit.disabled = true;
+    try {
+      await json("POST", "/api/limit-requests", { amount_credits: amount.value, reason: reason.value });
+      form.replaceChildren(said);
+      said.textContent = "You asked for more. You'll get an email with the answer.";
+    } catch (problem) {
+      submit.disabled = false;
+      said.textContent = messageOf(problem);
+    }
+  });
+  return form;
+}
+
 function button([label, target], isMain, problem, acts, box) {
   const isLink = target.startsWith("/");
   const element = document.createElement(isLink ? "a" : "button");
   element.className = `button button-small${isMain ? " button-main" : ""}`;
-  element.textContent = label;
+  element.textContent = target === "raise" ? `Raise to ${raised(problem)} credits and send` : label;
   if (isLink) {
     element.href = problem.code === "subscription_unpaid" && problem.pay_url ? problem.pay_url : target;
     return element;
@@ -104,8 +134,8 @@ function button([label, target], isMain, problem, acts, box) {
   element.type = "button";
   element.addEventListener("click", () => {
     if (target === "reload") location.reload();
-    else acts[target](problem);
-    if (target === "again" || target === "cheaper") box.remove();
+    else acts[target]?.(problem, raised(problem));
+    if (["again", "cheaper", "raise"].includes(target)) box.remove();
   });
   return element;
 }

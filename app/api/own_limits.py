@@ -1,0 +1,102 @@
+"""A person's own limit, set by themselves; and what a member of a team asks for above theirs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import abort
+from flask_login import current_user
+from pydantic import Field
+
+from app import notifications
+from app.api.blueprint import amount, api, moment
+from app.api.bodies import Body, Credits, Text
+from app.api.schemas import MOMENT, TEXT, amounts, amounts_or_null, described, or_null, shape
+from app.extensions import db
+from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.identity.account import Account
+from app.models.identity.limit_request import LONGEST_REASON, LimitRequest
+from app.models.identity.membership import Membership
+from app.models.metering.budget import Period, own_use
+from app.web.access import BY_PEOPLE, for_scope
+from app.web.numbers import scaled
+from app.web.rate_limits import by_person
+
+OWN_LIMIT = shape(
+    "OwnLimit",
+    period={"enum": ["day", "week", "month"]},
+    resets_at=or_null(MOMENT),
+    **amounts_or_null("limit", "used", "left"),
+)
+LIMIT_REQUEST = shape(
+    "LimitRequest", id=TEXT, state=TEXT, reason=TEXT, created_at=MOMENT, **amounts("amount")
+)
+
+
+class OwnLimit(Body):
+    """`limit_credits`: what one may spend in a period at most; left out or null: no limit of one's own."""
+
+    limit_credits: Credits | None = None
+    period: Period = "month"
+
+
+class MoreAsked(Body):
+    amount_credits: Credits
+    reason: Annotated[Text, Field(max_length=LONGEST_REASON)] = ""
+
+
+@api.get("/own-limit")
+@described("The limit that one set for oneself in this account, and what is used of it", OWN_LIMIT)
+def read_own_limit() -> dict[str, Any]:
+    own = own_membership()
+    use = own_use(own, utcnow())
+    return {
+        "period": own.own_limit_period,
+        "resets_at": moment(use.ends) if use and use.ends else None,
+        **amount("limit", use.limit if use else None),
+        **amount("used", use.used if use else None),
+        **amount("left", use.left if use else None),
+    }
+
+
+@api.put("/own-limit")
+@for_scope(BY_PEOPLE)
+@described("Set, raise or lift one's own limit", OWN_LIMIT, body=OwnLimit)
+def set_own_limit() -> dict[str, Any]:
+    sent = OwnLimit.read()
+    limit = sent.limit_credits
+    nanos = None if limit is None else scaled(str(limit), NANOS_PER_CREDIT, "limit_credits")
+    Account.locked(current_user.account_id)
+    own = own_membership()
+    own.own_limit_nanos, own.own_limit_period = nanos, sent.period
+    db.session.commit()
+    return read_own_limit()
+
+
+@api.post("/limit-requests")
+@for_scope(BY_PEOPLE)
+@by_person("10 per hour")
+@described(
+    "Ask the owners and admins of a team for more than one's monthly limit", LIMIT_REQUEST, status=201, body=MoreAsked
+)  # fmt: skip
+def ask_for_more() -> tuple[dict[str, Any], int]:
+    sent = MoreAsked.read()
+    Account.locked(current_user.account_id)
+    asked = scaled(str(sent.amount_credits), NANOS_PER_CREDIT, "amount_credits")
+    opened = LimitRequest.open_for(own_membership(), asked, sent.reason)
+    notifications.of_limit_request(opened)
+    db.session.commit()
+    return {
+        "id": str(opened.id),
+        "state": opened.state,
+        "reason": opened.reason,
+        "created_at": moment(opened.created_at),
+        **amount("amount", opened.amount_nanos),
+    }, 201
+
+
+def own_membership() -> Membership:
+    membership = Membership.of(current_user.user_id, current_user.account_id)
+    if membership is None:
+        abort(404)
+    return membership

@@ -1,0 +1,120 @@
+"""What somebody set for themselves: so much in this chat, so much a day, week or month. billing-rules.md 5.
+
+Without a budget nothing is read. The sums are over the calls themselves, as a key's are: exact, since whoever writes
+one moves the account, and the reservation is refused where the account has moved since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, Table, bindparam, case, cast, func, select
+
+from app.db.compiled_statement import CompiledStatement
+from app.models.base import at_once
+from app.models.identity.actor import Actor
+from app.models.identity.membership import Membership
+from app.models.metering.member_limit import next_month
+from app.models.metering.refusal import Refusal, seconds_until
+from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import start_of
+
+USAGES: Table = Usage.__table__  # type: ignore[assignment]
+Period = Literal["day", "week", "month"]
+
+
+class ChatBudget(NamedTuple):
+    """The most that a chat may cost in all, in nano-dollars."""
+
+    chat_id: int
+    nanos: int
+
+    @classmethod
+    def of(cls, chat: Any) -> ChatBudget | None:
+        return None if chat is None or chat.budget_nanos is None else cls(chat.id, chat.budget_nanos)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """A budget, and what its calls have cost; running ones count as reserved. Without `ends` it never comes back."""
+
+    limit: int
+    used: int
+    period: str
+    ends: datetime | None = None
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.used)
+
+
+def budget_uses(actor: Actor, chat: ChatBudget | None, at: datetime) -> list[BudgetUse]:
+    """The budgets that hold for a call: of its chat, and of the person."""
+    uses = []
+    with at_once() as connection:
+        if chat is not None:
+            [used] = OF_CHAT.one(connection, {"chat": chat.chat_id})
+            uses.append(BudgetUse(chat.nanos, int(used), "chat"))
+        if own := use_of(connection, actor, at):
+            uses.append(own)
+    return uses
+
+
+def own_use(membership: Membership, at: datetime) -> BudgetUse | None:
+    """What a person has used of the limit that they set for themselves; None without one."""
+    with at_once() as connection:
+        return use_of(connection, membership, at)
+
+
+def use_of(connection: Connection, person: Actor | Membership, at: datetime) -> BudgetUse | None:
+    if person.own_limit_nanos is None:
+        return None
+    begins, ends = period_of(person.own_limit_period, at)
+    who = {"account": person.account_id, "user": person.user_id}
+    [used] = OF_PERSON.one(connection, who | {"since": begins, "day": begins.date()})
+    return BudgetUse(person.own_limit_nanos, int(used), person.own_limit_period, ends)
+
+
+def period_of(period: str, at: datetime) -> tuple[datetime, datetime]:
+    """When the day, the week (from Monday) or the month of that moment begins and ends, in UTC."""
+    today = start_of(at.date())
+    if period == "month":
+        return today.replace(day=1), next_month(at)
+    if period == "week":
+        monday = today - timedelta(days=at.weekday())
+        return monday, monday + timedelta(days=7)
+    return today, today + timedelta(days=1)
+
+
+def check_budgets(uses: Sequence[BudgetUse], at: datetime) -> None:
+    """Something of each must be left for a call to begin."""
+    for use in uses:
+        if use.left == 0:
+            raise budget_reached(use, at)
+
+
+def budget_reached(use: BudgetUse, at: datetime, **details: Any) -> Refusal:
+    """`details` may be what this call needs, and a cheaper model that would pass. Who set it may raise it."""
+    details |= {"limit": use.limit, "used": use.used, "left": use.left, "limit_kind": use.period}
+    details["way_out"] = "budget"
+    if use.ends is None:
+        return Refusal("chat_budget_reached", **details)
+    wait = seconds_until(use.ends, at)
+    return Refusal("own_limit_reached", retry_after=wait, resets_at=use.ends, **details)
+
+
+PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos
+COUNTED = case((USAGES.c.state == "running", USAGES.c.reserved_nanos), else_=PAID)
+SPENT = select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger))
+OF_CHAT = CompiledStatement(SPENT.where(USAGES.c.chat_id == bindparam("chat")))
+OF_PERSON = CompiledStatement(
+    SPENT.where(
+        USAGES.c.account_id == bindparam("account"),
+        USAGES.c.user_id == bindparam("user"),
+        USAGES.c.created_at >= bindparam("since", type_=USAGES.c.created_at.type),
+        USAGES.c.day >= bindparam("day", type_=USAGES.c.day.type),
+    )
+)
