@@ -22,7 +22,9 @@ BUYS = {
     ("POST", "/api/codes"),
 }  # fmt: skip
 READS = {("POST", "/api/subscription/preview"), ("POST", "/api/estimate")}
-FOR_PEOPLE = {("POST", "/api/keys"), ("PATCH", "/api/keys/<key_id>"), ("POST", "/api/keys/<key_id>/rotate")}
+FOR_PEOPLE = {
+    ("PUT", "/api/own-limit"), ("POST", "/api/limit-requests"), ("POST", "/api/keys"), ("PATCH", "/api/keys/<key_id>"), ("POST", "/api/keys/<key_id>/rotate"),
+}  # fmt: skip
 
 
 def api_rules(app: Flask) -> Iterator[tuple[str, str, str]]:
