@@ -23,7 +23,8 @@ BUYS = {
 }  # fmt: skip
 READS = {("POST", "/api/subscription/preview"), ("POST", "/api/estimate")}
 FOR_PEOPLE = {
-    ("PUT", "/api/own-limit"), ("POST", "/api/limit-requests"), ("POST", "/api/keys"), ("PATCH", "/api/keys/<key_id>"), ("POST", "/api/keys/<key_id>/rotate"),
+    ("PUT", "/api/own-limit"), ("POST", "/api/limit-requests"), ("POST", "/api/keys"),
+    ("PATCH", "/api/keys/<key_id>"), ("POST", "/api/keys/<key_id>/rotate"),
 }  # fmt: skip
 
 
