@@ -20,6 +20,7 @@ from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.stripe_objects import PaymentState, SessionState, SubscriptionState
 from app.models.billing.subscription import LIVE, Subscription
 from app.models.identity.account import Account
+from app.models.operations.webhook_event import StripeEvent
 from app.payments import auto_recharge, product_sync, refunds, stripe_account, sync, webhook_events
 from app.stripe_api import client
 
@@ -93,11 +94,22 @@ def reconcile_subscriptions() -> Iterator[Finding]:
     db.session.commit()
     for fetched in client.subscriptions_of_customers(running):
         subscription = Subscription.with_stripe_id(fetched.stripe_id)
-        if subscription is None and Account.with_customer(fetched.customer_id) is None:
+        if subscription is None and not is_untold(fetched):
             continue
         if subscription is None or differs(subscription, fetched):
             look = partial(sync.sync_subscription, fetched.stripe_id)
-            yield from looked(fetched.stripe_id, f"is {fetched.status} at Stripe", look)
+            for finding in looked(fetched.stripe_id, f"is {fetched.status} at Stripe", look):
+                yield finding
+                if not finding.mended:
+                    webhook_events.park_found(
+                        "customer.subscription.updated", fetched.stripe_id, finding.message
+                    )
+
+
+def is_untold(fetched: SubscriptionState) -> bool:
+    """Whether it is of a customer of ours, was not begun here, and no admin has been told."""
+    is_ours = Account.with_customer(fetched.customer_id) is not None
+    return is_ours and not StripeEvent.is_parked_about(fetched.stripe_id)
 
 
 def differs(subscription: Subscription, fetched: SubscriptionState) -> bool:

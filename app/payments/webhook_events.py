@@ -94,6 +94,13 @@ def park(event_id: int, mismatch: Mismatch) -> None:
     commit()
 
 
+def park_found(kind: str, stripe_id: str, why: str) -> None:
+    """What reconciliation found and nobody can explain, as an event that nobody told us of: shown, and found once."""
+    event_id, _ = StripeEvent.store(f"found:{stripe_id}", kind, {"id": stripe_id})
+    db.session.get_one(StripeEvent, event_id).park(why)
+    commit()
+
+
 def put_off(event_id: int, why: str) -> None:
     """Tried again later, later each time."""
     rollback()

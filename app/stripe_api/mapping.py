@@ -64,7 +64,7 @@ def subscription(answer: Answer) -> SubscriptionState:
         trial_end=moment(answer.get("trial_end")),
         ended_at=moment(answer.get("ended_at")),
         schedule_id=id_of(answer.get("schedule")),
-        next_price_id=next_price(answer.get("schedule"), int(first.period_end.timestamp())),
+        next_price_ids=next_prices(answer.get("schedule"), min(one.period_end for one in items)),
         latest_invoice_id=id_of(latest),
         pay_url=latest.get("hosted_invoice_url")
         if isinstance(latest, dict) and latest["status"] == "open"
@@ -89,11 +89,12 @@ def nothing_sold(answer: Answer) -> ItemState:
     return ItemState("", "", instant(answer["created"]), instant(answer["created"]))
 
 
-def next_price(schedule: Answer | str | None, period_end: int) -> str | None:
-    """The price of the phase that begins with the next period."""
+def next_prices(schedule: Answer | str | None, period_end: datetime) -> tuple[str, ...]:
+    """The prices of the phase that begins with the next period."""
     phases = schedule.get("phases") or [] if isinstance(schedule, dict) else []
-    coming = (phase for phase in phases if phase["start_date"] >= period_end)
-    return next((id_of(phase["items"][0]["price"]) for phase in coming), None)
+    coming = (phase for phase in phases if phase["start_date"] >= int(period_end.timestamp()))
+    prices = (id_of(one.get("price")) for one in next(coming, {"items": []})["items"])
+    return tuple(price for price in prices if price)
 
 
 def invoice(answer: Answer) -> InvoiceState:

@@ -74,7 +74,7 @@ class World:
             metadata = {"next_plan_id": chosen} if "Pay" in change else {}
             self.follow(cancel_at_period_end=True, metadata=metadata)
         if change == "downgraded":
-            self.follow(next_price_id="price_Starter")
+            self.follow(next_price_ids=("price_Starter",))
         if change == "retired":
             plan_named(self.plan.name).status = "inactive"
         if change == "ended":
@@ -103,7 +103,7 @@ class World:
         end = self.end_of(plan, start)
         moved = {
             "price_id": f"price_{plan.name}",
-            "next_price_id": None,
+            "next_price_ids": (),
             "period_start": start,
             "period_end": end,
         }

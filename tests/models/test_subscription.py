@@ -67,7 +67,7 @@ def test_another_price_is_another_plan_and_an_unknown_one_is_noted(
     told(subscription, price_id="price_other", status="past_due")
     assert (subscription.plan, subscription.status) == (plans["Pro"], "past_due")
     assert "price_other" in subscription.review_note
-    told(subscription, price_id="price_Pro", next_price_id="price_later")
+    told(subscription, price_id="price_Pro", next_price_ids=("price_later",))
     assert (subscription.pending_plan, "price_later" in subscription.review_note) == (None, True)
     assert told(subscription, price_id="price_Pro").review_note == ""
 
@@ -99,8 +99,8 @@ def test_what_follows_is_the_scheduled_price_or_the_free_plan_after_a_cancel(
     subscription: Subscription, plans: dict[str, Plan]
 ) -> None:
     after = {"metadata": {"next_plan_id": str(plans["Free"].id)}}
-    assert told(subscription, next_price_id="price_Starter").pending_plan is plans["Starter"]
-    assert told(subscription, next_price_id="price_Plus").pending_plan is None
+    assert told(subscription, next_price_ids=("price_Starter",)).pending_plan is plans["Starter"]
+    assert told(subscription, next_price_ids=("price_Plus",)).pending_plan is None
     assert told(subscription, **after).pending_plan is None
     assert told(subscription, cancel_at_period_end=True, **after).pending_plan is plans["Free"]
     assert told(subscription, cancel_at_period_end=True).pending_plan is None

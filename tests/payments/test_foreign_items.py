@@ -1,10 +1,13 @@
 """What is changed at Stripe's dashboard into something that we do not sell is noted, and holds up nothing else."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from app.extensions import db
+from app.models.base import utcnow
 from app.payments import reconciliation, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 
@@ -178,3 +181,41 @@ def test_what_a_balance_covers_is_worth_the_whole(
         scenario.refund(paid, refunded)
         assert scenario.allowance == 7_500
     assert scenario.is_explained()
+
+
+def test_a_scheduled_change_of_our_item_is_found_beside_a_foreign_one(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Pro")
+    scenario.publish("Plus")
+    v1 = scenario.sandbox.client.v1
+    schedule = v1.subscription_schedules.create({"from_subscription": subscription.stripe_id})
+    [now] = schedule.phases
+    later = [{"price": foreign_price(scenario)}, {"price": scenario.plan("Plus").stripe_price_id}]
+    phases: Any = [
+        {"items": [{"price": scenario.plan("Pro").stripe_price_id}], "start_date": now.start_date,
+         "end_date": now.end_date},
+        {"items": later, "duration": {"interval": "month", "interval_count": 1}},
+    ]  # fmt: skip
+    v1.subscription_schedules.update(schedule.id, {"phases": phases, "end_behavior": "release"})
+    scenario.receive("customer.subscription.updated", {"id": subscription.stripe_id})
+
+    assert scenario.subscription.pending_plan is scenario.plan("Plus")
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_subscription_that_was_begun_at_the_dashboard_is_told_once(
+    scenario: StripeScenario, is_heard: bool
+) -> None:
+    scenario.turn_on_recharge(below=1)
+    customer, card = scenario.account.stripe_customer_id, scenario.settings.card_id
+    items = [{"price": foreign_price(scenario)}]
+    wanted: Any = {"customer": customer, "items": items, "default_payment_method": card}
+    made = scenario.sandbox.client.v1.subscriptions.create(wanted)
+    if is_heard:
+        scenario.deliver()
+    with time_machine.travel(utcnow() + timedelta(hours=1), tick=True):
+        told = [finding.subject for finding in reconciliation.reconcile()]
+        assert is_heard or made.id in told
+        assert list(reconciliation.reconcile()) == []
+    parked = {event.about["id"] for event in scenario.events("parked")}
+    assert made.id in parked
+    assert scenario.subscribe("Plus")

@@ -110,7 +110,7 @@ class SubscriptionState:
     trial_end: datetime | None = None
     ended_at: datetime | None = None
     schedule_id: str | None = None
-    next_price_id: str | None = None
+    next_price_ids: tuple[str, ...] = ()
     latest_invoice_id: str | None = None
     pay_url: str | None = None
     card: CardState | None = None

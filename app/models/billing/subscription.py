@@ -277,8 +277,8 @@ class Subscription(Model):
 
     def next_plan(self, state: SubscriptionState) -> Plan | None:
         """What follows at the period's end: a scheduled price, or after a cancel the free plan that was chosen."""
-        if state.next_price_id and state.next_price_id != state.price_id:
-            return self.plan_of(state.next_price_id)
+        if state.next_price_ids and state.price_id not in state.next_price_ids:
+            return next(filter(None, map(self.plan_of, state.next_price_ids)), None)
         chosen = state.metadata.get("next_plan_id") if state.cancel_at_period_end else None
         return Plan.find(chosen) if chosen else None
 
@@ -294,8 +294,8 @@ class Subscription(Model):
         prices = [item.price_id for item in state.items] or [state.price_id]
         notes = [f"price {one} at Stripe is no plan's" for one in prices if self.plan_of(one) is None]
         notes += [f"quantity {item.quantity} at Stripe" for item in state.items if item.quantity != 1]
-        if state.next_price_id and self.plan_of(state.next_price_id) is None:
-            notes.append(f"the scheduled price {state.next_price_id} is no plan's")
+        foreign = [one for one in state.next_price_ids if self.plan_of(one) is None]
+        notes += [f"the scheduled price {one} is no plan's" for one in foreign]
         return notes + [f"{name} is {told!r} at Stripe" for name, told in self.other_labels(state)]
 
     def other_labels(self, state: SubscriptionState) -> list[tuple[str, str]]:

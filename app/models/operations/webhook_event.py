@@ -73,6 +73,12 @@ class StripeEvent(Model):
             return None
         return event
 
+    @classmethod
+    def is_parked_about(cls, stripe_id: str) -> bool:
+        """Whether an event about that object of Stripe's waits for a person."""
+        parked = select(cls.id).where(cls.state == "parked", cls.about["id"].as_string() == stripe_id)
+        return db.session.scalar(parked.limit(1)) is not None
+
     def finish(self, account_id: int | None = None) -> None:
         self.state, self.error, self.processed_at = "done", "", utcnow()
         self.account_id = account_id or self.account_id
