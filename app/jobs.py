@@ -21,6 +21,10 @@ PATIENCE = 1.0
 """Seconds that a caller waits for Redis, which may be away."""
 
 JOB_TIMEOUT = 120
+LONG_JOBS = ("app.lab.jobs.run", "app.lab.jobs.run_all")
+LONG_TIMEOUT = 1800
+"""For jobs that stop by themselves in time, unless one account has more calls than all others together."""
+
 RESULT_LIFETIME = 0
 FAILURE_LIFETIME = 24 * 60 * 60
 PENDING_LIFETIME = 20
@@ -53,6 +57,8 @@ class JobName(StrEnum):
     TELL_ALERTS = "app.payments.jobs.tell_alerts"
     RERATE = "app.payments.jobs.rerate"
     RERATE_ALL = "app.payments.jobs.rerate_all"
+    RUN_LAB = "app.lab.jobs.run"
+    RUN_LAB_ALL = "app.lab.jobs.run_all"
     DELIVER_MAIL = "app.mailer.deliver"
     SWEEP_MAIL = "app.mailer.sweep"
     WRITE_TITLE = "app.generation.jobs.write_title"
@@ -89,7 +95,7 @@ def enqueue(job: JobName, *identifiers: int | str, lifetime: int | None = None) 
         queue.enqueue_call(
             str(job),
             args=identifiers,
-            timeout=JOB_TIMEOUT,
+            timeout=LONG_TIMEOUT if job in LONG_JOBS else JOB_TIMEOUT,
             ttl=lifetime,
             result_ttl=RESULT_LIFETIME,
             failure_ttl=FAILURE_LIFETIME,

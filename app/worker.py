@@ -44,6 +44,7 @@ TIMETABLE = {
     JobName.FORGET_REFUSED_CALLS: 3600,
     JobName.AUDIT_CALLS: 3600,
     JobName.RERATE_ALL: 300,
+    JobName.RUN_LAB_ALL: 600,
     JobName.LEARN_SPENDING: 3600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""

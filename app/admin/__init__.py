@@ -11,6 +11,7 @@ from app.admin.ai_models import ModelTable, ProviderTable
 from app.admin.brand import BrandPage
 from app.admin.dashboard import Dashboard
 from app.admin.job_queue import QueuePage
+from app.admin.lab import HabitTable, LabPage
 from app.admin.ledger_views import ChangeTable, LedgerTable, RefusedCallTable, UsageTable
 from app.admin.operations import OperationTable
 from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
@@ -34,6 +35,7 @@ from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
+from app.models.operations.lab_run import Habit
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refused_call import RefusedCall
 from app.models.operations.support_request import SupportRequest
@@ -58,6 +60,8 @@ def menu() -> dict[str, list[BaseView]]:
             PlanTable(Plan, "Plans", endpoint="plan"),
             PackTable(CreditPack, "Packs", endpoint="pack"),
             CodeTable(PromotionCode, "Codes", endpoint="code"),
+            LabPage(name="Lab", endpoint="lab"),
+            HabitTable(Habit, "User kinds", endpoint="habit"),
         ],
         "Models": [
             PriceTable(ModelPrice, "Price list", endpoint="price"),

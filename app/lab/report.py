@@ -43,6 +43,8 @@ class Report:
         )
     )
 
+    scenario: dict[str, Any] = field(default_factory=dict)
+
     @property
     def stored(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}

@@ -64,11 +64,11 @@ class Run:
         self.balances: Callable[[Past, Replay], None] | None = None
         self.ordinary: dict[str, Habitual] | None = None
 
-    def slice(self, connection: Connection, last: int, most: int = AT_A_TIME) -> list[int]:
+    def slice(self, connection: Connection, last: int) -> list[int]:
         """Replay the next accounts; which they were."""
         if self.ordinary is None:
             self.ordinary = habitual(connection, self.scenario)
-        ids = accounts_after(connection, self.scenario, last, most)
+        ids = accounts_after(connection, self.scenario, last, AT_A_TIME)
         if ids:
             self.replay(connection, ids)
         return ids

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import CheckConstraint, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -236,9 +237,15 @@ def is_published(sold: Plan | CreditPack) -> bool:
 
 def copy_as_new_version(sold: Sold) -> Sold:
     """Copy what is sold into a new active row, and make the old one legacy."""
+    copy = copy_as_draft(sold, {})
+    copy.status, sold.status = "active", "legacy"
+    return copy
+
+
+def copy_as_draft(sold: Sold, changes: Mapping[str, Any]) -> Sold:
+    """Copy what is sold, with these columns changed, into a row that nobody can choose yet. The old one stays."""
     columns = [column.key for column in sold.__table__.columns if column.key not in NOT_COPIED]
-    copy = type(sold)(**{name: getattr(sold, name) for name in columns})
-    copy.status, copy.replaces_id = "active", sold.id
-    sold.status = "legacy"
+    copy = type(sold)(**{name: getattr(sold, name) for name in columns} | dict(changes))
+    copy.status, copy.replaces_id = "inactive", sold.id
     db.session.add(copy)
     return copy

@@ -1,0 +1,197 @@
+"""The lab's form: what there is, each figure with the value that it has, to be typed over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import select
+from werkzeug.datastructures import MultiDict
+from wtforms import BooleanField, Field, SelectField, SelectMultipleField, StringField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length
+from wtforms.widgets import DateInput
+
+from app.admin.form_fields import (
+    Count,
+    Credits,
+    Dollars,
+    DollarsPerMillion,
+    Names,
+    Percent,
+    Required,
+    choices_of,
+)
+from app.admin.model_view import RowForm
+from app.admin.plan_forms import HIGHEST_MARGIN, MOST_CENTS, MOST_COUNT, STATUSES, model_names
+from app.admin.prices import BUCKET_NAMES
+from app.extensions import db
+from app.lab.scenario import Scenario
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.setting import Setting
+from app.models.identity.guest_account import is_guest_account
+
+KINDS = choices_of([("personal", "Personal"), ("team", "Teams")])
+Kinds = dict[str, tuple[type[Field], str, dict[str, Any]]]
+PLAN_FIELDS: Kinds = {
+    "price_cents": (Dollars, "Price", {"highest": MOST_CENTS, "validators": [Required()]}),
+    "surcharge_cents": (Dollars, "Surcharge", {"highest": MOST_CENTS, "validators": [Required()]}),
+    "margin_bps": (Percent, "Margin", {"highest": HIGHEST_MARGIN, "validators": [Required()]}),
+    "trial_days": (Count, "Trial, days", {"highest": 365, "validators": [Required()]}),
+    "allowance_override_nanos": (
+        Credits,
+        "Allowance set outright",
+        {"description": "Empty: by price and margin."},
+    ),
+    "daily_limit_nanos": (Credits, "Of which a day", {"description": "Empty: no daily limit."}),
+    "chats_per_month": (
+        Count,
+        "New chats a month",
+        {"highest": MOST_COUNT, "description": "Empty: any number."},
+    ),
+    "parallel_calls": (Count, "Simultaneous answers", {"lowest": 1, "highest": 1000}),
+    "models": (Names, "Models", {"choices": model_names, "description": "None marked: every model."}),
+    "has_api": (BooleanField, "API access", {}),
+    "status": (SelectField, "Status", {"choices": STATUSES}),
+}
+PACK_FIELDS = {name: PLAN_FIELDS[name] for name in ("price_cents", "margin_bps")}
+PRICE_FIELDS: Kinds = {
+    name: (DollarsPerMillion, label, {})
+    for name, label in {
+        **{f"{bucket}_nanos": text for bucket, text in BUCKET_NAMES.items()},
+        "image_nanos": "An image",
+        "search_nanos": "A search",
+    }.items()
+}
+SETTING_FIELDS: dict[str, tuple[type[Field], str]] = {
+    "overdraft": (Credits, "Overdraft"),
+    "parallel_calls": (Count, "Simultaneous answers"),
+    "payment_fee": (Percent, "Stripe's share of a payment"),
+    "payment_fee_cents": (Dollars, "Stripe's fixed fee"),
+}
+
+
+class Day(StringField):
+    """A date."""
+
+    widget = DateInput()
+
+    def _value(self) -> str:
+        return str(self.raw_data[0]) if self.raw_data else (self.data.isoformat() if self.data else "")
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = None
+            try:
+                self.data = date.fromisoformat(valuelist[0])
+            except ValueError:
+                raise ValueError("Enter a date, such as 2026-10-31.") from None
+
+
+def last_30_days() -> tuple[date, date]:
+    today = datetime.now().astimezone().date()
+    return today - timedelta(days=30), today - timedelta(days=1)
+
+
+class LabForm(RowForm):
+    """What is the same for all installations."""
+
+    name = StringField("Name of the run", validators=[Required(), Length(max=80)], default="Another model")
+    first = Day("First day (UTC)", validators=[Required()])
+    last = Day("Last day", validators=[Required()])
+    is_simulated = BooleanField("Made-up users instead of the record, by the user kinds")
+    plan_ids = SelectMultipleField("Only accounts on", coerce=int, description="None marked: all plans.")
+    kinds = SelectMultipleField("Only", choices=KINDS, description="None marked: all accounts.")
+
+
+def plans() -> list[Plan]:
+    return list(db.session.scalars(select(Plan).where(~is_guest_account()).order_by(Plan.position, Plan.id)))
+
+
+def packs() -> list[CreditPack]:
+    return list(db.session.scalars(select(CreditPack).order_by(CreditPack.position, CreditPack.id)))
+
+
+def models() -> list[tuple[AIModel, ModelPrice]]:
+    return AIModel.for_sale()
+
+
+UNCHANGED: dict[str, Any] = {"plans": {}, "packs": {}, "prices": {}, "settings": {}}
+
+
+class Builder:
+    """A field for each figure of each row, its value, and the group that it stands in."""
+
+    def __init__(self, scenario: Scenario | None) -> None:
+        self.scenario = scenario
+        self.changes = scenario.stored if scenario else UNCHANGED
+        self.fields, self.data = dict[str, Any](), dict[str, Any]()
+        self.groups = dict[str, tuple[str, ...]]()
+
+    def add(self, table: str, key: str, title: str, row: Any, kinds: Kinds) -> None:
+        """One row of what is sold, or of prices."""
+        names = {column: f"{table}-{key}-{column}" for column in kinds}
+        for column, (make, label, options) in kinds.items():
+            self.fields[names[column]] = make(label, **options)
+            self.data[names[column]] = self.changes[table].get(key, {}).get(column, getattr(row, column))
+        self.groups[title] = tuple(names.values())
+
+    def add_settings(self) -> None:
+        for name, (make, label) in SETTING_FIELDS.items():
+            self.fields[f"settings-{name}"] = make(label, validators=[Required()])
+            self.data[f"settings-{name}"] = self.changes["settings"].get(name, int(Setting.get(name)))
+        self.groups["Settings"] = tuple(f"settings-{name}" for name in SETTING_FIELDS)
+
+    def add_days(self) -> None:
+        first, last = (self.scenario.first, self.scenario.last) if self.scenario else last_30_days()
+        self.data |= {"first": first, "last": last}
+        if self.scenario:
+            groups = {"plan_ids": list(self.scenario.plan_ids), "kinds": list(self.scenario.kinds)}
+            self.data |= groups | {"is_simulated": self.scenario.is_simulated}
+
+    def form(self, typed: MultiDict[str, str] | None) -> LabForm:
+        form: LabForm = type("FilledLabForm", (LabForm,), self.fields)(typed, data=self.data)
+        form.plan_ids.choices = [SelectChoice(plan.id, plan.name) for plan in plans()]
+        return form
+
+
+def lab_form(
+    scenario: Scenario | None = None, typed: MultiDict[str, str] | None = None
+) -> tuple[LabForm, dict[str, tuple[str, ...]]]:
+    """The form and its groups, filled with a scenario or with what there is, and with what was typed."""
+    builder = Builder(scenario)
+    for plan in plans():
+        builder.add("plans", str(plan.id), f"Plan {plan.name}", plan, PLAN_FIELDS)
+    for pack in packs():
+        builder.add("packs", str(pack.id), f"Pack {pack.name}", pack, PACK_FIELDS)
+    for model, price in models():
+        builder.add("prices", model.name, f"Price of {model.title}, per million tokens", price, PRICE_FIELDS)
+    builder.add_settings()
+    builder.add_days()
+    return builder.form(typed), builder.groups
+
+
+def scenario_of(form: LabForm) -> Scenario:
+    """What was typed that differs from what there is."""
+    rows: dict[str, Mapping[str, Any]] = {
+        "plans": {str(row.id): row for row in plans()},
+        "packs": {str(row.id): row for row in packs()},
+        "prices": {model.name: price for model, price in models()},
+    }
+    changes: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in rows}
+    settings = dict[str, int]()
+    for field in form:
+        table, _, rest = field.name.partition("-")
+        if table == "settings" and field.data != int(Setting.get(rest)):
+            settings[rest] = field.data
+        if table in rows:
+            key, _, column = rest.rpartition("-")
+            if field.data != getattr(rows[table][key], column):
+                changes[table].setdefault(key, {})[column] = field.data
+    first, last = cast(tuple[date, date], (form.first.data, form.last.data))
+    return Scenario(
+        first, last, tuple(form.plan_ids.data or ()), tuple(form.kinds.data or ()),
+        settings=settings, is_simulated=form.is_simulated.data, **changes,
+    )  # fmt: skip

@@ -1,0 +1,215 @@
+"""A run of the lab as figures, tables and charts: as it was beside as it would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from app.admin.cell_formats import cost, credits_text, dollars, per_million, percent
+from app.admin.charts import Chart, bar_chart
+from app.admin.report import in_cents
+from app.extensions import db
+from app.lab.report import SIDES, Report
+from app.lab.scenario import Scenario, Terms, terms_of
+from app.models.catalog.plan import Plan
+from app.models.identity.account import Account
+from app.models.operations.lab_run import LabRun
+
+Table = tuple[list[str], list[list[Any]]]
+HEADINGS = ["Revenue", "Stripe's fee", "Provider cost", "Absorbed", "Left", "Answers", "Refused"]
+TEN_DOLLARS = 1000
+WRITTEN: dict[str, Callable[[Any], str]] = {
+    "margin_bps": percent,
+    "payment_fee": percent,
+    "price_cents": dollars,
+    "surcharge_cents": dollars,
+    "payment_fee_cents": dollars,
+    "overdraft": credits_text,
+    "allowance_override_nanos": credits_text,
+    "daily_limit_nanos": credits_text,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One figure of a run, on both sides."""
+
+    title: str
+    was: str
+    then: str
+    topic: str
+
+
+def left(report: Report, side: str, day: str = "", plan_id: str = "") -> int:
+    """What is left, in cents: revenue, less Stripe's fee, less what the providers cost."""
+    sums = {
+        name: report.total(side, name, day, plan_id) for name in ("revenue_cents", "fee_cents", "cost_nanos")
+    }
+    return sums["revenue_cents"] - sums["fee_cents"] - in_cents(sums["cost_nanos"])
+
+
+def figures(report: Report, side: str, day: str = "", plan_id: str = "") -> list[str]:
+    """In the order of `HEADINGS`."""
+
+    def total(name: str) -> int:
+        return report.total(side, name, day, plan_id)
+
+    money = dollars(total("revenue_cents")), dollars(total("fee_cents"))
+    costs = cost(total("cost_nanos")), cost(total("absorbed_nanos"))
+    counts = f"{total('calls'):,}", f"{total('refused'):,}"
+    return [*money, *costs, dollars(left(report, side, day, plan_id)), *counts]
+
+
+TOPICS = ("money", "money", "use", "use", "money", "use", "refusals")
+
+
+def totals_of(report: Report) -> list[Total]:
+    both = zip(HEADINGS, figures(report, "was"), figures(report, "then"), TOPICS, strict=True)
+    return [Total(title, was, then, topic) for title, was, then, topic in both]
+
+
+def keys(report: Report, part: int) -> list[str]:
+    return sorted({key.split()[part] for key in report.days})
+
+
+def by_day(report: Report) -> Table:
+    rows = [[day, *beside(report, day, "")] for day in keys(report, 0)]
+    return ["Day", *doubled()], rows
+
+
+def by_plan(report: Report) -> Table:
+    names = {str(row.id): row.name for row in db.session.execute(select(Plan.id, Plan.name))}
+    rows = [[names.get(plan_id, plan_id), *beside(report, "", plan_id)] for plan_id in keys(report, 1)]
+    return ["Plan", *doubled()], rows
+
+
+def doubled() -> list[str]:
+    return [name for heading in HEADINGS for name in (heading, f"{heading}, then")]
+
+
+def beside(report: Report, day: str, plan_id: str) -> list[str]:
+    both = zip(*(figures(report, side, day, plan_id) for side in SIDES), strict=True)
+    return [figure for pair in both for figure in pair]
+
+
+def codes(report: Report) -> Table:
+    every = sorted({*report.codes["was"], *report.codes["then"]})
+    rows = [[code, report.codes["was"].get(code, 0), report.codes["then"].get(code, 0)] for code in every]
+    return ["Code", "Was", "Would be"], rows
+
+
+def refused(which: str) -> Callable[[Report], Table]:
+    def table(report: Report) -> Table:
+        rows: list[list[Any]] = getattr(report, which)
+        return ["When (UTC)", "Account", "Model", "Code"], [
+            [at[:19].replace("T", " "), *rest] for at, *rest in rows
+        ]
+
+    return table
+
+
+def accounts(which: str) -> Callable[[Report], Table]:
+    def table(report: Report) -> Table:
+        rows: list[list[Any]] = getattr(report, which)
+        names = {
+            row.id: row.name
+            for row in db.session.execute(
+                select(Account.id, Account.name).where(Account.id.in_([row[0] for row in rows]))
+            )
+        }
+        cells = [
+            [account_id, name or names.get(account_id, ""), dollars(cents), refusals, credits_text(nanos)]
+            for account_id, name, cents, refusals, nanos in rows
+        ]
+        return ["Account", "Name", "Pays more", "More refusals", "Credits more"], cells
+
+    return table
+
+
+def answers(report: Report) -> Table:
+    """How many average answers $10 buys, of each plan and pack that has a price."""
+    scenario = Scenario.of(report.scenario) if report.scenario else None
+    rows = answer_rows(report, terms_of(scenario)) if scenario else []
+    return ["Sold", "Was", "Would be"], rows
+
+
+def answer_rows(report: Report, terms: Terms) -> list[list[Any]]:
+    average = {
+        side: max(1, report.total(side, "paid_nanos") // max(1, report.total(side, "calls")))
+        for side in SIDES
+    }
+    rows = []
+    for pair in (*terms.plans.values(), *terms.packs.values()):
+        if pair.was.status == "active" and pair.was.price_cents and pair.then.price_cents:
+            bought = {side: bought_for_ten(getattr(pair, side)) // average[side] for side in SIDES}
+            rows.append([pair.was.name, f"{bought['was']:,}", f"{bought['then']:,}"])
+    return rows
+
+
+def bought_for_ten(sold: Any) -> int:
+    return int(sold.worth_nanos * TEN_DOLLARS // sold.price_cents)
+
+
+TABLES: dict[str, Callable[[Report], Table]] = {
+    "plan": by_plan,
+    "answers": answers,
+    "codes": codes,
+    "newly_refused": refused("newly_refused"),
+    "newly_admitted": refused("newly_admitted"),
+    "worse": accounts("worse"),
+    "better": accounts("better"),
+    "day": by_day,
+}
+
+
+def charts_of(report: Report, scenario: Scenario) -> list[Chart]:
+    days = scenario.days
+    if not report.days:
+        return []
+
+    def lines(measure: Callable[[str, str], int]) -> dict[str, list[int]]:
+        sides = {"as it was": "was", "as it would be": "then"}
+        return {name: [measure(side, day.isoformat()) for day in days] for name, side in sides.items()}
+
+    return [
+        bar_chart("Left", days, lines(lambda side, day: left(report, side, day)), dollars),
+        bar_chart(
+            "Revenue", days, lines(lambda side, day: report.total(side, "revenue_cents", day)), dollars
+        ),
+        bar_chart(
+            "Provider cost", days, lines(lambda side, day: report.total(side, "cost_nanos", day)), cost
+        ),
+        bar_chart("Refused", days, lines(lambda side, day: report.total(side, "refused", day)), str),
+    ]
+
+
+def changes_of(run: LabRun) -> list[str]:
+    """What a run changes, in words."""
+    names = {
+        "plans": {str(row.id): row.name for row in db.session.execute(select(Plan.id, Plan.name))},
+    }
+    texts = [
+        f"{names.get(table, {}).get(key, key)}: {column_text(column)} {written(column, value)}"
+        for table in ("plans", "packs", "prices")
+        for key, columns in run.scenario.get(table, {}).items()
+        for column, value in columns.items()
+    ]
+    settings = run.scenario.get("settings", {}).items()
+    return texts + [f"{column_text(name)} {written(name, value)}" for name, value in settings]
+
+
+def column_text(column: str) -> str:
+    for end in ("_nanos", "_cents", "_bps"):
+        column = column.removesuffix(end)
+    return column.replace("_", " ")
+
+
+def written(column: str, value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    if column not in WRITTEN and column.endswith("_nanos"):
+        return per_million(value)
+    return WRITTEN.get(column, str)(value)

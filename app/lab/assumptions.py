@@ -1,0 +1,45 @@
+"""What the lab takes for granted, beside the figure that it bends."""
+
+from __future__ import annotations
+
+REPLAYED = {
+    "money": (
+        "Everybody buys what they bought, whatever it would cost then: nobody leaves or comes because of a price.",
+        "Refunds are in proportion to the price. Stripe's fee is the setting's, and a refund gives none of it back.",
+        "A trial that did not take place does not take place.",
+    ),
+    "use": (
+        "People ask what they asked, when they asked it. An answer that would have been cut shorter ends there.",
+        "An answer that was shortened stays as short, even where there would be more to pay for it.",
+        "Balances and daily limits begin as they were; plans as they would be act from the first refill in these days.",
+        "Calls without a record of their plan count for the plan that their account is on today.",
+    ),
+    "refusals": (
+        "A refused call that would begin uses what an ordinary call of its model did; each attempt is one call.",
+        "Refused calls are kept for 90 days, and at most 500 of an account, a day and a code.",
+        "Limits of members and keys, of absorbed cost, of chats and documents, and paused spending stay as they were; "
+        "only a plan with more chats lets in whom the old number kept out.",
+        "While an auto-recharge was being paid, a refusal keeps its code.",
+    ),
+    "accounts": (
+        "Better off: refused less, or paying less, or left with more for the same money. Accounts that are refused "
+        "more are worse off, whatever they save.",
+    ),
+    "answers": ("An answer is what an average paid call cost in these days, on either side.",),
+}
+SIMULATED = {
+    "money": (
+        "These users do not exist. They stay on their plan, and buy the pack as often as their habit says.",
+    ),
+    "use": (
+        "Calls come at random around the clock, as many and as long as the habit says on average.",
+        "A prompt is held at four times its tokens, an answer at 4,096 tokens at most.",
+    ),
+    "refusals": ("Who runs out and buys asks again at once; who does not asks again as often as ever.",),
+    "accounts": REPLAYED["accounts"],
+    "answers": REPLAYED["answers"],
+}
+
+
+def assumptions(*, is_simulated: bool) -> dict[str, tuple[str, ...]]:
+    return SIMULATED if is_simulated else REPLAYED

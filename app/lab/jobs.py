@@ -1,0 +1,96 @@
+"""A run of the lab as a job: as far as it comes in one turn, then again; cancelled between any two accounts."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from sqlalchemy import update
+
+from app.extensions import db
+from app.jobs import JobName, enqueue
+from app.lab.history import count_accounts
+from app.lab.report import Report
+from app.lab.run import Run, reading
+from app.lab.scenario import Scenario, terms_of
+from app.lab.simulation import simulate
+from app.models.base import utcnow
+from app.models.operations.lab_run import LabRun
+
+log = logging.getLogger(__name__)
+AT_A_TIME = 45.0
+"""Seconds that a job replays for before it makes room for others."""
+
+
+def run(run_id: int) -> None:
+    """Go on with a run; what is left comes after the jobs that wait. What goes wrong ends it, with the reason."""
+    kept = db.session.get(LabRun, run_id, populate_existing=True)
+    if kept is None or kept.is_over:
+        return
+    try:
+        is_done = work(kept, time.monotonic() + AT_A_TIME)
+    except Exception as fault:
+        db.session.rollback()
+        log.exception("lab run failed", extra={"run": run_id})
+        fail(run_id, type(fault).__name__)
+        return
+    if not is_done:
+        enqueue(JobName.RUN_LAB, run_id)
+
+
+def run_all() -> None:
+    """For the clock: runs whose job was lost."""
+    for run_id in LabRun.unfinished():
+        run(run_id)
+
+
+def work(kept: LabRun, until: float) -> bool:
+    """Replay accounts until that moment; whether the run is over."""
+    scenario = Scenario.of(kept.scenario)
+    if scenario.is_simulated:
+        return finish(kept, simulate(scenario))
+    report = Report.of(kept.result)
+    replayed, last, done = Run(scenario, terms_of(scenario), report), kept.last_account_id, kept.accounts_done
+    with reading() as connection:
+        begin(kept, count_accounts(connection, scenario))
+        while ids := replayed.slice(connection, last):
+            last, done = ids[-1], done + len(ids)
+            connection.rollback()
+            if not went_on(kept, done):
+                return True
+            if time.monotonic() > until:
+                kept.last_account_id, kept.result = last, report.stored
+                db.session.commit()
+                return False
+    return finish(kept, report)
+
+
+def begin(kept: LabRun, accounts: int) -> None:
+    """One that waits is under way from now on; one that was cancelled stays so."""
+    waiting = update(LabRun).where(LabRun.id == kept.id, LabRun.state == "waiting")
+    db.session.execute(waiting.values(state="running", accounts=accounts))
+    db.session.commit()
+
+
+def went_on(kept: LabRun, done: int) -> bool:
+    """Say how far it is; whether nobody cancelled it meanwhile."""
+    running = update(LabRun).where(LabRun.id == kept.id, LabRun.state == "running")
+    went = db.session.execute(running.values(accounts_done=done)).rowcount  # type: ignore[attr-defined]
+    db.session.commit()
+    return bool(went)
+
+
+def finish(kept: LabRun, report: Report) -> bool:
+    report.close()
+    report.scenario = kept.scenario
+    db.session.refresh(kept)
+    if kept.state != "cancelled":
+        kept.result, kept.state, kept.finished_at = report.stored, "done", utcnow()
+    db.session.commit()
+    return True
+
+
+def fail(run_id: int, reason: str) -> None:
+    kept = db.session.get_one(LabRun, run_id)
+    kept.state, kept.error, kept.finished_at = "failed", reason, utcnow()
+    db.session.commit()

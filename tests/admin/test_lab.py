@@ -1,0 +1,141 @@
+"""The lab in the admin: a run from its form to its figures, kept, compared, repeated, cancelled, made into drafts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.lab import jobs
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.operations.lab_run import LabRun
+from tests.admin.conftest import AdminClient, FormReader
+from tests.lab.histories import live
+from tests.support.people import model
+
+Database = scoped_session[Session]
+DAYS = {"first": "2026-10-01", "last": "2026-10-31", "name": "A dearer Plus"}
+
+
+@pytest.fixture
+def plus(app: Flask, session: Database) -> Plan:
+    """With a month of a few people."""
+    model("big", kind="demo", dollars_in="25", dollars_out="100")
+    model("small", kind="demo", dollars_in="2.5", dollars_out="10")
+    live(4)
+    return session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+
+
+def filled(owner: AdminClient, **typed: Any) -> Any:
+    """Open the form, type, and send it."""
+    page = owner.get("/admin/lab/new/")
+    form = next(fields for _action, fields in FormReader(page.text).forms if "first" in fields)
+    return owner.client.post("/admin/lab/new/", data=form | DAYS | typed)
+
+
+def begun(owner: AdminClient, session: Database, **typed: Any) -> LabRun:
+    """A run as the form begins it, and as far as its job comes."""
+    answer = filled(owner, **typed)
+    assert answer.status_code == 302, re.findall(r'class="errors".*?</ul>', answer.text, re.S)
+    run = session.scalars(select(LabRun).order_by(LabRun.id.desc()).limit(1)).one()
+    session.commit()
+    jobs.run(run.id)
+    session.expire_all()
+    return run
+
+
+def test_a_run_from_the_form_to_its_figures(owner: AdminClient, plus: Plan, session: Database) -> None:
+    run = begun(owner, session, **{f"plans-{plus.id}-margin_bps": "90", "settings-overdraft": "5"})
+    assert run.state == "done", run.error
+    assert run.scenario["plans"] == {str(plus.id): {"margin_bps": 9000}}
+    assert run.scenario["settings"] == {"overdraft": 5_000_000}
+    page = owner.get(f"/admin/lab/details/?id={run.id}").text
+    for text in (
+        "Plus: margin 90",
+        "overdraft 5",
+        "Everybody buys what they bought",
+        "Who would have been refused",
+    ):
+        assert text in page
+    assert page.count('class="chart"') == 4
+    assert "Made up" not in page
+    sheet = list(csv.reader(io.StringIO(owner.get(f"/admin/lab/csv/newly_refused/?id={run.id}").text)))
+    assert sheet[0] == ["When (UTC)", "Account", "Model", "Code"]
+    assert len(sheet) - 1 == min(200, run.result["counts"]["newly_refused"]) > 0
+    assert owner.get(f"/admin/lab/csv/none/?id={run.id}").status_code == 404
+
+
+def test_runs_are_repeated_compared_and_made_into_drafts(
+    owner: AdminClient, client_of, plus: Plan, session: Database
+) -> None:
+    pack = session.scalars(select(CreditPack).limit(1)).one()
+    changes = {f"plans-{plus.id}-price_cents": "25", f"packs-{pack.id}-margin_bps": "10"}
+    run = begun(owner, session, **changes)
+    assert owner.post("/admin/lab/repeat/", id=run.id).status_code == 302
+    again = session.scalars(select(LabRun).where(LabRun.name == "A dearer Plus again")).one()
+    assert (again.scenario, again.state) == (run.scenario, "waiting")
+    assert owner.post("/admin/lab/cancel/", id=again.id).status_code == 302
+    jobs.run(again.id)
+    session.expire_all()
+    assert (again.state, again.result) == ("cancelled", {})
+    assert "Revenue" in owner.get(f"/admin/lab/compare/?id={run.id}&id={again.id}").text
+    assert client_of("support").post("/admin/lab/drafts/", id=run.id).status_code == 403
+    before = plus.status, plus.price_cents
+    assert owner.post("/admin/lab/drafts/", id=run.id).status_code == 302
+    session.expire_all()
+    draft = session.scalars(select(Plan).where(Plan.replaces_id == plus.id)).one()
+    assert (draft.status, draft.price_cents, draft.margin_bps) == ("inactive", 2500, plus.margin_bps)
+    assert (plus.status, plus.price_cents) == before
+    assert (
+        session.scalars(select(CreditPack.margin_bps).where(CreditPack.replaces_id == pack.id)).one() == 1000
+    )
+
+
+def test_made_up_months_are_marked(owner: AdminClient, plus: Plan, session: Database) -> None:
+    run = begun(owner, session, is_simulated="y", last="2026-10-03")
+    assert run.state == "done", run.error
+    assert "Made up." in owner.get(f"/admin/lab/details/?id={run.id}").text
+    assert "Curious" in owner.get("/admin/habit/").text
+
+
+def test_what_cannot_be_run_is_refused_and_kept_in_the_form(
+    owner: AdminClient, plus: Plan, session: Database
+) -> None:
+    for typed, text in (
+        ({"last": "2026-09-01"}, "before the first day"),
+        ({"last": "2999-01-01", "first": "2998-12-31"}, "in the future"),
+        ({"first": "tomorrow"}, "Enter a date"),
+        ({f"plans-{plus.id}-margin_bps": "100"}, "At most 99.99"),
+        ({f"plans-{plus.id}-surcharge_cents": "999"}, "more than the price"),
+        ({"settings-overdraft": "-1"}, "be negative"),
+    ):
+        refused = filled(owner, **typed)
+        assert refused.status_code == 422, typed
+        assert text in refused.text
+    assert session.scalars(select(LabRun)).all() == []
+
+
+def test_a_run_goes_on_where_it_was_and_one_that_fails_says_so(
+    owner: AdminClient, plus: Plan, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = begun(owner, session)
+    monkeypatch.setattr(jobs, "AT_A_TIME", 0)
+    monkeypatch.setattr("app.lab.run.AT_A_TIME", 1)
+    parts = begun(owner, session)
+    for _ in range(20):
+        jobs.run(parts.id)
+        session.expire_all()
+    assert parts.state == "done"
+    assert parts.result == whole.result
+    broken = LabRun(name="x", scenario={"first": "2026-10-01"})
+    session.add(broken)
+    session.commit()
+    jobs.run(broken.id)
+    session.expire_all()
+    assert (broken.state, broken.error) == ("failed", "KeyError")
