@@ -71,7 +71,7 @@ class Life:
     def buy(self) -> None:
         pack = self.random.choice(CreditPack.on_offer())
         if self.account.plan.allows_packs:
-            payment = Payment.begin(actor(self.account), Account.locked(self.account_id), pack)
+            payment = Payment.begin(actor(self.account), Account.locked(self.account_id), pack.quote())
             self.count += 1
             payment.succeed(Account.locked(self.account_id), paid(f"pi_{self.prefix}_{self.count}", payment))
 
