@@ -7,7 +7,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: help run test check clients bench soak screenshots lock
+.PHONY: help run test check clients bench soak screenshots sbom lock
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,6 +41,9 @@ soak: ## an hour of kill -9 at random under load, then the audit
 screenshots: ## every main page, on a desktop, on a phone and in the dark
 	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m tests.support.screenshots
+
+sbom: ## a bill of materials of what production installs, in CycloneDX
+	@sh devserver/sbom.sh
 
 lock: ## the pinned requirements anew
 	@sh devserver/lock.sh

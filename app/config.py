@@ -28,7 +28,7 @@ ON_BY_DEFAULT = {
 REQUIRED = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_URL")
 SECRETS = {
     *("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "MAIL_URL", "SENTRY_DSN", "METRICS_TOKEN"),
-    *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "ADMIN_PASSWORD"),
+    *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "OIDC_CLIENT_SECRET", "ADMIN_PASSWORD"),
 }
 """What may stand in a file: these, and every provider's `*_API_KEY`."""
 
@@ -78,6 +78,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         **mail_settings(environ),
         **stripe_settings(environ, name),
         **rate_limits(environ),
+        **oidc_settings(environ),
         "WEB_THREADS": int(environ.get("WEB_THREADS", "264")),
         "SENTRY_DSN": environ.get("SENTRY_DSN"),
         "METRICS_TOKEN": environ.get("METRICS_TOKEN", ""),
@@ -243,6 +244,16 @@ def stripe_settings(environ: Mapping[str, str], name: str) -> dict[str, Any]:
         "STRIPE_API_BASE": environ.get("STRIPE_API_BASE") or STRIPE_API,
         "STRIPE_WEBHOOK_SECRETS": [secret.strip() for secret in secrets_in_rotation if secret.strip()],
     }
+
+
+def oidc_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Who signs people in, besides passwords: all three variables, or none."""
+    names = "OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"
+    values = {name: environ.get(name, "").rstrip("/") for name in names}
+    if any(values.values()) and not all(values.values()):
+        missing = next(name for name in names if not values[name])
+        raise ConfigurationError(f"{missing} is missing: {', '.join(names)} belong together.")
+    return {**values, "OIDC_NAME": environ.get("OIDC_NAME") or "single sign-on"}
 
 
 def rate_limits(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from app.auth import (
     guests,
     invitations,
     limit_requests,
+    oidc,
     own_data,
     password_reset,
     settings,
@@ -22,6 +23,7 @@ from app.web import access
 
 def init_app(app: Flask) -> None:
     access.init_guards(app)
+    oidc.init_oidc(app)
     app.register_blueprint(auth)
 
 
@@ -33,6 +35,7 @@ __all__ = [
     "init_app",
     "invitations",
     "limit_requests",
+    "oidc",
     "own_data",
     "password_reset",
     "settings",

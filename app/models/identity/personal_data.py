@@ -79,8 +79,8 @@ PARENTS = {"chat_id": "chats", "document_id": "documents"}
 NOBODY = "deleted@deleted.invalid"
 SECRETS = ("secret_hash",)
 PERSONAL = (
-    PersonalData("users", "id", ("email", "name", "password_hash", "admin_role", "totp_secret"),
-                 becomes={"name": "", "admin_role": None, "totp_secret": None, "totp_step": None},
+    PersonalData("users", "id", ("email", "name", "password_hash", "admin_role", "totp_secret", "oidc_subject"),
+                 becomes={"name": "", "admin_role": None, "totp_secret": None, "totp_step": None, "oidc_subject": None},
                  hidden=("password_hash", "totp_secret", "totp_step")),
     PersonalData("user_sessions", "user_id", ("user_agent", *SECRETS), hidden=SECRETS),
     PersonalData("mailed_tokens", "user_id", ("email", *SECRETS), hidden=SECRETS),

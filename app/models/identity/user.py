@@ -45,9 +45,12 @@ class User(Model):
     disabled_at: Mapped[datetime | None]
     admin_role: Mapped[str | None]
     totp_secret: Mapped[str | None]
-    """Sealed: see `models/second_factor.py`."""
+    """Sealed: see `two_factor.py`."""
 
     totp_step: Mapped[int | None] = mapped_column(BigId)
+
+    oidc_subject: Mapped[str | None] = mapped_column(unique=True)
+    """Who this is at the provider that signs people in, if one does."""
 
     memberships = relationship("Membership", back_populates="user", order_by="Membership.id")
     sessions = relationship("UserSession", back_populates="user", order_by="UserSession.id.desc()")
@@ -55,6 +58,10 @@ class User(Model):
     @classmethod
     def with_email(cls, email: str) -> User | None:
         return db.session.scalar(select(cls).where(cls.email == known_as(email)))
+
+    @classmethod
+    def with_subject(cls, subject: str) -> User | None:
+        return db.session.scalar(select(cls).where(cls.oidc_subject == subject))
 
     @classmethod
     def join(cls, email: str, name: str, password: str) -> User:
@@ -134,7 +141,7 @@ class User(Model):
         self.disable()
         self.email, self.name = f"deleted-{self.id}{ERASED}", ""
         self.password_hash = hashed(secrets.token_urlsafe(32))
-        self.admin_role = self.totp_secret = self.email_verified_at = None
+        self.admin_role = self.totp_secret = self.oidc_subject = self.email_verified_at = None
 
     def end_sessions(self) -> None:
         """Sign out everywhere."""

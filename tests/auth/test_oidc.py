@@ -1,0 +1,115 @@
+"""Sign-in by OpenID Connect, with a provider on loopback that speaks it whole: keys, PKCE, nonce."""
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from oidc_provider_mock import User as Person
+from oidc_provider_mock import run_server_in_thread
+from sqlalchemy.orm import Session, scoped_session
+
+from app.config import ConfigurationError, from_environment
+from app.models.catalog.setting import Setting
+from app.models.identity.user import User
+from tests.auth.conftest import Browser
+from tests.support import people
+
+Database = scoped_session[Session]
+ADA = {"email": "Ada@example.com", "email_verified": True, "name": "Ada\n of www.example.com"}
+OIDC = {"OIDC_CLIENT_ID": "tollgate", "OIDC_CLIENT_SECRET": "a secret", "OIDC_NAME": "Example ID"}
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[str]:
+    persons = [
+        Person(sub="ada", claims=ADA),
+        Person(sub="same", claims=ADA),
+        Person(sub="bob", claims={"email": "bob@example.com", "email_verified": False}),
+        Person(sub="nobody", claims={"email_verified": True}),
+    ]
+    with run_server_in_thread(user_claims=persons) as server:
+        yield f"http://localhost:{server.server_port}"
+
+
+@pytest.fixture
+def environment(environment: dict[str, str], issuer: str) -> dict[str, str]:
+    return environment | OIDC | {"OIDC_ISSUER": issuer}
+
+
+def through(browser: Browser, subject: str, target: str = "") -> str:
+    """Over to the provider, in as that person, and back: where the sign-in leads."""
+    there = browser.get(f"/login/oidc?next={target}").location
+    back = requests.post(there, data={"sub": subject}, allow_redirects=False, timeout=10).headers["Location"]
+    return browser.get(f"/login/oidc/callback?{urlsplit(back).query}").location
+
+
+def test_a_new_person_comes_in_confirmed_and_comes_back(
+    guest: Browser, new_browser: Callable[[], Browser], session: Database
+) -> None:
+    assert "Continue with Example ID" in guest.get("/login").text
+    assert through(guest, "ada", "/billing") == "/billing"
+    assert guest.is_signed_in
+    user = User.with_email("ada@example.com")
+    assert (user.name, user.is_verified, user.oidc_subject) == ("", True, "ada")
+
+    user.email = "ada@elsewhere.example"
+    session.commit()
+    other = new_browser()
+    assert (through(other, "ada"), other.is_signed_in) == ("/chat", True)
+    assert session.query(User).filter(User.oidc_subject.is_not(None)).count() == 1
+
+
+def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(guest: Browser, session: Database) -> None:
+    user = people.person("ada").memberships[0].user
+    user.email_verified_at = None
+    session.commit()
+    for subject in ("ada", "bob", "nobody"):
+        assert (through(guest, subject), guest.is_signed_in) == ("/login", False)
+    user.verify_email()
+    session.commit()
+    assert (through(guest, "ada"), guest.is_signed_in) == ("/chat", True)
+    guest.send("/logout")
+    assert (through(guest, "same"), guest.is_signed_in) == ("/login", False)
+    session.expire_all()
+    assert user.oidc_subject == "ada"
+
+
+def test_who_may_not_sign_up_or_sign_in_does_not_here_either(guest: Browser, session: Database) -> None:
+    Setting.put("registration", "closed")
+    session.commit()
+    assert (through(guest, "ada"), User.with_email("ada@example.com")) == ("/login", None)
+    Setting.put("registration", "open")
+    session.commit()
+    through(guest, "ada")
+    User.with_email("ada@example.com").disable()
+    session.commit()
+    assert (through(guest, "ada"), guest.is_signed_in) == ("/login", False)
+
+
+def test_an_answer_that_this_browser_did_not_ask_for_is_refused(
+    guest: Browser, new_browser: Callable[[], Browser]
+) -> None:
+    there = guest.get("/login/oidc").location
+    back = requests.post(there, data={"sub": "ada"}, allow_redirects=False, timeout=10).headers["Location"]
+    query = urlsplit(back).query
+    stranger = new_browser()
+    for sent in (query, "", "code=1&state=2", "error=access_denied"):
+        assert stranger.get(f"/login/oidc/callback?{sent}").location == "/login"
+        assert not stranger.is_signed_in
+    assert guest.get(f"/login/oidc/callback?{query}").location == "/chat"
+    guest.send("/logout")
+    assert guest.get(f"/login/oidc/callback?{query}").location == "/login"
+
+
+def test_a_second_factor_is_asked_for_after_it(guest: Browser, session: Database) -> None:
+    through(guest, "ada")
+    User.with_email("ada@example.com").totp_secret = "sealed"
+    session.commit()
+    guest.send("/logout")
+    assert (through(guest, "ada", "/billing"), guest.is_signed_in) == ("/login/code?next=/billing", False)
+
+
+def test_half_of_its_variables_do_not_start() -> None:
+    with pytest.raises(ConfigurationError, match="OIDC_CLIENT_SECRET"):
+        from_environment({"APP_ENV": "test", "OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "x"})
