@@ -33,7 +33,7 @@ TARGET = "where to go after the provider"
 PATIENCE = 10
 FAILED = "Sign-in with {name} didn't work. Try again, or use your password."
 UNCONFIRMED = "{name} hasn't confirmed that email address. Confirm it there, or use a password here."
-TAKEN = "There's an account with this email, and the address isn't confirmed yet. Sign in with your password and confirm it."
+TAKEN = "There's an account with this email, which isn't confirmed yet. Sign in with your password and confirm it."
 CLOSED = "Sign-up is by invitation here."
 
 
@@ -81,8 +81,8 @@ def oidc_callback() -> ResponseReturnValue:
     """Back with a code, which is worth something only together with what waits in this browser's session."""
     try:
         claims = claims_of(provider())
-    except (OAuthError, RequestException, JoseError, ValueError, KeyError):
-        note("sign-in failed")
+    except (OAuthError, RequestException, JoseError, ValueError, KeyError) as error:
+        note("sign-in failed", reason=type(error).__name__, words=str(error)[:200])
         return refused(FAILED)
     target = session.pop(TARGET, None)
     try:

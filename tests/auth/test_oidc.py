@@ -1,19 +1,23 @@
 """Sign-in by OpenID Connect, with a provider on loopback that speaks it whole: keys, PKCE, nonce."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from oidc_provider_mock import User as Person
-from oidc_provider_mock import run_server_in_thread
 from sqlalchemy.orm import Session, scoped_session
 
 from app.config import ConfigurationError, from_environment
 from app.models.catalog.setting import Setting
 from app.models.identity.user import User
+from devserver.ports import free_port
 from tests.auth.conftest import Browser
 from tests.support import people
+from tests.support.running_app import await_that
 
 Database = scoped_session[Session]
 ADA = {"email": "Ada@example.com", "email_verified": True, "name": "Ada\n of www.example.com"}
@@ -23,13 +27,25 @@ OIDC = {"OIDC_CLIENT_ID": "tollgate", "OIDC_CLIENT_SECRET": "a secret", "OIDC_NA
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
     persons = [
-        Person(sub="ada", claims=ADA),
-        Person(sub="same", claims=ADA),
-        Person(sub="bob", claims={"email": "bob@example.com", "email_verified": False}),
-        Person(sub="nobody", claims={"email_verified": True}),
+        {"sub": "ada"} | ADA,
+        {"sub": "same"} | ADA,
+        {"sub": "bob", "email": "bob@example.com", "email_verified": False},
+        {"sub": "nobody", "email_verified": True},
     ]
-    with run_server_in_thread(user_claims=persons) as server:
-        yield f"http://localhost:{server.server_port}"
+    port = free_port()
+    claims = [word for person in persons for word in ("--user-claims", json.dumps(person))]
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), *claims]
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as provider:
+        await_that(lambda: is_up(url), 30)
+        yield url
+        provider.terminate()
+
+
+def is_up(url: str) -> bool:
+    with suppress(requests.ConnectionError):
+        return requests.get(f"{url}/.well-known/openid-configuration", timeout=5).ok
+    return False
 
 
 @pytest.fixture
@@ -60,7 +76,9 @@ def test_a_new_person_comes_in_confirmed_and_comes_back(
     assert session.query(User).filter(User.oidc_subject.is_not(None)).count() == 1
 
 
-def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(guest: Browser, session: Database) -> None:
+def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(
+    guest: Browser, session: Database
+) -> None:
     user = people.person("ada").memberships[0].user
     user.email_verified_at = None
     session.commit()

@@ -17,7 +17,8 @@ from tests.auth.conftest import Browser
 from tests.security.conftest import Teams, id_rules
 
 PUBLIC = {
-    "/", "/try", "/pricing", "/healthz", "/readyz", "/metrics", "/login", "/login/code", "/login/oidc", "/login/oidc/callback", "/signup", "/password/forgot",
+    "/", "/try", "/pricing", "/healthz", "/readyz", "/metrics", "/login", "/login/code", "/login/oidc",
+    "/login/oidc/callback", "/signup", "/password/forgot",
     "/password/reset/<token>",
     "/email/verify/<token>", "/invitations/<token>", "/dev/mail", "/webhooks/stripe", "/api/docs", "/api/openapi.json",
     "/static/<path:filename>", "/brand/logo",
