@@ -89,5 +89,5 @@ def test_a_downgrade_that_is_cut_off_has_changed_nothing(bare_app: Flask, statem
 
 def schema_of(app: Flask) -> list[tuple[str, str]]:
     with app.app_context(), db.engine.connect() as connection:
-        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name")
-        return [(name, sql) for name, sql in found]
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name")
+        return [(name, sql) for name, sql in rows]

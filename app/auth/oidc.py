@@ -57,8 +57,8 @@ def provider() -> Any:
     return current_app.extensions.get("oidc") or abort(404)
 
 
-def refused(words: str) -> ResponseReturnValue:
-    flash(words.format(name=current_app.config["OIDC_NAME"]), "error")
+def refused(message: str) -> ResponseReturnValue:
+    flash(message.format(name=current_app.config["OIDC_NAME"]), "error")
     return redirect(url_for("auth.login"))
 
 
@@ -82,7 +82,7 @@ def oidc_callback() -> ResponseReturnValue:
     try:
         claims = claims_of(provider())
     except (OAuthError, RequestException, JoseError, ValueError, KeyError) as error:
-        note("sign-in failed", reason=type(error).__name__, words=str(error)[:200])
+        note("sign-in failed", reason=type(error).__name__, detail=str(error)[:200])
         return refused(FAILED)
     target = session.pop(TARGET, None)
     try:

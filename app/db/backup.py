@@ -152,12 +152,12 @@ def running(url: URL, command: list[str], **options: object) -> Iterator[Any]:
         "PGSSLMODE": str(url.query["sslmode"]) if "sslmode" in url.query else None,
     }
     environment = os.environ | {name: value for name, value in address.items() if value}
-    with subprocess.Popen(command, env=environment, **options) as process:  # type: ignore[call-overload]  # noqa: S603 - our own words
+    with subprocess.Popen(command, env=environment, **options) as process:  # type: ignore[call-overload]  # noqa: S603 - our own command
         yield process
 
 
 def tool(name: str) -> str:
-    found = which(name)
-    if found is None:
+    path = which(name)
+    if path is None:
         raise BackupError(f"{name} is not installed: it comes with PostgreSQL's client (postgresql-client).")
-    return found
+    return path

@@ -102,7 +102,7 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
     limits = limits_of(connection, scenario, terms, ids)
     refused = refused_of(connection, scenario, ids)
     money = money_of(connection, scenario, payments, ids)
-    found = {}
+    by_account = {}
     for row in accounts:
         mine = [entry_of(entry, row.plan_id, payments, terms) for entry in entries.get(row.id, ())]
         moved = [sum(entry[part] for entry in after.get(row.id, ())) for part in (0, 1)]
@@ -126,8 +126,8 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
             credits=begins[1],
             daily_limit=limit,
         )
-        found[row.id] = Past(state, mine, refused.get(row.id, []), money.get(row.id, []), sum(ends))
-    return found
+        by_account[row.id] = Past(state, mine, refused.get(row.id, []), money.get(row.id, []), sum(ends))
+    return by_account
 
 
 def entries_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> tuple[Any, Any]:
@@ -184,20 +184,20 @@ def refused_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -
         REFUSED.c.created_at >= scenario.begins,
         REFUSED.c.created_at < scenario.ends,
     )
-    found = defaultdict(list)
+    by_account = defaultdict(list)
     for row in connection.execute(rows.order_by(REFUSED.c.created_at, REFUSED.c.id)):
-        found[row.account_id].append(row)
-    return found
+        by_account[row.account_id].append(row)
+    return by_account
 
 
 def money_of(
     connection: Connection, scenario: Scenario, payments: dict[int, Any], ids: Sequence[int]
 ) -> dict[int, list[tuple[datetime, int, int, Any]]]:
     """By account: moment, cents, whether it is a payment, and which; refunds are negative."""
-    found = defaultdict(list)
+    by_account = defaultdict(list)
     for row in payments.values():
         if row.state == "paid" and row.paid_at and scenario.begins <= row.paid_at < scenario.ends:
-            found[row.account_id].append((row.paid_at, row.price_cents, 1, row))
+            by_account[row.account_id].append((row.paid_at, row.price_cents, 1, row))
     back = select(REFUNDS).where(
         REFUNDS.c.payment_id.in_(payments),
         REFUNDS.c.refunded_at >= scenario.begins,
@@ -206,8 +206,8 @@ def money_of(
     )
     for refund in connection.execute(back) if payments else ():
         payment = payments[refund.payment_id]
-        found[payment.account_id].append((refund.refunded_at, -refund.amount_cents, 0, payment))
-    return found
+        by_account[payment.account_id].append((refund.refunded_at, -refund.amount_cents, 0, payment))
+    return by_account
 
 
 def entry_of(row: Any, plan_id: int, payments: dict[int, Any], terms: Terms) -> Entry:

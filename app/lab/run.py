@@ -74,10 +74,10 @@ class Run:
         return ids
 
     def replay(self, connection: Connection, ids: Sequence[int]) -> None:
-        found = pasts(connection, self.scenario, self.terms, ids)
+        known = pasts(connection, self.scenario, self.terms, ids)
         for account_id, rows in calls_of(connection, self.scenario, ids):
-            self.account(found.pop(account_id), rows)
-        for past in found.values():
+            self.account(known.pop(account_id), rows)
+        for past in known.values():
             self.account(past, ())
 
     def account(self, past: Past, rows: Iterable[Any]) -> None:

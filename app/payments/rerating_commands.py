@@ -83,15 +83,15 @@ def price_of(name: str, since: datetime, until: datetime, price_id: int | None) 
 
 
 def show(rerating: Rerating) -> None:
-    found = rerating.preview
-    click.echo(f"{found['calls']:,} calls of {found['accounts']:,} accounts")
-    click.echo(f"Too much: {credits_text(found['over_nanos'])}, to be given back")
-    click.echo(f"Too little: {credits_text(found['under_nanos'])}, ours")
-    for over, account_id, under, calls in found["largest"]:
+    preview = rerating.preview
+    click.echo(f"{preview['calls']:,} calls of {preview['accounts']:,} accounts")
+    click.echo(f"Too much: {credits_text(preview['over_nanos'])}, to be given back")
+    click.echo(f"Too little: {credits_text(preview['under_nanos'])}, ours")
+    for over, account_id, under, calls in preview["largest"]:
         click.echo(
             f"  account {account_id}: {calls:,} calls, {credits_text(over)} back, {credits_text(under)} ours"
         )
-    for text, accounts in (("running", found["running"]), ("closed", found["closed"])):
+    for text, accounts in (("running", preview["running"]), ("closed", preview["closed"])):
         if accounts:
             click.echo(f"Accounts {TEXTS[text]}: {', '.join(map(str, accounts))}")
 

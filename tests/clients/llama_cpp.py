@@ -124,9 +124,9 @@ def test_stop_is_paid_by_the_server_s_own_count(ada: Door, session: Database) ->
     answer = ada.send("count until I stop you", model="tiny", max_output_tokens=400, buffered=False)
     pieces = answer.iter_encoded()
     start = "".join(next(pieces).decode() for _ in range(2))
-    found = re.search(r'"message_id":\s*"(\d+)"', start)
-    assert found, start
-    ada.call("POST", f"/messages/{found[1]}/stop")
+    match = re.search(r'"message_id":\s*"(\d+)"', start)
+    assert match, start
+    ada.call("POST", f"/messages/{match[1]}/stop")
     for _piece in pieces:
         pass
     call = session.query(Usage).filter_by(model="tiny").one()

@@ -38,9 +38,9 @@ def chat_of(account: Account, budget: int) -> ChatBudget:
     chat = Chat(account_id=account.id, user_id=account.owner.id, model="m", budget_nanos=budget)
     db.session.add(chat)
     db.session.flush()
-    found = ChatBudget.of(chat)
-    assert found is not None
-    return found
+    budget = ChatBudget.of(chat)
+    assert budget is not None
+    return budget
 
 
 def begin(who: Actor, budget: ChatBudget | None, tokens: int) -> Reservation:

@@ -27,9 +27,9 @@ def by_lines(old: list[str], new: list[str]) -> Iterator[Change]:
         if tag == "equal":
             yield "same", gone
             continue
-        words, new_words = PIECES.findall(gone), PIECES.findall(came)
-        pairs -= len(words) * len(new_words)
-        yield from by_words(words, new_words) if pairs > 0 else (("gone", gone), ("new", came))
+        old_words, new_words = PIECES.findall(gone), PIECES.findall(came)
+        pairs -= len(old_words) * len(new_words)
+        yield from by_words(old_words, new_words) if pairs > 0 else (("gone", gone), ("new", came))
 
 
 def by_words(old: list[str], new: list[str]) -> Iterator[Change]:
