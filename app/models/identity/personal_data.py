@@ -160,7 +160,7 @@ NOT_PERSONAL = {
                "service_tier"),
     **dict.fromkeys(("plans", "packs", "promotion_codes", "redemptions", "operations", "providers", "models",
                      "model_prices", "settings", "watermarks", "daily_totals", "account_days", "call_audits",
-                     "spending_days"), ("*",)),
+                     "spending_days", "lab_runs", "habits"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 
