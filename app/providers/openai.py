@@ -107,12 +107,19 @@ class OpenAIProvider:
         if is_above_limit(output, prompt.max_output_tokens) and prompt.model not in self._wants_one:
             self._limits[prompt.model] = BOTH_LIMITS
 
+    def drops_tier(self, error: Exception) -> bool:
+        """Whether this refusal is about the tier, which is not asked for any more."""
+        is_refused = isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError)
+        if not (self.service_tier and is_refused and "service_tier" in told_by(error)):
+            return False
+        self.service_tier = None
+        return True
+
     def gives_way(self, error: openai.APIStatusError, prompt: Prompt) -> bool:
         """Whether the request can be made without what this refusal is about: the tier, or the limit's name."""
-        told = f"{getattr(error, 'param', None)} {error.body}"[:2000]
+        told = told_by(error)
         is_unknown = UNKNOWN_FIELD.search(told) is not None
-        if self.service_tier and "service_tier" in told:
-            self.service_tier = None
+        if self.drops_tier(error):
             return True
         if self.asks_for_running and RUNNING_FIELDS.search(told):
             self.asks_for_running = False
@@ -221,6 +228,11 @@ class ChatReader(Reader):
 
     def evidence(self) -> Evidence:
         return evidence(self._usage, model=self._model, tier=self._tier)
+
+
+def told_by(error: Exception) -> str:
+    """What a refusal is about, in the vendor's words."""
+    return f"{getattr(error, 'param', None)} {getattr(error, 'body', None)}"[:2000]
 
 
 def messages_of(prompt: Prompt) -> list[dict[str, Any]]:

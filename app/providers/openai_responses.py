@@ -22,6 +22,9 @@ class ResponsesProvider(Protocol):
     """An address that may speak responses."""
 
     has_responses: bool
+    service_tier: str | None
+
+    def drops_tier(self, error: Exception) -> bool: ...
 
     def post(self, prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response: ...
 
@@ -48,7 +51,7 @@ class ResponsesReader(Reader):
     def open(self) -> httpx2.Response:
         if self._provider.has_responses or self._prompt.instead is None:
             try:
-                return self._provider.post(self._prompt, "/responses", self._body())
+                return self._post()
             except self.errors as error:
                 status, code = getattr(error, "status_code", None), getattr(error, "code", None)
                 is_unknown = status in NOT_SPOKEN and code != "model_not_found"
@@ -58,9 +61,19 @@ class ResponsesReader(Reader):
         self._is_chat = True
         return self._chat.open()
 
+    def _post(self) -> httpx2.Response:
+        """Ask; again without the tier where that is refused."""
+        try:
+            return self._provider.post(self._prompt, "/responses", self._body())
+        except self.errors as error:
+            if not self._provider.drops_tier(error):
+                raise
+        return self._provider.post(self._prompt, "/responses", self._body())
+
     def _body(self) -> dict[str, Any]:
         limits = {"model": self._prompt.model, "max_output_tokens": self._prompt.max_output_tokens}
-        return {**self._prompt.body, **limits, "stream": True, "store": False}
+        tier = {"service_tier": self._provider.service_tier} if self._provider.service_tier else {}
+        return {**self._prompt.body, **limits, **tier, "stream": True, "store": False}
 
     def hear(self, response: httpx2.Response) -> None:
         self._chat.hear(response)

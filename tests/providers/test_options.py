@@ -1,11 +1,12 @@
 """How a provider is asked where its row says more than its address: tier, limit's name, running figures."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
 
-from app.providers.base import ProviderOptions
+from app.providers.base import ProviderOptions, WirePrompt
 from app.providers.openai import OpenAIProvider
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import PATIENT, asking, outcome_of
@@ -38,6 +39,20 @@ def test_the_tier_is_asked_for_and_left_out_where_it_is_refused(
 
     server.configure(refused="service_tier", tokens=1)
     assert outcome_of(vendor.stream(asking("hi"))).text == "word0 "
+    assert "service_tier" not in server.last["body"]
+
+
+def test_responses_are_asked_for_at_the_tier_too(opened: Opened, server: ProviderServer) -> None:
+    end = {"type": "response.completed", "response": {"usage": {"input_tokens": 9, "output_tokens": 2}}}
+    server.bodies["end"] = f"data: {json.dumps(end)}\n\n".encode()
+    server.configure(replay="end")
+    prompt = WirePrompt("m", (), 9, dialect="responses", body={"input": "hi"})
+    vendor = opened(service_tier="flex")
+    assert outcome_of(vendor.stream(prompt)).usage.output == 2
+    assert server.last["body"]["service_tier"] == "flex"
+
+    server.configure(refused="service_tier")
+    assert outcome_of(vendor.stream(prompt)).usage.output == 2
     assert "service_tier" not in server.last["body"]
 
 

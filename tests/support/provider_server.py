@@ -155,7 +155,8 @@ class ProviderServer:
             return await self._send_json(
                 writer, 200, {"object": "list", "data": [{"id": "m", "object": "model"}]}
             )
-        if method != "POST" or not path.endswith(("/chat/completions", "/messages")):
+        spoken = ("/chat/completions", "/messages", *(("/responses",) if self.script.replay else ()))
+        if method != "POST" or not path.endswith(spoken):
             return await self._send_json(writer, 404, {"error": {"message": f"no {path} here"}})
         self.active += 1
         self.most_active = max(self.active, self.most_active)
