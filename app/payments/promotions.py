@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 
 from sqlalchemy import select
 
 from app.extensions import db
-from app.jobs import commit
+from app.jobs import commit, rollback
 from app.models.base import utcnow
 from app.models.billing.payment import CHECKOUT_LIFETIME, Payment
-from app.models.billing.payment_errors import Rejected
+from app.models.billing.payment_errors import Mismatch, Rejected
 from app.models.billing.redemption import Redemption, give_gift
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
@@ -24,6 +25,7 @@ from app.payments import product_sync, sync
 from app.stripe_api import client
 from app.stripe_api import promotions as at_stripe
 
+log = logging.getLogger(__name__)
 SENTENCE = "can't be used here. Check how it's written, or continue without it."
 """For a code that is unknown, used up or for something else: which of them, nobody is told."""
 
@@ -150,16 +152,23 @@ def end_purchase(redemption: Redemption) -> None:
 def release_stale() -> None:
     """Checkouts that are over, and of whose end nobody heard."""
     for redemption_id in Redemption.all_held(utcnow() - CHECKOUT_LIFETIME - client.CLOCK_SKEW):
-        redemption = db.session.get_one(Redemption, redemption_id)
-        if session_id := session_of(redemption):
-            sync.sync_session(session_id)
-            commit()
-        Account.locked(redemption.account_id)
-        db.session.refresh(redemption)
-        purchase = purchase_of(redemption)
-        if purchase is None or purchase.stripe_session_id is None:
-            end_purchase(redemption)
+        try:
+            release_checkout(db.session.get_one(Redemption, redemption_id))
+        except (Mismatch, Rejected) as error:
+            rollback()
+            log.warning("a code stays with its checkout: %s", error, extra={"redemption": redemption_id})
+
+
+def release_checkout(redemption: Redemption) -> None:
+    if session_id := session_of(redemption):
+        sync.sync_session(session_id)
         commit()
+    Account.locked(redemption.account_id)
+    db.session.refresh(redemption)
+    purchase = purchase_of(redemption)
+    if purchase is None or purchase.stripe_session_id is None:
+        end_purchase(redemption)
+    commit()
 
 
 def redeem_gift(member: Actor, typed: str | None) -> PromotionCode:

@@ -14,7 +14,7 @@ from app.jobs import commit, rollback
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
-from app.models.billing.payment_errors import Mismatch, Rejected
+from app.models.billing.payment_errors import Mismatch, NotFound, Rejected
 from app.models.billing.refund import Dispute, Refund
 from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.stripe_objects import PaymentState, SessionState, SubscriptionState
@@ -53,10 +53,19 @@ def reconcile() -> Iterator[Finding]:
 
 def looked(subject: str, message: str, look: Callable[[], object]) -> Iterator[Finding]:
     """One look; what does not fit is parked and said so."""
-    try:
+
+    def found() -> Iterator[Finding]:
         look()
         commit()
         yield Finding(subject, message)
+
+    return guarded(subject, found())
+
+
+def guarded(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """What one thing of several shows: where it cannot be explained, the others are looked at all the same."""
+    try:
+        yield from findings
     except Mismatch as mismatch:
         rollback()
         yield Finding(subject, f"does not fit: {mismatch}", mended=False)
@@ -79,8 +88,8 @@ def reconcile_catalog() -> Iterator[Finding]:
     """Plans and packs that Stripe knew, here or at an account of before, and does not know now."""
     missing = [one for one in product_sync.unpublished() if FormerId.is_of(one[0], one[1].id)]
     for kind, sold in [*missing, *product_sync.gone()]:
-        product_sync.make_anew(sold)
-        yield Finding(f"{kind} {sold.name}", "was not at Stripe: made anew")
+        subject = f"{kind} {sold.name}"
+        yield from looked(subject, "was not at Stripe: made anew", partial(product_sync.make_anew, sold))
 
 
 def reconcile_subscriptions() -> Iterator[Finding]:
@@ -93,17 +102,19 @@ def reconcile_subscriptions() -> Iterator[Finding]:
     running = {stripe_id for stripe_id in ours if stripe_id}
     db.session.commit()
     for fetched in client.subscriptions_of_customers(running):
-        subscription = Subscription.with_stripe_id(fetched.stripe_id)
-        if subscription is None and not is_untold(fetched):
-            continue
-        if subscription is None or differs(subscription, fetched):
-            look = partial(sync.sync_subscription, fetched.stripe_id)
-            for finding in looked(fetched.stripe_id, f"is {fetched.status} at Stripe", look):
-                yield finding
-                if not finding.mended:
-                    webhook_events.park_found(
-                        "customer.subscription.updated", fetched.stripe_id, finding.message
-                    )
+        yield from guarded(fetched.stripe_id, reconcile_subscription(fetched))
+
+
+def reconcile_subscription(fetched: SubscriptionState) -> Iterator[Finding]:
+    subscription = Subscription.with_stripe_id(fetched.stripe_id)
+    if subscription is None and not is_untold(fetched):
+        return
+    if subscription is None or differs(subscription, fetched):
+        look = partial(sync.sync_subscription, fetched.stripe_id)
+        for finding in looked(fetched.stripe_id, f"is {fetched.status} at Stripe", look):
+            yield finding
+            if not finding.mended:
+                webhook_events.park_found("customer.subscription.updated", fetched.stripe_id, finding.message)
 
 
 def is_untold(fetched: SubscriptionState) -> bool:
@@ -145,9 +156,26 @@ def reconcile_checkouts() -> Iterator[Finding]:
     sessions = [session_id for session_id, _ in open_payments] + list(db.session.scalars(query))
     db.session.commit()
     for session_id in filter(None, sessions):
+        yield from guarded(session_id, reconcile_checkout(session_id))
+
+
+def reconcile_checkout(session_id: str) -> Iterator[Finding]:
+    try:
         fetched = client.session(session_id)
-        if fetched.status != "open" and not is_known(fetched):
-            yield from looked(session_id, f"is {fetched.status}", partial(settle_checkout, fetched))
+    except NotFound:
+        yield from looked(session_id, "is not known at Stripe", partial(forget_checkout, session_id))
+        return
+    if fetched.status != "open" and not is_known(fetched):
+        yield from looked(session_id, f"is {fetched.status}", partial(settle_checkout, fetched))
+
+
+def forget_checkout(session_id: str) -> None:
+    """Nobody can pay it any more."""
+    if payment := Payment.with_session(session_id):
+        Account.locked(payment.account_id)
+        payment.fall_through()
+    if begun := Subscription.with_session(session_id):
+        begun.status = "incomplete_expired"
 
 
 def is_known(fetched: SessionState) -> bool:
@@ -223,15 +251,19 @@ def reconcile_disputes(since: datetime) -> Iterator[Finding]:
 def reconcile_attempts() -> Iterator[Finding]:
     """Recharges that were left open, and refunds that were wanted."""
     for recharge_id in Recharge.all_open(utcnow()):
-        before = db.session.get_one(Recharge, recharge_id).state
-        auto_recharge.resolve(recharge_id)
-        db.session.expire_all()
-        after = db.session.get_one(Recharge, recharge_id).state
-        if after != before:
-            yield Finding(f"recharge {recharge_id}", f"was {before}, is {after}")
+        yield from guarded(f"recharge {recharge_id}", reconcile_recharge(recharge_id))
     for refund_id in Refund.wanted():
-        refunds.pay_back(refund_id)
-        yield Finding(f"refund {refund_id}", "was asked for")
+        subject = f"refund {refund_id}"
+        yield from looked(subject, "was asked for", partial(refunds.pay_back, refund_id))
+
+
+def reconcile_recharge(recharge_id: int) -> Iterator[Finding]:
+    before = db.session.get_one(Recharge, recharge_id).state
+    auto_recharge.resolve(recharge_id)
+    db.session.expire_all()
+    after = db.session.get_one(Recharge, recharge_id).state
+    if after != before:
+        yield Finding(f"recharge {recharge_id}", f"was {before}, is {after}")
 
 
 def reconcile_events() -> Iterator[Finding]:

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import time_machine
+from sqlalchemy import select
 
+from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.payments import reconciliation, subscriptions
@@ -68,6 +70,16 @@ def test_an_orphan_payment_is_shown_once(scenario: StripeScenario) -> None:
         5000,
     )
     assert findings(scenario) == 0
+
+
+def test_what_cannot_be_looked_at_holds_up_nothing_else(scenario: StripeScenario) -> None:
+    lost = scenario.begin_pack(1000)
+    scenario.sandbox.pay(scenario.begin_pack(2500))
+    scenario.sandbox.running.sandbox.store.remove("checkout.session", lost)
+
+    assert findings(scenario) == 2
+    assert (scenario.credits, findings(scenario)) == (13_000, 0)
+    assert set(db.session.scalars(select(Payment.state))) == {"paid", "canceled"}
 
 
 def test_an_expired_checkout_is_found(scenario: StripeScenario) -> None:
