@@ -54,12 +54,12 @@ def reconcile() -> Iterator[Finding]:
 def looked(subject: str, message: str, look: Callable[[], object]) -> Iterator[Finding]:
     """One look; what does not fit is parked and said so."""
 
-    def found() -> Iterator[Finding]:
+    def seen() -> Iterator[Finding]:
         look()
         commit()
         yield Finding(subject, message)
 
-    return guarded(subject, found())
+    return guarded(subject, seen())
 
 
 def guarded(subject: str, findings: Iterator[Finding]) -> Iterator[Finding]:
