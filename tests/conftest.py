@@ -39,15 +39,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The modules that start processes come first, so that none of them is left over for one core at the end.
+    """What takes long comes first, so that none of it is left over for one core at the end: processes, then payments.
 
     Tests of a browser that is not there are reported by name; where CI says so they fail.
     """
     left_out = [item for item in items if item.get_closest_marker("long") and not IS_LONG]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
-    long = {item.path for item in items if PROCESSES & set(getattr(item, "fixturenames", ()))}
-    items.sort(key=lambda item: item.path not in long)
+    for fixtures in ({"scenario"}, PROCESSES):
+        long = {item.path for item in items if fixtures & set(getattr(item, "fixturenames", ()))}
+        items.sort(key=lambda item: item.path not in long)
     if browser.find_chromium() or os.environ.get("CI") == "true":
         return
     for item in items:

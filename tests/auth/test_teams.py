@@ -12,7 +12,7 @@ from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from tests.auth.conftest import Browser
-from tests.support.people import CREDIT, PASSWORD
+from tests.support.people import CREDIT, PASSWORD, person
 
 Database = scoped_session[Session]
 ROLES = ("owner", "admin", "member")
@@ -23,16 +23,14 @@ class Team:
 
     PEOPLE: ClassVar = {"olga": "owner", "otto": "owner", "abe": "admin", "mia": "member", "max": "member"}
 
-    def __init__(self, signed_in: Callable[..., Browser]) -> None:
-        self.browsers = {name: signed_in(name) for name in (*self.PEOPLE, "eve")}
-        users = {name: User.with_email(f"{name}@example.com") for name in self.browsers}
+    def __init__(self, new_browser: Callable[[], Browser]) -> None:
+        users = {name: person(name).memberships[0].user for name in (*self.PEOPLE, "eve")}
         account = Account.open(users["olga"], kind="team", name="Gate keepers")
         for name, role in list(self.PEOPLE.items())[1:]:
             db.session.add(Membership(account=account, user=users[name], role=role))
         db.session.commit()
         self.id, self.users = account.id, {name: user.id for name, user in users.items()}
-        for name in self.PEOPLE:
-            self.browsers[name].send("/account/switch", account_id=self.id)
+        self.browsers = SignedIn(self, new_browser)
 
     def membership(self, name: str) -> Membership | None:
         db.session.expire_all()
@@ -48,9 +46,24 @@ class Team:
         return self.browsers[by].send(path.format(membership.id if membership else ""), **fields).status_code
 
 
+class SignedIn(dict[str, Browser]):
+    """The browsers of those whom a test is about: each signs in, and into the team, when it is first asked for."""
+
+    def __init__(self, team: Team, new_browser: Callable[[], Browser]) -> None:
+        super().__init__()
+        self.team, self.new_browser = team, new_browser
+
+    def __missing__(self, name: str) -> Browser:
+        browser = self[name] = self.new_browser()
+        assert browser.sign_in(name).status_code == 302
+        if name in self.team.PEOPLE:
+            browser.send("/account/switch", account_id=self.team.id)
+        return browser
+
+
 @pytest.fixture
-def team(session: Database, signed_in: Callable[..., Browser]) -> Team:
-    return Team(signed_in)
+def team(session: Database, new_browser: Callable[[], Browser]) -> Team:
+    return Team(new_browser)
 
 
 ACTIONS = {

@@ -9,7 +9,7 @@ from app.models.operations.webhook_event import StripeEvent
 from app.payments import sync
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 
 
 def altered(scenario: StripeScenario, **fields: object) -> None:

@@ -12,7 +12,7 @@ from app.models.billing.payment import Payment
 from app.payments import reconciliation, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 
 
 @pytest.fixture(autouse=True)

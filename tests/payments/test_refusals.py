@@ -14,7 +14,7 @@ from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT, model
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 
 
 def refusal_of(scenario: StripeScenario) -> Refusal:
