@@ -10,6 +10,7 @@ from app.providers.demo import DemoProvider
 from app.providers.openai import OpenAIProvider
 from app.providers.streamed_reply import Patience
 from tests.providers.conftest import Vendor
+from tests.support.crowding import patient
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import HASTY, asking, outcome_of
 from tests.support.unreachable import unreachable_address
@@ -18,7 +19,7 @@ AT_ONCE = 2.0
 
 
 def wait_until_asked(server: ProviderServer) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + patient(5)
     while not server.active and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -37,9 +38,9 @@ def test_a_blocked_read_ends_at_once_and_without_an_error(
 
     start = time.monotonic()
     reply.close()
-    reader.join(5)
+    reader.join(patient(5))
 
-    assert time.monotonic() - start < AT_ONCE
+    assert time.monotonic() - start < patient(AT_ONCE)
     assert (outcomes[0].reason, outcomes[0].finish_reason, outcomes[0].usage) == (None, None, TokenUsage())
 
 
@@ -58,7 +59,7 @@ def test_the_provider_sees_that_nobody_listens_any_more(vendor: Vendor, server: 
     next(iter(reply))
 
     reply.close()
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + patient(3)
     while server.active and time.monotonic() < deadline:
         time.sleep(0.01)
 
@@ -82,7 +83,7 @@ def test_closing_while_a_retry_waits_ends_the_wait(server: ProviderServer) -> No
 
     outcome = outcome_of(reply)
 
-    assert (outcome.error, time.monotonic() - start < 2, server.count) == (None, True, 1)
+    assert (outcome.error, time.monotonic() - start < patient(2), server.count) == (None, True, 1)
 
 
 def test_closing_while_connecting_ends_without_an_error(vendor: Vendor) -> None:
@@ -150,7 +151,7 @@ def test_the_demo_stops_at_once_in_a_pause() -> None:
 
     outcome = outcome_of(reply)
 
-    assert (outcome.error, outcome.finish_reason, time.monotonic() - start < 2) == (None, None, True)
+    assert (outcome.error, outcome.finish_reason, time.monotonic() - start < patient(2)) == (None, None, True)
 
 
 def test_250_answers_run_at_once(vendor: Vendor, server: ProviderServer) -> None:
