@@ -67,6 +67,7 @@ class JobName(StrEnum):
     FORGET_DELETED_CHATS = "app.generation.jobs.forget_deleted_chats"
     ADD_UP_CALLS = "app.generation.jobs.add_up_calls"
     TELL_OF_PRICES = "app.generation.model_jobs.tell_of_prices"
+    CHECK_PRICES = "app.generation.model_jobs.check_prices"
     FORGET_REFUSED_CALLS = "app.generation.jobs.forget_refused_calls"
     TELL_OF_ENDINGS = "app.generation.model_jobs.tell_of_endings"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,8 +27,11 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.breaker import write_down
 from app.models.metering.model_use import Use
 from app.models.metering.spending import SpendingPause
+from app.models.operations.outbox import OutgoingMail
 from app.models.operations.support_request import SupportRequest
 from app.web.formatting import dollars, pause_text
+
+NOTICES = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +274,21 @@ def use_texts(uses: list[Use]) -> dict[str, Any]:
     now, then = sum(use.now for use in uses), sum(use.then for use in uses)
     calls = sum(use.calls for use in uses)
     return {"calls": calls, "cost_now": credits_text(now), "cost_then": credits_text(then)}
+
+
+def of_price_notices(texts: list[str], said: str) -> int:
+    """What other sources say of our prices, to the administrators, once for the same that is `said`."""
+    key = f"price_notices:{hashlib.sha256(said.encode()).hexdigest()[:24]}"
+    if OutgoingMail.was_posted(key):
+        return 0
+    admins(
+        key,
+        "price_notices",
+        notices=texts[:NOTICES],
+        count=len(texts),
+        admin_url=mailer.link("registry.index"),
+    )
+    return len(texts)
 
 
 def of_correction(rerating: Rerating, account: Account, returned: int) -> None:

@@ -16,6 +16,7 @@ from app.admin import stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
+from app.admin.price_alarms import price_alarms
 from app.admin.provider_reports import alarms
 from app.admin.report import Books, Range, books_of, monthly_revenue_cents
 from app.models.base import credits_figure, utcnow
@@ -44,6 +45,7 @@ class Dashboard(AdminOnly, AdminIndexView):
             risks=watchlist.at_risk(now.date()),
             call_audit=CallAudit.last(),
             alarms=alarms(),
+            price_alarms=price_alarms(),
             move=stripe_moves.move(),
             dollars=dollars,
             cost=cost,

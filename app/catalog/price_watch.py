@@ -1,4 +1,4 @@
-"""The list against newer data: prices, windows, limits, last days, and models that are new. It only tells.
+"""The list against newer data: prices, windows, limits, last days, and models that are new. It tells and proposes.
 
 Newer data are genai-prices' own file, and, for a second opinion, one in the form of litellm's; each at an address of
 the founder's choice, a file or a URL. Without an address there is nothing to compare with.
@@ -7,6 +7,8 @@ the founder's choice, a file or a URL. Without an address there is nothing to co
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from app.extensions import db
 from app.models.catalog.price import AIModel
 from app.models.catalog.price_ahead import counted, usual_price
 
+log = logging.getLogger(__name__)
 PATIENCE = 30.0
 LONGEST = 100_000_000
 SECOND_PRICES = {
@@ -90,6 +93,30 @@ def notices(address: str, at: datetime) -> list[Notice]:
         prices = [notice for finding in findings for notice in of_finding(finding, source)]
         windows = [notice for model in models for notice in of_window(model, source)]
         return [*prices, *windows, *of_new(before, source)]
+
+
+def watch(at: datetime) -> list[Notice]:
+    """What the addresses of the environment say otherwise; other prices of genai-prices become proposals.
+
+    One that can't be read is a line of the log, and no reason to leave out the other.
+    """
+    data, second = os.environ.get("PRICE_DATA"), os.environ.get("PRICE_DATA_SECOND")
+    found: list[Notice] = []
+    for address, read_notices in ((data, notices), (second, second_notices)):
+        try:
+            found += read_notices(address, at) if address else []
+        except NoData as fault:
+            log.warning("price data not read", extra={"reason": str(fault)})
+    if data and any(notice.source.startswith("genai-prices") for notice in found):
+        propose_from(data, at)
+    return found
+
+
+def propose_from(address: str, at: datetime) -> None:
+    """Prices of newer data as proposals, for an admin to approve."""
+    names = tuple(model.name for model in sold())
+    with newer_data(address):
+        price_import.propose(price_import.compare(at, names), names)
 
 
 def sold() -> list[AIModel]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from app import notifications
+from app.catalog import price_watch
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import WARNED, AIModel
@@ -55,3 +56,15 @@ def tell_of_prices() -> int:
         notifications.of_price(ahead, uses)
     db.session.commit()
     return len(news)
+
+
+def check_prices() -> int:
+    """Compare the list with newer data and a second source, where an address is set; how many differences are new.
+
+    Other prices become proposals; of all that differs the administrators get a mail, once. Nothing is applied.
+    """
+    found = price_watch.watch(utcnow())
+    said = repr([(notice.model, notice.ours, notice.theirs, notice.source) for notice in found])
+    news = notifications.of_price_notices([notice.text for notice in found], said) if found else 0
+    db.session.commit()
+    return news

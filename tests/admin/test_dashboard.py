@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session, scoped_session
 from app.admin.report import Range, books_of
 from app.admin.watchlist import at_risk, dearest, losing
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.billing.audit import from_calls
 from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
-from app.models.catalog.price import ModelPrice
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.rates import INPUT_BUCKETS
 from app.models.identity.account import Account
 from app.models.identity.guest_account import open_guest_account
 from app.models.metering.usage import Usage
@@ -160,3 +162,25 @@ def test_the_page_and_every_csv_are_there(owner: AdminClient, history: Account) 
 )
 def test_a_range_that_cannot_be_is_mended(owner: AdminClient, query: str) -> None:
     assert owner.get(f"/admin/?{query}").status_code == 200
+
+
+def test_a_vendors_price_that_passes_what_its_buyers_paid_for_is_an_alarm(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    """Everything is sold at half: twice our price leaves nothing, and a little more than that a loss."""
+    session.query(Plan).update({"margin_bps": 5000})
+    session.query(CreditPack).update({"margin_bps": 5000})
+    model = session.scalars(select(AIModel).where(AIModel.name == "gpt-4o")).one()
+    listed = session.scalars(select(ModelPrice).where(ModelPrice.model_id == model.id)).first()
+    vendor = listed.uncached_input_nanos, listed.output_nanos
+    assert "gpt-4o:" not in owner.get("/admin/").text
+    for part, alarm in ((60, False), (40, True)):
+        figures = {f"{bucket}_nanos": vendor[0] * part // 100 for bucket in INPUT_BUCKETS}
+        figures |= {"output_nanos": vendor[1] * part // 100}
+        price = ModelPrice(model_id=model.id, effective_from=utcnow(), **figures)
+        price.approve(at=utcnow())
+        session.add(price)
+        session.commit()
+        page = owner.get("/admin/").text
+        assert ("gpt-4o: its vendor charges 250 % of your price" in page) == alarm
+    assert "leaves a margin of -25 %" in page

@@ -16,7 +16,9 @@ from genai_prices.data_snapshot import get_snapshot
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.generation.model_jobs import check_prices
 from app.models.catalog.price import AIModel, ModelPrice
+from app.models.operations.outbox import OutgoingMail
 
 Database = scoped_session[Session]
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -159,3 +161,26 @@ def test_what_is_no_price_data_is_refused_in_words(
 def test_without_an_address_there_is_nothing_to_compare_with(check: Callable[..., Result]) -> None:
     assert check().exit_code == 2
     assert "Nothing to compare with" in check().output
+
+
+def test_the_clock_proposes_other_prices_and_tells_of_all_that_differs_once(
+    app: Flask, tmp_path: Path, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check_prices() == 0
+    mini, large = as_they_are()[2], entry("gpt-4.1", context_window=2_000_000)
+    mini["prices"] |= {"output_mtok": "0.9"}
+    monkeypatch.setenv("PRICE_DATA", str(data(tmp_path, mini, large, as_they_are()[1])))
+    monkeypatch.setenv("PRICE_DATA_SECOND", str(tmp_path / "not there.json"))
+    before = {price.id: price.approved_at for price in session.query(ModelPrice)}
+    assert [check_prices() for _ in range(2)] == [2, 0]
+    session.expire_all()
+    [proposal] = [price for price in session.query(ModelPrice) if price.id not in before]
+    assert (proposal.model.name, proposal.output_nanos, proposal.approved_at) == (
+        "gpt-4o-mini",
+        900_000_000,
+        None,
+    )
+    assert {p.id: p.approved_at for p in session.query(ModelPrice) if p.id in before} == before
+    mails = session.query(OutgoingMail).filter_by(template="price_notices", to="admin@example.com").all()
+    assert [mail.context["count"] for mail in mails] == [2]
+    assert "$0.900000000" in mails[0].context["notices"][0]
