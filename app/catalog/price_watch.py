@@ -101,15 +101,15 @@ def watch(at: datetime) -> list[Notice]:
     One that can't be read is a line of the log, and no reason to leave out the other.
     """
     data, second = os.environ.get("PRICE_DATA"), os.environ.get("PRICE_DATA_SECOND")
-    found: list[Notice] = []
+    differing: list[Notice] = []
     for address, read_notices in ((data, notices), (second, second_notices)):
         try:
-            found += read_notices(address, at) if address else []
+            differing += read_notices(address, at) if address else []
         except NoData as fault:
             log.warning("price data not read", extra={"reason": str(fault)})
-    if data and any(notice.source.startswith("genai-prices") for notice in found):
+    if data and any(notice.source.startswith("genai-prices") for notice in differing):
         propose_from(data, at)
-    return found
+    return differing
 
 
 def propose_from(address: str, at: datetime) -> None:

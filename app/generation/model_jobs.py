@@ -63,8 +63,8 @@ def check_prices() -> int:
 
     Other prices become proposals; of all that differs the administrators get a mail, once. Nothing is applied.
     """
-    found = price_watch.watch(utcnow())
-    said = repr([(notice.model, notice.ours, notice.theirs, notice.source) for notice in found])
-    news = notifications.of_price_notices([notice.text for notice in found], said) if found else 0
+    differing = price_watch.watch(utcnow())
+    said = repr([(notice.model, notice.ours, notice.theirs, notice.source) for notice in differing])
+    news = notifications.of_price_notices([notice.text for notice in differing], said) if differing else 0
     db.session.commit()
     return news

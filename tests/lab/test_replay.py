@@ -34,6 +34,12 @@ HISTORIES = int(os.environ.get("LAB_HISTORIES", "8"))
 MONTH = {"first": date(2026, 10, 1), "last": date(2026, 10, 31)}
 
 
+@pytest.fixture(autouse=True)
+def every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of who is refused are whole here."""
+    monkeypatch.setattr("app.lab.report.KEPT", 10**6)
+
+
 @pytest.fixture
 def models(app: Flask, session: Database) -> None:
     model("big", kind="demo", dollars_in="25", dollars_out="100")
