@@ -64,7 +64,11 @@ def day(moment: datetime | None) -> str:
 
 
 def owner(account: Account, key: str, template: str, **context: Any) -> None:
-    where = {"account_name": account.name, "billing_url": mailer.link("billing.overview")}
+    where = {
+        "account_id": account.id,
+        "account_name": account.name,
+        "billing_url": mailer.link("billing.overview"),
+    }
     mailer.post(f"{key}:{account.id}", account.owner.email, template, **where, **context)
 
 
@@ -341,7 +345,7 @@ def of_support_request(request: SupportRequest) -> None:
         request_id=str(request.id),
         is_priority=request.is_priority,
         account_name=account.name or "Personal",
-        account_id=str(account.id),
+        account_id=account.id,
         plan=account.plan.name,
         who=request.user.name or "Somebody",
         excerpt=request.message,
@@ -359,6 +363,7 @@ def of_limit_request(request: LimitRequest) -> None:
             person.email,
             "limit_request",
             who=request.user.name or request.user.email,
+            account_id=request.account_id,
             account_name=request.account.name,
             amount=credits_text(request.amount_nanos),
             reason=request.reason,
@@ -372,6 +377,7 @@ def of_limit_decision(request: LimitRequest) -> None:
         request.user.email,
         "limit_decision",
         is_approved=request.state == "approved",
+        account_id=request.account_id,
         account_name=request.account.name,
         amount=credits_text(request.granted_nanos or request.amount_nanos),
         until=f"{request.granted_until:%d %B %Y}" if request.granted_until else "",

@@ -32,7 +32,7 @@ def story_of(account: Account) -> dict[str, Any]:
         "balance": account.balance(),
         "comes": next_refill(account, utcnow()),
         "members": (members := members_of(account)),
-        "mails": mails_to([member.email for member in members]),
+        "mails": mails_about(account, [member.email for member in members]),
         "entries": newest(LedgerEntry, account),
         "calls": newest(Usage, account),
         "changes": newest(AdminChange, account),
@@ -54,9 +54,10 @@ def members_of(account: Account) -> list[Any]:
     return list(db.session.execute(query))
 
 
-def mails_to(addresses: list[str]) -> list[OutgoingMail]:
-    """The newest mails to these people."""
-    sent = select(OutgoingMail).where(OutgoingMail.to.in_(addresses))
+def mails_about(account: Account, addresses: list[str]) -> list[OutgoingMail]:
+    """The newest mails to these people about this account; what concerns their other accounts is not its story."""
+    about = OutgoingMail.context["account_id"].as_integer() == account.id
+    sent = select(OutgoingMail).where(OutgoingMail.to.in_(addresses), about)
     return list(db.session.scalars(sent.order_by(OutgoingMail.id.desc()).limit(SHOWN)))
 
 

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import render_template, request, url_for
+from flask import Response, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import func, select
 
 from app.billing.blueprint import billing
 from app.extensions import db
+from app.models.base import credits_string
 from app.models.billing.ledger import LedgerEntry
 from app.models.metering.usage import Usage
 from app.web.access import managers_only
+from app.web.csv import csv_of
+from app.web.formatting import model_title
 
 SHOWN = 50
+COLUMNS = ("date", "description", "reason", "call", "allowance_credits", "credits_credits", "balance_after")
 ENTRY_CHANGE = LedgerEntry.allowance_nanos + LedgerEntry.credits_nanos
 CALL_PAID = Usage.allowance_paid_nanos + Usage.credits_paid_nanos
 
@@ -30,7 +34,7 @@ class Change:
     reason: str
     allowance_nanos: int
     credits_nanos: int
-    href: str | None = None
+    call_id: int | None = None
     after_nanos: int = 0
 
     @classmethod
@@ -39,21 +43,45 @@ class Change:
 
     @classmethod
     def by_call(cls, call: Usage) -> Change:
-        at, href = call.settled_at or call.created_at, url_for("billing.receipt", call_id=call.id)
-        return cls(
-            at, f"Answer from {call.model}", "", -call.allowance_paid_nanos, -call.credits_paid_nanos, href
-        )
+        at, title = call.settled_at or call.created_at, f"Answer from {model_title(call.model)}"
+        return cls(at, title, "", -call.allowance_paid_nanos, -call.credits_paid_nanos, call.id)
+
+    @property
+    def href(self) -> str | None:
+        return url_for("billing.receipt", call_id=self.call_id) if self.call_id else None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The same as a line of a file."""
+        return {
+            "date": self.at.isoformat(),
+            "description": self.title,
+            "reason": self.reason,
+            "call": self.call_id or "",
+            "allowance_credits": credits_string(self.allowance_nanos),
+            "credits_credits": credits_string(self.credits_nanos),
+            "balance_after": credits_string(self.after_nanos),
+        }
 
 
 @billing.get("/transactions")
 @managers_only
 def transactions() -> str:
     until = moment_of(request.args.get("until", ""))
-    changes = changes_until(until)
+    changes = changes_until(until, SHOWN + 1)
     shown, older = changes[:SHOWN], changes[SHOWN:]
     set_balances(shown, balance_at(until))
     next_cursor = older[0].at.isoformat() if older else None
     return render_template("billing/transactions.html", entries=shown, next_cursor=next_cursor)
+
+
+@billing.get("/transactions.csv")
+@managers_only
+def transactions_csv() -> Response:
+    """All of them, as the page shows them: each balance is the one below it and this change."""
+    changes = changes_until(None, None)
+    set_balances(changes, balance_at(None))
+    return csv_of("transactions", COLUMNS, (change.row for change in changes))
 
 
 def moment_of(text: str) -> datetime | None:
@@ -64,17 +92,17 @@ def moment_of(text: str) -> datetime | None:
         return None
 
 
-def changes_until(until: datetime | None) -> list[Change]:
-    """The newest changes up to that moment, of ledger and calls together; one more than is shown."""
+def changes_until(until: datetime | None, most: int | None) -> list[Change]:
+    """The newest changes up to that moment, of ledger and calls together."""
     own = LedgerEntry.account_id == current_user.account_id
     entries = select(LedgerEntry).where(own).order_by(LedgerEntry.created_at.desc(), LedgerEntry.id.desc())
     calls = select(Usage).where(*paid()).order_by(Usage.settled_at.desc(), Usage.id.desc())
     if until:
         entries = entries.where(LedgerEntry.created_at <= until)
         calls = calls.where(Usage.settled_at <= until)
-    changes = [Change.by_entry(entry) for entry in db.session.scalars(entries.limit(SHOWN + 1))]
-    changes += [Change.by_call(call) for call in db.session.scalars(calls.limit(SHOWN + 1))]
-    return sorted(changes, key=lambda change: change.at, reverse=True)[: SHOWN + 1]
+    changes = [Change.by_entry(entry) for entry in db.session.scalars(entries.limit(most))]
+    changes += [Change.by_call(call) for call in db.session.scalars(calls.limit(most))]
+    return sorted(changes, key=lambda change: change.at, reverse=True)[:most]
 
 
 def paid() -> tuple[Any, ...]:

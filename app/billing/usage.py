@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import abort, render_template, request
 from flask_login import current_user
-from sqlalchemy import Subquery, desc, func, select
+from sqlalchemy import Select, Subquery, desc, func, select
 
 from app.billing.blueprint import billing
 from app.extensions import db
@@ -18,8 +18,8 @@ from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
-from app.models.metering.usage_rollup import in_one_look, use_since
-from app.web.formatting import operation_title
+from app.models.metering.usage_rollup import in_one_look, start_of, use_since
+from app.web.formatting import model_title, operation_title
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
@@ -34,13 +34,14 @@ def usage() -> str:
     period = next((days for days in PERIODS if request.args.get("days") == str(days)), 30)
     start = utcnow().date() - timedelta(days=period - 1)
     rows = summed(start)
-    calls, next_cursor = shown_calls()
+    calls, next_cursor = shown_calls(start)
     return render_template(
         "billing/usage.html",
         days=by_day(rows, start, period),
         total_nanos=sum(int(row.nanos) for row in rows),
         total_calls=sum(int(row.calls) for row in rows),
-        models=added_up(rows, lambda row: row.model),
+        uncharged=uncharged_calls(start),
+        models=added_up(rows, lambda row: model_title(row.model)),
         operations=added_up(rows, lambda row: operation_title(row.operation)),
         members=by_member(rows),
         chats=by_chat(start),
@@ -109,9 +110,19 @@ def by_chat(since: datetime, start: date) -> list[dict[str, Any]]:
     return [{**row._mapping, "name": row.title or "New chat"} for row in rows]
 
 
-def shown_calls() -> tuple[list[Usage], int | None]:
-    """A page of the calls, newest first, and where the next one begins."""
-    query = select(Usage).filter_by(**visible()).order_by(Usage.created_at.desc(), Usage.id.desc())
+def of_period(start: date) -> Select[tuple[Usage]]:
+    return select(Usage).filter_by(**visible()).where(Usage.created_at >= start_of(start))
+
+
+def uncharged_calls(start: date) -> int:
+    """Those that the list shows and the sums do not count: released, or still running."""
+    others = of_period(start).where(Usage.state != "settled")
+    return db.session.scalar(select(func.count()).select_from(others.subquery())) or 0
+
+
+def shown_calls(start: date) -> tuple[list[Usage], int | None]:
+    """A page of the period's calls, newest first, and where the next one begins."""
+    query = of_period(start).order_by(Usage.created_at.desc(), Usage.id.desc())
     cursor = request.args.get("cursor", "")
     if cursor.isascii() and cursor.isdigit() and len(cursor) <= 18:
         query = query.where(Usage.id < int(cursor))

@@ -12,6 +12,8 @@ from flask import Response, request
 from app.models.metering.refusal import InvalidRequest
 
 CSV = "text/csv"
+BYTE_ORDER_MARK = "\ufeff"
+"""By which Excel knows the text as UTF-8; for what a browser takes home, not for programs."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -26,6 +28,8 @@ def wants_csv() -> bool:
 def csv_of(name: str, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Response:
     """The rows' columns under a heading, as a file called `name`."""
     text = io.StringIO()
+    if "text/html" in request.headers.get("Accept", ""):
+        text.write(BYTE_ORDER_MARK)
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows([safe(row[column]) for column in columns] for row in rows)

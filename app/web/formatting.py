@@ -8,13 +8,16 @@ from decimal import Decimal
 
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal
-from flask import Flask
+from flask import Flask, g
 from markupsafe import Markup
+from sqlalchemy import select
 
+from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
 from app.models.catalog.currency import decimals
 from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
+from app.models.catalog.price import AIModel
 from app.models.metering.ending import can_go_on, finish_note
 from app.models.metering.spending import SpendingPause
 from app.web import page_context
@@ -184,6 +187,14 @@ def goes_on(finish_reason: str | None, has_text: bool = True) -> bool:
     return can_go_on(finish_reason, has_text=has_text)
 
 
+def model_title(name: str) -> str:
+    """What people call a model; the titles are read once a request."""
+    if "model_titles" not in g:
+        rows = db.session.execute(select(AIModel.name, AIModel.title))
+        g.model_titles = {row.name: row.title for row in rows}
+    return str(g.model_titles.get(name, name))
+
+
 def operation_title(name: str) -> str:
     """What people call an operation; one that was never added is called by its id."""
     operation = Operation.all().get(name)
@@ -193,6 +204,7 @@ def operation_title(name: str) -> str:
 FILTERS = {
     "operation": operation_title,
     "pause": pause_text,
+    "model_title": model_title,
     "left_out_note": left_out_note,
     "finish_note": note_of_end,
     "can_go_on": goes_on,

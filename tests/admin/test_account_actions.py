@@ -175,17 +175,19 @@ def test_an_unsent_mail_is_tried_again(owner: AdminClient, session: scoped_sessi
 def test_a_mail_that_was_sent_is_sent_again(
     support: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:
-    mail = OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00"})
+    mail = OutgoingMail.post("k", "ada@example.com", "refund", {"amount": "$10.00", "account_id": ada.id})
     mail.mark_sent()
+    OutgoingMail.post("another account's", "ada@example.com", "low_balance", {"account_id": ada.id + 9})
     session.commit()
     assert "Send it again" in support.get(f"/admin/mail/details/?id={mail.id}").text
     support.post("/admin/mail/again/", id=mail.id)
     session.rollback()
-    first, second = session.scalars(select(OutgoingMail).order_by(OutgoingMail.id))
+    first, _, second = session.scalars(select(OutgoingMail).order_by(OutgoingMail.id))
     assert (second.to, second.template, second.context) == (first.to, first.template, first.context)
     assert (first.sent_at is None, second.sent_at is None) == (False, True)
     assert acts(session) == ["send again"]
-    assert ">refund<" in support.get(f"/admin/account/details/?id={ada.id}").text
+    story = support.get(f"/admin/account/details/?id={ada.id}").text
+    assert (">refund<" in story, ">low balance<" in story) == (True, False)
 
 
 def test_what_mails_said_goes_with_the_person(ada: Account, session: scoped_session[Session]) -> None:

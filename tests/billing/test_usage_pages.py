@@ -1,13 +1,20 @@
 """The pages of usage, receipts and transactions: right sums, and nobody else's."""
 
+import csv
+import io
+import itertools
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy.orm import Session, scoped_session
 
+from app.extensions import db
 from app.generation.jobs import add_up_calls
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
@@ -16,10 +23,12 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import AccountDay
+from app.web.csv import BYTE_ORDER_MARK
 from tests.support import people
 from tests.support.people import CREDIT, PASSWORD
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
+NUMBERS = itertools.count()
 
 
 @pytest.fixture
@@ -157,6 +166,46 @@ def test_transactions_show_the_balance_after_each_change(
     spend(ada, 4)
     page = signed_in(client, "ada").get("/billing/transactions").text
     assert balances_after(page)[:3] == ["90", "94", "100"]
+
+
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(changes=st.lists(st.integers(-20, 20).filter(bool), min_size=1, max_size=70))
+def test_the_export_is_the_table_and_adds_up(
+    client: FlaskClient, spend: Callable[..., Usage], changes: list[int]
+) -> None:
+    ada = people.person(f"ada{next(NUMBERS)}", credits=2000 * CREDIT)
+    for change in changes:
+        if change > 0:
+            spend(ada, change)
+        else:
+            people.give(ada, credits=-change * CREDIT)
+    db.session.commit()
+    browser = signed_in(client.application.test_client(), ada.owner.email.partition("@")[0])
+    text = browser.get("/billing/transactions.csv", headers={"Accept": "text/html"}).text
+    assert text.startswith(BYTE_ORDER_MARK)
+    lines = list(csv.DictReader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK))))
+    after = [Decimal(line["balance_after"]) for line in lines]
+    moved = [Decimal(line["allowance_credits"]) + Decimal(line["credits_credits"]) for line in lines]
+    assert after == [before + change for before, change in zip([*after[1:], Decimal(0)], moved, strict=True)]
+    assert after[0] == 2000 - sum(changes)
+    shown = balances_after(browser.get("/billing/transactions").text)
+    assert [Decimal(text.replace(",", "")) for text in shown] == after[:50]
+
+
+def test_the_list_of_calls_is_as_long_as_it_says(
+    client: FlaskClient, spend: Callable[..., Usage], session: "scoped_session[Session]"
+) -> None:
+    ada = people.person("ada", credits=100 * CREDIT)
+    for days in (0, 3, 3, 40):
+        spend(ada, 2, days=days)
+    released = spend(ada, 1)
+    released.state, released.credits_paid_nanos = "released", 0
+    session.commit()
+    page = signed_in(client, "ada").get("/billing/usage?days=30").text
+    assert "6 credits in 3 calls since" in page
+    assert "and 1 that costs nothing" in page
+    assert "4 in this period" in page
+    assert page.count('href="/billing/calls/') == 4
 
 
 def test_older_transactions_go_on_where_the_page_ends(
