@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from flask_login import current_user
 from pydantic import Field
@@ -15,7 +15,7 @@ from app.api.calls import Limits, call_options
 from app.api.chats import default_model, my_chat
 from app.api.document_calls import request_of
 from app.api.documents import my_document
-from app.api.messages import Files
+from app.api.messages import Files, my_message
 from app.api.schemas import COUNT, MOMENT, TEXT, amounts, described, or_null, shape
 from app.generation import documents, send
 from app.models.base import utcnow
@@ -35,11 +35,17 @@ Operation = Literal["chat", "draft", "refine", "refine_selection", "repurpose", 
 
 
 class EstimateRequest(Limits):
-    """Of a question its `content`, of a new chat without `chat_id`; of a call about a document what that takes."""
+    """Of a question its `content`, of an answer again its `message_id`, of a new chat without `chat_id`; of a call about a document what that takes."""
 
     operation: Operation = "chat"
     content: Text = ""
     chat_id: Identifier | None = None
+    message_id: (
+        Annotated[
+            Identifier, Field(description="An answer to be given again, or a question that `content` edits.")
+        ]
+        | None
+    ) = None
     system_prompt: Text = ""
     attachments: Files = Field(default_factory=list)
     document_id: Identifier | None = None
@@ -79,12 +85,17 @@ def later_figures(prompt: Prompt) -> dict[str, Any] | None:
 
 
 def estimate_question(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:
+    message = my_message(sent.message_id) if sent.message_id else None
+    if message and message.role == "assistant":
+        chat = my_chat(message.chat_id)
+        return send.estimate_again(chat, message, call_options(sent, message.model or default_model()))
     if not sent.content.strip():
         raise InvalidRequest({"content": ["is empty." if sent.content else "is missing."]})
-    chat = my_chat(sent.chat_id) if sent.chat_id else Chat(model="", system_prompt=sent.system_prompt)
+    chat_id = message.chat_id if message else sent.chat_id
+    chat = my_chat(chat_id) if chat_id else Chat(model="", system_prompt=sent.system_prompt)
     options = call_options(sent, chat.model or default_model())
     files = tuple(dict.fromkeys(map(int, sent.attachments)))
-    return send.estimate(current_user, chat, sent.content, replace(options, files=files))
+    return send.estimate(current_user, chat, sent.content, replace(options, files=files), edited=message)
 
 
 def estimate_document(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:

@@ -192,7 +192,7 @@ def followed(message: Message, position: int = 0) -> Response:
     return stream_of(MESSAGES, message, ids, position, as_html=wants_html())
 
 
-def my_message(message_id: str, *, role: str) -> Message:
-    message = or_404(Message.find(message_id, account_id=current_user.account_id, role=role))
+def my_message(message_id: str, **role: str) -> Message:
+    message = or_404(Message.find(message_id, account_id=current_user.account_id, **role))
     my_chat(message.chat_id)
     return message

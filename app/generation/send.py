@@ -67,13 +67,24 @@ def answer(actor: Actor, into: Conversation, path: list[PromptTurn], options: Ca
 
 
 def estimate(
-    actor: Actor, chat: Chat | None, content: str, options: CallOptions
+    actor: Actor, chat: Chat, content: str, options: CallOptions, *, edited: Message | None = None
 ) -> tuple[Prompt, ModelPrice]:
-    """The prompt that a question would send, and the price it would have. Reserves nothing."""
-    model, price = AIModel.to_sell(options.model, utcnow())
-    history = branch(Conversation(chat).all_messages(), chat.leaf_id) if chat and chat.leaf_id else []
+    """The prompt that a question or an edit would send, and the price it would have. Reserves nothing."""
+    parent_id = edited.parent_id if edited else chat.leaf_id
+    history = branch(Conversation(chat).all_messages(), parent_id) if parent_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
-    path = [*history, PromptTurn(None, None, "user", content, files=tuple(waiting))]
+    attached_id = edited.attached_id if edited else None
+    question = PromptTurn(None, None, "user", content, attached_id, files=tuple(waiting))
+    return priced(chat, [*history, question], options)
+
+
+def estimate_again(chat: Chat, message: Message, options: CallOptions) -> tuple[Prompt, ModelPrice]:
+    """The same of another answer in the place of this one."""
+    return priced(chat, branch(Conversation(chat).all_messages(), message.parent_id), options)
+
+
+def priced(chat: Chat, path: list[PromptTurn], options: CallOptions) -> tuple[Prompt, ModelPrice]:
+    model, price = AIModel.to_sell(options.model, utcnow())
     return prompt_of(chat, path, model, options, is_sent=False), price
 
 

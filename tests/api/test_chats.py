@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.chat.conftest import Door
-from tests.support.people import CREDIT
+from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
 
 
@@ -83,6 +83,25 @@ def test_a_call_never_costs_more_than_its_estimate(ada: Door, provider: Provider
     assert heard.start["ceiling_nanos"] == estimate["ceiling_nanos"]
     assert 0 < heard.end["cost_nanos"] <= estimate["ceiling_nanos"]
     assert estimate["expected_nanos"] <= estimate["ceiling_nanos"]
+
+
+@pytest.mark.parametrize("what", ["again", "edited"])
+def test_the_estimate_beside_another_answer_is_its_ceiling(
+    ada: Door, provider: ProviderServer, what: str
+) -> None:
+    chat = ada.new_chat()
+    ids = ada.ask("Hello, and a long question to count", chat=chat).start
+    ada.ask("And another one, which is no part of it", chat=chat)
+    if what == "again":
+        body, asked = {}, {"message_id": ids["message_id"]}
+        send = ("POST", f"/messages/{ids['message_id']}/regenerate")
+    else:
+        body = {"content": "Edited", "model": "gpt-test"}
+        asked = body | {"message_id": ids["user_message_id"]}
+        send = ("PUT", f"/messages/{ids['user_message_id']}")
+    estimate = ada.call("POST", "/estimate", json=asked).json
+    answer = heard(ada.call(*send, json=body | {"max_cost_nanos": estimate["ceiling_nanos"]}).data)
+    assert answer.start["ceiling_nanos"] == estimate["ceiling_nanos"]
 
 
 def test_an_estimate_charges_and_reserves_nothing(ada: Door) -> None:

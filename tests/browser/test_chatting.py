@@ -18,6 +18,7 @@ pytestmark = pytest.mark.browser
 SAFARIS_ENTER = """field => field.dispatchEvent(new KeyboardEvent("keydown",
     {key: "Enter", keyCode: 229, bubbles: true, cancelable: true}))"""
 """After `compositionend`, so not marked as composing."""
+PRICE = re.compile(r"^about [\d.,]+ credits, at most [\d.,]+$")
 
 
 def test_a_first_visit_comes_to_a_first_answer_within_a_minute(
@@ -29,6 +30,7 @@ def test_a_first_visit_comes_to_a_first_answer_within_a_minute(
     page.get_by_role("link", name="Start free").first.click()
     ada.sign_up()
     page.locator(".suggestion").first.click()
+    page.get_by_role("button", name="Send", exact=True).click()
     expect(page.locator(".answer-cost")).to_contain_text("credits")
     assert time.monotonic() - started < 60
 
@@ -182,6 +184,7 @@ def test_a_provider_that_fails_costs_nothing_and_can_be_asked_again(ada: Visitor
 
 def test_answering_again_replaces_the_answer(ada: Visitor) -> None:
     first = ada.ask("hello").get_attribute("data-id")
+    expect(ada.answers.locator("[data-again-price]")).to_have_text(PRICE)
     ada.answers.get_by_role("button", name="Answer again", exact=True).click()
     expect(ada.answers.last).not_to_have_attribute("data-id", first or "")
     expect(ada.answers.last).to_have_attribute("data-status", "done")
@@ -192,6 +195,11 @@ def test_another_model_can_answer_the_same_question(ada: Visitor) -> None:
     ada.ask("hello")
     ada.answers.get_by_role("button", name="Answer again with another model").click()
     ada.page.get_by_role("radio", name=re.compile("Demo smart", re.IGNORECASE)).click()
+    offer = ada.page.locator(".refusal.is-offer")
+    expect(offer.locator("p")).to_have_text(
+        re.compile(r"^Demo smart: about [\d.,]+ credits, at most [\d.,]+\.$", re.I)
+    )
+    offer.get_by_role("button", name="Answer again").click()
     expect(ada.answers.last).to_have_attribute("data-model", "demo-smart")
     expect(ada.answers.last).to_have_attribute("data-status", "done")
 
@@ -201,6 +209,7 @@ def test_a_question_can_be_edited_and_sent_again(ada: Visitor) -> None:
     ada.questions.first.hover()
     ada.questions.get_by_role("button", name="Edit and send again").click()
     ada.questions.get_by_role("textbox").fill("hello again")
+    expect(ada.questions.locator("form .estimate")).to_have_text(PRICE)
     ada.questions.get_by_role("button", name="Send again", exact=True).click()
     expect(ada.questions.locator(".question-text")).to_have_text("hello again")
     expect(ada.answers).to_have_attribute("data-status", "done")

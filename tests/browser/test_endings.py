@@ -20,6 +20,7 @@ def test_an_answer_that_its_limit_ended_says_so_and_goes_on(ada: Visitor) -> Non
     ada.page.reload()
     expect(ada.answers.locator("[data-note]")).to_contain_text("length limit")
 
+    expect(ada.answers.locator("[data-go-on-price]")).to_contain_text("at most")
     ada.answers.get_by_role("button", name="Go on").click()
     expect(ada.questions.last).to_contain_text("Go on.")
     expect(ada.answers).to_have_count(2)

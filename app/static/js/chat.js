@@ -8,8 +8,10 @@ import { Composer } from "./composer.js";
 import { editQuestion } from "./editing.js";
 import { creditsText, isGuest, showBalance } from "./money.js";
 import { Picker } from "./picker.js";
-import { showRefusal } from "./refusals.js";
+import { ceilingIn, costText, priceOf, showPrice } from "./prices.js";
+import { showOffer, showRefusal } from "./refusals.js";
 import { Scroll } from "./scroll.js";
+import { SetUp } from "./set_up.js";
 import { Sidebar } from "./sidebar.js";
 import { ask, follow } from "./stream.js";
 import { awaitTitle, copyTotal, firstWords, showTotal } from "./total.js";
@@ -25,31 +27,27 @@ const tabs = new BroadcastChannel("tollgate");
 let chat = messages.dataset.chat || null;
 let running = null;
 let wantsStop = false;
-const budget = document.getElementById("budget");
-let settings = {};
 let wake = () => {};
 
 const picker = new Picker();
-const setUp = document.getElementById("set-up-dialog");
-const composer = new Composer({ picker, chat: () => chat, settings: () => (chat ? {} : settings), send, stop });
+const setUp = new SetUp({ chat: () => chat, changed: () => composer.written() });
+const composer = new Composer({ picker, chat: () => chat, settings: () => setUp.settings, send, stop });
 const sidebar = new Sidebar({ changed: () => refresh() });
 const scroll = new Scroll();
 const contentOf = new WeakMap();
+const chosenModel = () => picker.model;
+const GO_ON = "Go on.";
 
 function announce(label) {
   announcer.textContent = label;
-}
-
-function showBudget(credits) {
-  if (budget) budget.textContent = Number(credits) ? `At most ${credits} credits in this chat` : "No budget";
 }
 
 /* A budget or a limit of one's own was in the way: it is raised, and the message is sent. */
 async function raise(problem, credits, again) {
   if (problem.code === "own_limit_reached") await json("PUT", "/api/own-limit", { limit_credits: credits, period: problem.limit_kind });
   else if (chat) await json("PATCH", `/api/chats/${chat}`, { budget_credits: credits });
-  else settings = { ...settings, budget_credits: credits };
-  if (problem.code === "chat_budget_reached") showBudget(credits);
+  else setUp.kept = { ...setUp.kept, budget_credits: credits };
+  if (problem.code === "chat_budget_reached") setUp.showBudget(credits);
   again();
 }
 
@@ -66,7 +64,7 @@ async function send(most = composer.ceiling) {
   scroll.toEnd();
   await attempt(answer, async () => {
     const isNew = !chat;
-    const [path, sent] = isNew ? ["/api/chats", { ...body, ...settings }] : [`/api/chats/${chat}/messages`, body];
+    const [path, sent] = isNew ? ["/api/chats", { ...body, ...setUp.settings }] : [`/api/chats/${chat}/messages`, body];
     await run(answer, "POST", path, sent, (fields) => {
       question.dataset.id = fields.user_message_id;
       composer.forget(draftKey);
@@ -87,35 +85,53 @@ function opened(id, text) {
 }
 
 /* Answering again replaces the answer and what came after it; the earlier version is kept. */
-async function regenerate(article, model = null) {
+async function regenerate(article, model = null, most = ceilingIn(article.querySelector("[data-again-price]"))) {
   if (running) return;
   const chosen = model ?? article.dataset.model;
   const answer = Answer.make(picker.titleOf(chosen));
   const restore = replaceFrom(article, [answer.article]);
   await attempt(answer, async () => {
-    await run(answer, "POST", `/api/messages/${article.dataset.id}/regenerate`, model ? { model } : {});
+    await run(answer, "POST", `/api/messages/${article.dataset.id}/regenerate`, { ...(model && { model }), ...most });
     await refresh();
-  }, restore, (problem) => regenerate(article, problem?.model ?? model));
+  }, restore, (problem) => regenerate(article, problem?.model ?? model, {}));
 }
+
+/* Another model: its price for this answer first, beside the button that asks for it. */
+async function offerAgain(article, model) {
+  const figures = await priceOf({ message_id: article.dataset.id, model });
+  if (!figures) return regenerate(article, model, {});
+  const title = picker.titleOf(model);
+  showOffer(refusal, `${title}: ${costText(figures)}.`, "Answer again", () => regenerate(article, model, { max_cost_nanos: figures.ceiling_nanos }));
+}
+
+/* The prices of what the last answer offers: again, and the rest of it. Of others as the pointer or the focus comes. */
+function priceAnswer(article) {
+  if (!article?.dataset.id || article.dataset.status === "running") return;
+  showPrice(article.querySelector("[data-again-price]"), { message_id: article.dataset.id });
+  const { id } = article.dataset;
+  if (id === lastAnswer()?.dataset.id) showPrice(article.querySelector("[data-go-on-price]"), { chat_id: chat, content: GO_ON, model: picker.model });
+}
+
+const lastAnswer = () => [...messages.querySelectorAll(".answer")].at(-1);
 
 /* Asks for the rest of an answer that its limit cut off. What is being written stays. */
-function goOn() {
+function goOn(article) {
   if (running || composer.text) return composer.field.focus();
-  composer.field.value = "Go on.";
-  return send();
+  composer.field.value = GO_ON;
+  return send(ceilingIn(article.querySelector("[data-go-on-price]")).max_cost_nanos ?? null);
 }
 
-async function resend(article, text) {
+async function resend(article, text, most = {}) {
   if (running || !text.trim()) return;
   const answer = Answer.make(picker.titleOf(picker.model));
   const question = makeQuestion(text, [...article.querySelectorAll(".files > li")].map((file) => file.cloneNode(true)));
   const restore = replaceFrom(article, [question, answer.article]);
   await attempt(answer, async () => {
-    await run(answer, "PUT", `/api/messages/${article.dataset.id}`, { content: text, model: picker.model }, (fields) => {
+    await run(answer, "PUT", `/api/messages/${article.dataset.id}`, { content: text, model: picker.model, ...most }, (fields) => {
       question.dataset.id = fields.user_message_id;
     });
     await refresh();
-  }, () => { restore(); editQuestion(article, resend, text); }, () => resend(article, text));
+  }, () => { restore(); editQuestion(article, resend, chosenModel, text); }, () => resend(article, text));
 }
 
 /* Puts `fresh` where `first` and all after it were, or at the end; returns what brings them back. */
@@ -200,6 +216,7 @@ function ended(answer, name, fields) {
   showBalance(fields.available_nanos);
   showTotal(chat);
   tabs.postMessage({ chat, available: fields.available_nanos });
+  priceAnswer(answer.article);
   announce(name === "done" ? `Answer finished. ${fields.cost_nanos ? creditsText(fields.cost_nanos) : "Not charged"}.` : fields.detail || "The answer ended early.");
 }
 
@@ -222,6 +239,7 @@ async function refresh(page = fetch(location.href)) {
   showBalance(Number(fresh.getElementById("balance")?.dataset.nanos));
   equipCode(messages);
   scroll.keep();
+  priceAnswer(lastAnswer());
   followRunning();
 }
 
@@ -256,15 +274,21 @@ messages.addEventListener("click", (event) => {
   if (!button) return;
   const article = button.closest(".message");
   const has = (name) => name in button.dataset;
-  if (has("suggestion")) { composer.field.value = button.dataset.suggestion; send(); }
+  if (has("suggestion")) { composer.field.value = button.dataset.suggestion; composer.written(); composer.field.focus(); }
   else if (has("copyQuestion")) copyText(article.querySelector(".question-text").textContent, button);
   else if (has("copyAnswer")) copyAnswer(article, button);
-  else if (has("edit")) editQuestion(article, resend);
-  else if (has("regenerateWith")) picker.open((model) => regenerate(article, model));
+  else if (has("edit")) editQuestion(article, resend, chosenModel);
+  else if (has("regenerateWith")) picker.open((model) => offerAgain(article, model));
   else if (has("regenerate")) regenerate(article);
-  else if (has("goOn")) goOn();
+  else if (has("goOn")) goOn(article);
   else if (has("version")) showVersion(button.dataset.version);
 });
+
+for (const moment of ["pointerover", "focusin"]) {
+  messages.addEventListener(moment, (event) => {
+    if (event.target.closest("[data-regenerate]")) priceAnswer(event.target.closest(".answer"));
+  });
+}
 
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches("input, textarea, select");
@@ -282,7 +306,7 @@ function editLast(event) {
   const last = [...messages.querySelectorAll(".question")].at(-1);
   if (!last || running) return;
   event.preventDefault();
-  editQuestion(last, resend);
+  editQuestion(last, resend, chosenModel);
 }
 
 function help() {
@@ -294,28 +318,9 @@ tabs.addEventListener("message", ({ data }) => {
   if (data.chat === chat && !running) refresh();
 });
 
-function openSettings() {
-  const form = setUp.querySelector("form");
-  form.action = `/chat/${chat}/settings`;
-  if (!chat) for (const name of ["system_prompt", "max_output_tokens", "budget_credits"]) if (form.elements[name]) form.elements[name].value = settings[name] ?? "";
-  setUp.showModal();
-}
-document.getElementById("set-up").addEventListener("click", openSettings);
-budget?.addEventListener("click", () => { openSettings(); setUp.querySelector("[name=budget_credits]").focus(); });
-/* Of a new chat the settings wait here for its first message. */
-setUp.querySelector("form").addEventListener("submit", (event) => {
-  if (chat) return;
-  event.preventDefault();
-  const { system_prompt: told, max_output_tokens: most, budget_credits: limit } = event.target.elements;
-  settings = { ...(told.value.trim() && { system_prompt: told.value }), ...(most.value && { max_output_tokens: Number(most.value) }), ...(limit?.value && { budget_credits: limit.value }) };
-  showBudget(limit?.value);
-  setUp.close();
-  composer.written();
-});
-if ("wrong" in setUp.dataset) setUp.showModal();
-document.querySelector("[data-close]").addEventListener("click", (event) => event.target.closest("dialog").close());
 for (const button of document.querySelectorAll("[data-help]")) button.addEventListener("click", help);
-picker.changed = () => composer.written();
+picker.changed = () => { composer.written(); priceAnswer(lastAnswer()); };
+priceAnswer(lastAnswer());
 equipCode(messages);
 followRunning();
 for (const button of messages.querySelectorAll("[data-suggestion]")) button.disabled = false;

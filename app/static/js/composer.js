@@ -5,13 +5,12 @@ import { Problem, json } from "./api.js";
 import { iconAddress } from "./code.js";
 import { Files } from "./attach.js";
 import { isSend } from "./keys.js";
-import { isGuest, roughly } from "./money.js";
+import { isGuest } from "./money.js";
 import { recallOwn, rememberOwn } from "./page.js";
+import { costText } from "./prices.js";
 import { messageOf } from "./refusals.js";
 
 const PAUSE = 300;
-
-const costText = ({ expected_nanos, ceiling_nanos }) => `about ${roughly(expected_nanos)} credits, at most ${roughly(ceiling_nanos, "ceil")}`;
 
 /* Another price begins within a day. */
 const laterText = (later) => `From ${new Date(later.effective_from).toLocaleString("en-US", { weekday: "long", hour: "numeric", minute: "2-digit" })} on: ${costText(later)}`;

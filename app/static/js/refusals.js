@@ -69,6 +69,21 @@ export function showRefusal(place, problem, acts, canManage) {
   place.replaceChildren(box);
 }
 
+/* What a step would cost, with the button that takes it. */
+export function showOffer(place, text, label, act) {
+  const box = document.createElement("section");
+  box.className = "refusal is-offer";
+  box.setAttribute("role", "status");
+  box.innerHTML = "<div class='refusal-body'><p></p><div class='actions'><button class='button button-small button-main' type='button'></button><button class='button button-small' type='button'>Cancel</button></div></div>";
+  box.querySelector("p").textContent = text;
+  const [yes, no] = box.querySelectorAll("button");
+  yes.textContent = label;
+  yes.addEventListener("click", () => { box.remove(); act(); });
+  no.addEventListener("click", () => box.remove());
+  place.replaceChildren(box);
+  yes.focus();
+}
+
 /* Only what helps: a model that would pass first, with its price; credits only where the plan and the person may buy. */
 function waysOut(ways, problem, canManage) {
   const cheaper = problem.model_ceiling_nanos ? [[`Send with ${problem.model_title}, up to ${roughly(problem.model_ceiling_nanos, "ceil")} credits`, "cheaper"]] : [];

@@ -1,0 +1,34 @@
+/* What a button would spend, beside it before it is pressed: answer again, go on, send an edit. */
+
+import { Problem, json } from "./api.js";
+import { isGuest, roughly } from "./money.js";
+
+export const costText = ({ expected_nanos, ceiling_nanos }) => `about ${roughly(expected_nanos)} credits, at most ${roughly(ceiling_nanos, "ceil")}`;
+
+/* The figures of a call that may be made; null where it could not be, or nobody pays. */
+export async function priceOf(body) {
+  if (isGuest()) return null;
+  try {
+    return await json("POST", "/api/estimate", body);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    return null;
+  }
+}
+
+/* Writes the price into `place` and keeps the ceiling there, which the call is then held to. */
+export async function showPrice(place, body) {
+  const asked = JSON.stringify(body);
+  if (!place || place.dataset.asked === asked) return;
+  place.dataset.asked = asked;
+  const figures = await priceOf(body);
+  if (place.dataset.asked !== asked) return;
+  place.textContent = figures ? costText(figures) : "";
+  if (figures) place.dataset.ceiling = figures.ceiling_nanos;
+  else delete place.dataset.ceiling;
+}
+
+/* The ceiling that stands beside a button, for the call that it makes. */
+export function ceilingIn(place) {
+  return place?.dataset.ceiling ? { max_cost_nanos: Number(place.dataset.ceiling) } : {};
+}

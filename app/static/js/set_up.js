@@ -1,0 +1,43 @@
+/* The dialog of instructions, length and budget: of a chat the server keeps them, of a new one they wait for its first message. */
+
+const FIELDS = ["system_prompt", "max_output_tokens", "budget_credits"];
+
+export class SetUp {
+  constructor({ chat, changed }) {
+    this.chat = chat;
+    this.changed = changed;
+    this.kept = {};
+    this.dialog = document.getElementById("set-up-dialog");
+    this.form = this.dialog.querySelector("form");
+    this.budget = document.getElementById("budget");
+    document.getElementById("set-up").addEventListener("click", () => this.open());
+    this.budget?.addEventListener("click", () => { this.open(); this.form.elements.budget_credits.focus(); });
+    this.form.addEventListener("submit", (event) => this.keep(event));
+    this.dialog.querySelector("[data-close]").addEventListener("click", () => this.dialog.close());
+    if ("wrong" in this.dialog.dataset) this.dialog.showModal();
+  }
+
+  /* What goes with the first message. */
+  get settings() { return this.chat() ? {} : this.kept; }
+
+  open() {
+    const { elements } = this.form;
+    this.form.action = `/chat/${this.chat()}/settings`;
+    if (!this.chat()) for (const name of FIELDS) if (elements[name]) elements[name].value = this.kept[name] ?? "";
+    this.dialog.showModal();
+  }
+
+  keep(event) {
+    if (this.chat()) return;
+    event.preventDefault();
+    const { system_prompt: told, max_output_tokens: most, budget_credits: limit } = this.form.elements;
+    this.kept = { ...(told.value.trim() && { system_prompt: told.value }), ...(most.value && { max_output_tokens: Number(most.value) }), ...(limit?.value && { budget_credits: limit.value }) };
+    this.showBudget(limit?.value);
+    this.dialog.close();
+    this.changed();
+  }
+
+  showBudget(credits) {
+    if (this.budget) this.budget.textContent = Number(credits) ? `At most ${credits} credits in this chat` : "No budget";
+  }
+}
