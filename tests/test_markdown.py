@@ -1,6 +1,8 @@
 """Markdown: what attacks comes out dead, and an answer that streams ends as the whole would."""
 
+import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from itertools import count
 from urllib.parse import urlsplit
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.web.formulas import TAGS as MATH_TAGS
 from app.web.markdown import Blocks, StreamRenderer, render
 from tests.support.hostile_markdown import attacks
 
@@ -32,8 +35,11 @@ HARMLESS = {
         "div",
     ),
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
+    *("sub", "sup", "kbd"),
+    *MATH_TAGS,
 }
 ATTRIBUTES = {"class", "href", "rel", "target", "start", "tabindex", "dir", "role", "aria-label"}
+ATTRIBUTES |= {"display", "encoding", "stretchy", "fence", "form", "mathvariant", "width"}
 ANSWER = """# Sizes
 
 An *answer* with **weight**,
@@ -97,6 +103,7 @@ PIECES = st.lists(
                 "\v",
                 "\f",
             ),
+            *("$$", "$", "\\[", "\\]", "\\(", "\\)", "\n$$\n", "<br>", "<sub>", "</sub>", "\\\\", "。", "开"),
         ]
     ),
     max_size=40,
@@ -181,6 +188,60 @@ def test_a_picture_in_a_link_is_the_text_of_that_link() -> None:
     assert 'href="https://example.com"' in html
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("* **开源：**代码是公开的", "<strong>开源：</strong>代码"),  # noqa: RUF001
+        ("他说**“你好”**然后", "他说<strong>“你好”</strong>然后"),
+        ("**bold**text, a_b_c", "<strong>bold</strong>text, a_b_c"),
+        ("H<sub>2</sub>O, x<SUP>2</SUP>", "H<sub>2</sub>O, x<sup>2</sup>"),
+        ("| a |\n|-|\n| one<br>two |", "one<br>\ntwo"),
+        ("line one\nline two", "line one<br>\nline two"),
+        ("<b onclick=x>text</b>", "&lt;b onclick=x&gt;text&lt;/b&gt;"),
+        ("$5 and $10, or 5$ or $7 or 10$", "$5 and $10, or 5$ or $7 or 10$"),
+        ("`$a$` and $$unclosed", "<code>$a$</code> and $$unclosed"),
+        ("שלום\n\nhello", '<p dir="auto">שלום</p>\n<p dir="auto">hello</p>'),
+    ],
+)
+def test_what_models_write_is_shown_as_they_mean_it(text: str, shown: str) -> None:
+    assert shown in render(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("见https://example.com/a，然后", ["https://example.com/a"]),  # noqa: RUF001
+        ("(https://c.com/x_(y)) **https://d.com**.", ["https://c.com/x_(y)", "https://d.com"]),
+        ("“https://e.com/ä?q=1&r=2”, https://f.com!", ["https://e.com/ä?q=1&r=2", "https://f.com"]),
+    ],
+)
+def test_a_bare_link_ends_where_it_ends(text: str, links: list[str]) -> None:
+    assert [unescape(link) for link in re.findall(r"<a [^>]*>(.*?)</a>", render(text))] == links
+
+
+@pytest.mark.parametrize(
+    ("text", "latex", "drawn"),
+    [
+        (r"\( E = mc^2 \)", "E = mc^2", "<msup><mi>c</mi><mn>2</mn></msup>"),
+        (r"\[ \frac{a}{b} \]", r"\frac{a}{b}", "<mfrac>"),
+        (r"$$ a \\ b $$", r"a \\ b", "<mtr>"),
+        (
+            "$$\n\\begin{aligned}\n- x &= b\n\\end{aligned}\n$$",
+            "\\begin{aligned}\n- x &= b\n\\end{aligned}",
+            "<mtable>",
+        ),
+        (r"$\text{<script>a & b</script>}$", r"\text{<script>a & b</script>}", "&lt;script&gt;"),
+        (r"\( \left( x \)", r"\left( x", "<code>"),
+        ("$" + "x" * 3000 + "$", "x" * 3000, "<code>"),
+    ],
+)
+def test_a_formula_is_drawn_and_keeps_every_character(text: str, latex: str, drawn: str) -> None:
+    html = render(text)
+    assert drawn in html.replace(' class="formula" dir="ltr"', "")
+    assert latex in unescape(html)
+    assert streamed(list(text)) == html
+
+
 def test_code_is_highlighted_by_classes() -> None:
     assert '<span class="k">def</span>' in render("```python\ndef f(): ...\n```")
 
@@ -197,7 +258,7 @@ def test_very_long_code_is_shown_without_colours() -> None:
 def test_tables_scroll_and_keep_their_alignment() -> None:
     html = render("|a|b|\n|-|-:|\n|1|2|")
     assert '<div class="table-scroll"' in html
-    assert '<td class="align-right">2</td>' in html
+    assert '<td dir="auto" class="align-right">2</td>' in html
 
 
 def test_a_bare_address_is_a_link() -> None:
@@ -205,7 +266,7 @@ def test_a_bare_address_is_a_link() -> None:
 
 
 def test_a_task_has_a_box() -> None:
-    assert '<li class="task">☑ done</li>' in render("- [x] done")
+    assert '<li dir="auto" class="task">☑ done</li>' in render("- [x] done")
 
 
 def test_a_link_within_the_site_is_only_text() -> None:
@@ -235,7 +296,7 @@ def test_blocks_rendered_one_by_one_give_the_whole(pieces: list[str]) -> None:
 
 
 def test_the_first_words_are_shown_at_once() -> None:
-    assert StreamRenderer().feed("Hello") == [(0, "<p>Hello</p>\n")]
+    assert StreamRenderer().feed("Hello") == [(0, '<p dir="auto">Hello</p>\n')]
 
 
 def test_words_within_the_interval_wait_for_the_next_look() -> None:
@@ -243,7 +304,7 @@ def test_words_within_the_interval_wait_for_the_next_look() -> None:
     renderer = StreamRenderer(clock=lambda: next(moments))
     renderer.feed("Hello")
     assert renderer.feed(" you") == []
-    assert renderer.feed(" all") == [(0, "<p>Hello you all</p>\n")]
+    assert renderer.feed(" all") == [(0, '<p dir="auto">Hello you all</p>\n')]
 
 
 def test_a_block_that_was_dear_to_render_waits_longer() -> None:
@@ -251,7 +312,7 @@ def test_a_block_that_was_dear_to_render_waits_longer() -> None:
     renderer = StreamRenderer(clock=lambda: next(moments))
     renderer.feed("Hello")
     assert [renderer.feed(" you"), renderer.feed(" all")] == [[], []]
-    assert renderer.feed("!") == [(0, "<p>Hello you all!</p>\n")]
+    assert renderer.feed("!") == [(0, '<p dir="auto">Hello you all!</p>\n')]
 
 
 def test_a_closed_block_is_not_sent_again() -> None:
@@ -264,7 +325,7 @@ def test_a_closed_block_is_not_sent_again() -> None:
 def test_a_block_that_is_over_is_not_rendered_with_the_next_line(block: str) -> None:
     renderer = StreamRenderer(interval=0, clock=ticking())
     renderer.feed(block)
-    assert renderer.feed("text") == [(1, "<p>text</p>\n")]
+    assert renderer.feed("text") == [(1, '<p dir="auto">text</p>\n')]
 
 
 def test_a_block_that_has_not_changed_is_not_sent_again() -> None:

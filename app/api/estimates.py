@@ -35,7 +35,9 @@ Operation = Literal["chat", "draft", "refine", "refine_selection", "repurpose", 
 
 
 class EstimateRequest(Limits):
-    """Of a question its `content`, of an answer again its `message_id`, of a new chat without `chat_id`; of a call about a document what that takes."""
+    """Of a question its `content`, of an answer again its `message_id`, of a new chat `content` without `chat_id`;
+    of a call about a document what that takes.
+    """
 
     operation: Operation = "chat"
     content: Text = ""

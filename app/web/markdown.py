@@ -18,6 +18,9 @@ from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
 
 from app.web.highlighting import CLASSES, highlighted
+from app.web.formulas import TAGS as MATH_TAGS
+from app.web.formulas import formula
+from app.web.markdown_rules import add_rules, open_formula
 
 LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
 NEWLINE = re.compile(r"\r\n?")
@@ -46,16 +49,27 @@ TEXT_TAGS = {
     "code",
     "span",
     "div",
+    "sub",
+    "sup",
+    "kbd",
 }
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+DIRECTED_TAGS = {"p", "ul", "ol", "li", "blockquote", "table", "th", "td"} | HEADINGS
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
 ALIGNMENTS = {"align-left", "align-center", "align-right"}
 
 SANITISER = nh3.Cleaner(
-    tags=TEXT_TAGS | HEADINGS | TABLE_TAGS,
+    tags=TEXT_TAGS | HEADINGS | TABLE_TAGS | MATH_TAGS,
     clean_content_tags={"script", "style"},
-    attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
+    attributes={"*": set(), "a": {"href"}, "ol": {"start"}, "annotation": {"encoding"}},
     tag_attribute_values={
+        **{tag: {"dir": {"auto"}} for tag in DIRECTED_TAGS},
+        "math": {"dir": {"ltr"}, "display": {"block", "inline"}},
+        "mo": {
+            name: {"true", "false", "prefix", "postfix", "infix"} for name in ("stretchy", "fence", "form")
+        },
+        "mi": {"mathvariant": {"normal"}},
+        "mspace": {"width": {"1em", "2em", "0.2778em", "0.167em", "0.2222em"}},
         "pre": {"tabindex": {"0"}, "dir": {"ltr"}},
         "div": {"tabindex": {"0"}, "role": {"region"}, "aria-label": {"Table"}},
         "code": {"dir": {"ltr"}},
@@ -63,7 +77,9 @@ SANITISER = nh3.Cleaner(
     set_tag_attribute_values={"a": {"target": "_blank"}},
     allowed_classes={
         "span": CLASSES | {"code-language", "task-box"},
-        "div": {"code-block", "code-head", "table-scroll"},
+        "code": {"formula"},
+        "mtd": ALIGNMENTS,
+        "div": {"code-block", "code-head", "table-scroll", "formula"},
         "a": {"image-link"},
         "li": {"task"},
         "th": ALIGNMENTS,
@@ -98,7 +114,7 @@ class Renderer(RendererHTML):
         return f'<a class="image-link" href="{escapeHtml(source)}">{escapeHtml(text or "image")}</a>'
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        return '<div class="table-scroll" role="region" aria-label="Table" tabindex="0"><table>\n'
+        return '<div class="table-scroll" role="region" aria-label="Table" tabindex="0"><table dir="auto">\n'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return "</table></div>\n"
@@ -106,9 +122,17 @@ class Renderer(RendererHTML):
     def th_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         style = str(tokens[idx].attrs.get("style", ""))
         alignment = style.removeprefix("text-align:")
-        return f'<{tokens[idx].tag} class="align-{alignment}">' if alignment else f"<{tokens[idx].tag}>"
+        aligned = f' class="align-{alignment}"' if alignment else ""
+        return f'<{tokens[idx].tag} dir="auto"{aligned}>'
 
     td_open = th_open
+
+    def math_inline(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return formula(tokens[idx].content, is_block=False)
+
+    def math_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        html = formula(tokens[idx].content, is_block=True)
+        return f'<div class="formula">{html}</div>\n' if tokens[idx].block else html
 
 
 def is_in_link(tokens: Sequence[Token], idx: int) -> bool:
@@ -131,11 +155,14 @@ def mark_tasks(state: StateCore) -> None:
 
 
 def made_parser() -> MarkdownIt:
-    """Tables, strikethrough, bare links, tasks. No HTML, and no link definitions: a later line never changes
+    """Tables, strikethrough, bare links, tasks, formulas, single line breaks.
+
+    No HTML, and no link definitions: a later line never changes
     an earlier block, so that blocks can be shown for good as soon as the next one has begun."""
-    parser = MarkdownIt("commonmark", {"html": False}, renderer_cls=Renderer)
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True}, renderer_cls=Renderer)
     parser.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
     parser.use(gfm_autolink_plugin)
+    add_rules(parser)
     parser.core.ruler.push("tasks", mark_tasks)
     parser.validateLink = lambda url: LINK.match(url) is not None  # type: ignore[method-assign]
     return parser
@@ -164,11 +191,11 @@ def rendered(block: str, has_time: bool) -> str:
 class Blocks:
     """The sources of the top-level blocks of a text: rendered one by one they give what the whole gives.
 
-    `is_closed`: whatever lines may follow, the last block will not change.
+    `closed`: how many of them no later line can change.
     """
 
     sources: list[str]
-    is_closed: bool
+    closed: int
 
     @classmethod
     def of(cls, text: str) -> Blocks:
@@ -180,7 +207,10 @@ class Blocks:
         starts = [token.map[0] for token in tops if token.map]
         bounds = zip(starts, [*starts[1:], len(lines)], strict=False)
         sources = ["".join(lines[here:there]) for here, there in bounds]
-        return cls(sources, bool(tops) and text.endswith("\n") and is_closed(tops[-1], lines[-1]))
+        whole = bool(tops) and text.endswith("\n") and is_closed(tops[-1], lines[-1])
+        opened = open_formula(text)
+        before = len(sources) if opened is None else sum(start <= opened for start in starts) - 1
+        return cls(sources, max(0, min(before, len(sources) - (not whole))))
 
 
 def is_closed(token: Token, last_line: str) -> bool:
@@ -237,7 +267,7 @@ class StreamRenderer:
         """Take the blocks off the tail that no later text can change. Only whole lines tell where a block ends."""
         whole = self._tail.rfind("\n") + 1
         blocks = Blocks.of(self._tail[:whole])
-        closed = blocks.sources if blocks.is_closed else blocks.sources[:-1]
+        closed = blocks.sources[: blocks.closed]
         changes = []
         for source in closed:
             changes += self._close(source)
