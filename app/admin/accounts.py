@@ -9,13 +9,14 @@ from flask import has_request_context, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter, FilterEqual
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, or_, select
 
 from app.admin.account_actions import AccountActions
 from app.admin.account_detail import story_of
 from app.admin.cell_formats import credits_text, shown
 from app.admin.grants import GrantForm, grant
 from app.admin.model_view import AdminTable, FieldError
+from app.db.search import contains
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge
@@ -81,7 +82,7 @@ STATES = [
 class AccountTable(AccountActions, AdminTable):
     one = "account"
     intro = "Customers' accounts. Balances change only through calls and ledger entries."
-    searches = "name, address or number"
+    searches = "name, person, email or number"
     can_view_details = True
     details_template = "admin/account.html"
     column_list = ("id", "name", "kind", "owners", "plan.name", "allowance_nanos", "credits_nanos", "frozen_by",
@@ -109,7 +110,6 @@ class AccountTable(AccountActions, AdminTable):
     figures: ClassVar = {"allowance_nanos", "credits_nanos"}
 
     def _apply_search(self, query: Any, count_query: Any, joins: Any, count_joins: Any, search: str) -> Any:
-        """By number, by name, or by the address of a member."""
         matches = matching(search.strip())
         count_query = count_query if count_query is None else count_query.filter(matches)
         return query.filter(matches), count_query, joins, count_joins
@@ -160,12 +160,11 @@ class AccountTable(AccountActions, AdminTable):
 
 
 def matching(search: str) -> Any:
-    like = f"%{search.lower().replace('%', '').replace('_', '')}%"
-    members = exists().where(
-        Membership.account_id == Account.id, Membership.user_id == User.id, func.lower(User.email).like(like)
-    )
+    """By number, by name, or by a member's name or email."""
+    person = or_(contains(User.email, search), contains(User.name, search))
+    members = exists().where(Membership.account_id == Account.id, Membership.user_id == User.id, person)
     number = int(search) if search.isascii() and search.isdigit() and len(search) < 18 else 0
-    return or_(Account.id == number, func.lower(Account.name).like(like), members)
+    return or_(Account.id == number, contains(Account.name, search), members)
 
 
 def add_owners_and_last_calls(accounts: list[Any]) -> None:

@@ -27,6 +27,7 @@ from app.api.schemas import (
     page,
     shape,
 )
+from app.db.search import contains
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.price import AIModel
@@ -104,11 +105,8 @@ def list_chats() -> dict[str, Any]:
     query = mine().where(Chat.archived_at.is_not(None) == (request.args.get("archived") == "1"))
     text = storable(request.args.get("q", "")).strip()
     if text:
-        like = f"%{escaped(text)}%"
-        said = select(Message.chat_id).where(
-            Message.content.ilike(like, escape="\\"), Message.chat_id == Chat.id
-        )
-        query = query.where(or_(Chat.title.ilike(like, escape="\\"), said.exists()))
+        said = select(Message.chat_id).where(contains(Message.content, text), Message.chat_id == Chat.id)
+        query = query.where(or_(contains(Chat.title, text), said.exists()))
     return page_of(query, Chat.id, shown_chat)
 
 
@@ -194,10 +192,6 @@ def mine() -> Select[Chat]:
 
 def my_chat(chat_id: str | int | None) -> Chat:
     return or_404(Chat.find(chat_id or "", **current_user.owns))
-
-
-def escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def shown_chat(chat: Chat) -> dict[str, Any]:

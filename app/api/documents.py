@@ -11,7 +11,6 @@ from sqlalchemy import or_, select
 
 from app.api.blueprint import amount, api, moment, or_404, page_of
 from app.api.bodies import Body, CountOrNone, Flag, Text, storable
-from app.api.chats import escaped
 from app.api.schemas import (
     COUNT,
     FLAG,
@@ -26,6 +25,7 @@ from app.api.schemas import (
     page,
     shape,
 )
+from app.db.search import contains
 from app.extensions import db
 from app.generation import registry
 from app.models.base import utcnow
@@ -90,11 +90,8 @@ def list_documents() -> dict[str, Any]:
     )
     text = storable(request.args.get("q", "")).strip()
     if text:
-        like = f"%{escaped(text)}%"
-        head = select(Revision.id).where(
-            Revision.id == Document.head_id, Revision.body.ilike(like, escape="\\")
-        )
-        query = query.where(or_(Document.title.ilike(like, escape="\\"), head.exists()))
+        head = select(Revision.id).where(Revision.id == Document.head_id, contains(Revision.body, text))
+        query = query.where(or_(contains(Document.title, text), head.exists()))
     return page_of(query, Document.id, shown_document)
 
 

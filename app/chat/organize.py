@@ -145,8 +145,8 @@ def exported(message: Message, files: Sequence[Attachment]) -> dict[str, Any]:
 
 
 def file_of(shown: Chat, kind: str, media_type: str, text: str) -> Response:
-    """The text as a file that is called after the chat."""
-    name = re.sub(r"[^a-z0-9]+", "-", shown.title.lower()).strip("-")[:40] or "chat"
+    """The text as a file that is called after the chat, in the script of its title."""
+    name = re.sub(r"[\W_]+", "-", shown.title.lower()).strip("-")[:40] or "chat"
     response = Response(text, content_type=f"{media_type}; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
+    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.{kind}")
     return response

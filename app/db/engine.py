@@ -55,3 +55,9 @@ def prepare_sqlite(connection: Any, _record: Any) -> None:
         return
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("lower", 1, small_letters, deterministic=True)
+
+
+def small_letters(text: Any) -> Any:
+    """SQLite's own knows ASCII alone."""
+    return text.lower() if isinstance(text, str) else text

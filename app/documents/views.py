@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import or_, select
 
+from app.db.search import contains
 from app.documents.blueprint import documents
 from app.documents.docx import as_docx
 from app.extensions import db
@@ -104,11 +105,8 @@ def listed(text: str, *, is_archive: bool) -> list[Document]:
         select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_not(None) == is_archive)
     )
     if text:
-        like = "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
-        head = Revision.id == Document.head_id, Revision.body.ilike(like, escape="\\")
-        mine = mine.where(
-            or_(Document.title.ilike(like, escape="\\"), select(Revision.id).where(*head).exists())
-        )
+        head = Revision.id == Document.head_id, contains(Revision.body, text)
+        mine = mine.where(or_(contains(Document.title, text), select(Revision.id).where(*head).exists()))
     return list(db.session.scalars(mine.order_by(Document.updated_at.desc()).limit(MOST_LISTED)))
 
 

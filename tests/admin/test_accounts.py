@@ -53,6 +53,21 @@ def test_a_grant_is_an_entry_with_author_and_reason(
     assert not list(audit())
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+def test_accounts_and_people_are_found_in_every_script(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    people.person("bob")
+    account = people.person("eve")
+    account.memberships[0].user.name = account.name = "Øystein Ångström"
+    session.commit()
+    for typed in ("øystein", "ÅNGSTRÖM", "EVE@"):
+        page = owner.get(f"/admin/account/?search={typed}").text
+        assert ("Øystein" in page, "Bob" in page) == (True, False)
+    page = owner.get("/admin/user/?search=øystein ÅNG").text
+    assert ("Øystein" in page, "bob@" in page) == (True, False)
+
+
 def test_credits_can_be_taken_below_zero(
     owner: AdminClient, ada: Account, session: scoped_session[Session]
 ) -> None:

@@ -44,6 +44,22 @@ def test_a_failed_answer_says_why_and_costs_nothing(ada: Door, provider: Provide
     )
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize(
+    ("title", "typed"),
+    [
+        ("Привет, мир", "привет"),
+        ("Øystein Ångström", "øYSTEIN å"),
+        ("ΑΘΗΝΑ", "αθηνα"),
+        ("東京の天気", "天気"),
+    ],
+)
+def test_search_knows_every_script_without_regard_to_case(ada: Door, title: str, typed: str) -> None:
+    chat = ada.call("POST", "/chats", json={"title": title}).json["id"]
+    listed = ada.call("GET", "/chats", query_string={"q": typed}).json["items"]
+    assert [each["id"] for each in listed] == [chat]
+
+
 def test_chats_are_found_by_title_and_by_what_was_said(ada: Door) -> None:
     by_title = ada.call("POST", "/chats", json={"title": "100% wool"}).json["id"]
     by_words = ada.new_chat()

@@ -2,6 +2,7 @@
 
 import json
 import re
+from urllib.parse import unquote
 
 import pytest
 from flask.testing import FlaskClient
@@ -149,8 +150,17 @@ def test_instructions_that_are_too_long_are_refused(browser_of_ada: Browser, cha
 
 def test_an_export_to_read_has_the_shown_branch(browser_of_ada: Browser, chat: Chat) -> None:
     answer = browser_of_ada.client.get(f"/chat/{chat.id}/export.md")
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="ferry-names.md"'
+    assert answer.headers["Content-Disposition"] == "attachment; filename=ferry-names.md"
     assert answer.text == "# Ferry names!\n\n## You\n\nA name?\n\n## gpt-test\n\nHalcyon\n\n## You\n\nWhy?\n"
+
+
+def test_an_exports_name_keeps_its_script(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    chat.title = "Привет, 東京!"
+    session.commit()
+    head = browser_of_ada.client.get(f"/chat/{chat.id}/export.md").headers["Content-Disposition"]
+    assert unquote(head.rpartition("''")[2]) == "привет-東京.md"
 
 
 def test_an_export_as_json_has_every_branch(browser_of_ada: Browser, chat: Chat) -> None:
