@@ -16,7 +16,6 @@ from app.admin.account_detail import story_of
 from app.admin.cell_formats import credits_text, shown
 from app.admin.grants import GrantForm, grant
 from app.admin.model_view import AdminTable, FieldError
-from app.db.search import contains
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge
@@ -26,6 +25,7 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
+from app.models.search import contains
 
 
 class StateFilter(BaseSQLAFilter):

@@ -21,10 +21,10 @@ from wtforms.validators import Length
 from app.admin import cell_formats
 from app.admin.access import AdminOnly, is_owner
 from app.admin.constraint_errors import explain
-from app.db.search import contains
 from app.extensions import db
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange, differences
+from app.models.search import contains
 
 LARGEST_PAGE = 10**6
 EXPORTED_AT_ONCE = 500

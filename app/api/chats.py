@@ -27,7 +27,6 @@ from app.api.schemas import (
     page,
     shape,
 )
-from app.db.search import contains
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.price import AIModel
@@ -35,6 +34,7 @@ from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, STATUSES, Chat, Message, checked_instructions
 from app.models.identity import erasure
 from app.models.metering.refusal import InvalidRequest, Refusal
+from app.models.search import contains
 from app.web.access import for_guests_too
 from app.web.numbers import scaled
 

@@ -25,13 +25,13 @@ from app.api.schemas import (
     page,
     shape,
 )
-from app.db.search import contains
 from app.extensions import db
 from app.generation import registry
 from app.models.base import utcnow
 from app.models.chat.chat import STATUSES
 from app.models.documents.document import LONGEST_BODY, Document, Revision, own
 from app.models.metering.refusal import InvalidRequest
+from app.models.search import contains
 
 LONGEST_TITLE = 200
 DOCUMENT = shape(

@@ -110,7 +110,7 @@ def by_chat(since: datetime, start: date) -> list[dict[str, Any]]:
     return [{**row._mapping, "name": row.title or "New chat"} for row in rows]
 
 
-def of_period(start: date) -> Select[tuple[Usage]]:
+def of_period(start: date) -> Select[Usage]:
     return select(Usage).filter_by(**visible()).where(Usage.created_at >= start_of(start))
 
 

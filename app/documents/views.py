@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import or_, select
 
-from app.db.search import contains
 from app.documents.blueprint import documents
 from app.documents.docx import as_docx
 from app.extensions import db
@@ -20,6 +19,7 @@ from app.models.catalog.price import AIModel
 from app.models.documents.document import Document, Revision, own
 from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
+from app.models.search import contains
 from app.web.markdown import render
 
 MOST_LISTED = 100

@@ -12,8 +12,11 @@ from latex2mathml.converter import convert_to_element
 from markdown_it.common.utils import escapeHtml
 
 LONGEST = 2_000
-UNREADABLE = (RecursionError, ValueError, LookupError, TypeError, StopIteration)
-NOT_LATEX = tuple(kind for kind in vars(exceptions).values() if isinstance(kind, type))
+NOT_LATEX: tuple[type[Exception], ...] = (
+    *(kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    *(RecursionError, ValueError, LookupError, TypeError, StopIteration),
+)
+"""What the converter raises for what it cannot read; it has no common class."""
 ELSEWHERE_CALLED = re.compile(
     r"\\(begin|end)\{(aligned|alignedat|gathered|gather|eqnarray|equation|multline)\*?\}"
 )
@@ -33,7 +36,7 @@ def formula(latex: str, *, is_block: bool) -> str:
             return as_written(latex)
         math = convert_to_element(supported(latex), display="block" if is_block else "inline")
         return with_source(math, latex)
-    except (*UNREADABLE, *NOT_LATEX):
+    except NOT_LATEX:
         return as_written(latex)
 
 

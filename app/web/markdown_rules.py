@@ -37,8 +37,8 @@ CJK = re.compile(
 
 
 def add_rules(parser: MarkdownIt) -> None:
-    interrupts = {"alt": ["paragraph", "blockquote", "list", "table"]}
-    parser.block.ruler.before("fence", "math_block", math_block, interrupts)
+    interrupts = ["paragraph", "blockquote", "list", "table"]
+    parser.block.ruler.before("fence", "math_block", math_block, {"alt": interrupts})
     parser.inline.add_terminator_char("$")
     parser.inline.ruler.before("escape", "math", math_inline)
     parser.inline.ruler.before("html_inline", "known_tag", known_tag)
