@@ -21,6 +21,7 @@ from app.admin.prices import PriceTable
 from app.admin.promotion_codes import CodeTable
 from app.admin.provider_reports import ReportPage
 from app.admin.rerating import ReratingPage
+from app.admin.search import SearchPage
 from app.admin.settings import SettingPage
 from app.admin.support_requests import SupportTable
 from app.admin.two_factor import TwoFactorPage
@@ -83,6 +84,7 @@ def menu() -> dict[str, list[BaseView]]:
         ],
         "House": [
             EventTable(StripeEvent, "Stripe events", endpoint="event"),
+            SearchPage(name="Search", endpoint="search"),
             QueuePage(name="Jobs", endpoint="queue"),
             MailTable(OutgoingMail, "Mails", endpoint="mail"),
             SettingPage(name="Settings", endpoint="setting"),

@@ -9,13 +9,14 @@ from flask import has_request_context, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter, FilterEqual
-from sqlalchemy import exists, or_, select
+from sqlalchemy import exists, select
 
 from app.admin.account_actions import AccountActions
 from app.admin.account_detail import story_of
 from app.admin.cell_formats import credits_text, shown
 from app.admin.grants import GrantForm, grant
 from app.admin.model_view import AdminTable, FieldError
+from app.admin.names import accounts_matching
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import AutoRecharge
@@ -25,7 +26,6 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
-from app.models.search import contains
 
 
 class StateFilter(BaseSQLAFilter):
@@ -110,7 +110,7 @@ class AccountTable(AccountActions, AdminTable):
     figures: ClassVar = {"allowance_nanos", "credits_nanos"}
 
     def _apply_search(self, query: Any, count_query: Any, joins: Any, count_joins: Any, search: str) -> Any:
-        matches = matching(search.strip())
+        matches = accounts_matching(search.strip())
         count_query = count_query if count_query is None else count_query.filter(matches)
         return query.filter(matches), count_query, joins, count_joins
 
@@ -157,14 +157,6 @@ class AccountTable(AccountActions, AdminTable):
             return_url=self.get_url(".index_view"),
             grant_form=form,
         ), 422
-
-
-def matching(search: str) -> Any:
-    """By number, by name, or by a member's name or email."""
-    person = or_(contains(User.email, search), contains(User.name, search))
-    members = exists().where(Membership.account_id == Account.id, Membership.user_id == User.id, person)
-    number = int(search) if search.isascii() and search.isdigit() and len(search) < 18 else 0
-    return or_(Account.id == number, contains(Account.name, search), members)
 
 
 def add_owners_and_last_calls(accounts: list[Any]) -> None:

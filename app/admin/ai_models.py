@@ -14,6 +14,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional, Regexp
 
 from app.admin.access import owners_only
+from app.admin.bulk import BulkRetire
 from app.admin.form_fields import Count, Moment, Required, choices_of
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.admin.provider_check import tried
@@ -188,7 +189,7 @@ class ModelForm(RowForm):
     position = Count("Order", default=0, highest=10**6)
 
 
-class ModelTable(AdminTable):
+class ModelTable(BulkRetire, AdminTable):
     creates = edits = True
     one = "model"
     intro = "A model is offered when it's for sale, has an approved price, and its provider has a key."
@@ -230,6 +231,10 @@ class ModelTable(AdminTable):
             raise FieldError(
                 "name", "This model has been used, so its id can't change. Add another model instead."
             )
+
+    def retire(self, row: AIModel) -> bool:
+        was_for_sale, row.is_for_sale = row.is_for_sale, False
+        return was_for_sale
 
     @expose("/sale/", methods=("POST",))
     @owners_only

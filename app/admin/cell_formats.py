@@ -69,6 +69,8 @@ def in_types(value: Any) -> str:
     """A value without a formatter of its own, as people read it."""
     if value is None:
         return ""
+    if isinstance(value, Markup):
+        return value
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):

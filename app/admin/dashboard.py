@@ -12,13 +12,13 @@ from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
-from app.admin import stripe_moves, watchlist
+from app.admin import business, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
 from app.admin.price_alarms import price_alarms
 from app.admin.provider_reports import alarms
-from app.admin.report import Books, Range, books_of, monthly_revenue_cents
+from app.admin.report import Books, Range, books_of
 from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
 
@@ -37,7 +37,8 @@ class Dashboard(AdminOnly, AdminIndexView):
             within=within,
             ranges=[(days, now.date() - timedelta(days=days - 1), now.date()) for days in (7, 30, 90, 365)],
             books=books,
-            mrr=monthly_revenue_cents(),
+            comparison=comparison(within),
+            trend=business.recurring_trend(now),
             credits_owed=credits_owed,
             allowance_owed=allowance_owed,
             charts=charts_of(books),
@@ -90,6 +91,38 @@ def charts_of(books: Books) -> list[Any]:
         bar_chart("Active accounts", days, people, str),
         bar_chart("Subscriptions", days, moves, str),
     ]
+
+
+def comparison(within: Range) -> list[tuple[str, str, str]]:
+    """(what, in these days, in as many before them)."""
+    now, then = business.figures_of(within), business.figures_of(business.before(within))
+    rows: list[tuple[str, str, Callable[[Any], str]]] = [
+        ("Revenue after refunds", "revenue_cents", dollars),
+        ("Stripe's fee (estimated)", "fee_cents", dollars),
+        ("Monthly recurring at the end", "mrr_cents", dollars),
+        ("Revenue per paying account", "arpu_cents", dollars),
+        ("Subscriptions lost (churn)", "churn", rate),
+        ("New accounts that have paid", "free_to_paid", rate),
+    ]
+    return [(title, write(getattr(now, name)), write(getattr(then, name))) for title, name, write in rows]
+
+
+def rate(percent: int | None) -> str:
+    return "" if percent is None else f"{percent}%"
+
+
+def sold_table(kind: str, find: Callable[[Books], list[business.Sold]]) -> Callable[[Books], Table]:
+    cost_heading = "Provider cost" if kind == "Plan" else "Cost of its credits"
+    headings = [kind, "Payments", "Revenue", "Stripe's fee", cost_heading, "Margin", "Margin %"]
+
+    def table(books: Books) -> Table:
+        return headings, [
+            [line.name, line.payments, dollars(line.revenue_cents), dollars(line.fee_cents), cost(line.cost_nanos),
+             dollars(line.margin_cents), rate(business.percent(line.margin_cents, line.revenue_cents))]
+            for line in find(books)
+        ]  # fmt: skip
+
+    return table
 
 
 def days_table(books: Books) -> Table:
@@ -159,6 +192,8 @@ def refusal_table(books: Books) -> Table:
 
 TABLES: dict[str, Callable[[Books], Table]] = {
     "days": days_table,
+    "plans": sold_table("Plan", business.sold_plans),
+    "packs": sold_table("Pack", business.sold_packs),
     "model": use_table("model"),
     "operation": use_table("operation"),
     "plan": use_table("plan"),

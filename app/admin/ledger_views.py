@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from flask_admin.contrib.sqla.filters import FilterEqual, IntEqualFilter
+from flask_admin.contrib.sqla.filters import FilterEqual
 
 from app.admin.cell_formats import credits_text, shown, told
 from app.admin.model_view import AdminTable
+from app.admin.names import AccountFilter
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.usage import OUTCOMES, Usage
 from app.models.operations.audit_log import AdminChange
@@ -54,7 +55,7 @@ class LedgerTable(ReadOnlyTable):
     }  # fmt: skip
     column_select_related_list = (LedgerEntry.actor,)
     column_filters = (
-        IntEqualFilter(LedgerEntry.account_id, "Account"),
+        AccountFilter(LedgerEntry.account_id, "Account"),
         FilterEqual(LedgerEntry.kind, "What", options=list(KINDS.items())),
     )
     figures: ClassVar = {"allowance_nanos", "credits_nanos"}
@@ -86,7 +87,7 @@ class UsageTable(ReadOnlyTable):
     }
     column_formatters_detail = column_formatters
     column_filters = (
-        IntEqualFilter(Usage.account_id, "Account"),
+        AccountFilter(Usage.account_id, "Account"),
         FilterEqual(Usage.state, "State", options=[(s, s) for s in ("running", "settled", "released")]),
         FilterEqual(Usage.outcome, "Outcome", options=[(o, o) for o in OUTCOMES]),
     )
@@ -112,7 +113,7 @@ class ChangeTable(ReadOnlyTable):
     column_filters = (
         FilterEqual(AdminChange.subject, "What"),
         FilterEqual(AdminChange.subject_id, "Which"),
-        IntEqualFilter(AdminChange.account_id, "Account"),
+        AccountFilter(AdminChange.account_id, "Account"),
     )
 
 
@@ -129,7 +130,7 @@ class RefusedCallTable(ReadOnlyTable):
         "input_bound": "Input, at most", "max_output_tokens": "Output asked for",
     }  # fmt: skip
     column_filters = (
-        IntEqualFilter(RefusedCall.account_id, "Account"),
+        AccountFilter(RefusedCall.account_id, "Account"),
         FilterEqual(RefusedCall.code, "Code"),
     )
     figures: ClassVar = {"input_bound", "max_output_tokens"}

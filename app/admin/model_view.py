@@ -21,6 +21,7 @@ from wtforms.validators import Length
 from app.admin import cell_formats
 from app.admin.access import AdminOnly, is_owner
 from app.admin.constraint_errors import explain
+from app.admin.names import STRIPE_COLUMNS, account_cell, read_names, stripe_cell
 from app.extensions import db
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange, differences
@@ -82,12 +83,15 @@ class AdminTable(AdminOnly, ModelView):
     figures: ClassVar[set[str]] = set()
     title_column = "name"
     one = "row"
-    intro = searches = ""
+    intro = searches = bulk = ""
     empty = "Nothing yet."
 
     def __init__(self, model: type[Any], name: str, **options: Any) -> None:
         super().__init__(model, db, name=name, **options)
         self.column_formatters_export = self.column_formatters
+        named = {"account_id": account_cell} | dict.fromkeys(STRIPE_COLUMNS, stripe_cell)
+        for formatters in ("column_formatters", "column_formatters_detail"):
+            setattr(self, formatters, named | dict(getattr(self, formatters)))
 
     @property
     def can_create(self) -> bool:
@@ -98,6 +102,12 @@ class AdminTable(AdminOnly, ModelView):
         return self.edits and is_owner()
 
     # Reading
+
+    def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:
+        count, rows = super().get_list(*args, execute=execute, **options)
+        if execute:
+            read_names(rows)
+        return count, rows
 
     def get_one(self, id: Any) -> Any:
         return self.model.find(str(id))

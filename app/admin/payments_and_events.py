@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike, IntEqualFilter
+from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike
 
 from app.admin.access import owners_only
 from app.admin.cell_formats import credits_text, dollars, shown
 from app.admin.ledger_views import ReadOnlyTable
+from app.admin.names import AccountFilter
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.mailer import ring_after_commit
@@ -38,7 +39,7 @@ class EventTable(ReadOnlyTable):
     column_filters = (
         FilterEqual(StripeEvent.state, "State", options=EVENT_STATES),
         FilterLike(StripeEvent.type, "Type"),
-        IntEqualFilter(StripeEvent.account_id, "Account"),
+        AccountFilter(StripeEvent.account_id, "Account"),
     )
 
     @expose("/again/", methods=("POST",))
@@ -89,7 +90,7 @@ class PaymentTable(ReadOnlyTable):
         FilterEqual(
             Payment.kind, "For", options=[(kind, kind) for kind in ("pack", "recharge", "invoice", "unknown")]
         ),
-        IntEqualFilter(Payment.account_id, "Account"),
+        AccountFilter(Payment.account_id, "Account"),
     )
     figures: ClassVar = {"price_cents", "worth_nanos", "refunded_cents"}
 

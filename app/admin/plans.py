@@ -11,6 +11,7 @@ from flask_admin import expose
 from markupsafe import escape
 
 from app.admin.access import owners_only
+from app.admin.bulk import BulkRetire
 from app.admin.cell_formats import credits_text, dollars, percent, shown
 from app.admin.form_fields import Dollars
 from app.admin.model_view import AdminTable, FieldError, RowForm
@@ -24,7 +25,7 @@ from app.models.identity.guest_account import guest_membership, is_guest_account
 from app.web.pricing_page import pricing_context
 
 
-class SoldTable(AdminTable):
+class SoldTable(BulkRetire, AdminTable):
     """What plans and packs share: locked terms, versions, the sentence about their worth."""
 
     creates = edits = True

@@ -29,7 +29,6 @@ from app.models.metering.usage_rollup import (
 
 LONGEST = 366
 NAMES = ("calls", "input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos")
-EARNING = ("active", "past_due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +198,3 @@ def add_subscriptions(days: dict[date, Day], within: Range) -> None:
     for name, query in (("new", begun), ("lost", ended)):
         for moment in db.session.scalars(query):
             add(days, moment, name, 1)
-
-
-def monthly_revenue_cents() -> int:
-    """MRR: what the subscriptions that are being paid bring in a month."""
-    priced = select(Plan.interval, func.sum(Subscription.price_cents)).join(
-        Plan, Plan.id == Subscription.plan_id
-    )
-    earning = priced.where(Subscription.status.in_(EARNING), Subscription.is_running()).group_by(
-        Plan.interval
-    )
-    return sum(
-        int(cents) // (12 if interval == "year" else 1) for interval, cents in db.session.execute(earning)
-    )

@@ -130,6 +130,14 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
+            "stripe_fee_share", "basis_points", 290, "Stripe's share of each charge, for the overview's margins.",
+            0, 9999, group="Money",
+        ),
+        Definition(
+            "stripe_fee_cents", "count", 30, "What Stripe takes for each charge beside its share, in cents.",
+            0, 10_000, group="Money",
+        ),
+        Definition(
             "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.",
             group="Money",
         ),

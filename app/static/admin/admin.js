@@ -6,8 +6,17 @@ function fold() {
   if (menu && window.matchMedia("(max-width: 52rem)").matches) menu.open = false;
 }
 
+/* A part of a payment takes its part of the credits; what is typed is read as the server reads it, and decided there. */
+function refundQuestion({ dataset, elements }) {
+  const typed = (elements.amount?.value ?? "").replace(/[$\s]/g, "").replace(",", ".");
+  const cents = Math.round(Number(typed) * 100);
+  if (!typed || !(cents > 0)) return dataset.confirm;
+  const credits = (Number(dataset.refundNanos) / 1e6) * Math.min(1, cents / Number(dataset.refundCents));
+  return `Refund ${(cents / 100).toFixed(2)}? About ${Math.round(credits).toLocaleString("en-US")} credits are taken back.`;
+}
+
 function askFirst(event) {
-  const label = event.target.dataset.confirm;
+  const label = "refundCents" in event.target.dataset ? refundQuestion(event.target) : event.target.dataset.confirm;
   if (label && !window.confirm(label)) event.preventDefault();
 }
 

@@ -1,0 +1,42 @@
+"""Several rows retired at once: ticked in a list, one POST, a line in the record of changes for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+
+from app.admin.access import owners_only
+from app.extensions import db
+
+MOST = 200
+
+
+class BulkRetire:
+    """`retire(row)` takes one from sale and says whether it was on sale; what people have of it goes on."""
+
+    bulk = "Retire selected"
+    get_one: Callable[[Any], Any]
+    get_url: Callable[..., str]
+    record: Callable[..., None]
+
+    def retire(self, row: Any) -> bool:
+        """To legacy, where it is active; the default plan stays."""
+        if row.status != "active" or getattr(row, "is_default", False):
+            return False
+        row.status = "legacy"
+        return True
+
+    @expose("/retire/", methods=("POST",))
+    @owners_only
+    def retire_view(self) -> ResponseReturnValue:
+        rows = [row for typed in request.form.getlist("id")[:MOST] if (row := self.get_one(typed))]
+        retired = [row for row in rows if self.retire(row)]
+        for row in retired:
+            self.record("retire", row)
+        db.session.commit()
+        flash(f"{len(retired)} of {len(rows)} retired. Whoever has them keeps them.", "success")
+        return redirect(self.get_url(".index_view"))

@@ -1,0 +1,120 @@
+"""The founder's figures by plan and pack, against the days before; the search over everything; rows retired at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.admin import business
+from app.admin.report import Range, books_of
+from app.models.billing.payment import Payment
+from app.models.billing.subscription import Subscription
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
+from app.models.operations.audit_log import AdminChange
+from tests.admin.conftest import AdminClient
+from tests.admin.test_dashboard import call
+from tests.support import people
+from tests.support.people import CREDIT
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+WITHIN = Range(NOW.date() - timedelta(days=29), NOW.date())
+
+
+@pytest.fixture
+def sold(session: scoped_session[Session]) -> Account:
+    """Ada pays $20 a month since October and bought a pack, of which $5 went back; bob left; carol is new and free."""
+    people.model(kind="demo")
+    plus, pack = Plan(name="Plus", price_cents=2000), CreditPack(name="5,000 credits", price_cents=1000)
+    session.add_all([plus, pack])
+    session.flush()
+    ada, bob = people.person("ada", plan=plus), people.person("bob", plan=plus)
+    people.person("carol").created_at = NOW
+    ada.created_at, bob.created_at = NOW, NOW - timedelta(days=80)
+    for account, ended in ((ada, None), (bob, NOW - timedelta(days=3))):
+        running = Subscription(
+            account_id=account.id, plan=plus, stripe_id=f"sub_{account.id}", price_cents=2000
+        )
+        running.currency = "usd"
+        running.created_at, running.ended_at = NOW - timedelta(days=40), ended
+        running.status = "canceled" if ended else "active"
+        session.add(running)
+    for days, fields in (
+        (2, {"kind": "invoice", "plan_id": plus.id, "price_cents": 2000, "number": "INV-7"}),
+        (33, {"kind": "invoice", "plan_id": plus.id, "price_cents": 2000}),
+        (1, {"kind": "pack", "pack_id": pack.id, "price_cents": 1000, "refunded_cents": 500}),
+    ):
+        worth = {"worth_nanos": 5000 * CREDIT} if fields["kind"] == "pack" else {}
+        paid_at = NOW - timedelta(days=days)
+        session.add(
+            Payment(account_id=ada.id, state="paid", currency="usd", paid_at=paid_at, **worth, **fields)
+        )
+    call(ada, NOW - timedelta(days=1), 3_000 * CREDIT)
+    session.commit()
+    return ada
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_plans_and_packs_say_what_they_leave(sold: Account) -> None:
+    books = books_of(WITHIN)
+    plus, pack = (
+        next(line for line in business.sold_plans(books) if line.payments),
+        business.sold_packs(books)[0],
+    )
+    assert (plus.name, plus.revenue_cents, plus.fee_cents, plus.margin_cents) == (
+        "Plus",
+        2000,
+        88,
+        2000 - 88 - 300,
+    )
+    assert (pack.name, pack.revenue_cents, pack.fee_cents, pack.margin_cents) == (
+        "5,000 credits",
+        500,
+        59,
+        -59,
+    )
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_a_range_is_measured_and_so_are_the_days_before(sold: Account) -> None:
+    now, then = business.figures_of(WITHIN), business.figures_of(business.before(WITHIN))
+    assert (now.revenue_cents, now.arpu_cents, now.mrr_cents) == (2500, 2500, 2000)
+    assert (now.churn, now.free_to_paid) == (50, 50)
+    assert (then.revenue_cents, then.mrr_cents, then.churn, then.free_to_paid) == (2000, 4000, None, None)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_one_search_opens_what_it_finds(owner: AdminClient, sold: Account) -> None:
+    for typed, page in (("INV-7", "/admin/payment/"), ("ada@example.com", None), (f"sub_{sold.id}", None)):
+        answer = owner.get(f"/admin/search/?q={typed}")
+        if page:
+            assert answer.location.startswith(page)
+        elif "@" in typed:
+            assert ("/admin/user/details/" in answer.text, "/admin/account/details/" in answer.text) == (
+                True,
+                True,
+            )
+        else:
+            assert "No matches" in answer.text
+    listed = owner.get("/admin/payment/?flt2_account_equals=ADA").text
+    assert (
+        f">{sold.name}<" in listed,
+        "INV" in owner.get("/admin/payment/?flt2_account_equals=bob").text,
+    ) == (
+        True,
+        False,
+    )
+
+
+def test_ticked_rows_are_retired_and_the_default_stays(
+    owner: AdminClient, sold: Account, session: scoped_session[Session]
+) -> None:
+    plans = list(session.scalars(select(Plan)))
+    owner.post("/admin/plan/retire/", id=[str(plan.id) for plan in plans])
+    session.rollback()
+    states = {plan.name: plan.status for plan in plans}
+    assert (states["Plus"], [plan.status for plan in plans if plan.is_default]) == ("legacy", ["active"])
+    assert "retire" in set(session.scalars(select(AdminChange.action)))
