@@ -17,9 +17,9 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
 
-from app.web.highlighting import CLASSES, highlighted
 from app.web.formulas import TAGS as MATH_TAGS
 from app.web.formulas import formula
+from app.web.highlighting import CLASSES, highlighted
 from app.web.markdown_rules import add_rules, open_formula
 
 LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
