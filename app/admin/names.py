@@ -27,8 +27,8 @@ def read_names(rows: Iterable[Any]) -> None:
     """The names of the accounts of these rows, by one statement, for the cells that are drawn next."""
     ids = {row.account_id for row in rows if getattr(row, "account_id", None)}
     if ids:
-        found = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(ids)))
-        g.account_names = getattr(g, "account_names", {}) | {row.id: row.name for row in found}
+        named = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(ids)))
+        g.account_names = getattr(g, "account_names", {}) | {row.id: row.name for row in named}
 
 
 def account_cell(_view: Any, _context: Any, row: Any, _name: str) -> Markup | str:

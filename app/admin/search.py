@@ -51,9 +51,9 @@ class SearchPage(AdminPage):
 
 
 def all_matching(typed: str) -> Iterator[Match]:
-    for account in found(Account, accounts_matching(typed)):
+    for account in newest(Account, accounts_matching(typed)):
         yield match("Account", account, "account", account.name, f"number {account.id}")
-    for person in found(User, or_(contains(User.email, typed), contains(User.name, typed))):
+    for person in newest(User, or_(contains(User.email, typed), contains(User.name, typed))):
         yield match("Person", person, "user", person.email, person.name)
     number = row_id(typed)
     columns = (
@@ -62,16 +62,16 @@ def all_matching(typed: str) -> Iterator[Match]:
         Payment.stripe_session_id,
         Payment.number,
     )
-    for payment in found(Payment, or_(Payment.id == number, *(column == typed for column in columns))):
+    for payment in newest(Payment, or_(Payment.id == number, *(column == typed for column in columns))):
         details = f"{dollars(payment.price_cents)}, {payment.state}, {moment(payment.created_at)}"
         yield match("Payment", payment, "payment", payment.number or f"Payment {payment.id}", details)
-    for event in found(StripeEvent, StripeEvent.stripe_id == typed):
+    for event in newest(StripeEvent, StripeEvent.stripe_id == typed):
         yield match("Event", event, "event", event.type, f"{event.state}, {moment(event.created_at)}")
-    for call in found(Usage, Usage.id == number):
+    for call in newest(Usage, Usage.id == number):
         yield match("Call", call, "usage", f"Call {call.id}", f"{call.model}, {moment(call.created_at)}")
 
 
-def found(table: Any, condition: Any) -> list[Any]:
+def newest(table: Any, condition: Any) -> list[Any]:
     return list(db.session.scalars(select(table).where(condition).order_by(table.id.desc()).limit(MOST)))
 
 

@@ -36,8 +36,8 @@ def contains(column: Any, typed: str) -> ColumnElement[bool]:
     """Whether the column holds the text, in whatever case; `%` and `_` are themselves."""
     escaped = re.sub(r"([\\%_])", r"\\\1", typed)
     fold = Folded if knows_scripts() else func.lower
-    found: ColumnElement[bool] = fold(column).like(fold(f"%{escaped}%"), escape="\\")
-    return found
+    matches: ColumnElement[bool] = fold(column).like(fold(f"%{escaped}%"), escape="\\")
+    return matches
 
 
 def knows_scripts() -> bool:
