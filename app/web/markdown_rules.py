@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import partial
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
@@ -42,7 +43,7 @@ def add_rules(parser: MarkdownIt) -> None:
     parser.inline.add_terminator_char("$")
     parser.inline.ruler.before("escape", "math", math_inline)
     parser.inline.ruler.before("html_inline", "known_tag", known_tag)
-    parser.inline.ruler.before("gfm_autolink_protocol", "bare_link", bare_link)
+    parser.inline.ruler.before("gfm_autolink_protocol", "bare_link", partial(bare_link, parser))
     parser.inline.ruler.at("emphasis", emphasis)
     parser.core.ruler.push("directions", mark_directions)
 
@@ -119,7 +120,7 @@ def known_tag(state: StateInline, silent: bool) -> bool:
     return True
 
 
-def bare_link(state: StateInline, silent: bool) -> bool:
+def bare_link(parser: MarkdownIt, state: StateInline, silent: bool) -> bool:
     """A bare address, from its scheme to where it ends: before punctuation that closes a sentence or is CJK."""
     scheme = SCHEME.search(state.pending) if state.src[state.pos] == ":" and not state.linkLevel else None
     if scheme is None or silent:
@@ -129,8 +130,8 @@ def bare_link(state: StateInline, silent: bool) -> bool:
     if match is None or (before.isalnum() and before.isascii()):
         return False
     address = trimmed(match[0])
-    href = state.md.normalizeLink(address)
-    if len(address) <= len(scheme[0]) + 3 or not state.md.validateLink(href):
+    href = parser.normalizeLink(address)
+    if len(address) <= len(scheme[0]) + 3 or not parser.validateLink(href):
         return False
     state.pending = state.pending[: scheme.start()]
     token = state.push("link_open", "a", 1)

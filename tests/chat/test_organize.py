@@ -159,8 +159,8 @@ def test_an_exports_name_keeps_its_script(
 ) -> None:
     chat.title = "Привет, 東京!"
     session.commit()
-    head = browser_of_ada.client.get(f"/chat/{chat.id}/export.md").headers["Content-Disposition"]
-    assert unquote(head.rpartition("''")[2]) == "привет-東京.md"
+    head = browser_of_ada.client.get(f"/chat/{chat.id}/export.json").headers["Content-Disposition"]
+    assert unquote(head.rpartition("''")[2]) == "привет-東京.json"
 
 
 def test_an_export_as_json_has_every_branch(browser_of_ada: Browser, chat: Chat) -> None:
