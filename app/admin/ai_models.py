@@ -37,6 +37,10 @@ LIMIT_NAMES = choices_of(
         ("both", "both, for an own server"),
     ]
 )
+UNSTATED = (
+    "Nobody has stated how many tokens its host adds to a prompt. What it reports above the reservation is yours, "
+    "until the report of a first call has taught it. Put a figure into its form, or 0."
+)
 SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
 NO_KEY_NAME = "Use capital letters, ending with _API_KEY."
 NO_ADDRESS_NAME = "Use capital letters, ending with _BASE_URL."
@@ -178,7 +182,7 @@ class ModelForm(RowForm):
         "Tokens its host adds to a prompt",
         lowest=0,
         highest=10**6,
-        description="Reserved beside the prompt's own. Empty: not known; it is learned from reports above the bound.",
+        description="Reserved beside the prompt's own. Empty: not stated; it is learned from reports above the bound.",
     )
     limit_name = SelectField(
         "Name of the output's limit",
@@ -204,6 +208,7 @@ class ModelTable(BulkRetire, AdminTable):
         "is_free_for_guests",
         "context_window",
         "max_output_tokens",
+        "extra_input_tokens",
         "sold_until",
         "position",
     )
@@ -213,12 +218,14 @@ class ModelTable(BulkRetire, AdminTable):
         "position": "Order",
         "is_for_sale": "For sale",
         "is_free_for_guests": "Guests",
+        "extra_input_tokens": "Host adds",
     }
+    column_formatters: ClassVar = {"extra_input_tokens": lambda _view, _context, model, _name: added(model)}
     column_sortable_list = ("name", "title", "is_for_sale", "context_window", "max_output_tokens", "position")
     column_searchable_list = ("name", "title")
     column_filters = (BooleanEqualFilter(AIModel.is_for_sale, "For sale"),)
     column_default_sort = [("position", False), ("id", False)]  # noqa: RUF012
-    figures: ClassVar = {"context_window", "max_output_tokens", "position"}
+    figures: ClassVar = {"context_window", "max_output_tokens", "extra_input_tokens", "position"}
 
     def on_model_change(self, form: ModelForm, model: AIModel, is_created: bool) -> None:
         model.upstream_name = model.upstream_name or None
@@ -247,7 +254,14 @@ class ModelTable(BulkRetire, AdminTable):
         self.record("edit", model)
         db.session.commit()
         flash(f"{model.name} is {'for sale' if model.is_for_sale else 'not for sale any more'}.", "success")
+        if model.is_for_sale and model.extra_input_tokens is None:
+            flash(UNSTATED, "warning")
         return redirect(self.get_url(".index_view"))
+
+
+def added(model: AIModel) -> str:
+    """The most that its host adds to a prompt."""
+    return "not stated" if model.extra_input_tokens is None else f"{model.extra_input_tokens:,}"
 
 
 def was_called(name: str) -> bool:

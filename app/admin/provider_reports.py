@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.answering import is_asked
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.catalog.service_tier import ORDINARY_WORDS
+from app.models.catalog.service_tier import ORDINARY, price_tier
 from app.models.metering.usage import Usage
 
 DAYS = 30
@@ -27,12 +28,14 @@ IS_BILLED = Usage.billed_nanos.is_not(None)
 class ReportPage(AdminPage):
     @expose("/")
     def index(self) -> str:
+        rows = served()
         return self.render(
             "admin/provider_reports.html",
             costs=[cells_of(row) for row in costs()],
-            others=others(),
-            tiers=tiers(),
+            others=others(rows),
+            tiers=tiers(rows),
             learned=learned(),
+            unstated=unstated(),
             alarms=alarms(),
         )
 
@@ -78,20 +81,29 @@ def cells_of(row: Any) -> list[Any]:
     return [*figures, *evidence, int(row.unpriced or 0) or ""]
 
 
-def others() -> list[list[Any]]:
+def served() -> list[Any]:
+    """Who answered and at which tier: (asked, answered, tier, tier of the price, calls, cost)."""
+    told = Usage.model, Usage.answered_model, Usage.service_tier, ModelPrice.service_tier
+    figures = func.count(), func.sum(Usage.cost_nanos)
+    rows = select(*told, *figures).join(Usage.price).where(*lately()).group_by(*told)
+    return list(db.session.execute(rows.order_by(Usage.model)))
+
+
+def others(rows: list[Any]) -> list[list[Any]]:
     """(asked, answered, calls, cost, whether listed): where another model answered than the one that was asked."""
     models = {model.name: model for model in db.session.scalars(select(AIModel))}
-    total = select(Usage.model, Usage.answered_model, func.count(), func.sum(Usage.cost_nanos))
-    answered = Usage.answered_model.is_not(None), Usage.answered_model != Usage.model
-    rows = db.session.execute(
-        total.where(*lately(), *answered).group_by(Usage.model, Usage.answered_model).order_by(Usage.model)
-    )
+    answered: Counter[tuple[str, str]] = Counter()
+    nanos: Counter[tuple[str, str]] = Counter()
+    for asked, name, _tier, _of_price, calls, cost_nanos in rows:
+        if name is not None and name != asked:
+            answered[asked, name] += calls
+            nanos[asked, name] += int(cost_nanos or 0)
     return [
-        [asked, name, calls, cost(int(nanos or 0)), priced_by(str(name), asked, models)]
-        for asked, name, calls, nanos in rows
+        [asked, name, calls, cost(nanos[asked, name]), priced_by(name, asked, models)]
+        for (asked, name), calls in answered.items()
         if asked not in models
-        or priced_by(str(name), asked, models) == ITS_OWN
-        or not is_asked(str(name), models[asked])
+        or priced_by(name, asked, models) == ITS_OWN
+        or not is_asked(name, models[asked])
     ]
 
 
@@ -101,28 +113,34 @@ def priced_by(answered: str, asked: str, models: Mapping[str, AIModel]) -> str:
     return ITS_OWN if any(model.name != asked for model in rows) else NOT_LISTED
 
 
-def tiers() -> list[list[Any]]:
+def tiers(rows: list[Any]) -> list[list[Any]]:
     """(model, tier, calls, cost): what was served at a tier that the price list does not have."""
-    served = func.lower(Usage.service_tier)
-    unlisted = served.not_in(ORDINARY_WORDS), served != ModelPrice.service_tier
-    total = select(Usage.model, Usage.service_tier, func.count(), func.sum(Usage.cost_nanos)).join(
-        Usage.price
-    )
-    rows = db.session.execute(total.where(*lately(), *unlisted).group_by(Usage.model, Usage.service_tier))
-    return [[model, tier, calls, cost(int(nanos or 0))] for model, tier, calls, nanos in rows]
+    calls: Counter[tuple[str, str]] = Counter()
+    nanos: Counter[tuple[str, str]] = Counter()
+    for model, _name, tier, of_price, count, cost_nanos in rows:
+        if price_tier(tier) not in (ORDINARY, of_price):
+            calls[model, tier] += count
+            nanos[model, tier] += int(cost_nanos or 0)
+    return [[*which, count, cost(nanos[which])] for which, count in calls.items()]
 
 
 def learned() -> list[list[Any]]:
     """(model, how its limit is named, what its host adds): what calls have taught."""
-    taught = or_(AIModel.limit_name.is_not(None), AIModel.extra_input_tokens.is_not(None))
+    taught = or_(AIModel.limit_name.is_not(None), AIModel.extra_input_tokens > 0)
     rows = db.session.scalars(select(AIModel).where(taught).order_by(AIModel.name))
     return [[model.name, model.limit_name or "", model.extra_input_tokens or ""] for model in rows]
 
 
+def unstated() -> list[str]:
+    """The models on sale of which nobody has stated what their host adds to a prompt."""
+    return [model.name for model, _ in AIModel.for_sale() if model.extra_input_tokens is None]
+
+
 def alarms() -> list[str]:
     """What an admin should look at, in sentences."""
-    answered = (answer_alarm(row) for row in others() if row[-1] == NOT_LISTED)
-    return [*billing_alarms(), *answered, *(tier_alarm(row) for row in tiers())]
+    rows = served()
+    answered = (answer_alarm(row) for row in others(rows) if row[-1] == NOT_LISTED)
+    return [*billing_alarms(), *answered, *(tier_alarm(row) for row in tiers(rows))]
 
 
 def billing_alarms() -> Iterator[str]:

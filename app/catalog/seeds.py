@@ -18,7 +18,7 @@ from app.models.identity.address import known_as
 from app.models.identity.user import User
 
 CREDITS = NANOS_PER_CREDIT
-NO_COLUMNS = {"provider", "priced_as", "priced_by", "second_prefix", "dollars", "peak"}
+NO_COLUMNS = {"provider", "priced_as", "priced_by", "second_prefix", "dollars", "peak", "extra_input_tokens"}
 
 PLANS = (
     {
@@ -112,7 +112,9 @@ def seed_models() -> None:
 
 
 def listed_model(listed: dict[str, Any], provider: ProviderAccount, position: int) -> AIModel:
+    extra = {maker["name"]: maker.get("extra_input_tokens") for maker in listed_providers()}
     model = AIModel(**columns_of(listed), provider=provider, position=position)
+    model.extra_input_tokens = extra[listed["provider"]]
     model.prices = [
         ModelPrice(**quote.columns, source=quote.source, approved_at=utcnow()) for quote in quotes(listed)
     ]

@@ -97,3 +97,18 @@ def test_every_provider_of_the_catalogue_is_a_row_those_without_models_too(
     listed = {provider["name"] for provider in listed_providers()}
 
     assert set(session.scalars(select(ProviderAccount.name))) == listed
+
+
+def test_a_model_of_which_nobody_states_what_its_host_adds_is_not_sold_without_a_word(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    model = people.model("gpt-hosted", kind="demo", is_for_sale=False)
+    session.commit()
+    sold = owner.post("/admin/model/sale/", id=str(model.id))
+    assert sold.status_code == 302
+    assert "Nobody has stated" in owner.get("/admin/model/?search=gpt-hosted").text
+    assert "not stated" in owner.get("/admin/model/?search=gpt-hosted").text
+    assert "gpt-hosted" in owner.get("/admin/reports/").text
+
+    owner.fill(f"/admin/model/edit/?id={model.id}", extra_input_tokens="0")
+    assert "gpt-hosted" not in owner.get("/admin/reports/").text
