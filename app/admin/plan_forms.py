@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from sqlalchemy import select
-from wtforms import BooleanField, SelectField, StringField
+from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from app.admin.form_fields import Count, Credits, Dollars, Lines, Names, Percent, Required, choices_of
+from app.admin.form_fields import Count, Credits, Dollars, Lines, Moment, Names, Percent, Required, choices_of
 from app.admin.model_view import RowForm
 from app.extensions import db
+from app.models.catalog.pack_tier import MOST_PACKS, PackTier
+from app.models.catalog.plan import CreditPack
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
+from app.web.numbers import exact
 
 STATUSES = choices_of(
     [
@@ -59,6 +62,13 @@ class PlanForm(RowForm):
         highest=HIGHEST_MARGIN,
         description="Of the rest, what is yours. Holds for what is sold from now on.",
     )
+    sale_price_cents = Dollars(
+        "Sale price",
+        lowest=1,
+        highest=MOST_CENTS,
+        description="For who subscribes until then, and for as long as they stay; worth the same. Empty: none.",
+    )
+    sale_ends_at = Moment("Sale until", description="UTC.")
     trial_days = Count("Trial", default=0, highest=365, description="Days; 0 is no trial.")
     allowance_override_nanos = Credits(
         "Allowance set outright",
@@ -85,6 +95,43 @@ class PlanForm(RowForm):
     bullets = Lines("Bullets of its card", description="One to a line.")
 
 
+class Tiers(TextAreaField):
+    """Margins from a quantity on, one to a line: "10: 45 %"."""
+
+    def process_data(self, value: list[PackTier] | None) -> None:
+        self.data = [(tier.from_quantity, tier.margin_bps) for tier in value or []]
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "\n".join(f"{quantity}: {margin / 100:g} %" for quantity, margin in self.data or [])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data = [tier_typed(line) for line in valuelist[0].splitlines() if line.strip()]
+
+    def populate_obj(self, obj: CreditPack, name: str) -> None:
+        known = {tier.from_quantity: tier for tier in obj.tiers}
+        typed = dict(self.data or [])
+        for quantity, margin in typed.items():
+            tier = known.get(quantity) or PackTier(from_quantity=quantity)
+            tier.margin_bps = margin
+            known[quantity] = tier
+        obj.tiers = [known[quantity] for quantity in sorted(typed)]
+
+
+def tier_typed(line: str) -> tuple[int, int]:
+    quantity, _, margin = line.partition(":")
+    if not quantity.strip().isdigit() or not 2 <= int(quantity) <= MOST_PACKS:
+        raise ValueError(
+            f"“{line.strip()}”: write a quantity from 2 to {MOST_PACKS} and a margin, like 10: 45 %."
+        )
+    basis_points = exact(margin, 100)
+    if not 0 <= basis_points <= HIGHEST_MARGIN:
+        raise ValueError(f"“{line.strip()}”: the margin is from 0 to 99.99 %.")
+    return int(quantity), basis_points
+
+
 class PackForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
     description = StringField("Tagline", validators=[Length(max=300)])
@@ -100,3 +147,7 @@ class PackForm(RowForm):
         highest=HIGHEST_MARGIN,
         description="What of the price is yours. Holds for what is sold from now on.",
     )
+    is_any_amount = BooleanField(
+        "Any amount", description="People choose how much they pay, within the bounds of the settings."
+    )
+    tiers = Tiers("Volume", description="One to a line: from how many on, and the margin then: 10: 45 %.")

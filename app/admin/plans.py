@@ -20,6 +20,8 @@ from app.admin.plan_impact import accounts_on, consequences, default_plan
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
 from app.jobs import JobName, enqueue
+from app.models.catalog.margin import is_above_floor, real_margin_bps
+from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
 from app.web.pricing_page import pricing_context
@@ -110,7 +112,8 @@ class PlanTable(SoldTable):
     figures: ClassVar = {"price_cents", "margin_bps", "allowance_nanos", "position"}
     form_groups: ClassVar = {
         "What it is": ("name", "description", "status", "position", "is_popular"),
-        "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "trial_days"),
+        "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "sale_price_cents",
+                          "sale_ends_at", "trial_days"),
         "What it gives": (
             "allowance_override_nanos", "daily_limit_nanos", "chats_per_month", "documents",
             "parallel_calls", "has_api",
@@ -220,11 +223,15 @@ class PackTable(SoldTable):
     figures: ClassVar = {"price_cents", "margin_bps", "worth_nanos", "position"}
     form_groups: ClassVar = {
         "What it is": ("name", "description", "status", "position"),
-        "What it costs": ("price_cents", "margin_bps"),
+        "What it costs": ("price_cents", "margin_bps", "is_any_amount", "tiers"),
     }
 
     def on_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
         worth_of(pack.price_cents, 0, pack.margin_bps)
+        if pack.is_any_amount and pack.tiers:
+            raise FieldError("tiers", "A pack for any amount has one margin.")
+        if fault := fault_of(pack):
+            raise FieldError("tiers", fault)
 
     def after_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
         enqueue(JobName.PUBLISH_PACK, pack.id)
@@ -235,3 +242,20 @@ def check_worth(plan: Plan) -> None:
     if plan.surcharge_cents > plan.price_cents:
         raise FieldError("surcharge_cents", "The surcharge can't be more than the price.")
     worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)
+    check_sale(plan)
+
+
+def check_sale(plan: Plan) -> None:
+    """FieldError where it is no sale, never ends, or leaves less than the margin's floor."""
+    cents = plan.sale_price_cents
+    if cents is None:
+        plan.sale_ends_at = None
+        return
+    if plan.sale_ends_at is None:
+        raise FieldError("sale_ends_at", "Enter until when.")
+    if cents >= plan.price_cents:
+        raise FieldError("sale_price_cents", "A sale price is below the price.")
+    if not is_above_floor(plan.period_nanos, cents, plan.surcharge_cents):
+        margin = real_margin_bps(plan.period_nanos, cents, plan.surcharge_cents)
+        left = f"a real margin of {percent(margin)}" if margin is not None else "nothing"
+        raise FieldError("sale_price_cents", f"It would leave {left}, below the floor.")

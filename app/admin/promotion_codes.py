@@ -207,7 +207,7 @@ def sale_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
     refused = (
         "" if code.sells(sold) else f", below the floor of {percent(Setting.get('margin_floor'))}: refused"
     )
-    price = f"{dollars(paid, sold.currency)} of {dollars(sold.price_cents, sold.currency)}"
+    price = f"{dollars(paid, sold.currency)} of {dollars(sold.asked_cents, sold.currency)}"
     return f"{sold.name} {price}, {credits_text(worth)} credits, {left}{refused}"
 
 

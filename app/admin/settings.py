@@ -14,7 +14,7 @@ from wtforms import Field, SelectField, StringField
 from wtforms.validators import Length
 
 from app.admin.access import is_owner
-from app.admin.form_fields import Count, Credits, Percent, Required, choices_of
+from app.admin.form_fields import Count, Credits, Dollars, Percent, Required, choices_of
 from app.admin.model_view import AdminPage
 from app.extensions import db
 from app.models.catalog.setting import DEFINITIONS, Definition, Setting
@@ -47,6 +47,7 @@ def choice(definition: Definition, **options: Any) -> Any:
 
 FIELDS: dict[str, Callable[..., Any]] = {
     "credits": bounded(Credits),
+    "money": bounded(Dollars),
     "count": bounded(Count),
     "basis_points": bounded(Percent),
     "text": text,

@@ -25,9 +25,11 @@ from app.api.schemas import (
     shape,
 )
 from app.models.base import credits_string, utcnow
-from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.pack_tier import PackTier
+from app.models.catalog.plan import CreditPack, Plan, credits_per_unit
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
+from app.models.catalog.setting import Setting
 from app.web.plan_features import selling_points
 
 AHEAD = timedelta(days=366)
@@ -67,6 +69,8 @@ PLAN = shape(
     price_cents=WHOLE,
     currency=TEXT,
     interval={"enum": ["month", "year"]},
+    sale_price_cents=or_null(WHOLE),
+    sale_ends_at=or_null(MOMENT),
     trial_days=WHOLE,
     models=array(TEXT),
     chats_per_month=or_null(WHOLE),
@@ -83,6 +87,7 @@ PLAN = shape(
     **amounts("allowance"),
     **amounts_or_null("daily_limit"),
 )
+TIER = shape("PackTier", from_quantity=WHOLE, credits_per_dollar=CREDITS)
 PACK = shape(
     "Pack",
     id=TEXT,
@@ -91,6 +96,10 @@ PACK = shape(
     price_cents=WHOLE,
     currency=TEXT,
     credits_per_dollar=CREDITS,
+    is_any_amount=FLAG,
+    lowest_cents=or_null(WHOLE),
+    highest_cents=or_null(WHOLE),
+    tiers=array(TIER),
     **amounts("worth"),
 )
 
@@ -165,16 +174,38 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
     """The allowance is one month's, whatever the interval."""
     fields = {name: getattr(plan, name) for name in PLAN_FIELDS}
     limits = amount("allowance", plan.allowance_nanos) | amount("daily_limit", plan.daily_limit_nanos)
-    columns = {"features": selling_points(plan), "credits_per_dollar": credits_per(plan)}
+    columns: dict[str, Any] = {"features": selling_points(plan), "credits_per_dollar": credits_per(plan)}
+    sale = plan.is_on_sale
+    columns |= {"sale_price_cents": plan.sale_price_cents if sale else None}
+    columns |= {"sale_ends_at": moment(plan.sale_ends_at) if sale else None}
     return {"id": str(plan.id), **fields, **columns, **limits}
 
 
 def shown_pack(pack: CreditPack) -> dict[str, Any]:
     fields = {name: getattr(pack, name) for name in PACK_FIELDS}
-    per_dollar = {"credits_per_dollar": credits_per(pack)}
-    return {"id": str(pack.id), **fields, **per_dollar, **amount("worth", pack.worth_nanos)}
+    bounds = {
+        f"{name}_cents": Setting.get(f"any_amount_{name}") if pack.is_any_amount else None
+        for name in ("lowest", "highest")
+    }
+    volume = {
+        "is_any_amount": pack.is_any_amount,
+        **bounds,
+        "tiers": [shown_tier(pack, tier) for tier in pack.tiers],
+    }
+    worth = {"credits_per_dollar": credits_per(pack), **amount("worth", pack.worth_nanos)}
+    return {"id": str(pack.id), **fields, **volume, **worth}
+
+
+def shown_tier(pack: CreditPack, tier: PackTier) -> dict[str, Any]:
+    quote = pack.quote(tier.from_quantity)
+    per = credits_per_unit(quote.worth_nanos, quote.price_cents)
+    return {"from_quantity": tier.from_quantity, "credits_per_dollar": plain_decimal(per)}
 
 
 def credits_per(sold: Plan | CreditPack) -> str:
     """Credits for each unit of its currency, to six places."""
-    return f"{sold.credits_per_dollar.quantize(Decimal('0.000001')).normalize():f}"
+    return plain_decimal(sold.credits_per_dollar)
+
+
+def plain_decimal(number: Decimal) -> str:
+    return f"{number.quantize(Decimal('0.000001')).normalize():f}"

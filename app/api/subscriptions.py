@@ -10,7 +10,18 @@ from pydantic import Field
 
 from app.api.blueprint import amount, api, moment
 from app.api.bodies import Body, Code, Count, CountOrNone, Credits, Flag, Identifier
-from app.api.schemas import COUNT, CREDITS, FLAG, MOMENT, TEXT, amounts, described, or_null, shape
+from app.api.schemas import (
+    COUNT,
+    CREDITS,
+    FLAG,
+    MOMENT,
+    TEXT,
+    amounts,
+    amounts_or_null,
+    described,
+    or_null,
+    shape,
+)
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.subscription import Subscription
@@ -61,6 +72,7 @@ RECHARGE = shape(
     paused_words=or_null(TEXT),
     card=or_null(TEXT),
     setup_url=or_null(TEXT),
+    **amounts_or_null("target"),
 )
 
 
@@ -75,6 +87,7 @@ class PlanPurchase(PlanChoice):
 class Purchase(Body):
     pack_id: Identifier
     quantity: Count = 1
+    amount_cents: Annotated[Count, Field(le=10**9)] | None = None
     code: Code | None = None
 
 
@@ -85,6 +98,7 @@ class RechargeSettings(Body):
     pack_id: Identifier | None = None
     quantity: Count | None = None
     threshold_credits: Credits | None = None
+    target_credits: Credits | None = None
     monthly_max_cents: Annotated[CountOrNone, Field(le=10**9)] | None = None
 
 
@@ -170,7 +184,7 @@ def preview_subscription() -> dict[str, Any]:
 def start_checkout() -> tuple[dict[str, Any], int]:
     sent = Purchase.read()
     pack = checkout.pack_on_sale(sent.pack_id)
-    order = checkout.PackOrder(pack, sent.quantity, sent.code, request_key())
+    order = checkout.PackOrder(pack, sent.quantity, sent.code, request_key(), sent.amount_cents)
     return {"checkout_url": checkout.buy_pack(current_user, order)}, 201
 
 
@@ -211,7 +225,15 @@ def options_of(sent: RechargeSettings, before: AutoRecharge | None) -> auto_rech
         quantity=sent.quantity or (before.quantity if before else 1),
         threshold_nanos=scaled(str(threshold), NANOS_PER_CREDIT, "threshold_credits"),
         monthly_max_cents=highest if highest is not None else before.monthly_max_cents if before else 0,
+        target_nanos=target_of(sent, before),
     )
+
+
+def target_of(sent: RechargeSettings, before: AutoRecharge | None) -> int | None:
+    """Up to which balance; none where the body names a quantity, which takes its place."""
+    if sent.target_credits is not None:
+        return scaled(str(sent.target_credits), NANOS_PER_CREDIT, "target_credits")
+    return before.target_nanos if before and sent.quantity is None else None
 
 
 def request_key() -> str | None:
@@ -258,6 +280,7 @@ def shown_recharge(settings: AutoRecharge | None, setup_url: str | None = None) 
         "quantity": settings.quantity if settings else 1,
         "threshold_credits": credits_string(threshold),
         "threshold_nanos": threshold,
+        **amount("target", settings.target_nanos if settings else None),
         "monthly_max_cents": settings.monthly_max_cents if settings else 0,
         "month_total_cents": settings.month_total_cents(utcnow()) if settings else 0,
         "currency": settings.pack.currency if settings else "usd",

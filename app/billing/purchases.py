@@ -31,7 +31,10 @@ def checkout() -> ResponseReturnValue:
         buying.pack_on_sale(form.get("pack_id", "")),
         whole(form.get("quantity") or "1", "quantity"),
     )
-    return redirect(buying.buy_pack(current_user, buying.PackOrder(pack, quantity, form.get("code"))), 303)
+    typed = form.get("amount", "").strip()
+    amount = scaled(typed, 100, "amount") if typed else None
+    order = buying.PackOrder(pack, quantity, form.get("code"), amount_cents=amount)
+    return redirect(buying.buy_pack(current_user, order), 303)
 
 
 @billing.post("/portal")
@@ -55,11 +58,13 @@ def auto_recharge() -> ResponseReturnValue:
         auto_recharge_settings.turn_off(current_user)
         flash("Auto-recharge is off.")
         return redirect(url_for("billing.overview"), 303)
+    target = form.get("target_credits", "").strip()
     options = auto_recharge_settings.RechargeOptions(
         pack_id=form.get("pack_id", ""),
         quantity=whole(form.get("quantity") or "1", "quantity"),
         threshold_nanos=scaled(form.get("threshold_credits", ""), NANOS_PER_CREDIT, "threshold_credits"),
         monthly_max_cents=scaled(form.get("monthly_max", ""), 100, "monthly_max"),
+        target_nanos=scaled(target, NANOS_PER_CREDIT, "target_credits") if target else None,
     )
     saved = auto_recharge_settings.turn_on(current_user, options)
     if saved.setup_url:

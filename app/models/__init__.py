@@ -10,6 +10,7 @@ from app.models.billing.rerating import CallCorrection, Rerating
 from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import OperationRow
+from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.catalog.promotion_code import PromotionCode
@@ -63,6 +64,7 @@ __all__ = [
     "ModelPrice",
     "OperationRow",
     "OutgoingMail",
+    "PackTier",
     "Payment",
     "Plan",
     "PromotionCode",

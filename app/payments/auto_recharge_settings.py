@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.billing.payment import MOST_PACKS, check_packs_allowed
+from app.models.billing.payment import check_packs_allowed
 from app.models.billing.stripe_objects import CardState
+from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.plan import CreditPack
+from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
@@ -25,6 +27,7 @@ class RechargeOptions:
     quantity: int
     threshold_nanos: int
     monthly_max_cents: int
+    target_nanos: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,28 @@ def checked_pack(account: Account, options: RechargeOptions) -> CreditPack:
     check_packs_allowed(account)
     if not 1 <= options.quantity <= MOST_PACKS:
         raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
-    if options.monthly_max_cents < pack.price_cents * options.quantity:
+    if options.target_nanos is not None and options.target_nanos <= options.threshold_nanos:
+        raise InvalidRequest({"target_credits": ["must be above the balance that it acts below."]})
+    if options.monthly_max_cents < least_recharge(pack, options):
         raise InvalidRequest({"monthly_max_cents": ["is less than one recharge costs."]})
     return pack
+
+
+def least_recharge(pack: CreditPack, options: RechargeOptions) -> int:
+    """What one recharge costs at least, in cents."""
+    if options.target_nanos is None:
+        return pack.quote(options.quantity).price_cents
+    bounds = {name: Setting.get(f"any_amount_{name}") for name in ("lowest", "highest")}
+    missing = options.target_nanos - options.threshold_nanos
+    quote = pack.quote_worth(missing, lowest_cents=bounds["lowest"], highest_cents=bounds["highest"])
+    return quote.price_cents
 
 
 def written(account: Account, pack: CreditPack, options: RechargeOptions) -> AutoRecharge:
     """The settings of a locked account with what is wished for."""
     settings = AutoRecharge.of(account.id) or AutoRecharge(account=account)
     settings.pack, settings.quantity = pack, options.quantity
+    settings.target_nanos = options.target_nanos
     settings.threshold_nanos, settings.monthly_max_cents = options.threshold_nanos, options.monthly_max_cents
     db.session.add(settings)
     db.session.flush()

@@ -11,10 +11,12 @@ from app import mailer
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.billing.payment import MOST_PACKS, Payment, check_packs_allowed
+from app.models.billing.payment import Payment, check_packs_allowed
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
+from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.plan import CreditPack, Plan, is_published
 from app.models.catalog.quote import Quote
+from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
@@ -98,16 +100,17 @@ def pack_on_sale(pack_id: str | int | None) -> CreditPack:
 
 @dataclass(frozen=True, slots=True)
 class PackOrder:
-    """What somebody wants to buy: so many of a pack, with a code as it was typed."""
+    """What somebody wants to buy: so many of a pack, or an amount of one, with a code as it was typed."""
 
     pack: CreditPack
     quantity: int = 1
     code: str | None = None
     request_key: str | None = None
+    amount_cents: int | None = None
 
     def quote_for(self, account: Account) -> Quote:
         """What it costs and is worth now. WrongCode where that account may not use the code for it."""
-        quote = self.pack.quote(self.quantity)
+        quote = self.pack.quote(self.quantity, self.amount_cents)
         code = promotions.code_for(account, self.code, quote)
         return quote.with_code(code) if code else quote
 
@@ -118,11 +121,24 @@ def buy_pack(buyer: Actor, order: PackOrder) -> str:
     The same purchase once more, by its request's key or while it is not paid, leads to the same page.
     """
     check_set_up()
-    if not 1 <= order.quantity <= MOST_PACKS:
-        raise InvalidRequest({"quantity": [f"must be between 1 and {MOST_PACKS}."]})
+    check_size(order)
     check_packs_allowed(buyer.account)
     order.quote_for(buyer.account)
     return at_stripe(buyer.account_id, order.pack, partial(begin_purchase, buyer, order))
+
+
+def check_size(order: PackOrder) -> None:
+    """InvalidRequest where so many, or such an amount, cannot be bought."""
+    if not 1 <= order.quantity <= (1 if order.pack.is_any_amount else MOST_PACKS):
+        most = 1 if order.pack.is_any_amount else MOST_PACKS
+        raise InvalidRequest({"quantity": [f"must be between 1 and {most}."]})
+    if order.amount_cents is None:
+        return
+    if not order.pack.is_any_amount:
+        raise InvalidRequest({"amount_cents": ["isn't for this pack, which has a price."]})
+    lowest, highest = Setting.get("any_amount_lowest"), Setting.get("any_amount_highest")
+    if not lowest <= order.amount_cents <= highest:
+        raise InvalidRequest({"amount_cents": [f"must be between {lowest} and {highest} cents."]})
 
 
 def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:

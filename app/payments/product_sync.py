@@ -20,14 +20,28 @@ def publish(sold: Sold) -> None:
         return
     mark = listing(sold)
     product_id = requests.publish_product(sold)
-    price_id = sold.stripe_price_id
-    if price_id is None or requests.terms_at_stripe(price_id) != terms_of(sold):
-        price_id = requests.publish_price(sold, product_id)
+    price_id = price_for(sold, product_id, sold.stripe_price_id, sold.price_cents)
+    sale_id = sale_price_for(sold, product_id) if isinstance(sold, Plan) else None
     db.session.refresh(sold, with_for_update=True)
-    if sold.stripe_price_id not in (None, price_id):
-        sold.former_price_ids = [*sold.former_price_ids, sold.stripe_price_id or ""]
+    former = {sold.stripe_price_id, sold.stripe_sale_price_id if isinstance(sold, Plan) else None}
+    gone = former - {None, price_id, sale_id}
+    sold.former_price_ids = [*sold.former_price_ids, *sorted(filter(None, gone))]
     sold.stripe_product_id, sold.stripe_price_id, sold.published_digest = product_id, price_id, mark
+    if isinstance(sold, Plan):
+        sold.stripe_sale_price_id = sale_id
     db.session.commit()
+
+
+def price_for(sold: Sold, product_id: str, known: str | None, cents: int) -> str:
+    """The price at Stripe with these terms: the one that is known, or a new one."""
+    if known is not None and requests.terms_at_stripe(known) == (cents, *terms_of(sold)[1:]):
+        return known
+    return requests.publish_price(sold, product_id, cents)
+
+
+def sale_price_for(plan: Plan, product_id: str) -> str | None:
+    cents = plan.sale_price_cents
+    return None if cents is None else price_for(plan, product_id, plan.stripe_sale_price_id, cents)
 
 
 def make_anew(sold: Sold) -> None:

@@ -66,7 +66,7 @@ class PlanOrder:
     def terms_with(self, code: PromotionCode | None) -> tuple[object, ...]:
         """As those of the subscription that is begun for it."""
         plan = self.plan
-        return "plan", plan.id, plan.stripe_price_id, plan.price_cents, code.id if code else None
+        return "plan", plan.id, plan.asked_price_id, plan.asked_cents, code.id if code else None
 
 
 def subscribe(buyer: Actor, order: PlanOrder) -> str | None:
@@ -233,7 +233,7 @@ def look_again(subscription: Subscription) -> None:
 def preview(buyer: Actor, plan: Plan) -> Preview:
     """What a change would cost and do, before the click. Charges nothing."""
     subscription = live(buyer)
-    later = plan.price_cents
+    later = plan.asked_cents
     if not subscription.is_upgrade(plan):
         return Preview(plan, False, 0, later, plan.currency, subscription.period_end, 0, plan.allowance_nanos)
     if subscription.is_trialing:

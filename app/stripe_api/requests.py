@@ -46,11 +46,11 @@ def publish_product(sold: Plan | CreditPack) -> str:
         return str(v1.products.create(wanted, keyed(key)).id)
 
 
-def publish_price(sold: Plan | CreditPack, product_id: str) -> str:
-    wanted: Params = {"product": product_id, "unit_amount": sold.price_cents, "currency": sold.currency}
+def publish_price(sold: Plan | CreditPack, product_id: str, cents: int) -> str:
+    wanted: Params = {"product": product_id, "unit_amount": cents, "currency": sold.currency}
     if isinstance(sold, Plan):
         wanted["recurring"] = {"interval": sold.interval}
-    terms = f"{sold.price_cents}-{sold.currency}-{wanted.get('recurring')}-{len(sold.former_price_ids)}"
+    terms = f"{cents}-{sold.currency}-{wanted.get('recurring')}-{len(sold.former_price_ids)}"
     key = f"price-{product_id}-{terms}"
     with asking() as v1:
         return str(v1.prices.create(wanted, keyed(key)).id)
@@ -71,7 +71,7 @@ def checkout_of_pack(
     payment: Payment, customer_id: str, return_url: str, cancel_url: str
 ) -> state.SessionState:
     """A hosted page that asks for one payment; the price is what our row says."""
-    line = {"price": payment.pack.stripe_price_id, "quantity": payment.quantity}
+    line = {**priced_by(payment), "quantity": payment.quantity}
     wanted: Params = {
         "mode": "payment",
         "line_items": [line],
@@ -84,6 +84,16 @@ def checkout_of_pack(
         "metadata": payment.labels,
     }
     return open_session(wanted | owner, return_url, cancel_url, payment.idempotency_key)
+
+
+def priced_by(payment: Payment) -> Params:
+    """The pack's price at Stripe, or one for this payment alone, of the amount that was chosen."""
+    pack = payment.pack
+    if not pack.is_any_amount:
+        return {"price": pack.stripe_price_id}
+    amount = payment.price_cents + payment.discount_cents
+    made = {"currency": payment.currency, "product": pack.stripe_product_id, "unit_amount": amount}
+    return {"price_data": made}
 
 
 def checkout_of_plan(
@@ -184,7 +194,7 @@ def use_card(customer_id: str, card_id: str) -> None:
 def upgrade(subscription: Subscription, plan: Plan, key: str) -> None:
     """The dearer plan now: prorated, invoiced at once, and only taken over once that invoice is paid."""
     wanted: Params = {
-        "items": [{"id": subscription.stripe_item_id or "", "price": plan.stripe_price_id or ""}],
+        "items": [{"id": subscription.stripe_item_id or "", "price": plan.asked_price_id or ""}],
         "proration_behavior": "always_invoice",
         "payment_behavior": "pending_if_incomplete",
     }
@@ -196,7 +206,7 @@ def upgrade(subscription: Subscription, plan: Plan, key: str) -> None:
 
 
 def preview_upgrade(subscription: Subscription, plan: Plan) -> state.PreviewState:
-    item = {"id": subscription.stripe_item_id or "", "price": plan.stripe_price_id or ""}
+    item = {"id": subscription.stripe_item_id or "", "price": plan.asked_price_id or ""}
     change: Params = {"items": [item], "proration_behavior": "always_invoice"}
     wanted: Params = {"subscription": subscription.stripe_id or "", "subscription_details": change}
     with asking() as v1:
@@ -207,7 +217,7 @@ def change_at_period_end(subscription: Subscription, plan: Plan, key: str) -> No
     """Another price from the next period on, by a schedule of two phases."""
     schedule, begun = subscription.stripe_schedule_id, {"from_subscription": subscription.stripe_id or ""}
     later = {
-        "items": [{"price": plan.stripe_price_id, "quantity": 1}],
+        "items": [{"price": plan.asked_price_id, "quantity": 1}],
         "duration": {"interval": plan.interval, "interval_count": 1},
         "proration_behavior": "none",
     }

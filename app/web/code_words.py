@@ -23,7 +23,7 @@ def offer(code: PromotionCode | None, sold: Plan | CreditPack) -> Offer | None:
     """None where there is no code, or it is not for that."""
     if code is None or not code.sells(sold):
         return None
-    paid = sold.price_cents - code.discount_cents(sold.price_cents)
+    paid = sold.asked_cents - code.discount_cents(sold.asked_cents)
     return Offer(
         code.code, paid, bonus_words(code, sold) if code.kind == "bonus" else paid_words(code, sold, paid)
     )
@@ -36,7 +36,7 @@ def bonus_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
 
 
 def paid_words(code: PromotionCode, sold: Plan | CreditPack, paid: int) -> str:
-    full = price(sold.price_cents, sold.currency)
+    full = price(sold.asked_cents, sold.currency)
     text = f"{code.code}: {price(paid, sold.currency)} instead of {full}"
     if not isinstance(sold, Plan):
         return f"{text}."

@@ -214,6 +214,7 @@ FILTERS = {
     "credits_text": credits_text,
     "line_credits": line_credits,
     "dollars": dollars,
+    "major": lambda cents, currency="usd": f"{major(cents, currency):f}",
     "price": price,
     "percent": percent,
     "number": number,

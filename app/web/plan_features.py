@@ -9,8 +9,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from app.models.base import credits_figure as credits
 from app.models.base import credits_text, grouped
-from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.plan import CreditPack, Plan, credits_per_unit
 from app.models.catalog.price import titles_of
+from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
 from app.web.formatting import date_text, number, price
 
@@ -140,10 +141,18 @@ def trial_offer(plan: Plan, today: date) -> str:
     """What a trial is, before the button: "7 days free with 3,383 credits, then $79 a month. Cancel before ..."."""
     last = date_text(today + timedelta(days=plan.trial_days))
     days = f"{plan.trial_days} day{'s'[: plan.trial_days != 1]}"
-    terms = f"then {price(plan.price_cents, plan.currency)} a {plan.interval}"
+    terms = f"then {price(plan.asked_cents, plan.currency)} a {plan.interval}"
     return (
         f"{days} free with {credits_text(plan.trial_nanos)}, {terms}. Cancel before {last} and pay nothing."
     )
+
+
+def sale_note(plan: Plan) -> str:
+    """Until when its sale price is, and what comes of it: nothing where there is none."""
+    if not plan.is_on_sale:
+        return ""
+    full, last = price(plan.price_cents, plan.currency), date_text(plan.sale_ends_at)
+    return f"{full} from {last} on. Subscribe before that and keep this price."
 
 
 def per_dollar(sold: Plan | CreditPack) -> str:
@@ -152,4 +161,17 @@ def per_dollar(sold: Plan | CreditPack) -> str:
     return f"{count} credits per {price(100, sold.currency)}"
 
 
-FILTERS = {"card_points": card_points, "comparison": comparison, "per_dollar": per_dollar}
+def per_dollar_of(quote: Quote) -> str:
+    """The same of a purchase of several."""
+    per = credits_per_unit(quote.worth_nanos, quote.price_cents)
+    count = grouped(per.quantize(Decimal(1), ROUND_HALF_UP))
+    return f"{count} credits per {price(100, quote.pack.currency)}"
+
+
+FILTERS = {
+    "card_points": card_points,
+    "comparison": comparison,
+    "per_dollar": per_dollar,
+    "per_dollar_of": per_dollar_of,
+    "sale_note": sale_note,
+}

@@ -257,3 +257,41 @@ def test_what_guests_share_is_no_plan_to_be_sold(
     assert owner.post("/admin/account/plan/", id=house.id, plan=plus).status_code == 404
     session.rollback()
     assert [plan.status for plan in session.scalars(select(Plan).where(Plan.name == "Guests"))] == ["legacy"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ({"tiers": "10: 55.01 %"}, "10 would be worth no more than 9."),
+        ({"tiers": "ten: 40"}, "write a quantity from 2 to 100"),
+        ({"tiers": "1: 40"}, "write a quantity from 2 to 100"),
+        ({"tiers": "10: 100"}, "from 0 to 99.99"),
+        ({"tiers": "10: 45", "is_any_amount": "y"}, "has one margin"),
+    ],
+)
+def test_tiers_that_cannot_be_are_refused(owner: AdminClient, typed: dict[str, str], text: str) -> None:
+    answer = owner.fill("/admin/pack/edit/?id=1", **typed)
+    assert (answer.status_code, text in answer.text) == (422, True)
+
+
+def test_tiers_are_typed_one_to_a_line_and_copied_to_a_new_version(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    assert owner.fill("/admin/pack/edit/?id=1", tiers="10: 45 %\n50: 40.5").status_code == 302
+    assert "10: 45 %\n50: 40.5 %" in owner.get("/admin/pack/edit/?id=1").text
+    owner.post("/admin/pack/new-version/", id=1)
+    packs = session.scalars(select(CreditPack).where(CreditPack.name == "5,000 credits")).all()
+    assert [[(one.from_quantity, one.margin_bps) for one in pack.tiers] for pack in packs] == [
+        [(10, 4500), (50, 4050)]
+    ] * 2
+
+
+def test_a_sale_price_is_held_to_the_floor_and_shown_with_its_end(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    path = f"/admin/plan/edit/?id={plan(session, 'Plus').id}"
+    below = owner.fill(path, sale_price_cents="9.99", sale_ends_at="2100-01-02T00:00")
+    assert (below.status_code, "real margin of -0.11 %" in below.text) == (422, True)
+    assert owner.fill(path, sale_price_cents="15").status_code == 422
+    assert owner.fill(path, sale_price_cents="15", sale_ends_at="2100-01-02T00:00").status_code == 302
+    assert "$20 from 2 January 2100 on." in owner.get("/pricing").text

@@ -12,6 +12,8 @@ from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import PaymentState
+from app.models.catalog.quote import Quote
+from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 
 BACK_OFF = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
@@ -35,16 +37,20 @@ PAUSES = {
 
 
 class AutoRecharge(Model):
-    """An account's settings. It acts while `is_on` and `pause_reason` is empty; the owner's saving ends a pause."""
+    """An account's settings: `quantity` of a pack, or as much of it as reaches `target_nanos`.
+
+    It acts while `is_on` and `pause_reason` is empty; the owner's saving ends a pause.
+    """
 
     __tablename__ = "auto_recharges"
-    __table_args__ = (*not_negative("threshold_nanos", "monthly_max_cents", "declines"),)
+    __table_args__ = (*not_negative("threshold_nanos", "target_nanos", "monthly_max_cents", "declines"),)
 
     account_id: Mapped[int] = refers_to("accounts.id", unique=True)
     is_on: Mapped[bool] = mapped_column(default=False)
     pack_id: Mapped[int] = refers_to("packs.id")
     quantity: Mapped[int] = mapped_column(default=1)
     threshold_nanos: Mapped[Nanos] = mapped_column(default=0)
+    target_nanos: Mapped[Nanos | None]
     monthly_max_cents: Mapped[int] = mapped_column(default=0)
     card_id: Mapped[str | None]
     card_label: Mapped[str] = mapped_column(default="")
@@ -82,9 +88,17 @@ class AutoRecharge(Model):
     def is_acting(self) -> bool:
         return self.is_on and not self.pause_reason
 
+    def quote(self) -> Quote:
+        """What it would buy now."""
+        if self.target_nanos is None:
+            return self.pack.quote(self.quantity)
+        missing = self.target_nanos - self.account.allowance_nanos - self.account.credits_nanos
+        bounds = {name: Setting.get(f"any_amount_{name}") for name in ("lowest", "highest")}
+        return self.pack.quote_worth(missing, lowest_cents=bounds["lowest"], highest_cents=bounds["highest"])
+
     @property
     def price_cents(self) -> int:
-        return int(self.pack.price_cents * self.quantity)
+        return int(self.quote().price_cents)
 
     def watch(self) -> None:
         """Copy the threshold, while it acts, onto the account's row, which each call reads anyway."""
@@ -197,7 +211,7 @@ class Recharge(Model):
     @classmethod
     def attempt(cls, settings: AutoRecharge, account: Account) -> Recharge:
         """Write down an attempt on a locked account; the database refuses a second open one."""
-        payment = Payment.of_pack("recharge", account, settings.pack.quote(settings.quantity))
+        payment = Payment.of_pack("recharge", account, settings.quote())
         recharge = cls(account_id=account.id, payment=payment, card_id=settings.card_id)
         recharge.stripe_customer_id = account.stripe_customer_id or ""
         db.session.add(recharge)

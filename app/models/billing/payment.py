@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from app.models.identity.actor import Actor
 
 ENTRY_KINDS = {"pack": "purchase", "recharge": "recharge"}
-MOST_PACKS = 100
 CHECKOUT_LIFETIME = timedelta(hours=23)
 """How long a checkout that was begun is offered again; Stripe forgets it, and the key of its request, after a day."""
 
@@ -118,9 +117,16 @@ class Payment(Model):
         return None
 
     @property
-    def terms(self) -> tuple[str, int | None, int, int | None]:
+    def terms(self) -> tuple[object, ...]:
         """As those of its quote: what it buys, whatever that costs now."""
-        return "pack", self.pack_id, self.quantity, self.redemption.code_id if self.redemption else None
+        amount = self.price_cents + self.discount_cents if self.pack.is_any_amount else None
+        return (
+            "pack",
+            self.pack_id,
+            self.quantity,
+            amount,
+            self.redemption.code_id if self.redemption else None,
+        )
 
     def has_terms_of(self, quote: Quote) -> bool:
         own = self.price_cents, self.discount_cents, self.worth_nanos, self.currency

@@ -27,6 +27,7 @@ from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import StripeEvent
 
@@ -144,6 +145,7 @@ def leave(account: StripeAccount) -> list[AutoRecharge]:
     for kind, table in SOLD:
         set_aside(account, kind, table, "stripe_product_id", "stripe_price_id", "published_digest")
     set_aside(account, "customer", Account, "stripe_customer_id")
+    forget_promotions()
     for table in BOUGHT:
         run(update(table).where(table.former_account_id.is_(None)).values(former_account_id=account.id))
     waiting = StripeEvent.state == "received"
@@ -166,11 +168,20 @@ def set_aside(account: StripeAccount, kind: str, table: Any, name: str, *also: s
     run(update(rows).where(own.is_not(None)).values(nothing))
 
 
+def forget_promotions() -> None:
+    """Sale prices and codes are told anew to whichever account is in use."""
+    run(update(Plan).where(Plan.sale_price_cents.is_not(None)).values(published_digest=""))
+    run(update(Plan).values(stripe_sale_price_id=None))
+    nowhere = {"stripe_coupon_id": None, "stripe_promotion_code_id": None, "published_digest": ""}
+    run(update(PromotionCode).values(**nowhere))
+
+
 def return_to(account: StripeAccount) -> None:
     """Take up again what was left with it."""
     for kind, table in SOLD:
         take_up(account, kind, table, "stripe_product_id", "stripe_price_id", "published_digest")
     take_up(account, "customer", Account, "stripe_customer_id")
+    forget_promotions()
     run(delete(FormerId).where(FormerId.stripe_account_id == account.id))
     for table in BOUGHT:
         run(update(table).where(table.former_account_id == account.id).values(former_account_id=None))

@@ -105,8 +105,8 @@ class Subscription(Model):
         """A subscription that is about to be bought; from now on the plan's terms stay as they are."""
         plan.lock_terms()
         subscription = cls(account_id=account.id, user_id=buyer.user_id, plan=plan, trial_days=trial_days)
-        subscription.price_cents, subscription.currency = plan.price_cents, plan.currency
-        subscription.stripe_price_id = plan.stripe_price_id
+        subscription.price_cents, subscription.currency = plan.asked_cents, plan.currency
+        subscription.stripe_price_id = plan.asked_price_id
         db.session.add(subscription)
         db.session.flush()
         return subscription
@@ -273,7 +273,7 @@ class Subscription(Model):
             return
         self.stripe_price_id = price_id
         if plan.id != self.plan_id:
-            self.plan, self.price_cents = plan, plan.price_cents
+            self.plan, self.price_cents = plan, plan.cents_of(price_id)
 
     def next_plan(self, state: SubscriptionState) -> Plan | None:
         """What follows at the period's end: a scheduled price, or after a cancel the free plan that was chosen."""

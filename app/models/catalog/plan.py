@@ -9,11 +9,12 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from sqlalchemy import CheckConstraint, Index, select, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, Model, not_negative, one_of, share, utcnow
+from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
 from app.models.metering.refusal import PricingError
 
@@ -46,7 +47,7 @@ class Plan(Model):
     __table_args__ = (
         one_of("status", "active", "legacy", "inactive"),
         one_of("interval", "month", "year"),
-        *not_negative("price_cents", "surcharge_cents", "trial_days"),
+        *not_negative("price_cents", "surcharge_cents", "trial_days", "sale_price_cents"),
         CheckConstraint("surcharge_cents <= price_cents", name="surcharge_within_price"),
         CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
         *not_negative("allowance_override_nanos", "daily_limit_nanos", "chats_per_month"),
@@ -75,6 +76,8 @@ class Plan(Model):
     surcharge_cents: Mapped[int] = mapped_column(default=0)
     margin_bps: Mapped[int] = mapped_column(default=5000)
     trial_days: Mapped[int] = mapped_column(default=0)
+    sale_price_cents: Mapped[int | None]
+    sale_ends_at: Mapped[datetime | None]
 
     allowance_override_nanos: Mapped[Nanos | None]
     daily_limit_nanos: Mapped[Nanos | None]
@@ -93,6 +96,7 @@ class Plan(Model):
     replaces_id: Mapped[int | None] = mapped_column(BigId)
     stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_sale_price_id: Mapped[str | None]
     former_price_ids: Mapped[list[str]] = mapped_column(default=list)
     published_digest: Mapped[str] = mapped_column(default="")
 
@@ -109,9 +113,37 @@ class Plan(Model):
     @classmethod
     def with_stripe_price(cls, price_id: str) -> Plan | None:
         """The plan of a price at Stripe, of one that it had before too."""
-        current = db.session.scalar(select(cls).where(cls.stripe_price_id == price_id))
+        is_current = (cls.stripe_price_id == price_id) | (cls.stripe_sale_price_id == price_id)
+        current = db.session.scalar(select(cls).where(is_current))
         former = (plan for plan in db.session.scalars(select(cls)) if price_id in plan.former_price_ids)
         return current or next(former, None)
+
+    @property
+    def is_on_sale(self) -> bool:
+        """Whether new subscribers pay its sale price now; those who have it stay at what they pay."""
+        return (
+            self.sale_price_cents is not None
+            and self.sale_ends_at is not None
+            and utcnow() < self.sale_ends_at
+        )
+
+    @property
+    def asked_cents(self) -> int:
+        """What a period costs who subscribes now. What it is worth never depends on a sale."""
+        return (
+            self.sale_price_cents
+            if self.is_on_sale and self.sale_price_cents is not None
+            else self.price_cents
+        )
+
+    @property
+    def asked_price_id(self) -> str | None:
+        return self.stripe_sale_price_id if self.is_on_sale else self.stripe_price_id
+
+    def cents_of(self, price_id: str) -> int:
+        """What a period costs at one of its prices at Stripe."""
+        is_sale = price_id == self.stripe_sale_price_id and self.sale_price_cents is not None
+        return self.sale_price_cents if is_sale and self.sale_price_cents is not None else self.price_cents
 
     @property
     def monthly_cents(self) -> int:
@@ -163,7 +195,7 @@ class Plan(Model):
 
 
 class CreditPack(Model):
-    """Credits for a price, once."""
+    """Credits for a price, once. `is_any_amount`: for any amount within the settings' bounds, at its margin."""
 
     __tablename__ = "packs"
     __table_args__ = (
@@ -179,6 +211,7 @@ class CreditPack(Model):
     price_cents: Mapped[int]
     currency: Mapped[str] = mapped_column(default="usd")
     margin_bps: Mapped[int] = mapped_column(default=5000)
+    is_any_amount: Mapped[bool] = mapped_column(default=False)
 
     terms_locked_at: Mapped[datetime | None]
     replaces_id: Mapped[int | None] = mapped_column(BigId)
@@ -187,18 +220,40 @@ class CreditPack(Model):
     former_price_ids: Mapped[list[str]] = mapped_column(default=list)
     published_digest: Mapped[str] = mapped_column(default="")
 
+    tiers: Mapped[list[PackTier]] = relationship(
+        order_by=PackTier.from_quantity, cascade="all, delete-orphan", lazy="selectin"
+    )
+
     @classmethod
     def on_offer(cls) -> list[CreditPack]:
         offered = select(cls).where(cls.status == "active").order_by(cls.position, cls.price_cents, cls.id)
         return list(db.session.scalars(offered))
 
     @property
+    def asked_cents(self) -> int:
+        return self.price_cents
+
+    @property
     def worth_nanos(self) -> int:
         return worth_of(self.price_cents, 0, self.margin_bps)
 
-    def quote(self, quantity: int = 1) -> Quote:
-        """What so many of it cost and are worth now."""
-        return Quote(self, quantity, self.price_cents * quantity, self.worth_nanos * quantity)
+    def margin_for(self, quantity: int) -> int:
+        """The margin of a whole purchase of so many: that of the highest tier that it reaches."""
+        reached = [tier.margin_bps for tier in self.tiers if tier.from_quantity <= quantity]
+        return reached[-1] if reached else self.margin_bps
+
+    def quote(self, quantity: int = 1, amount_cents: int | None = None) -> Quote:
+        """What so many of it, or an amount of it, cost and are worth now."""
+        cents = self.price_cents * quantity if amount_cents is None else amount_cents
+        return Quote(self, quantity, cents, worth_of(cents, 0, self.margin_for(quantity)))
+
+    def quote_worth(self, nanos: int, *, lowest_cents: int, highest_cents: int) -> Quote:
+        """The smallest purchase that is worth so much: of any amount within those bounds, or of whole packs."""
+        if self.is_any_amount:
+            wanted = -(-nanos // worth_of(1, 0, self.margin_bps))
+            return self.quote(amount_cents=min(max(wanted, lowest_cents), highest_cents))
+        sizes = (self.quote(quantity) for quantity in range(1, MOST_PACKS + 1))
+        return next((quote for quote in sizes if quote.worth_nanos >= nanos), self.quote(MOST_PACKS))
 
     @property
     def credits_per_dollar(self) -> Decimal:
@@ -208,7 +263,11 @@ class CreditPack(Model):
         self.terms_locked_at = self.terms_locked_at or utcnow()
 
     def new_version(self) -> CreditPack:
-        return copy_as_new_version(self)
+        copy = copy_as_new_version(self)
+        copy.tiers = [
+            PackTier(from_quantity=tier.from_quantity, margin_bps=tier.margin_bps) for tier in self.tiers
+        ]
+        return copy
 
 
 def all_on_offer() -> list[Plan | CreditPack]:
@@ -219,14 +278,30 @@ def all_on_offer() -> list[Plan | CreditPack]:
 
 Sold = TypeVar("Sold", Plan, CreditPack)
 
-AT_STRIPE = {"stripe_product_id", "stripe_price_id", "former_price_ids", "published_digest"}
-NOT_COPIED = {"id", "created_at", "terms_locked_at", "is_default"} | AT_STRIPE
+AT_STRIPE = {
+    "stripe_product_id",
+    "stripe_price_id",
+    "stripe_sale_price_id",
+    "former_price_ids",
+    "published_digest",
+}
+NOT_COPIED = {
+    "id",
+    "created_at",
+    "terms_locked_at",
+    "is_default",
+    "sale_price_cents",
+    "sale_ends_at",
+} | AT_STRIPE
 
 
 def listing(sold: Plan | CreditPack) -> str:
     """What Stripe is told of it, in short: where this differs from `published_digest`, it is to be told again."""
     rhythm = sold.interval if isinstance(sold, Plan) else "once"
-    terms = (sold.name, sold.description, sold.status != "inactive", sold.price_cents, sold.currency, rhythm)
+    terms: tuple[object, ...] = (sold.name, sold.description, sold.status != "inactive")
+    terms += (sold.price_cents, sold.currency, rhythm)
+    if isinstance(sold, Plan) and sold.sale_price_cents is not None:
+        terms += (sold.sale_price_cents,)
     return hashlib.sha256(repr(terms).encode()).hexdigest()
 
 

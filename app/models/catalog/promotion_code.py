@@ -154,7 +154,7 @@ class PromotionCode(Model):
         """Worth in nanos, what is paid and the surcharge in cents, of a paid period or of one pack."""
         worth = sold.period_nanos if isinstance(sold, Plan) else sold.worth_nanos
         surcharge = sold.surcharge_cents if isinstance(sold, Plan) else 0
-        paid = sold.price_cents - self.discount_cents(sold.price_cents)
+        paid = sold.asked_cents - self.discount_cents(sold.asked_cents)
         return worth + self.bonus_nanos(worth), paid, surcharge
 
     def sold_with(self) -> list[Plan | CreditPack]:

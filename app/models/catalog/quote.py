@@ -31,9 +31,10 @@ class Quote:
         return self.sold_nanos + self.bonus_nanos
 
     @property
-    def terms(self) -> tuple[str, int, int, int | None]:
-        """What is bought, whatever it costs now: the pack, how many, and with which code."""
-        return "pack", self.pack.id, self.quantity, self.code.id if self.code else None
+    def terms(self) -> tuple[object, ...]:
+        """What is bought, whatever it costs now: the pack, how many or for how much, and with which code."""
+        amount = self.list_cents if self.pack.is_any_amount else None
+        return "pack", self.pack.id, self.quantity, amount, self.code.id if self.code else None
 
     def with_code(self, code: PromotionCode) -> Quote:
         """The same purchase with what a code takes off or adds."""

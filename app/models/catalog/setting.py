@@ -18,7 +18,7 @@ from app.models.base import NANOS_PER_CREDIT, ModelBase, at_once
 
 @dataclass(frozen=True)
 class Definition:
-    """One setting: `kind` is credits (stored as nanos), count, basis_points, flag, choice or text.
+    """One setting: `kind` is credits (stored as nanos), money (cents), count, basis_points, flag, choice or text.
 
     `lowest` and `highest` bound a number, or the length of a text.
     """
@@ -136,6 +136,13 @@ DEFINITIONS = {
         Definition(
             "stripe_fee_cents", "count", 30, "What Stripe takes for each charge beside its share, in cents.",
             0, 10_000, group="Money",
+        ),
+        Definition(
+            "any_amount_lowest", "money", 500, "The least that somebody can buy credits for, where any amount can be.",
+            50, 10**8, group="Money",
+        ),
+        Definition(
+            "any_amount_highest", "money", 50_000, "The most.", 50, 10**9, group="Money",
         ),
         Definition(
             "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.",
