@@ -86,6 +86,7 @@ def receipt_facts(payment: Payment) -> dict[str, Any]:
     return {
         "amount": dollars(payment.price_cents, payment.currency),
         "credits": credits_figure(payment.worth_nanos),
+        "tax": dollars(payment.tax_cents, payment.currency) if payment.tax_cents else "",
         "number": payment.number,
         "page_url": payment.page_url,
     }

@@ -27,6 +27,7 @@ from sandbox import (  # noqa: F401  (each declares its operations)
     setup_intents,
     subscription_changes,
     subscriptions,
+    taxes,
 )  # fmt: skip
 from sandbox.errors import StripeError, invalid
 from sandbox.faults import Fault

@@ -38,6 +38,7 @@ PREFIXES = {
     "event": "evt_",
     "webhook_endpoint": "we_",
     "balance_transaction": "txn_",
+    "tax.calculation": "taxcalc_",
     "delivery": "dlv_",
 }
 

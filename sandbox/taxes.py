@@ -1,8 +1,30 @@
 """Automatic tax: one rate for everybody (`/_sandbox/settings` `tax_percent`), on top of a price or within it."""
 
-from sandbox.params import Params, flag, nested
+from sandbox.params import Params, flag, nested, required, text, whole
+from sandbox.routes import operation
 from sandbox.store import Thing
 from sandbox.world import Sandbox
+
+
+@operation("POST", "/v1/tax/calculations")
+def calculate(sandbox: Sandbox, params: Params) -> Thing:
+    """The tax of a payment that no page asks for."""
+    customer = sandbox.get("customer", required(params, "customer"), "customer")
+    found = {"exclusive": 0, "inclusive": 0}
+    asked = 0
+    for line in params["line_items"]:
+        price = {"tax_behavior": text(line, "tax_behavior", "exclusive")}
+        amount, behaviour = tax_of(sandbox, price, whole(line, "amount"))
+        asked, found[behaviour] = asked + whole(line, "amount"), found[behaviour] + amount
+    return sandbox.make(
+        "tax.calculation",
+        currency=required(params, "currency"),
+        customer=customer["id"],
+        tax_date=sandbox.now,
+        amount_total=asked + found["exclusive"],
+        tax_amount_exclusive=found["exclusive"],
+        tax_amount_inclusive=found["inclusive"],
+    )
 
 
 def wanted(params: Params) -> bool:

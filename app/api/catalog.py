@@ -30,6 +30,7 @@ from app.models.catalog.plan import CreditPack, Plan, credits_per_unit
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
 from app.models.catalog.setting import Setting
+from app.models.catalog.tax import tax_behavior
 from app.web.plan_features import selling_points
 
 AHEAD = timedelta(days=366)
@@ -71,6 +72,7 @@ PLAN = shape(
     interval={"enum": ["month", "year"]},
     sale_price_cents=or_null(WHOLE),
     sale_ends_at=or_null(MOMENT),
+    tax_behavior=or_null({"enum": ["exclusive", "inclusive"]}),
     trial_days=WHOLE,
     models=array(TEXT),
     chats_per_month=or_null(WHOLE),
@@ -99,6 +101,7 @@ PACK = shape(
     is_any_amount=FLAG,
     lowest_cents=or_null(WHOLE),
     highest_cents=or_null(WHOLE),
+    tax_behavior=or_null({"enum": ["exclusive", "inclusive"]}),
     tiers=array(TIER),
     **amounts("worth"),
 )
@@ -176,6 +179,7 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
     limits = amount("allowance", plan.allowance_nanos) | amount("daily_limit", plan.daily_limit_nanos)
     columns: dict[str, Any] = {"features": selling_points(plan), "credits_per_dollar": credits_per(plan)}
     sale = plan.is_on_sale
+    columns |= {"tax_behavior": tax_behavior()}
     columns |= {"sale_price_cents": plan.sale_price_cents if sale else None}
     columns |= {"sale_ends_at": moment(plan.sale_ends_at) if sale else None}
     return {"id": str(plan.id), **fields, **columns, **limits}
@@ -188,6 +192,7 @@ def shown_pack(pack: CreditPack) -> dict[str, Any]:
         for name in ("lowest", "highest")
     }
     volume = {
+        "tax_behavior": tax_behavior(),
         "is_any_amount": pack.is_any_amount,
         **bounds,
         "tiers": [shown_tier(pack, tier) for tier in pack.tiers],

@@ -23,7 +23,7 @@ from app.models.billing.stripe_objects import PaymentState
 from app.models.identity.account import Account
 from app.payments.payment_methods import pause_recharge
 from app.payments.sync import apply_recharge
-from app.stripe_api import client, requests
+from app.stripe_api import client, requests, taxes
 
 
 def recharge(account_id: int) -> None:
@@ -87,7 +87,10 @@ def send(attempt: Recharge) -> None:
     recharge_id = attempt.id
     commit()
     try:
-        fetched = requests.charge_saved_card(attempt)
+        tax = add_tax(attempt)
+        if not attempt.is_open:
+            return
+        fetched = requests.charge_saved_card(attempt, tax)
     except UnknownOutcome:
         return
     except AuthenticationNeeded as need:
@@ -98,6 +101,22 @@ def send(attempt: Recharge) -> None:
         decline(recharge_id, "card_unusable")
     else:
         learn(recharge_id, fetched)
+
+
+def add_tax(attempt: Recharge) -> taxes.Calculation | None:
+    """The tax of an attempt, once: what it comes to with it is held to the month's maximum too."""
+    if not attempt.payment.is_taxed:
+        return None
+    found = taxes.calculate(attempt)
+    attempt, account = held(attempt.id)
+    settings = AutoRecharge.of(account.id)
+    if attempt.is_open and not attempt.payment.tax_cents:
+        attempt.payment.add_tax(on_top=found.exclusive, included=found.inclusive)
+        if settings is not None and settings.month_total_cents(utcnow()) > settings.monthly_max_cents:
+            attempt.cancel()
+            notifications.of_limit(settings, account, utcnow())
+    commit()
+    return found
 
 
 def sent_before(attempt: Recharge) -> PaymentState | None:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models.catalog.plan import CreditPack, Plan, is_published, listing
+from app.models.catalog.tax import tax_behavior
 from app.stripe_api import client, requests
 
 Sold = Plan | CreditPack
@@ -34,7 +35,7 @@ def publish(sold: Sold) -> None:
 
 def price_for(sold: Sold, product_id: str, known: str | None, cents: int) -> str:
     """The price at Stripe with these terms: the one that is known, or a new one."""
-    if known is not None and requests.terms_at_stripe(known) == (cents, *terms_of(sold)[1:]):
+    if known is not None and requests.terms_at_stripe(known) == (cents, *terms_of(sold)):
         return known
     return requests.publish_price(sold, product_id, cents)
 
@@ -69,8 +70,9 @@ def published() -> list[tuple[str, Sold]]:
     return [(kind, sold) for kind, sold in every if sold.stripe_price_id and is_published(sold)]
 
 
-def terms_of(sold: Sold) -> tuple[int, str, str]:
-    return sold.price_cents, sold.currency, sold.interval if isinstance(sold, Plan) else "once"
+def terms_of(sold: Sold) -> tuple[str, str, str | None]:
+    """Currency, rhythm and tax behavior."""
+    return sold.currency, sold.interval if isinstance(sold, Plan) else "once", tax_behavior()
 
 
 def publish_one(kind: str, sold_id: int) -> None:

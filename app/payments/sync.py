@@ -95,8 +95,11 @@ def sync_payment(stripe_id: str, sold: Payment | None = None) -> Account | None:
     if payment.kind == "invoice":
         return payment.account
     was_begun = sold is None and is_debit_begun(payment, fetched)
+    taxed = client.session(payment.stripe_session_id or "") if payment.awaits_tax else None
     account = Account.locked(payment.account_id)
     db.session.refresh(payment)
+    if taxed is not None:
+        payment.take_tax(taxed)
     if was_begun:
         payment.wait()
     apply_payment(payment, account, fetched)
@@ -243,6 +246,11 @@ def apply_session(fetched: SessionState) -> Account | None:
     if payment is None:
         return None
     payment.check_session(fetched)
+    if payment.is_taxed:
+        Account.locked(payment.account_id)
+        db.session.refresh(payment)
+        payment.take_tax(fetched)
+        commit()
     if fetched.payment_intent_id:
         if fetched.status == "complete":
             payment.wait()

@@ -115,6 +115,9 @@ def invoice(answer: Answer) -> InvoiceState:
         lines=tuple(line(one) for one in answer["lines"]["data"]),
         discount_cents=total_of(answer, "total_discount_amounts"),
         tax_cents=total_of(answer, "total_taxes"),
+        included_tax_cents=sum(
+            one["amount"] for one in answer.get("total_taxes") or [] if one.get("tax_behavior") == "inclusive"
+        ),
         coupon_ids=tuple(filter(None, map(coupon_of, answer.get("discounts") or []))),
     )
 
@@ -198,6 +201,7 @@ def session(answer: Answer) -> SessionState:
         setup_intent_id=id_of(answer.get("setup_intent")),
         amount_cents=answer.get("amount_total"),
         currency=answer.get("currency"),
+        tax_cents=(answer.get("total_details") or {}).get("amount_tax") or 0,
         metadata=dict(answer.get("metadata") or {}),
     )
 

@@ -12,7 +12,7 @@ from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
-from app.stripe_api import mapping
+from app.stripe_api import mapping, taxes
 from app.stripe_api.client import asking, plain
 
 Params = dict[str, Any]
@@ -48,22 +48,25 @@ def publish_product(sold: Plan | CreditPack) -> str:
 
 def publish_price(sold: Plan | CreditPack, product_id: str, cents: int) -> str:
     wanted: Params = {"product": product_id, "unit_amount": cents, "currency": sold.currency}
+    wanted |= taxes.of_price()
     if isinstance(sold, Plan):
         wanted["recurring"] = {"interval": sold.interval}
     terms = f"{cents}-{sold.currency}-{wanted.get('recurring')}-{len(sold.former_price_ids)}"
+    terms += f"-{behavior}" if (behavior := wanted.get("tax_behavior")) else ""
     key = f"price-{product_id}-{terms}"
     with asking() as v1:
         return str(v1.prices.create(wanted, keyed(key)).id)
 
 
-def terms_at_stripe(price_id: str) -> tuple[int, str, str]:
-    """Cents, currency and interval (`once` for a pack) of a price."""
+def terms_at_stripe(price_id: str) -> tuple[int, str, str, str | None]:
+    """Cents, currency, interval (`once` for a pack) and, where tax is collected, the tax behavior of a price."""
     with asking() as v1:
         fetched = plain(v1.prices.retrieve(price_id))
     return (
         fetched["unit_amount"],
         fetched["currency"],
         (fetched.get("recurring") or {}).get("interval") or "once",
+        fetched.get("tax_behavior") if taxes.of_price() else None,
     )
 
 
@@ -77,6 +80,7 @@ def checkout_of_pack(
         "line_items": [line],
         "payment_intent_data": {"metadata": payment.labels, "description": payment.pack.name},
         **discounts(payment.redemption),
+        **taxes.of_checkout(),
     }
     owner = {
         "customer": customer_id,
@@ -93,7 +97,7 @@ def priced_by(payment: Payment) -> Params:
         return {"price": pack.stripe_price_id}
     amount = payment.price_cents + payment.discount_cents
     made = {"currency": payment.currency, "product": pack.stripe_product_id, "unit_amount": amount}
-    return {"price_data": made}
+    return {"price_data": made | taxes.of_price()}
 
 
 def checkout_of_plan(
@@ -107,6 +111,7 @@ def checkout_of_plan(
         "line_items": [{"price": subscription.stripe_price_id, "quantity": 1}],
         "subscription_data": about,
         **discounts(subscription.redemption),
+        **taxes.of_checkout(),
     }
     owner = {"customer": customer_id, "client_reference_id": str(subscription.account_id)}
     owner["metadata"] = subscription.labels  # type: ignore[assignment]
@@ -143,11 +148,12 @@ def open_session(wanted: Params, return_url: str, cancel_url: str, key: str | No
 
 def portal(customer_id: str, return_url: str) -> str:
     """The address of Stripe's own page for cards and invoices."""
+    wanted: Params = {"customer": customer_id, "return_url": return_url, **taxes.of_portal()}
     with asking() as v1:
-        return str(v1.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url}).url)
+        return str(v1.billing_portal.sessions.create(wanted).url)
 
 
-def charge_saved_card(recharge: Recharge) -> state.PaymentState:
+def charge_saved_card(recharge: Recharge, tax: taxes.Calculation | None = None) -> state.PaymentState:
     """Charge an attempt of auto-recharge while its owner is away. Declined, AuthenticationNeeded, UnknownOutcome."""
     wanted: Params = {
         "amount": recharge.price_cents,
@@ -159,6 +165,8 @@ def charge_saved_card(recharge: Recharge) -> state.PaymentState:
         "description": "Auto-recharge",
         "metadata": recharge.labels,
     }
+    if tax is not None:
+        wanted["hooks"] = {"inputs": {"tax": {"calculation": tax.stripe_id}}}
     key = keyed(recharge.idempotency_key)
     with asking() as v1:
         return mapping.payment(plain(v1.payment_intents.create(wanted, key)))

@@ -13,6 +13,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.subscription import Subscription
 from app.models.catalog.setting import Setting
+from app.models.catalog.tax import tax_note
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
@@ -38,6 +39,7 @@ def init_frame(app: Flask) -> None:
         browser_owner,
         guest_before,
         sent_form,
+        tax_note,
     )
     app.jinja_env.globals.update({name.__name__: name for name in names})
 

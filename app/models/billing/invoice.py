@@ -66,6 +66,7 @@ def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
     payment.price_cents, payment.total_cents = invoice.paid_cents, max(0, invoice.total_cents)
     payment.currency = invoice.currency
     payment.discount_cents, payment.tax_cents = invoice.discount_cents, invoice.tax_cents
+    payment.included_tax_cents = invoice.included_tax_cents
     payment.subscription_id, payment.plan_id = subscription.id, subscription.plan_id
     payment.stripe_invoice_id, payment.stripe_payment_intent_id = invoice.stripe_id, invoice.payment_intent_id
     payment.paid_at, payment.number, payment.page_url = invoice.paid_at, invoice.number, invoice.page_url
@@ -158,7 +159,8 @@ def give_credits(
 ) -> None:
     """An invoice that was paid after the end has no period left to serve: what it sold is credited for good."""
     plan = sale.plan
-    whole = plan.worth_nanos if plan.interval == "year" else plan.allowance_nanos
+    net = net_allowance(plan, payment)
+    whole = net * 12 if plan.interval == "year" else net
     sold = plan.price_cents if sale.is_period else net_growth(subscription, invoice)
     payment.worth_nanos = share(whole, min(sold, plan.price_cents), plan.price_cents)
     columns: Any = {"subscription_id": subscription.id, "payment_id": payment.id, "reason": LATE}
@@ -176,7 +178,7 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     plan, line = sale.plan, sale.line
     newest = Payment.last_period_of(subscription.id)
     payment.period_start, payment.period_end = line.starts_at, line.ends_at
-    amount = payment.worth_nanos = plan.allowance_nanos
+    amount = payment.worth_nanos = net_allowance(plan, payment)
     key = f"refill:{subscription.stripe_id}:{int(line.starts_at.timestamp())}"
     columns: Any = {
         "month": f"{line.starts_at:%Y-%m}",
@@ -192,6 +194,12 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     set_period(account, plan, line)
 
 
+def net_allowance(plan: Plan, payment: Payment) -> int:
+    """A month's allowance by what was paid without the tax that the price holds."""
+    paid = payment.total_cents - (payment.tax_cents - payment.included_tax_cents)
+    return plan.allowance_without_tax(paid, payment.included_tax_cents)
+
+
 def set_period(account: Account, plan: Plan, line: LineState) -> None:
     is_yearly = plan.interval == "year"
     account.billing_anchor = line.starts_at if is_yearly else account.created_at
@@ -205,7 +213,9 @@ def grow(subscription: Subscription, account: Account, payment: Payment, sale: S
     key = f"plan_change:{payment.stripe_invoice_id}"
     columns = {"subscription_id": subscription.id, "payment_id": payment.id}
     LedgerEntry.post(account, "plan_change", key, allowance=payment.worth_nanos, **columns)
-    subscription.allowance_nanos = max(subscription.allowance_nanos, sale.plan.allowance_nanos)
+    period = Payment.last_period_of(subscription.id)
+    whole = net_allowance(sale.plan, period or payment)
+    subscription.allowance_nanos = max(subscription.allowance_nanos, whole)
 
 
 def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
@@ -219,7 +229,9 @@ def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
         return 0
     start, end = period
     left, whole = max(0, seconds(max(at, start), end)), seconds(start, end)
-    more = max(0, plan.allowance_nanos - subscription.allowance_nanos)
+    paid = Payment.last_period_of(subscription.id)
+    whole = net_allowance(plan, paid) if paid else plan.allowance_nanos
+    more = max(0, whole - subscription.allowance_nanos)
     return share(more, left, whole) if whole > 0 else 0
 
 

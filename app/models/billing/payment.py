@@ -15,6 +15,7 @@ from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.quote import Quote
+from app.models.catalog.tax import tax_behavior, without_tax
 from app.models.identity.account import Account
 from app.models.metering.refusal import Conflict, Refusal
 
@@ -32,7 +33,7 @@ class Payment(Model):
     """Money from a customer. Price and worth are as they were when the sale began, whatever the pack says now.
 
     `price_cents` was paid; `total_cents` was asked, after discounts and before a customer's balance. `bonus_nanos` is
-    the part of the worth that a code added.
+    the part of the worth that a code added. `tax_cents` is in what was paid; `included_tax_cents` of it in the price.
 
     kind: pack | recharge | invoice (of a subscription) | unknown (Stripe has it, we sold nothing).
     state: open -> processing (a bank debit) -> paid | failed | canceled | parked (does not fit, nobody credited).
@@ -44,6 +45,7 @@ class Payment(Model):
         one_of("state", "open", "processing", "paid", "failed", "canceled", "parked"),
         *not_negative("price_cents", "worth_nanos", "refunded_cents", "refund_taken_nanos"),
         *not_negative("dispute_taken_nanos", "discount_cents", "tax_cents", "bonus_nanos"),
+        *not_negative("included_tax_cents"),
         CheckConstraint("refund_taken_nanos + dispute_taken_nanos <= worth_nanos", name="taken_within_worth"),
         CheckConstraint("quantity >= 1", name="quantity_positive"),
         Index("ix_payments_account_newest", "account_id", "id"),
@@ -57,6 +59,8 @@ class Payment(Model):
     total_cents: Mapped[int] = mapped_column(default=0)
     discount_cents: Mapped[int] = mapped_column(default=0)
     tax_cents: Mapped[int] = mapped_column(default=0)
+    included_tax_cents: Mapped[int] = mapped_column(default=0)
+    is_taxed: Mapped[bool] = mapped_column(default=False)
     currency: Mapped[str]
     worth_nanos: Mapped[Nanos] = mapped_column(default=0)
     bonus_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -138,6 +142,7 @@ class Payment(Model):
         payment.price_cents = payment.total_cents = quote.price_cents
         payment.discount_cents, payment.currency = quote.discount_cents, quote.pack.currency
         payment.worth_nanos, payment.bonus_nanos = quote.worth_nanos, quote.bonus_nanos
+        payment.is_taxed = tax_behavior() is not None
         db.session.add(payment)
         db.session.flush()
         return payment
@@ -224,9 +229,34 @@ class Payment(Model):
         """Remember the checkout session that asks for it."""
         self.stripe_session_id = session.stripe_id
 
+    @property
+    def awaits_tax(self) -> bool:
+        """Whether the page that asked for it may have found a tax that is not known here yet."""
+        return (
+            self.is_taxed and not self.tax_cents and not self.is_paid and self.stripe_session_id is not None
+        )
+
+    def take_tax(self, session: SessionState) -> None:
+        """The tax that a finished page found: on top of the price, or in it, which then was worth its net."""
+        tax, asked = session.tax_cents, self.price_cents
+        if self.awaits_tax and session.status == "complete":
+            is_on_top = session.amount_cents == asked + tax
+            self.add_tax(on_top=tax if is_on_top else 0, included=0 if is_on_top else tax)
+
+    def add_tax(self, *, on_top: int, included: int) -> None:
+        """Tax on top is paid too; tax within the price leaves less that was bought."""
+        asked = self.price_cents
+        sold = without_tax(self.worth_nanos - self.bonus_nanos, asked, included)
+        self.bonus_nanos = without_tax(self.bonus_nanos, asked, included)
+        self.worth_nanos = sold + self.bonus_nanos
+        self.price_cents = self.total_cents = asked + on_top
+        self.tax_cents, self.included_tax_cents = on_top + included, included
+
     def check_session(self, session: SessionState) -> None:
         """Mismatch where a checkout session is not the one that we opened for this payment."""
-        self.check("amount", session.amount_cents, self.price_cents)
+        untaxed = self.is_taxed and not self.tax_cents
+        if not untaxed or session.amount_cents != self.price_cents + session.tax_cents:
+            self.check("amount", session.amount_cents, self.price_cents)
         self.check("currency", session.currency, self.currency)
         self.check("account", session.client_reference_id, str(self.account_id))
         self.check("account", session.metadata.get("account_id"), str(self.account_id))

@@ -54,6 +54,7 @@ class InvoiceState:
     lines: tuple[LineState, ...] = ()
     discount_cents: int = 0
     tax_cents: int = 0
+    included_tax_cents: int = 0
     coupon_ids: tuple[str, ...] = ()
 
     @property
@@ -186,6 +187,7 @@ class SessionState:
     setup_intent_id: str | None
     amount_cents: int | None
     currency: str | None
+    tax_cents: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
 
 

@@ -16,6 +16,7 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, Model, not_negative, one_of, share, utcnow
 from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
+from app.models.catalog.tax import tax_behavior, without_tax
 from app.models.metering.refusal import PricingError
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
@@ -162,6 +163,14 @@ class Plan(Model):
             return self.allowance_override_nanos
         return self.worth_nanos if self.interval == "month" else share(self.worth_nanos, 1, 12)
 
+    def allowance_without_tax(self, paid: int, included: int) -> int:
+        """The month's allowance where so much of what was paid was tax within the price."""
+        if self.allowance_override_nanos is not None or not 0 < included < paid:
+            return self.allowance_nanos
+        net = without_tax(self.price_cents, paid, included)
+        worth = worth_of(net, min(self.surcharge_cents, net), self.margin_bps)
+        return worth if self.interval == "month" else share(worth, 1, 12)
+
     @property
     def period_nanos(self) -> int:
         """The allowances of one paid period together."""
@@ -302,6 +311,8 @@ def listing(sold: Plan | CreditPack) -> str:
     terms += (sold.price_cents, sold.currency, rhythm)
     if isinstance(sold, Plan) and sold.sale_price_cents is not None:
         terms += (sold.sale_price_cents,)
+    if behavior := tax_behavior():
+        terms += (behavior,)
     return hashlib.sha256(repr(terms).encode()).hexdigest()
 
 

@@ -138,6 +138,15 @@ DEFINITIONS = {
             0, 10_000, group="Money",
         ),
         Definition(
+            "automatic_tax", "flag", False, "Stripe Tax computes and collects tax. Set it up at Stripe first.",
+            group="Money",
+        ),
+        Definition(
+            "tax_behavior", "choice", "exclusive",
+            "Whether tax comes on top of prices (exclusive) or is in them (inclusive). Credits are of the net.",
+            choices=("exclusive", "inclusive"), group="Money",
+        ),
+        Definition(
             "any_amount_lowest", "money", 500, "The least that somebody can buy credits for, where any amount can be.",
             50, 10**8, group="Money",
         ),

@@ -1,7 +1,7 @@
 """margins by volume, packs of any amount, recharges up to a target, prices for a time
 
-Revision ID: 0024
-Revises: 0023
+Revision ID: 0026
+Revises: 0025
 Create Date: 2026-11-28 23:45:00.000000
 
 """
@@ -9,8 +9,8 @@ from alembic import op
 import sqlalchemy as sa
 
 
-revision = '0024'
-down_revision = '0023'
+revision = '0026'
+down_revision = '0025'
 branch_labels = None
 depends_on = None
 
@@ -30,6 +30,9 @@ def upgrade():
     sa.PrimaryKeyConstraint('id', name=op.f('pk_pack_tiers')),
     sa.UniqueConstraint('pack_id', 'from_quantity', name=op.f('uq_pack_tiers_pack_id_from_quantity'))
     )
+    op.execute('ALTER TABLE payments ADD COLUMN included_tax_cents INTEGER NOT NULL DEFAULT 0'
+               ' CONSTRAINT ck_payments_included_tax_cents_not_negative CHECK (included_tax_cents >= 0)')
+    op.add_column('payments', sa.Column('is_taxed', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column('packs', sa.Column('is_any_amount', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.execute('ALTER TABLE auto_recharges ADD COLUMN target_nanos BIGINT'
                ' CONSTRAINT ck_auto_recharges_target_nanos_not_negative CHECK (target_nanos >= 0)')
@@ -44,4 +47,6 @@ def downgrade():
         op.drop_column('plans', column)
     op.drop_column('auto_recharges', 'target_nanos')
     op.drop_column('packs', 'is_any_amount')
+    op.drop_column('payments', 'is_taxed')
+    op.drop_column('payments', 'included_tax_cents')
     op.drop_table('pack_tiers')

@@ -1,0 +1,106 @@
+"""Stripe Tax: on top of prices or within them, and what is bought then; 20 % in the sandbox."""
+
+import random
+from typing import Any
+
+import pytest
+
+from app.extensions import db
+from app.models.billing.payment import Payment
+from app.models.catalog.promotion_code import PromotionCode
+from app.models.catalog.setting import Setting
+from app.payments import checkout, subscriptions
+from tests.payments.stripe_scenario import StripeScenario
+from tests.support.people import CREDIT
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
+
+
+def collect(behavior: str) -> None:
+    Setting.put("automatic_tax", True)
+    Setting.put("tax_behavior", behavior)
+    db.session.commit()
+    Setting.forget()
+
+
+@pytest.mark.parametrize(
+    ("behavior", "asked", "tax", "worth"),
+    [("exclusive", 1200, 200, 5000), ("inclusive", 1000, 167, 4165)],
+)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_pack_is_worth_its_net_whatever_is_heard_first(
+    scenario: StripeScenario, behavior: str, asked: int, tax: int, worth: int, seed: int
+) -> None:
+    collect(behavior)
+    scenario.sandbox.pay(scenario.begin_pack())
+    scenario.deliver(random.Random(seed), times=2)  # noqa: S311
+    payment = scenario.last(Payment)
+    assert (payment.state, payment.price_cents, payment.total_cents) == ("paid", asked, asked)
+    assert (payment.tax_cents, scenario.credits) == (tax, worth)
+    scenario.refund(payment, asked // 2)
+    assert scenario.account.credits_nanos == payment.worth_nanos - payment.worth_nanos // 2
+    assert scenario.is_explained()
+
+
+@pytest.mark.parametrize(
+    ("behavior", "asked", "worth"), [("exclusive", 2400, 10_000), ("inclusive", 2000, 8335)]
+)
+def test_a_plan_refills_by_its_net_and_an_upgrade_grows_as_it_was_shown(
+    scenario: StripeScenario, behavior: str, asked: int, worth: int
+) -> None:
+    collect(behavior)
+    scenario.subscribe("Plus")
+    paid = scenario.last_payment("invoice")
+    assert (paid.total_cents, scenario.allowance) == (asked, worth)
+    shown = subscriptions.preview(scenario.actor, scenario.plan("Pro")).grows_nanos
+    scenario.change("Pro")
+    grown = scenario.account.allowance_nanos - worth * CREDIT
+    assert abs(grown - shown) <= shown // 1000
+    scenario.renew()
+    assert scenario.allowance == (55_000 if behavior == "exclusive" else 45_831)
+    assert scenario.is_explained()
+
+
+def test_a_discount_and_tax_within_the_price_go_together(scenario: StripeScenario) -> None:
+    collect("inclusive")
+    db.session.add(PromotionCode(code="SAVE", kind="discount", percent_bps=2000))
+    db.session.commit()
+    payment = scenario.buy_pack(code="SAVE")
+    assert (payment.price_cents, payment.tax_cents, payment.discount_cents) == (800, 133, 200)
+    assert payment.worth_nanos == (5000 * CREDIT * 667 * 2 + 800) // 1600
+
+
+def test_what_stripe_is_told_where_tax_is_collected(scenario: StripeScenario) -> None:
+    store = scenario.sandbox.running.sandbox.store
+    scenario.buy_pack()
+    collect("inclusive")
+    scenario.buy_pack()
+    checkout.open_portal(scenario.actor)
+    checkout.open_portal(scenario.actor)
+    assert {one["tax_behavior"] for one in store.all("price")} == {"inclusive", "unspecified"}
+    session: dict[str, Any] = store.all("checkout.session")[0]
+    assert (session["automatic_tax"]["enabled"], session["tax_id_collection"]["enabled"]) == (True, True)
+    portals = store.all("billing_portal.configuration")
+    assert [one["features"]["customer_update"]["allowed_updates"] for one in portals] == [
+        ["address", "name", "tax_id"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("behavior", "charged", "credits"), [("exclusive", 1200, 5000), ("inclusive", 1000, 4165)]
+)
+def test_auto_recharge_is_taxed_as_a_purchase_is(
+    scenario: StripeScenario, behavior: str, charged: int, credits: int
+) -> None:
+    collect(behavior)
+    scenario.turn_on_recharge(below=1000, most=5000)
+    scenario.work()
+    payment = scenario.last_payment("recharge")
+    assert (payment.price_cents, payment.state, scenario.credits) == (charged, "paid", credits)
+
+
+def test_tax_does_not_take_auto_recharge_past_its_maximum(scenario: StripeScenario) -> None:
+    collect("exclusive")
+    scenario.turn_on_recharge(below=1000, most=1199)
+    scenario.work()
+    assert (scenario.credits, scenario.charges(), scenario.mails()[-1]) == (0, 0, "recharge_limit")
