@@ -14,6 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
+from app import start_command
 from app.catalog import lifecycle, price_entry, price_import, price_watch, seeds
 from app.db import backup as database
 from app.extensions import db
@@ -44,6 +45,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(prices)
     prices.add_command(rerating_commands.rerate)
     app.cli.add_command(seed)
+    app.cli.add_command(start_command.start)
     app.cli.add_command(backup)
     app.cli.add_command(restore)
     app.cli.add_command(resume)

@@ -10,20 +10,20 @@ from sandbox.world import Sandbox
 def calculate(sandbox: Sandbox, params: Params) -> Thing:
     """The tax of a payment that no page asks for."""
     customer = sandbox.get("customer", required(params, "customer"), "customer")
-    found = {"exclusive": 0, "inclusive": 0}
+    added_up = {"exclusive": 0, "inclusive": 0}
     asked = 0
     for line in params["line_items"]:
         price = {"tax_behavior": text(line, "tax_behavior", "exclusive")}
         amount, behaviour = tax_of(sandbox, price, whole(line, "amount"))
-        asked, found[behaviour] = asked + whole(line, "amount"), found[behaviour] + amount
+        asked, added_up[behaviour] = asked + whole(line, "amount"), added_up[behaviour] + amount
     return sandbox.make(
         "tax.calculation",
         currency=required(params, "currency"),
         customer=customer["id"],
         tax_date=sandbox.now,
-        amount_total=asked + found["exclusive"],
-        tax_amount_exclusive=found["exclusive"],
-        tax_amount_inclusive=found["inclusive"],
+        amount_total=asked + added_up["exclusive"],
+        tax_amount_exclusive=added_up["exclusive"],
+        tax_amount_inclusive=added_up["inclusive"],
     )
 
 

@@ -107,16 +107,16 @@ def add_tax(attempt: Recharge) -> taxes.Calculation | None:
     """The tax of an attempt, once: what it comes to with it is held to the month's maximum too."""
     if not attempt.payment.is_taxed:
         return None
-    found = taxes.calculate(attempt)
+    tax = taxes.calculate(attempt)
     attempt, account = held(attempt.id)
     settings = AutoRecharge.of(account.id)
     if attempt.is_open and not attempt.payment.tax_cents:
-        attempt.payment.add_tax(on_top=found.exclusive, included=found.inclusive)
+        attempt.payment.add_tax(on_top=tax.exclusive, included=tax.inclusive)
         if settings is not None and settings.month_total_cents(utcnow()) > settings.monthly_max_cents:
             attempt.cancel()
             notifications.of_limit(settings, account, utcnow())
     commit()
-    return found
+    return tax
 
 
 def sent_before(attempt: Recharge) -> PaymentState | None:

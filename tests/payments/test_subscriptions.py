@@ -132,7 +132,7 @@ def test_a_change_to_a_free_plan_waits_and_then_takes_it(scenario: StripeScenari
 def test_a_second_subscription_is_refused(scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     with pytest.raises(Conflict, match="already"):
-        subscriptions.subscribe(scenario.actor, scenario.plan("Pro"))
+        subscriptions.subscribe(scenario.actor, subscriptions.PlanOrder(scenario.plan("Pro")))
 
 
 def test_a_second_subscription_that_slips_through_is_cancelled_and_refunded(scenario: StripeScenario) -> None:

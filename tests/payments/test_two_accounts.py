@@ -190,6 +190,6 @@ def test_what_was_deleted_at_the_dashboard_is_made_anew(scenario: StripeScenario
     store.remove("customer", scenario.account.stripe_customer_id)
     store.get("product", scenario.plan("Plus").stripe_product_id)["active"] = False
     assert checkout.buy_pack(scenario.actor, checkout.PackOrder(pack))
-    assert subscriptions.subscribe(scenario.actor, plan)
+    assert subscriptions.subscribe(scenario.actor, subscriptions.PlanOrder(plan))
     assert scenario.buy_pack().state == "paid"
     assert scenario.last(Payment).account_id == scenario.account_id

@@ -230,8 +230,8 @@ def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
     start, end = period
     left, whole = max(0, seconds(max(at, start), end)), seconds(start, end)
     paid = Payment.last_period_of(subscription.id)
-    whole = net_allowance(plan, paid) if paid else plan.allowance_nanos
-    more = max(0, whole - subscription.allowance_nanos)
+    worth = net_allowance(plan, paid) if paid else plan.allowance_nanos
+    more = max(0, worth - subscription.allowance_nanos)
     return share(more, left, whole) if whole > 0 else 0
 
 

@@ -1,0 +1,73 @@
+"""The first plans and packs of one's own, from four answers: what is sold, its price, the margin, the free tier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models.base import NANOS_PER_CREDIT
+from app.models.catalog.plan import CreditPack, Plan, worth_of
+from app.models.catalog.setting import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """`price_cents` a month, 0 for credits only; `free_credits` a month for who pays nothing."""
+
+    name: str
+    price_cents: int
+    margin_bps: int
+    free_credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOffer:
+    free: Plan
+    plan: Plan
+    packs: list[CreditPack]
+
+
+def write_offer(answers: Answers) -> FirstOffer:
+    """Write them, and take everything else off sale: who has it keeps it. PricingError where a figure cannot be."""
+    price = answers.price_cents or 1000
+    worth_of(price, 0, answers.margin_bps)
+    take_off_sale()
+    Setting.put("brand_name", answers.name)
+    Setting.put("default_margin", answers.margin_bps)
+    free = Plan.default()
+    free.allowance_override_nanos = answers.free_credits * NANOS_PER_CREDIT
+    free.daily_limit_nanos, free.allows_packs = None, not answers.price_cents
+    plan = free if not answers.price_cents else paid_plan(answers)
+    packs = [
+        pack_of(cents, answers.margin_bps, position)
+        for position, cents in enumerate((price // 2 or 1, price * 2))
+    ]
+    db.session.add_all([plan, *packs])
+    db.session.flush()
+    return FirstOffer(free, plan, packs)
+
+
+def paid_plan(answers: Answers) -> Plan:
+    return Plan(
+        name=answers.name,
+        price_cents=answers.price_cents,
+        margin_bps=answers.margin_bps,
+        position=1,
+        is_popular=True,
+    )
+
+
+def pack_of(cents: int, margin_bps: int, position: int) -> CreditPack:
+    credits = worth_of(cents, 0, margin_bps) // NANOS_PER_CREDIT
+    return CreditPack(
+        name=f"{credits:,} credits", price_cents=cents, margin_bps=margin_bps, position=position
+    )
+
+
+def take_off_sale() -> None:
+    """What is sold now works for those who have it and cannot be chosen any more; but for the default plan."""
+    for sold in (*db.session.scalars(select(Plan)), *db.session.scalars(select(CreditPack))):
+        if sold.status == "active" and not getattr(sold, "is_default", False):
+            sold.status = "legacy"

@@ -1,0 +1,66 @@
+"""`flask start`: four questions, the plans and packs that they come to, and what three months of them would leave."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import click
+from flask.cli import with_appcontext
+
+from app.catalog.first_offer import Answers, write_offer
+from app.catalog.projection import lines_of, months_of
+from app.extensions import db
+from app.jobs import JobName, enqueue
+from app.models.base import credits_text
+from app.models.metering.refusal import PricingError
+from app.web.formatting import dollars, percent
+from app.web.numbers import exact
+
+
+class Figure(click.ParamType[int]):
+    """A number as people write it, kept in whole units: $20 as cents, 50 % as basis points."""
+
+    name = "number"
+
+    def __init__(self, unit: int, highest: int) -> None:
+        self.unit, self.highest = unit, highest
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            units = exact(value, self.unit)
+        except ValueError as fault:
+            self.fail(str(fault), param, ctx)
+        if not 0 <= units <= self.highest:
+            self.fail(f"must be between 0 and {Decimal(self.highest) / self.unit:f}.", param, ctx)
+        return units
+
+
+@click.command()
+@click.option("--name", prompt="What do you sell? (its name)")
+@click.option("--price", prompt="At what price a month? (0: only credits)", type=Figure(100, 10**8))
+@click.option("--margin", prompt="Which part of it is your margin, in percent?", type=Figure(100, 9_999))
+@click.option("--free", prompt="How many credits a month for free?", type=Figure(1, 10**6))
+@with_appcontext
+def start(name: str, price: int, margin: int, free: int) -> None:
+    """Write plans and packs of your own, and show what three months of them would leave."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 60:
+        raise click.BadParameter("has 1 to 60 characters.", param_hint="--name")
+    try:
+        offer = write_offer(Answers(name, price, margin, free))
+    except PricingError as fault:
+        raise click.ClickException(str(fault)) from fault
+    db.session.commit()
+    enqueue(JobName.PUBLISH_PLAN, offer.plan.id)
+    for pack in offer.packs:
+        enqueue(JobName.PUBLISH_PACK, pack.id)
+    click.echo(f"{offer.free.name}: {credits_text(offer.free.allowance_nanos)} a month.")
+    if price:
+        click.echo(f"{name}: {dollars(price)} a month, {credits_text(offer.plan.allowance_nanos)}.")
+    for pack in offer.packs:
+        click.echo(f"Pack: {dollars(pack.price_cents)}, {pack.name}, margin {percent(margin)}.")
+    for line in lines_of(months_of(offer.plan, offer.packs[0], offer.free)):
+        click.echo(line)
+    click.echo("Next: look at /pricing; change anything under /admin/plan/.")
