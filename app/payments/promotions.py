@@ -195,7 +195,7 @@ def publish_one(code_id: int) -> None:
     code = db.session.get(PromotionCode, code_id)
     if code is None or not client.is_set_up():
         return
-    for sold in code.sold_with():
+    for sold in code.products():
         product_sync.publish(sold)
     publish(code)
 
@@ -208,7 +208,7 @@ def publish(code: PromotionCode) -> None:
     if code.stripe_promotion_code_id:
         at_stripe.retire(code.stripe_promotion_code_id)
     coupon_id = promotion_id = None
-    products = [sold.stripe_product_id for sold in code.sold_with() if sold.stripe_product_id]
+    products = [sold.stripe_product_id for sold in code.products() if sold.stripe_product_id]
     if code.is_active and products:
         coupon_id = at_stripe.make_coupon(code, products, mark)
         promotion_id = at_stripe.make_promotion_code(code, coupon_id, mark)

@@ -1,5 +1,6 @@
 """Whatever order the looks at a subscription are applied in, its life ends in the same rows and the same ledger."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -12,10 +13,12 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
+from app.models.billing.redemption import Redemption
 from app.models.billing.stripe_objects import CardState, InvoiceState, LineState, SubscriptionState
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.catalog.plan import Plan
+from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
 from tests.support.people import actor, person
@@ -25,6 +28,7 @@ pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",)
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MONTH = timedelta(days=30)
 TRIAL = timedelta(days=6)
+Looks = list[tuple[SubscriptionState, list[InvoiceState]]]
 IGNORED = {"id", "created_at", "updated_at", "trial_refused_at"}
 
 
@@ -114,8 +118,46 @@ def outcome(account_id: int) -> Any:
     )
 
 
-def test_all_720_orders_of_a_subscriptions_life_end_alike(ada: int) -> None:
-    seen = life()
+def half_off(seen: Looks) -> Looks:
+    """The same life under a discount for ever: its invoices come to half, its lines are whole."""
+    return [
+        (
+            state,
+            [
+                replace(
+                    one,
+                    paid_cents=one.paid_cents // 2,
+                    total_cents=one.total_cents // 2,
+                    discount_cents=one.total_cents // 2,
+                    coupon_ids=("co_half",),
+                )
+                for one in invoices
+            ],
+        )
+        for state, invoices in seen
+    ]
+
+
+def with_bonus(seen: Looks) -> Looks:
+    """The same life at half the price, begun with a code that adds to its first period."""
+    subscription = db.session.query(Subscription).one()
+    code = PromotionCode(code="MORE", kind="bonus", percent_bps=1000)
+    db.session.add(code)
+    db.session.flush()
+    account = db.session.get_one(Account, subscription.account_id)
+    redemption = Redemption.hold(code, account, None)
+    assert redemption is not None
+    redemption.bonus_nanos, subscription.redemption_id = (
+        code.bonus_nanos(subscription.plan.period_nanos),
+        redemption.id,
+    )
+    db.session.commit()
+    return half_off(seen)
+
+
+@pytest.mark.parametrize("told", [list, with_bonus])
+def test_all_720_orders_of_a_subscriptions_life_end_alike(ada: int, told: Callable[[Looks], Looks]) -> None:
+    seen = told(life())
     histories = [taken_over(order) for order in permutations(range(6))]
     outcomes = {}
     for history in sorted(set(histories)):
@@ -125,7 +167,8 @@ def test_all_720_orders_of_a_subscriptions_life_end_alike(ada: int) -> None:
     in_order = outcomes[0, 1, 2, 3, 4, 5]
     assert len(histories) == 720
     assert [history for history in outcomes if outcomes[history] != in_order] == []
-    kinds = [kind for _, kind, _, _ in in_order[2]]
+    kinds = [kind for _, kind, _, _ in in_order[2] if kind != "bonus"]
+    assert sum(credits for *_, credits in in_order[2]) == (10**9 if told is with_bonus else 0)
     assert kinds[:5] == ["trial", "refill", "plan_change", "refill", "allowance_ended"]
 
 

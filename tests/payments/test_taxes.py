@@ -55,6 +55,8 @@ def test_a_plan_refills_by_its_net_and_an_upgrade_grows_as_it_was_shown(
     shown = subscriptions.preview(scenario.actor, scenario.plan("Pro")).grows_nanos
     scenario.change("Pro")
     grown = scenario.account.allowance_nanos - worth * CREDIT
+    rest = scenario.plan("Pro").allowance_nanos - 10_000 * CREDIT
+    assert shown > rest // 5 * 4
     assert abs(grown - shown) <= shown // 1000
     scenario.renew()
     assert scenario.allowance == (55_000 if behavior == "exclusive" else 45_831)

@@ -161,9 +161,17 @@ class PromotionCode(Model):
         """What it can be used for now."""
         return [sold for sold in all_on_offer() if self.sells(sold)]
 
+    def products(self) -> list[Plan | CreditPack]:
+        """What Stripe takes it off: plans that it sells, and packs, of which more than one may be what it sells."""
+        return [
+            sold
+            for sold in all_on_offer()
+            if self.sells(sold) or (self.is_for(sold) and isinstance(sold, CreditPack))
+        ]
+
     def listing(self) -> str:
         """What Stripe is told of it, in short: where it differs from `published_digest`, it is to be told again."""
-        products = sorted(sold.stripe_product_id or "" for sold in self.sold_with())
+        products = sorted(sold.stripe_product_id or "" for sold in self.products())
         off = self.percent_bps, self.amount_cents, self.currency, self.duration, self.months
         terms = (self.code, off, products, self.is_active and self.kind == "discount")
         return hashlib.sha256(repr(terms).encode()).hexdigest()

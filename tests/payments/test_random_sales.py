@@ -1,0 +1,105 @@
+"""Random codes, tiers, purchases, upgrades, refunds: credits are what the rule says, never sold below the floor."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from app.extensions import db
+from app.models.base import NANOS_PER_CENT, share
+from app.models.billing.payment import Payment
+from app.models.catalog.pack_tier import PackTier, fault_of
+from app.models.catalog.promotion_code import PromotionCode
+from app.models.catalog.setting import Setting
+from app.models.metering.refusal import InvalidRequest
+from tests.payments.stripe_scenario import StripeScenario
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
+
+
+class Sales:
+    """`expected`: what the account's credits come to by the rule, reckoned beside the app."""
+
+    def __init__(self, scenario: StripeScenario, chance: random.Random) -> None:
+        self.scenario, self.chance, self.expected, self.refused = scenario, chance, 0, 0
+        self.floor = chance.choice((0, 1000, 3000))
+        Setting.put("margin_floor", self.floor)
+        db.session.commit()
+        Setting.forget()
+
+    def make_tiers(self) -> None:
+        pack = self.scenario.pack()
+        sizes = sorted(self.chance.sample(range(2, 30), self.chance.randint(0, 3)))
+        pack.tiers = [PackTier(from_quantity=size, margin_bps=self.chance.randint(0, 6000)) for size in sizes]
+        pack.margin_bps = self.chance.randint(3000, 6000)
+        if fault_of(pack):
+            db.session.rollback()
+        db.session.commit()
+
+    def make_code(self, number: int) -> PromotionCode:
+        kind = self.chance.choice(("discount", "discount", "bonus"))
+        given: dict[str, Any] = {"percent_bps": self.chance.randint(1, 6000)}
+        if kind == "discount" and self.chance.random() < 0.4:
+            given = {"amount_cents": self.chance.randint(1, 900)}
+        code = PromotionCode(code=f"CODE-{number}", kind=kind, **given)
+        db.session.add(code)
+        db.session.commit()
+        return code
+
+    def buy(self, number: int) -> None:
+        code, quantity = self.make_code(number), self.chance.randint(1, 12)
+        pack = self.scenario.pack()
+        asked = pack.price_cents * quantity
+        worth = asked * NANOS_PER_CENT * (10_000 - pack.margin_for(quantity)) // 10_000
+        off = by_percent(asked, code) if code.percent_bps else min(code.amount_cents or 0, asked)
+        paid = asked - off if code.kind == "discount" else asked
+        bonus = by_percent(worth, code) if code.kind == "bonus" else 0
+        sells = (worth + bonus) * 10_000 <= paid * NANOS_PER_CENT * (10_000 - self.floor)
+        try:
+            payment = self.scenario.buy_pack(quantity=quantity, code=code.code.lower())
+        except InvalidRequest:
+            assert not sells
+            self.refused += 1
+            return
+        assert sells
+        assert (payment.price_cents, payment.worth_nanos, payment.bonus_nanos) == (paid, worth + bonus, bonus)
+        self.expected += worth + bonus
+        self.refund(payment)
+
+    def refund(self, payment: Payment) -> None:
+        """In one to three parts, or not at all."""
+        taken, cents = 0, 0
+        for _ in range(self.chance.randint(0, 3)):
+            part = self.chance.randint(1, max(1, payment.price_cents // 3))
+            self.scenario.refund(payment, part)
+            cents += part
+            due = share(payment.worth_nanos, cents, payment.price_cents)
+            self.expected -= due - taken
+            taken = due
+
+
+def by_percent(amount: int, code: PromotionCode) -> int:
+    return (2 * amount * (code.percent_bps or 0) + 10_000) // 20_000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_credits_are_what_the_rule_says_and_never_below_the_floor(
+    scenario: StripeScenario, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    sales = Sales(scenario, chance)
+    sales.make_tiers()
+    db.session.add(PromotionCode(code="PLAN", kind="discount", percent_bps=1000, duration="forever"))
+    db.session.commit()
+    scenario.subscribe("Plus", code="PLAN")
+    for number in range(5):
+        sales.buy(number)
+        if number == 2:
+            scenario.change("Pro")
+    assert scenario.account.credits_nanos == sales.expected
+    whole = scenario.plan("Pro").allowance_nanos
+    assert whole - whole // 100 <= scenario.account.allowance_nanos <= whole
+    assert 0 <= sales.refused < 5
+    assert scenario.is_explained()
