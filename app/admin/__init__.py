@@ -10,6 +10,7 @@ from app.admin.accounts import AccountTable
 from app.admin.ai_models import ModelTable, ProviderTable
 from app.admin.brand import BrandPage
 from app.admin.dashboard import Dashboard
+from app.admin.image_prices import ImagePriceTable
 from app.admin.job_queue import QueuePage
 from app.admin.lab import HabitTable, LabPage
 from app.admin.ledger_views import ChangeTable, LedgerTable, RefusedCallTable, UsageTable
@@ -28,6 +29,7 @@ from app.admin.two_factor import TwoFactorPage
 from app.admin.users import UserTable
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
@@ -66,6 +68,7 @@ def menu() -> dict[str, list[BaseView]]:
         ],
         "Models": [
             PriceTable(ModelPrice, "Price list", endpoint="price"),
+            ImagePriceTable(ImagePrice, "Image prices", endpoint="image-price"),
             RegistryPage(name="Price updates", endpoint="registry"),
             ReratingPage(name="Wrong prices", endpoint="rerating"),
             ModelTable(AIModel, "Models", endpoint="model"),

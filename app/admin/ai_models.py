@@ -26,6 +26,7 @@ KINDS = choices_of(
     [
         ("openai", "OpenAI's chat completions"),
         ("anthropic", "Anthropic's messages"),
+        ("google", "Google's generateContent, for images"),
         ("demo", "the offline demo"),
     ]
 )
@@ -172,6 +173,9 @@ class ModelForm(RowForm):
     successor = SelectField("Then", choices=successors, description="The model we suggest instead.")
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Takes images")
+    makes_images = BooleanField(
+        "Makes images", description="And nothing else. Each has a price under Image prices."
+    )
     image_tokens = Count(
         "Most tokens of an image",
         lowest=1,

@@ -12,7 +12,7 @@ from flask import Response, abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
-from app.admin import business, stripe_moves, watchlist
+from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars, harmless
 from app.admin.charts import bar_chart
@@ -21,6 +21,7 @@ from app.admin.provider_reports import alarms
 from app.admin.report import Books, Range, books_of
 from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
+from app.models.metering import image_costs
 
 Table = tuple[list[str], list[list[Any]]]
 
@@ -47,6 +48,8 @@ class Dashboard(AdminOnly, AdminIndexView):
             call_audit=CallAudit.last(),
             alarms=alarms(),
             price_alarms=price_alarms(),
+            image_alarms=image_prices.alarms(),
+            images=image_costs.totals(within.first, within.last),
             move=stripe_moves.move(),
             dollars=dollars,
             cost=cost,
@@ -196,6 +199,7 @@ TABLES: dict[str, Callable[[Books], Table]] = {
     "packs": sold_table("Pack", business.sold_packs),
     "model": use_table("model"),
     "operation": use_table("operation"),
+    "kind": use_table("kind"),
     "plan": use_table("plan"),
     "dearest": top_table(watchlist.dearest),
     "losing": top_table(watchlist.losing),

@@ -73,7 +73,8 @@ class UsageTable(ReadOnlyTable):
     column_details_list = ("id", "created_at", "settled_at", "account_id", "user_id", "chat_id", "model", "operation",
                            "price_id", "state", "outcome", "source", "uncached_input", "cache_read", "cache_write_5m",
                            "cache_write_1h", "output", "images", "searches", "reserved_nanos", "cost_nanos",
-                           "allowance_paid_nanos", "credits_paid_nanos", "absorbed_nanos", "raw")  # fmt: skip
+                           "provider_nanos", "image_price_id", "allowance_paid_nanos", "credits_paid_nanos",
+                           "absorbed_nanos", "raw")  # fmt: skip
     column_formatters: ClassVar = {
         name: shown(credits_text)
         for name in (
@@ -81,6 +82,7 @@ class UsageTable(ReadOnlyTable):
             "paid_nanos",
             "absorbed_nanos",
             "reserved_nanos",
+            "provider_nanos",
             "allowance_paid_nanos",
             "credits_paid_nanos",
         )

@@ -84,6 +84,9 @@ class PlanForm(RowForm):
         highest=MOST_COUNT,
         description="As they stand: deleting one makes room. Empty or -1: any number.",
     )
+    images_per_month = Count(
+        "Images a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: any number."
+    )
     parallel_calls = Count(
         "Simultaneous answers", lowest=1, highest=1000, description="Empty: as in the settings."
     )

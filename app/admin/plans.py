@@ -116,7 +116,7 @@ class PlanTable(SoldTable):
                           "sale_ends_at", "trial_days"),
         "What it gives": (
             "allowance_override_nanos", "daily_limit_nanos", "chats_per_month", "documents",
-            "parallel_calls", "has_api",
+            "images_per_month", "parallel_calls", "has_api",
             "allows_packs", "has_priority_support", "has_custom_branding", "models",
         ),
         "Its card on the pricing page": ("bullets",),
@@ -148,7 +148,7 @@ class PlanTable(SoldTable):
 
     def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         check_worth(plan)
-        for limit in ("chats_per_month", "documents"):
+        for limit in ("chats_per_month", "documents", "images_per_month"):
             if getattr(plan, limit) == -1:
                 setattr(plan, limit, None)
         if plan.is_default and (plan.status != "active" or plan.price_cents):

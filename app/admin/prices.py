@@ -60,6 +60,10 @@ class PriceForm(RowForm):
     cache_write_1h_nanos = per_million_tokens("Cache write, 1 h", validators=[Required()])
     output_nanos = per_million_tokens("Output", validators=[Required()])
     image_nanos = DollarsPerMillion("An image", description="Empty: the model makes none.")
+    image_input_nanos = per_million_tokens(
+        "Images read", description="Of a model that makes images. Empty: as input."
+    )
+    image_output_nanos = per_million_tokens("Images made", description="The same. Empty: as output.")
     search_nanos = DollarsPerMillion("A search", description="Empty: the model makes none.")
     long_context_above = Count("Long context above", description="Input tokens; empty: one tier for all.")
     long_uncached_input_nanos = per_million_tokens("Input")
@@ -116,7 +120,13 @@ class PriceTable(AdminTable):
     figures: ClassVar = {"uncached_input_nanos", "cache_read_nanos", "output_nanos", "long_context_above"}
     form_groups: ClassVar = {
         "Which": ("model_id", "service_tier", "effective_from"),
-        "Prices": (*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS), "image_nanos", "search_nanos"),
+        "Prices": (
+            *(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS),
+            "image_nanos",
+            "search_nanos",
+            "image_input_nanos",
+            "image_output_nanos",
+        ),
         "Long context re-prices the whole call": (
             "long_context_above",
             *(f"long_{b}_nanos" for b in TOKEN_BUCKETS),

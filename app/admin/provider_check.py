@@ -28,7 +28,7 @@ def tried(provider: ProviderAccount) -> Trial:
     """Ask the provider's first model on sale. No transaction is open meanwhile."""
     model = first_model(provider)
     if model is None:
-        return Trial(False, "Unknown: put one of its models on sale first.")
+        return Trial(False, "Unknown: put one of its models that write on sale first.")
     if not provider.is_usable:
         return Trial(False, f"Not working: {provider.key_variable} isn't set, or the provider is off.")
     name = model.upstream_name or model.name
@@ -46,5 +46,6 @@ def tried(provider: ProviderAccount) -> Trial:
 
 
 def first_model(provider: ProviderAccount) -> AIModel | None:
-    offered = select(AIModel).where(AIModel.provider_id == provider.id, AIModel.is_for_sale)
+    writes = AIModel.is_for_sale, ~AIModel.makes_images
+    offered = select(AIModel).where(AIModel.provider_id == provider.id, *writes)
     return db.session.scalar(offered.order_by(AIModel.position, AIModel.id).limit(1))

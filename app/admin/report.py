@@ -16,6 +16,7 @@ from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
+from app.models.metering.kinds import kind_title
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import (
     AccountDay,
@@ -94,7 +95,7 @@ class Day:
 
 @dataclass(slots=True)
 class Books:
-    """A range of days, and the use in it by model, operation and plan: {name: {figure: sum}}."""
+    """A range of days, and the use in it by model, operation, kind and plan: {name: {figure: sum}}."""
 
     within: Range
     days: list[Day]
@@ -111,7 +112,7 @@ def in_cents(nanos: int) -> int:
 @in_one_look
 def books_of(since: datetime, within: Range) -> Books:
     days = {day: Day(day) for day in within.days}
-    books = Books(within, list(days.values()), {"model": {}, "operation": {}, "plan": {}})
+    books = Books(within, list(days.values()), {"model": {}, "operation": {}, "kind": {}, "plan": {}})
     plans = {row.id: row.name for row in db.session.execute(select(Plan.id, Plan.name))}
     for row in usage_rows(since, within):
         add_use(days[row.day], books, row, plans)
@@ -142,8 +143,13 @@ def add_use(day: Day, books: Books, row: Any, plans: dict[int, str]) -> None:
     day.cost_nanos += int(row.cost_nanos)
     day.paid_nanos += int(row.paid_nanos)
     day.absorbed_nanos += int(row.absorbed_nanos)
-    kinds = {"model": row.model, "operation": row.operation, "plan": plans.get(row.plan_id, str(row.plan_id))}
-    for kind, name in kinds.items():
+    groups = {
+        "model": row.model,
+        "operation": row.operation,
+        "kind": kind_title(row.operation),
+        "plan": plans.get(row.plan_id, str(row.plan_id)),
+    }
+    for kind, name in groups.items():
         sums = books.by[kind].setdefault(name, dict.fromkeys(NAMES, 0))
         for figure in NAMES:
             sums[figure] += int(getattr(row, figure))

@@ -15,11 +15,12 @@ from app.api.rate_limits import limited_sends
 from app.api.schemas import COUNT, FILES, TEXT, WHOLE, described, or_null, shape
 from app.extensions import db
 from app.models.chat.attachment import Attachment
-from app.models.metering.refusal import InvalidRequest
+from app.models.metering.refusal import Conflict, InvalidRequest
 
 ATTACHMENT = shape(
     "Attachment",
     id=TEXT,
+    url=TEXT,
     name=TEXT,
     media_type=TEXT,
     bytes=COUNT,
@@ -54,6 +55,18 @@ def attach() -> tuple[dict[str, Any], int]:
     return shown_attachment(kept), 201
 
 
+@api.delete("/attachments/<attachment_id>")
+@described("Delete an image that a model made, or a file that was not sent; what it cost stays", status=204)
+def delete_attachment(attachment_id: str) -> tuple[str, int]:
+    own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
+    kept = or_404(Attachment.find(attachment_id, **own))
+    if kept.call_id is None and kept.message_id is not None:
+        raise Conflict("attachment_sent", "This file was sent with a message. Delete the chat to delete it.")
+    db.session.delete(kept)
+    db.session.commit()
+    return "", 204
+
+
 @api.get("/attachments/<attachment_id>")
 @described("A file as it was put up; its media type is what its bytes are", TEXT, kind=FILES)
 def read_attachment(attachment_id: str) -> Response:
@@ -69,4 +82,5 @@ def read_attachment(attachment_id: str) -> Response:
 
 def shown_attachment(kept: Attachment) -> dict[str, Any]:
     size = {"bytes": kept.size, "width": kept.width, "height": kept.height}
-    return {"id": str(kept.id), "name": kept.name, "media_type": kept.media_type, **size}
+    address = f"/api/attachments/{kept.id}"
+    return {"id": str(kept.id), "url": address, "name": kept.name, "media_type": kept.media_type, **size}

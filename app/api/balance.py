@@ -63,6 +63,8 @@ PLAN_USAGE = shape(
     chats_limit=or_null(COUNT),
     documents_used=COUNT,
     documents_limit=or_null(COUNT),
+    images_used=COUNT,
+    images_limit=or_null(COUNT),
     input_tokens=COUNT,
     output_tokens=COUNT,
     **amounts("used", "limit"),
@@ -125,6 +127,8 @@ def read_plan_usage() -> dict[str, Any]:
         "chats_limit": limits.chats.limit,
         "documents_used": limits.documents.used,
         "documents_limit": limits.documents.limit,
+        "images_used": limits.images.used,
+        "images_limit": limits.images.limit,
         **tokens_used(account_state),
     }
 

@@ -77,6 +77,7 @@ PLAN = shape(
     models=array(TEXT),
     chats_per_month=or_null(WHOLE),
     documents=or_null(WHOLE),
+    images_per_month=or_null(WHOLE),
     parallel_calls=or_null(WHOLE),
     has_api=FLAG,
     allows_packs=FLAG,
@@ -167,7 +168,7 @@ def shown_model(model: AIModel, price: ModelPrice, allowed: list[str]) -> dict[s
 
 PLAN_FIELDS = (
     "name", "description", "price_cents", "currency", "interval", "trial_days", "models", "chats_per_month",
-    "documents",
+    "documents", "images_per_month",
     "parallel_calls", "has_api", "allows_packs", "has_priority_support", "has_custom_branding", "is_popular", "bullets",
 )  # fmt: skip
 PACK_FIELDS = ("name", "description", "price_cents", "currency")

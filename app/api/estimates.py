@@ -15,9 +15,10 @@ from app.api.calls import Limits, call_options
 from app.api.chats import default_model, my_chat
 from app.api.document_calls import request_of
 from app.api.documents import my_document
+from app.api.images import HowMany
 from app.api.messages import Files, my_message
 from app.api.schemas import COUNT, MOMENT, TEXT, amounts, described, or_null, shape
-from app.generation import documents, send
+from app.generation import documents, images, send
 from app.models.base import utcnow
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import prices_ahead
@@ -31,12 +32,12 @@ LATER = shape("LaterEstimate", effective_from=MOMENT, **amounts("expected", "cei
 ESTIMATE = shape(
     "Estimate", model=TEXT, left_out=COUNT, later=or_null(LATER), **amounts("expected", "ceiling")
 )
-Operation = Literal["chat", "draft", "refine", "refine_selection", "repurpose", "image_prompt"]
+Operation = Literal["chat", "draft", "refine", "refine_selection", "repurpose", "image_prompt", "image"]
 
 
 class EstimateRequest(Limits):
     """Of a question its `content`, of an answer again its `message_id`, of a new chat `content` without `chat_id`;
-    of a call about a document what that takes.
+    of a call about a document or of images what that takes.
     """
 
     operation: Operation = "chat"
@@ -57,6 +58,10 @@ class EstimateRequest(Limits):
     start: CountOrNone | None = None
     end: CountOrNone | None = None
     revision: CountOrNone | None = None
+    prompt: Text = ""
+    quality: Text = ""
+    size: Text = ""
+    n: HowMany = 1
 
 
 @api.post("/estimate")
@@ -69,9 +74,20 @@ class EstimateRequest(Limits):
 )
 def estimate_call() -> dict[str, Any]:
     sent = EstimateRequest.read()
+    if sent.operation == "image":
+        return estimate_images(sent)
     prompt, price = estimate_question(sent) if sent.operation == "chat" else estimate_document(sent)
     figures = figures_of(prompt, price)
     return {"model": prompt.model, **figures, "left_out": prompt.left_out, "later": later_figures(prompt)}
+
+
+def estimate_images(sent: EstimateRequest) -> dict[str, Any]:
+    """A fixed price: what is expected is the most."""
+    request = images.ImageRequest(sent.prompt, sent.quality, sent.size, sent.n)
+    prompt, offer = images.estimate(current_user, request, call_options(sent))
+    price = offer.ceiling_of(prompt)
+    figures = {**amount("expected", price), **amount("ceiling", price)}
+    return {"model": prompt.model, **figures, "left_out": 0, "later": None}
 
 
 def figures_of(prompt: Prompt, price: ModelPrice) -> dict[str, Any]:

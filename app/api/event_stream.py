@@ -10,11 +10,13 @@ from typing import Any
 from flask import Flask, Response, current_app, g
 from flask_login import current_user
 
+from app.api.attachments import shown_attachment
 from app.extensions import db
 from app.generation import registry
 from app.generation.generation import PING_SECONDS, Generation, Outcome
 from app.generation.kept_text import TextTable
 from app.models.base import credits_string, utcnow
+from app.models.chat.attachment import Attachment
 from app.models.metering.account_state import AccountState
 from app.models.metering.ending import can_go_on, finish_note
 from app.models.metering.usage import Usage
@@ -41,6 +43,18 @@ def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Re
     prompt = reservation.prompt
     start = started(generation.ids, prompt.model, reservation.ceiling, prompt.left_out)
     return streaming(written(start, from_generation(generation), 0, as_html=as_html))
+
+
+def stream_of_call(call: Usage) -> Response:
+    """Follow a call whose text is kept nowhere: from its thread where it runs here, else until its row says the end."""
+    registry.live.follow_as(follower())
+    ids = {"call_id": str(call.id)}
+    start = started(ids, call.model, call.reserved_nanos, call.left_out)
+    live = registry.live.get(call.id)
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    source = from_generation(live) if live else from_call(app, call.id, ids)
+    db.session.rollback()
+    return streaming(written(start, source, 0, as_html=False))
 
 
 def stream_of(
@@ -134,6 +148,21 @@ def from_row(
         time.sleep(POLL_SECONDS)
 
 
+def from_call(app: Flask, call_id: int, ids: dict[str, str]) -> Iterator[str | dict[str, Any] | None]:
+    """Wait for the end of a call that another process makes."""
+    quiet_since = time.monotonic()
+    while not registry.live.is_ending:
+        with app.app_context():
+            call = db.session.get_one(Usage, call_id)
+            if call.state != "running":
+                yield ended_call(call, call.account_id, ids, None)
+                return
+        if time.monotonic() - quiet_since > PING_SECONDS:
+            yield None
+            quiet_since = time.monotonic()
+        time.sleep(POLL_SECONDS)
+
+
 def last_event(generation: Generation) -> dict[str, Any]:
     """`done` with what it cost, or `error` with why; from the thread where it is known, else from the rows."""
     ending, ids, kept = generation.ending, generation.ids, generation.kept
@@ -141,7 +170,8 @@ def last_event(generation: Generation) -> dict[str, Any]:
         receipt = ending.receipt
         tokens = receipt.usage.input_tokens, receipt.usage.output, receipt.usage.source
         why = why_it_ended(generation.call_ending.finish_reason, has_text=bool(generation.text.strip()))
-        return ended(ids, ending, (receipt.paid, receipt.available, *tokens), why)
+        last = ended(ids, ending, (receipt.paid, receipt.available, *tokens), why)
+        return last | shown_images(receipt.usage_id, receipt.usage.images)
     if kept is not None:
         return ended_row(db.session.get_one(kept.table.model, kept.row_id), ids, kept.table)
     call = db.session.get_one(Usage, generation.reservation.usage_id)
@@ -160,7 +190,14 @@ def ended_call(
     available = AccountState.load(reader_account_id).balance(utcnow()).available
     figures = (call.paid_nanos, available, call.input_tokens, call.output, call.source)
     why = why_it_ended(call.finish_reason, has_text=has_text)
-    return ended(ids, ending or Outcome(call.outcome or "interrupted", None), figures, why)
+    last = ended(ids, ending or Outcome(call.outcome or "interrupted", None), figures, why)
+    return last | shown_images(call.id, call.images)
+
+
+def shown_images(call_id: int, images: int) -> dict[str, Any]:
+    """Part of the last event of a call that made images: its files."""
+    files = Attachment.of_call(call_id) if images else []
+    return {"images": [shown_attachment(file) for file in files]} if files else {}
 
 
 def why_it_ended(finish_reason: str | None, *, has_text: bool) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from app.api.blueprint import amount, moment
 from app.api.schemas import COUNT, FLAG, MOMENT, TEXT, WHOLE, Schema, amounts, array, or_null, shape
 from app.extensions import db
 from app.models.billing.rerating import CallCorrection
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Message
@@ -43,6 +44,9 @@ CORRECTION = shape(
     lines=array(LINE),
     **amounts("paid_before", "right_cost", "returned", "absorbed"),
 )
+IMAGE_PRICE = shape(
+    "FixedImagePrice", id=TEXT, quality=TEXT, size=TEXT, effective_from=MOMENT, **amounts("price")
+)
 RECEIPT: Schema = shape(
     "Receipt",
     id=TEXT,
@@ -71,6 +75,7 @@ RECEIPT: Schema = shape(
     lines=array(LINE),
     price=PRICE,
     corrections=array(CORRECTION),
+    image_price=or_null(IMAGE_PRICE | {"description": "Of images: what each one that is delivered costs."}),
     raw_usage={"type": "object"},
     formula=TEXT,
     **amounts("cost", "provider_cost", "allowance_paid", "credits_paid", "absorbed", "ceiling"),
@@ -96,6 +101,7 @@ def shown_receipt(call: Usage) -> dict[str, Any]:
         "lines": lines_of(call),
         "price": shown_price(call.price, call.input_tokens),
         "corrections": corrections_of(call),
+        "image_price": shown_image_price(call.image_price),
         "formula": FORMULA,
         **shown_payment(call),
     }
@@ -147,13 +153,21 @@ def corrections_of(call: Usage) -> list[dict[str, Any]]:
 
 
 def lines_of(call: Usage, rates: Rates | None = None) -> list[dict[str, Any]]:
-    """Each bucket that was used, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
-    prices = (rates or call.price.rates).prices_for(call.input_tokens)
+    """Each bucket that is charged, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
+    prices = (rates or call.rates).prices_for(call.input_tokens)
     return [
         {"bucket": bucket, "quantity": getattr(call, bucket), "price_nanos": prices[bucket], "per": per}
         for bucket, per in PER.items()
-        if getattr(call, bucket)
+        if getattr(call, bucket) and bucket in prices
     ]
+
+
+def shown_image_price(price: ImagePrice | None) -> dict[str, Any] | None:
+    if price is None:
+        return None
+    begins = moment(price.effective_from)
+    named = {"id": str(price.id), "quality": price.quality, "size": price.size, "effective_from": begins}
+    return {**named, **amount("price", price.price_nanos)}
 
 
 def shown_price(price: ModelPrice, input_tokens: int) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from app.api.schemas import (
 from app.extensions import db
 from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User
+from app.models.metering.kinds import kind_column
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
 from app.web.csv import CSV, csv_of, wants_csv
@@ -52,6 +53,7 @@ USAGE_ROW: Schema = {
         "day": DAY,
         "model": TEXT,
         "operation": TEXT,
+        "kind": TEXT,
         "user_id": TEXT,
         "user": TEXT,
         **BY_KEY,
@@ -64,6 +66,7 @@ GROUPS: dict[str, tuple[Any, ...]] = {
     "day": (Usage.day.label("day"),),
     "model": (Usage.model.label("model"),),
     "operation": (Usage.operation.label("operation"),),
+    "kind": (kind_column("usages").label("kind"),),
     "key": (Usage.api_key_id.label("key_id"), ApiKey.name.label("key")),
     "user": (Usage.user_id.label("user_id"), User.email.label("user")),
 }
@@ -98,7 +101,7 @@ def read_chat_usage(chat_id: str) -> dict[str, Any]:
         "group_by": {
             "type": "string",
             "default": "day",
-            "description": "Some of day, model, operation, user, key, separated by commas.",
+            "description": "Some of day, model, operation, kind, user, key, separated by commas.",
         },
     }
     | PAGING
@@ -150,7 +153,9 @@ def grouped(groups: list[str]) -> Select[Any]:
 def shown_row(row: Row[Any]) -> dict[str, Any]:
     named = row._mapping
     keys = {
-        name: str(named[name]) for name in ("day", "model", "operation", "user_id", "user") if name in named
+        name: str(named[name])
+        for name in ("day", "model", "operation", "kind", "user_id", "user")
+        if name in named
     }
     if "key_id" in named:
         keys |= {"key_id": named["key_id"] and str(named["key_id"]), "key": named["key"]}

@@ -81,8 +81,10 @@ def alert() -> ResponseReturnValue:
     chosen = scaled(sent, NANOS_PER_CREDIT, "low_balance_credits") if sent else None
     account = Account.locked(current_user.account_id)
     account.alert_below_nanos, account.alerts_daily_limit = chosen, "daily_limit" in request.form
+    account.warns_near_limits = "near_limits" in request.form
     db.session.commit()
-    flash("Alerts saved." if chosen or account.alerts_daily_limit else "All alerts are off.")
+    is_any = chosen or account.alerts_daily_limit or account.warns_near_limits
+    flash("Alerts saved." if is_any else "All alerts are off.")
     return redirect(url_for("billing.overview"), 303)
 
 

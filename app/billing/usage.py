@@ -17,6 +17,8 @@ from app.models.billing.rerating import CallCorrection
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
+from app.models.metering.plan_limits import PlanLimits
+from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.web.formatting import model_title, operation_title
@@ -35,6 +37,8 @@ def usage() -> str:
     start = utcnow().date() - timedelta(days=period - 1)
     rows = summed(start)
     calls, next_cursor = shown_calls(start)
+    account_state = load_account_state(current_user.account_id, utcnow())
+    db.session.commit()
     return render_template(
         "billing/usage.html",
         days=by_day(rows, start, period),
@@ -49,6 +53,8 @@ def usage() -> str:
         next_cursor=next_cursor,
         period=period,
         start=start,
+        limits=PlanLimits.of(account_state),
+        account=current_user.account,
     )
 
 
@@ -148,11 +154,11 @@ def receipt(call_id: str) -> str:
 
 
 def lines_of(call: Usage, rates: Rates | None = None) -> list[dict[str, Any]]:
-    """Each bucket that was used, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
-    prices = (rates or call.price.rates).prices_for(call.input_tokens)
+    """Each bucket that is charged, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
+    prices = (rates or call.rates).prices_for(call.input_tokens)
     used = ((bucket, getattr(call, bucket)) for bucket in PER)
     return [
         {"bucket": bucket, "quantity": quantity, "price_nanos": prices[bucket], "per": PER[bucket]}
         for bucket, quantity in used
-        if quantity
+        if quantity and bucket in prices
     ]

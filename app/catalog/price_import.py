@@ -224,5 +224,5 @@ def figures_of(price: ModelPrice) -> dict[str, int | None]:
 FIGURES = (
     "uncached_input_nanos", "cache_read_nanos", "cache_write_5m_nanos", "cache_write_1h_nanos", "output_nanos",
     "long_context_above", "long_uncached_input_nanos", "long_cache_read_nanos", "long_cache_write_5m_nanos",
-    "long_cache_write_1h_nanos", "long_output_nanos", "search_nanos",
+    "long_cache_write_1h_nanos", "long_output_nanos", "search_nanos", "image_input_nanos", "image_output_nanos",
 )  # fmt: skip

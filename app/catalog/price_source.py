@@ -41,6 +41,9 @@ KEYS = {
 }
 """Which of the vendor's prices holds for a bucket: the first that there is. Cached tokens are input at least."""
 
+IMAGE_KEYS = {"image_input_nanos": "input_image_mtok", "image_output_nanos": "output_image_mtok"}
+"""Of a model that makes images. Where a vendor states none, they cost what text does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -190,6 +193,9 @@ def figures_of(price: VendorPrice) -> dict[str, int | None]:
         figures[f"long_{bucket}_nanos"] = nanos(one.tiers[0].price) if isinstance(one, TieredPrices) else None
     searches = price.web_searches_kcount
     figures["search_nanos"] = None if searches is None else nanos(plain(searches) / 1000)
+    for column, key in IMAGE_KEYS.items():
+        stated = getattr(price, key)
+        figures[column] = None if stated is None else nanos(plain(stated))
     return figures
 
 

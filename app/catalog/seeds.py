@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import select
 
-from app.catalog.price_source import listed_models, listed_providers, quotes
+from app.catalog.price_source import SINCE_EVER, listed_models, listed_providers, nanos, quotes
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
 from app.models.identity.account import Account
@@ -18,7 +20,10 @@ from app.models.identity.address import known_as
 from app.models.identity.user import User
 
 CREDITS = NANOS_PER_CREDIT
-NO_COLUMNS = {"provider", "priced_as", "priced_by", "second_prefix", "dollars", "peak", "extra_input_tokens"}
+NO_COLUMNS = {
+    *("provider", "priced_as", "priced_by", "second_prefix", "dollars", "peak", "extra_input_tokens"),
+    "an_image",
+}
 
 PLANS = (
     {
@@ -108,7 +113,9 @@ def seed_models() -> None:
     known = set(db.session.scalars(select(AIModel.name)))
     for position, listed in enumerate(listed_models()):
         if listed["name"] not in known:
-            db.session.add(listed_model(listed, providers[listed["provider"]], position))
+            model = listed_model(listed, providers[listed["provider"]], position)
+            db.session.add(model)
+            db.session.add_all(image_prices(listed, model))
 
 
 def listed_model(listed: dict[str, Any], provider: ProviderAccount, position: int) -> AIModel:
@@ -119,6 +126,22 @@ def listed_model(listed: dict[str, Any], provider: ProviderAccount, position: in
         ModelPrice(**quote.columns, source=quote.source, approved_at=utcnow()) for quote in quotes(listed)
     ]
     return model
+
+
+def image_prices(listed: dict[str, Any], model: AIModel) -> list[ImagePrice]:
+    """What an image of a model that makes them is sold at, by quality and size."""
+    return [
+        ImagePrice(
+            model=model,
+            quality=quality,
+            size=size,
+            price_nanos=nanos(Decimal(dollars)),
+            effective_from=SINCE_EVER,
+            approved_at=utcnow(),
+        )
+        for quality, sizes in listed.get("an_image", {}).items()
+        for size, dollars in sizes.items()
+    ]
 
 
 def columns_of(listed: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel
+from app.models.chat.attachment import Attachment
 from app.models.documents.document import Document, Revision, own
 from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
@@ -65,6 +66,7 @@ def show(document_id: str) -> str:
         head=document.head,
         revisions=[revision for revision in document.revisions() if revision.status != "running"],
         models=models,
+        images=Attachment.of_document(document.id),
         operations=Operation.all(),
         source=Document.find(document.source_id, **own(current_user)) if document.source_id else None,
     )

@@ -18,6 +18,7 @@ from app.generation.generation import Generation
 from app.generation.kept_text import KeptText
 from app.jobs import JobName
 from app.models.base import utcnow
+from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
@@ -33,6 +34,7 @@ from app.providers.base import Prompt, PromptMessage, Provider, ProviderError
 from app.providers.registry import open_provider
 
 Offer = tuple[AIModel, ModelPrice]
+AnyOffer = tuple[AIModel, ModelPrice | ImageOffer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Context:
 
     `columns` go onto the usage row. `store` is called once the call is reserved, in the same transaction: it writes
     the call's rows and says where the text is kept. `rows` do the same within the statement that reserves.
-    `follow_up` is a job, by name and id, for when it is done. `budget` is the chat's.
+    `follow_up` is a job, by name and id, for when it is done. `budget` is the chat's,
+    `made` the kind of generation that reads the provider.
     """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class Context:
     rows: StoredRows | None = None
     follow_up: tuple[JobName, int] | None = None
     budget: ChatBudget | None = None
+    made: Callable[..., Generation] = Generation
 
 
 class StoredRows(ExtraRows, Protocol):
@@ -103,7 +107,7 @@ def start(
     actor: Actor,
     operation: str,
     prompt: Prompt,
-    offer: Offer,
+    offer: AnyOffer,
     *,
     options: CallOptions,
     context: Context = NO_CONTEXT,
@@ -128,7 +132,9 @@ def start(
     )
     kept = kept_text(context, reservation, ids)
     db.session.commit()
-    return registry.begin(reservation, model, service, kept=kept, follow_up=context.follow_up)
+    return registry.begin(
+        reservation, model, service, kept=kept, follow_up=context.follow_up, made=context.made
+    )
 
 
 def kept_text(context: Context, reservation: Reservation, ids: Sequence[int]) -> KeptText | None:

@@ -30,12 +30,14 @@ class Exchange:
     """The question, where it is new, and its running answer, which the chat then shows: ids of answer and question.
 
     A question at the chat's end follows what is there by then: of two sent at once neither hides the other.
+    `is_by_the_way`: the chat's next question is not asked of this model.
     """
 
     chat: Chat
     question: PromptTurn
     model: str
     now: datetime
+    is_by_the_way: bool = False
 
     @property
     def shape(self) -> Hashable:
@@ -76,7 +78,8 @@ class Exchange:
     def shown(self) -> dict[str, Any]:
         title = self.chat.title or title_of(self.question.content)
         own = {"title": title, "document_id": self.chat.document_id}
-        return {"model": self.model, "updated_at": self.now, **own}
+        model = self.chat.model if self.is_by_the_way else self.model
+        return {"model": model, "updated_at": self.now, **own}
 
     def parts(self, call: CTE) -> Sequence[CTE]:
         """As parts of the statement that reserves."""

@@ -41,7 +41,8 @@ def messages_for(path: Sequence[PromptTurn], model: AIModel, *, with_content: bo
     """The path as prompt messages.
 
     Refusal where the last message has images and the model takes none; earlier images are then only mentioned, as are
-    those that one request has no room for, the oldest first. Without content, for an estimate, images are empty.
+    those that one request has no room for, the oldest first, and those that a model made: no vendor takes images in an
+    answer. Without content, for an estimate, images are empty.
     """
     spoken = sendable(path)
     carried = {said.attached_id for said in spoken if said.attached_id}
@@ -50,7 +51,8 @@ def messages_for(path: Sequence[PromptTurn], model: AIModel, *, with_content: bo
     files = Attachment.of_messages([*carried]) if carried else {}
     of_each = [[*files.get(said.attached_id or 0, ()), *said.files] for said in spoken]
     check_images(model, of_each[-1])
-    shown = newest_images(of_each) if model.takes_images else set()
+    asked = [own if said.role == "user" else () for said, own in zip(spoken, of_each, strict=True)]
+    shown = newest_images(asked) if model.takes_images else set()
     return [
         message_of(
             said, own, [image_of(file, model, with_content=with_content) for file in own if file.id in shown]

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 from flask import Flask, current_app, g
@@ -178,7 +179,7 @@ def begin(
     *,
     kept: KeptText | None = None,
     follow_up: tuple[JobName, int] | None = None,
-    made: type[Generation] = Generation,
+    made: Callable[..., Generation] = Generation,
 ) -> Generation:
     """Start the answer of a committed reservation in a thread of its own."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]

@@ -99,6 +99,23 @@ class WirePrompt(Prompt):
 
 
 @dataclass(frozen=True, slots=True)
+class ImagePrompt(Prompt):
+    """What images are asked for: `max_output_tokens` is how many. Stop never breaks it off: it is paid as delivered."""
+
+    quality: str = ""
+    size: str = ""
+
+    @classmethod
+    def of(cls, model: str, text: str, *, quality: str, size: str, count: int) -> ImagePrompt:
+        said = (PromptMessage("user", text),)
+        return cls(model, said, count, is_reasoning=True, quality=quality, size=size)
+
+    @property
+    def text(self) -> str:
+        return self.messages[0].content
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderOptions:
     """How a provider is to be asked, where its address does not say: see `ProviderAccount`."""
 
@@ -131,6 +148,20 @@ class TokenUsage:
     @property
     def input_tokens(self) -> int:
         return self.uncached_input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUsage(TokenUsage):
+    """Usage of a call that makes images: so many of its uncached input and of its output are tokens of images."""
+
+    image_input: int = 0
+    image_output: int = 0
+
+    @property
+    def of_text(self) -> TokenUsage:
+        """What is left beside the images' own."""
+        fresh, output = self.uncached_input - self.image_input, self.output - self.image_output
+        return TokenUsage(fresh, self.cache_read, self.cache_write_5m, self.cache_write_1h, output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +214,20 @@ class Reply(Protocol):
 
     def close(self) -> None:
         """Break off the answer; callable from any thread, any number of times; a blocked iteration ends at once."""
+
+
+class ImageReply(Reply, Protocol):
+    """A Reply that makes images: iterating asks for them and gives no text."""
+
+    usage: ImageUsage
+    images: tuple[bytes, ...]
+
+
+class ImageProvider(Protocol):
+    """A vendor's API that makes images."""
+
+    def draw(self, prompt: ImagePrompt) -> ImageReply:
+        """Ask for images. The connection may be made here or at the first iteration."""
 
 
 class Provider(Protocol):

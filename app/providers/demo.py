@@ -7,13 +7,25 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from app.providers.base import Evidence, Listener, Prompt, PromptMessage, Reply, TokenUsage, estimate_tokens
+from app.providers.base import (
+    Evidence,
+    ImagePrompt,
+    ImageReply,
+    Listener,
+    Prompt,
+    PromptMessage,
+    Reply,
+    TokenUsage,
+    estimate_tokens,
+)
+from app.providers.demo_painter import DemoDrawing
 from app.providers.demo_script import Scene, scene_for
 from app.providers.errors import failure
 
 PIECE = re.compile(r"\s*\S{1,7}|\s+\Z")
 MESSAGE_TOKENS = 4
 FEWEST_CACHED = 32
+NATURAL_PACE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,7 @@ MODELS = {
 class DemoProvider:
     """Models that need no key and no network; `pace` is the pause between two pieces, in seconds."""
 
-    def __init__(self, *, pace: float = 0.02, patience: float = 60.0) -> None:
+    def __init__(self, *, pace: float = NATURAL_PACE, patience: float = 60.0) -> None:
         self._pace = pace
         self._patience = patience
 
@@ -44,6 +56,9 @@ class DemoProvider:
         if model.thinking and not scene.thinking:
             scene = replace(scene, thinking=model.thinking)
         return DemoReply(prompt, scene, self._pace * model.pause, self._patience)
+
+    def draw(self, prompt: ImagePrompt) -> ImageReply:
+        return DemoDrawing(prompt, self._pace / NATURAL_PACE)
 
 
 class DemoReply:

@@ -22,6 +22,9 @@ WORDS = {
     "Nothing was charged. Please choose another model.",
     "malformed": f"The model's provider sent something unreadable, so the answer ends here. {AGAIN}",
     "cut": f"The connection to the model's provider broke before the answer was finished. {AGAIN}",
+    "no_image": f"The model's provider made no image of this. {AGAIN}",
+    "address": "The model's provider sent an address in the place of an image, and addresses are not opened here. "
+    "Nothing was charged. Please choose another model.",
 }
 REJECTIONS = {
     "too_long": "This chat is longer than the model can read. "
@@ -30,11 +33,13 @@ REJECTIONS = {
     "Nothing was charged. Send the question again without it, or with the image saved in another format.",
     "gone": "The model's provider does not know this model any more. "
     "Nothing was charged. Please choose another model.",
+    "filtered": "The model's provider keeps its models from making this image. "
+    "Nothing was charged. Please describe another one.",
 }
-OF_SENDER = {"too_long", "image", "rejected"}
+OF_SENDER = {"too_long", "image", "rejected", "filtered"}
 """What the request itself caused: the same one would fail again."""
 
-TELLING = {"too_long", "image", "gone", "credentials"}
+TELLING = {"too_long", "image", "gone", "credentials", "filtered"}
 """Reasons that say more than any status does."""
 
 MESSAGES = {
@@ -97,11 +102,12 @@ CODES = {
     "model_not_found": "gone",
     "content_filter": "rejected",
     "content_policy_violation": "rejected",
+    "moderation_blocked": "filtered",
 }
 
 
 def failure(reason: str, technical: str = "") -> ProviderError:
-    """The error for a reason of ProviderError, or for `too_long`, `image` or `gone`, which are rejections too."""
+    """The error for a reason of ProviderError, or for one of REJECTIONS, which are of that kind too."""
     is_of_sender = reason in OF_SENDER
     if reason in REJECTIONS:
         return ProviderError("rejected", REJECTIONS[reason], technical, is_of_sender=is_of_sender)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -12,6 +13,8 @@ import openai
 from app.providers.base import (
     PLAIN,
     Evidence,
+    ImagePrompt,
+    ImageReply,
     Prompt,
     PromptMessage,
     ProviderOptions,
@@ -20,7 +23,9 @@ from app.providers.base import (
     WirePrompt,
     is_above_limit,
 )
+from app.providers.drawing import Drawing
 from app.providers.errors import failure, reason_of_event
+from app.providers.openai_images import ask_for_images
 from app.providers.openai_responses import ResponsesReader
 from app.providers.reports import evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
@@ -84,6 +89,9 @@ class OpenAIProvider:
         if isinstance(prompt, WirePrompt) and prompt.dialect == "responses":
             reader = ResponsesReader(self, prompt, ChatReader)
         return StreamedReply(prompt, reader, self.patience, reports_running=running)
+
+    def draw(self, prompt: ImagePrompt) -> ImageReply:
+        return Drawing([partial(ask_for_images, self, prompt)], (openai.OpenAIError,), self.patience)
 
     def post(self, prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response:
         """Ask for a stream; raises the package's errors."""

@@ -14,7 +14,7 @@ _lock = threading.Lock()
 def open_provider(
     kind: str, *, base_url: str | None, api_key: str | None, options: ProviderOptions = PLAIN
 ) -> Provider:
-    """The provider of kind openai, anthropic or demo at that address (None = the vendor's own), with that key.
+    """The provider of kind openai, anthropic, google or demo at that address (None = the vendor's own), with that key.
 
     The same arguments give the same provider, so that its connections serve all of a process; a forked process
     makes its own.
@@ -35,6 +35,10 @@ def _made(kind: str, base_url: str | None, api_key: str | None, options: Provide
         from app.providers.anthropic import AnthropicProvider  # noqa: PLC0415
 
         return AnthropicProvider(base_url=base_url, api_key=api_key, options=options)
+    if kind == "google":
+        from app.providers.google import GoogleProvider  # noqa: PLC0415
+
+        return GoogleProvider(base_url=base_url, api_key=api_key, options=options)
     if kind == "demo":
         from app.providers.demo import DemoProvider  # noqa: PLC0415
 

@@ -21,6 +21,8 @@ import httpx2
 IDLE_SECONDS = 30
 READ_BYTES = 65536
 LONGEST_ERROR = 1_000_000
+LONGEST_ANSWER = 160_000_000
+"""Bytes: four large images in base64."""
 
 Origin = tuple[str, str, int]
 """Scheme, host and port."""
@@ -193,6 +195,8 @@ class Body(httpx2.SyncByteStream):
                 size += len(piece)
                 if self._response.status != OK and size > LONGEST_ERROR:
                     return
+                if size > LONGEST_ANSWER:
+                    raise HTTPException("the answer is too long")
                 yield piece
 
     def close(self) -> None:

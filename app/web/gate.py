@@ -23,7 +23,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def says_remaining(kind: str) -> Callable[[View], View]:
-    """Say on the answer how many `chats` or `documents` the plan leaves, where it bounds them. Outside of the gate."""
+    """Say on the answer how many `chats`, `documents` or `images` the plan leaves, where it bounds them.
+
+    Outside of the gate.
+    """
 
     def mark(view: View) -> View:
         @wraps(view)

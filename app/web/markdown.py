@@ -33,6 +33,9 @@ LONGEST_BLOCK, LONGEST_TEXT = 60_000, 100_000
 SECONDS = 0.5
 """Of processor time for one text; what comes after it stays plain."""
 
+OWN_IMAGE = re.compile(r"/api/attachments/[0-9]{1,18}")
+OWN_SPAN = re.compile(r'<span class="own-image">([0-9]{1,18}) ([^<]*)</span>')
+
 TEXT_TAGS = {
     "p",
     "br",
@@ -76,7 +79,7 @@ SANITISER = nh3.Cleaner(
     },
     set_tag_attribute_values={"a": {"target": "_blank"}},
     allowed_classes={
-        "span": CLASSES | {"code-language", "task-box"},
+        "span": CLASSES | {"code-language", "task-box", "own-image"},
         "code": {"formula"},
         "mtd": ALIGNMENTS,
         "div": {"code-block", "code-head", "table-scroll", "formula"},
@@ -106,8 +109,11 @@ class Renderer(RendererHTML):
         return self.fence(tokens, idx, options, env)
 
     def image(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        """A link to the picture: nothing is loaded from elsewhere."""
+        """A link to the picture: nothing is loaded from elsewhere. One of our own files is shown."""
         source = str(tokens[idx].attrs["src"])
+        if OWN_IMAGE.fullmatch(source) and not is_in_link(tokens, idx):
+            text = self.renderInlineAsText(tokens[idx].children or [], options, env)
+            return f'<span class="own-image">{source.rpartition("/")[2]} {escapeHtml(text)}</span>'
         text = self.renderInlineAsText(tokens[idx].children or [], options, env) or urlsplit(source).netloc
         if is_in_link(tokens, idx):
             return escapeHtml(text)
@@ -164,7 +170,7 @@ def made_parser() -> MarkdownIt:
     parser.use(gfm_autolink_plugin)
     add_rules(parser)
     parser.core.ruler.push("tasks", mark_tasks)
-    parser.validateLink = lambda url: LINK.match(url) is not None  # type: ignore[method-assign]
+    parser.validateLink = lambda url: bool(LINK.match(url) or OWN_IMAGE.fullmatch(url))  # type: ignore[method-assign]
     return parser
 
 
@@ -174,16 +180,26 @@ PARSER = made_parser()
 def render(text: str, seconds: float = SECONDS) -> str:
     """Markdown as HTML that is safe to put into a page; what would take longer than `seconds` is plain text."""
     if len(text) <= LONGEST_BLOCK:
-        return SANITISER.clean(PARSER.render(text))
+        return clean(PARSER.render(text))
     end = time.thread_time() + seconds
     cut = text.rfind("\n", 0, LONGEST_TEXT) + 1 if len(text) > LONGEST_TEXT else len(text)
     blocks = (rendered(source, time.thread_time() < end) for source in Blocks.of(text[:cut]).sources)
     return "".join(blocks) + (rendered(text[cut:], has_time=False) if text[cut:] else "")
 
 
+def clean(html: str) -> str:
+    """What is safe of it, with images that are files of ours: a number is all that comes from the text."""
+    return OWN_SPAN.sub(own_image, SANITISER.clean(html))
+
+
+def own_image(span: re.Match[str]) -> str:
+    alt = span[2].replace('"', "&quot;")
+    return f'<img class="own-image" src="/api/attachments/{span[1]}" alt="{alt}" loading="lazy">'
+
+
 def rendered(block: str, has_time: bool) -> str:
     if has_time and len(block) <= LONGEST_BLOCK:
-        return SANITISER.clean(PARSER.render(block))
+        return clean(PARSER.render(block))
     return f'<pre class="plain">{escapeHtml(block)}</pre>'
 
 

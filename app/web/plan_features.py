@@ -75,7 +75,9 @@ def models(plan: Plan) -> Iterator[Feature]:
     yield Feature("models", "Models", ", ".join(titles), text)
 
 
-def counted(key: str, name: str, one: str, many: str) -> Callable[[Plan], Iterator[Feature]]:
+def counted(
+    key: str, name: str, one: str, many: str, *, within: str = " a month"
+) -> Callable[[Plan], Iterator[Feature]]:
     """A feature that counts: `key` is the column, None where there is no limit."""
 
     def made(plan: Plan) -> Iterator[Feature]:
@@ -85,7 +87,7 @@ def counted(key: str, name: str, one: str, many: str) -> Callable[[Plan], Iterat
         elif limit == 0:
             yield Feature(key, name, "—", f"No {many}", is_missing=True)
         else:
-            yield Feature(key, name, number(limit), f"{number(limit)} {one if limit == 1 else many} a month")
+            yield Feature(key, name, number(limit), f"{number(limit)} {one if limit == 1 else many}{within}")
 
     return made
 
@@ -127,7 +129,8 @@ FEATURES: tuple[Callable[[Plan], Iterator[Feature]], ...] = (
     allowance,
     models,
     counted("chats_per_month", "New chats a month", "new chat", "new chats"),
-    counted("documents", "Documents", "document", "documents"),
+    counted("documents", "Documents", "document", "documents", within=""),
+    counted("images_per_month", "Images a month", "image", "images"),
     answers_at_once,
     extra_credits,
     flag("has_api", "API access", "API access", "No API access"),

@@ -41,9 +41,16 @@ def account_frozen(*, frozen_by: str | None, **_: Any) -> str:
 
 
 def model_not_for_sale(
-    *, name: str = "", sold_until: datetime | None = None, model: str | None = None, **_: Any
+    *,
+    name: str = "",
+    sold_until: datetime | None = None,
+    model: str | None = None,
+    makes_images: bool = False,
+    **_: Any,
 ) -> str:
     """`model` is what to ask instead, where that is on sale."""
+    if makes_images:
+        return f"{name} makes images only. Choose another model."
     if not name:
         return "No models are available yet. An admin can turn one on."
     if sold_until is None:
@@ -84,7 +91,8 @@ def document_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) ->
 
 
 def image_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
-    return f"{plan} has {counted(counts['limit'], 'image')} a month; {counts['remaining']} are left."
+    left = f"{counts['remaining']} are left" if counts["remaining"] else "you've used them all"
+    return f"{plan} includes {counted(counts['limit'], 'image')} a month, and {left}."
 
 
 def member_limit_reached(*, used: int, limit: int, needed: int | None = None, **_: Any) -> str:
@@ -191,6 +199,9 @@ REFUSALS = {
     "model_not_found": Answer(404, "There's no model called {name!r}. Choose one from the list."),
     "model_not_for_sale": Answer(400, model_not_for_sale),
     "images_not_taken": Answer(400, images_not_taken),
+    "files_full": Answer(
+        403, "There's no room for more files in this account. Delete chats or documents with files."
+    ),
     "field_not_priced": Answer(400, field_not_priced),
     "model_not_allowed": Answer(403, model_not_allowed),
     "operation_disabled": Answer(403, "{operation} isn't available right now."),

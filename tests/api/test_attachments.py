@@ -54,8 +54,8 @@ def test_a_file_is_known_by_its_bytes_and_read_again(ada: Door) -> None:
     answer = ada.call("GET", f"/attachments/{shown['id']}")
 
     assert shown == {
-        "id": shown["id"], "name": "ferry.exe", "media_type": "image/png", "bytes": len(PICTURE),
-        "width": 640, "height": 480,
+        "id": shown["id"], "url": f"/api/attachments/{shown['id']}", "name": "ferry.exe",
+        "media_type": "image/png", "bytes": len(PICTURE), "width": 640, "height": 480,
     }  # fmt: skip
     assert (answer.data, answer.mimetype) == (PICTURE, "image/png")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"

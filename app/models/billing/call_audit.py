@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.extensions import db
 from app.models.base import ModelBase, utcnow
 from app.models.billing.ledger import LedgerEntry
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.catalog.setting import Setting
@@ -122,10 +123,13 @@ def audit_calls(
     """Every check of every call that ended in that time, of all without one."""
     findings, ended = CallFindings(), within(since, until)
     prices = {price.id: price.rates for price in db.session.scalars(select(ModelPrice))}
+    pieces = {price.id: price.price_nanos for price in db.session.scalars(select(ImagePrice))}
     total = db.session.scalar(select(func.count()).select_from(USAGES).where(*ended)) or 0
     for rows in slices(ended):
         for call in rows:
-            check_call(call, prices[call.price_id], findings)
+            fixed = pieces.get(call.image_price_id)
+            cost = derived_cost(call, prices[call.price_id]) if fixed is None else image_cost(call, fixed)
+            check_call(call, cost, findings)
         findings.calls += len(rows)
         if progress:
             progress(findings.calls, total)
@@ -150,9 +154,9 @@ def slices(ended: list[Any]) -> Iterator[list[Row[Any]]]:
         last = rows[-1].id
 
 
-def check_call(call: Any, rates: Rates, findings: CallFindings) -> None:
-    """A call by itself: its cost, its payers, its ceiling."""
-    cost, paid = derived_cost(call, rates), call.allowance_paid_nanos + call.credits_paid_nanos
+def check_call(call: Any, cost: int, findings: CallFindings) -> None:
+    """A call by itself: its cost beside the derived one, its payers, its ceiling."""
+    paid = call.allowance_paid_nanos + call.credits_paid_nanos
     payers = paid + call.absorbed_nanos
     most = 0 if call.state == "released" else paid
     holds = (
@@ -172,6 +176,11 @@ def derived_cost(call: Any, rates: Rates) -> int:
         return rates.cost_of(TokenUsage(*call[:7]))
     except PricingError:
         return -1
+
+
+def image_cost(call: Any, fixed: int) -> int:
+    """Delivered images at their fixed price; where there are none, what the vendor's tokens cost us."""
+    return call.images * fixed if call.images else call.provider_nanos or 0
 
 
 @dataclass(slots=True)
@@ -280,8 +289,9 @@ def events_since(since: datetime | None) -> Select[Any]:
 
 CALLS = (
     select(*(USAGES.c[bucket] for bucket in BUCKETS),
-           *(USAGES.c[name] for name in ("id", "price_id", "state", "cost_nanos", "allowance_paid_nanos",
-                                         "credits_paid_nanos", "absorbed_nanos", "reserved_nanos")))
+           *(USAGES.c[name] for name in ("id", "price_id", "image_price_id", "provider_nanos", "state", "cost_nanos",
+                                         "allowance_paid_nanos", "credits_paid_nanos", "absorbed_nanos",
+                                         "reserved_nanos")))
     .order_by(USAGES.c.id)
     .limit(SLICE)
 )  # fmt: skip

@@ -88,7 +88,8 @@ class Rerating(Model):
     @staticmethod
     def prices_sold(model_id: int, since: datetime, until: datetime) -> list[ModelPrice]:
         """The price rows of a model that calls of that time were sold at."""
-        sold = select(Usage.price_id).where(Usage.created_at >= since, Usage.created_at < until)
+        within = Usage.created_at >= since, Usage.created_at < until
+        sold = select(Usage.price_id).where(*within, *CHARGED_BY_TOKENS)
         rows = select(ModelPrice).where(ModelPrice.model_id == model_id, ModelPrice.id.in_(sold))
         return list(db.session.scalars(rows.order_by(ModelPrice.id)))
 
@@ -107,9 +108,18 @@ class Rerating(Model):
         return f"rerating:{self.id}"
 
     def of_calls(self, *states: str) -> list[Any]:
-        """What tells its calls from others. Guests pay nothing, so that nothing comes back to them."""
+        """What tells its calls from others. Guests pay nothing, so that nothing comes back to them.
+
+        Images have a fixed price: what their vendor's tokens cost changes nothing for those who paid.
+        """
         began = Usage.created_at >= self.since, Usage.created_at < self.until
-        return [Usage.price_id == self.price_id, *began, Usage.state.in_(states), ~IS_HOUSE]
+        return [
+            Usage.price_id == self.price_id,
+            *began,
+            Usage.state.in_(states),
+            *CHARGED_BY_TOKENS,
+            ~IS_HOUSE,
+        ]
 
     def accounts_left(self) -> list[int]:
         """Open accounts that have calls which are not corrected yet."""
@@ -157,6 +167,7 @@ class CallCorrection(ModelBase):
         return db.session.execute(rows.where(cls.call_id == call_id).order_by(cls.rerating_id)).all()
 
 
+CHARGED_BY_TOKENS = (Usage.image_price_id.is_(None),)
 IS_HOUSE = select(Account.id).where(Account.id == Usage.account_id, Account.kind == "house").exists()
 IS_CLOSED = select(Account.id).where(Account.id == Usage.account_id, Account.closed_at.is_not(None)).exists()
 OF_CALL = CallCorrection.call_id == USAGES.c.id

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, select, text
+from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, false, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.compiled_statement import CompiledStatement, Row
@@ -34,7 +34,7 @@ class ProviderAccount(Model):
     """
 
     __tablename__ = "providers"
-    __table_args__ = (one_of("kind", "openai", "anthropic", "demo"),)
+    __table_args__ = (one_of("kind", "openai", "anthropic", "demo", "google"),)
 
     name: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
@@ -77,6 +77,7 @@ class AIModel(Model):
     `image_tokens` is the most that an image of any size counts as; None: the rule of the provider's kind holds.
     `context_window` bounds input and output together, `max_input_tokens` the input alone where the vendor states one.
     From `sold_until` on it cannot be called; `successor` is the name of the model that takes its place.
+    `makes_images`: it answers with images, at the prices of `ImagePrice`, and is offered where images are made only.
     `extra_input_tokens` is the most that its host adds to a prompt; None: not known yet. It is learned from reports
     above the bound, as `limit_name` is from more output than was asked for.
     """
@@ -98,6 +99,7 @@ class AIModel(Model):
     successor: Mapped[str | None]
     is_reasoning: Mapped[bool] = mapped_column(default=False)
     takes_images: Mapped[bool] = mapped_column(default=False)
+    makes_images: Mapped[bool] = mapped_column(default=False, server_default=false())
     image_tokens: Mapped[int | None]
     extra_input_tokens: Mapped[int | None]
     limit_name: Mapped[str | None]
@@ -143,6 +145,8 @@ class AIModel(Model):
         """The same, of rows that `NAMED` or another statement read."""
         model = AIModel.apart(rows[0][:PROVIDER])
         model.provider = ProviderAccount.apart(rows[0][PROVIDER:PRICE])
+        if model.makes_images:
+            raise Refusal("model_not_for_sale", context={"name": model.title, "makes_images": True})
         if model.is_retired(at):
             raise model.retired(at)
         prices = [ModelPrice.apart(row[PRICE:]) for row in rows if row[PRICE] is not None]
@@ -176,7 +180,8 @@ class ModelPrice(Model):
 
     Where the provider charges by the hour or the day, a row holds from `from_minute` to `until_minute` of its
     `weekdays`, but not on its `excepted_dates`, all of them in its `zone`: see `price_schedule`. `service_tier` is the
-    tier that it is for, as its vendor reports it; empty: the ordinary one.
+    tier that it is for, as its vendor reports it; empty: the ordinary one. `image_input_nanos` and `image_output_nanos`
+    are for a million tokens of images, of a model that makes them.
     """
 
     __tablename__ = "model_prices"
@@ -195,6 +200,7 @@ class ModelPrice(Model):
         *not_negative(*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative(*(f"long_{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative("image_nanos", "search_nanos", "long_context_above"),
+        *not_negative("image_input_nanos", "image_output_nanos"),
         CheckConstraint(
             "0 <= from_minute AND from_minute < until_minute AND until_minute <= 1440", name="hours"
         ),
@@ -225,6 +231,8 @@ class ModelPrice(Model):
     long_output_nanos: Mapped[Nanos | None]
     image_nanos: Mapped[Nanos | None]
     search_nanos: Mapped[Nanos | None]
+    image_input_nanos: Mapped[Nanos | None]
+    image_output_nanos: Mapped[Nanos | None]
 
     model = relationship("AIModel", back_populates="prices")
 
@@ -298,7 +306,7 @@ MAY_HOLD = and_(ModelPrice.model_id == AIModel.id, IS_COUNTED, ~IS_REPLACED)
 OFFERED = (
     select(AIModel, ModelPrice)
     .join(ModelPrice, MAY_HOLD)
-    .where(AIModel.is_for_sale)
+    .where(AIModel.is_for_sale, ~AIModel.makes_images)
     .order_by(AIModel.position, AIModel.id, ModelPrice.id)
 )
 PROVIDER, PRICE = len(MODELS.c), len(MODELS.c) + len(PROVIDERS.c)

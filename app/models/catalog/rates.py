@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.models.metering.refusal import PricingError
-from app.providers.base import TokenUsage
+from app.providers.base import ImageUsage, TokenUsage
 
 TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 INPUT_BUCKETS = TOKEN_BUCKETS[:-1]
@@ -27,11 +27,22 @@ class Rates:
 
     def cost_of(self, usage: TokenUsage) -> int:
         """The cost in nanos, rounded once, half up. PricingError where a piece was used that has no price."""
+        pieces = sum(self._piece(piece, getattr(usage, piece)) for piece in PIECES)
+        return half_up(self.millionths_of(usage)) + pieces
+
+    def millionths_of(self, usage: TokenUsage) -> int:
+        """What the tokens cost, in millionths of a nano."""
         per_million = self._tier(usage.input_tokens)
-        millionths = sum(getattr(usage, bucket) * per_million[bucket] for bucket in TOKEN_BUCKETS)
-        return (millionths + 500_000) // 1_000_000 + sum(
-            self._piece(piece, getattr(usage, piece)) for piece in PIECES
-        )
+        return sum(getattr(usage, bucket) * per_million[bucket] for bucket in TOKEN_BUCKETS)
+
+    def provider_cost_of(self, _usage: TokenUsage) -> int | None:
+        """None: what a call costs us is what it is charged by."""
+        return None
+
+    @staticmethod
+    def is_delivered(usage: TokenUsage) -> bool:
+        """Whether there is an answer to be paid for."""
+        return usage.output > 0
 
     def prices_for(self, input_tokens: int) -> dict[str, int | None]:
         """The price of each bucket and piece, in a call with so many input tokens."""
@@ -77,3 +88,53 @@ class Rates:
         if count and price is None:
             raise PricingError(f"{count} {piece} were used, which have no price")
         return count * (price or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRates:
+    """A fixed price for each image that is delivered, in nanos. What it costs us is counted by the vendor's tokens.
+
+    `image_input` and `image_output` are the vendor's prices of a million image tokens; None: as those of text.
+    """
+
+    price: int
+    vendor: Rates
+    image_input: int | None = None
+    image_output: int | None = None
+
+    def cost_of(self, usage: TokenUsage) -> int:
+        """What delivered images are charged; where there are none, what they cost us, which is ours."""
+        return usage.images * self.price if usage.images else self.provider_cost_of(usage) or 0
+
+    def provider_cost_of(self, usage: TokenUsage) -> int | None:
+        """What the vendor's tokens come to, rounded once, half up; None where it reported none."""
+        if not isinstance(usage, ImageUsage) or usage.source != "reported":
+            return None
+        tokens, text = self.vendor.tokens, usage.of_text
+        shown = usage.image_input * (
+            tokens["uncached_input"] if self.image_input is None else self.image_input
+        )
+        made = usage.image_output * (tokens["output"] if self.image_output is None else self.image_output)
+        return half_up(self.vendor.millionths_of(text) + shown + made)
+
+    @staticmethod
+    def is_delivered(usage: TokenUsage) -> bool:
+        return usage.images > 0
+
+    def most_for(self, _input_tokens: int, images: int) -> int:
+        """Estimate, reservation and ceiling are one."""
+        return images * self.price
+
+    def output_tokens_for(self, nanos: int, _input_tokens: int) -> int:
+        """How many images `nanos` affords."""
+        return nanos // self.price
+
+    def prices_for(self, _input_tokens: int) -> dict[str, int | None]:
+        return {"images": self.price}
+
+
+def half_up(millionths: int) -> int:
+    return (millionths + 500_000) // 1_000_000
+
+
+AnyRates = Rates | ImageRates

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import LargeBinary, delete, func, select, update
+from sqlalchemy import ForeignKey, LargeBinary, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
@@ -34,6 +34,9 @@ BACKTICKS = re.compile(r"`{3,}")
 class Attachment(Model):
     """A file. `message_id` is the question it was sent with; None until then, and then for a day at most.
 
+    An image that a model made has the `call_id` it was made by: it belongs to that call's answer, or to the document,
+    or to nothing, and stays.
+
     `size` is in bytes, width and height of an image in pixels. A text is kept as UTF-8.
     """
 
@@ -42,6 +45,8 @@ class Attachment(Model):
     account_id: Mapped[int] = refers_to("accounts.id", index=True)
     user_id: Mapped[int] = refers_to("users.id", index=True)
     message_id: Mapped[int | None] = refers_to("messages.id", index=True)
+    document_id: Mapped[int | None] = mapped_column(ForeignKey("documents.id"), index=True)
+    call_id: Mapped[int | None] = mapped_column(ForeignKey("usages.id"), index=True)
     name: Mapped[str]
     media_type: Mapped[str]
     size: Mapped[int]
@@ -67,21 +72,36 @@ class Attachment(Model):
 
     @classmethod
     def _check_room(cls, actor: Actor, size: int) -> None:
-        unsent = select(func.count()).where(cls.user_id == actor.user_id, cls.message_id.is_(None))
+        unsent = select(func.count()).where(cls.user_id == actor.user_id, *UNSENT)
         if (db.session.scalar(unsent) or 0) >= MOST_UNSENT:
             raise InvalidRequest({"data": [f"can't be added: you already have {MOST_UNSENT} unsent files."]})
-        held = db.session.scalar(select(func.sum(cls.size)).where(cls.account_id == actor.account_id)) or 0
-        most = Setting.get("attachment_megabytes")
-        if held + size > most * MEGABYTE:
+        if cls.bytes_of(actor.account_id) + size > most_bytes():
             message = (
-                f"can't be added: this account has used its {most} MB for files. Delete a chat with files."
+                f"can't be added: this account has used its {most_bytes() // MEGABYTE} MB for files. "
+                "Delete a chat with files."
             )
             raise InvalidRequest({"data": [message]})
 
     @classmethod
+    def bytes_of(cls, account_id: int) -> int:
+        """What an account's files hold now."""
+        return int(db.session.scalar(select(func.sum(cls.size)).where(cls.account_id == account_id)) or 0)
+
+    @classmethod
+    def of_call(cls, call_id: int) -> list[Attachment]:
+        """The images that a call made, in their order."""
+        return list(db.session.scalars(select(cls).where(cls.call_id == call_id).order_by(cls.id)))
+
+    @classmethod
+    def of_document(cls, document_id: int) -> list[Attachment]:
+        """The images that were made for a document, newest first."""
+        own = select(cls).where(cls.document_id == document_id)
+        return list(db.session.scalars(own.order_by(cls.id.desc())))
+
+    @classmethod
     def unsent(cls, actor: Actor, ids: Sequence[int]) -> list[Attachment]:
         """The caller's files of these ids, in this order. InvalidRequest where one is not there or was sent before."""
-        own = cls.account_id == actor.account_id, cls.user_id == actor.user_id, cls.message_id.is_(None)
+        own = cls.account_id == actor.account_id, cls.user_id == actor.user_id, *UNSENT
         files = {file.id: file for file in db.session.scalars(select(cls).where(cls.id.in_(ids), *own))}
         if any(file_id not in files for file_id in ids):
             message = "This attachment has expired. Please attach it again."
@@ -109,7 +129,7 @@ class Attachment(Model):
     @classmethod
     def erase_unsent(cls) -> int:
         """Those that have waited for a day; returns how many."""
-        late = cls.message_id.is_(None), cls.created_at < utcnow() - UNSENT_FOR
+        late = *UNSENT, cls.created_at < utcnow() - UNSENT_FOR
         return int(db.session.execute(delete(cls).where(*late)).rowcount)  # type: ignore[attr-defined]
 
     @property
@@ -125,9 +145,18 @@ class Attachment(Model):
         return f"File {self.name}:\n{fence}\n{message}\n{fence}"
 
 
+UNSENT = Attachment.message_id.is_(None), Attachment.call_id.is_(None)
+"""What was put up and waits to be sent with a question."""
+
+
+def most_bytes() -> int:
+    """What an account's files may hold."""
+    return int(Setting.get("attachment_megabytes")) * MEGABYTE
+
+
 def send_with(files: Sequence[int], message_id: int) -> None:
     """Tie unsent files to the question that they are sent with."""
-    waiting = Attachment.id.in_(files), Attachment.message_id.is_(None)
+    waiting = Attachment.id.in_(files), *UNSENT
     tied = db.session.execute(update(Attachment).where(*waiting).values(message_id=message_id))
     if tied.rowcount != len(files):  # type: ignore[attr-defined]
         raise InvalidRequest({"attachments": ["These files have already been sent."]})

@@ -57,13 +57,13 @@ def size_of(content: bytes) -> tuple[int, int] | None:
             return None
 
 
-def read_picture(content: bytes) -> Picture | None:
+def read_picture(content: bytes, largest: int = LARGEST_IMAGE) -> Picture | None:
     """The picture that these bytes are; None where they do not begin as one. NotReadable where it is broken or huge."""
     kind = next((kind for start, kind in KINDS.items() if content.startswith(start)), None)
     if kind is None or (kind == "WEBP" and content[8:12] != b"WEBP"):
         return None
-    if len(content) > LARGEST_IMAGE:
-        raise NotReadable(f"is an image of more than {LARGEST_IMAGE / 10**6} MB. Make it smaller.")
+    if len(content) > largest:
+        raise NotReadable(f"is an image of more than {largest / 10**6} MB. Make it smaller.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, UniqueConstraint, func, select, update
+from sqlalchemy import Index, UniqueConstraint, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId
 from app.extensions import db
 from app.models.base import Model, one_of, refers_to, utcnow
+from app.models.chat.attachment import Attachment
 from app.models.chat.chat import STATUSES
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
@@ -232,8 +233,9 @@ def checked_body(body: str) -> str:
 
 
 def erase_documents(*which: object) -> None:
-    """Erase the text of these documents: titles, revisions, what went wrong with them. Receipts stay."""
+    """Erase what is in these documents: titles, revisions, what went wrong with them, images. Receipts stay."""
     documents = select(Document.id).where(*which)  # type: ignore[arg-type]
+    db.session.execute(delete(Attachment).where(Attachment.document_id.in_(documents)))
     gone = {"body": "", "error_detail": None, "before_length": 0, "after_length": 0}
     running = Revision.status == "running", Revision.document_id.in_(documents)
     ended = {"status": "interrupted", "stop_requested_at": utcnow()}

@@ -6,7 +6,7 @@ from calendar import monthrange
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Index, select, text, update
+from sqlalchemy import Index, false, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
@@ -83,6 +83,7 @@ class Account(Model):
     recharge_below_nanos: Mapped[Nanos | None]
     alert_below_nanos: Mapped[Nanos | None]
     alerts_daily_limit: Mapped[bool] = mapped_column(default=False)
+    warns_near_limits: Mapped[bool] = mapped_column(default=False, server_default=false())
     writes_titles: Mapped[bool] = mapped_column(default=True)
 
     plan = relationship("Plan")

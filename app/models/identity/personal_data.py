@@ -158,6 +158,7 @@ NOT_PERSONAL = {
     "sync_versions": ("stripe_id",),
     "usages": ("operation", "model", "state", "outcome", "source", "raw", "finish_reason", "answered_model",
                "service_tier"),
+    "image_prices": ("*",),
     **dict.fromkeys(("plans", "packs", "promotion_codes", "redemptions", "operations", "providers", "models",
                      "model_prices", "settings", "watermarks", "daily_totals", "account_days", "call_audits",
                      "spending_days", "lab_runs", "habits"), ("*",)),

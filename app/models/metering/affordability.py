@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.models.catalog.price import AIModel
-from app.models.catalog.rates import Rates
+from app.models.catalog.rates import AnyRates
 from app.models.catalog.setting import Setting
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
@@ -24,7 +24,7 @@ from app.models.metering.gate_checks import credits_reserved
 from app.models.metering.key_limit import KeyUse, key_limit_reached
 from app.models.metering.member_limit import MemberUse, member_limit_reached
 from app.models.metering.refusal import Refusal
-from app.providers.base import Prompt
+from app.providers.base import ImagePrompt, Prompt
 
 
 class Cheaper(NamedTuple):
@@ -42,7 +42,7 @@ class Cheaper(NamedTuple):
 def fit(
     account_state: AccountState,
     prompt: Prompt,
-    rates: Rates,
+    rates: AnyRates,
     at: datetime,
     member: MemberUse | None = None,
     key: KeyUse | None = None,
@@ -65,7 +65,8 @@ def fit(
         raise member_limit_reached(member, at, needed=needed, **(cheaper.details if cheaper else {}))
     if shortage_code(balance, overdraft, needed) == "credits_reserved":
         raise credits_reserved(balance, needed)
-    raise request_too_large(balance, needed, cheaper)
+    can_shorten = not isinstance(prompt, ImagePrompt)
+    raise request_too_large(balance, needed, cheaper, can_shorten=can_shorten)
 
 
 def most_affordable(
@@ -81,15 +82,20 @@ def overdraft_of(account_state: AccountState) -> int:
     return 0 if account_state.kind == "house" else int(Setting.get("overdraft"))
 
 
-def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None) -> Refusal:
+def request_too_large(
+    balance: Balance, needed: int, cheaper: Cheaper | None, *, can_shorten: bool = True
+) -> Refusal:
     details = {"needed": needed, "available": balance.available, "reserved": balance.reserved}
     details |= cheaper.details if cheaper else {}
-    return Refusal("request_too_large", way_out="buy", **details)
+    context = {"can_shorten": can_shorten}
+    return Refusal("request_too_large", context=context, way_out="buy", **details)
 
 
 def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) -> Cheaper | None:
     """The dearest model of the plan that passes within `affordable` nanos, its answer shortened as `fit` does."""
     bound = prompt.input_token_bound
+    if isinstance(prompt, ImagePrompt):
+        return None
     offers = []
     for model, price in AIModel.for_sale():
         asked = min(prompt.max_output_tokens, model.max_output_tokens)

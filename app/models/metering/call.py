@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.price import ModelPrice
-from app.models.catalog.rates import Rates
+from app.models.catalog.rates import AnyRates
 from app.models.catalog.service_tier import ORDINARY
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
@@ -19,7 +20,8 @@ from app.providers.base import Prompt, TokenUsage
 
 PAID_OUTCOMES = {"done", "stopped"}
 UNKNOWN = CallEnding()
-RECEIPT = (*BUCKETS, "cost_nanos", "source", "raw", "state", "outcome", "settled_at", *UNKNOWN.columns)
+COSTS = ("cost_nanos", "provider_nanos")
+RECEIPT = (*BUCKETS, *COSTS, "source", "raw", "state", "outcome", "settled_at", *UNKNOWN.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Reservation:
     account_id: int
     user_id: int
     prompt: Prompt
-    rates: Rates
+    rates: AnyRates
     ceiling: int
     day: date
     available: int
@@ -65,7 +67,7 @@ class Admission:
     account_state: AccountState
     actor: Actor
     prompt: Prompt
-    price: ModelPrice
+    price: ModelPrice | ImageOffer
     now: datetime
     bars: tuple[int, int] = (NO_LIMIT, NO_LIMIT)
     is_exact: bool = False
@@ -141,7 +143,7 @@ class Ending:
 
     @property
     def is_paid(self) -> bool:
-        return self.outcome in PAID_OUTCOMES and self.usage.output > 0
+        return self.outcome in PAID_OUTCOMES and self.reservation.rates.is_delivered(self.usage)
 
     @property
     def most(self) -> int:
@@ -167,6 +169,7 @@ class Ending:
         """The columns of the receipt, but for who pays."""
         return {bucket: getattr(self.usage, bucket) for bucket in BUCKETS} | {
             "cost_nanos": self.cost,
+            "provider_nanos": self.reservation.rates.provider_cost_of(self.usage),
             "source": self.usage.source,
             "raw": dict(self.usage.raw),
             "state": "settled" if self.is_paid else "released",

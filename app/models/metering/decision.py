@@ -5,7 +5,7 @@ billing-rules.md 5 and 6. `gate_checks` and `affordability` say it to people.
 
 from __future__ import annotations
 
-from app.models.catalog.rates import Rates
+from app.models.catalog.rates import AnyRates
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
 
@@ -38,7 +38,7 @@ def floor_of(asked: int) -> int:
     return min(FEWEST_OUTPUT_TOKENS, asked)
 
 
-def output_within(rates: Rates, input_bound: int, asked: int, affordable: int) -> int | None:
+def output_within(rates: AnyRates, input_bound: int, asked: int, affordable: int) -> int | None:
     """As much output as is affordable, at most what was asked; None under the floor."""
     if rates.most_for(input_bound, asked) <= affordable:
         return asked

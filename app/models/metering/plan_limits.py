@@ -16,6 +16,8 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal, seconds_until
 from app.models.metering.usage import Usage
 
+NEAR_PERCENT = 80
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -29,21 +31,27 @@ class Limit:
         return None if self.limit is None else max(0, self.limit - self.used)
 
     @property
+    def is_near(self) -> bool:
+        """Whether most of it is used."""
+        return self.limit is not None and self.used * 100 >= self.limit * NEAR_PERCENT
+
+    @property
     def details(self) -> dict[str, Any]:
         counts = {"used": self.used, "limit": self.limit, "remaining": self.remaining}
         return {"counts": counts, "way_out": "upgrade"}
 
 
 def remaining(account_state: AccountState, kind: str) -> int | None:
-    """How many `chats` or `documents` are left; None where the plan sets no limit, which asks for no count."""
+    """How many `chats`, `documents` or `images` are left; None, and nothing is counted, where the plan has no limit."""
     plan = db.session.get_one(Plan, account_state.plan_id)
-    if kind == "documents":
-        used, limit = Document.held_by, plan.documents
-        return None if limit is None else Limit(used(account_state.account_id), limit).remaining
-    if plan.chats_per_month is None:
+    limit, used = {
+        "documents": (plan.documents, lambda account_id, _since: Document.held_by(account_id)),
+        "chats": (plan.chats_per_month, Chat.started_since),
+        "images": (plan.images_per_month, images_since),
+    }[kind]
+    if limit is None:
         return None
-    begun = Chat.started_since(account_state.account_id, account_state.period_start)
-    return Limit(begun, plan.chats_per_month).remaining
+    return Limit(used(account_state.account_id, account_state.period_start), limit).remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,10 @@ class PlanLimits:
     chats: Limit
     documents: Limit
     images: Limit
+
+    @property
+    def has_any(self) -> bool:
+        return any(kind.limit is not None for kind in (self.chats, self.documents, self.images))
 
     @classmethod
     def of(cls, account_state: AccountState) -> PlanLimits:
@@ -84,11 +96,11 @@ def check_documents(account_state: AccountState) -> None:
 
 
 def check_images(account_state: AccountState, images: int, at: datetime) -> None:
-    """Room for so many more in this period."""
+    """Room for so many in this period; their call is reserved by now, so that they are counted already."""
     plan = db.session.get_one(Plan, account_state.plan_id)
     if plan.images_per_month is None:
         return
-    used = images_since(account_state.account_id, account_state.period_start)
+    used = images_since(account_state.account_id, account_state.period_start) - images
     limit = Limit(used, plan.images_per_month)
     if (limit.remaining or 0) < images:
         details = limit.details | {"resets_at": account_state.period_end}

@@ -14,8 +14,9 @@ from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import at_once, utcnow
 from app.models.billing.allowance import is_due, refill_if_due
+from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.catalog.rates import Rates
+from app.models.catalog.rates import AnyRates
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
@@ -63,6 +64,7 @@ __all__ = [
     "with_idempotency_key",
 ]
 log = logging.getLogger(__name__)
+AnyPrice = ModelPrice | ImageOffer
 Made = tuple[Reservation, Sequence[int]]
 LOOKS = 3
 """How often the account is read before it is held."""
@@ -118,7 +120,7 @@ def reserve_with(
     extra: ExtraRows | None,
     actor: Actor,
     prompt: Prompt,
-    price: ModelPrice,
+    price: ModelPrice | ImageOffer,
     *,
     check: Callable[[int], None] = lambda _ceiling: None,
     is_alone: bool = False,
@@ -159,7 +161,7 @@ def states(actor: Actor, *, is_read: bool) -> Iterator[AccountState]:
 
 
 def admitted(
-    account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice, budget: ChatBudget | None
+    account_state: AccountState, actor: Actor, prompt: Prompt, price: AnyPrice, budget: ChatBudget | None
 ) -> Admission:
     """The call that the account, as it was read, may begin. Raises Refusal, which knows what was asked for."""
     try:
@@ -171,7 +173,7 @@ def admitted(
 
 
 def checked(
-    account_state: AccountState, actor: Actor, prompt: Prompt, price: ModelPrice, budget: ChatBudget | None
+    account_state: AccountState, actor: Actor, prompt: Prompt, price: AnyPrice, budget: ChatBudget | None
 ) -> Admission:
     now = utcnow()
     check_account(account_state, actor)
@@ -267,7 +269,7 @@ def settle_held(ending: Ending, extra: ExtraRows | None) -> Receipt | None:
     return ending.receipt(account_state, moved, payment)
 
 
-def priced(rates: Rates, usage: TokenUsage) -> tuple[TokenUsage, int]:
+def priced(rates: AnyRates, usage: TokenUsage) -> tuple[TokenUsage, int]:
     """The usage and its cost; pieces that have no price cannot be charged and are left out, with a warning."""
     try:
         return usage, rates.cost_of(usage)
@@ -285,7 +287,7 @@ def reservation_of(usage: Usage) -> Reservation:
         usage.account_id,
         usage.user_id,
         prompt,
-        usage.price.rates,
+        usage.rates,
         usage.reserved_nanos,
         usage.day,
         available=0,

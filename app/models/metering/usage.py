@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint, func, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, utcnow
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS
+from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, AnyRates
+
+if TYPE_CHECKING:
+    from app.models.catalog.price import ModelPrice
 
 BUCKETS = (*TOKEN_BUCKETS, *PIECES)
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
 BY_KEY = text("api_key_id IS NOT NULL")
+OF_IMAGES = text("image_price_id IS NOT NULL")
 RUNNING = text("state = 'running'")
 ENDED = text("settled_at IS NOT NULL")
 
@@ -28,6 +32,7 @@ class Usage(Model):
     cost_nanos = allowance_paid_nanos + credits_paid_nanos + absorbed_nanos.
     `answered_model` and `billed_nanos` are what the provider says; `unpriced_pieces` it bills, and no price is known.
     `plan_id` is the plan that it was called on; rows of before have none.
+    `image_price_id` is the fixed price of images, `provider_nanos` what they cost us by the vendor's tokens.
     `left_out` is how many earlier messages no longer fit into the prompt.
     """
 
@@ -38,11 +43,18 @@ class Usage(Model):
         one_of("source", "reported", "estimated", "none"),
         *not_negative("reserved_nanos", "cost_nanos", "allowance_paid_nanos", "credits_paid_nanos"),
         *not_negative("absorbed_nanos", "uncached_input", "cache_read", "cache_write_5m", "cache_write_1h"),
-        *not_negative("output", "images", "searches"),
+        *not_negative("output", "images", "searches", "provider_nanos"),
         UniqueConstraint("account_id", "idempotency_key"),
         Index("ix_usages_account_newest", "account_id", "created_at"),
         Index("ix_usages_key", "api_key_id", "day", postgresql_where=BY_KEY, sqlite_where=BY_KEY),
         Index("ix_usages_price", "price_id"),
+        Index(
+            "ix_usages_image_price",
+            "image_price_id",
+            "id",
+            postgresql_where=OF_IMAGES,
+            sqlite_where=OF_IMAGES,
+        ),
         Index("ix_usages_running", "created_at", postgresql_where=RUNNING, sqlite_where=RUNNING),
         Index("ix_usages_settled", "settled_at", postgresql_where=ENDED, sqlite_where=ENDED),
     )
@@ -56,6 +68,7 @@ class Usage(Model):
     operation: Mapped[str] = mapped_column(default="chat")
     model: Mapped[str]
     price_id: Mapped[int] = refers_to("model_prices.id")
+    image_price_id: Mapped[int | None] = mapped_column(ForeignKey("image_prices.id"))
     state: Mapped[str] = mapped_column(default="running")
     outcome: Mapped[str | None]
     day: Mapped[date]
@@ -83,6 +96,7 @@ class Usage(Model):
     is_via_gateway: Mapped[bool] = mapped_column(default=False)
 
     cost_nanos: Mapped[Nanos] = mapped_column(default=0)
+    provider_nanos: Mapped[Nanos | None]
     allowance_paid_nanos: Mapped[Nanos] = mapped_column(default=0)
     credits_paid_nanos: Mapped[Nanos] = mapped_column(default=0)
     absorbed_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -91,6 +105,7 @@ class Usage(Model):
     request_hash: Mapped[str | None]
 
     price = relationship("ModelPrice")
+    image_price = relationship("ImagePrice")
     user = relationship("User")
 
     @classmethod
@@ -103,6 +118,12 @@ class Usage(Model):
             sums.where(cls.chat_id == chat_id, cls.account_id == account_id, cls.state == "settled")
         ).one()
         return int(nanos or 0), int(tokens or 0)
+
+    @property
+    def rates(self) -> AnyRates:
+        """What it is charged by."""
+        price: ModelPrice = self.price
+        return self.image_price.rates_with(price) if self.image_price else price.rates
 
     @property
     def paid_nanos(self) -> int:

@@ -1,5 +1,6 @@
 /* One answer on the page: its blocks while it streams, its foot when it is done, and what went wrong. */
 
+import { fileItem } from "./attach.js";
 import { equipCode } from "./code.js";
 import { count, creditsText, isGuest } from "./money.js";
 
@@ -105,8 +106,19 @@ export class Answer {
     this.article.dataset.status = name === "done" ? "done" : fields.code;
     equipCode(this.prose);
     this.showFoot(fields);
+    if (fields.images) this.showImages(fields.images);
     if (name === "error") this.showProblem(fields);
     else if (fields.note) this.showNote(fields);
+  }
+
+  /* What was made; it cannot be answered again, as words can. */
+  showImages(images) {
+    const list = Object.assign(document.createElement("ul"), { className: "files" });
+    list.setAttribute("aria-label", "Images");
+    list.append(...images.map((image) => fileItem(image)));
+    this.prose.after(list);
+    for (const button of this.article.querySelectorAll("[data-regenerate], [data-regenerate-with]")) button.remove();
+    this.article.querySelector(".answer-cost span").textContent = images.length === 1 ? "1 image at a fixed price" : `${images.length} images at a fixed price`;
   }
 
   /* Why it ended, where it did not just end; and the way on. */

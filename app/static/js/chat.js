@@ -53,6 +53,7 @@ async function raise(problem, credits, again) {
 
 /* Sending: the question and a waiting answer are shown at once; a refusal takes them back and keeps the words. */
 async function send(most = composer.ceiling) {
+  if (composer.makesImages) return sendForImages();
   const { text, draftKey, files: { ids, isBusy } } = composer;
   const { model } = picker;
   if (!text || running || isBusy) return;
@@ -72,6 +73,26 @@ async function send(most = composer.ceiling) {
     });
     if (isNew && !isGuest()) awaitTitle(chat, (title) => sidebar.titled(chat, title, true));
   }, (problem) => { restore(); composer.giveBack(taken, problem); }, (problem) => send(problem?.model_ceiling_nanos));
+}
+
+/* The same for images: their price was shown, and nothing above it is paid. */
+async function sendForImages() {
+  const { text, draftKey, images } = composer;
+  if (!text || running || images.nanos === null) return;
+  const place = chat ? { chat_id: chat } : { new_chat: true };
+  const body = { prompt: text, ...images.asked, max_cost_nanos: images.nanos, ...place };
+  const taken = composer.take();
+  const question = makeQuestion(text);
+  const answer = Answer.make(images.title);
+  answer.waitFor("Drawing…");
+  const restore = replaceFrom(document.getElementById("welcome"), [question, answer.article]);
+  scroll.toEnd();
+  await attempt(answer, () => run(answer, "POST", "/api/images", body, (fields) => {
+    question.dataset.id = fields.user_message_id;
+    composer.forget(draftKey);
+    if (!chat) opened(fields.chat_id, text);
+    answer.waitFor("Drawing…");
+  }), (problem) => { restore(); composer.giveBack(taken, problem); }, () => send());
 }
 
 /* The first message was accepted: there is a chat, called by its first words until a model has written a title. */

@@ -4,6 +4,7 @@ import { leftOutText } from "./answer.js";
 import { Problem, json } from "./api.js";
 import { iconAddress } from "./code.js";
 import { Files } from "./attach.js";
+import { ImageOptions } from "./images.js";
 import { isSend } from "./keys.js";
 import { isGuest } from "./money.js";
 import { recallOwn, rememberOwn } from "./page.js";
@@ -37,12 +38,31 @@ export class Composer {
       event.preventDefault();
       if (!this.isRunning) send();
     });
+    this.initImages();
     this.field.value ||= recallOwn(this.draftKey);
     this.files = new Files({ changed: () => this.written(), key: () => this.draftKey });
     this.files.restore();
     this.written();
   }
 
+  /* The button that has the message make images, and what it asks for them. */
+  initImages() {
+    this.imagesButton = document.getElementById("make-images");
+    const place = document.getElementById("image-options");
+    if (!place) return;
+    this.images = new ImageOptions(place, () => this.written());
+    this.imagesButton.addEventListener("click", async () => {
+      const isOn = !this.makesImages;
+      this.imagesButton.setAttribute("aria-pressed", String(isOn));
+      place.hidden = !isOn;
+      this.field.placeholder = isOn ? "Describe the image" : "Ask anything";
+      if (isOn) await this.images.load();
+      this.written();
+      this.field.focus();
+    });
+  }
+
+  get makesImages() { return this.imagesButton?.getAttribute("aria-pressed") === "true"; }
   get text() { return this.field.value.trim(); }
   get asked() { return JSON.stringify([this.text, this.picker.model, this.files.ids, this.settings()]); }
   get draftKey() { return `draft:${this.chat() || "new"}`; }
@@ -58,6 +78,11 @@ export class Composer {
     this.fit();
     this.allow();
     clearTimeout(this.timer);
+    if (this.makesImages) {
+      this.promise = null;
+      this.note.textContent = this.images.priceText;
+      return;
+    }
     if (!this.text) {
       this.promise = null;
       this.note.textContent = "";

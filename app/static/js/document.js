@@ -1,6 +1,8 @@
 /* The editor: saves by itself, asks models, shows what they propose, keeps or drops it. */
 
 import { Problem, json, request } from "./api.js";
+import { fileItem } from "./attach.js";
+import { ImageOptions } from "./images.js";
 import { count, creditsText, roughly, showBalance } from "./money.js";
 import { messageOf, showRefusal } from "./refusals.js";
 import { ask } from "./stream.js";
@@ -154,11 +156,63 @@ async function ended(operation, end) {
   showBalance(end.available_nanos);
   const cost = `${creditsText(end.cost_nanos)}${end.code ? `. ${end.detail}` : "."}`;
   if (operation === "repurpose") { location.assign(`/documents/${end.document_id}`); return; }
+  if (operation === "image_prompt" && picture && !end.code) id("picture-prompt").value = id("diff").textContent;
   if (operation === "refine" || operation === "refine_selection") await look(end.revision_id);
   const receipt = Object.assign(document.createElement("a"), { href: `/billing/calls/${end.call_id}`, textContent: cost });
   id("receipt").replaceChildren("It cost ", receipt);
 }
 id("stop").addEventListener("click", () => { if (state.running) json("POST", `/api/revisions/${state.running}/stop`); });
+
+/* Images */
+
+const picture = id("picture");
+const options = picture && new ImageOptions(picture.querySelector("[data-image-options]"), () => { id("picture-price").textContent = options.priceText; });
+options?.load();
+
+async function makePicture() {
+  const prompt = id("picture-prompt").value.trim();
+  if (!prompt) { id("picture-price").textContent = "Say what it shows."; id("picture-prompt").focus(); return; }
+  if (options.nanos === null) return;
+  id("picture-refusal").replaceChildren();
+  id("picture-go").disabled = true;
+  id("picture-price").textContent = "Drawing …";
+  let end = null;
+  try {
+    await ask("POST", "/api/images", { prompt, ...options.asked, max_cost_nanos: options.nanos, document_id: page.dataset.id }, {
+      heard: (name, event) => { if (name === "done" || name === "error") end = event; },
+    });
+    pictured(end);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    id("picture-price").textContent = "";
+    showRefusal(id("picture-refusal"), problem, { again: makePicture, picker: () => options.model.focus() }, "canManage" in page.dataset);
+  } finally {
+    id("picture-go").disabled = false;
+  }
+}
+picture?.addEventListener("submit", (event) => { event.preventDefault(); makePicture(); });
+
+function pictured(end) {
+  showBalance(end.available_nanos);
+  const receipt = Object.assign(document.createElement("a"), { href: `/billing/calls/${end.call_id}`, textContent: creditsText(end.cost_nanos) });
+  const told = end.code && !end.images ? [`${end.detail} `] : ["It cost ", receipt, "."];
+  id("picture-price").replaceChildren(...told);
+  for (const image of end.images ?? []) {
+    const item = fileItem(image);
+    item.insertAdjacentHTML("beforeend", '<span class="actions"><button class="button button-small" type="button" data-insert>Insert</button></span>');
+    item.lastChild.append(receipt.cloneNode(true));
+    id("pictures").prepend(item);
+  }
+}
+
+/* Into the text, where the cursor was. */
+id("pictures")?.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-insert]")?.closest("li").querySelector("a");
+  if (!link) return;
+  body.setRangeText(`![${link.title.replace(/[[\]]/g, "")}](${link.getAttribute("href")})`, body.selectionEnd, body.selectionEnd, "end");
+  body.dispatchEvent(new Event("input"));
+  body.focus();
+});
 
 /* Revisions */
 

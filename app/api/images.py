@@ -1,0 +1,145 @@
+"""Images over JSON: make some at a fixed price, in a chat, for a document or by themselves; what is on offer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import Response, g
+from flask_login import current_user
+from pydantic import Field
+from sqlalchemy import select
+
+from app.api.attachments import ATTACHMENT, shown_attachment
+from app.api.blueprint import amount, api, moment, or_404, page_in
+from app.api.bodies import Count, Filled, Flag, Identifier, Text
+from app.api.calls import ONCE, STREAM, Limits, call_options, wants_html
+from app.api.chats import my_chat
+from app.api.documents import my_document
+from app.api.event_stream import stream_of_call, stream_of_generation
+from app.api.messages import followed
+from app.api.new_chats import NewChat, begun
+from app.api.rate_limits import limited_sends
+from app.api.schemas import EVENTS, MOMENT, PAGING, TEXT, amounts, array, described, or_null, page, shape
+from app.extensions import db
+from app.generation.images import LONGEST_PROMPT, ImageRequest, make, repeated
+from app.models.base import utcnow
+from app.models.catalog.image_price import MOST_IMAGES, image_offers
+from app.models.chat.attachment import Attachment
+from app.models.chat.chat import Chat, Message
+from app.models.metering.account_state import AccountState
+from app.models.metering.refusal import InvalidRequest
+from app.models.metering.usage import Usage
+from app.web.gate import requires_tokens, says_remaining
+
+HowMany = Annotated[Count, Field(le=MOST_IMAGES)]
+Named = Annotated[Text, Field(max_length=200)]
+PRICE = shape("ImagePrice", quality=TEXT, size=TEXT, **amounts("price"))
+MODEL = shape("ImageModel", id=TEXT, provider=TEXT, name=TEXT, prices=array(PRICE))
+CALL = shape(
+    "ImageCall",
+    call_id=TEXT,
+    model=TEXT,
+    status={"enum": ["running", "done", "stopped", "failed", "interrupted"]},
+    chat_id=or_null(TEXT),
+    document_id=or_null(TEXT),
+    created_at=MOMENT,
+    images=array(ATTACHMENT),
+    **amounts("cost", "ceiling"),
+)
+
+
+class NewImages(Limits):
+    """What is left out is the usual one. With `new_chat` a chat begins with them; with neither chat nor document they
+    stand by themselves, and `GET /api/images/{call_id}` has them."""
+
+    prompt: Annotated[Filled, Field(max_length=LONGEST_PROMPT)]
+    quality: Named = ""
+    size: Named = ""
+    n: HowMany = 1
+    chat_id: Identifier | None = None
+    document_id: Identifier | None = None
+    new_chat: Flag = False
+
+
+@api.post("/images")
+@limited_sends
+@says_remaining("images")
+@requires_tokens
+@described(
+    "Make images at a fixed price; `done` names them in `images`, and only what is delivered is charged",
+    STREAM,
+    body=NewImages,
+    headers=ONCE,
+    kind=EVENTS,
+)
+def make_images() -> Response:
+    sent = NewImages.read()
+    options = call_options(sent)
+    if call := repeated(current_user, options):
+        return followed_call(call)
+    generation = make(current_user, request_of(sent), options)
+    g.available_nanos = generation.reservation.available
+    return stream_of_generation(generation, as_html=wants_html())
+
+
+@api.get("/images/<call_id>")
+@described("The images that a call made, and what it cost", CALL)
+def read_images(call_id: str) -> dict[str, Any]:
+    own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
+    call = or_404(Usage.find(call_id, **own))
+    or_404(call.image_price)
+    return {
+        "call_id": str(call.id),
+        "model": call.model,
+        "status": call.outcome or "running",
+        "chat_id": call.chat_id and str(call.chat_id),
+        "document_id": call.document_id and str(call.document_id),
+        "created_at": moment(call.created_at),
+        "images": [shown_attachment(file) for file in Attachment.of_call(call.id)],
+        **amount("cost", call.paid_nanos),
+        **amount("ceiling", call.reserved_nanos),
+    }
+
+
+@api.get("/image-models")
+@described(
+    "The models that make images, with the price of an image by quality and size", page(MODEL), query=PAGING
+)
+def list_image_models() -> dict[str, Any]:
+    allowed = AccountState.load(current_user.account_id).models
+    models: dict[str, dict[str, Any]] = {}
+    for offer in image_offers(utcnow()):
+        model, price = offer.model, offer.price
+        if allowed and model.name not in allowed:
+            continue
+        named = {"id": model.name, "provider": model.provider.name, "name": model.title, "prices": []}
+        shown = models.setdefault(model.name, named)
+        shown["prices"].append(
+            {"quality": price.quality, "size": price.size, **amount("price", price.price_nanos)}
+        )
+    return page_in([*models.values()])
+
+
+def request_of(sent: NewImages) -> ImageRequest:
+    """What the body asks for; InvalidRequest where it names two places."""
+    named = {"chat_id": sent.chat_id, "document_id": sent.document_id, "new_chat": sent.new_chat}
+    places = [name for name, value in named.items() if value]
+    if len(places) > 1:
+        raise InvalidRequest({places[1]: [f"cannot be beside `{places[0]}`: images belong to one place."]})
+    document = my_document(sent.document_id) if sent.document_id else None
+    return ImageRequest(sent.prompt, sent.quality, sent.size, sent.n, chat_of(sent), document)
+
+
+def chat_of(sent: NewImages) -> Chat | None:
+    """The chat that the images are made in; a new one is undone by a refusal."""
+    if sent.new_chat:
+        return begun(NewChat(write_title=False))
+    return my_chat(sent.chat_id) if sent.chat_id else None
+
+
+def followed_call(call: Usage) -> Response:
+    """Follow what was begun before: by its answer in a chat, else by itself."""
+    message = db.session.scalar(select(Message).filter_by(call_id=call.id, role="assistant"))
+    if message is not None:
+        return followed(message)
+    return stream_of_call(call)
