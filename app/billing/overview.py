@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.billing.blueprint import billing
 from app.extensions import db
@@ -21,11 +22,13 @@ from app.models.catalog.plan import CreditPack
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
+from app.models.metering.usage import Usage
 from app.payments import returned_sessions
 from app.payments.checkout import is_set_up
 from app.web.access import managers_only
 
 MOST_SHOWN = 100
+PACE, LONGEST_SHOWN = timedelta(days=14), 60
 
 
 @billing.get("")
@@ -48,8 +51,21 @@ def overview() -> str:
         subscription=Subscription.live_of(account.id),
         payments=payments_of(account.id),
         can_pay=is_set_up(),
+        days_left=days_left(account.id, account_state.balance(now).available, now),
         **recharge_shown(account.id),
     )
+
+
+def days_left(account_id: int, available: int, now: datetime) -> int | None:
+    """How long the balance lasts at the pace of the last days; None without use, or where it is long enough."""
+    mine = Usage.account_id == account_id, Usage.state == "settled", Usage.settled_at >= now - PACE
+    paid = func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos)
+    used, since = db.session.execute(select(paid, func.min(Usage.settled_at)).where(*mine)).one()
+    if not used or since is None or available <= 0:
+        return None
+    span = max(now - since, timedelta(days=1))
+    days = int(available * span / (int(used) * timedelta(days=1)))
+    return days if days <= LONGEST_SHOWN else None
 
 
 def payments_of(account_id: int) -> list[Payment]:

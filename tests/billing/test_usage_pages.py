@@ -192,6 +192,14 @@ def test_the_export_is_the_table_and_adds_up(
     assert [Decimal(text.replace(",", "")) for text in shown] == after[:50]
 
 
+def test_billing_says_how_long_the_balance_lasts(client: FlaskClient, spend: Callable[..., Usage]) -> None:
+    ada = people.person("ada", credits=100 * CREDIT)
+    for days in (0, 2, 4):
+        spend(ada, 10, days=days)
+    spend(ada, 10, days=40)
+    assert "About 8 days left at this pace" in signed_in(client, "ada").get("/billing").text
+
+
 def test_the_list_of_calls_is_as_long_as_it_says(
     client: FlaskClient, spend: Callable[..., Usage], session: "scoped_session[Session]"
 ) -> None:

@@ -236,6 +236,19 @@ def test_an_edited_question_keeps_what_was_asked_before(ada: Visitor) -> None:
     expect(ada.answers).to_have_count(1)
 
 
+def test_models_are_found_by_words_and_favourites_stand_first(ada: Visitor) -> None:
+    ada.page.locator("#picker-button").click()
+    ada.page.get_by_label("Search models").fill("smart")
+    expect(ada.page.locator(".picker-row:visible")).to_have_count(1)
+    ada.page.get_by_role("button", name=re.compile("Favourite: Demo smart", re.IGNORECASE)).click()
+    ada.page.reload()
+    ada.page.locator("#picker-button").click()
+    expect(ada.page.locator(".picker-row:visible").first).to_contain_text(re.compile("smart", re.IGNORECASE))
+    ada.page.get_by_label("Search models").fill("smart")
+    ada.page.keyboard.press("Enter")
+    expect(ada.page.locator("#picker-button")).to_contain_text(re.compile("smart", re.IGNORECASE))
+
+
 def test_the_price_of_the_chosen_model_is_in_the_picker(ada: Visitor) -> None:
     ada.page.get_by_role("button", name=re.compile("^Model:")).click()
     option = ada.page.locator(".picker-option").first

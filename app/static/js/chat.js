@@ -186,7 +186,10 @@ async function attempt(answer, work, undo, again) {
 }
 
 async function run(answer, method, path, body, started = () => {}) {
-  await watch(answer, (ears) => ask(method, path, body, ears), started);
+  await watch(answer, (ears) => ask(method, path, body, ears), (fields) => {
+    started(fields);
+    tabs.postMessage({ chat });
+  });
 }
 
 /* Shows the events of an answer as they come. */
