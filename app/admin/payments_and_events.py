@@ -21,7 +21,8 @@ from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
-from app.payments.sync import sync_invoice, sync_payment, sync_session
+from app.payments.session_sync import sync_session
+from app.payments.sync import sync_invoice, sync_payment
 from app.payments.webhook_events import process_again
 
 EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]

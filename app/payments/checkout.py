@@ -20,7 +20,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.payments import product_sync, promotions, stripe_account, sync
+from app.payments import product_sync, promotions, session_sync, stripe_account
 from app.stripe_api import client, requests
 
 
@@ -66,7 +66,7 @@ def open_again(session_id: str) -> str | None:
     session = client.session(session_id)
     if session.status == "open":
         return session.url
-    sync.apply_session(session)
+    session_sync.apply_session(session)
     commit()
     return None
 

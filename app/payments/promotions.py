@@ -21,7 +21,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
-from app.payments import product_sync, sync
+from app.payments import product_sync, session_sync
 from app.stripe_api import client
 from app.stripe_api import promotions as at_stripe
 
@@ -124,7 +124,7 @@ def end_checkout(session_id: str) -> None:
         at_stripe.expire_session(session_id)
     session = client.session(session_id)
     if session.status != "expired":
-        sync.apply_session(session)
+        session_sync.apply_session(session)
         commit()
         raise WrongCode
 
@@ -161,7 +161,7 @@ def release_stale() -> None:
 
 def release_checkout(redemption: Redemption) -> None:
     if session_id := session_of(redemption):
-        sync.sync_session(session_id)
+        session_sync.sync_session(session_id)
         commit()
     Account.locked(redemption.account_id)
     db.session.refresh(redemption)

@@ -21,7 +21,15 @@ from app.models.billing.stripe_objects import PaymentState, SessionState, Subscr
 from app.models.billing.subscription import LIVE, Subscription
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import StripeEvent
-from app.payments import auto_recharge, product_sync, refunds, stripe_account, sync, webhook_events
+from app.payments import (
+    auto_recharge,
+    product_sync,
+    refunds,
+    session_sync,
+    stripe_account,
+    sync,
+    webhook_events,
+)
 from app.stripe_api import client
 
 WINDOW = timedelta(days=35)
@@ -187,7 +195,7 @@ def is_known(fetched: SessionState) -> bool:
 
 
 def settle_checkout(fetched: SessionState) -> None:
-    sync.apply_session(fetched)
+    session_sync.apply_session(fetched)
     subscription = Subscription.with_session(fetched.stripe_id)
     if subscription is not None and subscription.stripe_id is None:
         subscription.status = "incomplete_expired"

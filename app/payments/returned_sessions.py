@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.jobs import commit, rollback
 from app.models.billing.payment_errors import Mismatch, NotFound, Rejected, UnknownOutcome
 from app.models.billing.stripe_objects import SessionState
-from app.payments import sync
+from app.payments import session_sync
 from app.stripe_api import client
 
 
@@ -25,7 +25,7 @@ def look_up(session_id: str, account_id: int) -> ReturnedSession:
         session = client.session(session_id)
         if not is_of(session, account_id):
             return ReturnedSession("parked")
-        sync.apply_session(session)
+        session_sync.apply_session(session)
         commit()
     except Mismatch:
         rollback()

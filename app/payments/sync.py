@@ -1,10 +1,14 @@
 """Syncs our rows with Stripe's objects: take a version, commit, fetch, lock, apply.
 
 No function here commits what it applied: the job, command or route that looks does, once. Applying the
-same thing twice, or an older answer after a newer one, changes nothing (see `Sighting`).
+same thing twice, or an older answer after a newer one, changes nothing (see `SyncVersion`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from app import notifications
 from app.extensions import db
@@ -13,38 +17,88 @@ from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.refund import follow_dispute, follow_refunds
-from app.models.billing.stripe_objects import InvoiceState, PaymentState, SessionState, SubscriptionState
+from app.models.billing.stripe_objects import (
+    DisputeState,
+    InvoiceState,
+    PaymentState,
+    RefundState,
+    SubscriptionState,
+)
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
-from app.payments.payment_methods import adopt_card, pause_recharge, review_recharge, sync_setup
+from app.payments.payment_methods import adopt_card, pause_recharge, review_recharge
 from app.payments.sync_version import begin_sync
 from app.stripe_api import client
 
+Fetched = TypeVar("Fetched")
+Row = TypeVar("Row", Subscription, Payment)
+Billed = tuple[SubscriptionState, list[InvoiceState]]
 
-def sync_subscription(stripe_id: str, invoice_id: str | None = None) -> Account | None:
-    """A subscription with all its paid invoices; the account that it belongs to, or None where it is nobody's."""
-    version = begin_sync(stripe_id)
-    fetched, invoices = client.subscription(stripe_id), client.invoices(stripe_id)
-    if invoice_id and invoice_id not in {one.stripe_id for one in invoices}:
-        invoices = [*invoices, client.invoice(invoice_id)]
-    ours = subscription_for(fetched)
-    if ours is None:
+
+def sync(
+    subject: str,
+    fetch: Callable[[], Fetched],
+    find: Callable[[Fetched], Row | None],
+    apply: Callable[[Row, Account, Fetched], None],
+) -> Account | None:
+    """The steps, in their order; the account of our row, or None where what was fetched is nobody's."""
+    version = begin_sync(subject)
+    fetched = fetch()
+    row = find(fetched)
+    if row is None:
         return None
-    sync_rival(ours)
-    account = Account.locked(ours.account_id)
-    if SyncVersion.is_newest(stripe_id, version):
-        db.session.refresh(ours)
-        apply_subscription(ours, account, fetched, invoices)
+    account = Account.locked(row.account_id)
+    if SyncVersion.is_newest(subject, version):
+        db.session.refresh(row)
+        apply(row, account, fetched)
     return account
 
 
-def apply_subscription(
-    ours: Subscription, account: Account, fetched: SubscriptionState, invoices: list[InvoiceState]
-) -> None:
+def sync_subscription(stripe_id: str, invoice_id: str | None = None) -> Account | None:
+    """A subscription with all its paid invoices."""
+    fetch = partial(fetch_subscription, stripe_id, invoice_id)
+    return sync(stripe_id, fetch, after_its_rival, apply_subscription)
+
+
+def sync_refunds(payment_intent_id: str) -> Account | None:
+    """All refunds of a payment, ours and those made at Stripe's dashboard."""
+    payment = known_payment(payment_intent_id)
+    if payment is None:
+        return None
+    fetch = partial(client.refunds, payment_intent_id)
+    return sync(f"refunds:{payment_intent_id}", fetch, lambda _: payment, apply_refunds)
+
+
+def sync_dispute(stripe_id: str) -> Account | None:
+    return sync(stripe_id, partial(client.dispute, stripe_id), disputed_payment, apply_dispute)
+
+
+def sync_invoice(stripe_id: str) -> Account | None:
+    fetched = client.invoice(stripe_id)
+    return sync_subscription(fetched.subscription_id, stripe_id) if fetched.subscription_id else None
+
+
+def fetch_subscription(stripe_id: str, invoice_id: str | None = None) -> Billed:
+    """With all its invoices, the one that is asked for among them."""
+    fetched, invoices = client.subscription(stripe_id), client.invoices(stripe_id)
+    if invoice_id and invoice_id not in {one.stripe_id for one in invoices}:
+        invoices = [*invoices, client.invoice(invoice_id)]
+    return fetched, invoices
+
+
+def after_its_rival(billed: Billed) -> Subscription | None:
+    """Our row, once it is known whether an older subscription of the account is still there."""
+    ours = subscription_for(billed[0])
+    if ours is not None:
+        sync_rival(ours)
+    return ours
+
+
+def apply_subscription(ours: Subscription, account: Account, billed: Billed) -> None:
     before = notifications.Before.of(ours)
-    follow(ours, account, fetched, invoices)
+    follow(ours, account, *billed)
     db.session.flush()
     notifications.of_subscription(ours, account, before)
     adopt_card(account, ours.card_id, ours.card_label)
@@ -78,11 +132,7 @@ def sync_rival(ours: Subscription) -> None:
     rival = Subscription.live_of(ours.account_id)
     if rival is None or rival is ours or ours.is_in_force or rival.stripe_id is None:
         return
-    version = begin_sync(rival.stripe_id)
-    fetched, invoices = client.subscription(rival.stripe_id), client.invoices(rival.stripe_id)
-    account = Account.locked(rival.account_id)
-    if SyncVersion.is_newest(rival.stripe_id, version):
-        apply_subscription(rival, account, fetched, invoices)
+    sync(rival.stripe_id, partial(fetch_subscription, rival.stripe_id), lambda _: rival, apply_subscription)
     commit()
 
 
@@ -180,43 +230,22 @@ def sync_unknown_payment(fetched: PaymentState) -> Account | None:
     raise Mismatch(f"payment {fetched.stripe_id} of account {account.id} was not asked for here")
 
 
-def sync_invoice(stripe_id: str) -> Account | None:
-    fetched = client.invoice(stripe_id)
-    return sync_subscription(fetched.subscription_id, stripe_id) if fetched.subscription_id else None
+def apply_refunds(payment: Payment, account: Account, fetched: list[RefundState]) -> None:
+    new = follow_refunds(payment, account, fetched)
+    notifications.of_refunds(payment, account, new)
+    if new:
+        pause_recharge(account, "refund")
 
 
-def sync_refunds(payment_intent_id: str) -> Account | None:
-    """All refunds of a payment, ours and those made at Stripe's dashboard."""
-    payment = known_payment(payment_intent_id)
-    if payment is None:
-        return None
-    subject = f"refunds:{payment_intent_id}"
-    version = begin_sync(subject)
-    fetched = client.refunds(payment_intent_id)
-    account = Account.locked(payment.account_id)
-    if SyncVersion.is_newest(subject, version):
-        db.session.refresh(payment)
-        new = follow_refunds(payment, account, fetched)
-        notifications.of_refunds(payment, account, new)
-        if new:
-            pause_recharge(account, "refund")
-    return account
+def disputed_payment(fetched: DisputeState) -> Payment | None:
+    return known_payment(fetched.payment_intent_id) if fetched.payment_intent_id else None
 
 
-def sync_dispute(stripe_id: str) -> Account | None:
-    version = begin_sync(stripe_id)
-    fetched = client.dispute(stripe_id)
-    payment = known_payment(fetched.payment_intent_id) if fetched.payment_intent_id else None
-    if payment is None:
-        return None
-    account = Account.locked(payment.account_id)
-    if SyncVersion.is_newest(stripe_id, version):
-        db.session.refresh(payment)
-        dispute = follow_dispute(payment, account, fetched)
-        notifications.of_dispute(dispute, payment, account)
-        if dispute.is_against_us:
-            pause_recharge(account, "dispute")
-    return account
+def apply_dispute(payment: Payment, account: Account, fetched: DisputeState) -> None:
+    dispute = follow_dispute(payment, account, fetched)
+    notifications.of_dispute(dispute, payment, account)
+    if dispute.is_against_us:
+        pause_recharge(account, "dispute")
 
 
 def known_payment(payment_intent_id: str) -> Payment | None:
@@ -226,68 +255,4 @@ def known_payment(payment_intent_id: str) -> Payment | None:
         sync_payment(payment_intent_id)
         commit()
         payment = Payment.with_intent(payment_intent_id)
-    return payment
-
-
-def sync_session(stripe_id: str) -> tuple[SessionState, Account | None]:
-    """A checkout session and what came of it: a payment, a subscription or a saved card."""
-    fetched = client.session(stripe_id)
-    return fetched, apply_session(fetched)
-
-
-def apply_session(fetched: SessionState) -> Account | None:
-    if fetched.mode == "subscription":
-        bind_subscription(fetched)
-        release_code(fetched)
-        return sync_subscription(fetched.subscription_id) if fetched.subscription_id else None
-    if fetched.mode == "setup":
-        return sync_setup(fetched)
-    payment = sold_in(fetched)
-    if payment is None:
-        return None
-    payment.check_session(fetched)
-    if payment.is_taxed:
-        Account.locked(payment.account_id)
-        db.session.refresh(payment)
-        payment.take_tax(fetched)
-        commit()
-    if fetched.payment_intent_id:
-        if fetched.status == "complete":
-            payment.wait()
-        return sync_payment(fetched.payment_intent_id, payment)
-    if fetched.status == "expired":
-        Account.locked(payment.account_id)
-        payment.fall_through()
-    return payment.account
-
-
-def bind_subscription(fetched: SessionState) -> None:
-    """Note which subscription came of a checkout. Mismatch where the checkout is another account's."""
-    begun = Subscription.with_session(fetched.stripe_id)
-    if begun is None or fetched.subscription_id is None or begun.stripe_id is not None:
-        return
-    if fetched.client_reference_id not in (None, str(begun.account_id)):
-        raise Mismatch(f"checkout {fetched.stripe_id} is of account {fetched.client_reference_id!r}")
-    if Subscription.with_stripe_id(fetched.subscription_id) is None:
-        begun.stripe_id = fetched.subscription_id
-        commit()
-
-
-def release_code(fetched: SessionState) -> None:
-    """The checkout of a subscription is over and nothing came of it: its code is free again."""
-    begun = Subscription.with_session(fetched.stripe_id) if fetched.status == "expired" else None
-    if begun is not None and begun.redemption is not None:
-        Account.locked(begun.account_id)
-        db.session.refresh(begun.redemption)
-        begun.redemption.release()
-
-
-def sold_in(fetched: SessionState) -> Payment | None:
-    """Our row of a checkout session. Mismatch where it names one that is not there."""
-    payment = Payment.with_session(fetched.stripe_id)
-    label = fetched.metadata.get("payment_id")
-    if payment is None and label:
-        payment = Payment.find(label)
-        if payment is None or payment.stripe_session_id not in (None, fetched.stripe_id):
-            raise Mismatch(f"checkout {fetched.stripe_id} names payment {label!r}, which is not ours")
     return payment

@@ -10,12 +10,12 @@ from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
 from app.payments.payment_methods import look_at_customer
+from app.payments.session_sync import sync_session
 from app.payments.sync import (
     sync_dispute,
     sync_invoice,
     sync_payment,
     sync_refunds,
-    sync_session,
     sync_subscription,
 )
 from app.stripe_api.client import payment_refunded

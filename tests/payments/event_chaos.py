@@ -14,7 +14,7 @@ from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
-from app.payments import auto_recharge, refunds, subscriptions, sync, webhook_events
+from app.payments import auto_recharge, refunds, session_sync, subscriptions, webhook_events
 from app.stripe_api import client
 from tests.payments.stripe_scenario import DAY, StripeScenario
 from tests.support.steps import at_step
@@ -145,7 +145,7 @@ class Life:
 
     @staticmethod
     def come_back(session_id: str) -> None:
-        sync.sync_session(session_id)
+        session_sync.sync_session(session_id)
         jobs.commit()
 
     def recharge(self) -> None:

@@ -6,7 +6,7 @@ from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
 from app.models.operations.webhook_event import StripeEvent
-from app.payments import sync
+from app.payments import session_sync
 from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
@@ -74,7 +74,7 @@ def test_another_accounts_checkout_is_not_taken_over(scenario: StripeScenario) -
     session = scenario.sandbox.running.sandbox.store.all("checkout.session")[0]
     session["client_reference_id"] = "999999"
     with pytest.raises(Mismatch):
-        sync.sync_session(session["id"])
+        session_sync.sync_session(session["id"])
     db.session.rollback()
     assert scenario.credits == 0
 

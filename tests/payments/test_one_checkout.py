@@ -8,7 +8,7 @@ import time_machine
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.payments import reconciliation, subscriptions, sync
+from app.payments import reconciliation, session_sync, subscriptions
 from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 
@@ -110,7 +110,7 @@ def test_a_bank_debit_that_failed_is_failed_whoever_tells(scenario: StripeScenar
     intent = scenario.sandbox.running.sandbox.store.all("payment_intent")[0]["id"]
     with time_machine.travel(utcnow().replace(year=utcnow().year + 1), tick=True):
         if heard == "page":
-            sync.sync_session(payment.stripe_session_id or "")
+            session_sync.sync_session(payment.stripe_session_id or "")
             db.session.commit()
         elif heard.startswith("event"):
             scenario.receive("payment_intent.payment_failed", {"id": intent})

@@ -1,0 +1,77 @@
+"""A checkout session and what came of it: a payment, a subscription or a saved card. The caller commits."""
+
+from __future__ import annotations
+
+from app.extensions import db
+from app.jobs import commit
+from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import Mismatch
+from app.models.billing.stripe_objects import SessionState
+from app.models.billing.subscription import Subscription
+from app.models.identity.account import Account
+from app.payments.payment_methods import sync_setup
+from app.payments.sync import sync_payment, sync_subscription
+from app.stripe_api import client
+
+
+def sync_session(stripe_id: str) -> tuple[SessionState, Account | None]:
+    fetched = client.session(stripe_id)
+    return fetched, apply_session(fetched)
+
+
+def apply_session(fetched: SessionState) -> Account | None:
+    if fetched.mode == "subscription":
+        bind_subscription(fetched)
+        release_code(fetched)
+        return sync_subscription(fetched.subscription_id) if fetched.subscription_id else None
+    if fetched.mode == "setup":
+        return sync_setup(fetched)
+    payment = sold_in(fetched)
+    if payment is None:
+        return None
+    payment.check_session(fetched)
+    if payment.is_taxed:
+        Account.locked(payment.account_id)
+        db.session.refresh(payment)
+        payment.take_tax(fetched)
+        commit()
+    if fetched.payment_intent_id:
+        if fetched.status == "complete":
+            payment.wait()
+        return sync_payment(fetched.payment_intent_id, payment)
+    if fetched.status == "expired":
+        Account.locked(payment.account_id)
+        payment.fall_through()
+    return payment.account
+
+
+def bind_subscription(fetched: SessionState) -> None:
+    """Note which subscription came of a checkout. Mismatch where the checkout is another account's."""
+    begun = Subscription.with_session(fetched.stripe_id)
+    if begun is None or fetched.subscription_id is None or begun.stripe_id is not None:
+        return
+    if fetched.client_reference_id not in (None, str(begun.account_id)):
+        raise Mismatch(f"checkout {fetched.stripe_id} is of account {fetched.client_reference_id!r}")
+    if Subscription.with_stripe_id(fetched.subscription_id) is None:
+        begun.stripe_id = fetched.subscription_id
+        commit()
+
+
+def release_code(fetched: SessionState) -> None:
+    """The checkout of a subscription is over and nothing came of it: its code is free again."""
+    begun = Subscription.with_session(fetched.stripe_id) if fetched.status == "expired" else None
+    if begun is not None and begun.redemption is not None:
+        Account.locked(begun.account_id)
+        db.session.refresh(begun.redemption)
+        begun.redemption.release()
+
+
+def sold_in(fetched: SessionState) -> Payment | None:
+    """Our row of a checkout session. Mismatch where it names one that is not there."""
+    payment = Payment.with_session(fetched.stripe_id)
+    label = fetched.metadata.get("payment_id")
+    if payment is None and label:
+        payment = Payment.find(label)
+        if payment is None or payment.stripe_session_id not in (None, fetched.stripe_id):
+            raise Mismatch(f"checkout {fetched.stripe_id} names payment {label!r}, which is not ours")
+    return payment
