@@ -10,6 +10,7 @@ from app.chat.blueprint import chat
 from app.chat.organize import own_chat
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.ordinary_answer import first_affordable
 from app.models.catalog.price import AIModel
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat
@@ -31,6 +32,10 @@ def show(chat_id: str | None = None) -> str:
     shown = own_chat(chat_id) if chat_id else None
     messages = shown.messages() if shown else []
     is_archive = "archived" in request.args or (shown is not None and shown.archived_at is not None)
+    models, balance = AIModel.for_sale(now), account_state.balance(now)
+    included = [
+        offer for offer in models if not account_state.models or offer[0].name in account_state.models
+    ]
     return render_template(
         "chat/chat.html",
         chat=shown,
@@ -40,9 +45,10 @@ def show(chat_id: str | None = None) -> str:
         total=Usage.total_of(shown.id, shown.account_id) if shown else (0, 0),
         chats=listed(is_archive=is_archive),
         is_archive=is_archive,
-        models=AIModel.for_sale(now),
+        models=models,
         allowed_models=account_state.models,
-        balance=account_state.balance(now),
+        default_model=first_affordable(included, balance.available),
+        balance=balance,
         is_guest=is_guest(),
     )
 

@@ -155,6 +155,12 @@ def test_development_shows_its_mails(development: Flask, session: Database) -> N
     outbox.sweep()
     page = development.test_client().get("/dev/mail")
     assert (page.status_code, "Your password at Tollgate was changed" in page.text) == (200, True)
+    html = development.test_client().get("/dev/mail/0")
+    assert ("<html" in html.text, "default-src 'none'" in html.headers["Content-Security-Policy"]) == (
+        True,
+        True,
+    )
+    assert development.test_client().get("/dev/mail/1").status_code == 404
 
 
 def test_nowhere_else_are_mails_shown(client: FlaskClient) -> None:

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.catalog.ordinary_answer import first_affordable, per_answer
 from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
 from tests.support import people
@@ -152,6 +153,17 @@ def test_an_export_to_read_has_the_shown_branch(browser_of_ada: Browser, chat: C
     answer = browser_of_ada.client.get(f"/chat/{chat.id}/export.md")
     assert answer.headers["Content-Disposition"] == "attachment; filename=ferry-names.md"
     assert answer.text == "# Ferry names!\n\n## You\n\nA name?\n\n## gpt-test\n\nHalcyon\n\n## You\n\nWhy?\n"
+
+
+def test_a_new_chat_begins_with_a_model_that_the_balance_affords(session: "scoped_session[Session]") -> None:
+    offers = [
+        (sold, sold.prices[0])
+        for sold in (people.model("dear", dollars_out="100"), people.model("cheap", dollars_out="1"))
+    ]
+    cost = per_answer(offers[0][1])
+    begins = [first_affordable(offers, available) for available in (cost, cost - 1, 0)]
+    assert begins == ["dear", "cheap", "cheap"]
+    assert first_affordable([], 0) is None
 
 
 def test_an_exports_name_keeps_its_script(

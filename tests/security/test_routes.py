@@ -20,7 +20,8 @@ PUBLIC = {
     "/", "/try", "/pricing", "/healthz", "/readyz", "/metrics", "/login", "/login/code", "/login/oidc",
     "/login/oidc/callback", "/signup", "/password/forgot",
     "/password/reset/<token>",
-    "/email/verify/<token>", "/invitations/<token>", "/dev/mail", "/webhooks/stripe", "/api/docs", "/api/openapi.json",
+    "/email/verify/<token>", "/invitations/<token>", "/dev/mail", "/dev/mail/<int:number>",
+    "/webhooks/stripe", "/api/docs", "/api/openapi.json",
     "/static/<path:filename>", "/brand/logo",
 }  # fmt: skip
 """What anybody may ask for; a link is public because its token is the proof."""
@@ -32,7 +33,7 @@ OWNED = {
 }  # fmt: skip
 """Variables of addresses that name what belongs to an account or a person."""
 
-SHARED = {"plan_id", "code", "kind", "token", "filename", "month", "model_id"}
+SHARED = {"plan_id", "code", "number", "kind", "token", "filename", "month", "model_id"}
 """Variables that name what is everybody's, or that are a secret themselves."""
 
 KEYS_ONLY = "/v1/"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import ORDINARY_ANSWER_TOKENS, AIModel, ModelPrice
 from app.providers.base import TokenUsage
@@ -18,6 +20,12 @@ def per_answer(priced: ModelPrice) -> int:
 def usual_message(priced: ModelPrice) -> int:
     """What a usual message costs at that price, in nanos: 500 tokens in, 500 out."""
     return priced.rates.cost_of(USUAL_MESSAGE)
+
+
+def first_affordable(offers: Sequence[tuple[AIModel, ModelPrice]], available: int) -> str | None:
+    """The first model whose ordinary answer the balance affords, else the cheapest; None where there is none."""
+    costs = [(per_answer(price), model.name) for model, price in offers]
+    return next((name for cost, name in costs if cost <= available), min(costs)[1] if costs else None)
 
 
 def answers_of(plans: list[Plan]) -> dict[int, tuple[int, str]]:
