@@ -21,7 +21,6 @@ class Tally:
     cents: int = 0
     refused: int = 0
     ends_with: int = 0
-    served: int = 0
 
 
 @dataclass(slots=True)
@@ -74,7 +73,7 @@ class Report:
     def add_account(self, account_id: int, name: str, was: Tally, then: Tally) -> None:
         """Whether it is better off: refused less, paying less, or left with more for what it paid."""
         cents, refused = then.cents - was.cents, then.refused - was.refused
-        nanos = then.ends_with + then.served - was.ends_with - was.served
+        nanos = then.ends_with - was.ends_with
         row, verdict = [account_id, name, cents, refused, nanos], verdict_of(cents, refused, nanos)
         self.counts[verdict] += 1
         if verdict != "same":

@@ -156,18 +156,15 @@ class AccountRun:
 
     def record(self, row: Any, call: Call) -> None:
         """The side of the record, in the day that the call began in."""
-        if call.ends is None:
+        if call.ends is None or call.began < self.begins:
             return
         paid = row.allowance_paid_nanos + row.credits_paid_nanos
-        self.was.served += paid if call.ends < self.run.scenario.ends else 0
-        if call.began >= self.begins:
-            figures = {"cost_nanos": row.cost_nanos, "paid_nanos": paid, "absorbed_nanos": row.absorbed_nanos}
-            self.report.add("was", call.began, call.plan_id, calls=1, **figures)
+        figures = {"cost_nanos": row.cost_nanos, "paid_nanos": paid, "absorbed_nanos": row.absorbed_nanos}
+        self.report.add("was", call.began, call.plan_id, calls=1, **figures)
 
     def ended(self, ended: Ended) -> None:
         call, payment = ended.call, ended.payment
         paid = payment.allowance + payment.credits
-        self.then.served += paid
         if call.began < self.begins:
             return
         figures = {"cost_nanos": ended.cost, "paid_nanos": paid, "absorbed_nanos": payment.absorbed}

@@ -165,7 +165,6 @@ class Person:
     def ended(self, ended: Ended) -> None:
         payment = ended.payment
         paid = payment.allowance + payment.credits
-        self.tally.served += paid
         self.replay.was -= payment.allowance
         figures = {"cost_nanos": ended.cost, "paid_nanos": paid, "absorbed_nanos": payment.absorbed}
         self.report.add(self.side, ended.call.began, self.habit.plan_id, calls=1, **figures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -20,9 +20,11 @@ from app.lab.run import Run, reading
 from app.lab.scenario import Scenario, terms_of
 from app.lab.simulation import simulate
 from app.models.billing.audit import audit
+from app.models.billing.ledger import LedgerEntry
 from app.models.billing.statement import balances_at
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from app.models.operations.lab_run import Habit
 from app.models.operations.refused_call import RefusedCall
@@ -150,6 +152,29 @@ def test_a_changed_margin_is_its_closed_form(models: None, session: Database) ->
             assert other[3] * (10_000 - margins[one[3]]) == one[3] * 6500
     assert bought > 3
     assert told.report.total("then", "revenue_cents") == record.report.total("was", "revenue_cents") > 0
+
+
+def test_who_pays_more_for_the_same_answers_is_worse_off(models: None, session: Database) -> None:
+    """A dearer price row, enough credits: nobody is refused, and every account that called is left with less."""
+    live(4, seed=4)
+    for account in session.query(Account).filter(Account.kind == "personal"):
+        LedgerEntry.post(
+            account,
+            "grant",
+            f"much:{account.id}",
+            credits=10**12,
+            created_at=datetime(2026, 9, 1, tzinfo=UTC),
+        )
+    session.commit()
+    told = Told(
+        Scenario(
+            **MONTH, prices={"big": {"output_nanos": 120 * 10**9}, "small": {"output_nanos": 12 * 10**9}}
+        )
+    )
+    report = told.run().report
+    assert report.counts["worse"] == 4
+    assert report.counts["newly_refused"] == report.counts["better"] == 0
+    assert report.total("then", "cost_nanos") > report.total("was", "cost_nanos")
 
 
 @pytest.mark.databases("postgresql")
