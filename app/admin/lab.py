@@ -25,6 +25,7 @@ from app.lab.assumptions import assumptions
 from app.lab.kinds import seed_habits
 from app.lab.report import Report
 from app.lab.scenario import Scenario
+from app.lab.simulation import check_size
 from app.models.base import utcnow
 from app.models.catalog.plan import CreditPack, Plan, copy_as_draft
 from app.models.metering.refusal import InvalidRequest
@@ -53,6 +54,8 @@ class LabPage(AdminPage):
             chosen = scenario_of(form)
             try:
                 chosen.check(utcnow().date())
+                if chosen.is_simulated:
+                    check_size(chosen)
             except InvalidRequest as fault:
                 flash(str(fault), "error")
             else:

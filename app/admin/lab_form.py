@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, cast
 
 from sqlalchemy import select
@@ -28,6 +28,7 @@ from app.admin.plan_forms import HIGHEST_MARGIN, MOST_CENTS, MOST_COUNT, STATUSE
 from app.admin.prices import BUCKET_NAMES
 from app.extensions import db
 from app.lab.scenario import Scenario
+from app.models.base import utcnow
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
@@ -91,7 +92,7 @@ class Day(StringField):
 
 
 def last_30_days() -> tuple[date, date]:
-    today = datetime.now().astimezone().date()
+    today = utcnow().date()
     return today - timedelta(days=30), today - timedelta(days=1)
 
 

@@ -155,8 +155,8 @@ class AccountRun:
             self.report.keep("newly_refused", call.began, self.past.state.account_id, call.model, code)
 
     def record(self, row: Any, call: Call) -> None:
-        """The side of the record, in the day that the call began in."""
-        if call.ends is None or call.began < self.begins:
+        """The side of the record, in the day that the call began in: of calls that began and ended in these days."""
+        if call.ends is None or call.began < self.begins or call.ends >= self.run.scenario.ends:
             return
         paid = row.allowance_paid_nanos + row.credits_paid_nanos
         figures = {"cost_nanos": row.cost_nanos, "paid_nanos": paid, "absorbed_nanos": row.absorbed_nanos}

@@ -24,7 +24,7 @@ PLAN_COLUMNS = (
 )  # fmt: skip
 PACK_COLUMNS = "price_cents", "margin_bps"
 PRICE_COLUMNS = tuple(FIGURES)
-SETTINGS = "overdraft", "parallel_calls", "welcome_credit", "payment_fee", "payment_fee_cents"
+SETTINGS = "overdraft", "parallel_calls", "payment_fee", "payment_fee_cents"
 LONGEST = timedelta(days=400)
 Row = TypeVar("Row", Plan, CreditPack, ModelPrice)
 Changes = dict[str, dict[str, Any]]

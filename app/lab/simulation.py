@@ -18,6 +18,7 @@ from app.lab.report import Report, Tally
 from app.lab.run import INSTANT, fee_of
 from app.lab.scenario import Scenario, Terms, as_it_is, terms_of
 from app.models.identity.account import anniversary
+from app.models.metering.refusal import InvalidRequest
 from app.models.operations.lab_run import Habit
 from app.providers.base import TokenUsage
 
@@ -27,6 +28,7 @@ BOUND = 4
 """The bound of an input is its bytes: about so many times its tokens."""
 
 SECONDS = 5
+MOST_CALLS = 1_000_000
 
 
 def simulate(scenario: Scenario, habits: Sequence[Habit] | None = None, seed: int = SEED) -> Report:
@@ -46,6 +48,15 @@ def simulate(scenario: Scenario, habits: Sequence[Habit] | None = None, seed: in
             report.add_account(number, f"{habit.name} {number}", tallies["was"], tallies["then"])
     report.close()
     return report
+
+
+def check_size(scenario: Scenario) -> None:
+    """InvalidRequest where the user kinds would make more calls than a worker should be kept from others for."""
+    habits = db.session.scalars(select(Habit))
+    calls = sum(habit.people * habit.calls_per_day * len(scenario.days) // 100 for habit in habits)
+    if calls > MOST_CALLS:
+        text = f"are too many or too busy: {calls:,} messages in these days, and at most {MOST_CALLS:,} are simulated."
+        raise InvalidRequest({"user kinds": [text]})
 
 
 def compare(report: Report, was: Person, then: Person) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.lab import jobs
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.operations.lab_run import LabRun
+from app.models.operations.lab_run import Habit, LabRun
 from tests.admin.conftest import AdminClient, FormReader
 from tests.lab.histories import live
 from tests.support.people import model
@@ -102,6 +102,10 @@ def test_made_up_months_are_marked(owner: AdminClient, plus: Plan, session: Data
     assert run.state == "done", run.error
     assert "Made up." in owner.get(f"/admin/lab/details/?id={run.id}").text
     assert "Curious" in owner.get("/admin/habit/").text
+    session.query(Habit).update({"people": 9000, "calls_per_day": 90_000})
+    session.commit()
+    refused = filled(owner, is_simulated="y")
+    assert (refused.status_code, "too many or too busy" in refused.text) == (422, True)
 
 
 def test_what_cannot_be_run_is_refused_and_kept_in_the_form(
