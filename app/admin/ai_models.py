@@ -176,6 +176,9 @@ class ModelForm(RowForm):
     makes_images = BooleanField(
         "Makes images", description="And nothing else. Each has a price under Image prices."
     )
+    is_embedding = BooleanField(
+        "Makes embeddings", description="Called at /v1/embeddings only; it writes no text."
+    )
     image_tokens = Count(
         "Most tokens of an image",
         lowest=1,
@@ -237,6 +240,8 @@ class ModelTable(BulkRetire, AdminTable):
         model.successor = model.successor or None
         if model.successor == model.name:
             raise FieldError("successor", "A model can't replace itself.")
+        if model.is_embedding and model.provider.kind == "anthropic":
+            raise FieldError("is_embedding", "No provider of Anthropic's format makes embeddings.")
         before = form.name.object_data
         if not is_created and model.name != before and was_called(before):
             raise FieldError(

@@ -46,6 +46,6 @@ def tried(provider: ProviderAccount) -> Trial:
 
 
 def first_model(provider: ProviderAccount) -> AIModel | None:
-    writes = AIModel.is_for_sale, ~AIModel.makes_images
+    writes = AIModel.is_for_sale, ~AIModel.makes_images, ~AIModel.is_embedding
     offered = select(AIModel).where(AIModel.provider_id == provider.id, *writes)
     return db.session.scalar(offered.order_by(AIModel.position, AIModel.id).limit(1))

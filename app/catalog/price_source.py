@@ -94,7 +94,8 @@ def quotes(model: dict[str, Any]) -> list[Quote]:
     """
     if "dollars" in model:
         stated = {f"{key}_mtok": Decimal(price) for key, price in model["dollars"].items()}
-        return [Quote(SINCE_EVER, Schedule(), figures_of(VendorPrice(**stated)), "list")]
+        figures = figures_of(VendorPrice(**stated), is_embedding=model.get("is_embedding", False))
+        return [Quote(SINCE_EVER, Schedule(), figures, "list")]
     stated_model = vendor_model(model["provider"], model.get("priced_as") or model["name"])
     starts = [SINCE_EVER, *sorted(datetime.combine(day, time(), UTC) for day in start_days(stated_model))]
     peak = model.get("peak", listing_of_provider(model["provider"]).get("peak"))
@@ -179,9 +180,15 @@ def minute_of(moment: time) -> int:
     return moment.hour * 60 + moment.minute
 
 
-def figures_of(price: VendorPrice) -> dict[str, int | None]:
-    """One price as the columns of a row. PricingError where the tokens have no price, or have two thresholds."""
-    chosen = {bucket: first_of(price, keys) for bucket, keys in KEYS.items()}
+def figures_of(price: VendorPrice, *, is_embedding: bool = False) -> dict[str, int | None]:
+    """One price as the columns of a row. PricingError where the tokens have no price, or have two thresholds.
+
+    An embedding has no output.
+    """
+    read = {bucket: keys for bucket, keys in KEYS.items() if bucket != "output" or not is_embedding}
+    chosen = {bucket: first_of(price, keys) for bucket, keys in read.items()}
+    if is_embedding:
+        chosen["output"] = Decimal(0)
     thresholds = {
         tier.start for one in chosen.values() if isinstance(one, TieredPrices) for tier in one.tiers
     }

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, g
 
-from app.gateway import calls, catalog, count_tokens
+from app.gateway import calls, catalog, count_tokens, embeddings
 from app.gateway.blueprint import gateway
 
 
@@ -17,4 +17,4 @@ def name_request(response: Response) -> Response:
     return response
 
 
-__all__ = ["calls", "catalog", "count_tokens", "init_app"]
+__all__ = ["calls", "catalog", "count_tokens", "embeddings", "init_app"]

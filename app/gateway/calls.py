@@ -101,14 +101,14 @@ class GatewayCall:
 
     def whole(self) -> Response:
         told = [shown for event in self.generation.follow_events() if event for shown in self._told(event)]
-        told.extend(self.writer.close(self._settled()))
+        told.extend(self.writer.close(settled(self.generation)))
         return jsonify(WHOLE[self.dialect](told))
 
     def stream(self) -> Response:
         """A stream that has begun is 200; until there is a first event, a failure is an answer with its own status."""
         self.generation.await_event(FIRST_EVENT_SECONDS)
         if self.generation.ending is not None and not self.generation.events:
-            self._settled()
+            settled(self.generation)
         leave = g.pop("leave_place")
         response = Response(self._frames(), content_type="text/event-stream; charset=utf-8")
         response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -119,7 +119,7 @@ class GatewayCall:
         try:
             for event in self.generation.follow_events():
                 yield PING[self.dialect] if event is None else "".join(map(self._frame, self._told(event)))
-            yield "".join(map(self._frame, self.writer.close(self._settled())))
+            yield "".join(map(self._frame, self.writer.close(settled(self.generation))))
         except (ProviderError, InvalidRequest) as error:
             yield "".join(self._failure("provider_error", str(error)))
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
@@ -139,18 +139,6 @@ class GatewayCall:
             steps = self._chunks.feed(event)
         return [shown for step in steps for shown in self.writer.feed(step)]
 
-    def _settled(self) -> Settled:
-        """What it came to. Raises where it failed: nothing was charged then."""
-        ending, reservation = self.generation.ending, self.generation.reservation
-        if ending is None or ending.receipt is None or ending.status != "done":
-            failure = self.generation.failure
-            if failure is not None and failure.is_of_sender:
-                raise InvalidRequest({"request": [str(failure)]})
-            raise failure or ProviderError("unavailable", (ending and ending.detail) or BROKE_OFF)
-        receipt, reply = ending.receipt, self.generation.reply
-        finish = reply.finish_reason if reply else None
-        return Settled(reservation.usage_id, receipt.paid, receipt.usage, finish)
-
     def _frame(self, event: Event) -> str:
         name = "" if self.dialect == "chat" else f"event: {event['type']}\n"
         return f"{name}data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n"
@@ -167,6 +155,19 @@ class GatewayCall:
             yield self._frame({"type": "error", **told, "param": None} | error)
             return
         yield self._frame(error)
+
+
+def settled(generation: WireGeneration) -> Settled:
+    """What it came to. Raises where it failed: nothing was charged then."""
+    ending, reservation = generation.ending, generation.reservation
+    if ending is None or ending.receipt is None or ending.status != "done":
+        failure = generation.failure
+        if failure is not None and failure.is_of_sender:
+            raise InvalidRequest({"request": [str(failure)]})
+        raise failure or ProviderError("unavailable", (ending and ending.detail) or BROKE_OFF)
+    receipt, reply = ending.receipt, generation.reply
+    finish = reply.finish_reason if reply else None
+    return Settled(reservation.usage_id, receipt.paid, receipt.usage, finish)
 
 
 PING = {

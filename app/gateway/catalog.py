@@ -40,7 +40,7 @@ def callable_models() -> list[AIModel]:
     allowed, own = current_user.account_state.models, limits.models if limits else ()
     return [
         model
-        for model, _price in AIModel.for_sale()
+        for model, _price in [*AIModel.for_sale(), *AIModel.for_sale(is_embedding=True)]
         if (not allowed or model.name in allowed) and (not own or model.name in own)
     ]
 

@@ -61,6 +61,11 @@ class Prompt:
     limit_name: str | None = None
 
     @property
+    def is_embedding(self) -> bool:
+        """Whether vectors are asked for, and no text."""
+        return False
+
+    @property
     def input_token_bound(self) -> int:
         """An upper bound of the input tokens of the whole prompt, with what the host adds to it."""
         own = sum(message.token_bound for message in self.messages) + TOKENS_PER_MESSAGE
@@ -77,8 +82,8 @@ class Prompt:
 class WirePrompt(Prompt):
     """A request in a vendor's own format: sent as it is, but for the model's name, its limit, and how it is streamed.
 
-    `dialect` is the format: chat, responses or messages. `bound` is an upper bound of its input tokens, `counted` what
-    they are by our own count. `headers` go along.
+    `dialect` is the format: chat, responses, messages or embeddings. `bound` is an upper bound of its input tokens,
+    `counted` what they are by our own count. `headers` go along.
     """
 
     dialect: str = "chat"
@@ -88,6 +93,10 @@ class WirePrompt(Prompt):
     counted: int = 0
     instead: WirePrompt | None = None
     """The same request as a chat completion, for who does not speak responses."""
+
+    @property
+    def is_embedding(self) -> bool:
+        return self.dialect == "embeddings"
 
     @property
     def input_token_bound(self) -> int:

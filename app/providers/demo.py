@@ -16,8 +16,10 @@ from app.providers.base import (
     PromptMessage,
     Reply,
     TokenUsage,
+    WirePrompt,
     estimate_tokens,
 )
+from app.providers.demo_embeddings import DemoEmbeddingsReply
 from app.providers.demo_painter import DemoDrawing
 from app.providers.demo_script import Scene, scene_for
 from app.providers.errors import failure
@@ -51,6 +53,8 @@ class DemoProvider:
         self._patience = patience
 
     def stream(self, prompt: Prompt) -> Reply:
+        if isinstance(prompt, WirePrompt) and prompt.is_embedding:
+            return DemoEmbeddingsReply(prompt)
         model = MODELS.get(prompt.model, MODELS["demo-smart"])
         scene = scene_for(prompt)
         if model.thinking and not scene.thinking:

@@ -19,6 +19,8 @@ class EventCleaner:
             return value if self._is_clean(value) else self._text(value, path)
         if isinstance(value, dict) and len(path) < LARGEST_DEPTH:
             return {key: self.clean(inner, (*path, key)) for key, inner in value.items()}
+        if isinstance(value, list) and all(type(inner) is float for inner in value):
+            return value
         if isinstance(value, list) and len(path) < LARGEST_DEPTH:
             return [self.clean(inner, (*path, place)) for place, inner in enumerate(value)]
         return value

@@ -26,6 +26,7 @@ from app.providers.base import (
 from app.providers.drawing import Drawing
 from app.providers.errors import failure, reason_of_event
 from app.providers.openai_images import ask_for_images
+from app.providers.openai_embeddings import EmbeddingsReader, EmbeddingsReply
 from app.providers.openai_responses import ResponsesReader
 from app.providers.reports import evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
@@ -86,6 +87,8 @@ class OpenAIProvider:
     def stream(self, prompt: Prompt) -> Reply:
         running = self.options.reports_running
         reader: Reader = ChatReader(self, prompt)
+        if isinstance(prompt, WirePrompt) and prompt.is_embedding:
+            return EmbeddingsReply(prompt, EmbeddingsReader(self, prompt, ChatReader.errors), self.patience)
         if isinstance(prompt, WirePrompt) and prompt.dialect == "responses":
             reader = ResponsesReader(self, prompt, ChatReader)
         return StreamedReply(prompt, reader, self.patience, reports_running=running)

@@ -35,6 +35,7 @@ from tests.support.provider_wire import (
 MID_STREAM = ("hang", "cut", "close", "reset", "garbage", "bad_json", "long_line", "error_event")
 SPOILT = ("garbage", "bad_json", "long_line", "error_event")
 REMEMBERED = 200
+REPLAYED = ("/responses", "/embeddings")
 
 
 class _Gone(Exception):
@@ -155,7 +156,7 @@ class ProviderServer:
             return await self._send_json(
                 writer, 200, {"object": "list", "data": [{"id": "m", "object": "model"}]}
             )
-        spoken = ("/chat/completions", "/messages", *(("/responses",) if self.script.replay else ()))
+        spoken = ("/chat/completions", "/messages", *(REPLAYED if self.script.replay else ()))
         if method != "POST" or not path.endswith(spoken):
             return await self._send_json(writer, 404, {"error": {"message": f"no {path} here"}})
         self.active += 1

@@ -16,13 +16,15 @@ from app.models.base import Model, at_once, not_negative, one_of, refers_to, utc
 from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
 from app.models.catalog.rates import TOKEN_BUCKETS, Rates
 from app.models.catalog.service_tier import ORDINARY, price_tier
-from app.models.metering.refusal import Refusal
+from app.models.metering.refusal import InvalidRequest, Refusal
 from app.providers.base import Prompt, ProviderOptions, TokenUsage
 
 ORDINARY_ANSWER_TOKENS = 400
 WARNED = timedelta(days=30)
 """How long before its last day those who use a model are told."""
 
+EMBEDS = "makes embeddings and writes no text. Ask it by POST /v1/embeddings."
+WRITES = "makes no embeddings. Choose a model that does: GET /v1/models lists them."
 APPROVED = text("approved_at IS NOT NULL")
 
 
@@ -100,6 +102,7 @@ class AIModel(Model):
     is_reasoning: Mapped[bool] = mapped_column(default=False)
     takes_images: Mapped[bool] = mapped_column(default=False)
     makes_images: Mapped[bool] = mapped_column(default=False, server_default=false())
+    is_embedding: Mapped[bool] = mapped_column(default=False, server_default=false())
     image_tokens: Mapped[int | None]
     extra_input_tokens: Mapped[int | None]
     limit_name: Mapped[str | None]
@@ -121,27 +124,32 @@ class AIModel(Model):
         return db.session.scalar(select(cls).where(cls.name == name))
 
     @classmethod
-    def for_sale(cls, at: datetime | None = None) -> list[tuple[AIModel, ModelPrice]]:
-        """The models that can be called now, each with the price in force."""
+    def for_sale(
+        cls, at: datetime | None = None, *, is_embedding: bool = False
+    ) -> list[tuple[AIModel, ModelPrice]]:
+        """The models that can be called now, each with the price in force: those that write, or those that embed."""
         now = at or utcnow()
         prices: dict[AIModel, list[ModelPrice]] = {}
         for model, price in db.session.execute(OFFERED, {"at": now}):
-            if model.provider.is_usable and not model.is_retired(now):
+            is_offered = model.is_embedding == is_embedding and model.provider.is_usable
+            if is_offered and not model.is_retired(now):
                 prices.setdefault(model, []).append(price)
         offered = ((model, in_force(rows, now, model.provider.tier)) for model, rows in prices.items())
         return [(model, price) for model, price in offered if price]
 
     @classmethod
-    def to_sell(cls, name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
+    def to_sell(cls, name: str, at: datetime, *, is_embedding: bool = False) -> tuple[AIModel, ModelPrice]:
         """The model of that name and its price at that moment, to be read. Refusal where unknown or not for sale."""
         with at_once() as connection:
             rows = NAMED.all(connection, {"name": name, "at": at})
         if not rows:
             raise Refusal("model_not_found", context={"name": name})
-        return cls.offer_of(rows, name, at)
+        return cls.offer_of(rows, name, at, is_embedding=is_embedding)
 
     @classmethod
-    def offer_of(cls, rows: Sequence[Row], name: str, at: datetime) -> tuple[AIModel, ModelPrice]:
+    def offer_of(
+        cls, rows: Sequence[Row], name: str, at: datetime, *, is_embedding: bool = False
+    ) -> tuple[AIModel, ModelPrice]:
         """The same, of rows that `NAMED` or another statement read."""
         model = AIModel.apart(rows[0][:PROVIDER])
         model.provider = ProviderAccount.apart(rows[0][PROVIDER:PRICE])
@@ -153,6 +161,8 @@ class AIModel(Model):
         price = in_force(prices, at, model.provider.tier)
         if price is None or not model.is_for_sale or not model.provider.is_usable:
             raise Refusal("model_not_for_sale", context={"name": name})
+        if model.is_embedding != is_embedding:
+            raise InvalidRequest({"model": [EMBEDS if model.is_embedding else WRITES]})
         return model, price
 
     @property
@@ -165,7 +175,8 @@ class AIModel(Model):
 
     def retired(self, at: datetime) -> Refusal:
         """The refusal that names the day, and what to ask instead where that is on sale."""
-        other = next((model for model, _ in AIModel.for_sale(at) if model.name == self.successor), None)
+        others = AIModel.for_sale(at, is_embedding=self.is_embedding)
+        other = next((model for model, _ in others if model.name == self.successor), None)
         context = {"name": self.name, "sold_until": self.sold_until}
         return Refusal("model_not_for_sale", context=context, model=other.name if other else None)
 

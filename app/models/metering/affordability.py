@@ -97,7 +97,7 @@ def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) 
     if isinstance(prompt, ImagePrompt):
         return None
     offers = []
-    for model, price in AIModel.for_sale():
+    for model, price in AIModel.for_sale(is_embedding=prompt.is_embedding):
         asked = min(prompt.max_output_tokens, model.max_output_tokens)
         output = output_within(price.rates, bound, asked, affordable)
         if output is not None and takes_model(account_state, model.name) and can_take(model, prompt):

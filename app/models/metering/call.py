@@ -143,7 +143,10 @@ class Ending:
 
     @property
     def is_paid(self) -> bool:
-        return self.outcome in PAID_OUTCOMES and self.reservation.rates.is_delivered(self.usage)
+        """An answer without output costs nothing, unless vectors were asked for."""
+        reservation = self.reservation
+        has_answer = reservation.prompt.is_embedding or reservation.rates.is_delivered(self.usage)
+        return self.outcome in PAID_OUTCOMES and has_answer
 
     @property
     def most(self) -> int:

@@ -1,0 +1,100 @@
+"""OpenAI's embeddings, and all who speak that format: one whole answer, which is checked before it is passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import httpx2
+import jiter
+
+from app.providers.base import Evidence, Prompt, TokenUsage, WirePrompt
+from app.providers.errors import failure
+from app.providers.reports import evidence
+from app.providers.streamed_reply import Reader, StreamedReply
+from app.providers.usage import mapping, openai_usage
+from app.providers.vectors import is_vector
+
+LARGEST_ANSWER = 64_000_000
+
+
+class EmbeddingsProvider(Protocol):
+    """An address that makes embeddings."""
+
+    def post(self, prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response: ...
+
+
+class EmbeddingsReader(Reader):
+    """One call."""
+
+    def __init__(
+        self, provider: EmbeddingsProvider, prompt: WirePrompt, errors: tuple[type[Exception], ...]
+    ) -> None:
+        self.errors = errors
+        self._provider = provider
+        self._prompt = prompt
+        self._answer: dict[str, Any] = {}
+
+    def open(self) -> httpx2.Response:
+        return self._provider.post(
+            self._prompt, "/embeddings", {**self._prompt.body, "model": self._prompt.model}
+        )
+
+    def hear(self, response: httpx2.Response) -> None:
+        pass
+
+    def read(self, event: dict[str, Any]) -> str:
+        """The whole answer: a vector for each input."""
+        vectors = [mapping(item).get("embedding") for item in event.get("data") or () if item]
+        if len(vectors) != count_of(self._prompt.body["input"]) or not all(map(is_vector, vectors)):
+            self.failure = failure("malformed", "embeddings")
+            return ""
+        self._answer, self.finish_reason, self.is_over = event, "stop", True
+        return ""
+
+    def usage(self) -> TokenUsage:
+        return openai_usage(mapping(self._answer.get("usage")))
+
+    def evidence(self) -> Evidence:
+        raw = mapping(self._answer.get("usage"))
+        return evidence(raw, model=self._answer.get("model"), tier=None)
+
+
+class EmbeddingsReply(StreamedReply):
+    """A Reply without text, whose one event is the whole answer."""
+
+    def _read(self) -> Iterator[str]:
+        response = self._opened()
+        try:
+            answer = whole_object(self._pieces(response))
+        finally:
+            response.close()
+        self._reader.read(answer)
+        if self._reader.failure:
+            raise self._reader.failure
+        if self.listener is not None:
+            self.listener(answer)
+        yield from ()
+
+
+def whole_object(pieces: Iterator[bytes]) -> dict[str, Any]:
+    """The JSON object that these bytes are. ProviderError `malformed` where they are none, or too many."""
+    whole = bytearray()
+    for piece in pieces:
+        whole += piece
+        if len(whole) > LARGEST_ANSWER:
+            raise failure("malformed", "embeddings")
+    try:
+        answer = jiter.from_json(bytes(whole), allow_inf_nan=False)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise failure("malformed", "embeddings")
+    return answer
+
+
+def count_of(given: object) -> int:
+    """How many inputs: a text, its tokens, or a list of either."""
+    if isinstance(given, list) and given and not isinstance(given[0], int):
+        return len(given)
+    return 1
