@@ -1,7 +1,7 @@
 """models that make embeddings
 
-Revision ID: 0021
-Revises: 0020
+Revision ID: 0024
+Revises: 0023
 Create Date: 2026-11-28 23:30:00.000000
 
 """
@@ -9,8 +9,8 @@ Create Date: 2026-11-28 23:30:00.000000
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0021"
-down_revision = "0020"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
