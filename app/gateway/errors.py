@@ -20,6 +20,9 @@ ANTHROPIC_TYPES = {
     401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error",
     413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",
 }  # fmt: skip
+NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+"""Tells Anthropic's tool runner to send the whole conversation each time."""
+
 LIMITS = {
     "daily_limit_reached": "day",
     "member_limit_reached": "member",
@@ -52,6 +55,8 @@ def dialect_error(status: int, code: str, detail: str, details: dict[str, Any]) 
     fields = shown(code, details)
     if is_anthropic():
         body = anthropic_error(status, code, detail, g.request_id)
+        if fields.get("param") == "thread":
+            body["error"]["details"] = NO_THREADS
     else:
         body = openai_error(status, code, detail, fields)
     response = jsonify(body)

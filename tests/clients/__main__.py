@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-MODULES = {path.stem: path for path in sorted(FOLDER.glob("[a-z]*.py")) if path.stem != "conftest"}
+MODULES = {
+    path.stem: path for path in sorted(FOLDER.glob("[a-z]*.py")) if path.stem not in ("conftest", "tools")
+}
 
 
 def main() -> int:
@@ -15,7 +17,7 @@ def main() -> int:
         print(f"no such module: {', '.join(unknown)}; there are {', '.join(MODULES)}", file=sys.stderr)  # noqa: T201
         return 2
     paths = [str(MODULES[name]) for name in names]
-    return int(pytest.main(["-v", "--timeout", "900", *paths]))
+    return int(pytest.main(["-v", "-rs", "--timeout", "900", *paths]))
 
 
 if __name__ == "__main__":

