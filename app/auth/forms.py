@@ -16,6 +16,8 @@ from wtforms import (
 )
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
+from app.models.base import NANOS_PER_CREDIT
+from app.models.catalog.price import AIModel
 from app.models.identity.address import (
     LONGEST_ADDRESS,
     LONGEST_NAME,
@@ -23,9 +25,11 @@ from app.models.identity.address import (
     holds_address,
     one_line,
 )
-from app.models.identity.api_key import SCOPES
+from app.models.identity.api_key import SCOPES, ApiKey
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
+from app.models.metering.refusal import InvalidRequest
+from app.web.numbers import scaled
 
 
 class Form(FlaskForm):
@@ -116,7 +120,36 @@ class PasswordForm(Form):
     keep_keys = BooleanField()
 
 
-class KeyForm(Form):
+class CreditsOrNone:
+    """The field holds an amount of credits, or nothing; it becomes nanos, or None."""
+
+    def __call__(self, _form: FlaskForm, field: Any) -> None:
+        text = (field.data or "").strip()
+        try:
+            field.data = scaled(text, NANOS_PER_CREDIT, field.name) if text else None
+        except InvalidRequest as error:
+            raise ValidationError(f"This {error.errors[field.name][0]}") from None
+
+
+class KeyLimitsForm(Form):
+    """What a key may spend, and on which models; without models on all."""
+
+    monthly_limit_credits = StringField(validators=[CreditsOrNone()])
+    total_limit_credits = StringField(validators=[CreditsOrNone()])
+    models = SelectMultipleField(validate_choice=False)
+
+    def validate_models(self, field: Any) -> None:
+        if any(AIModel.named(name) is None for name in field.data):
+            raise ValidationError("One of these models is not here any more. Choose again.")
+
+    def limit(self, key: ApiKey) -> None:
+        """Put these limits onto the key."""
+        key.monthly_limit_nanos = self.monthly_limit_credits.data
+        key.total_limit_nanos = self.total_limit_credits.data
+        key.models = list(dict.fromkeys(self.models.data))
+
+
+class KeyForm(KeyLimitsForm):
     """A key; one that is sent without scopes may everything."""
 
     name = name_field(required=True)

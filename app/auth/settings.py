@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import secrets
 
-from flask import abort, flash, redirect, render_template, request, session, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import select
 
 from app import mailer
 from app.auth.blueprint import auth
-from app.auth.forms import DeletionForm, EmailForm, KeyForm, PasswordForm, ProfileForm, faults
+from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
+from app.auth.own_keys import own_keys, spent_by, titles
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
-from app.models.identity.api_key import SCOPES, ApiKey
+from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person
 from app.models.identity.user import UserSession
 from app.web.browser_session import begin_session, own_session, sign_out
 from app.web.rate_limits import by_machine
-from app.web.security_events import key_made, note
+from app.web.security_events import note
 
 NOT_YOURS = "That is not your password."
 
@@ -38,19 +38,15 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
         user=user,
         sessions=user.sessions,
         own_session_id=browser.id if browser else None,
-        keys=own_keys(),
+        keys=spent_by(own_keys()),
+        models=titles(),
+        typed=request.form if section == "keys" else {},
         new_key=new_key,
         has_keys=ApiKey.count_of(user.id) > 0,
         errors=errors or {},
         section=section,
         once=secrets.token_hex(8),
     )
-
-
-def own_keys() -> list[ApiKey]:
-    """The person's live keys of the account that they are in."""
-    mine = ApiKey.user_id == current_user.user_id, ApiKey.account_id == current_user.account_id
-    return list(db.session.scalars(select(ApiKey).where(*mine, *ApiKey.is_live()).order_by(ApiKey.id)))
 
 
 def done(text: str) -> ResponseReturnValue:
@@ -126,41 +122,6 @@ def end_one_session(session_id: str) -> ResponseReturnValue:
     db.session.delete(row)
     db.session.commit()
     return done("Browser signed out.")
-
-
-@auth.post("/settings/keys")
-def make_key() -> ResponseReturnValue:
-    """A key for the account that the person is in; its secret is on this page and never again."""
-    form = KeyForm()
-    if not form.validate_on_submit():
-        return settings_page(faults(form), section="keys"), 400
-    if is_sent_again():
-        return done("That key was already created. Its secret is shown only once.")
-    Account.locked(current_user.account_id)
-    days = int(form.days.data) if form.days.data else None
-    own = current_user.account_id, current_user.user_id
-    key, secret = ApiKey.make(*own, form.name.data, scopes=form.scopes.data or SCOPES, days=days)
-    key_made(key, current_user.user)
-    db.session.commit()
-    return settings_page(new_key=secret), 201
-
-
-def is_sent_again() -> bool:
-    """Whether this very form was sent before: a page that is loaded again makes no second key."""
-    once = request.form.get("once", "")[:32]
-    is_again, session["key_form"] = bool(once) and session.get("key_form") == once, once
-    return is_again
-
-
-@auth.post("/settings/keys/<key_id>/revoke")
-def revoke_key(key_id: str) -> ResponseReturnValue:
-    row = ApiKey.find(key_id, account_id=current_user.account_id, user_id=current_user.user_id)
-    if row is None:
-        abort(404)
-    row.revoke()
-    db.session.commit()
-    note("key revoked", key=row.prefix)
-    return done("Key revoked.")
 
 
 @auth.post("/settings/delete")

@@ -1,17 +1,22 @@
 """Settings: name, address, password, browsers, keys, deletion."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.base import utcnow
+from app.models.catalog.price import ModelPrice
 from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
+from app.models.metering.usage import Usage
 from tests.auth.conftest import Browser, PostOffice
-from tests.support.people import PASSWORD
+from tests.support import people
+from tests.support.people import CREDIT, PASSWORD
 
 Database = scoped_session[Session]
 ADA, NEW_ADDRESS = "ada@example.com", "ada@new.example.com"
@@ -126,6 +131,57 @@ def test_a_key_that_is_revoked_is_dead(ada: Browser, session: Database) -> None:
     ada.send(f"/settings/keys/{key.id}/revoke")
     bearer = {"Authorization": f"Bearer {secret}"}
     assert ada.client.application.test_client().get("/api/balance", headers=bearer).status_code == 401
+
+
+def test_a_key_gets_limits_and_a_new_secret_on_the_page(ada: Browser, session: Database) -> None:
+    limits = {"monthly_limit_credits": "1,000", "total_limit_credits": "2500.5", "models": ["demo-fast"]}
+    assert ada.send("/settings/keys", name="robot", **limits).status_code == 201
+    key = session.query(ApiKey).one()
+    assert (key.monthly_limit_nanos, key.total_limit_nanos) == (1000 * CREDIT, 2500 * CREDIT + CREDIT // 2)
+    assert key.models == ["demo-fast"]
+    people.model()
+    use(key, session)
+    shown = " ".join(ada.get("/settings").text.split())
+    assert "200 credits this month of 1,000, 300 in all of 2,500.5" in shown, shown[
+        shown.index("this month") - 60 :
+    ][:200]
+    secret = ada.send(f"/settings/keys/{key.id}/rotate", once="first").text
+    session.refresh(key)
+    assert (key.prefix in secret, key.monthly_limit_nanos) == (True, 1000 * CREDIT)
+    assert ada.send(f"/settings/keys/{key.id}/limits", total_limit_credits="20").status_code == 302
+    session.refresh(key)
+    assert (key.monthly_limit_nanos, key.total_limit_nanos, key.models) == (None, 20 * CREDIT, [])
+
+
+def use(key: ApiKey, session: Database) -> None:
+    """A call of today for 200 credits, and one of last year for 100."""
+    price = session.query(ModelPrice).order_by(ModelPrice.id.desc()).first()
+    own = {"account_id": key.account_id, "user_id": key.user_id, "api_key_id": key.id, "price_id": price.id}
+    ended = {"model": "gpt-test", "state": "settled", "reserved_nanos": 0, "max_output_tokens": 1}
+    for day, credits in ((utcnow().date(), 200), (utcnow().date() - timedelta(days=365), 100)):
+        paid = {"cost_nanos": credits * CREDIT, "credits_paid_nanos": credits * CREDIT}
+        session.add(Usage(day=day, **own, **ended, **paid))
+    session.commit()
+
+
+@pytest.mark.parametrize("name", ["monthly_limit_credits", "total_limit_credits", "models"])
+def test_limits_that_are_none_are_told_at_their_field(ada: Browser, session: Database, name: str) -> None:
+    page = ada.send("/settings/keys", name="robot", **{name: "many"})
+    assert (page.status_code, session.query(ApiKey).count()) == (400, 0)
+    assert 'class="errors"' in page.text
+    user = User.with_email(ADA)
+    key, _secret = ApiKey.make(user.home_id, user.id, "robot")
+    session.commit()
+    assert ada.send(f"/settings/keys/{key.id}/limits", **{name: "many"}).status_code == 400
+
+
+def test_another_persons_key_is_not_found(ada: Browser, signed_in: Callable, session: Database) -> None:
+    user = User.with_email(ADA)
+    key, _secret = ApiKey.make(user.home_id, user.id, "robot")
+    session.commit()
+    eve = signed_in("eve")
+    for what in ("limits", "rotate", "revoke"):
+        assert eve.send(f"/settings/keys/{key.id}/{what}").status_code == 404
 
 
 def test_a_key_opens_no_page_of_its_person(ada: Browser, session: Database) -> None:

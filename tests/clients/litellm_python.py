@@ -5,7 +5,7 @@ import pytest
 from tests.clients.conftest import Installed
 from tests.clients.tools import HELLO, MODELS, PROGRAMS, SUNNY, Gateway
 
-PACKAGES = ("litellm==LITELLM",)
+PACKAGES = ("litellm==1.110.2",)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -156,8 +156,23 @@ def test_every_listed_model_has_a_price_for_every_bucket_at_every_minute(listed:
     start = datetime(2026, 11, 21, tzinfo=UTC)
     prices = [in_force(model.prices, start + timedelta(minutes=m)) for m in range(1440)]
 
-    assert all(price and min(price.rates.tokens.values()) > 0 for price in prices)
-    assert all(price and min(price.rates.long.values()) > 0 for price in prices)
+    paid = [bucket for bucket in TOKEN_BUCKETS if bucket != "output" or not listed.get("is_embedding")]
+    for price in prices:
+        assert price
+        assert min(rates[bucket] for rates in (price.rates.tokens, price.rates.long) for bucket in paid) > 0
+
+
+EMBEDDERS = [
+    listed for listed in listed_models() if listed.get("is_embedding") and listed["provider"] != "Demo"
+]
+
+
+@pytest.mark.parametrize("listed", EMBEDDERS, ids=lambda listed: listed["name"])
+def test_an_embedding_costs_its_input_at_the_vendor_s_price(listed: dict[str, str]) -> None:
+    price = our_model(listed).prices[0]
+    stated = vendor_model(listed["provider"], listed["name"]).get_prices(datetime(2026, 11, 21, tzinfo=UTC))
+    assert price.uncached_input_nanos == stated.input_mtok * 10**9
+    assert (price.output_nanos, stated.output_mtok) == (0, None)
 
 
 def test_a_cached_token_without_a_price_of_its_own_costs_what_input_costs() -> None:

@@ -107,9 +107,9 @@ def test_an_announced_price_begins_with_the_first_second_of_its_day(
 
 def test_the_list_for_the_picker_has_the_same_prices_as_a_call(session: Database) -> None:
     for at in (DAY + timedelta(hours=2), DAY + timedelta(hours=5), datetime(2027, 6, 1, tzinfo=UTC)):
-        offered = AIModel.for_sale(at)
+        offered = [*AIModel.for_sale(at), *AIModel.for_sale(at, is_embedding=True)]
         assert [price.id for _, price in offered] == [
-            AIModel.to_sell(model.name, at)[1].id for model, _ in offered
+            AIModel.to_sell(model.name, at, is_embedding=model.is_embedding)[1].id for model, _ in offered
         ]
         assert len(offered) == sum(not listed.get("makes_images") for listed in listed_models())
 

@@ -6,6 +6,7 @@ account, and the reservation is refused where the account has moved since.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Table, bindparam, case, cast, func, select
 
 from app.db.compiled_statement import CompiledStatement
+from app.extensions import db
 from app.models.base import at_once
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import KeyLimits
@@ -83,6 +85,14 @@ def key_limit_reached(use: KeyUse, at: datetime, **details: Any) -> Refusal:
         return Refusal("key_limit_reached", retry_after=DAY, **details)
     ends = next_month(at)
     return Refusal("key_limit_reached", retry_after=seconds_until(ends, at), resets_at=ends, **details)
+
+
+def spent_by_keys(key_ids: Sequence[int], at: datetime) -> dict[int, tuple[int, int]]:
+    """What each of these keys has spent in the month and in all, for a page."""
+    key, is_of_month = Usage.api_key_id, USAGES.c.day >= month_of(at.date())
+    month = func.coalesce(func.sum(case((is_of_month, COUNTED), else_=0)), 0)
+    sums = select(key, month, func.sum(COUNTED)).where(key.in_(key_ids)).group_by(key)
+    return {key_id: (int(of_month), int(total)) for key_id, of_month, total in db.session.execute(sums)}
 
 
 DAY = 86_400.0

@@ -1,0 +1,84 @@
+"""Keys on the page of settings: make, limit, rotate, revoke. A secret is shown once."""
+
+from __future__ import annotations
+
+from flask import abort, request, session
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app.auth.blueprint import auth
+from app.auth.forms import KeyForm, KeyLimitsForm, faults
+from app.auth.settings import done, settings_page
+from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.api_key import SCOPES, ApiKey
+from app.web.security_events import key_made, note
+
+
+@auth.get("/settings/keys")
+def keys() -> str:
+    return settings_page()
+
+
+@auth.post("/settings/keys")
+def make_key() -> ResponseReturnValue:
+    """A key for the account that the person is in; its secret is on this page and never again."""
+    form = KeyForm()
+    if not form.validate_on_submit():
+        return settings_page(faults(form), section="keys"), 400
+    if is_sent_again():
+        return done("That key was already created. Its secret is shown only once.")
+    Account.locked(current_user.account_id)
+    days = int(form.days.data) if form.days.data else None
+    own = current_user.account_id, current_user.user_id
+    key, secret = ApiKey.make(*own, form.name.data, scopes=form.scopes.data or SCOPES, days=days)
+    form.limit(key)
+    key_made(key, current_user.user)
+    db.session.commit()
+    return settings_page(new_key=secret), 201
+
+
+def is_sent_again() -> bool:
+    """Whether this very form was sent before: a page that is loaded again makes no second key."""
+    once = request.form.get("once", "")[:32]
+    is_again, session["key_form"] = bool(once) and session.get("key_form") == once, once
+    return is_again
+
+
+@auth.post("/settings/keys/<key_id>/limits")
+def limit_key(key_id: str) -> ResponseReturnValue:
+    """What the key may spend from now on; what it has spent counts."""
+    key, form = own_key(key_id), KeyLimitsForm()
+    if not form.validate_on_submit():
+        return settings_page(faults(form), section=f"key-{key.id}"), 400
+    form.limit(key)
+    db.session.commit()
+    note("key changed", key=key.prefix)
+    return done("The limits of the key are saved.")
+
+
+@auth.post("/settings/keys/<key_id>/rotate")
+def rotate_key(key_id: str) -> ResponseReturnValue:
+    """A new secret; limits and what was spent stay."""
+    key = own_key(key_id)
+    if is_sent_again():
+        return done("That key has its new secret already. It is shown only once.")
+    secret = key.rotate()
+    db.session.commit()
+    note("key rotated", key=key.prefix)
+    return settings_page(new_key=secret), 201
+
+
+@auth.post("/settings/keys/<key_id>/revoke")
+def revoke_key(key_id: str) -> ResponseReturnValue:
+    key = own_key(key_id)
+    key.revoke()
+    db.session.commit()
+    note("key revoked", key=key.prefix)
+    return done("Key revoked.")
+
+
+def own_key(key_id: str) -> ApiKey:
+    """One of the person's own, in the account that they are in."""
+    own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
+    return ApiKey.find(key_id, **own, revoked_at=None) or abort(404)
