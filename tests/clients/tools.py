@@ -68,11 +68,11 @@ class Gateway:
 
     def told(self, command: Sequence[str | Path], model: str, **more: str) -> dict[str, Any]:
         """What a program told, a JSON object a line."""
-        facts: dict[str, Any] = {}
+        answers: dict[str, Any] = {}
         for line in self.run(command, model, **more).splitlines():
             if line.startswith("{"):
-                facts |= json.loads(line)
-        return facts
+                answers |= json.loads(line)
+        return answers
 
     def calls(self, operation: str = "gateway") -> list[Usage]:
         self.session.rollback()

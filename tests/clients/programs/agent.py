@@ -20,7 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 """What each tool is asked, by its name."""
 
-Said = dict[str, Any]
+Json = dict[str, Any]
 
 
 def text_in(content: Any) -> str:
@@ -30,7 +30,7 @@ def text_in(content: Any) -> str:
     return "".join(str(part.get("text") or text_in(part.get("content"))) for part in parts)
 
 
-def result_in(message: Said) -> str | None:
+def result_in(message: Json) -> str | None:
     """What a tool said, where this message is its result."""
     if message.get("role") == "tool":
         return text_in(message["content"])
@@ -40,12 +40,12 @@ def result_in(message: Said) -> str | None:
     return text_in(results[-1].get("content")) if results else None
 
 
-def tool_for(body: Said) -> str | None:
+def tool_for(body: Json) -> str | None:
     names = {(tool.get("function") or tool).get("name") for tool in body.get("tools") or ()}
     return next((name for name in ARGUMENTS if name in names), None)
 
 
-def answer_to(body: Said) -> tuple[str, str | None]:
+def answer_to(body: Json) -> tuple[str, str | None]:
     """The text, and the name of the tool that is asked for."""
     results = [result for message in body["messages"] if (result := result_in(message)) is not None]
     if results:
@@ -54,7 +54,7 @@ def answer_to(body: Said) -> tuple[str, str | None]:
     return ("I look. " if tool else "Hello from the agent."), tool
 
 
-def chat_chunks(body: Said) -> Iterator[Said]:
+def chat_chunks(body: Json) -> Iterator[Json]:
     text, tool = answer_to(body)
     head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
     yield chunk(head, {"role": "assistant", "content": text})
@@ -69,11 +69,11 @@ def chat_chunks(body: Said) -> Iterator[Said]:
     yield {**head, "choices": [], "usage": usage}
 
 
-def chunk(head: Said, delta: Said, finish: str | None = None) -> Said:
+def chunk(head: Json, delta: Json, finish: str | None = None) -> Json:
     return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def message_events(body: Said) -> Iterator[Said]:
+def message_events(body: Json) -> Iterator[Json]:
     text, tool = answer_to(body)
     usage = {"input_tokens": 100, "output_tokens": 1}
     message = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "content": []}
@@ -124,7 +124,7 @@ class Agent(BaseHTTPRequestHandler):
         """Nothing is told of requests."""
 
 
-def data(event: Said) -> str:
+def data(event: Json) -> str:
     return f"data: {json.dumps(event)}\n\n"
 
 
