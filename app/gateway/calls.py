@@ -13,7 +13,7 @@ from app.api.calls import fingerprint
 from app.gateway.anthropic_messages import MessagesWriter, whole_message
 from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
-from app.gateway.errors import anthropic_error, openai_error
+from app.gateway.errors import anthropic_error, dialect_error, openai_error
 from app.gateway.message_events_from_chat import MessageEventsFromChat
 from app.gateway.openai_chat import ChatWriter, whole_completion
 from app.gateway.openai_responses import ResponsesWriter, whole_response
@@ -47,6 +47,13 @@ def create_chat_completion() -> Response:
 @requires_tokens
 def create_response() -> Response:
     return answered("responses")
+
+
+@gateway.get("/responses")
+@requires_tokens
+def refuse_sockets() -> Response:
+    """Clients that would rather have a WebSocket (Codex) go over to HTTP at this status, and at no other."""
+    return dialect_error(426, "invalid_request", "Responses are sent by POST here, as an event stream.", {})
 
 
 @gateway.post("/messages")

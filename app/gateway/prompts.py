@@ -12,6 +12,7 @@ from app.gateway.blueprint import text_of, whole_number
 from app.gateway.chat_from_messages import chat_from_messages
 from app.gateway.chat_from_messages import text_of as joined_text
 from app.gateway.chat_from_responses import chat_from_responses
+from app.gateway.clients import without_offers
 from app.gateway.input_bound import measured, media_of
 from app.gateway.messages_from_chat import messages_from_chat
 from app.gateway.priced_fields import allowed_betas, check_fields
@@ -45,6 +46,7 @@ class GatewayRequest:
         limits = [whole_number(sent, name) for name in LIMITS[dialect]]
         replaced = {"model", "stream", *LIMITS[dialect]}
         body = {name: value for name, value in sent.items() if name not in replaced}
+        body = without_offers(dialect, body)
         check_fields(dialect, body)
         check_lists(body)
         is_stream = sent.get("stream")

@@ -31,7 +31,7 @@ OPENAI_MODEL, ANTHROPIC_MODEL, EMBEDDER = "gpt-4o-mini", "claude-sonnet-4-5", "d
 MODELS = (OPENAI_MODEL, ANTHROPIC_MODEL)
 HELLO, SUNNY = "Hello from the agent.", "The tool said: Rome is sunny"
 MADE = "made by a tool"
-OLDEST_NODE, PATIENCE = 20, 60
+OLDEST_NODE, PATIENCE = 20, 120
 
 
 @dataclass

@@ -305,3 +305,14 @@ def test_a_tool_runner_goes_on_without_a_thread(
 def look(place: str) -> str:
     """What is there."""
     return place
+
+
+def test_codex_goes_on_without_its_web_search_and_without_a_socket(
+    ada: Program, provider: ProviderServer
+) -> None:
+    tools = [{"type": "function", "name": "look", "parameters": {}}, {"type": "web_search"}]
+    refused = ada.call("responses", tools=tools)
+    assert (refused.status_code, refused.json["error"]["param"]) == (400, "tools")
+    assert ada.call("responses", tools=tools, headers={"originator": "codex_exec"}).status_code == 200
+    assert [tool["function"]["name"] for tool in provider.last["body"]["tools"]] == ["look"]
+    assert ada.get("/v1/responses").status_code == 426
