@@ -1,0 +1,68 @@
+"""Every parameter that a vendor's package knows is passed and counted, or refused by its name: none slips through."""
+
+from typing import Any
+
+import pytest
+from anthropic.types import message_count_tokens_params, message_create_params
+from anthropic.types.beta import message_create_params as beta_create_params
+from openai.types import embedding_create_params
+from openai.types.chat import completion_create_params
+from openai.types.responses import response_create_params
+
+from app.gateway.input_bound import measured
+from app.gateway.priced_fields import OF_DIALECT, anything, check_fields
+from app.gateway.prompts import LIMITS
+from app.models.catalog.price import AIModel, ProviderAccount
+from app.models.metering.refusal import Refusal
+
+TYPED: list[tuple[str, Any]] = [
+    ("chat", completion_create_params.CompletionCreateParamsBase),
+    ("responses", response_create_params.ResponseCreateParamsBase),
+    ("embeddings", embedding_create_params.EmbeddingCreateParams),
+    ("messages", message_create_params.MessageCreateParamsBase),
+    ("messages", beta_create_params.MessageCreateParamsBase),
+    ("messages", message_count_tokens_params.MessageCountTokensParams),
+]
+PASSING = {
+    "chat": "messages frequency_penalty presence_penalty logit_bias logprobs top_logprobs response_format"
+    " reasoning_effort verbosity parallel_tool_calls tool_choice functions function_call stream_options temperature"
+    " top_p seed stop user metadata safety_identifier prompt_cache_key prompt_cache_retention prompt_cache_options",
+    "responses": "input instructions include text reasoning tool_choice parallel_tool_calls truncation top_logprobs"
+    " max_tool_calls stream_options temperature top_p user metadata safety_identifier prompt_cache_key"
+    " prompt_cache_retention prompt_cache_options",
+    "embeddings": "input dimensions encoding_format user",
+    "messages": "messages system metadata stop_sequences temperature top_p top_k tool_choice thinking cache_control"
+    " output_config output_format",
+}
+"""What costs its tokens alone, by a person's reading of the vendors' pages; whatever is new is refused."""
+
+UNKNOWN = {"type": "what-nobody-has-priced", "value": "flex"}
+
+
+@pytest.mark.parametrize(("dialect", "params"), TYPED, ids=lambda part: getattr(part, "__module__", part))
+def test_every_parameter_passes_or_is_refused_by_name(dialect: str, params: Any) -> None:
+    replaced = {"model", "stream", "betas", *LIMITS.get(dialect, ())}
+    names = set(params.__annotations__) - replaced
+    check_fields(dialect, dict.fromkeys(names))
+    refused = {name: code for name in names if (code := refusal_of(dialect, name))}
+    assert names - set(refused) == names & set(PASSING[dialect].split())
+    assert refused == {name: ("field_not_priced", name) for name in refused}
+
+
+def refusal_of(dialect: str, name: str) -> tuple[str, str] | None:
+    """Code and field."""
+    try:
+        check_fields(dialect, {name: UNKNOWN})
+    except Refusal as refusal:
+        return refusal.code, refusal.details["param"]
+    return None
+
+
+@pytest.mark.parametrize("dialect", ["chat", "responses", "messages"])
+def test_whatever_passes_counts_towards_the_bound(dialect: str) -> None:
+    model = AIModel(name="m", provider=ProviderAccount(name="p", kind="openai"))
+    for name in (name for name, rule in OF_DIALECT[dialect].items() if rule is anything):
+        least, most = (
+            measured({name: [{"role": "user", "content": "x" * size}]}, model)[0] for size in (0, 999)
+        )
+        assert most - least == 999, name
