@@ -58,7 +58,7 @@ def test_no_random_stream_costs_more_than_was_reserved(
     Setting.put("ratelimit_enabled", False)
     Setting.put("absorbed_daily", 10**15)
     session.commit()
-    chance, statuses = Random(16), set()
+    chance, statuses = Random(16), set()  # noqa: S311
     for _number in range(STREAMS):
         provider.configure(**script(chance))
         statuses.add(ask(ada, chance))
