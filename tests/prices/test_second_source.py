@@ -19,7 +19,9 @@ SEEN = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 PEAK = datetime(2026, 11, 27, 2, tzinfo=UTC)
 SECOND: dict[str, dict[str, dict[str, Any]]] = json.loads(KEPT.read_text())
-WRITING = [listed for listed in listed_models() if not listed.get("makes_images")]
+WRITING = [
+    listed for listed in listed_models() if not (listed.get("makes_images") or listed.get("is_embedding"))
+]
 LISTED = {listed["name"]: listed for listed in WRITING if listed["provider"] in NAMES}
 RETIRED = {name for name, listed in LISTED.items() if listed.get("is_for_sale") is False}
 KNOWN_BY_ONE = {"gpt-6.1-terra", "claude-fable-5-2", "kimi-k3.1-pro"}
