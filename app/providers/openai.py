@@ -25,8 +25,8 @@ from app.providers.base import (
 )
 from app.providers.drawing import Drawing
 from app.providers.errors import failure, reason_of_event
-from app.providers.openai_images import ask_for_images
 from app.providers.openai_embeddings import EmbeddingsReader, EmbeddingsReply
+from app.providers.openai_images import ask_for_images
 from app.providers.openai_responses import ResponsesReader
 from app.providers.reports import evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
