@@ -35,7 +35,8 @@ from tests.support.provider_wire import (
 MID_STREAM = ("hang", "cut", "close", "reset", "garbage", "bad_json", "long_line", "error_event")
 SPOILT = ("garbage", "bad_json", "long_line", "error_event")
 REMEMBERED = 200
-REPLAYED = ("/responses", "/embeddings")
+REPLAYED = {"/responses": b'"response.', "/embeddings": b'"data"'}
+"""Addresses that are answered only by a stored body in their own format, by what marks it."""
 
 
 class _Gone(Exception):
@@ -156,8 +157,9 @@ class ProviderServer:
             return await self._send_json(
                 writer, 200, {"object": "list", "data": [{"id": "m", "object": "model"}]}
             )
-        spoken = ("/chat/completions", "/messages", *(REPLAYED if self.script.replay else ()))
-        if method != "POST" or not path.endswith(spoken):
+        body_kept = self.bodies.get(self.script.replay, b"")
+        replayed = [end for end, mark in REPLAYED.items() if mark in body_kept]
+        if method != "POST" or not path.endswith(("/chat/completions", "/messages", *replayed)):
             return await self._send_json(writer, 404, {"error": {"message": f"no {path} here"}})
         self.active += 1
         self.most_active = max(self.active, self.most_active)
