@@ -84,8 +84,8 @@ class MessagesWriter:
         if not self._has_started:
             yield self._start({})
         yield from self._close()
-        is_usable = settled.usage.source == "reported" and isinstance(self.reported.get("output_tokens"), int)
-        usage = self.reported if is_usable else settled.messages_usage
+        reported = self.reported if settled.usage.source == "reported" else {}
+        usage = {**reported, **settled.messages_usage}
         reason = settled.finish_reason or "stop"
         stop = self._end["stop_reason"] or STOPS.get(reason, reason)
         end = {**self._end, "stop_reason": stop}

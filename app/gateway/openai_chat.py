@@ -62,9 +62,11 @@ class ChatWriter:
 
 
 def usage_of(reported: Mapping[str, Any], settled: Settled) -> Event:
-    """The provider's own figures where there are any that were believed."""
-    is_usable = settled.usage.source == "reported" and "prompt_tokens" in reported
-    return {**(reported if is_usable else settled.chat_usage), **settled.cost}
+    """The tokens that were charged; of a report that was believed the other figures too."""
+    told = reported if settled.usage.source == "reported" else {}
+    details = told.get("prompt_tokens_details")
+    kept = {"prompt_tokens_details": details} if isinstance(details, Mapping) and details else {}
+    return {**told, **settled.chat_usage, **kept, **settled.cost}
 
 
 def choice_of(choice: Mapping[str, Any]) -> Event:

@@ -41,6 +41,59 @@ def usage_told(dialect: str, events: list[dict[str, Any]]) -> dict[str, Any]:
     return next(event["usage"] for event in events if event["type"] == "message_delta")
 
 
+def tokens_told(dialect: str, usage: dict[str, Any]) -> tuple[int, int]:
+    if dialect == "messages":
+        cached = (usage.get(f"cache_{what}_input_tokens") or 0 for what in ("read", "creation"))
+        return usage["input_tokens"] + sum(cached), usage["output_tokens"]
+    names = ("prompt_tokens", "completion_tokens") if dialect == "chat" else ("input_tokens", "output_tokens")
+    return usage.get(names[0]), usage.get(names[1])
+
+
+def tokens_of(buckets: dict[str, int]) -> tuple[int, int]:
+    inputs = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h")
+    return sum(buckets[name] for name in inputs), buckets["output"]
+
+
+Tools = list[list[str]]
+
+
+def tools_told(dialect: str, events: list[dict[str, Any]]) -> Tools:
+    """Name and arguments of each tool that is asked for, as a client of that dialect puts them together."""
+    tools: Tools = []
+    for event in events:
+        if dialect == "chat":
+            add_chat_calls(tools, event)
+        elif dialect == "messages":
+            add_tool_use(tools, event)
+        elif event["type"] == "response.output_item.done" and event["item"]["type"] == "function_call":
+            tools.append([event["item"]["name"], event["item"]["arguments"]])
+    return [[name, arguments or "{}"] for name, arguments in tools]
+
+
+def add_chat_calls(tools: Tools, event: dict[str, Any]) -> None:
+    for choice in event.get("choices") or ():
+        for call in (choice.get("delta") or {}).get("tool_calls") or ():
+            if call["index"] == len(tools):
+                tools.append([call["function"]["name"], ""])
+            tools[call["index"]][1] += call["function"].get("arguments") or ""
+
+
+def add_tool_use(tools: Tools, event: dict[str, Any]) -> None:
+    block = event.get("content_block") or {}
+    if event.get("type") == "content_block_start" and block.get("type") == "tool_use":
+        tools.append([block["name"], ""])
+    delta = event.get("delta") or {}
+    if delta.get("type") == "input_json_delta" and tools:
+        tools[-1][1] += delta.get("partial_json") or ""
+
+
+def tools_sent(path: Path) -> Tools:
+    """The same of what the provider sent."""
+    lines = [line[5:].strip() for line in path.read_text().splitlines() if line[:5] == "data:"]
+    events = [json.loads(line) for line in lines if line and line != "[DONE]"]
+    return tools_told("messages" if path.name.startswith("anthropic") else "chat", events)
+
+
 @pytest.mark.parametrize("dialect", PATHS)
 def test_every_recorded_stream_is_passed_on_whole_or_fails_as_told(
     ada: Program, provider: ProviderServer, dialect: str
@@ -77,6 +130,11 @@ def problem_of(ada: Program, provider: ProviderServer, dialect: str, path: Path)
     usage = usage_told(dialect, events)
     if text_told(dialect, events) != expected["text"]:
         return f"{path.name}: {text_told(dialect, events)[:80]!r} is not {expected['text'][:80]!r}"
+    asks = expected["finish_reason"] == "tool_calls"
+    if asks and (told := tools_told(dialect, events)) != (sent := tools_sent(path)):
+        return f"{path.name}: {told} is not {sent}"
+    if expected["source"] == "reported" and tokens_told(dialect, usage) != tokens_of(expected["buckets"]):
+        return f"{path.name}: {usage} is not {expected['buckets']}"
     if usage["cost_nanos"] != call.paid_nanos or usage["call_id"] != str(call.id):
         return f"{path.name}: {usage}"
     return None
