@@ -11,7 +11,7 @@ from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.base import utcnow
 from app.models.billing.payment import CHECKOUT_LIFETIME, Payment
-from app.models.billing.payment_errors import Mismatch, Rejected
+from app.models.billing.payment_errors import Mismatch, NotFound, Rejected
 from app.models.billing.redemption import Redemption, give_gift
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
@@ -160,15 +160,23 @@ def release_stale() -> None:
 
 
 def release_checkout(redemption: Redemption) -> None:
-    if session_id := session_of(redemption):
-        session_sync.sync_session(session_id)
-        commit()
-    Account.locked(redemption.account_id)
-    db.session.refresh(redemption)
-    purchase = purchase_of(redemption)
-    if purchase is None or purchase.stripe_session_id is None:
+    session_id = session_of(redemption)
+    if session_id is None or is_forgotten(session_id):
+        Account.locked(redemption.account_id)
+        db.session.refresh(redemption)
         end_purchase(redemption)
     commit()
+
+
+def is_forgotten(session_id: str) -> bool:
+    """Apply what came of a checkout; whether Stripe knows nothing of it any more."""
+    try:
+        session_sync.sync_session(session_id)
+        commit()
+    except NotFound:
+        rollback()
+        return True
+    return False
 
 
 def redeem_gift(member: Actor, typed: str | None) -> PromotionCode:

@@ -1,8 +1,10 @@
 """Promotional codes from the form to the ledger: discounts, bonuses, gifts, and who may not have one."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from app.extensions import db
 from app.models.base import utcnow
@@ -157,6 +159,17 @@ def test_a_checkout_that_expires_gives_the_last_code_back(scenario: StripeScenar
     scenario.deliver()
     assert redeemed() == 0
     assert other.buy_pack(code="LAUNCH-20").price_cents == 800
+
+
+def test_a_checkout_that_stripe_forgot_gives_its_code_back_after_a_day(scenario: StripeScenario) -> None:
+    made(most_redemptions=1)
+    session_id = scenario.begin_pack(code="LAUNCH-20")
+    promotions.release_stale()
+    assert states() == ["held"]
+    scenario.sandbox.running.sandbox.store.remove("checkout.session", session_id)
+    with time_machine.travel(utcnow() + timedelta(days=3), tick=False):
+        promotions.release_stale()
+    assert (states(), redeemed(), scenario.last(Payment).state) == (["released"], 0, "canceled")
 
 
 def test_a_first_purchase_is_the_first(scenario: StripeScenario) -> None:
