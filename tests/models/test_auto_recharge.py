@@ -8,11 +8,14 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.billing.auto_recharge import BACK_OFF, AutoRecharge, Recharge, is_being_paid
+from app.models.billing.auto_recharge import AutoRecharge, Recharge, is_being_paid
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 from tests.models.conftest import NOON
 from tests.support.people import CREDIT, paid, person
+
+WAITS = [timedelta(hours=hours) for hours in (1, 6, 24)]
+"""As the rules say."""
 
 
 @pytest.fixture(autouse=True)
@@ -83,14 +86,14 @@ def test_a_new_month_has_room_again_but_for_what_is_open_or_paid_in_it(
 
 def test_each_decline_waits_longer_and_the_last_pauses(account: Account, rules: AutoRecharge) -> None:
     paused = []
-    for wait in BACK_OFF:
+    for wait in WAITS:
         paused.append(rules.declined(NOON))
         assert rules.next_attempt_at == NOON + wait
         assert not rules.is_due(NOON + wait - timedelta(seconds=1))
-    assert paused == [False] * (len(BACK_OFF) - 1) + [True]
+    assert paused == [False] * (len(WAITS) - 1) + [True]
     assert (rules.pause_reason, account.recharge_below_nanos) == ("declined", None)
     rules.declined(NOON)
-    assert rules.next_attempt_at == NOON + BACK_OFF[-1]
+    assert rules.next_attempt_at == NOON + WAITS[-1]
     rules.turn_on()
     assert (rules.is_due(NOON), rules.declines, rules.next_attempt_at) == (True, 0, None)
 
