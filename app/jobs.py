@@ -61,6 +61,7 @@ class JobName(StrEnum):
     RUN_LAB_ALL = "app.lab.jobs.run_all"
     DELIVER_MAIL = "app.mailer.deliver"
     SWEEP_MAIL = "app.mailer.sweep"
+    SEND_WEBHOOKS = "app.webhook_sender.sweep"
     WRITE_TITLE = "app.generation.jobs.write_title"
     FORGET_UNSENT_FILES = "app.generation.jobs.forget_unsent_files"
     FORGET_GUESTS = "app.generation.jobs.forget_guests"

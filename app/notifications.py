@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from app import mailer
 from app.extensions import db
-from app.models.base import credits_figure, credits_text
+from app.models.base import credits_figure, credits_string, credits_text
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
@@ -28,6 +28,7 @@ from app.models.metering.breaker import write_down
 from app.models.metering.model_use import Use
 from app.models.metering.spending import SpendingPause
 from app.models.operations.outbox import OutgoingMail
+from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.models.operations.support_request import SupportRequest
 from app.web.formatting import dollars, pause_text
 
@@ -92,7 +93,15 @@ def receipt_facts(payment: Payment) -> dict[str, Any]:
     }
 
 
+def charged_facts(recharge: Recharge) -> dict[str, Any]:
+    currency, worth = recharge.payment.currency, recharge.payment.worth_nanos
+    return {"price_cents": recharge.price_cents, "currency": currency, "credits": credits_string(worth)}
+
+
 def of_recharge(recharge: Recharge, account: Account) -> None:
+    WebhookDelivery.post(
+        account.id, f"recharge:{recharge.id}:done", "recharge.done", **charged_facts(recharge)
+    )
     context = receipt_facts(recharge.payment)
     owner(
         account, f"recharge_done:{recharge.id}", "recharge_done", **context, what=recharge.payment.pack.name
@@ -100,6 +109,8 @@ def of_recharge(recharge: Recharge, account: Account) -> None:
 
 
 def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:
+    key, charged = f"recharge:{recharge.id}:failed", charged_facts(recharge)
+    WebhookDelivery.post(account.id, key, "recharge.failed", **charged, decline_code=recharge.decline_code)
     amount = dollars(recharge.price_cents, recharge.payment.currency)
     again = settings.next_attempt_at if settings and settings.is_acting else None
     context = {"amount": amount, "card": settings.card_label if settings else "", "next_try": moment(again)}
@@ -152,6 +163,11 @@ def of_failed_payment(subscription: Subscription, account: Account, before: Befo
 def of_plan(subscription: Subscription, account: Account, before: Before) -> None:
     """Another plan, a cancel, the end."""
     plan, change = subscription.plan.name, f"{subscription.id}:{subscription.change_counter}"
+    if before != Before.of(subscription):
+        state = f"{subscription.status}:{subscription.plan_id}:{subscription.cancel_at_period_end}"
+        told = {"status": subscription.status, "plan": plan, "plan_id": str(subscription.plan_id)}
+        told["cancel_at_period_end"] = subscription.cancel_at_period_end
+        WebhookDelivery.post(account.id, f"subscription:{change}:{state}", "subscription.changed", **told)
     if before.is_in_force and subscription.plan_id != before.plan_id:
         owner(account, f"plan_changed:{change}:{subscription.plan_id}", "plan_changed", plan=plan)
     if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
@@ -202,6 +218,9 @@ def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
     )
 
 
+ALERT_EVENTS = {"low_balance": "balance.low", "daily_limit": "limit.reached"}
+
+
 def of_alerts(account: Account, at: datetime) -> None:
     """What the owner chose to be told of, each once a day at most."""
     if AccountState.load(account.id).is_unusual(at):
@@ -225,11 +244,22 @@ def of_alerts(account: Account, at: datetime) -> None:
         },
     }
     for alert in sorted(account_state.alerts(at)):
+        if alert in ALERT_EVENTS:
+            figures = {"available_credits": credits_string(balance.available)}
+            key = f"{ALERT_EVENTS[alert]}:{account.id}:{at:%Y-%m-%d}"
+            WebhookDelivery.post(account.id, key, ALERT_EVENTS[alert], **figures)
         owner(account, f"{alert}:{at:%Y-%m-%d}", alert, **context[alert])
 
 
 def of_spending_pause(pause: SpendingPause) -> None:
     """To every owner and admin of the account, who may resume; the link leads to the page, and resumes nothing."""
+    told = {"key_id": str(pause.api_key_id) if pause.api_key_id else None, "period": pause.period}
+    told |= {
+        "spent_credits": credits_string(pause.spent_nanos),
+        "bar_credits": credits_string(pause.bar_nanos),
+    }
+    told |= {"model": pause.model}
+    WebhookDelivery.post(pause.account_id, f"breaker:{pause.id}", "breaker.tripped", **told)
     for member in pause.account.memberships:
         if member.can_manage:
             mailer.post(

@@ -15,6 +15,7 @@ from app.admin.job_queue import QueuePage
 from app.admin.lab import HabitTable, LabPage
 from app.admin.ledger_views import ChangeTable, LedgerTable, RefusedCallTable, UsageTable
 from app.admin.operations import OperationTable
+from app.admin.outgoing_webhooks import WebhookPage
 from app.admin.payments_and_events import EventTable, MailTable, PaymentTable
 from app.admin.plans import PackTable, PlanTable
 from app.admin.price_review import RegistryPage
@@ -90,6 +91,7 @@ def menu() -> dict[str, list[BaseView]]:
             SearchPage(name="Search", endpoint="search"),
             QueuePage(name="Jobs", endpoint="queue"),
             MailTable(OutgoingMail, "Mails", endpoint="mail"),
+            WebhookPage(name="Webhooks", endpoint="outgoing_webhook", url="webhooks"),
             SettingPage(name="Settings", endpoint="setting"),
             BrandPage(name="Brand", endpoint="brand"),
             TwoFactorPage(name="Two-factor sign-in", endpoint="two_factor", url="two-factor"),

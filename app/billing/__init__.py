@@ -12,6 +12,7 @@ from app.billing import (
     transactions,
     usage,
     webhook_view,
+    webhooks,
 )
 from app.billing.blueprint import billing
 
@@ -32,4 +33,5 @@ __all__ = [
     "transactions",
     "usage",
     "webhook_view",
+    "webhooks",
 ]

@@ -11,7 +11,7 @@ from app.db.types import BigId
 from app.extensions import db
 from app.models.base import Model, refers_to
 
-NEVER_SHOWN = {"password_hash", "totp_secret", "secret_hash"}
+NEVER_SHOWN = {"password_hash", "totp_secret", "secret_hash", "secret", "former_secret"}
 
 
 class AdminChange(Model):

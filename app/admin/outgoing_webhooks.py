@@ -1,0 +1,72 @@
+"""The webhooks that the installation is sent, about all accounts; what was sent, and "send again"."""
+
+from __future__ import annotations
+
+from flask import abort, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_admin import expose
+
+from app.admin.access import owners_only
+from app.admin.model_view import AdminPage
+from app.extensions import db
+from app.models.metering.refusal import InvalidRequest
+from app.models.operations.outgoing_webhook import EVENTS, WebhookDelivery, WebhookEndpoint
+
+
+class WebhookPage(AdminPage):
+    @expose("/")
+    @owners_only
+    def index(self) -> str:
+        return self.page()
+
+    def page(self, new_secret: str = "") -> str:
+        endpoints = WebhookEndpoint.of(None)
+        return self.render("admin/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=new_secret)
+
+    @expose("/add/", methods=("POST",))
+    @owners_only
+    def add_view(self) -> ResponseReturnValue:
+        try:
+            endpoint, secret = WebhookEndpoint.make(None, request.form.get("url", ""))
+        except InvalidRequest as error:
+            flash(f"The address {' '.join(error.errors['url'])}", "error")
+            return redirect(self.get_url(".index"))
+        self.record("webhook added", endpoint)
+        db.session.commit()
+        return self.page(secret)
+
+    @expose("/rotate/", methods=("POST",))
+    @owners_only
+    def rotate_view(self) -> ResponseReturnValue:
+        endpoint = own_endpoint()
+        secret = endpoint.rotate()
+        self.record("webhook's secret rotated", endpoint)
+        db.session.commit()
+        return self.page(secret)
+
+    @expose("/remove/", methods=("POST",))
+    @owners_only
+    def remove_view(self) -> ResponseReturnValue:
+        endpoint = own_endpoint()
+        endpoint.remove()
+        self.record("webhook removed", endpoint)
+        db.session.commit()
+        return redirect(self.get_url(".index"))
+
+    @expose("/again/", methods=("POST",))
+    @owners_only
+    def again_view(self) -> ResponseReturnValue:
+        delivery = WebhookDelivery.of_account(None, request.form.get("id", ""))
+        if delivery is None:
+            abort(404)
+        delivery.again()
+        db.session.commit()
+        flash("It will be sent again within seconds.", "success")
+        return redirect(self.get_url(".index"))
+
+
+def own_endpoint() -> WebhookEndpoint:
+    endpoint = WebhookEndpoint.find(request.form.get("id", ""), account_id=None, removed_at=None)
+    if endpoint is None:
+        abort(404)
+    return endpoint

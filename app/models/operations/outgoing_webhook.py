@@ -1,0 +1,218 @@
+"""Webhooks that we send: endpoints of an account or of the installation, and what each is told, once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from flask import current_app
+from sqlalchemy import Index, UniqueConstraint, func, or_, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.extensions import db
+from app.models.base import Model, insert_once, refers_to, utcnow
+from app.models.metering.refusal import Conflict, InvalidRequest
+
+EVENTS = (
+    "balance.low", "limit.reached", "recharge.done", "recharge.failed", "breaker.tripped", "subscription.changed",
+)  # fmt: skip
+MOST_ENDPOINTS = 5
+MOST_ATTEMPTS = 9
+FIRST_WAIT = timedelta(minutes=1)
+"""Then three times as long each time: the last attempt is more than two days after the first."""
+
+OVERLAP = timedelta(hours=24)
+"""How long the former secret signs beside a new one."""
+
+SHOWN = 50
+LONGEST_URL = 500
+UNSENT = text("delivered_at IS NULL")
+
+
+class WebhookEndpoint(Model):
+    """An address of an account, or without one of the installation, which hears of all accounts. Secrets are sealed."""
+
+    __tablename__ = "webhook_endpoints"
+
+    account_id: Mapped[int | None] = refers_to("accounts.id", index=True)
+    url: Mapped[str]
+    secret: Mapped[str]
+    former_secret: Mapped[str | None]
+    former_until: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
+
+    @classmethod
+    def make(cls, account_id: int | None, url: str) -> tuple[WebhookEndpoint, str]:
+        """A new endpoint and its secret: the only time that it is shown."""
+        if len(cls.of(account_id)) >= MOST_ENDPOINTS:
+            raise Conflict(
+                "too_many_endpoints", f"There may be {MOST_ENDPOINTS} endpoints. Remove one first."
+            )
+        secret = new_secret()
+        endpoint = cls(account_id=account_id, url=checked_url(url), secret=seal(secret))
+        db.session.add(endpoint)
+        db.session.flush()
+        return endpoint, secret
+
+    @classmethod
+    def of(cls, account_id: int | None) -> list[WebhookEndpoint]:
+        live = cls.account_id.is_not_distinct_from(account_id), cls.removed_at.is_(None)
+        return list(db.session.scalars(select(cls).where(*live).order_by(cls.id)))
+
+    def rotate(self) -> str:
+        """A new secret, shown this once; for a day both sign, so that nothing is missed while it is changed."""
+        secret = new_secret()
+        self.former_secret, self.former_until = self.secret, utcnow() + OVERLAP
+        self.secret = seal(secret)
+        return secret
+
+    def remove(self) -> None:
+        self.removed_at = self.removed_at or utcnow()
+
+    def signature(self, body: bytes, at: datetime) -> str:
+        """As Stripe's: `t=` the second, `v1=` HMAC-SHA256 of "t.body" by each secret that holds."""
+        stamp = int(at.timestamp())
+        sealed = [self.secret]
+        if self.former_secret and self.former_until and at < self.former_until:
+            sealed.append(self.former_secret)
+        payload = f"{stamp}.".encode() + body
+        marks = (
+            hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest() for secret in map(opened, sealed) if secret
+        )  # fmt: skip
+        return ",".join([f"t={stamp}", *(f"v1={mark}" for mark in marks)])
+
+    @property
+    def deliveries(self) -> list[WebhookDelivery]:
+        """What it was told of late, newest first."""
+        own = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == self.id)
+        return list(db.session.scalars(own.order_by(WebhookDelivery.id.desc()).limit(SHOWN)))
+
+
+class WebhookDelivery(Model):
+    """One event for one endpoint. `outcome` is what the last attempt came to: a status, or why there was none."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("endpoint_id", "key"),
+        Index("ix_webhook_deliveries_due", "next_attempt_at", postgresql_where=UNSENT, sqlite_where=UNSENT),
+    )
+
+    endpoint_id: Mapped[int] = refers_to("webhook_endpoints.id")
+    key: Mapped[str]
+    event: Mapped[str]
+    body: Mapped[str]
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime] = mapped_column(default=utcnow)
+    delivered_at: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(default="")
+
+    endpoint = relationship("WebhookEndpoint")
+
+    @classmethod
+    def post(cls, account_id: int, key: str, event: str, **data: Any) -> None:
+        """Write down, in the running transaction, what the account's endpoints and the installation's are to hear."""
+        hears = or_(WebhookEndpoint.account_id == account_id, WebhookEndpoint.account_id.is_(None))
+        live = select(WebhookEndpoint.id).where(hears, WebhookEndpoint.removed_at.is_(None))
+        now = utcnow()
+        moment = now.isoformat().replace("+00:00", "Z")
+        told = {"id": key, "type": event, "created_at": moment, "account_id": str(account_id), "data": data}
+        row = {
+            "key": key,
+            "event": event,
+            "body": json.dumps(told),
+            "created_at": now,
+            "next_attempt_at": now,
+        }
+        for endpoint_id in db.session.scalars(live).all():
+            one = row | {"endpoint_id": endpoint_id, "attempts": 0, "outcome": ""}
+            db.session.execute(insert_once(cls.__table__).values(one))
+
+    @classmethod
+    def due(cls) -> list[int]:
+        waiting = cls.delivered_at.is_(None), cls.next_attempt_at <= utcnow(), cls.attempts < MOST_ATTEMPTS
+        live = select(cls.id).join(WebhookEndpoint).where(*waiting, WebhookEndpoint.removed_at.is_(None))
+        return list(db.session.scalars(live.order_by(cls.id).limit(200)))
+
+    @classmethod
+    def claim(cls, delivery_id: int) -> WebhookDelivery | None:
+        """Take it for one attempt; None where another process has it. Should this one die, the next is later."""
+        now = utcnow()
+        row = db.session.get(cls, delivery_id, populate_existing=True)
+        if row is None or row.delivered_at is not None or row.endpoint.removed_at is not None:
+            return None
+        seen = cls.id == delivery_id, cls.attempts == row.attempts, cls.next_attempt_at <= now
+        later = {"attempts": row.attempts + 1, "next_attempt_at": now + FIRST_WAIT * 3**row.attempts}
+        taken = db.session.execute(update(cls).where(*seen, cls.delivered_at.is_(None)).values(**later))
+        return row if taken.rowcount == 1 else None  # type: ignore[attr-defined]
+
+    @classmethod
+    def of_account(cls, account_id: int | None, delivery_id: str) -> WebhookDelivery | None:
+        """One of that account's own endpoints, or of the installation's."""
+        row = cls.find(delivery_id)
+        is_own = row is not None and row.endpoint.account_id == account_id and row.endpoint.removed_at is None
+        return row if is_own else None
+
+    def again(self) -> None:
+        """Send once more, as if it were new; its id stays, by which a receiver knows it."""
+        self.attempts, self.next_attempt_at, self.delivered_at, self.outcome = 0, utcnow(), None, ""
+
+    def ended(self, outcome: str, *, is_taken: bool) -> None:
+        self.outcome = outcome
+        self.delivered_at = utcnow() if is_taken else None
+
+    @property
+    def is_given_up(self) -> bool:
+        return self.delivered_at is None and self.attempts >= MOST_ATTEMPTS
+
+
+def count_unsent() -> int:
+    """Deliveries that were given up."""
+    lost = WebhookDelivery.delivered_at.is_(None), WebhookDelivery.attempts >= MOST_ATTEMPTS
+    return db.session.scalar(select(func.count()).select_from(WebhookDelivery).where(*lost)) or 0
+
+
+def checked_url(url: str) -> str:
+    """An address of the web, without a name and password in it; https in production. InvalidRequest names the fault."""
+    try:
+        parts = urlsplit(url.strip())
+        is_port_known = parts.port != 0
+    except ValueError:
+        raise InvalidRequest({"url": ["is not an address of the web."]}) from None
+    schemes = {"https"} if current_app.config["APP_ENV"] == "production" else {"https", "http"}
+    is_whole = parts.hostname and url.isascii() and url.strip().isprintable() and " " not in url.strip()
+    if parts.scheme not in schemes or not is_whole or not is_port_known or len(url) > LONGEST_URL:
+        raise InvalidRequest({"url": ["must begin with https:// and name a host."]})
+    if parts.username is not None or parts.password is not None:
+        raise InvalidRequest({"url": ["may not hold a name or password."]})
+    return url.strip()
+
+
+def new_secret() -> str:
+    return "whsec_" + secrets.token_urlsafe(32)
+
+
+def fernet() -> Fernet:
+    """What secrets of webhooks are sealed with: derived from SECRET_KEY, for this use alone."""
+    derived = HKDF(SHA256(), length=32, salt=None, info=b"outgoing webhooks")
+    return Fernet(base64.urlsafe_b64encode(derived.derive(current_app.config["SECRET_KEY"].encode())))
+
+
+def seal(secret: str) -> str:
+    return fernet().encrypt(secret.encode()).decode()
+
+
+def opened(sealed: str) -> str | None:
+    """None where it was sealed under another SECRET_KEY: it must be rotated."""
+    try:
+        return fernet().decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        return None
