@@ -90,8 +90,8 @@ def connect(scheme: str, host: str, port: int | None) -> http.client.HTTPConnect
 
 def checked_address(host: str, port: int) -> str:
     """The first address of a name. Forbidden where, in production, any of them is not of the public internet."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(info[4][0]) for info in found]
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(info[4][0]) for info in infos]
     is_strict = current_app.config["APP_ENV"] == "production"
     if is_strict and not all(
         is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses
