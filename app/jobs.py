@@ -53,6 +53,7 @@ class JobName(StrEnum):
     PUBLISH_PACK = "app.payments.jobs.publish_pack"
     LEARN_SPENDING = "app.payments.jobs.learn_spending"
     PUBLISH_CODE = "app.payments.jobs.publish_code"
+    WRITE_DIGESTS = "app.payments.jobs.write_digests"
     AUDIT_CALLS = "app.payments.jobs.audit_calls"
     TELL_ALERTS = "app.payments.jobs.tell_alerts"
     RERATE = "app.payments.jobs.rerate"

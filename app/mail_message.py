@@ -15,6 +15,9 @@ from flask import current_app
 from flask_mailman import EmailMultiAlternatives
 from jinja2 import Environment
 
+ONE_CLICK = "List-Unsubscribe=One-Click"
+"""RFC 8058: a mail program may POST it by itself, without a page."""
+
 LONGEST_VALUE = 300
 LONGEST_SUBJECT = 150
 JOINER = "\u2060"
@@ -79,6 +82,8 @@ def compose(to: str, template: str, context: dict[str, Any]) -> EmailMultiAltern
     foot = footer(to, context)
     whole = "\n\n".join((parts.written(body.strip()), "-- ", *foot))
     message = EmailMultiAlternatives(" ".join(subject.split())[:LONGEST_SUBJECT], f"{whole}\n", to=[to])
+    if leave := context.get("unsubscribe_url"):
+        message.extra_headers |= {"List-Unsubscribe": f"<{leave}>", "List-Unsubscribe-Post": ONE_CLICK}
     if answered_by := context.get("reply_to") or context.get("support_email"):
         message.reply_to = [one_line(answered_by)]
     paragraphs = [parts.part(" ".join(part.split())) for part in body.split("\n\n") if part.strip()]

@@ -48,6 +48,7 @@ TIMETABLE = {
     JobName.RERATE_ALL: 300,
     JobName.RUN_LAB_ALL: 600,
     JobName.LEARN_SPENDING: 3600,
+    JobName.WRITE_DIGESTS: 3600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""
 

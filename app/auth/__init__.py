@@ -5,6 +5,7 @@ from flask import Flask
 from app.auth import (
     brand,
     dev_mail,
+    digests,
     email_links,
     guests,
     invitations,
@@ -31,6 +32,7 @@ def init_app(app: Flask) -> None:
 __all__ = [
     "brand",
     "dev_mail",
+    "digests",
     "email_links",
     "guests",
     "init_app",

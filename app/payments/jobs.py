@@ -20,6 +20,7 @@ from app.payments import (
     auto_recharge,
     breaker,
     checkout,
+    digests,
     payment_methods,
     product_sync,
     promotions,
@@ -129,6 +130,10 @@ def publish_code(code_id: int) -> None:
 def tell_alerts(account_id: int) -> None:
     notifications.of_alerts(db.session.get_one(Account, account_id), utcnow())
     commit()
+
+
+def write_digests() -> int:
+    return digests.write(utcnow())
 
 
 def learn_spending() -> None:

@@ -22,6 +22,7 @@ from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
 from app.models.metering.usage import Usage
+from app.models.operations.outgoing_webhook import WebhookDelivery, WebhookEndpoint
 from tests.auth.conftest import Browser, new_browser, quick_passwords, signed_in
 from tests.support import people
 from tests.support.people import CREDIT
@@ -85,7 +86,14 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
         "chat_id": chat.id, "message_id": question.id, "call_id": usage.id, "key_id": key.id, "member_id": place.id,
         "invitation_id": invitation.id, "session_id": browser.id, "recharge_id": recharge.id,
         "attachment_id": file.id, "request_id": asked.id, "document_id": document.id, "revision_id": revision.id,
-    }  # fmt: skip
+    } | told(team)  # fmt: skip
+
+
+def told(team: Account) -> dict[str, int]:
+    endpoint, _secret = WebhookEndpoint.make(team.id, "https://example.com/")
+    WebhookDelivery.post(team.id, "recharge:1:done", "recharge.done")
+    db.session.commit()
+    return {"endpoint_id": endpoint.id, "delivery_id": db.session.query(WebhookDelivery).one().id}
 
 
 def talk(team: Account, person: User) -> tuple[Chat, Message, Usage]:

@@ -22,14 +22,14 @@ PUBLIC = {
     "/password/reset/<token>",
     "/email/verify/<token>", "/invitations/<token>", "/dev/mail", "/dev/mail/<int:number>",
     "/webhooks/stripe", "/api/docs", "/api/openapi.json",
-    "/static/<path:filename>", "/brand/logo",
+    "/static/<path:filename>", "/brand/logo", "/digests/stop/<token>",
 }  # fmt: skip
 """What anybody may ask for; a link is public because its token is the proof."""
 
-SIGNED_BY_THEIR_SENDER = {"/webhooks/stripe"}
+SIGNED_BY_THEIR_SENDER = {"/webhooks/stripe", "/digests/stop/<token>"}
 OWNED = {
     "chat_id", "message_id", "call_id", "key_id", "member_id", "invitation_id", "session_id", "recharge_id",
-    "attachment_id", "request_id", "document_id", "revision_id",
+    "attachment_id", "request_id", "document_id", "revision_id", "endpoint_id", "delivery_id",
 }  # fmt: skip
 """Variables of addresses that name what belongs to an account or a person."""
 

@@ -165,6 +165,10 @@ DEFINITIONS = {
             "Cost you absorb for an account in a day before it must wait until tomorrow.", group="Money",
         ),
         Definition(
+            "founder_digest", "flag", True,
+            "Email owners of the admin each Monday: revenue, cost, new and lost customers, alarms.", group="Money",
+        ),
+        Definition(
             "breaker_floor", "credits", 200 * CREDIT,
             "Spending below this in an hour or a day is never unusual, whatever an account used before.",
             group="Money",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Index, UniqueConstraint, func, select, update
+from sqlalchemy import Index, UniqueConstraint, func, select, text, update
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.db.types import Nanos
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ROLES = ("owner", "admin", "member")
 MANAGERS = {"owner", "admin"}
+CHOSEN = text("wants_digest")
 
 
 class Membership(Model):
@@ -35,6 +36,7 @@ class Membership(Model):
         one_of("role", *ROLES),
         *not_negative("monthly_limit_nanos", "used_nanos"),
         Index("ix_memberships_user", "user_id"),
+        Index("ix_memberships_digest", "account_id", postgresql_where=CHOSEN, sqlite_where=CHOSEN),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")
@@ -45,6 +47,7 @@ class Membership(Model):
     extra_until: Mapped[date | None]
     own_limit_nanos: Mapped[Nanos | None]
     own_limit_period: Mapped[str] = mapped_column(default="month")
+    wants_digest: Mapped[bool] = mapped_column(default=False)
     used_month: Mapped[date | None]
     used_nanos: Mapped[Nanos] = mapped_column(default=0)
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Model, not_negative, utcnow
+from app.models.base import Model, insert_once, not_negative, utcnow
 
 UNSENT = text("sent_at IS NULL")
 MOST_ATTEMPTS = 8
@@ -47,6 +47,14 @@ class OutgoingMail(Model):
         db.session.add(mail)
         db.session.flush()
         return mail
+
+    @classmethod
+    def post_many(cls, mails: list[dict[str, Any]]) -> None:
+        """Write many down, each once for its key, with to, template, context and user_id; the sweeper sends them."""
+        now = utcnow()
+        rest = {"created_at": now, "next_attempt_at": now, "attempts": 0}
+        if mails:
+            db.session.execute(insert_once(cls.__table__), [mail | rest for mail in mails])
 
     @classmethod
     def was_posted(cls, start: str) -> bool:

@@ -19,6 +19,8 @@ MOST_A_DAY = 500
 """How many are kept of an account, a day and a code: a program that asks again and again tells nothing new."""
 
 NO_CALLS = {"packs_not_allowed"}
+UNKNOWN_MODELS = {"model_not_for_sale", "model_not_found"}
+LONGEST_MODEL = 100
 
 
 class RefusedCall(Model):
@@ -52,6 +54,8 @@ class RefusedCall(Model):
         call = cls(code=refusal.code, **who)
         if refusal.attempt:
             call.model, call.input_bound, call.max_output_tokens, call.plan_id = refusal.attempt
+        elif refusal.code in UNKNOWN_MODELS:
+            call.model = str(refusal.context.get("name", ""))[:LONGEST_MODEL] or None
         db.session.add(call)
 
     @classmethod

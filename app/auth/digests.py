@@ -1,0 +1,42 @@
+"""The weekly summary of an account: chosen by owners and admins, ended by one click from the mail itself."""
+
+from __future__ import annotations
+
+from flask import abort, render_template, request
+from flask.typing import ResponseReturnValue
+
+from app.auth.blueprint import auth
+from app.auth.teams import done, own_membership
+from app.extensions import db
+from app.payments.digests import member_of
+from app.web.access import public, takes_foreign_posts
+
+
+@auth.post("/account/digest")
+def choose_digest() -> ResponseReturnValue:
+    own = own_membership()
+    if not own.can_manage:
+        abort(403)
+    own.wants_digest = "wants_digest" in request.form
+    return done("You'll get a summary each Monday." if own.wants_digest else "The weekly summary is off.")
+
+
+@auth.get("/digests/stop/<token>")
+@public
+def stop_digest(token: str) -> str:
+    """Asks; it is the POST that ends it, so that a program which follows links ends nothing."""
+    if member_of(token) is None:
+        abort(404)
+    return render_template("stop_digest.html", token=token, is_over=False)
+
+
+@auth.post("/digests/stop/<token>")
+@takes_foreign_posts
+def end_digest(token: str) -> str:
+    """By the mail program itself too (RFC 8058): the link's signature is the proof."""
+    member = member_of(token)
+    if member is None:
+        abort(404)
+    member.wants_digest = False
+    db.session.commit()
+    return render_template("stop_digest.html", token=token, is_over=True)

@@ -1,0 +1,131 @@
+"""Weekly summaries: off until chosen, one mail each whatever runs twice, ended by one click."""
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from threading import Thread
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.mail_message import compose
+from app.mailer import completed
+from app.models.identity.account import Account
+from app.models.identity.membership import Membership
+from app.models.identity.user import User
+from app.models.metering.usage_rollup import AccountDay, Watermark
+from app.models.operations.outbox import OutgoingMail
+from app.payments import digests
+from tests.support.people import CREDIT, person
+
+MONDAY = datetime(2026, 9, 7, 7, tzinfo=UTC)
+WEEKS = 10
+
+
+def used(account: Account, day: date, credits: int, chat: int = 0) -> None:
+    db.session.merge(
+        AccountDay(
+            day=day, account_id=account.id, user_id=account.owner.id, model="m", operation="chat", chat_id=chat,
+            calls=1, input_tokens=1, output_tokens=1, cost_nanos=credits * CREDIT, paid_nanos=credits * CREDIT,
+            absorbed_nanos=0,
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ada(session: "scoped_session[Session]") -> Account:
+    account = person("ada", credits=100 * CREDIT)
+    account.memberships[0].wants_digest = True
+    Watermark.held()
+    Watermark.move(datetime(2100, 1, 1, tzinfo=UTC))
+    db.session.commit()
+    return account
+
+
+def sent(template: str = "digest") -> list[OutgoingMail]:
+    db.session.expire_all()
+    return list(
+        db.session.scalars(select(OutgoingMail).filter_by(template=template).order_by(OutgoingMail.id))
+    )
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_ten_weeks_with_two_clocks_are_one_mail_each(app: Flask, ada: Account) -> None:
+    eve = person("eve")
+    for week in range(WEEKS):
+        used(ada, MONDAY.date() + timedelta(weeks=week, days=-2), 10 + week)
+        used(eve, MONDAY.date() + timedelta(weeks=week, days=-2), 10)
+    db.session.commit()
+
+    def tick(now: datetime) -> None:
+        with app.app_context():
+            digests.write(now)
+
+    for hour in range(0, WEEKS * 7 * 24, 12):
+        now = MONDAY + timedelta(hours=hour)
+        if now.weekday() in {0, 3}:
+            clocks = [Thread(target=tick, args=(now,)) for _ in range(2)]
+            for clock in clocks:
+                clock.start()
+            for clock in clocks:
+                clock.join()
+    assert [mail.context["spent"] for mail in sent()] == [f"{10 + week} credits" for week in range(WEEKS)]
+    assert {mail.to for mail in sent()} == {"ada@example.com"}
+    assert len(sent("founder_digest")) == WEEKS * len(
+        db.session.query(User).filter_by(admin_role="owner").all()
+    )
+
+
+def test_it_says_what_was_used_and_how_long_the_rest_lasts(ada: Account) -> None:
+    used(ada, MONDAY.date() - timedelta(days=1), 14)
+    used(ada, MONDAY.date() - timedelta(days=7), 6)
+    used(ada, MONDAY.date() - timedelta(days=8), 5)
+    db.session.commit()
+    assert digests.write(MONDAY.replace(hour=5)) == 0
+    digests.write(MONDAY)
+    [mail] = sent()
+    texts = [mail.context[name] for name in ("spent", "before", "models", "members", "left", "days")]
+    assert texts == ["20 credits", "5 credits", "m: 20 credits", "", "100 credits", 35]
+
+
+def test_nothing_used_or_chosen_is_no_mail(ada: Account) -> None:
+    digests.write(MONDAY)
+    used(ada, MONDAY.date() - timedelta(days=1), 14)
+    ada.memberships[0].role = "member"
+    db.session.commit()
+    digests.write(MONDAY)
+    assert sent() == []
+
+
+def test_one_click_by_the_mail_program_ends_it(app: Flask, ada: Account) -> None:
+    used(ada, MONDAY.date() - timedelta(days=1), 14)
+    db.session.commit()
+    digests.write(MONDAY)
+    [mail] = sent()
+    message = compose(mail.to, mail.template, completed(mail))
+    leave = message.extra_headers["List-Unsubscribe"].strip("<>")
+    assert message.extra_headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    path, client = leave.removeprefix("http://127.0.0.1"), app.test_client()
+    assert client.get(path).status_code == 200
+    db.session.expire_all()
+    assert db.session.get_one(Membership, ada.memberships[0].id).wants_digest
+    assert client.post(f"{path}x").status_code == 404
+    assert client.post(path, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    db.session.expire_all()
+    assert not ada.memberships[0].wants_digest
+    assert completed(mail) is None
+
+
+def test_many_accounts_take_little_time(ada: Account) -> None:
+    """A fiftieth of ten thousand accounts, within a fiftieth of a minute of this process's time."""
+    for number in range(200):
+        account = person(f"p{number}", credits=CREDIT)
+        account.memberships[0].wants_digest = True
+        used(account, MONDAY.date() - timedelta(days=1), 14)
+    db.session.commit()
+    begun = time.process_time()
+    assert digests.write(MONDAY) == 201
+    assert time.process_time() - begun < 60 * 200 / 10_000
+    assert len(sent()) == 200
