@@ -10,6 +10,8 @@ APP = Path(__file__).parents[1] / "app"
 BY_A_LIMIT = {"guest_limit_reached"}
 """What the limiter names: `bounded_for_guests`."""
 
+DECISIONS = APP / "models/metering/decision.py"
+
 
 def codes_raised() -> Iterator[str]:
     for file in APP.rglob("*.py"):
@@ -17,6 +19,9 @@ def codes_raised() -> Iterator[str]:
             match node:
                 case ast.Call(func=ast.Name(id="Refusal"), args=[ast.Constant(value=str(code)), *_]):
                     yield code
+    for node in ast.walk(ast.parse(DECISIONS.read_text())):
+        if isinstance(node, ast.Constant) and node.value in REFUSALS:
+            yield node.value
 
 
 def test_every_code_that_is_raised_has_a_sentence_and_no_other_has() -> None:

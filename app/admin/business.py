@@ -89,8 +89,8 @@ def percent(part: int, whole: int) -> int | None:
 
 def fee_of(price_cents: int, payments: int) -> int:
     """Stripe's fee as the settings have it: a share of what is charged and a fixed part for each charge."""
-    return share(price_cents, Setting.get("stripe_fee_share"), 10_000) + payments * int(
-        Setting.get("stripe_fee_cents")
+    return share(price_cents, Setting.get("payment_fee"), 10_000) + payments * int(
+        Setting.get("payment_fee_cents")
     )
 
 

@@ -59,11 +59,11 @@ class LabPage(AdminPage):
             except InvalidRequest as fault:
                 flash(str(fault), "error")
             else:
-                return self.begun(form.name.data or "", chosen)
+                return self.started(form.name.data or "", chosen)
         page = self.render("admin/lab_form.html", form=form, groups=groups)
         return (page, 422) if request.method == "POST" else page
 
-    def begun(self, name: str, scenario: Scenario) -> ResponseReturnValue:
+    def started(self, name: str, scenario: Scenario) -> ResponseReturnValue:
         if scenario.is_simulated:
             seed_habits()
         run = LabRun(name=name, by_id=current_user.user_id, scenario=scenario.stored)
@@ -125,7 +125,7 @@ class LabPage(AdminPage):
     def repeat_view(self) -> ResponseReturnValue:
         """The same scenario again, on what the record holds now."""
         run = self.one(request.form.get("id"))
-        return self.begun(f"{run.name[:70]} again", Scenario.of(run.scenario))
+        return self.started(f"{run.name[:70]} again", Scenario.of(run.scenario))
 
     @expose("/drafts/", methods=("POST",))
     @owners_only

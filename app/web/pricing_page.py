@@ -19,6 +19,7 @@ def pricing_context(plans: list[Plan], packs: list[CreditPack], account: Account
         "plans": plans,
         "packs": packs,
         "account": account,
+        "code": None,
         "answers": answers_of(plans),
         "trials": trials(plans, account),
         "usual": AIModel.for_sale(),

@@ -43,6 +43,8 @@ def people(app: Flask, session: Database) -> list[Account]:
     """Five who pay by credits, at twice the right price."""
     model("m", kind="demo", dollars_in="2.5", dollars_out="10")
     accounts = [person(f"p{number}", allowance=20 * CREDIT, credits=900 * CREDIT) for number in range(5)]
+    for account in accounts:
+        account.breaker = "off"
     session.commit()
     return accounts
 

@@ -133,14 +133,6 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
-            "stripe_fee_share", "basis_points", 290, "Stripe's share of each charge, for the overview's margins.",
-            0, 9999, group="Money",
-        ),
-        Definition(
-            "stripe_fee_cents", "count", 30, "What Stripe takes for each charge beside its share, in cents.",
-            0, 10_000, group="Money",
-        ),
-        Definition(
             "automatic_tax", "flag", False, "Stripe Tax computes and collects tax. Set it up at Stripe first.",
             group="Money",
         ),
@@ -179,7 +171,7 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
-            "payment_fee", "basis_points", 290, "What Stripe keeps of each payment. The lab counts it.", 0, 9999,
+            "payment_fee", "basis_points", 290, "What Stripe keeps of each payment. The overview and the lab count it.", 0, 9999,
             group="Money",
         ),
         Definition(
