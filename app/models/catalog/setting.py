@@ -171,7 +171,8 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
-            "payment_fee", "basis_points", 290, "What Stripe keeps of each payment. The overview and the lab count it.", 0, 9999,
+            "payment_fee", "basis_points", 290,
+            "What Stripe keeps of each payment. The overview and the lab count it.", 0, 9999,
             group="Money",
         ),
         Definition(
