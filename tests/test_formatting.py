@@ -153,4 +153,4 @@ def test_a_date_has_its_month_in_full() -> None:
 
 
 def test_markdown_is_safe_to_put_into_a_page() -> None:
-    assert formatting.markdown("**a** <b>").__html__() == "<p><strong>a</strong> &lt;b&gt;</p>\n"
+    assert formatting.markdown("**a** <b>").__html__() == '<p dir="auto"><strong>a</strong> &lt;b&gt;</p>\n'

@@ -16,6 +16,7 @@ from app.api.schemas import COUNT, FILES, TEXT, WHOLE, described, or_null, shape
 from app.extensions import db
 from app.models.chat.attachment import Attachment
 from app.models.metering.refusal import Conflict, InvalidRequest
+from app.web.downloads import offer_as
 
 ATTACHMENT = shape(
     "Attachment",
@@ -76,7 +77,7 @@ def read_attachment(attachment_id: str) -> Response:
     response.headers["Content-Security-Policy"] = ALONE
     if not kept.is_image:
         response.content_type = f"{kept.media_type}; charset=utf-8"
-        response.headers.set("Content-Disposition", "attachment", filename=kept.name)
+        offer_as(response, kept.name)
     return response
 
 

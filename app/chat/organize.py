@@ -19,6 +19,7 @@ from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too
+from app.web.downloads import offer_as
 from app.web.numbers import scaled
 
 
@@ -147,6 +148,4 @@ def exported(message: Message, files: Sequence[Attachment]) -> dict[str, Any]:
 def file_of(shown: Chat, kind: str, media_type: str, text: str) -> Response:
     """The text as a file that is called after the chat, in the script of its title."""
     name = re.sub(r"[\W_]+", "-", shown.title.lower()).strip("-")[:40] or "chat"
-    response = Response(text, content_type=f"{media_type}; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=f"{name}.{kind}")
-    return response
+    return offer_as(Response(text, content_type=f"{media_type}; charset=utf-8"), f"{name}.{kind}")

@@ -21,6 +21,7 @@ from app.models.documents.document import Document, Revision, own
 from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
 from app.models.search import contains
+from app.web.downloads import offer_as
 from app.web.markdown import render
 
 MOST_LISTED = 100
@@ -90,9 +91,8 @@ def export(document_id: str, kind: str) -> Response:
     elif kind == "docx":
         content = as_docx(document.title, document.body)
     response = Response(content, content_type=TYPES[kind])
-    response.headers.set("Content-Disposition", "attachment", filename=f"{file_name(document.title)}.{kind}")
     response.headers["Content-Security-Policy"] = ALONE
-    return response
+    return offer_as(response, f"{file_name(document.title)}.{kind}")
 
 
 def own_document(document_id: str) -> Document:

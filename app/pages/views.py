@@ -47,7 +47,7 @@ def index() -> ResponseReturnValue:
 def pricing() -> str:
     account = current_user.account if current_user.is_authenticated else None
     context = pricing_context(Plan.on_offer(), CreditPack.on_offer(), account)
-    return render_template("pricing.html", **context, **typed_code(account))
+    return render_template("pricing.html", **context | typed_code(account))
 
 
 def typed_code(account: Account | None) -> dict[str, Any]:

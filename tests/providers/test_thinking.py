@@ -48,4 +48,4 @@ def test_what_is_thought_is_folded_and_sanitised() -> None:
 
     assert shown.startswith('<details class="thoughts"><summary>Thinking</summary>')
     assert "<script>" not in shown
-    assert shown.endswith("<p>Hello</p>\n")
+    assert shown.endswith('<p dir="auto">Hello</p>\n')

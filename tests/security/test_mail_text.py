@@ -28,6 +28,7 @@ OF_LINKS = {
     "confirm_url",
     "admin_url",
     "base_url",
+    "unsubscribe_url",
 }
 OF_MAILBOXES = {"to", "new"}
 STRANGERS = (
@@ -53,7 +54,10 @@ def values_of(app: Flask, template: str, written: str) -> dict[str, str]:
     values = dict.fromkeys(names - {"button", "bare_link", "mailbox"}, written)
     values |= {name: f"https://ours.example/{name}" for name in names & OF_LINKS}
     return (
-        values | {name: f"{name}@ours.example" for name in names & OF_MAILBOXES} | {"brand_name": "Tollgate"}
+        values
+        | {"notices": [written, written], "revenue": {"usd": 1200}}
+        | {name: f"{name}@ours.example" for name in names & OF_MAILBOXES}
+        | {"brand_name": "Tollgate"}
     )
 
 
