@@ -128,7 +128,7 @@ async function offerAgain(article, model) {
 /* The prices of what the last answer offers: again, and the rest of it. Of others as the pointer or the focus comes. */
 function priceAnswer(article) {
   if (!article?.dataset.id || article.dataset.status === "running") return;
-  showPrice(article.querySelector("[data-again-price]"), { message_id: article.dataset.id });
+  if (article.querySelector("[data-regenerate]")) showPrice(article.querySelector("[data-again-price]"), { message_id: article.dataset.id });
   const { id } = article.dataset;
   if (id === lastAnswer()?.dataset.id) showPrice(article.querySelector("[data-go-on-price]"), { chat_id: chat, content: GO_ON, model: picker.model });
 }

@@ -181,7 +181,8 @@ async function makePicture() {
     await ask("POST", "/api/images", { prompt, ...options.asked, max_cost_nanos: options.nanos, document_id: page.dataset.id }, {
       heard: (name, event) => { if (name === "done" || name === "error") end = event; },
     });
-    pictured(end);
+    if (end) pictured(end);
+    else id("picture-price").textContent = "The connection broke off. The images come with the page when they are done.";
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     id("picture-price").textContent = "";

@@ -1,0 +1,49 @@
+"""Images in a real browser, in the chat and for a document: their price before, their receipt after."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visitor
+from tests.browser.test_documents import draft, picture
+from tests.browser.test_pages import serious_faults
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_image_is_made_in_the_chat_by_keyboard(ada: Visitor) -> None:
+    page = ada.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("#make-images").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#make-images")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_label("Image model").locator("option")).not_to_have_count(0)
+    page.get_by_label("How many").select_option("2")
+    ada.message.fill("A ferry at dawn")
+    expect(page.locator("#estimate")).to_have_text(re.compile(r"[\d.,]+ credits?"))
+    page.locator("#send").focus()
+    page.keyboard.press("Enter")
+    answer = ada.answers.first
+    expect(answer).to_have_attribute("data-status", "done")
+    expect(answer.locator("img")).to_have_count(2)
+    assert all(answer.locator("img").evaluate_all("images => images.map((one) => one.naturalWidth > 0)"))
+    picture(ada, "chat-images")
+    assert serious_faults(page) == []
+    page.reload()
+    expect(ada.answers.first.locator("img")).to_have_count(2)
+    assert (ada.faults, ada.strangers) == ([], [])
+
+
+def test_an_image_is_made_for_a_document_and_its_receipt_opened(ada: Visitor) -> None:
+    page = ada.page
+    draft(ada, "What is a credit?")
+    page.locator("#picture-prompt").fill("A coin that is nearly a key")
+    expect(page.locator("#picture-price")).to_have_text(re.compile("credit"))
+    page.get_by_role("button", name="Make image").click()
+    expect(page.locator("#pictures img")).to_have_count(1)
+    picture(ada, "document-images")
+    assert serious_faults(page) == []
+    page.locator("#picture-price a").click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert (ada.faults, ada.strangers) == ([], [])
