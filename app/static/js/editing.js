@@ -24,6 +24,7 @@ export function editQuestion(article, resend, model, text = article.querySelecto
   price();
   field.addEventListener("input", () => {
     delete place.dataset.ceiling;
+    delete place.dataset.asked; // what is on its way is of other words
     clearTimeout(timer);
     timer = setTimeout(price, PAUSE);
   });
