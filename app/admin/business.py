@@ -11,11 +11,10 @@ from sqlalchemy import Select, func, or_, select
 
 from app.admin.report import Books, Range, in_cents
 from app.extensions import db
-from app.models.base import share
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
+from app.models.catalog.margin import usual_payment_fee
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 
 NET = Payment.price_cents - Payment.refunded_cents
@@ -64,7 +63,7 @@ def figures_of(within: Range) -> Figures:
     lost_of_those = lost.where(Subscription.created_at < within.begins)
     return Figures(
         revenue_cents=int(net or 0),
-        fee_cents=fee_of(int(charged or 0), payments),
+        fee_cents=usual_payment_fee(int(charged or 0), payments),
         mrr_cents=recurring_at(within.ends),
         churn=percent(db.session.scalar(lost_of_those) or 0, db.session.scalar(begun) or 0),
         free_to_paid=percent(*conversion(within)),
@@ -85,13 +84,6 @@ def paid(within: Range, *columns: Any) -> Select[Any]:
 
 def percent(part: int, whole: int) -> int | None:
     return part * 100 // whole if whole else None
-
-
-def fee_of(price_cents: int, payments: int) -> int:
-    """Stripe's fee as the settings have it: a share of what is charged and a fixed part for each charge."""
-    return share(price_cents, Setting.get("payment_fee"), 10_000) + payments * int(
-        Setting.get("payment_fee_cents")
-    )
 
 
 WANTED = Subscription.stripe_id.is_not(None) & Subscription.rejected_at.is_(None)
@@ -150,4 +142,4 @@ def sold_packs(books: Books) -> list[Sold]:
 
 def sold(name: str, sums: Sequence[Any], cost_nanos: Any) -> Sold:
     payments, net, charged = (int(figure or 0) for figure in sums)
-    return Sold(name, payments, net, fee_of(charged, payments), int(cost_nanos or 0))
+    return Sold(name, payments, net, usual_payment_fee(charged, payments), int(cost_nanos or 0))

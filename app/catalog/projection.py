@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.models.base import NANOS_PER_CENT
+from app.models.catalog.margin import usual_payment_fee
 from app.models.catalog.ordinary_answer import usual_message
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel
-from app.models.catalog.setting import Setting
 
 MONTHS = 3
 DAYS = 30
@@ -58,17 +58,11 @@ def month_of(
         credits[kind] = max(0, credits[kind] + bought - max(0, served - plan.allowance_nanos))
         prices = [plan.monthly_cents, *([packs * pack.price_cents] if pack is not None and packs else [])]
         month.paid += people * sum(prices)
-        month.fees += people * sum(map(fee_of, prices))
+        month.fees += people * sum(usual_payment_fee(cents) for cents in prices if cents)
         month.cost += people * to_cents(served)
         month.refused += people * (served < wanted)
     month.cost += 100 * to_cents(min(free.allowance_nanos, CUSTOMERS["try it"][1] * DAYS * message))
     return month
-
-
-def fee_of(cents: int) -> int:
-    """What the payment costs us."""
-    share = (cents * int(Setting.get("payment_fee")) + 5_000) // 10_000
-    return share + int(Setting.get("payment_fee_cents")) if cents else 0
 
 
 def to_cents(nanos: int) -> int:

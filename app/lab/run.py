@@ -22,6 +22,7 @@ from app.lab.history import (
 from app.lab.replay import Call, Ended, Entry, Replay, scaled
 from app.lab.report import Report, Tally
 from app.lab.scenario import Pair, Scenario, Terms
+from app.models.catalog.margin import payment_fee
 from app.models.metering.decision import funds_code
 from app.providers.base import TokenUsage
 
@@ -242,4 +243,4 @@ def fee_of(cents: int, payments: int, terms: Terms) -> int:
     """What Stripe keeps of a payment, half up; of a refund it gives nothing back."""
     if not payments or cents <= 0:
         return 0
-    return (cents * terms.settings["payment_fee"] + 5_000) // 10_000 + terms.settings["payment_fee_cents"]
+    return payment_fee(cents, 1, terms.settings["payment_fee"], terms.settings["payment_fee_cents"])

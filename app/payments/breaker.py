@@ -71,16 +71,13 @@ def resume(actor: Actor, until: Until, *, was_mistake: bool = False) -> int:
     `was_mistake`: today does not count as usual. Returns how many pauses that ended.
     """
     account, now = Account.locked(actor.account_id), utcnow()
-    pauses = SpendingPause.open_of(account.id)
-    for row in pauses:
-        row.resumed_at, row.resumed_by_id, row.was_mistake = now, actor.user_id, was_mistake
-    go_on(account)
+    ended = go_on(account, actor, was_mistake=was_mistake)
     if until == "off":
         account.breaker = "off"
     else:
         account.breaker_off_until = now + timedelta(hours=1) if until == "hour" else tomorrow(now)
     commit()
-    return len(pauses)
+    return ended
 
 
 def choose(actor: Actor, breaker: Choice) -> None:
@@ -88,18 +85,20 @@ def choose(actor: Actor, breaker: Choice) -> None:
     account = Account.locked(actor.account_id)
     account.breaker, account.breaker_off_until = breaker, None
     if breaker != "on":
-        for row in SpendingPause.open_of(account.id):
-            row.resumed_at, row.resumed_by_id = utcnow(), actor.user_id
-        go_on(account)
+        go_on(account, actor)
     commit()
 
 
-def go_on(account: Account) -> None:
-    """Nothing is paused any more, auto-recharge included."""
+def go_on(account: Account, actor: Actor, *, was_mistake: bool = False) -> int:
+    """Nothing is paused any more, auto-recharge included. Returns how many pauses that ended."""
+    pauses, now = SpendingPause.open_of(account.id), utcnow()
+    for row in pauses:
+        row.resumed_at, row.resumed_by_id, row.was_mistake = now, actor.user_id, was_mistake
     keys = ApiKey.account_id == account.id, ApiKey.spending_paused_at.is_not(None)
     db.session.execute(update(ApiKey).where(*keys).values(spending_paused_at=None))
     account.spending_paused_at, account.paused_keys = None, 0
     enqueue_after_commit(JobName.RECHARGE, account.id)
+    return len(pauses)
 
 
 def learn(now: datetime) -> None:

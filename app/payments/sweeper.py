@@ -44,10 +44,12 @@ WORDS = (
 
 def sweep() -> int:
     """Release every reservation whose lease ran out; returns how many. Commits each by itself."""
-    if set(lost_calls()) - set(lost_calls(CERTAIN)):
+    silent = lost_calls()
+    if silent and silent != lost_calls(CERTAIN):
         db.session.rollback()
         time.sleep(SECOND_LOOK)
-    released = sum(release(usage_id) for usage_id in lost_calls())
+        silent = lost_calls()
+    released = sum(map(release, silent))
     if released:
         log.warning("swept %d lost calls", released)
     return released

@@ -1,8 +1,8 @@
-"""The real margin of a sale: what is left of what is really paid. billing-rules.md 10."""
+"""The real margin of a sale: what is left of what is really paid, and what Stripe keeps. billing-rules.md 10."""
 
 from __future__ import annotations
 
-from app.models.base import NANOS_PER_CENT
+from app.models.base import NANOS_PER_CENT, share
 from app.models.catalog.setting import Setting
 
 BPS = 10_000
@@ -18,3 +18,13 @@ def is_above_floor(worth_nanos: int, net_cents: int, surcharge_cents: int = 0) -
     """Whether such a sale leaves at least the floor of the settings; exact. What is worth nothing always does."""
     base, floor = (net_cents - surcharge_cents) * NANOS_PER_CENT, Setting.get("margin_floor")
     return worth_nanos <= 0 <= net_cents or (base > 0 and worth_nanos * BPS <= base * (BPS - floor))
+
+
+def payment_fee(cents: int, payments: int, share_bps: int, fixed_cents: int) -> int:
+    """What Stripe keeps of so many payments of so many cents together: a share, half up, and a fixed part of each."""
+    return share(cents, share_bps, BPS) + payments * fixed_cents
+
+
+def usual_payment_fee(cents: int, payments: int = 1) -> int:
+    """The same as the settings have it."""
+    return payment_fee(cents, payments, Setting.get("payment_fee"), int(Setting.get("payment_fee_cents")))

@@ -107,13 +107,7 @@ def usual_of(account_id: int, at: datetime) -> Usual:
     """From the last 28 days without today, and without days of which somebody said that they were a mistake."""
     days = SpendingDay.account_id == account_id, SpendingDay.day >= (at - WINDOW).date()
     past = *days, SpendingDay.day < at.date(), ~SpendingDay.was_mistake
-    figures = (
-        func.max(SpendingDay.busiest_hour_nanos),
-        func.max(SpendingDay.spent_nanos),
-        func.sum(SpendingDay.spent_nanos),
-        func.count(),
-    )
-    hour, day, total, count = db.session.execute(select(*figures).where(*past)).one()
+    hour, day, total, count = db.session.execute(select(*FIGURES).where(*past)).one()
     bought = db.session.scalar(select(BOUGHT_NANOS).where(LedgerEntry.account_id == account_id))
     return usual(hour or 0, day or 0, int(total or 0), count, int(bought or 0))
 
@@ -186,14 +180,8 @@ def write_down(account_id: int, at: datetime) -> None:
 def account_bars(day: date) -> list[dict[str, int]]:
     """The bars of every account that was used in the 28 days before that day, for its row."""
     days = SpendingDay.day >= day - WINDOW, SpendingDay.day < day, ~SpendingDay.was_mistake
-    figures = (
-        func.max(SpendingDay.busiest_hour_nanos),
-        func.max(SpendingDay.spent_nanos),
-        func.sum(SpendingDay.spent_nanos),
-        func.count(),
-    )
     used = db.session.execute(
-        select(SpendingDay.account_id, *figures).where(*days).group_by(SpendingDay.account_id)
+        select(SpendingDay.account_id, *FIGURES).where(*days).group_by(SpendingDay.account_id)
     )
     sums = select(LedgerEntry.account_id, BOUGHT_NANOS).group_by(LedgerEntry.account_id)
     bought = {account_id: int(nanos or 0) for account_id, nanos in db.session.execute(sums)}
@@ -203,6 +191,14 @@ def account_bars(day: date) -> list[dict[str, int]]:
         rows.append({"id": account_id, "hour_bar_nanos": hour_bar, "day_bar_nanos": day_bar})
     return rows
 
+
+FIGURES = (
+    func.max(SpendingDay.busiest_hour_nanos),
+    func.max(SpendingDay.spent_nanos),
+    func.sum(SpendingDay.spent_nanos),
+    func.count(),
+)
+"""Of some days: the busiest hour, the busiest day, all of them, and how many there are."""
 
 POSITIVE = case((LedgerEntry.credits_nanos > 0, LedgerEntry.credits_nanos), else_=0)
 POSITIVE_ALLOWANCE = case((LedgerEntry.allowance_nanos > 0, LedgerEntry.allowance_nanos), else_=0)
