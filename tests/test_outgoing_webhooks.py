@@ -15,7 +15,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app import notifications, webhook_sender
+from app import webhook_sender
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.identity.account import Account
@@ -26,6 +26,7 @@ from app.models.operations.outgoing_webhook import (
     WebhookEndpoint,
     checked_url,
 )
+from app.notifications import spending_mails
 from tests.auth.conftest import Browser
 from tests.support.people import person
 
@@ -208,6 +209,6 @@ def test_alerts_tell_endpoints_too(account: Account) -> None:
     account.alert_below_nanos = 1
     db.session.commit()
     for _ in range(2):
-        notifications.of_alerts(account, utcnow())
+        spending_mails.of_alerts(account, utcnow())
     told: dict[str, Any] = json.loads(delivery().body)
     assert (told["type"], told["data"]) == ("balance.low", {"available_credits": "0"})

@@ -33,8 +33,9 @@ from app.models.billing.payment import Payment
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.promotion_code import PromotionCode
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
@@ -86,15 +87,20 @@ def menu() -> dict[str, list[BaseView]]:
             PaymentTable(Payment, "Payments", endpoint="payment"),
             SupportTable(SupportRequest, "Support requests", endpoint="support"),
         ],
-        "House": [
-            EventTable(StripeEvent, "Stripe events", endpoint="event"),
-            SearchPage(name="Search", endpoint="search"),
-            QueuePage(name="Jobs", endpoint="queue"),
-            MailTable(OutgoingMail, "Mails", endpoint="mail"),
-            WebhookPage(name="Webhooks", endpoint="outgoing_webhook", url="webhooks"),
-            SettingPage(name="Settings", endpoint="setting"),
-            BrandPage(name="Brand", endpoint="brand"),
-            TwoFactorPage(name="Two-factor sign-in", endpoint="two_factor", url="two-factor"),
-            ChangeTable(AdminChange, "Audit log", endpoint="change"),
-        ],
+        "House": house(),
     }
+
+
+def house() -> list[BaseView]:
+    """What the installation itself does, and how it is set."""
+    return [
+        EventTable(StripeEvent, "Stripe events", endpoint="event"),
+        SearchPage(name="Search", endpoint="search"),
+        QueuePage(name="Jobs", endpoint="queue"),
+        MailTable(OutgoingMail, "Mails", endpoint="mail"),
+        WebhookPage(name="Webhooks", endpoint="outgoing_webhook", url="webhooks"),
+        SettingPage(name="Settings", endpoint="setting"),
+        BrandPage(name="Brand", endpoint="brand"),
+        TwoFactorPage(name="Two-factor sign-in", endpoint="two_factor", url="two-factor"),
+        ChangeTable(AdminChange, "Audit log", endpoint="change"),
+    ]

@@ -19,7 +19,8 @@ from app.admin.form_fields import Count, Moment, Required, choices_of
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.admin.provider_check import tried
 from app.extensions import db
-from app.models.catalog.price import AIModel, ProviderAccount
+from app.models.catalog.price import AIModel
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.usage import Usage
 
 KINDS = choices_of(

@@ -22,7 +22,8 @@ from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.catalog.margin import is_above_floor, real_margin_bps
 from app.models.catalog.pack_tier import fault_of
-from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan, worth_of
+from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan
+from app.models.catalog.worth import worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
 from app.web.pricing_page import pricing_context
 

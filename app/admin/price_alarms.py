@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from app.admin.cell_formats import percent
 from app.admin.price_review import compared, use_of_models
 from app.catalog.price_import import Finding, figures_of
-from app.models.catalog.plan import all_on_offer
+from app.models.catalog.listing import all_on_offer
 from app.models.catalog.setting import Setting
 
 BPS = 10_000

@@ -18,7 +18,8 @@ from app.admin.form_fields import Count, Credits, Dollars, Moment, Names, Percen
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.extensions import db
 from app.jobs import JobName, enqueue
-from app.models.catalog.plan import CreditPack, Plan, all_on_offer
+from app.models.catalog.listing import all_on_offer
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode, spelled
 from app.models.catalog.setting import Setting
 from app.web.formatting import dollars

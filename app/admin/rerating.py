@@ -14,7 +14,6 @@ from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from app import notifications
 from app.admin.access import owners_only
 from app.admin.cell_formats import moment, per_million
 from app.admin.form_fields import DollarsPerMillion, Moment, Required, choices_of
@@ -31,6 +30,7 @@ from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
+from app.notifications import price_mails
 
 SHOWN = 50
 
@@ -176,7 +176,7 @@ def largest(rerating: Rerating) -> list[tuple[Account, int, int, int]]:
 
 def mail_of(rerating: Rerating, returned: int) -> str:
     """The mail, with the sum of all as its figure."""
-    context: dict[str, Any] = notifications.correction_texts(rerating, returned)
+    context: dict[str, Any] = price_mails.correction_texts(rerating, returned)
     context |= {"account_name": "", "billing_url": link("billing.overview")}
     context |= {"brand_name": Setting.get("brand_name"), "support_email": Setting.get("support_email")}
     message = compose(current_user.email, "price_corrected", context)

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from app.admin.cell_formats import cost, credits_text, dollars, percent
 from app.extensions import db
 from app.models.base import NANOS_PER_CENT
-from app.models.catalog.plan import worth_of
 from app.models.catalog.price import AIModel
+from app.models.catalog.worth import worth_of
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
 from app.providers.base import TokenUsage

@@ -8,7 +8,6 @@ from flask import abort
 from flask_login import current_user
 from pydantic import Field
 
-from app import notifications
 from app.api.blueprint import amount, api, moment
 from app.api.bodies import Body, Credits, Text
 from app.api.schemas import MOMENT, TEXT, amounts, amounts_or_null, described, or_null, shape
@@ -18,6 +17,7 @@ from app.models.identity.account import Account
 from app.models.identity.limit_request import LONGEST_REASON, LimitRequest
 from app.models.identity.membership import Membership
 from app.models.metering.budget import Period, own_use
+from app.notifications import people_mails
 from app.web.access import BY_PEOPLE, for_scope
 from app.web.numbers import scaled
 from app.web.rate_limits import by_person
@@ -84,7 +84,7 @@ def ask_for_more() -> tuple[dict[str, Any], int]:
     Account.locked(current_user.account_id)
     asked = scaled(str(sent.amount_credits), NANOS_PER_CREDIT, "amount_credits")
     opened = LimitRequest.open_for(own_membership(), asked, sent.reason)
-    notifications.of_limit_request(opened)
+    people_mails.of_limit_request(opened)
     db.session.commit()
     return {
         "id": str(opened.id),

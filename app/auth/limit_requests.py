@@ -7,13 +7,13 @@ from datetime import date
 from flask import abort, request
 from flask.typing import ResponseReturnValue
 
-from app import notifications
 from app.auth.blueprint import auth
 from app.auth.teams import done, held_team, own_membership
 from app.models.base import NANOS_PER_CREDIT, credits_text, utcnow
 from app.models.identity.limit_request import LimitRequest, end_of_month
 from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
+from app.notifications import people_mails
 from app.web.numbers import scaled
 from app.web.rate_limits import by_person
 
@@ -24,7 +24,7 @@ def ask_for_more() -> ResponseReturnValue:
     own = own_membership()
     held_team(own, "owner", "admin", "member")
     opened = LimitRequest.open_for(own, amount_asked(), request.form.get("reason", ""))
-    notifications.of_limit_request(opened)
+    people_mails.of_limit_request(opened)
     return done(
         f"You asked for {credits_text(opened.amount_nanos)} more. You'll get an email with the answer."
     )
@@ -34,7 +34,7 @@ def ask_for_more() -> ResponseReturnValue:
 def approve_request(request_id: str) -> ResponseReturnValue:
     own, asked = own_membership(), open_request(request_id)
     asked.approve(own, amount_asked(), last_day())
-    notifications.of_limit_decision(asked)
+    people_mails.of_limit_decision(asked)
     return done(
         f"{asked.user.name or asked.user.email} can use {credits_text(asked.granted_nanos or 0)} more."
     )
@@ -44,7 +44,7 @@ def approve_request(request_id: str) -> ResponseReturnValue:
 def decline_request(request_id: str) -> ResponseReturnValue:
     own, asked = own_membership(), open_request(request_id)
     asked.decline(own)
-    notifications.of_limit_decision(asked)
+    people_mails.of_limit_decision(asked)
     return done("The request is declined.")
 
 

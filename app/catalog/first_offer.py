@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT
-from app.models.catalog.plan import CreditPack, Plan, worth_of
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
+from app.models.catalog.worth import worth_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
 from app.models.identity.address import known_as
 from app.models.identity.user import User

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from app import notifications
 from app.catalog import price_watch
 from app.extensions import db
 from app.models.base import utcnow
@@ -16,6 +15,7 @@ from app.models.identity.user import User
 from app.models.metering.model_use import uses_of
 from app.models.metering.usage_rollup import AccountDay
 from app.models.operations.outbox import OutgoingMail
+from app.notifications import price_mails
 
 
 def tell_of_endings() -> int:
@@ -25,7 +25,7 @@ def tell_of_endings() -> int:
     models = db.session.scalars(select(AIModel).where(AIModel.is_for_sale, *near).order_by(AIModel.id)).all()
     sold = [model for model in models if model.provider.is_usable]
     for model in sold:
-        notifications.of_ending(model, users_of(model, now))
+        price_mails.of_ending(model, users_of(model, now))
     db.session.commit()
     return len(sold)
 
@@ -49,11 +49,11 @@ def tell_of_prices() -> int:
     news = [
         ahead
         for ahead in prices_ahead(now, WARNED)
-        if not OutgoingMail.was_posted(notifications.price_key(ahead))
+        if not OutgoingMail.was_posted(price_mails.price_key(ahead))
     ]
     for ahead in news:
         uses = uses_of(ahead.model.name, now - WARNED, ahead.now.rates, ahead.then.rates)
-        notifications.of_price(ahead, uses)
+        price_mails.of_price(ahead, uses)
     db.session.commit()
     return len(news)
 
@@ -65,6 +65,6 @@ def check_prices() -> int:
     """
     differing = price_watch.watch(utcnow())
     said = repr([(notice.model, notice.ours, notice.theirs, notice.source) for notice in differing])
-    news = notifications.of_price_notices([notice.text for notice in differing], said) if differing else 0
+    news = price_mails.of_price_notices([notice.text for notice in differing], said) if differing else 0
     db.session.commit()
     return news

@@ -12,8 +12,9 @@ from app.models.billing.subscription import Subscription
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.promotion_code import PromotionCode
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, Message

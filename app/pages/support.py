@@ -6,13 +6,13 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import notifications
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.models.operations.support_request import SupportRequest
+from app.notifications import people_mails
 from app.pages.blueprint import pages
 from app.web.rate_limits import by_person
 
@@ -30,7 +30,7 @@ def ask_support() -> ResponseReturnValue:
         opened = SupportRequest.open(current_user, message, call_id)
     except InvalidRequest as invalid:
         return support_page(invalid.errors, message, call_id), 400
-    notifications.of_support_request(opened)
+    people_mails.of_support_request(opened)
     db.session.commit()
     flash("Message sent. Support will reply by email.", "good")
     return redirect(url_for("pages.support"), 303)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from sqlalchemy.exc import IntegrityError
 
-from app import notifications
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit, rollback
 from app.models.base import utcnow
@@ -21,6 +20,7 @@ from app.models.billing.payment_errors import (
 )
 from app.models.billing.stripe_objects import PaymentState
 from app.models.identity.account import Account
+from app.notifications import payment_mails, people_mails
 from app.payments.payment_methods import pause_recharge
 from app.payments.sync import apply_recharge
 from app.stripe_api import client, requests, taxes
@@ -60,7 +60,7 @@ def next_attempt(settings: AutoRecharge, account: Account) -> Recharge | None:
     if settings.is_due(now):
         return Recharge.attempt(settings, account)
     if settings.is_low() and settings.exceeds_month(now):
-        notifications.of_limit(settings, account, now)
+        payment_mails.of_limit(settings, account, now)
     return None
 
 
@@ -114,7 +114,7 @@ def add_tax(attempt: Recharge) -> taxes.Calculation | None:
         attempt.payment.add_tax(on_top=tax.exclusive, included=tax.inclusive)
         if settings is not None and settings.month_total_cents(utcnow()) > settings.monthly_max_cents:
             attempt.cancel()
-            notifications.of_limit(settings, account, utcnow())
+            payment_mails.of_limit(settings, account, utcnow())
     commit()
     return tax
 
@@ -145,7 +145,7 @@ def learn(recharge_id: int, fetched: PaymentState) -> None:
         attempt, account = held(recharge_id)
         attempt.cancel()
         attempt.payment.park(str(mismatch))
-        notifications.of_parked(str(mismatch), fetched.stripe_id)
+        people_mails.of_parked(str(mismatch), fetched.stripe_id)
     commit()
 
 
@@ -166,9 +166,9 @@ def decline(recharge_id: int, code: str) -> None:
     attempt.decline(code)
     settings = AutoRecharge.of(account.id)
     is_paused = settings.declined(utcnow()) if settings else False
-    notifications.of_decline(attempt, settings, account)
+    payment_mails.of_decline(attempt, settings, account)
     if settings and is_paused:
-        notifications.of_pause(settings, account)
+        payment_mails.of_pause(settings, account)
     commit()
 
 
@@ -177,7 +177,7 @@ def ask_owner(recharge_id: int, payment_intent_id: str | None) -> None:
     attempt, account = held(recharge_id)
     if attempt.state == "open":
         attempt.ask_owner(payment_intent_id)
-        notifications.of_authentication(attempt, account)
+        payment_mails.of_authentication(attempt, account)
     commit()
 
 

@@ -8,7 +8,6 @@ from typing import Literal
 
 from sqlalchemy import select, update
 
-from app import notifications
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.base import utcnow
@@ -19,6 +18,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.breaker import WINDOW, Trip, account_bars, find_trip, write_down
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.spending import SpendingDay, SpendingPause, dearest_model
+from app.notifications import spending_mails
 
 Until = Literal["hour", "day", "off"]
 Choice = Literal["on", "alert", "off"]
@@ -36,7 +36,7 @@ def trip(account_id: int) -> None:
     if tripped is None:
         return
     for key_id in tripped.key_ids or (None,):
-        notifications.of_spending_pause(paused(account, key_id, tripped, now))
+        spending_mails.of_spending_pause(paused(account, key_id, tripped, now))
     write_down(account_id, now)
 
 

@@ -13,8 +13,9 @@ from app.jobs import commit, rollback
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment, check_packs_allowed
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
+from app.models.catalog.listing import is_published
 from app.models.catalog.pack_tier import MOST_PACKS
-from app.models.catalog.plan import CreditPack, Plan, is_published
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account

@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from app import notifications
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue
 from app.models.base import utcnow
@@ -16,6 +15,7 @@ from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.call_audit import audit_day
 from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
+from app.notifications import spending_mails
 from app.payments import (
     auto_recharge,
     breaker,
@@ -128,7 +128,7 @@ def publish_code(code_id: int) -> None:
 
 
 def tell_alerts(account_id: int) -> None:
-    notifications.of_alerts(db.session.get_one(Account, account_id), utcnow())
+    spending_mails.of_alerts(db.session.get_one(Account, account_id), utcnow())
     commit()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from app import notifications
 from app.jobs import JobName, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import SessionState
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
+from app.notifications import payment_mails
 from app.payments.sync_version import begin_sync
 from app.stripe_api import client
 
@@ -55,7 +55,7 @@ def keep_card(account: Account, cards: dict[str, str], default: str | None) -> N
     if chosen is not None and settings.card_id is None:
         adopt_card(account, chosen, cards[chosen])
     elif settings.card_id is not None and settings.lose_card():
-        notifications.of_pause(settings, account)
+        payment_mails.of_pause(settings, account)
 
 
 def adopt_card(account: Account, card_id: str | None, label: str, *, replace: bool = False) -> None:
@@ -70,7 +70,7 @@ def adopt_card(account: Account, card_id: str | None, label: str, *, replace: bo
 def pause_recharge(account: Account, why: str) -> None:
     settings = AutoRecharge.of(account.id)
     if settings is not None and settings.pause(why):
-        notifications.of_pause(settings, account)
+        payment_mails.of_pause(settings, account)
 
 
 def review_recharge(account: Account) -> None:

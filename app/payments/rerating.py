@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from app import notifications
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue
 from app.models.base import utcnow
 from app.models.billing.rerating import Rerating, correct_account, corrected, totals
 from app.models.identity.account import Account
+from app.notifications import price_mails
 
 log = logging.getLogger(__name__)
 LARGEST = 10
@@ -109,7 +109,7 @@ def correct_one(rerating: Rerating, account_id: int) -> bool:
         return False
     returned = correct_account(rerating, account)
     if returned:
-        notifications.of_correction(rerating, account, returned)
+        price_mails.of_correction(rerating, account, returned)
     commit()
     return True
 

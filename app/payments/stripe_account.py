@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from app import notifications
 from app.jobs import commit, rollback
 from app.models.billing.stripe_account import Identity, StripeAccount, any_id, change, use
+from app.notifications import payment_mails
 from app.stripe_api import client
 
 UNNOTED = Identity("unnoted", is_live=False, is_certain=False)
@@ -46,7 +46,7 @@ def replace(known: StripeAccount, identity: Identity) -> StripeAccount | None:
         return None
     log.warning("another Stripe account is in use", extra={"before": known.label, "now": identity.stripe_id})
     for settings in change(known, identity):
-        notifications.of_pause(settings, settings.account)
+        payment_mails.of_pause(settings, settings.account)
     commit()
     return known
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from app import notifications
 from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
@@ -22,6 +21,7 @@ from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.notifications import payment_mails
 from app.payments import product_sync, promotions
 from app.payments.checkout import at_stripe, cancel_url, check_set_up, customer_of, open_again, return_url
 from app.payments.sync import sync_subscription
@@ -252,9 +252,9 @@ def end_former(subscription: Subscription) -> None:
     account = Account.locked(subscription.account_id)
     db.session.refresh(subscription)
     if subscription.id in Subscription.run_out(utcnow()):
-        before = notifications.Before.of(subscription)
+        before = payment_mails.Before.of(subscription)
         end_rights(subscription, account)
-        notifications.of_plan(subscription, account, before)
+        payment_mails.of_plan(subscription, account, before)
     commit()
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from app import notifications
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
@@ -28,6 +27,7 @@ from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
+from app.notifications import payment_mails
 from app.payments.payment_methods import adopt_card, pause_recharge, review_recharge
 from app.payments.sync_version import begin_sync
 from app.stripe_api import client
@@ -97,10 +97,10 @@ def after_its_rival(billed: Billed) -> Subscription | None:
 
 
 def apply_subscription(ours: Subscription, account: Account, billed: Billed) -> None:
-    before = notifications.Before.of(ours)
+    before = payment_mails.Before.of(ours)
     follow(ours, account, *billed)
     db.session.flush()
-    notifications.of_subscription(ours, account, before)
+    payment_mails.of_subscription(ours, account, before)
     adopt_card(account, ours.card_id, ours.card_label)
     if ours.rejected_at or account.closed_at or ours.plan.status == "inactive":
         enqueue_after_commit(JobName.END_SUBSCRIPTION, ours.id)
@@ -173,7 +173,7 @@ def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> 
         apply_recharge(recharge, account, fetched)
     elif fetched.is_paid:
         if payment.succeed(account, fetched):
-            notifications.of_purchase(payment, account)
+            payment_mails.of_purchase(payment, account)
     elif fetched.status == "processing":
         payment.wait()
     elif fetched.status == "canceled":
@@ -189,7 +189,7 @@ def apply_recharge(recharge: Recharge, account: Account, fetched: PaymentState) 
     settings = AutoRecharge.of(account.id)
     if fetched.is_paid:
         if recharge.succeed(account, fetched):
-            notifications.of_recharge(recharge, account)
+            payment_mails.of_recharge(recharge, account)
             if settings:
                 settings.succeeded()
                 enqueue_after_commit(JobName.RECHARGE, account.id)
@@ -232,7 +232,7 @@ def sync_unknown_payment(fetched: PaymentState) -> Account | None:
 
 def apply_refunds(payment: Payment, account: Account, fetched: list[RefundState]) -> None:
     new = follow_refunds(payment, account, fetched)
-    notifications.of_refunds(payment, account, new)
+    payment_mails.of_refunds(payment, account, new)
     if new:
         pause_recharge(account, "refund")
 
@@ -243,7 +243,7 @@ def disputed_payment(fetched: DisputeState) -> Payment | None:
 
 def apply_dispute(payment: Payment, account: Account, fetched: DisputeState) -> None:
     dispute = follow_dispute(payment, account, fetched)
-    notifications.of_dispute(dispute, payment, account)
+    payment_mails.of_dispute(dispute, payment, account)
     if dispute.is_against_us:
         pause_recharge(account, "dispute")
 

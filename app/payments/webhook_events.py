@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 
-from app import notifications
 from app.extensions import db
 from app.jobs import JobName, acknowledge, commit, enqueue_once, rollback
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.webhook_event import StripeEvent
+from app.notifications import people_mails
 from app.payments.webhook_handlers import react
 from app.stripe_api import client
 
@@ -90,7 +90,7 @@ def park(event_id: int, mismatch: Mismatch) -> None:
     event.park(str(mismatch))
     if mismatch.payment_id is not None:
         db.session.get_one(Payment, mismatch.payment_id).park(str(mismatch))
-    notifications.of_parked(str(mismatch), event.stripe_id)
+    people_mails.of_parked(str(mismatch), event.stripe_id)
     commit()
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app import notifications
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import Subscription
 from app.models.identity.account import Account
+from app.notifications import payment_mails
 from app.payments.payment_methods import look_at_customer
 from app.payments.session_sync import sync_session
 from app.payments.sync import (
@@ -69,7 +69,7 @@ def trial_will_end(about: About) -> Account | None:
     account = sync_subscription(about["id"])
     subscription = Subscription.with_stripe_id(about["id"])
     if subscription is not None and subscription.is_trialing and not subscription.rejected_at:
-        notifications.of_trial_end(subscription)
+        payment_mails.of_trial_end(subscription)
     return account
 
 

@@ -9,10 +9,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from app.models.base import credits_figure as credits
 from app.models.base import credits_text, grouped
-from app.models.catalog.plan import CreditPack, Plan, credits_per_unit
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import titles_of
 from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
+from app.models.catalog.worth import credits_per_unit
 from app.web.formatting import date_text, number, price
 
 MOST_NAMED = 3

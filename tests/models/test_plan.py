@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.catalog.plan import CreditPack, Plan, worth_of
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.worth import worth_of
 from app.models.metering.refusal import PricingError
 from tests.support.people import CREDIT
 

@@ -15,7 +15,8 @@ from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import PaymentState
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -13,32 +12,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, Model, not_negative, one_of, share, utcnow
+from app.models.base import Model, not_negative, one_of, share, utcnow
 from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
-from app.models.catalog.tax import tax_behavior, without_tax
-from app.models.metering.refusal import PricingError
+from app.models.catalog.tax import without_tax
+from app.models.catalog.worth import credits_per_unit, worth_of
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
-
-
-def worth_of(price_cents: int, surcharge_cents: int, margin_bps: int) -> int:
-    """Nano-dollars of model cost that a price buys: (price - surcharge) x (1 - margin).
-
-    Exact: a cent is 10,000,000 nanos and a basis point 1/10,000. PricingError where a figure cannot be.
-    """
-    if price_cents < 0 or surcharge_cents < 0:
-        raise PricingError("price and surcharge cannot be negative")
-    if surcharge_cents > price_cents:
-        raise PricingError(f"surcharge {surcharge_cents} is more than the price {price_cents} (cents)")
-    if not 0 <= margin_bps < 10_000:
-        raise PricingError(f"margin {margin_bps} is not between 0 and 9,999 basis points")
-    return (price_cents - surcharge_cents) * (NANOS_PER_CENT // 10_000) * (10_000 - margin_bps)
-
-
-def credits_per_unit(nanos: int, cents: int) -> Decimal:
-    """Credits for each hundred of the currency's smallest unit."""
-    return Decimal(nanos * 100) / (NANOS_PER_CREDIT * cents) if cents else Decimal(0)
 
 
 class Plan(Model):
@@ -279,12 +259,6 @@ class CreditPack(Model):
         return copy
 
 
-def all_on_offer() -> list[Plan | CreditPack]:
-    """Everything that is sold now."""
-    sold: list[Plan | CreditPack] = [*Plan.on_offer(), *CreditPack.on_offer()]
-    return sold
-
-
 Sold = TypeVar("Sold", Plan, CreditPack)
 
 AT_STRIPE = {
@@ -294,6 +268,7 @@ AT_STRIPE = {
     "former_price_ids",
     "published_digest",
 }
+
 NOT_COPIED = {
     "id",
     "created_at",
@@ -302,23 +277,6 @@ NOT_COPIED = {
     "sale_price_cents",
     "sale_ends_at",
 } | AT_STRIPE
-
-
-def listing(sold: Plan | CreditPack) -> str:
-    """What Stripe is told of it, in short: where this differs from `published_digest`, it is to be told again."""
-    rhythm = sold.interval if isinstance(sold, Plan) else "once"
-    terms: tuple[object, ...] = (sold.name, sold.description, sold.status != "inactive")
-    terms += (sold.price_cents, sold.currency, rhythm)
-    if isinstance(sold, Plan) and sold.sale_price_cents is not None:
-        terms += (sold.sale_price_cents,)
-    if behavior := tax_behavior():
-        terms += (behavior,)
-    return hashlib.sha256(repr(terms).encode()).hexdigest()
-
-
-def is_published(sold: Plan | CreditPack) -> bool:
-    """Whether Stripe knows it as it is now; what costs nothing never goes there."""
-    return sold.price_cents == 0 or sold.published_digest == listing(sold)
 
 
 def copy_as_new_version(sold: Sold) -> Sold:

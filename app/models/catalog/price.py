@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -12,12 +11,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.compiled_statement import CompiledStatement, Row
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, at_once, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, at_once, not_negative, refers_to, utcnow
 from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.catalog.rates import TOKEN_BUCKETS, Rates
-from app.models.catalog.service_tier import ORDINARY, price_tier
+from app.models.catalog.service_tier import ORDINARY
 from app.models.metering.refusal import InvalidRequest, Refusal
-from app.providers.base import Prompt, ProviderOptions, TokenUsage
+from app.providers.base import Prompt, TokenUsage
 
 ORDINARY_ANSWER_TOKENS = 400
 WARNED = timedelta(days=30)
@@ -26,51 +26,6 @@ WARNED = timedelta(days=30)
 EMBEDS = "makes embeddings and writes no text. Ask it by POST /v1/embeddings."
 WRITES = "makes no embeddings. Choose a model that does: GET /v1/models lists them."
 APPROVED = text("approved_at IS NOT NULL")
-
-
-class ProviderAccount(Model):
-    """Where models are served: which wire format, at what address, and the variable that holds its key.
-
-    `service_tier` is asked for with each call, `limit_name` is the name of the output's limit (None: by the address).
-    `is_gateway`: what it reports is its own count of another's answer. `reports_running`: figures come with each piece.
-    """
-
-    __tablename__ = "providers"
-    __table_args__ = (one_of("kind", "openai", "anthropic", "demo", "google"),)
-
-    name: Mapped[str] = mapped_column(unique=True)
-    kind: Mapped[str]
-    base_url: Mapped[str | None]
-    base_url_variable: Mapped[str | None]
-    key_variable: Mapped[str | None]
-    is_enabled: Mapped[bool] = mapped_column(default=True)
-    service_tier: Mapped[str | None]
-    limit_name: Mapped[str | None]
-    is_gateway: Mapped[bool] = mapped_column(default=False)
-    reports_running: Mapped[bool] = mapped_column(default=False)
-
-    @property
-    def options(self) -> ProviderOptions:
-        """How it is to be asked."""
-        return ProviderOptions(self.service_tier, self.limit_name, self.reports_running)
-
-    @property
-    def tier(self) -> str:
-        """The tier that is asked for, as prices know it."""
-        return price_tier(self.service_tier)
-
-    @property
-    def api_key(self) -> str | None:
-        return os.environ.get(self.key_variable) if self.key_variable else None
-
-    @property
-    def address(self) -> str | None:
-        """The environment's address where a variable is named and set, else the row's."""
-        return (os.environ.get(self.base_url_variable) if self.base_url_variable else None) or self.base_url
-
-    @property
-    def is_usable(self) -> bool:
-        return self.is_enabled and (self.key_variable is None or bool(self.api_key))
 
 
 class AIModel(Model):

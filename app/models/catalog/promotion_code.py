@@ -12,8 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, share
+from app.models.catalog.listing import all_on_offer
 from app.models.catalog.margin import BPS, is_above_floor, real_margin_bps
-from app.models.catalog.plan import CreditPack, Plan, all_on_offer
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote
 
 KINDS = ("discount", "bonus", "gift")

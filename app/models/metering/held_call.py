@@ -14,7 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice, ProviderAccount
+from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState

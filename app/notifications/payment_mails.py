@@ -1,0 +1,182 @@
+"""Mails about payments and subscriptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+
+from app import mailer
+from app.extensions import db
+from app.models.base import credits_figure, credits_string
+from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
+from app.models.billing.payment import Payment
+from app.models.billing.refund import Dispute, Refund
+from app.models.billing.subscription import UNPAID, Subscription
+from app.models.identity.account import Account
+from app.models.operations.outgoing_webhook import WebhookDelivery
+from app.notifications.people_mails import of_parked
+from app.notifications.recipients import admins, day, moment, owner
+from app.web.formatting import dollars
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a subscription was before a look at it."""
+
+    status: str
+    plan_id: int
+    is_ending: bool
+    is_in_force: bool
+    last_invoice_id: int | None
+
+    @classmethod
+    def of(cls, subscription: Subscription) -> Before:
+        return cls(
+            status=subscription.status,
+            plan_id=subscription.plan_id,
+            is_ending=subscription.cancel_at_period_end,
+            is_in_force=subscription.is_in_force,
+            last_invoice_id=last_invoice_id(subscription),
+        )
+
+
+def last_invoice_id(subscription: Subscription) -> int | None:
+    return db.session.scalar(select(func.max(Payment.id)).where(Payment.subscription_id == subscription.id))
+
+
+def of_purchase(payment: Payment, account: Account) -> None:
+    owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.pack.name)
+
+
+def receipt_facts(payment: Payment) -> dict[str, Any]:
+    return {
+        "amount": dollars(payment.price_cents, payment.currency),
+        "credits": credits_figure(payment.worth_nanos),
+        "tax": dollars(payment.tax_cents, payment.currency) if payment.tax_cents else "",
+        "number": payment.number,
+        "page_url": payment.page_url,
+    }
+
+
+def charged_facts(recharge: Recharge) -> dict[str, Any]:
+    currency, worth = recharge.payment.currency, recharge.payment.worth_nanos
+    return {"price_cents": recharge.price_cents, "currency": currency, "credits": credits_string(worth)}
+
+
+def of_recharge(recharge: Recharge, account: Account) -> None:
+    WebhookDelivery.post(
+        account.id, f"recharge:{recharge.id}:done", "recharge.done", **charged_facts(recharge)
+    )
+    context = receipt_facts(recharge.payment)
+    owner(
+        account, f"recharge_done:{recharge.id}", "recharge_done", **context, what=recharge.payment.pack.name
+    )
+
+
+def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:
+    key, charged = f"recharge:{recharge.id}:failed", charged_facts(recharge)
+    WebhookDelivery.post(account.id, key, "recharge.failed", **charged, decline_code=recharge.decline_code)
+    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    again = settings.next_attempt_at if settings and settings.is_acting else None
+    context = {"amount": amount, "card": settings.card_label if settings else "", "next_try": moment(again)}
+    owner(account, f"recharge_declined:{recharge.id}", "recharge_declined", **context)
+
+
+def of_authentication(recharge: Recharge, account: Account) -> None:
+    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    confirm = mailer.link("billing.confirm_recharge", recharge_id=recharge.id)
+    owner(
+        account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm
+    )
+
+
+def of_pause(settings: AutoRecharge, account: Account) -> None:
+    key = f"recharge_paused:{settings.id}:{settings.paused_at:%Y%m%d%H%M%S}"
+    owner(account, key, "recharge_paused", why=PAUSES[settings.pause_reason])
+
+
+def of_limit(settings: AutoRecharge, account: Account, at: datetime) -> None:
+    """Once a month: the maximum does not let it charge again."""
+    maximum = dollars(settings.monthly_max_cents, settings.pack.currency)
+    owner(account, f"recharge_limit:{settings.id}:{at:%Y-%m}", "recharge_limit", maximum=maximum)
+
+
+def of_subscription(subscription: Subscription, account: Account, before: Before) -> None:
+    """What changed between two looks; one that is sent away is told of by its refund, or as a trial."""
+    for payment in newly(subscription, before, "parked"):
+        of_parked(payment.review_reason, payment.stripe_invoice_id or "")
+    if subscription.trial_refused_at:
+        of_trial_refused(subscription, account)
+    if subscription.rejected_at:
+        return
+    for payment in newly(subscription, before, "paid"):
+        owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.plan.name)
+    of_failed_payment(subscription, account, before)
+    of_plan(subscription, account, before)
+
+
+def of_failed_payment(subscription: Subscription, account: Account, before: Before) -> None:
+    if subscription.is_unpaid and before.status not in UNPAID:
+        key = f"payment_failed:{subscription.id}:{subscription.period_start:%Y%m%d%H%M%S}"
+        owner(account, key, "payment_failed", plan=subscription.plan.name, pay_url=subscription.pay_url)
+
+
+def of_plan(subscription: Subscription, account: Account, before: Before) -> None:
+    """Another plan, a cancel, the end."""
+    plan, change = subscription.plan.name, f"{subscription.id}:{subscription.change_counter}"
+    if before != Before.of(subscription):
+        state = f"{subscription.status}:{subscription.plan_id}:{subscription.cancel_at_period_end}"
+        told = {"status": subscription.status, "plan": plan, "plan_id": str(subscription.plan_id)}
+        told["cancel_at_period_end"] = subscription.cancel_at_period_end
+        WebhookDelivery.post(account.id, f"subscription:{change}:{state}", "subscription.changed", **told)
+    if before.is_in_force and subscription.plan_id != before.plan_id:
+        owner(account, f"plan_changed:{change}:{subscription.plan_id}", "plan_changed", plan=plan)
+    if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
+        context = {"plan": plan, "ends": day(subscription.period_end)}
+        owner(account, f"cancelled:{change}", "subscription_cancelled", **context)
+    if before.is_in_force and not subscription.is_in_force:
+        key = f"ended:{subscription.id}:{subscription.status}"
+        owner(account, key, "subscription_ended", plan=plan, now=account.plan.name)
+
+
+def newly(subscription: Subscription, before: Before, state: str) -> list[Payment]:
+    """Its invoices since then that are in that state: paid, or parked."""
+    since = Payment.id > (before.last_invoice_id or 0), Payment.state == state
+    sold = select(Payment).where(Payment.subscription_id == subscription.id, *since)
+    return list(db.session.scalars(sold.order_by(Payment.id)))
+
+
+def of_trial_refused(subscription: Subscription, account: Account) -> None:
+    """The card had a trial before: nothing was charged, and nothing will be without a new consent."""
+    key, plan = f"trial_refused:{subscription.id}", subscription.plan.name
+    owner(account, key, "trial_refused", plan=plan, pricing_url=mailer.link("pages.pricing"))
+
+
+def of_trial_end(subscription: Subscription) -> None:
+    amount = dollars(subscription.price_cents, subscription.currency)
+    context = {"plan": subscription.plan.name, "ends": day(subscription.trial_end), "amount": amount}
+    owner(subscription.account, f"trial_ends:{subscription.id}", "trial_ends", **context)
+
+
+def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
+    for refund in refunds:
+        context = {"amount": dollars(refund.amount_cents, payment.currency)}
+        left = credits_figure(account.credits_nanos)
+        owner(account, f"refund:{refund.stripe_id}", "refund", **context, credits=left)
+
+
+def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
+    context = {
+        "amount": dollars(payment.price_cents, payment.currency),
+        "status": dispute.status.replace("_", " "),
+    }
+    admins(
+        f"dispute:{dispute.stripe_id}:{dispute.status}:{dispute.opened_count}",
+        "dispute",
+        **context,
+        account=account.id,
+        admin_url=mailer.link("account.details_view", id=account.id),
+    )
