@@ -13,7 +13,6 @@ from flask_sqlalchemy.session import Session
 from sqlalchemy.orm import scoped_session
 
 from app.extensions import db
-from app.generation import registry
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support import browser, databases
@@ -161,7 +160,6 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
     """The app in this process; no context is pushed. What its API answers in the test must be as it is described."""
     app, answers = made_apps.lend(monkeypatch, environment), Described()
     app.after_request_funcs[None].append(answers)
-    registry.live.readers = 0  # streams that a test before has left unread are never closed
     yield app
     close(app)
     assert answers.problems == []

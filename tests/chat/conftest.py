@@ -32,7 +32,9 @@ class Door:
         self.headers = {"Authorization": f"Bearer {key}"}
 
     def call(self, method: str, path: str, **options: object) -> TestResponse:
+        """The whole answer, which is closed then as a server closes it: else a stream keeps its place."""
         headers = self.headers | options.pop("headers", {})  # type: ignore[operator]
+        options = {"buffered": True} | options
         return self.client.open(f"/api{path}", method=method, headers=headers, **options)
 
     def new_chat(self, model: str = "gpt-test") -> str:

@@ -34,7 +34,8 @@ class Program:
 
     def call(self, dialect: str, text: str = "hello", **fields: Any) -> TestResponse:
         headers = self.headers | fields.pop("headers", {})
-        return self.client.post(PATHS[dialect], json=body_of(dialect, text, **fields), headers=headers)
+        body = body_of(dialect, text, **fields)
+        return self.client.post(PATHS[dialect], json=body, headers=headers, buffered=True)
 
     def get(self, path: str, **headers: str) -> TestResponse:
         return self.client.get(path, headers=self.headers | headers)

@@ -31,7 +31,11 @@ class InProcess(httpx2.BaseTransport):
         self.tries += 1
         headers = {name: value for name, value in request.headers.items() if name != "content-length"}
         answer = self.client.open(
-            request.url.raw_path.decode(), method=request.method, headers=headers, data=request.read()
+            request.url.raw_path.decode(),
+            method=request.method,
+            headers=headers,
+            data=request.read(),
+            buffered=True,
         )
         return httpx2.Response(
             answer.status_code, headers=list(answer.headers), content=answer.data, request=request

@@ -84,13 +84,13 @@ def test_the_ten_lines_stream_a_metered_answer(
 
 
 def test_it_is_listed_under_its_own_name(ada: Door, provider: ProviderServer) -> None:
-    ada.call("POST", "/haiku", json={"about": "frogs"}, buffered=True)
+    ada.call("POST", "/haiku", json={"about": "frogs"})
     rows = ada.call("GET", "/usage?group_by=operation").json["items"]
     assert [row["operation"] for row in rows] == ["haiku"]
 
 
 def test_the_same_key_again_charges_nothing(ada: Door, session: Database) -> None:
-    first = ada.call("POST", "/haiku", json={"about": "frogs"}, headers=ONCE, buffered=True)
+    first = ada.call("POST", "/haiku", json={"about": "frogs"}, headers=ONCE)
     again = ada.call("POST", "/haiku", json={"about": "frogs"}, headers=ONCE)
     other = ada.call("POST", "/haiku", json={"about": "newts"}, headers=ONCE)
 
@@ -109,7 +109,7 @@ def test_a_ceiling_that_would_be_passed_reserves_nothing(ada: Door, session: Dat
 def test_an_operation_that_is_switched_off_is_refused_at_once(
     ada: Door, session: Database, haiku: OperationRow
 ) -> None:
-    assert ada.call("POST", "/haiku", json={"about": "frogs"}, buffered=True).status_code == 200
+    assert ada.call("POST", "/haiku", json={"about": "frogs"}).status_code == 200
     haiku.is_enabled = False
     session.commit()
     refused = ada.call("POST", "/haiku", json={"about": "frogs"})
@@ -128,7 +128,7 @@ def test_a_minimum_plan_is_for_it_and_for_dearer_ones(
     for plan in (plus, pro):
         session.get_one(Account, account.id).plan_id = plan.id
         session.commit()
-        assert ada.call("POST", "/haiku", json={"about": "frogs"}, buffered=True).status_code == 200
+        assert ada.call("POST", "/haiku", json={"about": "frogs"}).status_code == 200
 
 
 def test_a_job_collects_the_text_and_its_receipt(
