@@ -8,26 +8,18 @@ from flask_admin import expose
 from flask_login import current_user
 
 from app.admin.model_view import AdminPage
-from app.extensions import db, limiter
+from app.extensions import db
 from app.models.identity.two_factor import passes, remember, state_of
 from app.web import security_events
 from app.web.browser_session import same_site
-from app.web.rate_limits import is_off, refusing
-
-TRIES = "6 per minute; 30 per hour"
-WRONG = "Wrong code. Each code works once, so wait for the next one."
-
-
-@refusing
-def who_tries() -> str:
-    return f"second-factor:{current_user.user_id}"
+from app.web.second_factor import WRONG, tries
 
 
 class TwoFactorPage(AdminPage):
     """The one page under /admin that opens without the second factor."""
 
     @expose("/", methods=("GET", "POST"))
-    @limiter.limit(TRIES, key_func=who_tries, methods=["POST"], exempt_when=is_off)
+    @tries
     def index(self) -> ResponseReturnValue:
         has_one, was_shown = state_of(current_user.session_secret)
         target = same_site(request.args.get("next")) or self.get_url("admin.index")

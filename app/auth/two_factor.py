@@ -10,7 +10,7 @@ from flask_login import current_user
 from markupsafe import Markup
 
 from app.auth.blueprint import auth
-from app.extensions import db, limiter
+from app.extensions import db
 from app.models.catalog.setting import Setting
 from app.models.identity.two_factor import RecoveryCode, enroll, forget, passes, remember
 from app.models.identity.user import User
@@ -19,22 +19,9 @@ from app.web import security_events
 from app.web.access import public
 from app.web.browser_session import begin_session, onwards, same_site, who_waits
 from app.web.known_browser import told_if_new
-from app.web.rate_limits import is_off, refusing
+from app.web.second_factor import WRONG, tries
 
 CANDIDATE = "second factor being set up"
-TRIES = "6 per minute; 30 per hour"
-WRONG = "Wrong code. Each code works once, so wait for the next one."
-
-
-@refusing
-def who_tries() -> str:
-    user = who_waits()
-    return f"second-factor:{user.id if user else getattr(current_user, 'user_id', 0)}"
-
-
-tries = limiter.shared_limit(
-    TRIES, scope="second factor", key_func=who_tries, methods=["POST"], exempt_when=is_off
-)
 
 
 @auth.route("/login/code", methods=["GET", "POST"])
