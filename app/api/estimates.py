@@ -10,7 +10,7 @@ from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import amount, api, moment
-from app.api.bodies import CountOrNone, Identifier, Text
+from app.api.bodies import CountOrNone, Flag, Identifier, Text
 from app.api.calls import Limits, call_options
 from app.api.chats import default_model, my_chat
 from app.api.document_calls import request_of
@@ -49,6 +49,7 @@ class EstimateRequest(Limits):
         ]
         | None
     ) = None
+    goes_on: Annotated[Flag, Field(description="Of an answer its rest, in the place of another one.")] = False
     system_prompt: Text = ""
     attachments: Files = Field(default_factory=list)
     document_id: Identifier | None = None
@@ -105,8 +106,9 @@ def later_figures(prompt: Prompt) -> dict[str, Any] | None:
 def estimate_question(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:
     message = my_message(sent.message_id) if sent.message_id else None
     if message and message.role == "assistant":
-        chat = my_chat(message.chat_id)
-        return send.estimate_again(chat, message, call_options(sent, message.model or default_model()))
+        chat, options = my_chat(message.chat_id), call_options(sent, message.model or default_model())
+        estimated = send.estimate_on if sent.goes_on else send.estimate_again
+        return estimated(chat, message, options)
     if not sent.content.strip():
         raise InvalidRequest({"content": ["is empty." if sent.content else "is missing."]})
     chat_id = message.chat_id if message else sent.chat_id

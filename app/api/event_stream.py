@@ -42,7 +42,8 @@ def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Re
     reservation = generation.reservation
     prompt = reservation.prompt
     start = started(generation.ids, prompt.model, reservation.ceiling, prompt.left_out)
-    return streaming(written(start, from_generation(generation), 0, as_html=as_html))
+    known = len(generation.kept.begins_with) if generation.kept else 0
+    return streaming(written(start, from_generation(generation), known, as_html=as_html))
 
 
 def stream_of_call(call: Usage) -> Response:
@@ -169,7 +170,9 @@ def last_event(generation: Generation) -> dict[str, Any]:
     if ending is not None and ending.receipt is not None:
         receipt = ending.receipt
         tokens = receipt.usage.input_tokens, receipt.usage.output, receipt.usage.source
-        why = why_it_ended(generation.call_ending.finish_reason, has_text=bool(generation.text.strip()))
+        is_shortened = generation.reservation.prompt.shortened_from is not None
+        has_text = bool(generation.text.strip())
+        why = why_it_ended(generation.call_ending.finish_reason, has_text=has_text, is_shortened=is_shortened)
         last = ended(ids, ending, (receipt.paid, receipt.available, *tokens), why)
         return last | shown_images(receipt.usage_id, receipt.usage.images)
     if kept is not None:
@@ -189,7 +192,7 @@ def ended_call(
 ) -> dict[str, Any]:
     available = AccountState.load(reader_account_id).balance(utcnow()).available
     figures = (call.paid_nanos, available, call.input_tokens, call.output, call.source)
-    why = why_it_ended(call.finish_reason, has_text=has_text)
+    why = why_it_ended(call.finish_reason, has_text=has_text, is_shortened=call.shortened_from is not None)
     last = ended(ids, ending or Outcome(call.outcome or "interrupted", None), figures, why)
     return last | shown_images(call.id, call.images)
 
@@ -200,11 +203,15 @@ def shown_images(call_id: int, images: int) -> dict[str, Any]:
     return {"images": [shown_attachment(file) for file in files]} if files else {}
 
 
-def why_it_ended(finish_reason: str | None, *, has_text: bool) -> dict[str, Any]:
-    """Part of the last event: the reason, what a reader is told of it, and whether asking on makes sense."""
+def why_it_ended(finish_reason: str | None, *, has_text: bool, is_shortened: bool) -> dict[str, Any]:
+    """Part of the last event: the reason, what a reader is told of it, and whether going on makes sense.
+
+    `shortened`: balance or limits afforded less output than was asked for.
+    """
     return {
         "finish_reason": finish_reason,
-        "note": finish_note(finish_reason, has_text=has_text),
+        "shortened": is_shortened,
+        "note": finish_note(finish_reason, has_text=has_text, is_shortened=is_shortened),
         "can_go_on": can_go_on(finish_reason, has_text=has_text),
     }
 

@@ -25,7 +25,7 @@ from app.generation.call import CallOptions
 from app.generation.conversation import Conversation
 from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES
-from app.generation.send import answer, ask, repeated
+from app.generation.send import answer, ask, go_on, repeated
 from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
@@ -94,6 +94,24 @@ def regenerate(message_id: str) -> Response:
         return answer(current_user, into, branch(into.all_messages(), message.parent_id), options)
 
     return begin_once(options, again)
+
+
+@api.post("/messages/<message_id>/continue")
+@for_guests_too
+@limited_sends
+@requires_tokens
+@described(
+    "Go on with the chat's last answer, where its limit cut it off; `delta`s are what is new",
+    STREAM,
+    body=AnotherAnswer,
+    headers=ONCE,
+    kind=EVENTS,
+)
+def go_on_with_message(message_id: str) -> Response:
+    message = my_message(message_id, role="assistant")
+    into = Conversation(my_chat(message.chat_id))
+    options = call_options(AnotherAnswer.read(), message.model or into.chat.model or default_model())
+    return begin_once(options, lambda: go_on(current_user, into, message, options))
 
 
 @api.put("/messages/<message_id>")

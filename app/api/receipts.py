@@ -7,14 +7,28 @@ from typing import Any
 from sqlalchemy import select
 
 from app.api.blueprint import amount, moment
-from app.api.schemas import COUNT, FLAG, MOMENT, TEXT, WHOLE, Schema, amounts, array, or_null, shape
+from app.api.schemas import (
+    COUNT,
+    FLAG,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Schema,
+    amounts,
+    amounts_or_null,
+    array,
+    or_null,
+    shape,
+)
 from app.extensions import db
 from app.models.billing.rerating import CallCorrection
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Message
+from app.models.metering.explanation import explain
 from app.models.metering.usage import OUTCOMES, Usage
+from app.web.formatting import explanation_text
 
 PER = dict.fromkeys(TOKEN_BUCKETS, 1000000) | dict.fromkeys(PIECES, 1)
 FORMULA = (
@@ -47,6 +61,14 @@ CORRECTION = shape(
 IMAGE_PRICE = shape(
     "FixedImagePrice", id=TEXT, quality=TEXT, size=TEXT, effective_from=MOMENT, **amounts("price")
 )
+EXPLANATION = shape(
+    "Explanation",
+    part={"enum": ["earlier", "input", "output"]},
+    percent=COUNT,
+    tokens=COUNT,
+    text=TEXT,
+    **amounts_or_null("new_chat_cost"),
+) | {"description": "The part that cost the most; `earlier` is the conversation before, sent again."}
 RECEIPT: Schema = shape(
     "Receipt",
     id=TEXT,
@@ -60,6 +82,9 @@ RECEIPT: Schema = shape(
     started_at=MOMENT,
     settled_at=or_null(MOMENT),
     max_output_tokens=WHOLE,
+    shortened_from=or_null(WHOLE)
+    | {"description": "The output that was asked for, where balance or limits afforded less."},
+    continues_call_id=or_null(TEXT),
     source={"enum": ["reported", "estimated", "none"]},
     estimated=FLAG,
     reported_by_gateway=FLAG,
@@ -78,13 +103,16 @@ RECEIPT: Schema = shape(
     image_price=or_null(IMAGE_PRICE | {"description": "Of images: what each one that is delivered costs."}),
     raw_usage={"type": "object"},
     formula=TEXT,
+    earlier_bps=COUNT
+    | {"description": "The share of the input that was said before, in basis points, counted locally."},
+    explanation=or_null(EXPLANATION),
     **amounts("cost", "provider_cost", "allowance_paid", "credits_paid", "absorbed", "ceiling"),
 )
 
 
 def shown_receipt(call: Usage) -> dict[str, Any]:
     """`cost` is what the user pays, `provider_cost` what the call came to; `absorbed` is the difference, ours."""
-    message_id = db.session.scalar(select(Message.id).where(Message.call_id == call.id))
+    message_id = db.session.scalar(select(Message.id).where(Message.call_id == Usage.last_of(call.id)))
     return {
         "id": str(call.id),
         "chat_id": call.chat_id and str(call.chat_id),
@@ -97,14 +125,26 @@ def shown_receipt(call: Usage) -> dict[str, Any]:
         "started_at": moment(call.created_at),
         "settled_at": moment(call.settled_at),
         "max_output_tokens": call.max_output_tokens,
+        "shortened_from": call.shortened_from,
+        "continues_call_id": call.continues_id and str(call.continues_id),
         **shown_usage(call),
         "lines": lines_of(call),
         "price": shown_price(call.price, call.input_tokens),
         "corrections": corrections_of(call),
         "image_price": shown_image_price(call.image_price),
         "formula": FORMULA,
+        "earlier_bps": call.earlier_bps,
+        "explanation": shown_explanation(call),
         **shown_payment(call),
     }
+
+
+def shown_explanation(call: Usage) -> dict[str, Any] | None:
+    why = explain(call)
+    if why is None:
+        return None
+    figures = {"part": why.part, "percent": why.percent, "tokens": why.tokens, "text": explanation_text(why)}
+    return figures | amount("new_chat_cost", why.new_chat_nanos)
 
 
 def shown_usage(call: Usage) -> dict[str, Any]:

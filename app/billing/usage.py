@@ -17,6 +17,7 @@ from app.models.billing.rerating import CallCorrection
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
+from app.models.metering.explanation import explain
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
@@ -150,6 +151,7 @@ def receipt(call_id: str) -> str:
         for correction, rerating in CallCorrection.of_call(call.id)
     ]
     shown = {"call": call, "lines": lines_of(call), "chat": chat, "corrections": corrections}
+    shown["why"] = explain(call)
     return render_template("billing/receipt.html", **shown)
 
 

@@ -10,10 +10,14 @@ from typing import Any
 from sqlalchemy import CTE, Connection, Table, and_, bindparam, insert, select, true, update
 
 from app.db.compiled_statement import CompiledStatement
+from app.extensions import db
 from app.generation.kept_text import MESSAGES as TEXTS
 from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn
+from app.models.base import utcnow
 from app.models.chat.chat import CHATS, Chat, Message
+from app.models.metering.refusal import Conflict
+from app.models.metering.reservation import Reservation
 
 TITLE_LENGTH = 60
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
@@ -134,6 +138,19 @@ class Exchange:
         else:
             [question_id] = WRITE.one(connection, self.asked | {"parent_id": self.question.parent_id})
         return int(question_id)
+
+
+def write_on(message: Message, reservation: Reservation) -> KeptText:
+    """Have a whole answer be written on by another call. Conflict where one does so already."""
+    begun = {"status": "running", "call_id": reservation.usage_id, "checkpoint_at": utcnow()}
+    over = {"stop_requested_at": None, "error_code": None, "error_detail": None}
+    of_this = M.id == message.id, M.call_id == message.call_id, M.status != "running"
+    written = db.session.execute(update(MESSAGES).where(*of_this).values(**begun, **over))
+    if written.rowcount != 1:  # type: ignore[attr-defined]
+        raise Conflict("cannot_go_on", "This answer is being written on already.")
+    ids = {"chat_id": message.chat_id, "message_id": message.id, "user_message_id": message.parent_id}
+    named = {name: str(identifier) for name, identifier in ids.items()}
+    return KeptText(TEXTS, message.account_id, message.id, named, before=message.content, is_continued=True)
 
 
 def bound(prefix: str, *names: str) -> list[Any]:

@@ -116,6 +116,8 @@ class Generation:
     def follow(self) -> Iterator[str | None]:
         """The text as it comes; None now and then while there is nothing new."""
         seen = 0
+        if self.kept and self.kept.begins_with:
+            yield self.kept.begins_with
         while True:
             fresh, has_ended = self._news(seen)
             seen += len(fresh)

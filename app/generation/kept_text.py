@@ -118,6 +118,7 @@ REVISIONS = TextTable(Revision, "body")
 class KeptText:
     """The row that keeps a call's text. `before` and `after` stand around it: what the call does not touch.
 
+    `is_continued`: readers get `before` first, which the call goes on with.
     `ids` name the rows in the event stream; `when_paid` are columns of the row that a finished answer sets,
     `when_refused` those that one sets whose question would be refused again.
     """
@@ -128,12 +129,18 @@ class KeptText:
     ids: Mapping[str, str] = field(default_factory=dict, compare=False)
     before: str = field(default="", compare=False)
     after: str = field(default="", compare=False)
+    is_continued: bool = field(default=False, compare=False)
     when_paid: Mapping[str, Any] = field(default_factory=dict, compare=False)
     when_refused: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def key(self) -> dict[str, int]:
         return {"account": self.account_id, "row": self.row_id}
+
+    @property
+    def begins_with(self) -> str:
+        """What readers get before the call's own text."""
+        return self.before if self.is_continued else ""
 
     def around(self, text: str) -> str:
         return f"{self.before}{text}{self.after}"

@@ -9,7 +9,7 @@ from functools import partial
 from app.extensions import db
 from app.generation.call import CallOptions, Context, earlier, most_output, start
 from app.generation.conversation import Conversation
-from app.generation.exchange import Exchange
+from app.generation.exchange import Exchange, write_on
 from app.generation.generation import Generation
 from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn, alternating, messages_for
@@ -23,9 +23,15 @@ from app.models.chat.chat import Chat, Message, branch
 from app.models.documents.document import Document
 from app.models.identity.actor import Actor
 from app.models.metering.budget import ChatBudget
-from app.models.metering.refusal import InvalidRequest
+from app.models.metering.refusal import Conflict, InvalidRequest
 from app.models.metering.reservation import Reservation
+from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage
+
+GO_ON = (
+    "Your answer was cut off. Go on from exactly where it stops, in the middle of a word if need be. "
+    "Begin with a space where one belongs. Repeat nothing, and say nothing about this."
+)
 
 
 def repeated(actor: Actor, options: CallOptions) -> Message | None:
@@ -33,7 +39,8 @@ def repeated(actor: Actor, options: CallOptions) -> Message | None:
     usage = earlier(actor, options)
     if usage is None:
         return None
-    return db.session.query(Message).filter_by(call_id=usage.id, role="assistant").one()
+    last = Usage.last_of(usage.id)
+    return db.session.query(Message).filter_by(call_id=last, role="assistant").one()
 
 
 def ask(
@@ -66,6 +73,23 @@ def answer(actor: Actor, into: Conversation, path: list[PromptTurn], options: Ca
     return start(actor, "chat", prompt, offer, options=options, context=context)
 
 
+def go_on(actor: Actor, into: Conversation, message: Message, options: CallOptions) -> Generation:
+    """Go on with the chat's last answer, where its limit cut it off: the rest is written behind it."""
+    if not message.can_go_on or into.chat.leaf_id != message.id:
+        raise Conflict("cannot_go_on", "This answer isn't one to go on with. Ask a new question.")
+    chat, offer = into.chat, into.offer(options.model, utcnow())
+    prompt = prompt_of(chat, path_on(into, message), offer[0], options)
+    columns = {"chat_id": chat.id, "document_id": chat.document_id, "continues_id": message.call_id}
+    context = Context(columns, store=partial(write_on, message), budget=ChatBudget.of(chat))
+    return start(actor, "chat", prompt, offer, options=options, context=context)
+
+
+def path_on(into: Conversation, message: Message) -> list[PromptTurn]:
+    """The conversation to that answer, and that it is to go on."""
+    said = branch(into.all_messages(), message.id)
+    return [*said, PromptTurn(None, message.id, "user", GO_ON)]
+
+
 def estimate(
     actor: Actor, chat: Chat, content: str, options: CallOptions, *, edited: Message | None = None
 ) -> tuple[Prompt, ModelPrice]:
@@ -81,6 +105,11 @@ def estimate(
 def estimate_again(chat: Chat, message: Message, options: CallOptions) -> tuple[Prompt, ModelPrice]:
     """The same of another answer in the place of this one."""
     return priced(chat, branch(Conversation(chat).all_messages(), message.parent_id), options)
+
+
+def estimate_on(chat: Chat, message: Message, options: CallOptions) -> tuple[Prompt, ModelPrice]:
+    """The same of the rest of this answer."""
+    return priced(chat, path_on(Conversation(chat), message), options)
 
 
 def priced(chat: Chat, path: list[PromptTurn], options: CallOptions) -> tuple[Prompt, ModelPrice]:

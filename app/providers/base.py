@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from unicodedata import normalize
 
@@ -50,6 +50,7 @@ class Prompt:
     """What is sent to a provider; the reservation is computed from this same object.
 
     `left_out` is how many earlier messages no longer fit; `limit_name` that of the output's limit, where it is known.
+    `shortened_from` is the output that was asked for where less is afforded.
     """
 
     model: str
@@ -59,6 +60,7 @@ class Prompt:
     extra_input_tokens: int = 0
     left_out: int = 0
     limit_name: str | None = None
+    shortened_from: int | None = None
 
     @property
     def is_embedding(self) -> bool:
@@ -76,6 +78,14 @@ class Prompt:
         """The input, counted locally."""
         images = sum(image.tokens for message in self.messages for image in message.images)
         return images + sum(estimate_tokens(message.content, self.model) for message in self.messages)
+
+    def earlier_bps(self, tokens: int) -> int:
+        """Which share of its `tokens` was said before the last message, in basis points; instructions are not."""
+        told = tuple(message for message in self.messages[:-1] if message.role == "system")
+        if len(told) >= len(self.messages) - 1:
+            return 0
+        fresh = replace(self, messages=(*told, *self.messages[-1:])).tokens
+        return max(0, tokens - fresh) * 10_000 // max(1, tokens)
 
 
 @dataclass(frozen=True, slots=True)

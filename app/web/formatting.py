@@ -18,8 +18,10 @@ from app.models.catalog.currency import decimals
 from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
 from app.models.catalog.price import AIModel
-from app.models.metering.ending import can_go_on, finish_note
+from app.models.metering.ending import finish_note
+from app.models.metering.explanation import Explanation
 from app.models.metering.spending import SpendingPause
+from app.models.metering.usage import Usage
 from app.web import page_context
 from app.web.answers import render_answer
 
@@ -179,12 +181,25 @@ def left_out_note(number: int) -> str:
     return f"The first {first} no longer fit in the model's context window."
 
 
-def note_of_end(finish_reason: str | None, has_text: bool = True) -> str | None:
-    return finish_note(finish_reason, has_text=has_text)
+def note_of_end(call: Usage, has_text: bool = True) -> str | None:
+    return finish_note(call.finish_reason, has_text=has_text, is_shortened=call.shortened_from is not None)
 
 
-def goes_on(finish_reason: str | None, has_text: bool = True) -> bool:
-    return can_go_on(finish_reason, has_text=has_text)
+def explanation_text(why: Explanation) -> str:
+    """What a call's cost is made of: 82% of it is the earlier conversation, about 3,100 tokens, sent again; ..."""
+    said = EXPLAINED[why.part].format(percent=f"{why.percent}%", tokens=number(why.tokens))
+    if why.new_chat_nanos is None:
+        return f"{said}."
+    return (
+        f"{said}; as long an answer in a new chat would have cost about {credits_text(why.new_chat_nanos)}."
+    )
+
+
+EXPLAINED = {
+    "earlier": "{percent} of it is the earlier conversation, about {tokens} tokens, sent again",
+    "input": "{percent} of it is what was sent: about {tokens} tokens of instructions, question and files",
+    "output": "{percent} of it is the answer: {tokens} tokens, thinking included",
+}
 
 
 def model_title(name: str) -> str:
@@ -207,7 +222,7 @@ FILTERS = {
     "model_title": model_title,
     "left_out_note": left_out_note,
     "finish_note": note_of_end,
-    "can_go_on": goes_on,
+    "explanation": explanation_text,
     "credits": credits_figure,
     "credits_exact": credits_exact,
     "credits_change": credits_change,

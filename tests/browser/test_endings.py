@@ -21,10 +21,16 @@ def test_an_answer_that_its_limit_ended_says_so_and_goes_on(ada: Visitor) -> Non
     expect(ada.answers.locator("[data-note]")).to_contain_text("length limit")
 
     expect(ada.answers.locator("[data-go-on-price]")).to_contain_text("at most")
-    ada.answers.get_by_role("button", name="Go on").click()
-    expect(ada.questions.last).to_contain_text("Go on.")
-    expect(ada.answers).to_have_count(2)
-    expect(ada.answers.last.locator(".answer-cost b")).to_have_text(re.compile("credit"))
+    before = len(ada.answers.locator("[data-prose]").inner_text())
+    ada.answers.get_by_role("button", name=re.compile(r"Go on for about [\d.]+ credit")).click()
+    expect(ada.answers.locator(".answer-cost")).to_contain_text("gone on")
+    expect(ada.questions).to_have_count(1)
+    assert len(ada.answers.locator("[data-prose]").inner_text()) > before
+
+    ada.answers.locator(".answer-cost").click()
+    expect(ada.page.locator("[data-why]")).to_contain_text("% of it is")
+    ada.page.get_by_role("link", name=re.compile(r"call \d+")).click()
+    expect(ada.page.get_by_role("heading", name="Receipt")).to_be_visible()
 
 
 def test_a_refusal_says_what_to_do_and_offers_no_way_on(ada: Visitor) -> None:

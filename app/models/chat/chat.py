@@ -14,6 +14,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, at_once, one_of, refers_to, row_id, utcnow
 from app.models.catalog.setting import Setting
+from app.models.metering.ending import can_go_on
 from app.models.metering.refusal import InvalidRequest
 
 MOST_OUTPUT_TOKENS = 10**6
@@ -164,11 +165,22 @@ class Message(Model):
         return self.chat.guest is not None or bool(self.call.account_id != self.account_id)
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether its limit cut it off, or what was to go on with it failed."""
+        if self.call is None or self.is_running:
+            return False
+        if self.status in ("failed", "interrupted"):
+            return self.call.continues_id is not None
+        return self.status == "done" and can_go_on(
+            self.call.finish_reason, has_text=bool(self.content.strip())
+        )
+
+    @property
     def charged_nanos(self) -> int | None:
         """What the answer cost its reader; None for a question."""
         if self.call is None:
             return None
-        return 0 if self.is_on_the_house else int(self.call.paid_nanos)
+        return 0 if self.is_on_the_house else int(self.call.paid_so_far_nanos)
 
 
 class Linked(Protocol):

@@ -21,7 +21,7 @@ from app.models.metering.decision import (
     takes_model,
 )
 from app.models.metering.gate_checks import credits_reserved
-from app.models.metering.key_limit import KeyUse, key_limit_reached
+from app.models.metering.key_limit import KeyUse, key_limit_reached, may_ask
 from app.models.metering.member_limit import MemberUse, member_limit_reached
 from app.models.metering.refusal import Refusal
 from app.providers.base import ImagePrompt, Prompt
@@ -54,8 +54,13 @@ def fit(
     affordable = most_affordable(balance.available + overdraft, member, key, budgets)
     output = output_within(rates, bound, asked, affordable)
     if output is not None:
-        return prompt if output == asked else replace(prompt, max_output_tokens=output)
-    needed, cheaper = rates.most_for(bound, floor_of(asked)), cheaper_model(account_state, prompt, affordable)
+        if output == asked:
+            return prompt
+        return replace(prompt, max_output_tokens=output, shortened_from=asked)
+    needed, cheaper = (
+        rates.most_for(bound, floor_of(asked)),
+        cheaper_model(account_state, prompt, affordable, key),
+    )
     for use in budgets:
         if needed > use.left:
             raise budget_reached(use, at, needed=needed, **(cheaper.details if cheaper else {}))
@@ -91,26 +96,49 @@ def request_too_large(
     return Refusal("request_too_large", context=context, way_out="buy", **details)
 
 
-def cheaper_model(account_state: AccountState, prompt: Prompt, affordable: int) -> Cheaper | None:
-    """The dearest model of the plan that passes within `affordable` nanos, its answer shortened as `fit` does."""
-    bound = prompt.input_token_bound
+def cheaper_model(
+    account_state: AccountState, prompt: Prompt, affordable: int, key: KeyUse | None = None
+) -> Cheaper | None:
+    """The dearest model of plan and key that passes within `affordable` nanos, its answer shortened as `fit` does."""
     if isinstance(prompt, ImagePrompt):
         return None
-    offers = []
-    for model, price in AIModel.for_sale(is_embedding=prompt.is_embedding):
-        asked = min(prompt.max_output_tokens, model.max_output_tokens)
+    on_sale, offers = AIModel.for_sale(is_embedding=prompt.is_embedding), []
+    refused = next((model for model, _price in on_sale if model.name == prompt.model), None)
+    for model, price in on_sale:
+        bound = prompt.input_token_bound - prompt.extra_input_tokens + (model.extra_input_tokens or 0)
+        asked = output_of(model, refused, prompt)
         output = output_within(price.rates, bound, asked, affordable)
-        if output is not None and takes_model(account_state, model.name) and can_take(model, prompt):
+        is_allowed = takes_model(account_state, model.name) and may_ask(key, model.name)
+        reads = can_take(model, prompt, asked) and reads_as(model, refused, prompt, asked)
+        if output is not None and is_allowed and reads:
             offer = Cheaper(price.rates.most_for(bound, output), model.name, model.title)
             offers.append((price.rates.most_for(bound, floor_of(asked)), offer))
     return max(offers, default=(0, None))[1]
 
 
-def can_take(model: AIModel, prompt: Prompt) -> bool:
-    """Whether another model reads the last message of a prompt: its length, and its images."""
+def output_of(model: AIModel, refused: AIModel | None, prompt: Prompt) -> int:
+    """What the same would ask of another model: all that it writes, where the refused one could write no more."""
+    is_own = refused is not None and prompt.max_output_tokens < refused.most_output
+    return min(prompt.max_output_tokens, model.most_output) if is_own else model.most_output
+
+
+def reads_as(model: AIModel, refused: AIModel | None, prompt: Prompt, output: int) -> bool:
+    """Whether another model's prompt is no longer: no more of the conversation fits, and images count no more."""
+    read = sum(message.likely_tokens for message in prompt.messages)
+    if prompt.left_out and model.input_limit(output) > read:
+        return False
+    if not model.takes_images or not any(message.images for message in prompt.messages):
+        return True
+    alike = refused and (refused.provider.kind, refused.image_tokens)
+    return alike == (model.provider.kind, model.image_tokens)
+
+
+def can_take(model: AIModel, prompt: Prompt, output: int) -> bool:
+    """Whether another model reads the instructions and the last message of a prompt: their length, and its images."""
     if not prompt.messages:
         return model.context_window >= prompt.input_token_bound + FEWEST_OUTPUT_TOKENS
     last = prompt.messages[-1]
-    return model.context_window >= last.token_bound + FEWEST_OUTPUT_TOKENS and (
-        model.takes_images or not last.images
-    )
+    told = [message for message in prompt.messages[:-1] if message.role == "system"]
+    needed = sum(message.token_bound for message in (*told, last)) + (model.extra_input_tokens or 0)
+    room = model.input_limit(output)
+    return needed <= room and (model.takes_images or not last.images)

@@ -79,6 +79,7 @@ class Admission:
     @property
     def row(self) -> dict[str, Any]:
         """The usage row."""
+        tokens = self.prompt.tokens
         return CONSTANTS | {
             "account_id": self.actor.account_id,
             "user_id": self.actor.user_id,
@@ -90,8 +91,10 @@ class Admission:
             "created_at": self.now,
             "reserved_nanos": self.ceiling,
             "max_output_tokens": self.prompt.max_output_tokens,
-            "uncached_input": self.prompt.tokens,
+            "shortened_from": self.prompt.shortened_from,
+            "uncached_input": tokens,
             "left_out": self.prompt.left_out,
+            "earlier_bps": self.prompt.earlier_bps(tokens),
         }
 
     def reservation(self, usage_id: int, moved: AccountState) -> Reservation:

@@ -9,6 +9,7 @@ from app.providers.base import Evidence
 
 NOTES = {
     "length": "The answer stopped at its length limit. Ask to go on, or raise the limit of this chat.",
+    "shortened": "This answer was cut short: your balance or a limit covers no more of it at once.",
     "thought": "The model used its whole limit for thinking, and wrote nothing. "
     "Raise the limit of this chat, or ask for less at once.",
     "filter": "The provider's content filter ended this answer. Put the question in other words.",
@@ -53,10 +54,17 @@ class CallEnding:
         return self.is_of_sender or self.finish_reason in ENDS_IN_REFUSAL
 
 
-def finish_note(finish_reason: str | None, *, has_text: bool = True) -> str | None:
-    """What the reader is told of an end that is none of the answer's own; None where it just ended."""
-    key = "thought" if finish_reason == "length" and not has_text else finish_reason
-    return NOTES.get(key or "")
+def finish_note(
+    finish_reason: str | None, *, has_text: bool = True, is_shortened: bool = False
+) -> str | None:
+    """What the reader is told of an end that is none of the answer's own; None where it just ended.
+
+    `is_shortened`: balance or limits afforded less output than was asked for.
+    """
+    key = finish_reason or ""
+    if key == "length" and (is_shortened or not has_text):
+        key = "shortened" if has_text else "thought"
+    return NOTES.get(key)
 
 
 def can_go_on(finish_reason: str | None, *, has_text: bool = True) -> bool:

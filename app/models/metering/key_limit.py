@@ -71,11 +71,16 @@ def check_key(actor: Actor, use: KeyUse | None, model: str, at: datetime) -> Non
     """The key's own models and limits: something must be left for a call to begin."""
     if use is None:
         return
-    if use.limits.models and model not in use.limits.models:
+    if not may_ask(use, model):
         context = {"name": model, "included": use.limits.models}
         raise Refusal("model_not_allowed", context=context, limit_kind="key")
     if use.left == 0:
         raise key_limit_reached(use, at)
+
+
+def may_ask(use: KeyUse | None, model: str) -> bool:
+    """A key may have models of its own."""
+    return use is None or not use.limits.models or model in use.limits.models
 
 
 def key_limit_reached(use: KeyUse, at: datetime, **details: Any) -> Refusal:

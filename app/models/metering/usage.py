@@ -20,6 +20,7 @@ BUCKETS = (*TOKEN_BUCKETS, *PIECES)
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
 BY_KEY = text("api_key_id IS NOT NULL")
 OF_IMAGES = text("image_price_id IS NOT NULL")
+CONTINUED = text("continues_id IS NOT NULL")
 RUNNING = text("state = 'running'")
 ENDED = text("settled_at IS NOT NULL")
 
@@ -33,7 +34,10 @@ class Usage(Model):
     `answered_model` and `billed_nanos` are what the provider says; `unpriced_pieces` it bills, and no price is known.
     `plan_id` is the plan that it was called on; rows of before have none.
     `image_price_id` is the fixed price of images, `provider_nanos` what they cost us by the vendor's tokens.
-    `left_out` is how many earlier messages no longer fit into the prompt.
+    `left_out` is how many earlier messages no longer fit into the prompt, `earlier_bps` the share of it that was said
+    before the last question, by our own count.
+    `shortened_from` is the output that was asked for where balance or limits afforded less.
+    `continues_id` is the call whose answer this one goes on with; each goes on once.
     """
 
     __tablename__ = "usages"
@@ -54,6 +58,13 @@ class Usage(Model):
             "id",
             postgresql_where=OF_IMAGES,
             sqlite_where=OF_IMAGES,
+        ),
+        Index(
+            "uq_usages_continues",
+            "continues_id",
+            unique=True,
+            postgresql_where=CONTINUED,
+            sqlite_where=CONTINUED,
         ),
         Index("ix_usages_running", "created_at", postgresql_where=RUNNING, sqlite_where=RUNNING),
         Index("ix_usages_settled", "settled_at", postgresql_where=ENDED, sqlite_where=ENDED),
@@ -76,6 +87,8 @@ class Usage(Model):
     renewed_at: Mapped[datetime | None]
     reserved_nanos: Mapped[Nanos]
     max_output_tokens: Mapped[int]
+    shortened_from: Mapped[int | None]
+    continues_id: Mapped[int | None] = mapped_column(ForeignKey("usages.id"))
 
     uncached_input: Mapped[int] = mapped_column(BigInteger, default=0)
     cache_read: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -93,6 +106,7 @@ class Usage(Model):
     billed_nanos: Mapped[Nanos | None]
     unpriced_pieces: Mapped[int] = mapped_column(default=0)
     left_out: Mapped[int] = mapped_column(default=0)
+    earlier_bps: Mapped[int] = mapped_column(default=0)
     is_via_gateway: Mapped[bool] = mapped_column(default=False)
 
     cost_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -107,6 +121,7 @@ class Usage(Model):
     price = relationship("ModelPrice")
     image_price = relationship("ImagePrice")
     user = relationship("User")
+    continues: Mapped[Usage | None] = relationship("Usage", remote_side="Usage.id")
 
     @classmethod
     def total_of(cls, chat_id: int, account_id: int) -> tuple[int, int]:
@@ -119,6 +134,13 @@ class Usage(Model):
         ).one()
         return int(nanos or 0), int(tokens or 0)
 
+    @classmethod
+    def last_of(cls, call_id: int) -> int:
+        """The last call of the answer that this one began or went on with."""
+        while following := db.session.scalar(select(cls.id).filter_by(continues_id=call_id)):
+            call_id = following
+        return call_id
+
     @property
     def rates(self) -> AnyRates:
         """What it is charged by."""
@@ -129,6 +151,11 @@ class Usage(Model):
     def paid_nanos(self) -> int:
         """What the user pays for the call."""
         return self.allowance_paid_nanos + self.credits_paid_nanos
+
+    @property
+    def paid_so_far_nanos(self) -> int:
+        """What the user pays for the answer up to this call: for those that it goes on with, too."""
+        return self.paid_nanos + (self.continues.paid_so_far_nanos if self.continues else 0)
 
     @property
     def input_tokens(self) -> int:

@@ -8,7 +8,7 @@ import { Composer } from "./composer.js";
 import { editQuestion } from "./editing.js";
 import { creditsText, isGuest, showBalance } from "./money.js";
 import { Picker } from "./picker.js";
-import { ceilingIn, costText, priceOf, showPrice } from "./prices.js";
+import { ceilingIn, costText, priceOf, showPrice, showPriceOfRest } from "./prices.js";
 import { showOffer, showRefusal } from "./refusals.js";
 import { Scroll } from "./scroll.js";
 import { SetUp } from "./set_up.js";
@@ -36,7 +36,6 @@ const sidebar = new Sidebar({ changed: () => refresh() });
 const scroll = new Scroll();
 const contentOf = new WeakMap();
 const chosenModel = () => picker.model;
-const GO_ON = "Go on.";
 
 function announce(label) {
   announcer.textContent = label;
@@ -129,17 +128,20 @@ async function offerAgain(article, model) {
 function priceAnswer(article) {
   if (!article?.dataset.id || article.dataset.status === "running") return;
   if (article.querySelector("[data-regenerate]")) showPrice(article.querySelector("[data-again-price]"), { message_id: article.dataset.id });
-  const { id } = article.dataset;
-  if (id === lastAnswer()?.dataset.id) showPrice(article.querySelector("[data-go-on-price]"), { chat_id: chat, content: GO_ON, model: picker.model });
+  if (article === lastAnswer()) showPriceOfRest(article);
 }
 
 const lastAnswer = () => [...messages.querySelectorAll(".answer")].at(-1);
 
-/* Asks for the rest of an answer that its limit cut off. What is being written stays. */
-function goOn(article) {
-  if (running || composer.text) return composer.field.focus();
-  composer.field.value = GO_ON;
-  return send(ceilingIn(article.querySelector("[data-go-on-price]")).max_cost_nanos ?? null);
+/* The rest of an answer that its limit cut off, in its place: the same message goes on. */
+async function goOn(article, model = null, most = ceilingIn(article.querySelector("[data-go-on-price]"))) {
+  if (running) return;
+  const answer = Answer.make(picker.titleOf(article.dataset.model));
+  const restore = replaceFrom(article, [answer.article]);
+  await attempt(answer, async () => {
+    await run(answer, "POST", `/api/messages/${article.dataset.id}/continue`, { ...(model && { model }), ...most });
+    await refresh();
+  }, restore, (problem) => goOn(article, problem?.model ?? model, {}));
 }
 
 async function resend(article, text, most = {}) {

@@ -16,16 +16,25 @@ export async function priceOf(body) {
   }
 }
 
-/* Writes the price into `place` and keeps the ceiling there, which the call is then held to. */
-export async function showPrice(place, body) {
+/* Writes the price into `place`, or has it written, and keeps the ceiling there, which the call is then held to. */
+export async function showPrice(place, body, write = (figures) => { place.textContent = figures ? costText(figures) : ""; }) {
   const asked = JSON.stringify(body);
   if (!place || place.dataset.asked === asked) return;
   place.dataset.asked = asked;
   const figures = await priceOf(body);
   if (place.dataset.asked !== asked) return;
-  place.textContent = figures ? costText(figures) : "";
+  write(figures);
   if (figures) place.dataset.ceiling = figures.ceiling_nanos;
   else delete place.dataset.ceiling;
+}
+
+/* The same of the rest of an answer: the button itself says what it will come to. */
+export function showPriceOfRest(article) {
+  const [button, place] = ["[data-go-on]", "[data-go-on-price]"].map((name) => article.querySelector(name));
+  return showPrice(place, { message_id: article.dataset.id, goes_on: true }, (figures) => {
+    button.textContent = figures ? `Go on for about ${roughly(figures.expected_nanos)} credits` : "Go on";
+    place.textContent = figures ? `at most ${roughly(figures.ceiling_nanos, "ceil")}` : "";
+  });
 }
 
 /* The ceiling that stands beside a button, for the call that it makes. */
