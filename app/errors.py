@@ -24,6 +24,7 @@ from app.gateway.errors import dialect_error, is_ours, should_retry
 from app.generation.registry import Busy, TooManyReaders
 from app.models.base import credits_string
 from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
+from app.models.chat.file_text import ReadersBusy
 from app.models.identity.password import HashingBusy
 from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
 from app.models.operations.refusal_count import RefusalCount
@@ -64,6 +65,7 @@ FOR_NOW: dict[type[Exception], tuple[int, str]] = {
     Busy: (503, "busy"),
     TooManyReaders: (429, "rate_limited"),
     HashingBusy: (503, "busy"),
+    ReadersBusy: (503, "busy"),
 }
 """What is full at the moment; each says when to try again."""
 

@@ -27,7 +27,12 @@ ATTACHMENT = shape(
     bytes=COUNT,
     width=or_null(WHOLE),
     height=or_null(WHOLE),
+    excerpt=or_null(TEXT)
+    | {"description": "What the text is of a longer file, such as: the first 40 of 120 pages."},
 )
+READ_AS_TEXT = (".pdf", ".docx", ".xlsx", ".pptx")
+"""Names of files of which the text alone is kept."""
+
 ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The policy of a file that is opened by itself: nothing runs, nothing is loaded."""
 
@@ -40,7 +45,8 @@ class NewAttachment(Body):
 @api.post("/attachments")
 @limited_sends
 @described(
-    "Put up an image (PNG, JPEG, WebP, GIF) or a text file, to be sent with a question within a day",
+    "Put up an image (PNG, JPEG, WebP, GIF), a text file, or a PDF, DOCX, XLSX or PPTX, of which the text is kept; "
+    "to be sent with a question within a day",
     ATTACHMENT,
     status=201,
     body=NewAttachment,
@@ -77,11 +83,11 @@ def read_attachment(attachment_id: str) -> Response:
     response.headers["Content-Security-Policy"] = ALONE
     if not kept.is_image:
         response.content_type = f"{kept.media_type}; charset=utf-8"
-        offer_as(response, kept.name)
+        offer_as(response, f"{kept.name}.txt" if kept.name.lower().endswith(READ_AS_TEXT) else kept.name)
     return response
 
 
 def shown_attachment(kept: Attachment) -> dict[str, Any]:
-    size = {"bytes": kept.size, "width": kept.width, "height": kept.height}
+    size = {"bytes": kept.size, "width": kept.width, "height": kept.height, "excerpt": kept.excerpt}
     address = f"/api/attachments/{kept.id}"
     return {"id": str(kept.id), "url": address, "name": kept.name, "media_type": kept.media_type, **size}

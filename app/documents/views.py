@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from flask import Response, abort, redirect, render_template, request, url_for
+from flask import Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import or_, select
@@ -16,8 +16,9 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.operation import Operation
 from app.models.catalog.price import AIModel
-from app.models.chat.attachment import Attachment
-from app.models.documents.document import Document, Revision, own
+from app.models.chat.attachment import Attachment, plain_name
+from app.models.chat.file_text import text_of
+from app.models.documents.document import LONGEST_BODY, Document, Revision, own
 from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
 from app.models.search import contains
@@ -47,10 +48,15 @@ def index() -> str:
 
 @documents.post("")
 def begin() -> ResponseReturnValue:
-    """An empty document, to be written by hand."""
+    """An empty document, to be written by hand, or one with the words of a file."""
+    file = request.files.get("file")
+    text, excerpt = text_of(file.read(), LONGEST_BODY, "file") if file else ("", None)
     check_documents(lock_account_state(current_user.account_id, utcnow()))
-    document = Document.begin(current_user, "")
+    document = Document.begin(current_user, plain_name(file.filename or "") if file else "")
+    document.write(text, None)
     db.session.commit()
+    if excerpt:
+        flash(f"This is {excerpt} of your file.", "warning")
     return redirect(url_for("documents.show", document_id=document.id), 303)
 
 

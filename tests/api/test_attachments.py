@@ -12,11 +12,13 @@ from app.models.base import utcnow
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
+from app.models.chat.file_reader import OLD_OFFICE
+from app.models.chat.file_text import LARGEST_FILE
 from app.models.identity.erasure import delete_person
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
-from tests.support import people
+from tests.support import files, people
 from tests.support.people import CREDIT, heard
 from tests.support.pictures import jpeg, png
 from tests.support.provider_server import ProviderServer
@@ -55,7 +57,7 @@ def test_a_file_is_known_by_its_bytes_and_read_again(ada: Door) -> None:
 
     assert shown == {
         "id": shown["id"], "url": f"/api/attachments/{shown['id']}", "name": "ferry.exe",
-        "media_type": "image/png", "bytes": len(PICTURE), "width": 640, "height": 480,
+        "media_type": "image/png", "bytes": len(PICTURE), "width": 640, "height": 480, "excerpt": None,
     }  # fmt: skip
     assert (answer.data, answer.mimetype) == (PICTURE, "image/png")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -70,8 +72,39 @@ def test_a_text_is_never_served_as_what_it_says_it_is(ada: Door) -> None:
         assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
+def test_of_a_pdf_or_an_office_file_the_words_are_kept(ada: Door) -> None:
+    rows = [["Pier", "time"], ["North", "09:40"]]
+    for name, content, text in (
+        ("a.pdf", files.pdf(["Ferry one", "Ferry two"]), "Ferry one\n\nFerry two"),
+        ("a.docx", files.docx(["Ferries"], rows), "Ferries\nPier\ttime\nNorth\t09:40"),
+        ("a.xlsx", files.xlsx([*rows, [2, 1.5]]), "# Ferries\nPier\ttime\nNorth\t09:40\n2\t1.5"),
+        ("a.pptx", files.pptx(["First", "Second", "Third"]), "First\n\nSecond\n\nThird"),
+    ):
+        shown = put_up(ada, content, name).json
+        assert (shown["name"], shown["media_type"], shown["excerpt"]) == (name, "text/plain", None)
+        assert ada.call("GET", f"/attachments/{shown['id']}").text == text
+
+
+def test_of_a_long_one_as_many_pages_go_as_fit_and_it_is_said(
+    ada: Door, provider: ProviderServer, session: Database
+) -> None:
+    Setting.put("max_message_bytes", 1000)
+    session.commit()
+    shown = put_up(ada, files.pdf(["ferry " * 50] * 9), "plan.pdf").json
+    ada.ask("When?", attachments=[shown["id"]])
+
+    assert (shown["excerpt"], shown["bytes"]) == ("the first 3 of 9 pages", 3 * 300 + 4)
+    assert provider.last["body"]["messages"][-1]["content"].startswith(
+        "File plan.pdf (the first 3 of 9 pages):\n```\nferry ferry "
+    )
+
+
 REFUSED = (
-    (b"%PDF-1.7\n\x00\x01", "an image (PNG"), (b"\xff\xfe\x00", "an image (PNG"), (b" \n", "is empty"),
+    (b"%PDF-1.7\n\x00\x01", "is broken"), (b"PK\x03\x04 and so on", "is broken"),
+    (b"%PDF-" + bytes(LARGEST_FILE), "7 MB"),
+    (files.pdf(["Ferry"], password="secret"), "protected by a password"), (files.pdf([""]), "no text in it"),
+    (files.zipped({"a.txt": b"x"}), "an image (PNG"), (OLD_OFFICE, "old Office format"),
+    (b"\xff\xfe\x00", "an image (PNG"), (b" \n", "is empty"),
     (png(1, 1) + bytes(LARGEST_IMAGE), "3.75 MB"), (jpeg(8001, 2), "8,001 x 2 pixels"),
     (b"x" * 200_001, "200,000 bytes"),
 )  # fmt: skip
@@ -185,8 +218,8 @@ def test_answering_again_and_editing_keep_the_files(ada: Door, provider: Provide
 
 
 def test_files_that_cannot_be_sent_are_refused(ada: Door) -> None:
-    for files in ("7", [7], ["x"], [*map(str, range(6))], ["999"]):
-        answer = ada.send("hi", attachments=files)
+    for wrong in ("7", [7], ["x"], [*map(str, range(6))], ["999"]):
+        answer = ada.send("hi", attachments=wrong)
         assert (answer.status_code, list(answer.json["errors"])) == (400, ["attachments"])
 
 

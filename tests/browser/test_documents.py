@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_pages import serious_faults
+from tests.support import files
 
 pytestmark = pytest.mark.browser
 
@@ -52,6 +53,24 @@ def test_a_selection_is_refined_and_dropped(ada: Visitor) -> None:
     expect(page.get_by_text("Draft", exact=False).first).to_be_visible()
     page.go_back()
     assert body.input_value() == before != ""
+    assert ada.faults == []
+
+
+def test_a_file_becomes_a_document_and_a_broken_one_is_refused_in_place(ada: Visitor) -> None:
+    page = ada.page
+    ada.go("/documents")
+    for name, content in (
+        ("broken.pdf", b"%PDF-1.7"),
+        ("Ferries.pdf", files.pdf(["Ferry one", "Ferry two"])),
+    ):
+        with page.expect_file_chooser() as chosen:
+            page.get_by_role("button", name="Import file").press("Enter")
+        chosen.value.set_files({"name": name, "mimeType": "application/pdf", "buffer": content})
+        if name == "broken.pdf":
+            expect(page.locator("#file-error")).to_have_text(re.compile("^Is broken: it can't be read"))
+            assert serious_faults(page) == []
+    expect(page.get_by_label("Title")).to_have_value("Ferries.pdf")
+    expect(page.locator("#body")).to_have_value("Ferry one\n\nFerry two")
     assert ada.faults == []
 
 

@@ -1,5 +1,8 @@
 """What one request has computed is bounded in processor time, for the longest input. security.md 28."""
 
+import re
+import resource
+import threading
 import time
 from collections.abc import Callable
 from html import unescape
@@ -12,12 +15,15 @@ import pytest
 from PIL import Image
 
 from app.documents.docx import as_docx
+from app.models.chat import file_text
 from app.models.chat.picture import LONGEST_SIDE, MOST_PIXELS, read_picture
 from app.models.documents.diff import changes
 from app.models.documents.document import LONGEST_BODY
+from app.models.metering.refusal import InvalidRequest
 from app.providers.token_count import estimate_tokens
 from app.web.highlighting import LANGUAGES, LONGEST, coloured, highlighted
 from app.web.markdown import StreamRenderer, render
+from tests.support import files
 
 ROOM = 4
 """How much slower than the bound a machine may be that runs other tests beside."""
@@ -76,6 +82,31 @@ def taken(work: Callable[[], Any]) -> float:
     began = time.thread_time()
     work()
     return time.thread_time() - began
+
+
+def test_a_file_has_its_bounds_whatever_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_text, "SECONDS_OF_PROCESSOR", 1)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for content in (files.slow_pdf(), files.bomb()):
+        with pytest.raises(InvalidRequest, match="too large or too complex"):
+            file_text.text_of(content, 200_000, "data")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
+
+
+def test_what_was_read_of_a_file_in_time_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_text, "SECONDS_OF_PROCESSOR", 1)
+    read = file_text.text_of(files.pdf(["ferry " * 600] * 1000), 10**7, "data")
+    shown = int(re.fullmatch(r"the first ([\d,]+) of 1,000 pages", read.excerpt)[1])
+    assert read.text.count("ferry") == 600 * shown
+
+
+def test_no_more_files_are_read_at_once_than_there_are_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_text, "PLACES", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(file_text.ReadersBusy, "retry_after", 0.01)
+    with file_text.PLACES, pytest.raises(file_text.ReadersBusy):
+        file_text.text_of(files.pdf(["Ferry"]), 1000, "data")
+    assert file_text.text_of(files.pdf(["Ferry"]), 1000, "data") == ("Ferry", None)
 
 
 def test_code_in_any_language_has_its_bound() -> None:

@@ -14,6 +14,7 @@ from app.extensions import db
 from app.models.base import Model, refers_to, utcnow
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat, Message
+from app.models.chat.file_text import text_of
 from app.models.chat.picture import LARGEST_IMAGE as LARGEST_IMAGE  # noqa: PLC0414 - part of this module
 from app.models.chat.picture import NotReadable, Picture, read_picture
 from app.models.identity.account import Account
@@ -26,8 +27,6 @@ UNSENT_FOR = timedelta(days=1)
 LONGEST_NAME = 100
 MEGABYTE = 1_000_000
 TEXT = "text/plain"
-UNKNOWN_KIND = "isn't an image (PNG, JPEG, WebP or GIF) or a text file."
-NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 BACKTICKS = re.compile(r"`{3,}")
 
 
@@ -37,7 +36,8 @@ class Attachment(Model):
     An image that a model made has the `call_id` it was made by: it belongs to that call's answer, or to the document,
     or to nothing, and stays.
 
-    `size` is in bytes, width and height of an image in pixels. A text is kept as UTF-8.
+    `size` is in bytes, width and height of an image in pixels. A text is kept as UTF-8; `excerpt` says
+    what it is of a longer file: "the first 40 of 120 pages".
     """
 
     __tablename__ = "attachments"
@@ -52,6 +52,7 @@ class Attachment(Model):
     size: Mapped[int]
     width: Mapped[int | None]
     height: Mapped[int | None]
+    excerpt: Mapped[str | None]
     content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
     @classmethod
@@ -142,7 +143,8 @@ class Attachment(Model):
         message = self.content.decode("utf-8", "replace")
         longest = max((len(run) for run in BACKTICKS.findall(message)), default=2)
         fence = "`" * (longest + 1)
-        return f"File {self.name}:\n{fence}\n{message}\n{fence}"
+        part = f" ({self.excerpt})" if self.excerpt else ""
+        return f"File {self.name}{part}:\n{fence}\n{message}\n{fence}"
 
 
 UNSENT = Attachment.message_id.is_(None), Attachment.call_id.is_(None)
@@ -169,19 +171,10 @@ def image_facts(image: Picture, content: bytes) -> dict[str, Any]:
 
 
 def text_facts(content: bytes) -> dict[str, Any]:
-    """A text file, of whatever language or format; stored without its byte order mark."""
-    try:
-        message = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InvalidRequest({"data": [UNKNOWN_KIND]}) from None
-    if NOT_FOR_TEXT.search(message):
-        raise InvalidRequest({"data": [UNKNOWN_KIND]})
-    if not message.strip():
-        raise InvalidRequest({"data": ["is empty."]})
-    stored, most = message.encode(), Setting.get("max_message_bytes")
-    if len(stored) > most:
-        raise InvalidRequest({"data": [f"is longer than {most:,} bytes. Attach only the part you need."]})
-    return {"media_type": TEXT, "content": stored, "size": len(stored)}
+    """A text, or what a PDF or an office file says; of these the text alone is kept."""
+    text, excerpt = text_of(content, Setting.get("max_message_bytes"), "data")
+    stored = text.encode()
+    return {"media_type": TEXT, "content": stored, "size": len(stored), "excerpt": excerpt}
 
 
 def plain_name(name: str) -> str:

@@ -130,7 +130,7 @@ NOT_PERSONAL = {
     "accounts": ("breaker", "kind", "frozen_by", "stripe_customer_id"),
     "admin_changes": ("action", "subject", "subject_id"),
     "api_keys": ("prefix", "secret_hash", "scopes", "models"),
-    "attachments": ("media_type",),
+    "attachments": ("media_type", "excerpt"),
     "auto_recharges": ("card_id", "pause_reason", "limit_notified_for"),
     "brands": ("color", "logo_type"),
     "chats": ("model",),

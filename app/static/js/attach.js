@@ -10,14 +10,14 @@ const LARGEST = 3_500_000;
 const SHRINKS = /^image\/(png|jpeg|webp)$/;
 
 /* A file in the thread or in the message: an image as a picture of itself, a text by its name. */
-export function fileItem({ id, name, media_type: type }, source = `/api/attachments/${id}`) {
+export function fileItem({ id, name, media_type: type, excerpt }, source = `/api/attachments/${id}`) {
   const item = document.createElement("li");
   item.innerHTML = `<a class="file" target="_blank" rel="noopener">${type.startsWith("image/") ? "<img>" : `${icon("attach")}<span></span>`}</a>`;
   const link = item.firstChild;
   if (id) link.href = `/api/attachments/${id}`;
   link.title = name;
   if (link.querySelector("img")) Object.assign(link.querySelector("img"), { src: source, alt: name });
-  else link.querySelector("span").textContent = name;
+  else link.querySelector("span").textContent = excerpt ? `${name} (${excerpt})` : name;
   return item;
 }
 
@@ -76,7 +76,7 @@ export class Files {
       const data = source.slice(source.indexOf(",") + 1);
       Object.assign(held, await json("POST", "/api/attachments", { name: file.name, data }));
       held.element.replaceWith(this.element(held, source));
-      document.getElementById("announcer").textContent = `${held.name} is attached.`;
+      document.getElementById("announcer").textContent = `${held.name} is attached${held.excerpt ? `: ${held.excerpt}` : ""}.`;
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       this.drop(held);
@@ -115,7 +115,7 @@ export class Files {
 
   /* The draft's files are remembered by their ids; the server has them for a day. */
   keep() {
-    const kept = this.items.filter(({ id }) => id).map(({ id, name, media_type }) => ({ id, name, media_type }));
+    const kept = this.items.filter(({ id }) => id).map(({ id, name, media_type, excerpt }) => ({ id, name, media_type, excerpt }));
     rememberOwn(`files:${this.key()}`, kept.length ? JSON.stringify(kept) : "");
     this.changed();
   }

@@ -47,6 +47,10 @@ if (form) {
   form.addEventListener("submit", (event) => { event.preventDefault(); draft(); });
 }
 
+const given = document.querySelector("[data-import]");
+given.querySelector("button").addEventListener("click", () => given.elements.file.click());
+given.elements.file.addEventListener("change", () => given.requestSubmit());
+
 list.addEventListener("click", async (event) => {
   const button = event.target.closest("button");
   const item = button?.closest("[data-document]");

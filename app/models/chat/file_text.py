@@ -1,0 +1,96 @@
+"""PDF and office files as text: a short-lived process reads them, with bounds of its own. security.md, What is dear."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import NamedTuple
+
+from app.models.metering.refusal import InvalidRequest
+
+STARTS = (b"%PDF-", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+LARGEST_FILE = 7_000_000
+"""In base64 it is as long as a text may be that the API reads."""
+
+SECONDS_OF_PROCESSOR, SECONDS_AT_MOST = 8, 30
+READER = Path(__file__).with_name("file_reader.py")
+SMALLER = "Attach only the part you need."
+UNKNOWN_KIND = (
+    "can't be read. Use a PDF, a Word, Excel or PowerPoint file, a text file, or in a chat "
+    "an image (PNG, JPEG, WebP or GIF)."
+)
+NOT_FOR_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+PROBLEMS = {
+    "broken": "is broken: it can't be read. Save it again, then attach it.",
+    "dear": f"is too large or too complex to read. {SMALLER}",
+    "encrypted": "is protected by a password. Save it without one, then attach it.",
+    "no text": "has no text in it. If its pages are scans, attach them as images.",
+    "old": "is in an old Office format. Save it as DOCX, XLSX, PPTX or PDF, then attach it.",
+    "unknown": UNKNOWN_KIND,
+}
+PLACES = BoundedSemaphore(2)
+
+
+class FileText(NamedTuple):
+    """`excerpt` says what it is of the file where it was cut: "the first 40 of 120 pages"."""
+
+    text: str
+    excerpt: str | None = None
+
+
+class ReadersBusy(Exception):
+    """As many files are being read as this process reads at once."""
+
+    retry_after = 10
+
+    def __init__(self) -> None:
+        super().__init__("Other files are being read right now. Try again in a few seconds.")
+
+
+def text_of(content: bytes, most: int, field: str) -> FileText:
+    """The text that a file holds, of whatever language. InvalidRequest at `field` where there is none to be had.
+
+    Of a PDF or an office file at most so many bytes of it; a text file that is longer is refused.
+    """
+    if not content.startswith(STARTS):
+        return FileText(plain_text(content, most, field))
+    if len(content) > LARGEST_FILE:
+        raise InvalidRequest({field: [f"is larger than {LARGEST_FILE // 10**6} MB. {SMALLER}"]})
+    answer = answer_of(content, most)
+    if "problem" in answer:
+        raise InvalidRequest({field: [PROBLEMS[answer["problem"]]]})
+    return FileText(**answer)
+
+
+def plain_text(content: bytes, most: int, field: str) -> str:
+    """Without its byte order mark."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest({field: [UNKNOWN_KIND]}) from None
+    if NOT_FOR_TEXT.search(text):
+        raise InvalidRequest({field: [UNKNOWN_KIND]})
+    if not text.strip():
+        raise InvalidRequest({field: ["is empty."]})
+    if len(text.encode()) > most:
+        raise InvalidRequest({field: [f"is longer than {most:,} bytes. {SMALLER}"]})
+    return text
+
+
+def answer_of(content: bytes, most: int) -> dict[str, str]:
+    command = [sys.executable, "-I", str(READER), str(most), str(SECONDS_OF_PROCESSOR)]
+    if not PLACES.acquire(timeout=ReadersBusy.retry_after):
+        raise ReadersBusy
+    try:
+        reader = subprocess.run(  # noqa: S603 - our own command
+            command, input=content, capture_output=True, env={}, timeout=SECONDS_AT_MOST, check=True
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return {"problem": "dear"}
+    finally:
+        PLACES.release()
+    return dict(json.loads(reader.stdout))
