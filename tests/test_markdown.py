@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.web.formulas import TAGS as MATH_TAGS
-from app.web.markdown import Blocks, StreamRenderer, render
+from app.web.markdown import Blocks, render
+from app.web.markdown_stream import StreamRenderer
 from tests.support.hostile_markdown import attacks
 
 ATTACKS = attacks()

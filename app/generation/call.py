@@ -27,7 +27,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
 from app.models.metering.gate_checks import check_operation
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
-from app.models.metering.reservation import Reservation, reserve_with, with_idempotency_key
+from app.models.metering.reservation import Reservation, reserve_with
 from app.models.metering.statements import ExtraRows
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, Provider, ProviderError
@@ -177,7 +177,7 @@ def earlier(actor: Actor, options: CallOptions) -> Usage | None:
     if options.idempotency_key is None:
         return None
     AccountState.lock(actor.account_id)
-    usage = with_idempotency_key(actor.account_id, options.idempotency_key)
+    usage = Usage.with_idempotency_key(actor.account_id, options.idempotency_key)
     if usage is not None and usage.request_hash != options.request_hash:
         message = "This Idempotency-Key was used with another request. Use a new key for a new request."
         raise Conflict("idempotency_key_reused", message)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, bindparam, case, func, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy import bindparam, case, func, select
 
 from app.db.compiled_statement import CompiledStatement
+from app.db.json_aggregates import JsonRows
 from app.generation.exchange import M
 from app.generation.prompt import PromptTurn
 from app.models.base import at_once, row_id, utcnow
@@ -60,30 +59,13 @@ class Conversation:
         return AIModel.offer_of(self.offered or [], name, at) if is_read else AIModel.to_sell(name, at)
 
 
-class AsRows(FunctionElement[Any]):
-    """An aggregate of columns: one JSON array of arrays, in any order; null without a row."""
-
-    type = JSON()
-    inherit_cache = True
-
-
-@compiles(AsRows, "postgresql")
-def as_rows_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f"json_agg(json_build_array({compiler.process(element.clauses, **options)}))"
-
-
-@compiles(AsRows, "sqlite")
-def as_rows_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return f"json_group_array(json_array({compiler.process(element.clauses, **options)}))"
-
-
 SAID = (M.id, M.parent_id, M.role, M.content, M.attached_id, M.is_refused)
 OF_CHAT = CompiledStatement(
     select(*SAID).where(M.account_id == bindparam("account"), M.chat_id == bindparam("chat")).order_by(M.id)
 )
 U = Usage.__table__.c
 ALL_SAID = (
-    select(AsRows(*SAID))
+    select(JsonRows(*SAID))
     .where(M.account_id == bindparam("account_id"), M.chat_id == CHATS.c.id)
     .correlate(CHATS)
     .scalar_subquery()

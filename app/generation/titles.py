@@ -18,7 +18,7 @@ from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import with_idempotency_key
+from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, ProviderError
 from app.providers.thinking import without_thinking
 
@@ -76,7 +76,7 @@ def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:
     """The title, in one line; None where it was asked for before. Raises Refusal, or ProviderError where none came."""
     key = f"title:{chat.id}"
     offer = cheapest(chat, allowed)
-    if offer is None or with_idempotency_key(actor.account_id, key):
+    if offer is None or Usage.with_idempotency_key(actor.account_id, key):
         return None
     model, price, prompt = offer
     options, context = (

@@ -13,7 +13,8 @@ from app.models.catalog.price import AIModel, ModelPrice
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Conflict
-from app.models.metering.reservation import reserve, with_idempotency_key
+from app.models.metering.reservation import reserve
+from app.models.metering.usage import Usage
 from app.providers.base import Prompt, Provider, Reply, WirePrompt
 from app.providers.event_cleaning import EventCleaner
 
@@ -121,7 +122,7 @@ def check_once(actor: Actor, idempotency_key: str | None) -> None:
     if idempotency_key is None:
         return
     AccountState.lock(actor.account_id)
-    usage = with_idempotency_key(actor.account_id, idempotency_key)
+    usage = Usage.with_idempotency_key(actor.account_id, idempotency_key)
     if usage is not None and usage.state == "released":
         usage.idempotency_key = None
         db.session.flush()

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, select
+from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
@@ -73,6 +73,11 @@ def one_of(column: str, *values: str) -> CheckConstraint:
 
 def not_negative(*columns: str) -> tuple[CheckConstraint, ...]:
     return tuple(CheckConstraint(f"{column} >= 0", name=f"{column}_not_negative") for column in columns)
+
+
+def partial_index(name: str, *columns: str, where: Any, unique: bool = False) -> Index:
+    """An index of the rows that meet a condition, on both databases."""
+    return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
 
 
 def refers_to(target: str, *, index: bool = False, **options: Any) -> Any:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.billing.payment import check_packs_allowed
 from app.models.billing.stripe_objects import CardState
 from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.plan import CreditPack
+from app.models.catalog.quote import check_packs_allowed
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor

@@ -11,12 +11,12 @@ from app import mailer
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.billing.auto_recharge import AutoRecharge
-from app.models.billing.payment import Payment, check_packs_allowed
+from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
 from app.models.catalog.listing import is_published
 from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.quote import Quote
+from app.models.catalog.quote import Quote, check_packs_allowed
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
@@ -159,7 +159,7 @@ def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:
             return address or cancel_url()
         return begin_purchase(buyer, order, True)
     session = requests.checkout_of_pack(payment, customer, return_url(), cancel_url())
-    payment.offered_in(session)
+    payment.stripe_session_id = session.stripe_id
     commit()
     return session.url or ""
 

@@ -179,7 +179,7 @@ def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> 
     elif fetched.status == "canceled":
         payment.fall_through()
     elif fetched.status == "requires_payment_method" and payment.state == "processing":
-        payment.bounce()
+        payment.fall_through("failed")
     else:
         payment.check_payment(fetched)
 

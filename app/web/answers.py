@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from app.providers.thinking import LONGEST_TAG, OPENED, may_be_opening, split_thinking
-from app.web.markdown import StreamRenderer, render
+from app.web.markdown import render
+from app.web.markdown_stream import StreamRenderer
 
 Changes = list[tuple[int, str]]
 EVERY_CHARACTERS = 400

@@ -16,7 +16,7 @@ from app.models.catalog.price import AIModel
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
-from app.models.metering.reservation import Receipt, reserve, settle, with_idempotency_key
+from app.models.metering.reservation import Receipt, reserve, settle
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, actor, give, model, person
@@ -141,10 +141,10 @@ def test_a_key_of_a_call_is_free_again_after_a_day(ada: Account, session: Databa
     usage.idempotency_key = "once"
     session.flush()
     with at("2026-02-11T11:59:59"):
-        assert with_idempotency_key(ada.id, "once") is usage
-        assert with_idempotency_key(ada.id + 1, "once") is None
+        assert Usage.with_idempotency_key(ada.id, "once") is usage
+        assert Usage.with_idempotency_key(ada.id + 1, "once") is None
     with at("2026-02-11T12:00:00"):
-        assert with_idempotency_key(ada.id, "once") is None
+        assert Usage.with_idempotency_key(ada.id, "once") is None
     assert usage.idempotency_key is None
 
 

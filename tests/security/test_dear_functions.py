@@ -22,7 +22,8 @@ from app.models.documents.document import LONGEST_BODY
 from app.models.metering.refusal import InvalidRequest
 from app.providers.token_count import estimate_tokens
 from app.web.highlighting import LANGUAGES, LONGEST, coloured, highlighted
-from app.web.markdown import StreamRenderer, render
+from app.web.markdown import render
+from app.web.markdown_stream import StreamRenderer
 from tests.support import files
 
 ROOM = 4

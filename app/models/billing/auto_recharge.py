@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, not_negative, one_of, partial_index, refers_to, utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import PaymentState
 from app.models.catalog.quote import Quote
@@ -184,13 +184,7 @@ class Recharge(Model):
     __tablename__ = "recharges"
     __table_args__ = (
         one_of("state", *OPEN, "paid", "declined", "canceled"),
-        Index(
-            "uq_recharges_one_open",
-            "account_id",
-            unique=True,
-            postgresql_where=ONE_OPEN,
-            sqlite_where=ONE_OPEN,
-        ),
+        partial_index("uq_recharges_one_open", "account_id", unique=True, where=ONE_OPEN),
         Index("ix_recharges_account_newest", "account_id", "created_at"),
     )
 

@@ -14,14 +14,15 @@ from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, refers_
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
-from app.models.catalog.quote import Quote
+from app.models.catalog.quote import Quote, check_packs_allowed
 from app.models.catalog.tax import tax_behavior, without_tax
 from app.models.identity.account import Account
-from app.models.metering.refusal import Conflict, Refusal
+from app.models.metering.refusal import Conflict
 
 if TYPE_CHECKING:
     from app.models.identity.actor import Actor
 
+OPEN = ("open", "processing")
 ENTRY_KINDS = {"pack": "purchase", "recharge": "recharge"}
 CHECKOUT_LIFETIME = timedelta(hours=23)
 """How long a checkout that was begun is offered again; Stripe forgets it, and the key of its request, after a day."""
@@ -43,9 +44,8 @@ class Payment(Model):
     __table_args__ = (
         one_of("kind", "pack", "recharge", "invoice", "unknown"),
         one_of("state", "open", "processing", "paid", "failed", "canceled", "parked"),
-        *not_negative("price_cents", "worth_nanos", "refunded_cents", "refund_taken_nanos"),
-        *not_negative("dispute_taken_nanos", "discount_cents", "tax_cents", "bonus_nanos"),
-        *not_negative("included_tax_cents"),
+        *not_negative("price_cents", "worth_nanos", "refunded_cents", "refund_taken_nanos", "bonus_nanos"),
+        *not_negative("dispute_taken_nanos", "discount_cents", "tax_cents", "included_tax_cents"),
         CheckConstraint("refund_taken_nanos + dispute_taken_nanos <= worth_nanos", name="taken_within_worth"),
         CheckConstraint("quantity >= 1", name="quantity_positive"),
         Index("ix_payments_account_newest", "account_id", "id"),
@@ -68,7 +68,6 @@ class Payment(Model):
     pack_id: Mapped[int | None] = refers_to("packs.id")
     plan_id: Mapped[int | None] = refers_to("plans.id")
     subscription_id: Mapped[int | None] = refers_to("subscriptions.id", index=True)
-
     stripe_session_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_invoice_id: Mapped[str | None] = mapped_column(unique=True)
@@ -78,7 +77,6 @@ class Payment(Model):
     number: Mapped[str] = mapped_column(default="")
     page_url: Mapped[str | None]
     review_reason: Mapped[str] = mapped_column(default="")
-
     refunded_cents: Mapped[int] = mapped_column(default=0)
     refund_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
     dispute_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -103,20 +101,16 @@ class Payment(Model):
 
     @classmethod
     def begun(cls, account: Account, quote: Quote, request_key: str | None) -> Payment | None:
-        """The same purchase, begun before and not paid yet: by the key of its request, else by what it buys.
-
-        Conflict where the key was used for another purchase.
-        """
+        """The same purchase, begun before and not paid yet: by the key of its request, else by what it buys."""
         mine = cls.account_id == account.id, cls.kind == "pack", cls.former_account_id.is_(None)
         is_young = cls.created_at > utcnow() - CHECKOUT_LIFETIME
-        query = select(cls).where(
-            *mine, is_young, cls.request_key == request_key if request_key else cls.state == "open"
-        )
-        for payment in db.session.scalars(query.order_by(cls.id.desc())):
+        which = cls.request_key == request_key if request_key else cls.state == "open"
+        query = select(cls).where(*mine, is_young, which).order_by(cls.id.desc())
+        for payment in db.session.scalars(query):
             is_same = payment.terms == quote.terms
             if request_key and not is_same:
                 raise Conflict("idempotency_key_reused", KEY_REUSED)
-            if is_same and payment.has_terms_of(quote):
+            if is_same and payment.costs_as(quote):
                 return payment
         return None
 
@@ -124,15 +118,10 @@ class Payment(Model):
     def terms(self) -> tuple[object, ...]:
         """As those of its quote: what it buys, whatever that costs now."""
         amount = self.price_cents + self.discount_cents if self.pack.is_any_amount else None
-        return (
-            "pack",
-            self.pack_id,
-            self.quantity,
-            amount,
-            self.redemption.code_id if self.redemption else None,
-        )
+        code_id = self.redemption.code_id if self.redemption else None
+        return "pack", self.pack_id, self.quantity, amount, code_id
 
-    def has_terms_of(self, quote: Quote) -> bool:
+    def costs_as(self, quote: Quote) -> bool:
         own = self.price_cents, self.discount_cents, self.worth_nanos, self.currency
         return own == (quote.price_cents, quote.discount_cents, quote.worth_nanos, quote.pack.currency)
 
@@ -175,23 +164,16 @@ class Payment(Model):
     @classmethod
     def waiting(cls, before: datetime) -> list[Payment]:
         """Checkouts that began before that moment and whose end we have not heard of."""
-        open_states = (
-            cls.state.in_(("open", "processing")),
-            cls.kind == "pack",
-            cls.former_account_id.is_(None),
-        )
-        query = select(cls).where(*open_states, cls.created_at < before, cls.stripe_session_id.is_not(None))
+        purchases = cls.kind == "pack", cls.former_account_id.is_(None), cls.stripe_session_id.is_not(None)
+        query = select(cls).where(*purchases, cls.state.in_(OPEN), cls.created_at < before)
         return list(db.session.scalars(query.order_by(cls.id)))
 
     @classmethod
     def park_unknown(cls, account: Account, fetched: PaymentState, why: str) -> Payment:
         """Money that came and that we sold nothing for: kept for a person to look at."""
-        payment = cls.with_intent(fetched.stripe_id) or cls(
-            kind="unknown", account_id=account.id, worth_nanos=0
-        )
+        payment = cls.with_intent(fetched.stripe_id) or cls(kind="unknown", account_id=account.id)
         payment.price_cents = payment.total_cents = fetched.amount_cents
-        payment.currency = fetched.currency
-        payment.stripe_payment_intent_id = fetched.stripe_id
+        payment.currency, payment.stripe_payment_intent_id = fetched.currency, fetched.stripe_id
         payment.park(why)
         db.session.add(payment)
         return payment
@@ -211,37 +193,31 @@ class Payment(Model):
         return self.state == "paid"
 
     @property
-    def is_open(self) -> bool:
-        return self.state in {"open", "processing"}
-
-    @property
     def taken_nanos(self) -> int:
         """What refunds and disputes have taken back of the worth."""
         return self.refund_taken_nanos + self.dispute_taken_nanos
 
     def share_refunded(self, worth: int) -> int:
         """What of a worth the refunds so far come to: by their part of the total that was asked, whatever paid it."""
-        if self.total_cents <= 0:
-            return 0
-        return share(worth, min(self.refunded_cents, self.total_cents), self.total_cents)
+        total = self.total_cents
+        return share(worth, min(self.refunded_cents, total), total) if total > 0 else 0
 
-    def offered_in(self, session: SessionState) -> None:
-        """Remember the checkout session that asks for it."""
-        self.stripe_session_id = session.stripe_id
+    @property
+    def is_untaxed(self) -> bool:
+        """Whether it is sold with tax, and none is known yet."""
+        return self.is_taxed and not self.tax_cents
 
     @property
     def awaits_tax(self) -> bool:
         """Whether the page that asked for it may have found a tax that is not known here yet."""
-        return (
-            self.is_taxed and not self.tax_cents and not self.is_paid and self.stripe_session_id is not None
-        )
+        return self.is_untaxed and not self.is_paid and self.stripe_session_id is not None
 
     def take_tax(self, session: SessionState) -> None:
         """The tax that a finished page found: on top of the price, or in it, which then was worth its net."""
-        tax, asked = session.tax_cents, self.price_cents
         if self.awaits_tax and session.status == "complete":
-            is_on_top = session.amount_cents == asked + tax
-            self.add_tax(on_top=tax if is_on_top else 0, included=0 if is_on_top else tax)
+            is_on_top = session.amount_cents == self.price_cents + session.tax_cents
+            on_top = session.tax_cents if is_on_top else 0
+            self.add_tax(on_top=on_top, included=session.tax_cents - on_top)
 
     def add_tax(self, *, on_top: int, included: int) -> None:
         """Tax on top is paid too; tax within the price leaves less that was bought."""
@@ -254,18 +230,17 @@ class Payment(Model):
 
     def check_session(self, session: SessionState) -> None:
         """Mismatch where a checkout session is not the one that we opened for this payment."""
-        untaxed = self.is_taxed and not self.tax_cents
-        if not untaxed or session.amount_cents != self.price_cents + session.tax_cents:
+        if not self.is_untaxed or session.amount_cents != self.price_cents + session.tax_cents:
             self.check("amount", session.amount_cents, self.price_cents)
         self.check("currency", session.currency, self.currency)
-        self.check("account", session.client_reference_id, str(self.account_id))
-        self.check("account", session.metadata.get("account_id"), str(self.account_id))
+        for account in (session.client_reference_id, session.metadata.get("account_id")):
+            self.check("account", account, str(self.account_id))
 
     def check_payment(self, fetched: PaymentState) -> None:
+        """Mismatch where Stripe's payment is not of what was sold."""
+        reported = fetched.received_cents if fetched.is_paid else fetched.amount_cents
         self.check("currency", fetched.currency, self.currency)
-        self.check(
-            "amount", fetched.received_cents if fetched.is_paid else fetched.amount_cents, self.price_cents
-        )
+        self.check("amount", reported, self.price_cents)
         self.check("account", fetched.metadata.get("account_id", str(self.account_id)), str(self.account_id))
         if self.is_paid and self.stripe_payment_intent_id != fetched.stripe_id:
             raise Mismatch(f"payment {self.id} was paid by {self.stripe_payment_intent_id} already", self.id)
@@ -275,17 +250,13 @@ class Payment(Model):
             raise Mismatch(f"{what} is {reported!r} at Stripe and {ours!r} on payment {self.id}", self.id)
 
     def succeed(self, account: Account, fetched: PaymentState) -> bool:
-        """Credit a locked account with what was bought, once per payment intent; whether this was the time.
-
-        Mismatch where Stripe's figures are not ours.
-        """
+        """Credit a locked account with what was bought, once per payment intent; whether this was the time."""
         self.check_payment(fetched)
         if self.is_paid:
             return False
         forget_unknown(fetched.stripe_id, besides=self)
         self.state, self.paid_at, self.review_reason = "paid", utcnow(), ""
-        self.stripe_payment_intent_id = fetched.stripe_id
-        self.page_url = fetched.receipt_url
+        self.stripe_payment_intent_id, self.page_url = fetched.stripe_id, fetched.receipt_url
         if self.pack:
             self.pack.lock_terms()
         self.credit(account, fetched.stripe_id)
@@ -293,17 +264,13 @@ class Payment(Model):
 
     def credit(self, account: Account, stripe_id: str) -> None:
         """What was sold, and what a code adds to it: two entries."""
-        kind, sold = ENTRY_KINDS[self.kind], self.worth_nanos - self.bonus_nanos
+        kind, bonus = ENTRY_KINDS[self.kind], self.bonus_nanos
+        sold = self.worth_nanos - bonus
         LedgerEntry.post(account, kind, f"payment:{stripe_id}", credits=sold, payment_id=self.id)
-        if self.bonus_nanos:
-            key = f"bonus:{stripe_id}"
-            LedgerEntry.post(account, "bonus", key, credits=self.bonus_nanos, payment_id=self.id)
+        if bonus:
+            LedgerEntry.post(account, "bonus", f"bonus:{stripe_id}", credits=bonus, payment_id=self.id)
         if self.redemption:
             self.redemption.use()
-
-    def bounce(self) -> None:
-        """The bank debit that was begun was not paid."""
-        self.fall_through("failed")
 
     def wait(self) -> None:
         """A bank debit was begun; days may pass."""
@@ -312,7 +279,7 @@ class Payment(Model):
 
     def fall_through(self, state: str = "canceled") -> None:
         """Nothing was paid: the checkout was left, expired, or the bank said no."""
-        if self.is_open:
+        if self.state in OPEN:
             self.state = state
             if self.redemption:
                 self.redemption.release()
@@ -320,13 +287,6 @@ class Payment(Model):
     def park(self, why: str) -> None:
         if not self.is_paid:
             self.state, self.review_reason = "parked", why[:1000]
-
-
-def check_packs_allowed(account: Account) -> None:
-    if account.plan.status == "inactive":
-        raise Refusal("plan_inactive", context={"plan": account.plan.name}, way_out="upgrade")
-    if not account.plan.allows_packs:
-        raise Refusal("packs_not_allowed", context={"plan": account.plan.name}, way_out="upgrade")
 
 
 def forget_unknown(payment_intent_id: str, besides: Payment) -> None:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    Index,
     Table,
     UniqueConstraint,
     and_,
@@ -22,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Model, ModelBase, insert_once, refers_to, utcnow
+from app.models.base import Model, ModelBase, insert_once, partial_index, refers_to, utcnow
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
@@ -48,13 +47,7 @@ class StripeAccount(Model):
     __tablename__ = "stripe_accounts"
     __table_args__ = (
         UniqueConstraint("stripe_id", "is_live"),
-        Index(
-            "uq_stripe_accounts_one_in_use",
-            "is_in_use",
-            unique=True,
-            postgresql_where=IN_USE,
-            sqlite_where=IN_USE,
-        ),
+        partial_index("uq_stripe_accounts_one_in_use", "is_in_use", unique=True, where=IN_USE),
     )
 
     stripe_id: Mapped[str]

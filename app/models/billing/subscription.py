@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, refers_to, utcnow
+from app.models.base import Model, not_negative, partial_index, refers_to, utcnow
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import ItemState, SubscriptionState
 from app.models.catalog.plan import Plan
@@ -46,13 +46,7 @@ class Subscription(Model):
     __tablename__ = "subscriptions"
     __table_args__ = (
         *not_negative("allowance_nanos", "trial_granted_nanos"),
-        Index(
-            "uq_subscriptions_one_live",
-            "account_id",
-            unique=True,
-            postgresql_where=ONE_LIVE,
-            sqlite_where=ONE_LIVE,
-        ),
+        partial_index("uq_subscriptions_one_live", "account_id", unique=True, where=ONE_LIVE),
         Index("ix_subscriptions_account", "account_id"),
     )
 
@@ -115,9 +109,8 @@ class Subscription(Model):
     def begun(cls, account_id: int, since: datetime) -> list[Subscription]:
         """Those whose checkout has begun and was not paid yet, the newest first."""
         mine = cls.account_id == account_id, cls.status == "checkout", cls.former_account_id.is_(None)
-        return list(
-            db.session.scalars(select(cls).where(*mine, cls.created_at > since).order_by(cls.id.desc()))
-        )
+        query = select(cls).where(*mine, cls.created_at > since)
+        return list(db.session.scalars(query.order_by(cls.id.desc())))
 
     @classmethod
     def live_of(cls, account_id: int) -> Subscription | None:
@@ -148,12 +141,9 @@ class Subscription(Model):
         gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))
         retired = (Plan.status == "inactive") & cls.cancel_at_period_end.is_(False)
         query = select(cls.id).join(Account, Account.id == cls.account_id).join(Plan, Plan.id == cls.plan_id)
-        running = (
-            cls.status.in_((*LIVE, "incomplete")),
-            cls.stripe_id.is_not(None),
-            cls.former_account_id.is_(None),
-        )
-        return list(db.session.scalars(query.where(*running, or_(gone, retired))))
+        running = cls.status.in_((*LIVE, "incomplete")), cls.stripe_id.is_not(None)
+        query = query.where(*running, cls.former_account_id.is_(None), or_(gone, retired))
+        return list(db.session.scalars(query))
 
     @classmethod
     def run_out(cls, at: datetime) -> list[int]:
@@ -260,11 +250,8 @@ class Subscription(Model):
         """The item that sells our plan; the one that we know, or the first, where none does."""
         first = ItemState(state.item_id, state.price_id, state.period_start, state.period_end)
         known = self.stripe_item_id
-        ranked = sorted(
-            state.items or (first,),
-            key=lambda item: (self.plan_of(item.price_id) is None, item.stripe_id != known),
-        )
-        return ranked[0]
+        items = state.items or (first,)
+        return min(items, key=lambda item: (self.plan_of(item.price_id) is None, item.stripe_id != known))
 
     def move_to(self, price_id: str) -> None:
         """Follow the price at Stripe to the plan that it is of."""
@@ -300,11 +287,8 @@ class Subscription(Model):
 
     def other_labels(self, state: SubscriptionState) -> list[tuple[str, str]]:
         """Labels of ours that say something else at Stripe by now."""
-        return [
-            (name, state.metadata[name])
-            for name, own in self.labels.items()
-            if state.metadata.get(name, own) != own
-        ]
+        told = {name: state.metadata.get(name, own) for name, own in self.labels.items()}
+        return [(name, other) for name, other in told.items() if other != self.labels[name]]
 
     def check(self, state: SubscriptionState) -> None:
         """Mismatch where it is another subscription than ours. Once its id is known, labels are only noted."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, delete, select, text
+from sqlalchemy import CheckConstraint, delete, select, text
 from sqlalchemy.orm import Mapped, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, refers_to, utcnow
+from app.models.base import Model, partial_index, refers_to, utcnow
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.rates import ImageRates
@@ -31,15 +31,14 @@ class ImagePrice(Model):
     __tablename__ = "image_prices"
     __table_args__ = (
         CheckConstraint("price_nanos > 0", name="price_nanos_positive"),
-        Index(
+        partial_index(
             "uq_image_prices_approved",
             "model_id",
             "quality",
             "size",
             "effective_from",
             unique=True,
-            postgresql_where=APPROVED,
-            sqlite_where=APPROVED,
+            where=APPROVED,
         ),
     )
 

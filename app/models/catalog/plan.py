@@ -7,12 +7,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from sqlalchemy import CheckConstraint, Index, select, text
+from sqlalchemy import CheckConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, share, utcnow
+from app.models.base import Model, not_negative, one_of, partial_index, share, utcnow
 from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
 from app.models.catalog.tax import without_tax
@@ -35,13 +35,7 @@ class Plan(Model):
         *not_negative("documents", "images_per_month"),
         CheckConstraint("parallel_calls >= 1", name="parallel_calls_positive"),
         CheckConstraint("NOT is_default OR (status = 'active' AND price_cents = 0)", name="default_is_free"),
-        Index(
-            "uq_plans_one_default",
-            "is_default",
-            unique=True,
-            postgresql_where=text("is_default"),
-            sqlite_where=text("is_default"),
-        ),
+        partial_index("uq_plans_one_default", "is_default", unique=True, where=text("is_default")),
     )
 
     name: Mapped[str]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, Index, and_, bindparam, delete, false, select, text
+from sqlalchemy import CheckConstraint, and_, bindparam, delete, false, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.compiled_statement import CompiledStatement, Row
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, at_once, not_negative, refers_to, utcnow
+from app.models.base import Model, at_once, not_negative, partial_index, refers_to, utcnow
 from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.catalog.rates import TOKEN_BUCKETS, Rates
@@ -152,7 +152,7 @@ class ModelPrice(Model):
 
     __tablename__ = "model_prices"
     __table_args__ = (
-        Index(
+        partial_index(
             "uq_model_prices_approved",
             "model_id",
             "effective_from",
@@ -160,8 +160,7 @@ class ModelPrice(Model):
             "weekdays",
             "service_tier",
             unique=True,
-            postgresql_where=APPROVED,
-            sqlite_where=APPROVED,
+            where=APPROVED,
         ),
         *not_negative(*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative(*(f"long_{bucket}_nanos" for bucket in TOKEN_BUCKETS)),

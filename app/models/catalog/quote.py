@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from app.models.metering.refusal import Refusal
+
 if TYPE_CHECKING:
     from app.models.catalog.plan import CreditPack
     from app.models.catalog.promotion_code import PromotionCode
+    from app.models.identity.account import Account
+
+
+def check_packs_allowed(account: Account) -> None:
+    if account.plan.status == "inactive":
+        raise Refusal("plan_inactive", context={"plan": account.plan.name}, way_out="upgrade")
+    if not account.plan.allows_packs:
+        raise Refusal("packs_not_allowed", context={"plan": account.plan.name}, way_out="upgrade")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from flask import current_app, g
-from sqlalchemy import JSON, select
-from sqlalchemy.ext.compiler import compiles
+from sqlalchemy import select
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.sql.functions import FunctionElement
 
+from app.db.json_aggregates import JsonObject
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, ModelBase, at_once
 
@@ -291,24 +290,7 @@ class Setting(ModelBase):
         return definition.default
 
 
-class AsObject(FunctionElement[Any]):
-    """An aggregate of keys and values: one JSON object, or null without a row."""
-
-    type = JSON()
-    inherit_cache = True
-
-
-@compiles(AsObject, "postgresql")
-def as_object_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f"json_object_agg({compiler.process(element.clauses, **options)})"
-
-
-@compiles(AsObject, "sqlite")
-def as_object_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return f"json_group_object({compiler.process(element.clauses, **options)})"
-
-
 SETTINGS = Setting.__table__
 STORED = select(SETTINGS.c.key, SETTINGS.c.value)
-STORED_TOGETHER = select(AsObject(SETTINGS.c.key, SETTINGS.c.value)).scalar_subquery()
+STORED_TOGETHER = select(JsonObject(SETTINGS.c.key, SETTINGS.c.value)).scalar_subquery()
 """All rows as one value, for a statement that is sent anyway."""

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import Model, at_once, one_of, refers_to, row_id, utcnow
+from app.models.base import Model, at_once, one_of, partial_index, refers_to, row_id, utcnow
 from app.models.catalog.setting import Setting
 from app.models.metering.ending import can_go_on
 from app.models.metering.refusal import InvalidRequest
@@ -33,8 +33,8 @@ class Chat(Model):
     __tablename__ = "chats"
     __table_args__ = (
         Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),
-        Index("ix_chats_to_erase", "erase_at", postgresql_where=TO_ERASE, sqlite_where=TO_ERASE),
-        Index("ix_chats_guest", "guest", postgresql_where=OF_GUEST, sqlite_where=OF_GUEST),
+        partial_index("ix_chats_to_erase", "erase_at", where=TO_ERASE),
+        partial_index("ix_chats_guest", "guest", where=OF_GUEST),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")

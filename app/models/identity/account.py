@@ -6,12 +6,12 @@ from calendar import monthrange
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Index, false, select, text, update
+from sqlalchemy import false, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, not_negative, one_of, partial_index, refers_to, utcnow
 from app.models.catalog.plan import Plan
 from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership, send_home
@@ -45,7 +45,7 @@ class Account(Model):
     __tablename__ = "accounts"
     __table_args__ = (
         one_of("kind", "personal", "team", "house"),
-        Index("uq_accounts_one_house", "kind", unique=True, postgresql_where=OF_HOUSE, sqlite_where=OF_HOUSE),
+        partial_index("uq_accounts_one_house", "kind", unique=True, where=OF_HOUSE),
         one_of("frozen_by", "admin", "dispute"),
         one_of("breaker", "on", "alert", "off"),
         *not_negative("allowance_nanos", "reserved_nanos", "running_calls"),

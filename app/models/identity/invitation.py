@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Index, select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
-from app.models.base import Model, one_of, refers_to, utcnow
+from app.models.base import Model, one_of, partial_index, refers_to, utcnow
 from app.models.identity.account import Account
 from app.models.identity.address import known_as
 from app.models.identity.membership import Membership
@@ -26,14 +26,7 @@ class Invitation(Model):
     __tablename__ = "invitations"
     __table_args__ = (
         one_of("role", "admin", "member"),
-        Index(
-            "uq_invitations_one_open",
-            "account_id",
-            "email",
-            unique=True,
-            postgresql_where=OPEN,
-            sqlite_where=OPEN,
-        ),
+        partial_index("uq_invitations_one_open", "account_id", "email", unique=True, where=OPEN),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Index, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, one_of, refers_to, utcnow
+from app.models.base import Model, one_of, partial_index, refers_to, utcnow
 from app.models.identity.membership import Membership
 from app.models.metering.refusal import Conflict, InvalidRequest
 
@@ -25,10 +25,7 @@ class LimitRequest(Model):
     __tablename__ = "limit_requests"
     __table_args__ = (
         one_of("state", "open", "approved", "declined", "expired"),
-        Index(
-            "uq_limit_requests_one_open", "account_id", "user_id", unique=True,
-            postgresql_where=IS_OPEN, sqlite_where=IS_OPEN,
-        ),
+        partial_index("uq_limit_requests_one_open", "account_id", "user_id", unique=True, where=IS_OPEN),
     )  # fmt: skip
 
     account_id: Mapped[int] = refers_to("accounts.id")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, refers_to, utctoday
+from app.models.base import Model, not_negative, one_of, partial_index, refers_to, utctoday
 from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User, UserSession
 from app.models.metering.refusal import Conflict
@@ -36,7 +36,7 @@ class Membership(Model):
         one_of("role", *ROLES),
         *not_negative("monthly_limit_nanos", "used_nanos"),
         Index("ix_memberships_user", "user_id"),
-        Index("ix_memberships_digest", "account_id", postgresql_where=CHOSEN, sqlite_where=CHOSEN),
+        partial_index("ix_memberships_digest", "account_id", where=CHOSEN),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, update
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
@@ -61,7 +61,6 @@ __all__ = [
     "reserve_with",
     "settle",
     "settle_with",
-    "with_idempotency_key",
 ]
 log = logging.getLogger(__name__)
 AnyPrice = ModelPrice | ImageOffer
@@ -293,16 +292,6 @@ def reservation_of(usage: Usage) -> Reservation:
         available=0,
         overdraft=Setting.get("overdraft"),
     )
-
-
-def with_idempotency_key(account_id: int, key: str) -> Usage | None:
-    """The call that this key began within a day; an older one gives the key free."""
-    usage = db.session.scalar(select(Usage).filter_by(account_id=account_id, idempotency_key=key))
-    if usage is not None and usage.is_stale:
-        usage.idempotency_key = None
-        db.session.flush()
-        return None
-    return usage
 
 
 INSERT = CompiledStatement(insert(USAGES).returning(USAGES.c.id))

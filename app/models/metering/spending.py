@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import INSERTS, Model, ModelBase, one_of, refers_to
+from app.models.base import INSERTS, Model, ModelBase, one_of, partial_index, refers_to
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import start_of
 
@@ -74,14 +74,8 @@ class SpendingPause(Model):
     __table_args__ = (
         one_of("period", "hour", "day"),
         Index("ix_spending_pauses_account", "account_id", "id"),
-        Index(
-            "uq_spending_pauses_open_of_account", "account_id", unique=True,
-            postgresql_where=OF_ACCOUNT, sqlite_where=OF_ACCOUNT,
-        ),
-        Index(
-            "uq_spending_pauses_open_of_key", "api_key_id", unique=True,
-            postgresql_where=OF_KEY, sqlite_where=OF_KEY,
-        ),
+        partial_index("uq_spending_pauses_open_of_account", "account_id", unique=True, where=OF_ACCOUNT),
+        partial_index("uq_spending_pauses_open_of_key", "api_key_id", unique=True, where=OF_KEY),
     )  # fmt: skip
 
     account_id: Mapped[int] = refers_to("accounts.id")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, refers_to, utcnow
+from app.models.base import Model, not_negative, one_of, partial_index, refers_to, utcnow
 from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, AnyRates
 
 if TYPE_CHECKING:
@@ -50,24 +50,12 @@ class Usage(Model):
         *not_negative("output", "images", "searches", "provider_nanos"),
         UniqueConstraint("account_id", "idempotency_key"),
         Index("ix_usages_account_newest", "account_id", "created_at"),
-        Index("ix_usages_key", "api_key_id", "day", postgresql_where=BY_KEY, sqlite_where=BY_KEY),
+        partial_index("ix_usages_key", "api_key_id", "day", where=BY_KEY),
         Index("ix_usages_price", "price_id"),
-        Index(
-            "ix_usages_image_price",
-            "image_price_id",
-            "id",
-            postgresql_where=OF_IMAGES,
-            sqlite_where=OF_IMAGES,
-        ),
-        Index(
-            "uq_usages_continues",
-            "continues_id",
-            unique=True,
-            postgresql_where=CONTINUED,
-            sqlite_where=CONTINUED,
-        ),
-        Index("ix_usages_running", "created_at", postgresql_where=RUNNING, sqlite_where=RUNNING),
-        Index("ix_usages_settled", "settled_at", postgresql_where=ENDED, sqlite_where=ENDED),
+        partial_index("ix_usages_image_price", "image_price_id", "id", where=OF_IMAGES),
+        partial_index("uq_usages_continues", "continues_id", unique=True, where=CONTINUED),
+        partial_index("ix_usages_running", "created_at", where=RUNNING),
+        partial_index("ix_usages_settled", "settled_at", where=ENDED),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")
@@ -169,10 +157,15 @@ class Usage(Model):
     def seconds(self) -> float | None:
         return (self.settled_at - self.created_at).total_seconds() if self.settled_at else None
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether an idempotency key on it has outlived its day."""
-        return (utcnow() - self.created_at).days >= 1
+    @classmethod
+    def with_idempotency_key(cls, account_id: int, key: str) -> Usage | None:
+        """The call that this key began within a day; an older one gives the key free."""
+        usage = db.session.scalar(select(cls).filter_by(account_id=account_id, idempotency_key=key))
+        if usage is None or (utcnow() - usage.created_at).days < 1:
+            return usage
+        usage.idempotency_key = None
+        db.session.flush()
+        return None
 
 
 CONSTANTS: dict[str, Any] = {

@@ -6,12 +6,12 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Model, insert_once, not_negative, utcnow
+from app.models.base import Model, insert_once, not_negative, partial_index, utcnow
 
 UNSENT = text("sent_at IS NULL")
 MOST_ATTEMPTS = 8
@@ -24,7 +24,7 @@ class OutgoingMail(Model):
     __tablename__ = "outgoing_mails"
     __table_args__ = (
         *not_negative("attempts"),
-        Index("ix_outgoing_mails_due", "next_attempt_at", postgresql_where=UNSENT, sqlite_where=UNSENT),
+        partial_index("ix_outgoing_mails_due", "next_attempt_at", where=UNSENT),
     )
 
     key: Mapped[str] = mapped_column(unique=True)

@@ -15,11 +15,11 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import current_app
-from sqlalchemy import Index, UniqueConstraint, func, or_, select, text, update
+from sqlalchemy import UniqueConstraint, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
-from app.models.base import Model, insert_once, refers_to, utcnow
+from app.models.base import Model, insert_once, partial_index, refers_to, utcnow
 from app.models.metering.refusal import Conflict, InvalidRequest
 
 EVENTS = (
@@ -103,7 +103,7 @@ class WebhookDelivery(Model):
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         UniqueConstraint("endpoint_id", "key"),
-        Index("ix_webhook_deliveries_due", "next_attempt_at", postgresql_where=UNSENT, sqlite_where=UNSENT),
+        partial_index("ix_webhook_deliveries_due", "next_attempt_at", where=UNSENT),
     )
 
     endpoint_id: Mapped[int] = refers_to("webhook_endpoints.id")

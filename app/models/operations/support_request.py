@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, text
+from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
-from app.models.base import Model, refers_to, utcnow
+from app.models.base import Model, partial_index, refers_to, utcnow
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
@@ -21,9 +21,7 @@ class SupportRequest(Model):
     """A question of a person; first in the list where the plan of their account has priority support."""
 
     __tablename__ = "support_requests"
-    __table_args__ = (
-        Index("ix_support_requests_open", "created_at", postgresql_where=OPEN, sqlite_where=OPEN),
-    )
+    __table_args__ = (partial_index("ix_support_requests_open", "created_at", where=OPEN),)
 
     account_id: Mapped[int] = refers_to("accounts.id", index=True)
     user_id: Mapped[int] = refers_to("users.id", index=True)

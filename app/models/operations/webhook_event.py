@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Index, Table, or_, select, text, update
+from sqlalchemy import Table, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import INSERTS, Model, ModelBase, insert_once, one_of, utcnow
+from app.models.base import INSERTS, Model, ModelBase, insert_once, one_of, partial_index, utcnow
 
 OPEN = text("state = 'received'")
 MOST_ATTEMPTS = 12
@@ -28,7 +28,7 @@ class StripeEvent(Model):
     __tablename__ = "stripe_events"
     __table_args__ = (
         one_of("state", "received", "done", "parked", "failed"),
-        Index("ix_stripe_events_open", "next_try_at", postgresql_where=OPEN, sqlite_where=OPEN),
+        partial_index("ix_stripe_events_open", "next_try_at", where=OPEN),
     )
 
     stripe_id: Mapped[str] = mapped_column(unique=True)
