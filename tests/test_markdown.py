@@ -18,27 +18,11 @@ from tests.support.hostile_markdown import attacks
 
 ATTACKS = attacks()
 HARMLESS = {
-    *(
-        "p",
-        "br",
-        "hr",
-        "em",
-        "strong",
-        "s",
-        "blockquote",
-        "ul",
-        "ol",
-        "li",
-        "a",
-        "pre",
-        "code",
-        "span",
-        "div",
-    ),
-    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
-    *("sub", "sup", "kbd"),
-    *MATH_TAGS,
+    *("p", "br", "hr", "em", "strong", "s", "blockquote", "ul", "ol", "li", "a", "pre", "code", "span"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "div"),
+    *("sub", "sup", "kbd", *MATH_TAGS),
 }
+PAGE_CLASSES = {"flash", "balance-chip", "button", "notice", "message"}
 ATTRIBUTES = {"class", "href", "rel", "target", "start", "tabindex", "dir", "role", "aria-label"}
 ATTRIBUTES |= {"display", "encoding", "stretchy", "fence", "form", "mathvariant", "width"}
 ANSWER = """# Sizes
@@ -90,21 +74,9 @@ PIECES = st.lists(
         [
             *("a", "b ", " ", "    ", "\n", "\n\n", "\r\n", "\r", "\t", "- ", "* ", "1. ", "2) ", "> ", "# "),
             *("```", "~~~", "``", "`", "|", "|-|", "---", "===", "***", "**", "_", "~~", "[", "](", ")", "<"),
-            *(
-                "]: /x",
-                "http://a.example",
-                "é",
-                "\x00",
-                "\ufeff",
-                "\u2028",
-                "&amp;",
-                "\\",
-                "!",
-                "[x] ",
-                "\v",
-                "\f",
-            ),
-            *("$$", "$", "\\[", "\\]", "\\(", "\\)", "\n$$\n", "<br>", "<sub>", "</sub>", "\\\\", "。", "开"),
+            *("]: /x", "http://a.example", "é", "\x00", "\ufeff", "\u2028", "&amp;", "\\", "!", "[x] "),
+            *("\v", "\f", "。", "开"),
+            *("$$", "$", "\\[", "\\]", "\\(", "\\)", "\n$$\n", "<br>", "<sub>", "</sub>", "\\\\"),
         ]
     ),
     max_size=40,
@@ -147,34 +119,17 @@ def test_the_corpus_has_at_least_a_hundred_attacks() -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_leaves_only_harmless_nodes(attack: str) -> None:
-    for tag, attributes in Nodes(render(attack)).result:
+def test_an_attack_comes_out_dead_streamed_or_whole(attack: str) -> None:
+    html = render(attack)
+    for tag, attributes in Nodes(html).result:
         assert tag in HARMLESS
         assert set(attributes) <= ATTRIBUTES
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_leaves_only_links_to_the_web_or_a_mailbox(attack: str) -> None:
-    for tag, attributes in Nodes(render(attack)).result:
+        assert PAGE_CLASSES.isdisjoint((attributes.get("class") or "").split())
         if tag == "a" and "href" in attributes:
             assert urlsplit(attributes["href"] or "").scheme in {"http", "https", "mailto"}
             assert attributes["rel"] == "noopener noreferrer nofollow"
             assert attributes["target"] == "_blank"
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_cannot_wear_the_classes_of_the_page(attack: str) -> None:
-    worn = {
-        name
-        for _, attributes in Nodes(render(attack)).result
-        for name in (attributes.get("class") or "").split()
-    }
-    assert worn.isdisjoint({"flash", "balance-chip", "button", "notice", "message"})
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_streamed_by_letters_ends_as_the_whole(attack: str) -> None:
-    assert streamed(list(attack)) == render(attack)
+    assert streamed(list(attack)) == html
 
 
 def test_a_picture_becomes_a_link() -> None:
@@ -200,6 +155,10 @@ def test_a_picture_in_a_link_is_the_text_of_that_link() -> None:
         ("line one\nline two", "line one<br>\nline two"),
         ("<b onclick=x>text</b>", "&lt;b onclick=x&gt;text&lt;/b&gt;"),
         ("$5 and $10, or 5$ or $7 or 10$", "$5 and $10, or 5$ or $7 or 10$"),
+        ("```python\ndef f(): ...\n```", '<span class="k">def</span>'),
+        ("```nonesuch\na < b\n```", "<code>a &lt; b\n</code>"),
+        ("see https://example.com/x.", 'href="https://example.com/x"'),
+        ("- [x] done", '<li dir="auto" class="task">☑ done</li>'),
         ("`$a$` and $$unclosed", "<code>$a$</code> and $$unclosed"),
         ("שלום\n\nhello", '<p dir="auto">שלום</p>\n<p dir="auto">hello</p>'),
     ],
@@ -243,14 +202,6 @@ def test_a_formula_is_drawn_and_keeps_every_character(text: str, latex: str, dra
     assert streamed(list(text)) == html
 
 
-def test_code_is_highlighted_by_classes() -> None:
-    assert '<span class="k">def</span>' in render("```python\ndef f(): ...\n```")
-
-
-def test_code_of_an_unknown_language_is_shown_as_it_is() -> None:
-    assert "<code>a &lt; b\n</code>" in render("```nonesuch\na < b\n```")
-
-
 def test_very_long_code_is_shown_without_colours() -> None:
     html = render("```python\n" + "x = 1\n" * 10_000 + "```")
     assert html.count("x = 1\n") == 10_000
@@ -262,21 +213,14 @@ def test_tables_scroll_and_keep_their_alignment() -> None:
     assert '<td dir="auto" class="align-right">2</td>' in html
 
 
-def test_a_bare_address_is_a_link() -> None:
-    assert 'href="https://example.com/x"' in render("see https://example.com/x.")
-
-
-def test_a_task_has_a_box() -> None:
-    assert '<li dir="auto" class="task">☑ done</li>' in render("- [x] done")
-
-
 def test_a_link_within_the_site_is_only_text() -> None:
     assert "<a" not in render("[sign out](/logout)")
 
 
-@pytest.mark.parametrize("cut", range(1, len(ANSWER)))
-def test_an_answer_cut_anywhere_ends_as_the_whole(cut: int) -> None:
-    assert streamed([ANSWER[:cut], ANSWER[cut:]]) == render(ANSWER)
+def test_an_answer_cut_anywhere_ends_as_the_whole() -> None:
+    whole = render(ANSWER)
+    others = [cut for cut in range(1, len(ANSWER), 3) if streamed([ANSWER[:cut], ANSWER[cut:]]) != whole]
+    assert others == []
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50])

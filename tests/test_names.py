@@ -55,20 +55,19 @@ def test_every_document_that_is_cited_is_there() -> None:
     assert missing == set()
 
 
-@pytest.mark.parametrize("path", [path for path in CODE if path != "tests/test_names.py"])
-def test_no_retired_word_names_anything(path: str) -> None:
-    assert names_in(path) & RETIRED == set()
+def test_no_retired_word_names_anything() -> None:
+    retired = re.compile(rf"\b({'|'.join(RETIRED)})\b")
+    suspects = [path for path in CODE if retired.search((PROJECT / path).read_text())]
+    named = {path: names_in(path) & RETIRED for path in suspects if path != "tests/test_names.py"}
+    assert {path: names for path, names in named.items() if names} == {}
 
 
-@pytest.mark.parametrize("path", [path for path in CODE if path.startswith(ENGINES)])
-def test_an_engine_knows_no_request(path: str) -> None:
-    imported = {
-        alias.name
-        for node in ast.walk(ast.parse((PROJECT / path).read_text()))
-        if isinstance(node, ast.ImportFrom) and node.module == "flask"
-        for alias in node.names
-    }
-    assert imported & OF_A_REQUEST == set()
+def test_an_engine_knows_no_request() -> None:
+    imports = re.compile(r"^\s*from flask import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
+    for path in CODE:
+        if path.startswith(ENGINES):
+            imported = " ".join(map("".join, imports.findall((PROJECT / path).read_text())))
+            assert set(re.findall(r"\w+", imported)) & OF_A_REQUEST == set(), path
 
 
 def test_the_picture_of_the_layers_is_the_contract() -> None:

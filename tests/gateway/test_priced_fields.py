@@ -37,6 +37,24 @@ PASSING = {
 }
 """What costs its tokens alone, by a person's reading of the vendors' pages; whatever is new is refused."""
 
+PRICED: list[tuple[str, dict[str, Any]]] = [
+    ("chat", {"service_tier": "priority"}), ("chat", {"service_tier": "flex"}), ("chat", {"n": 2}),
+    ("chat", {"prediction": {"type": "content", "content": "x"}}), ("chat", {"store": True}),
+    ("chat", {"modalities": ["text", "audio"]}), ("chat", {"audio": {"voice": "alloy", "format": "wav"}}),
+    ("chat", {"web_search_options": {}}), ("chat", {"plugins": [{"id": "web"}]}),
+    ("chat", {"tools": [{"type": "web_search"}]}),
+    ("responses", {"background": True}), ("responses", {"store": True}), ("responses", {"previous_response_id": "r"}),
+    ("responses", {"service_tier": "priority"}), ("responses", {"tools": [{"type": "web_search"}]}),
+    ("responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
+    ("responses", {"tools": [{"type": "mcp", "server_url": "https://x"}]}), ("responses", {"conversation": "c"}),
+    ("messages", {"service_tier": "priority"}), ("messages", {"speed": "fast"}), ("messages", {"container": "c"}),
+    ("messages", {"mcp_servers": [{"type": "url", "url": "https://x"}]}), ("messages", {"inference_geo": "us"}),
+    ("messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
+    ("messages", {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}),
+    ("messages", {"context_management": {"edits": [{"type": "compact_20260112"}]}}),
+]  # fmt: skip
+"""What the vendors' pages price beside the tokens, or keep."""
+
 UNKNOWN = {"type": "what-nobody-has-priced", "value": "flex"}
 
 
@@ -45,15 +63,19 @@ def test_every_parameter_passes_or_is_refused_by_name(dialect: str, params: Any)
     replaced = {"model", "stream", "betas", *LIMITS.get(dialect, ())}
     names = set(params.__annotations__) - replaced
     check_fields(dialect, dict.fromkeys(names))
-    refused = {name: code for name in names if (code := refusal_of(dialect, name))}
+    refused = {name: code for name in names if (code := refusal_of(dialect, {name: UNKNOWN}))}
     assert names - set(refused) == names & set(PASSING[dialect].split())
     assert refused == {name: ("field_not_priced", name) for name in refused}
 
 
-def refusal_of(dialect: str, name: str) -> tuple[str, str] | None:
+def test_what_can_change_the_price_is_refused_by_name() -> None:
+    assert [refusal_of(*one) for one in PRICED] == [("field_not_priced", *fields) for _, fields in PRICED]
+
+
+def refusal_of(dialect: str, fields: dict[str, Any]) -> tuple[str, str] | None:
     """Code and field."""
     try:
-        check_fields(dialect, {name: UNKNOWN})
+        check_fields(dialect, fields)
     except Refusal as refusal:
         return refusal.code, refusal.details["param"]
     return None

@@ -30,16 +30,10 @@ class InProcess(httpx2.BaseTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self.tries += 1
         headers = {name: value for name, value in request.headers.items() if name != "content-length"}
-        answer = self.client.open(
-            request.url.raw_path.decode(),
-            method=request.method,
-            headers=headers,
-            data=request.read(),
-            buffered=True,
-        )
-        return httpx2.Response(
-            answer.status_code, headers=list(answer.headers), content=answer.data, request=request
-        )
+        path, sent = request.url.raw_path.decode(), {"headers": headers, "data": request.read()}
+        answer = self.client.open(path, method=request.method, buffered=True, **sent)
+        told = {"headers": list(answer.headers), "content": answer.data}
+        return httpx2.Response(answer.status_code, request=request, **told)
 
 
 @pytest.fixture
@@ -170,25 +164,10 @@ def test_what_is_wrong_with_a_request_is_told_by_its_field(ada: Program, package
     assert way.tries == 4
 
 
-PRICED: list[tuple[str, dict[str, Any]]] = [
-    ("chat", {"service_tier": "priority"}), ("chat", {"service_tier": "flex"}), ("chat", {"n": 2}),
-    ("chat", {"prediction": {"type": "content", "content": "x"}}), ("chat", {"store": True}),
-    ("chat", {"modalities": ["text", "audio"]}), ("chat", {"audio": {"voice": "alloy", "format": "wav"}}),
-    ("chat", {"web_search_options": {}}), ("chat", {"plugins": [{"id": "web"}]}),
-    ("chat", {"tools": [{"type": "web_search"}]}),
-    ("responses", {"background": True}), ("responses", {"store": True}), ("responses", {"previous_response_id": "r"}),
-    ("responses", {"service_tier": "priority"}), ("responses", {"tools": [{"type": "web_search"}]}),
-    ("responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
-    ("responses", {"tools": [{"type": "mcp", "server_url": "https://x"}]}), ("responses", {"conversation": "c"}),
-    ("messages", {"service_tier": "priority"}), ("messages", {"speed": "fast"}), ("messages", {"container": "c"}),
-    ("messages", {"mcp_servers": [{"type": "url", "url": "https://x"}]}), ("messages", {"inference_geo": "us"}),
-    ("messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
-    ("messages", {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}),
-    ("messages", {"context_management": {"edits": [{"type": "compact_20260112"}]}}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("dialect", "fields"), PRICED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("dialect", "fields"),
+    [("chat", {"n": 2}), ("responses", {"background": True}), ("messages", {"speed": "fast"})],
+)
 def test_what_can_change_the_price_is_refused_by_name(
     ada: Program, provider: ProviderServer, dialect: str, fields: dict[str, Any]
 ) -> None:
@@ -228,12 +207,8 @@ def test_a_provider_that_fails_is_a_502_of_ours(
         provider.configure(fault=fault)
         way.tries = 0
         error = chat_error(ours)
-        assert (error.status_code, error.code, error.type, way.tries) == (
-            502,
-            "provider_error",
-            "server_error",
-            3,
-        )
+        assert (error.status_code, error.code, error.type) == (502, "provider_error", "server_error")
+        assert way.tries == 3
         raised = message_error(theirs, model=ANTHROPIC_MODEL)
         assert (raised.status_code, raised.type) == (502, "api_error")
         assert "sk-secret" not in str(error) + str(raised)

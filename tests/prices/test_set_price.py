@@ -1,0 +1,59 @@
+"""A price set from the command line: a new row from now or later, or a reason."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.base import utcnow
+from app.models.billing.call_audit import audit_calls
+from app.models.catalog.price import AIModel
+from app.models.metering.reservation import reserve, settle
+from app.providers.base import Prompt, PromptMessage, TokenUsage
+from tests.support.people import CREDIT, actor, model, person
+
+
+@pytest.fixture(autouse=True)
+def priced(app: Flask, session: scoped_session[Session]):
+    """Sold at once already."""
+    with time_machine.travel(datetime(2026, 11, 20, 12, tzinfo=UTC), tick=False) as clock:
+        model("m", kind="demo", dollars_in="2.5", dollars_out="10")
+        ada = person("ada", credits=30 * CREDIT)
+        prompt = Prompt("m", (PromptMessage("user", "hello"),), 700)
+        reservation = reserve(actor(ada), prompt, AIModel.to_sell("m", utcnow())[1])
+        clock.shift(timedelta(minutes=1))
+        settle(reservation, TokenUsage(uncached_input=500, output=700, source="reported"), "done")
+        session.commit()
+        yield
+
+
+def test_it_is_a_new_row(app: Flask, session: scoped_session[Session]) -> None:
+    run = app.test_cli_runner().invoke
+    assert run(args=["prices", "set", "m", "--output", "12.5", "--from", "2026-12-01"]).exit_code == 0
+    session.expire_all()
+    old, new = sorted(AIModel.named("m").prices, key=lambda row: row.id)
+
+    assert (old.output_nanos, new.output_nanos) == (10 * 10**9, 12_500_000_000)
+    assert new.uncached_input_nanos == 2_500_000_000
+    assert (new.effective_from, new.source) == (datetime(2026, 12, 1, tzinfo=UTC), "admin")
+    assert audit_calls().all() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["m", "--output", "-1"], "no whole, positive number"),
+        (["m", "--output", "ten"], "is no price"),
+        (["m", "--output", "1", "--from", "2026-01-01"], "now or later"),
+        (["nobody", "--output", "1"], "no model called 'nobody'"),
+        (["gpt-6-luna", "--input", "1"], "other prices above 272,000 input tokens"),
+        (["m", "--long-input", "1"], "no long-context tier"),
+    ],
+)
+def test_what_cannot_be_a_price_is_refused(arguments: list[str], reason: str, app: Flask) -> None:
+    refused = app.test_cli_runner().invoke(args=["prices", "set", *arguments])
+
+    assert refused.exit_code == 2
+    assert reason in " ".join(refused.output.split())
