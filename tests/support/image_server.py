@@ -1,12 +1,14 @@
 """A local painter that speaks OpenAI's images endpoint and Google's generateContent, with faults on request.
 
 `answers` are taken one after another, then each request is answered well: "ok", "some:2" (so many of those that were
-asked for), "address", "filtered", "none", "broken" (bytes that are no image), "no_usage", "500", "429", "cut", "hang".
+asked for), "address", "filtered", "none", "broken" (bytes that are no image), "no_usage", "500", "429", "cut",
+"hang". While `may_answer` is cleared it draws.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import threading
 import time
@@ -33,6 +35,8 @@ class ImageServer:
     def __init__(self, *answers: str, delay: float = 0.0) -> None:
         self.answers = deque(answers)
         self.delay = delay
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.requests: list[dict[str, Any]] = []
         self.lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -70,6 +74,7 @@ class ImageServer:
                 asked = {"path": self.path, "headers": dict(self.headers), "body": body}
                 answer = server.take(asked)
                 time.sleep(server.delay)
+                server.may_answer.wait(60)
                 if answer == "cut":
                     self.close_connection = True
                     return
@@ -82,7 +87,8 @@ class ImageServer:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -1,0 +1,144 @@
+"""Images that are stopped, or whose process dies: what is delivered is paid, what is lost is free."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import requests
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.billing.audit import audit
+from app.models.billing.call_audit import audit_calls
+from app.models.chat.attachment import Attachment
+from app.models.chat.chat import Message
+from app.models.metering.usage import Usage
+from app.payments.sweeper import sweep
+from tests.chat.conftest import Door
+from tests.images.conftest import GOOGLE, OPENAI, price_of
+from tests.support import people
+from tests.support.image_server import ImageServer
+from tests.support.people import CREDIT, Heard, heard
+from tests.support.running_app import RunningApp, await_that
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+Database = scoped_session[Session]
+
+
+def calls(session: Database) -> list[Usage]:
+    session.rollback()
+    return session.query(Usage).order_by(Usage.id).all()
+
+
+def stopped(ada: Door, painter: ImageServer, **body: object) -> Heard:
+    """Images that are asked for in a chat and stopped while the vendor draws."""
+    painter.may_answer.clear()
+    asked = {"prompt": "A red fox", "new_chat": True, **body}
+    answer = ada.call("POST", "/images", json=asked, buffered=False)
+    pieces = answer.iter_encoded()
+    start = heard(next(pieces)).start
+    await_that(lambda: painter.requests != [])
+    assert ada.call("POST", f"/messages/{start['message_id']}/stop").status_code < 300
+    painter.may_answer.set()
+    told = heard(b"".join(pieces))
+    answer.close()
+    return told
+
+
+@pytest.mark.parametrize(
+    ("model", "answers", "count", "delivered"),
+    [
+        (OPENAI, ["ok"], 2, 2),
+        (OPENAI, ["some:1"], 3, 1),
+        (GOOGLE, ["ok", "none"], 2, 1),
+        (OPENAI, ["filtered"], 2, 0),
+    ],
+)
+def test_images_that_are_stopped_are_paid_as_delivered(
+    ada: Door,
+    session: Database,
+    painter: ImageServer,
+    model: str,
+    answers: list[str],
+    count: int,
+    delivered: int,
+) -> None:
+    painter.answers.extend(answers)
+    end = stopped(ada, painter, model=model, n=count).end
+    [call] = calls(session)
+    [message] = session.query(Message).filter_by(role="assistant")
+
+    assert end["cost_nanos"] == call.paid_nanos == delivered * call.image_price.price_nanos
+    assert len(end.get("images", ())) == session.query(Attachment).count() == call.images == delivered
+    assert (end["code"], message.status) == (
+        ("stopped", "stopped") if delivered else ("provider_error", "failed")
+    )
+    assert call.state == ("settled" if delivered else "released")
+    assert end["available_nanos"] == 1000 * CREDIT - call.paid_nanos
+    assert ada.balance()["reserved_nanos"] == 0
+    assert list(audit()) == []
+    assert audit_calls().all() == []
+
+
+@pytest.fixture
+def served(start_app: Callable[..., RunningApp], painter: ImageServer) -> Iterator[RunningApp]:
+    """A web process of its own, to be killed."""
+    yield start_app("web", OPENAI_API_KEY="sk-test", OPENAI_BASE_URL=painter.openai_url)
+    painter.may_answer.set()
+
+
+def ask(web: RunningApp, key: str) -> None:
+    body, headers = {"prompt": "A fox", "model": OPENAI, "new_chat": True}, {"Authorization": f"Bearer {key}"}
+    with pytest.raises(requests.RequestException):
+        requests.post(f"{web.url}/api/images", json=body, headers=headers, timeout=60)
+
+
+def die(web: RunningApp, key: str, painter: ImageServer, *, crash: str | None = None) -> None:
+    """Have images asked for, and the process killed while they are drawn, or at that step."""
+    painter.requests.clear()
+    painter.may_answer.clear()
+    web.kill("web")
+    web.start("web", **({"crash": crash} if crash else {}))
+    web.await_ready()
+    asking = threading.Thread(target=ask, args=(web, key))
+    asking.start()
+    await_that(lambda: painter.requests != [], 30)
+    if crash:
+        painter.may_answer.set()
+        web.await_death("web")
+    else:
+        web.kill("web")
+    asking.join()
+
+
+DRAWN = "before app.generation.images:ImageGeneration._file"
+SETTLED = "after app.generation.images:ImageGeneration._settle_once"
+
+
+def test_a_kill_before_images_are_settled_charges_nothing_and_after_it_all(
+    app: Flask, session: Database, served: RunningApp, painter: ImageServer
+) -> None:
+    price = price_of(OPENAI, "medium", "1024x1024").price_nanos
+    account = people.person("ada", credits=1000 * CREDIT)
+    key = people.api_key(account)
+    session.commit()
+    for crash in (SETTLED, None, DRAWN):
+        die(served, key, painter, crash=crash)
+    for call in calls(session):
+        call.created_at -= timedelta(minutes=3)
+    for message in session.query(Message).filter_by(role="assistant", status="running"):
+        message.checkpoint_at -= timedelta(minutes=3)
+    session.commit()
+
+    assert sweep() == 2
+    settled, drawing, drawn = calls(session)
+    assert [(call.state, call.paid_nanos) for call in (drawing, drawn)] == [("released", 0)] * 2
+    assert (settled.state, settled.paid_nanos, settled.images) == ("settled", price, 1)
+    answers = session.query(Message).filter_by(role="assistant").order_by(Message.id)
+    assert [message.status for message in answers] == ["done", "interrupted", "interrupted"]
+    assert [file.call_id for file in session.query(Attachment)] == [settled.id]
+    session.refresh(account)
+    assert (account.credits_nanos, account.reserved_nanos) == (1000 * CREDIT - price, 0)
+    assert list(audit()) == []
+    assert audit_calls().all() == []
