@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from bench import browser, distance, history, report, reserve_settle, streams, webhooks
+from bench import browser, dialects, distance, history, report, reserve_settle, streams, webhooks
 from bench.metrics import Measure
 
 Found = tuple[list[Measure], list[str]]
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[], Found]] = {
     "webhooks": lambda: (webhooks.measured(), []),
     "screen": lambda: (browser.measured(), []),
     "distance": lambda: (distance.measured(), []),
+    "dialects": lambda: (dialects.measured(), []),
     "sqlite": lambda: ([streams.on_sqlite()], []),
 }
 

@@ -14,9 +14,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-TOKEN_MARKS = (b"event: delta", b'"content":"', b'"content": "')
+TOKEN = b'"word'
+"""How every token of the stand-in begins, whatever it is wrapped in; a first event may have no text yet."""
+
 LAST_CHUNK = b"0\r\n\r\n"
-ENDS = (b"event: done", b"[DONE]", b'"finish_reason":"stop"', b'"usage"')
+ENDS = (b"event: done", b"[DONE]", b'"finish_reason":"stop"', b'"usage"', b"event: message_stop")
 
 
 @dataclass
@@ -47,10 +49,10 @@ async def read_answer(reader: asyncio.StreamReader, began: float, findings: Find
     last, ended, tail = 0.0, False, b""
     while piece := await reader.read(65536):
         now, seen = time.perf_counter(), tail + piece
-        if not last and any(mark in seen for mark in TOKEN_MARKS):
+        if not last and TOKEN in seen:
             findings.first_token_ms.append((now - began) * 1000)
             last = now
-        elif last and any(mark in piece for mark in TOKEN_MARKS):
+        elif last and TOKEN in piece:
             findings.gap_ms.append((now - last) * 1000)
             last = now
         ended = ended or any(mark in seen for mark in ENDS)

@@ -107,7 +107,7 @@ class GatewayCall:
             self.writer = ChatWriter(asked.model, call_id, wants_usage=wants_usage)
 
     def whole(self) -> Response:
-        told = [shown for event in self.generation.follow_events() if event for shown in self._told(event)]
+        told = [shown for events in self.generation.follow_events() for shown in self._told(events)]
         told.extend(self.writer.close(settled(self.generation)))
         return jsonify(WHOLE[self.dialect](told))
 
@@ -124,8 +124,8 @@ class GatewayCall:
 
     def _frames(self) -> Iterator[str]:
         try:
-            for event in self.generation.follow_events():
-                yield PING[self.dialect] if event is None else "".join(map(self._frame, self._told(event)))
+            for events in self.generation.follow_events():
+                yield "".join(map(self._frame, self._told(events))) if events else PING[self.dialect]
             yield "".join(map(self._frame, self.writer.close(settled(self.generation))))
         except (ProviderError, InvalidRequest) as error:
             yield "".join(self._failure("provider_error", str(error)))
@@ -135,16 +135,21 @@ class GatewayCall:
         else:
             yield "data: [DONE]\n\n" if self.dialect == "chat" else ""
 
-    def _told(self, event: Event) -> Iterable[Event]:
-        """An event of the provider in the caller's dialect: nothing, one or several."""
+    def _told(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The provider's events in the caller's dialect: of each nothing, one or several."""
+        for event in events:
+            for step in self._steps(event):
+                yield from self.writer.feed(step)
+
+    def _steps(self, event: Event) -> Iterable[Event]:
+        """An event of the provider in the caller's dialect, before its writer."""
         is_chunk = "choices" in event or not isinstance(event.get("type"), str)
         is_responses = str(event.get("type")).startswith("response.")
-        steps: Iterable[Event] = [event]
         if self.dialect == "messages" and is_chunk:
-            steps = self._events.feed(event)
-        elif self.dialect != "messages" and not is_chunk and not is_responses:
-            steps = self._chunks.feed(event)
-        return [shown for step in steps for shown in self.writer.feed(step)]
+            return self._events.feed(event)
+        if self.dialect != "messages" and not is_chunk and not is_responses:
+            return self._chunks.feed(event)
+        return [event]
 
     def _frame(self, event: Event) -> str:
         name = "" if self.dialect == "chat" else f"event: {event['type']}\n"

@@ -37,7 +37,7 @@ def create_embeddings() -> Response:
     model, price = AIModel.to_sell(name, utcnow(), is_embedding=True)
     generation = begin(current_user, prompt_for(model, body, inputs), (model, price), idempotency(sent))
     g.available_nanos = generation.reservation.available
-    [answer] = [event for event in generation.follow_events() if event] or [{}]
+    [answer] = [event for events in generation.follow_events() for event in events] or [{}]
     response = jsonify(shown(answer, name, body, settled(generation)))
     response.headers["X-Call-Id"] = str(generation.reservation.usage_id)
     return response

@@ -59,18 +59,18 @@ class WireGeneration(Generation):
         with self.changed:
             self.changed.wait_for(lambda: bool(self.events) or self.ending is not None, timeout=seconds)
 
-    def follow_events(self) -> Iterator[Event | None]:
-        """The events as they come, until the call is settled; None now and then while there is nothing new."""
+    def follow_events(self) -> Iterator[list[Event]]:
+        """The events as they come, those together that are there together, until the call is settled.
+
+        An empty list now and then while there is nothing new.
+        """
         seen = 0
         while True:
             fresh, has_ended = self._fresh_events(seen)
             seen += len(fresh)
-            if fresh:
-                yield from fresh
-            elif has_ended:
+            if has_ended and not fresh:
                 return
-            else:
-                yield None
+            yield fresh
 
     def _fresh_events(self, seen: int) -> tuple[list[Event], bool]:
         """The events past the first `seen`, as soon as there are some, and whether the call has ended."""
