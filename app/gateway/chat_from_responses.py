@@ -19,6 +19,9 @@ SAME = (
     "prompt_cache_key",
     "parallel_tool_calls",
 )
+LONGEST_NAME = 64
+"""Of a function, at either vendor."""
+
 ONE_TEXT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 """A custom tool takes free text: as a function, it has one field for it."""
 
@@ -56,7 +59,7 @@ def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
         yield {"role": role, "content": content if isinstance(content, str) else parts_of(content, str(role))}
     elif kind in ("function_call", "custom_tool_call"):
         arguments = item.get("arguments") or json.dumps({"input": item.get("input", "")}, ensure_ascii=False)
-        function = {"name": item.get("name"), "arguments": arguments}
+        function = {"name": full_name(item), "arguments": arguments}
         call = {"id": item.get("call_id"), "type": "function", "function": function}
         yield {"role": "assistant", "content": None, "tool_calls": [call]}
     elif kind in ("function_call_output", "custom_tool_call_output"):
@@ -99,24 +102,40 @@ def format_of(text: Mapping[str, Any]) -> Fields:
 
 
 def tools_of(body: Mapping[str, Any]) -> Fields:
-    tools = [made for tool in body.get("tools") or () for made in functions_of(mapping(tool))]
+    tools = [function_of(name, tool) for name, tool, _namespace in named_tools(body.get("tools"))]
     if not tools:
         return {}
     choice = body.get("tool_choice")
     if isinstance(choice, Mapping):
-        choice = {"type": "function", "function": {"name": choice.get("name")}}
+        choice = {"type": "function", "function": {"name": full_name(choice)}}
     return {"tools": tools} | ({"tool_choice": choice} if choice else {})
 
 
-def functions_of(tool: Mapping[str, Any]) -> Iterator[Fields]:
+def named_tools(
+    tools: Any, namespace: str | None = None
+) -> Iterator[tuple[Any, Mapping[str, Any], str | None]]:
+    """Each tool with its name among all of them and its namespace, which a chat completion does not know."""
+    for tool in map(mapping, tools or ()):
+        if tool.get("type") == "namespace":
+            yield from named_tools(tool.get("tools"), tool.get("name"))
+        else:
+            yield full_name({"namespace": namespace, **tool}), tool, namespace
+
+
+def full_name(called: Mapping[str, Any]) -> Any:
+    """The name of a tool, or of a call of it, with its namespace before it where it has one."""
+    if not called.get("namespace"):
+        return called.get("name")
+    return f"{called['namespace']}__{called.get('name')}"[-LONGEST_NAME:]
+
+
+def function_of(name: Any, tool: Mapping[str, Any]) -> Fields:
     kind = tool.get("type")
-    if kind == "namespace":
-        for inner in tool.get("tools") or ():
-            yield from functions_of(mapping(inner))
-        return
     if kind not in ("function", "custom"):
         raise InvalidRequest({"tools": [f"has {str(kind)[:60]}, which this model's provider does not know."]})
     schema = ONE_TEXT if kind == "custom" else tool.get("parameters") or {"type": "object"}
-    function = {"name": tool.get("name"), "parameters": schema}
     names = ("description", "strict") if kind == "function" else ("description",)
-    yield {"type": "function", "function": function | {name: tool[name] for name in names if tool.get(name)}}
+    function = {"name": name, "parameters": schema} | {
+        known: tool[known] for known in names if tool.get(known)
+    }
+    return {"type": "function", "function": function}

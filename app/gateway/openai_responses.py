@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import mapping
+from app.gateway.chat_from_responses import full_name, named_tools
 from app.gateway.message_events_from_chat import list_in, text_of
 from app.gateway.settled import Event, Settled
 
@@ -72,9 +73,7 @@ class MadeResponse:
             "error": None, "incomplete_details": None, "parallel_tool_calls": body.get("parallel_tool_calls", True),
             "tool_choice": body.get("tool_choice") or "auto", "tools": body.get("tools") or [],
         }  # fmt: skip
-        self._custom = {
-            tool.get("name") for tool in self._frame["tools"] if mapping(tool).get("type") == "custom"
-        }
+        self._tools = {name: (tool, space) for name, tool, space in named_tools(self._frame["tools"])}
         self._call_id = call_id
         self._items: list[Event] = []
         self._calls: dict[Any, int] = {}
@@ -161,7 +160,7 @@ class MadeResponse:
                 "id": identity,
                 "type": "function_call",
                 "status": "in_progress",
-                "name": function.get("name"),
+                **self._named(function.get("name")),
             }
             call_id = call.get("id") or f"call_{len(self._items)}"
             yield from self._begin_item(item | {"call_id": call_id, "arguments": ""})
@@ -171,6 +170,15 @@ class MadeResponse:
             named = {"item_id": item["id"], "output_index": self._calls[key]}
             yield {"type": "response.function_call_arguments.delta", "delta": text, **named}
 
+    def _named(self, name: Any) -> Event:
+        """A tool's name as its caller gave it."""
+        tool, namespace = self._tools.get(name, ({}, None))
+        return {"name": tool.get("name") or name} | ({"namespace": namespace} if namespace else {})
+
+    def _custom(self, item: Event) -> bool:
+        tool, _namespace = self._tools.get(full_name(item), ({}, None))
+        return bool(tool.get("type") == "custom")
+
     def _end_item(self) -> Iterator[Event]:
         if self._open is None:
             return
@@ -179,7 +187,7 @@ class MadeResponse:
             yield self._of(
                 "response.function_call_arguments.done", arguments=item["arguments"], name=item["name"]
             )
-            if item["name"] in self._custom:
+            if self._custom(item):
                 self._items[self._open] = item = as_custom(item)
         else:
             part = item["summary" if item["type"] == "reasoning" else "content"][0]
@@ -203,7 +211,7 @@ def as_custom(item: Event) -> Event:
         text = mapping(json.loads(item["arguments"] or "{}")).get("input", "")
     except ValueError:
         text = item["arguments"]
-    kept = {name: item[name] for name in ("id", "call_id", "name")}
+    kept: Event = {name: item[name] for name in ("id", "call_id", "name", "namespace") if name in item}
     return {**kept, "type": "custom_tool_call", "input": str(text)}
 
 

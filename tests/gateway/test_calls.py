@@ -82,3 +82,31 @@ def test_models_are_listed_in_both_forms(ada: Program) -> None:
     assert theirs["data"][0]["type"] == "model"
     assert ada.get(f"/v1/models/{OPENAI_MODEL}").json["object"] == "model"
     assert ada.get("/v1/models/nothing").json["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kind", ["function", "custom"])
+def test_tools_of_a_namespace_go_there_and_back(
+    ada: Program, provider: ProviderServer, model: str, kind: str
+) -> None:
+    """As Codex groups the tools of a server: providers of other formats know only names."""
+    tool = {"type": kind, "name": "look", "description": "Look"}
+    space = {"type": "namespace", "name": "crm", "description": "Customers", "tools": [tool]}
+    provider.configure(fault="tool_calls")
+    asked = ada.call(
+        "responses",
+        model=model,
+        tools=[space],
+        tool_choice={"type": kind, "name": "look", "namespace": "crm"},
+    )
+    [called] = [item for item in asked.json["output"] if item["type"].endswith("_call")]
+    assert (called["type"], called["name"], called["namespace"]) == (
+        "function_call" if kind == "function" else "custom_tool_call",
+        "look",
+        "crm",
+    )
+    said = {"role": "user", "content": "hello"}
+    result = {"type": f"{called['type']}_output", "call_id": called["call_id"], "output": "sunny"}
+    provider.configure(fault="")
+    assert ada.call("responses", model=model, tools=[space], input=[said, called, result]).status_code == 200
+    assert "crm__look" in str(provider.last["body"]["messages"])

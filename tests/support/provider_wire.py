@@ -100,6 +100,12 @@ class Request:
         return self.body.get("max_completion_tokens") or self.body.get("max_tokens")
 
     @property
+    def first_tool(self) -> str:
+        """The first that is offered."""
+        tools = self.body.get("tools") or [{"name": "look"}]
+        return str((tools[0].get("function") or tools[0])["name"])
+
+    @property
     def wants_usage(self) -> bool:
         return bool((self.body.get("stream_options") or {}).get("include_usage"))
 
@@ -177,7 +183,7 @@ def openai_events(script: Script, request: Request) -> Iterator[Event]:
             "index": 0,
             "id": "call_1",
             "type": "function",
-            "function": {"name": "look", "arguments": "{}"},
+            "function": {"name": request.first_tool, "arguments": "{}"},
         }
         yield "head", chunk({"tool_calls": [call]})
     field = "refusal" if answer.finish == "refusal" else "content"
@@ -206,7 +212,7 @@ def anthropic_events(script: Script, request: Request) -> Iterator[Event]:
             sse({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta"),
         )
     if script.fault == "tool_calls":
-        yield from (("head", event) for event in anthropic_tool_call())
+        yield from (("head", event) for event in anthropic_tool_call(request.first_tool))
     for piece in answer.pieces:
         delta = {"type": "text_delta", "text": piece}
         yield "text", sse({"type": "content_block_delta", "index": 1, "delta": delta}, "content_block_delta")
@@ -218,8 +224,8 @@ def anthropic_events(script: Script, request: Request) -> Iterator[Event]:
         yield "tail", sse({"type": "message_stop"}, "message_stop")
 
 
-def anthropic_tool_call() -> Iterator[bytes]:
-    block = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+def anthropic_tool_call(name: str) -> Iterator[bytes]:
+    block = {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}
     yield sse({"type": "content_block_start", "index": 1, "content_block": block}, "content_block_start")
     yield sse({"type": "content_block_stop", "index": 1}, "content_block_stop")
 
