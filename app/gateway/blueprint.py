@@ -20,10 +20,10 @@ __all__ = ["gateway", "json_object", "sends", "text_of", "whole_number"]
 
 
 def json_object() -> dict[str, Any]:
-    """The request's JSON object, in which no text is half a character; InvalidRequest for anything else."""
+    """The request's JSON object, without halves of characters and numbers without end; InvalidRequest else."""
     try:
         sent = json.loads(request.get_data())
-        json.dumps(sent, ensure_ascii=False).encode()
+        json.dumps(sent, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
         sent = json.loads(json.dumps(sent, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):

@@ -95,7 +95,7 @@ class GatewayCall:
     def __init__(self, asked: GatewayRequest, generation: WireGeneration) -> None:
         self.dialect = asked.dialect
         self.generation = generation
-        self._request_id = g.request_id
+        self._request_id, self._sent = g.request_id, asked.body
         self._chunks, self._events = ChatFromMessageEvents(), MessageEventsFromChat()
         call_id, wants_usage = generation.reservation.usage_id, asked.wants_usage
         self.writer: ChatWriter | MessagesWriter | ResponsesWriter
@@ -108,14 +108,14 @@ class GatewayCall:
 
     def whole(self) -> Response:
         told = [shown for events in self.generation.follow_events() for shown in self._told(events)]
-        told.extend(self.writer.close(settled(self.generation)))
+        told.extend(self.writer.close(settled(self.generation, self._sent)))
         return jsonify(WHOLE[self.dialect](told))
 
     def stream(self) -> Response:
         """A stream that has begun is 200; until there is a first event, a failure is an answer with its own status."""
         self.generation.await_event(FIRST_EVENT_SECONDS)
         if self.generation.ending is not None and not self.generation.events:
-            settled(self.generation)
+            settled(self.generation, self._sent)
         leave = g.pop("leave_place")
         response = Response(self._frames(), content_type="text/event-stream; charset=utf-8")
         response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
@@ -126,7 +126,7 @@ class GatewayCall:
         try:
             for events in self.generation.follow_events():
                 yield "".join(map(self._frame, self._told(events))) if events else PING[self.dialect]
-            yield "".join(map(self._frame, self.writer.close(settled(self.generation))))
+            yield "".join(map(self._frame, self.writer.close(settled(self.generation, self._sent))))
         except (ProviderError, InvalidRequest) as error:
             yield "".join(self._failure("provider_error", str(error)))
         except (AttributeError, KeyError, TypeError, ValueError, IndexError):
@@ -169,13 +169,14 @@ class GatewayCall:
         yield self._frame(error)
 
 
-def settled(generation: WireGeneration) -> Settled:
-    """What it came to. Raises where it failed: nothing was charged then."""
+def settled(generation: WireGeneration, sent: Event) -> Settled:
+    """What it came to. Raises where it failed, with the field of what was sent where that is known: it is free then."""
     ending, reservation = generation.ending, generation.reservation
     if ending is None or ending.receipt is None or ending.status != "done":
         failure = generation.failure
         if failure is not None and failure.is_of_sender:
-            raise InvalidRequest({"request": [str(failure)]})
+            field = failure.field if failure.field in sent else "request"
+            raise InvalidRequest({field: [str(failure)]})
         raise failure or ProviderError("unavailable", (ending and ending.detail) or BROKE_OFF)
     receipt, reply = ending.receipt, generation.reply
     finish = reply.finish_reason if reply else None

@@ -38,7 +38,7 @@ def create_embeddings() -> Response:
     generation = begin(current_user, prompt_for(model, body, inputs), (model, price), idempotency(sent))
     g.available_nanos = generation.reservation.available
     [answer] = [event for events in generation.follow_events() for event in events] or [{}]
-    response = jsonify(shown(answer, name, body, settled(generation)))
+    response = jsonify(shown(answer, name, body, settled(generation, body)))
     response.headers["X-Call-Id"] = str(generation.reservation.usage_id)
     return response
 

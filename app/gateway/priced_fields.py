@@ -62,21 +62,27 @@ def clears_only(value: Any) -> bool:
     return value is None or (isinstance(edits, list) and all(is_of(edit, ("clear_",)) for edit in edits))
 
 
+def thinks_once(value: Any) -> bool:
+    """Reasoning in the mode `pro` asks a model several times over."""
+    return not isinstance(value, Mapping) or value.get("mode") in (None, "standard")
+
+
 SAMPLING = named("temperature", "top_p", "seed", "stop", "user", "metadata", "safety_identifier")
 CACHING = named("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options")
 OPENAI = SAMPLING | CACHING | {"service_tier": only("default"), "store": absent, "moderation": absent}
+OPENAI |= {"reasoning": thinks_once}
 
 CHAT: dict[str, Rule] = OPENAI | named(
     "messages", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "response_format",
     "reasoning_effort", "verbosity", "parallel_tool_calls", "tool_choice", "functions", "function_call",
-    "stream_options", "top_k", "min_p", "repetition_penalty", "thinking", "reasoning", "chat_template_kwargs",
+    "stream_options", "top_k", "min_p", "repetition_penalty", "thinking", "chat_template_kwargs",
 ) | {
     "tools": all_of_types("function", "custom"), "n": only(1), "modalities": only(["text"]), "audio": absent,
     "prediction": absent, "web_search_options": absent,
 }  # fmt: skip
 
 RESPONSES: dict[str, Rule] = OPENAI | named(
-    "input", "instructions", "include", "text", "reasoning", "tool_choice", "parallel_tool_calls", "truncation",
+    "input", "instructions", "include", "text", "tool_choice", "parallel_tool_calls", "truncation",
     "top_logprobs", "max_tool_calls", "stream_options", "client_metadata",
 ) | {
     "tools": all_of_types("function", "custom", "local_shell", "apply_patch", "shell"), "background": absent,

@@ -13,6 +13,7 @@ from app.gateway.chat_from_messages import chat_from_messages
 from app.gateway.chat_from_messages import text_of as joined_text
 from app.gateway.chat_from_responses import chat_from_responses
 from app.gateway.clients import without_offers
+from app.gateway.field_types import check_types
 from app.gateway.input_bound import measured, media_of
 from app.gateway.messages_from_chat import messages_from_chat
 from app.gateway.priced_fields import allowed_betas, check_fields
@@ -43,17 +44,16 @@ class GatewayRequest:
 
     @classmethod
     def read(cls, dialect: str, sent: Fields) -> GatewayRequest:
+        check_types(dialect, sent)
         limits = [whole_number(sent, name) for name in LIMITS[dialect]]
         replaced = {"model", "stream", *LIMITS[dialect]}
         body = {name: value for name, value in sent.items() if name not in replaced}
         body = without_offers(dialect, body)
         check_fields(dialect, body)
-        check_lists(body)
-        is_stream = sent.get("stream")
-        if is_stream not in (None, True, False):
-            raise InvalidRequest({"stream": ["must be true or false."]})
+        if body.get("messages") == []:
+            raise InvalidRequest({"messages": ["is empty."]})
         asked = next((limit for limit in limits if limit is not None), None)
-        return cls(dialect, text_of(sent, "model"), body, asked, bool(is_stream), betas())
+        return cls(dialect, text_of(sent, "model"), body, asked, sent.get("stream") is True, betas())
 
     @property
     def wants_usage(self) -> bool:
@@ -102,17 +102,6 @@ class GatewayRequest:
 def betas() -> dict[str, str]:
     names = allowed_betas(request.headers.get("anthropic-beta", ""))
     return {"anthropic-beta": names} if names else {}
-
-
-def check_lists(body: Fields) -> None:
-    """Whatever stands in these lists is an object."""
-    for name in ("messages", "input", "tools"):
-        value = body.get(name)
-        if isinstance(value, list) and not all(isinstance(item, dict) for item in value):
-            raise InvalidRequest({name: ["must be a list of objects."]})
-    for name in ("messages",):
-        if name in body and (not isinstance(body[name], list) or not body[name]):
-            raise InvalidRequest({name: ["must be a list of messages."]})
 
 
 def spoken(chat: Mapping[str, Any]) -> tuple[PromptMessage, ...]:

@@ -33,10 +33,12 @@ REJECTIONS = {
     "Nothing was charged. Send the question again without it, or with the image saved in another format.",
     "gone": "The model's provider does not know this model any more. "
     "Nothing was charged. Please choose another model.",
+    "unspoken": "The model's provider does not know something that this request holds. "
+    "Nothing was charged. Please leave it out, or choose another model.",
     "filtered": "The model's provider keeps its models from making this image. "
     "Nothing was charged. Please describe another one.",
 }
-OF_SENDER = {"too_long", "image", "rejected", "filtered"}
+OF_SENDER = {"too_long", "image", "rejected", "filtered", "unspoken"}
 """What the request itself caused: the same one would fail again."""
 
 TELLING = {"too_long", "image", "gone", "credentials", "filtered"}
@@ -65,6 +67,7 @@ MESSAGES = {
         re.I,
     ),
 }
+FIELD = re.compile(r"([a-z][a-z_]{1,39})(?:[.\[][\w.\[\]-]*)?(?:: |$)")
 STATUSES = {
     401: "credentials",
     402: "credentials",
@@ -120,10 +123,19 @@ def explained(error: Exception, *, has_begun: bool) -> ProviderError:
     details = (type(error).__name__, *causes(error), status, getattr(error, "request_id", None))
     technical = " ".join(str(fact) for fact in details if fact)[:100]
     if isinstance(status, int):
-        return failure(reason_of_status(status, getattr(error, "body", None)), technical)
+        told = failure(reason_of_status(status, body := getattr(error, "body", None)), technical)
+        told.field = field_in(body)
+        return told
     if isinstance(error, httpx2.TimeoutException) or isinstance(error.__cause__, httpx2.TimeoutException):
         return failure("timeout", technical)
     return failure("cut" if has_begun else "unavailable", technical)
+
+
+def field_in(body: object) -> str | None:
+    """The field of a request that an error's body names: OpenAI beside its sentence, Anthropic as the first word."""
+    told = told_in(body)
+    named = FIELD.match(str(told.get("param") or told.get("message") or ""))
+    return named and named[1]
 
 
 def causes(error: BaseException) -> Iterator[str]:

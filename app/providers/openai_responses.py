@@ -54,10 +54,11 @@ class ResponsesReader(Reader):
                 return self._post()
             except self.errors as error:
                 status, code = getattr(error, "status_code", None), getattr(error, "code", None)
-                is_unknown = status in NOT_SPOKEN and code != "model_not_found"
-                if not is_unknown or self._prompt.instead is None:
+                if status not in NOT_SPOKEN or code == "model_not_found":
                     raise
                 self._provider.has_responses = False
+                if self._prompt.instead is None:
+                    raise failure("unspoken") from error
         self._is_chat = True
         return self._chat.open()
 

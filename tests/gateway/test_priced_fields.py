@@ -47,6 +47,7 @@ PRICED: list[tuple[str, dict[str, Any]]] = [
     ("responses", {"service_tier": "priority"}), ("responses", {"tools": [{"type": "web_search"}]}),
     ("responses", {"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}),
     ("responses", {"tools": [{"type": "mcp", "server_url": "https://x"}]}), ("responses", {"conversation": "c"}),
+    ("responses", {"reasoning": {"mode": "pro"}}), ("responses", {"background_options": {"completion_window": "2h"}}),
     ("messages", {"service_tier": "priority"}), ("messages", {"speed": "fast"}), ("messages", {"container": "c"}),
     ("messages", {"mcp_servers": [{"type": "url", "url": "https://x"}]}), ("messages", {"inference_geo": "us"}),
     ("messages", {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
