@@ -16,7 +16,7 @@ from app.api.schemas import COUNT, FILES, TEXT, WHOLE, described, or_null, shape
 from app.extensions import db
 from app.models.chat.attachment import Attachment
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.web.downloads import offer_as
+from app.web.downloads import served
 
 ATTACHMENT = shape(
     "Attachment",
@@ -32,9 +32,6 @@ ATTACHMENT = shape(
 )
 READ_AS_TEXT = (".pdf", ".docx", ".xlsx", ".pptx")
 """Names of files of which the text alone is kept."""
-
-ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""The policy of a file that is opened by itself: nothing runs, nothing is loaded."""
 
 
 class NewAttachment(Body):
@@ -78,13 +75,7 @@ def delete_attachment(attachment_id: str) -> tuple[str, int]:
 @described("A file as it was put up; its media type is what its bytes are", TEXT, kind=FILES)
 def read_attachment(attachment_id: str) -> Response:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    kept = or_404(Attachment.find(attachment_id, **own))
-    response = Response(kept.content, content_type=kept.media_type)
-    response.headers["Content-Security-Policy"] = ALONE
-    if not kept.is_image:
-        response.content_type = f"{kept.media_type}; charset=utf-8"
-        offer_as(response, f"{kept.name}.txt" if kept.name.lower().endswith(READ_AS_TEXT) else kept.name)
-    return response
+    return served(or_404(Attachment.find(attachment_id, **own)))
 
 
 def shown_attachment(kept: Attachment) -> dict[str, Any]:

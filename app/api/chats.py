@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from flask import request
+from flask import request, url_for
 from flask_login import current_user
 from pydantic import Field
 from sqlalchemy import Select, or_, select
@@ -50,6 +50,9 @@ CHAT = shape(
     system_prompt=TEXT,
     max_output_tokens=or_null(WHOLE),
     **amounts_or_null("budget"),
+    share_url=or_null(TEXT)
+    | {"description": "Whoever has it reads the chat as it stood at `shared_at`; null: not shared."},
+    shared_at=or_null(MOMENT),
     created_at=MOMENT,
     updated_at=MOMENT,
 )
@@ -83,6 +86,13 @@ class ChatChanges(Body):
     title: Annotated[Filled, Field(max_length=LONGEST_TITLE)] | None = None
     is_pinned: Flag | None = None
     is_archived: Flag | None = None
+    is_shared: (
+        Annotated[
+            Flag,
+            Field(description="true: make a link, or let it show the chat as it is now; false: revoke it."),
+        ]
+        | None
+    ) = None
     system_prompt: Text | None = None
     max_output_tokens: (
         Annotated[
@@ -127,7 +137,7 @@ def read_chat(chat_id: str) -> dict[str, Any]:
 @api.patch("/chats/<chat_id>")
 @for_guests_too
 @described(
-    "Rename a chat, pin or archive it, instruct it, show another version",
+    "Rename a chat, pin or archive it, share it by a link, instruct it, show another version",
     CHAT,
     body=ChatChanges,
 )
@@ -146,6 +156,8 @@ def change(chat: Chat, sent: ChatChanges) -> None:
     for wanted, column in ((sent.is_pinned, "pinned_at"), (sent.is_archived, "archived_at")):
         if wanted is not None:
             setattr(chat, column, (getattr(chat, column) or utcnow()) if wanted else None)
+    if sent.is_shared is not None:
+        share(chat, is_shared=sent.is_shared)
     if sent.system_prompt is not None:
         chat.system_prompt = checked_instructions(sent.system_prompt)
     if sent.max_output_tokens is not None:
@@ -154,6 +166,14 @@ def change(chat: Chat, sent: ChatChanges) -> None:
         chat.budget_nanos = budget_of(sent.budget_credits)
     if sent.shown_message_id is not None:
         chat.show(or_404(Message.find(sent.shown_message_id, chat_id=chat.id)))
+
+
+def share(chat: Chat, *, is_shared: bool) -> None:
+    if not is_shared:
+        return chat.unshare()
+    if chat.guest is not None or chat.leaf_id is None:
+        raise InvalidRequest({"is_shared": ["needs an account, and a chat with a message."]})
+    return chat.share()
 
 
 def budget_of(credits: str | int | None) -> int | None:
@@ -203,6 +223,9 @@ def shown_chat(chat: Chat) -> dict[str, Any]:
         "max_output_tokens": chat.max_output_tokens,
     }
     settings |= amount("budget", chat.budget_nanos)
+    token = chat.share_token
+    settings["share_url"] = url_for("chat.shared", token=token, _external=True) if token else None
+    settings["shared_at"] = moment(chat.shared_at) if chat.shared_at else None
     return {"id": str(chat.id), "title": chat.title, "model": chat.model, **marks, **settings, **times}
 
 

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.chat import organize, views
+from app.chat import organize, shared, views
 from app.chat.blueprint import chat
 from app.generation.registry import give_place_back
 
@@ -12,4 +12,4 @@ def init_app(app: Flask) -> None:
     app.teardown_appcontext(give_place_back)
 
 
-__all__ = ["init_app", "organize", "views"]
+__all__ = ["init_app", "organize", "shared", "views"]

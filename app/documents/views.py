@@ -22,13 +22,12 @@ from app.models.documents.document import LONGEST_BODY, Document, Revision, own
 from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
 from app.models.search import contains
-from app.web.downloads import offer_as
+from app.web.downloads import ALONE, offer_as
 from app.web.markdown import render
 
 MOST_LISTED = 100
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 TYPES = {"md": "text/markdown; charset=utf-8", "html": "text/html; charset=utf-8", "docx": DOCX}
-ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 @documents.get("")

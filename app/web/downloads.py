@@ -1,4 +1,4 @@
-"""Files that are offered for saving, by a name in any script."""
+"""Files that people sent or models made, and files that are offered for saving, by a name in any script."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import unicodedata
 from urllib.parse import quote
 
 from flask import Response
+
+from app.models.chat.attachment import Attachment
+
+ALONE = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""The policy of a file that is opened by itself: nothing runs, nothing is loaded."""
+
+READ_AS_TEXT = (".pdf", ".docx", ".xlsx", ".pptx")
+"""Names of files of which the text alone is kept."""
+
+
+def served(file: Attachment) -> Response:
+    """An image as what its bytes are, anything else as plain text to be saved."""
+    response = Response(file.content, content_type=file.media_type)
+    response.headers["Content-Security-Policy"] = ALONE
+    if not file.is_image:
+        response.content_type = f"{file.media_type}; charset=utf-8"
+        offer_as(response, f"{file.name}.txt" if file.name.lower().endswith(READ_AS_TEXT) else file.name)
+    return response
 
 
 def offer_as(response: Response, name: str) -> Response:

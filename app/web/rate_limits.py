@@ -84,10 +84,12 @@ def was_taken(response: Response) -> bool:
     return not was_refused(response)
 
 
-def by_machine(limits: str, *, counts: Callable[[Response], bool] | None = None) -> Decorator:
+def by_machine(
+    limits: str, *, counts: Callable[[Response], bool] | None = None, method: str = "POST"
+) -> Decorator:
     """At most so many POSTs from one network address; of all, or of those whose answer `counts`."""
     return limiter.limit(
-        limits, key_func=this_network, methods=["POST"], exempt_when=is_off, deduct_when=counts
+        limits, key_func=this_network, methods=[method], exempt_when=is_off, deduct_when=counts
     )
 
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Visitor
+from tests.browser.test_pages import serious_faults, too_wide
 from tests.support.cuttable import CuttableLine
 from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
@@ -37,6 +38,27 @@ def test_a_chat_can_be_renamed(ada: Visitor) -> None:
         ada.page.keyboard.press("Enter")
     ada.page.reload()
     expect(items(ada)).to_have_text(re.compile("Greetings"))
+
+
+def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, browser: Browser) -> None:
+    ada.ask("/demo table")
+    choose(ada, "Share")
+    dialog = ada.page.get_by_role("dialog", name="Share chat")
+    dialog.get_by_role("button", name="Create link").press("Enter")
+    link = dialog.get_by_label("Link")
+    expect(link).to_have_value(re.compile("/shared/"))
+    assert serious_faults(ada.page) == []
+    phone = browser.new_page(viewport={"width": 390, "height": 844})
+    phone.goto(link.input_value())
+    expect(phone.get_by_role("heading", level=1)).to_be_visible()
+    expect(phone.get_by_role("table").first).to_be_visible()
+    assert (serious_faults(phone), too_wide(phone)) == ([], 0)
+    ada.page.reload()
+    choose(ada, "Share")
+    dialog.get_by_role("button", name="Revoke link").click()
+    expect(dialog.get_by_role("status")).to_have_text("The link no longer works.")
+    assert phone.reload().status == 404
+    phone.close()
 
 
 def test_a_deleted_chat_can_be_had_back(ada: Visitor) -> None:

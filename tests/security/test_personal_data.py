@@ -95,7 +95,9 @@ def canary(new_browser: Callable[[], Browser], post_office: PostOffice, session:
 def leave_traces(user: User, session: Database) -> None:
     own = {"account_id": user.home_id, "user_id": user.id}
     account, pack = session.get(Account, user.home_id), session.query(CreditPack).first()
-    chat = Chat(**own, title="On canaries", system_prompt="Sing like a canary", model="demo")
+    chat = Chat(
+        **own, title="On canaries", system_prompt="Sing like a canary", model="demo", share_token="canary"
+    )
     key, _secret = ApiKey.make(user.home_id, user.id, "Finch's robot")
     session.add_all([chat, key])
     session.flush()

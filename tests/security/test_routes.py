@@ -22,7 +22,8 @@ PUBLIC = {
     "/password/reset/<token>",
     "/email/verify/<token>", "/invitations/<token>", "/dev/mail", "/dev/mail/<int:number>",
     "/webhooks/stripe", "/api/docs", "/api/openapi.json",
-    "/static/<path:filename>", "/brand/logo", "/digests/stop/<token>",
+    "/static/<path:filename>", "/brand/logo", "/digests/stop/<token>", "/shared/<token>",
+    "/shared/<token>/files/<attachment_id>",
 }  # fmt: skip
 """What anybody may ask for; a link is public because its token is the proof."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -14,6 +15,8 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, at_once, one_of, partial_index, refers_to, row_id, utcnow
 from app.models.catalog.setting import Setting
+from app.models.identity.membership import Membership
+from app.models.identity.user import User
 from app.models.metering.ending import can_go_on
 from app.models.metering.refusal import InvalidRequest
 
@@ -35,6 +38,7 @@ class Chat(Model):
         Index("ix_chats_account_user_newest", "account_id", "user_id", "updated_at"),
         partial_index("ix_chats_to_erase", "erase_at", where=TO_ERASE),
         partial_index("ix_chats_guest", "guest", where=OF_GUEST),
+        Index("ix_chats_share_token", "share_token", unique=True),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")
@@ -52,6 +56,10 @@ class Chat(Model):
     archived_at: Mapped[datetime | None]
     wants_title: Mapped[bool] = mapped_column(default=False)
     deleted_at: Mapped[datetime | None]
+    share_token: Mapped[str | None]
+    """The secret of its link: whoever has it reads the branch up to `shared_leaf_id`, as it stood at `shared_at`."""
+    shared_leaf_id: Mapped[int | None] = mapped_column(BigId)
+    shared_at: Mapped[datetime | None]
     erase_at: Mapped[datetime | None]
     """When the text of a deleted chat is to be erased for good; None once it was."""
 
@@ -61,6 +69,18 @@ class Chat(Model):
         with at_once() as connection:
             row = OWN.first(connection, own | {"chat": row_id(identifier)})
         return cls.apart(row) if row else None
+
+    @classmethod
+    def shared_by(cls, token: str) -> Chat | None:
+        """The chat of a link; None where it was revoked, or its person is disabled or left the account."""
+        member = Membership.account_id == cls.account_id, Membership.user_id == cls.user_id
+        rightful = select(User.id).where(User.id == cls.user_id, User.disabled_at.is_(None)).exists()
+        live = (
+            cls.share_token == token,
+            cls.deleted_at.is_(None),
+            select(Membership.id).where(*member).exists(),
+        )
+        return db.session.scalar(select(cls).where(*live, rightful))
 
     @classmethod
     def started_since(cls, account_id: int, moment: datetime) -> int:
@@ -85,6 +105,19 @@ class Chat(Model):
     def messages(self) -> list[Message]:
         """The shown branch, oldest first."""
         return branch(self.everything(), self.leaf_id)
+
+    def shared_messages(self) -> list[Message]:
+        """What the link shows: the branch as it stood when it was shared, without what is still being written."""
+        told = branch(self.everything(), self.shared_leaf_id)
+        return [message for message in told if not message.is_running]
+
+    def share(self) -> None:
+        """Let the link show the chat as it is now; the first time, make it."""
+        self.share_token = self.share_token or secrets.token_urlsafe(24)
+        self.shared_leaf_id, self.shared_at = self.leaf_id, utcnow()
+
+    def unshare(self) -> None:
+        self.share_token = self.shared_leaf_id = self.shared_at = None
 
     def versions(self) -> dict[int, list[int]]:
         """The ids of a message's siblings and its own, in order, for each message that has any."""

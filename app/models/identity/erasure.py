@@ -79,6 +79,7 @@ def forget_guests(after: timedelta) -> int:
 
 def delete_chat(chat: Chat) -> None:
     """Out of its person's sight at once; its files and, as many days later as the setting says, its text are erased."""
+    chat.unshare()
     chat.deleted_at = utcnow()
     chat.erase_at = chat.deleted_at + timedelta(days=Setting.get("deleted_chat_days"))
     Attachment.erase_chat(chat)
@@ -107,6 +108,7 @@ def erase_chats(*which: ColumnElement[bool]) -> int:
         "system_prompt": "",
         "deleted_at": func.coalesce(Chat.deleted_at, now),
         "wants_title": False,
+        "share_token": None,
     }
     gone["erase_at"] = case((Chat.id.in_(running), now), else_=None)
     db.session.execute(update(Chat).where(Chat.id.in_(chats)).values(**gone))

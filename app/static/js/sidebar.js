@@ -2,6 +2,7 @@
 
 import { json, request } from "./api.js";
 import { isEnter } from "./keys.js";
+import { Share } from "./share.js";
 
 const TIME_TO_UNDO = 6000;
 const PAUSE = 200;
@@ -13,6 +14,7 @@ export class Sidebar {
     this.list = document.getElementById("chats");
     this.search = document.getElementById("search");
     this.menu = document.getElementById("chat-menu");
+    this.share = new Share();
     this.everything = null;
     this.going = new Map();
     this.search.form.addEventListener("submit", (event) => event.preventDefault());
@@ -30,6 +32,7 @@ export class Sidebar {
       const has = (name) => event.target.closest(`[data-${name}]`);
       if (has("rename")) this.rename(chat);
       else if (has("delete")) this.remove(chat);
+      else if (has("share")) this.share.open(this.item(chat));
       else if (has("pin")) this.put(chat, "pin");
       else if (has("archive")) this.put(chat, "archive");
     });
@@ -47,9 +50,10 @@ export class Sidebar {
 
   item(chat) { return this.list.querySelector(`[data-chat="${chat}"]`); }
 
-  make({ id, title }, isOpen = false) {
+  make({ id, title, share_url: address }, isOpen = false) {
     const item = document.getElementById("chat-template").content.cloneNode(true).firstElementChild;
     item.dataset.chat = id;
+    if (address) item.dataset.shared = address;
     item.classList.toggle("is-open", isOpen);
     const link = item.querySelector("a");
     link.href = `/chat/${id}`;
