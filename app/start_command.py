@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -12,45 +13,55 @@ from app.catalog.projection import lines_of, months_of
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.base import credits_text
-from app.models.metering.refusal import PricingError
+from app.models.billing.currency_choice import choose_currency
+from app.models.catalog.currency import CURRENCIES, decimals
+from app.models.metering.refusal import InvalidRequest, PricingError
 from app.web.formatting import dollars, percent
 from app.web.numbers import exact
 
 
 class Figure(click.ParamType[int]):
-    """A number as people write it, kept in whole units: $20 as cents, 50 % as basis points."""
+    """A number as people write it, kept in whole units: $20 as cents, 50 % as basis points; money by its currency."""
 
     name = "number"
 
-    def __init__(self, unit: int, highest: int) -> None:
+    def __init__(self, unit: int | None, highest: int) -> None:
         self.unit, self.highest = unit, highest
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
+        unit = self.unit or 10 ** decimals(ctx.params["currency"] if ctx else "usd")
         try:
-            units = exact(value, self.unit)
+            units = exact(value, unit)
         except ValueError as fault:
             self.fail(str(fault), param, ctx)
         if not 0 <= units <= self.highest:
-            self.fail(f"must be between 0 and {Decimal(self.highest) / self.unit:f}.", param, ctx)
+            self.fail(f"must be between 0 and {Decimal(self.highest) / unit:f}.", param, ctx)
         return units
 
 
 @click.command()
+@click.option(
+    "--currency", type=click.Choice(CURRENCIES), default="usd", is_eager=True, help="What you sell in."
+)
+@click.option(
+    "--rate", type=Figure(10**9, 10**12), default=10**9, help="US dollars that one unit of it is worth."
+)
 @click.option("--name", prompt="What do you sell? (its name)")
-@click.option("--price", prompt="At what price a month? (0: only credits)", type=Figure(100, 10**8))
+@click.option("--price", prompt="At what price a month? (0: only credits)", type=Figure(None, 10**10))
 @click.option("--margin", prompt="Which part of it is your margin, in percent?", type=Figure(100, 9_999))
 @click.option("--free", prompt="How many credits a month for free?", type=Figure(1, 10**6))
 @with_appcontext
-def start(name: str, price: int, margin: int, free: int) -> None:
+def start(currency: str, rate: int, **answers: Any) -> None:
     """Write plans and packs of your own, and show what three months of them would leave."""
-    name = " ".join(name.split())
+    name, price, margin = " ".join(answers["name"].split()), answers["price"], answers["margin"]
     if not 1 <= len(name) <= 60:
         raise click.BadParameter("has 1 to 60 characters.", param_hint="--name")
     try:
-        offer = write_offer(Answers(name, price, margin, free))
-    except PricingError as fault:
+        choose_currency(currency, rate)
+        offer = write_offer(Answers(name, price, margin, answers["free"]))
+    except (PricingError, InvalidRequest) as fault:
         raise click.ClickException(str(fault)) from fault
     db.session.commit()
     enqueue(JobName.PUBLISH_PLAN, offer.plan.id)
@@ -60,7 +71,8 @@ def start(name: str, price: int, margin: int, free: int) -> None:
     if price:
         click.echo(f"{name}: {dollars(price)} a month, {credits_text(offer.plan.allowance_nanos)}.")
     for pack in offer.packs:
-        click.echo(f"Pack: {dollars(pack.price_cents)}, {pack.name}, margin {percent(margin)}.")
+        gives = f"{credits_text(pack.worth_nanos)}, margin {percent(margin)}"
+        click.echo(f"Pack {pack.name}: {dollars(pack.price_cents)}, {gives}.")
     for line in lines_of(months_of(offer.plan, offer.packs[0], offer.free)):
         click.echo(line)
     click.echo("Next: look at /pricing; change anything under /admin/plan/.")

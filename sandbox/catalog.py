@@ -3,6 +3,7 @@
 from typing import Any
 
 from sandbox.errors import invalid, unexpected_state
+from sandbox.money import check_step
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text, whole
 from sandbox.routes import listed, operation, page, retrieve
 from sandbox.store import Thing
@@ -63,9 +64,11 @@ def create_price(sandbox: Sandbox, params: Params) -> Thing:
     amount = integer(params, "unit_amount")
     if amount is None:
         raise invalid("You must specify either `unit_amount` or `unit_amount_decimal`.", "unit_amount")
+    currency = required(params, "currency")
+    check_step(amount, currency, "unit_amount")
     price = sandbox.make(
         "price",
-        currency=required(params, "currency"),
+        currency=currency,
         product=product_of(sandbox, params),
         unit_amount=amount,
         unit_amount_decimal=str(amount),

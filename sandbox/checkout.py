@@ -15,6 +15,7 @@ from sandbox import (
 from sandbox.cards import Card, card_error
 from sandbox.checkout_lines import lines_from, totals
 from sandbox.errors import StripeError, invalid, unexpected_state
+from sandbox.money import check_chargeable
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text
 from sandbox.routes import operation, page, retrieve
 from sandbox.store import Thing
@@ -51,6 +52,8 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
     if session["automatic_tax"]["enabled"]:
         taxes.tax_checkout(sandbox, session)
     session.update(totals(lines, params))
+    if mode == "payment" and session["amount_total"]:
+        check_chargeable(session["amount_total"], session["currency"], "line_items")
     session["url"] = f"{sandbox.base_url}/checkout/{session['id']}"
     return session
 

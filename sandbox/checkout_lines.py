@@ -4,6 +4,7 @@ from typing import Any
 
 from sandbox import catalog
 from sandbox.errors import invalid, missing_param
+from sandbox.money import check_same
 from sandbox.params import Params, nested, required, whole
 from sandbox.shapes import blank, new_id
 from sandbox.store import Thing
@@ -61,4 +62,8 @@ def totals(lines: list[Thing], params: Params) -> dict[str, Any]:
     due = [] if "trial_period_days" in trial or "trial_end" in trial else lines
     details = {name: sum(line[name] for line in due) for name in ("amount_discount", "amount_tax")}
     shown = {name: sum(line[name] for line in due) for name in ("amount_subtotal", "amount_total")}
-    return {**shown, "total_details": {**details, "amount_shipping": 0}, "currency": lines[0]["currency"]}
+    return {
+        **shown,
+        "total_details": {**details, "amount_shipping": 0},
+        "currency": check_same({line["currency"] for line in lines}),
+    }

@@ -8,6 +8,7 @@ from sandbox import checkout, invoices, payment_intents, payment_methods, setup_
 from sandbox.api import publish
 from sandbox.cards import CARDS, Card, card_named
 from sandbox.errors import StripeError
+from sandbox.money import money
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
@@ -20,10 +21,7 @@ def here() -> Sandbox:
     return matches
 
 
-@hosted.app_template_filter("money")
-def money(cents: int | None, currency: str = "usd") -> str:
-    sign = "-" if (cents or 0) < 0 else ""
-    return f"{sign}${abs(cents or 0) / 100:,.2f}" + ("" if currency == "usd" else f" {currency.upper()}")
+hosted.add_app_template_filter(money)
 
 
 def see(url: str) -> Response:

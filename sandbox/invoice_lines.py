@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox import discounts
+from sandbox.money import money
 from sandbox.shapes import blank, new_id
 from sandbox.store import Thing
 from sandbox.world import Sandbox
@@ -78,7 +79,7 @@ def day_of(instant: int) -> str:
 def period_line(sandbox: Sandbox, subscription: Thing, item: Thing, *, trial: bool = False) -> Thing:
     price, name = item["price"], name_of(sandbox, item)
     amount = 0 if trial else cost(item)
-    each = f"${price['unit_amount'] / 100:.2f} / {price['recurring']['interval']}"
+    each = f"{money(price['unit_amount'], price['currency'])} / {price['recurring']['interval']}"
     text = f"Trial period for {name}" if trial else f"{item['quantity']} x {name} (at {each})"
     period = {"end": item["current_period_end"], "start": item["current_period_start"]}
     return make_line(sandbox, subscription, item, amount, description=text, period=period)

@@ -6,6 +6,7 @@ from typing import Any
 from sandbox import charges, payment_methods
 from sandbox.cards import FAILED_AUTHENTICATION, POOR, UNAUTHENTICATED, Card, Decline, card_error
 from sandbox.errors import invalid, unexpected_state
+from sandbox.money import check_chargeable
 from sandbox.params import Params, flag, integer, merged_metadata, required, text
 from sandbox.render import public
 from sandbox.routes import listed, operation, retrieve
@@ -122,23 +123,22 @@ def error_of(intent: Thing) -> Exception:
 
 @operation("POST", "/v1/payment_intents")
 def create(sandbox: Sandbox, params: Params) -> Thing:
-    amount, customer = checked_amount(params), text(params, "customer")
+    currency, customer = required(params, "currency"), text(params, "customer")
+    amount = checked_amount(params, currency)
     if customer:
         sandbox.get("customer", customer, "customer")
     automatic = {"allow_redirects": "always", "enabled": True}
     intent = make_intent(
-        sandbox, amount, required(params, "currency"), customer=customer, automatic_payment_methods=automatic
+        sandbox, amount, currency, customer=customer, automatic_payment_methods=automatic
     )
     update_fields(sandbox, intent, params)
     return confirm_intent(sandbox, intent, params) if flag(params, "confirm") else intent
 
 
-def checked_amount(params: Params) -> int:
+def checked_amount(params: Params, currency: str) -> int:
     required(params, "amount")
     amount = integer(params, "amount") or 0
-    if amount < 50:
-        message = "Amount must be at least $0.50 usd"
-        raise invalid(message, "amount", "amount_too_small")
+    check_chargeable(amount, currency)
     return amount
 
 
@@ -148,7 +148,7 @@ def update_fields(sandbox: Sandbox, intent: Thing, params: Params) -> None:
             intent[name] = text(params, name)
     intent["metadata"] = merged_metadata(intent["metadata"], params)
     if "amount" in params:
-        intent["amount"] = checked_amount(params)
+        intent["amount"] = checked_amount(params, intent["currency"])
     if "payment_method" in params:
         chosen = payment_methods.resolve(sandbox, params["payment_method"])
         intent.update(payment_method=chosen["id"], status="requires_confirmation")

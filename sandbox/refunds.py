@@ -2,6 +2,7 @@
 
 from sandbox import charges
 from sandbox.errors import StripeError, invalid
+from sandbox.money import check_step, money
 from sandbox.params import Params, integer, merged_metadata, text
 from sandbox.routes import listed, operation, retrieve
 from sandbox.store import Thing
@@ -57,8 +58,11 @@ def checked_amount(charge: Thing, params: Params) -> int:
         message = f"Charge {charge['id']} has been charged back; cannot issue a refund."
         raise StripeError(400, "invalid_request_error", message, code="charge_disputed")
     if not 0 < amount <= left:
-        raise invalid(f"Refund amount (${amount / 100:.2f}) is greater than unrefunded amount on charge "
-                      f"(${left / 100:.2f})", "amount")  # fmt: skip
+        asked, rest = (money(cents, charge["currency"]) for cents in (amount, left))
+        raise invalid(
+            f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})", "amount"
+        )
+    check_step(amount, charge["currency"], "amount")
     return amount
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from sandbox import customers, discounts, invoice_lines, invoices, taxes
 from sandbox.catalog import is_live
 from sandbox.errors import invalid, missing_param
+from sandbox.money import check_same
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text, whole
 from sandbox.periods import period_end
 from sandbox.render import public
@@ -41,6 +42,17 @@ def undone(sandbox: Sandbox, subscription: Thing, before: Checkpoint) -> Excepti
     return error
 
 
+def currency_for(sandbox: Sandbox, customer: Thing, wanted: list[Params]) -> str:
+    """The currency of what is subscribed to, which is that of the customer's other subscriptions."""
+    live = (
+        one for one in sandbox.store.where("subscription", customer=customer["id"]) if not one["ended_at"]
+    )
+    currency = check_same({item["price"]["currency"] for item in wanted})
+    if any(one["currency"] != currency for one in live):
+        raise invalid("You cannot combine currencies on a single customer.", "items")
+    return currency
+
+
 def begin(sandbox: Sandbox, params: Params) -> Thing:
     """The subscription with its first invoice finalized and not yet paid."""
     customer = sandbox.get("customer", required(params, "customer"), "customer")
@@ -49,7 +61,7 @@ def begin(sandbox: Sandbox, params: Params) -> Thing:
     subscription = sandbox.make(
         "subscription",
         customer=customer["id"],
-        currency=wanted[0]["price"]["currency"],
+        currency=currency_for(sandbox, customer, wanted),
         **beginning(sandbox.now, trial_end),
         **settings_from(sandbox, params, customer),
     )

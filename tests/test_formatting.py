@@ -89,7 +89,7 @@ def test_money_is_shown_in_its_currency(cents: int, currency: str, shown: str) -
     ("cents", "shown"), [(2000, "$20"), (950, "$9.50"), (0, "$0"), (1_000_000, "$10,000")]
 )
 def test_a_price_tag_leaves_empty_cents_out(cents: int, shown: str) -> None:
-    assert formatting.price(cents) == shown
+    assert formatting.price(cents, "usd") == shown
 
 
 @pytest.mark.parametrize(("basis_points", "shown"), [(5000, "50 %"), (1234, "12.34 %"), (0, "0 %")])

@@ -77,8 +77,9 @@ def test_a_margin_that_is_edited_changes_every_figure(
         (CreditPack(price_cents=2500, margin_bps=4800, currency="usd"), "520 credits per $1"),
     ],
 )
-def test_credits_for_a_dollar_are_of_the_whole_price(sold: Plan | CreditPack, shown: str) -> None:
-    assert per_dollar(sold) == shown
+def test_credits_for_a_dollar_are_of_the_whole_price(app: Flask, sold: Plan | CreditPack, shown: str) -> None:
+    with app.app_context():
+        assert per_dollar(sold) == shown
 
 
 def test_a_trial_says_what_it_gives_what_follows_and_how_to_pay_nothing() -> None:

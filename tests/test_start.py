@@ -1,5 +1,7 @@
 """`flask start`: four answers become plans and packs, and three months of them are shown."""
 
+from collections.abc import Sequence
+
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
@@ -13,8 +15,8 @@ from tests.support.people import CREDIT
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 
-def started(app: Flask, *answers: str) -> str:
-    done = app.test_cli_runner().invoke(args=["start"], input="\n".join(answers) + "\n")
+def started(app: Flask, *answers: str, options: Sequence[str] = ()) -> str:
+    done = app.test_cli_runner().invoke(args=["start", *options], input="\n".join(answers) + "\n")
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -68,3 +70,13 @@ def test_an_answer_that_cannot_be_is_asked_again(app: Flask, session: scoped_ses
     said = started(app, "Acme", "many", "20", "100", "50", "-1", "10")
     assert said.count("Error:") == 3
     assert Plan.default().allowance_nanos == 10 * CREDIT
+
+
+def test_a_currency_without_decimals_is_asked_for_and_shown_without(
+    app: Flask, session: scoped_session[Session]
+) -> None:
+    said = started(app, "Acme", "¥3,000", "50", "0", options=("--currency", "jpy", "--rate", "0.0066"))
+    sold = [(each.currency, each.price_cents) for each in (*Plan.on_offer()[1:], *CreditPack.on_offer())]
+    assert sold == [("jpy", 3000), ("jpy", 1500), ("jpy", 6000)]
+    assert "Acme: ¥3,000 a month, 9,900 credits." in said
+    assert "in JPY" in said

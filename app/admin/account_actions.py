@@ -20,7 +20,9 @@ from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.billing.subscription import Subscription
+from app.models.catalog.currency import decimals
 from app.models.catalog.plan import Plan
+from app.models.catalog.worth import currency
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
@@ -164,9 +166,9 @@ def said_why() -> str:
 
 
 def typed_cents() -> int | None:
-    """The amount in dollars; empty is the whole payment."""
+    """The amount as it was typed; empty is the whole payment."""
     typed = request.form.get("amount", "").strip()
-    return exact(typed, 100) if typed else None
+    return exact(typed, 10 ** decimals(currency())) if typed else None
 
 
 def acting_for(account: Account) -> Actor:

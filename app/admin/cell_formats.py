@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from markupsafe import Markup
 
 from app.admin.form_fields import plain
-from app.models.base import NANOS_PER_CENT
+from app.models.catalog.worth import in_cents
 from app.web import formatting
 
 Formatter = Callable[[Any, Any, Any, str], Any]
@@ -22,14 +21,11 @@ def dollars(cents: int | None) -> str:
 
 
 def cost(nanos: int | None) -> str:
-    """Nano-dollars as dollars: to the cent, and what is less than one cent as that."""
-    if nanos is not None and 0 < nanos < NANOS_PER_CENT // 2:
-        return "< $0.01"
-    return (
-        ""
-        if nanos is None
-        else dollars(int((Decimal(nanos) / NANOS_PER_CENT).to_integral_value(ROUND_HALF_UP)))
-    )
+    """Nano-dollars in the currency of the installation: to the cent, and what is less than one cent as that."""
+    if nanos is None:
+        return ""
+    cents = in_cents(nanos)
+    return f"< {dollars(1)}" if nanos > 0 and not cents else dollars(cents)
 
 
 def credits_text(nanos: int | None) -> str:

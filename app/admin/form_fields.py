@@ -7,13 +7,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from babel.numbers import get_currency_symbol
 from wtforms import SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import StopValidation
 from wtforms.widgets import DateTimeLocalInput
 
 from app.models.base import NANOS_PER_CREDIT
+from app.models.catalog.currency import decimals, step
 from app.models.catalog.price_schedule import DAYS, EVERY_DAY
+from app.models.catalog.worth import currency
 from app.web.numbers import LARGEST_STORED, exact
 
 
@@ -66,9 +69,17 @@ class Count(Amount):
 
 
 class Dollars(Amount):
-    """Cents, typed as dollars."""
+    """Money of the installation's currency, kept in its smallest unit: cents, typed as dollars; yen as yen."""
 
-    unit, places, prefix = 100, 2, "$"
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.places, self.prefix = decimals(currency()), get_currency_symbol(currency().upper(), "en_US")
+        self.unit = 10**self.places
+
+    def pre_validate(self, form: Any) -> None:
+        super().pre_validate(form)
+        if self.data is not None and self.data % step(currency()):
+            raise StopValidation(f"Stripe charges multiples of {self.shown(step(currency()))}.")
 
 
 class DollarsPerMillion(Amount):

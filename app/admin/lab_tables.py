@@ -10,17 +10,16 @@ from sqlalchemy import select
 
 from app.admin.cell_formats import cost, credits_text, dollars, per_million, percent
 from app.admin.charts import Chart, bar_chart
-from app.admin.report import in_cents
 from app.extensions import db
 from app.lab.report import SIDES, Report
 from app.lab.scenario import Scenario, Terms, terms_of
 from app.models.catalog.plan import Plan
+from app.models.catalog.worth import about_a_dollar, in_cents
 from app.models.identity.account import Account
 from app.models.operations.lab_run import LabRun
 
 Table = tuple[list[str], list[list[Any]]]
 HEADINGS = ["Revenue", "Stripe's fee", "Provider cost", "Absorbed", "Left", "Answers", "Refused"]
-TEN_DOLLARS = 1000
 WRITTEN: dict[str, Callable[[Any], str]] = {
     "margin_bps": percent,
     "payment_fee": percent,
@@ -150,7 +149,7 @@ def answer_rows(report: Report, terms: Terms) -> list[list[Any]]:
 
 
 def bought_for_ten(sold: Any) -> int:
-    return int(sold.worth_nanos * TEN_DOLLARS // sold.price_cents)
+    return int(sold.worth_nanos * 10 * about_a_dollar() // sold.price_cents)
 
 
 TABLES: dict[str, Callable[[Report], Table]] = {

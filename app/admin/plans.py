@@ -23,7 +23,7 @@ from app.jobs import JobName, enqueue
 from app.models.catalog.margin import is_above_floor, real_margin_bps
 from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan
-from app.models.catalog.worth import worth_of
+from app.models.catalog.worth import currency, least_cents, worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
 from app.web.pricing_page import pricing_context
 
@@ -175,7 +175,7 @@ class PlanTable(SoldTable):
         if not form.validate():
             text = "; ".join(f"{form[name].label.text}: {errors[0]}" for name, errors in form.errors.items())
             return f"<!doctype html><title>Preview</title><p>Mend this first: {escape(text)}", 422
-        plan = Plan(id=0, currency="usd")
+        plan = Plan(id=0, currency=currency())
         form.populate_obj(plan)
         others = [offered for offered in Plan.on_offer() if str(offered.id) != request.form.get("preview_of")]
         shown_plans = [*others, plan] if plan.status == "active" else others
@@ -229,6 +229,7 @@ class PackTable(SoldTable):
 
     def on_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
         worth_of(pack.price_cents, 0, pack.margin_bps)
+        check_least("price_cents", pack.price_cents)
         if pack.is_any_amount and pack.tiers:
             raise FieldError("tiers", "A pack for any amount has one margin.")
         if fault := fault_of(pack):
@@ -243,7 +244,14 @@ def check_worth(plan: Plan) -> None:
     if plan.surcharge_cents > plan.price_cents:
         raise FieldError("surcharge_cents", "The surcharge can't be more than the price.")
     worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)
+    check_least("price_cents", plan.price_cents)
     check_sale(plan)
+
+
+def check_least(field: str, cents: int) -> None:
+    """FieldError where Stripe charges no so small amount; nothing at all is free."""
+    if 0 < cents < least_cents():
+        raise FieldError(field, f"Stripe charges {dollars(least_cents())} or more.")
 
 
 def check_sale(plan: Plan) -> None:
@@ -252,6 +260,7 @@ def check_sale(plan: Plan) -> None:
     if cents is None:
         plan.sale_ends_at = None
         return
+    check_least("sale_price_cents", cents)
     if plan.sale_ends_at is None:
         raise FieldError("sale_ends_at", "Enter until when.")
     if cents >= plan.price_cents:

@@ -18,9 +18,10 @@ from app.admin.model_view import AdminPage
 from app.catalog import lifecycle, price_import
 from app.catalog.price_import import Finding
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, utcnow
+from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
+from app.models.catalog.worth import in_cents
 from app.models.metering.usage_rollup import DailyTotal
 from app.models.operations.audit_log import AdminChange
 
@@ -144,7 +145,7 @@ def effect(tokens: tuple[int, int] | None, ours: dict[str, int | None], theirs: 
         count * ((theirs[name] or 0) - (ours[name] or 0)) // 1_000_000
         for count, name in zip(tokens, ("uncached_input_nanos", "output_nanos"), strict=True)
     )
-    cents = nanos // NANOS_PER_CENT
+    cents = in_cents(nanos)
     return (
         f"about {'+' if cents >= 0 else ''}{dollars(cents)} of cost on the last 30 days' use, off the margin"
         if nanos

@@ -13,15 +13,17 @@ from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from app.admin.cell_formats import credits_text, percent
+from app.admin.cell_formats import cost, credits_text, percent
 from app.admin.form_fields import Count, Credits, Dollars, Moment, Names, Percent, Required, choices_of
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.extensions import db
 from app.jobs import JobName, enqueue
+from app.models.catalog.currency import decimals
 from app.models.catalog.listing import all_on_offer
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode, spelled
 from app.models.catalog.setting import Setting
+from app.models.catalog.worth import currency
 from app.web.formatting import dollars
 from app.web.numbers import exact
 
@@ -37,7 +39,7 @@ DURATIONS = choices_of(
 )
 MOST_CENTS, MOST_COUNT, MOST_PERCENT = 10**9, 10**9, 1_000_000
 TERMS = ("code", "kind", "percent_bps", "amount_cents", "gift_nanos", "duration", "months")
-TYPED = {"percent_bps": 100, "amount_cents": 100, "gift_nanos": 10**6}
+TYPED = {"percent_bps": 100, "gift_nanos": 10**6}
 
 
 def plans_for_sale() -> list[SelectChoice]:
@@ -179,9 +181,9 @@ def check_floor(code: PromotionCode) -> None:
 
 def typed_code(typed: MultiDict[str, str]) -> PromotionCode:
     """What the form holds now; a figure that cannot be read is left out."""
-    code = PromotionCode(kind=typed.get("kind", "discount"), currency="usd")
+    code = PromotionCode(kind=typed.get("kind", "discount"), currency=currency())
     code.plan_ids, code.pack_ids = typed.getlist("plan_ids"), typed.getlist("pack_ids")
-    for name, unit in TYPED.items():
+    for name, unit in (TYPED | {"amount_cents": 10 ** decimals(currency())}).items():
         try:
             setattr(code, name, exact(typed.get(name, ""), unit))
         except ValueError:
@@ -191,7 +193,7 @@ def typed_code(typed: MultiDict[str, str]) -> PromotionCode:
 
 def margin_words(code: PromotionCode) -> str:
     if code.kind == "gift":
-        return f"Costs up to {dollars((code.gift_nanos or 0) // 10**7)} each, and nothing is paid for it."
+        return f"Costs up to {cost(code.gift_nanos or 0)} each, and nothing is paid for it."
     if not code.percent_bps and not code.amount_cents:
         return "Enter what it gives."
     return (

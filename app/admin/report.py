@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Select, func, select, union_all
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
+from app.models.catalog.worth import in_cents
 from app.models.identity.account import Account
 from app.models.metering.kinds import kind_title
 from app.models.metering.usage import Usage
@@ -103,10 +103,6 @@ class Books:
 
     def sum(self, name: str) -> int:
         return sum(getattr(day, name) for day in self.days)
-
-
-def in_cents(nanos: int) -> int:
-    return (nanos + NANOS_PER_CENT // 2) // NANOS_PER_CENT
 
 
 @in_one_look

@@ -14,12 +14,14 @@ from wtforms import Field, SelectField, StringField
 from wtforms.validators import Length
 
 from app.admin.access import is_owner
-from app.admin.form_fields import Count, Credits, Dollars, Percent, Required, choices_of
+from app.admin.form_fields import Count, Credits, Dollars, DollarsPerMillion, Percent, Required, choices_of
 from app.admin.model_view import AdminPage
 from app.extensions import db
+from app.models.billing.currency_choice import choose_currency, fault_of
 from app.models.catalog.setting import DEFINITIONS, Definition, Setting
 from app.models.operations.audit_log import AdminChange
 
+CURRENCY = ("currency", "currency_rate")
 FLAGS = choices_of([("1", "yes"), ("0", "no")])
 
 
@@ -48,6 +50,7 @@ def choice(definition: Definition, **options: Any) -> Any:
 FIELDS: dict[str, Callable[..., Any]] = {
     "credits": bounded(Credits),
     "money": bounded(Dollars),
+    "dollars": bounded(DollarsPerMillion),
     "count": bounded(Count),
     "basis_points": bounded(Percent),
     "text": text,
@@ -87,6 +90,9 @@ class SettingPage(AdminPage):
             abort(403)
         if not form.validate():
             return self.page(form), 422
+        for name, errors in fault_of(form["currency"].data, form["currency_rate"].data).items():
+            form[name].errors = errors
+            return self.page(form), 422
         changed = save(form)
         db.session.commit()
         flash(
@@ -103,14 +109,18 @@ class SettingPage(AdminPage):
 
 
 def save(form: BaseForm) -> list[str]:
-    """Store what differs from what is in force, each with its line in the record; returns the titles."""
+    """Store what differs from what is in force, each with its line in the record; returns the titles.
+
+    The currency comes last: it converts what the others say.
+    """
     now, changed = Setting.all(), []
     for key, definition in DEFINITIONS.items():
         value = form[key].data == "1" if definition.kind == "flag" else form[key].data
         if definition.variable or value == now[key]:
             continue
-        row = Setting.put(key, value)
+        row = Setting.put(key, now[key] if key in CURRENCY else value)
         changes = {"value": [str(now[key]), str(value)]}
         AdminChange.note(current_user.user_id, "edit", row, reason=form["reason"].data or "", changes=changes)
         changed.append(definition.title)
+    choose_currency(form["currency"].data, form["currency_rate"].data)
     return changed

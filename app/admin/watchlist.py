@@ -9,11 +9,11 @@ from sqlalchemy import Select, func, select
 
 from app.admin.report import Range, account_rows
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import UNPAID, Subscription
 from app.models.catalog.setting import Setting
+from app.models.catalog.worth import unit_nanos
 from app.models.identity.account import Account
 from app.models.metering.usage_rollup import in_one_look
 from app.models.operations.refusal_count import RefusalCount
@@ -39,7 +39,7 @@ def tops(since: datetime, within: Range) -> Select[Any]:
         .subquery()
     )
     cents = func.coalesce(paid.c.cents, 0)
-    loss = (costs.c.cost - cents * NANOS_PER_CENT).label("loss")
+    loss = (costs.c.cost - cents * unit_nanos()).label("loss")
     figures = costs.c.cost, costs.c.absorbed, cents.label("revenue_cents"), loss
     joined = select(Account.id, Account.name, *figures).join(costs, costs.c.account_id == Account.id)
     return joined.outerjoin(paid, paid.c.account_id == Account.id).limit(SHOWN)

@@ -9,19 +9,19 @@ from sqlalchemy import func, select
 
 from app.admin.cell_formats import cost, credits_text, dollars, percent
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT
+from app.models.catalog.currency import decimals
+from app.models.catalog.margin import usual_payment_fee
 from app.models.catalog.price import AIModel
-from app.models.catalog.worth import worth_of
+from app.models.catalog.worth import currency, in_cents, worth_of
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
 from app.providers.base import TokenUsage
 from app.web.numbers import exact
 
-UNITS = {"price_cents": 100, "surcharge_cents": 100, "margin_bps": 100, "allowance_override_nanos": 10**6}
+UNITS = {"margin_bps": 100, "allowance_override_nanos": 10**6}
+MONEY = ("price_cents", "surcharge_cents")
 RECENT_CALLS = 200
 ORDINARY_CALL = TokenUsage(uncached_input=1_000, output=400)
-STRIPE_SHARE_BPS, STRIPE_FIXED_CENTS = 290, 30
-"""Stripe's list price for a card: 2.9 % + 30 cents."""
 
 TOGETHER = "These values don't work together: the surcharge can't exceed the price, and the margin must be below 100%."
 
@@ -29,7 +29,7 @@ TOGETHER = "These values don't work together: the surcharge can't exceed the pri
 def typed_figures(typed: Mapping[str, str]) -> dict[str, Any]:
     """What the form holds now; a figure that cannot be read is left out."""
     figures: dict[str, Any] = {"interval": typed.get("interval", "month")}
-    for name, unit in UNITS.items():
+    for name, unit in (UNITS | dict.fromkeys(MONEY, 10 ** decimals(currency()))).items():
         try:
             figures[name] = exact(typed.get(name, ""), unit)
         except ValueError:
@@ -78,17 +78,9 @@ def pack_words(*, price_cents: int | None, margin_bps: int | None, **_others: An
 
 def left(price_cents: int, worth: int) -> str:
     """What stays of a price when all that it buys was used."""
-    fee = stripe_fee(price_cents)
-    rest = price_cents - fee - round_to_cents(worth)
+    fee = usual_payment_fee(price_cents) if price_cents else 0
+    rest = price_cents - fee - in_cents(worth)
     return f"our cost at full use {cost(worth)}, Stripe's fee about {dollars(fee)}, left {dollars(rest)}."
-
-
-def stripe_fee(price_cents: int) -> int:
-    return (price_cents * STRIPE_SHARE_BPS + 5_000) // 10_000 + STRIPE_FIXED_CENTS if price_cents else 0
-
-
-def round_to_cents(nanos: int) -> int:
-    return (nanos + NANOS_PER_CENT // 2) // NANOS_PER_CENT
 
 
 def answers(nanos: int) -> str:

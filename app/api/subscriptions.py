@@ -26,6 +26,7 @@ from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
+from app.models.catalog.worth import currency
 from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
 from app.payments import auto_recharge_settings, checkout, subscriptions
@@ -283,7 +284,7 @@ def shown_recharge(settings: AutoRecharge | None, setup_url: str | None = None) 
         **amount("target", settings.target_nanos if settings else None),
         "monthly_max_cents": settings.monthly_max_cents if settings else 0,
         "month_total_cents": settings.month_total_cents(utcnow()) if settings else 0,
-        "currency": settings.pack.currency if settings else "usd",
+        "currency": settings.pack.currency if settings else currency(),
         "pause_reason": (settings.pause_reason or None) if settings else None,
         "paused_words": PAUSES.get(settings.pause_reason) if settings else None,
         "card": (settings.card_label or None) if settings else None,

@@ -12,6 +12,8 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment_errors import Declined
+from app.models.catalog.currency import decimals
+from app.models.catalog.worth import currency
 from app.models.identity.account import Account
 from app.payments import auto_recharge as payments_recharge
 from app.payments import auto_recharge_settings
@@ -32,7 +34,7 @@ def checkout() -> ResponseReturnValue:
         whole(form.get("quantity") or "1", "quantity"),
     )
     typed = form.get("amount", "").strip()
-    amount = scaled(typed, 100, "amount") if typed else None
+    amount = scaled(typed, 10 ** decimals(currency()), "amount") if typed else None
     order = buying.PackOrder(pack, quantity, form.get("code"), amount_cents=amount)
     return redirect(buying.buy_pack(current_user, order), 303)
 
@@ -63,7 +65,7 @@ def auto_recharge() -> ResponseReturnValue:
         pack_id=form.get("pack_id", ""),
         quantity=whole(form.get("quantity") or "1", "quantity"),
         threshold_nanos=scaled(form.get("threshold_credits", ""), NANOS_PER_CREDIT, "threshold_credits"),
-        monthly_max_cents=scaled(form.get("monthly_max", ""), 100, "monthly_max"),
+        monthly_max_cents=scaled(form.get("monthly_max", ""), 10 ** decimals(currency()), "monthly_max"),
         target_nanos=scaled(target, NANOS_PER_CREDIT, "target_credits") if target else None,
     )
     saved = auto_recharge_settings.turn_on(current_user, options)

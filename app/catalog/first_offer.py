@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT
+from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, share
+from app.models.catalog.currency import rounded_price, step
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
-from app.models.catalog.worth import worth_of
+from app.models.catalog.worth import can_be_charged, currency, least_cents, unit_nanos, worth_of
+from app.models.metering.refusal import PricingError
+
+DOLLAR = 100 * NANOS_PER_CENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,12 @@ class FirstOffer:
 
 def write_offer(answers: Answers) -> FirstOffer:
     """Write them, and take everything else off sale: who has it keeps it. PricingError where a figure cannot be."""
-    price = answers.price_cents or 1000
+    price = answers.price_cents or rounded_price(share(10 * DOLLAR, 1, unit_nanos()), currency())
     worth_of(price, 0, answers.margin_bps)
+    if not can_be_charged(price):
+        raise PricingError(
+            "Stripe cannot charge that price: it is too little, or no multiple of what it takes"
+        )
     take_off_sale()
     Setting.put("brand_name", answers.name)
     Setting.put("default_margin", answers.margin_bps)
@@ -41,9 +49,11 @@ def write_offer(answers: Answers) -> FirstOffer:
     free.allowance_override_nanos = answers.free_credits * NANOS_PER_CREDIT
     free.daily_limit_nanos, free.allows_packs = None, not answers.price_cents
     plan = free if not answers.price_cents else paid_plan(answers)
+    unit = step(currency())
+    small = max(price // 2 // unit * unit, least_cents())
     packs = [
-        pack_of(cents, answers.margin_bps, position)
-        for position, cents in enumerate((price // 2 or 1, price * 2))
+        CreditPack(name=name, price_cents=cents, margin_bps=answers.margin_bps, position=position)
+        for position, (name, cents) in enumerate((("Small", small), ("Large", price * 2)))
     ]
     db.session.add_all([plan, *packs])
     db.session.flush()
@@ -57,13 +67,6 @@ def paid_plan(answers: Answers) -> Plan:
         margin_bps=answers.margin_bps,
         position=1,
         is_popular=True,
-    )
-
-
-def pack_of(cents: int, margin_bps: int, position: int) -> CreditPack:
-    credits = worth_of(cents, 0, margin_bps) // NANOS_PER_CREDIT
-    return CreditPack(
-        name=f"{credits:,} credits", price_cents=cents, margin_bps=margin_bps, position=position
     )
 
 

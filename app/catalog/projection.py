@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.models.base import NANOS_PER_CENT
+from app.models.catalog.currency import major
 from app.models.catalog.margin import usual_payment_fee
 from app.models.catalog.ordinary_answer import usual_message
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel
+from app.models.catalog.worth import currency, in_cents
 
 MONTHS = 3
 DAYS = 30
@@ -59,24 +60,24 @@ def month_of(
         prices = [plan.monthly_cents, *([packs * pack.price_cents] if pack is not None and packs else [])]
         month.paid += people * sum(prices)
         month.fees += people * sum(usual_payment_fee(cents) for cents in prices if cents)
-        month.cost += people * to_cents(served)
+        month.cost += people * in_cents(served)
         month.refused += people * (served < wanted)
-    month.cost += 100 * to_cents(min(free.allowance_nanos, CUSTOMERS["try it"][1] * DAYS * message))
+    month.cost += 100 * in_cents(min(free.allowance_nanos, CUSTOMERS["try it"][1] * DAYS * message))
     return month
 
 
-def to_cents(nanos: int) -> int:
-    return (nanos + NANOS_PER_CENT // 2) // NANOS_PER_CENT
+def figure(cents: int) -> str:
+    return f"{major(cents, currency()):,f}"
 
 
 def lines_of(months: list[Month]) -> Iterator[str]:
     """A table to read in a terminal."""
-    yield "Of 100 customers, and 100 more on the free plan:"
+    yield f"Of 100 customers, and 100 more on the free plan, in {currency().upper()}:"
     yield f"{'month':>7}{'paid':>14}{'fees':>12}{'models':>14}{'left':>14}"
     for month in months:
         figures = (month.paid, month.fees, month.cost, month.left)
         columns = "".join(
-            f"{cents / 100:>{width},.2f}" for cents, width in zip(figures, (14, 12, 14, 14), strict=True)
+            f"{figure(cents):>{width}}" for cents, width in zip(figures, (14, 12, 14, 14), strict=True)
         )
         yield f"{month.number:>7}{columns}"
-    yield f"{'all':>7}{sum(one.left for one in months) / 100:>54,.2f} left"
+    yield f"{'all':>7}{figure(sum(one.left for one in months)):>54} left"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.models.catalog.worth import unit_nanos
+
 SIDES = ("was", "then")
 FIGURES = ("revenue_cents", "fee_cents", "calls", "refused", "cost_nanos", "paid_nanos", "absorbed_nanos")
 KEPT = 200
@@ -106,7 +108,7 @@ def verdict_of(cents: int, refused: int, nanos: int) -> str:
     if cents and (nanos > 0) != (cents > 0):
         return "worse" if cents > 0 else "better"
     if cents:
-        return "worse" if nanos < cents * 10_000_000 and cents > 0 else "better"
+        return "worse" if nanos < cents * unit_nanos() and cents > 0 else "better"
     return "better" if nanos > 0 else "worse"
 
 

@@ -11,7 +11,6 @@ from app.models.billing.stripe_objects import CardState
 from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.plan import CreditPack
 from app.models.catalog.quote import check_packs_allowed
-from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import InvalidRequest
@@ -68,10 +67,7 @@ def least_recharge(pack: CreditPack, options: RechargeOptions) -> int:
     """What one recharge costs at least, in cents."""
     if options.target_nanos is None:
         return pack.quote(options.quantity).price_cents
-    bounds = {name: Setting.get(f"any_amount_{name}") for name in ("lowest", "highest")}
-    missing = options.target_nanos - options.threshold_nanos
-    quote = pack.quote_worth(missing, lowest_cents=bounds["lowest"], highest_cents=bounds["highest"])
-    return quote.price_cents
+    return pack.quote_worth(options.target_nanos - options.threshold_nanos).price_cents
 
 
 def written(account: Account, pack: CreditPack, options: RechargeOptions) -> AutoRecharge:

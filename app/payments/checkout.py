@@ -13,11 +13,12 @@ from app.jobs import commit, rollback
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
+from app.models.catalog.currency import plain_amount, step
 from app.models.catalog.listing import is_published
 from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote, check_packs_allowed
-from app.models.catalog.setting import Setting
+from app.models.catalog.worth import amount_bounds, can_be_charged, currency
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
@@ -137,9 +138,19 @@ def check_size(order: PackOrder) -> None:
         return
     if not order.pack.is_any_amount:
         raise InvalidRequest({"amount_cents": ["isn't for this pack, which has a price."]})
-    lowest, highest = Setting.get("any_amount_lowest"), Setting.get("any_amount_highest")
+    lowest, highest = amount_bounds()
     if not lowest <= order.amount_cents <= highest:
-        raise InvalidRequest({"amount_cents": [f"must be between {lowest} and {highest} cents."]})
+        raise InvalidRequest(
+            {
+                "amount_cents": [
+                    f"must be between {plain_amount(lowest, currency())} and {plain_amount(highest, currency())}."
+                ]
+            }
+        )
+    if not can_be_charged(order.amount_cents):
+        raise InvalidRequest(
+            {"amount_cents": [f"must be a multiple of {plain_amount(step(currency()), currency())}."]}
+        )
 
 
 def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:

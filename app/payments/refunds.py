@@ -13,6 +13,7 @@ from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.billing.refund import Refund
 from app.models.billing.stripe_account import StripeAccount
 from app.models.billing.subscription import Subscription
+from app.models.catalog.currency import plain_amount, step
 from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
 from app.payments.sync import sync_refunds
@@ -35,7 +36,12 @@ def request_refund(
     left = refundable_cents(payment)
     cents = left if cents is None else cents
     if not payment.is_paid or not 0 < cents <= left:
-        raise InvalidRequest({"amount": [f"must be between 1 and {left} cents."]})
+        raise InvalidRequest(
+            {"amount": [f"must be above nothing and at most {plain_amount(left, payment.currency)}."]}
+        )
+    if cents % step(payment.currency):
+        least = plain_amount(step(payment.currency), payment.currency)
+        raise InvalidRequest({"amount": [f"must be a multiple of {least}."]})
     refund = Refund.want(payment, cents, reason=reason, actor_id=actor_id)
     enqueue_after_commit(JobName.PAY_BACK, refund.id)
     return refund

@@ -11,6 +11,7 @@ from app.models.billing.redemption import Redemption
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.worth import currency
 from app.models.identity.account import Account
 from app.stripe_api import mapping, taxes
 from app.stripe_api.client import asking, plain
@@ -131,7 +132,7 @@ def checkout_of_card(
     labels = {"account_id": str(account.id)}
     wanted: Params = {
         "mode": "setup",
-        "currency": "usd",
+        "currency": currency(),
         "customer": customer_id,
         "client_reference_id": str(account.id),
         "metadata": labels,

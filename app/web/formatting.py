@@ -14,10 +14,11 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
-from app.models.catalog.currency import decimals
+from app.models.catalog.currency import decimals, major
 from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
 from app.models.catalog.price import AIModel
+from app.models.catalog.worth import currency as sold_in
 from app.models.metering.ending import finish_note
 from app.models.metering.explanation import Explanation
 from app.models.metering.spending import SpendingPause
@@ -57,24 +58,21 @@ def line_credits(line: Mapping[str, int]) -> str:
     return grouped(Decimal(line["quantity"] * line["price_nanos"]) / (line["per"] * NANOS_PER_CREDIT))
 
 
-def dollars(cents: int, currency: str = "usd") -> str:
-    """An amount of money in the smallest unit of its currency: $20.00."""
+def dollars(cents: int, currency: str | None = None) -> str:
+    """An amount of money in the smallest unit of its currency, else of the installation's: $20.00."""
+    currency = currency or sold_in()
     pattern = "¤#,##0" + (f".{'0' * decimals(currency)}" if decimals(currency) else "")
     amount = major(cents, currency)
     return format_currency(amount, currency.upper(), format=pattern, locale=LOCALE, currency_digits=False)
 
 
-def price(cents: int, currency: str = "usd") -> str:
+def price(cents: int, currency: str | None = None) -> str:
     """Money on a price tag: $20, or $9.50 where there are cents."""
+    currency = currency or sold_in()
     amount = major(cents, currency)
     if amount != amount.to_integral():
         return dollars(cents, currency)
     return format_currency(amount, currency.upper(), format="¤#,##0", locale=LOCALE, currency_digits=False)
-
-
-def major(cents: int, currency: str) -> Decimal:
-    """Cents as a decimal of the currency's unit; some currencies have no cents."""
-    return Decimal(cents).scaleb(-decimals(currency))
 
 
 def percent(basis_points: int) -> str:
@@ -229,7 +227,7 @@ FILTERS = {
     "credits_text": credits_text,
     "line_credits": line_credits,
     "dollars": dollars,
-    "major": lambda cents, currency="usd": f"{major(cents, currency):f}",
+    "major": lambda cents, currency=None: f"{major(cents, currency or sold_in()):f}",
     "price": price,
     "percent": percent,
     "number": number,

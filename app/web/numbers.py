@@ -11,7 +11,7 @@ LARGEST = 10**9
 LARGEST_STORED = 10**17
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3}){1,6}(\.\d{1,20})?", re.ASCII)
 FIGURE = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?|[+-]?\.\d{1,20}", re.ASCII)
-SIGNS = str.maketrans("", "", " \u00a0\u202f_$%")
+SIGNS = str.maketrans("", "", " \u00a0\u202f_$€£¥%")
 
 
 def exact(text: str, unit: int) -> int:

@@ -14,6 +14,7 @@ from app.models.base import utcnow
 from app.models.billing.subscription import Subscription
 from app.models.catalog.setting import Setting
 from app.models.catalog.tax import tax_note
+from app.models.catalog.worth import about_a_dollar
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
@@ -40,6 +41,7 @@ def init_frame(app: Flask) -> None:
         guest_before,
         sent_form,
         tax_note,
+        about_a_dollar,
     )
     app.jinja_env.globals.update({name.__name__: name for name in names})
 

@@ -9,11 +9,12 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from app.models.base import credits_figure as credits
 from app.models.base import credits_text, grouped
+from app.models.catalog.currency import decimals
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import titles_of
 from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
-from app.models.catalog.worth import credits_per_unit
+from app.models.catalog.worth import about_a_dollar, credits_per_unit, currency
 from app.web.formatting import date_text, number, price
 
 MOST_NAMED = 3
@@ -159,22 +160,27 @@ def sale_note(plan: Plan) -> str:
     return f"{full} from {last} on. Subscribe before that and keep this price."
 
 
+def credits_near_a_dollar(per_unit: Decimal) -> str:
+    """So many credits for each unit of the currency, as credits for a round amount of it."""
+    count = per_unit * about_a_dollar() / 10 ** decimals(currency())
+    return grouped(count.quantize(Decimal(1), ROUND_HALF_UP))
+
+
 def per_dollar(sold: Plan | CreditPack) -> str:
-    """Its credits for each unit of the currency, to compare what is sold: "500 credits per $1"."""
-    count = grouped(sold.credits_per_dollar.quantize(Decimal(1), ROUND_HALF_UP))
-    return f"{count} credits per {price(100, sold.currency)}"
+    """Its credits for a round amount of the currency, to compare what is sold: "500 credits per $1"."""
+    return f"{credits_near_a_dollar(sold.credits_per_dollar)} credits per {price(about_a_dollar())}"
 
 
 def per_dollar_of(quote: Quote) -> str:
     """The same of a purchase of several."""
     per = credits_per_unit(quote.worth_nanos, quote.price_cents)
-    count = grouped(per.quantize(Decimal(1), ROUND_HALF_UP))
-    return f"{count} credits per {price(100, quote.pack.currency)}"
+    return f"{credits_near_a_dollar(per)} credits per {price(about_a_dollar())}"
 
 
 FILTERS = {
     "card_points": card_points,
     "comparison": comparison,
+    "near_a_dollar": credits_near_a_dollar,
     "per_dollar": per_dollar,
     "per_dollar_of": per_dollar_of,
     "sale_note": sale_note,

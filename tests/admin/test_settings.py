@@ -1,13 +1,16 @@
 """The settings page: bounds, units, effect at once, a line in the record."""
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.billing.payment import Payment
+from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
-from tests.support.people import CREDIT
+from tests.support.people import CREDIT, person
 
 
 def stored(session: scoped_session[Session]) -> dict[str, str]:
@@ -39,7 +42,7 @@ def test_a_value_out_of_bounds_is_refused_at_its_field(
 ) -> None:
     refused = owner.fill("/admin/setting/", **{key: typed})
     assert refused.status_code == 422
-    assert 'class="errors"' in refused.text.split(f'data-field="{key}"')[1].split('class="field')[0]
+    assert 'class="errors"' in at_field(refused.text, key)
     assert stored(session) == {}
 
 
@@ -63,3 +66,51 @@ def test_the_change_is_recorded(owner: AdminClient, session: scoped_session[Sess
     )
     assert change.changes == {"value": ["open", "invite"]}
     assert CREDIT
+
+
+def test_the_currency_is_chosen_before_the_first_sale_and_converts_what_is_not_sold(
+    owner: AdminClient, client: FlaskClient, session: scoped_session[Session]
+) -> None:
+    assert owner.fill("/admin/setting/", currency="jpy", currency_rate="0.0066").status_code == 302
+    plus = session.query(Plan).filter_by(name="Plus").one()
+    assert (plus.price_cents, plus.currency, plus.worth_nanos) == (3000, "jpy", 9_900 * 10**6)
+    assert (Setting.get("any_amount_lowest"), Setting.get("payment_fee_cents")) == (760, 45)
+    page = client.get("/pricing").text
+    assert "¥3,000" in page
+    assert "330 credits per ¥100" in page
+    assert "$" not in page.split("<main")[1].split('id="models"')[0]
+    assert owner.fill("/admin/setting/", currency_rate="0.007").status_code == 302
+    session.expire_all()
+    Setting.forget()
+    assert (plus.price_cents, plus.worth_nanos) == (3000, 10_500 * 10**6)
+
+
+@pytest.mark.parametrize(
+    ("currency", "rate", "field", "why"),
+    [
+        ("usd", "1.1", "currency_rate", "a dollar is worth a dollar"),
+        ("kwd", "3.1234567", "currency_rate", "at most 6 decimals"),
+        ("jpy", "0", "currency_rate", "At least"),
+        ("xxx", "1", "currency", "Not a valid choice"),
+    ],
+)
+def test_a_currency_or_rate_that_cannot_be_is_refused_at_its_field(
+    owner: AdminClient, currency: str, rate: str, field: str, why: str
+) -> None:
+    refused = owner.fill("/admin/setting/", currency=currency, currency_rate=rate)
+    assert (refused.status_code, why in at_field(refused.text, field)) == (422, True)
+
+
+def test_once_something_was_sold_the_currency_is_fixed(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    account = person("ada")
+    session.add(Payment(account_id=account.id, kind="pack", price_cents=1000, currency="usd"))
+    session.commit()
+    refused = owner.fill("/admin/setting/", currency="eur", currency_rate="1.08")
+    assert "is fixed: something was sold" in at_field(refused.text, "currency")
+    assert session.query(Plan).filter_by(currency="eur").count() == 0
+
+
+def at_field(page: str, name: str) -> str:
+    return page.split(f'data-field="{name}"')[1].split('class="field', maxsplit=1)[0]

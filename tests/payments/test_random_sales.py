@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, share
+from app.models.base import share
+from app.models.billing.currency_choice import choose_currency
 from app.models.billing.payment import Payment
 from app.models.catalog.pack_tier import PackTier, fault_of
 from app.models.catalog.promotion_code import PromotionCode
@@ -20,9 +21,10 @@ pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 
 class Sales:
-    """`expected`: what the account's credits come to by the rule, reckoned beside the app."""
+    """`expected`: what the account's credits come to by the rule, reckoned beside the app; `unit`: a cent in nanos."""
 
-    def __init__(self, scenario: StripeScenario, chance: random.Random) -> None:
+    def __init__(self, scenario: StripeScenario, chance: random.Random, unit: int, cents: int) -> None:
+        self.unit, self.cents = unit, cents
         self.scenario, self.chance, self.expected, self.refused = scenario, chance, 0, 0
         self.floor = chance.choice((0, 1000, 3000))
         Setting.put("margin_floor", self.floor)
@@ -30,7 +32,7 @@ class Sales:
         Setting.forget()
 
     def make_tiers(self) -> None:
-        pack = self.scenario.pack()
+        pack = self.scenario.pack(self.cents)
         sizes = sorted(self.chance.sample(range(2, 30), self.chance.randint(0, 3)))
         pack.tiers = [PackTier(from_quantity=size, margin_bps=self.chance.randint(0, 6000)) for size in sizes]
         pack.margin_bps = self.chance.randint(3000, 6000)
@@ -42,7 +44,9 @@ class Sales:
         kind = self.chance.choice(("discount", "discount", "bonus"))
         given: dict[str, Any] = {"percent_bps": self.chance.randint(1, 6000)}
         if kind == "discount" and self.chance.random() < 0.4:
-            given = {"amount_cents": self.chance.randint(1, 900)}
+            given = {
+                "amount_cents": self.chance.randint(1, 90) * self.scenario.pack(self.cents).price_cents // 100
+            }
         code = PromotionCode(code=f"CODE-{number}", kind=kind, **given)
         db.session.add(code)
         db.session.commit()
@@ -50,15 +54,17 @@ class Sales:
 
     def buy(self, number: int) -> None:
         code, quantity = self.make_code(number), self.chance.randint(1, 12)
-        pack = self.scenario.pack()
+        pack = self.scenario.pack(self.cents)
         asked = pack.price_cents * quantity
-        worth = asked * NANOS_PER_CENT * (10_000 - pack.margin_for(quantity)) // 10_000
+        worth = share(asked * self.unit, 10_000 - pack.margin_for(quantity), 10_000)
         off = by_percent(asked, code) if code.percent_bps else min(code.amount_cents or 0, asked)
         paid = asked - off if code.kind == "discount" else asked
         bonus = by_percent(worth, code) if code.kind == "bonus" else 0
-        sells = (worth + bonus) * 10_000 <= paid * NANOS_PER_CENT * (10_000 - self.floor)
+        sells = is_charged(paid, pack.currency) and (worth + bonus) * 10_000 <= paid * self.unit * (
+            10_000 - self.floor
+        )
         try:
-            payment = self.scenario.buy_pack(quantity=quantity, code=code.code.lower())
+            payment = self.scenario.buy_pack(self.cents, quantity=quantity, code=code.code.lower())
         except InvalidRequest:
             assert not sells
             self.refused += 1
@@ -72,7 +78,8 @@ class Sales:
         """In one to three parts, or not at all."""
         taken, cents = 0, 0
         for _ in range(self.chance.randint(0, 3)):
-            part = self.chance.randint(1, max(1, payment.price_cents // 3))
+            step = STEPS.get(payment.currency, 1)
+            part = max(step, self.chance.randint(1, max(1, payment.price_cents // 3)) // step * step)
             self.scenario.refund(payment, part)
             cents += part
             due = share(payment.worth_nanos, cents, payment.price_cents)
@@ -80,16 +87,27 @@ class Sales:
             taken = due
 
 
+def is_charged(cents: int, currency: str) -> bool:
+    return cents % STEPS.get(currency, 1) == 0 and cents >= LEAST[currency]
+
+
 def by_percent(amount: int, code: PromotionCode) -> int:
     return (2 * amount * (code.percent_bps or 0) + 10_000) // 20_000
 
 
-@pytest.mark.parametrize("seed", range(3))
+CURRENCIES = (("usd", 10**9, 10_000_000), ("jpy", 6_565_123, 6_565_123), ("kwd", 3_251_807_000, 3_251_807))
+"""Currency, what a unit of it is worth in nano-dollars, and what the smallest unit is."""
+STEPS, LEAST = {"kwd": 10}, {"usd": 50, "jpy": 50, "kwd": 154}
+
+
+@pytest.mark.parametrize(("seed", "currency"), [*enumerate(CURRENCIES)])
 def test_credits_are_what_the_rule_says_and_never_below_the_floor(
-    scenario: StripeScenario, seed: int
+    scenario: StripeScenario, seed: int, currency: tuple[str, int, int]
 ) -> None:
     chance = random.Random(seed)  # noqa: S311
-    sales = Sales(scenario, chance)
+    pack = scenario.pack()
+    choose_currency(*currency[:2])
+    sales = Sales(scenario, chance, currency[2], pack.price_cents)
     sales.make_tiers()
     db.session.add(PromotionCode(code="PLAN", kind="discount", percent_bps=1000, duration="forever"))
     db.session.commit()

@@ -13,7 +13,6 @@ from app.models.base import Model, not_negative, one_of, partial_index, refers_t
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import PaymentState
 from app.models.catalog.quote import Quote
-from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 
 BACK_OFF = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
@@ -93,8 +92,7 @@ class AutoRecharge(Model):
         if self.target_nanos is None:
             return self.pack.quote(self.quantity)
         missing = self.target_nanos - self.account.allowance_nanos - self.account.credits_nanos
-        bounds = {name: Setting.get(f"any_amount_{name}") for name in ("lowest", "highest")}
-        return self.pack.quote_worth(missing, lowest_cents=bounds["lowest"], highest_cents=bounds["highest"])
+        return self.pack.quote_worth(missing)
 
     @property
     def price_cents(self) -> int:

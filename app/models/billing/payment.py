@@ -10,12 +10,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import NANOS_PER_CENT, Model, not_negative, one_of, refers_to, share, utcnow
+from app.models.base import Model, not_negative, one_of, refers_to, share, utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.quote import Quote, check_packs_allowed
 from app.models.catalog.tax import tax_behavior, without_tax
+from app.models.catalog.worth import unit_nanos
 from app.models.identity.account import Account
 from app.models.metering.refusal import Conflict
 
@@ -141,7 +142,7 @@ class Payment(Model):
         """What the account paid in the 30 days before, less what was given back, in nanos."""
         cents = func.sum(cls.price_cents - cls.refunded_cents)
         paid = cls.account_id == account_id, cls.state == "paid", cls.paid_at > at - timedelta(days=30)
-        return int(db.session.scalar(select(cents).where(*paid)) or 0) * NANOS_PER_CENT
+        return int(db.session.scalar(select(cents).where(*paid)) or 0) * unit_nanos()
 
     @classmethod
     def with_intent(cls, payment_intent_id: str) -> Payment | None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from app.models.base import NANOS_PER_CENT, share
+from app.models.base import share
 from app.models.catalog.setting import Setting
-
-BPS = 10_000
+from app.models.catalog.worth import BPS, unit_nanos
 
 
 def real_margin_bps(worth_nanos: int, net_cents: int, surcharge_cents: int = 0) -> int | None:
     """`1 - worth / (net - surcharge)` in basis points, rounded down; None where nothing is left to divide by."""
-    base = (net_cents - surcharge_cents) * NANOS_PER_CENT
+    base = (net_cents - surcharge_cents) * unit_nanos()
     return (base - worth_nanos) * BPS // base if base > 0 else None
 
 
 def is_above_floor(worth_nanos: int, net_cents: int, surcharge_cents: int = 0) -> bool:
     """Whether such a sale leaves at least the floor of the settings; exact. What is worth nothing always does."""
-    base, floor = (net_cents - surcharge_cents) * NANOS_PER_CENT, Setting.get("margin_floor")
+    base, floor = (net_cents - surcharge_cents) * unit_nanos(), Setting.get("margin_floor")
     return worth_nanos <= 0 <= net_cents or (base > 0 and worth_nanos * BPS <= base * (BPS - floor))
 
 

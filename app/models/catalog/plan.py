@@ -13,10 +13,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, partial_index, share, utcnow
+from app.models.catalog.currency import step
 from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
 from app.models.catalog.tax import without_tax
-from app.models.catalog.worth import credits_per_unit, worth_of
+from app.models.catalog.worth import BPS, amount_bounds, credits_per_unit, currency, unit_nanos, worth_of
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
 
@@ -46,7 +47,7 @@ class Plan(Model):
     position: Mapped[int] = mapped_column(default=0)
 
     price_cents: Mapped[int] = mapped_column(default=0)
-    currency: Mapped[str] = mapped_column(default="usd")
+    currency: Mapped[str] = mapped_column(default=currency)
     interval: Mapped[str] = mapped_column(default="month")
     surcharge_cents: Mapped[int] = mapped_column(default=0)
     margin_bps: Mapped[int] = mapped_column(default=5000)
@@ -192,7 +193,7 @@ class CreditPack(Model):
     status: Mapped[str] = mapped_column(default="active")
     position: Mapped[int] = mapped_column(default=0)
     price_cents: Mapped[int]
-    currency: Mapped[str] = mapped_column(default="usd")
+    currency: Mapped[str] = mapped_column(default=currency)
     margin_bps: Mapped[int] = mapped_column(default=5000)
     is_any_amount: Mapped[bool] = mapped_column(default=False)
 
@@ -230,13 +231,19 @@ class CreditPack(Model):
         cents = self.price_cents * quantity if amount_cents is None else amount_cents
         return Quote(self, quantity, cents, worth_of(cents, 0, self.margin_for(quantity)))
 
-    def quote_worth(self, nanos: int, *, lowest_cents: int, highest_cents: int) -> Quote:
-        """The smallest purchase that is worth so much: of any amount within those bounds, or of whole packs."""
+    def quote_worth(self, nanos: int) -> Quote:
+        """The smallest purchase that is worth so much: of any amount within the bounds, or of whole packs."""
         if self.is_any_amount:
-            wanted = -(-nanos // worth_of(1, 0, self.margin_bps))
-            return self.quote(amount_cents=min(max(wanted, lowest_cents), highest_cents))
+            lowest, highest = amount_bounds()
+            return self.quote(amount_cents=min(max(self.cents_for(nanos), lowest), highest))
         sizes = (self.quote(quantity) for quantity in range(1, MOST_PACKS + 1))
         return next((quote for quote in sizes if quote.worth_nanos >= nanos), self.quote(MOST_PACKS))
+
+    def cents_for(self, nanos: int) -> int:
+        """The least amount, of those that can be charged, that is worth so much at its margin."""
+        unit, nanos = step(self.currency), max(0, nanos)
+        cents = nanos * BPS // (unit_nanos() * (BPS - self.margin_bps)) // unit * unit
+        return cents if worth_of(cents, 0, self.margin_bps) >= nanos else cents + unit
 
     @property
     def credits_per_dollar(self) -> Decimal:

@@ -13,9 +13,10 @@ from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, share
 from app.models.catalog.listing import all_on_offer
-from app.models.catalog.margin import BPS, is_above_floor, real_margin_bps
+from app.models.catalog.margin import is_above_floor, real_margin_bps
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote
+from app.models.catalog.worth import BPS, can_be_charged, currency
 
 KINDS = ("discount", "bonus", "gift")
 DURATIONS = ("once", "repeating", "forever")
@@ -62,7 +63,7 @@ class PromotionCode(Model):
     pack_ids: Mapped[list[str]] = mapped_column(default=list)
     percent_bps: Mapped[int | None]
     amount_cents: Mapped[int | None]
-    currency: Mapped[str] = mapped_column(default="usd")
+    currency: Mapped[str] = mapped_column(default=currency)
     duration: Mapped[str] = mapped_column(default="once")
     months: Mapped[int | None]
     gift_nanos: Mapped[Nanos | None]
@@ -139,13 +140,15 @@ class PromotionCode(Model):
         return str(sold.id) in named or not (self.plan_ids or self.pack_ids)
 
     def sells(self, sold: Plan | CreditPack) -> bool:
-        """Whether it is for that, and leaves the floor of the margin."""
-        return self.is_for(sold) and is_above_floor(*self.sale_of(sold))
+        """Whether it is for that, leaves what Stripe can charge, and the floor of the margin."""
+        worth, paid, surcharge = self.sale_of(sold)
+        return self.is_for(sold) and can_be_charged(paid) and is_above_floor(worth, paid, surcharge)
 
     def sells_quote(self, quote: Quote) -> bool:
         """The same for a purchase of a pack, as many as it is of."""
         reduced = quote.with_code(self)
-        return self.is_for(quote.pack) and is_above_floor(reduced.worth_nanos, reduced.price_cents)
+        paid = reduced.price_cents
+        return self.is_for(quote.pack) and can_be_charged(paid) and is_above_floor(reduced.worth_nanos, paid)
 
     def margin_of(self, sold: Plan | CreditPack) -> int | None:
         """The real margin of a sale with it, in basis points; None where nothing is paid."""

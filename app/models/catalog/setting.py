@@ -13,11 +13,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.json_aggregates import JsonObject
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, ModelBase, at_once
+from app.models.catalog.currency import CURRENCIES
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One setting: `kind` is credits (stored as nanos), money (cents), count, basis_points, flag, choice or text.
+    """One setting: `kind` is credits (stored as nanos), money (cents), dollars (nanos), count,
+    basis_points, flag, choice or text.
 
     `lowest` and `highest` bound a number, or the length of a text.
     """
@@ -132,6 +134,16 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
+            "currency", "choice", "usd",
+            "What you sell in: one for everything, chosen before the first sale. Prices not sold yet are converted.",
+            choices=CURRENCIES, group="Money",
+        ),
+        Definition(
+            "currency_rate", "dollars", 10**9,
+            "What one unit of the currency is worth in US dollars, in which models charge you: $1.08 a euro. Holds for "
+            "what is sold from now on.", 1, 10**12, group="Money",
+        ),
+        Definition(
             "automatic_tax", "flag", False, "Stripe Tax computes and collects tax. Set it up at Stripe first.",
             group="Money",
         ),
@@ -142,10 +154,10 @@ DEFINITIONS = {
         ),
         Definition(
             "any_amount_lowest", "money", 500, "The least that somebody can buy credits for, where any amount can be.",
-            50, 10**8, group="Money",
+            1, 10**9, group="Money",
         ),
         Definition(
-            "any_amount_highest", "money", 50_000, "The most.", 50, 10**9, group="Money",
+            "any_amount_highest", "money", 50_000, "The most.", 1, 10**11, group="Money",
         ),
         Definition(
             "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.",
@@ -175,7 +187,7 @@ DEFINITIONS = {
             group="Money",
         ),
         Definition(
-            "payment_fee_cents", "count", 30, "What Stripe keeps of each payment beside its share, in cents.", 0, 10**6,
+            "payment_fee_cents", "money", 30, "What Stripe keeps of each payment beside its share.", 0, 10**9,
             group="Money",
         ),
         Definition(

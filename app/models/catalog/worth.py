@@ -1,27 +1,72 @@
-"""What a purchase is worth, by price, surcharge and margin. billing-rules.md 2."""
+"""What a purchase is worth, by price, surcharge and margin, in whatever currency is sold. billing-rules.md 2 and 12."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT
+from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, share
+from app.models.catalog.currency import LEAST, decimals, step
+from app.models.catalog.setting import Setting
 from app.models.metering.refusal import PricingError
+
+BPS = 10_000
+HALF_A_DOLLAR = 50 * NANOS_PER_CENT
+
+
+def currency() -> str:
+    """What the installation sells in."""
+    return str(Setting.get("currency"))
+
+
+def unit_nanos() -> int:
+    """What the smallest unit of the currency stands for, in nano-dollars, at the rate of the settings: exact."""
+    return int(Setting.get("currency_rate")) // 10 ** decimals(currency())
+
+
+def in_cents(nanos: int) -> int:
+    """Nano-dollars in the smallest unit of the currency, rounded half up."""
+    return share(nanos, 1, unit_nanos())
+
+
+def least_cents() -> int:
+    """The least that a payment may be."""
+    return LEAST.get(currency(), -(-HALF_A_DOLLAR // unit_nanos()))
+
+
+def can_be_charged(cents: int) -> bool:
+    """Whether Stripe takes such an amount: not too little, and in the currency's steps."""
+    return cents >= least_cents() and cents % step(currency()) == 0
+
+
+def amount_bounds() -> tuple[int, int]:
+    """The least and the most that credits can be bought for, where any amount can be."""
+    lowest, highest = Setting.get("any_amount_lowest"), Setting.get("any_amount_highest")
+    return max(int(lowest), least_cents()), int(highest)
+
+
+def about_a_dollar() -> int:
+    """A round amount of the currency near a dollar, to compare what is sold by: $1, €1, ¥100; in the smallest unit."""
+    units = 10 ** decimals(currency())
+    while units * unit_nanos() < HALF_A_DOLLAR:
+        units *= 10
+    return units
 
 
 def worth_of(price_cents: int, surcharge_cents: int, margin_bps: int) -> int:
-    """Nano-dollars of model cost that a price buys: (price - surcharge) x (1 - margin).
+    """Nano-dollars of model cost that a price buys: (price - surcharge) x rate x (1 - margin), half up to the nano.
 
-    Exact: a cent is 10,000,000 nanos and a basis point 1/10,000. PricingError where a figure cannot be.
+    In dollars it is exact: a cent is 10,000,000 nanos. PricingError where a figure cannot be.
     """
     if price_cents < 0 or surcharge_cents < 0:
         raise PricingError("price and surcharge cannot be negative")
     if surcharge_cents > price_cents:
         raise PricingError(f"surcharge {surcharge_cents} is more than the price {price_cents} (cents)")
-    if not 0 <= margin_bps < 10_000:
+    if not 0 <= margin_bps < BPS:
         raise PricingError(f"margin {margin_bps} is not between 0 and 9,999 basis points")
-    return (price_cents - surcharge_cents) * (NANOS_PER_CENT // 10_000) * (10_000 - margin_bps)
+    return share((price_cents - surcharge_cents) * unit_nanos(), BPS - margin_bps, BPS)
 
 
 def credits_per_unit(nanos: int, cents: int) -> Decimal:
-    """Credits for each hundred of the currency's smallest unit."""
-    return Decimal(nanos * 100) / (NANOS_PER_CREDIT * cents) if cents else Decimal(0)
+    """Credits for each whole unit of the currency: a dollar, a yen."""
+    units = 10 ** decimals(currency())
+    return Decimal(nanos * units) / (NANOS_PER_CREDIT * cents) if cents else Decimal(0)
