@@ -128,9 +128,7 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
     if customer:
         sandbox.get("customer", customer, "customer")
     automatic = {"allow_redirects": "always", "enabled": True}
-    intent = make_intent(
-        sandbox, amount, currency, customer=customer, automatic_payment_methods=automatic
-    )
+    intent = make_intent(sandbox, amount, currency, customer=customer, automatic_payment_methods=automatic)
     update_fields(sandbox, intent, params)
     return confirm_intent(sandbox, intent, params) if flag(params, "confirm") else intent
 

@@ -90,6 +90,7 @@ class Purchase(Body):
     quantity: Count = 1
     amount_cents: Annotated[Count, Field(le=10**9)] | None = None
     code: Code | None = None
+    save_card: Flag = False
 
 
 class RechargeSettings(Body):
@@ -185,7 +186,9 @@ def preview_subscription() -> dict[str, Any]:
 def start_checkout() -> tuple[dict[str, Any], int]:
     sent = Purchase.read()
     pack = checkout.pack_on_sale(sent.pack_id)
-    order = checkout.PackOrder(pack, sent.quantity, sent.code, request_key(), sent.amount_cents)
+    order = checkout.PackOrder(
+        pack, sent.quantity, sent.code, request_key(), sent.amount_cents, sent.save_card
+    )
     return {"checkout_url": checkout.buy_pack(current_user, order)}, 201
 
 

@@ -35,7 +35,7 @@ def checkout() -> ResponseReturnValue:
     )
     typed = form.get("amount", "").strip()
     amount = scaled(typed, 10 ** decimals(currency()), "amount") if typed else None
-    order = buying.PackOrder(pack, quantity, form.get("code"), amount_cents=amount)
+    order = buying.PackOrder(pack, quantity, form.get("code"), None, amount, "save_card" in form)
     return redirect(buying.buy_pack(current_user, order), 303)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -109,10 +109,11 @@ class PackOrder:
     code: str | None = None
     request_key: str | None = None
     amount_cents: int | None = None
+    saves_card: bool = False
 
     def quote_for(self, account: Account) -> Quote:
         """What it costs and is worth now. WrongCode where that account may not use the code for it."""
-        quote = self.pack.quote(self.quantity, self.amount_cents)
+        quote = replace(self.pack.quote(self.quantity, self.amount_cents), saves_card=self.saves_card)
         code = promotions.code_for(account, self.code, quote)
         return quote.with_code(code) if code else quote
 

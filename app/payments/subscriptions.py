@@ -11,8 +11,8 @@ from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.invoice import growth
-from app.models.billing.payment import CHECKOUT_LIFETIME, KEY_REUSED
-from app.models.billing.payment_errors import Declined, Rejected
+from app.models.billing.payment import CHECKOUT_LIFETIME
+from app.models.billing.payment_errors import KEY_REUSED, Declined, Rejected
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import choose_free_plan, end_rights
 from app.models.billing.trial import trial_days_for, trial_growth

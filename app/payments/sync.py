@@ -143,6 +143,7 @@ def sync_payment(stripe_id: str, sold: Payment | None = None) -> Account | None:
     if payment is None:
         return sync_unknown_payment(fetched)
     if payment.kind == "invoice":
+        payment.method = fetched.method or payment.method
         return payment.account
     was_begun = sold is None and is_debit_begun(payment, fetched)
     taxed = client.session(payment.stripe_session_id or "") if payment.awaits_tax else None
@@ -169,6 +170,7 @@ def is_debit_begun(payment: Payment, fetched: PaymentState) -> bool:
 
 def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> None:
     recharge = db.session.query(Recharge).filter_by(payment_id=payment.id).one_or_none()
+    payment.method = fetched.method or payment.method
     if recharge is not None:
         apply_recharge(recharge, account, fetched)
     elif fetched.is_paid:

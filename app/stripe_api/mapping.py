@@ -41,10 +41,19 @@ def card(answer: Answer | str | None) -> CardState | None:
         return None
     if isinstance(answer, str):
         return CardState(answer)
-    face = answer.get(answer.get("type") or "card") or {}
-    brand, last = face.get("brand") or answer.get("type") or "", face.get("last4") or ""
-    label = f"{brand.replace('_', ' ').title()} ending in {last}" if last else brand
-    return CardState(answer["id"], label, face.get("fingerprint"))
+    return CardState(answer["id"], label_of(answer), face_of(answer).get("fingerprint"))
+
+
+def face_of(method: Answer) -> Answer:
+    """What a payment method, or the method of a charge, says of itself under the name of its type."""
+    return method.get(method.get("type") or "card") or {}
+
+
+def label_of(method: Answer) -> str:
+    """Visa ending in 4242."""
+    kind, last = method.get("type") or "", face_of(method).get("last4") or ""
+    brand = str(face_of(method).get("brand") or kind).replace("_", " ").title().replace("Us ", "US ")
+    return f"{brand} ending in {last}" if last else brand
 
 
 def subscription(answer: Answer) -> SubscriptionState:
@@ -112,6 +121,7 @@ def invoice(answer: Answer) -> InvoiceState:
         payment_intent_id=intent_of(answer),
         number=answer.get("number") or "",
         page_url=answer.get("hosted_invoice_url"),
+        pdf_url=answer.get("invoice_pdf"),
         lines=tuple(line(one) for one in answer["lines"]["data"]),
         discount_cents=total_of(answer, "total_discount_amounts"),
         tax_cents=total_of(answer, "total_taxes"),
@@ -173,6 +183,7 @@ def payment(answer: Answer) -> PaymentState:
         decline_code=error.get("decline_code") or error.get("code"),
         confirm_url=(action.get("redirect_to_url") or {}).get("url"),
         receipt_url=charge.get("receipt_url") if isinstance(charge, dict) else None,
+        method=label_of(charge.get("payment_method_details") or {}) if isinstance(charge, dict) else "",
         metadata=dict(answer.get("metadata") or {}),
     )
 

@@ -76,10 +76,13 @@ def checkout_of_pack(
 ) -> state.SessionState:
     """A hosted page that asks for one payment; the price is what our row says."""
     line = {**priced_by(payment), "quantity": payment.quantity}
+    about: Params = {"metadata": payment.labels, "description": payment.pack.name}
+    if payment.saves_card:
+        about["setup_future_usage"] = "off_session"
     wanted: Params = {
         "mode": "payment",
         "line_items": [line],
-        "payment_intent_data": {"metadata": payment.labels, "description": payment.pack.name},
+        "payment_intent_data": about,
         **discounts(payment.redemption),
         **taxes.of_checkout(),
     }

@@ -13,6 +13,7 @@ from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.payments import auto_recharge, auto_recharge_settings, breaker, checkout, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
+from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 
@@ -269,6 +270,19 @@ def test_without_a_card_it_waits_for_one_and_then_acts(scenario: StripeScenario)
     scenario.sandbox.pay(saved.setup_url.rsplit("/", 1)[1])
     scenario.deliver()
     assert scenario.credits == 5000
+
+
+def test_a_card_saved_with_a_pack_needs_no_second_checkout(scenario: StripeScenario) -> None:
+    pack = scenario.pack()
+    page = checkout.buy_pack(scenario.actor, checkout.PackOrder(pack, saves_card=True))
+    assert checkout.buy_pack(scenario.actor, checkout.PackOrder(pack)) != page
+    scenario.sandbox.pay(page.rsplit("/", 1)[1])
+    scenario.deliver()
+    options = auto_recharge_settings.RechargeOptions(str(pack.id), 1, 6000 * CREDIT, 5000)
+    assert auto_recharge_settings.turn_on(scenario.actor, options).setup_url is None
+    scenario.work()
+    scenario.deliver()
+    assert (scenario.credits, scenario.settings.card_label) == (10_000, "Visa ending in 4242")
 
 
 def test_a_maximum_below_one_purchase_is_refused(scenario: StripeScenario) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from app.models.billing.payment import Payment
 from app.models.metering.refusal import Refusal
+from app.stripe_api.mapping import label_of
 from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -99,6 +100,28 @@ def test_the_buyer_gets_one_receipt(scenario: StripeScenario) -> None:
     scenario.sandbox.pay(scenario.begin_pack())
     scenario.deliver(times=2)
     assert scenario.mails() == ["receipt"]
+
+
+def test_what_was_paid_with_and_where_its_papers_are_is_kept(scenario: StripeScenario) -> None:
+    pack = scenario.buy_pack()
+    scenario.subscribe("Plus")
+    plan = scenario.last(Payment)
+    assert (pack.method, plan.method) == ("Visa ending in 4242", "Visa ending in 4242")
+    assert "/receipts/" in (pack.page_url or "")
+    assert (plan.pdf_url or "").endswith("/pdf")
+
+
+@pytest.mark.parametrize(
+    ("kind", "face", "label"),
+    [
+        ("card", {"brand": "amex", "last4": "0005"}, "Amex ending in 0005"),
+        ("us_bank_account", {"last4": "6789"}, "US Bank Account ending in 6789"),
+        ("sepa_debit", {"last4": "3000"}, "Sepa Debit ending in 3000"),
+        ("paypal", {}, "Paypal"),
+    ],
+)
+def test_a_means_of_payment_is_named(kind: str, face: dict[str, str], label: str) -> None:
+    assert label_of({"type": kind, kind: face}) == label
 
 
 def test_everything_made_at_stripe_names_its_account_and_row(scenario: StripeScenario) -> None:

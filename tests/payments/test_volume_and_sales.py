@@ -64,7 +64,7 @@ def test_any_amount_is_sold_at_the_packs_margin_within_the_bounds(scenario: Stri
     scenario.deliver()
     assert (scenario.last(Payment).price_cents, scenario.credits) == (1234, 6170)
     for wrong in (499, 50_001):
-        with pytest.raises(InvalidRequest, match="between 500 and 50000 cents"):
+        with pytest.raises(InvalidRequest, match=r"between 5\.00 USD and 500\.00 USD"):
             checkout.buy_pack(scenario.actor, checkout.PackOrder(scenario.pack(), amount_cents=wrong))
     with pytest.raises(InvalidRequest, match="has a price"):
         checkout.buy_pack(scenario.actor, checkout.PackOrder(scenario.pack(2500), amount_cents=1000))

@@ -70,6 +70,7 @@ def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
     payment.subscription_id, payment.plan_id = subscription.id, subscription.plan_id
     payment.stripe_invoice_id, payment.stripe_payment_intent_id = invoice.stripe_id, invoice.payment_intent_id
     payment.paid_at, payment.number, payment.page_url = invoice.paid_at, invoice.number, invoice.page_url
+    payment.pdf_url, payment.method = invoice.pdf_url, subscription.card_label
     payment.worth_nanos = payment.refunded_cents = 0
     db.session.add(payment)
     db.session.flush()

@@ -12,7 +12,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, share, utcnow
 from app.models.billing.ledger import LedgerEntry
-from app.models.billing.payment_errors import Mismatch
+from app.models.billing.payment_errors import KEY_REUSED, Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.quote import Quote, check_packs_allowed
 from app.models.catalog.tax import tax_behavior, without_tax
@@ -27,8 +27,6 @@ OPEN = ("open", "processing")
 ENTRY_KINDS = {"pack": "purchase", "recharge": "recharge"}
 CHECKOUT_LIFETIME = timedelta(hours=23)
 """How long a checkout that was begun is offered again; Stripe forgets it, and the key of its request, after a day."""
-
-KEY_REUSED = "This Idempotency-Key was used with another request. Use a new key for a new request."
 
 
 class Payment(Model):
@@ -77,6 +75,9 @@ class Payment(Model):
     period_end: Mapped[datetime | None]
     number: Mapped[str] = mapped_column(default="")
     page_url: Mapped[str | None]
+    pdf_url: Mapped[str | None]
+    method: Mapped[str] = mapped_column(default="")
+    saves_card: Mapped[bool] = mapped_column(default=False)
     review_reason: Mapped[str] = mapped_column(default="")
     refunded_cents: Mapped[int] = mapped_column(default=0)
     refund_taken_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -120,7 +121,7 @@ class Payment(Model):
         """As those of its quote: what it buys, whatever that costs now."""
         amount = self.price_cents + self.discount_cents if self.pack.is_any_amount else None
         code_id = self.redemption.code_id if self.redemption else None
-        return "pack", self.pack_id, self.quantity, amount, code_id
+        return "pack", self.pack_id, self.quantity, amount, code_id, self.saves_card
 
     def costs_as(self, quote: Quote) -> bool:
         own = self.price_cents, self.discount_cents, self.worth_nanos, self.currency
@@ -132,7 +133,7 @@ class Payment(Model):
         payment.price_cents = payment.total_cents = quote.price_cents
         payment.discount_cents, payment.currency = quote.discount_cents, quote.pack.currency
         payment.worth_nanos, payment.bonus_nanos = quote.worth_nanos, quote.bonus_nanos
-        payment.is_taxed = tax_behavior() is not None
+        payment.is_taxed, payment.saves_card = tax_behavior() is not None, quote.saves_card
         db.session.add(payment)
         db.session.flush()
         return payment

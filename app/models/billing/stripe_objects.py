@@ -51,6 +51,7 @@ class InvoiceState:
     payment_intent_id: str | None = None
     number: str = ""
     page_url: str | None = None
+    pdf_url: str | None = None
     lines: tuple[LineState, ...] = ()
     discount_cents: int = 0
     tax_cents: int = 0
@@ -144,6 +145,7 @@ class PaymentState:
     decline_code: str | None = None
     confirm_url: str | None = None
     receipt_url: str | None = None
+    method: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property

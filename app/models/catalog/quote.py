@@ -22,7 +22,10 @@ def check_packs_allowed(account: Account) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """`list_cents` before a discount; `sold_nanos` is what that buys, `bonus_nanos` what a code adds."""
+    """`list_cents` before a discount; `sold_nanos` is what that buys, `bonus_nanos` what a code adds.
+
+    `saves_card`: the buyer wants the card kept for auto-recharge.
+    """
 
     pack: CreditPack
     quantity: int
@@ -31,6 +34,7 @@ class Quote:
     discount_cents: int = 0
     bonus_nanos: int = 0
     code: PromotionCode | None = None
+    saves_card: bool = False
 
     @property
     def price_cents(self) -> int:
@@ -44,7 +48,8 @@ class Quote:
     def terms(self) -> tuple[object, ...]:
         """What is bought, whatever it costs now: the pack, how many or for how much, and with which code."""
         amount = self.list_cents if self.pack.is_any_amount else None
-        return "pack", self.pack.id, self.quantity, amount, self.code.id if self.code else None
+        code_id = self.code.id if self.code else None
+        return "pack", self.pack.id, self.quantity, amount, code_id, self.saves_card
 
     def with_code(self, code: PromotionCode) -> Quote:
         """The same purchase with what a code takes off or adds."""

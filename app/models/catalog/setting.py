@@ -118,8 +118,7 @@ DEFINITIONS = {
             "Messages and free credits wait until the email is confirmed.", group="Brand and sign-up",
         ),
         Definition(
-            "signups_per_day", "count", 1000, "Sign-ups a day in total.", 0, 10**9,
-            group="Brand and sign-up",
+            "signups_per_day", "count", 1000, "Sign-ups a day in total.", 0, 10**9, group="Brand and sign-up",
         ),
         Definition(
             "welcome_credit", "credits", 0, "Given once to each new confirmed email.", group="Brand and sign-up"
@@ -160,8 +159,7 @@ DEFINITIONS = {
             "any_amount_highest", "money", 50_000, "The most.", 1, 10**11, group="Money",
         ),
         Definition(
-            "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.",
-            group="Money",
+            "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.", group="Money",
         ),
         Definition(
             "absorbed_daily", "credits", 50 * CREDIT,
@@ -173,8 +171,7 @@ DEFINITIONS = {
         ),
         Definition(
             "breaker_floor", "credits", 200 * CREDIT,
-            "Spending below this in an hour or a day is never unusual, whatever an account used before.",
-            group="Money",
+            "Spending below this in an hour or a day is never unusual, whatever an account used before.", group="Money",
         ),
         Definition(
             "breaker_floor_percent", "count", 10,
@@ -183,8 +180,7 @@ DEFINITIONS = {
         ),
         Definition(
             "payment_fee", "basis_points", 290,
-            "What Stripe keeps of each payment. The overview and the lab count it.", 0, 9999,
-            group="Money",
+            "What Stripe keeps of each payment. The overview and the lab count it.", 0, 9999, group="Money",
         ),
         Definition(
             "payment_fee_cents", "money", 30, "What Stripe keeps of each payment beside its share.", 0, 10**9,
@@ -195,20 +191,17 @@ DEFINITIONS = {
         ),
         Definition(
             "support_grant_daily", "credits", 5000 * CREDIT,
-            "The credits one support person may move in a day (UTC), across all accounts.",
-            group="Money",
+            "The credits one support person may move in a day (UTC), across all accounts.", group="Money",
         ),
         Definition(
-            "max_output_tokens", "count", 4096, "Default maximum output tokens.", 256, 10**6,
-            group="Calls",
+            "max_output_tokens", "count", 4096, "Default maximum output tokens.", 256, 10**6, group="Calls",
         ),
         Definition(
             "parallel_calls", "count", 5, "Simultaneous answers for plans without their own number.", 1, 1000,
             group="Calls",
         ),
         Definition(
-            "max_message_bytes", "count", 200_000, "Longest message, in bytes.", 1000, 10**7,
-            group="Calls",
+            "max_message_bytes", "count", 200_000, "Longest message, in bytes.", 1000, 10**7, group="Calls",
         ),
         Definition(
             "anthropic_betas", "text", ANTHROPIC_BETAS,
@@ -217,8 +210,7 @@ DEFINITIONS = {
         ),
         Definition(
             "guests_allowed", "flag", None,
-            "Let visitors try the chat without an account, on models marked free for guests.",
-            group="Guests",
+            "Let visitors try the chat without an account, on models marked free for guests.", group="Guests",
         ),
         Definition(
             "guest_messages", "count", 5, "Guest messages per network address and day.",
@@ -231,8 +223,7 @@ DEFINITIONS = {
         ),
         Definition(
             "attachment_megabytes", "count", 200,
-            "Space for files in an account's chats, in megabytes. Deleting a chat frees it.", 0, 10**6,
-            group="Calls",
+            "Space for files in an account's chats, in megabytes. Deleting a chat frees it.", 0, 10**6, group="Calls",
         ),
         Definition(
             "deleted_chat_days", "count", 0,
