@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -13,9 +14,16 @@ from app.observability import logging
 from app.web import formatting, hosts, security_headers
 
 
+class Tollgate(Flask):
+    """Flask asks of each function at each call whether it is a coroutine. None is: gunicorn's workers are threads."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """The application, configured from the environment (or from `environ`)."""
-    app = Flask(__name__, instance_path=str(config.INSTANCE), static_folder="static")
+    app = Tollgate(__name__, instance_path=str(config.INSTANCE), static_folder="static")
     app.config.from_mapping(config.from_environment(environ))
     logging.init_logs(app)
     db.init_app(app)

@@ -35,10 +35,11 @@ class DialectStatement:
             sent[name] = convert(sent[name])
         return sent
 
-    def row(self, rows: Row) -> Row:
-        return tuple(
-            self.out[index](value) if index in self.out else value for index, value in enumerate(rows)
-        )
+    def row(self, row: Row) -> Row:
+        values = [*row]
+        for index, convert in self.out.items():
+            values[index] = convert(values[index])
+        return tuple(values)
 
 
 class CompiledStatement:

@@ -7,7 +7,8 @@ rollback, with which every request ends that only reads. Types and errors are ps
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -82,6 +83,15 @@ class DirectConnection(Connection[Any]):
             return super().wait(gen, *arguments, **named)
         finally:
             watch.ended(self)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Each statement is a transaction by itself. SQLAlchemy's AUTOCOMMIT costs more than a statement does."""
+        self._autocommit = True
+        try:
+            yield
+        finally:
+            self._autocommit = False
 
     def commit(self) -> None:
         self._end(b"COMMIT")

@@ -17,6 +17,7 @@ from app.jobs import JobName, enqueue
 from app.models.catalog.answering import price_as_served
 from app.models.catalog.lessons import learn
 from app.models.catalog.service_tier import price_tier
+from app.models.catalog.setting import Setting
 from app.models.metering.ending import CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with
 from app.models.metering.usage import Usage
@@ -64,6 +65,7 @@ class Generation:
         self.is_stopping = False
         self.is_interrupted = False
         self.began = g.get("began", time.monotonic())
+        self.settings = Setting.stored()
         self.waited: float | None = None
         self.reply: Reply | None = None
         self.is_of_sender = False
@@ -209,6 +211,7 @@ class Generation:
 
     def _settle_once(self, ending: Outcome) -> Outcome:
         with self.app.app_context():
+            Setting.remember(self.settings)
             usage, text = self._usage(ending.status), self._finished_text(ending)
             reservation = self._priced_as_served()
             receipt = settle_with(text, reservation, usage, ending.status, self.call_ending, is_alone=True)

@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
-from app.db.compiled_statement import Row
+from app.db.compiled_statement import Row, line_of
 from app.db.types import Base, BigId
 from app.extensions import db
 
@@ -106,7 +106,7 @@ def at_once() -> Iterator[Connection]:
     if db.session().in_transaction() or db.engine.dialect.name == "sqlite":
         yield db.session.connection()
         return
-    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with db.engine.connect() as connection, line_of(connection).at_once():
         yield connection
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Protocol
 from unicodedata import normalize
 
@@ -16,7 +17,7 @@ TOKENS_PER_MESSAGE = 16
 """Room for the role markers and separators that a vocabulary adds around each message."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PromptMessage:
     """One message of a prompt; `role` is system, user or assistant."""
 
@@ -24,7 +25,7 @@ class PromptMessage:
     content: str
     images: tuple[PromptImage, ...] = ()
 
-    @property
+    @cached_property
     def token_bound(self) -> int:
         """More tokens than any current vocabulary makes of this message: its UTF-8 bytes, its images, an overhead.
 
@@ -33,19 +34,19 @@ class PromptMessage:
         shown = sum(image.token_bound for image in self.images)
         return longest_form(self.content) + shown + TOKENS_PER_MESSAGE
 
-    @property
+    @cached_property
     def likely_tokens(self) -> int:
         """What it counts as with a margin: for what fits into a window, where the vendor has the last word."""
         counted = self.tokens * 5 // 4 + TOKENS_PER_MESSAGE
         return min(counted, self.token_bound)
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         """Counted locally, where nothing was reported."""
         return estimate_tokens(self.content) + sum(image.tokens for image in self.images)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """What is sent to a provider; the reservation is computed from this same object.
 
@@ -67,13 +68,13 @@ class Prompt:
         """Whether vectors are asked for, and no text."""
         return False
 
-    @property
+    @cached_property
     def input_token_bound(self) -> int:
         """An upper bound of the input tokens of the whole prompt, with what the host adds to it."""
         own = sum(message.token_bound for message in self.messages) + TOKENS_PER_MESSAGE
         return own + self.extra_input_tokens
 
-    @property
+    @cached_property
     def tokens(self) -> int:
         """The input, counted locally."""
         images = sum(image.tokens for message in self.messages for image in message.images)

@@ -51,6 +51,8 @@ FINISHES = {
     "MAX_TOKENS": "length",
     "function_call": "tool_calls",
 }
+THINKING = ("reasoning_content", "reasoning", "thinking")
+THOUGHTS = ("content", "reasoning_details", "thinking_blocks")
 MOST_CONCESSIONS = 3
 UNKNOWN_FIELD = re.compile(
     r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE
@@ -205,7 +207,7 @@ class ChatReader(Reader):
             return ""
         return self._read_choice(mapping(choices[0]))
 
-    def _take_report(self, event: Mapping[str, Any]) -> None:
+    def _take_report(self, event: dict[str, Any]) -> None:
         self._model = event.get("model") or self._model
         self._tier = event.get("service_tier") or self._tier
         for usage in reports_in(event):
@@ -272,12 +274,13 @@ def text_of(content: object) -> str:
 
 def thinking_of(delta: Mapping[str, Any]) -> str:
     """The thinking that a delta streams, by each vendor's name for it: counted, where nothing else is, never shown."""
-    for name in ("reasoning_content", "reasoning", "thinking"):
-        if isinstance(thinking := delta.get(name), str):
-            return thinking
-    lists = (delta.get(name) for name in ("content", "reasoning_details", "thinking_blocks"))
-    parts = [mapping(part) for listed in lists if isinstance(listed, list) for part in listed]
-    return "".join(thought_of(part) for part in parts)
+    thinking = ""
+    for name, value in delta.items():
+        if name in THINKING and isinstance(value, str):
+            return value
+        if name in THOUGHTS and isinstance(value, list):
+            thinking += "".join(thought_of(mapping(part)) for part in value)
+    return thinking
 
 
 def thought_of(part: Mapping[str, Any]) -> str:

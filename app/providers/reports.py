@@ -19,11 +19,11 @@ PIECE = re.compile(r"(requests|calls|queries|searches|sources(_used)?|images|pag
 """How the names end of what vendors bill by the piece: what is no search has no column in a price row."""
 
 REPORTS = ("usage", "usageMetadata", "usage_metadata", "amazon-bedrock-invocationMetrics")
-OLLAMA = ("prompt_eval_count", "eval_count")
+OLLAMA = frozenset(("prompt_eval_count", "eval_count"))
 DEEPEST = 6
 
 
-def reports_in(event: Mapping[str, Any]) -> Iterator[Raw]:
+def reports_in(event: dict[str, Any]) -> Iterator[Raw]:
     """Every usage that an event of OpenAI's format carries.
 
     At the top (most), in a choice (Moonshot), under a vendor's key (Groq's `x_groq`), as `timings` (llama.cpp), or
@@ -32,23 +32,19 @@ def reports_in(event: Mapping[str, Any]) -> Iterator[Raw]:
     yield from reports_within(event, DEEPEST)
     if timings := mapping(event.get("timings")):
         yield {"timings": timings}
-    if counts := {name: event[name] for name in OLLAMA if name in event}:
-        yield counts
+    if not OLLAMA.isdisjoint(event):
+        yield {name: event[name] for name in OLLAMA if name in event}
 
 
-def reports_within(holder: object, depth: int) -> Iterator[Raw]:
-    """Every usage in it, however it is wrapped."""
+def reports_within(holder: dict[str, Any] | list[Any], depth: int) -> Iterator[Raw]:
+    """Every usage in it, however it is wrapped. Each delta comes by here: parsed JSON is dicts and lists alone."""
     if not depth:
         return
-    if isinstance(holder, list):
-        for item in holder:
-            yield from reports_within(item, depth - 1)
-    if not isinstance(holder, Mapping):
-        return
-    for name, value in holder.items():
-        if name in REPORTS and isinstance(value, Mapping):
+    for name, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        kind = type(value)
+        if kind is dict and name in REPORTS:
             yield value
-        elif isinstance(value, Mapping | list):
+        elif kind is dict or kind is list:
             yield from reports_within(value, depth - 1)
 
 

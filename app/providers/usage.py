@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from app.providers.base import TokenUsage
@@ -11,6 +11,7 @@ from app.providers.base import TokenUsage
 MOST_TOKENS = 1_000_000_000
 MOST_SEARCHES = 1_000
 RAW_CHARACTERS = 4_000
+DEEPEST_NAME = 3
 
 Raw = Mapping[str, Any]
 
@@ -95,13 +96,14 @@ def openai_usage(raw: Raw) -> TokenUsage:
 
     Both have exceptions, which the sums give away. A zero beside another figure, or an empty detail, denies nothing.
     """
+    figures = flat(raw)
     try:
-        prompt, completion = most_of(raw, PROMPT), most_of(raw, COMPLETION)
+        prompt, completion = most_of(figures, PROMPT), most_of(figures, COMPLETION)
         prompt = max(prompt, timed_prompt(mapping(raw.get("timings"))))
     except _Unbelievable:
         return TokenUsage(raw=bounded(raw))
-    read, written, hour = parts_of(raw, CACHE_READ), parts_of(raw, CACHE_WRITE), parts_of(raw, CACHE_WRITE_1H)
-    prompt += cache_outside(raw, prompt, completion)
+    read, written, hour = (parts_of(figures, names) for names in (CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H))
+    prompt += cache_outside(figures, prompt, completion)
     read = min(read, prompt)
     written = min(max(written, hour), prompt - read)
     hour = min(hour, written)
@@ -112,8 +114,8 @@ def openai_usage(raw: Raw) -> TokenUsage:
         cache_read=read,
         cache_write_5m=written - hour,
         cache_write_1h=hour,
-        output=completion + reasoning_outside(raw, prompt, completion, cited),
-        searches=min(parts_of(raw, SEARCHES), MOST_SEARCHES),
+        output=completion + reasoning_outside(figures, prompt, completion, cited),
+        searches=min(parts_of(figures, SEARCHES), MOST_SEARCHES),
     )
 
 
@@ -122,19 +124,19 @@ def timed_prompt(timings: Raw) -> int:
     return part(timings.get("prompt_n"), MOST_TOKENS) + part(timings.get("cache_n"), MOST_TOKENS)
 
 
-def cache_outside(raw: Raw, prompt: int, completion: int) -> int:
+def cache_outside(figures: Raw, prompt: int, completion: int) -> int:
     """Cache figures under Anthropic's names that the prompt leaves out: the sum says so, or they are larger than it."""
-    beside = sum(part(raw.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
-    is_total = parts_of(raw, TOTAL) == prompt + completion + beside
-    is_own_format = "prompt_tokens" not in raw and "input_tokens" in raw and "input_tokens_details" not in raw
+    beside = sum(part(figures.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
+    is_total = parts_of(figures, TOTAL) == prompt + completion + beside
+    is_own_format = "input_tokens" in figures and not {"prompt_tokens", "input_tokens_details"} & figures.keys()
     return beside if beside and (is_total or beside > prompt or is_own_format) else 0
 
 
-def reasoning_outside(raw: Raw, prompt: int, completion: int, cited: int) -> int:
+def reasoning_outside(figures: Raw, prompt: int, completion: int, cited: int) -> int:
     """Reasoning that `completion_tokens` leaves out: the surplus of the total, or more reasoning than completion."""
-    surplus = parts_of(raw, TOTAL) - prompt - completion
+    surplus = parts_of(figures, TOTAL) - prompt - completion
     surplus -= cited if surplus >= cited else 0
-    reasoning = parts_of(raw, REASONING)
+    reasoning = parts_of(figures, REASONING)
     return max(surplus, reasoning if reasoning > completion else 0, 0)
 
 
@@ -185,22 +187,23 @@ def part(figure: object, whole: int) -> int:
         return 0
 
 
-def figures_of(raw: Raw, names: tuple[str, ...]) -> Iterator[object]:
-    for name in names:
-        holder, path = raw, name.split(".")
-        for key in path[:-1]:
-            holder = mapping(holder.get(key))
-        yield holder.get(path[-1])
+def flat(raw: Raw, depth: int = DEEPEST_NAME) -> dict[str, Any]:
+    """The report by dotted names, a detail's figures beside the detail."""
+    figures = dict(raw)
+    for name, value in raw.items():
+        if depth > 1 and isinstance(value, dict):
+            figures |= {f"{name}.{key}": figure for key, figure in flat(value, depth - 1).items()}
+    return figures
 
 
-def most_of(raw: Raw, names: tuple[str, ...]) -> int:
+def most_of(figures: Raw, names: tuple[str, ...]) -> int:
     """The largest of the figures by these names. Raises where one cannot be true."""
-    return max(count(figure) for figure in figures_of(raw, names))
+    return max([count(figures[name]) for name in names if name in figures], default=0)
 
 
-def parts_of(raw: Raw, names: tuple[str, ...]) -> int:
+def parts_of(figures: Raw, names: tuple[str, ...]) -> int:
     """The largest of the figures by these names that can be true."""
-    return max(part(figure, MOST_TOKENS) for figure in figures_of(raw, names))
+    return max([part(figures[name], MOST_TOKENS) for name in names if name in figures], default=0)
 
 
 def is_believable(figure: Any) -> bool:
@@ -210,7 +213,8 @@ def is_believable(figure: Any) -> bool:
 
 
 def mapping(value: object) -> Raw:
-    return value if isinstance(value, Mapping) else {}
+    """The object that parsed JSON holds there, or an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def bounded(raw: Raw) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from app.models.catalog.image_price import ImageOffer
@@ -56,7 +57,7 @@ class Receipt:
     needs_alert: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Admission:
     """A call that the rules admit, for the account as it was read.
 
@@ -72,9 +73,13 @@ class Admission:
     bars: tuple[int, int] = (NO_LIMIT, NO_LIMIT)
     is_exact: bool = False
 
-    @property
+    @cached_property
+    def rates(self) -> AnyRates:
+        return self.price.rates
+
+    @cached_property
     def ceiling(self) -> int:
-        return self.price.rates.most_for(self.prompt.input_token_bound, self.prompt.max_output_tokens)
+        return self.rates.most_for(self.prompt.input_token_bound, self.prompt.max_output_tokens)
 
     @property
     def row(self) -> dict[str, Any]:
@@ -103,7 +108,7 @@ class Admission:
             self.actor.account_id,
             self.actor.user_id,
             self.prompt,
-            self.price.rates,
+            self.rates,
             self.ceiling,
             self.now.date(),
             moved.balance(self.now).available,
