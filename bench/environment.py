@@ -68,7 +68,7 @@ class Stage:
         return Target("Tollgate", web.processes["web"].pid, ask)
 
     def bare(self, kind: str) -> Target:
-        """The bare proxy that is called `kind` in `bench.bare`."""
+        """The bare proxy that is called `kind` in `bench.baseline`."""
         port = free_port()
         options = [
             "--worker-class",
@@ -80,7 +80,7 @@ class Stage:
             "--log-level",
             "warning",
         ]
-        command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", *options, "bench.bare:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", *options, "bench.baseline:app"]
         pid = self.start(command, port, OPENAI_BASE_URL=self.provider_url)
         return Target(f"bare Flask, {kind}", pid, asking(port, f"/{kind}"))
 

@@ -98,7 +98,7 @@ def bare_route(running: Stage) -> int:
     """The port of the bare route, under the same gunicorn."""
     port = free_port()
     options = ["--worker-class", "gthread", "--threads", "264", "--bind", f"127.0.0.1:{port}"]
-    command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", *options, "bench.bare_webhooks:app"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "/dev/null", *options, "bench.baseline_webhooks:app"]
     url = running.postgres.url("bench")
     running.start(command, port, BARE_DATABASE_URL=url, STRIPE_WEBHOOK_SECRET=SECRET)
     return port

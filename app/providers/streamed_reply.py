@@ -156,7 +156,9 @@ class StreamedReply:
         """The bytes as they come, while there is time."""
         deadline = time.monotonic() + self._patience.total
         has_finished = False
-        for piece in response.iter_bytes():
+        is_encoded = "content-encoding" in response.headers
+        source: Any = response.iter_bytes() if is_encoded else response.stream
+        for piece in source:
             if time.monotonic() > deadline:
                 raise failure("timeout", "total time")
             yield piece
