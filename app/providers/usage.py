@@ -128,7 +128,9 @@ def cache_outside(figures: Raw, prompt: int, completion: int) -> int:
     """Cache figures under Anthropic's names that the prompt leaves out: the sum says so, or they are larger than it."""
     beside = sum(part(figures.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
     is_total = parts_of(figures, TOTAL) == prompt + completion + beside
-    is_own_format = "input_tokens" in figures and not {"prompt_tokens", "input_tokens_details"} & figures.keys()
+    is_own_format = (
+        "input_tokens" in figures and not {"prompt_tokens", "input_tokens_details"} & figures.keys()
+    )
     return beside if beside and (is_total or beside > prompt or is_own_format) else 0
 
 
