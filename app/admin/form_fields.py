@@ -107,8 +107,8 @@ class Lines(TextAreaField):
         return str(self.raw_data[0]) if self.raw_data else "\n".join(self.data or [])
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        if valuelist:
-            self.data = [line.strip() for line in valuelist[0].splitlines() if line.strip()]
+        text = valuelist[0] if valuelist else self._value()
+        self.data = [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def choices_of(pairs: Iterable[tuple[Any, str]]) -> list[SelectChoice]:

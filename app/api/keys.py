@@ -17,7 +17,7 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT
 from app.models.identity.account import Account
 from app.models.identity.address import holds_address, one_line
-from app.models.identity.api_key import SCOPES, ApiKey, Scope
+from app.models.identity.api_key import OWNERS_SCOPES, SCOPES, ApiKey, Scope
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import BY_PEOPLE, for_scope
 from app.web.numbers import scaled
@@ -76,7 +76,7 @@ class NewKey(KeyLimitFields):
 )
 def make_key() -> tuple[dict[str, Any], int]:
     sent = NewKey.read()
-    if "hold" in sent.scopes and current_user.role != "owner":
+    if OWNERS_SCOPES & set(sent.scopes) and current_user.role != "owner":
         abort(403)
     name = one_line(sent.name)
     if holds_address(name):
@@ -104,10 +104,13 @@ def change_key(key_id: str) -> dict[str, Any]:
 @api.post("/keys/<key_id>/rotate")
 @for_scope(BY_PEOPLE)
 @described(
-    "A new secret for a key, which keeps its limits and what it has spent; the old one stops working", NEW_KEY
+    "A new secret for one's own key, which keeps its limits and what it has spent; the old one stops working",
+    NEW_KEY,
 )
 def rotate_key(key_id: str) -> dict[str, Any]:
+    """A key acts as its maker, so nobody else gets its secret."""
     key = my_key(key_id)
+    or_404(key if key.user_id == current_user.user_id else None)
     secret = key.rotate()
     db.session.commit()
     note("key rotated", key=key.prefix)

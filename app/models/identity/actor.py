@@ -13,7 +13,7 @@ from app.extensions import db
 from app.models.base import at_once, utcnow
 from app.models.catalog.setting import STORED_TOGETHER, Setting
 from app.models.identity.account import Account
-from app.models.identity.api_key import ApiKey, KeyLimits
+from app.models.identity.api_key import OWNERS_SCOPES, ApiKey, KeyLimits
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession, digest
 from app.models.metering.account_state import ACCOUNTS, COLUMNS, PLANS, AccountState
@@ -78,9 +78,11 @@ class Actor:
         api_key_id, used_at, scopes, expires_at, paused_at, *limits = row[len(FOR_ALL) :]
         if expires_at is not None and expires_at <= utcnow():
             return None
-        key = {"api_key_id": api_key_id, "key_used_at": used_at, "scopes": frozenset(scopes.split())}
+        key = {"api_key_id": api_key_id, "key_used_at": used_at, "admin_role": None}
         key |= {"key_limits": KeyLimits.of(*limits), "is_key_paused": paused_at is not None}
-        return cls(**described(row) | key | {"admin_role": None})
+        person = described(row)
+        may = set(scopes.split()) - (OWNERS_SCOPES if person["role"] != "owner" else set())
+        return cls(**person | key | {"scopes": frozenset(may)})
 
     def get_id(self) -> str | None:
         """What Flask-Login keeps in the cookie."""

@@ -24,6 +24,9 @@ SCOPES = EVERY_SCOPE[:3]
 """What a key may: look at what is there; ask models and change chats; pay, and change what is paid for.
 Beside these, where an owner says so: hold and settle credits for calls that run elsewhere."""
 
+OWNERS_SCOPES = {"hold"}
+"""What a key may only while its maker owns the account."""
+
 MOST_KEYS = 50
 TOO_MANY = f"One person may have {MOST_KEYS} keys. Revoke one that is not used any more."
 USE_IS_KNOWN_TO = timedelta(hours=1)
