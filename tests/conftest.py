@@ -199,8 +199,15 @@ def shared_environment() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
+def shared_host() -> str:
+    """Where a module's `shared_app` listens; a module may override this fixture."""
+    return "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
 def shared_app(
     shared_environment: dict[str, str],
+    shared_host: str,
     all_databases: databases.Databases,
     database_kind: str,
     mail_server: Mailbox,
@@ -210,7 +217,8 @@ def shared_app(
     redis, url = RedisServer(port=free_port()), all_databases.fresh(database_kind)
     redis.start()
     own = app_environment(DATABASE_URL=url, REDIS_URL=redis.url, MAIL_URL=mail_server.url)
-    with RunningApp(own | shared_environment, folder=tmp_path_factory.mktemp("running")) as running:
+    folder = tmp_path_factory.mktemp("running")
+    with RunningApp(own | shared_environment, folder=folder, host=shared_host) as running:
         yield running
     redis.stop()
     all_databases.drop(url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import request
+from flask_login import current_user
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -29,7 +30,10 @@ from app.models.identity.api_key import SCOPES, ApiKey
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
 from app.models.metering.refusal import InvalidRequest
+from app.web.browser_session import has_just_signed_in
 from app.web.numbers import scaled
+
+NOT_YOURS = "That is not your password."
 
 
 class Form(FlaskForm):
@@ -103,6 +107,7 @@ class ForgotForm(Form):
 class ResetForm(Form):
     password = PasswordField(validators=[NewPassword()])
     keep_keys = BooleanField()
+    keep_passkeys = BooleanField()
 
 
 class ProfileForm(Form):
@@ -118,6 +123,7 @@ class PasswordForm(Form):
     current_password = known_password()
     password = PasswordField(validators=[NewPassword()])
     keep_keys = BooleanField()
+    keep_passkeys = BooleanField()
 
 
 class CreditsOrNone:
@@ -155,6 +161,20 @@ class KeyForm(KeyLimitsForm):
     name = name_field(required=True)
     scopes = SelectMultipleField(choices=list(SCOPES))
     days = SelectField(choices=["", "30", "90", "365"], default="")
+
+
+class ConfirmedForm(Form):
+    """What only who has just signed in may do at once; later the password is asked for again."""
+
+    current_password = PasswordField(validators=[Length(max=LONGEST)])
+
+    def validate_current_password(self, field: Any) -> None:
+        if not has_just_signed_in() and not current_user.user.has_password(field.data or ""):
+            raise ValidationError(NOT_YOURS)
+
+
+class PasskeyForm(ConfirmedForm):
+    name = name_field(required=True)
 
 
 class DeletionForm(Form):

@@ -16,13 +16,14 @@ from app.models.billing.allowance import give_free_credits
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import carry_over
+from app.models.identity.passkey import Passkey
 from app.models.identity.user import MailedToken, User
 from app.web.access import public
 from app.web.rate_limits import by_machine, by_mailbox
 from app.web.security_events import note
 
 SENT = "We've sent the link. It works once, for an hour."
-SAVED = "Password saved. You're signed out everywhere, and API keys are revoked unless you kept them."
+SAVED = "Password saved. You're signed out everywhere. API keys are revoked and passkeys removed unless you kept them."
 
 
 @auth.route("/password/forgot", methods=["GET", "POST"])
@@ -55,25 +56,27 @@ def reset(token: str) -> ResponseReturnValue:
             token=token,
             is_dead=False,
             has_keys=ApiKey.count_of(mailed.user_id) > 0,
+            has_passkeys=Passkey.count_of(mailed.user_id) > 0,
         ), status
-    if not redeem(mailed, form.password.data, keeps_keys=form.keep_keys.data):
+    if not redeem(mailed, form):
         return render_template("auth/reset.html", errors={}, token="", is_dead=True), 404
     db.session.commit()
     flash(SAVED, "good")
     return redirect(url_for("auth.login"))
 
 
-def redeem(token: MailedToken, password: str, *, keeps_keys: bool) -> bool:
-    """Set the password of the token's user, whose mailbox is proven by it; their API keys end, unless kept.
+def redeem(token: MailedToken, form: ResetForm) -> bool:
+    """Set the password of the token's user, whose mailbox is proven by it; keys and passkeys end, unless kept.
 
     False where the token was just used.
     """
     account = Account.locked(token.user.home_id)
     if not token.use():
         return False
-    token.user.set_password(password)
-    stopped = 0 if keeps_keys else ApiKey.revoke_all_of(token.user_id)
-    note("password reset", token.user_id, keys_revoked=stopped)
+    token.user.set_password(form.password.data)
+    stopped = 0 if form.keep_keys.data else ApiKey.revoke_all_of(token.user_id)
+    removed = 0 if form.keep_passkeys.data else Passkey.remove_all_of(token.user_id)
+    note("password reset", token.user_id, keys_revoked=stopped, passkeys_removed=removed)
     token.user.verify_email()
     give_free_credits(account)
     return True

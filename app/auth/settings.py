@@ -10,19 +10,18 @@ from flask_login import current_user
 
 from app import mailer
 from app.auth.blueprint import auth
-from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
+from app.auth.forms import NOT_YOURS, DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
 from app.auth.own_keys import own_keys, spent_by, titles
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person
+from app.models.identity.passkey import Passkey
 from app.models.identity.user import UserSession
-from app.web.browser_session import begin_session, own_session, sign_out
+from app.web.browser_session import begin_session, has_just_signed_in, own_session, sign_out
 from app.web.rate_limits import by_machine
 from app.web.security_events import note
-
-NOT_YOURS = "That is not your password."
 
 
 @auth.get("/settings")
@@ -43,6 +42,8 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
         typed=request.form if section == "keys" else {},
         new_key=new_key,
         has_keys=ApiKey.count_of(user.id) > 0,
+        passkeys=Passkey.of(user.id),
+        is_fresh=has_just_signed_in(),
         errors=errors or {},
         section=section,
         once=secrets.token_hex(8),
@@ -91,15 +92,17 @@ def change_password() -> ResponseReturnValue:
     account_id = current_user.account_id
     user.set_password(form.password.data)
     stopped = 0 if form.keep_keys.data else ApiKey.revoke_all_of(user.id)
-    note("password changed", user.id, keys_revoked=stopped)
+    removed = 0 if form.keep_passkeys.data else Passkey.remove_all_of(user.id)
+    note("password changed", user.id, keys_revoked=stopped, passkeys_removed=removed)
     mailer.post(f"password:{secrets.token_hex(8)}", user.email, "password_changed", name=user.name)
     begin_session(user, account_id)
-    return done(f"The new password is saved. Every other browser is signed out.{told(stopped)}")
+    return done(f"The new password is saved. Every other browser is signed out.{told(stopped, removed)}")
 
 
-def told(stopped: int) -> str:
-    """How many keys went with it, as a sentence."""
-    return f" {stopped} API key{'s' if stopped > 1 else ''} revoked." if stopped else ""
+def told(stopped: int, removed: int = 0) -> str:
+    """How many keys and passkeys went with it, as sentences."""
+    keys = f" {stopped} API key{'s' if stopped > 1 else ''} revoked." if stopped else ""
+    return keys + (f" {removed} passkey{'s' if removed > 1 else ''} removed." if removed else "")
 
 
 @auth.post("/settings/sessions/end")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import unquote
 
 from flask import redirect, request, session, url_for
@@ -16,6 +17,7 @@ from app.web.guest_session import WAS_GUEST, claim_chats
 
 WAITING = "second factor awaited"
 CODE_WITHIN = 600
+JUST_NOW = timedelta(minutes=10)
 
 
 def same_site(target: str | None) -> str | None:
@@ -71,6 +73,12 @@ def end_session() -> None:
 def own_session() -> UserSession | None:
     """The row of the browser that asks; None where another request has just ended it."""
     return UserSession.with_secret(current_user.session_secret)
+
+
+def has_just_signed_in() -> bool:
+    """Whether this browser's session is so new that its person need not say the password again."""
+    own = own_session()
+    return own is not None and own.created_at > utcnow() - JUST_NOW
 
 
 def sign_out() -> None:

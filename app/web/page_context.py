@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request, session
 from flask_login import current_user
@@ -38,6 +40,7 @@ def init_frame(app: Flask) -> None:
         awaits_verification,
         here,
         browser_owner,
+        passkey_site,
         guest_before,
         sent_form,
         tax_note,
@@ -57,6 +60,16 @@ def browser_owner() -> str:
     if is_guest():
         return guest_mark(current_user.guest)
     return f"{current_user.user_id} {current_user.account_id}" if current_user.is_authenticated else ""
+
+
+def passkey_site() -> str | None:
+    """The name that passkeys are bound to, from the public address; None where that is an IP address."""
+    host = urlsplit(current_app.config["BASE_URL"]).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return None
 
 
 def guest_before() -> str:

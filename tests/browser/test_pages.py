@@ -25,6 +25,17 @@ CLOSED = ("/chat", "/billing", "/billing/usage", "/billing/transactions", "/acco
 STATIC = Path(__file__).parents[2] / "app" / "static"
 
 
+DEVICE = {"protocol": "ctap2", "transport": "internal"} | dict.fromkeys(
+    ("hasResidentKey", "hasUserVerification", "isUserVerified", "automaticPresenceSimulation"), True
+)
+
+
+@pytest.fixture(scope="module")
+def shared_host() -> str:
+    """Passkeys are bound to a name: there are none at an IP address."""
+    return "localhost"
+
+
 def serious_faults(page: Page) -> list[str]:
     """By light and in the dark."""
     return [f"{scheme}: {fault}" for scheme in ("light", "dark") for fault in faults_by(page, scheme)]
@@ -134,6 +145,27 @@ def test_the_appearance_that_was_chosen_stays(ada: Visitor) -> None:
     toggle.click()
     ada.page.reload()
     expect(ada.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_passkey_is_added_signs_in_and_is_removed(ada: Visitor) -> None:
+    page = ada.page
+    device = page.context.new_cdp_session(page)
+    device.send("WebAuthn.enable")
+    device.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})
+    ada.go("/settings")
+    page.get_by_label("Passkey name").fill("My laptop")
+    page.get_by_role("button", name="Add passkey").click()
+    expect(page.get_by_text("Passkey added.")).to_be_visible()
+    page.context.clear_cookies()
+    ada.go("/login?next=/settings")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    row = page.get_by_role("listitem").filter(has_text="My laptop")
+    expect(row).to_contain_text("last used")
+    row.get_by_text("Remove", exact=True).click()
+    assert serious_faults(page) == []
+    row.get_by_role("button", name="Remove passkey").click()
+    expect(page.get_by_text("Passkey removed.")).to_be_visible()
+    assert ada.faults == []
 
 
 def test_motion_is_reduced_for_those_who_ask_for_it(ada: Visitor) -> None:

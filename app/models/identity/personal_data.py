@@ -84,6 +84,7 @@ PERSONAL = (
                  hidden=("password_hash", "totp_secret", "totp_step")),
     PersonalData("user_sessions", "user_id", ("user_agent", *SECRETS), hidden=SECRETS),
     PersonalData("mailed_tokens", "user_id", ("email", *SECRETS), hidden=SECRETS),
+    PersonalData("passkeys", "user_id", ("name", "credential_id", "public_key")),
     PersonalData("recovery_codes", "user_id", ("code_hash",), hidden=("code_hash",)),
     PersonalData("api_keys", "user_id", ("name",), becomes={"name": ""}, hidden=SECRETS),
     PersonalData("memberships", "user_id", (), becomes={}),
