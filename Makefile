@@ -7,7 +7,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: help run test check clients bench soak screenshots sbom lock
+.PHONY: help run test check clients bench soak screenshots matrix sbom lock
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,6 +41,10 @@ soak: ## an hour of kill -9 at random under load, then the audit
 screenshots: ## every main page, on a desktop, on a phone and in the dark
 	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m tests.support.screenshots
+
+matrix: ## what each role gets on each route, asked of the real app
+	@$(in_environment) test && WRITE_MATRIX=1 .venv/bin/python -m pytest -q -n 0 tests/security/test_matrix.py
+	@cat tests/security/matrix.txt
 
 sbom: ## a bill of materials of what production installs, in CycloneDX
 	@sh devserver/sbom.sh

@@ -20,6 +20,7 @@ from app.models.identity.api_key import ApiKey
 from app.models.identity.invitation import Invitation
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
+from app.models.identity.passkey import Passkey
 from app.models.identity.user import User, UserSession
 from app.models.metering.usage import Usage
 from app.models.operations.outgoing_webhook import WebhookDelivery, WebhookEndpoint
@@ -64,13 +65,11 @@ def team_of(signed_in: Callable[..., Browser]) -> Teams:
 def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     """The id of one of each of ada's things, by the name that routes give it."""
     team = team_of("ada")
-    people.person("bob")
-    session.flush()
-    ada, bob = User.with_email("ada@example.com"), User.with_email("bob@example.com")
-    place = Membership(account_id=team.id, user_id=bob.id, role="member")
+    ada, bob = User.with_email("ada@example.com"), people.person("bob").memberships[0].user
+    place = Membership(account_id=team.id, user=bob, role="member")
     invitation = Invitation.send(team, ada, "carl@example.com", "member")
     key, _secret = ApiKey.make(team.id, ada.id, "robot")
-    chat, question, usage = talk(team, ada)
+    chat, question, answer, usage = talk(team, ada)
     recharge = charged(team, ada)
     document = Document(account_id=team.id, user_id=ada.id, title="Secret plan")
     session.add(document)
@@ -79,13 +78,15 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     file = Attachment(account_id=team.id, user_id=ada.id, message_id=question.id, name="secret.txt")
     file.media_type, file.size, file.content = TEXT, 6, b"secret"
     asked = LimitRequest(account_id=team.id, user_id=ada.id, amount_nanos=1)
-    session.add_all([place, invitation, key, recharge, file, asked])
+    passkey = Passkey(user_id=ada.id, name="phone", credential_id=b"1", public_key=b"2", sign_count=0)
+    session.add_all([place, invitation, key, recharge, file, asked, passkey])
     session.commit()
-    browser = session.query(UserSession).filter_by(user_id=ada.id).one()
+    browser_id = session.query(UserSession.id).filter_by(user_id=ada.id).scalar()
     return {
-        "chat_id": chat.id, "message_id": question.id, "call_id": usage.id, "key_id": key.id, "member_id": place.id,
-        "invitation_id": invitation.id, "session_id": browser.id, "recharge_id": recharge.id,
-        "attachment_id": file.id, "request_id": asked.id, "document_id": document.id, "revision_id": revision.id,
+        "chat_id": chat.id, "message_id": question.id, "answer_id": answer.id, "call_id": usage.id,
+        "key_id": key.id, "member_id": place.id, "invitation_id": invitation.id, "session_id": browser_id,
+        "recharge_id": recharge.id, "attachment_id": file.id, "request_id": asked.id,
+        "document_id": document.id, "revision_id": revision.id, "passkey_id": passkey.id,
     } | told(team)  # fmt: skip
 
 
@@ -96,7 +97,7 @@ def told(team: Account) -> dict[str, int]:
     return {"endpoint_id": endpoint.id, "delivery_id": db.session.query(WebhookDelivery).one().id}
 
 
-def talk(team: Account, person: User) -> tuple[Chat, Message, Usage]:
+def talk(team: Account, person: User) -> tuple[Chat, Message, Message, Usage]:
     offered = people.model(kind="demo")
     chat = Chat(account_id=team.id, user_id=person.id, title="Secrets", model=offered.name)
     db.session.add(chat)
@@ -113,12 +114,11 @@ def talk(team: Account, person: User) -> tuple[Chat, Message, Usage]:
     question = Message(account_id=team.id, chat_id=chat.id, role="user", content="my secret")
     db.session.add(question)
     db.session.flush()
-    db.session.add(
-        Message(
-            account_id=team.id, chat_id=chat.id, role="assistant", parent_id=question.id, call_id=usage.id
-        )
-    )
-    return chat, question, usage
+    answer = Message(account_id=team.id, chat_id=chat.id, role="assistant", parent_id=question.id)
+    answer.call_id = usage.id
+    db.session.add(answer)
+    db.session.flush()
+    return chat, question, answer, usage
 
 
 def charged(team: Account, person: User) -> Recharge:

@@ -1,0 +1,197 @@
+"""What each role gets on each route, method by method, with ada's ids in the addresses: asked of the real app.
+
+`make matrix` prints it and writes `matrix.txt` anew; `test_matrix.py` holds the app to that file. In a row each
+column of `ROLES`, or of `ADMIN_ROLES` under /admin, is one sign:
+
+    +  let in: done, or refused for what was sent     s  asked to sign in
+    x  forbidden, or without a form token             0  not found      !  our fault, which no row may have
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import make_url
+from werkzeug.test import TestResponse
+
+from app.extensions import db
+from app.models.base import utcnow
+from app.models.identity.account import Account
+from app.models.identity.api_key import EVERY_SCOPE, ApiKey
+from app.models.identity.membership import Membership
+from app.models.identity.user import User, UserSession
+from tests.auth.conftest import TOKEN
+from tests.security.test_routes import body_for
+from tests.support import people
+
+KEPT = Path(__file__).with_name("matrix.txt")
+GATEWAY = "/v1/"
+KEYS = tuple(f"{scope} key" for scope in EVERY_SCOPE)
+ROLES = ("nobody", "guest", "member", "admin", "owner", "other owner", "founder", *KEYS, "other's key")
+"""Of ada's team: a member, an admin, its owner ada, and ada's keys by their one scope. eve owns another account;
+support and founder administer the installation."""
+
+ADMIN_ROLES = ("nobody", "owner", "support", "founder")
+VALUES = {
+    "filename": "css/base.css",
+    "path": "admin/css/x.css",
+    "kind": "md",
+    "export_type": "csv",
+    "token": "made-up",
+}
+"""What stands in addresses beside ids."""
+
+OF_ANSWERS = ("/regenerate", "/messages/<message_id>/stop", "/messages/<message_id>/stream")
+
+
+@dataclass
+class Role:
+    """Somebody's requests: the headers that each carries."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    is_strange: bool = True
+    """Whether nothing of ada's is theirs: what they send is otherwise right, so that a refusal is about the id."""
+
+
+class Cast:
+    """One of each role around ada's team."""
+
+    def __init__(self, app: Flask, team: Account) -> None:
+        self.app, self.team_id = app, team.id
+        ada, eve = self.owner_of(team), self.person("eve")
+        self.roles = {"nobody": Role(self.cookie()), "guest": Role(self.cookie(as_guest=True))}
+        for name, role in (("member", "member"), ("admin", "admin")):
+            user = self.person(f"a-{name}")
+            db.session.add(Membership(account_id=team.id, user_id=user.id, role=role))
+            self.roles[name] = Role(self.cookie(user, team.id))
+        self.roles["owner"] = Role(self.cookie(ada, team.id), is_strange=False)
+        self.roles["other owner"] = Role(self.cookie(eve, eve.home_id))
+        for name, role in (("support", "support"), ("founder", "owner")):
+            user = self.person(name)
+            user.admin_role = role
+            self.roles[name] = Role(self.cookie(user, user.home_id))
+        for scope in EVERY_SCOPE:
+            self.roles[f"{scope} key"] = Role(self.key(ada, team.id, [scope]), is_strange=False)
+        self.roles["other's key"] = Role(self.key(eve, eve.home_id, EVERY_SCOPE))
+        db.session.commit()
+
+    def body(self, rule: str, name: str) -> dict[str, Any]:
+        """What a body must hold to be looked at; nothing right from those who would get what they ask for."""
+        if rule == "/account/switch":
+            return {"account_id": self.team_id}
+        if rule.startswith("/admin"):
+            return {"id": "1"}
+        if not self.roles[name].is_strange:
+            return {"max_output_tokens": "none"}
+        return body_for(rule)
+
+    def owner_of(self, team: Account) -> User:
+        return next(one.user for one in team.memberships if one.role == "owner")
+
+    def person(self, name: str) -> User:
+        account = people.person(name)
+        db.session.flush()
+        return account.memberships[0].user
+
+    def key(self, user: User, account_id: int, scopes: list[str]) -> dict[str, str]:
+        _key, secret = ApiKey.make(account_id, user.id, "matrix", scopes=scopes)
+        return {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
+
+    def cookie(
+        self, user: User | None = None, account_id: int = 0, *, as_guest: bool = False
+    ) -> dict[str, str]:
+        """The cookie and the form token of a browser in which this user, a guest or nobody is."""
+        client = self.app.test_client()
+        if user is not None:
+            secret = UserSession.begin(user, account_id)
+            db.session.commit()
+            with client.session_transaction() as cookie:
+                cookie["_user_id"], cookie["_fresh"] = secret, True
+        token = TOKEN.search(client.get("/pricing").text)[1]
+        if as_guest:
+            client.post("/try", data={"csrf_token": token})
+        cookie = client.get_cookie("session").value
+        return {"X-CSRFToken": token, "Cookie": f"session={cookie}", "Accept": "application/json"}
+
+
+class Restored:
+    """A SQLite database that is put back after each request which changed it."""
+
+    def __init__(self, url: str) -> None:
+        self.file, self.before = make_url(url).database, sqlite3.connect(":memory:")
+        self.watch = sqlite3.connect(self.file)
+        self.watch.backup(self.before)
+        self.seen = self.version()
+
+    def version(self) -> int:
+        return int(self.watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def put_back(self) -> None:
+        if self.version() != self.seen:
+            with closing(sqlite3.connect(self.file)) as file:
+                self.before.backup(file)
+            self.seen = self.version()
+
+    def close(self) -> None:
+        self.watch.close()
+        self.before.close()
+
+
+def rules(app: Flask) -> list[tuple[str, str]]:
+    """Each rule and method."""
+    every = [(rule.rule, method) for rule in app.url_map.iter_rules() for method in rule.methods]
+    return sorted((rule, method) for rule, method in every if method not in {"HEAD", "OPTIONS"})
+
+
+def address(app: Flask, rule: str, ids: dict[str, object]) -> str:
+    """The rule with ids in it."""
+    one = next(known for known in app.url_map.iter_rules() if known.rule == rule)
+    values = VALUES | {"month": f"{utcnow():%Y-%m}"} | ids
+    if rule.endswith(OF_ANSWERS):
+        values["message_id"] = ids["answer_id"]
+    path = one.build({name: values.get(name, 1) for name in one.arguments}, append_unknown=False)[1]
+    return f"{path}?id=1" if rule.startswith("/admin") else path
+
+
+def sign(answer: TestResponse) -> str:
+    if answer.status_code == 302 and answer.location.startswith("/login"):
+        return "s"
+    if answer.status_code == 400 and "csrf_failed" in answer.text:
+        return "x"
+    if answer.status_code >= 500 and "payments_not_set_up" not in answer.text:
+        return "!"
+    return {401: "s", 403: "x", 404: "0"}.get(answer.status_code, "+")
+
+
+def matrix(app: Flask, cast: Cast, ids: dict[str, object]) -> Iterator[tuple[str, str, str]]:
+    """Rule, method and the signs of all roles."""
+    client, restored = app.test_client(use_cookies=False), Restored(app.config["SQLALCHEMY_DATABASE_URI"])
+    for rule, method in rules(app):
+        names = ADMIN_ROLES if rule.startswith("/admin") else ROLES
+        path, signs = address(app, rule, ids), ""
+        for name in names:
+            signs += sign(ask(client.open, path, method, cast.roles[name], cast.body(rule, name)))
+            restored.put_back()
+        yield rule, method, signs
+    restored.close()
+
+
+def ask(
+    send: Callable[..., TestResponse], path: str, method: str, role: Role, body: dict[str, object]
+) -> TestResponse:
+    is_json = path.startswith(("/api/", GATEWAY))
+    sent = {"json" if is_json else "data": body} if method != "GET" else {}
+    return send(path, method=method, headers=role.headers, buffered=True, **sent)
+
+
+def text(rows: list[tuple[str, str, str]]) -> str:
+    """The matrix as it is kept, with the roles in the head."""
+    heads = [f"# /admin: {', '.join(ADMIN_ROLES)}", f"# all others: {', '.join(ROLES)}"]
+    signs = ["# + let in   s sign in first   x forbidden   0 not found"]
+    return "\n".join([*heads, *signs, *(f"{one:<13} {method:<6} {rule}" for rule, method, one in rows), ""])
