@@ -66,7 +66,7 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     """The id of one of each of ada's things, by the name that routes give it."""
     team = team_of("ada")
     ada, bob = User.with_email("ada@example.com"), people.person("bob").memberships[0].user
-    place = Membership(account_id=team.id, user=bob, role="member")
+    place = Membership(account_id=team.id, user_id=bob.id, role="member")
     invitation = Invitation.send(team, ada, "carl@example.com", "member")
     key, _secret = ApiKey.make(team.id, ada.id, "robot")
     chat, question, answer, usage = talk(team, ada)
