@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import and_, case, func, or_, select
 
 from app.extensions import db
 from app.jobs import JobName
@@ -95,16 +95,18 @@ def publish_what_is_new(act: Callable[[JobName, int], object]) -> None:
 def lost_calls(lease: timedelta = LEASE) -> list[int]:
     """Running calls that gave no sign of life within the lease: by the row of their text, or by themselves.
 
-    What is held for a call elsewhere has the lease that its caller was told.
+    What is held for a call elsewhere has the lease that its caller was told. A sign of the future is one of a process
+    that died while its clock was ahead: one that lives writes another within a second.
     """
     now = utcnow()
     answers = and_(Message.call_id == Usage.id, Message.role == "assistant")
     signs = Message.checkpoint_at, Revision.checkpoint_at, Usage.renewed_at, Usage.created_at
     last_sign = func.coalesce(*signs)
     ends = case((held_call.IS_HELD, now - held_call.LEASE), else_=now - lease)
-    running = Usage.state == "running", Usage.created_at < now - lease
+    is_silent = and_(Usage.created_at < now - lease, last_sign < ends)
     rows = select(Usage.id).outerjoin(Message, answers).outerjoin(Revision, Revision.call_id == Usage.id)
-    return list(db.session.scalars(rows.where(*running, last_sign < ends).order_by(Usage.id)))
+    lost = Usage.state == "running", or_(is_silent, last_sign > now + CERTAIN)
+    return list(db.session.scalars(rows.where(*lost).order_by(Usage.id)))
 
 
 def text_of(usage_id: int) -> Message | Revision | None:
