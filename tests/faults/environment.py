@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ from flask import Flask
 from app.extensions import db
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
+from devserver import processes
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.conftest import app_in, close, migrate_and_seed
@@ -32,10 +35,13 @@ MODEL = "gpt-test"
 
 
 class Stage:
-    """`running` are the app's processes; `app` is the same app in this process, to look into the database with."""
+    """`running` are the app's processes; `app` is the same app in this process, to look into the database with.
 
-    def __init__(self, kind: str, folder: Path, **own: str) -> None:
-        self.kind, self.folder, self.own = kind, folder, own
+    `delay`: seconds that each way between the processes and PostgreSQL takes.
+    """
+
+    def __init__(self, kind: str, folder: Path, *, delay: float = 0.0, **own: str) -> None:
+        self.kind, self.folder, self.delay, self.own = kind, folder, delay, own
         self.patch = pytest.MonkeyPatch()
         self.postgres = PostgresServer(durable=True) if kind == "postgresql" else None
         self.redis = RedisServer(port=free_port())
@@ -44,6 +50,7 @@ class Stage:
         self.running: RunningApp
         self.app: Flask
         self.pulse: Pulse
+        self.line: subprocess.Popen[bytes] | None = None
 
     @property
     def database_url(self) -> str:
@@ -61,7 +68,8 @@ class Stage:
             people.model(MODEL)
             Plan.default().parallel_calls = 1000
             db.session.commit()
-        self.running = RunningApp(own, folder=self.folder, names=("web", "worker", "clock")).__enter__()
+        names = ("web", "worker", "clock")
+        self.running = RunningApp(own | self.distant(), folder=self.folder, names=names).__enter__()
         self.sandbox.running.point_webhooks(f"{self.running.url}/webhooks/stripe", SECRET)
         self.pulse = Pulse(self.running.url)
         self.pulse.start()
@@ -72,11 +80,21 @@ class Stage:
             DATABASE_URL=self.database_url,
             REDIS_URL=self.redis.url,
             OPENAI_API_KEY="sk-faults",
-            OPENAI_BASE_URL=self.provider.openai_url,
+            OPENAI_BASE_URL=self.provider.openai_url.replace("127.0.0.1", "localhost"),
             STRIPE_SECRET_KEY="sk_test_sandbox",
             STRIPE_API_BASE=self.sandbox.url,
             STRIPE_WEBHOOK_SECRET=SECRET,
         )
+
+    def distant(self) -> dict[str, str]:
+        """PostgreSQL by way of a line that delays, a process of its own."""
+        if not (self.postgres and self.delay):
+            return {}
+        port = free_port()
+        line = [self.postgres.port, port, self.delay]
+        command = [sys.executable, "-m", "tests.support.distant", "127.0.0.1", *map(str, line)]
+        self.line = processes.start(command, output=subprocess.DEVNULL)
+        return {"DATABASE_URL": self.database_url.replace(f":{self.postgres.port}/", f":{port}/")}
 
     def __exit__(self, *_: object) -> None:
         self.pulse.stop()
@@ -87,6 +105,8 @@ class Stage:
         close(self.app)
         self.patch.undo()
         self.redis.stop()
+        if self.line:
+            processes.kill(self.line)
         if self.postgres:
             self.postgres.remove()
 

@@ -1,7 +1,7 @@
-"""`make soak`: processes die at random for as long as it takes, on both databases; the figures go to docs/soak.md.
+"""`make soak`: processes die and stores fail at random, on both databases; the figures go to docs/soak.md.
 
-From the environment: KILLS (1000), MESSAGES (2000, or as many as are asked meanwhile), EVENTS (1000), HISTORIES (2000),
-DATABASES ("sqlite postgresql").
+From the environment: MINUTES (60, for all databases together), EVENTS (1000), HISTORIES (2000), DELAY (0.002, seconds
+each way to PostgreSQL), SEED (1), DATABASES ("sqlite postgresql").
 """
 
 from __future__ import annotations
@@ -13,20 +13,34 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import requests
 
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import StripeEvent
-from tests.faults.consistency import recover, wrongs
+from tests.faults.consistency import recover, running, wrongs
 from tests.faults.environment import Stage
 from tests.faults.load import Crowd
+from tests.faults.passing import ways
 from tests.faults.signed import deliver
 from tests.faults.targets import Victims
+from tests.faults.watch import Watch
+from tests.outside.conftest import spoken
+from tests.support.running_app import await_that
 
 REPORT = Path("docs/soak.md")
 AT_ONCE = 8
+FLOODED = "a provider sends 100 MB"
+FLOOD = 100 * 2**20
+WHAT = """\
+Processes are killed with kill -9, stores fill up, hang or take no writes, clocks jump an hour and back, names are not
+resolved and a provider sends 100 MB, each for about three seconds, while eight people at a time ask and events come.
+PostgreSQL is reached by a line that delays. Then, with the worker dead, events come in and Redis loses its memory."""
 
 
 def number(name: str, default: int) -> int:
@@ -38,12 +52,20 @@ class Figures:
     """What came of one database."""
 
     kind: str
-    kills: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
-    rows: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, Any] = field(default_factory=dict)
     wrong: dict[str, object] = field(default_factory=dict)
+    events: int = 0
     seconds: float = 0.0
+
+    def watched(self, watch: Watch) -> None:
+        self.rows |= {
+            f"longest that {name} was open, in s": round(age) for name, age in watch.longest.items()
+        }
+        for name, (first, most, last) in watch.memory.items():
+            self.rows[f"MB of {name}: at first, at most, at last"] = f"{first}, {most}, {last}"
 
 
 def say(text: str) -> None:
@@ -51,29 +73,59 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def soak(kind: str, folder: Path, kills: int, messages: int, events: int) -> Figures:
-    """Kill while people ask, and events come; then look whether all is whole."""
-    figures, chance, began = Figures(kind), random.Random(number("SEED", 1)), time.monotonic()  # noqa: S311
-    with Stage(kind, folder) as stage:
+def soak(kind: str, folder: Path, minutes: float, events: int) -> Figures:
+    """Kill and break while people ask and events come; then look whether all is whole."""
+    figures, began = Figures(kind), time.monotonic()
+    delay = float(os.environ.get("DELAY", "0.002"))
+    with Stage(kind, folder, delay=delay, TOLLGATE_TROUBLES="1") as stage:
         stage.provider.configure(tokens=30, delay=0.02)
-        victims = Victims(stage)
-        crowds = [crowd_of(stage, f"ada{n}") for n in (1, 2)]
-        for done in range(1, kills + 1):
-            let_some_end(crowds, messages / kills)
-            victims.kill(chance.choice(list(victims.ways)))
-            victims.bring_back()
-            if done % 20 == 0:
-                say(f"{kind}: {done} of {kills} kills, {ended(crowds)} messages of at least {messages}")
-        while ended(crowds) < messages:
-            let_some_end(crowds, AT_ONCE)
-        figures.ends = sum((crowd.join() for crowd in crowds), Counter())
-        victims.bring_back()
-        figures.rows["events accepted"] = lose_events(stage, events)
+        stage.provider.bodies["flood"] = spoken(*["flood " * 1_000] * (FLOOD // 6_000))
+        watch = Watch(stage)
+        watch.start()
+        break_things(stage, figures, until=began + minutes * 60)
+        lose_events(stage, figures, events)
+        await_quiet(stage)
+        watch.stop()
+        figures.watched(watch)
         recover(stage)
         look(stage, figures)
-        figures.kills = victims.kills
     figures.seconds = time.monotonic() - began
     return figures
+
+
+def break_things(stage: Stage, figures: Figures, *, until: float) -> None:
+    """One fault after another, each over people who ask."""
+    chance, victims, passing = random.Random(number("SEED", 1)), Victims(stage), ways(stage)  # noqa: S311
+    crowds = [crowd_of(stage, f"ada{n}") for n in (1, 2)]
+    while time.monotonic() < until:
+        fault = chance.choice([*victims.ways, *passing, FLOODED])
+        let_some_end(crowds, AT_ONCE)
+        trickle(stage, figures)
+        if fault in victims.ways:
+            victims.kill(fault)
+        elif fault == FLOODED:
+            crowds[0].ask(["[[replay=flood]]"])
+        else:
+            with passing[fault]():
+                let_some_end(crowds, 10_000)
+        figures.faults[fault] += 1
+        victims.bring_back()
+        if figures.faults.total() % 10 == 0:
+            say(f"{stage.kind}: {figures.faults.total()} faults, {ended(crowds)} questions")
+    figures.ends = sum((crowd.join() for crowd in crowds), Counter())
+    victims.bring_back()
+
+
+def trickle(stage: Stage, figures: Figures) -> None:
+    """An event of Stripe's. One that is not taken would be sent again by Stripe."""
+    with suppress(requests.RequestException):
+        figures.events += deliver(stage, 10**6 + figures.faults.total()) == 200
+
+
+def await_quiet(stage: Stage) -> None:
+    """Until the app itself has ended what was left, three minutes at most."""
+    with suppress(AssertionError):
+        await_that(lambda: not running(stage), 180)
 
 
 def crowd_of(stage: Stage, name: str) -> Crowd:
@@ -85,14 +137,13 @@ def ended(crowds: list[Crowd]) -> int:
     return sum(crowd.ended for crowd in crowds)
 
 
-def lose_events(stage: Stage, events: int) -> int:
-    """Events come in while no worker works, then Redis loses its memory; how many were taken."""
+def lose_events(stage: Stage, figures: Figures, events: int) -> None:
+    """Events come in while no worker works, then Redis loses its memory."""
     say(f"{stage.kind}: {events} events while no worker works, then Redis is lost")
     stage.running.kill("worker")
-    taken = sum(deliver(stage, number) == 200 for number in range(events))
+    figures.events += sum(deliver(stage, number) == 200 for number in range(events))
     stage.kill_redis()
     stage.running.start("worker")
-    return taken
 
 
 def let_some_end(crowds: list[Crowd], count: float) -> None:
@@ -110,6 +161,7 @@ def look(stage: Stage, figures: Figures) -> None:
         figures.calls = Counter(str(call.outcome) for call in session.query(Usage))
         figures.rows |= {
             "calls of the provider": stage.provider.count,
+            "events accepted": figures.events,
             "events processed": session.query(StripeEvent).filter_by(state="done").count(),
             "reservations left": session.query(Usage).filter_by(state="running").count(),
         }
@@ -149,39 +201,28 @@ def table(rows: dict[str, object]) -> list[str]:
 
 def report(every: list[Figures], random_lives: str, size: str) -> str:
     lines = ["# Soak", "", f"Written by `make soak` on {datetime.now(UTC):%d %B %Y}. {size}", ""]
-    lines += [
-        "Processes are killed with kill -9 while eight people at a time ask; then, with the worker dead, events"
-    ]
-    lines += [
-        "come in and Redis loses its memory. At the end dead calls are swept and the books are looked at.",
-        "",
-    ]
+    lines += [WHAT, ""]
     for one in every:
         verdict = "nothing wrong" if not one.wrong else f"WRONG: {one.wrong}"
-        kills = ", ".join(f"{name} {count}" for name, count in sorted(one.kills.items()))
+        faults = ", ".join(f"{name} {count}" for name, count in sorted(one.faults.items()))
         ends = ", ".join(f"{name} {count}" for name, count in one.ends.most_common())
         calls = ", ".join(f"{name} {count}" for name, count in one.calls.most_common())
         head = {"audit, reservations, events, messages": verdict, "minutes": f"{one.seconds / 60:.1f}"}
-        head |= {f"{one.kills.total()} kills": kills, f"{one.ends.total()} questions ended as": ends}
+        head |= {f"{one.faults.total()} faults": faults, f"{one.ends.total()} questions ended as": ends}
         lines += [f"## {one.kind}", "", *table({**head, f"{one.calls.total()} calls": calls, **one.rows})]
     return "\n".join([*lines, "## Random histories", "", f"pytest: {random_lives}", ""])
 
 
 def main() -> None:
     """Everything, and the report; exit code 1 where something is wrong."""
-    kills, messages, events = number("KILLS", 1000), number("MESSAGES", 2000), number("EVENTS", 1000)
+    minutes, events = number("MINUTES", 60), number("EVENTS", 1000)
     kinds = os.environ.get("DATABASES", "sqlite postgresql").split()
     every = []
     for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
-            every.append(soak(kind, Path(folder), kills // len(kinds), messages // len(kinds), events))
+            every.append(soak(kind, Path(folder), minutes / len(kinds), events))
     lives = histories(number("HISTORIES", 2000))
-    whole = (kills, messages) == (1000, 2000)
-    size = (
-        "The whole size."
-        if whole
-        else f"A reduced size: {kills} kills and {messages} messages of 1,000 and 2,000."
-    )
+    size = "The whole hour." if minutes >= 60 else f"A reduced size: {minutes} minutes of an hour."
     REPORT.write_text(report(every, lives, size))
     say(f"written to {REPORT}")
     sys.exit(any(one.wrong for one in every) or "failed" in lives)

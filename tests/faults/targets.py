@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from tests.faults.environment import Stage
 
 
 class Victims:
-    """`kills` counts them by kind."""
-
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.kills: Counter[str] = Counter()
         running = stage.running
         self.ways: dict[str, Callable[[], None]] = {
             "gunicorn worker": stage.kill_gunicorn_worker,
@@ -30,7 +26,6 @@ class Victims:
 
     def kill(self, kind: str) -> None:
         self.ways[kind]()
-        self.kills[kind] += 1
 
     def bring_back(self) -> None:
         """Whatever died by the way, such as a master whose last worker did not start, is there again."""

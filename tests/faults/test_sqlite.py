@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
 from tests.faults.consistency import assert_whole
 from tests.faults.environment import Stage
 from tests.faults.load import Crowd, ask
+from tests.faults.passing import full_disk
 from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -29,18 +28,6 @@ def test_answers_wait_for_a_database_that_is_locked(stage: Stage) -> None:
     assert crowd.join() == {"done": 4}
     assert crowd.tries == 4
     assert_whole(stage)
-
-
-@contextmanager
-def full_disk(stage: Stage) -> Iterator[None]:
-    """No file of the web process may grow, as if nothing were left on the disk."""
-    pids = [stage.running.processes["web"].pid, *stage.gunicorn_workers()]
-    was = resource.prlimit(pids[0], resource.RLIMIT_FSIZE)
-    for pid in pids:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, was[1]))
-    yield
-    for pid in pids:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, was)
 
 
 def test_a_full_disk_refuses_and_the_answer_that_runs_is_settled_once_there_is_room(stage: Stage) -> None:

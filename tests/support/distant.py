@@ -40,7 +40,11 @@ class DistantServer:
         with suppress(OSError):
             while True:
                 near, _address = self._listener.accept()
-                far = socket.create_connection(self.server)
+                try:
+                    far = socket.create_connection(self.server)
+                except ConnectionRefusedError:
+                    near.close()
+                    continue
                 for end in (near, far):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 has_answered = threading.Event()

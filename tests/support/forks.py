@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from devserver import parent_death, processes, procfile
+from tests.support import troubles
 from tests.support.environment import process_environment
 
 LARGEST = 200_000
@@ -130,6 +131,8 @@ def run_between(command: list[str], environment: dict[str, str], output: int, st
     write_to(output)
     os.environ.clear()
     os.environ.update(environment)
+    if "TOLLGATE_TROUBLES" in environment:
+        troubles.listen()
     run(command)
 
 
