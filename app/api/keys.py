@@ -112,8 +112,8 @@ def rotate_key(key_id: str) -> dict[str, Any]:
     key = my_key(key_id)
     or_404(key if key.user_id == current_user.user_id else None)
     secret = key.rotate()
+    key_made(key, current_user.user, "key rotated")
     db.session.commit()
-    note("key rotated", key=key.prefix)
     return shown_key(key) | {"key": secret}
 
 

@@ -64,8 +64,8 @@ def rotate_key(key_id: str) -> ResponseReturnValue:
     if is_sent_again():
         return done("That key has its new secret already. It is shown only once.")
     secret = key.rotate()
+    key_made(key, current_user.user, "key rotated")
     db.session.commit()
-    note("key rotated", key=key.prefix)
     return settings_page(new_key=secret), 201
 
 

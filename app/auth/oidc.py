@@ -105,6 +105,8 @@ def claims_of(service: Any) -> dict[str, Any]:
     token = service.authorize_access_token()
     signed = dict(token["userinfo"])
     more = {} if "email" in signed else dict(service.userinfo(token=token))
+    if str(signed.get("iss")).rstrip("/") != current_app.config["OIDC_ISSUER"].rstrip("/"):
+        raise ValueError("another provider signed")
     if more and more["sub"] != signed["sub"]:
         raise ValueError("the provider speaks of two people")
     return more | signed

@@ -10,6 +10,7 @@ from flask_login import current_user
 from markupsafe import Markup
 
 from app.auth.blueprint import auth
+from app.auth.forms import ConfirmedForm, faults
 from app.extensions import db
 from app.models.catalog.setting import Setting
 from app.models.identity.two_factor import RecoveryCode, enroll, forget, passes, remember
@@ -17,7 +18,7 @@ from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from app.web import security_events
 from app.web.access import public
-from app.web.browser_session import begin_session, onwards, same_site, who_waits
+from app.web.browser_session import begin_session, has_just_signed_in, onwards, same_site, who_waits
 from app.web.known_browser import told_if_new
 from app.web.second_factor import WRONG, tries
 
@@ -49,12 +50,16 @@ def login_code() -> ResponseReturnValue:
 @auth.route("/settings/two-factor", methods=["GET", "POST"])
 @tries
 def two_factor() -> ResponseReturnValue:
-    """Scan, then prove it by a first code; the recovery codes are shown this once."""
+    """Scan, then prove it by a first code; the recovery codes are shown this once. For who has just signed in, or says
+    the password: a session that was stolen locks nobody out."""
     if current_user.user.totp_secret:
         return two_factor_page()
     secret = session.setdefault(CANDIDATE, pyotp.random_base32())
     if request.method == "GET":
         return two_factor_page(secret=secret)
+    form = ConfirmedForm()
+    if not form.validate_on_submit():
+        return two_factor_page(faults(form), secret=secret), 422
     codes = enroll(current_user.user, secret, request.form.get("code", ""))
     if codes is None:
         return two_factor_page({"code": [WRONG]}, secret=secret), 422
@@ -104,7 +109,13 @@ def two_factor_page(
     target = same_site(request.values.get("next")) or url_for("auth.settings")
     drawn = picture(secret) if secret else None
     return render_template(
-        "two_factor.html", errors=errors or {}, secret=secret, drawn=drawn, codes=codes, next=target
+        "two_factor.html",
+        errors=errors or {},
+        secret=secret,
+        drawn=drawn,
+        codes=codes,
+        next=target,
+        is_fresh=has_just_signed_in(),
     )
 
 

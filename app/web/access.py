@@ -13,6 +13,7 @@ from app.extensions import csrf, db, login
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
 from app.models.identity.guest_account import guest_actor
+from app.web.security_events import note_forbidden
 from app.web.session_cookie import SessionCookies
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -88,6 +89,7 @@ def init_guards(app: Flask) -> None:
     login.init_app(app)
     login.session_protection = None
     csrf.init_app(app)
+    app.after_request(note_forbidden)
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     app.before_request(check_actor)
 

@@ -9,7 +9,7 @@ import logging
 import secrets
 from typing import Any
 
-from flask import has_request_context
+from flask import Response, has_request_context, request
 from flask_login import current_user
 
 from app import mailer
@@ -27,9 +27,16 @@ def note(event: str, user_id: int | None = None, **fields: Any) -> None:
     log.info("security", extra={"event_name": event, "user": who, "network": where, **fields})
 
 
-def key_made(key: ApiKey, user: User) -> None:
-    """A new key is told to its person: a stranger in their session would make one to stay."""
-    note("key made", user.id, key=key.prefix, scopes=key.scopes)
+def note_forbidden(response: Response) -> Response:
+    """Who tried what is not theirs to do."""
+    if response.status_code == 403 and request.url_rule:
+        note("forbidden", rule=request.url_rule.rule, method=request.method)
+    return response
+
+
+def key_made(key: ApiKey, user: User, event: str = "key made") -> None:
+    """A key's new secret is told to its person: a stranger in their session would make one to stay."""
+    note(event, user.id, key=key.prefix, scopes=key.scopes)
     ends = f"{key.expires_at:%d %B %Y}" if key.expires_at else ""
     context = {
         "name": user.name,
@@ -37,6 +44,7 @@ def key_made(key: ApiKey, user: User) -> None:
         "prefix": key.prefix,
         "scopes": key.scopes,
         "ends": ends,
+        "is_rotated": event == "key rotated",
     }
     link = mailer.link("auth.settings")
     mailer.post(f"key:{secrets.token_hex(8)}", user.email, "key_made", **context, settings_url=link)

@@ -120,6 +120,11 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_refused(
     assert guest.get(f"/login/oidc/callback?{query}").location == "/login"
 
 
+def test_another_issuer_than_the_one_that_was_named_is_not_believed(guest: Browser) -> None:
+    guest.client.application.config["OIDC_ISSUER"] = "https://elsewhere.example"
+    assert (through(guest, "ada"), guest.is_signed_in) == ("/login", False)
+
+
 def test_a_second_factor_is_asked_for_after_it(guest: Browser, session: Database) -> None:
     through(guest, "ada")
     User.with_email("ada@example.com").totp_secret = "sealed"

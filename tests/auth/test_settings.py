@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
@@ -108,6 +109,15 @@ def test_one_browser_can_be_ended_by_itself(ada: Browser, new_browser: Callable,
     newest = session.query(UserSession).order_by(UserSession.id.desc()).first()
     ada.send(f"/settings/sessions/{newest.id}/end")
     assert (ada.is_signed_in, other.is_signed_in) == (True, False)
+
+
+def test_a_session_ends_by_its_age(ada: Browser) -> None:
+    """However often its person comes by."""
+    statuses, now = [], utcnow()
+    for days in (29, 58, 87, UserSession.LONGEST.days + 1):
+        with time_machine.travel(now + timedelta(days=days)):
+            statuses.append(ada.get("/settings", headers={"Sec-Fetch-Mode": "navigate"}).status_code)
+    assert statuses == [200, 200, 200, 302]
 
 
 def test_another_persons_browser_is_not_found(ada: Browser, signed_in: Callable, session: Database) -> None:

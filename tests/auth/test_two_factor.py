@@ -47,6 +47,18 @@ def set_up(browser: Browser) -> list[str]:
     return page.text.split('recovery-codes">')[1].split("<")[0].split()
 
 
+def test_a_stolen_session_sets_up_none(
+    ada: Browser, session: Database, clock: time_machine.Traveller
+) -> None:
+    """Later than ten minutes after the sign-in the password is asked for."""
+    secret = ada.get("/settings/two-factor").text.split("Key: <code>")[1].split("<")[0]
+    clock.shift(601)
+    assert ada.send("/settings/two-factor", code=pyotp.TOTP(secret).now()).status_code == 422
+    assert user(session).totp_secret is None
+    answer = ada.send("/settings/two-factor", code=pyotp.TOTP(secret).now(), current_password=PASSWORD)
+    assert answer.status_code == 200
+
+
 def test_the_code_is_the_second_step(
     ada: Browser, new_browser: Callable[[], Browser], session: Database, clock: time_machine.Traveller
 ) -> None:

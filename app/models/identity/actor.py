@@ -60,12 +60,13 @@ class Actor:
 
     @classmethod
     def of_session(cls, secret: str) -> Actor | None:
-        """Whom a browser's session belongs to; None where it ended, or its user was disabled.
+        """Whom a browser's session belongs to; None where it ended or is too old, or its user was disabled.
 
         It acts on the account that was switched to; on the personal one where that membership is gone.
         """
         with at_once() as connection:
-            row = OF_SESSION.first(connection, {"secret": digest(secret)})
+            asked = {"secret": digest(secret), "begun_after": utcnow() - UserSession.LONGEST}
+            row = OF_SESSION.first(connection, asked)
         return cls(**described(row) | {"session_secret": secret}) if row else None
 
     @classmethod
@@ -148,7 +149,11 @@ OF_SESSION = CompiledStatement(
             ACCOUNT_AND_PLAN, MEMBERS.c.user_id == USERS.c.id
         )
     )
-    .where(SESSIONS.c.secret_hash == bindparam("secret"), ENABLED)
+    .where(
+        SESSIONS.c.secret_hash == bindparam("secret"),
+        SESSIONS.c.created_at > bindparam("begun_after"),
+        ENABLED,
+    )
     .order_by(SWITCHED_TO.desc(), MEMBERS.c.id)
     .limit(1)
 )

@@ -1,4 +1,4 @@
-"""The second factor of administrators: codes of an authenticator, each good once, and recovery codes."""
+"""The second factor: codes of an authenticator, each good once, and recovery codes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RECOVERY_CODES = 10
 
 
 class RecoveryCode(Model):
-    """A code for the day the telephone is lost: 80 random bits, of which a hash is kept, good once."""
+    """A code for the day the telephone is lost: 112 random bits, of which a hash is kept, good once."""
 
     __tablename__ = "recovery_codes"
 
@@ -36,7 +36,7 @@ class RecoveryCode(Model):
     def renew(cls, user: User) -> list[str]:
         """New codes for a user, shown this once; the old ones are dead."""
         db.session.execute(delete(cls).where(cls.user_id == user.id))
-        codes = [secrets.token_hex(10) for _number in range(RECOVERY_CODES)]
+        codes = [secrets.token_hex(14) for _number in range(RECOVERY_CODES)]
         db.session.add_all(cls(user_id=user.id, code_hash=digest(code)) for code in codes)
         return codes
 

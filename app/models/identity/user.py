@@ -153,7 +153,9 @@ class User(Model):
 
 
 class UserSession(Model):
-    """One signed-in browser. The cookie holds the secret; deleting the row ends it."""
+    """One signed-in browser. The cookie holds the secret; deleting the row ends it, and so does its age."""
+
+    LONGEST = timedelta(days=90)
 
     __tablename__ = "user_sessions"
 
