@@ -12,7 +12,7 @@ from tests.security.test_routes import OWNED, PUBLIC, UNSAFE
 
 Row = tuple[dict[str, str], str, str]
 STRANGERS = ("other owner", "founder", "other's key")
-NOT_MADE = {"/api/images/<call_id>", "/chat/<chat_id>/version"} | {
+NOT_MADE = {"/api/images/<call_id>", "/chat/<chat_id>/version", "/shared/<token>/files/<attachment_id>"} | {
     f"/api/reservations/<call_id>/{act}" for act in ("release", "renew", "settle")
 }
 """What ada has none of here; their own tests look whose they are."""
