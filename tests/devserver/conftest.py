@@ -85,12 +85,16 @@ def command_in(folder: Path, process: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project as a fresh clone has it, without a database."""
+    return cloned(tmp_path_factory)
+
+
+def cloned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project as a fresh clone has it, without a database; what is compiled already comes along."""
     copy = tmp_path_factory.mktemp("clone")
     for part in PARTS:
         source = PROJECT / part
         if source.is_dir():
-            shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, copy / part)
             continue
         shutil.copy(source, copy / part)
     return copy

@@ -4,71 +4,80 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
 from devserver.supervisor import STARTS_WELL
-from tests.devserver.conftest import DevelopmentRun
+from tests.devserver.conftest import DevelopmentRun, cloned
 from tests.support.running_app import await_that
 
 READY = "Tollgate is ready: "
+LAST_WORDS = (READY, "Admin: admin@example.com ", "Sandbox payments: http://", "Emails: ")
 Start = Callable[..., DevelopmentRun]
 
 
-def test_the_last_words_are_where_everything_is_and_who_the_administrator_is(start_run: Start) -> None:
-    run = start_run()
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevelopmentRun]:
+    """A run that has said its last words, in a folder of its own; told to end, it leaves nothing behind."""
+    run = DevelopmentRun(cloned(tmp_path_factory))
     run.await_words("/dev/mail")
-    last = run.said.splitlines()[-4:]
-    starts = [
-        f"{READY}http://127.0.0.1:{run.port}",
-        "Admin: admin@example.com ",
-        "Sandbox payments: http://",
-        "Emails: ",
-    ]
+    yield run
+    run.signal(signal.SIGTERM)
+    assert run.process.wait(20) == 0
+    assert run.left_behind() == []
+
+
+def test_the_last_words_are_where_everything_is_and_who_the_administrator_is(running: DevelopmentRun) -> None:
+    last = [line for line in running.said.splitlines() if line.startswith(LAST_WORDS)]
+    starts = [f"{READY}http://127.0.0.1:{running.port}", *LAST_WORDS[1:]]
     assert [line.startswith(start) for line, start in zip(last, starts, strict=True)] == [True] * 4
-    assert requests.get(f"http://127.0.0.1:{run.port}/readyz", timeout=5).status_code == 200
+    assert requests.get(f"http://127.0.0.1:{running.port}/readyz", timeout=5).status_code == 200
 
 
-def test_the_second_run_keeps_the_password_until_it_is_changed(start_run: Start) -> None:
-    run = start_run()
-    run.await_words("/dev/mail")
-    assert (run.folder / "instance" / "first-admin").read_text().strip() in run.said
+def test_commands_beside_a_run_reach_its_database_redis_and_payments(running: DevelopmentRun) -> None:
+    code = "from wsgi import app; from app.jobs import is_reachable; app.app_context().push(); print(is_reachable())"
+    assert running.command("python", "-c", code).stdout.strip() == "True"
+    assert running.command("flask", "billing", "audit").returncode == 0
+
+
+def test_the_next_run_keeps_the_password_until_it_is_changed(running: DevelopmentRun) -> None:
+    first = (running.folder / "instance" / "first-admin").read_text().strip()
+    assert first in running.said
+    assert first in running.command("python", "-m", "devserver.prepare").stdout
     code = (
         "from wsgi import app; from app.extensions import db; from app.models.identity.user import User; "
         "app.app_context().push(); User.with_email('admin@example.com').set_password('a new password of mine'); "
         "db.session.commit()"
     )
-    assert run.command("python", "-c", code).returncode == 0
-    assert run.command("python", "-m", "devserver.prepare").stdout == ""
-    assert not (run.folder / "instance" / "first-admin").exists()
+    assert running.command("python", "-c", code).returncode == 0
+    assert running.command("python", "-m", "devserver.prepare").stdout == ""
+    assert not (running.folder / "instance" / "first-admin").exists()
 
 
-def test_commands_beside_a_run_reach_its_database_redis_and_payments(start_run: Start) -> None:
-    run = start_run()
-    run.await_words(READY)
-    code = "from wsgi import app; from app.jobs import is_reachable; app.app_context().push(); print(is_reachable())"
-    assert run.command("python", "-c", code).stdout.strip() == "True"
-    assert run.command("flask", "billing", "audit").returncode == 0
+def test_two_runs_in_one_folder_are_refused(running: DevelopmentRun) -> None:
+    second = DevelopmentRun(running.folder)
+    assert second.process.wait(5) == 1
+    assert f"already running in this folder: http://127.0.0.1:{running.port}" in second.said
+    again = running.command("python", "-m", "devserver.ports")
+    assert again.returncode == 1
+    assert "already running in this folder" in again.stderr
 
 
-def test_a_worker_that_is_killed_is_started_again(start_run: Start) -> None:
-    run = start_run()
-    run.await_words(READY)
-    await_that(lambda: run.said.count("working") == 1, 60, failing=lambda: run.said)
+def test_a_worker_that_is_killed_is_started_again(running: DevelopmentRun) -> None:
+    await_that(lambda: running.said.count("working") == 1, 60, failing=lambda: running.said)
     time.sleep(STARTS_WELL)
-    os.kill(run.pid_of("-m app.worker"), signal.SIGKILL)
-    run.await_words("worker has ended (signal 9); starting it again")
-    await_that(lambda: run.said.count("working") == 2, 60, failing=lambda: run.said)
+    os.kill(running.pid_of("-m app.worker"), signal.SIGKILL)
+    running.await_words("worker has ended (signal 9); starting it again")
+    await_that(lambda: running.said.count("working") == 2, 60, failing=lambda: running.said)
 
 
 @pytest.mark.parametrize(
     "number",
     [
         signal.SIGINT,
-        pytest.param(signal.SIGTERM, marks=pytest.mark.long),
         pytest.param(signal.SIGHUP, marks=pytest.mark.long),
     ],
 )
@@ -104,17 +113,6 @@ def test_a_port_in_use_is_named_at_once(start_run: Start) -> None:
 def test_a_port_that_is_no_port_is_refused(start_run: Start) -> None:
     run = start_run(PORT="http")
     assert run.process.wait(5) == 1
-
-
-def test_two_runs_in_one_folder_are_refused(start_run: Start) -> None:
-    first = start_run()
-    first.await_words("Preparing the database")
-    second = start_run()
-    assert second.process.wait(5) == 1
-    assert f"already running in this folder: http://127.0.0.1:{first.port}" in second.said
-    again = first.command("python", "-m", "devserver.ports")
-    assert again.returncode == 1
-    assert "already running in this folder" in again.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_named(start_run: Start, folder: Path) -> None:
