@@ -152,7 +152,8 @@ def billing_alarms() -> Iterator[str]:
             )
             yield f"{row.model}: its provider billed {figures} ({percent:+} %)."
         if row.unpriced:
-            yield f"{row.model}: {row.unpriced} searches or other pieces were billed that have no price here."
+            billed = f"{row.unpriced} searches, tokens of images or sound, or other pieces"
+            yield f"{row.model}: {billed} were billed that have no price here."
 
 
 def tier_alarm(row: list[Any]) -> str:

@@ -17,26 +17,24 @@ from app.providers.base import (
     TokenUsage,
     WirePrompt,
 )
-from app.providers.errors import failure, reason_of_event
+from app.providers.errors import failure, is_error, reason_of_event
+from app.providers.finishes import FAILED, finish_of
 from app.providers.reports import evidence, joined
 from app.providers.streamed_reply import UNREAD, Patience, Reader, StreamedReply
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client, Line, current_line
-from app.providers.usage import anthropic_usage, mapping
+from app.providers.usage import ANTHROPIC_CACHE, MOST_TOKENS, Raw, anthropic_usage, mapping, part
 
 ADDRESS = "https://api.anthropic.com"
 MOST_PLACEHOLDER = 8
 SMALLEST_BUDGET = 1024
 COUNT_SECONDS = 5.0
+SLACK = 20
+"""Every how many tokens of a prompt two counts of it may differ by one."""
+
 COUNTED_FIELDS = {"messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"}
-ENDS = ("message_delta", "message_stop", "error")
-FINISHES = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-}
+ENDS = ("message_delta", "message_stop", "error", "message")
+ORDINARY_PLACES = (None, "global", "not_available")
 
 
 class AnthropicProvider:
@@ -125,18 +123,27 @@ class _Reader(Reader):
 
     def read(self, event: dict[str, Any]) -> str:
         """Fields of one event are no alternatives: an error may come with the usage."""
-        kind, delta = event.get("type"), mapping(event.get("delta"))
+        kind = event.get("type")
+        delta = event if kind == "message" else mapping(event.get("delta"))
         self._take_report(event, is_final=kind in ENDS or bool(delta.get("stop_reason")))
         if reason := delta.get("stop_reason"):
-            self.finish_reason = FINISHES.get(reason := str(reason)[:32], reason)
-        if kind == "error":
+            self._finish(finish_of(reason))
+        if is_error(event):
             self.failure, self.finish_reason = failure(reason_of_event(event), "error event"), None
-        if kind == "message_stop":
+        if kind in ("message_stop", "message"):
             self.is_over = True
             self.finish_reason = self.finish_reason or "stop"
         return self._text(kind, event)
 
+    def _finish(self, reason: str) -> None:
+        self.finish_reason = reason
+        if reason == FAILED:
+            self.failure, self.finish_reason = failure("unavailable", "stop reason of a failure"), None
+
     def _text(self, kind: object, event: dict[str, Any]) -> str:
+        if kind == "message":
+            parts = event.get("content")
+            return "".join(text_of(part, "text") for part in parts) if isinstance(parts, list) else ""
         if kind == "content_block_start":
             return text_of(event.get("content_block"), "text")
         if kind != "content_block_delta":
@@ -147,14 +154,14 @@ class _Reader(Reader):
 
     def _take_report(self, event: dict[str, Any], *, is_final: bool) -> None:
         message = mapping(event.get("message"))
-        self._model = message.get("model") or self._model
+        self._model = message.get("model") or event.get("model") or self._model
         for usage in (
             without_placeholder(message.get("usage")),
             event.get("usage"),
             mapping(event.get("error")).get("usage"),
         ):
             if isinstance(usage, dict):
-                self._usage = joined(self._usage, usage)
+                self._usage = joined(without_cached(self._usage, usage), usage)
                 self.has_final_usage = self.has_final_usage or is_final
 
     def usage(self) -> TokenUsage:
@@ -162,7 +169,7 @@ class _Reader(Reader):
         return anthropic_usage(self._usage) if self.has_final_usage else TokenUsage()
 
     def evidence(self) -> Evidence:
-        return evidence(self._usage, model=self._model, tier=None)
+        return evidence(self._usage, model=self._model, tier=tier_of(self._usage))
 
 
 def without_placeholder(usage: object) -> object:
@@ -170,6 +177,34 @@ def without_placeholder(usage: object) -> object:
     figure = mapping(usage).get("output_tokens")
     is_placeholder = isinstance(figure, int) and 0 < figure <= MOST_PLACEHOLDER
     return {**mapping(usage), "output_tokens": None} if is_placeholder else usage
+
+
+def without_cached(known: Raw, fresh: Raw) -> Raw:
+    """What is known, less what turns out to be cached of the prompt.
+
+    Some who speak this format call the whole prompt `input_tokens` at first, and only at the end tell the cached
+    part of it: with what is left beside it (Bifrost's hosts), or alone (Model Studio's).
+    """
+    whole, cached = part(known.get("input_tokens"), MOST_TOKENS), cached_in(fresh)
+    if not whole or not cached or cached_in(known):
+        return known
+    left = fresh.get("input_tokens")
+    if left is None and known.get(ANTHROPIC_CACHE[0]) is None and cached <= whole + whole // SLACK:
+        return {**known, "input_tokens": max(0, whole - cached)}
+    is_split = left is not None and part(left, whole) < whole <= 2 * (part(left, whole) + cached)
+    return {**known, "input_tokens": None} if is_split else known
+
+
+def cached_in(usage: Raw) -> int:
+    return sum(part(usage.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
+
+
+def tier_of(usage: Raw) -> str | None:
+    """What a call is billed at beside its tokens: fast mode, or a place that costs more than the ordinary one."""
+    speed, place = usage.get("speed"), usage.get("inference_geo")
+    if speed not in (None, "standard"):
+        return str(speed)
+    return str(place) if place not in ORDINARY_PLACES else None
 
 
 def wire_body(prompt: WirePrompt, tier: str | None) -> dict[str, Any]:

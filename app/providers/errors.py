@@ -31,6 +31,8 @@ REJECTIONS = {
     "Nothing was charged. Please start a new chat, or choose a model with a larger context window.",
     "image": "The model's provider could not read an image of this message. "
     "Nothing was charged. Send the question again without it, or with the image saved in another format.",
+    "moderated": "The model's provider keeps its models from answering this. "
+    "Nothing was charged. Please put it in other words, or choose another model.",
     "gone": "The model's provider does not know this model any more. "
     "Nothing was charged. Please choose another model.",
     "unspoken": "The model's provider does not know something that this request holds. "
@@ -38,33 +40,42 @@ REJECTIONS = {
     "filtered": "The model's provider keeps its models from making this image. "
     "Nothing was charged. Please describe another one.",
 }
-OF_SENDER = {"too_long", "image", "rejected", "filtered", "unspoken"}
+OF_SENDER = {"too_long", "image", "rejected", "filtered", "unspoken", "moderated"}
 """What the request itself caused: the same one would fail again."""
 
-TELLING = {"too_long", "image", "gone", "credentials", "filtered"}
+TELLING = {"too_long", "image", "gone", "credentials", "filtered", "moderated"}
 """Reasons that say more than any status does."""
 
 MESSAGES = {
     "image": re.compile(
         r"(process|decode|read|load|open|invalid|unsupported|corrupt)[\w ]{0,20}\bimages?(_url)?\b"
-        r"|\bimages?(_url)?\b[^.\n]{0,40}(not (be |a )?(valid|supported|readable)|invalid|could not be)",
-        re.I,
+        r"|\bimages?(_url|\(s\))?(?!\w)[^.\n]{0,40}(not (be |a )?(valid|supported|readable)|invalid|could not be)"
+        r"|\bimages?\b[^.\n]{0,40}exceed"
+        r"|\bimage size\b.{0,40}exceed|(support|at most \d+) image(s|\(s\)| input)|not (a )?multimodal",
+        re.IGNORECASE,
     ),
     "too_long": re.compile(
         r"too long|too many (input |prompt )?tokens|(context|prompt)[ _](length|size|window|limit)|maximum context"
-        r"|token limit|reduce the length|longer than the model|too large for model"
-        r"|exceeds? [\w ]{0,40}(tokens|context|length)|max_new_tokens`? must be|input length should be",
-        re.I,
+        r"|tokens? limit|reduce the length|longer than the model|too large for model"
+        r"|exceeds? [\w ]{0,40}(tokens|context|length)|max_new_tokens`? must be|input length should be"
+        r"|(must have|only supports) (less than |at most )?\d+ tokens|超长|超过.{0,12}长度",
+        re.IGNORECASE,
     ),
     "gone": re.compile(
         r"\bmodels?\b[^.\n]{0,120}(not found|(does |do )?not exist|not (available|supported|loaded)|is not a valid)"
-        r"|(unknown|invalid|no such|not a valid|unsupported) model|invalid model",
-        re.I,
+        r"|(unknown|invalid|no such|not a valid|unsupported) model|model identifier is invalid",
+        re.IGNORECASE,
     ),
     "credentials": re.compile(
-        r"insufficient (balance|credit|quota)|credit balance is too low|exceeded your current quota"
+        r"insufficient (balance|credit|quota)|credit balance is too low|budget has been exceeded|good standing"
+        r"|exceeded your current quota(?![\s\S]*retry in)|location is not supported|余额不足|欠费"
         r"|api key[\w ]{0,20}(not valid|invalid|expired)|(invalid|incorrect|expired) api key",
-        re.I,
+        re.IGNORECASE,
+    ),
+    "moderated": re.compile(
+        r"requires moderation|was flagged|inappropriate content|violates [\w ]{0,20}(policy|guidelines)"
+        r"|content management policy|considered high risk|敏感",
+        re.IGNORECASE,
     ),
 }
 FIELD = re.compile(r"([a-z][a-z_]{1,39})(?:[.\[][\w.\[\]-]*)?(?:: |$)")
@@ -74,9 +85,17 @@ STATUSES = {
     403: "credentials",
     404: "gone",
     408: "timeout",
+    409: "unavailable",
+    424: "unavailable",
+    425: "unavailable",
     429: "rate_limited",
+    498: "unavailable",
+    499: "unavailable",
     504: "timeout",
 }
+READ_STATUSES = {400, 403, 404, 413, 422, 429, 500}
+"""Those whose body may say more."""
+
 CODES = {
     "context_length_exceeded": "too_long",
     "exceed_context_size_error": "too_long",
@@ -103,8 +122,13 @@ CODES = {
     "exceeded_current_quota_error": "credentials",
     "BadRequestError": "rejected",
     "model_not_found": "gone",
-    "content_filter": "rejected",
-    "content_policy_violation": "rejected",
+    "content_filter": "moderated",
+    "content_policy_violation": "moderated",
+    "DataInspectionFailed": "moderated",
+    "data_inspection_failed": "moderated",
+    "invalid_image_url": "image",
+    "Arrearage": "credentials",
+    "budget_exceeded": "credentials",
     "moderation_blocked": "filtered",
 }
 
@@ -146,7 +170,7 @@ def causes(error: BaseException) -> Iterator[str]:
 
 def reason_of_status(status: int, body: object) -> str:
     """Codes and messages say more than the status; a 400 is often too long a chat, a 429 an unpaid bill of ours."""
-    reason = reason_of_event(body) if status in (400, 404, 413, 422, 429, 500) else None
+    reason = reason_of_event(body) if status in READ_STATUSES else None
     if reason in TELLING and (status != 429 or reason == "credentials"):
         return reason
     if status == 413:
@@ -168,8 +192,29 @@ def reason_of_event(body: object) -> str:
     return reason_of_message(inner.get("message")) or status_reason(code) or reason or "unavailable"
 
 
+def is_error(event: Mapping[str, Any]) -> bool:
+    """Whether an event tells of an error: as such, or by a bare message, code or detail in the place of an answer."""
+    if event.get("error") or "choices" in event or "delta" in event:
+        return bool(event.get("error"))
+    if event.get("object") == "error" or event.get("type") == "error":
+        return True
+    if "usage" in event:
+        return False
+    is_message = isinstance(event.get("message"), str) and ("code" in event or "type" in event)
+    return is_message or bool(event.get("detail")) or bool(status_of(event).get("status_code"))
+
+
+def status_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """MiniMax's own status, 0 where all is well."""
+    told = event.get("base_resp")
+    return told if isinstance(told, Mapping) else {}
+
+
 def told_in(body: object) -> Mapping[str, Any]:
-    """Code, type and message of an error's body, which may be bare text, a list of one, or FastAPI's `detail`."""
+    """Code, type and message of an error's body, which may be bare text, a list of one, or FastAPI's `detail`.
+
+    A router's message may only say that its provider failed; what that said stands beside it (OpenRouter's `raw`).
+    """
     if isinstance(body, list):
         return told_in(next(iter(body), None))
     if not isinstance(body, Mapping):
@@ -177,7 +222,11 @@ def told_in(body: object) -> Mapping[str, Any]:
     if isinstance(inner := body.get("error"), Mapping):
         body = inner
     said = next((body[name] for name in ("message", "error", "detail", "msg") if body.get(name)), None)
-    return {**body, "message": told_in(said)["message"]}
+    message = told_in(said)["message"] if said else status_of(body).get("status_msg")
+    beside = body.get("metadata")
+    if isinstance(beside, Mapping) and beside.get("raw"):
+        message = f"{message} {beside['raw']}"
+    return {**body, "message": message}
 
 
 def reason_of_message(message: object) -> str | None:

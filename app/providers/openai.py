@@ -24,7 +24,9 @@ from app.providers.base import (
     is_above_limit,
 )
 from app.providers.drawing import Drawing
-from app.providers.errors import failure, reason_of_event
+from app.providers.errors import failure, is_error, reason_of_event
+from app.providers.finishes import FAILED, finish_of
+from app.providers.openai_choices import choice_in, delta_of, is_thought, text_of, thinking_of
 from app.providers.openai_embeddings import EmbeddingsReader, EmbeddingsReply
 from app.providers.openai_images import ask_for_images
 from app.providers.openai_responses import ResponsesReader
@@ -33,32 +35,16 @@ from app.providers.sse import DONE
 from app.providers.streamed_reply import UNREAD, Patience, Reader, StreamedReply
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client
-from app.providers.usage import mapping, openai_usage
+from app.providers.usage import Raw, mapping, openai_usage
 
 ADDRESS = "https://api.openai.com/v1"
 NEW_LIMIT, OLD_LIMIT, BOTH_LIMITS = "max_completion_tokens", "max_tokens", "both"
 NEW_LIMIT_HOSTS = ("api.openai.com", ".openai.azure.com")
-FINISHES = {
-    "content_filter": "filter",
-    "sensitive": "filter",
-    "end_turn": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "stop_sequence": "stop",
-    "COMPLETE": "stop",
-    "max_tokens": "length",
-    "model_length": "length",
-    "MAX_TOKENS": "length",
-    "function_call": "tool_calls",
-}
-THINKING = ("reasoning_content", "reasoning", "thinking")
-THOUGHTS = ("content", "reasoning_details", "thinking_blocks")
 MOST_CONCESSIONS = 3
 UNKNOWN_FIELD = re.compile(
     r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE
 )
 RUNNING_FIELDS = re.compile(r"timings_per_token|continuous_usage_stats")
-FAILURES = ("error", "insufficient_system_resource")
 
 
 class OpenAIProvider:
@@ -76,6 +62,7 @@ class OpenAIProvider:
         self.options = options
         self.service_tier = options.service_tier
         self.asks_for_running = options.reports_running
+        self.asks_for_usage = True
         self.client = openai.OpenAI(
             api_key=api_key or "none",
             base_url=base_url or ADDRESS,
@@ -137,6 +124,9 @@ class OpenAIProvider:
         if self.asks_for_running and RUNNING_FIELDS.search(told):
             self.asks_for_running = False
             return True
+        if self.asks_for_usage and is_unknown and "stream_options" in told:
+            self.asks_for_usage = False
+            return True
         name = self.limit_name(prompt.model, prompt.limit_name)
         is_about_limit = getattr(error, "param", None) in (NEW_LIMIT, OLD_LIMIT)
         if is_about_limit or (is_unknown and OLD_LIMIT in told) or (is_unknown and NEW_LIMIT in told):
@@ -157,6 +147,7 @@ class ChatReader(Reader):
         self._model: object = None
         self._tier: object = None
         self._has_refused = False
+        self._has_begun = False
 
     def open(self) -> httpx2.Response:
         """Ask for the stream; again where the model refuses a field that can be left out or renamed."""
@@ -180,14 +171,17 @@ class ChatReader(Reader):
             **own,
             "model": prompt.model,
             "stream": True,
-            "stream_options": {**mapping(own.get("stream_options")), "include_usage": True},
             **dict.fromkeys(names, prompt.max_output_tokens),
         }
+        body.pop("stream_options", None)
+        if provider.asks_for_usage:
+            body["stream_options"] = {**mapping(own.get("stream_options")), "include_usage": True}
         if provider.service_tier:
             body["service_tier"] = provider.service_tier
         if provider.asks_for_running:
-            body["stream_options"] |= {"continuous_usage_stats": True}
             body["timings_per_token"] = True
+            if provider.asks_for_usage:
+                body["stream_options"] |= {"continuous_usage_stats": True}
         return body
 
     def hear(self, response: httpx2.Response) -> None:
@@ -199,13 +193,10 @@ class ChatReader(Reader):
             self.is_over = True
             self.finish_reason = self.finish_reason or "stop"
             return ""
-        if event.get("error") or event.get("object") == "error":
+        if is_error(event):
             self.failure = failure(reason_of_event(event), "error event")
         self._take_report(event)
-        choices = event.get("choices")
-        if not choices or not isinstance(choices, list):
-            return ""
-        return self._read_choice(mapping(choices[0]))
+        return self._read_choice(choice_in(event))
 
     def _take_report(self, event: dict[str, Any]) -> None:
         self._model = event.get("model") or self._model
@@ -214,24 +205,25 @@ class ChatReader(Reader):
             self._usage = joined(self._usage, usage)
             self.has_final_usage = self.has_final_usage or bool(self.failure) or not event.get("choices")
 
-    def _read_choice(self, choice: Mapping[str, Any]) -> str:
-        delta = mapping(choice.get("delta"))
+    def _read_choice(self, choice: Raw) -> str:
+        delta = delta_of(choice, has_begun=self._has_begun)
+        if isinstance(choice, dict) and "delta" not in choice:
+            choice["delta"] = delta
         self.thinking += thinking_of(delta)
-        text = text_of(delta.get("content"))
+        text = "" if is_thought(delta) else text_of(delta.get("content"))
         if refusal := text_of(delta.get("refusal")):
             self._has_refused = True
             text += refusal
+        self._has_begun = self._has_begun or bool(text)
         if finish := choice.get("finish_reason"):
-            self._finish(str(finish)[:32])
+            self._finish(finish_of(finish))
         return text
 
     def _finish(self, reason: str) -> None:
-        if reason in FAILURES:
-            self.failure = self.failure or failure("unavailable", f"finish reason {reason}")
-        if self.failure:
-            return
-        is_refusal = self._has_refused and reason == "stop"
-        self.finish_reason = "refusal" if is_refusal else FINISHES.get(reason, reason)
+        if reason == FAILED:
+            self.failure = self.failure or failure("unavailable", "finish reason of a failure")
+        if not self.failure:
+            self.finish_reason = "refusal" if self._has_refused and reason == "stop" else reason
 
     def usage(self) -> TokenUsage:
         usage = openai_usage(self._usage)
@@ -260,32 +252,3 @@ def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
     addresses = (f"data:{image.media_type};base64,{image.base64}" for image in message.images)
     shown = [{"type": "image_url", "image_url": {"url": address, "detail": "high"}} for address in addresses]
     return [*shown, {"type": "text", "text": text}]
-
-
-def text_of(content: object) -> str:
-    """A delta's text; some send a list of parts, of which the thinking is not for the reader."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    texts = (part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text")
-    return "".join(text for text in texts if isinstance(text, str))
-
-
-def thinking_of(delta: Mapping[str, Any]) -> str:
-    """The thinking that a delta streams, by each vendor's name for it: counted, where nothing else is, never shown."""
-    thinking = ""
-    for name, value in delta.items():
-        if name in THINKING and isinstance(value, str):
-            return value
-        if name in THOUGHTS and isinstance(value, list):
-            thinking += "".join(thought_of(mapping(part)) for part in value)
-    return thinking
-
-
-def thought_of(part: Mapping[str, Any]) -> str:
-    """The thinking in a part of a list: Mistral's and LiteLLM's `thinking`, OpenRouter's `reasoning.text`."""
-    thought = part.get("thinking")
-    if thought is None and str(part.get("type")).startswith("reasoning."):
-        thought = part.get("text") or part.get("summary")
-    return thought if isinstance(thought, str) else text_of(thought)

@@ -10,12 +10,12 @@ import httpx2
 
 from app.providers.base import Evidence, Prompt, TokenUsage, WirePrompt
 from app.providers.errors import failure, reason_of_event
+from app.providers.finishes import finish_of
 from app.providers.reports import evidence
 from app.providers.streamed_reply import Reader
 from app.providers.usage import mapping, openai_usage
 
 NOT_SPOKEN = (404, 405, 501)
-FINISHES = {"max_output_tokens": "length", "content_filter": "filter"}
 
 
 class ResponsesProvider(Protocol):
@@ -101,7 +101,7 @@ class ResponsesReader(Reader):
         self.has_final_usage = bool(mapping(self._response.get("usage")))
         if not self.failure:
             reason = mapping(self._response.get("incomplete_details")).get("reason")
-            self.finish_reason, self.is_over = FINISHES.get(str(reason), "stop"), True
+            self.finish_reason, self.is_over = finish_of(reason or "stop"), True
 
     def _read_chat(self, event: dict[str, Any]) -> str:
         text, chat = self._chat.read(event), self._chat

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,9 @@ NANOS_PER_DOLLAR = 10**9
 MOST_DOLLARS = 100_000
 PIECE = re.compile(r"(requests|calls|queries|searches|sources(_used)?|images|pages|(audio|video)_seconds)$")
 """How the names end of what vendors bill by the piece: what is no search has no column in a price row."""
+
+DEARER = re.compile(r"((completion|output)_\w*\.(image|audio|video)|(prompt|input)_\w*\.audio)_tokens$")
+"""Tokens that vendors bill at other rates than those of text."""
 
 REPORTS = ("usage", "usageMetadata", "usage_metadata", "amazon-bedrock-invocationMetrics")
 OLLAMA = frozenset(("prompt_eval_count", "eval_count"))
@@ -44,8 +48,18 @@ def reports_within(holder: dict[str, Any] | list[Any], depth: int) -> Iterator[R
         kind = type(value)
         if kind is dict and name in REPORTS:
             yield value
+        elif kind is dict and name == "usage_breakdown":
+            yield summed(reports_within(value, depth - 1))
         elif kind is dict or kind is list:
             yield from reports_within(value, depth - 1)
+
+
+def summed(reports: Iterable[Raw]) -> Raw:
+    """The reports of several models that made one answer (Groq's compound systems)."""
+    whole: Counter[str] = Counter()
+    for report in reports:
+        whole.update({name: figure for name, figure in report.items() if is_believable(figure)})
+    return whole
 
 
 def report_in_headers(headers: Mapping[str, str]) -> Raw:
@@ -90,11 +104,11 @@ def short(name: object) -> str | None:
 
 
 def unpriced_pieces(raw: Raw) -> Iterator[int]:
-    """What is billed by the piece, at the top or in a detail, and is no search."""
+    """What is billed by the piece and is no search, or by tokens that are no text's, at the top or in a detail."""
     for name, value in raw.items():
         figures = {f"{name}.{key}": figure for key, figure in mapping(value).items()} or {name: value}
         for path, figure in figures.items():
-            if PIECE.search(path) and path not in SEARCHES:
+            if DEARER.search(path) or (PIECE.search(path) and path not in SEARCHES):
                 yield part(figure, MOST_TOKENS)
 
 

@@ -23,40 +23,42 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 def events(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Each event's data, as it comes; comments, event names and unknown fields are passed over.
 
-    What the end of the stream cut off is left out. Raises ProviderError `malformed` where data is not a JSON object,
-    or where an event is longer than LONGEST_EVENT, or where what came is not an event stream at all.
+    What the end of the stream cut off is left out. One JSON object in the place of a stream, such as an error under
+    status 200, is one event. Raises ProviderError `malformed` where data is not a JSON object, or where an event is
+    longer than LONGEST_EVENT, or where what came is not an event stream at all.
     """
     pending: list[bytes] = []
-    has_events, has_other = False, False
+    other: list[bytes] = []
+    has_events = False
     whole = lines(pieces)
     for line in chain([next(whole, b"").removeprefix(BYTE_ORDER_MARK)], whole):
+        event = None
         if line.startswith(b"data:"):
             event = parsed_or_none(line[5:]) if not pending else None
             if event is None:
-                pending.append(line[5:])
-                check_size(pending)
-        else:
-            event = parsed(pending) if pending and not line else None
-            has_other = has_other or line[:1] not in (b"", b":")
+                hold(line[5:], pending)
+        elif pending and not line:
+            event = parsed(pending)
+        elif not has_events and line[:1] not in (b"", b":"):
+            hold(line, other)
         if event is not None:
             has_events = True
             pending.clear()
             yield event
-    if has_other and not has_events:
-        raise failure("malformed")
+    if other and not has_events:
+        yield parsed_body(b"\n".join(other))
 
 
 def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The lines without their ends; the last one too where its end is missing. Never holds more than LONGEST_EVENT."""
     rest: list[bytes] = []
     size = 0
-    for piece in pieces:
+    for piece in without_bare_returns(pieces):
         *whole, last = piece.split(b"\n")
         if whole and rest:
             whole[0] = b"".join((*rest, whole[0]))
             rest, size = [], 0
-        for line in whole:
-            yield line.removesuffix(b"\r")
+        yield from whole
         if last:
             rest.append(last)
             size += len(last)
@@ -66,8 +68,22 @@ def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(rest)
 
 
-def check_size(pending: list[bytes]) -> None:
-    if len(pending) > MOST_LINES or sum(map(len, pending)) > LONGEST_EVENT:
+def without_bare_returns(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces with each end of a line as they may be written, CR LF, CR or LF, as LF."""
+    after_return = False
+    for piece in pieces:
+        if b"\r" in piece or after_return:
+            fresh = piece.removeprefix(b"\n") if after_return else piece
+            after_return = piece.endswith(b"\r")
+            yield fresh.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        else:
+            yield piece
+
+
+def hold(line: bytes, held: list[bytes]) -> None:
+    """Keep a line until what it belongs to is whole."""
+    held.append(line)
+    if len(held) > MOST_LINES or sum(map(len, held)) > LONGEST_EVENT:
         raise failure("malformed")
 
 
@@ -76,9 +92,21 @@ def parsed(pending: list[bytes]) -> dict[str, Any] | None:
     data = b"\n".join(pending)
     pending.clear()
     event = parsed_or_none(data)
-    if event is None and data.strip():
+    if event is None and data.strip() not in (b"", b"null"):
         raise failure("malformed")
     return event
+
+
+def parsed_body(data: bytes) -> dict[str, Any]:
+    """What came in the place of a stream: an answer in one piece, or an error, which some put into a list."""
+    try:
+        body = jiter.from_json(data, allow_inf_nan=False)
+    except ValueError:
+        body = None
+    body = body[0] if isinstance(body, list) and body else body
+    if not isinstance(body, dict):
+        raise failure("malformed")
+    return body
 
 
 def parsed_or_none(data: bytes) -> dict[str, Any] | None:
@@ -95,4 +123,4 @@ def parsed_leniently(data: bytes) -> Any:
     try:
         return _DECODER.decode(data.decode())
     except (ValueError, RecursionError):
-        return DONE if data.strip() == b"[DONE]" else None
+        return DONE if data.strip().upper() == b"[DONE]" else None

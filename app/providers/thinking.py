@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import re
 
-OPENED = re.compile(r"\s*(?:<(think|thinking|thought)>|(\[THINK\]))", re.IGNORECASE)
+TAGS = ("think", "thinking", "thought", "reasoning", "seed:think", "mm:think")
+PAIRS = (
+    *((f"<{tag}>", f"</{tag}>") for tag in TAGS),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|channel>thought", "<channel|>"),
+    ("<|channel|>analysis<|message|>", "<|start|>assistant<|channel|>final<|message|>"),
+)
+"""How families of models mark it: most, Seed, MiniMax, Mistral, Kimi, Command, Gemma, gpt-oss."""
+
+CLOSINGS = {opening.lower(): re.compile(re.escape(closing), re.IGNORECASE) for opening, closing in PAIRS}
+OPENED = re.compile(rf"\s*({'|'.join(re.escape(opening) for opening, _ in PAIRS)})", re.IGNORECASE)
 BARE_END = re.compile(r"(?:\A|\n)[ \t]*</think>[ \t]*(?:\n|\Z)", re.IGNORECASE)
-LONGEST_TAG = 12
+LONGEST_TAG = max(len(opening) for opening, _ in PAIRS)
 
 
 def split_thinking(text: str) -> tuple[str, str]:
@@ -16,9 +28,7 @@ def split_thinking(text: str) -> tuple[str, str]:
     """
     opened = OPENED.match(text)
     if opened:
-        end = re.compile(rf"</{opened[1]}>" if opened[1] else r"\[/THINK\]", re.IGNORECASE).search(
-            text, opened.end()
-        )
+        end = CLOSINGS[opened[1].lower()].search(text, opened.end())
         thinking = text[opened.end() : end.start() if end else len(text)]
         return thinking.strip(), text[end.end() :].lstrip() if end else ""
     if "</" in text and (end := BARE_END.search(text)) and "<think>" not in text:
@@ -33,4 +43,4 @@ def without_thinking(text: str) -> str:
 def may_be_opening(text: str) -> bool:
     """Whether the text so far may be the beginning of a tag of which the rest is still to come."""
     begun = text.lstrip()[:LONGEST_TAG].lower()
-    return any(tag.startswith(begun) for tag in ("<think>", "<thinking>", "<thought>", "[think]"))
+    return any(opening.startswith(begun) and opening != begun for opening in CLOSINGS)

@@ -21,6 +21,7 @@ PROMPT = (
     "billed_units.input_tokens",
     "promptTokenCount",
     "inputTokenCount",
+    "inputTokens",
     "prompt_eval_count",
     "headers.fireworks-prompt-tokens",
     "headers.x-prompt-tokens",
@@ -31,10 +32,11 @@ COMPLETION = (
     "billed_units.output_tokens",
     "candidatesTokenCount",
     "outputTokenCount",
+    "outputTokens",
     "eval_count",
     "timings.predicted_n",
 )
-TOTAL = ("total_tokens", "totalTokenCount")
+TOTAL = ("total_tokens", "totalTokenCount", "totalTokens")
 INPUT_DETAILS = ("prompt_tokens_details", "prompt_token_details", "input_tokens_details")
 CACHE_READ = (
     "prompt_cache_hit_tokens",
@@ -44,6 +46,7 @@ CACHE_READ = (
     "cache_read_tokens",
     "cachedContentTokenCount",
     "cacheReadInputTokenCount",
+    "cacheReadInputTokens",
     "timings.cache_n",
     "headers.fireworks-cached-prompt-tokens",
     *(
@@ -54,6 +57,7 @@ CACHE_READ = (
 )
 CACHE_WRITE = (
     "cache_creation_input_tokens",
+    "cacheWriteInputTokens",
     "cache_write_tokens",
     "cache_creation_tokens",
     *(
@@ -125,13 +129,15 @@ def timed_prompt(timings: Raw) -> int:
 
 
 def cache_outside(figures: Raw, prompt: int, completion: int) -> int:
-    """Cache figures under Anthropic's names that the prompt leaves out: the sum says so, or they are larger than it."""
+    """Cache figures that the prompt leaves out: the sum says so, or they are Anthropic's and larger than it."""
+    cached = parts_of(figures, CACHE_READ) + parts_of(figures, CACHE_WRITE)
+    if cached and parts_of(figures, TOTAL) == prompt + completion + cached:
+        return cached
     beside = sum(part(figures.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
-    is_total = parts_of(figures, TOTAL) == prompt + completion + beside
     is_own_format = (
         "input_tokens" in figures and not {"prompt_tokens", "input_tokens_details"} & figures.keys()
     )
-    return beside if beside and (is_total or beside > prompt or is_own_format) else 0
+    return beside if beside and (beside > prompt or is_own_format) else 0
 
 
 def reasoning_outside(figures: Raw, prompt: int, completion: int, cited: int) -> int:

@@ -34,7 +34,7 @@ def settled(session: scoped_session[Session], cost: int, **said: object) -> None
         ({"billed_nanos": 730_000_000}, "(-27 %)"),
         ({"service_tier": "priority"}, "were served at the tier priority, which has no price here"),
         ({"service_tier": "default"}, ""),
-        ({"unpriced_pieces": 12}, "12 searches or other pieces were billed"),
+        ({"unpriced_pieces": 12}, "12 searches, tokens of images or sound, or other pieces were billed"),
         ({"answered_model": "other/model"}, "answered by other/model, which is not in the price list"),
         ({"answered_model": "gpt-routed-2026-05-01"}, ""),
         ({"answered_model": "vendor/gpt-routed"}, ""),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.providers.errors import failure, reason_of_event, reason_of_status
+from app.providers.errors import failure, is_error, reason_of_event, reason_of_status
 
 
 def error(message: str, kind: str | None = None, code: Any = None) -> dict[str, Any]:
@@ -74,6 +74,75 @@ def error(message: str, kind: str | None = None, code: Any = None) -> dict[str, 
 def test_a_refused_request_is_told_by_its_words(body: Any, reason: str) -> None:
     assert reason_of_status(400, body) == reason
     assert reason_of_event(body) == reason
+
+
+RAW = """{"error":{"message":"This model's maximum context length is 262144 tokens. Yours has 262897."}}"""
+LITELLM = "litellm.BadRequestError: AnthropicException - prompt is too long: 209441 tokens > 200000 maximum"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (400, {"error": {"message": "Provider error", "code": 400, "metadata": {"raw": RAW}}}, "too_long"),
+        (429, {"error": {"message": "Provider error", "metadata": {"raw": "m is rate-limited"}}}, "rate_limited"),
+        (400, error(LITELLM, None, "400"), "too_long"),
+        (400, error("input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000"), "too_long"),
+        (400, error("Prompt 超长", None, "1261"), "too_long"),
+        (400, {"base_resp": {"status_code": 2013, "status_msg": "context window exceeds limit"}}, "too_long"),
+        (400, "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000", "too_long"),
+        (400, error("prompt tokens limit exceeded: 10000 > 8192", None, 400), "too_long"),
+        (400, {"message": "too many tokens: size limit exceeded by 19296 tokens."}, "too_long"),
+        (413, error("Request too large on tokens per minute", "tokens", "rate_limit_exceeded"), "too_long"),
+        (400, error("max_tokens is too large: 99999. It supports at most 16384 completion tokens"), "rejected"),
+        (403, error("m requires moderation. Your input was flagged for violence.", None, 403), "moderated"),
+        (400, {"code": "DataInspectionFailed", "message": "May contain inappropriate content."}, "moderated"),
+        (400, error("系统检测到可能包含不安全或敏感内容", None, "1301"), "moderated"),
+        (400, {"code": "An invalid argument", "error": "Content violates usage guidelines."}, "moderated"),
+        (400, error("The response was filtered", None, "content_filter"), "moderated"),
+        (403, error("Project does not have access to model", None, "model_not_found"), "gone"),
+        (404, error("No endpoints found for m:free.", None, 404), "gone"),
+        (404, error("No endpoints found that support image input", None, 404), "image"),
+        (400, error("At most 0 image(s) may be provided in one prompt."), "image"),
+        (400, error("m is not a multimodal model"), "image"),
+        (400, error("image.source.base64: image exceeds 5 MB maximum"), "image"),
+        (400, error("Image size is 15.2MB, which exceeds the allowed limit of 10.0MB."), "image"),
+        (400, error("image dimensions exceed max allowed size: 8000 pixels"), "image"),
+        (400, error("Error while downloading", None, "invalid_image_url"), "image"),
+        (400, {"message": "The provided model identifier is invalid."}, "gone"),
+        (400, error("Access denied", None, "Arrearage"), "credentials"),
+        (429, error("余额不足或无可用资源包", None, "1113"), "credentials"),
+        (400, error("Budget has been exceeded! Current cost: 1.0", "budget_exceeded", "400"), "credentials"),
+        (400, error("User location is not supported for the API use.", None, 400), "credentials"),
+        (429, error("You exceeded your current quota, please check your plan.", None, 429), "credentials"),
+        (429, error("You exceeded your current quota.\nPlease retry in 36.6s.", None, 429), "rate_limited"),
+        (403, "<!DOCTYPE html><title>Just a moment...</title>", "credentials"),
+        (498, error("flex tier capacity exceeded", None, "capacity_exceeded"), "unavailable"),
+        (424, {"error": "Incomplete generation", "error_type": "incomplete_generation"}, "unavailable"),
+        (409, error("conflict"), "unavailable"),
+        (529, error("Overloaded", "overloaded_error"), "unavailable"),
+    ],
+)  # fmt: skip
+def test_a_status_and_what_came_with_it_say_why(status: int, body: Any, reason: str) -> None:
+    assert reason_of_status(status, body) == reason
+
+
+@pytest.mark.parametrize(
+    ("event", "is_one"),
+    [
+        ({"error": {"message": "no"}}, True),
+        ({"message": "no", "code": "InternalError"}, True),
+        ({"type": "error", "message": "no"}, True),
+        ({"detail": "Not Found"}, True),
+        ({"base_resp": {"status_code": 1008}}, True),
+        ({"base_resp": {"status_code": 0}}, False),
+        ({"error": None, "choices": [{"delta": {}}], "code": None, "message": "ok"}, False),
+        ({"type": "message_start", "message": {"usage": {}}}, False),
+        ({"type": "content_block_delta", "delta": {"message": "x"}, "message": "x"}, False),
+        ({"message": "", "created": 1}, False),
+    ],
+)
+def test_an_error_is_told_by_its_shape(event: dict[str, Any], is_one: bool) -> None:
+    assert is_error(event) is is_one
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
+from app.providers.anthropic import AnthropicProvider
 from app.providers.base import ProviderOptions, WirePrompt
 from app.providers.openai import OpenAIProvider
 from tests.support.provider_server import ProviderServer
@@ -113,3 +115,43 @@ def test_running_figures_make_stop_exact(opened: Opened, server: ProviderServer,
     usage = reply.usage
     figures = (usage.source, usage.uncached_input, usage.cache_read, usage.output)
     assert figures == (("reported", 5, 3, 4) if is_running else ("none", 0, 0, 0))
+
+
+def test_a_server_that_refuses_stream_options_is_asked_without(
+    opened: Opened, server: ProviderServer
+) -> None:
+    vendor = opened(reports_running=True)
+    server.configure(refused="stream_options", tokens=1)
+
+    texts = [outcome_of(vendor.stream(asking("hi"))).text for _ in range(2)]
+
+    assert (texts, server.count) == (["word0 ", "word0 "], 3)
+    assert "stream_options" not in server.last["body"]
+
+
+@pytest.mark.parametrize(
+    ("usage", "tier"),
+    [
+        ({"service_tier": "standard"}, "standard"),
+        ({"service_tier": "standard", "speed": "standard", "inference_geo": "global"}, "standard"),
+        ({"service_tier": "standard", "inference_geo": "not_available"}, "standard"),
+        ({"service_tier": "standard", "inference_geo": "us"}, "us"),
+        ({"service_tier": "priority", "speed": "fast", "inference_geo": "us"}, "fast"),
+    ],
+)
+def test_speed_and_place_are_tiers_of_their_own(
+    server: ProviderServer, usage: dict[str, Any], tier: str
+) -> None:
+    """Both raise each price of Anthropic's, whatever the service tier."""
+    events = (
+        {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1, **usage}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}},
+        {"type": "message_stop"},
+    )
+    server.bodies["tier"] = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
+    vendor = AnthropicProvider(base_url=server.url, api_key="k")
+    reply = vendor.stream(asking("[[replay=tier]]"))
+    outcome_of(reply)
+    vendor.client.close()
+
+    assert reply.evidence.service_tier == tier

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.providers.openai import thinking_of
+from app.providers.openai_choices import thinking_of
 from app.providers.reports import billed_nanos, evidence, joined, report_in_headers, reports_in
 from app.providers.usage import openai_usage
 
@@ -111,6 +111,9 @@ def test_an_empty_detail_wipes_nothing(later: Any) -> None:
         ({"reasoning_tokens": 500}, (100, 0, 0, 0, 507)),
         ({"completion_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 1107}, (100, 0, 0, 0, 1007)),
         ({"citation_tokens": 900, "num_search_queries": 3}, (1000, 0, 0, 0, 7)),
+        ({"total_tokens": 171, "prompt_tokens_details": {"cached_tokens": 64}}, (100, 64, 0, 0, 7)),
+        ({"total_tokens": 171, "prompt_tokens_details": {"cache_write_tokens": 64}}, (100, 0, 64, 0, 7)),
+        ({"total_tokens": 107, "prompt_tokens_details": {"cached_tokens": 64}}, (36, 64, 0, 0, 7)),
     ],
 )
 def test_a_zero_or_an_empty_detail_is_no_denial(raw: dict[str, Any], expected: tuple[int, ...]) -> None:
@@ -130,6 +133,8 @@ def test_searches_are_counted_in_openai_s_format() -> None:
         ({"server_tool_use": {"web_fetch_requests": 2, "web_search_requests": 9, "new_tool_requests": 1}}, 3),
         ({"server_side_tool_usage_details": {"x_search_calls": 4, "web_search_calls": 1}}, 4),
         ({"num_pages": 5, "generated_images": 2, "prompt_audio_seconds": 12}, 19),
+        ({"completion_tokens_details": {"image_tokens": 1290, "text_tokens": 9}}, 1290),
+        ({"prompt_tokens_details": {"image_tokens": 900, "audio_tokens": 30, "text_tokens": 9}}, 30),
         (
             {
                 "queue_time": 0.5,
@@ -161,6 +166,8 @@ def test_no_depth_of_an_event_breaks_its_reading() -> None:
         {"reasoning": "Hm.", "reasoning_details": [{"type": "reasoning.text", "text": "Hm."}]},
         {"reasoning_details": [{"type": "reasoning.text", "text": "H"}, {"type": "reasoning.s", "summary": "m."}]},
         {"thinking": "Hm."},
+        {"reasoning_text": "Hm.", "reasoning_opaque": "abc"},
+        {"content": "Hm.", "extra_content": {"google": {"thought": True}}},
         {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text"}]},
         {"content": "Yes", "thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "abc"}]},
         {"reasoning_details": [{"type": "reasoning.encrypted"}, "odd", None], "reasoning_content": "Hm."},

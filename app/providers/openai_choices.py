@@ -1,0 +1,63 @@
+"""What a choice of OpenAI's format says: its text and its thinking, by each vendor's names for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.providers.usage import Raw, mapping
+
+THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
+THOUGHTS = ("content", "reasoning_details", "thinking_blocks")
+
+
+def choice_in(event: Mapping[str, Any]) -> Raw:
+    """The one choice that was asked for; a server that sends several numbers them."""
+    choices = event.get("choices")
+    if not choices or not isinstance(choices, list):
+        return {}
+    return next((mapping(one) for one in choices if mapping(one).get("index") in (None, 0)), {})
+
+
+def delta_of(choice: Raw, *, has_begun: bool) -> Raw:
+    """What is new. Some send the whole message in its place, at once or once more at the end."""
+    if isinstance(choice.get("delta"), Mapping) or has_begun:
+        return mapping(choice.get("delta"))
+    return mapping(choice.get("message")) or {"content": choice.get("text")}
+
+
+def text_of(content: object) -> str:
+    """A delta's text; some send parts, of which the thinking is not for the reader."""
+    if isinstance(content, str):
+        return content
+    parts = [content] if isinstance(content, Mapping) else content if isinstance(content, list) else []
+    said = (mapping(part) for part in parts)
+    texts = (part.get("text") for part in said if part.get("type") in ("text", "output_text"))
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def is_thought(delta: Raw) -> bool:
+    """Whether its text is thinking: Gemini marks it so."""
+    marks = delta.get("extra_content")
+    return marks is not None and mapping(mapping(marks).get("google")).get("thought") is True
+
+
+def thinking_of(delta: Raw) -> str:
+    """The thinking that a delta streams, by each vendor's name for it: counted, where nothing else is, never shown."""
+    if is_thought(delta):
+        return text_of(delta.get("content"))
+    thinking = ""
+    for name, value in delta.items():
+        if name in THINKING and isinstance(value, str):
+            return value
+        if name in THOUGHTS and isinstance(value, list):
+            thinking += "".join(thought_of(mapping(part)) for part in value)
+    return thinking
+
+
+def thought_of(part: Raw) -> str:
+    """The thinking in a part of a list: Mistral's and LiteLLM's `thinking`, OpenRouter's `reasoning.text`."""
+    thought = part.get("thinking")
+    if thought is None and str(part.get("type")).startswith("reasoning."):
+        thought = part.get("text") or part.get("summary")
+    return thought if isinstance(thought, str) else text_of(thought)
