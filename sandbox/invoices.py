@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sandbox import customers, discounts, invoice_items, payment_intents, payment_methods, taxes
 from sandbox.errors import StripeError, invalid, unexpected_state
-from sandbox.params import Params, merged_metadata, text
+from sandbox.params import Params, flag, merged_metadata, text
 from sandbox.render import public
 from sandbox.routes import operation, page, retrieve
 from sandbox.shapes import listing
@@ -226,6 +226,9 @@ def pay(sandbox: Sandbox, params: Params, identity: str) -> Thing:
         raise unexpected_state(
             f"Invoice is already {invoice['status']}", f"invoice_already_{invoice['status']}"
         )
+    if flag(params, "paid_out_of_band"):
+        mark_paid(sandbox, invoice)
+        return invoice
     chosen = text(params, "payment_method")
     card = (
         payment_methods.resolve(sandbox, chosen)
@@ -270,6 +273,12 @@ def void_invoice(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     return void(sandbox, sandbox.get("invoice", identity))
 
 
+@operation("POST", "/v1/invoices/{id}/mark_uncollectible")
+def mark_uncollectible(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+    invoice = sandbox.get("invoice", identity)
+    return sandbox.change(invoice, "invoice.marked_uncollectible", status="uncollectible")
+
+
 @operation("GET", "/v1/invoices")
 def list_invoices(sandbox: Sandbox, params: Params) -> Thing:
     wanted = {name: params[name] for name in ("customer", "status", "collection_method") if name in params}
@@ -285,11 +294,6 @@ def list_invoices(sandbox: Sandbox, params: Params) -> Thing:
 def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     invoice = sandbox.get("invoice", identity)
     return sandbox.change(invoice, "invoice.updated", metadata=merged_metadata(invoice["metadata"], params))
-
-
-@operation("GET", "/v1/invoices/{id}/lines")
-def lines(sandbox: Sandbox, params: Params, identity: str) -> Thing:
-    return page(sandbox.get("invoice", identity)["lines"]["data"], params, f"/v1/invoices/{identity}/lines")
 
 
 @operation("GET", "/v1/invoice_payments")

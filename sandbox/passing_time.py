@@ -88,8 +88,16 @@ def expire_incomplete(sandbox: Sandbox, subscription: Thing) -> None:
     end(sandbox, subscription, "incomplete_expired")
 
 
+def is_last(subscription: Thing) -> bool:
+    """Whether it ends with its period: that flag, or the moment alone, as the portal sets it."""
+    moment = subscription["cancel_at"]
+    return subscription["cancel_at_period_end"] or (
+        moment is not None and moment <= current_end(subscription)
+    )
+
+
 def renew(sandbox: Sandbox, subscription: Thing) -> None:
-    if subscription["cancel_at_period_end"]:
+    if is_last(subscription):
         end(sandbox, subscription)
         return
     start = current_end(subscription)
@@ -106,16 +114,22 @@ def bill_period(sandbox: Sandbox, subscription: Thing) -> None:
     together = [*subscription.pop("_pending_lines", []), *lines]
     invoice = invoices.draft(sandbox, subscription, "subscription_cycle", together)
     subscription["latest_invoice"] = invoice["id"]
-    if subscription["status"] == "unpaid":
+    paused = (subscription["pause_collection"] or {}).get("behavior")
+    if subscription["status"] == "unpaid" or paused == "keep_as_draft":
         invoice["auto_advance"] = False
         return
     invoices.finalize(sandbox, invoice)
-    invoices.attempt(sandbox, invoice)
+    if paused == "void":
+        invoices.void(sandbox, invoice)
+    elif paused:
+        sandbox.change(invoice, "invoice.marked_uncollectible", status="uncollectible")
+    else:
+        invoices.attempt(sandbox, invoice)
 
 
 def end_trial(sandbox: Sandbox, subscription: Thing) -> None:
     """Without a card, as `trial_settings.end_behavior.missing_payment_method` has it."""
-    if subscription["cancel_at_period_end"]:
+    if is_last(subscription):
         end(sandbox, subscription)
         return
     wanted = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]

@@ -83,12 +83,13 @@ def change_card(identity: str, method: str, action: str) -> Response:
 
 @portal.post("/portal/<identity>/subscriptions/<subscription>/<action>")
 def change_subscription(identity: str, subscription: str, action: str) -> Response:
-    """`cancel` (at the period's end), `keep` (undo that), `cancel_now`."""
+    """`cancel` (at the period's end, which the portal names as a moment), `keep` (undo that), `cancel_now`."""
     with here().lock:
         opened(identity)
         if action == "cancel_now":
             subscriptions.cancel(here(), {}, subscription)
         else:
-            wanted = {"cancel_at_period_end": "true" if action == "cancel" else "false"}
+            end = subscriptions.current_end(here().get("subscription", subscription))
+            wanted = {"cancel_at": str(end) if action == "cancel" else ""}
             subscription_changes.update(here(), wanted, subscription)
         return back(identity)

@@ -112,6 +112,7 @@ def terms(item: Thing) -> tuple[str, str, int]:
 
 def apply_items(sandbox: Sandbox, draft: Thing, params: Params) -> None:
     items = draft["items"]["data"]
+    period = {name: items[0][name] for name in ("current_period_start", "current_period_end")}
     for index, given in enumerate(params.get("items") or []):
         known = next((item for item in items if item["id"] == given.get("id")), None)
         if given.get("id") and known is None:
@@ -123,7 +124,7 @@ def apply_items(sandbox: Sandbox, draft: Thing, params: Params) -> None:
         elif known:
             reprice(sandbox, known, given, index)
         else:
-            items.append(added_item(sandbox, draft, given, index))
+            items.append(added_item(sandbox, draft, given, index) | period)
     draft["items"] = listing(items, draft["items"]["url"])
 
 
@@ -134,10 +135,7 @@ def reprice(sandbox: Sandbox, item: Thing, given: Params, index: int) -> None:
 
 def added_item(sandbox: Sandbox, draft: Thing, given: Params, index: int) -> Thing:
     priced = {**given, "price": price_for(sandbox, given, index), "quantity": whole(given, "quantity", 1)}
-    item = make_item(sandbox, draft, priced)
-    first = draft["items"]["data"][0]
-    item.update({name: first[name] for name in ("current_period_start", "current_period_end")})
-    return item
+    return make_item(sandbox, draft, priced)
 
 
 def apply_settings(sandbox: Sandbox, draft: Thing, params: Params) -> None:

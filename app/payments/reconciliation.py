@@ -137,7 +137,7 @@ def differs(subscription: Subscription, fetched: SubscriptionState) -> bool:
     is_sold = subscription.plan_of(item.price_id) is not None
     price_id = item.price_id if is_sold else subscription.stripe_price_id
     ours = (subscription.status, subscription.stripe_price_id, subscription.cancel_at_period_end)
-    theirs = (fetched.status, price_id, fetched.cancel_at_period_end)
+    theirs = (fetched.status, price_id, fetched.of(item).is_ending)
     return (
         ours != theirs or subscription.period_end != item.period_end or has_new_invoice(subscription, fetched)
     )
@@ -204,13 +204,12 @@ def settle_checkout(fetched: SessionState) -> None:
 def reconcile_payments(since: datetime) -> Iterator[Finding]:
     """Money that arrived at Stripe and not here."""
     for fetched in client.payments_since(since):
-        known = Payment.with_intent(fetched.stripe_id)
-        if not fetched.is_paid or (known is not None and known.state in ("paid", "parked")):
+        is_ours = Account.with_customer(fetched.customer_id) or fetched.metadata.get("payment_id")
+        if not fetched.is_paid or not is_ours:
             continue
-        account = Account.with_customer(fetched.customer_id)
-        if account is None and not fetched.metadata.get("payment_id"):
-            continue
-        yield from paid(fetched)
+        known = sync.payment_behind(fetched.stripe_id)
+        if known is None or known.state not in ("paid", "parked"):
+            yield from paid(fetched)
 
 
 def paid(fetched: PaymentState) -> Iterator[Finding]:
@@ -238,19 +237,18 @@ def park_orphan(fetched: PaymentState, why: str) -> bool:
 def reconcile_refunds(since: datetime) -> Iterator[Finding]:
     for fetched, intent in client.refunds_since(since):
         known = db.session.scalar(select(Refund).where(Refund.stripe_id == fetched.stripe_id))
-        is_ours = intent is not None and Payment.with_intent(intent) is not None
-        if intent is not None and is_ours and (known is None or known.status != fetched.status):
+        if intent is None or (known is not None and known.status == fetched.status):
+            continue
+        if sync.payment_behind(intent) is not None:
             yield from looked(fetched.stripe_id, f"is {fetched.status}", partial(sync.sync_refunds, intent))
 
 
 def reconcile_disputes(since: datetime) -> Iterator[Finding]:
     for fetched in client.disputes_since(since):
         known = Dispute.with_stripe_id(fetched.stripe_id)
-        is_ours = (
-            fetched.payment_intent_id is not None
-            and Payment.with_intent(fetched.payment_intent_id) is not None
-        )
-        if is_ours and (known is None or known.status != fetched.status):
+        if known is not None and known.status == fetched.status:
+            continue
+        if fetched.payment_intent_id and sync.payment_behind(fetched.payment_intent_id) is not None:
             yield from looked(
                 fetched.stripe_id, f"is {fetched.status}", partial(sync.sync_dispute, fetched.stripe_id)
             )

@@ -252,9 +252,17 @@ def apply_dispute(payment: Payment, account: Account, fetched: DisputeState) -> 
 
 def known_payment(payment_intent_id: str) -> Payment | None:
     """The paid row of a payment intent; where we have not heard that it was paid, that is looked at first."""
-    payment = Payment.with_intent(payment_intent_id)
+    payment = payment_behind(payment_intent_id)
     if payment is None or not payment.is_paid:
         sync_payment(payment_intent_id)
         commit()
-        payment = Payment.with_intent(payment_intent_id)
+        payment = payment_behind(payment_intent_id)
     return payment
+
+
+def payment_behind(payment_intent_id: str) -> Payment | None:
+    """Our row of a payment intent, which may be one of several that paid an invoice."""
+    if payment := Payment.with_intent(payment_intent_id):
+        return payment
+    invoice_id = client.invoice_of_payment(payment_intent_id)
+    return Payment.with_invoice(invoice_id) if invoice_id else None

@@ -69,6 +69,8 @@ def subscription(answer: Answer) -> SubscriptionState:
         period_end=first.period_end,
         items=items,
         cancel_at_period_end=bool(answer.get("cancel_at_period_end")),
+        cancel_at=moment(answer.get("cancel_at")),
+        is_collection_paused=bool(answer.get("pause_collection")),
         trial_start=moment(answer.get("trial_start")),
         trial_end=moment(answer.get("trial_end")),
         ended_at=moment(answer.get("ended_at")),
@@ -89,7 +91,7 @@ def item(answer: Answer) -> ItemState:
         price_id=id_of(answer.get("price")) or "",
         period_start=instant(answer["current_period_start"]),
         period_end=instant(answer["current_period_end"]),
-        quantity=answer.get("quantity") or 1,
+        quantity=1 if answer.get("quantity") is None else answer["quantity"],
     )
 
 

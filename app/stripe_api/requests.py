@@ -252,10 +252,13 @@ def release_schedule(subscription: Subscription) -> None:
 def cancel_at_period_end(
     subscription: Subscription, key: str, *, cancel: bool, next_plan: Plan | None = None
 ) -> None:
-    """Let it end with its period, or (cancel=False) go on after all."""
+    """Let it end with its period, or (cancel=False) go on after all, however its end was set."""
     labels = {"next_plan_id": str(next_plan.id) if next_plan else ""}
     stripe_id, wanted = subscription.stripe_id or "", {"cancel_at_period_end": cancel, "metadata": labels}
     with asking() as v1:
+        now = None if cancel else plain(v1.subscriptions.retrieve(stripe_id))
+        if now and now.get("cancel_at") and not now.get("cancel_at_period_end"):
+            wanted = {"cancel_at": "", "metadata": labels}
         v1.subscriptions.update(stripe_id, wanted, keyed(key))
 
 

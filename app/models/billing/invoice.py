@@ -23,11 +23,15 @@ LATE = "An invoice of a subscription that had ended was paid"
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """What an invoice sold of ours: a whole period of a plan, or the rest of a running one."""
+    """What an invoice sold of ours: a whole period of a plan, or the rest of a running one.
+
+    `before`: with a period, the rest of the one before it, of a change that was made at Stripe's dashboard.
+    """
 
     plan: Plan
     line: LineState
     is_period: bool
+    before: Sale | None = None
 
 
 def is_charged(invoice: InvoiceState) -> bool:
@@ -81,21 +85,30 @@ def sale_of(subscription: Subscription, invoice: InvoiceState) -> Sale | None:
     """What was sold of ours; None where nothing was. Mismatch where that cannot be said."""
     if invoice.currency != subscription.currency:
         raise Mismatch(f"invoice {invoice.stripe_id} is in {invoice.currency}, not {subscription.currency}")
+    grown = growth_sold(subscription, invoice)
     for line in invoice.period_lines:
         if plan := subscription.plan_of(line.price_id):
             check_amount(subscription, plan, line)
-            return Sale(plan, line, is_period=True)
-    grown = [(plan, line) for line in invoice.growth_lines if (plan := subscription.plan_of(line.price_id))]
+            before = grown if net_growth(subscription, invoice) else None
+            return Sale(plan, line, is_period=True, before=before)
     if grown:
-        plan, line = max(grown, key=lambda one: one[0].allowance_nanos)
-        if subscription.ended_at is None and period_around(subscription, line.starts_at) is None:
+        if subscription.ended_at is None and period_around(subscription, grown.line.starts_at) is None:
             raise Mismatch(
                 f"subscription {subscription.stripe_id} was changed before its first period was paid"
             )
-        return Sale(plan, line, is_period=False)
+        return grown
     if invoice.period_lines:
         raise Mismatch(f"price {invoice.period_lines[0].price_id} at Stripe is no plan's")
     return None
+
+
+def growth_sold(subscription: Subscription, invoice: InvoiceState) -> Sale | None:
+    sold = [
+        Sale(plan, line, is_period=False)
+        for line in invoice.growth_lines
+        if (plan := subscription.plan_of(line.price_id))
+    ]
+    return max(sold, key=lambda sale: sale.plan.allowance_nanos, default=None)
 
 
 def check_amount(subscription: Subscription, plan: Plan, line: LineState) -> None:
@@ -112,10 +125,26 @@ def not_ours(subscription: Subscription, invoice: InvoiceState, sale: Sale | Non
         f"{line.description or line.price_id or 'a line'} ({line.amount} cents) is not ours"
         for line in others
     ]
-    notes += foreign_discount(subscription, invoice)
+    notes += foreign_discount(subscription, invoice) + taken_off(invoice)
     if sale is not None and sale.line.quantity != 1:
         notes.append(f"quantity {sale.line.quantity} at Stripe; one is worth credits")
     return "; ".join(notes)[:1000]
+
+
+def taken_off(invoice: InvoiceState) -> list[str]:
+    """Notes on credits that were made at Stripe: what was given stays, so they are paid from our margin."""
+    own = [line for line in invoice.lines if line.is_proration and line.is_of_item]
+    notes = [
+        f"{line.description or 'a line'} takes {-line.amount} cents off; the worth stays whole"
+        for line in invoice.lines
+        if line.amount < 0 and line not in own
+    ]
+    back = -sum(line.amount for line in own)
+    return (
+        [*notes, f"{back} cents came back for a change at Stripe; what was given stays"]
+        if back > 0
+        else notes
+    )
 
 
 def foreign_discount(subscription: Subscription, invoice: InvoiceState) -> list[str]:
@@ -189,10 +218,15 @@ def begin_period(subscription: Subscription, account: Account, payment: Payment,
     if newest is not None and newest.period_start > line.starts_at:  # type: ignore[operator]
         LedgerEntry.post(account, "refill", key, allowance=amount, **columns)
         return
+    more = growth(subscription, sale.before.plan, sale.before.line.starts_at) if sale.before else 0
     refill(account, plan, amount, key=key, **columns)
     subscription.allowance_nanos, subscription.paid_until = amount, line.ends_at
     subscription.come_into_force()
     set_period(account, plan, line)
+    if more:
+        payment.worth_nanos += more
+        key = f"plan_change:{payment.stripe_invoice_id}"
+        LedgerEntry.post(account, "plan_change", key, allowance=more, **columns | {"month": None})
 
 
 def net_allowance(plan: Plan, payment: Payment) -> int:

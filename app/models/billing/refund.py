@@ -15,7 +15,15 @@ from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import DisputeState, RefundState
 from app.models.identity.account import Account
 
-AGAINST_US = ("needs_response", "under_review", "appeal_needs_response", "appeal_under_review", "lost")
+AGAINST_US = (
+    "needs_response",
+    "under_review",
+    "appeal_needs_response",
+    "appeal_under_review",
+    "lost",
+    "prevented",
+)
+"""Where the money is gone. A `prevented` one was paid back before it was opened (Visa's rapid resolution)."""
 
 
 class Refund(Model):

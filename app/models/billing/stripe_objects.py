@@ -108,6 +108,8 @@ class SubscriptionState:
     period_start: datetime
     period_end: datetime
     cancel_at_period_end: bool = False
+    cancel_at: datetime | None = None
+    is_collection_paused: bool = False
     trial_start: datetime | None = None
     trial_end: datetime | None = None
     ended_at: datetime | None = None
@@ -118,6 +120,20 @@ class SubscriptionState:
     card: CardState | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     items: tuple[ItemState, ...] = ()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it ends with its period, or before: newer subscriptions that are cancelled in Stripe's portal name
+        only the moment."""
+        return self.cancel_at_period_end or (self.cancel_at is not None and self.cancel_at <= self.period_end)
+
+    @property
+    def timing_notes(self) -> list[str]:
+        """What was set at Stripe's dashboard about whether it is charged, and until when."""
+        notes = ["collection is paused at Stripe: no invoice is paid"] if self.is_collection_paused else []
+        if self.cancel_at and self.cancel_at != self.period_end:
+            notes.append(f"it ends on {self.cancel_at:%Y-%m-%d} at Stripe")
+        return notes
 
     def of(self, item: ItemState) -> SubscriptionState:
         """The same, about that item."""

@@ -237,7 +237,7 @@ class Subscription(Model):
         self.stripe_id, self.stripe_customer_id = state.stripe_id, state.customer_id
         self.stripe_item_id, self.stripe_schedule_id = state.item_id, state.schedule_id
         self.period_start, self.period_end = state.period_start, state.period_end
-        self.cancel_at_period_end, self.trial_end = state.cancel_at_period_end, state.trial_end
+        self.cancel_at_period_end, self.trial_end = state.is_ending, state.trial_end
         self.status = self.status if self.status in ENDED else state.status
         self.ended_at = self.ended_at or (state.ended_at or utcnow() if self.status in ENDED else None)
         self.pay_url = None if self.status in ENDED else state.pay_url
@@ -266,7 +266,7 @@ class Subscription(Model):
         """What follows at the period's end: a scheduled price, or after a cancel the free plan that was chosen."""
         if state.next_price_ids and state.price_id not in state.next_price_ids:
             return next(filter(None, map(self.plan_of, state.next_price_ids)), None)
-        chosen = state.metadata.get("next_plan_id") if state.cancel_at_period_end else None
+        chosen = state.metadata.get("next_plan_id") if state.is_ending else None
         return Plan.find(chosen) if chosen else None
 
     def plan_of(self, price_id: str | None) -> Plan | None:
@@ -281,6 +281,9 @@ class Subscription(Model):
         prices = [item.price_id for item in state.items] or [state.price_id]
         notes = [f"price {one} at Stripe is no plan's" for one in prices if self.plan_of(one) is None]
         notes += [f"quantity {item.quantity} at Stripe" for item in state.items if item.quantity != 1]
+        notes += state.of(self.own_item(state)).timing_notes
+        ours = [plan.name for one in prices if (plan := self.plan_of(one))]
+        notes += [f"{' and '.join(ours)} at Stripe; {self.plan.name} counts"] if len(ours) > 1 else []
         foreign = [one for one in state.next_price_ids if self.plan_of(one) is None]
         notes += [f"the scheduled price {one} is no plan's" for one in foreign]
         return notes + [f"{name} is {told!r} at Stripe" for name, told in self.other_labels(state)]

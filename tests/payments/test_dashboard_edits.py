@@ -1,0 +1,187 @@
+"""What is set at Stripe's dashboard or portal beside prices and items: followed, told, and in nobody's way."""
+
+from typing import Any
+
+import pytest
+
+from app.models.billing.payment import Payment
+from app.payments import reconciliation, subscriptions
+from tests.payments.stripe_scenario import StripeScenario
+from tests.support.people import CREDIT
+
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+
+
+def set_at_stripe(scenario: StripeScenario, **wanted: Any) -> None:
+    subscription_id = scenario.subscription.stripe_id
+    scenario.sandbox.client.v1.subscriptions.update(subscription_id, wanted)
+    scenario.deliver()
+
+
+def test_a_cancel_in_the_portal_names_the_moment_alone(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    end = int(subscription.period_end.timestamp())
+    set_at_stripe(scenario, cancel_at=end)
+    assert scenario.subscription.cancel_at_period_end
+    assert scenario.subscription.review_note == ""
+    assert scenario.mails()[-1] == "subscription_cancelled"
+    assert list(reconciliation.reconcile()) == []
+
+    subscriptions.resume(scenario.actor)
+    assert not scenario.subscription.cancel_at_period_end
+    scenario.renew()
+    assert scenario.kinds().count("refill") == 2
+
+    set_at_stripe(scenario, cancel_at=int(scenario.subscription.period_end.timestamp()))
+    scenario.renew()
+    assert scenario.account.plan.name == "Free"
+    assert scenario.is_explained()
+
+
+def test_an_end_in_some_months_is_told_and_renewals_go_on(scenario: StripeScenario) -> None:
+    subscription = scenario.subscribe("Plus")
+    set_at_stripe(scenario, cancel_at=int(subscription.period_end.timestamp()) + 40 * 86400)
+    assert not scenario.subscription.cancel_at_period_end
+    assert scenario.subscription.review_note.startswith("it ends on 20")
+    scenario.renew()
+    assert scenario.kinds().count("refill") == 2
+    scenario.renew()
+    assert scenario.subscription.cancel_at_period_end
+    scenario.advance(31)
+    assert scenario.account.plan.name == "Free"
+    assert scenario.is_explained()
+
+
+def test_a_paused_collection_is_told_gives_nothing_and_goes_on(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    scenario.use_allowance(400)
+    set_at_stripe(scenario, pause_collection={"behavior": "mark_uncollectible"})
+    assert "collection is paused" in scenario.subscription.review_note
+    scenario.renew()
+    assert (scenario.allowance, scenario.kinds().count("refill")) == (9_600, 1)
+    set_at_stripe(scenario, pause_collection="")
+    assert scenario.subscription.review_note == ""
+    scenario.renew()
+    assert (scenario.allowance, scenario.kinds().count("refill")) == (10_000, 2)
+    assert list(reconciliation.reconcile()) == []
+    assert scenario.is_explained()
+
+
+def test_a_refund_of_the_second_payment_of_an_invoice_counts(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    invoice = scenario.last_payment("invoice")
+    intent = second_payment(scenario, invoice, 500)
+    scenario.sandbox.client.v1.refunds.create({"payment_intent": intent, "amount": 500})
+    scenario.deliver()
+    assert scenario.last_payment("invoice").refunded_cents == 500
+    assert scenario.allowance == 7_500
+    assert list(reconciliation.reconcile()) == []
+    scenario.refund(invoice, 500)
+    assert scenario.allowance == 5_000
+    assert scenario.is_explained()
+
+
+def test_a_lost_refund_of_a_second_payment_is_found(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    intent = second_payment(scenario, scenario.last_payment("invoice"), 500)
+    scenario.sandbox.client.v1.refunds.create({"payment_intent": intent, "amount": 500})
+    scenario.seen |= {notice.stripe_id for notice in scenario.notices()}
+    assert len(list(reconciliation.reconcile())) == 1
+    assert (scenario.allowance, list(reconciliation.reconcile())) == (7_500, [])
+
+
+def second_payment(scenario: StripeScenario, invoice: Payment, cents: int) -> str:
+    """Part of an invoice is paid by another card, as its page offers."""
+    wanted: Any = {
+        "amount": cents, "currency": "usd", "customer": scenario.account.stripe_customer_id, "confirm": True,
+        "payment_method": "pm_card_visa", "return_url": "http://127.0.0.1/",
+    }  # fmt: skip
+    store = scenario.sandbox.running.sandbox
+    intent = scenario.sandbox.client.v1.payment_intents.create(wanted)
+    named = {"payment_intent": intent.id, "type": "payment_intent"}
+    store.make(
+        "invoice_payment",
+        invoice=invoice.stripe_invoice_id,
+        payment=named,
+        amount_requested=cents,
+        currency="usd",
+        status="paid",
+    )
+    scenario.deliver()
+    return str(intent.id)
+
+
+def test_a_dispute_that_was_prevented_has_taken_the_money(scenario: StripeScenario) -> None:
+    payment = scenario.buy_pack()
+    scenario.dispute(payment, "inquiry")
+    assert scenario.credits == 5_000
+    dispute = scenario.sandbox.running.sandbox.store.all("dispute")[0]
+    scenario.sandbox.running.sandbox.change(dispute, "charge.dispute.closed", status="prevented")
+    scenario.deliver()
+    assert scenario.credits == 0
+    assert "dispute" in scenario.account.frozen_by
+    assert scenario.is_explained()
+
+
+def to_plan(scenario: StripeScenario, name: str, **wanted: Any) -> None:
+    """Another price for our item, as the dashboard changes it."""
+    scenario.publish(name)
+    item = {"id": scenario.subscription.stripe_item_id, "price": scenario.plan(name).stripe_price_id}
+    set_at_stripe(scenario, items=[item], **wanted)
+
+
+def test_a_change_that_is_prorated_onto_the_next_invoice_is_worth_what_it_sold(
+    scenario: StripeScenario,
+) -> None:
+    scenario.subscribe("Plus")
+    scenario.use_allowance(400)
+    to_plan(scenario, "Pro", proration_behavior="create_prorations")
+    assert (scenario.account.plan.name, scenario.allowance) == ("Pro", 9_600)
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (paid.total_cents, scenario.kinds()[-2:]) == (18_000, ["refill", "plan_change"])
+    assert scenario.allowance == paid.worth_nanos // CREDIT in (99_999, 100_000)
+    scenario.refund(paid, 9_000)
+    assert scenario.allowance in (49_999, 50_000)
+
+    to_plan(scenario, "Plus", proration_behavior="always_invoice")
+    assert "cents came back for a change at Stripe" in scenario.last_payment("invoice").review_reason
+    scenario.renew()
+    assert scenario.allowance == 10_000
+    assert scenario.is_explained()
+
+
+def test_a_credit_that_was_added_to_an_invoice_is_told_and_the_worth_stays_whole(
+    scenario: StripeScenario,
+) -> None:
+    scenario.subscribe("Plus")
+    credit: Any = {"customer": scenario.account.stripe_customer_id, "amount": -500, "currency": "usd"}
+    scenario.sandbox.client.v1.invoice_items.create(credit | {"description": "Sorry"})
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (paid.price_cents, paid.worth_nanos) == (1500, scenario.plan("Plus").allowance_nanos)
+    assert paid.review_reason == "Sorry takes 500 cents off; the worth stays whole"
+
+
+def test_what_is_paid_elsewhere_is_worth_the_same(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    v1 = scenario.sandbox.client.v1
+    for card in v1.payment_methods.list({"customer": scenario.account.stripe_customer_id}).data:
+        v1.payment_methods.detach(card.id)
+    scenario.renew()
+    assert scenario.subscription.status == "past_due"
+    v1.invoices.pay(v1.invoices.list({"status": "open"}).data[0].id, {"paid_out_of_band": True})
+    scenario.deliver()
+    assert (scenario.subscription.status, scenario.kinds().count("refill")) == ("active", 2)
+    assert list(reconciliation.reconcile()) == []
+
+
+def test_two_plans_and_a_quantity_of_none_are_told(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    item = scenario.subscription.stripe_item_id
+    set_at_stripe(scenario, items=[{"id": item, "quantity": 0}], proration_behavior="none")
+    assert scenario.subscription.review_note == "quantity 0 at Stripe"
+    scenario.publish("Pro")
+    second = {"price": scenario.plan("Pro").stripe_price_id}
+    set_at_stripe(scenario, items=[{"id": item, "quantity": 1}, second], proration_behavior="none")
+    assert scenario.subscription.review_note == "Plus and Pro at Stripe; Plus counts"
