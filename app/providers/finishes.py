@@ -12,7 +12,7 @@ ENDS = {
     "error": "abort aborted cancelled canceled network_error insufficient_system_resource internal_error server_error "
     "timeout time_limit overloaded engine_overloaded malformed_function_call function_call_filter",
 }
-FINISHES = {word: end for end, words in ENDS.items() for word in words.split()}
+FINISHES = {reason: end for end, reasons in ENDS.items() for reason in reasons.split()}
 FAILED = "error"
 """An answer that its server broke off is none, however whole its stream looks."""
 
