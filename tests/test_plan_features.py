@@ -19,6 +19,8 @@ LIMITS = st.none() | st.integers(1, 500)
 COLUMNS: dict[str, Any] = {
     "allowance_override_nanos": st.integers(0, 20_000).map(lambda credits: credits * CREDIT),
     "daily_limit_nanos": st.none() | st.integers(1, 500).map(lambda credits: credits * CREDIT),
+    "window": st.none()
+    | st.tuples(st.integers(1, 12), st.integers(1, 500).map(lambda credits: credits * CREDIT)),
     "chats_per_month": LIMITS,
     "parallel_calls": st.integers(6, 50),
     "models": st.sampled_from([[], ["demo-fast"], ["demo-fast", "demo-smart"]]),
@@ -39,6 +41,7 @@ def plan_of(**columns: Any) -> Plan:
         "interval": "month",
         "surcharge_cents": 0,
     }
+    columns["window_hours"], columns["window_limit_nanos"] = columns.pop("window", None) or (None, None)
     return Plan(**terms | {"margin_bps": 5000, "bullets": []} | columns)
 
 

@@ -33,6 +33,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.identity.guest_account import is_guest_account
+from app.models.metering.balance import LONGEST_WINDOW
 
 KINDS = choices_of([("personal", "Personal"), ("team", "Teams")])
 Kinds = dict[str, tuple[type[Field], str, dict[str, Any]]]
@@ -47,6 +48,8 @@ PLAN_FIELDS: Kinds = {
         {"description": "Empty: by price and margin."},
     ),
     "daily_limit_nanos": (Credits, "Of which a day", {"description": "Empty: no daily limit."}),
+    "window_limit_nanos": (Credits, "Of which in some hours", {"description": "Empty: no such limit."}),
+    "window_hours": (Count, "Hours", {"lowest": 1, "highest": LONGEST_WINDOW}),
     "chats_per_month": (
         Count,
         "New chats a month",

@@ -29,6 +29,7 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
     "overdraft": credits_text,
     "allowance_override_nanos": credits_text,
     "daily_limit_nanos": credits_text,
+    "window_limit_nanos": credits_text,
 }
 
 

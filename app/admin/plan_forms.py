@@ -14,6 +14,7 @@ from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.plan import CreditPack
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
+from app.models.metering.balance import LONGEST_WINDOW
 from app.web.numbers import exact
 
 STATUSES = choices_of(
@@ -75,6 +76,13 @@ class PlanForm(RowForm):
         description="Credits a month. Empty: computed from price, surcharge and margin.",
     )
     daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
+    window_limit_nanos = Credits("Of which in some hours", description="Empty: no such limit.")
+    window_hours = Count(
+        "Hours",
+        lowest=1,
+        highest=LONGEST_WINDOW,
+        description="1 to 12 each, from midnight UTC: 5 are 0:00 to 5:00, ..., 20:00 to 24:00.",
+    )
     chats_per_month = Count(
         "New chats a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: any number."
     )

@@ -116,8 +116,8 @@ class PlanTable(SoldTable):
         "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "sale_price_cents",
                           "sale_ends_at", "trial_days"),
         "What it gives": (
-            "allowance_override_nanos", "daily_limit_nanos", "chats_per_month", "documents",
-            "images_per_month", "parallel_calls", "has_api",
+            "allowance_override_nanos", "daily_limit_nanos", "window_limit_nanos", "window_hours",
+            "chats_per_month", "documents", "images_per_month", "parallel_calls", "has_api",
             "allows_packs", "has_priority_support", "has_custom_branding", "models",
         ),
         "Its card on the pricing page": ("bullets",),
@@ -246,6 +246,8 @@ def check_worth(plan: Plan) -> None:
     worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)
     check_least("price_cents", plan.price_cents)
     check_sale(plan)
+    if (plan.window_hours is None) != (plan.window_limit_nanos is None):
+        raise FieldError("window_hours", "Enter both how many credits and in how many hours, or neither.")
 
 
 def check_least(field: str, cents: int) -> None:

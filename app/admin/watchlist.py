@@ -19,7 +19,13 @@ from app.models.metering.usage_rollup import in_one_look
 from app.models.operations.refusal_count import RefusalCount
 
 SHOWN = 10
-LIMITS = ("daily_limit_reached", "out_of_credits", "request_too_large", "chat_limit_reached")
+LIMITS = (
+    "daily_limit_reached",
+    "window_limit_reached",
+    "out_of_credits",
+    "request_too_large",
+    "chat_limit_reached",
+)
 DAYS_RUNNING = 3
 
 

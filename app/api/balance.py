@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Response
@@ -16,6 +17,7 @@ from app.api.schemas import (
     MOMENT,
     PAGING,
     TEXT,
+    WHOLE,
     amounts,
     amounts_or_null,
     described,
@@ -28,6 +30,7 @@ from app.models.base import utcnow
 from app.models.billing.allowance import NextRefill, monthly_amount, next_refill
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.account_state import AccountState
+from app.models.metering.balance import window_ends
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.member_limit import member_use
 from app.models.metering.plan_limits import PlanLimits
@@ -51,8 +54,12 @@ BALANCE = shape(
         )
     ),
     daily_resets_at=or_null(MOMENT),
+    window_hours=or_null(WHOLE),
+    window_resets_at=or_null(MOMENT),
     **amounts("allowance", "credits", "reserved", "available", "daily_used"),
-    **amounts_or_null("daily_limit", "member_limit", "member_used", "member_left"),
+    **amounts_or_null(
+        "daily_limit", "window_limit", "window_used", "member_limit", "member_used", "member_left"
+    ),
 )
 PLAN_USAGE = shape(
     "PlanUsage",
@@ -108,6 +115,18 @@ def read_balance() -> dict[str, Any]:
         "resets_at": moment(comes.at) if comes and comes.at else None,
         "next_refill": shown_refill(comes) if comes else None,
         "daily_resets_at": None if balance.daily_limit is None else moment(tomorrow(now)),
+        **shown_window(account_state, now),
+    }
+
+
+def shown_window(account_state: AccountState, now: datetime) -> dict[str, Any]:
+    """The plan's limit of some hours; null where it has none."""
+    hours, balance = account_state.window_hours, account_state.balance(now)
+    return {
+        "window_hours": hours,
+        "window_resets_at": None if hours is None else moment(window_ends(now, hours)),
+        **amount("window_limit", balance.window_limit),
+        **amount("window_used", None if hours is None else balance.window_used),
     }
 
 

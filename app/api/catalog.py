@@ -89,7 +89,8 @@ PLAN = shape(
     features=array(TEXT) | {"description": "What the plan gives, in words made from its columns."},
     credits_per_dollar=CREDITS,
     **amounts("allowance"),
-    **amounts_or_null("daily_limit"),
+    window_hours=or_null(WHOLE),
+    **amounts_or_null("daily_limit", "window_limit"),
 )
 TIER = shape("PackTier", from_quantity=WHOLE, credits_per_dollar=CREDITS)
 PACK = shape(
@@ -169,7 +170,7 @@ def shown_model(model: AIModel, price: ModelPrice, allowed: list[str]) -> dict[s
 
 PLAN_FIELDS = (
     "name", "description", "price_cents", "currency", "interval", "trial_days", "models", "chats_per_month",
-    "documents", "images_per_month",
+    "window_hours", "documents", "images_per_month",
     "parallel_calls", "has_api", "allows_packs", "has_priority_support", "has_custom_branding", "is_popular", "bullets",
 )  # fmt: skip
 PACK_FIELDS = ("name", "description", "price_cents", "currency")
@@ -179,6 +180,7 @@ def shown_plan(plan: Plan) -> dict[str, Any]:
     """The allowance is one month's, whatever the interval."""
     fields = {name: getattr(plan, name) for name in PLAN_FIELDS}
     limits = amount("allowance", plan.allowance_nanos) | amount("daily_limit", plan.daily_limit_nanos)
+    limits |= amount("window_limit", plan.window_limit_nanos)
     columns: dict[str, Any] = {"features": selling_points(plan), "credits_per_dollar": credits_per(plan)}
     sale = plan.is_on_sale
     columns |= {"tax_behavior": tax_behavior()}

@@ -19,6 +19,7 @@ from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import NotFound
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack
+from app.models.metering.balance import window_ends
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
@@ -45,6 +46,7 @@ def overview() -> str:
         balance=account_state.balance(now),
         limits=PlanLimits.of(account_state),
         daily_resets_at=tomorrow(now),
+        window_resets_at=window_ends(now, account.window_hours) if account.window_hours else None,
         comes=next_refill(account, now),
         monthly_nanos=monthly_amount(account, account.plan),
         packs=CreditPack.on_offer(),

@@ -25,6 +25,7 @@ NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["threa
 
 LIMITS = {
     "daily_limit_reached": "day",
+    "window_limit_reached": "window",
     "member_limit_reached": "member",
     "chat_limit_reached": "chats",
     "absorbed_limit": "absorbed",

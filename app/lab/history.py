@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, or_, select
 
-from app.lab.replay import Call, Entry, opening
+from app.lab.replay import Call, Entry, Limits, opening
 from app.lab.scenario import Scenario, Terms
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
@@ -116,7 +116,6 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
             row.credits_nanos - moved[1] + spent_after[1],
         )
         begins = (ends[0] - moved_in[0] + spent[0], ends[1] - moved_in[1] + spent[1])
-        limit = limits.get(row.id, row.daily_limit_nanos)
         state = opening(
             row.id,
             row.kind,
@@ -124,7 +123,7 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
             scenario.begins,
             allowance=begins[0],
             credits=begins[1],
-            daily_limit=limit,
+            limits=limits.get(row.id) or Limits.of(row),
         )
         by_account[row.id] = Past(state, mine, refused.get(row.id, []), money.get(row.id, []), sum(ends))
     return by_account
@@ -164,8 +163,8 @@ def paid_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> t
 
 def limits_of(
     connection: Connection, scenario: Scenario, terms: Terms, ids: Sequence[int]
-) -> dict[int, int | None]:
-    """The daily limits that came with the last refill before these days, where the record knows of which plan."""
+) -> dict[int, Limits]:
+    """The limits of time that came with the last refill before these days, where the record knows of which plan."""
     of_plan = ENTRIES.c.kind.in_(("refill", "trial")), ENTRIES.c.plan_id.is_not(None)
     last = select(func.max(ENTRIES.c.id)).where(
         ENTRIES.c.account_id.in_(ids), *of_plan, ENTRIES.c.created_at < scenario.begins
@@ -173,9 +172,7 @@ def limits_of(
     rows = select(ENTRIES.c.account_id, ENTRIES.c.plan_id).where(
         ENTRIES.c.id.in_(last.group_by(ENTRIES.c.account_id))
     )
-    return {
-        row.account_id: terms.plans[row.plan_id].was.daily_limit_nanos for row in connection.execute(rows)
-    }
+    return {row.account_id: Limits.of(terms.plans[row.plan_id].was) for row in connection.execute(rows)}
 
 
 def refused_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> dict[int, list[Any]]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from app.lab.scenario import Pair, Terms
 from app.models.base import share
 from app.models.billing.allowance import debt_repaid
+from app.models.catalog.plan import Plan
 from app.models.catalog.rates import Rates
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Payment
@@ -80,6 +82,22 @@ class Entry:
     scale: tuple[int, int]
 
 
+class Limits(NamedTuple):
+    """What of an allowance may be used on a day, and in some hours: they come with its refill."""
+
+    daily_limit: int | None
+    window_hours: int | None
+    window_limit: int | None
+
+    @classmethod
+    def of(cls, source: Plan | Any) -> Limits:
+        """Of a plan, or of an account's row."""
+        return cls(source.daily_limit_nanos, source.window_hours, source.window_limit_nanos)
+
+
+NO_LIMITS = Limits(None, None, None)
+
+
 def opening(
     account_id: int,
     kind: str,
@@ -88,7 +106,7 @@ def opening(
     *,
     allowance: int = 0,
     credits: int = 0,
-    daily_limit: int | None = None,
+    limits: Limits | None = None,
 ) -> AccountState:
     """An account at the midnight that the days begin with: nothing runs, nothing of the day is used.
 
@@ -96,11 +114,12 @@ def opening(
     """
     return AccountState(
         account_id=account_id, kind=kind, plan_id=plan_id, allowance=allowance, credits=credits,
-        daily_limit=daily_limit, reserved=0, running_calls=0, day=at.date(), day_used=0, day_absorbed=0, day_spent=0,
+        reserved=0, running_calls=0, day=at.date(), day_used=0, day_absorbed=0, day_spent=0,
         hour=at, hour_spent=0, period_start=at, period_end=at, frozen_at=None, frozen_by=None, closed_at=None,
         recharge_below=None, alert_below=None, alerts_daily_limit=False, breaker="off", hour_bar=None, day_bar=None,
         spending_paused_at=None, breaker_off_until=None, paused_keys=0, plan_name="", plan_status="active", models=[],
-        has_api=True, parallel_calls=None, chats_per_month=None,
+        has_api=True, parallel_calls=None, chats_per_month=None, window_start=at, window_used=0,
+        **(limits or NO_LIMITS)._asdict(),
     )  # fmt: skip
 
 
@@ -147,8 +166,8 @@ class Replay:
         made = [self.move(entry, amount - self.state.allowance, 0)]
         if entry.plan_id is None:
             return made
-        limit = self.terms.plans[entry.plan_id].then.daily_limit_nanos
-        self.state = replace(self.state, daily_limit=limit)
+        limits = Limits.of(self.terms.plans[entry.plan_id].then)
+        self.state = replace(self.state, **limits._asdict())
         return made + self.repay(f"debt:{entry.key}")
 
     def repay(self, key: str) -> list[tuple[str, str, int, int]]:
@@ -241,8 +260,11 @@ class Replay:
         cost = cost_of(running)
         most = running.ceiling if call.is_paid else 0
         payment = self.state.balance(at).pay(cost, most, self.overdraft)
-        is_today: bool = call.began.date() == at.date()
-        moves = settled_differences(payment, running.ceiling, is_today=is_today, is_counted=call.is_counted)
+        of_now = {
+            "is_today": call.began.date() == at.date(),
+            "is_in_window": self.state.is_in_window(call.began, at),
+        }
+        moves = settled_differences(payment, running.ceiling, **of_now, is_counted=call.is_counted)
         self.state = self.state.moved(at, **moves)
         return Ended(call, cost, payment)
 

@@ -29,7 +29,8 @@ from app.providers.base import TokenUsage
 AT_A_TIME = 25
 JUDGED = {
     "plan_inactive", "api_not_in_plan", "model_not_allowed", "too_many_calls", "credits_reserved",
-    "daily_limit_reached", "out_of_credits", "request_too_large", "recharge_in_progress", "subscription_unpaid",
+    "daily_limit_reached", "window_limit_reached", "out_of_credits", "request_too_large", "recharge_in_progress",
+    "subscription_unpaid",
 }  # fmt: skip
 """The refusals that other terms decide anew; all others stay as they were."""
 

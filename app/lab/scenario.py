@@ -20,7 +20,7 @@ from app.models.metering.usage_rollup import start_of
 
 PLAN_COLUMNS = (
     "price_cents", "surcharge_cents", "margin_bps", "trial_days", "allowance_override_nanos", "daily_limit_nanos",
-    "chats_per_month", "parallel_calls", "models", "has_api", "status",
+    "window_limit_nanos", "window_hours", "chats_per_month", "parallel_calls", "models", "has_api", "status",
 )  # fmt: skip
 PACK_COLUMNS = "price_cents", "margin_bps"
 PRICE_COLUMNS = tuple(FIGURES)
@@ -128,6 +128,9 @@ def terms_of(scenario: Scenario) -> Terms:
     }
     for pair in (*plans.values(), *packs.values()):
         _ = pair.then.worth_nanos
+    for pair in plans.values():
+        if (pair.then.window_hours is None) != (pair.then.window_limit_nanos is None):
+            raise PricingError(f"{pair.then.name} needs both the credits of some hours and how many hours")
     names = {row.id: row for row in db.session.scalars(select(AIModel))}
     rates, models = {}, dict[str, list[ModelPrice]]()
     for price in rows_of(ModelPrice):

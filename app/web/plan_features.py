@@ -15,6 +15,7 @@ from app.models.catalog.price import titles_of
 from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import about_a_dollar, credits_per_unit, currency
+from app.web.formatting import counted as counted_text
 from app.web.formatting import date_text, number, price
 
 MOST_NAMED = 3
@@ -65,6 +66,10 @@ def allowance(plan: Plan) -> Iterator[Feature]:
     if plan.daily_limit_nanos is not None:
         limit = plan.daily_limit_nanos
         yield Feature("daily_limit", "Daily limit", credits(limit), f"Up to {credits_text(limit)} a day")
+    if plan.window_hours is not None and plan.window_limit_nanos is not None:
+        hours, limit = counted_text(plan.window_hours, "hour"), plan.window_limit_nanos
+        text = f"Up to {credits_text(limit)} in {hours}"
+        yield Feature("window_limit", "Limit of some hours", f"{credits(limit)} in {hours}", text)
 
 
 def models(plan: Plan) -> Iterator[Feature]:

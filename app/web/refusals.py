@@ -125,10 +125,15 @@ def spending_paused(*, is_key: bool, **_: Any) -> str:
     return f"{paused} An owner or admin can look at it and resume."
 
 
-def daily_limit_reached(*, plan: str, daily_limit: int, way_out: str, **_: Any) -> str:
+def limit_of_time_reached(
+    *, plan: str, credits: int, hours: int | None, resets_at: datetime, way_out: str, **_: Any
+) -> str:
+    """Of a day, or of a window of some hours."""
     sooner = "buy credits" if way_out == "buy" else "change your plan"
-    so_far = f"You've used today's {credits_text(daily_limit)} of {plan}."
-    return f"{so_far} Your limit resets at midnight UTC, or {sooner} to continue now."
+    whose = "today's" if hours is None else f"these {counted(hours, 'hour')}'"
+    comes = "midnight" if resets_at.hour == 0 else f"{resets_at:%H:%M}"
+    so_far = f"You've used {whose} {credits_text(credits)} of {plan}."
+    return f"{so_far} Your limit resets at {comes} UTC, or {sooner} to continue now."
 
 
 def subscription_unpaid(*, changes_plan: bool, **_: Any) -> str:
@@ -229,7 +234,8 @@ REFUSALS = {
         429, "Your remaining credits are reserved by answers in progress. Try again when they finish."
     ),
     "spending_paused": Answer(429, spending_paused),
-    "daily_limit_reached": Answer(429, daily_limit_reached),
+    "daily_limit_reached": Answer(429, limit_of_time_reached),
+    "window_limit_reached": Answer(429, limit_of_time_reached),
     "subscription_unpaid": Answer(402, subscription_unpaid),
     "out_of_credits": Answer(402, out_of_credits),
     "request_too_large": Answer(402, request_too_large),

@@ -47,6 +47,8 @@ def test_a_plan_is_made_with_money_as_people_write_it(
         ("margin_bps", "-1", "be negative"),
         ("margin_bps", "nan", "Enter a number"),
         ("daily_limit_nanos", "-5", "be negative"),
+        ("window_hours", "13", "At most 12"),
+        ("window_hours", "5", "Enter both"),
         ("parallel_calls", "0", "At least 1"),
         ("parallel_calls", "1.5", "Enter a whole number."),
         ("trial_days", "400", "At most 365"),

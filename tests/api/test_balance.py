@@ -47,7 +47,27 @@ def test_each_amount_of_the_balance_is_there_in_nanos_and_in_credits(door: Calla
             "amount_nanos": 500_000_000, "amount_credits": "500",
         },
         "daily_resets_at": "2026-05-07T00:00:00Z",
+        **dict.fromkeys(("window_hours", "window_resets_at", "window_limit_nanos", "window_limit_credits")),
+        "window_used_nanos": None, "window_used_credits": None,
     }  # fmt: skip
+
+
+def test_a_limit_of_some_hours_says_what_is_used_and_when_it_resets(door: Callable[..., Door]) -> None:
+    with time_machine.travel(NOON, tick=False):
+        ada = door("ada", allowance=80 * CREDIT)
+        account = account_of(ada)
+        account.window_hours, account.window_limit_nanos = 5, 20 * CREDIT
+        account.window_start, account.window_used_nanos = NOON, 8 * CREDIT
+        db.session.commit()
+        balance = ada.balance()
+
+    assert balance["available_credits"] == "12"
+    assert (balance["window_hours"], balance["window_limit_credits"], balance["window_used_credits"]) == (
+        5,
+        "20",
+        "8",
+    )
+    assert balance["window_resets_at"] == "2026-05-06T15:00:00Z"
 
 
 def test_a_plan_without_a_daily_limit_has_null_and_no_moment(door: Callable[..., Door]) -> None:

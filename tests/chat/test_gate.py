@@ -1,7 +1,7 @@
 """Refusals at the gate, one by one and in their order; what is reserved, and what is sent. billing-rules.md 5 and 6."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
@@ -52,6 +52,11 @@ def today() -> date:
     return utcnow().date()
 
 
+def tomorrow() -> datetime:
+    """A window that has begun already, whatever time it is."""
+    return utcnow() + timedelta(days=1)
+
+
 CASES = {
     "account_frozen": (403, {"frozen_at": utcnow, "frozen_by": "admin"}, {}),
     "plan_inactive": (403, {}, {"status": "inactive"}),
@@ -69,6 +74,18 @@ CASES = {
             "day_used_nanos": 50,
             "daily_limit_nanos": 50,
             "day": today,
+        },
+        {},
+    ),
+    "window_limit_reached": (
+        429,
+        {
+            "credits_nanos": 0,
+            "allowance_nanos": 9,
+            "window_hours": 12,
+            "window_limit_nanos": 5,
+            "window_used_nanos": 5,
+            "window_start": tomorrow,
         },
         {},
     ),

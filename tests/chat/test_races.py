@@ -22,6 +22,8 @@ from tests.support.running_app import RunningApp, await_that
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
 ROUNDS, AT_ONCE = 5, 50
 MONEY_FOR_ONE = (len("hello") + 32) * 2500 + 256 * 10_000
+LIMITED = {"allowance": 100 * MONEY_FOR_ONE}
+"""Of which the window of hours has money for one."""
 
 
 @pytest.fixture
@@ -70,7 +72,8 @@ def test_of_fifty_sends_with_money_for_one_exactly_one_is_accepted(
 
 def sends(web: RunningApp, name: str, session: "scoped_session[Session]") -> list[object]:
     """As many sends of one account as there are at once, each in a chat of its own."""
-    account = people.person(name, credits=MONEY_FOR_ONE)
+    account = people.person(name, **(LIMITED if int(name[-1]) % 2 else {"credits": MONEY_FOR_ONE}))
+    account.daily_limit_nanos, account.window_hours, account.window_limit_nanos = None, 12, MONEY_FOR_ONE
     owner = account.memberships[0].user_id
     chats = [Chat(account_id=account.id, user_id=owner, model="gpt-test") for _ in range(AT_ONCE)]
     session.add_all(chats)

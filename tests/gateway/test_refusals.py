@@ -76,6 +76,12 @@ def with_nothing_left_of_the_day(account: Account) -> None:
     account.daily_limit_nanos = 0
 
 
+def with_nothing_left_of_these_hours(account: Account) -> None:
+    broke(account)
+    people.give(account, allowance=100 * CREDIT)
+    account.window_hours, account.window_limit_nanos = 5, 0
+
+
 def with_too_many_calls(account: Account) -> None:
     account.running_calls = Setting.get("parallel_calls")
 
@@ -107,6 +113,13 @@ def too_large(_account: Account) -> None:
 ROWS: dict[str, tuple[Callable[[Account], None], int, str, str, int]] = {
     "out_of_credits": (broke, 402, "insufficient_quota", "billing_error", 1),
     "daily_limit_reached": (with_nothing_left_of_the_day, 429, "insufficient_quota", "rate_limit_error", 1),
+    "window_limit_reached": (
+        with_nothing_left_of_these_hours,
+        429,
+        "insufficient_quota",
+        "rate_limit_error",
+        1,
+    ),
     "too_many_calls": (with_too_many_calls, 429, "rate_limit_exceeded", "rate_limit_error", 3),
     "credits_reserved": (with_credits_reserved, 429, "rate_limit_exceeded", "rate_limit_error", 3),
     "account_frozen": (frozen, 403, "permission_error", "permission_error", 1),

@@ -41,7 +41,7 @@ class Calls(Stage):
         assert (made.prompt.max_output_tokens, made.ceiling) == (tokens, most_input + tokens * OUTPUT_PRICE)
         self.reservations[made.usage_id] = made
         self.book.begin_day()
-        self.book.calls[made.usage_id] = Call(made.ceiling, self.now.date())
+        self.book.calls[made.usage_id] = Call(made.ceiling, self.now.date(), self.now)
         assert made.available == self.book.available()
 
     @precondition(lambda self: self.clock is not None and self.reservations)

@@ -50,7 +50,7 @@ class Stage(RuleBasedStateMachine):
         self.set_the_stage()
         free = self.offers["Free"]
         self.book = Book(free, free, self.now, self.now, self.now.date(), self.now)
-        self.book.daily_limit = free.daily_limit
+        self.book.daily_limit, self.book.window = free.daily_limit, free.window
 
     def set_the_stage(self) -> None:
         self.offered = model("m", dollars_in="25", dollars_out="100")
@@ -59,6 +59,8 @@ class Stage(RuleBasedStateMachine):
         for name in PAID_PLANS:
             plans[name].stripe_price_id = f"price_{name}"
         plans["Plus"].daily_limit_nanos = 900 * CREDIT
+        for name, hours, credits in (("Free", 5, 30), ("Plus", 7, 400)):
+            plans[name].window_hours, plans[name].window_limit_nanos = hours, credits * CREDIT
         account = person("ada")
         account.billing_anchor = account.period_start = account.period_end = account.created_at
         account.stripe_customer_id = "cus_1"
@@ -98,12 +100,16 @@ class Stage(RuleBasedStateMachine):
         self.go_to(self.now + timedelta(minutes=minutes))
 
     @precondition(lambda self: self.clock is not None)
-    @rule(seconds=st.sampled_from([-1, 0, 1]), edge=st.sampled_from(["day", "month", "anniversary"]))
+    @rule(
+        seconds=st.sampled_from([-1, 0, 1]), edge=st.sampled_from(["window", "day", "month", "anniversary"])
+    )
     def an_edge_of_time_comes(self, edge: str, seconds: int) -> None:
         tomorrow = self.now.replace(hour=0, minute=0, second=0) + timedelta(days=1)
         first = self.now.replace(day=1, hour=0, minute=0, second=0)
         next_one = anniversary_after(self.book.created, 1 + months_lived(self.book.created, self.now))
-        moments = {"day": tomorrow, "month": anniversary_after(first, 1), "anniversary": next_one}
+        window = self.now.replace(minute=0, second=0) + timedelta(hours=5 - self.now.hour % 5)
+        moments = {"window": min(window, tomorrow), "day": tomorrow, "anniversary": next_one}
+        moments["month"] = anniversary_after(first, 1)
         moment = moments[edge] + timedelta(seconds=seconds)
         if moment > self.now:
             self.go_to(moment)
@@ -144,7 +150,10 @@ def offer_of(plan: Plan) -> Offer:
     worth = (plan.price_cents - plan.surcharge_cents) * (10_000 - plan.margin_bps) * 1000
     allowance = worth if plan.allowance_override_nanos is None else plan.allowance_override_nanos
     most = plan.parallel_calls or 5
-    return Offer(plan.name, plan.price_cents, allowance, plan.daily_limit_nanos, plan.allows_packs, most)
+    window = plan.window_hours and (plan.window_hours, plan.window_limit_nanos)
+    return Offer(
+        plan.name, plan.price_cents, allowance, plan.daily_limit_nanos, plan.allows_packs, most, window
+    )
 
 
 def months_lived(born: datetime, now: datetime) -> int:

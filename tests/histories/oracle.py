@@ -23,6 +23,8 @@ class Offer:
     daily_limit: int | None
     allows_packs: bool = True
     calls_at_once: int = CALLS_AT_ONCE
+    window: tuple[int, int] | None = None
+    """Hours, and the credits of each such window, in nanos."""
 
 
 @dataclass
@@ -31,6 +33,7 @@ class Call:
 
     ceiling: int
     began: date
+    moment: datetime
 
 
 @dataclass
@@ -106,6 +109,9 @@ class Book:
     credits: int = 0
     daily_limit: int | None = None
     used_today: int = 0
+    window: tuple[int, int] | None = None
+    window_begun: datetime | None = None
+    used_in_window: int = 0
     absorbed_today: int = 0
     calls: dict[int, Call] = field(default_factory=dict)
     months: set[str] = field(default_factory=set)
@@ -122,8 +128,25 @@ class Book:
         limit = self.daily_limit
         return self.allowance if limit is None else min(self.allowance, max(0, limit - self.used))
 
+    def begun_window(self, at: datetime) -> datetime | None:
+        """Windows of so many hours follow each other from midnight."""
+        if self.window is None:
+            return None
+        midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        hours = (at - midnight) // timedelta(hours=self.window[0]) * self.window[0]
+        return midnight + timedelta(hours=hours)
+
+    def usable(self) -> int:
+        """Of the allowance, within the day's limit and the window's."""
+        begun = self.begun_window(self.now)
+        if self.window is None or begun is None:
+            return self.day_rest()
+        is_same = self.window_begun is not None and self.window_begun >= begun
+        used = self.used_in_window if is_same else 0
+        return min(self.day_rest(), max(0, self.window[1] - used))
+
     def available(self) -> int:
-        return self.day_rest() + self.credits - self.reserved
+        return self.usable() + self.credits - self.reserved
 
     @property
     def is_frozen(self) -> bool:
@@ -142,6 +165,9 @@ class Book:
         """The first call of a day finds nothing used; a clock that is put back begins no day again."""
         self.used_today, self.absorbed_today = self.used, self.absorbed
         self.last_day = max(self.last_day, self.now.date())
+        begun = self.begun_window(self.now)
+        if begun is not None and (self.window_begun is None or begun > self.window_begun):
+            self.window_begun, self.used_in_window = begun, 0
 
     def roll_over(self, now: datetime) -> None:
         """The gate: a free plan's month, once for each month that it states."""
@@ -158,7 +184,7 @@ class Book:
 
     def refill(self, offer: Offer) -> None:
         """The allowance is set, with the daily limit that comes with it, then repays a debt as far as it goes."""
-        self.allowance, self.daily_limit = offer.allowance, offer.daily_limit
+        self.allowance, self.daily_limit, self.window = offer.allowance, offer.daily_limit, offer.window
         repaid = min(self.allowance, max(0, -self.credits))
         self.allowance -= repaid
         self.credits += repaid
@@ -178,6 +204,7 @@ class Book:
             "recharge_in_progress": self.is_recharging(now),
             "credits_reserved": self.available() + self.reserved > 0,
             "daily_limit_reached": self.allowance > 0 and self.day_rest() == 0 and self.credits <= 0,
+            "window_limit_reached": self.allowance > 0 and self.usable() == 0 and self.credits <= 0,
             "subscription_unpaid": self.term is not None and self.term.is_past_due,
             "out_of_credits": True,
         }
@@ -195,14 +222,16 @@ class Book:
         self.begin_day()
         call = self.calls.pop(number)
         due = min(cost, call.ceiling) if is_paid else 0
-        from_day = min(due, self.day_rest())
-        from_credits = min(due - from_day, max(0, self.credits))
-        from_rest = min(due - from_day - from_credits, self.allowance - from_day)
-        debt = min(due - from_day - from_credits - from_rest, max(0, OVERDRAFT + min(0, self.credits)))
-        paid = from_day + from_rest, from_credits + debt
+        within = min(due, self.usable())
+        from_credits = min(due - within, max(0, self.credits))
+        from_rest = min(due - within - from_credits, self.allowance - within)
+        debt = min(due - within - from_credits - from_rest, max(0, OVERDRAFT + min(0, self.credits)))
+        paid = within + from_rest, from_credits + debt
         self.allowance -= paid[0]
         self.credits -= paid[1]
         self.used_today += paid[0] if call.began == now.date() else 0
+        is_counted = self.window is not None and call.moment >= self.window_begun
+        self.used_in_window += paid[0] if is_counted else 0
         self.absorbed_today += cost if is_of_sender else 0
         return *paid, cost - sum(paid)
 

@@ -75,6 +75,9 @@ class Told:
 def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(
     models: None, session: Database
 ) -> None:
+    for plan in session.query(Plan):
+        plan.window_hours, plan.window_limit_nanos = (5, 2 * CREDIT) if plan.is_free else (7, 4 * CREDIT)
+    session.commit()
     lives = live(HISTORIES)
     assert list(audit()) == []
     scenario = Scenario(**MONTH)
@@ -82,6 +85,7 @@ def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(
     assert told.report.counts["newly_refused"] == told.report.counts["newly_admitted"] == 0, told.report
     assert told.report.codes["was"] == told.report.codes["then"]
     assert sum(told.report.codes["was"].values()) == count_of(RefusedCall, scenario) > HISTORIES
+    assert "window_limit_reached" in told.report.codes["was"]
     for life in lives:
         end = balances_at(life.account_id, scenario.ends)
         assert told.entries[life.account_id] == entries_between(

@@ -16,7 +16,8 @@ from app.models.metering.balance import NO_LIMIT, Balance
 pytestmark = pytest.mark.databases("postgresql")
 AMOUNTS = st.integers(0, 10**12) | st.integers(0, 20)
 SIGNED = AMOUNTS | AMOUNTS.map(lambda amount: -amount)
-FIGURES = "allowance", "credits", "reserved", "daily_limit", "daily_used"
+FIGURES = "allowance", "credits", "reserved", "daily_limit", "daily_used", "window_limit", "window_used"
+LIMITS = "daily_limit", "window_limit"
 NAMES = *FIGURES, "cost", "ceiling", "overdraft"
 CASES = st.fixed_dictionaries({name: SIGNED if name == "credits" else AMOUNTS for name in NAMES})
 
@@ -39,7 +40,7 @@ STATEMENT = CompiledStatement(select(*COLUMNS))
 def test_a_cost_is_split_and_a_balance_counted_alike(
     app: Flask, case: dict[str, int], is_limited: bool
 ) -> None:
-    sent = case if is_limited else case | {"daily_limit": NO_LIMIT}
+    sent = case if is_limited else case | dict.fromkeys(LIMITS, NO_LIMIT)
     with app.app_context():
         row = STATEMENT.one(db.session.connection(), sent)
-    assert row == computed(case if is_limited else case | {"daily_limit": None})  # type: ignore[dict-item]
+    assert row == computed(case if is_limited else case | dict.fromkeys(LIMITS))  # type: ignore[dict-item]

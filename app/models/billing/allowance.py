@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 def refill(account: Account, plan: Plan, amount: int, *, key: str, month: str, **columns: Any) -> None:
     """Set a locked account's allowance, then repay a debt from it: two entries. Nothing where the key was used.
 
-    The plan's daily limit comes with it, and stays until the next refill, whatever plan the account moves to.
+    The plan's limits of a day and of some hours come with it, and stay until the next refill, whatever plan the
+    account moves to.
     """
     difference = amount - account.allowance_nanos
     columns = {"plan_id": plan.id} | columns
     if LedgerEntry.post(account, "refill", key, allowance=difference, month=month, **columns):
-        account.daily_limit_nanos = plan.daily_limit_nanos
+        account.take_limits(plan)
         moment = {name: columns[name] for name in ("created_at",) if name in columns}
         repay_debt(account, key=f"debt:{key}", **moment)
 

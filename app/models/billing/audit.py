@@ -42,6 +42,7 @@ def audit() -> Iterator[Difference]:
             if getattr(account, figure) != value:
                 yield Difference(account.id, figure, getattr(account, figure), value)
     yield from audit_payments()
+    yield from audit_windows()
     for account_id, user_id, stored, value in unexplained():
         yield Difference(account_id, f"used_nanos of member {user_id}", stored, value)
     for account_id, figure, stored, value in rerating.unexplained():
@@ -58,6 +59,22 @@ def audit_payments() -> Iterator[Difference]:
         if payment.worth_nanos - payment.taken != explained:
             left = payment.worth_nanos - payment.taken
             yield Difference(payment.account_id, f"payment {payment.id}", left, explained)
+
+
+def audit_windows() -> Iterator[Difference]:
+    """Every window of hours that counts more than calls since its beginning took from the allowance.
+
+    It may count less: a plan's window begins with a refill, in the middle of the hours.
+    """
+    paid = func.coalesce(func.sum(Usage.allowance_paid_nanos), 0)
+    since = Usage.created_at >= Account.window_start, Usage.state == "settled"
+    explained = (
+        select(paid).where(Usage.account_id == Account.id, *since).correlate(Account).scalar_subquery()
+    )
+    windows = select(Account.id, Account.window_used_nanos, explained).where(Account.window_used_nanos > 0)
+    for account_id, stored, value in db.session.execute(windows.order_by(Account.id)):
+        if stored > value:
+            yield Difference(account_id, "window_used_nanos", stored, int(value))
 
 
 TAKEN = Payment.refund_taken_nanos + Payment.dispute_taken_nanos

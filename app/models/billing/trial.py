@@ -42,7 +42,7 @@ def give_trial(subscription: Subscription, account: Account) -> None:
     difference, key = amount - account.allowance_nanos, trial_key(account)
     columns = {"subscription_id": subscription.id, "plan_id": subscription.plan_id}
     LedgerEntry.post(account, "trial", key, allowance=difference, **columns)
-    account.daily_limit_nanos = subscription.plan.daily_limit_nanos
+    account.take_limits(subscription.plan)
     repay_debt(account, key=f"debt:{key}")
 
 

@@ -18,6 +18,7 @@ from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
 from app.models.catalog.tax import without_tax
 from app.models.catalog.worth import BPS, amount_bounds, credits_per_unit, currency, unit_nanos, worth_of
+from app.models.metering.balance import LONGEST_WINDOW
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
 
@@ -33,7 +34,11 @@ class Plan(Model):
         CheckConstraint("surcharge_cents <= price_cents", name="surcharge_within_price"),
         CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
         *not_negative("allowance_override_nanos", "daily_limit_nanos", "chats_per_month"),
-        *not_negative("documents", "images_per_month"),
+        *not_negative("documents", "images_per_month", "window_limit_nanos"),
+        CheckConstraint(
+            f"window_hours >= 1 AND window_hours <= {LONGEST_WINDOW}", name="window_hours_in_range"
+        ),
+        CheckConstraint("(window_hours IS NULL) = (window_limit_nanos IS NULL)", name="window_whole"),
         CheckConstraint("parallel_calls >= 1", name="parallel_calls_positive"),
         CheckConstraint("NOT is_default OR (status = 'active' AND price_cents = 0)", name="default_is_free"),
         partial_index("uq_plans_one_default", "is_default", unique=True, where=text("is_default")),
@@ -57,6 +62,8 @@ class Plan(Model):
 
     allowance_override_nanos: Mapped[Nanos | None]
     daily_limit_nanos: Mapped[Nanos | None]
+    window_hours: Mapped[int | None]
+    window_limit_nanos: Mapped[Nanos | None]
     chats_per_month: Mapped[int | None]
     documents: Mapped[int | None]
     images_per_month: Mapped[int | None]

@@ -16,7 +16,7 @@ from app.models.catalog.plan import Plan
 from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership, send_home
 from app.models.identity.user import User
-from app.models.metering.balance import Balance
+from app.models.metering.balance import Balance, window_of
 
 if TYPE_CHECKING:
     from app.models.billing.ledger import LedgerEntry
@@ -49,7 +49,7 @@ class Account(Model):
         one_of("frozen_by", "admin", "dispute"),
         one_of("breaker", "on", "alert", "off"),
         *not_negative("allowance_nanos", "reserved_nanos", "running_calls"),
-        *not_negative("day_used_nanos", "day_absorbed_nanos"),
+        *not_negative("day_used_nanos", "day_absorbed_nanos", "window_used_nanos"),
     )
 
     kind: Mapped[str] = mapped_column(default="personal")
@@ -60,6 +60,10 @@ class Account(Model):
     reserved_nanos: Mapped[Nanos] = mapped_column(default=0)
     running_calls: Mapped[int] = mapped_column(default=0)
     daily_limit_nanos: Mapped[Nanos | None]
+    window_hours: Mapped[int | None]
+    window_limit_nanos: Mapped[Nanos | None]
+    window_start: Mapped[datetime] = mapped_column(default=LONG_AGO)
+    window_used_nanos: Mapped[Nanos] = mapped_column(default=0)
     day: Mapped[date] = mapped_column(default=lambda: utcnow().date())
     day_used_nanos: Mapped[Nanos] = mapped_column(default=0)
     day_absorbed_nanos: Mapped[Nanos] = mapped_column(default=0)
@@ -97,7 +101,7 @@ class Account(Model):
         now = utcnow()
         account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
         account.billing_anchor = account.period_start = account.period_end = now
-        account.daily_limit_nanos = account.plan.daily_limit_nanos
+        account.take_limits(account.plan)
         db.session.add(account)
         account.memberships.append(Membership(user=owner, role="owner"))
         db.session.flush()
@@ -114,15 +118,24 @@ class Account(Model):
         held = select(cls).where(cls.id == account_id).with_for_update(of=cls)
         return db.session.scalars(held.execution_options(populate_existing=True)).one()
 
+    def take_limits(self, plan: Plan) -> None:
+        """The limits of time that come with a plan's allowance."""
+        self.daily_limit_nanos = plan.daily_limit_nanos
+        self.window_hours, self.window_limit_nanos = plan.window_hours, plan.window_limit_nanos
+
     def balance(self, at: datetime | None = None) -> Balance:
-        """The figures now; yesterday's use does not count against today."""
-        today = (at or utcnow()).date()
+        """The figures now; what was used yesterday, or in an earlier window, does not count."""
+        now = at or utcnow()
+        today, hours = now.date(), self.window_hours
+        is_window = hours is not None and self.window_start >= window_of(now, hours)
         return Balance(
             allowance=self.allowance_nanos,
             credits=self.credits_nanos,
             reserved=self.reserved_nanos,
             daily_limit=self.daily_limit_nanos,
             daily_used=self.day_used_nanos if self.day >= today else 0,
+            window_limit=self.window_limit_nanos,
+            window_used=self.window_used_nanos if is_window else 0,
         )
 
     @property

@@ -68,7 +68,7 @@ def guest_actor(secret: str) -> Actor | None:
         return None
     plan = membership.account.plan
     plan.daily_limit_nanos, plan.models = Setting.get("guests_daily"), models
-    membership.account.daily_limit_nanos = plan.daily_limit_nanos
+    membership.account.take_limits(plan)
     db.session.flush()
     return Actor(
         user_id=membership.user_id,

@@ -17,7 +17,7 @@ from app.models.base import at_once
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
-from app.models.metering.balance import Balance
+from app.models.metering.balance import Balance, window_of
 
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 PLANS: Table = Plan.__table__  # type: ignore[assignment]
@@ -69,6 +69,10 @@ class AccountState:
     spending_paused_at: datetime | None
     breaker_off_until: datetime | None
     paused_keys: int
+    window_hours: int | None
+    window_limit: int | None
+    window_start: datetime
+    window_used: int
 
     @classmethod
     def load(cls, account_id: int) -> AccountState:
@@ -97,8 +101,22 @@ class AccountState:
     def absorbed_on(self, at: datetime) -> int:
         return self.day_absorbed if self.day >= at.date() else 0
 
+    def window_at(self, at: datetime) -> datetime:
+        """When the window of hours began that holds then; a clock that is put back begins none again."""
+        hours = self.window_hours
+        return self.window_start if hours is None else max(self.window_start, window_of(at, hours))
+
+    def used_in_window(self, at: datetime) -> int:
+        """What the allowance paid for calls that began in it."""
+        return self.window_used if self.window_start == self.window_at(at) else 0
+
+    def is_in_window(self, began: datetime, at: datetime) -> bool:
+        """Whether a call that ends now began in the window of now."""
+        return self.window_hours is not None and began >= self.window_at(at)
+
     def balance(self, at: datetime) -> Balance:
-        return Balance(self.allowance, self.credits, self.reserved, self.daily_limit, self.used_on(at))
+        day, window = (self.daily_limit, self.used_on(at)), (self.window_limit, self.used_in_window(at))
+        return Balance(self.allowance, self.credits, self.reserved, *day, *window)
 
     @property
     def needs_recharge(self) -> bool:
@@ -161,6 +179,8 @@ class AccountState:
             "hour": max(self.hour, hour_of(at)),
             "hour_spent": self.spent_in_hour(at),
             "day_spent": self.spent_on(at),
+            "window_start": self.window_at(at),
+            "window_used": self.used_in_window(at),
         }
         new = {name: today.get(name, getattr(self, name)) + by for name, by in differences.items()}
         return replace(self, **{"day": max(self.day, at.date()), **today, **new})
@@ -208,6 +228,10 @@ COLUMNS = (
     ACCOUNTS.c.spending_paused_at,
     ACCOUNTS.c.breaker_off_until,
     ACCOUNTS.c.paused_keys,
+    ACCOUNTS.c.window_hours,
+    ACCOUNTS.c.window_limit_nanos,
+    ACCOUNTS.c.window_start,
+    ACCOUNTS.c.window_used_nanos,
 )
 THIS = ACCOUNTS.c.id == bindparam("account")
 SHOWN = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)
@@ -225,5 +249,7 @@ MOVED = {
     "hour": "hour",
     "hour_spent": "hour_spent_nanos",
     "day_spent": "day_spent_nanos",
+    "window_start": "window_start",
+    "window_used": "window_used_nanos",
 }
 MOVE = CompiledStatement(update(ACCOUNTS).where(THIS))

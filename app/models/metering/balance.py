@@ -6,12 +6,27 @@ It is the same in Python and in a statement: an amount may be a number or a colu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func
 
 NO_LIMIT = 2**62
 """A daily limit that no day reaches, where a column cannot be None."""
+
+
+LONGEST_WINDOW = 12
+"""Hours."""
+
+
+def window_of(at: datetime, hours: int) -> datetime:
+    """When its window began: windows of so many hours follow each other from midnight UTC, and end with the day."""
+    return at.replace(hour=at.hour - at.hour % hours, minute=0, second=0, microsecond=0)
+
+
+def window_ends(at: datetime, hours: int) -> datetime:
+    begins = window_of(at, hours)
+    return begins + timedelta(hours=min(hours, 24 - begins.hour))
 
 
 def least(*amounts: Any) -> Any:
@@ -39,13 +54,15 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An account's figures at one moment. `daily_limit` is None where the plan has none."""
+    """An account's figures at one moment. `daily_limit` and `window_limit` are None where the plan has none."""
 
     allowance: Any
     credits: Any
     reserved: Any = 0
     daily_limit: Any = None
     daily_used: Any = 0
+    window_limit: Any = None
+    window_used: Any = 0
 
     @property
     def day_rest(self) -> Any:
@@ -55,8 +72,15 @@ class Balance:
         return least(self.allowance, greatest(0, self.daily_limit - self.daily_used))
 
     @property
+    def usable(self) -> Any:
+        """What of the allowance may be used now: within the day's limit, and that of some hours."""
+        if self.window_limit is None:
+            return self.day_rest
+        return least(self.day_rest, greatest(0, self.window_limit - self.window_used))
+
+    @property
     def available(self) -> Any:
-        return self.day_rest + self.credits - self.reserved
+        return self.usable + self.credits - self.reserved
 
     @property
     def unreserved(self) -> Any:
@@ -64,15 +88,15 @@ class Balance:
         return self.available + self.reserved
 
     def pay(self, cost: Any, ceiling: Any, overdraft: Any) -> Payment:
-        """Split a cost: allowance up to today's rest, credits to 0, the rest of the allowance, then debt.
+        """Split a cost: allowance within its limits of time, credits to 0, the rest of the allowance, then debt.
 
         The charge never exceeds `ceiling`, and never takes credits below -overdraft: the rest is absorbed.
         """
         due = least(cost, ceiling)
-        from_day = least(due, self.day_rest)
-        from_credits = least(due - from_day, greatest(0, self.credits))
-        from_rest = least(due - from_day - from_credits, self.allowance - from_day)
-        left = due - from_day - from_credits - from_rest
+        within = least(due, self.usable)
+        from_credits = least(due - within, greatest(0, self.credits))
+        from_rest = least(due - within - from_credits, self.allowance - within)
+        left = due - within - from_credits - from_rest
         debt = least(left, greatest(0, overdraft + least(0, self.credits)))
-        paid_allowance, paid_credits = from_day + from_rest, from_credits + debt
+        paid_allowance, paid_credits = within + from_rest, from_credits + debt
         return Payment(paid_allowance, paid_credits, cost - paid_allowance - paid_credits)

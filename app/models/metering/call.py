@@ -38,10 +38,14 @@ class Reservation:
     prompt: Prompt
     rates: AnyRates
     ceiling: int
-    day: date
+    began: datetime
     available: int
     overdraft: int
     tier: str = ORDINARY
+
+    @property
+    def day(self) -> date:
+        return self.began.date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Admission:
             self.prompt,
             self.rates,
             self.ceiling,
-            self.now.date(),
+            self.now,
             moved.balance(self.now).available,
             overdraft_of(self.account_state),
             self.price.tier,
@@ -118,7 +122,7 @@ class Admission:
 
 
 def settled_differences(
-    payment: Payment, ceiling: int, *, is_today: bool, is_counted: bool
+    payment: Payment, ceiling: int, *, is_today: bool, is_in_window: bool, is_counted: bool
 ) -> dict[str, int]:
     """What a call that ends moves of its account."""
     return {
@@ -127,6 +131,7 @@ def settled_differences(
         "reserved": -ceiling,
         "running_calls": -1,
         "day_used": payment.allowance if is_today else 0,
+        "window_used": payment.allowance if is_in_window else 0,
         "day_absorbed": payment.absorbed if is_counted else 0,
         "hour_spent": payment.allowance + payment.credits,
         "day_spent": payment.allowance + payment.credits,
@@ -165,10 +170,14 @@ class Ending:
     def is_today(self) -> bool:
         return self.reservation.day == self.now.date()
 
-    def differences(self, payment: Payment) -> dict[str, int]:
+    def differences(self, payment: Payment, before: AccountState) -> dict[str, int]:
         """What it moves of its account."""
         return settled_differences(
-            payment, self.reservation.ceiling, is_today=self.is_today, is_counted=self.is_counted
+            payment,
+            self.reservation.ceiling,
+            is_today=self.is_today,
+            is_in_window=before.is_in_window(self.reservation.began, self.now),
+            is_counted=self.is_counted,
         )
 
     @property

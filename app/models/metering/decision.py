@@ -29,8 +29,9 @@ def funds_code(balance: Balance) -> str | None:
         return None
     if balance.unreserved > 0:
         return "credits_reserved"
-    is_of_today = balance.allowance > 0 and balance.day_rest == 0 and balance.credits <= 0
-    return "daily_limit_reached" if is_of_today else "out_of_credits"
+    if balance.allowance <= 0 or balance.usable > 0 or balance.credits > 0:
+        return "out_of_credits"
+    return "daily_limit_reached" if balance.day_rest == 0 else "window_limit_reached"
 
 
 def floor_of(asked: int) -> int:

@@ -19,7 +19,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
-from app.models.metering.balance import Balance
+from app.models.metering.balance import Balance, window_ends
 from app.models.metering.decision import funds_code, plan_code, takes_model
 from app.models.metering.refusal import Refusal, seconds_until
 
@@ -95,8 +95,8 @@ def check_funds(account_state: AccountState, at: datetime) -> None:
         raise Refusal("recharge_in_progress", available=balance.available, retry_after=3, way_out="wait")
     if code == "credits_reserved":
         raise credits_reserved(balance)
-    if code == "daily_limit_reached":
-        raise daily_limit_reached(account_state, balance, at)
+    if code in ("daily_limit_reached", "window_limit_reached"):
+        raise limit_of_time_reached(code, account_state, balance, at)
     subscription = Subscription.live_of(account_state.account_id)
     if subscription is not None and subscription.is_unpaid:
         details = {"available": balance.available, "pay_url": subscription.pay_url, "way_out": "billing"}
@@ -144,14 +144,17 @@ def credits_reserved(balance: Balance, needed: int | None = None) -> Refusal:
     return Refusal("credits_reserved", retry_after=10, way_out="wait", **details)
 
 
-def daily_limit_reached(account_state: AccountState, balance: Balance, at: datetime) -> Refusal:
-    """Only the allowance has a day's limit; bought credits have none."""
+def limit_of_time_reached(code: str, account_state: AccountState, balance: Balance, at: datetime) -> Refusal:
+    """Only the allowance has limits of a day or of some hours; bought credits have none."""
     plan = db.session.get_one(Account, account_state.account_id).plan
     way_out = "buy" if plan.allows_packs else "upgrade"
-    details: dict[str, Any] = {"available": balance.available, "resets_at": tomorrow(at), "way_out": way_out}
-    context = {"plan": plan.name, "daily_limit": account_state.daily_limit}
-    wait = seconds_until(tomorrow(at), at)
-    return Refusal("daily_limit_reached", context=context, retry_after=wait, **details)
+    hours, resets, limit = None, tomorrow(at), account_state.daily_limit
+    if code == "window_limit_reached" and account_state.window_hours is not None:
+        hours, limit = account_state.window_hours, account_state.window_limit
+        resets = window_ends(at, hours)
+    details: dict[str, Any] = {"available": balance.available, "resets_at": resets, "way_out": way_out}
+    context = {"plan": plan.name, "credits": limit, "hours": hours}
+    return Refusal(code, context=context, retry_after=seconds_until(resets, at), **details)
 
 
 def tomorrow(at: datetime) -> datetime:

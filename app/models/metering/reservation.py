@@ -260,7 +260,7 @@ def settle_held(ending: Ending, extra: ExtraRows | None) -> Receipt | None:
     payment = account_state.balance(now).pay(ending.cost, ending.most, reservation.overdraft)
     if CLOSE.run(db.session.connection(), ending.key | ending.row | payment.columns) != 1:
         return None
-    moved = account_state.apply(now, **ending.differences(payment))
+    moved = account_state.apply(now, **ending.differences(payment, account_state))
     difference = payment.allowance + payment.credits - reservation.ceiling
     settle_for_member(account_state, reservation.user_id, reservation.day, difference)
     if extra:
@@ -288,7 +288,7 @@ def reservation_of(usage: Usage) -> Reservation:
         prompt,
         usage.rates,
         usage.reserved_nanos,
-        usage.day,
+        usage.created_at,
         available=0,
         overdraft=Setting.get("overdraft"),
     )

@@ -16,7 +16,9 @@ from sqlalchemy import (
     Boolean,
     Connection,
     Date,
+    Integer,
     Table,
+    and_,
     bindparam,
     case,
     func,
@@ -44,6 +46,16 @@ FIELDS = tuple(field.name for field in fields(AccountState))
 FIGURES = [A[column] for column in MOVED.values()]
 TODAY, NOW = bindparam("today", type_=Date), bindparam("now", type_=UtcDateTime)
 HOUR = bindparam("hour", type_=UtcDateTime)
+BEGAN = bindparam("began", type_=UtcDateTime)
+HOUR_NUMBER = bindparam("hour_number", type_=Integer)
+
+
+def window_now(account: Any) -> Any:
+    """As `window_of`; null where the plan has no window."""
+    return HOUR - func.make_interval(0, 0, 0, 0, HOUR_NUMBER % account.window_hours)
+
+
+WINDOW = func.coalesce(window_now(A), A.window_start)
 THIS = A.id == bindparam("account")
 TODAYS = {
     "day": greatest(A.day, TODAY),
@@ -52,8 +64,10 @@ TODAYS = {
     "hour": greatest(A.hour, HOUR),
     "hour_spent": case((A.hour >= HOUR, A.hour_spent_nanos), else_=0),
     "day_spent": case((A.day >= TODAY, A.day_spent_nanos), else_=0),
+    "window_start": greatest(A.window_start, WINDOW),
+    "window_used": case((A.window_start >= WINDOW, A.window_used_nanos), else_=0),
 }
-"""A new day or hour begins with nothing used; a clock that is put back begins none again. As `AccountState.apply`."""
+"""A new day, hour or window begins with nothing used; a clock that is put back begins none. As `AccountState.apply`."""
 
 
 class ExtraRows(Protocol):
@@ -107,7 +121,8 @@ class Statements:
 def reserving(columns: Sequence[str], extra: ExtraRows | None, is_exact: bool) -> Any:
     """Move the account if it may still be moved, and write the call and what belongs to it."""
     daily_limit = amount("daily_limit")
-    balance = Balance(A.allowance_nanos, A.credits_nanos, A.reserved_nanos, daily_limit, TODAYS["day_used"])
+    day, window = (daily_limit, TODAYS["day_used"]), (amount("window_limit"), TODAYS["window_used"])
+    balance = Balance(A.allowance_nanos, A.credits_nanos, A.reserved_nanos, *day, *window)
     same = A.plan_id == bindparam("plan"), A.period_end == bindparam("period_end", type_=UtcDateTime)
     admitted = still_admitted(A, balance, TODAYS["day_absorbed"], amount("ceiling"))
     admitted += still_usual(A, TODAYS)
@@ -164,6 +179,13 @@ def settling(extra: ExtraRows | None) -> Any:
         "running_calls": -1,
         "day_used": day_used,
         "day_absorbed": case((bindparam("is_counted", type_=Boolean), closed.c.absorbed_nanos), else_=0),
+        "window_used": case(
+            (
+                and_(A.window_hours.is_not(None), TODAYS["window_start"] <= BEGAN),
+                closed.c.allowance_paid_nanos,
+            ),
+            else_=0,
+        ),
         "hour_spent": closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos,
         "day_spent": closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos,
     }
@@ -183,9 +205,10 @@ def settling(extra: ExtraRows | None) -> Any:
 
 def paying(held: CTE) -> CTE:
     """What pays for the call, as `Balance.pay` has it."""
-    limit = func.coalesce(held.c.daily_limit, NO_LIMIT)
-    used = case((held.c.day >= TODAY, held.c.day_used), else_=0)
-    balance = Balance(held.c.allowance, held.c.credits, held.c.reserved, limit, used)
+    limits = [func.coalesce(held.c[name], NO_LIMIT) for name in ("daily_limit", "window_limit")]
+    day = limits[0], case((held.c.day >= TODAY, held.c.day_used), else_=0)
+    window = limits[1], case((held.c.window_start >= window_now(held.c), held.c.window_used), else_=0)
+    balance = Balance(held.c.allowance, held.c.credits, held.c.reserved, *day, *window)
     payment: Any = balance.pay(amount("cost"), amount("most"), amount("overdraft"))
     names = "allowance", "credits", "absorbed"
     shares = (getattr(payment, name).label(name) for name in names)
@@ -221,6 +244,7 @@ def run_reserve(
         "plan": account_state.plan_id,
         "period_end": account_state.period_end,
         "daily_limit": NO_LIMIT if account_state.daily_limit is None else account_state.daily_limit,
+        "window_limit": NO_LIMIT if account_state.window_limit is None else account_state.window_limit,
         "most_calls": most_calls(account_state),
         "most_absorbed": most_absorbed(account_state, wanted.now),
         "overdraft": overdraft_of(account_state),
@@ -232,6 +256,7 @@ def run_reserve(
         "ceiling": wanted.ceiling,
         "today": day,
         "hour": hour_of(wanted.now),
+        "hour_number": wanted.now.hour,
         "user": wanted.actor.user_id,
         "month": month_of(day),
     }
@@ -262,6 +287,8 @@ def run_settle(
             "is_counted": ending.is_counted,
             "today": ending.now.date(),
             "hour": hour_of(ending.now),
+            "hour_number": ending.now.hour,
+            "began": reservation.began,
             "now": ending.now,
             "is_held": is_held,
             "user": reservation.user_id,

@@ -37,6 +37,7 @@ const FACES = {
   credits_reserved: ["Your credits are reserved", [AGAIN, BUY]],
   spending_paused: ["Spending is paused", [["Look and resume", "/billing/breaker"]]],
   daily_limit_reached: ["You've used today's credits", [BUY, UPGRADE]],
+  window_limit_reached: ["You've used these hours' credits", [BUY, UPGRADE]],
   subscription_unpaid: ["Your last payment failed", [["Fix payment", "/billing"]]],
   out_of_credits: ["You're out of credits", [BUY, UPGRADE]],
   request_too_large: ["This costs more than your balance", [BUY, UPGRADE]],
