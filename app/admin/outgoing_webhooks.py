@@ -11,17 +11,15 @@ from app.admin.model_view import AdminPage
 from app.extensions import db
 from app.models.metering.refusal import InvalidRequest
 from app.models.operations.outgoing_webhook import EVENTS, WebhookDelivery, WebhookEndpoint
+from app.web.shown_once import keep_to_show, shown_once
 
 
 class WebhookPage(AdminPage):
     @expose("/")
     @owners_only
-    def index(self) -> str:
-        return self.page()
-
-    def page(self, new_secret: str = "") -> str:
+    def index(self) -> ResponseReturnValue:
         endpoints = WebhookEndpoint.of(None)
-        return self.render("admin/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=new_secret)
+        return self.render("admin/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=shown_once())
 
     @expose("/add/", methods=("POST",))
     @owners_only
@@ -33,7 +31,8 @@ class WebhookPage(AdminPage):
             return redirect(self.get_url(".index"))
         self.record("webhook added", endpoint)
         db.session.commit()
-        return self.page(secret)
+        keep_to_show(secret)
+        return redirect(self.get_url(".index"))
 
     @expose("/rotate/", methods=("POST",))
     @owners_only
@@ -42,7 +41,8 @@ class WebhookPage(AdminPage):
         secret = endpoint.rotate()
         self.record("webhook's secret rotated", endpoint)
         db.session.commit()
-        return self.page(secret)
+        keep_to_show(secret)
+        return redirect(self.get_url(".index"))
 
     @expose("/remove/", methods=("POST",))
     @owners_only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import abort, request, session
+from flask import abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -13,36 +13,33 @@ from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.api_key import SCOPES, ApiKey
 from app.web.security_events import key_made, note
+from app.web.shown_once import keep_to_show, shown_once
 
 
 @auth.get("/settings/keys")
 def keys() -> str:
-    return settings_page()
+    return settings_page(new_key=shown_once())
 
 
 @auth.post("/settings/keys")
 def make_key() -> ResponseReturnValue:
-    """A key for the account that the person is in; its secret is on this page and never again."""
+    """A key for the account that the person is in; its secret is on the page that follows, and never again."""
     form = KeyForm()
     if not form.validate_on_submit():
         return settings_page(faults(form), section="keys"), 400
-    if is_sent_again():
-        return done("That key was already created. Its secret is shown only once.")
     Account.locked(current_user.account_id)
     days = int(form.days.data) if form.days.data else None
     own = current_user.account_id, current_user.user_id
     key, secret = ApiKey.make(*own, form.name.data, scopes=form.scopes.data or SCOPES, days=days)
     form.limit(key)
     key_made(key, current_user.user)
+    return show(secret)
+
+
+def show(secret: str) -> ResponseReturnValue:
     db.session.commit()
-    return settings_page(new_key=secret), 201
-
-
-def is_sent_again() -> bool:
-    """Whether this very form was sent before: a page that is loaded again makes no second key."""
-    once = request.form.get("once", "")[:32]
-    is_again, session["key_form"] = bool(once) and session.get("key_form") == once, once
-    return is_again
+    keep_to_show(secret)
+    return redirect(url_for("auth.keys"), 303)
 
 
 @auth.post("/settings/keys/<key_id>/limits")
@@ -61,12 +58,9 @@ def limit_key(key_id: str) -> ResponseReturnValue:
 def rotate_key(key_id: str) -> ResponseReturnValue:
     """A new secret; limits and what was spent stay."""
     key = own_key(key_id)
-    if is_sent_again():
-        return done("That key has its new secret already. It is shown only once.")
     secret = key.rotate()
     key_made(key, current_user.user, "key rotated")
-    db.session.commit()
-    return settings_page(new_key=secret), 201
+    return show(secret)
 
 
 @auth.post("/settings/keys/<key_id>/revoke")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -33,12 +33,12 @@ SAVED = "Password saved. You're signed out everywhere. API keys are revoked and 
 def forgot() -> ResponseReturnValue:
     """The same answer, after the same work, for every address: only the worker looks whether there is a user."""
     form = ForgotForm()
-    is_sent = form.validate_on_submit()
-    if is_sent:
+    if form.validate_on_submit():
         mailer.post(f"reset:{secrets.token_hex(8)}", form.email.data, "reset")
         db.session.commit()
-    values, status = {"email": form.email.data}, 400 if form.errors else 200
-    return render_template("auth/forgot.html", errors=faults(form), values=values, is_sent=is_sent), status
+        return redirect(url_for("auth.forgot", sent=1), 303)
+    shown = {"values": {"email": form.email.data}, "is_sent": "sent" in request.args}
+    return render_template("auth/forgot.html", errors=faults(form), **shown), 400 if form.errors else 200
 
 
 @auth.route("/password/reset/<token>", methods=["GET", "POST"])

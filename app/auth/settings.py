@@ -39,14 +39,13 @@ def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = 
         own_session_id=browser.id if browser else None,
         keys=spent_by(own_keys()),
         models=titles(),
-        typed=request.form if section == "keys" else {},
+        typed={section: request.form},
         new_key=new_key,
         has_keys=ApiKey.count_of(user.id) > 0,
         passkeys=Passkey.of(user.id),
         is_fresh=has_just_signed_in(),
         errors=errors or {},
         section=section,
-        once=secrets.token_hex(8),
     )
 
 

@@ -21,6 +21,7 @@ from app.web.access import public
 from app.web.browser_session import begin_session, has_just_signed_in, onwards, same_site, who_waits
 from app.web.known_browser import told_if_new
 from app.web.second_factor import WRONG, tries
+from app.web.shown_once import keep_to_show, shown_once
 
 CANDIDATE = "second factor being set up"
 
@@ -50,10 +51,10 @@ def login_code() -> ResponseReturnValue:
 @auth.route("/settings/two-factor", methods=["GET", "POST"])
 @tries
 def two_factor() -> ResponseReturnValue:
-    """Scan, then prove it by a first code; the recovery codes are shown this once. For who has just signed in, or says
-    the password: a session that was stolen locks nobody out."""
+    """Scan, then prove it by a first code; the recovery codes are shown once, by the page that follows. For who has
+    just signed in, or says the password: a session that was stolen locks nobody out."""
     if current_user.user.totp_secret:
-        return two_factor_page()
+        return two_factor_page(codes=shown_once().split())
     secret = session.setdefault(CANDIDATE, pyotp.random_base32())
     if request.method == "GET":
         return two_factor_page(secret=secret)
@@ -64,7 +65,7 @@ def two_factor() -> ResponseReturnValue:
     if codes is None:
         return two_factor_page({"code": [WRONG]}, secret=secret), 422
     session.pop(CANDIDATE)
-    return shown_once(codes, "set up second factor")
+    return show(codes, "set up second factor")
 
 
 @auth.post("/settings/two-factor/codes")
@@ -74,7 +75,7 @@ def renew_codes() -> ResponseReturnValue:
     if not passes(current_user.user, request.form.get("code", "")):
         db.session.commit()
         return two_factor_page({"code": [WRONG]}), 422
-    return shown_once(RecoveryCode.renew(current_user.user), "renew recovery codes")
+    return show(RecoveryCode.renew(current_user.user), "renew recovery codes")
 
 
 @auth.post("/settings/two-factor/off")
@@ -96,11 +97,12 @@ def end_two_factor() -> ResponseReturnValue:
     return redirect(url_for("auth.settings"))
 
 
-def shown_once(codes: list[str], act: str) -> ResponseReturnValue:
+def show(codes: list[str], act: str) -> ResponseReturnValue:
     remember(current_user.session_secret)
     note(act)
     db.session.commit()
-    return two_factor_page(codes=codes)
+    keep_to_show(" ".join(codes))
+    return redirect(url_for("auth.two_factor", next=same_site(request.values.get("next"))), 303)
 
 
 def two_factor_page(

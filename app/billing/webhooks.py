@@ -12,35 +12,34 @@ from app.models.identity.account import Account
 from app.models.operations.outgoing_webhook import EVENTS, WebhookDelivery, WebhookEndpoint
 from app.web.access import managers_only
 from app.web.rate_limits import by_person
+from app.web.shown_once import keep_to_show, shown_once
 
 
 @billing.get("/webhooks")
 @managers_only
 def outgoing_webhooks() -> str:
-    return page()
-
-
-def page(new_secret: str = "") -> str:
     endpoints = WebhookEndpoint.of(current_user.account_id)
-    return render_template("billing/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=new_secret)
+    return render_template(
+        "billing/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=shown_once()
+    )
 
 
 @billing.post("/webhooks")
 @managers_only
 @by_person("30 per hour")
-def add_webhook() -> str:
+def add_webhook() -> ResponseReturnValue:
     Account.locked(current_user.account_id)
     _endpoint, secret = WebhookEndpoint.make(current_user.account_id, request.form.get("url", ""))
-    db.session.commit()
-    return page(secret)
+    keep_to_show(secret)
+    return back("The endpoint has a new secret.")
 
 
 @billing.post("/webhooks/<endpoint_id>/rotate")
 @managers_only
-def rotate_webhook(endpoint_id: str) -> str:
+def rotate_webhook(endpoint_id: str) -> ResponseReturnValue:
     secret = own_endpoint(endpoint_id).rotate()
-    db.session.commit()
-    return page(secret)
+    keep_to_show(secret)
+    return back("The endpoint has a new secret.")
 
 
 @billing.post("/webhooks/<endpoint_id>/remove")

@@ -13,7 +13,7 @@ from app.web.browser_session import same_site
 
 KEPT = "form"
 LONGEST = 300
-NEVER_KEPT = ("password", "csrf", "code")
+NEVER_KEPT = ("password", "csrf")
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,8 @@ def test_an_unknown_address_gets_the_same_answer_and_no_mail(
     signed_in("ada")
     known = guest.send("/password/forgot", email=ADA)
     unknown = guest.send("/password/forgot", email="eve@example.com")
-    assert known.status_code == unknown.status_code == 200
-    assert "an account for that email" in known.text
+    assert (known.status_code, known.location) == (unknown.status_code, unknown.location)
+    assert "an account for that email" in guest.get(known.location).text
     assert (len(post_office.mails_to(ADA)), post_office.mails_to("eve@example.com")) == (1, [])
 
 

@@ -101,6 +101,6 @@ def test_keys_end_with_the_credential_unless_they_are_kept(
 
 
 def test_a_form_makes_a_key_of_the_chosen_scopes(ada: Browser, session: Database) -> None:
-    assert ada.send("/settings/keys", name="robot", scopes=["read", "buy"], days="30").status_code == 201
+    assert ada.send("/settings/keys", name="robot", scopes=["read", "buy"], days="30").status_code == 303
     key = session.query(ApiKey).one()
     assert (key.scopes, round((key.expires_at - key.created_at) / timedelta(days=1))) == ("read buy", 30)

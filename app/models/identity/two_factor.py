@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import secrets
 from datetime import datetime
 
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from flask import current_app
+from cryptography.fernet import InvalidToken
 from sqlalchemy import ForeignKey, delete, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
 from app.models.base import Model, utcnow
 from app.models.identity.user import User, UserSession, digest
+from app.models.sealing import sealer
 
 STEP_SECONDS = 30
 RECOVERY_CODES = 10
@@ -48,15 +45,9 @@ class RecoveryCode(Model):
         return db.session.scalar(spent) is not None
 
 
-def key() -> Fernet:
-    """What authenticators' secrets are sealed with: derived from SECRET_KEY, for this use alone."""
-    derived = HKDF(SHA256(), length=32, salt=None, info=b"second factor")
-    return Fernet(base64.urlsafe_b64encode(derived.derive(current_app.config["SECRET_KEY"].encode())))
-
-
 def seal(secret: str) -> str:
     """An authenticator's secret as it is stored."""
-    return key().encrypt(secret.encode()).decode()
+    return sealer("second factor").encrypt(secret.encode()).decode()
 
 
 def secret_of(user: User) -> str | None:
@@ -65,7 +56,9 @@ def secret_of(user: User) -> str | None:
     In that case the recovery codes still work: they are hashes, and depend on no key.
     """
     try:
-        return key().decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
+        return (
+            sealer("second factor").decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
+        )
     except InvalidToken:
         return None
 

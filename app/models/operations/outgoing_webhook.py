@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
@@ -11,9 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken
 from flask import current_app
 from sqlalchemy import UniqueConstraint, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -21,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.extensions import db
 from app.models.base import Model, insert_once, partial_index, refers_to, utcnow
 from app.models.metering.refusal import Conflict, InvalidRequest
+from app.models.sealing import sealer
 
 EVENTS = (
     "balance.low", "limit.reached", "recharge.done", "recharge.failed", "breaker.tripped", "subscription.changed",
@@ -200,19 +198,13 @@ def new_secret() -> str:
     return "whsec_" + secrets.token_urlsafe(32)
 
 
-def fernet() -> Fernet:
-    """What secrets of webhooks are sealed with: derived from SECRET_KEY, for this use alone."""
-    derived = HKDF(SHA256(), length=32, salt=None, info=b"outgoing webhooks")
-    return Fernet(base64.urlsafe_b64encode(derived.derive(current_app.config["SECRET_KEY"].encode())))
-
-
 def seal(secret: str) -> str:
-    return fernet().encrypt(secret.encode()).decode()
+    return sealer("outgoing webhooks").encrypt(secret.encode()).decode()
 
 
 def opened(sealed: str) -> str | None:
     """None where it was sealed under another SECRET_KEY: it must be rotated."""
     try:
-        return fernet().decrypt(sealed.encode()).decode()
+        return sealer("outgoing webhooks").decrypt(sealed.encode()).decode()
     except InvalidToken:
         return None

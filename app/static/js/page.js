@@ -92,8 +92,12 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
+/* A second click on the same button while the first is on its way sends nothing. */
+const SAME_CLICK = 2000;
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.confirm;
+  const { confirm: question, sentAt } = event.target.dataset;
+  if (Date.now() - sentAt < SAME_CLICK) return event.preventDefault();
+  event.target.dataset.sentAt = Date.now();
   if (question && !confirm(question)) event.preventDefault();
   else if (ENDS.test(new URL(event.target.action).pathname)) forgetAllBut("");
 });
