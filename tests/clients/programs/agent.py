@@ -5,6 +5,7 @@ is a tool's result is answered with a text that ends in that result. Where no to
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "shell": {"command": ["bash", "-c", COMMAND]},
 }
 """What each tool is asked, by its name."""
+
+FILE = re.compile(r"(\S+) shall say: (.+)")
+"""A file that is asked for where no tool could write it: the answer shows the whole of it."""
 
 Json = dict[str, Any]
 
@@ -51,6 +55,9 @@ def answer_to(body: Json) -> tuple[str, str | None]:
     if results:
         return f"The tool said: {results[-1]}", None
     tool = tool_for(body)
+    said = [text_in(message.get("content")) for message in body["messages"] if message["role"] == "user"]
+    if asked := FILE.search(said[-1]):
+        return f"{asked[1]}\n```\n{asked[2]}\n```\n", None
     return ("I look. " if tool else "Hello from the agent."), tool
 
 
