@@ -14,6 +14,7 @@ from typing import Any
 COMMAND = "echo made by a tool > made.txt && cat made.txt"
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "look": {"place": "Rome"},
+    "mcp__weather__look": {"place": "Rome"},
     "Bash": {"command": COMMAND, "description": "Make a file"},
     "exec_command": {"cmd": COMMAND},
     "shell_command": {"command": COMMAND},
