@@ -47,9 +47,9 @@ def curl(line: str, variables: Mapping[str, str]) -> requests.Response:
     """What that command asks, by its options as curl reads them."""
     for name, value in variables.items():
         line = line.replace(f"${name}", value)
-    words = shlex.split(line)
-    options = dict(itertools.pairwise(words))
-    url = next(word for word in words if word.startswith("http"))
+    arguments = shlex.split(line)
+    options = dict(itertools.pairwise(arguments))
+    url = next(word for word in arguments if word.startswith("http"))
     header, body = options["-H"].split(": ", 1), options.get("-d")
     form = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
     method = options.get("-X", "POST" if body else "GET")
