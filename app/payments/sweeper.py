@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from app.extensions import db
 from app.jobs import JobName
@@ -35,7 +35,7 @@ CERTAIN = timedelta(minutes=2)
 """A silence as long as no database is away: shorter ones are looked at twice."""
 
 SECOND_LOOK = 3.0
-"""Seconds in which a process whose database was away writes again."""
+"""Seconds in which a process whose database was away, or whose clock is wrong, writes again."""
 
 WORDS = (
     "The server restarted while this was being written. You were not charged, and the text so far is kept."
@@ -45,11 +45,11 @@ WORDS = (
 def sweep() -> int:
     """Release every reservation whose lease ran out; returns how many. Commits each by itself."""
     silent = lost_calls()
-    if silent and silent != lost_calls(CERTAIN):
+    if any(sign > utcnow() - CERTAIN for sign in silent.values()):
         db.session.rollback()
         time.sleep(SECOND_LOOK)
-        silent = lost_calls()
-    released = sum(map(release, silent))
+        silent = dict(silent.items() & lost_calls().items())
+    released = sum(map(release, sorted(silent)))
     if released:
         log.warning("swept %d lost calls", released)
     return released
@@ -92,21 +92,24 @@ def publish_what_is_new(act: Callable[[JobName, int], object]) -> None:
         act(JobName[f"PUBLISH_{kind.upper()}"], sold_id)
 
 
-def lost_calls(lease: timedelta = LEASE) -> list[int]:
-    """Running calls that gave no sign of life within the lease: by the row of their text, or by themselves.
+def lost_calls() -> dict[int, datetime]:
+    """Running calls without a sign of life within the lease, and that sign: by the row of their text, or by themselves.
 
-    What is held for a call elsewhere has the lease that its caller was told. A sign of the future is one of a process
-    that died while its clock was ahead: one that lives writes another within a second.
+    What is held for a call elsewhere has the lease that its caller was told. A sign of the future may be of a process
+    that died while its clock was ahead; what is held waits for it.
     """
     now = utcnow()
     answers = and_(Message.call_id == Usage.id, Message.role == "assistant")
     signs = Message.checkpoint_at, Revision.checkpoint_at, Usage.renewed_at, Usage.created_at
-    last_sign = func.coalesce(*signs)
-    ends = case((held_call.IS_HELD, now - held_call.LEASE), else_=now - lease)
-    is_silent = and_(Usage.created_at < now - lease, last_sign < ends)
-    rows = select(Usage.id).outerjoin(Message, answers).outerjoin(Revision, Revision.call_id == Usage.id)
-    lost = Usage.state == "running", or_(is_silent, last_sign > now + CERTAIN)
-    return list(db.session.scalars(rows.where(*lost).order_by(Usage.id)))
+    last_sign: ColumnElement[datetime] = func.coalesce(*signs)
+    is_silent = or_(last_sign < now - LEASE, last_sign > now + CERTAIN)
+    lost = case((held_call.IS_HELD, last_sign < now - held_call.LEASE), else_=is_silent)
+    rows = (
+        select(Usage.id, last_sign)
+        .outerjoin(Message, answers)
+        .outerjoin(Revision, Revision.call_id == Usage.id)
+    )
+    return dict(iter(db.session.execute(rows.where(Usage.state == "running", lost))))
 
 
 def text_of(usage_id: int) -> Message | Revision | None:

@@ -91,13 +91,6 @@ def test_the_lease_ends_by_itself_unless_it_is_renewed(marked: Door) -> None:
         assert marked.call("POST", f"/reservations/{one['id']}/renew").status_code == 409
 
 
-def test_what_was_held_by_a_clock_that_was_ahead_ends_too(marked: Door) -> None:
-    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
-        hold(marked, operation="summary", ceiling_credits="10")
-    sweeper.sweep()
-    assert marked.balance()["reserved_nanos"] == 0
-
-
 def test_the_gate_refuses_what_the_balance_does_not_cover(marked: Door) -> None:
     Setting.put("overdraft", 0)
     db.session.commit()

@@ -202,6 +202,33 @@ def test_the_lease_of_a_call_without_rows_is_its_own(
     assert session.get_one(Account, account.id).reserved_nanos == 0
 
 
+@pytest.mark.parametrize(("lives", "released"), [(True, 0), (False, 1)])
+def test_a_clock_that_is_ahead_neither_keeps_a_dead_call_nor_ends_one_that_lives(
+    account: Account,
+    session: Database,
+    provider: ProviderServer,
+    monkeypatch: pytest.MonkeyPatch,
+    lives: bool,
+    released: int,
+) -> None:
+    """Whoever lives writes again between two looks, whatever its clock says."""
+    collect(begin(people.actor(account), "haiku", "frogs"))
+    [call] = calls(session)
+    call.state, call.outcome, call.settled_at = "running", None, None
+    call.renewed_at = utcnow() + timedelta(hours=1)
+    state = session.get_one(Account, account.id)
+    state.reserved_nanos, state.running_calls = call.reserved_nanos, 1
+    session.commit()
+
+    def meanwhile(seconds: float) -> None:
+        if lives:
+            calls(session)[0].renewed_at = utcnow() + timedelta(hours=1, seconds=seconds)
+            session.commit()
+
+    monkeypatch.setattr("app.payments.sweeper.time.sleep", meanwhile)
+    assert sweep() == released
+
+
 def test_a_refusal_names_an_operation_that_is_off_for_jobs_too(
     account: Account, session: Database, haiku: OperationRow
 ) -> None:
