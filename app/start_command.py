@@ -72,7 +72,7 @@ def start(currency: str, rate: int, **answers: Any) -> None:
         click.echo(f"{name}: {dollars(price)} a month, {credits_text(offer.plan.allowance_nanos)}.")
     for pack in offer.packs:
         gives = f"{credits_text(pack.worth_nanos)}, margin {percent(margin)}"
-        click.echo(f"Pack {pack.name}: {dollars(pack.price_cents)}, {gives}.")
+        click.echo(f"{pack.name}: {dollars(pack.price_cents)}, {gives}.")
     for line in lines_of(months_of(offer.plan, offer.packs[0], offer.free)):
         click.echo(line)
     click.echo("Next: look at /pricing; change anything under /admin/plan/.")

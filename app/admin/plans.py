@@ -148,6 +148,7 @@ class PlanTable(SoldTable):
         return super().render(template, **context)
 
     def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
+        check_name(plan)
         check_worth(plan)
         for limit in ("chats_per_month", "documents", "images_per_month"):
             if getattr(plan, limit) == -1:
@@ -228,6 +229,7 @@ class PackTable(SoldTable):
     }
 
     def on_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
+        check_name(pack)
         worth_of(pack.price_cents, 0, pack.margin_bps)
         check_least("price_cents", pack.price_cents)
         if pack.is_any_amount and pack.tiers:
@@ -248,6 +250,13 @@ def check_worth(plan: Plan) -> None:
     check_sale(plan)
     if (plan.window_hours is None) != (plan.window_limit_nanos is None):
         raise FieldError("window_hours", "Enter both how many credits and in how many hours, or neither.")
+
+
+def check_name(sold: Plan | CreditPack) -> None:
+    """FieldError where something else is offered by that name."""
+    others = (one for one in type(sold).on_offer() if one.id != sold.id)
+    if sold.status == "active" and sold.name.casefold() in {other.name.casefold() for other in others}:
+        raise FieldError("name", "Something else is sold by this name.")
 
 
 def check_least(field: str, cents: int) -> None:

@@ -53,7 +53,7 @@ def write_offer(answers: Answers) -> FirstOffer:
     small = max(price // 2 // unit * unit, least_cents())
     packs = [
         CreditPack(name=name, price_cents=cents, margin_bps=answers.margin_bps, position=position)
-        for position, (name, cents) in enumerate((("Small", small), ("Large", price * 2)))
+        for position, (name, cents) in enumerate((("Small pack", small), ("Large pack", price * 2)))
     ]
     db.session.add_all([plan, *packs])
     db.session.flush()

@@ -44,15 +44,15 @@ PLANS = (
         "bullets": ["Credits never expire", "Optional auto-recharge"],
     },
     {
-        "name": "Plus",
-        "description": "A monthly allowance, with extra credits for busy months.",
-        "price_cents": 2000,
-    },
-    {
         "name": "Starter",
         "description": "A fixed price, never a cent more.",
         "price_cents": 1000,
         "allows_packs": False,
+    },
+    {
+        "name": "Plus",
+        "description": "A monthly allowance, with extra credits for busy months.",
+        "price_cents": 2000,
     },
     {
         "name": "Pro",
@@ -83,9 +83,9 @@ PLANS = (
     },
 )
 PACKS = (
-    {"name": "5,000 credits", "price_cents": 1000},
-    {"name": "13,000 credits", "price_cents": 2500, "margin_bps": 4800},
-    {"name": "60,000 credits", "price_cents": 10000, "margin_bps": 4000},
+    {"name": "Small pack", "price_cents": 1000},
+    {"name": "Medium pack", "price_cents": 2500, "margin_bps": 4800},
+    {"name": "Large pack", "price_cents": 10000, "margin_bps": 4600},
 )
 
 

@@ -282,7 +282,7 @@ def test_tiers_are_typed_one_to_a_line_and_copied_to_a_new_version(
     assert owner.fill("/admin/pack/edit/?id=1", tiers="10: 45 %\n50: 40.5").status_code == 302
     assert "10: 45 %\n50: 40.5 %" in owner.get("/admin/pack/edit/?id=1").text
     owner.post("/admin/pack/new-version/", id=1)
-    packs = session.scalars(select(CreditPack).where(CreditPack.name == "5,000 credits")).all()
+    packs = session.scalars(select(CreditPack).where(CreditPack.name == "Small pack")).all()
     assert [[(one.from_quantity, one.margin_bps) for one in pack.tiers] for pack in packs] == [
         [(10, 4500), (50, 4050)]
     ] * 2
@@ -297,3 +297,9 @@ def test_a_sale_price_is_held_to_the_floor_and_shown_with_its_end(
     assert owner.fill(path, sale_price_cents="15").status_code == 422
     assert owner.fill(path, sale_price_cents="15", sale_ends_at="2100-01-02T00:00").status_code == 302
     assert "$20 from 2 January 2100 on." in owner.get("/pricing").text
+
+
+@pytest.mark.parametrize(("page", "name"), [("plan", "plus"), ("pack", "Small pack")])
+def test_two_things_on_offer_have_two_names(owner: AdminClient, page: str, name: str) -> None:
+    refused = owner.fill(f"/admin/{page}/new/", name=name, price_cents="30", margin_bps="50")
+    assert "Something else is sold by this name" in refused.text

@@ -102,4 +102,18 @@ def test_the_four_ways_to_charge_are_seeded(session: "scoped_session[Session]") 
     assert [plans[name].price_cents for name in ("Starter", "Pro", "Enterprise")] == [1000, 10_000, 20_000]
     assert [plan.name for plan in Plan.on_offer() if plan.is_popular] == ["Pro"]
     assert Plan.default().daily_limit_nanos == 50 * CREDIT
-    assert [pack.worth_nanos // CREDIT for pack in CreditPack.on_offer()] == [5_000, 13_000, 60_000]
+    assert [pack.worth_nanos // CREDIT for pack in CreditPack.on_offer()] == [5_000, 13_000, 54_000]
+
+
+def test_the_seeds_are_in_order_of_price_and_no_pack_beats_every_plan() -> None:
+    plans, packs = Plan.on_offer(), CreditPack.on_offer()
+    for sold in (plans, packs):
+        assert [one.price_cents for one in sold] == sorted(one.price_cents for one in sold)
+        assert len({one.name for one in sold}) == len(sold)
+    monthly = [plan for plan in plans if plan.interval == "month" and plan.price_cents]
+    worth = [pack.credits_per_dollar for pack in packs]
+    assert worth == sorted(set(worth))
+    assert worth[-1] < max(plan.credits_per_dollar for plan in monthly)
+    for pack in packs:
+        same = [plan.credits_per_dollar for plan in plans if plan.price_cents == pack.price_cents]
+        assert all(each >= pack.credits_per_dollar for each in same)

@@ -19,7 +19,7 @@ def products(scenario: StripeScenario) -> dict[str, bool]:
 
 def test_what_is_sold_is_published_and_what_is_free_is_not(scenario: StripeScenario) -> None:
     scenario.work()
-    assert {"Plus", "Starter", "5,000 credits"} <= products(scenario).keys()
+    assert {"Plus", "Starter", "Small pack"} <= products(scenario).keys()
     assert not {"Free", "Pay as you go"} & products(scenario).keys()
     assert product_sync.unpublished() == []
 

@@ -135,7 +135,7 @@ def test_reconciliation_says_which_account_is_in_use_and_what_it_made(
     keys.go_live()
     findings = list(reconciliation.reconcile())
     assert "is in use instead of" in findings[0].message
-    assert {"plan Plus", "pack 5,000 credits"} <= {one.subject for one in findings}
+    assert {"plan Plus", "pack Small pack"} <= {one.subject for one in findings}
     assert list(reconciliation.reconcile()) == []
 
 
