@@ -1,8 +1,8 @@
 """A mail made of typed parts: what people wrote is text, and only a template makes a link. security.md 26.
 
 A template has its subject in the first line and paragraphs between empty lines. In a paragraph of its own,
-`{{ button("Open billing", billing_url) }}` or `{{ bare_link(reset_link) }}` is a link; `{{ mailbox(to) }}` shows a mail
-address as it is. Every other value is bounded, in one line, and no mail program makes a link of it.
+`{{ button("Open billing", billing_url) }}` is a link; `{{ mailbox(to) }}` shows a mail address as it is. Every other
+value is bounded, in one line, and no mail program makes a link of it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ MARK = re.compile("\x01(\\d+)\x01")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of ours; with a label it is a button."""
+    """A link of ours, shown as a button."""
 
+    label: str
     address: str
-    label: str = ""
 
     def __str__(self) -> str:
-        return f"{self.label}: {self.address}" if self.label else self.address
+        return f"{self.label}: {self.address}"
 
 
 class Mark(str):
@@ -51,15 +51,12 @@ class Parts:
         self.links: list[Link] = []
 
     def button(self, label: str, address: str) -> Mark:
-        return self.link(address, label)
-
-    def link(self, address: str, label: str = "") -> Mark:
         """A mark that stands for the link; nothing without an address. ValueError where it is none of the web."""
         if not address:
             return Mark()
         if not address.startswith(("https://", "http://")) or not printable(address):
             raise ValueError(f"not a link: {address[:100]!r}")
-        self.links.append(Link(address, label))
+        self.links.append(Link(label, address))
         return Mark(f"\x01{len(self.links) - 1}\x01")
 
     def written(self, text: str) -> str:
@@ -106,7 +103,7 @@ def footer(to: str, context: dict[str, Any]) -> list[str]:
 def environment(parts: Parts) -> Environment:
     """The app's templates, with values that are cleaned as they are written."""
     own: Environment = current_app.jinja_env.overlay(finalize=cleaned, cache_size=0)
-    own.globals = {"button": parts.button, "bare_link": parts.link, "mailbox": shown_mailbox}
+    own.globals = {"button": parts.button, "mailbox": shown_mailbox}
     return own
 
 

@@ -22,6 +22,7 @@ from app.admin.report import Books, Range, books_of
 from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
 from app.models.metering import image_costs
+from app.web.formatting import model_title, operation_title
 
 Table = tuple[list[str], list[list[Any]]]
 
@@ -149,6 +150,9 @@ def days_table(books: Books) -> Table:
     return headings, rows
 
 
+TITLES: dict[str, Callable[[str], str]] = {"model": model_title, "operation": operation_title}
+
+
 def use_table(kind: str) -> Callable[[Books], Table]:
     def table(books: Books) -> Table:
         ranked = sorted(books.by[kind].items(), key=lambda item: -item[1]["cost_nanos"])
@@ -161,7 +165,8 @@ def use_table(kind: str) -> Callable[[Books], Table]:
             "Paid (credits)",
             "Absorbed",
         ]
-        return headings, [[name, *use_cells(sums)] for name, sums in ranked]
+        write = TITLES.get(kind, str)
+        return headings, [[write(name), *use_cells(sums)] for name, sums in ranked]
 
     return table
 

@@ -72,7 +72,7 @@ class ImagePriceTable(AdminTable):
     }
     column_select_related_list = (ImagePrice.model,)
     column_sortable_list = ("model.name", "quality", "size", "price_nanos", "effective_from")
-    column_searchable_list = ("model.name",)
+    column_searchable_list = ("model.name", "model.title")
     column_default_sort = [("effective_from", True), ("id", False)]  # noqa: RUF012
     figures: ClassVar = {"price_nanos", "mean_cost"}
 

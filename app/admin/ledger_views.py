@@ -8,7 +8,7 @@ from flask_admin.contrib.sqla.filters import FilterEqual
 
 from app.admin.cell_formats import credits_text, shown, told
 from app.admin.model_view import AdminTable
-from app.admin.names import AccountFilter
+from app.admin.names import AccountFilter, ModelFilter
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.usage import OUTCOMES, Usage
 from app.models.operations.audit_log import AdminChange
@@ -90,6 +90,7 @@ class UsageTable(ReadOnlyTable):
     column_formatters_detail = column_formatters
     column_filters = (
         AccountFilter(Usage.account_id, "Account"),
+        ModelFilter(Usage.model, "Model"),
         FilterEqual(Usage.state, "State", options=[(s, s) for s in ("running", "settled", "released")]),
         FilterEqual(Usage.outcome, "Outcome", options=[(o, o) for o in OUTCOMES]),
     )
@@ -133,6 +134,7 @@ class RefusedCallTable(ReadOnlyTable):
     }  # fmt: skip
     column_filters = (
         AccountFilter(RefusedCall.account_id, "Account"),
+        ModelFilter(RefusedCall.model, "Model"),
         FilterEqual(RefusedCall.code, "Code"),
     )
     figures: ClassVar = {"input_bound", "max_output_tokens"}

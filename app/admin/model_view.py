@@ -21,7 +21,7 @@ from wtforms.validators import Length
 from app.admin import cell_formats
 from app.admin.access import AdminOnly, is_owner
 from app.admin.constraint_errors import explain
-from app.admin.names import STRIPE_COLUMNS, account_cell, read_names, stripe_cell
+from app.admin.names import MODEL_COLUMNS, STRIPE_COLUMNS, account_cell, model_cell, read_names, stripe_cell
 from app.extensions import db
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange, differences
@@ -90,6 +90,7 @@ class AdminTable(AdminOnly, ModelView):
         super().__init__(model, db, name=name, **options)
         self.column_formatters_export = self.column_formatters
         named = {"account_id": account_cell} | dict.fromkeys(STRIPE_COLUMNS, stripe_cell)
+        named |= dict.fromkeys(MODEL_COLUMNS, model_cell)
         for formatters in ("column_formatters", "column_formatters_detail"):
             setattr(self, formatters, named | dict(getattr(self, formatters)))
 

@@ -13,13 +13,16 @@ from sqlalchemy import exists, or_, select
 from app.admin.cell_formats import link
 from app.config import STRIPE_API
 from app.extensions import db
+from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.search import contains
+from app.web.formatting import model_title
 
 STRIPE_PAGES = {"pi_": "payments", "cus_": "customers", "sub_": "subscriptions", "in_": "invoices", "evt_": "events",
                 "prod_": "products", "re_": "refunds", "ch_": "payments"}  # fmt: skip
+MODEL_COLUMNS = ("model", "model.name", "default_model")
 STRIPE_COLUMNS = ("stripe_id", "stripe_payment_intent_id", "stripe_invoice_id")
 
 
@@ -38,6 +41,13 @@ def account_cell(_view: Any, _context: Any, row: Any, _name: str) -> Markup | st
         read_names([row])
     name = g.account_names.get(row.account_id) or f"Account {row.account_id}"
     return link(url_for("account.details_view", id=row.account_id), name)
+
+
+def model_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:
+    """What people call the model, with its id as a hint."""
+    model = getattr(row, name.partition(".")[0])
+    known = getattr(model, "name", model) or ""
+    return Markup('<span title="{}">{}</span>').format(known, model_title(known)) if known else ""
 
 
 def stripe_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:
@@ -62,6 +72,17 @@ def accounts_matching(typed: str) -> Any:
     member = exists().where(Membership.account_id == Account.id, Membership.user_id == User.id, person)
     number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 18 else 0
     return or_(Account.id == number, contains(Account.name, typed), member)
+
+
+class ModelFilter(BaseSQLAFilter):
+    """Rows of the models with this in their id or title."""
+
+    def apply(self, query: Any, value: str, alias: Any = None) -> Any:
+        named = or_(contains(AIModel.name, value.strip()), contains(AIModel.title, value.strip()))
+        return query.filter(self.get_column(alias).in_(select(AIModel.name).where(named)))
+
+    def operation(self) -> str:
+        return "contains"
 
 
 class AccountFilter(BaseSQLAFilter):

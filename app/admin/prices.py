@@ -112,7 +112,7 @@ class PriceTable(AdminTable):
         "uncached_input_nanos",
         "output_nanos",
     )
-    column_searchable_list = ("model.name",)
+    column_searchable_list = ("model.name", "model.title")
     column_filters = (
         FilterEqual(ModelPrice.source, "Source", options=[("genai-prices", "registry"), ("admin", "admin")]),
     )

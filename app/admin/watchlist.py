@@ -67,7 +67,7 @@ def losing(since: datetime, within: Range) -> list[Any]:
 
 def at_risk(today: date) -> list[tuple[int, str, str]]:
     """(account id, name, why), a few of each kind."""
-    return [*odd(), *unpaid(), *paused(), *limited(today), *nearly_empty(today)]
+    return [*odd(), *unpaid(), *paused(), *limited(today), *nearly_empty(today), *fallen(today)]
 
 
 def odd() -> list[tuple[int, str, str]]:
@@ -142,6 +142,32 @@ def nearly_empty(since: datetime, today: date) -> list[tuple[int, str, str]]:
         query.where(Account.closed_at.is_(None)).order_by(left, Account.id).limit(SHOWN)
     )
     return [(row.id, row.name, "nearly out of credits") for row in rows]
+
+
+@in_one_look
+def fallen(since: datetime, today: date) -> list[tuple[int, str, str]]:
+    """Subscribers who used less than a third of their usual week: that of the four before."""
+    week = account_rows(since, Range(today - timedelta(days=6), today))
+    month = account_rows(since, Range(today - timedelta(days=34), today - timedelta(days=7)))
+    now = (
+        select(week.c.account_id, func.sum(week.c.cost_nanos).label("cost"))
+        .group_by(week.c.account_id)
+        .subquery()
+    )
+    used = select(month.c.account_id, func.sum(month.c.cost_nanos).label("cost"))
+    before = used.group_by(month.c.account_id).subquery()
+    has_fallen = (
+        before.c.cost > 12 * func.coalesce(now.c.cost, 0),
+        before.c.cost >= 4 * Setting.get("low_balance"),
+    )
+    query = select(Account.id, Account.name).join(before, before.c.account_id == Account.id)
+    query = query.outerjoin(now, now.c.account_id == Account.id).join(
+        Subscription, Subscription.account_id == Account.id
+    )
+    rows = db.session.execute(
+        query.where(Subscription.is_running(), *has_fallen).order_by(before.c.cost.desc()).limit(SHOWN)
+    )
+    return [(row.id, row.name, "uses less than a third of before") for row in rows]
 
 
 def refusals(within: Range) -> list[tuple[str, int, int]]:

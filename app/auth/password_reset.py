@@ -18,6 +18,7 @@ from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import carry_over
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import MailedToken, User
+from app.notifications.people_mails import of_welcome
 from app.web.access import public
 from app.web.rate_limits import by_machine, by_mailbox
 from app.web.security_events import note
@@ -108,7 +109,7 @@ def confirmed(token: MailedToken) -> ResponseReturnValue:
     if not token.use() or is_taken(token):
         db.session.rollback()
         return dead_link()
-    user = token.user
+    user, is_new = token.user, not token.user.is_verified
     if user.email != token.email:
         mailer.post(
             f"moved:{secrets.token_hex(8)}", user.email, "address_changed", name=user.name, new=token.email
@@ -119,6 +120,8 @@ def confirmed(token: MailedToken) -> ResponseReturnValue:
         note("address changed", user.id)
     user.verify_email()
     give_free_credits(account)
+    if is_new:
+        of_welcome(user, account)
     db.session.commit()
     return render_template("auth/verify.html", is_verified=True, is_asking=False)
 

@@ -20,6 +20,7 @@ from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests
 from app.models.identity.invitation import Invitation
 from app.models.identity.user import ERASED, User
+from app.notifications.people_mails import of_welcome
 from app.web.access import public
 from app.web.browser_session import await_code, begin_session, onwards, same_site, sign_out
 from app.web.known_browser import told_if_new
@@ -106,8 +107,11 @@ def open_account(user: User) -> None:
     """IntegrityError where the same mailbox was signed up by another request just now."""
     db.session.add(user)
     db.session.flush()
-    give_free_credits(Account.open(user))
-    if not user.is_verified:
+    account = Account.open(user)
+    give_free_credits(account)
+    if user.is_verified:
+        of_welcome(user, account)
+    else:
         mailer.post(f"verify:{secrets.token_hex(8)}", user.email, "verify", user_id=user.id)
 
 

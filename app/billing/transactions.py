@@ -14,10 +14,12 @@ from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import credits_string
 from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
 from app.models.metering.usage import Usage
 from app.web.access import managers_only
+from app.web.code_words import discount_words
 from app.web.csv import csv_of
-from app.web.formatting import model_title
+from app.web.formatting import dollars, model_title
 
 SHOWN = 50
 COLUMNS = ("date", "description", "reason", "call", "allowance_credits", "credits_credits", "balance_after")
@@ -38,8 +40,9 @@ class Change:
     after_nanos: int = 0
 
     @classmethod
-    def by_entry(cls, entry: LedgerEntry) -> Change:
-        return cls(entry.created_at, entry.title, entry.reason, entry.allowance_nanos, entry.credits_nanos)
+    def by_entry(cls, entry: LedgerEntry, note: str | None) -> Change:
+        reason = entry.reason or note or ""
+        return cls(entry.created_at, entry.title, reason, entry.allowance_nanos, entry.credits_nanos)
 
     @classmethod
     def by_call(cls, call: Usage) -> Change:
@@ -100,9 +103,24 @@ def changes_until(until: datetime | None, most: int | None) -> list[Change]:
     if until:
         entries = entries.where(LedgerEntry.created_at <= until)
         calls = calls.where(Usage.settled_at <= until)
-    changes = [Change.by_entry(entry) for entry in db.session.scalars(entries.limit(most))]
+    found = db.session.scalars(entries.limit(most)).all()
+    notes = payment_notes({entry.payment_id for entry in found if entry.payment_id})
+    changes = [Change.by_entry(entry, notes.get(entry.payment_id)) for entry in found]
     changes += [Change.by_call(call) for call in db.session.scalars(calls.limit(most))]
     return sorted(changes, key=lambda change: change.at, reverse=True)[:most]
+
+
+def payment_notes(ids: set[int]) -> dict[int | None, str]:
+    """Which payment an entry is of: "Of a payment of $15.00, $5.00 off with LAUNCH-25", by its id."""
+    if not ids:
+        return {}
+    payments = db.session.scalars(select(Payment).where(Payment.id.in_(ids)))
+    return {payment.id: payment_note(payment) for payment in payments}
+
+
+def payment_note(payment: Payment) -> str:
+    parts = f"Of a payment of {dollars(payment.price_cents, payment.currency)}", discount_words(payment)
+    return ", ".join(filter(None, parts))
 
 
 def paid() -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from app import mailer
 from app.extensions import db
-from app.models.base import credits_figure, credits_string
+from app.models.base import credits_figure, credits_string, credits_text
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
@@ -31,6 +31,7 @@ class Before:
     is_ending: bool
     is_in_force: bool
     last_invoice_id: int | None
+    pending_plan_id: int | None
 
     @classmethod
     def of(cls, subscription: Subscription) -> Before:
@@ -40,6 +41,7 @@ class Before:
             is_ending=subscription.cancel_at_period_end,
             is_in_force=subscription.is_in_force,
             last_invoice_id=last_invoice_id(subscription),
+            pending_plan_id=subscription.pending_plan_id,
         )
 
 
@@ -49,6 +51,11 @@ def last_invoice_id(subscription: Subscription) -> int | None:
 
 def of_purchase(payment: Payment, account: Account) -> None:
     owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.pack.name)
+
+
+def of_debit(payment: Payment, account: Account) -> None:
+    """A bank debit was begun: the credits come with the money."""
+    owner(account, f"debit:{payment.id}", "debit_begun", **receipt_facts(payment), what=payment.pack.name)
 
 
 def receipt_facts(payment: Payment) -> dict[str, Any]:
@@ -137,9 +144,30 @@ def of_plan(subscription: Subscription, account: Account, before: Before) -> Non
     if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
         context = {"plan": plan, "ends": day(subscription.period_end)}
         owner(account, f"cancelled:{change}", "subscription_cancelled", **context)
+    of_scheduled_change(subscription, account, before)
     if before.is_in_force and not subscription.is_in_force:
         key = f"ended:{subscription.id}:{subscription.status}"
         owner(account, key, "subscription_ended", plan=plan, now=account.plan.name)
+
+
+def of_scheduled_change(subscription: Subscription, account: Account, before: Before) -> None:
+    """Another plan from the end of the period on."""
+    coming = subscription.pending_plan
+    if coming is None or coming.id == before.pending_plan_id or not subscription.is_in_force:
+        return
+    if subscription.cancel_at_period_end:
+        return  # told of as a cancel
+    owner(
+        account,
+        f"scheduled:{subscription.id}:{subscription.change_counter}:{coming.id}",
+        "plan_change_scheduled",
+        plan=subscription.plan.name,
+        next=coming.name,
+        date=day(subscription.period_end),
+        credits=credits_text(coming.allowance_nanos),
+        amount=dollars(coming.asked_cents, coming.currency),
+        interval=coming.interval,
+    )
 
 
 def newly(subscription: Subscription, before: Before, state: str) -> list[Payment]:

@@ -5,13 +5,30 @@ from __future__ import annotations
 from app import mailer
 from app.models.base import credits_text
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.limit_request import LimitRequest
+from app.models.identity.user import User
 from app.models.operations.support_request import SupportRequest
 from app.notifications.recipients import admins
 
 
 def of_parked(reason: str, event: str) -> None:
     admins(f"parked:{event}", "payment_parked", reason=reason, admin_url=mailer.link("event.index_view"))
+
+
+def of_welcome(user: User, account: Account) -> None:
+    """Once, when the first address is confirmed and what waited for it was given."""
+    left = account.allowance_nanos + account.credits_nanos
+    mailer.post(
+        f"welcome:{user.id}",
+        user.email,
+        "welcome",
+        name=user.name,
+        plan=account.plan.name,
+        available=credits_text(left) if left > 0 else "",
+        chat_url=mailer.link("chat.show"),
+        billing_url=mailer.link("billing.overview"),
+    )
 
 
 def of_support_request(request: SupportRequest) -> None:

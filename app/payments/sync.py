@@ -178,6 +178,7 @@ def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> 
             payment_mails.of_purchase(payment, account)
     elif fetched.status == "processing":
         payment.wait()
+        payment_mails.of_debit(payment, account)
     elif fetched.status == "canceled":
         payment.fall_through()
     elif fetched.status == "requires_payment_method" and payment.state == "processing":

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.models.base import credits_text
+from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode
-from app.web.formatting import percent, price
+from app.web.formatting import dollars, percent, price
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +50,13 @@ def paid_words(code: PromotionCode, sold: Plan | CreditPack, paid: int) -> str:
     return f"{text} {span[code.duration]}."
 
 
-FILTERS = {"offer_with": lambda sold, code: offer(code, sold)}
+def discount_words(payment: Payment) -> str:
+    """What came off a payment, and by which code: "$5.00 off with LAUNCH-25"; empty where nothing did."""
+    if not payment.discount_cents:
+        return ""
+    redemption = payment.redemption or (payment.subscription and payment.subscription.redemption)
+    code = f" with {redemption.code.code}" if redemption else ""
+    return f"{dollars(payment.discount_cents, payment.currency)} off{code}"
+
+
+FILTERS = {"offer_with": lambda sold, code: offer(code, sold), "discount_words": discount_words}

@@ -227,6 +227,7 @@ FILTERS = {
     "credits_text": credits_text,
     "line_credits": line_credits,
     "dollars": dollars,
+    "digits": decimals,
     "major": lambda cents, currency=None: f"{major(cents, currency or sold_in()):f}",
     "price": price,
     "percent": percent,

@@ -15,6 +15,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import from_calls
 from app.models.billing.payment import Payment
+from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.rates import INPUT_BUCKETS
@@ -136,6 +137,36 @@ def test_an_account_that_is_refused_three_days_running_is_at_risk(
     assert [(row[0], row[2]) for row in at_risk(NOW.date())] == [
         (ada.id, "refused for a limit 3 days running")
     ]
+
+
+@pytest.mark.parametrize(("this_week", "is_told"), [(0, True), (9, True), (10, False)])
+def test_a_subscriber_who_uses_less_than_a_third_is_at_risk(
+    ada: Account, session: scoped_session[Session], this_week: int, is_told: bool
+) -> None:
+    for days in (8, 15, 22, 29):
+        call(ada, NOW - timedelta(days=days), 30 * CREDIT)
+    if this_week:
+        call(ada, NOW, this_week * CREDIT)
+    plan = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
+    session.add(
+        Subscription(account_id=ada.id, plan_id=plan.id, status="active", price_cents=2000, currency="usd")
+    )
+    session.commit()
+    risks = at_risk(NOW.date())
+    assert [row[2] for row in risks] == ["uses less than a third of before"] * is_told
+
+
+def test_the_lists_name_models_by_their_titles(
+    owner: AdminClient, ada: Account, session: scoped_session[Session]
+) -> None:
+    session.query(AIModel).filter_by(name="gpt-test").update({"title": "Test Model"})
+    call(ada, NOW, CREDIT)
+    session.commit()
+    assert '<span title="gpt-test">Test Model</span>' in owner.get("/admin/usage/").text
+    shown, hidden = (
+        owner.get(f"/admin/usage/?flt1_model_contains={typed}").text for typed in ("test mod", "other")
+    )
+    assert ("Test Model" in shown, "Test Model</span>" in hidden) == (True, False)
 
 
 def test_refusals_are_counted_by_code(app: Any, ada: Account, session: scoped_session[Session]) -> None:

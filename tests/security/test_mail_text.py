@@ -51,7 +51,7 @@ def values_of(app: Flask, template: str, written: str) -> dict[str, str]:
     """A value for everything that the template names: links and mailboxes of ours, all else as a stranger wrote it."""
     source = (FOLDER / f"{template}.txt").read_text()
     names = meta.find_undeclared_variables(app.jinja_env.parse(source)) | {"brand_name", "to", "base_url"}
-    values = dict.fromkeys(names - {"button", "bare_link", "mailbox"}, written)
+    values = dict.fromkeys(names - {"button", "mailbox"}, written)
     values |= {name: f"https://ours.example/{name}" for name in names & OF_LINKS}
     return (
         values

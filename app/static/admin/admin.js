@@ -8,11 +8,13 @@ function fold() {
 
 /* A part of a payment takes its part of the credits; what is typed is read as the server reads it, and decided there. */
 function refundQuestion({ dataset, elements }) {
-  const typed = (elements.amount?.value ?? "").replace(/[$\s]/g, "").replace(",", ".");
-  const cents = Math.round(Number(typed) * 100);
+  const typed = (elements.amount?.value ?? "").replace(/[$€£¥\s]/g, "").replace(/^(\d{1,3})((?:,\d{3})+)(?=\.|$)/, (all) => all.replaceAll(",", "")).replace(",", ".");
+  const digits = Number(dataset.refundDigits);
+  const cents = Math.round(Number(typed) * 10 ** digits);
   if (!typed || !(cents > 0)) return dataset.confirm;
   const credits = (Number(dataset.refundNanos) / 1e6) * Math.min(1, cents / Number(dataset.refundCents));
-  return `Refund ${(cents / 100).toFixed(2)}? About ${Math.round(credits).toLocaleString("en-US")} credits are taken back.`;
+  const money = new Intl.NumberFormat("en-US", { style: "currency", currency: dataset.refundCurrency, minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `Refund ${money.format(cents / 10 ** digits)}? About ${Math.round(credits).toLocaleString("en-US")} credits are taken back.`;
 }
 
 function askFirst(event) {
