@@ -73,6 +73,8 @@ def test_the_welcome_credit_comes_once(
     for text in mails:
         guest.get(text[text.index("/email/") :].split()[0])
     assert given(session, ADA) == (500, 20)
+    [greeting] = [text for text in post_office.mails_to(ADA) if "Your email is confirmed" in text]
+    assert "You have 520 credits to start with." in " ".join(greeting.split())
 
 
 def test_another_spelling_of_the_mailbox_gets_nothing(

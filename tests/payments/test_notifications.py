@@ -1,11 +1,11 @@
 """The mails about money: each has its text, with the figures and the way on, and comes as HTML too."""
 
-import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from app import mailer
 from app.extensions import db
+from app.models.catalog.setting import Setting
 from app.models.operations.outbox import OutgoingMail
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.mailbox import Mailbox, body_of
@@ -52,19 +52,37 @@ def test_an_authentication_has_the_link_to_confirm(
     assert f"/billing/recharges/{scenario.recharges()[0].id}" in sent(app, scenario, mailbox)[-1]
 
 
-@pytest.mark.parametrize(
-    "template",
-    ["receipt", "payment_failed", "authentication_needed", "recharge_done", "recharge_declined", "recharge_paused",
-     "recharge_limit", "trial_ends", "plan_changed", "subscription_cancelled", "subscription_ended", "refund",
-     "dispute", "payment_parked", "low_balance", "daily_limit"],
-)  # fmt: skip
-def test_every_mail_has_a_subject_and_two_forms(
-    app: Flask, scenario: StripeScenario, mailbox: Mailbox, template: str
+def test_a_scheduled_change_and_a_debit_on_its_way_are_told_once(
+    app: Flask, scenario: StripeScenario, mailbox: Mailbox
 ) -> None:
-    mailer.post(
-        f"test:{template}", "ada@example.com", template, amount="$1.00", what="a pack", why="Because."
-    )
-    assert sent(app, scenario, mailbox)
-    told = mailbox.mails[-1]
-    assert told["Subject"].strip()
-    assert {part.get_content_type() for part in told.walk()} >= {"text/plain", "text/html"}
+    scenario.subscribe("Pro")
+    scenario.change("Starter")
+    scenario.buy_pack(card="pays_later", cents=2500)
+    texts = sent(app, scenario, mailbox)
+    [moves] = [text for text in texts if "moves from Pro to Starter" in text]
+    assert "5,000 credits a month, $10.00 a month" in " ".join(moves.split())
+    [begun] = [text for text in texts if "takes a few business days" in text]
+    assert "$25.00 for Medium pack" in " ".join(begun.split())
+    assert "13,000 credits are added once the money arrives" in " ".join(begun.split())
+
+
+MONEY = (
+    "receipt", "payment_failed", "authentication_needed", "recharge_done", "recharge_declined", "recharge_paused",
+    "recharge_limit", "trial_ends", "plan_changed", "plan_change_scheduled", "debit_begun", "subscription_cancelled",
+    "subscription_ended", "refund", "dispute", "payment_parked", "low_balance", "daily_limit", "welcome",
+)  # fmt: skip
+
+
+def test_every_mail_has_a_subject_a_foot_two_forms_and_one_who_answers(
+    app: Flask, scenario: StripeScenario, mailbox: Mailbox
+) -> None:
+    Setting.put("support_email", "help@example.com")
+    for template in MONEY:
+        mailer.post(f"test:{template}", "ada@example.com", template, amount="$1.00", account_name="Ada's")
+    texts = sent(app, scenario, mailbox)
+    assert len(texts) == len(MONEY)
+    for mail, text in zip(mailbox.mails, texts, strict=True):
+        assert mail["Subject"].strip()
+        assert mail["Reply-To"] == "help@example.com"
+        assert "You're getting this email because you manage the account Ada's" in " ".join(text.split())
+        assert {part.get_content_type() for part in mail.walk()} >= {"text/plain", "text/html"}
