@@ -21,6 +21,7 @@ from app.models.identity.user import User
 from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
+from app.models.operations.refused_call import RefusedCall
 from app.models.operations.webhook_event import StripeEvent
 
 SHOWN = 20
@@ -35,6 +36,7 @@ def story_of(account: Account) -> dict[str, Any]:
         "mails": mails_about(account, [member.email for member in members]),
         "entries": newest(LedgerEntry, account),
         "calls": newest(Usage, account),
+        "refusals": newest(RefusedCall, account),
         "changes": newest(AdminChange, account),
         "payments": newest(Payment, account),
         "events": newest(StripeEvent, account),

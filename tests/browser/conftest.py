@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 import pytest
 from flask import Flask, session
@@ -17,6 +18,7 @@ from tests.conftest import app_in, close
 from tests.support import browser, people
 from tests.support.people import CREDIT, PASSWORD
 from tests.support.running_app import RunningApp
+from tests.support.running_sandbox import SECRET, StartedSandbox
 
 expect.set_options(timeout=15_000)
 numbers = count(1)
@@ -94,6 +96,32 @@ class Visitor:
         return float(text.replace(",", ""))
 
 
+class Steps:
+    """A page whose fields and clicks are counted."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.count = page, 0
+
+    def fill(self, name: str, text: str) -> None:
+        self.count += 1
+        self.page.locator(f"input[name={name}]").fill(text)
+
+    def click(self, role: Any, name: str) -> None:
+        self.count += 1
+        self.page.get_by_role(role, name=name).first.click()
+
+    def pay(self) -> None:
+        self.count += 1
+        self.page.locator("#card-success").click()
+
+    def on(self, visitor: Visitor, path: str = "") -> "Steps":
+        """Go on as that person, there: what leads to the beginning of a task is not counted."""
+        self.page, self.count = visitor.page, 0
+        if path:
+            visitor.go(path)
+        return self
+
+
 def session_cookie(app: Flask, email: str) -> str:
     """The cookie of a session that begins here: the form is for the tests of signing in."""
     with app.test_request_context():
@@ -101,6 +129,20 @@ def session_cookie(app: Flask, email: str) -> str:
         response = app.make_response("")
         app.session_interface.save_session(app, session, response)
     return parse_cookie(response.headers["Set-Cookie"])["session"]
+
+
+@pytest.fixture(scope="module")
+def stripe() -> Iterator[StartedSandbox]:
+    started = StartedSandbox()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def with_stripe(stripe: StartedSandbox) -> dict[str, str]:
+    """What a module adds to its `shared_environment` to sell something."""
+    keys = {"STRIPE_SECRET_KEY": "sk_test_sandbox", "STRIPE_WEBHOOK_SECRET": SECRET}
+    return keys | {"STRIPE_API_BASE": stripe.url}
 
 
 @pytest.fixture(scope="module")

@@ -24,16 +24,8 @@ TOPPING_UP = "Auto-recharge is charging your card. Your message will send automa
 
 
 @pytest.fixture(scope="module")
-def stripe() -> Iterator[StartedSandbox]:
-    started = StartedSandbox()
-    yield started
-    started.stop()
-
-
-@pytest.fixture(scope="module")
-def shared_environment(stripe: StartedSandbox) -> dict[str, str]:
-    keys = {"STRIPE_SECRET_KEY": "sk_test_sandbox", "STRIPE_WEBHOOK_SECRET": SECRET}
-    return keys | {"STRIPE_API_BASE": stripe.url}
+def shared_environment(with_stripe: dict[str, str]) -> dict[str, str]:
+    return with_stripe
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ OF_LINKS = {
     "pricing_url",
     "pay_url",
     "billing_url",
+    "chat_url",
     "confirm_url",
     "admin_url",
     "base_url",
