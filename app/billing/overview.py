@@ -29,7 +29,7 @@ from app.payments.checkout import is_set_up
 from app.web.access import managers_only
 
 MOST_SHOWN = 100
-PACE, LONGEST_SHOWN = timedelta(days=14), 60
+PACE, LONGEST_SHOWN, DAY = timedelta(days=14), 60, 86_400
 
 
 @billing.get("")
@@ -65,8 +65,8 @@ def days_left(account_id: int, available: int, now: datetime) -> int | None:
     used, since = db.session.execute(select(paid, func.min(Usage.settled_at)).where(*mine)).one()
     if not used or since is None or available <= 0:
         return None
-    span = max(now - since, timedelta(days=1))
-    days = int(available * span / (int(used) * timedelta(days=1)))
+    seconds = max(int((now - since).total_seconds()), DAY)
+    days = available * seconds // (int(used) * DAY)
     return days if days <= LONGEST_SHOWN else None
 
 

@@ -193,10 +193,10 @@ def test_the_export_is_the_table_and_adds_up(
 
 
 def test_billing_says_how_long_the_balance_lasts(client: FlaskClient, spend: Callable[..., Usage]) -> None:
-    ada = people.person("ada", credits=100 * CREDIT)
+    ada = people.person("ada", credits=100_000 * CREDIT)
     for days in (0, 2, 4):
-        spend(ada, 10, days=days)
-    spend(ada, 10, days=40)
+        spend(ada, 10_000, days=days)
+    spend(ada, 10_000, days=40)
     assert "About 8 days left at this pace" in signed_in(client, "ada").get("/billing").text
 
 
