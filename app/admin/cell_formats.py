@@ -54,6 +54,11 @@ def link(address: str, text: object) -> Markup:
     return Markup('<a href="{}">{}</a>').format(address, text)
 
 
+def hinted(text: str, hint: str) -> Markup:
+    """A text that says more under the pointer."""
+    return Markup('<span title="{}">{}</span>').format(hint, text)
+
+
 def told(changes: dict[str, list[str | None]]) -> str:
     """Differences in one line: "margin_bps: 5000 → 4000"."""
     return "; ".join(

@@ -10,7 +10,7 @@ from flask_admin.contrib.sqla.filters import BaseSQLAFilter
 from markupsafe import Markup
 from sqlalchemy import exists, or_, select
 
-from app.admin.cell_formats import link
+from app.admin.cell_formats import hinted, link
 from app.config import STRIPE_API
 from app.extensions import db
 from app.models.catalog.price import AIModel
@@ -47,7 +47,7 @@ def model_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:
     """What people call the model, with its id as a hint."""
     model = getattr(row, name.partition(".")[0])
     known = getattr(model, "name", model) or ""
-    return Markup('<span title="{}">{}</span>').format(known, model_title(known)) if known else ""
+    return hinted(model_title(known), known) if known else ""
 
 
 def stripe_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:

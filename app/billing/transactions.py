@@ -103,9 +103,9 @@ def changes_until(until: datetime | None, most: int | None) -> list[Change]:
     if until:
         entries = entries.where(LedgerEntry.created_at <= until)
         calls = calls.where(Usage.settled_at <= until)
-    found = db.session.scalars(entries.limit(most)).all()
-    notes = payment_notes({entry.payment_id for entry in found if entry.payment_id})
-    changes = [Change.by_entry(entry, notes.get(entry.payment_id)) for entry in found]
+    newest = db.session.scalars(entries.limit(most)).all()
+    notes = payment_notes({entry.payment_id for entry in newest if entry.payment_id})
+    changes = [Change.by_entry(entry, notes.get(entry.payment_id)) for entry in newest]
     changes += [Change.by_call(call) for call in db.session.scalars(calls.limit(most))]
     return sorted(changes, key=lambda change: change.at, reverse=True)[:most]
 
