@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from flask_login import current_user
 from pydantic import Field
+from sqlalchemy.orm.attributes import set_committed_value
 
 from app.api.blueprint import amount, api, moment
 from app.api.bodies import CountOrNone, Flag, Identifier, Text
@@ -113,6 +114,8 @@ def estimate_question(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:
         raise InvalidRequest({"content": ["is empty." if sent.content else "is missing."]})
     chat_id = message.chat_id if message else sent.chat_id
     chat = my_chat(chat_id) if chat_id else Chat(model="", system_prompt=sent.system_prompt)
+    if sent.document_id:
+        set_committed_value(chat, "document_id", my_document(sent.document_id).id)
     options = call_options(sent, chat.model or default_model())
     files = tuple(dict.fromkeys(map(int, sent.attachments)))
     return send.estimate(current_user, chat, sent.content, replace(options, files=files), edited=message)

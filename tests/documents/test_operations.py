@@ -188,13 +188,6 @@ def test_a_ceiling_that_would_be_passed_spends_nothing(ada: Door, document: str,
     assert len(shown(ada, document)["revisions"]) == 1
 
 
-def test_an_estimate_is_the_ceiling_that_is_reserved(ada: Door, document: str, session: Database) -> None:
-    body = {"instructions": "x", "start": 0, "end": 3, "revision": 1, "document_id": document}
-    told = ada.call("POST", "/estimate", json=body | {"operation": "refine_selection"}).json
-    answer = do(ada, f"/documents/{document}/refine-selection", max_cost_nanos=told["ceiling_nanos"], **body)
-    assert answer.start["ceiling_nanos"] == told["ceiling_nanos"] >= answer.end["cost_nanos"] > 0
-
-
 def test_a_draft_without_room_spends_nothing_and_leaves_nothing(ada: Door, session: Database) -> None:
     account = session.query(Account).order_by(Account.id.desc()).first()
     session.get_one(Plan, account.plan_id).documents = 0
