@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_pages import serious_faults
@@ -74,21 +74,83 @@ def test_a_file_becomes_a_document_and_a_broken_one_is_refused_in_place(ada: Vis
     assert ada.faults == []
 
 
-def test_what_is_typed_is_saved_and_an_earlier_revision_restored(ada: Visitor) -> None:
+def reach(page: Page, field: Locator) -> None:
+    """Go there by the tab key alone."""
+    for _ in range(150):
+        if field.evaluate("field => field === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{field} is not reached by the tab key")
+
+
+def press(page: Page, button: Locator) -> None:
+    reach(page, button)
+    page.keyboard.press("Enter")
+
+
+def fill(page: Page, field: Locator, text: str) -> None:
+    reach(page, field)
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)
+
+
+def refine_and_drop(page: Page) -> None:
+    reach(page, page.locator("#body"))
+    page.keyboard.press("Control+Home")
+    for _ in range(12):
+        page.keyboard.press("Shift+ArrowRight")
+    reach(page, page.get_by_label("What to do"))
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_label("What to do")).to_have_value("refine_selection")
+    fill(page, page.get_by_label("Instructions"), "Shorter")
+    expect(page.locator("#price")).to_have_text(re.compile("at most"))
+    press(page, page.get_by_role("button", name="Ask", exact=True))
+    expect(page.locator("#receipt a")).to_have_text(re.compile("credit"))
+    expect(page.locator("#diff ins")).not_to_have_count(0)
+    press(page, page.get_by_role("button", name="Drop"))
+    expect(page.locator("#revisions [data-open]")).to_have_count(0)
+
+
+def test_all_of_it_by_keyboard_alone_on_a_phone(ada: Visitor) -> None:
     page = ada.page
-    draft(ada, "What is a credit?")
+    page.set_viewport_size({"width": 390, "height": 844})
+    ada.go("/documents")
+    fill(page, page.get_by_label("Draft with a model"), "What is a credit?")
+    expect(page.locator("[data-price]")).to_have_text(re.compile("at most"))
+    press(page, page.get_by_role("button", name="Draft", exact=True))
+    page.wait_for_url(re.compile(r"/documents/\d+"))
+    expect(page.locator("#revisions [data-state=kept]")).to_have_count(1)
     body, before = page.locator("#body"), page.locator("#body").input_value()
-    body.fill("Typed by hand.")
+    refine_and_drop(page)
+    assert body.input_value() == before != ""
+    type_and_restore(page, before)
+    make_an_image(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert (ada.faults, ada.strangers) == ([], [])
+
+
+def type_and_restore(page: Page, before: str) -> None:
+    body = page.locator("#body")
+    fill(page, body, "Typed by hand.")
     expect(page.locator("#saved")).to_have_text("Saved")
     expect(page.locator("#words")).to_have_text("3 words")
     page.reload()
     assert body.input_value() == "Typed by hand."
-    page.locator("#revisions li").last.get_by_role("button").click()
-    page.get_by_role("button", name="Restore").click()
+    press(page, page.locator("#revisions li").last.get_by_role("button"))
+    press(page, page.get_by_role("button", name="Restore"))
     expect(body).to_have_value(before)
-    page.get_by_role("button", name="Preview").click()
+    press(page, page.get_by_role("button", name="Preview"))
     expect(page.locator("#rendered")).to_be_visible()
-    assert ada.faults == []
+
+
+def make_an_image(page: Page) -> None:
+    fill(page, page.locator("#picture-prompt"), "A coin that is nearly a key")
+    expect(page.locator("#picture-price")).to_have_text(re.compile("credit"))
+    press(page, page.get_by_role("button", name="Make image"))
+    expect(page.locator("#pictures img")).to_have_count(1)
+    assert serious_faults(page) == []
+    press(page, page.locator("#picture-price a"))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
 def test_a_tab_that_is_behind_loses_nothing(ada: Visitor) -> None:
