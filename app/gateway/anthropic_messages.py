@@ -27,6 +27,8 @@ class MessagesWriter:
         self._has_started = False
         self._numbers: dict[Any, int] = {}
         self._open: int | None = None
+        self._count = 0
+        self._kind: Any = None
         self._end: Event = {"stop_reason": None, "stop_sequence": None}
 
     def feed(self, event: Event) -> Iterator[Event]:
@@ -61,15 +63,21 @@ class MessagesWriter:
             if self._open is not None and self._numbers.get(key) == self._open:
                 yield from self._close()
             return
-        if key not in self._numbers or kind == "content_block_start":
-            block = event.get("content_block") or OPENED_BY.get(str(mapping(event.get("delta")).get("type")))
+        opened = OPENED_BY.get(str(mapping(event.get("delta")).get("type")))
+        is_of_other_kind = opened is not None and opened["type"] != self._kind
+        if key not in self._numbers or kind == "content_block_start" or is_of_other_kind:
+            block = event.get("content_block") or opened
             if block is None:
                 return
-            yield from self._close()
-            self._open = self._numbers[key] = len(self._numbers)
-            yield {"type": "content_block_start", "index": self._open, "content_block": block}
+            yield from self._begin(key, block)
         if kind == "content_block_delta":
             yield {**event, "index": self._numbers[key]}
+
+    def _begin(self, key: Any, block: Any) -> Iterator[Event]:
+        yield from self._close()
+        self._open = self._numbers[key] = self._count
+        self._count, self._kind = self._count + 1, mapping(block).get("type")
+        yield {"type": "content_block_start", "index": self._open, "content_block": block}
 
     def _close(self) -> Iterator[Event]:
         if self._open is not None:

@@ -15,7 +15,7 @@ from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
 from app.gateway.errors import anthropic_error, dialect_error, openai_error
 from app.gateway.message_events_from_chat import MessageEventsFromChat
-from app.gateway.openai_chat import ChatWriter, whole_completion
+from app.gateway.openai_chat import ChatWriter, first_answer, whole_completion
 from app.gateway.openai_responses import ResponsesWriter, whole_response
 from app.gateway.prompts import GatewayRequest
 from app.gateway.settled import Event, Settled
@@ -145,6 +145,7 @@ class GatewayCall:
         """An event of the provider in the caller's dialect, before its writer."""
         is_chunk = "choices" in event or not isinstance(event.get("type"), str)
         is_responses = str(event.get("type")).startswith("response.")
+        event = first_answer(event) if is_chunk else event
         if self.dialect == "messages" and is_chunk:
             return self._events.feed(event)
         if self.dialect != "messages" and not is_chunk and not is_responses:

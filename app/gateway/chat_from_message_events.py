@@ -18,6 +18,7 @@ class ChatFromMessageEvents:
         self._calls: dict[int, int] = {}
         self._arguments: dict[int, bool] = {}
         self._thoughts: dict[int, Event] = {}
+        self._told_thoughts = 0
 
     def feed(self, event: Event) -> Iterator[Event]:
         index = event.get("index") if isinstance(event.get("index"), int) else 0
@@ -40,7 +41,7 @@ class ChatFromMessageEvents:
         if kind == "text" and block.get("text"):
             yield chunk({"content": str(block["text"])})
         elif kind == "redacted_thinking":
-            yield chunk({"thinking_blocks": [dict(block)]})
+            yield self._thought(block)
         elif kind == "thinking":
             self._thoughts[index] = {"type": "thinking", "thinking": str(block.get("thinking") or "")}
         elif kind == "tool_use":
@@ -68,10 +69,15 @@ class ChatFromMessageEvents:
                 function = {"arguments": str(delta["partial_json"])}
                 yield chunk({"tool_calls": [{"index": self._calls[index], "function": function}]})
 
+    def _thought(self, block: Mapping[str, Any]) -> Event:
+        """A block with its number: OpenAI's package puts no list together whose items have none."""
+        self._told_thoughts += 1
+        return chunk({"thinking_blocks": [{"index": self._told_thoughts - 1, **block}]})
+
     def _stop(self, index: int) -> Iterator[Event]:
         thought = self._thoughts.pop(index, None)
         if thought and thought.get("signature"):
-            yield chunk({"thinking_blocks": [thought]})
+            yield self._thought(thought)
         if index in self._calls and not self._arguments[index]:
             yield chunk({"tool_calls": [{"index": self._calls[index], "function": {"arguments": "{}"}}]})
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import list_of, mapping, text_of
+from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
 
 Fields = dict[str, Any]
@@ -76,7 +77,7 @@ def blocks_by_role(message: Mapping[str, Any]) -> Iterator[tuple[str, list[Field
 
 
 def assistant_blocks(message: Mapping[str, Any]) -> list[Fields]:
-    thoughts = [dict(mapping(block)) for block in message.get("thinking_blocks") or ()]
+    thoughts = [without_index(mapping(block)) for block in message.get("thinking_blocks") or ()]
     said = blocks_of(message.get("content") or message.get("refusal"))
     calls = [mapping(call) for call in message.get("tool_calls") or ()]
     return [*thoughts, *said, *(use_of(call) for call in calls)]

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.gateway.chat_from_messages import mapping
 from app.gateway.settled import Event, Settled
+from app.providers.openai_choices import choice_in, is_thought
 
 FINISHES = {
     "end_turn": "stop",
@@ -94,13 +95,26 @@ def whole_completion(chunks: Iterable[Event]) -> Event:
             end["finish_reason"] = choice.get("finish_reason") or end["finish_reason"]
             if isinstance(choice.get("logprobs"), Mapping):
                 end["logprobs"] = merge(dict(end["logprobs"] or {}), choice["logprobs"])
-    message["tool_calls"] = [without_index(call) for call in message.get("tool_calls") or ()] or None
-    shown = {name: value for name, value in message.items() if name != "tool_calls" or value}
+    for name in ("tool_calls", "thinking_blocks"):
+        message[name] = [without_index(item) for item in message.get(name) or ()] or None
+    shown = {name: value for name, value in message.items() if name in ("content", "refusal") or value}
     return {**whole, "object": "chat.completion", "choices": [{**end, "message": shown}]}
 
 
-def without_index(call: Event) -> Event:
-    return {name: value for name, value in call.items() if name != "index"}
+def without_index(item: Mapping[str, Any]) -> Event:
+    return {name: value for name, value in item.items() if name != "index"}
+
+
+def first_answer(chunk: Event) -> Event:
+    """The chunk with its first choice alone, whatever the vendor counts; what is marked as a thought is no text."""
+    if not isinstance(chunk.get("choices"), list):
+        return chunk
+    choice = choice_in(chunk)
+    delta = mapping(choice.get("delta"))
+    if is_thought(delta):
+        said = {name: value for name, value in delta.items() if name not in ("content", "extra_content")}
+        choice = {**choice, "delta": {**said, "reasoning_content": delta.get("content")}}
+    return {**chunk, "choices": [choice] if choice else []}
 
 
 def merge(whole: Event, delta: Mapping[str, Any]) -> Event:

@@ -5,6 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anthropic._models import construct_type as anthropic_typed
+from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.types import RawMessageStreamEvent
+from jiter import from_json
+from openai._models import construct_type as openai_typed
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletionChunk
+from openai.types.responses import Response
 
 from app.extensions import db
 from app.models.catalog.setting import Setting
@@ -19,18 +27,42 @@ LONG = "x" * 60_000
 """A charge never passes its reservation, which is made from the bytes of the question."""
 
 
-def text_told(dialect: str, events: list[dict[str, Any]]) -> str:
-    if dialect == "chat":
-        deltas = [choice["delta"] for event in events for choice in event.get("choices", ())]
-        return "".join((delta.get("content") or "") + (delta.get("refusal") or "") for delta in deltas)
-    if dialect == "responses":
-        return "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
-    return "".join(
-        block.get("text") or ""
-        for event in events
-        for block in (event.get("delta") or {}, event.get("content_block") or {})
-        if block.get("type") in ("text", "text_delta")
-    )
+Told = tuple[str, list[tuple[str, Any]]]
+"""Text, and name and arguments of each tool that is asked for."""
+
+
+def told_by_package(dialect: str, events: list[dict[str, Any]]) -> Told:
+    """As the vendor's own package puts the events together."""
+    return {"chat": completion, "responses": response, "messages": message}[dialect](events)
+
+
+def completion(events: list[dict[str, Any]]) -> Told:
+    state: Any = ChatCompletionStreamState()
+    for event in events:
+        state.handle_chunk(openai_typed(type_=ChatCompletionChunk, value=event))
+    said = state.current_completion_snapshot.choices[0].message
+    calls = [(call.function.name, parsed(call.function.arguments)) for call in said.tool_calls or ()]
+    return (said.content or "") + (said.refusal or ""), calls
+
+
+def response(events: list[dict[str, Any]]) -> Told:
+    whole: Any = openai_typed(type_=Response, value=events[-1]["response"])
+    calls = [(item.name, parsed(item.arguments)) for item in whole.output if item.type == "function_call"]
+    return whole.output_text, calls
+
+
+def message(events: list[dict[str, Any]]) -> Told:
+    whole: Any = None
+    pieces: dict[int, bytes] = {}
+    for event in (event for event in events if event["type"] != "ping"):
+        typed: Any = anthropic_typed(type_=RawMessageStreamEvent, value=event)
+        whole = accumulate_event(event=typed, current_snapshot=whole, json_bufs=pieces)
+    text = "".join(block.text for block in whole.content if block.type == "text")
+    return text, [(block.name, block.input) for block in whole.content if block.type == "tool_use"]
+
+
+def parsed(arguments: str | None) -> Any:
+    return from_json((arguments or "{}").encode(), partial_mode=True)
 
 
 def usage_told(dialect: str, events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -54,44 +86,11 @@ def tokens_of(buckets: dict[str, int]) -> tuple[int, int]:
     return sum(buckets[name] for name in inputs), buckets["output"]
 
 
-Tools = list[list[str]]
-
-
-def tools_told(dialect: str, events: list[dict[str, Any]]) -> Tools:
-    """Name and arguments of each tool that is asked for, as a client of that dialect puts them together."""
-    tools: Tools = []
-    for event in events:
-        if dialect == "chat":
-            add_chat_calls(tools, event)
-        elif dialect == "messages":
-            add_tool_use(tools, event)
-        elif event["type"] == "response.output_item.done" and event["item"]["type"] == "function_call":
-            tools.append([event["item"]["name"], event["item"]["arguments"]])
-    return [[name, arguments or "{}"] for name, arguments in tools]
-
-
-def add_chat_calls(tools: Tools, event: dict[str, Any]) -> None:
-    for choice in event.get("choices") or ():
-        for call in (choice.get("delta") or {}).get("tool_calls") or ():
-            if call["index"] == len(tools):
-                tools.append([call["function"]["name"], ""])
-            tools[call["index"]][1] += call["function"].get("arguments") or ""
-
-
-def add_tool_use(tools: Tools, event: dict[str, Any]) -> None:
-    block = event.get("content_block") or {}
-    if event.get("type") == "content_block_start" and block.get("type") == "tool_use":
-        tools.append([block["name"], ""])
-    delta = event.get("delta") or {}
-    if delta.get("type") == "input_json_delta" and tools:
-        tools[-1][1] += delta.get("partial_json") or ""
-
-
-def tools_sent(path: Path) -> Tools:
-    """The same of what the provider sent."""
+def sent_by_provider(path: Path) -> Told:
+    """The same of the recording itself."""
     lines = [line[5:].strip() for line in path.read_text().splitlines() if line[:5] == "data:"]
     events = [json.loads(line) for line in lines if line and line != "[DONE]"]
-    return tools_told("messages" if path.name.startswith("anthropic") else "chat", events)
+    return message(events) if events[0].get("type") == "message_start" else completion(events)
 
 
 @pytest.mark.parametrize("dialect", PATHS)
@@ -110,7 +109,7 @@ def test_every_recorded_stream_is_passed_on_whole_or_fails_as_told(
 def problem_of(ada: Program, provider: ProviderServer, dialect: str, path: Path) -> str | None:
     """What is wrong with how a recording came through; None where nothing is."""
     expected = json.loads(path.with_suffix(".json").read_text())
-    model = ANTHROPIC_MODEL if path.name.startswith("anthropic") else OPENAI_MODEL
+    model = ANTHROPIC_MODEL if expected["format"] == "anthropic" else OPENAI_MODEL
     provider.bodies["wild"] = path.read_bytes()
     provider.configure(replay="wild")
     options = {"stream_options": {"include_usage": True}} if dialect == "chat" else {}
@@ -128,11 +127,11 @@ def problem_of(ada: Program, provider: ProviderServer, dialect: str, path: Path)
         return None if has_failed and expected.get("error") else f"{path.name}: {events[-1]}"
     call = db.session.get(Usage, int(answer.headers["X-Call-Id"]), populate_existing=True)
     usage = usage_told(dialect, events)
-    if text_told(dialect, events) != expected["text"]:
-        return f"{path.name}: {text_told(dialect, events)[:80]!r} is not {expected['text'][:80]!r}"
-    asks = expected["finish_reason"] == "tool_calls"
-    if asks and (told := tools_told(dialect, events)) != (sent := tools_sent(path)):
-        return f"{path.name}: {told} is not {sent}"
+    text, tools = told_by_package(dialect, events)
+    if text != expected["text"]:
+        return f"{path.name}: {text[:80]!r} is not {expected['text'][:80]!r}"
+    if expected["finish_reason"] == "tool_calls" and tools != (sent := sent_by_provider(path)[1]):
+        return f"{path.name}: {tools} is not {sent}"
     if expected["source"] == "reported" and tokens_told(dialect, usage) != tokens_of(expected["buckets"]):
         return f"{path.name}: {usage} is not {expected['buckets']}"
     if usage["cost_nanos"] != call.paid_nanos or usage["call_id"] != str(call.id):
