@@ -87,11 +87,11 @@ def menu() -> dict[str, list[BaseView]]:
             PaymentTable(Payment, "Payments", endpoint="payment"),
             SupportTable(SupportRequest, "Support requests", endpoint="support"),
         ],
-        "House": house(),
+        "System": system_pages(),
     }
 
 
-def house() -> list[BaseView]:
+def system_pages() -> list[BaseView]:
     """What the installation itself does, and how it is set."""
     return [
         EventTable(StripeEvent, "Stripe events", endpoint="event"),

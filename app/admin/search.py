@@ -52,7 +52,8 @@ class SearchPage(AdminPage):
 
 def all_matching(typed: str) -> Iterator[Match]:
     for account in newest(Account, accounts_matching(typed)):
-        yield match("Account", account, "account", account.name, f"number {account.id}")
+        name = account.name or f"Account {account.id}"
+        yield match("Account", account, "account", name, f"number {account.id}, {account.plan.name}")
     for person in newest(User, or_(contains(User.email, typed), contains(User.name, typed))):
         yield match("Person", person, "user", person.email, person.name)
     number = row_id(typed)

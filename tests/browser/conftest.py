@@ -104,7 +104,7 @@ class Steps:
 
     def fill(self, name: str, text: str) -> None:
         self.count += 1
-        self.page.locator(f"input[name={name}]").fill(text)
+        self.page.locator(f"input[name={name}]").last.fill(text)
 
     def click(self, role: Any, name: str) -> None:
         self.count += 1

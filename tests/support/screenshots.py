@@ -20,6 +20,8 @@ from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwri
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.billing.payment import Payment
+from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
 from app.models.chat.chat import Chat
@@ -97,6 +99,7 @@ def arrange(app: RunningApp, patch: pytest.MonkeyPatch) -> None:
         account = people.person("ada", plan=plus, allowance=7_400 * CREDIT, credits=1_860 * CREDIT)
         account.period_end = utcnow() + timedelta(days=11)
         use_for_a_month(account)
+        pay(account, plus)
         for title in EARLIER:
             begun = {"account_id": account.id, "user_id": account.memberships[0].user_id}
             db.session.add(Chat(**begun, title=title, model="demo-smart", updated_at=LONG_AGO))
@@ -126,6 +129,28 @@ def use_for_a_month(account: Account) -> None:
                 **owner, **times, **figures, **state, price_id=model.prices[0].id, max_output_tokens=4096
             )
             db.session.add(call)
+
+
+def pay(account: Account, plus: Plan) -> None:
+    """A subscription and a pack, paid for this month."""
+    owner = {"account_id": account.id, "currency": "usd"}
+    ends, begins = account.period_end, utcnow() - timedelta(days=19)
+    subscription = Subscription(
+        plan_id=plus.id, status="active", stripe_id="sub_1", price_cents=2000, **owner
+    )
+    subscription.period_start, subscription.period_end, subscription.created_at = begins, ends, begins
+    db.session.add(subscription)
+    for days, sold in (
+        (19, {"kind": "invoice", "plan_id": plus.id, "price_cents": 2000, "number": "TOLL-0007"}),
+        (6, {"kind": "pack", "pack_id": 1, "price_cents": 1000, "worth_nanos": 5000 * CREDIT}),
+    ):
+        worth = {
+            "worth_nanos": 10_000 * CREDIT,
+            "method": "Visa ending in 4242",
+            "page_url": "https://example.com",
+        }
+        paid = {"state": "paid", "paid_at": utcnow() - timedelta(days=days)}
+        db.session.add(Payment(**owner, **worth | sold, **paid, total_cents=sold["price_cents"]))
 
 
 def new_page(browser: Browser, look: str) -> Page:
