@@ -16,6 +16,7 @@ from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest
 from tests.payments.stripe_scenario import StripeScenario
+from tests.support.people import CREDIT
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
@@ -74,6 +75,22 @@ class Sales:
         self.expected += worth + bonus
         self.refund(payment)
 
+    def recharge_and_dispute(self) -> None:
+        """The saved card pays a pack by itself; the payer's bank asks it back, whole."""
+        scenario, before = self.scenario, self.scenario.account.credits_nanos
+        whole = scenario.account.allowance_nanos + before
+        scenario.turn_on_recharge(below=whole // CREDIT + 1, cents=self.cents, most=self.cents)
+        scenario.work()
+        scenario.deliver()
+        payment = scenario.last(Payment)
+        assert (payment.kind, payment.state, payment.price_cents) == ("recharge", "paid", self.cents)
+        assert (
+            scenario.account.credits_nanos
+            == before + payment.worth_nanos
+            == before + scenario.pack(self.cents).worth_nanos
+        )
+        scenario.dispute(payment)
+
     def refund(self, payment: Payment) -> None:
         """In one to three parts, or not at all."""
         taken, cents = 0, 0
@@ -116,6 +133,7 @@ def test_credits_are_what_the_rule_says_and_never_below_the_floor(
         sales.buy(number)
         if number == 2:
             scenario.change("Pro")
+    sales.recharge_and_dispute()
     assert scenario.account.credits_nanos == sales.expected
     whole = scenario.plan("Pro").allowance_nanos
     assert whole - whole // 100 <= scenario.account.allowance_nanos <= whole
