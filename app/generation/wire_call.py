@@ -13,7 +13,7 @@ from app.models.catalog.price import AIModel, ModelPrice
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Conflict
-from app.models.metering.reservation import reserve
+from app.models.metering.reservation import reserve_with
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, Provider, Reply, WirePrompt
 from app.providers.event_cleaning import EventCleaner
@@ -105,9 +105,10 @@ def begin(
     """Reserve, commit, start the thread that reads and settles. `keys` are those of an idempotent request."""
     registry.live.take_place()
     model, price = offer
-    check_once(actor, keys.get("idempotency_key"))
-    reservation = reserve(actor, prompt, price, operation="gateway", **keys)
     service = provider_of(model)
+    check_once(actor, keys.get("idempotency_key"))
+    columns = {"operation": "gateway", "is_via_gateway": model.provider.is_gateway, **keys}
+    reservation, _ids = reserve_with(None, actor, prompt, price, is_alone=True, **columns)
     db.session.commit()
     generation = registry.begin(reservation, model, service, made=WireGeneration)
     assert isinstance(generation, WireGeneration)
