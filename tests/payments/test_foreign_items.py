@@ -11,7 +11,7 @@ from app.models.base import utcnow
 from app.payments import reconciliation, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 
 def add_item(scenario: StripeScenario, cents: int = 5000, **fields: Any) -> None:

@@ -9,7 +9,7 @@ from app.models.operations.webhook_event import StripeEvent
 from app.payments import session_sync
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 
 def altered(scenario: StripeScenario, **fields: object) -> None:

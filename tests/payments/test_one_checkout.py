@@ -12,7 +12,7 @@ from app.payments import reconciliation, session_sync, subscriptions
 from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 
 def sessions(scenario: StripeScenario) -> list[Any]:

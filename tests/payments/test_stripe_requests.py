@@ -23,7 +23,7 @@ from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
 from tests.support.people import actor, person
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MONTH = timedelta(days=30)

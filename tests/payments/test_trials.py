@@ -7,7 +7,7 @@ from app.models.billing.subscription import Subscription
 from app.payments import subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from app.payments import checkout, reconciliation, refunds, stripe_account, subs
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.running_sandbox import StartedSandbox
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 
 class Keys:

@@ -7,7 +7,7 @@ import pytest
 from app.payments.webhook_handlers import REACTIONS
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 ABOUT_CHECKOUT = ["completed", "async_payment_succeeded", "async_payment_failed", "expired"]
 ABOUT_SUBSCRIPTIONS = [
