@@ -67,7 +67,7 @@ def losing(since: datetime, within: Range) -> list[Any]:
 
 def at_risk(today: date) -> list[tuple[int, str, str]]:
     """(account id, name, why), a few of each kind."""
-    return [*odd(), *unpaid(), *paused(), *limited(today), *nearly_empty(today), *fallen(today)]
+    return [*odd(), *unpaid(), *paused(), *limited(today), *by_use(today)]
 
 
 def odd() -> list[tuple[int, str, str]]:
@@ -132,6 +132,10 @@ def is_running(days: set[date], today: date) -> bool:
 
 
 @in_one_look
+def by_use(since: datetime, today: date) -> list[tuple[int, str, str]]:
+    return [*nearly_empty(since, today), *fallen(since, today)]
+
+
 def nearly_empty(since: datetime, today: date) -> list[tuple[int, str, str]]:
     """Active this week, and close to being refused."""
     week = account_rows(since, Range(today - timedelta(days=6), today))
@@ -144,7 +148,6 @@ def nearly_empty(since: datetime, today: date) -> list[tuple[int, str, str]]:
     return [(row.id, row.name, "nearly out of credits") for row in rows]
 
 
-@in_one_look
 def fallen(since: datetime, today: date) -> list[tuple[int, str, str]]:
     """Subscribers who used less than a third of their usual week: that of the four before."""
     week = account_rows(since, Range(today - timedelta(days=6), today))
