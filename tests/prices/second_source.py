@@ -2,7 +2,7 @@
 
     python -m tests.prices.second_source models.json model_prices_and_context_window_backup.json
 
-The first is the array `models` of npm's @llmgateway/models 1.324.0 as JSON, the second is in litellm 1.106.4's wheel.
+The first is the array `models` of npm's @llmgateway/models 1.324.0 as JSON, the second is in litellm 1.110.2's wheel.
 Dollars per million tokens, as text; a list that does not know a model is not there.
 """
 
@@ -54,7 +54,7 @@ def of_litellm(prices: dict[str, Any], provider: str, name: str) -> dict[str, An
         return None
     usual = row.get("off_peak_pricing", row)
     return {
-        "input": million(usual["input_cost_per_token"]), "output": million(usual["output_cost_per_token"]),
+        "input": million(usual["input_cost_per_token"]), "output": million(usual.get("output_cost_per_token")),
         "cache_read": million(usual.get("cache_read_input_token_cost")),
         "peak_output": million(row["output_cost_per_token"]) if usual is not row else None,
         "max_input": row.get("max_input_tokens"), "max_output": row.get("max_output_tokens"),

@@ -28,6 +28,7 @@ SOLD = {"gpt-4o", "gpt-4.1", "gpt-4o-mini"}
 @pytest.fixture(autouse=True)
 def three_on_sale(app: Flask, session: Database):
     session.query(AIModel).filter(AIModel.name.not_in(SOLD)).update({"is_for_sale": False})
+    session.query(AIModel).filter(AIModel.name.in_(SOLD)).update({"sold_until": None})
     session.commit()
     with time_machine.travel(NOW, tick=False):
         yield

@@ -24,12 +24,11 @@ WRITING = [
 ]
 LISTED = {listed["name"]: listed for listed in WRITING if listed["provider"] in NAMES}
 RETIRED = {name for name, listed in LISTED.items() if listed.get("is_for_sale") is False}
-KNOWN_BY_ONE = {"gpt-6.1-terra", "claude-fable-5-2", "kimi-k3.1-pro"}
+KNOWN_BY_ONE = {"claude-fable-5-2"}
 """Newer than the other two lists."""
 
 DISAGREEMENTS = {
-    ("mistral-large-4", "litellm", "input"), ("mistral-large-4", "litellm", "output"),
-    ("mistral-large-4", "litellm", "cache_read"),  # it doubled on 20 October 2026, which that release has not
+    ("mistral-large-4", "litellm", "max_output"),  # the whole window there
     ("gpt-4.1", "llmgateway", "window"), ("gpt-4.1-mini", "llmgateway", "window"),  # rounded there
     ("deepseek-flash", "llmgateway", "window"), ("deepseek-v4-pro", "llmgateway", "window"),  # the lower one is ours
     ("gemini-4-argon", "litellm", "max_output"),  # the whole window there
@@ -37,7 +36,9 @@ DISAGREEMENTS = {
     ("glm-5.3-flash", "llmgateway", "max_output"),  # the lower one is ours
     ("gemini-2.5-pro", "llmgateway", "ends"),  # there the day on which its sale ended at that shop
     ("claude-sonnet-4-5", "llmgateway", "ends"), ("gemini-3.1-flash-lite", "llmgateway", "ends"),
-    ("gemini-2.5-pro", "litellm", "ends"), ("gpt-5-mini", "litellm", "ends"),  # one of the two names a day
+    ("gpt-4.1", "llmgateway", "ends"), ("gpt-4.1-mini", "llmgateway", "ends"), ("gpt-4o", "llmgateway", "ends"),
+    ("gpt-4o-mini", "llmgateway", "ends"),  # one of the two names a day
+    ("gpt-5-mini", "litellm", "ends"),  # a day later there
 }  # fmt: skip
 
 
