@@ -236,13 +236,18 @@ def check_prices(data: str | None, second: str | None) -> None:
 @click.option("--image", help="Dollars for an image.")
 @click.option("--search", help="Dollars for a search.")
 @click.option("--one-tier", is_flag=True, help="No other prices for long contexts any more.")
+@click.option(
+    "--tier", default="", help="The service tier, as its vendor reports it. Default: the ordinary one."
+)
 @click.option("--from", "begins", type=click.DateTime(), help="When it begins (UTC). Default: now.")
-def set_price(model: str, one_tier: bool, begins: datetime | None, **dollars: str | None) -> None:
+def set_price(model: str, one_tier: bool, tier: str, begins: datetime | None, **dollars: str | None) -> None:
     """Add a price of MODEL, for all hours; what is not named stays as it is. Earlier calls keep theirs."""
     typed = {bucket: text for bucket, text in dollars.items() if text}
     try:
-        price = price_entry.add(model, typed, begins and begins.replace(tzinfo=UTC), one_tier=one_tier)
+        start = begins and begins.replace(tzinfo=UTC)
+        price = price_entry.add(model, typed, start, one_tier=one_tier, served_at=tier)
     except PricingError as fault:
         raise click.UsageError(str(fault)) from fault
     db.session.commit()
-    click.echo(f"Price row {price.id}: {model} from {price.effective_from:%Y-%m-%d %H:%M} UTC.")
+    served = f", {price.tier} tier" if price.tier else ""
+    click.echo(f"Price row {price.id}: {model}{served} from {price.effective_from:%Y-%m-%d %H:%M} UTC.")

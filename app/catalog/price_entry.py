@@ -16,6 +16,7 @@ from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_ahead import counted, usual_price
 from app.models.catalog.price_schedule import Schedule
 from app.models.catalog.rates import INPUT_BUCKETS
+from app.models.catalog.service_tier import ORDINARY, price_tier
 from app.models.identity.user import User
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange
@@ -29,11 +30,17 @@ COPIED = [
 
 
 def add(
-    name: str, dollars: Mapping[str, str], begins: datetime | None = None, *, one_tier: bool = False
+    name: str,
+    dollars: Mapping[str, str],
+    begins: datetime | None = None,
+    *,
+    one_tier: bool = False,
+    served_at: str = ORDINARY,
 ) -> ModelPrice:
     """An approved price for all hours from then on, or from now. PricingError where something is wrong or missing.
 
-    What `dollars` does not name (by bucket, `long_` ones too) is as in the price that holds then.
+    What `dollars` does not name (by bucket, `long_` ones too) is as in the price that holds then. `served_at` is the
+    service tier, by the word that its vendor reports.
     """
     now = utcnow()
     if begins is not None and begins < now:
@@ -41,8 +48,10 @@ def add(
     model = AIModel.named(name)
     if model is None:
         raise PricingError(f"There is no model called {name!r}.")
-    figures = complete(figures_of(model, begins or now, one_tier=one_tier), dollars)
-    price = ModelPrice(model_id=model.id, source="admin", **asdict(Schedule()), **figures)
+    tier = price_tier(served_at)
+    usual = usual_price(counted(model), begins or now, tier)
+    figures = complete(figures_of(usual, one_tier=one_tier), dollars)
+    price = ModelPrice(model_id=model.id, source="admin", service_tier=tier, **asdict(Schedule()), **figures)
     price.effective_from = begins or now
     price.approve(at=now)
     db.session.add(price)
@@ -51,9 +60,8 @@ def add(
     return price
 
 
-def figures_of(model: AIModel, at: datetime, *, one_tier: bool) -> dict[str, int | None]:
-    """What the model costs at that moment, usually: outside of peaks. Nothing where it has no price yet."""
-    usual = usual_price(counted(model), at)
+def figures_of(usual: ModelPrice | None, *, one_tier: bool) -> dict[str, int | None]:
+    """What a model costs usually, outside of peaks; nothing where it has no price yet."""
     figures = {column: getattr(usual, column) for column in COPIED} if usual else {}
     if one_tier:
         figures |= {column: None for column in figures if column.startswith("long_")}
@@ -93,5 +101,8 @@ def note(price: ModelPrice, name: str) -> None:
     owner_id = db.session.scalar(owners)
     if owner_id is not None:
         figures = f"{price.uncached_input_nanos} / {price.output_nanos} nanos per million tokens"
-        changes = {"price": [None, f"{name} {figures}"], "by": [None, "command line"]}
+        changes = {
+            "price": [None, f"{name} {price.tier} {figures}".replace("  ", " ")],
+            "by": [None, "command line"],
+        }
         AdminChange.note(owner_id, "add", price, changes=changes)

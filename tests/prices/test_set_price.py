@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.models.base import utcnow
 from app.models.billing.call_audit import audit_calls
 from app.models.catalog.price import AIModel
+from app.models.catalog.price_schedule import in_force
 from app.models.metering.reservation import reserve, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, actor, model, person
@@ -39,6 +40,21 @@ def test_it_is_a_new_row(app: Flask, session: scoped_session[Session]) -> None:
     assert new.uncached_input_nanos == 2_500_000_000
     assert (new.effective_from, new.source) == (datetime(2026, 12, 1, tzinfo=UTC), "admin")
     assert audit_calls().all() == []
+
+
+def test_a_tier_has_a_price_of_its_own(app: Flask, session: scoped_session[Session]) -> None:
+    """The rest of its figures are the ordinary price's; that one stays."""
+    run = app.test_cli_runner().invoke
+    done = run(args=["prices", "set", "m", "--output", "20", "--tier", "Priority"])
+    assert (done.exit_code, "m, priority tier from" in done.output) == (0, True)
+    assert run(args=["prices", "set", "m", "--input", "3", "--tier", "priority"]).exit_code == 0
+    assert run(args=["prices", "set", "m", "--input", "1", "--tier", "default"]).exit_code == 0
+    session.expire_all()
+    rows = AIModel.named("m").prices
+    prices = [in_force(rows, utcnow(), tier) for tier in ("priority", "", "flex")]
+
+    figures = [(row.uncached_input_nanos // 10**8, row.output_nanos // 10**9) for row in prices if row]
+    assert figures == [(30, 20), (10, 10), (10, 10)]
 
 
 @pytest.mark.parametrize(
