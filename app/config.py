@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.db.postgres_address import is_pooled, is_postgres, postgres_url
 from app.db.sqlite import TurnConnection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +37,10 @@ SECRETS = {
 
 MAIL_PORTS = {"smtp": 25, "smtps": 465, "smtp+tls": 587}
 MAIL_FORM = "must be smtp://, smtp+tls:// or smtps://, then user:password@host:port"
+CELERY_WORD = re.compile(r"(ssl_cert_reqs=)CERT_(NONE|OPTIONAL|REQUIRED)")
+FAMILY = re.compile(r"(?<=[?&])family=[046]&?|[?&]family=[046]$")
+"""Which kind of address to look for, as ioredis wants it: redis-py looks for both."""
+
 STRIPE_API = "https://api.stripe.com"
 SHORTEST_SECRET = 32
 SHORTEST_TOKEN = 16
@@ -151,12 +158,19 @@ def made_secret() -> str:
 
 def database_url(environ: Mapping[str, str]) -> str:
     url = environ.get("DATABASE_URL") or f"sqlite:///{INSTANCE / 'tollgate.db'}"
-    for prefix in ("postgres://", "postgresql://", "postgresql+psycopg2://"):
-        if url.startswith(prefix):
-            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    if is_postgres(url):
+        try:
+            return postgres_url(url)
+        except (ArgumentError, ValueError) as fault:
+            raise unusable("DATABASE_URL", fault) from None
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         return f"sqlite:///{ROOT / url.removeprefix('sqlite:///')}"
     return url
+
+
+def unusable(variable: str, fault: Exception) -> ConfigurationError:
+    """Without what was quoted: it may be a part of a password."""
+    return ConfigurationError(f"{variable} cannot be used: {re.sub("'.*'", '(...)', str(fault))}.")
 
 
 def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -166,7 +180,8 @@ def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     if database_url(environ).startswith("sqlite"):
         options["connect_args"] = {"factory": TurnConnection}
     else:
-        pooled = {"prepare_threshold": None} if environ.get("PGBOUNCER") == "1" else {}
+        has_bouncer = environ.get("PGBOUNCER") == "1" or is_pooled(environ.get("DATABASE_URL", ""))
+        pooled = {"prepare_threshold": None} if has_bouncer else {}
         options["connect_args"] = {"tcp_user_timeout": 30_000, "keepalives_idle": 30, **pooled}
     return options
 
@@ -181,12 +196,19 @@ def cert_reqs(variable: str, environ: Mapping[str, str]) -> str:
 
 def redis_url(environ: Mapping[str, str]) -> str:
     """As redis-py reads it. A certificate that the server of `rediss://` signed itself is allowed by
-    REDIS_SSL_CERT_REQS=none, since platforms give addresses that cannot be edited."""
+    REDIS_SSL_CERT_REQS=none, since platforms give addresses that cannot be edited; or within the address, by Celery's
+    word for it too. What other clients need there is left out."""
     url = environ.get("REDIS_URL") or f"unix://{INSTANCE / 'redis.sock'}"
+    url = CELERY_WORD.sub(lambda word: word[1] + word[2].lower(), url)
+    url = FAMILY.sub("", url)
     checked = cert_reqs("REDIS_SSL_CERT_REQS", environ)
-    if not checked or not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={checked}"
+    if checked and url.startswith("rediss://") and "ssl_cert_reqs=" not in url:
+        url = f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs={checked}"
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError, redis.RedisError) as fault:
+        raise unusable("REDIS_URL", fault) from None
+    return url
 
 
 def trusted_hosts(environ: Mapping[str, str], base_url: str) -> list[str]:

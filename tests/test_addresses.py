@@ -15,7 +15,14 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from app import jobs, mailer
-from app.config import ConfigurationError, database_url, from_environment, mail_settings, redis_url
+from app.config import (
+    ConfigurationError,
+    database_url,
+    engine_options,
+    from_environment,
+    mail_settings,
+    redis_url,
+)
 from app.extensions import db
 from app.models.operations.outbox import OutgoingMail
 from app.worker import Clock, make_worker
@@ -113,10 +120,41 @@ def test_without_leave_such_a_redis_is_not_ready(
          "rediss://h?ssl_cert_reqs=required"),
         ({"REDIS_URL": "rediss://h"}, "rediss://h"),
         ({"REDIS_URL": "redis://[::1]:6379/0"}, "redis://[::1]:6379/0"),
+        ({"REDIS_URL": "rediss://h?ssl_cert_reqs=CERT_NONE"}, "rediss://h?ssl_cert_reqs=none"),
+        ({"REDIS_URL": "redis://default:p@redis.railway.internal:6379?family=0"},
+         "redis://default:p@redis.railway.internal:6379"),
+        ({"REDIS_URL": "redis://h?family=6&db=2"}, "redis://h?db=2"),
+        ({"REDIS_URL": "redis://h/1?socket_timeout=5&health_check_interval=30"},
+         "redis://h/1?socket_timeout=5&health_check_interval=30"),
     ],
 )  # fmt: skip
 def test_leave_is_added_to_an_address_by_tls_alone(given: dict[str, str], read: str) -> None:
     assert redis_url(given) == read
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "redis://h:port",
+        "redis://h:999999",
+        "redis+tls://h",
+        "h:6379",
+        "rediss://h?ssl_cert_reqs=no",
+        "redis://h?tls=1",
+        "redis://h?db=x",
+    ],
+)
+def test_an_address_that_redis_py_cannot_use_is_named(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="REDIS_URL cannot be used"):
+        redis_url({"REDIS_URL": given})
+
+
+def test_no_part_of_a_password_stands_in_a_complaint() -> None:
+    for variable, read in (("REDIS_URL", redis_url), ("DATABASE_URL", database_url)):
+        scheme = "redis" if read is redis_url else "postgres"
+        with pytest.raises(ConfigurationError) as raised:
+            read({variable: f"{scheme}://h:s3cret/and@more/n"})
+        assert "s3cret" not in str(raised.value)
 
 
 def test_a_misspelt_leave_is_named() -> None:
@@ -131,6 +169,14 @@ def test_a_misspelt_leave_is_named() -> None:
          {"user": "u", "password": PASSWORD, "host": "h", "port": 5433, "dbname": "n", "sslmode": "require"}),
         ("postgresql:///n?host=/var/run/postgresql", {"dbname": "n", "host": "/var/run/postgresql"}),
         ("postgresql+psycopg2://u@[::1]:5432/n", {"user": "u", "host": "::1", "port": 5432, "dbname": "n"}),
+        ("postgresql://u@pooler.example:6543/n?pgbouncer=true&connection_limit=1&schema=public&supa=base-pooler.x",
+         {"host": "pooler.example", "port": 6543, "dbname": "n"}),
+        ("postgres://u:p@ep-1.neon.example/n?sslmode=require&channel_binding=require&options=endpoint%3Dep-1",
+         {"channel_binding": "require", "options": "endpoint=ep-1"}),
+        ("postgresql://u:p@one:5432,two:5433/n?target_session_attrs=read-write",
+         {"host": "one,two", "port": "5432,5433", "target_session_attrs": "read-write"}),
+        ("postgresql://u:p@/n?host=/cloudsql/project:region:one", {"host": "/cloudsql/project:region:one"}),
+        ("postgresql://u%40tenant:p@h/n", {"user": "u@tenant"}),
     ],
 )  # fmt: skip
 def test_an_address_of_postgresql_is_read_by_sqlalchemy(given: str, read: dict[str, Any]) -> None:
@@ -139,6 +185,19 @@ def test_an_address_of_postgresql_is_read_by_sqlalchemy(given: str, read: dict[s
     named = dialect.create_connect_args(url)[1]
     assert url.drivername == "postgresql+psycopg"
     assert {name: named[name] for name in read} == read
+
+
+@pytest.mark.parametrize("given", ["postgres://u@h/n?schema=mine&foo=1", "postgres://u@h:port/n"])
+def test_what_postgresql_does_not_know_is_named(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL cannot be used"):
+        database_url({"DATABASE_URL": given})
+
+
+def test_an_address_of_a_pgbouncer_asks_for_no_prepared_statements() -> None:
+    asked = {"DATABASE_URL": "postgres://u@h/n?sslmode=require&pgbouncer=true"}
+
+    assert engine_options(asked)["connect_args"]["prepare_threshold"] is None
+    assert "prepare_threshold" not in engine_options({"DATABASE_URL": "postgres://u@h/n"})["connect_args"]
 
 
 @pytest.mark.databases("postgresql")
