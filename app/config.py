@@ -170,7 +170,8 @@ def database_url(environ: Mapping[str, str]) -> str:
 
 def unusable(variable: str, fault: Exception) -> ConfigurationError:
     """Without what was quoted: it may be a part of a password."""
-    return ConfigurationError(f"{variable} cannot be used: {re.sub("'.*'", '(...)', str(fault))}.")
+    told = re.sub("'.*'", "(...)", str(fault))
+    return ConfigurationError(f"{variable} cannot be used: {told}.")
 
 
 def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
