@@ -16,6 +16,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.db.postgres_address import is_pooled, is_postgres, postgres_url
+from app.db.replica import REPLICA, replica_options
 from app.db.sqlite import TurnConnection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +31,8 @@ ON_BY_DEFAULT = {
 
 REQUIRED = ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_URL")
 SECRETS = {
-    *("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "MAIL_URL", "SENTRY_DSN", "METRICS_TOKEN"),
+    *("SECRET_KEY", "DATABASE_URL", "DATABASE_REPLICA_URL", "REDIS_URL", "MAIL_URL", "SENTRY_DSN"),
+    *("METRICS_TOKEN",),
     *("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "OIDC_CLIENT_SECRET", "ADMIN_PASSWORD"),
 }
 """What may stand in a file: these, and every provider's `*_API_KEY`."""
@@ -71,6 +73,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
         "PROXY_COUNT": int(environ.get("PROXY_COUNT", "0")),
         "SQLALCHEMY_DATABASE_URI": database_url(environ),
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(environ),
+        "SQLALCHEMY_BINDS": binds(environ),
         "REDIS_URL": redis_url(environ),
         "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
         "SESSION_COOKIE_NAME": "__Host-session" if is_secure else "session",
@@ -157,12 +160,28 @@ def made_secret() -> str:
 
 
 def database_url(environ: Mapping[str, str]) -> str:
-    url = environ.get("DATABASE_URL") or f"sqlite:///{INSTANCE / 'tollgate.db'}"
+    return driver_url("DATABASE_URL", environ.get("DATABASE_URL") or f"sqlite:///{INSTANCE / 'tollgate.db'}")
+
+
+def binds(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The replica, where one is named."""
+    replica = environ.get("DATABASE_REPLICA_URL", "")
+    if not replica:
+        return {}
+    if not is_postgres(replica) or not database_url(environ).startswith("postgresql"):
+        raise ConfigurationError(
+            "DATABASE_REPLICA_URL is for PostgreSQL: a standby of DATABASE_URL's server."
+        )
+    return {REPLICA: replica_options(driver_url("DATABASE_REPLICA_URL", replica))}
+
+
+def driver_url(variable: str, url: str) -> str:
+    """The address as SQLAlchemy reads it, with the driver that we use."""
     if is_postgres(url):
         try:
             return postgres_url(url)
         except (ArgumentError, ValueError) as fault:
-            raise unusable("DATABASE_URL", fault) from None
+            raise unusable(variable, fault) from None
     if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
         return f"sqlite:///{ROOT / url.removeprefix('sqlite:///')}"
     return url

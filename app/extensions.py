@@ -9,6 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 
 from app.db import engine
+from app.db.replica import RoutedSession
 from app.db.types import Base
 
 
@@ -16,7 +17,7 @@ def key_of_no_limit() -> str:
     raise NotImplementedError("Each limit names what it counts by.")
 
 
-db = SQLAlchemy(model_class=Base)
+db = SQLAlchemy(model_class=Base, session_options={"class_": RoutedSession})
 migrate = Migrate()
 login = LoginManager()
 csrf = CSRFProtect()

@@ -22,6 +22,7 @@ from app.admin.report import Books, Range, books_of
 from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
 from app.models.metering import image_costs
+from app.models.operations.replica import read_from_replica
 from app.web.formatting import model_title, operation_title
 
 Table = tuple[list[str], list[list[Any]]]
@@ -31,6 +32,7 @@ class Dashboard(AdminOnly, AdminIndexView):
     @expose("/")
     def index(self) -> str:
         now = utcnow()
+        read_from_replica()
         within = range_asked_for()
         books = books_of(within)
         credits_owed, allowance_owed = watchlist.liability()
@@ -61,6 +63,7 @@ class Dashboard(AdminOnly, AdminIndexView):
         """A table of the overview for a spreadsheet."""
         if table not in TABLES:
             abort(404)
+        read_from_replica()
         headings, rows = TABLES[table](books_of(range_asked_for()))
         disposition = {"Content-Disposition": f"attachment;filename={table}.csv"}
         return Response(lines([headings, *rows]), headers=disposition, mimetype="text/csv")

@@ -25,6 +25,7 @@ from app.admin.names import MODEL_COLUMNS, STRIPE_COLUMNS, account_cell, model_c
 from app.extensions import db
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange, differences
+from app.models.operations.replica import read_from_replica
 from app.models.search import contains
 
 LARGEST_PAGE = 10**6
@@ -268,6 +269,7 @@ class AdminTable(AdminOnly, ModelView):
 
     def _export_data(self) -> tuple[int | None, Any]:
         """The rows of the list as it is filtered and sorted, a few at a time."""
+        read_from_replica()
         seen = self._get_list_extra_args()
         column = self._get_column_by_idx(seen.sort)
         name = column[0] if column else None

@@ -34,6 +34,7 @@ from app.models.identity.user import User
 from app.models.metering.kinds import kind_column
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
+from app.models.operations.replica import read_from_replica
 from app.web.csv import CSV, csv_of, wants_csv
 
 FIGURES: dict[str, Schema] = {
@@ -109,6 +110,7 @@ def read_chat_usage(chat_id: str) -> dict[str, Any]:
     also_as=CSV,
 )
 def list_usage() -> dict[str, Any] | Response:
+    read_from_replica()
     groups = wanted_groups()
     start, end = day_bounds()
     within = Usage.created_at >= start, Usage.created_at < end

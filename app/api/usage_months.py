@@ -17,6 +17,7 @@ from app.models.chat.chat import Chat
 from app.models.documents.document import Document
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
+from app.models.operations.replica import read_from_replica
 
 MONTHS = 24
 COUNTS = ("chats", "documents", "images", "api_calls", "calls", "input_tokens", "output_tokens")
@@ -27,6 +28,7 @@ Month = tuple[int, int]
 @api.get("/usage/months")
 @described("What each month (UTC) came to, newest first; a member sees their own", page(MONTH), query=PAGING)
 def list_months() -> dict[str, Any]:
+    read_from_replica()
     own = {"account_id": current_user.account_id}
     own |= {} if current_user.can_manage else {"user_id": current_user.user_id}
     first = first_month(utctoday())

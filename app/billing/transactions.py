@@ -16,6 +16,7 @@ from app.models.base import credits_string
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.metering.usage import Usage
+from app.models.operations.replica import read_from_replica
 from app.web.access import managers_only
 from app.web.code_words import discount_words
 from app.web.csv import csv_of
@@ -82,6 +83,7 @@ def transactions() -> str:
 @managers_only
 def transactions_csv() -> Response:
     """All of them, as the page shows them: each balance is the one below it and this change."""
+    read_from_replica()
     changes = changes_until(None, None)
     set_balances(changes, balance_at(None))
     return csv_of("transactions", COLUMNS, (change.row for change in changes))

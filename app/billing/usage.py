@@ -22,6 +22,7 @@ from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
+from app.models.operations.replica import read_from_replica
 from app.web.formatting import model_title, operation_title
 
 PERIODS = (7, 30, 90)
@@ -36,10 +37,12 @@ def usage() -> str:
     """A member sees their own use, an owner or admin that of the account; of the chats each sees only their own."""
     period = next((days for days in PERIODS if request.args.get("days") == str(days)), 30)
     start = utcnow().date() - timedelta(days=period - 1)
-    rows = summed(start)
-    calls, next_cursor = shown_calls(start)
     account_state = load_account_state(current_user.account_id, utcnow())
     db.session.commit()
+    account = current_user.account
+    read_from_replica()
+    rows = summed(start)
+    calls, next_cursor = shown_calls(start)
     return render_template(
         "billing/usage.html",
         days=by_day(rows, start, period),
@@ -55,7 +58,7 @@ def usage() -> str:
         period=period,
         start=start,
         limits=PlanLimits.of(account_state),
-        account=current_user.account,
+        account=account,
     )
 
 

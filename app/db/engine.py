@@ -13,6 +13,7 @@ from sqlalchemy.pool import Pool
 
 from app.db.libpq import DirectConnection
 from app.db.patience import watch
+from app.db.replica import REPLICA
 
 CONNECT_SECONDS = 5
 HANGS = "the database takes connections and does not answer"
@@ -41,7 +42,8 @@ def connect_directly(dialect: Dialect, _record: Any, arguments: Any, named: Any)
         return None
     if watch.is_hung:
         raise psycopg.OperationalError(HANGS)
-    watch.target = tuple(arguments), named
+    if named.get("application_name") != REPLICA:
+        watch.target = tuple(arguments), named
     connection = DirectConnection.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS} | named)
     if watch.is_on and connection.prepare_threshold is not None:
         connection.pgconn.exec_(watch.limits())

@@ -24,6 +24,7 @@ from app.lab.report import Report, Tally
 from app.lab.scenario import Pair, Scenario, Terms
 from app.models.catalog.margin import payment_fee
 from app.models.metering.decision import funds_code
+from app.models.operations.replica import replica
 from app.providers.base import TokenUsage
 
 AT_A_TIME = 25
@@ -42,10 +43,12 @@ Ledger = Callable[[int, tuple[str, str, int, int]], None]
 
 @contextmanager
 def reading() -> Iterator[Connection]:
-    """A connection that can't write: the database refuses it."""
-    is_postgres = db.engine.dialect.name == "postgresql"
+    """A connection that can't write: the database refuses it. The replica's, where there is one."""
+    standby = replica()
+    engine = standby[0] if standby else db.engine
+    is_postgres = engine.dialect.name == "postgresql"
     options: Any = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if is_postgres else {}
-    with db.engine.connect().execution_options(**options) as connection:
+    with engine.connect().execution_options(**options) as connection:
         if not is_postgres:
             connection.execute(text("PRAGMA query_only = ON"))
         try:

@@ -8,11 +8,13 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
+from flask import g
 from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
 from app.db.compiled_statement import Row, line_of
+from app.db.replica import REPLICA
 from app.db.types import Base, BigId
 from app.extensions import db
 
@@ -102,8 +104,10 @@ def at_once() -> Iterator[Connection]:
     """A connection on which each statement is a transaction by itself.
 
     The session's, in its transaction, where it has begun one; and with SQLite, which has no round trips to save.
+    Never the replica's.
     """
-    if db.session().in_transaction() or db.engine.dialect.name == "sqlite":
+    is_in_transaction = db.session().in_transaction() and REPLICA not in g
+    if is_in_transaction or db.engine.dialect.name == "sqlite":
         yield db.session.connection()
         return
     with db.engine.connect() as connection, line_of(connection).at_once():

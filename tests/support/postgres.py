@@ -1,5 +1,7 @@
 """A real PostgreSQL of the test's own: the machine's if it has one, else the one in a wheel."""
 
+from __future__ import annotations
+
 import importlib.util
 import os
 import pwd
@@ -59,14 +61,15 @@ def unprivileged_user() -> str | None:
 class PostgresServer:
     """One server on a loopback port that stays the same over `kill` and `start`."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, copied_from: PostgresServer | None = None) -> None:
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="tollgate-postgres-", dir=None if durable else roomy()))
         self.process: subprocess.Popen[bytes] | None = None
         self._user = unprivileged_user()
         self._binaries = find_binaries()
         self._settings = SETTINGS | ({"fsync": "on", "synchronous_commit": "on"} if durable else {})
-        self._prepare()
+        self.source = copied_from
+        self._prepare(copied_from)
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -80,6 +83,23 @@ class PostgresServer:
                 command, folder=self.folder, output=log, ends_by=signal.SIGINT, user=self._user
             )
         self._await_answer()
+
+    def standby(self) -> PostgresServer:
+        """A streaming copy of this server, which has started."""
+        copy = PostgresServer(copied_from=self)
+        copy.start()
+        return copy
+
+    def catch_up(self) -> None:
+        """Return once this standby has replayed what its source has written until now."""
+        assert self.source
+        [(until,)] = self.source.execute("SELECT pg_current_wal_insert_lsn()")
+        replayed = f"SELECT pg_last_wal_replay_lsn() >= '{until}'"
+        deadline = time.monotonic() + 30
+        while self.execute(replayed) != [(True,)]:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the standby does not catch up")
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """A fast shutdown: sessions are ended, what was committed is kept."""
@@ -123,17 +143,19 @@ class PostgresServer:
     def log(self) -> Path:
         return self.folder / "postgres.log"
 
-    def _prepare(self) -> None:
+    def _prepare(self, source: PostgresServer | None) -> None:
         if self._user:
             uid, gid = (int(part) for part in self._user.split(":"))
             os.chown(self.folder, uid, gid)
             self._binaries = self._readable_binaries()
-        initdb = [str(self._binaries / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres"]
-        initdb += ["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        child = processes.start(initdb, folder=self.folder, output=subprocess.PIPE, user=self._user)
+        made = ["-D", str(self.folder / "data"), "-U", "postgres", "--no-sync"]
+        new = ["-A", "trust", "-E", "UTF8", "--locale=C"]
+        copy = ["--checkpoint=fast", "--write-recovery-conf", "-d", source.url()] if source else []
+        command = [str(self._binaries / ("pg_basebackup" if source else "initdb")), *made, *(copy or new)]
+        child = processes.start(command, folder=self.folder, output=subprocess.PIPE, user=self._user)
         said, _ = child.communicate()
         if child.returncode:
-            raise RuntimeError(f"initdb failed: {said.decode(errors='replace')}")
+            raise RuntimeError(f"{command[0]} failed: {said.decode(errors='replace')}")
 
     def _readable_binaries(self) -> Path:
         """Another user cannot enter a virtual environment in root's home: copy the wheel's server out of it."""
