@@ -3,15 +3,19 @@
 import importlib
 import logging
 import os
+import re
 import signal
 import socket
 import struct
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from selectors import EVENT_READ
 from types import FrameType
 from typing import Any
 
+from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.db.patience import watch
@@ -21,6 +25,14 @@ APP_ENV = os.environ.get("APP_ENV", "production")
 SILENCE = 30
 """Seconds that one read or write on a connection may take."""
 
+HALF_MAY_TAKE = 10
+"""Seconds that a request may take until its head, and a body of up to `SMALL` bytes, is here."""
+
+SMALL = 65_536
+LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+EXPECTS = re.compile(rb"^expect:", re.IGNORECASE | re.MULTILINE)
+"""Who expects to be told to go on sends no body before."""
+
 STREAMS_MAY_TAKE = 1 if APP_ENV == "development" else 14
 """Seconds that answers have to end by themselves after SIGTERM; then they are interrupted, at no charge."""
 
@@ -28,11 +40,23 @@ SETTLING_MAY_TAKE = 3 if APP_ENV == "development" else 8
 
 
 class StreamWorker(ThreadWorker):
-    """gunicorn's thread worker, which closes a connection in the thread that served it.
+    """gunicorn's thread worker: half a request takes no thread, and the thread that served a connection closes it.
 
     Closing waits up to two seconds for the client to go; in the thread that accepts, as gunicorn does it, a few
     clients that linger would keep everybody waiting.
     """
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """A request takes a thread once it is here; until then it waits with the poller, ten seconds at most."""
+        conn.parser = conn.parser or http.get_parser(conn.cfg, conn.sock, conn.client)
+        conn.data_ready = True
+        if is_here(conn):
+            conn.whole_by = None
+            super().enqueue_req(conn)
+            return
+        conn.timeout = conn.whole_by = getattr(conn, "whole_by", None) or time.monotonic() + HALF_MAY_TAKE
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def handle(self, conn: TConn) -> Any:
         keep_open = super().handle(conn)
@@ -40,6 +64,24 @@ class StreamWorker(ThreadWorker):
             conn.close(graceful=True)
             conn.close = lambda graceful=False: None
         return keep_open
+
+
+def is_here(conn: TConn) -> bool:
+    """Whether the head of the next request has come, and its body where that is small; or there is no more to come."""
+    conn.sock.setblocking(False)
+    try:
+        piece = conn.sock.recv(SMALL)
+        is_over = not piece
+    except BlockingIOError:
+        piece, is_over = b"", False
+    except OSError:
+        piece, is_over = b"", True
+    request = conn.parser.unreader.take_buffered() + piece
+    conn.parser.unreader.unread(request)
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = None if EXPECTS.search(head) else LENGTH.search(head)
+    missing = min(int(length[1]), SMALL) - len(body) if length else 0
+    return is_over or len(request) > SMALL or bool(end and missing <= 0)
 
 
 bind = f"{'0.0.0.0' if APP_ENV == 'production' else '127.0.0.1'}:{os.environ.get('PORT', '5000')}"  # noqa: S104
