@@ -7,7 +7,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: help run test check clients bench soak screenshots matrix sbom lock
+.PHONY: help run test check clients bench soak screenshots matrix sbom audit lock
 
 help: ## what can be done here
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,6 +48,9 @@ matrix: ## what each role gets on each route, asked of the real app
 
 sbom: ## a bill of materials of what production installs, in CycloneDX
 	@sh devserver/sbom.sh
+
+audit: ## what production installs, by age and, where OSV_DATA is, known holes
+	@.venv/bin/python -m devserver.audit
 
 lock: ## the pinned requirements anew
 	@sh devserver/lock.sh

@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.two_factor import RecoveryCode, secret_of
-from app.models.identity.user import User
+from app.models.identity.user import MailedToken, User
 from tests.auth.conftest import Browser
 from tests.support.people import PASSWORD
 
@@ -58,6 +58,18 @@ def test_a_stolen_session_sets_up_none(
     assert user(session).totp_secret is None
     answer = ada.send("/settings/two-factor", code=pyotp.TOTP(secret).now(), current_password=PASSWORD)
     assert answer.status_code == 303
+
+
+def test_a_reset_does_not_pass_it(
+    ada: Browser, new_browser: Callable[[], Browser], session: Database, clock: time_machine.Traveller
+) -> None:
+    set_up(ada)
+    link = MailedToken.issue(user(session), "reset")
+    session.commit()
+    other = new_browser()
+    other.send(f"/password/reset/{link}", password="another good password")
+    assert other.sign_in("ada", "another good password").location == "/login/code"
+    assert not other.is_signed_in
 
 
 def test_the_code_is_the_second_step(

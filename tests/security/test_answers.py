@@ -11,6 +11,12 @@ SCRIPT = re.compile(r"<script(?![^>]*\bnonce=)[^>]*>|\son\w+\s*=|javascript:", r
 NONCE = re.compile(r"'nonce-([\w-]{20,})'")
 
 
+def test_no_request_is_sent_back_as_it_came(app: Flask) -> None:
+    assert {app.test_client().open(path, method="TRACE").status_code for path in ("/", "/api/balance")} == {
+        405
+    }
+
+
 def test_every_answer_has_a_strict_policy_and_its_headers(
     app: Flask, adas: dict[str, int], team_of: Teams
 ) -> None:
@@ -27,6 +33,9 @@ def test_every_answer_has_a_strict_policy_and_its_headers(
                 "same-origin",
             ), rule
             assert rule.startswith("/static") or headers["Cache-Control"] == "no-store", rule
+            assert "Access-Control-Allow-Origin" not in headers, rule
+            is_text = answer.mimetype.startswith("text/")
+            assert not is_text or answer.content_type.endswith("charset=utf-8"), (rule, answer.content_type)
             nonces.update(NONCE.findall(headers["Content-Security-Policy"]))
             if answer.mimetype == "text/html":
                 assert policy["frame-ancestors"].strip() == "'none'", rule

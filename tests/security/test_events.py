@@ -1,14 +1,19 @@
 """A line in the log for each sign-in, its failure, and each change of credential or right; without secrets."""
 
+import io
+import json
 import logging
 from collections.abc import Callable
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import MailedToken, User
+from app.observability.logging import write_logs
 from tests.auth.conftest import Browser
 from tests.support.people import PASSWORD
 
@@ -31,6 +36,27 @@ def test_each_is_written_down_without_secrets(
     ]  # fmt: skip
     assert [word for word in (PASSWORD, NEW, secret, "example.com", "tg_" + "x") if word in str(lines)] == []
     assert {line["user"] for line in lines if line["event_name"] == "password reset"} == {lines[0]["user"]}
+
+
+def test_who_tries_what_is_forbidden_is_written_down(
+    signed_in: Callable[..., Browser], session: "scoped_session[Session]", caplog: pytest.LogCaptureFixture
+) -> None:
+    ada = signed_in("ada")
+    with caplog.at_level(logging.INFO, logger="app.security"):
+        assert ada.get("/admin/").status_code == 403
+    line = [vars(record) for record in caplog.records if record.name == "app.security"][-1]
+    assert (line["event_name"], line["rule"], line["user"]) == ("forbidden", "/admin/", 2)
+
+
+def test_a_line_of_the_log_stays_one_line(app: Flask, client: FlaskClient) -> None:
+    """Whatever a stranger names a request."""
+    written = io.StringIO()
+    app.config["APP_ENV"] = "production"
+    write_logs(app, written)
+    client.get("/login", headers={"X-Request-ID": 'x" \u2028 {"event": "sign-in"}'})
+    logging.getLogger("app.security").info("security", extra={"event_name": "a\nb\r\u2028c"})
+    lines = written.getvalue().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["request", "security"]
 
 
 def a_life(
