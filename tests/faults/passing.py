@@ -42,20 +42,22 @@ def read_only_redis(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def full_disk(stage: Stage) -> Iterator[None]:
-    """No file of whoever writes the database may grow, as if nothing were left on the disk."""
-    writer = stage.postgres.process.pid if stage.postgres else stage.running.processes["web"].pid
-    was = resource.prlimit(writer, resource.RLIMIT_FSIZE)
-    limit_files(writer, (1, was[1]))
+    """No file of whoever writes the database may grow, as if nothing were left on the disk. PostgreSQL gives up."""
+    if stage.postgres:
+        stage.postgres.limit_files(1)
+        yield
+        if stage.postgres.process.poll() is None:
+            stage.postgres.limit_files(None)
+        else:
+            stage.postgres.start()
+        return
+    web = family(stage.running.processes["web"].pid)
+    was = resource.prlimit(web[0], resource.RLIMIT_FSIZE)
+    for pid in web:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, was[1]))
     yield
-    limit_files(writer, was)
-    if stage.postgres and stage.postgres.process.poll() is not None:
-        stage.postgres.start()
-
-
-def limit_files(writer: int, limits: tuple[int, int]) -> None:
-    for pid in family(writer):
-        with suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+    for pid in family(web[0]):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, was)
 
 
 @contextmanager

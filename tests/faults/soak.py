@@ -123,9 +123,14 @@ def trickle(stage: Stage, figures: Figures) -> None:
 
 
 def await_quiet(stage: Stage) -> None:
-    """Until the app itself has ended what was left, three minutes at most."""
+    """Until the app itself has ended what was left, calls and events, three minutes at most."""
     with suppress(AssertionError):
-        await_that(lambda: not running(stage), 180)
+        await_that(lambda: not running(stage) and not waiting_events(stage), 180)
+
+
+def waiting_events(stage: Stage) -> int:
+    with stage.looking() as session:
+        return session.query(StripeEvent).filter_by(state="received").count()
 
 
 def crowd_of(stage: Stage, name: str) -> Crowd:
@@ -221,6 +226,7 @@ def main() -> None:
     for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
             every.append(soak(kind, Path(folder), minutes / len(kinds), events))
+            say(f"{kind}: {every[-1]}")
     lives = histories(number("HISTORIES", 2000))
     size = "The whole hour." if minutes >= 60 else f"A reduced size: {minutes} minutes of an hour."
     REPORT.write_text(report(every, lives, size))

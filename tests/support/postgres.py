@@ -121,6 +121,20 @@ class PostgresServer:
                 with suppress(ProcessLookupError):
                     os.kill(one, number)
 
+    def limit_files(self, most: int | None) -> None:
+        """No file of its grows past so many bytes, as if the disk were full; None: any may again.
+
+        Its own user does it: a limit of somebody else's process is nobody's to change.
+        """
+        if self.process is None:
+            return
+        pid, limit = self.process.pid, "unlimited" if most is None else str(most)
+        uid, gid = (int(part) for part in (self._user or f"{os.getuid()}:{os.getgid()}").split(":"))
+        sessions = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (str(pid), *sessions):
+            command = ["prlimit", f"--pid={one}", f"--fsize={limit}:"]
+            subprocess.run(command, user=uid, group=gid, stderr=subprocess.DEVNULL, check=False)
+
     def crash(self) -> None:
         """kill -9 of the server and of every session's process; `start` recovers from the log."""
         if self.process:
