@@ -9,6 +9,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import admin, api, auth, billing, chat, cli, config, documents, errors, gateway, metrics, pages
+from app.addresses import INSTANCE, ROOT
 from app.extensions import babel, db, limiter, mailman, migrate
 from app.observability import logging
 from app.web import formatting, hosts, security_headers
@@ -23,11 +24,11 @@ class Tollgate(Flask):
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """The application, configured from the environment (or from `environ`)."""
-    app = Tollgate(__name__, instance_path=str(config.INSTANCE), static_folder="static")
+    app = Tollgate(__name__, instance_path=str(INSTANCE), static_folder="static")
     app.config.from_mapping(config.from_environment(environ))
     logging.init_logs(app)
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     mailman.init_app(app)
     babel.init_app(app)
     limiter.init_app(app)

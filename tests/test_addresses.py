@@ -15,14 +15,8 @@ from flask import Flask
 from sqlalchemy import make_url
 
 from app import jobs, mailer
-from app.config import (
-    ConfigurationError,
-    database_url,
-    engine_options,
-    from_environment,
-    mail_settings,
-    redis_url,
-)
+from app.addresses import ConfigurationError, database_url, engine_options, mail_settings, redis_url
+from app.config import from_environment
 from app.extensions import db
 from app.models.operations.outbox import OutgoingMail
 from app.worker import Clock, make_worker

@@ -7,7 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
-from app.config import ConfigurationError, from_environment
+from app.addresses import ConfigurationError
+from app.config import from_environment
 from app.models.identity.user import User
 from tests.admin.conftest import AdminClient, client_of
 from tests.chat.conftest import Door, ada, door, environment, provider

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.config import ConfigurationError, from_environment
+from app.addresses import ConfigurationError
+from app.config import from_environment
 from app.db.replica import REPLICA
 from app.extensions import db
 from app.lab.run import reading

@@ -11,7 +11,8 @@ import pytest
 import requests
 from sqlalchemy.orm import Session, scoped_session
 
-from app.config import ConfigurationError, from_environment
+from app.addresses import ConfigurationError
+from app.config import from_environment
 from app.models.catalog.setting import Setting
 from app.models.identity.user import User
 from devserver.ports import free_port

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ConfigurationError, from_environment, secrets_in_files
+from app.addresses import ConfigurationError
+from app.config import from_environment, secrets_in_files
 
 WHOLE = {
     "APP_ENV": "production",
