@@ -53,7 +53,7 @@ def site_or_404() -> str:
     return passkey_site() or abort(404)
 
 
-def ask(options: Any) -> Response:
+def challenge_with(options: Any) -> Response:
     """Options for the browser; what is to be signed waits in its session."""
     session[ASKED] = [options.challenge.hex(), utcnow().timestamp()]
     return Response(webauthn.options_to_json(options), content_type="application/json")
@@ -83,7 +83,9 @@ def answered(refusal: str) -> Iterator[tuple[str, dict[str, Any], datetime]]:
 @by_machine("60 per minute; 600 per hour")
 def ask_for_passkey() -> Response:
     """Any passkey of this site: the device shows its owner which it has."""
-    return ask(webauthn.generate_authentication_options(rp_id=site_or_404(), user_verification=VERIFIED))
+    return challenge_with(
+        webauthn.generate_authentication_options(rp_id=site_or_404(), user_verification=VERIFIED)
+    )
 
 
 @auth.post("/login/passkey")
@@ -138,7 +140,7 @@ def ask_for_new_passkey() -> Response:
         ),
         exclude_credentials=[PublicKeyCredentialDescriptor(one.credential_id) for one in Passkey.of(user.id)],
     )
-    return ask(options)
+    return challenge_with(options)
 
 
 @auth.post("/settings/passkeys")
