@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 import redis
-from flask import Flask
+from flask import Flask, current_app
 from redis.client import Pipeline
 from rq import Queue, SimpleWorker
 from rq.cron import CronJob, CronScheduler
@@ -51,6 +51,9 @@ TIMETABLE = {
     JobName.WRITE_DIGESTS: 3600,
 }
 """Seconds between two runs of each job; all of them may run twice at once."""
+
+WITHOUT_WORKER = JobName.SWEEP_CALLS
+"""People wait for their own dead calls: the clock ends them itself, however much the worker has to do."""
 
 CLOCK = "clock"
 WORKER_LIFETIME = 60
@@ -97,15 +100,16 @@ class Tick(CronJob):
     """A job of the timetable, enqueued as the app enqueues: as JSON, and dropped when it was not run in time."""
 
     def enqueue(self, connection: redis.Redis) -> None:  # type: ignore[override]
-        if enqueue(JobName(self.func_name), lifetime=self.interval):
+        if self.func_name != WITHOUT_WORKER and enqueue(JobName(self.func_name), lifetime=self.interval):
             ALONE.done(self.func_name)
         else:
-            ALONE.run(self.func_name)
+            with current_app.app_context():
+                ALONE.run(self.func_name)
         note_run(CLOCK, utcnow())
 
 
 class Alone:
-    """What the clock does itself where Redis takes nothing: it is full, read-only or away, and the database is not."""
+    """What the clock does itself: all of it where Redis takes nothing (it is full, read-only or away)."""
 
     def __init__(self) -> None:
         self.last: dict[str, float] = {}
@@ -123,9 +127,11 @@ class Alone:
     def run(self, name: str) -> None:
         """Run the job here; what it raises goes to the log."""
         self.done(name)
-        log.warning("redis takes no job: run by the clock", extra={"job": str(name)})
+        if name != WITHOUT_WORKER:
+            log.warning("redis takes no job: run by the clock", extra={"job": str(name)})
         try:
             import_attribute(str(name))()
+            note_run(str(name), utcnow())
         except StopRequested:
             raise
         except Exception:

@@ -11,8 +11,8 @@ from rq.exceptions import StopRequested
 
 from app import mailer
 from app.extensions import db
-from app.jobs import QUEUE, acknowledge, connect, enqueue, enqueue_once, is_reachable, pending_key
-from app.worker import Alone
+from app.jobs import QUEUE, JobName, acknowledge, connect, enqueue, enqueue_once, is_reachable, pending_key
+from app.worker import Alone, Tick
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support.mailbox import Mailbox
@@ -110,6 +110,18 @@ def test_a_redis_that_takes_nothing_is_not_ready_and_the_clock_sweeps_by_itself(
     for _number in range(3):
         alone.run_due(app)
     assert [str(mail["To"]) for mail in mailbox.mails] == ["ada@example.com"]
+
+
+def test_the_clock_ends_dead_calls_however_much_the_worker_has_to_do(
+    app: Flask, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[bool] = []
+    monkeypatch.setattr("app.payments.jobs.sweep_calls", lambda: ran.append(True))
+    with app.app_context():
+        for name in (JobName.SWEEP_CALLS, JobName.SWEEP_MAIL):
+            Tick(QUEUE, func_name=name, interval=10).enqueue(connect())
+    assert ran == [True]
+    assert JobName.SWEEP_MAIL.encode() in zlib.decompress(job_in(redis_url)[b"data"])
 
 
 def test_a_signal_ends_what_the_clock_does_by_itself(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
