@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 180, 64, 22, 12
+APART = 14
+"""Two marks of the axis that are closer cover one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ def bar_chart(
         for number, (name, values) in enumerate(series.items())
         for day, value in enumerate(values)
     ]
-    marks = [(round(base - value * scale, 1), write(value)) for value in sorted({lowest, 0, highest})]
+    marked = {0, *(value for value in (lowest, highest) if abs(value) * scale > APART)}
+    marks = [(round(base - value * scale, 1), write(value)) for value in sorted(marked)]
     labelled = range(0, len(days), max(1, len(days) // 8))
     labels = [(round(LEFT + step * (day + 0.5), 1), f"{days[day]:%d %b}") for day in labelled]
     return Chart(title, tuple(series), bars, marks, labels)
