@@ -38,6 +38,6 @@ export class SetUp {
   }
 
   showBudget(credits) {
-    if (this.budget) this.budget.textContent = Number(credits) ? `At most ${credits} credits in this chat` : "No budget";
+    if (this.budget) this.budget.textContent = Number(credits) ? `At most ${credits} credits in this chat` : "Set a budget";
   }
 }
