@@ -150,6 +150,9 @@ def test_a_picture_in_a_link_is_the_text_of_that_link() -> None:
         ("* **开源：**代码是公开的", "<strong>开源：</strong>代码"),  # noqa: RUF001
         ("他说**“你好”**然后", "他说<strong>“你好”</strong>然后"),
         ("**bold**text, a_b_c", "<strong>bold</strong>text, a_b_c"),
+        ("2*3*4 and 2**8**2", "2*3*4 and 2**8**2"),
+        (r"\( \ce{2H2 + O2} \)", r"\ce{2H2 + O2}"),
+        ("| نام | سن |\n|-|-|\n| علی | 30 |", '<table dir="auto">\n<thead>\n<tr>\n<th>نام'),
         ("H<sub>2</sub>O, x<SUP>2</SUP>", "H<sub>2</sub>O, x<sup>2</sup>"),
         ("| a |\n|-|\n| one<br>two |", "one<br>\ntwo"),
         ("line one\nline two", "line one<br>\nline two"),

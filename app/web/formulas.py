@@ -20,6 +20,7 @@ NOT_LATEX: tuple[type[Exception], ...] = (
 ELSEWHERE_CALLED = re.compile(
     r"\\(begin|end)\{(aligned|alignedat|gathered|gather|eqnarray|equation|multline)\*?\}"
 )
+UNKNOWN_COMMAND = re.compile(r"\\[A-Za-z]")
 ATTRIBUTES = {"stretchy", "fence", "form", "mathvariant", "separator", "accent", "notation", "width"}
 TAGS = {
     "math", "semantics", "annotation", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mfrac", "msqrt", "mroot",
@@ -55,6 +56,8 @@ def supported(latex: str) -> str:
 def with_source(math: ElementTree.Element, latex: str) -> str:
     for element in math.iter():
         element.text = unescape(element.text) if element.text else element.text
+        if UNKNOWN_COMMAND.match(element.text or ""):
+            raise ValueError(element.text)
         alignment = element.get("columnalign")
         element.attrib = {
             name: value for name, value in element.attrib.items() if name in ATTRIBUTES | {"display"}

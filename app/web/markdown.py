@@ -41,7 +41,7 @@ TEXT_TAGS = {
     "sub", "sup", "kbd",
 }  # fmt: skip
 HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
-DIRECTED_TAGS = {"p", "ul", "ol", "li", "blockquote", "table", "th", "td"} | HEADINGS
+DIRECTED_TAGS = {"p", "ul", "ol", "li", "blockquote", "table", "td"} | HEADINGS
 TABLE_TAGS = {"table", "thead", "tbody", "tr", "th", "td"}
 ALIGNMENTS = {"align-left", "align-center", "align-right"}
 
@@ -58,7 +58,7 @@ SANITISER = nh3.Cleaner(
         "mi": {"mathvariant": {"normal"}},
         "mspace": {"width": {"1em", "2em", "0.2778em", "0.167em", "0.2222em"}},
         "pre": {"tabindex": {"0"}, "dir": {"ltr"}},
-        "div": {"tabindex": {"0"}, "role": {"region"}, "aria-label": {"Table"}},
+        "div": {"tabindex": {"0"}, "role": {"group"}, "aria-label": {"Table"}},
         "code": {"dir": {"ltr"}},
     },
     set_tag_attribute_values={"a": {"target": "_blank"}},
@@ -104,7 +104,7 @@ class Renderer(RendererHTML):
         return f'<a class="image-link" href="{escapeHtml(source)}">{escapeHtml(text or "image")}</a>'
 
     def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
-        return '<div class="table-scroll" role="region" aria-label="Table" tabindex="0"><table dir="auto">\n'
+        return '<div class="table-scroll" role="group" aria-label="Table" tabindex="0"><table dir="auto">\n'
 
     def table_close(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         return "</table></div>\n"

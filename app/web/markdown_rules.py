@@ -31,7 +31,7 @@ ADDRESS = re.compile(
 )
 AFTER_A_LINK = "?!.,:;*_~'[]\\"
 DIRECTED = {"paragraph_open", "heading_open", "bullet_list_open", "ordered_list_open", "list_item_open",
-            "blockquote_open", "table_open", "th_open", "td_open"}  # fmt: skip
+            "blockquote_open", "table_open", "td_open"}  # fmt: skip
 CJK = re.compile(
     r"[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef\U00020000-\U0003ffff\u2018-\u201d]"
 )
@@ -177,7 +177,8 @@ def flanks(state: StateInline, end: int, marker: str) -> tuple[bool, bool]:
     is_left = not is_space(after) and (not is_punctuation(after) or ends_word(before))
     is_right = not is_space(before) and (not is_punctuation(before) or ends_word(after))
     if marker == "*":
-        return is_left, is_right
+        is_times = before.isdigit() and after.isdigit()
+        return is_left and not is_times, is_right and not is_times
     opens = is_left and (not is_right or is_punctuation(before))
     return opens, is_right and (not is_left or is_punctuation(after))
 
@@ -195,7 +196,7 @@ def is_punctuation(letter: str) -> bool:
 
 
 def mark_directions(state: StateCore) -> None:
-    """Each paragraph, list, heading and cell reads in the direction of its own first letter."""
+    """Each paragraph, list, heading and cell reads in the direction of its own first letter; a table in its head's."""
     for token in state.tokens:
         if token.type in DIRECTED:
             token.attrSet("dir", "auto")
