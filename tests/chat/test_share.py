@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.catalog.price import AIModel
+from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
 from app.models.identity.erasure import delete_person
 from app.models.identity.membership import Membership
@@ -94,7 +95,9 @@ def revoked(ada: Door, chat: str, _session: Database) -> None:
     change(ada, chat, False)
 
 
-def chat_deleted(ada: Door, chat: str, _session: Database) -> None:
+def chat_deleted(ada: Door, chat: str, session: Database) -> None:
+    Setting.put("deleted_chat_days", 7)
+    session.commit()
     ada.call("DELETE", f"/chats/{chat}")
 
 

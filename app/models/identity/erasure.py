@@ -79,7 +79,6 @@ def forget_guests(after: timedelta) -> int:
 
 def delete_chat(chat: Chat) -> None:
     """Out of its person's sight at once; its files and, as many days later as the setting says, its text are erased."""
-    chat.unshare()
     chat.deleted_at = utcnow()
     chat.erase_at = chat.deleted_at + timedelta(days=Setting.get("deleted_chat_days"))
     Attachment.erase_chat(chat)
