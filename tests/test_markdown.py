@@ -153,6 +153,7 @@ def test_a_picture_in_a_link_is_the_text_of_that_link() -> None:
         ("2*3*4 and 2**8**2", "2*3*4 and 2**8**2"),
         (r"\( \ce{2H2 + O2} \)", r"\ce{2H2 + O2}"),
         ("| نام | سن |\n|-|-|\n| علی | 30 |", '<table dir="auto">\n<thead>\n<tr>\n<th>نام'),
+        ("| | a |\n|-|-|\n| b | 1 |", '<td dir="auto"></td>\n<th>a</th>'),
         ("H<sub>2</sub>O, x<SUP>2</SUP>", "H<sub>2</sub>O, x<sup>2</sup>"),
         ("| a |\n|-|\n| one<br>two |", "one<br>\ntwo"),
         ("line one\nline two", "line one<br>\nline two"),

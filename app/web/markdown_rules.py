@@ -45,6 +45,7 @@ def add_rules(parser: MarkdownIt) -> None:
     parser.inline.ruler.before("html_inline", "known_tag", known_tag)
     parser.inline.ruler.before("gfm_autolink_protocol", "bare_link", partial(bare_link, parser))
     parser.inline.ruler.at("emphasis", emphasis)
+    parser.core.ruler.push("empty_heads", unhead_empty_cells)
     parser.core.ruler.push("directions", mark_directions)
 
 
@@ -200,3 +201,10 @@ def mark_directions(state: StateCore) -> None:
     for token in state.tokens:
         if token.type in DIRECTED:
             token.attrSet("dir", "auto")
+
+
+def unhead_empty_cells(state: StateCore) -> None:
+    """A cell without words, as above a table's own row names, is no heading."""
+    for opening, words, closing in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if opening.type == "th_open" and not words.content:
+            opening.tag = closing.tag = "td"
