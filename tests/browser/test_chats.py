@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.test_pages import serious_faults, too_wide
+from tests.browser.test_pages import faults_of, too_wide
 from tests.support.cuttable import CuttableLine
 from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
@@ -47,12 +47,12 @@ def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, brows
     dialog.get_by_role("button", name="Create link").press("Enter")
     link = dialog.get_by_label("Link")
     expect(link).to_have_value(re.compile("/shared/"))
-    assert serious_faults(ada.page) == []
+    assert faults_of(ada.page) == []
     phone = browser.new_page(viewport={"width": 390, "height": 844})
     phone.goto(link.input_value())
     expect(phone.get_by_role("heading", level=1)).to_be_visible()
     expect(phone.get_by_role("table").first).to_be_visible()
-    assert (serious_faults(phone), too_wide(phone)) == ([], 0)
+    assert (faults_of(phone), too_wide(phone)) == ([], 0)
     ada.page.reload()
     choose(ada, "Share")
     dialog.get_by_role("button", name="Revoke link").click()

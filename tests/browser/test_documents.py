@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.test_pages import serious_faults
+from tests.browser.test_pages import faults_of
 from tests.support import files
 
 pytestmark = pytest.mark.browser
@@ -46,7 +46,7 @@ def test_a_selection_is_refined_and_dropped(ada: Visitor) -> None:
     expect(page.locator("#receipt a")).to_have_text(re.compile("credit"))
     expect(page.locator("#diff ins")).not_to_have_count(0)
     picture(ada, "proposal")
-    assert serious_faults(page) == []
+    assert faults_of(page) == []
     page.get_by_role("button", name="Drop").click()
     expect(page.locator("#revisions [data-open]")).to_have_count(0)
     page.locator("#revisions a").first.click()
@@ -68,7 +68,7 @@ def test_a_file_becomes_a_document_and_a_broken_one_is_refused_in_place(ada: Vis
         chosen.value.set_files({"name": name, "mimeType": "application/pdf", "buffer": content})
         if name == "broken.pdf":
             expect(page.locator("#file-error")).to_have_text(re.compile("^Is broken: it can't be read"))
-            assert serious_faults(page) == []
+            assert faults_of(page) == []
     expect(page.get_by_label("Title")).to_have_value("Ferries.pdf")
     expect(page.locator("#body")).to_have_value("Ferry one\n\nFerry two")
     assert ada.faults == []
@@ -148,7 +148,7 @@ def make_an_image(page: Page) -> None:
     expect(page.locator("#picture-price")).to_have_text(re.compile("credit"))
     press(page, page.get_by_role("button", name="Make image"))
     expect(page.locator("#pictures img")).to_have_count(1)
-    assert serious_faults(page) == []
+    assert faults_of(page) == []
     press(page, page.locator("#picture-price a"))
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
@@ -175,7 +175,7 @@ def test_the_list_by_keyboard_with_undo(ada: Visitor) -> None:
     expect(page.locator("#saved")).to_have_text("Saved")
     ada.go("/documents")
     picture(ada, "list")
-    assert serious_faults(page) == []
+    assert faults_of(page) == []
     row = page.locator("#documents li", has_text="Plans")
     row.get_by_role("button", name="Delete: Plans").press("Enter")
     expect(row).to_be_hidden()

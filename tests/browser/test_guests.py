@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from app.extensions import db
 from app.models.catalog.setting import Setting
 from tests.browser.conftest import Visitor
-from tests.browser.test_pages import serious_faults, too_wide
+from tests.browser.test_pages import faults_of, too_wide
 from tests.support.people import PASSWORD
 from tests.support.running_app import RunningApp
 
@@ -39,7 +39,7 @@ def test_a_guest_gets_an_answer_meets_the_limit_and_keeps_the_chat(guest: Visito
     expect(answer.locator(".answer-cost")).to_have_text("Free to try")
     guest.send("And how do the tides work?")
     expect(guest.refusal).to_contain_text("Sign up")
-    assert serious_faults(guest.page) == []
+    assert faults_of(guest.page) == []
     guest.page.set_viewport_size({"width": 360, "height": 740})
     assert too_wide(guest.page) <= 0
     guest.refusal.get_by_role("link", name="Sign up").click()

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_documents import draft, picture
-from tests.browser.test_pages import serious_faults
+from tests.browser.test_pages import faults_of
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +29,7 @@ def test_an_image_is_made_in_the_chat_by_keyboard(ada: Visitor) -> None:
     expect(answer.locator("img")).to_have_count(2)
     assert all(answer.locator("img").evaluate_all("images => images.map((one) => one.naturalWidth > 0)"))
     picture(ada, "chat-images")
-    assert serious_faults(page) == []
+    assert faults_of(page) == []
     page.reload()
     expect(ada.answers.first.locator("img")).to_have_count(2)
     assert (ada.faults, ada.strangers) == ([], [])
@@ -43,7 +43,7 @@ def test_an_image_is_made_for_a_document_and_its_receipt_opened(ada: Visitor) ->
     page.get_by_role("button", name="Make image").click()
     expect(page.locator("#pictures img")).to_have_count(1)
     picture(ada, "document-images")
-    assert serious_faults(page) == []
+    assert faults_of(page) == []
     page.locator("#picture-price a").click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert (ada.faults, ada.strangers) == ([], [])

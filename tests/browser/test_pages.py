@@ -36,7 +36,7 @@ def shared_host() -> str:
     return "localhost"
 
 
-def serious_faults(page: Page) -> list[str]:
+def faults_of(page: Page) -> list[str]:
     """By light; and in the dark what is another then: the contrast."""
     dark = faults_by(page, "dark", "{runOnly: ['color-contrast']}")
     return [*faults_by(page, "light"), *(f"dark: {fault}" for fault in dark)]
@@ -48,12 +48,7 @@ def faults_by(page: Page, scheme: str, options: str = "{resultTypes: ['violation
     if not page.evaluate("'axe' in window"):
         page.evaluate(Axe().axe_script)
     result = page.evaluate(f"axe.run({options}).then(results => results.violations)")
-    return [
-        f"{fault['id']}: {node['target']}"
-        for fault in result
-        if fault["impact"] in {"serious", "critical"}
-        for node in fault["nodes"]
-    ]
+    return [f"{fault['id']}: {node['target']}" for fault in result for node in fault["nodes"]]
 
 
 def too_wide(page: Page) -> int:
@@ -61,34 +56,34 @@ def too_wide(page: Page) -> int:
 
 
 @pytest.mark.parametrize("path", OPEN)
-def test_a_page_for_everybody_has_no_serious_fault(page: Page, shared_app: RunningApp, path: str) -> None:
+def test_a_page_for_everybody_has_no_fault(page: Page, shared_app: RunningApp, path: str) -> None:
     page.goto(shared_app.url + path)
-    assert serious_faults(page) == []
+    assert faults_of(page) == []
 
 
-def test_a_page_of_an_account_has_no_serious_fault(ada: Visitor) -> None:
+def test_a_page_of_an_account_has_no_fault(ada: Visitor) -> None:
     faults = {}
     for path in CLOSED:
         ada.go(path)
-        faults[path] = serious_faults(ada.page)
+        faults[path] = faults_of(ada.page)
     assert {path: result for path, result in faults.items() if result} == {}
 
 
-def test_a_chat_with_code_and_tables_has_no_serious_fault(ada: Visitor) -> None:
+def test_a_chat_with_code_and_tables_has_no_fault(ada: Visitor) -> None:
     ada.ask("/demo code")
     ada.ask("/demo table")
     ada.page.get_by_role("button", name="Model:").click()
-    assert serious_faults(ada.page) == []
+    assert faults_of(ada.page) == []
 
 
-def test_a_refusal_has_no_serious_fault(arrive: Callable[..., Visitor]) -> None:
+def test_a_refusal_has_no_fault(arrive: Callable[..., Visitor]) -> None:
     bob = arrive("bob")
     bob.send("hello")
     expect(bob.refusal).to_be_visible()
-    assert serious_faults(bob.page) == []
+    assert faults_of(bob.page) == []
 
 
-def test_the_pages_that_one_comes_to_by_a_link_have_no_serious_fault(ada: Visitor, backstage: Flask) -> None:
+def test_the_pages_that_one_comes_to_by_a_link_have_no_fault(ada: Visitor, backstage: Flask) -> None:
     ada.ask("hello")
     with backstage.app_context():
         call, team = db.session.scalar(select(func.max(Usage.id))), people.person("carl")
@@ -99,7 +94,7 @@ def test_the_pages_that_one_comes_to_by_a_link_have_no_serious_fault(ada: Visito
     faults = {}
     for path in links:
         ada.go(path)
-        faults[path] = serious_faults(ada.page)
+        faults[path] = faults_of(ada.page)
         ada.page.set_viewport_size({"width": 360, "height": 740})
         faults[path] += ["wide"] if too_wide(ada.page) > 0 else []
     assert {path: result for path, result in faults.items() if result} == {}
@@ -163,7 +158,7 @@ def test_a_passkey_is_added_signs_in_and_is_removed(ada: Visitor) -> None:
     row = page.get_by_role("listitem").filter(has_text="My laptop")
     expect(row).to_contain_text("last used")
     row.get_by_text("Remove", exact=True).click()
-    assert serious_faults(page) == []
+    assert faults_of(page) == []
     row.get_by_role("button", name="Remove passkey").click()
     expect(page.get_by_text("Passkey removed.")).to_be_visible()
     assert ada.faults == []
