@@ -205,6 +205,6 @@ def mark_directions(state: StateCore) -> None:
 
 def unhead_empty_cells(state: StateCore) -> None:
     """A cell without words, as above a table's own row names, is no heading."""
-    for opening, words, closing in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
-        if opening.type == "th_open" and not words.content:
+    for opening, inline, closing in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if opening.type == "th_open" and not inline.content:
             opening.tag = closing.tag = "td"
