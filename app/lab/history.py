@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, func, or_, select
 
 from app.lab.replay import Call, Entry, Limits, opening
-from app.lab.scenario import Scenario, Terms
+from app.lab.scenario import Pair, Scenario, Terms
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Refund
@@ -218,8 +218,7 @@ def entry_of(row: Any, plan_id: int, payments: dict[int, Any], terms: Terms) -> 
 def scale_of(row: Any, plan_id: int, payment: Any, terms: Terms) -> tuple[int, int]:
     """What gave an entry is worth, as it is and as it would be; alike for what no plan or pack gives."""
     if payment is not None and payment.pack_id:
-        pair = terms.packs[payment.pack_id]
-        return pair.was.worth_nanos, pair.then.worth_nanos
+        return worths_of(payment, terms.packs[payment.pack_id])
     if row.kind == "trial":
         pair = terms.plans[row.plan_id or plan_id]
         return pair.was.trial_nanos, pair.then.trial_nanos
@@ -227,6 +226,13 @@ def scale_of(row: Any, plan_id: int, payment: Any, terms: Terms) -> tuple[int, i
         pair = terms.plans[(payment.plan_id if payment else None) or row.plan_id or plan_id]
         return pair.was.allowance_nanos, pair.then.allowance_nanos
     return 1, 1
+
+
+def worths_of(payment: Any, pair: Pair) -> tuple[int, int]:
+    """The whole purchase of a pack: its quantity reaches a tier, an amount of it has the pack's margin."""
+    amount = payment.price_cents if pair.was.is_any_amount else None
+    was, then = (pack.quote(payment.quantity, amount).worth_nanos for pack in (pair.was, pair.then))
+    return was, then
 
 
 def calls_of(

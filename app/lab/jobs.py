@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from app.extensions import db
 from app.jobs import JobName, enqueue
@@ -13,13 +14,13 @@ from app.lab.history import count_accounts
 from app.lab.report import Report
 from app.lab.run import Run, reading
 from app.lab.scenario import Scenario, terms_of
-from app.lab.simulation import simulate
+from app.lab.simulation import kinds, simulated
 from app.models.base import utcnow
 from app.models.operations.lab_run import LabRun
 
 log = logging.getLogger(__name__)
-AT_A_TIME = 45.0
-"""Seconds that a job replays for before it makes room for others."""
+AT_A_TIME = 5.0
+"""Seconds that a job replays for before it makes room for others, which share its worker."""
 
 
 def run(run_id: int) -> None:
@@ -45,23 +46,38 @@ def run_all() -> None:
 
 
 def work(kept: LabRun, until: float) -> bool:
-    """Replay accounts until that moment; whether the run is over."""
-    scenario = Scenario.of(kept.scenario)
+    """Replay accounts, or simulate users, until that moment; whether the run is over."""
+    scenario, report = Scenario.of(kept.scenario), Report.of(kept.result)
     if scenario.is_simulated:
-        return finish(kept, simulate(scenario))
-    report = Report.of(kept.result)
-    replayed, last, done = Run(scenario, terms_of(scenario), report), kept.last_account_id, kept.accounts_done
+        habits = kinds()
+        begin(kept, sum(habit.people for habit in habits))
+        numbers = simulated(scenario, report, habits, after=kept.last_account_id)
+        return go_through(kept, report, ((number, number) for number in numbers), until)
     with reading() as connection:
         begin(kept, count_accounts(connection, scenario))
-        while ids := replayed.slice(connection, last):
-            last, done = ids[-1], done + len(ids)
-            connection.rollback()
-            if not went_on(kept, done):
-                return True
-            if time.monotonic() > until:
-                kept.last_account_id, kept.result = last, report.stored
-                db.session.commit()
-                return False
+        return go_through(kept, report, replayed(kept, scenario, report, connection), until)
+
+
+def replayed(
+    kept: LabRun, scenario: Scenario, report: Report, connection: Connection
+) -> Iterator[tuple[int, int]]:
+    """The last account of each few, and how many were replayed by then."""
+    run, last, done = Run(scenario, terms_of(scenario), report), kept.last_account_id, kept.accounts_done
+    while ids := run.slice(connection, last):
+        last, done = ids[-1], done + len(ids)
+        connection.rollback()
+        yield last, done
+
+
+def go_through(kept: LabRun, report: Report, steps: Iterator[tuple[int, int]], until: float) -> bool:
+    """As many steps as there is time for; whether the run is over."""
+    for last, done in steps:
+        if not went_on(kept, done):
+            return True
+        if time.monotonic() > until:
+            kept.last_account_id, kept.result = last, report.stored
+            db.session.commit()
+            return False
     return finish(kept, report)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models.billing.rerating import FIGURES
+from app.models.catalog.pack_tier import copies_of
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
@@ -151,7 +152,10 @@ def rows_of(table: type[Row]) -> Iterable[Row]:
 def changed(row: Row, changes: Mapping[str, Any]) -> Row:
     """A copy of the row with these columns, which no session knows."""
     columns = {column.key: getattr(row, column.key) for column in row.__table__.columns}
-    return type(row)(**columns | dict(changes))
+    copy = type(row)(**columns | dict(changes))
+    if isinstance(row, CreditPack) and isinstance(copy, CreditPack):
+        copy.tiers = copies_of(row.tiers)
+    return copy
 
 
 def as_it_is(terms: Terms) -> Terms:

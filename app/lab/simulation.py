@@ -33,12 +33,28 @@ MOST_CALLS = 1_000_000
 
 def simulate(scenario: Scenario, habits: Sequence[Habit] | None = None, seed: int = SEED) -> Report:
     """The days of the scenario, with these kinds of users, as things are (`was`) and as they would be (`then`)."""
-    then, report = terms_of(scenario), Report()
+    report = Report()
+    for _number in simulated(scenario, report, kinds() if habits is None else habits, seed=seed):
+        pass
+    report.close()
+    return report
+
+
+def kinds() -> list[Habit]:
+    return list(db.session.scalars(select(Habit).order_by(Habit.id)))
+
+
+def simulated(
+    scenario: Scenario, report: Report, habits: Sequence[Habit], *, after: int = 0, seed: int = SEED
+) -> Iterator[int]:
+    """One user after another into the report, from the one after that number on; the number of each."""
+    then, number = terms_of(scenario), 0
     sides = {"was": as_it_is(then), "then": then}
-    number = 0
-    for habit in habits if habits is not None else db.session.scalars(select(Habit).order_by(Habit.id)):
+    for habit in habits:
         for _ in range(habit.people):
             number += 1
+            if number <= after:
+                continue
             told = {
                 side: Person(habit, number, seed, scenario, terms, side, report)
                 for side, terms in sides.items()
@@ -46,8 +62,7 @@ def simulate(scenario: Scenario, habits: Sequence[Habit] | None = None, seed: in
             tallies = {side: one.live() for side, one in told.items()}
             compare(report, told["was"], told["then"])
             report.add_account(number, f"{habit.name} {number}", tallies["was"], tallies["then"])
-    report.close()
-    return report
+            yield number
 
 
 def check_size(scenario: Scenario) -> None:

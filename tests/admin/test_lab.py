@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.lab import jobs
+from app.lab.kinds import seed_habits
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.operations.lab_run import Habit, LabRun
 from tests.admin.conftest import AdminClient, FormReader
@@ -125,18 +126,26 @@ def test_what_cannot_be_run_is_refused_and_kept_in_the_form(
     assert session.scalars(select(LabRun)).all() == []
 
 
-def test_a_run_goes_on_where_it_was_and_one_that_fails_says_so(
-    owner: AdminClient, plus: Plan, session: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", [{}, {"is_simulated": "y", "last": "2026-10-02"}])
+def test_a_run_goes_on_where_it_was(
+    owner: AdminClient, plus: Plan, session: Database, monkeypatch: pytest.MonkeyPatch, how: dict[str, str]
 ) -> None:
-    whole = begun(owner, session)
+    seed_habits()
+    session.query(Habit).update({"people": 3})
+    session.commit()
+    whole = begun(owner, session, **how)
     monkeypatch.setattr(jobs, "AT_A_TIME", 0)
     monkeypatch.setattr("app.lab.run.AT_A_TIME", 1)
-    parts = begun(owner, session)
+    parts = begun(owner, session, **how)
+    assert parts.state == "running"
     for _ in range(20):
         jobs.run(parts.id)
         session.expire_all()
     assert parts.state == "done"
     assert parts.result == whole.result
+
+
+def test_a_run_that_fails_says_so(owner: AdminClient, session: Database) -> None:
     broken = LabRun(name="x", scenario={"first": "2026-10-01"})
     session.add(broken)
     session.commit()

@@ -122,10 +122,10 @@ class Steps:
         return self
 
 
-def session_cookie(app: Flask, email: str) -> str:
+def session_cookie(app: Flask, email: str, account_id: int | None = None) -> str:
     """The cookie of a session that begins here: the form is for the tests of signing in."""
     with app.test_request_context():
-        begin_session(User.with_email(email))
+        begin_session(User.with_email(email), account_id)
         response = app.make_response("")
         app.session_interface.save_session(app, session, response)
     return parse_cookie(response.headers["Set-Cookie"])["session"]

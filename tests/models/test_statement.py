@@ -1,27 +1,33 @@
 """Statements: what is listed adds up, and each month begins where the one before ended."""
 
+import os
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
+from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.statement import Balances, month_start, months_of, next_month, statement_of, sum_of
 from app.models.identity.account import Account
+from app.models.identity.membership import Membership
 from app.models.metering.usage import Usage
 from tests.support import people
 
 Database = scoped_session[Session]
 MONTHS = 12
+HISTORIES = int(os.environ.get("STATEMENT_HISTORIES", "3"))
+"""Of twelve months each."""
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def history(session: Database, account: Account, dice: Random) -> None:
     """A year of entries and calls, at any moment of it."""
-    model = people.model("gpt-test")
+    model, members = people.model("gpt-test"), [one.user_id for one in account.memberships]
     seconds = int((FIRST.replace(year=2027) - FIRST).total_seconds()) - 1
     for number in range(dice.randint(5, 80)):
         at = FIRST + timedelta(seconds=dice.randint(0, seconds))
@@ -34,7 +40,7 @@ def history(session: Database, account: Account, dice: Random) -> None:
             continue
         paid = {"allowance_paid_nanos": amount // 2, "credits_paid_nanos": amount - amount // 2}
         call = Usage(
-            account_id=account.id, user_id=account.owner.id, model=model.name, price_id=model.prices[0].id
+            account_id=account.id, user_id=dice.choice(members), model=model.name, price_id=model.prices[0].id
         )
         call.state, call.outcome, call.day, call.reserved_nanos = "settled", "done", at.date(), amount
         call.max_output_tokens, call.cost_nanos, call.created_at, call.settled_at = 100, amount, at, at
@@ -45,10 +51,29 @@ def history(session: Database, account: Account, dice: Random) -> None:
         account.credits_nanos -= paid["credits_paid_nanos"]
 
 
-@pytest.mark.databases("sqlite", "postgresql")
-@pytest.mark.parametrize("seed", range(3))
-def test_every_month_adds_up_and_begins_where_the_one_before_ended(session: Database, seed: int) -> None:
+def team() -> Account:
+    """Of three."""
     account = people.person("ada", allowance=10**12, credits=10**12)
+    account.kind = "team"
+    for name in ("bob", "eve"):
+        account.memberships.append(Membership(user=people.person(name).owner, role="member"))
+    db.session.flush()
+    return account
+
+
+def paid_by_member(account: Account, month: datetime) -> dict[str, int]:
+    """From the calls themselves."""
+    paid = Counter[str]()
+    for call in db.session.query(Usage).filter_by(account_id=account.id, state="settled"):
+        if call.settled_at.strftime("%Y-%m") == f"{month:%Y-%m}":
+            paid[call.user.name] += call.paid_nanos
+    return dict(paid)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_every_month_adds_up_and_begins_where_the_one_before_ended(session: Database, seed: int) -> None:
+    account = team()
     for entry in session.query(LedgerEntry):
         entry.created_at = FIRST - timedelta(days=10)
     account.created_at = FIRST - timedelta(days=20)
@@ -61,6 +86,11 @@ def test_every_month_adds_up_and_begins_where_the_one_before_ended(session: Data
         made = statement_of(account, month, utcnow())
         entered = sum_of(Balances(one.allowance_nanos, one.credits_nanos) for one in made.entries)
         assert made.opening.plus(entered).minus(sum_of(line.paid for line in made.lines)) == made.closing
+        by_member = Counter[str]()
+        for line in made.lines:
+            by_member[line.member] += line.paid.total
+        assert made.opening.total + entered.total - by_member.total() == made.closing.total
+        assert dict(by_member) == paid_by_member(account, month)
         assert before is None or made.opening == before
         month, before = next_month(month), made.closing
     assert before == Balances(account.allowance_nanos, account.credits_nanos)

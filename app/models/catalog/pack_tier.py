@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import CheckConstraint, UniqueConstraint
@@ -29,6 +30,11 @@ class PackTier(Model):
     pack_id: Mapped[int] = refers_to("packs.id")
     from_quantity: Mapped[int]
     margin_bps: Mapped[int]
+
+
+def copies_of(tiers: Iterable[PackTier]) -> list[PackTier]:
+    """The same tiers, for another version of their pack."""
+    return [PackTier(from_quantity=tier.from_quantity, margin_bps=tier.margin_bps) for tier in tiers]
 
 
 def fault_of(pack: CreditPack) -> str | None:

@@ -14,7 +14,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, partial_index, share, utcnow
 from app.models.catalog.currency import step
-from app.models.catalog.pack_tier import MOST_PACKS, PackTier
+from app.models.catalog.pack_tier import MOST_PACKS, PackTier, copies_of
 from app.models.catalog.quote import Quote
 from app.models.catalog.tax import without_tax
 from app.models.catalog.worth import BPS, amount_bounds, credits_per_unit, currency, unit_nanos, worth_of
@@ -261,9 +261,7 @@ class CreditPack(Model):
 
     def new_version(self) -> CreditPack:
         copy = copy_as_new_version(self)
-        copy.tiers = [
-            PackTier(from_quantity=tier.from_quantity, margin_bps=tier.margin_bps) for tier in self.tiers
-        ]
+        copy.tiers = copies_of(self.tiers)
         return copy
 
 
