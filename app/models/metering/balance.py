@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import case, func
 
 NO_LIMIT = 2**62
 """A daily limit that no day reaches, where a column cannot be None."""
-
 
 LONGEST_WINDOW = 12
 """Hours."""
@@ -37,16 +36,20 @@ def greatest(*amounts: Any) -> Any:
     return max(amounts) if all(isinstance(amount, int) for amount in amounts) else func.greatest(*amounts)
 
 
+def only_if(is_so: Any, amount: Any) -> Any:
+    return (amount if is_so else 0) if isinstance(is_so, bool) else case((is_so, amount), else_=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """What paid for a call; the three add up to its cost. `absorbed` is ours."""
 
-    allowance: int
-    credits: int
-    absorbed: int
+    allowance: Any
+    credits: Any
+    absorbed: Any
 
     @property
-    def columns(self) -> dict[str, int]:
+    def columns(self) -> dict[str, Any]:
         """As a usage row has them."""
         paid = {"allowance_paid_nanos": self.allowance, "credits_paid_nanos": self.credits}
         return paid | {"absorbed_nanos": self.absorbed}

@@ -14,7 +14,7 @@ from app.models.catalog.service_tier import ORDINARY
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import overdraft_of
-from app.models.metering.balance import NO_LIMIT, Payment
+from app.models.metering.balance import NO_LIMIT, Payment, only_if
 from app.models.metering.ending import CallEnding
 from app.models.metering.usage import BUCKETS, CONSTANTS
 from app.providers.base import Prompt, TokenUsage
@@ -122,17 +122,17 @@ class Admission:
 
 
 def settled_differences(
-    payment: Payment, ceiling: int, *, is_today: bool, is_in_window: bool, is_counted: bool
-) -> dict[str, int]:
-    """What a call that ends moves of its account."""
+    payment: Payment, ceiling: Any, *, is_today: Any, is_in_window: Any, is_counted: Any
+) -> dict[str, Any]:
+    """What a call that ends moves of its account, in figures or in columns."""
     return {
         "allowance": -payment.allowance,
         "credits": -payment.credits,
         "reserved": -ceiling,
         "running_calls": -1,
-        "day_used": payment.allowance if is_today else 0,
-        "window_used": payment.allowance if is_in_window else 0,
-        "day_absorbed": payment.absorbed if is_counted else 0,
+        "day_used": only_if(is_today, payment.allowance),
+        "window_used": only_if(is_in_window, payment.allowance),
+        "day_absorbed": only_if(is_counted, payment.absorbed),
         "hour_spent": payment.allowance + payment.credits,
         "day_spent": payment.allowance + payment.credits,
     }

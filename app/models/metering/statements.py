@@ -35,7 +35,7 @@ from app.models.metering.account_state import ACCOUNTS, COLUMNS, MOVED, PLANS, A
 from app.models.metering.affordability import overdraft_of
 from app.models.metering.balance import NO_LIMIT, Balance, Payment, greatest
 from app.models.metering.breaker import still_usual
-from app.models.metering.call import RECEIPT, Admission, Ending
+from app.models.metering.call import RECEIPT, Admission, Ending, settled_differences
 from app.models.metering.gate_checks import most_absorbed, most_calls, still_admitted
 from app.models.metering.member_limit import held_for_member, month_of, settled_for_member
 from app.models.metering.usage import Usage
@@ -171,24 +171,14 @@ def settling(extra: ExtraRows | None) -> Any:
     )
     paid = paying(held)
     closed = closing(paid)
-    day_used = case((bindparam("is_today", type_=Boolean), closed.c.allowance_paid_nanos), else_=0)
-    differences = {
-        "allowance": -closed.c.allowance_paid_nanos,
-        "credits": -closed.c.credits_paid_nanos,
-        "reserved": -amount("reserved"),
-        "running_calls": -1,
-        "day_used": day_used,
-        "day_absorbed": case((bindparam("is_counted", type_=Boolean), closed.c.absorbed_nanos), else_=0),
-        "window_used": case(
-            (
-                and_(A.window_hours.is_not(None), TODAYS["window_start"] <= BEGAN),
-                closed.c.allowance_paid_nanos,
-            ),
-            else_=0,
-        ),
-        "hour_spent": closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos,
-        "day_spent": closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos,
-    }
+    payment = Payment(closed.c.allowance_paid_nanos, closed.c.credits_paid_nanos, closed.c.absorbed_nanos)
+    differences = settled_differences(
+        payment,
+        amount("reserved"),
+        is_today=bindparam("is_today", type_=Boolean),
+        is_in_window=and_(A.window_hours.is_not(None), TODAYS["window_start"] <= BEGAN),
+        is_counted=bindparam("is_counted", type_=Boolean),
+    )
     moved = (
         update(ACCOUNTS)
         .where(THIS, A.id == closed.c.account_id)
@@ -197,8 +187,7 @@ def settling(extra: ExtraRows | None) -> Any:
         .cte("moved")
     )
     parts = extra.parts(closed) if extra else ()
-    receipt = closed.c.allowance_paid_nanos, closed.c.credits_paid_nanos, closed.c.absorbed_nanos
-    settled = select(*held.c, *moved.c, *receipt)
+    settled = select(*held.c, *moved.c, payment.allowance, payment.credits, payment.absorbed)
     rows = held.outerjoin(closed, true()).outerjoin(moved, true())
     return settled.select_from(rows).add_cte(settled_for_member(closed, held), *parts)
 
