@@ -16,7 +16,7 @@ from app.models.identity.user import User
 from tests.browser.conftest import Visitor
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
 from tests.support.people import CREDIT, give
-from tests.support.running_app import RunningApp
+from tests.support.running_app import RunningApp, await_that
 from tests.support.running_sandbox import SECRET, StartedSandbox
 
 pytestmark = pytest.mark.browser
@@ -143,6 +143,7 @@ def test_a_whole_life_with_money(
     chats_until_it_is_recharged(money)
     waits_for_a_recharge_and_is_sent_by_itself(money, stripe)
     money.is_refunded_by_an_admin(browser)
+    await_that(lambda: "refund" in money.kinds())
     ada.go("/billing")
     expect(ada.page.get_by_text("$10.00 refunded")).to_be_visible()
     money.cancel()
