@@ -23,6 +23,7 @@ def main() -> None:
         plan = Plan.default()
         plan.daily_limit_nanos, plan.parallel_calls = None, 1000
         account = people.person("ada", credits=RICH)
+        account.breaker = "off"
         own = {"account_id": account.id, "user_id": account.memberships[0].user_id, "model": MODEL}
         made = db.session.scalars(insert(Chat).returning(Chat.id), [own] * int(sys.argv[1])).all()
         print(json.dumps({"key": people.api_key(account), "chats": list(made)}))
