@@ -36,15 +36,15 @@ class ReportPage(AdminPage):
             tiers=tiers(rows),
             learned=learned(),
             unstated=unstated(),
-            alarms=alarms(),
+            alarms=alarms(DAYS),
         )
 
 
-def lately() -> tuple[Any, ...]:
-    return (Usage.settled_at >= utcnow() - timedelta(days=DAYS),)
+def lately(days: int) -> tuple[Any, ...]:
+    return (Usage.settled_at >= utcnow() - timedelta(days=days),)
 
 
-def costs() -> list[Any]:
+def costs(days: int = DAYS) -> list[Any]:
     """By model: its calls, what we absorbed, and where the provider says what it billed, that beside our list price."""
     listed = func.sum(case((IS_BILLED, Usage.cost_nanos), else_=0)).label("listed")
     return list(
@@ -59,7 +59,7 @@ def costs() -> list[Any]:
                 func.sum(Usage.billed_nanos).label("billed"),
                 func.sum(Usage.unpriced_pieces).label("unpriced"),
             )
-            .where(*lately())
+            .where(*lately(days))
             .group_by(Usage.model)
             .order_by(func.sum(Usage.cost_nanos).desc(), Usage.model)
         )
@@ -81,11 +81,11 @@ def cells_of(row: Any) -> list[Any]:
     return [*figures, *evidence, int(row.unpriced or 0) or ""]
 
 
-def served() -> list[Any]:
+def served(days: int = DAYS) -> list[Any]:
     """Who answered and at which tier: (asked, answered, tier, tier of the price, calls, cost)."""
     told = Usage.model, Usage.answered_model, Usage.service_tier, ModelPrice.service_tier
     figures = func.count(), func.sum(Usage.cost_nanos)
-    rows = select(*told, *figures).join(Usage.price).where(*lately()).group_by(*told)
+    rows = select(*told, *figures).join(Usage.price).where(*lately(days)).group_by(*told)
     return list(db.session.execute(rows.order_by(Usage.model)))
 
 
@@ -136,15 +136,15 @@ def unstated() -> list[str]:
     return [model.name for model, _ in AIModel.for_sale() if model.extra_input_tokens is None]
 
 
-def alarms() -> list[str]:
-    """What an admin should look at, in sentences."""
-    rows = served()
+def alarms(days: int = 1) -> list[str]:
+    """What an admin should look at, in sentences: of the last day for the overview, which goes over no more calls."""
+    rows = served(days)
     answered = (answer_alarm(row) for row in others(rows) if row[-1] == NOT_LISTED)
-    return [*billing_alarms(), *answered, *(tier_alarm(row) for row in tiers(rows))]
+    return [*billing_alarms(days), *answered, *(tier_alarm(row) for row in tiers(rows))]
 
 
-def billing_alarms() -> Iterator[str]:
-    for row in costs():
+def billing_alarms(days: int) -> Iterator[str]:
+    for row in costs(days):
         percent = difference(row)
         if percent is not None and abs(percent) > ALARM_PERCENT:
             figures = (

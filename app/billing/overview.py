@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask import abort, redirect, render_template, request, url_for
@@ -23,7 +23,7 @@ from app.models.metering.balance import window_ends
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
-from app.models.metering.usage import Usage
+from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.payments import returned_sessions
 from app.payments.checkout import is_set_up
 from app.web.access import managers_only
@@ -60,14 +60,20 @@ def overview() -> str:
 
 def days_left(account_id: int, available: int, now: datetime) -> int | None:
     """How long the balance lasts at the pace of the last days; None without use, or where it is long enough."""
-    mine = Usage.account_id == account_id, Usage.state == "settled", Usage.settled_at >= now - PACE
-    paid = func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos)
-    used, since = db.session.execute(select(paid, func.min(Usage.settled_at)).where(*mine)).one()
-    if not used or since is None or available <= 0:
+    used, first = used_since((now - PACE).date(), account_id)
+    if not used or first is None or available <= 0:
         return None
-    seconds = max(int((now - since).total_seconds()), DAY)
+    seconds = max(int((now - start_of(first)).total_seconds()), DAY)
     days = available * seconds // (int(used) * DAY)
     return days if days <= LONGEST_SHOWN else None
+
+
+@in_one_look
+def used_since(since: datetime, first: date, account_id: int) -> tuple[int, date | None]:
+    """What was paid for calls from that day on, and the first day with one."""
+    use = use_since(first, since, account_id=account_id)
+    paid, began = db.session.execute(select(func.sum(use.c.paid_nanos), func.min(use.c.day))).one()
+    return int(paid or 0), began
 
 
 def payments_of(account_id: int) -> list[Payment]:

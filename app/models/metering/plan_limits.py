@@ -79,7 +79,7 @@ class PlanLimits:
 
 def images_since(account_id: int, moment: datetime) -> int:
     """How many images were paid for since then, those that are being made included."""
-    mine = Usage.account_id == account_id, Usage.created_at >= moment, Usage.operation == "image"
+    mine = Usage.account_id == account_id, Usage.created_at >= moment, Usage.image_price_id.is_not(None)
     made = db.session.scalar(select(func.sum(Usage.images)).where(*mine, Usage.state == "settled")) or 0
     running = select(func.sum(Usage.max_output_tokens)).where(*mine, Usage.state == "running")
     return int(made) + int(db.session.scalar(running) or 0)

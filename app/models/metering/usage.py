@@ -23,6 +23,7 @@ OF_IMAGES = text("image_price_id IS NOT NULL")
 CONTINUED = text("continues_id IS NOT NULL")
 RUNNING = text("state = 'running'")
 ENDED = text("settled_at IS NOT NULL")
+RELEASED = text("state = 'released'")
 
 
 class Usage(Model):
@@ -56,6 +57,8 @@ class Usage(Model):
         partial_index("uq_usages_continues", "continues_id", unique=True, where=CONTINUED),
         partial_index("ix_usages_running", "created_at", where=RUNNING),
         partial_index("ix_usages_settled", "settled_at", where=ENDED),
+        partial_index("ix_usages_account_images", "account_id", "created_at", where=OF_IMAGES),
+        partial_index("ix_usages_account_released", "account_id", "created_at", where=RELEASED),
     )
 
     account_id: Mapped[int] = refers_to("accounts.id")
