@@ -14,16 +14,20 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
+from app.lab.history import worths_of
 from app.lab.kinds import seed_habits
 from app.lab.report import Report
 from app.lab.run import Run, reading
-from app.lab.scenario import Scenario, terms_of
+from app.lab.scenario import Pair, Scenario, changed, terms_of
 from app.lab.simulation import simulate
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
 from app.models.billing.statement import balances_at
+from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
+from app.models.catalog.worth import worth_of
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from app.models.operations.lab_run import Habit
@@ -157,6 +161,19 @@ def test_a_changed_margin_is_its_closed_form(models: None, session: Database) ->
             assert other[3] * (10_000 - margins[one[3]]) == one[3] * 6500
     assert bought > 3
     assert told.report.total("then", "revenue_cents") == record.report.total("was", "revenue_cents") > 0
+
+
+def test_a_volume_keeps_its_tier_where_the_margin_of_one_changes(session: Database) -> None:
+    """Ten at a margin of their own are worth the same; one follows the pack's."""
+    pack = session.query(CreditPack).filter_by(is_any_amount=False).first()
+    assert pack is not None
+    pack.tiers = [PackTier(from_quantity=10, margin_bps=4000)]
+    session.commit()
+    pair = Pair(pack, changed(pack, {"margin_bps": 6000}))
+    for quantity, margins in ((10, (4000, 4000)), (9, (pack.margin_bps, 6000))):
+        bought = Payment(quantity=quantity, price_cents=quantity * pack.price_cents)
+        assert worths_of(bought, pair) == tuple(worth_of(bought.price_cents, 0, margin) for margin in margins)
+    assert not session.new
 
 
 def test_who_pays_more_for_the_same_answers_is_worse_off(models: None, session: Database) -> None:

@@ -20,7 +20,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
 from app.models.metering.account_state import SOFTER_PERCENT, AccountState
-from app.models.metering.breaker import WINDOW, runaways, usual
+from app.models.metering.breaker import WINDOW, account_bars, runaways, usual, usual_of
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import Reservation, reserve, settle
 from app.models.metering.spending import SpendingDay, SpendingPause
@@ -170,6 +170,24 @@ def test_what_is_resumed_goes_on_until_the_hour_the_day_or_for_good(
     breaker.resume(actor(ada), "off")
     end(begin(actor(ada), 100_000), 100_000)
     end(begin(actor(ada)))
+
+
+def test_what_is_usual_is_of_seven_days_and_of_no_mistake(ada: Account) -> None:
+    known = db.session.query(SpendingDay).order_by(SpendingDay.day).all()
+    known[0].spent_nanos, known[0].busiest_hour_nanos, known[0].was_mistake = (
+        9 * BUSIEST_DAY,
+        9 * BUSIEST_HOUR,
+        True,
+    )
+    bars = []
+    for day in known[1:5]:
+        db.session.flush()
+        [by_clock] = (row for row in account_bars(START.date()) if row["id"] == ada.id)
+        bars.append(usual_of(ada.id, START).bars)
+        assert bars[-1] == (by_clock["hour_bar_nanos"], by_clock["day_bar_nanos"])
+        db.session.delete(day)
+    floor = usual_of(ada.id, START).floor
+    assert bars == [(3 * BUSIEST_HOUR, 2 * BUSIEST_DAY)] * 3 + [(floor, floor)]
 
 
 @pytest.mark.parametrize("choice", ["alert", "off"])

@@ -28,7 +28,7 @@ from app.models.operations.outbox import OutgoingMail
 from app.payments import rerating as work
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support import crash
-from tests.support.people import CREDIT, actor, model, person
+from tests.support.people import CREDIT, actor, give, model, person
 
 Database = scoped_session[Session]
 PROMPT = Prompt("m", (PromptMessage("user", "x" * 3000),), 4000)
@@ -84,8 +84,12 @@ def test_calls_sold_at_twice_the_price_end_like_a_twin_that_was_always_right(
     people: list[Account], session: Database
 ) -> None:
     seeded, spent = random.Random(1), dict.fromkeys((account.id for account in people), 0)  # noqa: S311
+    calls = int(os.environ.get("CALLS", "120"))
+    for account in people:
+        give(account, credits=calls * 15 * CREDIT)
+    session.commit()
     before = {account.id: balance(account) for account in people}
-    for _ in range(int(os.environ.get("CALLS", "120"))):
+    for _ in range(calls):
         account, tokens = seeded.choice(people), (seeded.randrange(1, 2500), seeded.randrange(1, 900))
         call(account, uncached=tokens[0], output=tokens[1])
         spent[account.id] += (tokens[0] * 1_250_000_000 + tokens[1] * 5_000_000_000 + 500_000) // 1_000_000
