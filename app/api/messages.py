@@ -23,13 +23,14 @@ from app.extensions import db
 from app.generation import registry
 from app.generation.call import CallOptions
 from app.generation.conversation import Conversation
+from app.generation.exchange import WRITTEN_ON
 from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES
 from app.generation.send import answer, ask, go_on, repeated
 from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
-from app.models.metering.refusal import InvalidRequest
+from app.models.metering.refusal import Conflict, InvalidRequest
 from app.web.access import for_guests_too
 from app.web.gate import requires_tokens
 
@@ -111,7 +112,10 @@ def go_on_with_message(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     into = Conversation(my_chat(message.chat_id))
     options = call_options(AnotherAnswer.read(), message.model or into.chat.model or default_model())
-    return begin_once(options, lambda: go_on(current_user, into, message, options))
+    try:
+        return begin_once(options, lambda: go_on(current_user, into, message, options))
+    except IntegrityError as error:
+        raise Conflict("cannot_go_on", WRITTEN_ON) from error
 
 
 @api.put("/messages/<message_id>")

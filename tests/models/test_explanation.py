@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.models.catalog.price import ModelPrice
@@ -17,6 +17,7 @@ PRICES = st.integers(1, 10**11)
 A_SEARCH = 10_000_000
 
 
+@example(used=TokenUsage(0, 10_000, 0, 0, 1), prices=(10**11, 10**9, 1, 1, 1), earlier_bps=6_000, absorbed=0)
 @given(
     used=st.builds(TokenUsage, *(TOKENS for _ in TOKEN_BUCKETS), searches=st.integers(0, 3)),
     prices=st.tuples(*(PRICES for _ in TOKEN_BUCKETS)),

@@ -46,3 +46,24 @@ def test_a_call_counts_in_the_window_and_the_day_that_it_began_in(
             in_window * CREDIT,
             in_day * CREDIT,
         )
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_beyond_the_window_credits_pay_and_the_next_one_begins_anew(
+    session: "scoped_session[Session]",
+) -> None:
+    """20 of 100 in five hours: a call of 30 takes 10 of bought credits."""
+    with time_machine.travel(datetime(2026, 9, 1, 9, tzinfo=UTC), tick=False) as clock:
+        model("m", kind="demo", dollars_out="100")
+        account = person("ada", allowance=100 * CREDIT, credits=50 * CREDIT)
+        account.window_hours, account.window_limit_nanos = 5, 20 * CREDIT
+        db.session.commit()
+        reservation = reserve(actor(account), PROMPT, AIModel.to_sell("m", utcnow())[1])
+        settle(reservation, TokenUsage(output=300, source="reported"), "done")
+        balances = []
+        for _ in range(2):
+            balance = AccountState.load(account.id).balance(utcnow())
+            balances.append((balance.allowance, balance.credits, balance.available))
+            clock.move_to(datetime(2026, 9, 1, 10, tzinfo=UTC))
+    credits = [tuple(nanos // CREDIT for nanos in row) for row in balances]
+    assert credits == [(80, 40, 40), (80, 40, 60)]
