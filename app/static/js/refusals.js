@@ -123,7 +123,7 @@ const raised = ({ limit_nanos: limit, used_nanos: used, needed_nanos: needed = 0
 function moreForm(box) {
   const form = document.createElement("form");
   form.className = "form-inline";
-  form.innerHTML = `<div class="field"><label for="more-amount">Ask for more, in credits</label><input class="input" id="more-amount" name="amount_credits" inputmode="decimal" value="50" required></div><div class="field"><label for="more-reason">Why (optional)</label><input class="input" id="more-reason" name="reason" maxlength="500"></div><button class="button button-small button-main">Ask for 50 more</button><p class="small" role="status"></p>`;
+  form.innerHTML = `<div class="field"><label for="more-amount">Ask for more, in credits</label><input class="input" id="more-amount" name="amount_credits" inputmode="decimal" value="50" required></div><div class="field"><label for="more-reason">Why (optional)</label><input class="input" id="more-reason" name="reason" maxlength="500"></div><button type="submit" class="button button-small button-main">Ask for 50 more</button><p class="small" role="status"></p>`;
   const [amount, reason, submit, said] = form.querySelectorAll("input, button, p");
   amount.addEventListener("input", () => { submit.textContent = `Ask for ${amount.value || "more"}${amount.value ? " more" : ""}`; });
   form.addEventListener("submit", async (event) => {
