@@ -12,7 +12,7 @@ from app import admin, api, auth, billing, chat, cli, config, documents, errors,
 from app.addresses import INSTANCE, ROOT
 from app.extensions import babel, db, limiter, mailman, migrate
 from app.observability import logging
-from app.web import formatting, hosts, security_headers
+from app.web import formatting, hosts, page_context, rate_limits, security_headers
 
 
 class Tollgate(Flask):
@@ -31,8 +31,10 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     mailman.init_app(app)
     babel.init_app(app)
+    app.after_request(rate_limits.keep_wait)
     limiter.init_app(app)
     formatting.init_filters(app)
+    page_context.init_frame(app)
     security_headers.init_headers(app)
     hosts.init_hosts(app)
     for part in (auth, pages, chat, documents, billing, api, gateway, admin, cli, errors, metrics):

@@ -1,6 +1,6 @@
 """How money, times and counts become text."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -116,7 +116,7 @@ def test_a_share_stays_between_nothing_and_all(part: int, whole: int, shown: int
 
 def test_a_moment_is_in_utc_for_the_script_to_turn_into_local_time() -> None:
     moment = datetime(2026, 11, 21, 3, 1, tzinfo=UTC)
-    shown = '<time datetime="2026-11-21T03:01:00Z" data-local="datetime">21 Nov 2026, 03:01 UTC</time>'
+    shown = '<time datetime="2026-11-21T03:01:00Z" data-local="datetime">21 November 2026, 03:01 UTC</time>'
     assert formatting.datetime_markup(moment) == shown
 
 
@@ -126,7 +126,10 @@ def test_a_moment_that_is_not_there_is_empty() -> None:
 
 def test_a_moment_in_a_sentence_has_its_preposition() -> None:
     shown = formatting.when_markup(datetime(2026, 11, 21, 3, 1, tzinfo=UTC))
-    assert shown == '<time datetime="2026-11-21T03:01:00Z" data-local="when">on 21 Nov 2026, 03:01 UTC</time>'
+    assert (
+        shown
+        == '<time datetime="2026-11-21T03:01:00Z" data-local="when">on 21 November 2026, 03:01 UTC</time>'
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,3 +157,15 @@ def test_a_date_has_its_month_in_full() -> None:
 
 def test_markdown_is_safe_to_put_into_a_page() -> None:
     assert formatting.markdown("**a** <b>").__html__() == '<p dir="auto"><strong>a</strong> &lt;b&gt;</p>\n'
+
+
+@given(st.datetimes(min_value=datetime(2026, 1, 1), timezones=st.just(UTC)), st.integers(-12, 14))  # noqa: DTZ001
+def test_before_the_day_of_a_deadline_is_in_time_everywhere(moment: datetime, hours: int) -> None:
+    day = datetime.strptime(formatting.deadline(moment), "%d %B %Y")  # noqa: DTZ007
+    assert day.replace(tzinfo=timezone(timedelta(hours=hours))) <= moment
+
+
+def test_a_day_that_is_a_moment_is_told_by_the_readers_clock() -> None:
+    shown = formatting.date_markup(datetime(2026, 12, 28, 3, tzinfo=UTC))
+    assert shown == '<time datetime="2026-12-28T03:00:00Z" data-local="date">28 December 2026</time>'
+    assert formatting.date_markup(date(2026, 12, 28)) == "28 December 2026"

@@ -1,6 +1,6 @@
 """Plans describe themselves: what differs between two plans is named on their cards, and no figure is typed."""
 
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -87,7 +87,7 @@ def test_credits_for_a_dollar_are_of_the_whole_price(app: Flask, sold: Plan | Cr
 
 def test_a_trial_says_what_it_gives_what_follows_and_how_to_pay_nothing() -> None:
     plan = plan_of(price_cents=7900, trial_days=7, allowance_override_nanos=14_500 * CREDIT)
-    assert trial_offer(plan, date(2026, 11, 28)) == (
+    assert trial_offer(plan, datetime(2026, 11, 28, 14, tzinfo=UTC)) == (
         "7 days free with 3,383.3 credits, then $79 a month. Cancel before 5 December 2026 and pay nothing."
     )
 

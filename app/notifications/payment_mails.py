@@ -18,8 +18,8 @@ from app.models.billing.subscription import UNPAID, Subscription
 from app.models.identity.account import Account
 from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.notifications.people_mails import of_parked
-from app.notifications.recipients import admins, day, moment, owner
-from app.web.formatting import dollars
+from app.notifications.recipients import admins, owner
+from app.web.formatting import date_text, datetime_text, dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,11 @@ def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Accou
     WebhookDelivery.post(account.id, key, "recharge.failed", **charged, decline_code=recharge.decline_code)
     amount = dollars(recharge.price_cents, recharge.payment.currency)
     again = settings.next_attempt_at if settings and settings.is_acting else None
-    context = {"amount": amount, "card": settings.card_label if settings else "", "next_try": moment(again)}
+    context = {
+        "amount": amount,
+        "card": settings.card_label if settings else "",
+        "next_try": datetime_text(again),
+    }
     owner(account, f"recharge_declined:{recharge.id}", "recharge_declined", **context)
 
 
@@ -142,7 +146,7 @@ def of_plan(subscription: Subscription, account: Account, before: Before) -> Non
     if before.is_in_force and subscription.plan_id != before.plan_id:
         owner(account, f"plan_changed:{change}:{subscription.plan_id}", "plan_changed", plan=plan)
     if subscription.cancel_at_period_end and not before.is_ending and subscription.gives_rights:
-        context = {"plan": plan, "ends": day(subscription.period_end)}
+        context = {"plan": plan, "ends": date_text(subscription.period_end)}
         owner(account, f"cancelled:{change}", "subscription_cancelled", **context)
     of_scheduled_change(subscription, account, before)
     if before.is_in_force and not subscription.is_in_force:
@@ -163,7 +167,7 @@ def of_scheduled_change(subscription: Subscription, account: Account, before: Be
         "plan_change_scheduled",
         plan=subscription.plan.name,
         next=coming.name,
-        date=day(subscription.period_end),
+        date=date_text(subscription.period_end),
         credits=credits_text(coming.allowance_nanos),
         amount=dollars(coming.asked_cents, coming.currency),
         interval=coming.interval,
@@ -185,7 +189,11 @@ def of_trial_refused(subscription: Subscription, account: Account) -> None:
 
 def of_trial_end(subscription: Subscription) -> None:
     amount = dollars(subscription.price_cents, subscription.currency)
-    context = {"plan": subscription.plan.name, "ends": day(subscription.trial_end), "amount": amount}
+    context = {
+        "plan": subscription.plan.name,
+        "ends": datetime_text(subscription.trial_end),
+        "amount": amount,
+    }
     owner(subscription.account, f"trial_ends:{subscription.id}", "trial_ends", **context)
 
 

@@ -10,6 +10,7 @@ from app.models.identity.limit_request import LimitRequest
 from app.models.identity.user import User
 from app.models.operations.support_request import SupportRequest
 from app.notifications.recipients import admins
+from app.web.formatting import date_text
 
 
 def of_parked(reason: str, event: str) -> None:
@@ -79,6 +80,6 @@ def of_limit_decision(request: LimitRequest) -> None:
         account_id=request.account_id,
         account_name=request.account.name,
         amount=credits_text(request.granted_nanos or request.amount_nanos),
-        until=f"{request.granted_until:%d %B %Y}" if request.granted_until else "",
+        until=date_text(request.granted_until),
         link=mailer.link("chat.show"),
     )

@@ -14,7 +14,8 @@ from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.model_use import Use
 from app.models.operations.outbox import OutgoingMail
-from app.notifications.recipients import admins, day, moment, owner
+from app.notifications.recipients import admins, owner
+from app.web.formatting import date_text, datetime_text
 
 NOTICES = 30
 
@@ -44,7 +45,7 @@ def change_texts(ahead: PriceAhead) -> dict[str, str]:
     prices = {"now": ahead.now, "then": ahead.then}
     inputs = {f"input_{when}": credits_figure(price.uncached_input_nanos) for when, price in prices.items()}
     outputs = {f"output_{when}": credits_figure(price.output_nanos) for when, price in prices.items()}
-    return {"model": ahead.model.title, "begins": moment(ahead.begins), **inputs, **outputs}
+    return {"model": ahead.model.title, "begins": datetime_text(ahead.begins), **inputs, **outputs}
 
 
 def use_texts(uses: list[Use]) -> dict[str, Any]:
@@ -76,8 +77,8 @@ def of_correction(rerating: Rerating, account: Account, returned: int) -> None:
 def correction_texts(rerating: Rerating, returned: int) -> dict[str, str]:
     return {
         "model": rerating.price.model.title,
-        "since": moment(rerating.since),
-        "until": moment(rerating.until),
+        "since": datetime_text(rerating.since),
+        "until": datetime_text(rerating.until),
         "returned": credits_text(returned),
         "reason": rerating.reason,
     }
@@ -89,7 +90,7 @@ def of_ending(model: AIModel, users: list[tuple[User, int]]) -> None:
     successor = AIModel.named(model.successor) if model.successor else None
     context = {
         "model": model.title,
-        "ends": day(model.sold_until),
+        "ends": date_text(model.sold_until),
         "then": successor.title if successor else "",
     }
     for user, calls in users:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -11,10 +10,6 @@ from app import mailer
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.user import User
-
-
-def day(moment: datetime | None) -> str:
-    return f"{moment:%d %B %Y}" if moment else ""
 
 
 def owner(account: Account, key: str, template: str, **context: Any) -> None:
@@ -30,7 +25,3 @@ def admins(key: str, template: str, **context: Any) -> None:
     chosen = select(User).where(User.admin_role == "owner", User.disabled_at.is_(None))
     for person in db.session.scalars(chosen):
         mailer.post(f"{key}:{person.id}", person.email, template, **context)
-
-
-def moment(at: datetime | None) -> str:
-    return f"{at:%d %B %Y, %H:%M} UTC" if at else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from babel.dates import format_date, format_datetime
@@ -23,10 +23,10 @@ from app.models.metering.ending import finish_note
 from app.models.metering.explanation import Explanation
 from app.models.metering.spending import SpendingPause
 from app.models.metering.usage import Usage
-from app.web import page_context
 from app.web.answers import render_answer
 
 LOCALE = "en_US"
+FURTHEST_BEHIND_UTC = timedelta(hours=12)
 BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
 SYSTEMS = {
     "iPhone": "iPhone",
@@ -40,7 +40,6 @@ SYSTEMS = {
 
 def init_filters(app: Flask) -> None:
     app.jinja_env.filters.update(FILTERS)
-    page_context.init_frame(app)
 
 
 def credits_exact(nanos: int) -> str:
@@ -102,9 +101,9 @@ def short_number(count: int) -> str:
     return f"{count // 1000}K" if count >= 1000 else str(count)
 
 
-def datetime_text(moment: datetime) -> str:
-    """A moment for mails and files: 21 Nov 2026, 03:01 UTC."""
-    return format_datetime(moment, "d MMM yyyy, HH:mm", locale=LOCALE) + " UTC"
+def datetime_text(moment: datetime | None) -> str:
+    """A moment for mails and files: 21 November 2026, 03:01 UTC."""
+    return f"{format_datetime(moment, 'd MMMM yyyy, HH:mm', locale=LOCALE)} UTC" if moment else ""
 
 
 def datetime_markup(moment: datetime | None) -> Markup:
@@ -121,8 +120,18 @@ def time_element(moment: datetime | None, kind: str, preposition: str) -> Markup
     if moment is None:
         return Markup("")
     stamp = moment.isoformat().replace("+00:00", "Z")
-    element = Markup('<time datetime="{}" data-local="{}">{}{}</time>')
-    return element.format(stamp, kind, preposition, datetime_text(moment))
+    text = date_text(moment) if kind == "date" else datetime_text(moment)
+    return Markup('<time datetime="{}" data-local="{}">{}{}</time>').format(stamp, kind, preposition, text)
+
+
+def date_markup(day: date | datetime | None) -> Markup | str:
+    """The day of a moment by the reader's own clock; a day that is one already stays what it is."""
+    return time_element(day, "date", "") if isinstance(day, datetime) else date_text(day)
+
+
+def deadline(moment: datetime) -> str:
+    """The day before which something must be done, wherever its reader is: nobody's clock is behind UTC by more."""
+    return date_text(moment - FURTHEST_BEHIND_UTC)
 
 
 def date_text(day: date | datetime | None) -> str:
@@ -237,7 +246,8 @@ FILTERS = {
     "datetime": datetime_markup,
     "datetime_text": datetime_text,
     "when": when_markup,
-    "date": date_text,
+    "date": date_markup,
+    "date_text": date_text,
     "month_name": month_name,
     "day": day_text,
     "browser": browser,

@@ -14,6 +14,7 @@ from flask import Response, after_this_request, current_app, request
 from app import mailer
 from app.models.base import utcnow
 from app.models.identity.user import User
+from app.web.formatting import datetime_text
 
 MOST = 5
 LIFETIME = timedelta(days=365)
@@ -26,7 +27,7 @@ def told_if_new(user: User) -> None:
     known, mark = marks(), mark_of(user)
     if mark not in known and user.created_at < utcnow() - NEW_PERSON:
         agent = request.headers.get("User-Agent", "")[:200]
-        context = {"name": user.name, "agent": agent, "at": f"{utcnow():%d %B %Y, %H:%M} UTC"}
+        context = {"name": user.name, "agent": agent, "at": datetime_text(utcnow())}
         mailer.post(f"sign-in:{secrets.token_hex(8)}", user.email, "new_sign_in", user_id=user.id, **context)
     written = ".".join([mark, *(other for other in known if other != mark)][:MOST])
 

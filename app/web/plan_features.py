@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from app.models.base import credits_figure as credits
@@ -16,7 +16,7 @@ from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import about_a_dollar, credits_per_unit, currency
 from app.web.formatting import counted as counted_text
-from app.web.formatting import date_text, number, price
+from app.web.formatting import deadline, number, price
 
 MOST_NAMED = 3
 """Above this many models a card says how many there are; the table names them all."""
@@ -147,9 +147,9 @@ FEATURES: tuple[Callable[[Plan], Iterator[Feature]], ...] = (
 )
 
 
-def trial_offer(plan: Plan, today: date) -> str:
+def trial_offer(plan: Plan, now: datetime) -> str:
     """What a trial is, before the button: "7 days free with 3,383 credits, then $79 a month. Cancel before ..."."""
-    last = date_text(today + timedelta(days=plan.trial_days))
+    last = deadline(now + timedelta(days=plan.trial_days))
     days = f"{plan.trial_days} day{'s'[: plan.trial_days != 1]}"
     terms = f"then {price(plan.asked_cents, plan.currency)} a {plan.interval}"
     return (
@@ -159,9 +159,9 @@ def trial_offer(plan: Plan, today: date) -> str:
 
 def sale_note(plan: Plan) -> str:
     """Until when its sale price is, and what comes of it: nothing where there is none."""
-    if not plan.is_on_sale:
+    if plan.sale_ends_at is None or not plan.is_on_sale:
         return ""
-    full, last = price(plan.price_cents, plan.currency), date_text(plan.sale_ends_at)
+    full, last = price(plan.price_cents, plan.currency), deadline(plan.sale_ends_at)
     return f"{full} from {last} on. Subscribe before that and keep this price."
 
 

@@ -28,9 +28,9 @@ def pricing_context(plans: list[Plan], packs: list[CreditPack], account: Account
 
 def trials(plans: list[Plan], account: Account | None) -> dict[int, str]:
     """What each plan's trial is, for the plans that this reader may try."""
-    today = utcnow().date()
+    now = utcnow()
     offered = (plan for plan in plans if plan.price_cents and trial_days(plan, account))
-    return {plan.id: trial_offer(plan, today) for plan in offered}
+    return {plan.id: trial_offer(plan, now) for plan in offered}
 
 
 def trial_days(plan: Plan, account: Account | None) -> int:

@@ -15,6 +15,7 @@ from flask_login import current_user
 from app import mailer
 from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User
+from app.web.formatting import date_text
 from app.web.network_address import network
 
 log = logging.getLogger("app.security")
@@ -37,13 +38,12 @@ def note_forbidden(response: Response) -> Response:
 def key_made(key: ApiKey, user: User, event: str = "key made") -> None:
     """A key's new secret is told to its person: a stranger in their session would make one to stay."""
     note(event, user.id, key=key.prefix, scopes=key.scopes)
-    ends = f"{key.expires_at:%d %B %Y}" if key.expires_at else ""
     context = {
         "name": user.name,
         "key_name": key.name,
         "prefix": key.prefix,
         "scopes": key.scopes,
-        "ends": ends,
+        "ends": date_text(key.expires_at),
         "is_rotated": event == "key rotated",
     }
     link = mailer.link("auth.settings")

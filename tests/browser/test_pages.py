@@ -164,6 +164,34 @@ def test_a_passkey_is_added_signs_in_and_is_removed(ada: Visitor) -> None:
     assert ada.faults == []
 
 
+SHOWN = """async () => {
+  const place = document.createElement("p");
+  place.innerHTML = '<time data-local="datetime" datetime="2024-12-28T03:01:00Z"></time><time data-local="date" '
+    + 'datetime="2024-12-28T03:01:00Z"></time>';
+  (await import(new URL("times.js", document.querySelector("script[type=module]").src))).localise(place);
+  return [...place.children].map((time) => time.textContent);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("locale", "zone", "moment", "day"),
+    [
+        ("en-US", "America/New_York", "Dec 27, 2024, 10:01 PM", "December 27, 2024"),
+        ("en-GB", "Europe/London", "28 Dec 2024, 03:01", "28 December 2024"),
+        ("de-DE", "Europe/Berlin", "28 Dec 2024, 04:01", "28 December 2024"),
+        ("ja-JP", "Asia/Tokyo", "Dec 28, 2024, 12:01", "December 28, 2024"),
+        ("en-AU", "Australia/Sydney", "28 Dec 2024, 2:01 pm", "28 December 2024"),
+    ],
+)
+def test_times_are_as_the_readers_region_writes_them(
+    browser: Browser, shared_app: RunningApp, locale: str, zone: str, moment: str, day: str
+) -> None:
+    page = browser.new_page(locale=locale, timezone_id=zone)
+    page.goto(f"{shared_app.url}/pricing")
+    assert [text.replace("\u202f", " ") for text in page.evaluate(SHOWN)] == [moment, day]
+    page.close()
+
+
 def test_motion_is_reduced_for_those_who_ask_for_it(ada: Visitor) -> None:
     ada.page.emulate_media(reduced_motion="reduce")
     duration = "getComputedStyle(document.querySelector('.balance-chip')).transitionDuration"

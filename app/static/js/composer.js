@@ -10,11 +10,12 @@ import { isGuest } from "./money.js";
 import { recallOwn, rememberOwn } from "./page.js";
 import { costText } from "./prices.js";
 import { messageOf } from "./refusals.js";
+import { when } from "./times.js";
 
 const PAUSE = 300;
 
 /* Another price begins within a day. */
-const laterText = (later) => `From ${new Date(later.effective_from).toLocaleString("en-US", { weekday: "long", hour: "numeric", minute: "2-digit" })} on: ${costText(later)}`;
+const laterText = (later) => `From ${when(later.effective_from)}: ${costText(later)}`;
 
 export class Composer {
   constructor({ picker, chat, settings, send, stop }) {
