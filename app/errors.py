@@ -239,7 +239,7 @@ def problem(
     count_problem(code)
     response = renderer()(status, code, detail, details)
     if retry_after:
-        response.headers.setdefault("Retry-After", str(retry_after))
+        g.retry_after = response.headers.setdefault("Retry-After", str(retry_after))
     if response.is_json and (again := should_retry(status, code)):
         response.headers["X-Should-Retry"] = again
     return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +25,7 @@ else:
 
 NANOS_PER_CREDIT = 1_000_000
 NANOS_PER_CENT = 10_000_000
+SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 
 def utcnow() -> datetime:
@@ -65,6 +66,14 @@ def grouped(number: Decimal) -> str:
 def share(amount: int, part: int, whole: int) -> int:
     """`part` of `whole` of an amount of nanos, rounded half up: the only way a worth is divided."""
     return (2 * amount * part + whole) // (2 * whole)
+
+
+def rounded_up(span: timedelta, unit: timedelta) -> int:
+    """A time in whole units, a part of one counted as whole: the only way that a time is rounded.
+
+    What somebody has is not cut, and who waits so long does not come too early.
+    """
+    return -(-span // unit)
 
 
 def one_of(column: str, *values: str) -> CheckConstraint:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Response, request
+from flask import Response, g, request
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from sqlalchemy import update
@@ -19,6 +19,7 @@ from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.address import mailbox
 from app.models.identity.user import User
+from app.models.metering.refusal import seconds_until
 from app.web.network_address import network
 
 Decorator = Callable[[Any], Any]
@@ -105,6 +106,21 @@ def by_person(limits: str) -> Decorator:
     return limiter.limit(limits, key_func=this_person, methods=["POST"], exempt_when=is_off)
 
 
+def keep_wait(response: Response) -> Response:
+    """Retry-After is what the error says, else when the limit lets go, rounded up; an answer has none.
+
+    Flask-Limiter cuts parts of a second, and makes the wait of any other refusal as long as its limit's.
+    """
+    limit, wait = limiter.current_limit, g.pop("retry_after", None)
+    if wait is None and limit is not None and limit.breached:
+        wait = seconds_until(datetime.fromtimestamp(limit.reset_at, UTC), utcnow())
+    if wait is not None:
+        response.headers["Retry-After"] = str(wait)
+    elif limit is not None:
+        response.headers.pop("Retry-After", None)
+    return response
+
+
 def check_signups() -> None:
     """The setting of sign-ups a day, all network addresses together: held, so that no two count the same one."""
     db.session.execute(update(Plan).where(Plan.is_default).values(id=Plan.id))
@@ -112,4 +128,4 @@ def check_signups() -> None:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if User.signed_up_since(midnight) >= Setting.get("signups_per_day"):
         tomorrow = midnight + timedelta(days=1)
-        raise TooManyRequests(retry_after=int((tomorrow - now).total_seconds()) + 1)
+        raise TooManyRequests(retry_after=seconds_until(tomorrow, now))

@@ -2,6 +2,8 @@
 
 import pytest
 
+from app.extensions import db
+from app.models.identity.account import Account
 from tests.chat.conftest import Door
 
 
@@ -28,6 +30,16 @@ def test_an_accounts_sends_are_limited_together_and_the_rest_goes_on(ada: Door) 
     assert (refused.status_code, refused.json["code"]) == (429, "rate_limited")
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert ada.call("GET", "/balance").status_code == 200
+
+
+def test_a_refusal_keeps_its_own_wait_and_an_answer_has_none(ada: Door) -> None:
+    chat, account = ada.new_chat(), db.session.query(Account).filter_by(name="Ada").one()
+    account.running_calls = 1000
+    db.session.commit()
+    refused = ada.send("hi", chat=chat)
+
+    assert (refused.json["code"], refused.headers["Retry-After"]) == ("too_many_calls", "5")
+    assert "Retry-After" not in ada.call("GET", "/balance").headers
 
 
 def test_anothers_limit_is_not_touched(ada: Door, door: object) -> None:

@@ -1,7 +1,7 @@
 """An upgrade gives what its preview showed, and every share of a worth is rounded half up. billing-rules.md 7."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.base import share
+from app.models.base import DAY, SECOND, rounded_up, share
 from app.models.billing.allowance import refill_if_due
 from app.models.billing.invoice import growth
 from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_refunds
 from app.models.billing.stripe_objects import LineState, RefundState
 from app.models.catalog.plan import Plan
+from app.models.metering.refusal import Refusal, seconds_until
 from tests.models.subscription_scenario import BEGIN, Deal, month
 from tests.support.people import CREDIT
 
@@ -30,6 +31,17 @@ AGAIN = settings(max_examples=40, suppress_health_check=[HealthCheck.function_sc
 def test_a_share_is_rounded_half_up(amount: int, part: int, whole: int) -> None:
     exact = Fraction(amount * part, whole)
     assert -Fraction(1, 2) <= exact - share(amount, part, whole) < Fraction(1, 2)
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=400)), st.sampled_from([SECOND, DAY]))
+def test_a_time_is_rounded_up_by_less_than_its_unit(span: timedelta, unit: timedelta) -> None:
+    assert timedelta(0) <= rounded_up(span, unit) * unit - span < unit
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.timedeltas(timedelta(0), timedelta(days=400)))
+def test_who_waits_as_long_as_was_said_is_not_too_early(now: datetime, wait: timedelta) -> None:
+    said = Refusal("credits_reserved", retry_after=seconds_until(now + wait, now)).retry_after
+    assert wait <= timedelta(seconds=said) <= max(wait + SECOND, SECOND)
 
 
 def yearly(allowance: int) -> Plan:
@@ -62,6 +74,22 @@ def test_a_yearly_upgrade_gives_what_was_shown(
     assert 0 <= shown <= plan.allowance_nanos
     assert upgraded(deal, plan, at, "in_up") == shown
     assert deal.subscription.allowance_nanos == plan.allowance_nanos
+    db.session.rollback()
+
+
+@AGAIN
+@given(st.timedeltas(timedelta(0), timedelta(days=30)))
+def test_no_part_of_a_second_is_cut_from_what_an_upgrade_gives(
+    session: "scoped_session[Session]", after: timedelta
+) -> None:
+    deal = Deal("Plus")
+    deal.follow(deal.invoice(0, BEGIN, BEGIN))
+    plan, whole = db.session.query(Plan).filter_by(name="Pro").one(), month(1) - month(0)
+    more = plan.allowance_nanos - deal.subscription.allowance_nanos
+    exact = Fraction(
+        more * ((whole - after) // timedelta(microseconds=1)), whole // timedelta(microseconds=1)
+    )
+    assert abs(growth(deal.subscription, plan, BEGIN + after) - exact) <= Fraction(1, 2)
     db.session.rollback()
 
 

@@ -27,6 +27,11 @@ def test_a_trial_that_began_at_stripe_is_as_long_as_stripe_says(deal: Deal) -> N
     assert deal.allowance == 5_000
 
 
+def test_a_day_of_a_trial_that_was_begun_counts_whole(deal: Deal) -> None:
+    deal.follow(status="trialing", trial_start=BEGIN, trial_end=BEGIN + timedelta(days=14, seconds=1))
+    assert deal.allowance == 5_000
+
+
 def test_an_upgrade_in_the_trial_leaves_used_what_was_used(session: "scoped_session[Session]") -> None:
     deal = Deal("Plus", trial_days=15)
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}

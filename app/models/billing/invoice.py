@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.extensions import db
@@ -18,6 +18,7 @@ from app.models.catalog.plan import Plan
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account, anniversary, months_between
 
+INSTANT = timedelta(microseconds=1)
 LATE = "An invoice of a subscription that had ended was paid"
 
 
@@ -263,7 +264,7 @@ def growth(subscription: Subscription, plan: Plan, at: datetime) -> int:
     if period is None:
         return 0
     start, end = period
-    left, whole = max(0, seconds(max(at, start), end)), seconds(start, end)
+    left, whole = max(timedelta(0), end - max(at, start)) // INSTANT, (end - start) // INSTANT
     paid = Payment.last_period_of(subscription.id)
     worth = net_allowance(plan, paid) if paid else plan.allowance_nanos
     more = max(0, worth - subscription.allowance_nanos)
@@ -279,7 +280,3 @@ def period_around(subscription: Subscription, moment: datetime) -> tuple[datetim
         return paid.period_start, paid.period_end
     months = months_between(paid.period_start, moment)
     return anniversary(paid.period_start, months), anniversary(paid.period_start, months + 1)
-
-
-def seconds(start: datetime, end: datetime) -> int:
-    return int((end - start).total_seconds())

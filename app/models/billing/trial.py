@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.base import share, utcnow
+from app.models.base import DAY, rounded_up, share, utcnow
 from app.models.billing.allowance import is_trusted, repay_debt
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.stripe_objects import SubscriptionState
@@ -31,7 +31,7 @@ def begin_trial(subscription: Subscription, account: Account, state: Subscriptio
         subscription.reject(HAD_ONE)
         return
     subscription.trial_card = state.card.fingerprint if state.card else None
-    subscription.trial_days = subscription.trial_days or (state.trial_end - state.trial_start).days
+    subscription.trial_days = subscription.trial_days or rounded_up(state.trial_end - state.trial_start, DAY)
     give_trial(subscription, account)
     account.period_start, account.period_end = state.trial_start, state.trial_end
     subscription.come_into_force()

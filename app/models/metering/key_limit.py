@@ -100,7 +100,7 @@ def spent_by_keys(key_ids: Sequence[int], at: datetime) -> dict[int, tuple[int, 
     return {key_id: (int(of_month), int(total)) for key_id, of_month, total in db.session.execute(sums)}
 
 
-DAY = 86_400.0
+DAY = 86_400
 """A limit once for all never comes back by itself; somebody may raise it."""
 
 PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from app.models.base import SECOND, rounded_up
+
 
 class Refusal(Exception):
     """The gate says no. `code` is one of billing-rules.md 6; `retry_after` is in seconds; `details` go into the answer.
@@ -21,13 +23,13 @@ class Refusal(Exception):
         code: str,
         *,
         context: Mapping[str, Any] | None = None,
-        retry_after: float | None = None,
+        retry_after: int | None = None,
         **details: Any,
     ) -> None:
         super().__init__(code)
         self.code = code
         self.context = dict(context or {})
-        self.retry_after = None if retry_after is None else max(1, int(retry_after + 0.999))
+        self.retry_after = retry_after
         self.details = details
         self.attempt: Attempt | None = None
         self.is_trip = False
@@ -65,5 +67,5 @@ class PricingError(ValueError):
     """A price, margin or worth that cannot be: the message names it."""
 
 
-def seconds_until(moment: datetime, now: datetime) -> float:
-    return max(1.0, (moment - now).total_seconds())
+def seconds_until(moment: datetime, now: datetime) -> int:
+    return max(1, rounded_up(moment - now, SECOND))
