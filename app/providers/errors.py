@@ -47,6 +47,7 @@ TELLING = {"too_long", "image", "gone", "credentials", "filtered", "moderated"}
 """Reasons that say more than any status does."""
 
 MESSAGES = {
+    "rate_limited": re.compile(r"(tokens|requests) per (min|minute|hour|day)\b|\b[TR]P[MD]\b", re.IGNORECASE),
     "image": re.compile(
         r"(process|decode|read|load|open|invalid|unsupported|corrupt)[\w ]{0,20}\bimages?(_url)?\b"
         r"|\bimages?(_url|\(s\))?(?!\w)[^.\n]{0,40}(not (be |a )?(valid|supported|readable)|invalid|could not be)"
@@ -133,6 +134,23 @@ CODES = {
 }
 
 
+MINIMAX = {
+    "timeout": (1001,),
+    "unavailable": (1000, 1024, 1033),
+    "rate_limited": (1002, 1039, 1041, 2045),
+    "credentials": (1004, 1008, 2049, 2056),
+    "moderated": (1026, 1027),
+    "rejected": (1042, 2013),
+}
+"""MiniMax's own codes, which stand in `base_resp` or in brackets behind its sentences."""
+
+VAGUE = (None, "unavailable", "rejected")
+"""What its sentence may say better."""
+
+MINIMAX_CODES = {code: reason for reason, codes in MINIMAX.items() for code in codes}
+BRACKETED = re.compile(r"\(([12]\d{3})\)$")
+
+
 def failure(reason: str, technical: str = "") -> ProviderError:
     """The error for a reason of ProviderError, or for one of REJECTIONS, which are of that kind too."""
     is_of_sender = reason in OF_SENDER
@@ -171,7 +189,7 @@ def causes(error: BaseException) -> Iterator[str]:
 def reason_of_status(status: int, body: object) -> str:
     """Codes and messages say more than the status; a 400 is often too long a chat, a 429 an unpaid bill of ours."""
     reason = reason_of_event(body) if status in READ_STATUSES else None
-    if reason in TELLING and (status != 429 or reason == "credentials"):
+    if (reason in TELLING and (status != 429 or reason == "credentials")) or reason == "rate_limited":
         return reason
     if status == 413:
         return "too_long"
@@ -184,30 +202,42 @@ def reason_of_event(body: object) -> str:
     Type and message come first: a numeric code is often the status alone (llama.cpp, vLLM, SGLang, LiteLLM).
     """
     inner = told_in(body)
-    code, kind = inner.get("code"), inner.get("type")
+    code, kind, message = inner.get("code"), inner.get("type"), inner.get("message")
     names = [name for name in (code, kind) if isinstance(name, str)]
     reason = next((CODES[name] for name in names if name in CODES), None)
     if reason in TELLING or reason == "rate_limited":
         return reason
-    return reason_of_message(inner.get("message")) or status_reason(code) or reason or "unavailable"
+    own = minimax_reason(body, message)
+    said = reason_of_message(message) if own in VAGUE else None
+    return said or own or status_reason(code) or reason or "unavailable"
 
 
 def is_error(event: Mapping[str, Any]) -> bool:
     """Whether an event tells of an error: as such, or by a bare message, code or detail in the place of an answer."""
-    if event.get("error") or "choices" in event or "delta" in event:
-        return bool(event.get("error"))
-    if event.get("object") == "error" or event.get("type") == "error":
+    if event.get("error") or status_of(event).get("status_code"):
+        return True
+    if event.get("choices") or "delta" in event:
+        return False
+    if event.get("object") == "error" or event.get("type") == "error" or event.get("success") is False:
         return True
     if "usage" in event:
         return False
     is_message = isinstance(event.get("message"), str) and ("code" in event or "type" in event)
-    return is_message or bool(event.get("detail")) or bool(status_of(event).get("status_code"))
+    return is_message or bool(event.get("detail"))
 
 
 def status_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """MiniMax's own status, 0 where all is well."""
     told = event.get("base_resp")
     return told if isinstance(told, Mapping) else {}
+
+
+def minimax_reason(body: object, message: object) -> str | None:
+    """The reason of MiniMax's own code."""
+    code = status_of(body).get("status_code") if isinstance(body, Mapping) else None
+    if not code and isinstance(message, str) and (bracketed := BRACKETED.search(message)):
+        code = int(bracketed[1])
+    return MINIMAX_CODES.get(code) if isinstance(code, int) else None
 
 
 def told_in(body: object) -> Mapping[str, Any]:
@@ -219,7 +249,8 @@ def told_in(body: object) -> Mapping[str, Any]:
         return told_in(next(iter(body), None))
     if not isinstance(body, Mapping):
         return {"message": body}
-    if isinstance(inner := body.get("error"), Mapping):
+    inner = body.get("error") or next(iter(several if isinstance(several := body.get("errors"), list) else ()), None)
+    if isinstance(inner, Mapping):
         body = inner
     said = next((body[name] for name in ("message", "error", "detail", "msg") if body.get(name)), None)
     message = told_in(said)["message"] if said else status_of(body).get("status_msg")

@@ -29,7 +29,7 @@ from app.providers.openai_choices import choice_in, delta_of, is_thought, text_o
 from app.providers.openai_embeddings import EmbeddingsReader, EmbeddingsReply
 from app.providers.openai_images import ask_for_images
 from app.providers.openai_responses import ResponsesReader
-from app.providers.reports import evidence, joined, report_in_headers, reports_in
+from app.providers.reports import RunningFigures, evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
 from app.providers.streamed_reply import UNREAD, Patience, Reader, StreamedReply
 from app.providers.text_cleaning import encodable
@@ -143,6 +143,7 @@ class ChatReader(Reader):
         self._provider = provider
         self._prompt = prompt
         self._usage: dict[str, Any] = {}
+        self._running = RunningFigures()
         self._model: object = None
         self._tier: object = None
         self._has_refused = False
@@ -189,20 +190,29 @@ class ChatReader(Reader):
     def read(self, event: dict[str, Any]) -> str:
         """Fields of one event are no alternatives: one with an error may carry text, and the usage."""
         if event is DONE:
-            self.is_over = True
+            self.is_over, self.lacks_usage = True, not openai_usage(self._usage).output
             self.finish_reason = self.finish_reason or "stop"
             return ""
         if is_error(event):
             self.failure = failure(reason_of_event(event), "error event")
-        self._take_report(event)
-        return self._read_choice(choice_in(event))
+        report, thought = self._take_report(event), len(self.thinking)
+        text = self._read_choice(choice_in(event))
+        if report:
+            self._running.add(report, text or self.thinking[thought:])
+        return text
 
-    def _take_report(self, event: dict[str, Any]) -> None:
+    def read_late(self, event: dict[str, Any]) -> None:
+        self._take_report(event)
+
+    def _take_report(self, event: dict[str, Any]) -> Raw:
         self._model = event.get("model") or self._model
         self._tier = event.get("service_tier") or self._tier
+        report: Raw = {}
         for usage in reports_in(event):
+            report = joined(report, usage)
             self._usage = joined(self._usage, usage)
             self.has_final_usage = self.has_final_usage or bool(self.failure) or not event.get("choices")
+        return report
 
     def _read_choice(self, choice: Raw) -> str:
         delta = delta_of(choice, has_begun=self._has_begun)
@@ -225,7 +235,7 @@ class ChatReader(Reader):
             self.finish_reason = "refusal" if self._has_refused and reason == "stop" else reason
 
     def usage(self) -> TokenUsage:
-        usage = openai_usage(self._usage)
+        usage = openai_usage(self._running.applied_to(self._usage))
         if usage.source == "reported":
             self._provider.learn_from(self._prompt, usage.output)
         return usage

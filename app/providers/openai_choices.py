@@ -11,12 +11,25 @@ THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "tho
 THOUGHTS = ("content", "reasoning_details", "thinking_blocks")
 
 
-def choice_in(event: Mapping[str, Any]) -> Raw:
-    """The one choice that was asked for; a server that sends several numbers them."""
+def choice_in(event: dict[str, Any]) -> Raw:
+    """The one choice that was asked for; a server that sends several numbers them.
+
+    Where there is none, Workers AI's text by itself becomes one, so that who passes the event on has it too.
+    """
     choices = event.get("choices")
+    if not choices and (said := said_alone(event)):
+        finish = "stop" if "result" in event else None
+        choices = event["choices"] = [{"index": 0, "delta": {"content": said}, "finish_reason": finish}]
     if not choices or not isinstance(choices, list):
         return {}
     return next((mapping(one) for one in choices if mapping(one).get("index") in (None, 0)), {})
+
+
+def said_alone(event: Raw) -> str:
+    """Workers AI's `response`, of which a number is text too; in an answer of one piece it is in `result`."""
+    said = event.get("response", mapping(event.get("result")).get("response"))
+    is_text = isinstance(said, str | int | float) and not isinstance(said, bool)
+    return str(said) if is_text else ""
 
 
 def delta_of(choice: Raw, *, has_begun: bool) -> Raw:

@@ -107,7 +107,11 @@ class ResponsesReader(Reader):
         text, chat = self._chat.read(event), self._chat
         self.finish_reason, self.is_over, self.failure = chat.finish_reason, chat.is_over, chat.failure
         self.has_final_usage, self.thinking = chat.has_final_usage, chat.thinking
+        self.lacks_usage = chat.lacks_usage
         return text
+
+    def read_late(self, event: dict[str, Any]) -> None:
+        self._chat.read_late(event)
 
     def usage(self) -> TokenUsage:
         return self._chat.usage() if self._is_chat else openai_usage(mapping(self._response.get("usage")))

@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.providers.base import Evidence
-from app.providers.usage import MOST_TOKENS, SEARCHES, Raw, is_believable, mapping, part
+from app.providers.token_count import estimate_tokens
+from app.providers.usage import COMPLETION, MOST_TOKENS, SEARCHES, TOTAL, Raw, is_believable, mapping, part, parts_of
 
 HEADERS = ("fireworks-prompt-tokens", "fireworks-cached-prompt-tokens", "x-prompt-tokens")
 COST_HEADER = "x-litellm-response-cost"
@@ -25,6 +26,8 @@ DEARER = re.compile(r"((completion|output)_\w*\.(image|audio|video)|(prompt|inpu
 REPORTS = ("usage", "usageMetadata", "usage_metadata", "amazon-bedrock-invocationMetrics")
 OLLAMA = frozenset(("prompt_eval_count", "eval_count"))
 DEEPEST = 6
+FEWEST_PIECES = 3
+"""Figures beside text from which on it can be told what they count."""
 
 
 def reports_in(event: dict[str, Any]) -> Iterator[Raw]:
@@ -84,6 +87,35 @@ def joined(known: Raw, fresh: Raw) -> dict[str, Any]:
         elif not (is_believable(earlier) and is_believable(figure) and figure < earlier):
             whole[name] = figure
     return whole
+
+
+class RunningFigures:
+    """The output's figures that came beside text: the sum so far with most vendors, with some only what is new.
+
+    They are new ones (Workers AI's) where they do not grow and, added up, come near what the text counts as, of which
+    the largest is a small part: no total was told.
+    """
+
+    def __init__(self) -> None:
+        self._figures: list[int] = []
+        self._text: list[str] = []
+
+    def add(self, report: Raw, text: str) -> None:
+        if text and (figure := parts_of(report, COMPLETION)):
+            self._figures.append(figure)
+            self._text.append(text)
+
+    def applied_to(self, raw: Raw) -> Raw:
+        """The report of the whole call, with the sum in the place of one piece's figure."""
+        figures, largest = self._figures, parts_of(raw, COMPLETION)
+        is_growing = figures == sorted(figures) and len(set(figures)) > 1
+        if len(figures) < FEWEST_PIECES or is_growing:
+            return raw
+        counted, told = estimate_tokens("".join(self._text)), sum(figures)
+        if largest * 2 >= counted or not counted <= told * 3 <= counted * 9:
+            return raw
+        kept = {name: value for name, value in raw.items() if name not in TOTAL}
+        return kept | {"completion_tokens": told}
 
 
 def evidence(raw: Raw, *, model: object, tier: object) -> Evidence:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Protocol
 
 import httpx2
@@ -19,6 +20,9 @@ from app.providers.transport import Cut, Line, current_line
 
 CHARACTERS_PER_TOKEN = 512
 SLACK_CHARACTERS = 8_000
+MOST_LATE = 10
+"""Events that are read behind the end for a report."""
+
 UNREAD = {"X-Stainless-Raw-Response": "stream"}
 """Asks either SDK for the response before its body is read, as its `with_streaming_response` does."""
 
@@ -28,7 +32,8 @@ class Patience:
     """How long to wait for a provider, in seconds, and how often to try before the first byte.
 
     `gap` is the longest silence; reasoning models are silent while they think. Once the finish reason is known,
-    `after_finish` is the longest silence before the usage, and `end` before the connection's last bytes.
+    `after_finish` is the longest silence before the usage, `late` where the vendor has said that nothing more will
+    come, and `end` before the connection's last bytes.
     """
 
     connect: float = 10.0
@@ -36,6 +41,7 @@ class Patience:
     reasoning_gap: float = 300.0
     total: float = 3600.0
     after_finish: float = 10.0
+    late: float = 1.0
     end: float = 0.1
     retries: int = 2
     retry_wait: float = 0.5
@@ -55,6 +61,8 @@ class Reader(Protocol):
     """What the last event said that went wrong."""
     has_final_usage: bool = False
     """The figures are those of the whole call, though it may have failed."""
+    lacks_usage: bool = False
+    """It is over and nothing was reported: some report behind the end (`read_late`)."""
     thinking: str = ""
     """The thinking that was streamed beside the text."""
     errors: tuple[type[Exception], ...]
@@ -68,6 +76,9 @@ class Reader(Protocol):
 
     def read(self, event: dict[str, Any]) -> str:
         """Take an event in and return its text; afterwards `failure` says whether it was an error."""
+
+    def read_late(self, event: dict[str, Any]) -> None:
+        """Take in what is reported of an answer that is over."""
 
     def usage(self) -> TokenUsage:
         """What was reported until now."""
@@ -119,8 +130,9 @@ class StreamedReply:
         response = self._opened()
         self._reader.hear(response)
         pieces = self._pieces(response)
+        heard = events(pieces)
         try:
-            for event in events(pieces):
+            for event in heard:
                 text = self._text.add(self._reader.read(event))
                 if self.listener is not None and not self._reader.failure:
                     self.listener(event)
@@ -132,7 +144,7 @@ class StreamedReply:
                     return
                 if self._reader.is_over:
                     break
-            self._end(pieces)
+            self._end(pieces, heard)
         finally:
             response.close()
 
@@ -166,11 +178,14 @@ class StreamedReply:
                 has_finished = True
                 self._line.limit_wait(self._patience.after_finish)
 
-    def _end(self, pieces: Iterator[bytes]) -> None:
-        """Read what may be left of the response, so that its connection can serve again."""
-        if self._reader.is_over:
-            self._line.limit_wait(self._patience.end)
-            with contextlib.suppress(httpx2.HTTPError):
+    def _end(self, pieces: Iterator[bytes], heard: Iterator[dict[str, Any]]) -> None:
+        """Read what may be left of the response: a late report, and the end, so that its connection serves again."""
+        reader = self._reader
+        if reader.is_over:
+            self._line.limit_wait(self._patience.late if reader.lacks_usage else self._patience.end)
+            with contextlib.suppress(httpx2.HTTPError, ProviderError):
+                for event in islice(heard, MOST_LATE) if reader.lacks_usage else ():
+                    reader.read_late(event)
                 next(pieces, None)
         if not self._is_over:
             raise failure("cut", "end without finish reason")

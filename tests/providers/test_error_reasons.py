@@ -92,7 +92,13 @@ LITELLM = "litellm.BadRequestError: AnthropicException - prompt is too long: 209
         (400, "Input validation error: `inputs` must have less than 4096 tokens. Given: 5000", "too_long"),
         (400, error("prompt tokens limit exceeded: 10000 > 8192", None, 400), "too_long"),
         (400, {"message": "too many tokens: size limit exceeded by 19296 tokens."}, "too_long"),
-        (413, error("Request too large on tokens per minute", "tokens", "rate_limit_exceeded"), "too_long"),
+        (413, error("Request too large on tokens per minute", "tokens", "rate_limit_exceeded"), "rate_limited"),
+        (413, error("Request too large for m on tokens per minute (TPM): Limit 6000"), "rate_limited"),
+        (400, "litellm.RateLimitError: GroqException - on tokens per minute (TPM): reduce", "rate_limited"),
+        (413, error("Payload Too Large"), "too_long"),
+        (401, error("login fail: Please carry the API secret key (1004)", "authorized_error"), "credentials"),
+        (500, error("insufficient balance (1008)", "api_error"), "credentials"),
+        (400, {"errors": [{"code": 5007, "message": "No such model m or task"}], "success": False}, "gone"),
         (400, error("max_tokens is too large: 99999. It supports at most 16384 completion tokens"), "rejected"),
         (403, error("m requires moderation. Your input was flagged for violence.", None, 403), "moderated"),
         (400, {"code": "DataInspectionFailed", "message": "May contain inappropriate content."}, "moderated"),
@@ -127,6 +133,20 @@ def test_a_status_and_what_came_with_it_say_why(status: int, body: Any, reason: 
 
 
 @pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (1000, "unavailable"), (1001, "timeout"), (1002, "rate_limited"), (1004, "credentials"),
+        (1008, "credentials"), (1024, "unavailable"), (1026, "moderated"), (1027, "moderated"),
+        (1033, "unavailable"), (1039, "rate_limited"), (1041, "rate_limited"), (1042, "rejected"),
+        (2013, "rejected"), (2045, "rate_limited"), (2049, "credentials"), (2056, "credentials"), (1, "unavailable"),
+    ],
+)  # fmt: skip
+def test_minimax_has_codes_of_its_own(code: int, reason: str) -> None:
+    assert reason_of_event({"base_resp": {"status_code": code, "status_msg": "token limit" * (code == 1039)}}) == reason
+    assert reason_of_event(error(f"it went wrong ({code:04d})")) == (reason if code > 999 else "unavailable")
+
+
+@pytest.mark.parametrize(
     ("event", "is_one"),
     [
         ({"error": {"message": "no"}}, True),
@@ -135,6 +155,11 @@ def test_a_status_and_what_came_with_it_say_why(status: int, body: Any, reason: 
         ({"detail": "Not Found"}, True),
         ({"base_resp": {"status_code": 1008}}, True),
         ({"base_resp": {"status_code": 0}}, False),
+        ({"choices": None, "base_resp": {"status_code": 1004}}, True),
+        ({"choices": [{"delta": {}}], "base_resp": {"status_code": 1027}}, True),
+        ({"choices": [{"delta": {}}], "base_resp": {"status_code": 0}}, False),
+        ({"success": False, "errors": [{"code": 5007}]}, True),
+        ({"success": True, "errors": [], "result": {"response": "Hi"}}, False),
         ({"error": None, "choices": [{"delta": {}}], "code": None, "message": "ok"}, False),
         ({"type": "message_start", "message": {"usage": {}}}, False),
         ({"type": "content_block_delta", "delta": {"message": "x"}, "message": "x"}, False),

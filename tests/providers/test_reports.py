@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.providers.openai_choices import thinking_of
-from app.providers.reports import billed_nanos, evidence, joined, report_in_headers, reports_in
+from app.providers.reports import RunningFigures, billed_nanos, evidence, joined, report_in_headers, reports_in
 from app.providers.usage import openai_usage
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107}
@@ -74,6 +74,29 @@ def test_no_figure_falls_in_whatever_order_they_come(reports: list[dict[str, int
 
     for name in raw:
         assert raw[name] == max(report[name] for report in reports if name in report)
+
+
+@given(tokens=st.integers(3, 400), stalls=st.lists(st.booleans(), min_size=400, max_size=400))
+def test_figures_that_grow_are_never_added_up(tokens: int, stalls: list[bool]) -> None:
+    running, figure = RunningFigures(), 0
+    for stands_still in stalls[:tokens]:
+        figure += not stands_still
+        running.add({"completion_tokens": figure}, " word")
+
+    assert running.applied_to({"completion_tokens": figure})["completion_tokens"] == figure
+
+
+@given(figures=st.lists(st.integers(1, 3), min_size=3, max_size=200), whole=st.booleans())
+def test_figures_of_each_piece_are_added_up_unless_the_sum_was_told(figures: list[int], whole: bool) -> None:
+    running = RunningFigures()
+    for figure in figures:
+        running.add({"completion_tokens": figure}, "abcd" * figure)
+    largest, counted = sum(figures) if whole else max(figures), sum(figures)
+
+    told = running.applied_to({"completion_tokens": largest})["completion_tokens"]
+
+    is_growing = figures == sorted(figures) and len(set(figures)) > 1
+    assert told == (largest if is_growing or largest * 2 >= counted else counted)
 
 
 @pytest.mark.parametrize("later", [None, {}, {"cached_tokens": 0}, {"cached_tokens": None}])
