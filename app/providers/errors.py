@@ -249,7 +249,9 @@ def told_in(body: object) -> Mapping[str, Any]:
         return told_in(next(iter(body), None))
     if not isinstance(body, Mapping):
         return {"message": body}
-    inner = body.get("error") or next(iter(several if isinstance(several := body.get("errors"), list) else ()), None)
+    inner = body.get("error") or next(
+        iter(several if isinstance(several := body.get("errors"), list) else ()), None
+    )
     if isinstance(inner, Mapping):
         body = inner
     said = next((body[name] for name in ("message", "error", "detail", "msg") if body.get(name)), None)

@@ -10,7 +10,17 @@ from typing import Any
 
 from app.providers.base import Evidence
 from app.providers.token_count import estimate_tokens
-from app.providers.usage import COMPLETION, MOST_TOKENS, SEARCHES, TOTAL, Raw, is_believable, mapping, part, parts_of
+from app.providers.usage import (
+    COMPLETION,
+    MOST_TOKENS,
+    SEARCHES,
+    TOTAL,
+    Raw,
+    is_believable,
+    mapping,
+    part,
+    parts_of,
+)
 
 HEADERS = ("fireworks-prompt-tokens", "fireworks-cached-prompt-tokens", "x-prompt-tokens")
 COST_HEADER = "x-litellm-response-cost"

@@ -142,7 +142,10 @@ def test_a_status_and_what_came_with_it_say_why(status: int, body: Any, reason: 
     ],
 )  # fmt: skip
 def test_minimax_has_codes_of_its_own(code: int, reason: str) -> None:
-    assert reason_of_event({"base_resp": {"status_code": code, "status_msg": "token limit" * (code == 1039)}}) == reason
+    assert (
+        reason_of_event({"base_resp": {"status_code": code, "status_msg": "token limit" * (code == 1039)}})
+        == reason
+    )
     assert reason_of_event(error(f"it went wrong ({code:04d})")) == (reason if code > 999 else "unavailable")
 
 

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.providers.openai_choices import thinking_of
-from app.providers.reports import RunningFigures, billed_nanos, evidence, joined, report_in_headers, reports_in
+from app.providers.reports import (
+    RunningFigures,
+    billed_nanos,
+    evidence,
+    joined,
+    report_in_headers,
+    reports_in,
+)
 from app.providers.usage import openai_usage
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107}
