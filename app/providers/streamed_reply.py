@@ -78,7 +78,8 @@ class Reader(Protocol):
         """Take an event in and return its text; afterwards `failure` says whether it was an error."""
 
     def read_late(self, event: dict[str, Any]) -> None:
-        """Take in what is reported of an answer that is over."""
+        """Take in what is reported of an answer that is over: its text is nobody's."""
+        self.read(event)
 
     def usage(self) -> TokenUsage:
         """What was reported until now."""
