@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 180, 64, 22, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 186, 64, 28, 12
 APART = 14
 """Two marks of the axis that are closer cover one another."""
 
@@ -48,7 +48,7 @@ def bar_chart(
             *position(day, number, len(series), step),
             *size(value, base, scale),
             number + 1,
-            f"{days[day]:%d %b}, {name}: {write(value)}",
+            f"{label(days[day])}, {name}: {write(value)}",
         )
         for number, (name, values) in enumerate(series.items())
         for day, value in enumerate(values)
@@ -56,8 +56,12 @@ def bar_chart(
     marked = {0, *(value for value in (lowest, highest) if abs(value) * scale > APART)}
     marks = [(round(base - value * scale, 1), write(value)) for value in sorted(marked)]
     labelled = range(0, len(days), max(1, len(days) // 8))
-    labels = [(round(LEFT + step * (day + 0.5), 1), f"{days[day]:%d %b}") for day in labelled]
+    labels = [(round(LEFT + step * (day + 0.5), 1), label(days[day])) for day in labelled]
     return Chart(title, tuple(series), bars, marks, labels)
+
+
+def label(day: date) -> str:
+    return f"{day.day} {day:%b}"
 
 
 def position(day: int, number: int, among: int, step: float) -> tuple[float, float]:

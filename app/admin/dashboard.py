@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, abort, request
@@ -15,7 +15,7 @@ from flask_admin import AdminIndexView, expose
 from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars, harmless
-from app.admin.charts import bar_chart
+from app.admin.charts import Chart, bar_chart
 from app.admin.price_alarms import price_alarms
 from app.admin.provider_reports import alarms
 from app.admin.report import Books, Range, books_of
@@ -36,16 +36,17 @@ class Dashboard(AdminOnly, AdminIndexView):
         within = range_asked_for()
         books = books_of(within)
         credits_owed, allowance_owed = watchlist.liability()
+        trend = business.recurring_trend(now)
         return self.render(
             "admin/dashboard.html",
             within=within,
             ranges=[(days, now.date() - timedelta(days=days - 1), now.date()) for days in (7, 30, 90, 365)],
             books=books,
             comparison=comparison(within),
-            trend=business.recurring_trend(now),
+            trend=trend,
             credits_owed=credits_owed,
             allowance_owed=allowance_owed,
-            charts=charts_of(books),
+            charts=[*charts_of(books), recurring_chart(trend)],
             tables={name: table(books) for name, table in TABLES.items()},
             risks=watchlist.at_risk(now.date()),
             call_audit=CallAudit.last(),
@@ -80,7 +81,7 @@ def lines(rows: Iterable[list[Any]]) -> Iterator[str]:
         yield line.getvalue()
 
 
-def charts_of(books: Books) -> list[Any]:
+def charts_of(books: Books) -> list[Chart]:
     days = [day.day for day in books.days]
     money = {
         "revenue": [day.revenue_cents for day in books.days],
@@ -98,6 +99,11 @@ def charts_of(books: Books) -> list[Any]:
         bar_chart("Active accounts", days, people, str),
         bar_chart("Subscriptions", days, moves, str),
     ]
+
+
+def recurring_chart(trend: list[tuple[datetime, int]]) -> Chart:
+    days, cents = [at.date() for at, _ in trend], [cents for _, cents in trend]
+    return bar_chart("Monthly recurring revenue", days, {"every 30 days": cents}, dollars)
 
 
 def comparison(within: Range) -> list[tuple[str, str, str]]:

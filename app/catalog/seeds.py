@@ -67,7 +67,7 @@ PLANS = (
         "name": "Enterprise",
         "description": "For teams that use AI all day.",
         "price_cents": 20000,
-        "surcharge_cents": 2000,
+        "surcharge_cents": 1000,
         "margin_bps": 4000,
         "parallel_calls": 25,
         "has_priority_support": True,

@@ -52,7 +52,7 @@ def test_a_code_that_cannot_be_is_refused_at_its_field(
 def test_the_real_margin_is_said_while_a_code_is_typed(owner: AdminClient) -> None:
     said = owner.get("/admin/code/margin/?kind=discount&percent_bps=20").json["text"]
     assert "Plus $16.00 of $20.00, 10,000 credits, real margin 37.5 %" in said
-    assert "Enterprise $160.00 of $200.00, 108,000 credits, real margin 22.85 %" in said
+    assert "Enterprise $160.00 of $200.00, 114,000 credits, real margin 24 %" in said
     assert "below the floor of 0 %: refused" in owner.get("/admin/code/margin/?percent_bps=51").json["text"]
     assert "Costs up to $0.30" in owner.get("/admin/code/margin/?kind=gift&gift_nanos=300").json["text"]
 

@@ -111,9 +111,11 @@ def test_the_seeds_are_in_order_of_price_and_no_pack_beats_every_plan() -> None:
         assert [one.price_cents for one in sold] == sorted(one.price_cents for one in sold)
         assert len({one.name for one in sold}) == len(sold)
     monthly = [plan for plan in plans if plan.interval == "month" and plan.price_cents]
+    tiers = [plan.credits_per_dollar for plan in monthly]
+    assert tiers == sorted(tiers)
     worth = [pack.credits_per_dollar for pack in packs]
     assert worth == sorted(set(worth))
-    assert worth[-1] < max(plan.credits_per_dollar for plan in monthly)
+    assert worth[-1] < tiers[-1]
     for pack in packs:
         same = [plan.credits_per_dollar for plan in plans if plan.price_cents == pack.price_cents]
         assert all(each >= pack.credits_per_dollar for each in same)
