@@ -7,6 +7,10 @@ import ipaddress
 import logging
 import socket
 import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from flask import current_app
@@ -16,6 +20,11 @@ from app.models.base import utcnow
 from app.models.operations.outgoing_webhook import WebhookDelivery
 
 PATIENCE = 5.0
+"""Seconds for a whole attempt, from the connection to the status, however it is spread."""
+
+TURN = 20.0
+"""Seconds of a sweep: other jobs wait behind it."""
+
 LONGEST_OUTCOME = 200
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -28,20 +37,26 @@ class Forbidden(Exception):
 
 
 def sweep() -> int:
-    """Send what is due; returns how many attempts that were."""
-    due = WebhookDelivery.due()
+    """Send what is due, for a turn; returns how many attempts that were. One that keeps us waiting is asked once."""
+    due, until, slow, count = WebhookDelivery.due(), time.monotonic() + TURN, set[int](), 0
     db.session.rollback()
-    for delivery_id in due:
-        deliver(delivery_id)
-    return len(due)
+    for delivery_id, endpoint_id in due:
+        if time.monotonic() > until:
+            break
+        if endpoint_id in slow:
+            continue
+        count += 1
+        if not deliver(delivery_id):
+            slow.add(endpoint_id)
+    return count
 
 
-def deliver(delivery_id: int) -> None:
-    """One attempt. No transaction is open while the other side is waited for."""
+def deliver(delivery_id: int) -> bool:
+    """One attempt; whether it took half of its time at most. No transaction is open while the other side is awaited."""
     delivery = WebhookDelivery.claim(delivery_id)
     if delivery is None:
         db.session.rollback()
-        return
+        return True
     body = delivery.body.encode()
     headers = {
         "Host": urlsplit(delivery.endpoint.url).netloc,
@@ -51,11 +66,14 @@ def deliver(delivery_id: int) -> None:
     }
     url, event = delivery.endpoint.url, delivery.event
     db.session.commit()
+    began = time.monotonic()
     outcome, is_taken = attempt(url, body, headers)
+    is_quick = time.monotonic() - began < PATIENCE / 2
     db.session.get_one(WebhookDelivery, delivery_id).ended(outcome[:LONGEST_OUTCOME], is_taken=is_taken)
     db.session.commit()
     if not is_taken:
         log.warning("webhook not taken", extra={"delivery": delivery_id, "event": event, "reason": outcome})
+    return is_quick
 
 
 def attempt(url: str, body: bytes, headers: dict[str, str]) -> tuple[str, bool]:
@@ -63,12 +81,9 @@ def attempt(url: str, body: bytes, headers: dict[str, str]) -> tuple[str, bool]:
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection = connect(parts.scheme, parts.hostname or "", parts.port)
-        try:
+        with connected(parts.scheme, parts.hostname or "", parts.port) as connection:
             connection.request("POST", path, body=body, headers=headers)
             status = connection.getresponse().status
-        finally:
-            connection.close()
     except Forbidden as error:
         return str(error), False
     except (OSError, http.client.HTTPException, UnicodeError) as error:
@@ -76,16 +91,34 @@ def attempt(url: str, body: bytes, headers: dict[str, str]) -> tuple[str, bool]:
     return str(status), 200 <= status < 300
 
 
-def connect(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
-    """To an address that was looked up and checked here: what the name leads to later does not matter."""
+@contextmanager
+def connected(scheme: str, host: str, port: int | None) -> Iterator[http.client.HTTPConnection]:
+    """To an address that was looked up and checked here: what the name leads to later does not matter.
+
+    It is cut off once its time is over: who answers byte by byte would be waited for without end.
+    """
     port = port or (443 if scheme == "https" else 80)
-    address = checked_address(host, port)
-    line = socket.create_connection((address, port), timeout=PATIENCE)
-    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE)
+    line = socket.create_connection((checked_address(host, port), port), timeout=PATIENCE)
     if scheme == "https":
-        line = ssl.create_default_context().wrap_socket(line, server_hostname=host)
-    connection.sock = line
-    return connection
+        context = ssl.create_default_context()
+        line = context.wrap_socket(line, server_hostname=host, do_handshake_on_connect=False)
+    end = threading.Timer(PATIENCE, cut, (line,))
+    end.start()
+    try:
+        if isinstance(line, ssl.SSLSocket):
+            line.do_handshake()
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = line
+        yield connection
+    finally:
+        end.cancel()
+        line.close()
+
+
+def cut(line: socket.socket) -> None:
+    """Whoever reads or writes there is told that it is over; of a TLS socket too, below its encryption."""
+    with suppress(OSError):
+        socket.socket.shutdown(line, socket.SHUT_RDWR)
 
 
 def checked_address(host: str, port: int) -> str:

@@ -4,10 +4,14 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -28,6 +32,7 @@ from app.models.operations.outgoing_webhook import (
 )
 from app.notifications import spending_mails
 from tests.auth.conftest import Browser
+from tests.support.crowding import patient
 from tests.support.people import person
 
 
@@ -130,6 +135,63 @@ def test_what_is_not_taken_is_tried_again_later_and_later_and_by_hand(
         delivery().again()
         db.session.commit()
         assert (webhook_sender.sweep(), delivery().outcome, delivery().attempts) == (1, "204", 1)
+
+
+@pytest.mark.parametrize("says", ["silence", "a byte at a time", "headers without end"])
+def test_who_keeps_us_waiting_is_left_in_time_and_asked_once_a_sweep(
+    account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """Whatever a customer's server does, others are served behind it."""
+    monkeypatch.setattr(webhook_sender, "PATIENCE", 0.5)
+    with dawdler(says) as url:
+        for address in (url, receiver.url):
+            WebhookEndpoint.make(account.id, address)
+        for number in range(3):
+            post(account, f"recharge:{number}:done")
+        began = time.monotonic()
+        assert webhook_sender.sweep() == 1 + 3
+        assert time.monotonic() - began < patient(2)
+    assert len(receiver.heard) == 3
+
+
+def test_a_sweep_leaves_room_for_other_jobs(
+    account: Account, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_sender, "TURN", 0.0)
+    WebhookEndpoint.make(account.id, receiver.url)
+    for number in range(3):
+        post(account, f"recharge:{number}:done")
+    assert [webhook_sender.sweep() for _ in range(3)] == [0, 0, 0]
+    monkeypatch.undo()
+    assert webhook_sender.sweep() == 3
+
+
+@contextmanager
+def dawdler(says: str) -> Iterator[str]:
+    """A server that takes its time: it sends nothing, or on and on."""
+    pieces = {
+        "silence": [],
+        "a byte at a time": [b"H", b"T", b"T", b"P"],
+        "headers without end": [b"HTTP/1.1 200 OK\r\n"],
+    }
+    is_over = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=dawdle, args=listener.accept()[:1], daemon=True).start()
+
+    def dawdle(line: socket.socket) -> None:
+        with line, suppress(OSError):
+            for piece in chain(pieces[says], repeat(b"X-More: 1\r\n" if says != "silence" else b"")):
+                line.sendall(piece)
+                if is_over.wait(0.1):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield f"http://localhost:{listener.getsockname()[1]}/"
+        is_over.set()
 
 
 def test_after_a_rotation_both_secrets_sign_for_a_day(account: Account) -> None:

@@ -135,10 +135,12 @@ class WebhookDelivery(Model):
             db.session.execute(insert_once(cls.__table__).values(one))
 
     @classmethod
-    def due(cls) -> list[int]:
+    def due(cls) -> list[tuple[int, int]]:
+        """What is to be sent now, the oldest first: ids of deliveries, with those of their endpoints."""
         waiting = cls.delivered_at.is_(None), cls.next_attempt_at <= utcnow(), cls.attempts < MOST_ATTEMPTS
-        live = select(cls.id).join(WebhookEndpoint).where(*waiting, WebhookEndpoint.removed_at.is_(None))
-        return list(db.session.scalars(live.order_by(cls.id).limit(200)))
+        live = select(cls.id, cls.endpoint_id).join(WebhookEndpoint).where(*waiting)
+        live = live.where(WebhookEndpoint.removed_at.is_(None)).order_by(cls.id).limit(200)
+        return [(row.id, row.endpoint_id) for row in db.session.execute(live)]
 
     @classmethod
     def claim(cls, delivery_id: int) -> WebhookDelivery | None:
