@@ -3,12 +3,12 @@
 import importlib
 import logging
 import os
-import re
 import signal
 import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from selectors import EVENT_READ
@@ -20,18 +20,15 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.db.patience import watch
 from app.generation.registry import live
+from app.intake import LATER, Incoming, Waiting
 
 APP_ENV = os.environ.get("APP_ENV", "production")
+PROXY_COUNT = int(os.environ.get("PROXY_COUNT") or "0")
 SILENCE = 30
-"""Seconds that one read or write on a connection may take."""
+"""Seconds that one write on a connection may take."""
 
-HALF_MAY_TAKE = 10
-"""Seconds that a request may take until its head, and a body of up to `SMALL` bytes, is here."""
-
-SMALL = 65_536
-LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-EXPECTS = re.compile(rb"^expect:", re.IGNORECASE | re.MULTILINE)
-"""Who expects to be told to go on sends no body before."""
+NO_MORE = 2
+"""Seconds that one read may: a request that has a thread is here."""
 
 STREAMS_MAY_TAKE = 1 if APP_ENV == "development" else 14
 """Seconds that answers have to end by themselves after SIGTERM; then they are interrupted, at no charge."""
@@ -46,42 +43,66 @@ class StreamWorker(ThreadWorker):
     clients that linger would keep everybody waiting.
     """
 
+    waiting = Waiting()
+
     def enqueue_req(self, conn: TConn) -> None:
-        """A request takes a thread once it is here; until then it waits with the poller, ten seconds at most."""
+        """A request takes a thread once it is here; until then it waits with the poller, as long as it comes."""
         conn.parser = conn.parser or http.get_parser(conn.cfg, conn.sock, conn.client)
         conn.data_ready = True
-        if is_here(conn):
-            conn.whole_by = None
+        incoming = getattr(conn, "incoming", None)
+        if incoming is None:
+            begun = conn.parser.unreader.take_buffered()
+            incoming = conn.incoming = Incoming(self.waiting, peer_of(conn), PROXY_COUNT, begun)
+        incoming.read(conn.sock)
+        if incoming.is_refused or self.has_its_share(conn):
+            self.let_go(conn, LATER)
+        elif incoming.is_whole:
+            incoming.give(conn.parser.unreader)
             super().enqueue_req(conn)
-            return
-        conn.timeout = conn.whole_by = getattr(conn, "whole_by", None) or time.monotonic() + HALF_MAY_TAKE
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+        else:
+            conn.timeout = incoming.whole_by
+            self.pending_conns.append(conn)
+            self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def has_its_share(self, conn: TConn) -> bool:
+        """Whether so many requests of one network wait already that another would keep others out."""
+        network = conn.incoming.network
+        if conn.incoming.is_whole or (PROXY_COUNT and not conn.incoming.head):
+            return False
+        return (
+            sum(one.incoming.network == network for one in self.pending_conns) >= self.worker_connections // 4
+        )
+
+    def murder_pending(self) -> None:
+        """End those that do not come in time, wherever they stand in the queue."""
+        now = time.monotonic()
+        for conn in [one for one in self.pending_conns if one.timeout <= now]:
+            self.pending_conns.remove(conn)
+            with suppress(OSError, KeyError, ValueError):
+                self.poller.unregister(conn.sock)
+            self.let_go(conn)
+
+    def let_go(self, conn: TConn, answer: bytes = b"") -> None:
+        with suppress(OSError):
+            conn.sock.send(answer)
+        conn.incoming.leave(conn.parser.unreader)
+        self.nr_conns -= 1
+        conn.close()
 
     def handle(self, conn: TConn) -> Any:
-        keep_open = super().handle(conn)
+        try:
+            keep_open = super().handle(conn)
+        finally:
+            conn.incoming.leave(conn.parser.unreader)
+            conn.incoming = None
         if not keep_open:
             conn.close(graceful=True)
             conn.close = lambda graceful=False: None
         return keep_open
 
 
-def is_here(conn: TConn) -> bool:
-    """Whether the head of the next request has come, and its body where that is small; or there is no more to come."""
-    conn.sock.setblocking(False)
-    try:
-        piece = conn.sock.recv(SMALL)
-        is_over = not piece
-    except BlockingIOError:
-        piece, is_over = b"", False
-    except OSError:
-        piece, is_over = b"", True
-    request = conn.parser.unreader.take_buffered() + piece
-    conn.parser.unreader.unread(request)
-    head, end, body = request.partition(b"\r\n\r\n")
-    length = None if EXPECTS.search(head) else LENGTH.search(head)
-    missing = min(int(length[1]), SMALL) - len(body) if length else 0
-    return is_over or len(request) > SMALL or bool(end and missing <= 0)
+def peer_of(conn: TConn) -> str:
+    return conn.client[0] if isinstance(conn.client, tuple) else ""
 
 
 bind = f"{'0.0.0.0' if APP_ENV == 'production' else '127.0.0.1'}:{os.environ.get('PORT', '5000')}"  # noqa: S104
@@ -90,7 +111,7 @@ workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "264"))
 preload_app = True
 timeout = 60
-keepalive = 75 if os.environ.get("PROXY_COUNT", "0") not in {"", "0"} else 10
+keepalive = 75 if PROXY_COUNT else 10
 """Seconds that an idle connection stays open: longer than who calls keeps it (a proxy a minute, HTTP clients five
 seconds), or a request may meet a connection that is just being closed."""
 
@@ -115,8 +136,8 @@ def on_starting(_server: Any) -> None:
 def when_ready(server: Any) -> None:
     """Connections inherit the listener's timeouts: a reader that never reads frees its thread."""
     for listener in server.LISTENERS:
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SILENCE, 0))
+        for option, seconds in ((socket.SO_RCVTIMEO, NO_MORE), (socket.SO_SNDTIMEO, SILENCE)):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
 
 
 def is_worth_logging(record: logging.LogRecord) -> bool:

@@ -12,10 +12,17 @@ from tests.support.crowding import patient
 from tests.support.running_app import RunningApp
 
 THREADS = 4
-HALF_SENT = (
-    b"GET /healthz HTTP/1.1\r\nHost: 127.0",
-    b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nemail=",
-)
+POST = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+HALF_SENT = {
+    "a head": b"GET /healthz HTTP/1.1\r\nHost: 127.0",
+    "a long head": b"GET /healthz HTTP/1.1\r\n" + b"X-Long: %s\r\n" % (b"a" * 4000) * 20,
+    "a body": POST + b"Content-Length: 100\r\n\r\nemail=",
+    "a long body": POST + b"Content-Length: 10000000\r\n\r\n" + b"a" * 100_000,
+    "a body that is too long": POST + b"Content-Length: 100000000\r\n\r\n" + b"a" * 100_000,
+    "chunks": POST + b"Transfer-Encoding: chunked\r\n\r\n186a0\r\n" + b"a" * 90_000,
+    "chunks without the last": POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nemail\r\n",
+    "a body that waits for a word": POST + b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+}
 
 
 @contextmanager
@@ -36,20 +43,53 @@ def running(shared_app: RunningApp) -> RunningApp:
     return shared_app
 
 
-def test_clients_that_send_half_a_request_take_no_thread_and_are_sent_away(running: RunningApp) -> None:
-    """A hundred for each thread; one of them sends a byte now and then."""
+@pytest.mark.parametrize("half", HALF_SENT)
+def test_clients_that_send_half_a_request_take_no_thread(running: RunningApp, half: str) -> None:
+    """Ten for each thread, whatever is missing; meanwhile others are served."""
     with ExitStack() as clients:
-        halves = [clients.enter_context(silent(running, HALF_SENT[n % 2])) for n in range(100 * THREADS)]
-        began = time.monotonic()
-        assert requests.get(f"{running.url}/healthz", timeout=90).status_code == 200
-        assert time.monotonic() - began < patient(2)
+        for _ in range(10 * THREADS):
+            clients.enter_context(silent(running, HALF_SENT[half]))
+        for page in ("healthz", "login"):
+            began = time.monotonic()
+            assert requests.get(f"{running.url}/{page}", timeout=90).status_code == 200
+            assert time.monotonic() - began < patient(2)
+
+
+def test_who_does_not_go_on_is_sent_away(running: RunningApp) -> None:
+    """A byte now and then is not going on."""
+    with silent(running, HALF_SENT["a body"]) as half:
+        half.settimeout(patient(25))
         for _ in range(5):
-            halves[0].sendall(b".")
+            half.sendall(b".")
             time.sleep(1)
-        for half in (halves[0], halves[-1]):
-            half.settimeout(patient(25))
-            with suppress(ConnectionResetError):
-                assert half.recv(1) == b""
+        with suppress(ConnectionResetError):
+            assert half.recv(1) == b""
+
+
+def test_one_network_takes_no_more_places_than_its_share(running: RunningApp) -> None:
+    """Of the connections that a process holds, a quarter; others find theirs."""
+    with ExitStack() as clients:
+        halves = [clients.enter_context(silent(running, HALF_SENT["a body"])) for _ in range(2 * 250 + 50)]
+        halves[-1].settimeout(patient(10))
+        answers = [answer for half in halves if (answer := answered(half))]
+        assert len(answers) >= 50
+        assert set(answers) == {b"429"}
+        assert requests.get(f"{running.url}/healthz", timeout=90).status_code == 200
+
+
+def answered(line: socket.socket) -> bytes:
+    line.setblocking(False)
+    try:
+        return line.recv(100).split()[1]
+    except BlockingIOError:
+        return b""
+
+
+def test_who_waits_for_a_word_gets_it(running: RunningApp) -> None:
+    with silent(running, HALF_SENT["a body that waits for a word"]) as line:
+        assert line.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
+        line.sendall(b"a" * 100)
+        assert line.recv(100).split()[1] == b"400"
 
 
 def test_a_request_in_pieces_is_answered(running: RunningApp) -> None:
