@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
 
 from flask import Flask, g
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 PING_SECONDS = 15.0
+FIRST_WORDS_MAY_TAKE = 0.1
+"""Seconds that the thread which reads the provider leaves its readers alone, so that the first words go out at once."""
+
 INTERRUPTED = "The server was restarted while this was written. Nothing was charged; the text so far is kept."
 STOPPED = "You stopped this answer. What was written until then is kept and charged."
 
@@ -61,7 +64,9 @@ class Generation:
         self.follow_up = follow_up
         self.ending: Outcome | None = None
         self.parts: list[str] = []
+        self.told: Sized = self.parts
         self.changed = threading.Condition()
+        self.taken = 0
         self.is_stopping = False
         self.is_interrupted = False
         self.began = g.get("began", time.monotonic())
@@ -133,8 +138,14 @@ class Generation:
     def _news(self, seen: int) -> tuple[list[str], bool]:
         """The parts past the first `seen`, as soon as there are some, and whether the answer has ended."""
         with self.changed:
-            self.changed.wait_for(lambda: len(self.parts) > seen or self.ending, timeout=PING_SECONDS)
+            self._await_more(seen)
             return self.parts[seen:], self.ending is not None
+
+    def _await_more(self, seen: int) -> None:
+        """With `changed` held, wait for more than `seen`. Who comes back has passed on what it took."""
+        self.taken = max(self.taken, seen)
+        self.changed.notify_all()
+        self.changed.wait_for(lambda: len(self.told) > seen or self.ending, timeout=PING_SECONDS)
 
     def _read(self, provider: Provider, prompt: Prompt) -> tuple[str | None, str | None]:
         """Collect the text; returns the code and words of an error, or two Nones."""
@@ -173,7 +184,12 @@ class Generation:
             self.changed.notify_all()
         if self.waited is None:
             self.waited = time.monotonic() - self.began
-            time.sleep(0)  # the reader has the first words before this thread reads on
+            self._let_first_words_out()
+
+    def _let_first_words_out(self) -> None:
+        """Read on once a reader has passed on what there is: two busy threads would keep each other waiting."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.taken >= len(self.told), timeout=FIRST_WORDS_MAY_TAKE)
 
     def _break_off(self) -> None:
         if self.reply is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from app.extensions import db
 from app.generation import registry
 from app.generation.call import provider_of
-from app.generation.generation import PING_SECONDS, Generation
+from app.generation.generation import Generation
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
@@ -27,6 +27,7 @@ class WireGeneration(Generation):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.events: list[Event] = []
+        self.told = self.events
         self._is_told = False
         self._cleaner = EventCleaner()
 
@@ -46,13 +47,13 @@ class WireGeneration(Generation):
 
     def _append(self, text: str) -> None:
         """What a provider without a format of its own says is a chunk of a chat completion."""
-        super()._append(text)
         if not self._is_told and text:
             with self.changed:
                 self.events.append(
                     {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
                 )
                 self.changed.notify_all()
+        super()._append(text)
 
     def await_event(self, seconds: float) -> None:
         """Return once there is an event, or the call has ended, or that time has passed."""
@@ -75,7 +76,7 @@ class WireGeneration(Generation):
     def _fresh_events(self, seen: int) -> tuple[list[Event], bool]:
         """The events past the first `seen`, as soon as there are some, and whether the call has ended."""
         with self.changed:
-            self.changed.wait_for(lambda: len(self.events) > seen or self.ending, timeout=PING_SECONDS)
+            self._await_more(seen)
             return self.events[seen:], self.ending is not None
 
 
