@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -20,6 +21,7 @@ from app.admin.cell_formats import moment, per_million, shown
 from app.admin.form_fields import Count, Dates, DollarsPerMillion, Moment, Required, Weekdays, choices_of
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.catalog.price_import import times_of
+from app.catalog.price_source import SINCE_EVER
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
@@ -27,6 +29,7 @@ from app.models.catalog.price_schedule import WHOLE_DAY, zone_named
 from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.catalog.service_tier import price_tier
 from app.models.identity.user import User
+from app.web.formatting import number
 
 COPIED = [column.key for column in ModelPrice.__table__.columns if column.key not in {"id", "created_at"}]
 BUCKET_NAMES = {
@@ -103,7 +106,10 @@ class PriceTable(AdminTable):
     }  # fmt: skip
     column_formatters: ClassVar = {
         name: shown(per_million) for name in ("uncached_input_nanos", "cache_read_nanos", "output_nanos")
-    } | {"effective_from": lambda _view, _context, price, _name: since(price)}
+    } | {
+        "effective_from": lambda _view, _context, price, _name: since(price),
+        "long_context_above": shown(lambda tokens: "" if tokens is None else number(tokens)),
+    }
     column_select_related_list = (ModelPrice.model,)
     column_sortable_list = (
         "model.name",
@@ -207,7 +213,12 @@ def proposed_with(proposal: ModelPrice) -> list[ModelPrice]:
 def since(price: ModelPrice) -> str:
     """From when on, at which times where it does not always hold, and for which tier where not for the ordinary one."""
     tier = f"{price.tier} tier" if price.tier else ""
-    return ", ".join(filter(None, (moment(price.effective_from), times_of(price.schedule), tier)))
+    start = "always" if price.effective_from == SINCE_EVER else day_or_moment(price.effective_from)
+    return ", ".join(filter(None, (start, times_of(price.schedule), tier)))
+
+
+def day_or_moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}" if at.time() == time() else moment(at)
 
 
 def figures_of(price: ModelPrice) -> dict[str, Any]:
