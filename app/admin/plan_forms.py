@@ -10,8 +10,7 @@ from wtforms.validators import Length
 from app.admin.form_fields import Count, Credits, Dollars, Lines, Moment, Names, Percent, Required, choices_of
 from app.admin.model_view import RowForm
 from app.extensions import db
-from app.models.catalog.pack_tier import MOST_PACKS, PackTier
-from app.models.catalog.plan import CreditPack
+from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.metering.balance import LONGEST_WINDOW
@@ -109,9 +108,6 @@ class PlanForm(RowForm):
 class Tiers(TextAreaField):
     """Margins from a quantity on, one to a line: "10: 45 %"."""
 
-    def process_data(self, value: list[PackTier] | None) -> None:
-        self.data = [(tier.from_quantity, tier.margin_bps) for tier in value or []]
-
     def _value(self) -> str:
         if self.raw_data:
             return str(self.raw_data[0])
@@ -119,16 +115,8 @@ class Tiers(TextAreaField):
 
     def process_formdata(self, valuelist: list[str]) -> None:
         if valuelist:
-            self.data = [tier_typed(line) for line in valuelist[0].splitlines() if line.strip()]
-
-    def populate_obj(self, obj: CreditPack, name: str) -> None:
-        known = {tier.from_quantity: tier for tier in obj.tiers}
-        typed = dict(self.data or [])
-        for quantity, margin in typed.items():
-            tier = known.get(quantity) or PackTier(from_quantity=quantity)
-            tier.margin_bps = margin
-            known[quantity] = tier
-        obj.tiers = [known[quantity] for quantity in sorted(typed)]
+            typed = dict(tier_typed(line) for line in valuelist[0].splitlines() if line.strip())
+            self.data = [[quantity, typed[quantity]] for quantity in sorted(typed)]
 
 
 def tier_typed(line: str) -> tuple[int, int]:
@@ -161,4 +149,4 @@ class PackForm(RowForm):
     is_any_amount = BooleanField(
         "Any amount", description="People choose how much they pay, within the bounds of the settings."
     )
-    tiers = Tiers("Volume", description="One to a line: from how many on, and the margin then: 10: 45 %.")
+    volume = Tiers("Volume", description="One to a line: from how many on, and the margin then: 10: 45 %.")

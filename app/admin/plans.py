@@ -225,7 +225,7 @@ class PackTable(SoldTable):
     figures: ClassVar = {"price_cents", "margin_bps", "worth_nanos", "position"}
     form_groups: ClassVar = {
         "What it is": ("name", "description", "status", "position"),
-        "What it costs": ("price_cents", "margin_bps", "is_any_amount", "tiers"),
+        "What it costs": ("price_cents", "margin_bps", "is_any_amount", "volume"),
     }
 
     def on_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
@@ -233,9 +233,9 @@ class PackTable(SoldTable):
         worth_of(pack.price_cents, 0, pack.margin_bps)
         check_least("price_cents", pack.price_cents)
         if pack.is_any_amount and pack.tiers:
-            raise FieldError("tiers", "A pack for any amount has one margin.")
+            raise FieldError("volume", "A pack for any amount has one margin.")
         if fault := fault_of(pack):
-            raise FieldError("tiers", fault)
+            raise FieldError("volume", fault)
 
     def after_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
         enqueue(JobName.PUBLISH_PACK, pack.id)

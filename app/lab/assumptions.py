@@ -16,9 +16,12 @@ REPLAYED = {
     ),
     "refusals": (
         "A refused call that would begin uses what an ordinary call of its model did; each attempt is one call.",
+        "A refused image counts at the first price of its model.",
         "Refused calls are kept for 90 days, and at most 500 of an account, a day and a code.",
-        "Limits of members and keys, of absorbed cost, of chats and documents, and paused spending stay as they were; "
+        "Limits of members and keys, of absorbed cost, of chats and documents stay as they were; "
         "only a plan with more chats lets in whom the old number kept out.",
+        "The spending guard acts as in truth where nothing it goes by is changed. A pause that was ended in truth ends "
+        "then; one that did not take place ends after an hour, for the rest of the day.",
         "While an auto-recharge was being paid, a refusal keeps its code.",
     ),
     "accounts": (
@@ -35,7 +38,10 @@ SIMULATED = {
         "Calls come at random around the clock, as many and as long as the habit says on average.",
         "A prompt is held at four times its tokens, an answer at 4,096 tokens at most.",
     ),
-    "refusals": ("Who runs out and buys asks again at once; who does not asks again as often as ever.",),
+    "refusals": (
+        "Who runs out and buys asks again at once; who does not asks again as often as ever.",
+        "Nobody's spending is paused: the guard is for what is far from one's own normal.",
+    ),
     "accounts": REPLAYED["accounts"],
     "answers": REPLAYED["answers"],
 }

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, or_, select
 
-from app.lab.replay import Call, Entry, Limits, opening
+from app.lab.guard import Guards, read_guards
+from app.lab.record import Call, Entry, Limits, opening
 from app.lab.scenario import Pair, Scenario, Terms
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
@@ -33,7 +34,7 @@ SLICE = 5_000
 CALL_COLUMNS = (
     *BUCKETS, "id", "account_id", "created_at", "settled_at", "plan_id", "model", "price_id", "api_key_id", "state",
     "outcome", "reserved_nanos", "max_output_tokens", "cost_nanos", "allowance_paid_nanos", "credits_paid_nanos",
-    "absorbed_nanos",
+    "absorbed_nanos", "image_price_id", "provider_nanos",
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Past:
     entries: list[Entry]
     refused: list[Any]
     money: list[tuple[datetime, int, int, Any]]
+    guards: Guards | None
     ends_with: int
     """Allowance and credits at the end of the days, by the record."""
 
@@ -102,6 +104,7 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
     limits = limits_of(connection, scenario, terms, ids)
     refused = refused_of(connection, scenario, ids)
     money = money_of(connection, scenario, payments, ids)
+    guards = read_guards(connection, scenario, terms, ids)
     by_account = {}
     for row in accounts:
         mine = [entry_of(entry, row.plan_id, payments, terms) for entry in entries.get(row.id, ())]
@@ -125,7 +128,11 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
             credits=begins[1],
             limits=limits.get(row.id) or Limits.of(row),
         )
-        by_account[row.id] = Past(state, mine, refused.get(row.id, []), money.get(row.id, []), sum(ends))
+        attempts = refused.get(row.id, [])
+        was_guarded = row.breaker == "on" or any(one.code == "spending_paused" for one in attempts)
+        by_account[row.id] = Past(
+            state, mine, attempts, money.get(row.id, []), guards[row.id] if was_guarded else None, sum(ends)
+        )
     return by_account
 
 
@@ -260,6 +267,7 @@ LONGEST_CALL = timedelta(days=1)
 def call_of(row: Any, plan_id: int) -> Call:
     return Call(
         row.id, row.created_at, row.settled_at, row.plan_id or plan_id, row.model, row.price_id,
-        row.api_key_id is not None, row.reserved_nanos, row.max_output_tokens, row.state == "settled",
+        row.reserved_nanos, row.max_output_tokens, row.state == "settled",
         row.outcome in PAID_OUTCOMES and row.state != "settled", TokenUsage(*row[:7]),
+        row.api_key_id, row.image_price_id, row.provider_nanos,
     )  # fmt: skip

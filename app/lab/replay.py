@@ -9,15 +9,14 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple
 
+from app.lab.guard import Guards
+from app.lab.record import Call, Ended, Entry, Limits, Running
 from app.lab.scenario import Pair, Terms
 from app.models.base import share
 from app.models.billing.allowance import debt_repaid
-from app.models.catalog.plan import Plan
-from app.models.catalog.rates import Rates
+from app.models.catalog.rates import ImageRates
 from app.models.metering.account_state import AccountState
-from app.models.metering.balance import Payment
 from app.models.metering.call import settled_differences
 from app.models.metering.decision import (
     floor_of,
@@ -28,99 +27,6 @@ from app.models.metering.decision import (
     takes_model,
 )
 from app.models.metering.refusal import PricingError
-from app.providers.base import TokenUsage
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of the record, or one that was refused and would have begun (`is_guess`: its use is an ordinary one)."""
-
-    id: int
-    began: datetime
-    ends: datetime | None
-    plan_id: int
-    model: str
-    price_id: int
-    has_key: bool
-    ceiling: int
-    asked: int
-    is_paid: bool
-    is_counted: bool
-    usage: TokenUsage
-    is_guess: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A call that was admitted: what is held for it, and how much it may write."""
-
-    call: Call
-    ceiling: int
-    output: int
-    rates: Rates
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What a call came to."""
-
-    call: Call
-    cost: int
-    payment: Payment
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A ledger entry of the record. `worth` is what it is scaled by: the same gift as it is, and as it would be."""
-
-    at: datetime
-    kind: str
-    key: str
-    allowance: int
-    credits: int
-    plan_id: int | None
-    scale: tuple[int, int]
-
-
-class Limits(NamedTuple):
-    """What of an allowance may be used on a day, and in some hours: they come with its refill."""
-
-    daily_limit: int | None
-    window_hours: int | None
-    window_limit: int | None
-
-    @classmethod
-    def of(cls, source: Plan | Any) -> Limits:
-        """Of a plan, or of an account's row."""
-        return cls(source.daily_limit_nanos, source.window_hours, source.window_limit_nanos)
-
-
-NO_LIMITS = Limits(None, None, None)
-
-
-def opening(
-    account_id: int,
-    kind: str,
-    plan_id: int,
-    at: datetime,
-    *,
-    allowance: int = 0,
-    credits: int = 0,
-    limits: Limits | None = None,
-) -> AccountState:
-    """An account at the midnight that the days begin with: nothing runs, nothing of the day is used.
-
-    What froze or paused it then is not known.
-    """
-    return AccountState(
-        account_id=account_id, kind=kind, plan_id=plan_id, allowance=allowance, credits=credits,
-        reserved=0, running_calls=0, day=at.date(), day_used=0, day_absorbed=0, day_spent=0,
-        hour=at, hour_spent=0, period_start=at, period_end=at, frozen_at=None, frozen_by=None, closed_at=None,
-        recharge_below=None, alert_below=None, alerts_daily_limit=False, breaker="off", hour_bar=None, day_bar=None,
-        spending_paused_at=None, breaker_off_until=None, paused_keys=0, plan_name="", plan_status="active", models=[],
-        has_api=True, parallel_calls=None, chats_per_month=None, window_start=at, window_used=0,
-        **(limits or NO_LIMITS)._asdict(),
-    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -130,6 +36,7 @@ class Replay:
     state: AccountState
     terms: Terms
     was: int
+    guards: Guards | None = None
     running: list[tuple[datetime, int, Running]] = field(default_factory=list)
     spent: list[tuple[datetime, int]] = field(default_factory=list)
 
@@ -185,15 +92,14 @@ class Replay:
         )
         return entry.kind, entry.key, allowance, credits
 
-    def begin(self, call: Call) -> str | None:
+    def begin(self, call: Call, *, was_paused: bool | None = False) -> str | None:
         """Admit the call and hold what it may cost; else the code of its refusal."""
         if call.plan_id != self.state.plan_id:
             self.follow_plan(call.plan_id)
-        code = self.refusal(call.began, has_key=call.has_key, model=call.model)
+        code = self.refusal(call.began, key_id=call.key_id, model=call.model, was_paused=was_paused)
         if code is not None:
             return code
-        rates: Pair = self.terms.rates[call.price_id]
-        held = self.held(call, rates)
+        held = self.held(call, self.rates_of(call))
         if isinstance(held, str):
             return held
         self.hold(held)
@@ -201,17 +107,33 @@ class Replay:
 
     def admit_as_it_was(self, call: Call) -> None:
         """A call that ran before the days begin: it holds what it held."""
-        self.hold(Running(call, call.ceiling, call.asked, self.terms.rates[call.price_id].was))
+        self.hold(Running(call, call.ceiling, call.asked, self.rates_of(call).was))
 
-    def refusal(self, at: datetime, *, has_key: bool, model: str | None) -> str | None:
-        """The checks that know no prompt, in the order of the gate."""
+    def rates_of(self, call: Call) -> Pair:
+        """What it is charged by: its price row, or the fixed price of its images."""
+        vendor = self.terms.rates[call.price_id]
+        if call.image_price_id is None:
+            return vendor
+        image = self.terms.images[call.image_price_id]
+        return Pair(
+            ImageRates(image.was.price_nanos, vendor.was), ImageRates(image.then.price_nanos, vendor.then)
+        )
+
+    def refusal(
+        self, at: datetime, *, key_id: int | None, model: str | None, was_paused: bool | None
+    ) -> str | None:
+        """The checks that know no prompt, in the order of the gate. `was_paused` is what the breaker did in truth."""
         state, most = self.state, self.state.parallel_calls or self.terms.settings["parallel_calls"]
-        code = plan_code(state, has_key=has_key)
+        code = plan_code(state, has_key=key_id is not None)
         if code is not None:
             return code
         if model is not None and not takes_model(state, model):
             return "model_not_allowed"
-        return "too_many_calls" if state.running_calls >= most else funds_code(state.balance(at))
+        if state.running_calls >= most:
+            return "too_many_calls"
+        if self.guards and self.guards.refuse(key_id, at, was_refused=was_paused):
+            return "spending_paused"
+        return funds_code(state.balance(at))
 
     def held(self, call: Call, rates: Pair) -> Running | str:
         """How long the answer may be, and what is held for it; a code where not even the shortest is affordable."""
@@ -234,6 +156,8 @@ class Replay:
 
     def hold(self, running: Running) -> None:
         self.state = self.state.moved(running.call.began, reserved=running.ceiling, running_calls=1)
+        if self.guards:
+            self.guards.then.hold(running.call.key_id, running.ceiling)
         self.follow(running)
 
     def follow(self, running: Running) -> None:
@@ -266,11 +190,16 @@ class Replay:
         }
         moves = settled_differences(payment, running.ceiling, **of_now, is_counted=call.is_counted)
         self.state = self.state.moved(at, **moves)
+        if self.guards:
+            paid = payment.allowance + payment.credits
+            self.guards.then.end(call.key_id, at, paid, running.ceiling, is_settled=call.is_paid)
         return Ended(call, cost, payment)
 
 
 def cost_of(running: Running) -> int:
     usage = running.call.usage
+    if isinstance(running.rates, ImageRates) and not usage.images:
+        return running.call.provider or 0
     if running.output < running.call.asked and usage.output > running.output:
         usage = replace(usage, output=running.output)
     try:

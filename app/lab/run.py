@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +20,8 @@ from app.lab.history import (
     habitual,
     pasts,
 )
-from app.lab.replay import Call, Ended, Entry, Replay, scaled
+from app.lab.record import Call, Ended, Entry
+from app.lab.replay import Replay, scaled
 from app.lab.report import Report, Tally
 from app.lab.scenario import Pair, Scenario, Terms
 from app.models.catalog.margin import payment_fee
@@ -31,12 +33,17 @@ AT_A_TIME = 25
 JUDGED = {
     "plan_inactive", "api_not_in_plan", "model_not_allowed", "too_many_calls", "credits_reserved",
     "daily_limit_reached", "window_limit_reached", "out_of_credits", "request_too_large", "recharge_in_progress",
-    "subscription_unpaid",
+    "subscription_unpaid", "spending_paused",
 }  # fmt: skip
 """The refusals that other terms decide anew; all others stay as they were."""
 
 LIKE_FUNDS = {"recharge_in_progress", "subscription_unpaid"}
 """Said in truth in the place of a plainer code of funds."""
+
+AFTER_BREAKER = LIKE_FUNDS | {
+    "credits_reserved", "daily_limit_reached", "window_limit_reached", "out_of_credits", "request_too_large",
+}  # fmt: skip
+"""The codes of calls that the breaker had let in."""
 
 Ledger = Callable[[int, tuple[str, str, int, int]], None]
 
@@ -98,7 +105,7 @@ class AccountRun:
 
     def __init__(self, run: Run, past: Past) -> None:
         self.run, self.past, self.report, self.terms = run, past, run.report, run.terms
-        self.replay = Replay(past.state, run.terms, past.state.allowance)
+        self.replay = Replay(past.state, run.terms, past.state.allowance, past.guards)
         self.was, self.then = Tally(), Tally()
         self.entries, self.refused = iter(past.entries), iter(past.refused)
         self.entry, self.attempt = next(self.entries, None), next(self.refused, None)
@@ -134,6 +141,8 @@ class AccountRun:
 
     def enter(self, entry: Entry) -> None:
         made = self.replay.enter(entry)
+        if self.past.guards:
+            self.past.guards.enter(entry.kind, (entry.allowance, entry.credits), made)
         self.entry = next(self.entries, None)
         if self.run.ledger:
             for one in made:
@@ -153,18 +162,22 @@ class AccountRun:
             self.record(row, call)
             return
         self.until(call.began)
-        self.record(row, call)
         code = self.replay.begin(call)
+        self.record(row, call)
         if code is not None:
             self.refuse(call.began, call.plan_id, call.model, code)
             self.report.keep("newly_refused", call.began, self.past.state.account_id, call.model, code)
 
     def record(self, row: Any, call: Call) -> None:
         """The side of the record, in the day that the call began in: of calls that began and ended in these days."""
+        paid = row.allowance_paid_nanos + row.credits_paid_nanos
+        if self.past.guards:
+            ended = (call.ends, paid, call.is_paid) if call.ends else None
+            self.past.guards.record(call.id, call.key_id, call.ceiling, ended)
         if call.ends is None or call.began < self.begins or call.ends >= self.run.scenario.ends:
             return
-        paid = row.allowance_paid_nanos + row.credits_paid_nanos
-        figures = {"cost_nanos": row.cost_nanos, "paid_nanos": paid, "absorbed_nanos": row.absorbed_nanos}
+        provider = row.cost_nanos if call.provider is None else call.provider
+        figures = {"cost_nanos": provider, "paid_nanos": paid, "absorbed_nanos": row.absorbed_nanos}
         self.report.add("was", call.began, call.plan_id, calls=1, **figures)
 
     def ended(self, ended: Ended) -> None:
@@ -172,7 +185,7 @@ class AccountRun:
         paid = payment.allowance + payment.credits
         if call.began < self.begins:
             return
-        figures = {"cost_nanos": ended.cost, "paid_nanos": paid, "absorbed_nanos": payment.absorbed}
+        figures = {"cost_nanos": ended.provider, "paid_nanos": paid, "absorbed_nanos": payment.absorbed}
         self.report.add("then", call.began, call.plan_id, calls=1, **figures)
 
     def try_again(self, row: Any) -> None:
@@ -193,10 +206,10 @@ class AccountRun:
             return str(row.code)
         if plan_id != self.replay.state.plan_id:
             self.replay.follow_plan(plan_id)
-        at, has_key = row.created_at, row.api_key_id is not None
-        code = self.replay.refusal(at, has_key=has_key, model=row.model)
+        at, was_paused = row.created_at, was_paused_by(row.code)
+        code = self.replay.refusal(at, key_id=row.api_key_id, model=row.model, was_paused=was_paused)
         guess = None if code else self.guess(row, plan_id)
-        code = self.replay.begin(guess) if guess else code
+        code = self.replay.begin(guess, was_paused=was_paused) if guess else code
         is_same = row.code in LIKE_FUNDS and funds_code(self.replay.state.balance(at)) is not None
         return str(row.code) if code is not None and is_same else code
 
@@ -217,11 +230,13 @@ class AccountRun:
         usage = TokenUsage(
             uncached_input=min(bound, usual.input_tokens or bound), output=min(asked, usual.output_tokens)
         )
-        ceiling = self.terms.rates[price.id].was.most_for(bound, asked)
+        image = self.terms.image_price_at(model, row.created_at)
+        if image is not None:
+            usage = TokenUsage(images=asked)
         ends = row.created_at + timedelta(seconds=usual.seconds)
-        has_key = row.api_key_id is not None
-        return Call(-row.id, row.created_at, ends, plan_id, model, price.id, has_key, ceiling, asked, True, False,
-                    usage, is_guess=True)  # fmt: skip
+        call = Call(-row.id, row.created_at, ends, plan_id, model, price.id, 0, asked, True, False, usage,
+                    row.api_key_id, image.was.id if image else None, is_guess=True)  # fmt: skip
+        return replace(call, ceiling=self.replay.rates_of(call).was.most_for(bound, asked))
 
     def refuse(self, at: datetime, plan_id: int, model: str | None, code: str) -> None:
         self.then.refused += 1
@@ -235,6 +250,11 @@ class AccountRun:
         self.report.add_account(state.account_id, "", self.was, self.then)
         if self.run.balances:
             self.run.balances(self.past, self.replay)
+
+
+def was_paused_by(code: str) -> bool | None:
+    """Whether the breaker kept an attempt out in truth, by its code; None: another check came first."""
+    return True if code == "spending_paused" else (False if code in AFTER_BREAKER else None)
 
 
 INSTANT = timedelta(microseconds=1)

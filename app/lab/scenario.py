@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.billing.rerating import FIGURES
-from app.models.catalog.pack_tier import copies_of
+from app.models.catalog.image_price import ImagePrice
+from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
@@ -19,15 +19,12 @@ from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest, PricingError
 from app.models.metering.usage_rollup import start_of
 
-PLAN_COLUMNS = (
-    "price_cents", "surcharge_cents", "margin_bps", "trial_days", "allowance_override_nanos", "daily_limit_nanos",
-    "window_limit_nanos", "window_hours", "chats_per_month", "parallel_calls", "models", "has_api", "status",
+PARTS = "plans", "packs", "prices", "images", "settings"
+SETTINGS = (
+    "overdraft", "parallel_calls", "breaker_floor", "breaker_floor_percent", "payment_fee", "payment_fee_cents",
 )  # fmt: skip
-PACK_COLUMNS = "price_cents", "margin_bps"
-PRICE_COLUMNS = tuple(FIGURES)
-SETTINGS = "overdraft", "parallel_calls", "payment_fee", "payment_fee_cents"
 LONGEST = timedelta(days=400)
-Row = TypeVar("Row", Plan, CreditPack, ModelPrice)
+Row = TypeVar("Row", Plan, CreditPack, ModelPrice, ImagePrice)
 Changes = dict[str, dict[str, Any]]
 
 
@@ -42,6 +39,7 @@ class Scenario:
     plans: Changes = field(default_factory=dict)
     packs: Changes = field(default_factory=dict)
     prices: Changes = field(default_factory=dict)
+    images: Changes = field(default_factory=dict)
     settings: dict[str, int] = field(default_factory=dict)
     is_simulated: bool = False
 
@@ -65,16 +63,13 @@ class Scenario:
             "last": self.last.isoformat(),
             "plan_ids": list(self.plan_ids),
             "kinds": list(self.kinds),
-            "plans": self.plans,
-            "packs": self.packs,
-            "prices": self.prices,
-            "settings": self.settings,
+            **{name: getattr(self, name) for name in PARTS},
             "is_simulated": self.is_simulated,
         }
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Scenario:
-        changes: Any = {name: dict(stored.get(name, {})) for name in ("plans", "packs", "prices", "settings")}
+        changes: Any = {name: dict(stored.get(name, {})) for name in PARTS}
         return cls(
             date.fromisoformat(stored["first"]),
             date.fromisoformat(stored["last"]),
@@ -113,9 +108,17 @@ class Terms:
     plans: dict[int, Pair]
     packs: dict[int, Pair]
     rates: dict[int, Pair]
+    images: dict[int, Pair]
     models: dict[str, list[ModelPrice]]
     tiers: dict[str, str]
     settings: dict[str, int]
+
+    def image_price_at(self, model: str, at: datetime) -> Pair | None:
+        """What an image of the model costs, where nobody knows which was asked for: the first that was added."""
+        counted = (
+            pair for pair in self.images.values() if pair.was.model.name == model and pair.was.approved_at
+        )
+        return next((pair for pair in counted if pair.was.effective_from <= at), None)
 
     def price_at(self, model: str, at: datetime) -> ModelPrice | None:
         return in_force(self.models.get(model, []), at, self.tiers.get(model, ""))
@@ -129,6 +132,7 @@ def terms_of(scenario: Scenario) -> Terms:
     }
     for pair in (*plans.values(), *packs.values()):
         _ = pair.then.worth_nanos
+    check_packs(pair.then for pair in packs.values() if str(pair.was.id) in scenario.packs)
     for pair in plans.values():
         if (pair.then.window_hours is None) != (pair.then.window_limit_nanos is None):
             raise PricingError(f"{pair.then.name} needs both the credits of some hours and how many hours")
@@ -142,7 +146,27 @@ def terms_of(scenario: Scenario) -> Terms:
             models.setdefault(name, []).append(then)
     tiers = {row.name: row.provider.tier for row in names.values()}
     settings = {name: scenario.settings.get(name, int(Setting.get(name))) for name in SETTINGS}
-    return Terms(plans, packs, rates, models, tiers, settings)
+    return Terms(plans, packs, rates, images_of(scenario), models, tiers, settings)
+
+
+def images_of(scenario: Scenario) -> dict[int, Pair]:
+    """Each price of an image, as it is and as it would be; a change of one is of all rows of its quality and size."""
+    rows = list(rows_of(ImagePrice))
+    return {row.id: Pair(row, changed(row, scenario.images.get(kind_of_image(row), {}))) for row in rows}
+
+
+def kind_of_image(row: ImagePrice) -> str:
+    """What an image is, by what the price list tells it from others."""
+    return f"{row.model.name} {row.quality} {row.size}"
+
+
+def check_packs(packs: Iterable[CreditPack]) -> None:
+    """PricingError where more of a pack would be worth less, or an amount of it would have two margins."""
+    for pack in packs:
+        if fault := fault_of(pack):
+            raise PricingError(f"{pack.name}: {fault}")
+        if pack.is_any_amount and pack.tiers:
+            raise PricingError(f"{pack.name} is sold for any amount, which has one margin")
 
 
 def rows_of(table: type[Row]) -> Iterable[Row]:
@@ -152,17 +176,16 @@ def rows_of(table: type[Row]) -> Iterable[Row]:
 def changed(row: Row, changes: Mapping[str, Any]) -> Row:
     """A copy of the row with these columns, which no session knows."""
     columns = {column.key: getattr(row, column.key) for column in row.__table__.columns}
-    copy = type(row)(**columns | dict(changes))
-    if isinstance(row, CreditPack) and isinstance(copy, CreditPack):
-        copy.tiers = copies_of(row.tiers)
-    return copy
+    if isinstance(row, CreditPack):
+        columns["volume"] = row.volume
+    return type(row)(**columns | dict(changes))
 
 
 def as_it_is(terms: Terms) -> Terms:
     """Nothing changed, with the same fees: for the months that are made up, which have no record."""
     same = {
         name: {key: Pair(pair.was, pair.was) for key, pair in getattr(terms, name).items()}
-        for name in ("plans", "packs", "rates")
+        for name in ("plans", "packs", "rates", "images")
     }
     settings = {name: int(Setting.get(name)) for name in SETTINGS} | {
         name: terms.settings[name] for name in ("payment_fee", "payment_fee_cents")

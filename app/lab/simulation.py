@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from app.extensions import db
-from app.lab.replay import Call, Ended, Entry, Replay, opening
+from app.lab.record import Call, Ended, Entry, opening
+from app.lab.replay import Replay
 from app.lab.report import Report, Tally
 from app.lab.run import INSTANT, fee_of
 from app.lab.scenario import Scenario, Terms, as_it_is, terms_of
@@ -171,7 +172,7 @@ class Person:
             return None
         ceiling = self.terms.rates[price.id].was.most_for(usage.uncached_input * BOUND, ASKED)
         ends = at + timedelta(seconds=SECONDS)
-        return Call(attempt, at, ends, self.habit.plan_id, self.habit.model, price.id, False, ceiling, ASKED, True,
+        return Call(attempt, at, ends, self.habit.plan_id, self.habit.model, price.id, ceiling, ASKED, True,
                     False, usage)  # fmt: skip
 
     def buy(self, at: datetime) -> bool:

@@ -264,11 +264,11 @@ def test_what_guests_share_is_no_plan_to_be_sold(
 @pytest.mark.parametrize(
     ("typed", "text"),
     [
-        ({"tiers": "10: 55.01 %"}, "10 would be worth no more than 9."),
-        ({"tiers": "ten: 40"}, "write a quantity from 2 to 100"),
-        ({"tiers": "1: 40"}, "write a quantity from 2 to 100"),
-        ({"tiers": "10: 100"}, "from 0 to 99.99"),
-        ({"tiers": "10: 45", "is_any_amount": "y"}, "has one margin"),
+        ({"volume": "10: 55.01 %"}, "10 would be worth no more than 9."),
+        ({"volume": "ten: 40"}, "write a quantity from 2 to 100"),
+        ({"volume": "1: 40"}, "write a quantity from 2 to 100"),
+        ({"volume": "10: 100"}, "from 0 to 99.99"),
+        ({"volume": "10: 45", "is_any_amount": "y"}, "has one margin"),
     ],
 )
 def test_tiers_that_cannot_be_are_refused(owner: AdminClient, typed: dict[str, str], text: str) -> None:
@@ -279,7 +279,7 @@ def test_tiers_that_cannot_be_are_refused(owner: AdminClient, typed: dict[str, s
 def test_tiers_are_typed_one_to_a_line_and_copied_to_a_new_version(
     owner: AdminClient, session: scoped_session[Session]
 ) -> None:
-    assert owner.fill("/admin/pack/edit/?id=1", tiers="10: 45 %\n50: 40.5").status_code == 302
+    assert owner.fill("/admin/pack/edit/?id=1", volume="10: 45 %\n50: 40.5").status_code == 302
     assert "10: 45 %\n50: 40.5 %" in owner.get("/admin/pack/edit/?id=1").text
     owner.post("/admin/pack/new-version/", id=1)
     packs = session.scalars(select(CreditPack).where(CreditPack.name == "Small pack")).all()

@@ -20,7 +20,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
 from app.models.metering.account_state import SOFTER_PERCENT, AccountState
-from app.models.metering.breaker import WINDOW, account_bars, runaways, usual, usual_of
+from app.models.metering.breaker import WINDOW, account_bars, floors, runaways, usual, usual_of
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import Reservation, reserve, settle
 from app.models.metering.spending import SpendingDay, SpendingPause
@@ -261,6 +261,7 @@ def test_thirty_ordinary_days_of_two_hundred_people(session: "scoped_session[Ses
                 sum(map(sum, known)),
                 len(known),
                 bought,
+                floors(),
             )
             hours = hourly(dice, per_day, day)
             for bar, spent in zip(normal.bars, (max(hours), sum(hours)), strict=True):

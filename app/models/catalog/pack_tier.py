@@ -32,9 +32,14 @@ class PackTier(Model):
     margin_bps: Mapped[int]
 
 
-def copies_of(tiers: Iterable[PackTier]) -> list[PackTier]:
-    """The same tiers, for another version of their pack."""
-    return [PackTier(from_quantity=tier.from_quantity, margin_bps=tier.margin_bps) for tier in tiers]
+def tiers_of(volume: Iterable[Iterable[int]], known: Iterable[PackTier]) -> list[PackTier]:
+    """A tier for each quantity and margin; those that are known by their quantity stay."""
+    by_quantity, tiers = {tier.from_quantity: tier for tier in known}, []
+    for quantity, margin in sorted(map(tuple, volume)):
+        tier = by_quantity.get(quantity) or PackTier(from_quantity=quantity)
+        tier.margin_bps = margin
+        tiers.append(tier)
+    return tiers
 
 
 def fault_of(pack: CreditPack) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, partial_index, share, utcnow
 from app.models.catalog.currency import step
-from app.models.catalog.pack_tier import MOST_PACKS, PackTier, copies_of
+from app.models.catalog.pack_tier import MOST_PACKS, PackTier, tiers_of
 from app.models.catalog.quote import Quote
 from app.models.catalog.tax import without_tax
 from app.models.catalog.worth import BPS, amount_bounds, credits_per_unit, currency, unit_nanos, worth_of
@@ -228,6 +228,15 @@ class CreditPack(Model):
     def worth_nanos(self) -> int:
         return worth_of(self.price_cents, 0, self.margin_bps)
 
+    @property
+    def volume(self) -> list[list[int]]:
+        """Its tiers: from how many on, and the margin then."""
+        return [[tier.from_quantity, tier.margin_bps] for tier in self.tiers]
+
+    @volume.setter
+    def volume(self, pairs: Iterable[Iterable[int]]) -> None:
+        self.tiers = tiers_of(pairs, self.tiers)
+
     def margin_for(self, quantity: int) -> int:
         """The margin of a whole purchase of so many: that of the highest tier that it reaches."""
         reached = [tier.margin_bps for tier in self.tiers if tier.from_quantity <= quantity]
@@ -260,9 +269,7 @@ class CreditPack(Model):
         self.terms_locked_at = self.terms_locked_at or utcnow()
 
     def new_version(self) -> CreditPack:
-        copy = copy_as_new_version(self)
-        copy.tiers = copies_of(self.tiers)
-        return copy
+        return copy_as_new_version(self)
 
 
 Sold = TypeVar("Sold", Plan, CreditPack)
@@ -295,6 +302,7 @@ def copy_as_new_version(sold: Sold) -> Sold:
 def copy_as_draft(sold: Sold, changes: Mapping[str, Any]) -> Sold:
     """Copy what is sold, with these columns changed, into a row that nobody can choose yet. The old one stays."""
     columns = [column.key for column in sold.__table__.columns if column.key not in NOT_COPIED]
+    columns += ["volume"] if isinstance(sold, CreditPack) else []
     copy = type(sold)(**{name: getattr(sold, name) for name in columns} | dict(changes))
     copy.status, copy.replaces_id = "inactive", sold.id
     db.session.add(copy)

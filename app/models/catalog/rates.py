@@ -129,6 +129,10 @@ class ImageRates:
         """How many images `nanos` affords."""
         return nanos // self.price
 
+    def input_tokens_of(self, _nanos: int, _images: int) -> int:
+        """What was read has no part in the price."""
+        return 0
+
     def prices_for(self, _input_tokens: int) -> dict[str, int | None]:
         return {"images": self.price}
 

@@ -6,7 +6,7 @@ account's days, its ledger and its calls read, for the bars as they are now and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ FEWEST_DAYS = 7
 HOURS, DAYS = 3, 2
 """How often the busiest usual hour, and the busiest usual day, may be passed."""
 
+Key = int | None
 UNGUARDED = NO_LIMIT, NO_LIMIT
 BOUGHT = "purchase", "recharge", "refill", "plan_change", "bonus", "gift", "grant"
 LONGEST_CALL = timedelta(days=1)
@@ -109,22 +110,34 @@ def usual_of(account_id: int, at: datetime) -> Usual:
     past = *days, SpendingDay.day < at.date(), ~SpendingDay.was_mistake
     hour, day, total, count = db.session.execute(select(*FIGURES).where(*past)).one()
     bought = db.session.scalar(select(BOUGHT_NANOS).where(LedgerEntry.account_id == account_id))
-    return usual(hour or 0, day or 0, int(total or 0), count, int(bought or 0))
+    return usual(hour or 0, day or 0, int(total or 0), count, int(bought or 0), floors())
 
 
-def usual(hour: int, day: int, total: int, count: int, bought: int) -> Usual:
-    """Under seven days of use only the floor counts."""
-    floor = max(Setting.get("breaker_floor"), bought * Setting.get("breaker_floor_percent") // 100)
+def usual(hour: int, day: int, total: int, count: int, bought: int, floors: tuple[int, int]) -> Usual:
+    """Under seven days of use only the floor counts: the least that it is, or a percentage of what was bought."""
+    least, percent = floors
     is_known = count >= FEWEST_DAYS
-    return Usual(hour if is_known else 0, day if is_known else 0, total // count if is_known else 0, floor)
+    busiest = (hour, day, total // count) if is_known else (0, 0, 0)
+    return Usual(*busiest, max(least, bought * percent // 100))
+
+
+def floors() -> tuple[int, int]:
+    """The settings that a floor goes by."""
+    return int(Setting.get("breaker_floor")), int(Setting.get("breaker_floor_percent"))
 
 
 def find_trip(account_id: int, at: datetime) -> Trip | None:
+    """The bar that the account has passed, by its calls and days as they are now."""
+    return trip_of(lambda start: spending_by_key(account_id, start), usual_of(account_id, at), at)
+
+
+def trip_of(
+    spending: Callable[[datetime], Mapping[Key, tuple[int, int]]], normal: Usual, at: datetime
+) -> Trip | None:
     """The first bar that is passed by what keys that are not paused, and people, have spent and hold reserved."""
-    normal = usual_of(account_id, at)
     hour_bar, day_bar = normal.bars
     for period, start, bar in (("hour", hour_of(at), hour_bar), ("day", start_of(at.date()), day_bar)):
-        by_key = spending_by_key(account_id, start)
+        by_key = spending(start)
         sums = {key: spent + reserved for key, (spent, reserved) in by_key.items()}
         if sum(sums.values()) > bar:
             keys = runaways(sums, bar)
@@ -145,7 +158,7 @@ def runaways(sums: Mapping[int | None, int], bar: int) -> tuple[int, ...]:
     return tuple(blamed) if left <= bar else ()
 
 
-def spending_by_key(account_id: int, start: datetime) -> dict[int | None, tuple[int, int]]:
+def spending_by_key(account_id: int, start: datetime) -> dict[Key, tuple[int, int]]:
     """Spent since then and reserved now, by key, people under None; paused keys are left out."""
     own = Usage.account_id == account_id, Usage.created_at >= start - LONGEST_CALL
     ended = and_(Usage.state == "settled", Usage.settled_at >= start)
@@ -185,9 +198,9 @@ def account_bars(day: date) -> list[dict[str, int]]:
     )
     sums = select(LedgerEntry.account_id, BOUGHT_NANOS).group_by(LedgerEntry.account_id)
     bought = {account_id: int(nanos or 0) for account_id, nanos in db.session.execute(sums)}
-    rows = []
+    rows, of_now = [], floors()
     for account_id, hour, busiest, total, count in used:
-        hour_bar, day_bar = usual(hour, busiest, int(total), count, bought.get(account_id, 0)).bars
+        hour_bar, day_bar = usual(hour, busiest, int(total), count, bought.get(account_id, 0), of_now).bars
         rows.append({"id": account_id, "hour_bar_nanos": hour_bar, "day_bar_nanos": day_bar})
     return rows
 
