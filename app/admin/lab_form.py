@@ -24,11 +24,12 @@ from app.admin.form_fields import (
     choices_of,
 )
 from app.admin.model_view import RowForm
-from app.admin.plan_forms import HIGHEST_MARGIN, MOST_CENTS, MOST_COUNT, STATUSES, model_names
+from app.admin.plan_forms import HIGHEST_MARGIN, MOST_CENTS, MOST_COUNT, STATUSES, Tiers, model_names
 from app.admin.prices import BUCKET_NAMES
 from app.extensions import db
-from app.lab.scenario import Scenario
+from app.lab.scenario import PARTS, Scenario, kind_of_image
 from app.models.base import utcnow
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.setting import Setting
@@ -60,20 +61,30 @@ PLAN_FIELDS: Kinds = {
     "has_api": (BooleanField, "API access", {}),
     "status": (SelectField, "Status", {"choices": STATUSES}),
 }
-PACK_FIELDS = {name: PLAN_FIELDS[name] for name in ("price_cents", "margin_bps")}
+PACK_FIELDS: Kinds = {
+    **{name: PLAN_FIELDS[name] for name in ("price_cents", "margin_bps")},
+    "volume": (
+        Tiers,
+        "Volume",
+        {"description": "One to a line: from how many on, and the margin then: 10: 45 %."},
+    ),
+}
+IMAGE_FIELDS: Kinds = {"price_nanos": (DollarsPerMillion, "An image", {"validators": [Required()]})}
 PRICE_FIELDS: Kinds = {
     name: (DollarsPerMillion, label, {})
     for name, label in {
         **{f"{bucket}_nanos": text for bucket, text in BUCKET_NAMES.items()},
-        "image_nanos": "An image",
+        "image_nanos": "A picture in an answer",
         "search_nanos": "A search",
     }.items()
 }
-SETTING_FIELDS: dict[str, tuple[type[Field], str]] = {
-    "overdraft": (Credits, "Overdraft"),
-    "parallel_calls": (Count, "Simultaneous answers"),
-    "payment_fee": (Percent, "Stripe's share of a payment"),
-    "payment_fee_cents": (Dollars, "Stripe's fixed fee"),
+SETTING_FIELDS: Kinds = {
+    "overdraft": (Credits, "Overdraft", {}),
+    "parallel_calls": (Count, "Simultaneous answers", {"lowest": 1, "highest": 1000}),
+    "breaker_floor": (Credits, "Spending guard: never unusual below", {}),
+    "breaker_floor_percent": (Count, "Nor below this percentage of all that was bought", {"highest": 100}),
+    "payment_fee": (Percent, "Stripe's share of a payment", {"highest": 9999}),
+    "payment_fee_cents": (Dollars, "Stripe's fixed fee", {}),
 }
 
 
@@ -118,11 +129,16 @@ def packs() -> list[CreditPack]:
     return list(db.session.scalars(select(CreditPack).order_by(CreditPack.position, CreditPack.id)))
 
 
+def images() -> dict[str, ImagePrice]:
+    """What an image costs now, by model, quality and size."""
+    return {kind_of_image(price): price for price in ImagePrice.holding(utcnow())}
+
+
 def models() -> list[tuple[AIModel, ModelPrice]]:
     return AIModel.for_sale()
 
 
-UNCHANGED: dict[str, Any] = {"plans": {}, "packs": {}, "prices": {}, "settings": {}}
+UNCHANGED: dict[str, Any] = {name: {} for name in PARTS}
 
 
 class Builder:
@@ -143,8 +159,8 @@ class Builder:
         self.groups[title] = tuple(names.values())
 
     def add_settings(self) -> None:
-        for name, (make, label) in SETTING_FIELDS.items():
-            self.fields[f"settings-{name}"] = make(label, validators=[Required()])
+        for name, (make, label, bounds) in SETTING_FIELDS.items():
+            self.fields[f"settings-{name}"] = make(label, validators=[Required()], **bounds)
             self.data[f"settings-{name}"] = self.changes["settings"].get(name, int(Setting.get(name)))
         self.groups["Settings"] = tuple(f"settings-{name}" for name in SETTING_FIELDS)
 
@@ -172,6 +188,8 @@ def lab_form(
         builder.add("packs", str(pack.id), f"Pack {pack.name}", pack, PACK_FIELDS)
     for model, price in models():
         builder.add("prices", model.name, f"Price of {model.title}, per million tokens", price, PRICE_FIELDS)
+    for name, image in images().items():
+        builder.add("images", name, f"Price of an image of {name}", image, IMAGE_FIELDS)
     builder.add_settings()
     builder.add_days()
     return builder.form(typed), builder.groups
@@ -183,6 +201,7 @@ def scenario_of(form: LabForm) -> Scenario:
         "plans": {str(row.id): row for row in plans()},
         "packs": {str(row.id): row for row in packs()},
         "prices": {model.name: price for model, price in models()},
+        "images": images(),
     }
     changes: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in rows}
     settings = dict[str, int]()

@@ -12,8 +12,8 @@ from app.admin.cell_formats import cost, credits_text, dollars, per_million, per
 from app.admin.charts import Chart, bar_chart
 from app.extensions import db
 from app.lab.report import SIDES, Report
-from app.lab.scenario import Scenario, Terms, terms_of
-from app.models.catalog.plan import Plan
+from app.lab.scenario import PARTS, Scenario, Terms, terms_of
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import about_a_dollar, in_cents
 from app.models.identity.account import Account
 from app.models.operations.lab_run import LabRun
@@ -27,6 +27,8 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
     "surcharge_cents": dollars,
     "payment_fee_cents": dollars,
     "overdraft": credits_text,
+    "breaker_floor": credits_text,
+    "volume": lambda pairs: ", ".join(f"{quantity} at {percent(margin)}" for quantity, margin in pairs),
     "allowance_override_nanos": credits_text,
     "daily_limit_nanos": credits_text,
     "window_limit_nanos": credits_text,
@@ -189,11 +191,12 @@ def charts_of(report: Report, scenario: Scenario) -> list[Chart]:
 def changes_of(run: LabRun) -> list[str]:
     """What a run changes, in words."""
     names = {
-        "plans": {str(row.id): row.name for row in db.session.execute(select(Plan.id, Plan.name))},
+        table: {str(row.id): row.name for row in db.session.execute(select(kind.id, kind.name))}
+        for table, kind in (("plans", Plan), ("packs", CreditPack))
     }
     texts = [
         f"{names.get(table, {}).get(key, key)}: {column_text(column)} {written(column, value)}"
-        for table in ("plans", "packs", "prices")
+        for table in PARTS[:-1]
         for key, columns in run.scenario.get(table, {}).items()
         for column, value in columns.items()
     ]

@@ -13,13 +13,18 @@ from app.models.base import utcnow
 from app.models.billing.allowance import refill
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+from app.models.catalog.image_price import image_offers
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.metering.breaker import account_bars
 from app.models.metering.refusal import Refusal
-from app.models.metering.reservation import Reservation, reserve, settle
+from app.models.metering.reservation import Reservation, reserve_with, settle
+from app.models.metering.spending import SpendingDay
 from app.models.operations.refused_call import RefusedCall
-from app.providers.base import Prompt, PromptMessage, TokenUsage
+from app.payments import breaker
+from app.providers.base import ImagePrompt, ImageUsage, Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, actor, give, paid, person
 
 BEGINS = datetime(2026, 10, 1, tzinfo=UTC)
@@ -38,23 +43,58 @@ class Life:
         self.account_id, self.plans, self.running = self.account.id, plans, list[Reservation]()
         self.rhythm = self.random.choice((7, 40, 300, 900))
         self.number, self.count = number, 0
+        self.paints = bool(image_offers())
+        self.key = ApiKey.make(self.account_id, self.account.owner.id, "loop")[0]
+        db.session.flush()
 
     def act(self) -> None:
         if self.running and self.random.random() < 0.5:
             return self.end()
-        return self.random.choices(
-            (self.call, self.buy, self.be_refilled, self.be_granted, self.change_plan), (60, 2, 1, 1, 1)
-        )[0]()
+        deeds = self.call, self.buy, self.be_refilled, self.be_granted, self.change_plan, self.resume
+        return self.random.choices(deeds, (60, 2, 1, 1, 1, 6))[0]()
+
+    def draw(self) -> None:
+        offer = self.random.choice(image_offers())
+        asked = ImagePrompt.of(
+            offer.model.name, "a fox", quality="", size="", count=self.random.choice((1, 2))
+        )
+        self.begin(asked, offer, None, operation="image", image_price_id=offer.price.id)
 
     def call(self) -> None:
+        if self.paints and self.random.random() < 0.15:
+            self.draw()
+            return
         name = self.random.choices(MODELS, (1, 3))[0]
         prompt = Prompt(name, (PromptMessage("user", "x" * self.random.randrange(20_000)),),
                         self.random.choice((100, 256, 1000, 4096)))  # fmt: skip
-        who = actor(self.account, api_key_id=None)
+        key_id = self.random.choice((None, None, self.key.id))
+        self.begin(prompt, AIModel.to_sell(name, utcnow())[1], key_id)
+
+    def begin(self, prompt: Prompt, offer: Any, key_id: int | None, **columns: Any) -> None:
+        is_paused = key_id is not None and self.key.spending_paused_at is not None
+        who = actor(self.account, api_key_id=key_id, is_key_paused=is_paused)
         try:
-            self.running.append(reserve(who, prompt, AIModel.to_sell(name, utcnow())[1]))
+            self.running.append(reserve_with(None, who, prompt, offer, **columns)[0])
         except Refusal as refusal:
             RefusedCall.note(who, refusal, 1)
+            if refusal.is_trip:
+                breaker.trip(self.account_id)
+
+    def resume(self) -> None:
+        until, was_mistake = self.random.choice(("hour", "day")), self.random.random() < 0.3
+        if self.account.spending_paused_at or self.key.spending_paused_at:
+            breaker.resume(actor(self.account), until, was_mistake=was_mistake)
+
+    def sleep(self, until: datetime) -> None:
+        """The clock goes on; the days that are over by then are added up, as the clock's job does."""
+        day = utcnow().date()
+        while day < until.date():
+            SpendingDay.learn(day)
+            day += timedelta(days=1)
+            for row in account_bars(day):
+                if row["id"] == self.account_id:
+                    bars = row["hour_bar_nanos"], row["day_bar_nanos"]
+                    self.account.hour_bar_nanos, self.account.day_bar_nanos = bars
 
     def end(self) -> None:
         reservation = self.running.pop(self.random.randrange(len(self.running)))
@@ -66,6 +106,9 @@ class Life:
             uncached_input=self.random.randrange(6000), cache_read=self.random.randrange(800),
             output=min(most, written), source="reported",
         )  # fmt: skip
+        if isinstance(reservation.prompt, ImagePrompt):
+            made = self.random.choice((0, most))
+            used = ImageUsage(20, output=1000, images=made, source="reported", image_output=900)
         settle(reservation, used, self.random.choices(("done", "stopped", "failed"), (8, 1, 1))[0])
 
     def buy(self) -> None:
@@ -99,6 +142,7 @@ def live(count: int, seed: int = 1, steps: int = 60, prefix: str = "p") -> list[
             moment = BEGINS - timedelta(days=life.random.randrange(2))
             for _ in range(steps):
                 moment += timedelta(seconds=life.random.randrange(1, 90 * life.rhythm))
+                life.sleep(moment)
                 clock.move_to(moment, tick=False)
                 life.act()
                 db.session.flush()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, text
+from sqlalchemy import event, func, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.orm import Session, scoped_session
 
@@ -24,16 +24,18 @@ from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.statement import balances_at
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import worth_of
 from app.models.identity.account import Account
+from app.models.metering.spending import SpendingPause
 from app.models.metering.usage import Usage
 from app.models.operations.lab_run import Habit
 from app.models.operations.refused_call import RefusedCall
-from tests.lab.histories import Life, entries_between, live
-from tests.support.people import CREDIT, model
+from tests.lab.histories import BEGINS, Life, entries_between, live
+from tests.support.people import CREDIT, LONG_AGO, model
 
 Database = scoped_session[Session]
 HISTORIES = int(os.environ.get("LAB_HISTORIES", "8"))
@@ -50,6 +52,18 @@ def every_row(monkeypatch: pytest.MonkeyPatch) -> None:
 def models(app: Flask, session: Database) -> None:
     model("big", kind="demo", dollars_in="25", dollars_out="100")
     model("small", kind="demo", dollars_in="2.5", dollars_out="10")
+    session.commit()
+
+
+@pytest.fixture
+def painter(models: None, session: Database) -> None:
+    """The one model that makes images, at two prices; what each costs us is counted by tokens."""
+    session.query(ImagePrice).delete()
+    painter = model("painter", kind="demo", dollars_in="5", dollars_out="30", makes_images=True)
+    for quality, credits in (("low", 3), ("high", 7)):
+        row = ImagePrice(model_id=painter.id, quality=quality, size="square", price_nanos=credits * CREDIT)
+        row.effective_from = row.approved_at = LONG_AGO
+        session.add(row)
     session.commit()
 
 
@@ -77,19 +91,22 @@ class Told:
 
 
 def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(
-    models: None, session: Database
+    painter: None, session: Database
 ) -> None:
     for plan in session.query(Plan):
         plan.window_hours, plan.window_limit_nanos = (5, 2 * CREDIT) if plan.is_free else (7, 4 * CREDIT)
+    for name, value in LOW_FLOOR.items():
+        Setting.put(name, value)
     session.commit()
-    lives = live(HISTORIES)
+    lives = live(HISTORIES, seed=5)
     assert list(audit()) == []
     scenario = Scenario(**MONTH)
     told = Told(scenario).run()
     assert told.report.counts["newly_refused"] == told.report.counts["newly_admitted"] == 0, told.report
     assert told.report.codes["was"] == told.report.codes["then"]
     assert sum(told.report.codes["was"].values()) == count_of(RefusedCall, scenario) > HISTORIES
-    assert "window_limit_reached" in told.report.codes["was"]
+    assert {"window_limit_reached", "spending_paused"} <= set(told.report.codes["was"])
+    assert session.query(SpendingPause).filter(SpendingPause.resumed_at.is_not(None)).count() > 1
     for life in lives:
         end = balances_at(life.account_id, scenario.ends)
         assert told.entries[life.account_id] == entries_between(
@@ -108,30 +125,40 @@ def count_of(table: type[Any], scenario: Scenario) -> int:
     return db.session.query(table).filter(*inside).count()
 
 
-STRICTER = {"price_cents": 2000, "margin_bps": 9300, "parallel_calls": 2}
+LOW_FLOOR = {"breaker_floor": 40 * CREDIT, "breaker_floor_percent": 1}
+PAID = {"price_cents": 2000, "margin_bps": 9300, "parallel_calls": 2}
+FREE = {"allowance_override_nanos": 90 * CREDIT, "daily_limit_nanos": 20 * CREDIT}
 
 
+@pytest.mark.parametrize(
+    ("free", "paid", "settings", "code"),
+    [(FREE, PAID, {"overdraft": 5 * CREDIT}, "out_of_credits"), ({}, {}, LOW_FLOOR, "spending_paused")],
+    ids=["plans", "breaker"],
+)
 def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses(
-    models: None, session: Database
+    models: None,
+    session: Database,
+    free: dict[str, int],
+    paid: dict[str, int],
+    settings: dict[str, int],
+    code: str,
 ) -> None:
     """The same people twice: replayed under stricter terms, and alive under them."""
     lives = live(HISTORIES, seed=2)
-    plans = {plan.id: STRICTER for plan in session.query(Plan) if not plan.is_free}
-    plans |= {Plan.default().id: {"allowance_override_nanos": 90 * CREDIT, "daily_limit_nanos": 20 * CREDIT}}
+    plans = {plan.id: free if plan.is_free else paid for plan in session.query(Plan)}
     changes = {str(key): dict(columns) for key, columns in plans.items()}
-    scenario = Scenario(
-        date(2026, 9, 30), date(2026, 10, 31), plans=changes, settings={"overdraft": 5 * CREDIT}
-    )
+    scenario = Scenario(date(2026, 9, 30), date(2026, 10, 31), plans=changes, settings=settings)
     told = Told(scenario).run()
     for key, columns in plans.items():
         for name, value in columns.items():
             setattr(session.get_one(Plan, key), name, value)
-    Setting.put("overdraft", 5 * CREDIT)
+    for name, value in settings.items():
+        Setting.put(name, value)
     session.commit()
     copies = live(HISTORIES, seed=2, prefix="q")
     firsts = {}
-    for at, account_id, _model, code in told.report.newly_refused:
-        firsts.setdefault(account_id, (datetime.fromisoformat(at), code))
+    for at, account_id, _model, first in told.report.newly_refused:
+        firsts.setdefault(account_id, (datetime.fromisoformat(at), first))
     assert len(firsts) > HISTORIES // 2
     codes = set()
     for life, copy in zip(lives, copies, strict=True):
@@ -140,6 +167,7 @@ def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses
         assert firsts.get(life.account_id) == new
         codes.add(new[1] if new else None)
     assert len(codes) > 1
+    assert code in codes
 
 
 def refusals_of(life: Life) -> list[tuple[datetime, str]]:
@@ -174,6 +202,21 @@ def test_a_volume_keeps_its_tier_where_the_margin_of_one_changes(session: Databa
         bought = Payment(quantity=quantity, price_cents=quantity * pack.price_cents)
         assert worths_of(bought, pair) == tuple(worth_of(bought.price_cents, 0, margin) for margin in margins)
     assert not session.new
+
+
+def test_dearer_images_are_dearer_and_cost_us_the_same(painter: None, session: Database) -> None:
+    """The fixed price of one kind is doubled: its images are charged twice as much, the vendor's bill stays."""
+    for life in live(4, seed=6):
+        much = {"credits": 10**13, "created_at": datetime(2026, 9, 1, tzinfo=UTC)}
+        LedgerEntry.post(life.account, "grant", f"much:{life.account_id}", **much)
+    session.commit()
+    dearer = {"painter high square": {"price_nanos": 14 * CREDIT}}
+    was, then = (Told(Scenario(**MONTH, images=changes)).run().report for changes in ({}, dearer))
+    images = session.query(func.sum(Usage.images)).join(ImagePrice).filter(ImagePrice.quality == "high")
+    high = images.filter(Usage.created_at >= BEGINS, Usage.state == "settled").scalar()
+    assert high > 1
+    assert then.total("then", "paid_nanos") - was.total("then", "paid_nanos") == high * 7 * CREDIT
+    assert then.total("then", "cost_nanos") == was.total("then", "cost_nanos")
 
 
 def test_who_pays_more_for_the_same_answers_is_worse_off(models: None, session: Database) -> None:
