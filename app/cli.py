@@ -13,10 +13,12 @@ import click
 from email_validator import EmailNotValidError, validate_email
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from flask_migrate.cli import db as migrations
 
 from app import start_command
 from app.catalog import lifecycle, price_entry, price_import, price_watch, seeds
 from app.db import backup as database
+from app.db.distribution import distribution
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
@@ -44,6 +46,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(user)
     app.cli.add_command(prices)
     prices.add_command(rerating_commands.rerate)
+    migrations.add_command(distribute)
     app.cli.add_command(seed)
     app.cli.add_command(start_command.start)
     app.cli.add_command(backup)
@@ -91,6 +94,13 @@ def restore(file: Path, *, replace: bool) -> None:
     click.echo(
         "Next: flask db upgrade, flask billing audit, and flask resume where this is the installation to go on."
     )
+
+
+@click.command()
+def distribute() -> None:
+    """Print what spreads a PostgreSQL with Citus by account. It is run by hand, once, while nothing else runs."""
+    for statement in distribution(db.metadata):
+        click.echo(statement)
 
 
 @click.command()

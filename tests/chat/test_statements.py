@@ -9,16 +9,14 @@ import re
 import pytest
 from sqlalchemy import event
 
+from app.db.distribution import SPREAD, copied_tables
 from app.extensions import db
 from tests.chat.conftest import Door
 from tests.support.provider_server import ProviderServer
 
 pytestmark = pytest.mark.databases("postgresql")
-EVERYWHERE = {"settings", "plans", "models", "model_prices", "providers"}
-"""Small tables that change seldom: a copy on each machine."""
-
-WHO_ASKS = {"api_keys", "users", "memberships", "user_sessions"}
-"""Looked up by a secret, before an account is known: one copy, as those above."""
+EVERYWHERE = {table.name for table in copied_tables(db.metadata)}
+"""A copy on each machine."""
 
 TABLES = re.compile(r"\b(?:FROM|JOIN|UPDATE(?! OF)|INTO) (\w+)")
 PARTS = re.compile(r"(\w+)(?:\([^)]*\))? AS \(")
@@ -66,6 +64,7 @@ def test_each_statement_of_a_message_is_one_accounts(sent: list[str]) -> None:
         "messages",
         "usages",
     }
+    assert {table for table, _ in touched} <= EVERYWHERE | SPREAD
     assert "WHERE api_keys.secret_hash = " in asks_who
     assert "accounts.id = memberships.account_id" in asks_who
-    assert tables_of(asks_who) <= WHO_ASKS | EVERYWHERE | {"accounts"}
+    assert tables_of(asks_who) <= EVERYWHERE | {"accounts", "memberships"}
