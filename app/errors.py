@@ -191,7 +191,7 @@ def http_error(error: HTTPException) -> Response | HTTPException:
     status = error.code or 500
     if status < 400:
         return error
-    if isinstance(error, RateLimitExceeded) and error.limit.error_message:
+    if isinstance(error, RateLimitExceeded) and error.limit and error.limit.error_message:
         return refused(Refusal(str(error.limit.error_message)))
     text = WORDS.get(status) or error.description or "We couldn't process that request."
     retry_after = getattr(error, "retry_after", None)

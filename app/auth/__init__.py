@@ -21,11 +21,12 @@ from app.auth import (
     two_factor,
 )
 from app.auth.blueprint import auth
-from app.web import access
+from app.web import access, rate_limits
 
 
 def init_app(app: Flask) -> None:
     access.init_guards(app)
+    rate_limits.init_limits(app)
     oidc.init_oidc(app)
     app.register_blueprint(auth)
 

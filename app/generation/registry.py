@@ -73,12 +73,15 @@ class GenerationRegistry:
     def get(self, call_id: int | None) -> Generation | None:
         return self.by_call.get(call_id or 0)
 
-    def take_place(self) -> None:
+    def take_place(self, follower: str | None = None) -> None:
         """A thread for the reader of this request, counted from now on. Busy where only those for pages are left."""
         with self.lock:
+            if follower and self.followers[follower] >= share(current_app.config["WEB_THREADS"]):
+                raise TooManyReaders
             if self.readers >= max(1, current_app.config["WEB_THREADS"] - THREADS_FOR_PAGES):
                 raise Busy
             self.readers += 1
+            self.followers.update([follower] if follower else [])
         g.leave_place = self.reader_left
 
     def follow_as(self, follower: str) -> None:
@@ -86,12 +89,7 @@ class GenerationRegistry:
 
         TooManyReaders where the share is taken: whoever began an answer has its place beside it.
         """
-        with self.lock:
-            if self.followers[follower] >= share(current_app.config["WEB_THREADS"]):
-                raise TooManyReaders
-        self.take_place()
-        with self.lock:
-            self.followers[follower] += 1
+        self.take_place(follower)
 
         def leave() -> None:
             with self.lock:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, g
+from flask import Response, g, request
 from flask_login import current_user
 
 from app.extensions import limiter
-from app.web.rate_limits import is_off, refusing, this_network
+from app.web.rate_limits import few_at_once, is_off, refusing, this_network
 
 WRONG_CODE = "wrong_code"
 
@@ -24,13 +24,25 @@ def by_account(limits: str) -> Callable[[Any], Any]:
 def wrong_codes(view: Any) -> Any:
     """At most so many promotional codes that cannot be used: of an account, and of a network whoever asks."""
     by_network = limited_codes("30 per hour", this_network)
-    return limited_codes("10 per hour", account_or_network)(by_network(view))
+    return limited_codes("10 per hour", few_at_once(account_or_network))(by_network(view))
 
 
 def limited_codes(limits: str, key: Callable[[], str]) -> Callable[[Any], Any]:
     return limiter.shared_limit(
-        limits, scope=f"codes {limits}", key_func=key, exempt_when=is_off, deduct_when=was_wrong
+        limits,
+        scope=f"codes {limits}",
+        key_func=key,
+        exempt_when=is_off_or_without_code,
+        deduct_when=was_wrong,
     )
+
+
+@refusing
+def is_off_or_without_code() -> bool:
+    """Whether nothing is tried: most who open a page with a field for a code type none."""
+    sent = request.get_json(silent=True) if request.is_json else None
+    typed = sent.get("code") if isinstance(sent, dict) else request.values.get("code")
+    return is_off() or not (typed or (request.view_args or {}).get("code"))
 
 
 def was_wrong(_response: Response) -> bool:

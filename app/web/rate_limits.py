@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from threading import Lock
 from typing import Any, TypeVar, cast
 
-from flask import Response, g, request
+from flask import Flask, Response, g, request
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user
 from sqlalchemy import update
@@ -36,6 +38,8 @@ def refusing(function: Reading) -> Reading:
     def read(*args: Any) -> Any:
         try:
             return function(*args)
+        except RateLimitExceeded:
+            raise
         except Exception as error:
             raise LimitUnknown from error
 
@@ -53,6 +57,54 @@ class LimitUnknown(RateLimitExceeded):
 
     def __init__(self) -> None:
         HTTPException.__init__(self)
+
+
+class TooManyAtOnce(RateLimitExceeded):
+    """As many tries of one thing are under way as are let in at once."""
+
+    limit = response = None  # type: ignore[assignment]
+    retry_after = 2
+
+    def __init__(self) -> None:
+        HTTPException.__init__(self)
+
+
+AT_ONCE = 3
+TRIES, LOCK = Counter[str](), Lock()
+
+
+def few_at_once(key: Callable[[], str]) -> Callable[[], str]:
+    """The key of a limit that counts once the answer is known: what is tried until then would pass it uncounted.
+
+    So a few tries of a process are under way at once, each until it was counted.
+    """
+
+    @refusing
+    @wraps(key)
+    def held() -> str:
+        name = key()
+        if name not in g.setdefault("tries", []):
+            with LOCK:
+                if TRIES[name] >= AT_ONCE:
+                    raise TooManyAtOnce
+                TRIES[name] += 1
+            g.tries.append(name)
+        return name
+
+    held.is_few_at_once = True  # type: ignore[attr-defined]
+    return held
+
+
+def end_tries(_error: BaseException | None) -> None:
+    with LOCK:
+        for name in g.pop("tries", ()):
+            TRIES[name] -= 1
+            if not TRIES[name]:
+                del TRIES[name]
+
+
+def init_limits(app: Flask) -> None:
+    app.teardown_request(end_tries)
 
 
 @refusing
@@ -96,9 +148,8 @@ def by_machine(
 
 def by_mailbox(limits: str, *, counts: Callable[[Response], bool] | None = None) -> Decorator:
     """At most so many POSTs that name one mailbox, from wherever."""
-    return limiter.limit(
-        limits, key_func=typed_mailbox, methods=["POST"], exempt_when=is_off, deduct_when=counts
-    )
+    key = few_at_once(typed_mailbox) if counts else typed_mailbox
+    return limiter.limit(limits, key_func=key, methods=["POST"], exempt_when=is_off, deduct_when=counts)
 
 
 def by_person(limits: str) -> Decorator:

@@ -113,7 +113,15 @@ def left_the_account(_ada: Door, _chat: str, session: Database) -> None:
     session.query(Membership).filter_by(user_id=User.with_email("ada@example.com").id).delete()
 
 
-@pytest.mark.parametrize("end", [revoked, chat_deleted, person_deleted, person_disabled, left_the_account])
+def account_closed(_ada: Door, _chat: str, _session: Database) -> None:
+    """As a team's owner closes it: its members are still its members."""
+    User.with_email("ada@example.com").memberships[0].account.close()
+
+
+ENDS = [revoked, chat_deleted, person_deleted, person_disabled, left_the_account, account_closed]
+
+
+@pytest.mark.parametrize("end", ENDS)
 def test_a_link_ends_with_its_right(
     ada: Door, chat: str, link: str, client: FlaskClient, session: Database, end: Callable[..., None]
 ) -> None:

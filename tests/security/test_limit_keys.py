@@ -1,6 +1,8 @@
 """Every limit counts by what its view uses, and one that cannot be read refuses. security.md 27."""
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +12,7 @@ from flask_limiter import Limiter
 
 from app.extensions import limiter
 from app.models.identity.address import known_as, mailbox
+from app.models.identity.user import User
 from app.web import rate_limits
 from app.web.network_address import UNKNOWN, network_of
 from tests.auth.conftest import Browser
@@ -42,6 +45,44 @@ def test_every_limit_refuses_where_it_cannot_be_read(app: Flask) -> None:
         parts = [limit.key_function, limit.exempt_when]
         parts += [limit.limit_provider] if callable(limit.limit_provider) else []
         assert all(getattr(part, "is_refusing", False) for part in parts), limit
+
+
+def test_what_counts_once_the_answer_is_known_lets_few_in_until_then(app: Flask) -> None:
+    """Or a plain limit of the same endpoint bounds what is sent at once."""
+    counted = [limit for limit in limits_of(limiter) if limit.deduct_when]
+    plain = {limit.key_function for limit in limits_of(limiter) if not limit.deduct_when}
+    assert len(counted) > 2
+    for limit in counted:
+        assert limit.key_function in plain or getattr(limit.key_function, "is_few_at_once", False), limit
+
+
+def test_guesses_that_come_at_once_are_counted(
+    app: Flask, signed_in: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty at once at one mailbox, from as many networks, of which each takes its time."""
+    signed_in("ada")
+    browsers = [Browser(app.test_client()) for _ in range(40)]
+    forms = [
+        {"csrf_token": one.token(), "email": "ada@example.com", "password": "a wrong guess"}
+        for one in browsers
+    ]
+    slowly = User.authenticate
+
+    def authenticate(email: str, word: str) -> User | None:
+        time.sleep(0.2)
+        return slowly(email, word)
+
+    monkeypatch.setattr(User, "authenticate", authenticate)
+
+    def guess(number: int) -> int:
+        headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+        return browsers[number].client.post("/login", data=forms[number], headers=headers).status_code
+
+    with ThreadPoolExecutor(40) as pool:
+        statuses = list(pool.map(guess, range(40)))
+    assert 1 <= statuses.count(400) <= 10
+    assert set(statuses) == {400, 429}
+    assert dict(rate_limits.TRIES) == {}
 
 
 @pytest.mark.parametrize("broken", ["network", "mailbox"])

@@ -15,6 +15,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, at_once, one_of, partial_index, refers_to, row_id, utcnow
 from app.models.catalog.setting import Setting
+from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.metering.ending import can_go_on
@@ -72,15 +73,16 @@ class Chat(Model):
 
     @classmethod
     def shared_by(cls, token: str) -> Chat | None:
-        """The chat of a link; None where it was revoked, or its person is disabled or left the account."""
+        """The chat of a link; None where it was revoked, or its person is disabled or left, or the account is closed."""
         member = Membership.account_id == cls.account_id, Membership.user_id == cls.user_id
         rightful = select(User.id).where(User.id == cls.user_id, User.disabled_at.is_(None)).exists()
+        is_open = select(Account.id).where(Account.id == cls.account_id, Account.closed_at.is_(None)).exists()
         live = (
             cls.share_token == token,
             cls.deleted_at.is_(None),
             select(Membership.id).where(*member).exists(),
         )
-        return db.session.scalar(select(cls).where(*live, rightful))
+        return db.session.scalar(select(cls).where(*live, rightful, is_open))
 
     @classmethod
     def started_since(cls, account_id: int, moment: datetime) -> int:
