@@ -11,20 +11,29 @@ from collections.abc import Callable
 from smtplib import SMTPException
 from typing import Any
 
-from flask import current_app
+import redis
+from flask import current_app, has_request_context
 from flask_mailman import EmailMultiAlternatives
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from app.extensions import db
+from app.extensions import db, limiter
 from app.jobs import JobName, enqueue
 from app.mail_message import compose
 from app.models.catalog.setting import Setting
+from app.models.identity.address import mailbox
 from app.models.identity.user import User, is_erased
 from app.models.operations.outbox import OutgoingMail
 
 Maker = Callable[[OutgoingMail], dict[str, Any] | None]
 MAKERS: dict[str, Maker] = {}
+OF_A_KIND = parse("10 per hour")
+"""How many mails of one template requests may have written to one mailbox, whoever sends them."""
+
+WITHOUT_REDIS = MovingWindowRateLimiter(MemoryStorage())
 POSTED, COMMITTED = "mails posted", "mails committed"
 
 log = logging.getLogger(__name__)
@@ -33,8 +42,11 @@ log = logging.getLogger(__name__)
 def post(key: str, to: str, template: str, **context: Any) -> bool:
     """Write a mail down in the running transaction, once for each key; a worker sends it after the commit.
 
-    The context is JSON. False where the key was posted before.
+    The context is JSON. False where the key was posted before, or where requests have written too many to the mailbox.
     """
+    if has_request_context() and is_flood(template, to):
+        log.warning("mail not written: too many", extra={"template": template})
+        return False
     user = User.with_email(to)
     user_id = context.get("user_id") or (user.id if user else None)
     mail = OutgoingMail.post(key, to, template, context, user_id=user_id)
@@ -42,6 +54,17 @@ def post(key: str, to: str, template: str, **context: Any) -> bool:
         return False
     ring_after_commit(mail)
     return True
+
+
+def is_flood(template: str, to: str) -> bool:
+    """Whether that is one too many. Each counts; where Redis is away, each process for itself."""
+    if not Setting.get("ratelimit_enabled"):
+        return False
+    what = OF_A_KIND, "mail", template, mailbox(to)
+    try:
+        return not limiter.limiter.hit(*what)
+    except redis.RedisError:
+        return not WITHOUT_REDIS.hit(*what)
 
 
 def ring_after_commit(mail: OutgoingMail) -> None:

@@ -13,7 +13,6 @@ from app.models.catalog.worth import in_cents
 from app.web import formatting
 
 Formatter = Callable[[Any, Any, Any, str], Any]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def dollars(cents: int | None) -> str:
@@ -79,9 +78,3 @@ def in_types(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(str(item) for item in value)
     return str(value)
-
-
-def harmless(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula; plain negative figures stay figures."""
-    is_figure = text[1:].replace(".", "", 1).isdigit() and text[:1] == "-"
-    return f"'{text}" if text.startswith(FORMULA_STARTS) and not is_figure else text

@@ -14,7 +14,7 @@ from flask_admin import AdminIndexView, expose
 
 from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
-from app.admin.cell_formats import cost, dollars, harmless
+from app.admin.cell_formats import cost, dollars
 from app.admin.charts import Chart, bar_chart
 from app.admin.price_alarms import price_alarms
 from app.admin.provider_reports import alarms
@@ -23,6 +23,7 @@ from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
 from app.models.metering import image_costs
 from app.models.operations.replica import read_from_replica
+from app.web.csv import safe
 from app.web.formatting import model_title, operation_title
 
 Table = tuple[list[str], list[list[Any]]]
@@ -77,7 +78,7 @@ def range_asked_for() -> Range:
 def lines(rows: Iterable[list[Any]]) -> Iterator[str]:
     for row in rows:
         line = io.StringIO()
-        csv.writer(line).writerow([harmless(str(cell)) for cell in row])
+        csv.writer(line).writerow([safe(str(cell)) for cell in row])
         yield line.getvalue()
 
 

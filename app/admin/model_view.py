@@ -27,6 +27,7 @@ from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange, differences
 from app.models.operations.replica import read_from_replica
 from app.models.search import contains
+from app.web.csv import safe
 
 LARGEST_PAGE = 10**6
 EXPORTED_AT_ONCE = 500
@@ -279,7 +280,7 @@ class AdminTable(AdminOnly, ModelView):
         return None, query.yield_per(EXPORTED_AT_ONCE)
 
     def get_export_value(self, model: Any, name: Any) -> str:
-        return cell_formats.harmless(str(super().get_export_value(model, name)))
+        return str(safe(str(super().get_export_value(model, name))))
 
 
 def fingerprint(row: Any, form: RowForm) -> str:

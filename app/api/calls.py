@@ -6,6 +6,7 @@ import hashlib
 from typing import Annotated, Any
 
 from flask import request
+from flask_login import current_user
 from pydantic import Field
 
 from app.api.bodies import Body, Count, CountOrNone, Text, sent_json
@@ -37,7 +38,8 @@ def call_options(sent: Limits, model: str = "") -> CallOptions:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= 200:
         raise InvalidRequest({"Idempotency-Key": ["must have 1 to 200 characters."]})
-    route = f"{request.method} {request.path}"
+    whose = getattr(current_user, "guest", None) or ""
+    route = f"{request.method} {request.path} {whose}".rstrip()
     return CallOptions(
         model=sent.model or model,
         max_output_tokens=sent.max_output_tokens,

@@ -20,7 +20,7 @@ from app.models.identity.erasure import delete_person
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import UserSession
 from app.web.browser_session import begin_session, has_just_signed_in, own_session, sign_out
-from app.web.rate_limits import by_machine
+from app.web.rate_limits import by_person
 from app.web.security_events import note
 
 
@@ -65,7 +65,7 @@ def change_profile() -> ResponseReturnValue:
 
 
 @auth.post("/settings/email")
-@by_machine("20 per hour")
+@by_person("20 per hour")
 def change_address() -> ResponseReturnValue:
     """The new address counts once the link that goes there is followed; until then the old one does."""
     form, user = EmailForm(), current_user.user
@@ -80,7 +80,7 @@ def change_address() -> ResponseReturnValue:
 
 
 @auth.post("/settings/password")
-@by_machine("20 per hour")
+@by_person("20 per hour")
 def change_password() -> ResponseReturnValue:
     """Every other browser is signed out, and links that were mailed are dead."""
     form, user = PasswordForm(), current_user.user
@@ -127,7 +127,7 @@ def end_one_session(session_id: str) -> ResponseReturnValue:
 
 
 @auth.post("/settings/delete")
-@by_machine("20 per hour")
+@by_person("20 per hour")
 def delete_account() -> ResponseReturnValue:
     """Forget the person: chats and address go, receipts and ledger stay without a name."""
     form, user = DeletionForm(), current_user.user

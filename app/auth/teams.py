@@ -22,7 +22,7 @@ from app.models.metering.budget import Period, own_use
 from app.models.metering.refusal import InvalidRequest
 from app.web.browser_session import onwards, own_session
 from app.web.numbers import scaled
-from app.web.rate_limits import by_machine
+from app.web.rate_limits import by_machine, by_person
 from app.web.security_events import note
 
 
@@ -202,7 +202,7 @@ def leave_team() -> ResponseReturnValue:
 
 
 @auth.post("/account/close")
-@by_machine("20 per hour")
+@by_person("20 per hour")
 def close_team() -> ResponseReturnValue:
     """No use from now on; the subscription ends, ledger and receipts stay."""
     own, form = own_membership(), DeletionForm()

@@ -49,7 +49,8 @@ def index() -> str:
 def begin() -> ResponseReturnValue:
     """An empty document, to be written by hand, or one with the words of a file."""
     file = request.files.get("file")
-    text, excerpt = text_of(file.read(), LONGEST_BODY, "file") if file else ("", None)
+    own = LONGEST_BODY, "file", current_user.account_id
+    text, excerpt = text_of(file.read(), *own) if file else ("", None)
     check_documents(lock_account_state(current_user.account_id, utcnow()))
     document = Document.begin(current_user, plain_name(file.filename or "") if file else "")
     document.write(text, None)

@@ -170,7 +170,7 @@ def estimate(
 
 
 def earlier(actor: Actor, options: CallOptions) -> Usage | None:
-    """The call that this idempotency key began before. Conflict where the request differs.
+    """The call that this idempotency key began before. Conflict where the request, or whose it was, differs.
 
     The account is held from here on: of two at once with one key, the second finds the call of the first.
     """
@@ -178,7 +178,8 @@ def earlier(actor: Actor, options: CallOptions) -> Usage | None:
         return None
     AccountState.lock(actor.account_id)
     usage = Usage.with_idempotency_key(actor.account_id, options.idempotency_key)
-    if usage is not None and usage.request_hash != options.request_hash:
+    asked = actor.user_id, options.request_hash
+    if usage is not None and (usage.user_id, usage.request_hash) != asked:
         message = "This Idempotency-Key was used with another request. Use a new key for a new request."
         raise Conflict("idempotency_key_reused", message)
     return usage

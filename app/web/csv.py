@@ -14,7 +14,8 @@ from app.models.metering.refusal import InvalidRequest
 CSV = "text/csv"
 BYTE_ORDER_MARK = "\ufeff"
 """By which Excel knows the text as UTF-8; for what a browser takes home, not for programs."""
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The wide signs too, which some spreadsheets read as the others."""
 
 
 def wants_csv() -> bool:

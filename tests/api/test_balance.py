@@ -115,15 +115,16 @@ def test_the_ledger_is_listed_newest_first_in_pages(ada: Door) -> None:
 
 def test_the_ledger_as_csv_has_no_cell_that_is_a_formula(ada: Door) -> None:
     account = account_of(ada)
-    for start in "=+-@":
+    for start in "=+-@\uff1d":
         LedgerEntry.post(account, "adjustment", f"key {start}", credits=-5, reason=f"{start}HYPERLINK(1)")
     db.session.commit()
     answer = ada.call("GET", "/transactions", headers={"Accept": "text/csv"})
     rows = list(csv.DictReader(io.StringIO(answer.text)))
 
     assert answer.mimetype == "text/csv"
-    assert len(rows) == 5
-    assert [row["reason"] for row in rows[:4]] == [
+    assert len(rows) == 6
+    assert [row["reason"] for row in rows[:5]] == [
+        "'\uff1dHYPERLINK(1)",
         "'@HYPERLINK(1)",
         "'-HYPERLINK(1)",
         "'+HYPERLINK(1)",

@@ -9,7 +9,10 @@ from werkzeug.test import TestResponse
 from app.models.catalog.plan import Plan
 from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
+from app.models.identity.membership import Membership
 from tests.chat.conftest import Door
+from tests.support import people
 from tests.support.people import CREDIT, heard
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -26,6 +29,20 @@ def begin(door: Door, content: str, **fields: object) -> TestResponse:
 def chats(session: Database) -> int:
     session.rollback()
     return session.query(Chat).count()
+
+
+def test_a_key_of_another_member_leads_to_no_answer_of_theirs(ada: Door, session: Database) -> None:
+    account, bob = (
+        session.query(Account).filter_by(name="Ada").one(),
+        people.person("bob").memberships[0].user,
+    )
+    session.add(Membership(account_id=account.id, user_id=bob.id, role="member"))
+    _key, secret = ApiKey.make(account.id, bob.id, "bob's")
+    session.commit()
+    said = {"json": {"content": "My secret plan", "model": "gpt-test"}, "headers": {"Idempotency-Key": "1"}}
+    assert ada.call("POST", "/chats", **said).status_code == 200
+    answer = Door(ada.client, secret).call("POST", "/chats", **said)
+    assert (answer.status_code, answer.json["code"]) == (409, "idempotency_key_reused")
 
 
 def test_a_chat_and_its_first_answer_are_one_step(ada: Door, session: Database) -> None:

@@ -81,6 +81,23 @@ def house(session: Database) -> Account:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
+def test_two_guests_with_one_idempotency_key_have_an_answer_each(
+    new_guest: Callable[[], Guest], session: Database
+) -> None:
+    """All guests are one account: a key, however plain, is its sender's own."""
+    said = {"content": "hello", "model": "gpt-free"}
+    chats = []
+    for guest in (new_guest(), new_guest()):
+        headers = {"X-CSRFToken": guest.token(), "Idempotency-Key": "1"}
+        answers = [
+            guest.client.post("/api/chats", json=said, headers=headers, buffered=True) for _ in range(2)
+        ]
+        assert {answer.status_code for answer in answers} == {200}
+        chats.append({heard(answer.data).start["chat_id"] for answer in answers})
+    assert [len(one) for one in chats] == [1, 1]
+    assert not chats[0] & chats[1]
+
+
 def test_the_house_pays_for_a_guests_message(guest: Guest, session: Database) -> None:
     before = guest.asked().end["cost_nanos"]
     call = session.scalars(select(Usage)).one()

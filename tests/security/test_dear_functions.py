@@ -2,7 +2,6 @@
 
 import re
 import resource
-import threading
 import time
 from collections.abc import Callable
 from html import unescape
@@ -103,10 +102,21 @@ def test_what_was_read_of_a_file_in_time_is_kept(monkeypatch: pytest.MonkeyPatch
 
 
 def test_no_more_files_are_read_at_once_than_there_are_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_text, "PLACES", threading.BoundedSemaphore(1))
+    """Nor of one account more than one; who waits longer than others can bear is told so at once."""
     monkeypatch.setattr(file_text.ReadersBusy, "retry_after", 0.01)
-    with file_text.PLACES, pytest.raises(file_text.ReadersBusy):
-        file_text.text_of(files.pdf(["Ferry"]), 1000, "data")
+    readers = file_text.READERS
+    with readers.place(1):
+        with pytest.raises(file_text.ReadersBusy):
+            file_text.text_of(files.pdf(["Ferry"]), 1000, "data", 1)
+        assert file_text.text_of(files.pdf(["Ferry"]), 1000, "data", 2) == ("Ferry", None)
+        with readers.place(2), pytest.raises(file_text.ReadersBusy):
+            file_text.text_of(files.pdf(["Ferry"]), 1000, "data", 3)
+        monkeypatch.setattr(file_text.ReadersBusy, "retry_after", 60)
+        readers.asking[1] = readers.most_of_one
+        with pytest.raises(file_text.ReadersBusy):
+            file_text.text_of(files.pdf(["Ferry"]), 1000, "data", 1)
+        readers.asking[1] = 1
+    assert (readers.reading, dict(readers.asking)) == (set(), {})
     assert file_text.text_of(files.pdf(["Ferry"]), 1000, "data") == ("Ferry", None)
 
 

@@ -1,5 +1,7 @@
 """Every limit counts by what its view uses, and one that cannot be read refuses. security.md 27."""
 
+import inspect
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +11,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_limiter import Limiter
+from flask_limiter.util import get_qualified_name
 
 from app.extensions import limiter
 from app.models.identity.address import known_as, mailbox
 from app.models.identity.user import User
-from app.web import rate_limits
+from app.web import rate_limits, second_factor
 from app.web.network_address import UNKNOWN, network_of
 from tests.auth.conftest import Browser
 from tests.support.people import PASSWORD
@@ -166,3 +169,14 @@ def test_no_way_to_write_an_address_escapes_its_limit(app: Flask, written: str) 
         }
         statuses.append(browser.client.post("/login", data=form, headers=headers).status_code)
     assert statuses == [400] * 30 + [429]
+
+
+def test_a_form_that_checks_the_password_counts_by_person(app: Flask) -> None:
+    """Who has a session and guesses its password may do so from many networks."""
+    manager = limiter.limit_manager
+    for endpoint, view in app.view_functions.items():
+        said = inspect.getsource(inspect.unwrap(view))
+        if endpoint == "auth.login" or not re.search(r"has_password\(|ConfirmedForm\(|PasskeyForm\(", said):
+            continue
+        keys = {one.key_function for one in manager._decorated_limits.get(get_qualified_name(view), ())}
+        assert keys & {rate_limits.this_person, second_factor.who_tries}, endpoint

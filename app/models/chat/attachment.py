@@ -62,7 +62,7 @@ class Attachment(Model):
             image = read_picture(content)
         except NotReadable as error:
             raise InvalidRequest({"data": [str(error)]}) from error
-        details = image_facts(image, content) if image else text_facts(content)
+        details = image_facts(image, content) if image else text_facts(content, actor.account_id)
         Account.locked(actor.account_id)
         cls._check_room(actor, details["size"])
         owner = {"account_id": actor.account_id, "user_id": actor.user_id}
@@ -170,9 +170,9 @@ def image_facts(image: Picture, content: bytes) -> dict[str, Any]:
     return {"media_type": image.media_type, "content": content, **size}
 
 
-def text_facts(content: bytes) -> dict[str, Any]:
+def text_facts(content: bytes, account_id: int) -> dict[str, Any]:
     """A text, or what a PDF or an office file says; of these the text alone is kept."""
-    text, excerpt = text_of(content, Setting.get("max_message_bytes"), "data")
+    text, excerpt = text_of(content, Setting.get("max_message_bytes"), "data", account_id)
     stored = text.encode()
     return {"media_type": TEXT, "content": stored, "size": len(stored), "excerpt": excerpt}
 

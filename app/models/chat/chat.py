@@ -73,7 +73,7 @@ class Chat(Model):
 
     @classmethod
     def shared_by(cls, token: str) -> Chat | None:
-        """The chat of a link; None where it was revoked, or its person is disabled or left, or the account is closed."""
+        """The chat of a link; None where it was revoked, its person is disabled or left, or the account is closed."""
         member = Membership.account_id == cls.account_id, Membership.user_id == cls.user_id
         rightful = select(User.id).where(User.id == cls.user_id, User.disabled_at.is_(None)).exists()
         is_open = select(Account.id).where(Account.id == cls.account_id, Account.closed_at.is_(None)).exists()

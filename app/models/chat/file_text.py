@@ -6,8 +6,12 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import Condition
 from typing import NamedTuple
 
 from app.models.metering.refusal import InvalidRequest
@@ -32,7 +36,6 @@ PROBLEMS = {
     "old": "is in an old Office format. Save it as DOCX, XLSX, PPTX or PDF, then attach it.",
     "unknown": UNKNOWN_KIND,
 }
-PLACES = BoundedSemaphore(2)
 
 
 class FileText(NamedTuple):
@@ -51,16 +54,57 @@ class ReadersBusy(Exception):
         super().__init__("Other files are being read right now. Try again in a few seconds.")
 
 
-def text_of(content: bytes, most: int, field: str) -> FileText:
+class Readers:
+    """Who has a file read, or waits for it: two files of a process are read at once, one of an account."""
+
+    def __init__(self, places: int = 2, most_of_one: int = 5, most: int = 20) -> None:
+        self.places, self.most_of_one, self.most = places, most_of_one, most
+        self.reading, self.asking, self.changed = set[int](), Counter[int](), Condition()
+
+    @contextmanager
+    def place(self, account_id: int) -> Iterator[None]:
+        """Wait for a place. ReadersBusy where it takes long, or so many wait that one more would keep others out."""
+        with self.changed:
+            if self.asking[account_id] >= self.most_of_one or self.asking.total() >= self.most:
+                raise ReadersBusy
+            self.asking[account_id] += 1
+        has_begun = False
+        try:
+            has_begun = self._wait(account_id)
+            yield
+        finally:
+            with self.changed:
+                self.reading -= {account_id} if has_begun else set()
+                self.asking.subtract([account_id])
+                self.asking += Counter()
+                self.changed.notify_all()
+
+    def _wait(self, account_id: int) -> bool:
+        with self.changed:
+            if not self.changed.wait_for(partial(self.is_free, account_id), ReadersBusy.retry_after):
+                raise ReadersBusy
+            self.reading.add(account_id)
+        return True
+
+    def is_free(self, account_id: int) -> bool:
+        return len(self.reading) < self.places and account_id not in self.reading
+
+
+READERS = Readers()
+
+
+def text_of(content: bytes, most: int, field: str, account_id: int = 0) -> FileText:
     """The text that a file holds, of whatever language. InvalidRequest at `field` where there is none to be had.
 
-    Of a PDF or an office file at most so many bytes of it; a text file that is longer is refused.
+    Of a PDF or an office file at most so many bytes of it; a text file that is longer is refused. `account_id` is
+    whose share of the readers it takes.
     """
     if not content.startswith(STARTS):
         return FileText(plain_text(content, most, field))
     if len(content) > LARGEST_FILE:
         raise InvalidRequest({field: [f"is larger than {LARGEST_FILE // 10**6} MB. {SMALLER}"]})
-    answer = answer_of(content, most)
+    with READERS.place(account_id):
+        answer = answer_of(content, most)
     if "problem" in answer:
         raise InvalidRequest({field: [PROBLEMS[answer["problem"]]]})
     return FileText(**answer)
@@ -83,14 +127,10 @@ def plain_text(content: bytes, most: int, field: str) -> str:
 
 def answer_of(content: bytes, most: int) -> dict[str, str]:
     command = [sys.executable, "-I", str(READER), str(most), str(SECONDS_OF_PROCESSOR)]
-    if not PLACES.acquire(timeout=ReadersBusy.retry_after):
-        raise ReadersBusy
     try:
         reader = subprocess.run(  # noqa: S603 - our own command
             command, input=content, capture_output=True, env={}, timeout=SECONDS_AT_MOST, check=True
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return {"problem": "dear"}
-    finally:
-        PLACES.release()
     return dict(json.loads(reader.stdout))
