@@ -14,6 +14,7 @@ from sandbox import (  # noqa: F401  (each declares its operations)
     catalog,
     charges,
     checkout,
+    credit_notes,
     customers,
     discounts,
     disputes,

@@ -33,6 +33,7 @@ PREFIXES = {
     "customer_balance_transaction": "cbtxn_",
     "discount": "di_",
     "invoice_payment": "inpay_",
+    "credit_note": "cn_",
     "billing_portal.session": "bps_",
     "billing_portal.configuration": "bpc_",
     "event": "evt_",

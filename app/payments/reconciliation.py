@@ -54,6 +54,7 @@ def reconcile() -> Iterator[Finding]:
     yield from reconcile_checkouts()
     yield from reconcile_payments(since)
     yield from reconcile_refunds(since)
+    yield from reconcile_credit_notes(since)
     yield from reconcile_disputes(since)
     yield from reconcile_attempts()
     yield from reconcile_events()
@@ -241,6 +242,17 @@ def reconcile_refunds(since: datetime) -> Iterator[Finding]:
             continue
         if sync.payment_behind(intent) is not None:
             yield from looked(fetched.stripe_id, f"is {fetched.status}", partial(sync.sync_refunds, intent))
+
+
+def reconcile_credit_notes(since: datetime) -> Iterator[Finding]:
+    """What credit notes gave back without a refund."""
+    for fetched, invoice_id in client.credit_notes_since(since):
+        known = db.session.scalar(select(Refund).where(Refund.stripe_id == fetched.stripe_id))
+        if known is not None and known.status == fetched.status:
+            continue
+        if Payment.with_invoice(invoice_id) is not None:
+            look = partial(sync.sync_credit_notes, invoice_id)
+            yield from looked(fetched.stripe_id, f"is {fetched.status}", look)
 
 
 def reconcile_disputes(since: datetime) -> Iterator[Finding]:

@@ -71,6 +71,19 @@ def sync_refunds(payment_intent_id: str) -> Account | None:
     return sync(f"refunds:{payment_intent_id}", fetch, lambda _: payment, apply_refunds)
 
 
+def sync_credit_notes(invoice_id: str) -> Account | None:
+    """What was given back of a paid invoice by credit notes and not by refunds."""
+    payment = Payment.with_invoice(invoice_id)
+    if payment is None or not payment.is_paid:
+        sync_invoice(invoice_id)
+        commit()
+        payment = Payment.with_invoice(invoice_id)
+    if payment is None or not payment.is_paid:
+        return None
+    fetch = partial(client.credit_notes, invoice_id)
+    return sync(f"credit_notes:{invoice_id}", fetch, lambda _: payment, apply_refunds)
+
+
 def sync_dispute(stripe_id: str) -> Account | None:
     return sync(stripe_id, partial(client.dispute, stripe_id), disputed_payment, apply_dispute)
 

@@ -12,6 +12,7 @@ from app.notifications import payment_mails
 from app.payments.payment_methods import look_at_customer
 from app.payments.session_sync import sync_session
 from app.payments.sync import (
+    sync_credit_notes,
     sync_dispute,
     sync_invoice,
     sync_payment,
@@ -91,6 +92,11 @@ def payment_moved(about: About) -> Account | None:
 def refund_moved(about: About) -> Account | None:
     payment_intent = about.get("payment_intent") or payment_refunded(about.get("charge") or about["id"])
     return sync_refunds(payment_intent) if payment_intent else None
+
+
+@on("credit_note.created", "credit_note.updated", "credit_note.voided")
+def credit_note_moved(about: About) -> Account | None:
+    return sync_credit_notes(about["invoice"]) if "invoice" in about else None
 
 
 @on(

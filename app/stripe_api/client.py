@@ -130,7 +130,7 @@ def notice(event: dict[str, Any]) -> Notice:
     if bool(event.get("livemode", is_live())) != is_live():
         raise Forged("an event of the other mode")
     about = event["data"]["object"]
-    named = ("id", "object", "customer", "payment_intent", "charge", "payment_method")
+    named = ("id", "object", "customer", "payment_intent", "charge", "payment_method", "invoice")
     ids = {name: mapping.id_of(about.get(name)) for name in named}
     parent = ((about.get("parent") or {}).get("subscription_details") or {}).get("subscription")
     ids["subscription"] = mapping.id_of(about.get("subscription") or parent)
@@ -252,6 +252,21 @@ def refunds_since(moment: datetime) -> list[tuple[state.RefundState, str | None]
     with asking() as v1:
         answer = every(v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
         return [(mapping.refund(one), mapping.id_of(one.get("payment_intent"))) for one in answer]
+
+
+def credit_notes(invoice_id: str) -> list[state.RefundState]:
+    """What the credit notes of an invoice gave back without a refund, each as one."""
+    with asking() as v1:
+        answer = every(v1.credit_notes.list({"invoice": invoice_id, "limit": 100}))
+        return [made for made in map(mapping.credit_note, answer) if made.amount_cents]
+
+
+def credit_notes_since(moment: datetime) -> list[tuple[state.RefundState, str]]:
+    """The same of all invoices, each with its invoice."""
+    with asking() as v1:
+        answer = every(v1.credit_notes.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        noted = [(mapping.credit_note(one), mapping.id_of(one["invoice"]) or "") for one in answer]
+        return [one for one in noted if one[0].amount_cents]
 
 
 def disputes_since(moment: datetime) -> list[state.DisputeState]:

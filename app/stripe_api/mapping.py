@@ -125,6 +125,7 @@ def invoice(answer: Answer) -> InvoiceState:
         page_url=answer.get("hosted_invoice_url"),
         pdf_url=answer.get("invoice_pdf"),
         lines=tuple(line(one) for one in answer["lines"]["data"]),
+        credited_cents=answer.get("pre_payment_credit_notes_amount") or 0,
         discount_cents=total_of(answer, "total_discount_amounts"),
         tax_cents=total_of(answer, "total_taxes"),
         included_tax_cents=sum(
@@ -194,6 +195,14 @@ def refund(answer: Answer) -> RefundState:
     return RefundState(
         answer["id"], answer["amount"], answer.get("status") or "pending", instant(answer["created"])
     )
+
+
+def credit_note(answer: Answer) -> RefundState:
+    """What it gave back beside refunds, which tell of themselves: a credit on the balance, or money elsewhere."""
+    refunded = sum(one["amount_refunded"] for one in answer.get("refunds") or [])
+    status = "canceled" if answer["status"] == "void" else "succeeded"
+    given = max(0, answer["post_payment_amount"] - refunded)
+    return RefundState(answer["id"], given, status, instant(answer["created"]))
 
 
 def dispute(answer: Answer) -> DisputeState:

@@ -68,10 +68,10 @@ def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
     payment = Payment(
         kind="invoice", state="open", account_id=subscription.account_id, user_id=subscription.user_id
     )
-    payment.price_cents, payment.total_cents = invoice.paid_cents, max(0, invoice.total_cents)
+    payment.price_cents, payment.discount_cents = invoice.paid_cents, invoice.discount_cents
     payment.currency = invoice.currency
-    payment.discount_cents, payment.tax_cents = invoice.discount_cents, invoice.tax_cents
-    payment.included_tax_cents = invoice.included_tax_cents
+    asked = invoice.total_cents, invoice.tax_cents, invoice.included_tax_cents
+    payment.total_cents, payment.tax_cents, payment.included_tax_cents = uncredited(invoice, *asked)
     payment.subscription_id, payment.plan_id = subscription.id, subscription.plan_id
     payment.stripe_invoice_id, payment.stripe_payment_intent_id = invoice.stripe_id, invoice.payment_intent_id
     payment.paid_at, payment.number, payment.page_url = invoice.paid_at, invoice.number, invoice.page_url
@@ -80,6 +80,13 @@ def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
     db.session.add(payment)
     db.session.flush()
     return payment
+
+
+def uncredited(invoice: InvoiceState, *amounts: int) -> list[int]:
+    """What is left of amounts of an invoice after credit notes that came before its payment."""
+    total = max(0, invoice.total_cents)
+    left = max(0, total - invoice.credited_cents)
+    return [share(max(0, amount), left, total) if invoice.credited_cents and total else amount for amount in amounts]
 
 
 def sale_of(subscription: Subscription, invoice: InvoiceState) -> Sale | None:
@@ -135,7 +142,9 @@ def not_ours(subscription: Subscription, invoice: InvoiceState, sale: Sale | Non
 def taken_off(invoice: InvoiceState) -> list[str]:
     """Notes on credits that were made at Stripe: what was given stays, so they are paid from our margin."""
     own = [line for line in invoice.lines if line.is_proration and line.is_of_item]
-    notes = [
+    credited = invoice.credited_cents
+    notes = [f"credit notes took {credited} cents off; the worth stays whole"] if credited else []
+    notes += [
         f"{line.description or 'a line'} takes {-line.amount} cents off; the worth stays whole"
         for line in invoice.lines
         if line.amount < 0 and line not in own

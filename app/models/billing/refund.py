@@ -122,7 +122,9 @@ def take_refund(payment: Payment, account: Account, state: RefundState) -> Refun
 
 
 def asked_for_here(payment: Payment, state: RefundState) -> Refund | None:
-    """Our own wish that Stripe has carried out, where its answer was lost."""
+    """Our own wish that Stripe has carried out, where its answer was lost; none is for a credit note."""
+    if state.is_credit_note:
+        return None
     waiting = (
         Refund.payment_id == payment.id,
         Refund.status == "wanted",

@@ -36,8 +36,8 @@ class LineState:
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
     """`reason` is Stripe's billing_reason; `paid_cents` what was really paid; `total_cents` what was asked, after
-    discounts and with tax, before a customer's balance. `coupon_ids` are those of its discounts, where Stripe named
-    them."""
+    discounts and with tax, before a customer's balance. `credited_cents` is what credit notes took off it before it
+    was paid. `coupon_ids` are those of its discounts, where Stripe named them."""
 
     stripe_id: str
     subscription_id: str | None
@@ -53,6 +53,7 @@ class InvoiceState:
     page_url: str | None = None
     pdf_url: str | None = None
     lines: tuple[LineState, ...] = ()
+    credited_cents: int = 0
     discount_cents: int = 0
     tax_cents: int = 0
     included_tax_cents: int = 0
@@ -171,10 +172,16 @@ class PaymentState:
 
 @dataclass(frozen=True, slots=True)
 class RefundState:
+    """A refund, or what a credit note gave back without one."""
+
     stripe_id: str
     amount_cents: int
     status: str
     created_at: datetime
+
+    @property
+    def is_credit_note(self) -> bool:
+        return self.stripe_id.startswith("cn_")
 
     @property
     def is_gone(self) -> bool:
