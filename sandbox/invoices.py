@@ -143,7 +143,7 @@ def attempt(
         return
     intent = intent_for(sandbox, invoice)
     chosen = card or card_for(sandbox, subscription_of(sandbox, invoice))
-    invoice.update(attempted=True, attempt_count=invoice["attempt_count"] + 1)
+    invoice.update(attempted=True, attempt_count=invoice["attempt_count"] + 1, next_payment_attempt=None)
     if chosen is None:
         failed(sandbox, invoice)
         return

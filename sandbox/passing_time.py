@@ -149,7 +149,10 @@ def end_trial(sandbox: Sandbox, subscription: Thing) -> None:
 
 def retry(sandbox: Sandbox, invoice: Thing) -> None:
     invoices.attempt(sandbox, invoice)
-    if invoice["status"] == "open" and invoice["next_payment_attempt"] is None:
+    is_waiting = (
+        invoice["status"] == "open" and invoices.intent_for(sandbox, invoice)["status"] == "processing"
+    )
+    if invoice["status"] == "open" and invoice["next_payment_attempt"] is None and not is_waiting:
         give_up(sandbox, invoice)
 
 

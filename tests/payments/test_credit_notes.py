@@ -43,7 +43,13 @@ def test_what_a_note_gives_back_takes_its_share(
 
 def test_one_note_may_give_back_in_three_ways(scenario: StripeScenario) -> None:
     invoice = paid_invoice(scenario)
-    credit(scenario, invoice.stripe_invoice_id or "", refund_amount=400, credit_amount=500, out_of_band_amount=100)
+    credit(
+        scenario,
+        invoice.stripe_invoice_id or "",
+        refund_amount=400,
+        credit_amount=500,
+        out_of_band_amount=100,
+    )
     scenario.deliver()
     assert (scenario.allowance, scenario.last_payment("invoice").refunded_cents) == (5_000, 1_000)
     assert is_whole(scenario)
@@ -81,7 +87,9 @@ def pay(scenario: StripeScenario, invoice_id: str) -> None:
     scenario.deliver()
 
 
-def test_a_note_on_an_unpaid_invoice_makes_it_cheaper_and_the_worth_stays_whole(scenario: StripeScenario) -> None:
+def test_a_note_on_an_unpaid_invoice_makes_it_cheaper_and_the_worth_stays_whole(
+    scenario: StripeScenario,
+) -> None:
     invoice_id = open_invoice(scenario)
     credit(scenario, invoice_id, amount=500)
     scenario.deliver()

@@ -1,9 +1,11 @@
 """What is set at Stripe's dashboard or portal beside prices and items: followed, told, and in nobody's way."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.payments import reconciliation, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
@@ -185,3 +187,21 @@ def test_two_plans_and_a_quantity_of_none_are_told(scenario: StripeScenario) -> 
     second = {"price": scenario.plan("Pro").stripe_price_id}
     set_at_stripe(scenario, items=[{"id": item, "quantity": 1}, second], proration_behavior="none")
     assert scenario.subscription.review_note == "Plus and Pro at Stripe; Plus counts"
+
+
+def test_one_that_was_backdated_at_the_dashboard_is_told_once_and_gives_nothing(
+    scenario: StripeScenario,
+) -> None:
+    scenario.buy_pack()
+    scenario.publish("Plus")
+    customer, price = scenario.account.stripe_customer_id, scenario.plan("Plus").stripe_price_id
+    scenario.sandbox.control("method", customer=customer, card="success")
+    since = int((utcnow() - timedelta(days=20)).timestamp())
+    wanted: Any = {"customer": customer, "items": [{"price": price}], "backdate_start_date": since}
+    scenario.sandbox.client.v1.subscriptions.create(wanted)
+    scenario.deliver()
+    assert all("was not begun here" in str(event.error) for event in scenario.events("parked"))
+    list(reconciliation.reconcile())
+    assert list(reconciliation.reconcile()) == []
+    assert (scenario.allowance, scenario.credits, scenario.subscription) == (0, 5_000, None)
+    assert scenario.is_explained()

@@ -8,6 +8,7 @@ import time_machine
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
+from app.models.billing.subscription import Subscription
 from app.payments import reconciliation, session_sync, subscriptions
 from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
@@ -118,3 +119,60 @@ def test_a_bank_debit_that_failed_is_failed_whoever_tells(scenario: StripeScenar
             assert len(list(reconciliation.reconcile())) == 1
         assert (scenario.last(Payment).state, scenario.credits) == ("failed", 0)
         assert list(reconciliation.reconcile()) == []
+
+
+def test_two_tabs_that_pay_two_plans_have_one_and_the_other_s_money_back(scenario: StripeScenario) -> None:
+    one, two = scenario.begin_plan("Plus"), scenario.begin_plan("Pro")
+    for session_id in (one, two):
+        scenario.sandbox.pay(session_id)
+    scenario.deliver()
+    store = scenario.sandbox.running.sandbox.store
+    assert scenario.account.plan.name == "Plus"
+    assert len(store.where("subscription", status="active")) == 1
+    assert ([one["amount"] for one in store.all("refund")], scenario.allowance) == (
+        [scenario.plan("Pro").price_cents],
+        10_000,
+    )
+    assert list(reconciliation.reconcile()) == []
+    assert scenario.is_explained()
+
+
+def lose_notices(scenario: StripeScenario, days: int) -> None:
+    """Days pass at Stripe, and nothing is told of them."""
+    scenario.sandbox.advance(days * 86400)
+    scenario.seen |= {notice.stripe_id for notice in scenario.notices()}
+
+
+@pytest.mark.parametrize("heard", ["reconciliation", "event"])
+def test_a_first_debit_that_fails_unheard_begins_nothing(scenario: StripeScenario, heard: str) -> None:
+    scenario.subscribe("Plus", card="fails_days_later")
+    begun = scenario.last(Subscription).stripe_id
+    lose_notices(scenario, 4)
+    if heard == "event":
+        scenario.receive("customer.subscription.updated", {"id": begun})
+    list(reconciliation.reconcile())
+    assert list(reconciliation.reconcile()) == []
+    assert (scenario.last(Subscription).status, scenario.allowance) == ("incomplete_expired", 0)
+    assert (scenario.kinds(), scenario.account.plan.name) == ([], "Pay as you go")
+
+
+@pytest.mark.parametrize("heard", ["reconciliation", "event"])
+def test_a_renewal_s_debit_that_fails_unheard_refills_nothing(scenario: StripeScenario, heard: str) -> None:
+    scenario.subscribe("Plus")
+    scenario.use_allowance(400)
+    made = scenario.sandbox.control(
+        "method", customer=scenario.account.stripe_customer_id, card="fails_days_later"
+    )
+    subscription_id = scenario.subscription.stripe_id
+    wanted: Any = {"default_payment_method": made["id"]}
+    scenario.sandbox.client.v1.subscriptions.update(subscription_id, wanted)
+    scenario.renew()
+    assert scenario.subscription.status == "active"
+    lose_notices(scenario, 4)
+    open_invoice = str(scenario.sandbox.client.v1.invoices.list({"status": "open"}).data[0].id)
+    if heard == "event":
+        scenario.receive("invoice.payment_failed", {"id": open_invoice, "subscription": subscription_id})
+    list(reconciliation.reconcile())
+    assert list(reconciliation.reconcile()) == []
+    assert (scenario.subscription.status, scenario.allowance) == ("past_due", 9_600)
+    assert scenario.kinds().count("refill") == 1

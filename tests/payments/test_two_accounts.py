@@ -116,6 +116,45 @@ def test_back_at_the_first_account_its_ids_and_its_subscription_are_there(
     assert StripeAccount.in_use().is_live is False
 
 
+def is_whole(scenario: StripeScenario) -> bool:
+    """A first run may find what went on meanwhile; a second one finds nothing, and every balance is explained."""
+    list(reconciliation.reconcile())
+    return list(reconciliation.reconcile()) == [] and scenario.is_explained()
+
+
+def test_the_key_goes_back_and_forth_in_mid_subscription(keys: Keys, scenario: StripeScenario) -> None:
+    known = scenario.subscribe("Plus").stripe_id
+    for bought in (5_000, 10_000):
+        keys.go_live()
+        scenario.work()
+        assert (scenario.buy_pack().state, scenario.credits, is_whole(scenario)) == ("paid", bought, True)
+        keys.go_back()
+        scenario.work()
+        assert (scenario.subscription.stripe_id, is_whole(scenario)) == (known, True)
+        scenario.renew()
+        assert (scenario.allowance, is_whole(scenario)) == (10_000, True)
+    assert scenario.kinds().count("refill") == 3
+
+
+def test_a_recharge_whose_answer_was_lost_is_credited_back_at_its_account(
+    keys: Keys, scenario: StripeScenario
+) -> None:
+    scenario.turn_on_recharge(below=1000)
+    fault = {"fault": "drop_after", "method": "POST", "path": "/v1/payment_intents", "count": 10}
+    scenario.sandbox.control("faults", **fault)
+    scenario.work()
+    scenario.sandbox.control("faults", clear=True)
+    assert ([one.state for one in scenario.recharges()], scenario.charges()) == (["open"], 1)
+    keys.go_live()
+    scenario.work()
+    assert (is_whole(scenario), scenario.credits, scenario.charges()) == (True, 0, 0)
+    keys.go_back()
+    scenario.work()
+    assert is_whole(scenario)
+    assert ([one.state for one in scenario.recharges()], scenario.credits) == (["paid"], 5_000)
+    assert (scenario.charges(), scenario.settings.pause_reason) == (1, "other_account")
+
+
 def test_what_was_open_at_the_other_account_holds_up_nothing(keys: Keys, scenario: StripeScenario) -> None:
     scenario.turn_on_recharge(below=1)
     scenario.begin_plan("Plus")

@@ -86,7 +86,10 @@ def uncredited(invoice: InvoiceState, *amounts: int) -> list[int]:
     """What is left of amounts of an invoice after credit notes that came before its payment."""
     total = max(0, invoice.total_cents)
     left = max(0, total - invoice.credited_cents)
-    return [share(max(0, amount), left, total) if invoice.credited_cents and total else amount for amount in amounts]
+    return [
+        share(max(0, amount), left, total) if invoice.credited_cents and total else amount
+        for amount in amounts
+    ]
 
 
 def sale_of(subscription: Subscription, invoice: InvoiceState) -> Sale | None:
