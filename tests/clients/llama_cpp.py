@@ -1,7 +1,6 @@
 """llama.cpp's server as "My own server": set up in the back office, asked, stopped, charged to the token."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from devserver.ports import free_port
 from tests.admin.conftest import AdminClient
 from tests.chat.conftest import Door
 from tests.clients.conftest import Installed
-from tests.support.people import CREDIT, Heard
+from tests.clients.tools import await_server, call_of, put_on_sale
+from tests.support.people import CREDIT
 
 Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -37,44 +37,19 @@ def llama(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with (folder / "log").open("wb") as log:
         process = processes.start([str(python), str(PROGRAM), str(folder), str(port)], output=log)
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while not answers(f"{url}/health"):
-        assert time.monotonic() < deadline, (folder / "log").read_text()[-2000:]
-        time.sleep(0.1)
+    await_server(f"{url}/health", folder / "log")
     yield url
     processes.stop(process)
 
 
-def answers(address: str) -> bool:
-    try:
-        return requests.get(address, timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
 @pytest.fixture
 def tiny(llama: str, owner: AdminClient, session: Database) -> AIModel:
-    """Its model, on sale: the row that is there gets its address, then a model and a price are typed."""
-    row = session.query(ProviderAccount).filter_by(name="My own server").one()
-    assert owner.fill(f"/admin/provider/edit/?id={row.id}", base_url=f"{llama}/v1").status_code == 302
-    sizes = {"context_window": str(WINDOW), "max_output_tokens": "400"}
-    typed = {"name": "tiny", "title": "Tiny", "provider_id": str(row.id), "is_for_sale": "y", **sizes}
-    assert owner.fill("/admin/model/new/", **typed).status_code == 302
-    model = session.query(AIModel).filter_by(name="tiny").one()
-    prices = dict.fromkeys(("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h"), "1")
-    dollars = {f"{bucket}_nanos": price for bucket, price in prices.items()} | {"output_nanos": "2"}
-    assert owner.fill("/admin/price/new/", model_id=str(model.id), **dollars).status_code == 302
-    return model
+    return put_on_sale(owner, session, llama, "tiny", WINDOW)
 
 
 @pytest.fixture
 def ada(tiny: AIModel, door: Callable[..., Door]) -> Door:
     return door("ada", credits=1000 * CREDIT)
-
-
-def call_of(session: Database, stream: Heard) -> Usage:
-    session.expire_all()
-    return session.get_one(Usage, int(stream.start["call_id"]))
 
 
 def buckets(call: Usage) -> tuple[str, int, int]:

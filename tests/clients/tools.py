@@ -17,12 +17,15 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
+from app.models.catalog.price import AIModel
+from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.usage import Usage
 from devserver import processes
 from devserver.ports import free_port
 from devserver.procfile import PROJECT
+from tests.admin.conftest import AdminClient
 from tests.support import people
-from tests.support.people import CREDIT
+from tests.support.people import CREDIT, Heard
 from tests.support.pictures import png
 from tests.support.running_app import RunningApp
 
@@ -90,6 +93,34 @@ def agent() -> Iterator[str]:
         time.sleep(0.1)
     yield url
     processes.stop(process)
+
+
+def await_server(address: str, log: Path, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_there(address):
+        assert time.monotonic() < deadline, log.read_text()[-2000:]
+        time.sleep(0.2)
+
+
+def put_on_sale(
+    owner: AdminClient, session: "scoped_session[Session]", url: str, name: str, window: int
+) -> AIModel:
+    """A model of "My own server": the row that is there gets its address, then a model and a price are typed."""
+    row = session.query(ProviderAccount).filter_by(name="My own server").one()
+    assert owner.fill(f"/admin/provider/edit/?id={row.id}", base_url=f"{url}/v1").status_code == 302
+    sizes = {"context_window": str(window), "max_output_tokens": "400"}
+    typed = {"name": name, "title": "Tiny", "provider_id": str(row.id), "is_for_sale": "y", **sizes}
+    assert owner.fill("/admin/model/new/", **typed).status_code == 302
+    model = session.query(AIModel).filter_by(name=name).one()
+    prices = dict.fromkeys(("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h"), "1")
+    dollars = {f"{bucket}_nanos": price for bucket, price in prices.items()} | {"output_nanos": "2"}
+    assert owner.fill("/admin/price/new/", model_id=str(model.id), **dollars).status_code == 302
+    return model
+
+
+def call_of(session: "scoped_session[Session]", stream: Heard) -> Usage:
+    session.expire_all()
+    return session.get_one(Usage, int(stream.start["call_id"]))
 
 
 def is_there(url: str) -> bool:

@@ -13,14 +13,22 @@ from app.providers.base import Prompt, TokenUsage, is_above_limit
 log = logging.getLogger(__name__)
 BOTH = "both"
 LARGEST_SHARE = 4
+COUNTED_ABOVE = 2
+"""How far our own count must be above what was asked for before it teaches anything."""
 
 
 def learn(name: str, prompt: Prompt, usage: TokenUsage) -> None:
-    """Keep with the model what the report shows; the admin sees both figures in its row. Most calls teach nothing."""
-    if usage.source != "reported":
-        return
-    if is_above_limit(usage.output, prompt.max_output_tokens):
+    """Keep with the model what the report shows; the admin sees both figures in its row. Most calls teach nothing.
+
+    Where nothing was reported, our own count teaches of the limit alone, once it is far above.
+    """
+    is_counted = usage.source != "reported"
+    if is_above_limit(
+        usage.output // COUNTED_ABOVE if is_counted else usage.output, prompt.max_output_tokens
+    ):
         learn_limit(name, prompt, usage)
+    if is_counted:
+        return
     is_text = prompt.messages and not usage.searches and not any(said.images for said in prompt.messages)
     beyond = usage.input_tokens - prompt.input_token_bound
     if is_text and beyond > 0:

@@ -7,7 +7,16 @@ import torch  # type: ignore[import-not-found]
 from litgpt import GPT, Config  # type: ignore[import-not-found]
 from litgpt.deploy.serve import run_server  # type: ignore[import-not-found]
 from litgpt.utils import save_config  # type: ignore[import-not-found]
-from tiny_weights import CONTEXT, HEADS, INNER, LAYERS, SPECIAL, WIDTH, write, write_tokenizer
+from tiny_weights import (  # type: ignore[import-not-found]
+    CONTEXT,
+    HEADS,
+    INNER,
+    LAYERS,
+    SPECIAL,
+    WIDTH,
+    write,
+    write_tokenizer,
+)
 
 
 def main() -> None:
@@ -17,7 +26,12 @@ def main() -> None:
     write(folder, "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2})
     sizes = {"n_layer": LAYERS, "n_head": HEADS, "n_embd": WIDTH, "intermediate_size": INNER}
     sizes |= {"block_size": CONTEXT, "vocab_size": tokens, "padded_vocab_size": tokens}
-    kinds = {"norm_class_name": "RMSNorm", "mlp_class_name": "LLaMAMLP", "bias": False, "parallel_residual": False}
+    kinds = {
+        "norm_class_name": "RMSNorm",
+        "mlp_class_name": "LLaMAMLP",
+        "bias": False,
+        "parallel_residual": False,
+    }
     config = Config(name="tiny", rotary_percentage=1.0, **sizes, **kinds)
     torch.manual_seed(7)
     weights = GPT(config).state_dict()
