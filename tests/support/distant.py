@@ -13,13 +13,15 @@ class DistantServer:
     """Relays connections to a server; `delay` in seconds, each way.
 
     `trips` counts how often a client sent something after it had heard from the server: what is sent in one go, or
-    before the answer to what came before, is one.
+    before the answer to what came before, is one. `lose(n)`: the trip of that number from now on breaks its connection,
+    before the server hears of it, or once it has answered and before the client does.
     """
 
     def __init__(self, host: str, port: int, *, delay: float = 0.0, own_port: int = 0) -> None:
         self.server = host, port
         self.delay = delay
         self.trips = 0
+        self._lost: tuple[int, bool] | None = None
         self._listener = socket.create_server(("127.0.0.1", own_port))
         self.port = self._listener.getsockname()[1]
 
@@ -35,6 +37,16 @@ class DistantServer:
         parts = urlsplit(of_server)
         user, at, _host = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}"))
+
+    def lose(self, number: int, *, is_answered: bool) -> None:
+        self._lost = self.trips + number, is_answered
+
+    def _is_lost(self, is_client: bool) -> bool:
+        """Whether what comes now is lost with its connection; that happens once."""
+        if self._lost is None or self._lost != (self.trips, not is_client):
+            return False
+        self._lost = None
+        return True
 
     def accept(self) -> None:
         with suppress(OSError):
@@ -64,6 +76,8 @@ class DistantServer:
                 elif has_answered.is_set():
                     has_answered.clear()
                     self.trips += 1
+                if self._is_lost(is_client):
+                    break
                 if self.delay:
                     time.sleep(self.delay)
                 sink.sendall(piece)
