@@ -4,14 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 
 from tests.support import browser, pgbouncer
 
-NEEDED = {
+NEEDED: dict[str, tuple[Callable[[], object], str]] = {
+    browser.SHELL: (browser.is_quick, browser.SLOW),
     "chromium": (browser.find_chromium, browser.MISSING),
     "pgbouncer": (pgbouncer.is_installed, pgbouncer.MISSING),
 }
-"""Debian's package -> whether it is there, and what is said where it is not."""
+"""Debian's package -> whether it or a better one is there, and what is said where it is not."""
 
 UPDATE = ["apt-get", "update", "-qq"]
 INSTALL = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
@@ -22,10 +24,12 @@ def missing() -> list[str]:
 
 
 def install(packages: list[str]) -> None:
-    """By Debian's packages, as root, each by itself; what apt says is shown."""
-    for command in (UPDATE, *([*INSTALL, package] for package in packages)):
-        environment = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(command, env=environment, check=False)
+    """By Debian's packages, as root, each by itself and where still needed; what apt says is shown."""
+    environment = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(UPDATE, env=environment, check=False)
+    for package in packages:
+        if package in missing():
+            subprocess.run([*INSTALL, package], env=environment, check=False)
 
 
 def main() -> None:
@@ -34,7 +38,7 @@ def main() -> None:
         sys.stdout.flush()
         install(missing())
     for package in missing():
-        sys.stdout.write(f"{NEEDED[package][1]}; the tests that need it are listed at the end\n")
+        sys.stdout.write(f"{NEEDED[package][1]}\n")
 
 
 if __name__ == "__main__":
