@@ -14,7 +14,7 @@ help: ## what can be done here
 
 run: ## the whole product on this machine: web, worker, clock, sandbox payments
 	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
-	@$(in_environment) local && exec .venv/bin/python -m devserver --until-parent-exits
+	@$(in_environment) local && exec .venv/bin/python -m devserver
 
 test: ## every test, on SQLite and PostgreSQL, with real processes and a browser
 	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites

@@ -110,7 +110,7 @@ def stage(*, is_sqlite: bool = False) -> Iterator[Stage]:
         postgres = PostgresServer(durable=True)
         postgres.start()
         running.callback(postgres.remove)
-        redis = RedisServer(port=free_port())
+        redis = RedisServer()
         redis.start()
         running.callback(redis.stop)
         postgres.execute("CREATE DATABASE bench")

@@ -1,19 +1,17 @@
-"""Loopback ports: free ones, taken ones. `python -m devserver.ports` ends with 1 where a run cannot begin."""
+"""Loopback ports, and the one run in this folder. `python -m devserver.ports` ends with 1 where it cannot begin."""
 
+import fcntl
 import itertools
 import os
 import secrets
 import socket
 import sys
 from contextlib import suppress
-
-from devserver.run_lock import already_running
+from pathlib import Path
 
 FIRST, LAST = 15_000, 32_000
-
-
-class PortUnfit(Exception):
-    """The port cannot be used; the message says why and what helps."""
+LOCK = Path(__file__).resolve().parent.parent / "instance" / "running.lock"
+"""Held by the run that has `instance/`; its address is written in it."""
 
 
 def free_port() -> int:
@@ -39,21 +37,33 @@ def bind(port: int) -> None:
         listener.bind(("127.0.0.1", port))
 
 
-def chosen_port() -> int:
-    """$PORT, or 5000; PortUnfit where it is no number, forbidden or taken."""
+def claim() -> int:
+    """$PORT, or 5000, with `instance/` kept to this run. Exits where either cannot be had."""
     text = os.environ.get("PORT") or "5000"
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        raise PortUnfit(f"PORT is {text!r}; it must be a number from 1 to 65535.")
+        sys.exit(f"PORT is {text!r}; it must be a number from 1 to 65535.")
+    hold(f"http://127.0.0.1:{text}")
     try:
         bind(int(text))
     except OSError as error:
         reason = "not allowed for you" if isinstance(error, PermissionError) else "in use by another program"
-        raise PortUnfit(f"Port {text} is {reason}. Choose another: PORT=5001 make run") from error
+        sys.exit(f"Port {text} is {reason}. Choose another: PORT=5001 make run")
     return int(text)
 
 
-if __name__ == "__main__":
+def hold(address: str) -> None:
+    """Lock `instance/`; the system lets go however this run ends."""
     try:
-        sys.exit(already_running() or not chosen_port())
-    except PortUnfit as unfit:
-        sys.exit(str(unfit))
+        LOCK.parent.mkdir(exist_ok=True)
+        lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"Tollgate is already running in this folder: {LOCK.read_text()}")
+    except OSError as error:
+        sys.exit(f"Tollgate cannot write to {LOCK.parent}: {error.strerror}.")
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, address.encode(), 0)
+
+
+if __name__ == "__main__":
+    claim()

@@ -1,6 +1,5 @@
-"""Brings the local database up to date and seeds it, in one process; prints what the seed says."""
+"""Brings the local database up to date and seeds it, in one process; prints what the seed says of the administrator."""
 
-import os
 import sys
 
 from flask_migrate import upgrade
@@ -10,23 +9,17 @@ from devserver.settings import INSTANCE
 from wsgi import app
 
 FIRST_ADMIN = INSTANCE / "first-admin"
-"""The seed's line about the administrator, until that password is changed."""
+"""That line, until the password in it is changed."""
 
 
 def main() -> None:
     with app.app_context():
         upgrade()
-        seeded = app.test_cli_runner().invoke(args=["seed"])
-        if seeded.exception:
-            raise seeded.exception
-        if seeded.output:
-            write_down(seeded.output)
+        seeded = app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False).output
+        if seeded:
+            FIRST_ADMIN.touch(mode=0o600)
+            FIRST_ADMIN.write_text(seeded)
         sys.stdout.write(remembered_admin())
-
-
-def write_down(line: str) -> None:
-    with open(os.open(FIRST_ADMIN, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(line)
 
 
 def remembered_admin() -> str:

@@ -1,5 +1,11 @@
-"""Starts processes that never outlive the one that started them."""
+"""Starts processes that never outlive the one that started them, however that one dies (on Linux).
 
+    python processes.py PARENT_PID SIGNAL UID:GID COMMAND...
+
+stands in between: it asks for SIGNAL at the parent's death, and then is the command.
+"""
+
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-TIED = Path(__file__).with_name("parent_death.py")
+PR_SET_PDEATHSIG = 1
 
 
 def start(
@@ -26,11 +32,9 @@ def start(
 
     `user` is "UID:GID", for what refuses to run as root; `inherits` are the open files that it gets.
     """
-    launcher = [sys.executable, "-I", "-S", str(TIED), str(os.getpid()), str(int(ends_by))]
-    if user:
-        launcher += ["--user", user]
+    tied = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(ends_by)), user or ""]
     return subprocess.Popen(
-        [*launcher, *command],
+        [*tied, *command],
         env=environment,
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -43,13 +47,12 @@ def start(
 
 def stop(child: subprocess.Popen[bytes], *, by: signal.Signals = signal.SIGTERM, within: float = 10) -> None:
     """Ask the child to end; kill its whole session when it has not after `within` seconds."""
-    if child.poll() is not None:
-        return
-    child.send_signal(by)
-    try:
-        child.wait(within)
-    except subprocess.TimeoutExpired:
-        kill(child)
+    if child.poll() is None:
+        child.send_signal(by)
+        try:
+            child.wait(within)
+        except subprocess.TimeoutExpired:
+            kill(child)
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
@@ -57,3 +60,25 @@ def kill(child: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def tie(parent: int, signal_number: int) -> None:
+    """Ask the kernel for `signal_number` at the parent's death; leave if that has already happened."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+def main(parent: str, signal_number: str, user: str, *command: str) -> None:
+    if user:  # before the tie, which a change of user would undo
+        uid, gid = (int(part) for part in user.split(":"))
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+    tie(int(parent), int(signal_number))
+    os.execvp(command[0], command)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,68 +1,57 @@
-"""The embedded Redis: a `redis-server` on a Unix socket or a port."""
+"""The embedded Redis: a `redis-server` on a Unix socket or a port; where there is none, a stand-in in Python."""
 
-import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
 from devserver import processes
+from devserver.ports import free_port
 from devserver.redis_binary import find_redis_server
 
-
-class RedisMissing(Exception):
-    """No `redis-server` on this machine."""
+STAND_IN = "import fakeredis, sys; fakeredis.TcpFakeServer(('127.0.0.1', int(sys.argv[1]))).serve_forever()"
 
 
 class RedisServer:
-    """A Redis of our own on `socket` or on a loopback `port`; with `folder` it keeps its data there."""
+    """A Redis of our own at `url`, or on a free port; with `folder` it keeps its data there."""
 
-    def __init__(self, *, socket: Path | None = None, port: int = 0, folder: Path | None = None) -> None:
-        self.url = f"unix://{socket}" if socket else f"redis://127.0.0.1:{port}/0"
-        self.process: subprocess.Popen[bytes] | None = None
-        self._options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "60 1" if folder else ""]
-        self._options += ["--daemonize", "no", "--loglevel", "warning"]
-        if socket:
-            self._options += ["--unixsocket", str(socket), "--unixsocketperm", "700"]
-        if folder:
-            self._options += ["--dir", str(folder), "--dbfilename", "redis.rdb", "--logfile", "redis.log"]
+    process: subprocess.Popen[bytes]
 
-    def start(self) -> None:
-        """Start and wait until it answers; RedisMissing where there is no binary."""
-        self.process = processes.start(self.command(), output=subprocess.DEVNULL)
-        self._await_answer(self.process)
+    def __init__(self, url: str = "", *, folder: Path | None = None) -> None:
+        self.url = url or f"redis://127.0.0.1:{free_port()}/0"
+        address, binary = urlsplit(self.url), find_redis_server()
+        self.command = [sys.executable, "-c", STAND_IN, str(address.port)]
+        if binary:
+            self.command = [binary, "--port", str(address.port or 0), "--bind", "127.0.0.1"]
+            self.command += ["--daemonize", "no", "--loglevel", "warning", "--save", "60 1" if folder else ""]
+        if binary and address.scheme == "unix":
+            self.command += ["--unixsocket", address.path, "--unixsocketperm", "700"]
+        if binary and folder:
+            self.command += ["--dir", str(folder), "--dbfilename", "redis.rdb", "--logfile", "redis.log"]
 
-    def command(self) -> list[str]:
-        """What starts it. RedisMissing where there is no binary."""
-        binary = find_redis_server()
-        if binary is None:
-            raise RedisMissing(
-                "There is no redis-server on this machine. On Debian: apt-get install redis-server"
-            )
-        return [binary, *self._options]
-
-    def stop(self) -> None:
-        if self.process:
-            processes.stop(self.process)
-
-    def kill(self) -> None:
-        """kill -9: what was not saved is lost."""
-        if self.process:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
-
-    def connection(self) -> "redis.Redis":
-        return redis.Redis.from_url(self.url)
-
-    def _await_answer(self, process: "subprocess.Popen[bytes]", seconds: float = 10) -> None:
+    def start(self, seconds: float = 10) -> None:
+        """Start and wait until it answers."""
+        self.process = processes.start(self.command, output=subprocess.DEVNULL)
         deadline = time.monotonic() + seconds
         with self.connection() as connection:
-            while process.poll() is None and time.monotonic() < deadline:
+            while self.process.poll() is None and time.monotonic() < deadline:
                 try:
                     connection.ping()
                 except redis.ConnectionError:
                     time.sleep(0.02)
                 else:
                     return
-        raise RuntimeError(f"redis-server did not start (exit code {process.poll()}): {self.url}")
+        raise RuntimeError(f"redis-server did not start (exit code {self.process.poll()}): {self.url}")
+
+    def stop(self) -> None:
+        processes.stop(self.process)
+
+    def kill(self) -> None:
+        """kill -9: what was not saved is lost."""
+        processes.kill(self.process)
+
+    def connection(self) -> "redis.Redis":
+        return redis.Redis.from_url(self.url)

@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 import secrets
-import sys
 import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from devserver import procfile
 from devserver.ports import free_port, is_free
+from devserver.redis_binary import find_redis_server
 
 INSTANCE = procfile.PROJECT / "instance"
 WRITTEN_DOWN = INSTANCE / "development.json"
@@ -24,7 +24,9 @@ def for_run(port: int) -> dict[str, str]:
         "APP_ENV": "development",
         "PORT": str(port),
         "BASE_URL": f"http://127.0.0.1:{port}",
-        "REDIS_URL": f"unix://{redis_socket()}",
+        "REDIS_URL": f"unix://{redis_socket()}"
+        if find_redis_server()
+        else f"redis://127.0.0.1:{free_port()}/0",
     }
     if not os.environ.get("STRIPE_SECRET_KEY"):
         decided |= sandbox_payments()
@@ -64,10 +66,3 @@ def written_down() -> dict[str, str]:
 def write_down(decided: dict[str, str]) -> None:
     WRITTEN_DOWN.touch(mode=0o600)
     WRITTEN_DOWN.write_text(json.dumps(decided, indent=2))
-
-
-def for_processes(decided: dict[str, str]) -> dict[str, str]:
-    """The whole environment of the processes: their programs first on the PATH, output unbuffered."""
-    programs = str(Path(sys.executable).parent)
-    path = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
-    return dict(os.environ) | decided | {"PATH": path, "PYTHONUNBUFFERED": "1"}

@@ -1,59 +1,33 @@
 """Keeps a few processes running, shows what they write, and ends them all together."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import FrameType
+from contextlib import suppress
+from dataclasses import dataclass
 
 from devserver import processes
 from devserver.procfile import PROJECT
 
 STARTS_WELL = 5.0
 """Seconds after which a process that ends is started again; one that ends sooner will not mend."""
-SILENCE, LONGEST_WAIT = 1.0, 8.0
-"""Seconds without a line after which the processes have started, and how long that is waited for."""
 
 
 @dataclass
 class Process:
-    """One command under supervision."""
-
-    name: str
     command: list[str]
-    child: subprocess.Popen[bytes] | None = None
-    started: float = field(default=0.0)
-    last_line: float = field(default=0.0)
-
-    def start(self, environment: Mapping[str, str]) -> None:
-        self.started = time.monotonic()
-        self.child = processes.start(
-            self.command, environment=environment, folder=PROJECT, output=subprocess.PIPE
-        )
-        threading.Thread(target=self.show, args=(self.child,), daemon=True).start()
-
-    def show(self, child: subprocess.Popen[bytes]) -> None:
-        """Write each line that the process writes, after its name."""
-        assert child.stdout
-        for line in child.stdout:
-            self.last_line = time.monotonic()
-            say(f"{self.name:<9}| {line.decode(errors='replace').rstrip()}")
-
-    @property
-    def has_ended(self) -> bool:
-        return self.child is not None and self.child.poll() is not None
+    child: subprocess.Popen[bytes]
+    started: float
 
 
 def say(text: str) -> None:
     """Write a line; a terminal that is gone changes nothing."""
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except OSError:
-        sys.stdout = open("/dev/null", "w")  # noqa: SIM115 - stays open for the rest of the run
+    with suppress(OSError):
+        os.write(1, f"{text}\n".encode())
 
 
 class Supervisor:
@@ -61,65 +35,48 @@ class Supervisor:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
-        self.processes: list[Process] = []
-        self.is_stopping = False
-        self._wake = threading.Event()
-
-    def heed_signals(self) -> None:
+        self.running: dict[str, Process] = {}
+        self.last_line = time.monotonic()
+        self._parent = os.getppid()
+        self._signal = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._stop_soon)
+            signal.signal(number, lambda *_: self._stop_soon())
 
-    def add(self, name: str, command: list[str]) -> None:
-        process = Process(name, command)
-        self.processes.append(process)
-        process.start(self.environment)
+    def start(self, name: str, command: list[str]) -> None:
+        child = processes.start(command, environment=self.environment, folder=PROJECT, output=subprocess.PIPE)
+        self.running[name] = Process(command, child, time.monotonic())
+        threading.Thread(target=self._show, args=(name, child), daemon=True).start()
 
-    def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until a signal."""
-        self._wake.wait(seconds)
-
-    def await_silence(self) -> None:
-        """Wait until what starts has said what it says, so that the next line stays the last."""
-        until = time.monotonic() + LONGEST_WAIT
-        while not self.is_stopping and (rest := min(until, self.last_line + SILENCE) - time.monotonic()) > 0:
-            self.pause(rest)
-
-    @property
-    def last_line(self) -> float:
-        return max((process.last_line for process in self.processes), default=0.0)
-
-    def failed_process(self) -> Process | None:
-        """The first that ended though nobody asked it to, before it had run well; others are started again."""
-        for process in self.processes:
-            if not process.has_ended:
+    def look_after(self) -> None:
+        """Wait a moment and start again what has ended. Exits when it is time to stop, or a process will not mend."""
+        if self._signal.wait(0.1) or os.getppid() != self._parent:
+            say("Stopping")
+            sys.exit()
+        for name, process in self.running.items():
+            if (code := process.child.poll()) is None:
                 continue
+            ended = f"{name} has ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
             if time.monotonic() - process.started < STARTS_WELL:
-                return process
-            say(f"{process.name} has ended ({exit_of(process)}); starting it again")
-            process.start(self.environment)
-        return None
+                sys.exit(f"{ended}; what it said is above.")
+            say(f"{ended}; starting it again")
+            self.start(name, process.command)
 
     def stop(self, within: float = 8) -> None:
-        """End all, the last started first: what others lean on goes last."""
-        running = [process.child for process in reversed(self.processes) if process.child]
-        for child in running[:-2]:
-            if child.poll() is None:
-                child.send_signal(signal.SIGTERM)
-        for child in running:
+        """End all, those first that were started after the first two: what others lean on goes last."""
+        children = [process.child for process in reversed(self.running.values())]
+        for child in children[:-2]:
+            child.send_signal(signal.SIGTERM)
+        for child in children:
             processes.stop(child, within=within)
 
-    def kill(self) -> None:
-        for process in self.processes:
-            if process.child:
+    def _show(self, name: str, child: subprocess.Popen[bytes]) -> None:
+        """Write each line that the process writes, after its name."""
+        for line in child.stdout or ():
+            self.last_line = time.monotonic()
+            say(f"{name:<9}| {line.decode(errors='replace').rstrip()}")
+
+    def _stop_soon(self) -> None:
+        if self._signal.is_set():
+            for process in self.running.values():
                 processes.kill(process.child)
-
-    def _stop_soon(self, _number: int, _frame: FrameType | None) -> None:
-        if self.is_stopping:
-            self.kill()
-        self.is_stopping = True
-        self._wake.set()
-
-
-def exit_of(process: Process) -> str:
-    code = process.child.returncode if process.child else 0
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+        self._signal.set()

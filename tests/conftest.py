@@ -120,7 +120,7 @@ def empty_database_url(all_databases: databases.Databases, database_kind: str) -
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    server = RedisServer(port=free_port())
+    server = RedisServer()
     server.start()
     yield server
     server.stop()
@@ -214,7 +214,7 @@ def shared_app(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
     """Web and worker for all tests of a module, over a database and a Redis of the module's own."""
-    redis, url = RedisServer(port=free_port()), all_databases.fresh(database_kind)
+    redis, url = RedisServer(), all_databases.fresh(database_kind)
     redis.start()
     own = app_environment(DATABASE_URL=url, REDIS_URL=redis.url, MAIL_URL=mail_server.url)
     folder = tmp_path_factory.mktemp("running")

@@ -14,7 +14,6 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from app.jobs import QUEUE, enqueue
-from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support.running_app import RunningApp, await_that
 
@@ -25,7 +24,7 @@ Start = Callable[..., RunningApp]
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """A Redis of the test's own, which it may kill."""
-    server = RedisServer(port=free_port())
+    server = RedisServer()
     server.start()
     own[server.url] = server
     yield server.url

@@ -44,7 +44,7 @@ class Stage:
         self.kind, self.folder, self.delay, self.own = kind, folder, delay, own
         self.patch = pytest.MonkeyPatch()
         self.postgres = PostgresServer(durable=True) if kind == "postgresql" else None
-        self.redis = RedisServer(port=free_port())
+        self.redis = RedisServer()
         self.provider = ProviderServer(tokens=20, delay=0.01)
         self.sandbox = StartedSandbox()
         self.running: RunningApp

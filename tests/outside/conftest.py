@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 
-from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support import databases
 from tests.support.environment import app_environment
@@ -43,7 +42,7 @@ def running(
     script: ProviderServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningApp]:
-    redis, url = RedisServer(port=free_port()), all_databases.fresh(database_kind)
+    redis, url = RedisServer(), all_databases.fresh(database_kind)
     redis.start()
     places = {"DATABASE_URL": url, "REDIS_URL": redis.url, "MAIL_URL": mail_server.url}
     keys = {"OPENAI_API_KEY": "sk-outside", "OPENAI_BASE_URL": script.openai_url}

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 import pytest
 from flask import Flask
 
-from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people, pgbouncer
@@ -51,7 +50,7 @@ def shared_environment(
     all_databases: Databases, mail_server: Mailbox, sandbox: StartedSandbox, provider: ProviderServer
 ) -> Iterator[dict[str, str]]:
     """What both machines are told."""
-    redis, url = RedisServer(port=free_port()), all_databases.fresh("pgbouncer")
+    redis, url = RedisServer(), all_databases.fresh("pgbouncer")
     redis.start()
     yield app_environment(
         DATABASE_URL=url,

@@ -24,7 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from devserver import parent_death, processes, procfile
+from devserver import processes, procfile
 from tests.support import troubles
 from tests.support.environment import process_environment
 
@@ -117,7 +117,7 @@ def serve(line: socket.socket) -> None:
 def run_between(command: list[str], environment: dict[str, str], output: int, status: int) -> None:
     """Fork once more; return in the command's process, and wait for its end in this one."""
     between = os.getpid()
-    parent_death.tie(os.getppid(), signal.SIGTERM)
+    processes.tie(os.getppid(), signal.SIGTERM)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if child := os.fork():
         os.close(output)
@@ -125,7 +125,7 @@ def run_between(command: list[str], environment: dict[str, str], output: int, st
         os.write(status, f"{code}\n".encode())
         os._exit(0)
     os.setsid()
-    parent_death.tie(between, signal.SIGTERM)
+    processes.tie(between, signal.SIGTERM)
     os.write(status, f"{os.getpid()}\n".encode())
     os.close(status)
     write_to(output)

@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
 def running() -> Iterator[RunningApp]:
     """The product with an account that has been used for a month."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        port, redis = free_port(), RedisServer(port=free_port())
+        port, redis = free_port(), RedisServer()
         redis.start()
         sandbox = StartedSandbox(f"http://127.0.0.1:{port}/webhooks/stripe", SECRET)
         own = app_environment(
