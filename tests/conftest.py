@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zlib import crc32
 
 import hypothesis
 import pytest
@@ -35,6 +36,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("databases")
     if marker and "database_kind" in metafunc.fixturenames:
         kinds = marker.args if IS_LONG else marker.kwargs.get("short", marker.args)
+        if kinds == "in turns":
+            kinds = marker.args[crc32(metafunc.function.__name__.encode()) % len(marker.args) :][:1]
         metafunc.parametrize("database_kind", kinds, indirect=True, scope="module")
 
 

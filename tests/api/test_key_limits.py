@@ -15,7 +15,7 @@ from tests.support import people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 

@@ -10,7 +10,7 @@ from app.models.catalog.price import AIModel
 from tests.chat.conftest import Door
 from tests.support.people import price
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 

@@ -16,7 +16,7 @@ from app.payments import sweeper
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)

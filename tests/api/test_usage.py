@@ -14,7 +14,7 @@ from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.provider_server import ProviderServer
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from tests.support.people import CREDIT, PASSWORD
 Database = scoped_session[Session]
 ADA = "ada@example.com"
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture
@@ -93,6 +93,7 @@ def test_another_spelling_of_the_mailbox_gets_nothing(
     assert given(session, "ada+second@example.com") == (0, 0)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_two_spellings_that_are_verified_at_once_get_one_allowance(
     guest: Browser,
     new_browser: Callable[[], Browser],

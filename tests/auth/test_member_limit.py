@@ -24,7 +24,7 @@ Database = scoped_session[Session]
 COST = 6_250_000
 ANSWER = TokenUsage(uncached_input=500, output=500, source="reported")
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from app.web.csv import BYTE_ORDER_MARK
 from tests.support import people
 from tests.support.people import CREDIT, PASSWORD
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 NUMBERS = itertools.count()
 
 

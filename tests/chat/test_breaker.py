@@ -17,7 +17,7 @@ from tests.chat.conftest import Door
 from tests.gateway.conftest import PATHS, body_of
 from tests.support.people import CREDIT, model
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 FAR_TOO_MUCH = 900 * CREDIT
 
 

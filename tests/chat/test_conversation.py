@@ -12,7 +12,7 @@ from tests.support import people
 from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 Database = scoped_session[Session]
 
 
@@ -75,6 +75,7 @@ def test_a_key_is_kept_only_once_the_gate_accepts(ada: Door) -> None:
     assert ada.ask("hi", chat=chat, headers=key).ended_as == "done"
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_a_key_at_once_from_two_sides_makes_one_message(
     ada: Door, session: Database, provider: ProviderServer
 ) -> None:

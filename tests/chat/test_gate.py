@@ -16,7 +16,7 @@ from tests.support import people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 Database = scoped_session[Session]
 
 

@@ -18,7 +18,7 @@ from tests.support.people import CREDIT, Heard
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 Database = scoped_session[Session]
 
 

@@ -16,7 +16,7 @@ from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 Database = scoped_session[Session]
 
 

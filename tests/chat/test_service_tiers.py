@@ -12,7 +12,7 @@ from tests.support import people
 from tests.support.provider_server import ProviderServer
 
 Database = scoped_session[Session]
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 def offered_at(door: Door, name: str) -> str:

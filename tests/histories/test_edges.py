@@ -21,7 +21,7 @@ from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, actor, give, model, person
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 Database = scoped_session[Session]
 BORN = "2026-01-31T12:00:00"
 

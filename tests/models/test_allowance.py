@@ -17,7 +17,7 @@ from app.models.identity.account import Account, anniversary, months_between
 from app.models.metering.account_state import AccountState
 from tests.support.people import CREDIT, give, person
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 def at(text: str) -> datetime:

@@ -33,7 +33,7 @@ TRIGGERS = {
     "sqlite": ("model_prices_sold_update", "model_prices_sold_delete"),
     "postgresql": ("model_prices_sold",),
 }
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,10 @@ from app.models.catalog.worth import worth_of
 from app.models.metering.refusal import PricingError
 from tests.support.people import CREDIT
 
-pytestmark = [pytest.mark.databases("sqlite", "postgresql"), pytest.mark.usefixtures("session")]
+pytestmark = [
+    pytest.mark.databases("sqlite", "postgresql", short="in turns"),
+    pytest.mark.usefixtures("session"),
+]
 
 
 @pytest.mark.parametrize(

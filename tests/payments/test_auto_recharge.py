@@ -15,7 +15,7 @@ from app.payments import auto_recharge, auto_recharge_settings, breaker, checkou
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 Travel = Callable[[timedelta], None]
 

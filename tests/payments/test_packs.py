@@ -9,7 +9,7 @@ from app.models.metering.refusal import Refusal
 from app.stripe_api.mapping import label_of
 from tests.payments.stripe_scenario import StripeScenario
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 def test_a_pack_is_credited_when_it_is_paid(scenario: StripeScenario) -> None:

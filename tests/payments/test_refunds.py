@@ -8,7 +8,7 @@ from app.payments import refunds
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 def test_a_whole_refund_takes_all_credits_back(scenario: StripeScenario) -> None:

@@ -15,7 +15,7 @@ from app.payments import subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 def test_a_paid_subscription_gives_its_plan_and_allowance(scenario: StripeScenario) -> None:

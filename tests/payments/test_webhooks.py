@@ -15,7 +15,7 @@ from app.models.operations.webhook_event import StripeEvent
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.running_sandbox import SECRET
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 EVENT: dict[str, Any] = {
     "id": "evt_1",

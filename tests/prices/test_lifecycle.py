@@ -23,7 +23,7 @@ from tests.support import people
 Database = scoped_session[Session]
 LAST_DAY = datetime(2026, 11, 30, tzinfo=UTC)
 NAME = "claude-sonnet-4-5"
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ Database = scoped_session[Session]
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 29, tzinfo=UTC)
 YEAR = timedelta(days=366)
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)

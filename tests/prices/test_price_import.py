@@ -17,7 +17,7 @@ from tests.prices.china import is_peak
 
 Database = scoped_session[Session]
 AUTUMN = datetime(2026, 11, 21, 12, tzinfo=UTC)
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from tests.support import people
 from tests.support.people import price
 
 Database = scoped_session[Session]
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 DAY = datetime(2026, 11, 21, tzinfo=UTC)
 WORKING_DAY = datetime(2026, 11, 19, tzinfo=UTC)
 EDGES = [timedelta(minutes=m) for m in (0, 1, 29, 30, 59, 60, 239, 240, 359, 360, 599, 600, 989, 990, 1439)]
