@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 from flask_migrate.cli import db as migrations
 
 from app import start_command
-from app.catalog import lifecycle, price_entry, price_import, price_watch, seeds
+from app.catalog import lifecycle, price_entry, price_import, price_watch, proposals, seeds
 from app.db import backup as database
 from app.db.distribution import distribution
 from app.extensions import db
@@ -218,14 +218,17 @@ def import_prices(approve: bool, models: tuple[str, ...]) -> None:
     "--second", envvar="PRICE_DATA_SECOND", help="A second list, in litellm's form: a file or a URL."
 )
 def check_prices(data: str | None, second: str | None) -> None:
-    """Compare the list with newer data and with a second source; exit 1 and show both figures where they differ."""
+    """Compare the list with newer data and with a second source; exit 1 and show both figures where they differ.
+
+    What differs is proposed in the admin, under Price updates.
+    """
     if not data and not second:
         raise click.UsageError("Nothing to compare with: name --data or --second, or set PRICE_DATA.")
     try:
-        notices = price_watch.notices(data, utcnow()) if data else []
-        notices += price_watch.second_notices(second, utcnow()) if second else []
+        notices = proposals.watch(utcnow(), data, second, is_strict=True)
     except price_watch.NoData as fault:
         raise click.UsageError(str(fault)) from fault
+    db.session.commit()
     for notice in notices:
         click.echo(notice.text)
     click.echo(f"{len(notices)} differences; nothing was changed.")

@@ -78,3 +78,10 @@ def in_types(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(str(item) for item in value)
     return str(value)
+
+
+def column_text(column: str) -> str:
+    """A column's name in words, without its unit."""
+    for end in ("_nanos", "_cents", "_bps"):
+        column = column.removesuffix(end)
+    return column.replace("_", " ")

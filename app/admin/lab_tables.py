@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.admin.cell_formats import cost, credits_text, dollars, per_million, percent
+from app.admin.cell_formats import column_text, cost, credits_text, dollars, per_million, percent
 from app.admin.charts import Chart, bar_chart
 from app.extensions import db
 from app.lab.report import SIDES, Report
@@ -202,12 +202,6 @@ def changes_of(run: LabRun) -> list[str]:
     ]
     settings = run.scenario.get("settings", {}).items()
     return texts + [f"{column_text(name)} {written(name, value)}" for name, value in settings]
-
-
-def column_text(column: str) -> str:
-    for end in ("_nanos", "_cents", "_bps"):
-        column = column.removesuffix(end)
-    return column.replace("_", " ")
 
 
 def written(column: str, value: Any) -> str:

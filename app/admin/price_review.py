@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flask import flash, redirect, request
+from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_login import current_user
@@ -13,20 +13,34 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import dollars, moment, per_million
+from app.admin.cell_formats import column_text, dollars, moment, per_million
 from app.admin.model_view import AdminPage
-from app.catalog import lifecycle, price_import
+from app.catalog import lifecycle, price_import, proposals
 from app.catalog.price_import import Finding
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.catalog_proposal import NEW_MODEL, CatalogProposal
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
 from app.models.catalog.worth import in_cents
+from app.models.metering.refusal import PricingError
 from app.models.metering.usage_rollup import DailyTotal
 from app.models.operations.audit_log import AdminChange
 
 LOOKED_BACK = timedelta(days=30)
 A_YEAR = timedelta(days=366)
+FIELDS = {NEW_MODEL: "New model", "is_for_sale": "Price", "sold_until": "Last day"}
+BUTTONS = {
+    NEW_MODEL: ("Add as draft", ""),
+    "is_for_sale": ("Take off sale", "Take the model off sale for everybody?"),
+    "retire": ("Retire now", "Refuse calls of this model from now on?"),
+}
+DECIDED = {
+    "accepted": "Accepted.",
+    "accepted model": "Added, not for sale. Look at its limits and approve its price, then put it on sale.",
+    "dismissed": "Dismissed. It comes back when its source says something else.",
+    "dismissed model": "Dismissed.",
+}
 COMPARED = {"uncached_input_nanos": "Input", "cache_read_nanos": "Cache read", "output_nanos": "Output"}
 
 
@@ -37,6 +51,23 @@ class Row:
     finding: Finding
     figures: list[tuple[str, str, str]]
     effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A proposal as the page shows it: what it is of, what its button says, and what is asked before."""
+
+    row: CatalogProposal
+    what: str
+    button: str
+    question: str
+
+    @classmethod
+    def of(cls, row: CatalogProposal) -> Choice:
+        is_at_once = row.field == "sold_until" and not row.columns["sold_until"]
+        kind = "retire" if is_at_once else row.field
+        button, question = BUTTONS.get(kind, ("Accept", ""))
+        return cls(row, FIELDS.get(row.field, column_text(row.field).capitalize()), button, question)
 
 
 class RegistryPage(AdminPage):
@@ -54,6 +85,7 @@ class RegistryPage(AdminPage):
             same=same,
             endings=lifecycle.endings(),
             ahead=[shown_ahead(change, use) for change in prices_ahead(utcnow(), A_YEAR)],
+            proposals=[Choice.of(row) for row in CatalogProposal.waiting()],
             times_of=price_import.times_of,
         )
 
@@ -70,6 +102,25 @@ class RegistryPage(AdminPage):
             note(price)
         db.session.commit()
         flash(f"{len(approved)} {'price was' if len(approved) == 1 else 'prices were'} approved.", "success")
+        return redirect(self.get_url(".index"))
+
+    @expose("/decide/", methods=("POST",))
+    @owners_only
+    def decide_view(self) -> ResponseReturnValue:
+        """Accept what newer data say, or dismiss it."""
+        proposal = CatalogProposal.find(request.form.get("id", ""))
+        if proposal is None:
+            abort(404)
+        db.session.refresh(proposal, with_for_update=True)
+        state = "accepted" if request.form.get("decision") == "accept" else "dismissed"
+        try:
+            proposals.decide(proposal, state, current_user.user_id)
+        except PricingError as fault:
+            db.session.rollback()
+            flash(str(fault), "error")
+        else:
+            db.session.commit()
+            flash(DECIDED[state if proposal.field != NEW_MODEL else f"{state} model"], "success")
         return redirect(self.get_url(".index"))
 
     @expose("/end/", methods=("POST",))

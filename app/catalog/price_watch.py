@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,20 +22,23 @@ from genai_prices.types import _providers_from_raw
 from sqlalchemy import select
 
 from app.catalog import price_import
-from app.catalog.price_source import listing_of_provider, nanos, vendor
+from app.catalog.price_source import figures_of, listing_of_provider, nanos, vendor
 from app.extensions import db
+from app.models.catalog.catalog_proposal import NEW_MODEL
 from app.models.catalog.price import AIModel
 from app.models.catalog.price_ahead import counted, usual_price
+from app.models.metering.refusal import PricingError
 
 log = logging.getLogger(__name__)
 PATIENCE = 30.0
 LONGEST = 100_000_000
+ORDINARY_WINDOW = 128_000
 SECOND_PRICES = {
     "input_cost_per_token": "uncached_input_nanos",
     "cache_read_input_token_cost": "cache_read_nanos",
     "output_cost_per_token": "output_nanos",
 }
-LIMITS = {"max_input_tokens": "max_input_tokens", "max_output_tokens": "max_output_tokens"}
+LIMITS = "max_input_tokens", "max_output_tokens"
 
 
 class NoData(Exception):
@@ -45,13 +47,24 @@ class NoData(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What differs for a model, with both figures: ours and theirs, as text."""
+    """What differs for a model, with both figures: ours and theirs, as text.
+
+    `columns` of `field` are what would be written; without a field nothing is proposed of it here.
+    """
 
     model: str
     what: str
     ours: str
     theirs: str
     source: str
+    provider: str
+    field: str = ""
+    columns: Mapping[str, Any] | None = None
+
+    @property
+    def proposed(self) -> dict[str, Any]:
+        """As the columns of a proposal."""
+        return {name: value for name, value in asdict(self).items() if name != "what"}
 
     @property
     def text(self) -> str:
@@ -88,28 +101,15 @@ def notices(address: str, at: datetime) -> list[Notice]:
     models = sold()
     before = {provider: ids_of(provider) for provider in sorted({model.provider.name for model in models})}
     with newer_data(address):
-        source = f"genai-prices, {address}"
+        source = source_of(address)
         findings = price_import.compare(at, tuple(model.name for model in models))
         prices = [notice for finding in findings for notice in of_finding(finding, source)]
         windows = [notice for model in models for notice in of_window(model, source)]
-        return [*prices, *windows, *of_new(before, source)]
+        return [*prices, *windows, *of_new(before, source, at)]
 
 
-def watch(at: datetime) -> list[Notice]:
-    """What the addresses of the environment say otherwise; other prices of genai-prices become proposals.
-
-    One that can't be read is a line of the log, and no reason to leave out the other.
-    """
-    data, second = os.environ.get("PRICE_DATA"), os.environ.get("PRICE_DATA_SECOND")
-    differing: list[Notice] = []
-    for address, read_notices in ((data, notices), (second, second_notices)):
-        try:
-            differing += read_notices(address, at) if address else []
-        except NoData as fault:
-            log.warning("price data not read", extra={"reason": str(fault)})
-    if data and any(notice.source.startswith("genai-prices") for notice in differing):
-        propose_from(data, at)
-    return differing
+def source_of(data: str) -> str:
+    return f"genai-prices, {data}"
 
 
 def propose_from(address: str, at: datetime) -> None:
@@ -139,14 +139,26 @@ def is_priced(model: Any) -> bool:
 
 def of_finding(finding: price_import.Finding, source: str) -> Iterator[Notice]:
     if finding.new is None:
-        yield Notice(finding.model.name, "price", "on the list", "none any more", source)
+        gone = {"field": "is_for_sale", "columns": {"is_for_sale": False}}
+        yield of_model(finding.model, "price", "on the list", "none any more", source, **gone)
         return
     ours = price_import.figures_of(finding.old) if finding.old else {}
     for column, theirs in finding.new.figures.items():
         if ours.get(column) != theirs:
             what = f"{column.removesuffix('_nanos')} from {finding.new.effective_from:%Y-%m-%d}"
             before, after = (price_import.shown(column, figure) for figure in (ours.get(column), theirs))
-            yield Notice(finding.model.name, what, before, after, source)
+            yield of_model(finding.model, what, before, after, source)
+
+
+def of_model(model: AIModel, what: str, ours: str, theirs: str, source: str, **proposed: Any) -> Notice:
+    return Notice(model.name, what, ours, theirs, source, model.provider.name, **proposed)
+
+
+def of_size(model: AIModel, column: str, stated: int, source: str) -> Notice:
+    """A window or limit that is another."""
+    ours = getattr(model, column) or model.context_window
+    figures = f"{ours:,}", f"{stated:,}"
+    return of_model(model, column.replace("_", " "), *figures, source, field=column, columns={column: stated})
 
 
 def of_window(model: AIModel, source: str) -> Iterator[Notice]:
@@ -155,16 +167,38 @@ def of_window(model: AIModel, source: str) -> Iterator[Notice]:
     if stated is None:
         return
     if stated.context_window and stated.context_window != model.context_window:
-        before, after = f"{model.context_window:,}", f"{stated.context_window:,}"
-        yield Notice(model.name, "context window", before, after, source)
+        yield of_size(model, "context_window", stated.context_window, source)
     if stated.deprecated and model.sold_until is None:
-        yield Notice(model.name, "last day", "none", "retired by its vendor", source)
+        retired = {"field": "sold_until", "columns": {"sold_until": None}}
+        yield of_model(model, "last day", "none", "retired by its vendor", source, **retired)
 
 
-def of_new(before: dict[str, set[str]], source: str) -> Iterator[Notice]:
+def of_new(before: dict[str, set[str]], source: str, at: datetime) -> Iterator[Notice]:
+    """Models of the vendors that are on sale, which neither the data of before nor the list have."""
+    listed = set(db.session.scalars(select(AIModel.name)))
     for provider, known in before.items():
-        for name in sorted(ids_of(provider) - known):
-            yield Notice(name, f"model of {provider}", "not there", "new", source)
+        entry = vendor(provider)
+        added = ids_of(provider) - known - listed
+        models = (
+            sorted((one for one in entry.models if one.id in added), key=lambda one: one.id) if entry else []
+        )
+        for model in models:
+            window = model.context_window or ORDINARY_WINDOW
+            columns = {
+                "title": model.name or model.id,
+                "context_window": window,
+                "prices": first_price(model, at),
+            }
+            what = f"model of {provider}", "not there", "new"
+            yield Notice(model.id, *what, source, provider, NEW_MODEL, columns)
+
+
+def first_price(model: Any, at: datetime) -> dict[str, int | None]:
+    """What a new model costs; nothing where a row cannot say it."""
+    try:
+        return figures_of(model.get_prices(at))
+    except PricingError:
+        return {}
 
 
 def second_notices(address: str, at: datetime) -> list[Notice]:
@@ -190,14 +224,28 @@ def of_second(model: AIModel, row: dict[str, Any], at: datetime, source: str) ->
         stated = usual.get(theirs)
         if stated is not None and (figure := per_million(stated)) != ours:
             before, after = (price_import.shown(column, one) for one in (ours, figure))
-            yield Notice(model.name, column.removesuffix("_nanos"), before, after, source)
-    for theirs, column in LIMITS.items():
-        ours, stated = getattr(model, column) or model.context_window, row.get(theirs)
-        if isinstance(stated, int) and stated != ours:
-            yield Notice(model.name, column.replace("_", " "), f"{ours:,}", f"{stated:,}", source)
+            proposed = {"field": column, "columns": {column: figure}}
+            yield of_model(model, column.removesuffix("_nanos"), before, after, source, **proposed)
+    for column in LIMITS:
+        stated = row.get(column)
+        if (
+            isinstance(stated, int)
+            and stated > 0
+            and stated != (getattr(model, column) or model.context_window)
+        ):
+            yield of_size(model, column, stated, source)
     ends = f"{model.sold_until:%Y-%m-%d}" if model.sold_until else "none"
     if (stated := row.get("deprecation_date")) and stated != ends:
-        yield Notice(model.name, "last day", ends, str(stated), source)
+        day = {"field": "sold_until", "columns": {"sold_until": str(stated)}} if is_day(stated) else {}
+        yield of_model(model, "last day", ends, str(stated), source, **day)
+
+
+def is_day(stated: Any) -> bool:
+    try:
+        date.fromisoformat(str(stated))
+    except ValueError:
+        return False
+    return True
 
 
 def per_million(dollars_a_token: Any) -> int:

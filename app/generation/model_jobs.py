@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 
 from sqlalchemy import func, select
 
-from app.catalog import price_watch
+from app.catalog import proposals
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import WARNED, AIModel
@@ -61,9 +62,9 @@ def tell_of_prices() -> int:
 def check_prices() -> int:
     """Compare the list with newer data and a second source, where an address is set; how many differences are new.
 
-    Other prices become proposals; of all that differs the administrators get a mail, once. Nothing is applied.
+    All of them become proposals, of which the administrators get a mail, once. Nothing is applied.
     """
-    differing = price_watch.watch(utcnow())
+    differing = proposals.watch(utcnow(), os.environ.get("PRICE_DATA"), os.environ.get("PRICE_DATA_SECOND"))
     said = repr([(notice.model, notice.ours, notice.theirs, notice.source) for notice in differing])
     news = price_mails.of_price_notices([notice.text for notice in differing], said) if differing else 0
     db.session.commit()

@@ -9,6 +9,7 @@ from app.models.billing.refund import Dispute, Refund
 from app.models.billing.rerating import CallCorrection, Rerating
 from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.subscription import Subscription
+from app.models.catalog.catalog_proposal import CatalogProposal
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
@@ -48,6 +49,7 @@ __all__ = [
     "Brand",
     "CallAudit",
     "CallCorrection",
+    "CatalogProposal",
     "Chat",
     "CreditPack",
     "DailyTotal",

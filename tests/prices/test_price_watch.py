@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.model_jobs import check_prices
+from app.models.catalog.catalog_proposal import CatalogProposal
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.operations.outbox import OutgoingMail
 
@@ -67,7 +68,8 @@ def test_where_nothing_differs_it_says_so(check: Callable[..., Result], tmp_path
 def test_price_window_end_and_new_model_are_shown_with_both_figures(
     check: Callable[..., Result], tmp_path: Path, session: Database
 ) -> None:
-    before = [tuple(row) for row in session.execute(select(ModelPrice.__table__))]
+    approved = select(ModelPrice.__table__).where(ModelPrice.approved_at.is_not(None))
+    before = [tuple(row) for row in session.execute(approved)]
     mini, large, four = (
         as_they_are()[2],
         entry("gpt-4.1", context_window=2_000_000),
@@ -87,7 +89,8 @@ def test_price_window_end_and_new_model_are_shown_with_both_figures(
         f"gpt-7-sol: model of OpenAI not there -> new (genai-prices, {file})",
         "4 differences; nothing was changed.",
     ]
-    assert [tuple(row) for row in session.execute(select(ModelPrice.__table__))] == before
+    assert [tuple(row) for row in session.execute(approved)] == before
+    assert [row.field for row in CatalogProposal.waiting()] == ["context_window", "sold_until", "model"]
     assert get_snapshot().providers[0].id != "openai"
 
 
