@@ -157,7 +157,7 @@ def test_prices_by_the_hour_are_not_hidden_by_one_of_all_hours(
     price = price_now()
     peak = {column.key: getattr(price, column.key) for column in ModelPrice.__table__.columns}
     del peak["id"]
-    session.add(ModelPrice(**peak | {"until_minute": 60}))
+    session.add(ModelPrice(**peak | {"from_minute": 60, "until_minute": 120}))
     session.commit()
     identifier = differing["gpt-4o output_nanos"]
     owner.post("/admin/registry/decide/", id=identifier, decision="accept")
