@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 186, 64, 28, 12
+LABEL = 20
+"""Half of the widest label: the last one would be cut."""
+
 APART = 14
 """Two marks of the axis that are closer cover one another."""
 
@@ -56,7 +59,7 @@ def bar_chart(
     marked = {0, *(value for value in (lowest, highest) if abs(value) * scale > APART)}
     marks = [(round(base - value * scale, 1), write(value)) for value in sorted(marked)]
     labelled = range(0, len(days), max(1, len(days) // 8))
-    labels = [(round(LEFT + step * (day + 0.5), 1), label(days[day])) for day in labelled]
+    labels = [(min(round(LEFT + step * (day + 0.5), 1), WIDTH - LABEL), label(days[day])) for day in labelled]
     return Chart(title, tuple(series), bars, marks, labels)
 
 

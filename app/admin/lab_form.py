@@ -69,7 +69,6 @@ PACK_FIELDS: Kinds = {
         {"description": "One to a line: from how many on, and the margin then: 10: 45 %."},
     ),
 }
-IMAGE_FIELDS: Kinds = {"price_nanos": (DollarsPerMillion, "An image", {"validators": [Required()]})}
 PRICE_FIELDS: Kinds = {
     name: (DollarsPerMillion, label, {})
     for name, label in {
@@ -156,7 +155,7 @@ class Builder:
         for column, (make, label, options) in kinds.items():
             self.fields[names[column]] = make(label, **options)
             self.data[names[column]] = self.changes[table].get(key, {}).get(column, getattr(row, column))
-        self.groups[title] = tuple(names.values())
+        self.groups[title] = self.groups.get(title, ()) + tuple(names.values())
 
     def add_settings(self) -> None:
         for name, (make, label, bounds) in SETTING_FIELDS.items():
@@ -189,7 +188,10 @@ def lab_form(
     for model, price in models():
         builder.add("prices", model.name, f"Price of {model.title}, per million tokens", price, PRICE_FIELDS)
     for name, image in images().items():
-        builder.add("images", name, f"Price of an image of {name}", image, IMAGE_FIELDS)
+        fields = {
+            "price_nanos": (DollarsPerMillion, f"{image.quality} {image.size}", {"validators": [Required()]})
+        }
+        builder.add("images", name, f"Images of {image.model.title}, each", image, fields)
     builder.add_settings()
     builder.add_days()
     return builder.form(typed), builder.groups

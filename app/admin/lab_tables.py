@@ -28,11 +28,21 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
     "payment_fee_cents": dollars,
     "overdraft": credits_text,
     "breaker_floor": credits_text,
+    "breaker_floor_percent": "{} %".format,
     "volume": lambda pairs: ", ".join(f"{quantity} at {percent(margin)}" for quantity, margin in pairs),
     "allowance_override_nanos": credits_text,
     "daily_limit_nanos": credits_text,
     "window_limit_nanos": credits_text,
 }
+
+
+CALLED = {
+    "breaker_floor": "spending guard never below",
+    "breaker_floor_percent": "spending guard never below",
+    "payment_fee": "Stripe's share",
+    "payment_fee_cents": "Stripe's fixed fee",
+}
+"""What a change is called that its column does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +205,15 @@ def changes_of(run: LabRun) -> list[str]:
         for table, kind in (("plans", Plan), ("packs", CreditPack))
     }
     texts = [
-        f"{names.get(table, {}).get(key, key)}: {column_text(column)} {written(column, value)}"
+        f"{names.get(table, {}).get(key, key)}: {CALLED.get(column) or column_text(column)} {written(column, value)}"
         for table in PARTS[:-1]
         for key, columns in run.scenario.get(table, {}).items()
         for column, value in columns.items()
     ]
     settings = run.scenario.get("settings", {}).items()
-    return texts + [f"{column_text(name)} {written(name, value)}" for name, value in settings]
+    return texts + [
+        f"{CALLED.get(name) or column_text(name)} {written(name, value)}" for name, value in settings
+    ]
 
 
 def written(column: str, value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
@@ -29,7 +30,13 @@ from app.models.operations.audit_log import AdminChange
 
 LOOKED_BACK = timedelta(days=30)
 A_YEAR = timedelta(days=366)
-FIELDS = {NEW_MODEL: "New model", "is_for_sale": "Price", "sold_until": "Last day"}
+COMPARED = {"uncached_input_nanos": "Input", "cache_read_nanos": "Cache read", "output_nanos": "Output"}
+FIELDS = {
+    **{name: f"{text}, per million tokens" for name, text in COMPARED.items()},
+    NEW_MODEL: "New model",
+    "is_for_sale": "Price",
+    "sold_until": "Last day",
+}
 BUTTONS = {
     NEW_MODEL: ("Add as draft", ""),
     "is_for_sale": ("Take off sale", "Take the model off sale for everybody?"),
@@ -41,7 +48,6 @@ DECIDED = {
     "dismissed": "Dismissed. It comes back when its source says something else.",
     "dismissed model": "Dismissed.",
 }
-COMPARED = {"uncached_input_nanos": "Input", "cache_read_nanos": "Cache read", "output_nanos": "Output"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,14 @@ class Choice:
     what: str
     button: str
     question: str
+
+    @property
+    def ours(self) -> str:
+        return plain_dollars(self.row.ours)
+
+    @property
+    def theirs(self) -> str:
+        return plain_dollars(self.row.theirs)
 
     @classmethod
     def of(cls, row: CatalogProposal) -> Choice:
@@ -137,6 +151,11 @@ class RegistryPage(AdminPage):
             f"{len(approved)} last {'day was' if len(approved) == 1 else 'days were'} taken over.", "success"
         )
         return redirect(self.get_url(".index"))
+
+
+def plain_dollars(text: str) -> str:
+    """A price without the nanos that it does not have: $10, $0.15."""
+    return f"${Decimal(text[1:]).normalize():f}" if text.startswith("$") else text
 
 
 def compared(names: tuple[str, ...] = ()) -> list[Finding]:
