@@ -115,7 +115,7 @@ def at_once() -> Iterator[Connection]:
     The session's, in its transaction, where it has begun one; and with SQLite, which has no round trips to save.
     Never the replica's.
     """
-    is_in_transaction = db.session().in_transaction() and REPLICA not in g
+    is_in_transaction = db.session.registry.has() and db.session().in_transaction() and REPLICA not in g
     if is_in_transaction or db.engine.dialect.name == "sqlite":
         yield db.session.connection()
         return

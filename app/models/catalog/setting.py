@@ -10,6 +10,7 @@ from flask import current_app, g
 from sqlalchemy import select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db.compiled_statement import CompiledStatement
 from app.db.json_aggregates import JsonObject
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, ModelBase, at_once
@@ -260,7 +261,7 @@ class Setting(ModelBase):
         """The rows, by key. Read once a request."""
         if "settings" not in g:
             with at_once() as connection:
-                cls.remember({row.key: row.value for row in connection.execute(STORED)})
+                cls.remember(dict(STORED.all(connection, {})))
         return cast(dict[str, str], g.settings)
 
     @staticmethod
@@ -294,6 +295,6 @@ class Setting(ModelBase):
 
 
 SETTINGS = Setting.__table__
-STORED = select(SETTINGS.c.key, SETTINGS.c.value)
+STORED = CompiledStatement(select(SETTINGS.c.key, SETTINGS.c.value))
 STORED_TOGETHER = select(JsonObject(SETTINGS.c.key, SETTINGS.c.value)).scalar_subquery()
 """All rows as one value, for a statement that is sent anyway."""

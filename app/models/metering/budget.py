@@ -53,6 +53,8 @@ class BudgetUse:
 
 def budget_uses(actor: Actor, chat: ChatBudget | None, at: datetime) -> list[BudgetUse]:
     """The budgets that hold for a call: of its chat, and of the person."""
+    if chat is None and actor.own_limit_nanos is None:
+        return []
     uses = []
     with at_once() as connection:
         if chat is not None:
