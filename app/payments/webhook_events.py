@@ -7,7 +7,7 @@ import time
 
 from app.extensions import db
 from app.jobs import JobName, acknowledge, commit, enqueue_once, rollback
-from app.models.base import utcnow
+from app.models.base import at_once, utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.operations.webhook_event import StripeEvent
@@ -29,8 +29,10 @@ def receive(body: bytes, signature: str | None) -> bool:
 
 def store(notice: client.Notice) -> bool:
     """Store a notice, commit, enqueue its processing; whether it was open."""
-    _, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about)
-    db.session.commit()
+    with at_once() as connection:
+        _, is_open = StripeEvent.store(notice.stripe_id, notice.type, notice.about, connection)
+    if db.session.registry.has():
+        db.session.commit()
     if is_open:
         enqueue_once(PROCESS)
     return is_open

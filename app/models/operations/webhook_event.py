@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from sqlalchemy import Table, or_, select, text, update
+from sqlalchemy import Connection, Table, bindparam, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.compiled_statement import CompiledStatement
@@ -42,16 +42,21 @@ class StripeEvent(Model):
     account_id: Mapped[int | None] = mapped_column(BigId, index=True)
 
     @classmethod
-    def store(cls, stripe_id: str, kind: str, about: dict[str, str]) -> tuple[int, bool]:
-        """Keep an event, once; its id, and whether there is something left to do for it. Commits nothing."""
+    def store(
+        cls, stripe_id: str, kind: str, about: dict[str, str], connection: Connection | None = None
+    ) -> tuple[int, bool]:
+        """Keep an event, once; its id, and whether there is something left to do for it.
+
+        In the session's transaction, where no `connection` is given.
+        """
         now = utcnow()
         row = {"stripe_id": stripe_id, "type": kind, "about": about, "created_at": now}
         row |= {"state": "received", "attempts": 0, "error": "", "next_try_at": now}
-        connection = db.session.connection()
+        connection = connection or db.session.connection()
         if stored := STORE[connection.dialect.name].first(connection, row):
             return stored[0], True
-        known = db.session.execute(select(cls.id, cls.state).where(cls.stripe_id == stripe_id)).one()
-        return known.id, known.state == "received"
+        event_id, state = KNOWN.one(connection, {"stripe_id": stripe_id})
+        return event_id, state == "received"
 
     @classmethod
     def next_due(cls, at: datetime) -> int | None:
@@ -103,6 +108,9 @@ STORE = {
     name: CompiledStatement(insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id))
     for name, insert in INSERTS.items()
 }
+KNOWN = CompiledStatement(
+    select(EVENTS.c.id, EVENTS.c.state).where(EVENTS.c.stripe_id == bindparam("stripe_id"))
+)
 
 
 class SyncVersion(ModelBase):
