@@ -16,6 +16,11 @@ POLICY = (
     "form-action 'self' https://checkout.stripe.com https://billing.stripe.com{forms}"
 )
 
+STEADY = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 COMPRESSED = {"text/css", "text/javascript", "image/svg+xml"}
 
 
@@ -33,15 +38,16 @@ def csp_nonce() -> str:
 
 
 def set_headers(response: Response) -> Response:
-    from_here = response.headers
-    from_here.setdefault("X-Content-Type-Options", "nosniff")
-    from_here.setdefault("Referrer-Policy", "same-origin")
-    from_here.setdefault("Content-Security-Policy", policy())
-    from_here.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    """Those that the answer doesn't have. What is there is read once: each `setdefault` of a header raises inside."""
+    wanted = STEADY | {"Content-Security-Policy": policy()}
     if request.endpoint != "static":
-        from_here.setdefault("Cache-Control", "no-store")
+        wanted["Cache-Control"] = "no-store"
     if current_app.config["SESSION_COOKIE_SECURE"]:
-        from_here.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        wanted["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    known = {name.lower() for name, _value in response.headers}
+    for name, value in wanted.items():
+        if name.lower() not in known:
+            response.headers.add(name, value)
     return response
 
 

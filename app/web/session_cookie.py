@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask import Flask, Request, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 
 class SessionCookies(SecureCookieSessionInterface):
@@ -12,6 +12,11 @@ class SessionCookies(SecureCookieSessionInterface):
     Flask's own goes out with each answer, so one to a script that comes late takes back what a newer one wrote: a
     notice, or a whole sign-in.
     """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Without the cookie, as programs ask, there is nothing whose signature is to be proven."""
+        has_cookie = self.get_cookie_name(app) in request.cookies
+        return super().open_session(app, request) if has_cookie else self.session_class()
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
         return session.modified or (session.permanent and is_navigation())
