@@ -14,6 +14,8 @@ from app.generation import registry
 from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES, KeptText
 from app.models.base import utcnow
+from app.payments import webhook_events
+from app.stripe_api.client import Notice
 from tests.chat.conftest import Door
 from tests.support.databases import Databases
 from tests.support.distant import DistantServer
@@ -75,3 +77,11 @@ def test_all_running_answers_are_saved_in_two(ada: Door, chat: str, app: Flask, 
             MESSAGES.checkpoint(texts, utcnow())
             db.session.commit()
     assert line.trips - before <= A_SECOND
+
+
+def test_a_webhook_is_stored_in_one(ada: Door, app: Flask, line: DistantServer) -> None:
+    for number in range(2):
+        before = line.trips
+        with app.app_context():
+            assert webhook_events.store(Notice(f"evt_{number}", "invoice.paid", {}))
+    assert line.trips - before == 1
