@@ -33,7 +33,17 @@ PIECE = re.compile(r"(requests|calls|queries|searches|sources(_used)?|images|pag
 DEARER = re.compile(r"((completion|output)_\w*\.(image|audio|video)|(prompt|input)_\w*\.audio)_tokens$")
 """Tokens that vendors bill at other rates than those of text."""
 
-REPORTS = ("usage", "usageMetadata", "usage_metadata", "amazon-bedrock-invocationMetrics")
+REPORTS = (
+    "usage",
+    "usageMetadata",
+    "usage_metadata",
+    "amazon-bedrock-invocationMetrics",
+    "x_nanogpt_pricing",
+)
+COSTS = ("cost", "total_cost")
+"""In the currency that stands beside them, dollars where none does."""
+
+COSTS_IN_DOLLARS = ("cost_usd", "costUsd", "estimated_cost")
 OLLAMA = frozenset(("prompt_eval_count", "eval_count"))
 DEEPEST = 6
 FEWEST_PIECES = 3
@@ -159,17 +169,29 @@ def billed_nanos(raw: Raw) -> int | None:
 
     OpenRouter's `cost` is its own share alone where the key is the founder's at the vendor's.
     """
-    cost = raw.get("cost")
-    total = cost.get("total_cost") if isinstance(cost, Mapping) else cost
-    billed: Decimal | None = dollars(total)
+    names = COSTS_IN_DOLLARS if is_foreign(raw) else (*COSTS, *COSTS_IN_DOLLARS)
+    told = (total_dollars(raw.get(name)) for name in names)
+    billed = next((amount for amount in told if amount is not None), None)
     if raw.get("is_byok") is True:
         upstream = dollars(mapping(raw.get("cost_details")).get("upstream_inference_cost"))
         billed = (billed or Decimal()) + (upstream or Decimal())
     if billed is None:
         billed = dollars(raw.get("cost_in_usd_ticks"), per_dollar=TICKS_PER_DOLLAR)
-    for other in (raw.get("estimated_cost"), mapping(raw.get("headers")).get(COST_HEADER)):
-        billed = dollars(other) if billed is None else billed
+    if billed is None:
+        billed = dollars(mapping(raw.get("headers")).get(COST_HEADER))
     return None if billed is None else int((billed * NANOS_PER_DOLLAR).to_integral_value())
+
+
+def is_foreign(raw: Raw) -> bool:
+    """Whether its amounts are of another currency than dollars."""
+    return str(raw.get("currency") or "USD").upper() not in ("USD", "$")
+
+
+def total_dollars(cost: object) -> Decimal | None:
+    """An amount by itself, or the total of several."""
+    if not isinstance(cost, Mapping):
+        return dollars(cost)
+    return None if is_foreign(cost) else dollars(cost.get("total_cost", cost.get("total")))
 
 
 def dollars(figure: object, *, per_dollar: int = 1) -> Decimal | None:

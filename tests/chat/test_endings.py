@@ -187,6 +187,19 @@ def test_more_output_than_asked_teaches_the_limit_s_other_name(
     assert provider.last["body"]["max_tokens"] == provider.last["body"]["max_completion_tokens"] == 6
 
 
+def test_where_nothing_is_reported_a_text_far_above_the_limit_teaches_too(
+    ada: Door, provider: ProviderServer, session: Database
+) -> None:
+    choice = {"index": 0, "delta": {"content": "word " * 50}, "finish_reason": "stop"}
+    provider.bodies["deaf"] = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n".encode()
+    ada.ask("[[replay=deaf]] fifty words", max_output_tokens=40)
+    unlearned = session.query(AIModel).filter_by(name="gpt-test").one().limit_name
+    ada.ask("[[replay=deaf]] six words", max_output_tokens=6)
+    session.expire_all()
+
+    assert (unlearned, session.query(AIModel).filter_by(name="gpt-test").one().limit_name) == (None, "both")
+
+
 def test_what_the_host_adds_is_reserved_from_the_next_call_on(
     ada: Door, provider: ProviderServer, session: Database
 ) -> None:
@@ -213,7 +226,10 @@ QUESTION = "[[replay=fallback]]" + " and a hundred bytes more" * 5
     ("name", "paid"),
     [
         ("gpt-dear", 100 * 20_000 + 10 * 40_000),
+        ("openai/gpt-dear-2026-02-01", 100 * 20_000 + 10 * 40_000),
+        ("gpt-dear:nitro", 100 * 20_000 + 10 * 40_000),
         ("gpt-test-2026-01-01", 350_000),
+        ("router/gpt-test:free", 350_000),
         ("elsewhere/other", 350_000),
     ],
 )

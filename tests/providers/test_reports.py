@@ -56,6 +56,7 @@ def buckets(raw: dict[str, Any]) -> tuple[int, ...]:
             }
         },
         {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 100, "outputTokenCount": 7}},
+        {"x_nanogpt_pricing": {"inputTokens": 100, "outputTokens": 7, "costUsd": 0.001}},
         {"done": True, "prompt_eval_count": 100, "eval_count": 7},
     ],
 )
@@ -218,6 +219,13 @@ def test_thinking_is_heard_by_each_vendors_name_for_it(delta: dict[str, Any]) ->
         ({"cost_in_usd_ticks": 37_756_000_000}, 3_775_600_000),
         ({"estimated_cost": 1e-05}, 10_000),
         ({"headers": {"x-litellm-response-cost": "0.5"}}, 500_000_000),
+        ({"cost": {"total": "0.006"}}, 6_000_000),
+        ({"total_cost": 0.02}, 20_000_000),
+        ({"cost": None, "cost_usd": 0.02}, 20_000_000),
+        ({"amount": 0.5, "currency": "XNO", "costUsd": 0.0001}, 100_000),
+        ({"cost": 0.5, "currency": "CNY"}, None),
+        ({"cost": {"total_cost": 0.5, "currency": "EUR"}}, None),
+        ({"cost": 0.5, "currency": "usd"}, 500_000_000),
         ({"cost": -1}, None),
         ({"cost": float("inf")}, None),
         ({"cost": "many"}, None),
