@@ -36,6 +36,7 @@ from app.providers.base import ProviderError
 from app.web import form_errors
 from app.web.access import KeyMayNot, NotSignedIn, is_guest
 from app.web.checkout_limits import note_wrong_code
+from app.web.conflicts import conflict_text
 from app.web.guest_session import for_guests
 from app.web.rate_limits import LimitUnknown
 from app.web.refusals import REFUSALS, text_for_guests, text_of
@@ -90,12 +91,12 @@ WAYS_OUT = {
 def init_app(app: Flask) -> None:
     app.register_error_handler(Refusal, refused)
     app.register_error_handler(InvalidRequest, invalid)
-    app.register_error_handler(Conflict, lambda e: problem(409, e.code, e.detail, **e.details))
+    app.register_error_handler(Conflict, lambda e: problem(409, e.code, conflict_text(e), **e.details))
     app.register_error_handler(PricingError, lambda e: problem(400, "invalid_request", str(e)))
     app.register_error_handler(ProviderError, lambda e: problem(502, "provider_error", str(e)))
     for kind, (status, code) in FOR_NOW.items():
         app.register_error_handler(kind, partial(not_now, status, code))
-    app.register_error_handler(PaymentsNotSetUp, lambda e: problem(503, "payments_not_set_up", str(e)))
+    app.register_error_handler(PaymentsNotSetUp, lambda e: problem(503, "payments_not_set_up", NOT_SET_UP))
     app.register_error_handler(
         UnknownOutcome, lambda e: problem(503, "payment_unknown", UNHEARD, retry_after=10)
     )
@@ -288,6 +289,7 @@ def say_what_is_left(response: Response) -> Response:
 
 AWAY = "We can't reach our database right now. Nothing was charged or lost. Try again in a few seconds."
 MEANWHILE = "Someone else just changed or removed that. Nothing was changed here; reload the page."
+NOT_SET_UP = "Payments aren't set up yet. Nothing was charged."
 UNHEARD = "Stripe didn't answer in time. You won't be charged twice. Check again in a minute."
 PARKED = (
     "Something about this payment doesn't match. Nothing is lost, and someone on our team will look at it."

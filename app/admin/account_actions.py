@@ -28,6 +28,7 @@ from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import subscriptions
 from app.payments.refunds import request_refund
+from app.web.conflicts import conflict_text
 from app.web.numbers import exact
 from app.web.refusals import text_of
 
@@ -114,8 +115,7 @@ class AccountActions:
             ask()
         except (*OUTSIDE, Refusal, Conflict) as error:
             rollback()
-            why = text_of(error) if isinstance(error, Refusal) else str(error)
-            return self.back_to(account_id, f"Not done: {why}", "error")
+            return self.back_to(account_id, f"Not done: {reason_of(error)}", "error")
         self.record(act, db.session.get_one(Account, account_id), reason=said_why(), changes=changes)
         commit()
         return self.back_to(account_id, "Done.")
@@ -159,6 +159,12 @@ class AccountActions:
         )
         commit()
         return self.back_to(account.id, f"{dollars(refund.amount_cents)} will be paid back.")
+
+
+def reason_of(error: Exception) -> str:
+    if isinstance(error, Conflict):
+        return conflict_text(error)
+    return text_of(error) if isinstance(error, Refusal) else str(error)
 
 
 def said_why() -> str:

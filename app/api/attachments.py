@@ -65,7 +65,7 @@ def delete_attachment(attachment_id: str) -> tuple[str, int]:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
     kept = or_404(Attachment.find(attachment_id, **own))
     if kept.call_id is None and kept.message_id is not None:
-        raise Conflict("attachment_sent", "This file was sent with a message. Delete the chat to delete it.")
+        raise Conflict("attachment_sent")
     db.session.delete(kept)
     db.session.commit()
     return "", 204

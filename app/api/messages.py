@@ -23,7 +23,6 @@ from app.extensions import db
 from app.generation import registry
 from app.generation.call import CallOptions
 from app.generation.conversation import Conversation
-from app.generation.exchange import WRITTEN_ON
 from app.generation.generation import Generation
 from app.generation.kept_text import MESSAGES
 from app.generation.send import answer, ask, go_on, repeated
@@ -115,7 +114,7 @@ def go_on_with_message(message_id: str) -> Response:
     try:
         return begin_once(options, lambda: go_on(current_user, into, message, options))
     except IntegrityError as error:
-        raise Conflict("cannot_go_on", WRITTEN_ON) from error
+        raise Conflict("cannot_go_on", case="running") from error
 
 
 @api.put("/messages/<message_id>")

@@ -79,7 +79,6 @@ class StoredRows(ExtraRows, Protocol):
 
 
 NO_CONTEXT = Context()
-ALREADY_DONE = "This request was made before, under the same Idempotency-Key. Nothing more was charged."
 
 
 def begin(
@@ -97,7 +96,7 @@ def begin(
     """
     chosen, asked = Operation.named(operation), options or CallOptions()
     if usage := earlier(actor, asked):
-        raise Conflict("already_done", ALREADY_DONE, call_id=str(usage.id))
+        raise Conflict("already_done", call_id=str(usage.id))
     model, price = offer_for(actor, chosen, asked)
     prompt = prompt_for(chosen, content, model, asked, fields)
     return start(actor, operation, prompt, (model, price), options=asked, context=context)
@@ -180,8 +179,7 @@ def earlier(actor: Actor, options: CallOptions) -> Usage | None:
     usage = Usage.with_idempotency_key(actor.account_id, options.idempotency_key)
     asked = actor.user_id, options.request_hash
     if usage is not None and (usage.user_id, usage.request_hash) != asked:
-        message = "This Idempotency-Key was used with another request. Use a new key for a new request."
-        raise Conflict("idempotency_key_reused", message)
+        raise Conflict("idempotency_key_reused")
     return usage
 
 
@@ -229,5 +227,4 @@ def check_plan_of(actor: Actor, operation: Operation) -> None:
 
 def check_ceiling(options: CallOptions, ceiling: int) -> None:
     if options.max_cost_nanos is not None and ceiling > options.max_cost_nanos:
-        message = "The price has changed since you saw it. Check the new price, then send again."
-        raise Conflict("price_changed", message, ceiling_nanos=ceiling)
+        raise Conflict("price_changed", ceiling_nanos=ceiling)

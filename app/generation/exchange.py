@@ -20,7 +20,6 @@ from app.models.metering.refusal import Conflict
 from app.models.metering.reservation import Reservation
 
 TITLE_LENGTH = 60
-WRITTEN_ON = "This answer is being written on already."
 MESSAGES: Table = Message.__table__  # type: ignore[assignment]
 M = MESSAGES.c
 THIS_CHAT = and_(CHATS.c.account_id == bindparam("account"), CHATS.c.id == bindparam("chat"))
@@ -148,7 +147,7 @@ def write_on(message: Message, reservation: Reservation) -> KeptText:
     of_this = M.id == message.id, M.call_id == message.call_id, M.status != "running"
     written = db.session.execute(update(MESSAGES).where(*of_this).values(**begun, **over))
     if written.rowcount != 1:  # type: ignore[attr-defined]
-        raise Conflict("cannot_go_on", WRITTEN_ON)
+        raise Conflict("cannot_go_on", case="running")
     ids = {"chat_id": message.chat_id, "message_id": message.id, "user_message_id": message.parent_id}
     named = {name: str(identifier) for name, identifier in ids.items()}
     return KeptText(TEXTS, message.account_id, message.id, named, before=message.content, is_continued=True)

@@ -76,7 +76,7 @@ def answer(actor: Actor, into: Conversation, path: list[PromptTurn], options: Ca
 def go_on(actor: Actor, into: Conversation, message: Message, options: CallOptions) -> Generation:
     """Go on with the chat's last answer, where its limit cut it off: the rest is written behind it."""
     if not message.can_go_on or into.chat.leaf_id != message.id:
-        raise Conflict("cannot_go_on", "This answer isn't one to go on with. Ask a new question.")
+        raise Conflict("cannot_go_on")
     chat, offer = into.chat, into.offer(options.model, utcnow())
     prompt = prompt_of(chat, path_on(into, message), offer[0], options)
     columns = {"chat_id": chat.id, "document_id": chat.document_id, "continues_id": message.call_id}

@@ -129,10 +129,4 @@ def check_once(actor: Actor, idempotency_key: str | None) -> None:
         usage.idempotency_key = None
         db.session.flush()
     elif usage is not None:
-        message = (
-            f"This Idempotency-Key has begun call {usage.id} already, and its answer is stored nowhere. "
-        )
-        message += "GET /api/usage/calls/{id} has its receipt. Use a new key for a new call."
-        raise Conflict(
-            "idempotency_key_reused", message.replace("{id}", str(usage.id)), call_id=str(usage.id)
-        )
+        raise Conflict("idempotency_key_reused", case="not_stored", call_id=str(usage.id))

@@ -37,7 +37,7 @@ Begun = TypeVar("Begun")
 def check_set_up() -> None:
     """Before ids of Stripe's are read: there is a key, and they are its account's. PaymentsNotSetUp."""
     if not is_set_up():
-        raise PaymentsNotSetUp("Payments aren't set up yet. Nothing was charged.")
+        raise PaymentsNotSetUp("no key for Stripe is in use")
     stripe_account.check()
 
 
@@ -195,8 +195,7 @@ def begin_payment(buyer: Actor, account: Account, quote: Quote, order: PackOrder
 def check_listed(pack: CreditPack) -> None:
     """The price that the page will ask for must be the one that was just fixed."""
     if not is_published(pack):
-        message = "This pack's price just changed. Check it and try again; nothing was bought."
-        raise Conflict("price_changed", message)
+        raise Conflict("price_changed", case="pack")
 
 
 def save_card(buyer: Actor) -> str:

@@ -12,7 +12,7 @@ from app.jobs import commit
 from app.models.base import utcnow
 from app.models.billing.invoice import growth
 from app.models.billing.payment import CHECKOUT_LIFETIME
-from app.models.billing.payment_errors import KEY_REUSED, Declined, Rejected
+from app.models.billing.payment_errors import Declined, Rejected
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import choose_free_plan, end_rights
 from app.models.billing.trial import trial_days_for, trial_growth
@@ -78,8 +78,7 @@ def subscribe(buyer: Actor, order: PlanOrder) -> str | None:
     if not plan.is_free:
         check_set_up()
     if Subscription.live_of(buyer.account_id) is not None:
-        message = "This account already has a subscription. Change its plan instead."
-        raise Conflict("already_subscribed", message)
+        raise Conflict("already_subscribed")
     order.code_for(buyer.account)
     if plan.is_free:
         choose_free_plan(Account.locked(buyer.account_id), plan)
@@ -129,7 +128,7 @@ def begun_before(account: Account, order: PlanOrder) -> Subscription | None:
     key, terms = order.request_key, order.terms_with(order.code_for(account))
     for one in Subscription.begun(account.id, utcnow() - CHECKOUT_LIFETIME):
         if key and one.request_key == key and one.plan_id != order.plan.id:
-            raise Conflict("idempotency_key_reused", KEY_REUSED)
+            raise Conflict("idempotency_key_reused")
         if one.terms == terms and one.trial_days == trial_days_for(account, order.plan):
             return one
     return None
@@ -221,7 +220,7 @@ def resume(buyer: Actor) -> None:
 def live(buyer: Actor) -> Subscription:
     subscription = Subscription.live_of(buyer.account_id)
     if subscription is None:
-        raise Conflict("not_subscribed", "This account has no subscription, so nothing was changed.")
+        raise Conflict("not_subscribed")
     return subscription
 
 

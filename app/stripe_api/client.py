@@ -57,7 +57,7 @@ def is_set_up() -> bool:
 def client() -> StripeClient:
     """This app's client; a test may put its own `http_client` into `app.extensions["stripe_http"]`."""
     if not is_set_up():
-        raise PaymentsNotSetUp("Payments aren't set up yet. Nothing was charged.")
+        raise PaymentsNotSetUp("no key for Stripe is in use")
     if "stripe" not in current_app.extensions:
         http = current_app.extensions.get("stripe_http") or stripe.RequestsClient(timeout=TIMEOUT)
         current_app.extensions["stripe"] = StripeClient(
@@ -85,11 +85,11 @@ def asking() -> Iterator[Any]:
         kind = NotFound if error.http_status == 404 or error.code == "resource_missing" else Rejected
         raise kind(str(error.user_message or error)) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        raise PaymentsNotSetUp("Stripe does not take our key. Nothing was charged.") from error
+        raise PaymentsNotSetUp("Stripe does not take our key") from error
     except stripe.IdempotencyError as error:
         raise Rejected(str(error)) from error
     except stripe.StripeError as error:
-        raise UnknownOutcome(f"Stripe did not answer: {type(error).__name__}") from error
+        raise UnknownOutcome(f"no answer from Stripe: {type(error).__name__}") from error
 
 
 def declined(error: stripe.CardError) -> Declined:

@@ -173,7 +173,7 @@ def test_rows_of_ones_own_are_undone_with_a_refusal(account: Account, session: D
     def store(_reservation: object) -> None:
         session.add(OperationRow(name="written", title="with the call"))
         session.flush()
-        raise Conflict("mine", "no")
+        raise Conflict("mine")
 
     with pytest.raises(Conflict):
         begin(people.actor(account), "haiku", "frogs", context=Context(store=store))

@@ -12,7 +12,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, refers_to, share, utcnow
 from app.models.billing.ledger import LedgerEntry
-from app.models.billing.payment_errors import KEY_REUSED, Mismatch
+from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.quote import Quote, check_packs_allowed
 from app.models.catalog.tax import tax_behavior, without_tax
@@ -111,7 +111,7 @@ class Payment(Model):
         for payment in db.session.scalars(query):
             is_same = payment.terms == quote.terms
             if request_key and not is_same:
-                raise Conflict("idempotency_key_reused", KEY_REUSED)
+                raise Conflict("idempotency_key_reused")
             if is_same and payment.costs_as(quote):
                 return payment
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-KEY_REUSED = "This Idempotency-Key was used with another request. Use a new key for a new request."
-
 
 class PaymentsNotSetUp(Exception):
     """There is no key for Stripe, or Stripe does not take it."""

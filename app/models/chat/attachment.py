@@ -105,8 +105,7 @@ class Attachment(Model):
         own = cls.account_id == actor.account_id, cls.user_id == actor.user_id, *UNSENT
         files = {file.id: file for file in db.session.scalars(select(cls).where(cls.id.in_(ids), *own))}
         if any(file_id not in files for file_id in ids):
-            message = "This attachment has expired. Please attach it again."
-            raise InvalidRequest({"attachments": [message]})
+            raise InvalidRequest({"attachments": ["hold one that has expired. Attach it again."]})
         return [files[file_id] for file_id in ids]
 
     @classmethod
@@ -161,7 +160,7 @@ def send_with(files: Sequence[int], message_id: int) -> None:
     waiting = Attachment.id.in_(files), *UNSENT
     tied = db.session.execute(update(Attachment).where(*waiting).values(message_id=message_id))
     if tied.rowcount != len(files):  # type: ignore[attr-defined]
-        raise InvalidRequest({"attachments": ["These files have already been sent."]})
+        raise InvalidRequest({"attachments": ["have already been sent."]})
     db.session.execute(update(Message).where(Message.id == message_id).values(attached_id=message_id))
 
 

@@ -22,11 +22,6 @@ LONGEST_BODY = 400_000
 SAME_SITTING = timedelta(minutes=10)
 """Edits by hand within this time of each other are one revision."""
 
-CHANGED = (
-    "The document was changed meanwhile, in another tab or by somebody else. Nothing was spent or lost: "
-    "load it again, then repeat what you wanted to do."
-)
-
 
 class Document(Model):
     """A document of one person in one account. `head_id` is the revision that it shows; None: it is empty.
@@ -98,7 +93,7 @@ class Document(Model):
     def check_number(self, number: int | None) -> None:
         """Whoever changes it has seen what it is now. Conflict otherwise; None does not say."""
         if number is not None and number != self.number:
-            raise Conflict("document_changed", CHANGED, revision=self.number)
+            raise Conflict("document_changed", revision=self.number)
 
     def write(self, body: str, number: int | None) -> None:
         """Save what was typed. One sitting is one revision, which gets a new number each time, until another is
@@ -143,7 +138,7 @@ class Document(Model):
         """
         self.check_number(revision.base_number if number is None and revision.state == "proposed" else number)
         if revision.status == "running":
-            raise Conflict("revision_running", "It is still being written. Wait for its end, or stop it.")
+            raise Conflict("revision_running")
         if revision.state == "proposed":
             revision.state, revision.number = "kept", self.next_number()
             self.head_id = revision.id
@@ -154,11 +149,9 @@ class Document(Model):
     def drop(self, revision: Revision) -> None:
         """Refuse a proposal; what the document shows stays. Of a draft that broke off nothing is left."""
         if revision.status == "running":
-            raise Conflict("revision_running", "It is still being written. Stop it first.")
+            raise Conflict("revision_running")
         if revision.state == "kept":
-            raise Conflict(
-                "revision_kept", "This revision is part of the document. Restore another one instead."
-            )
+            raise Conflict("revision_kept")
         revision.state = "dropped"
         if self.head_id == revision.id:
             self.head_id = None

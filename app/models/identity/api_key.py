@@ -28,7 +28,6 @@ OWNERS_SCOPES = {"hold"}
 """What a key may only while its maker owns the account."""
 
 MOST_KEYS = 50
-TOO_MANY = f"One person may have {MOST_KEYS} keys. Revoke one that is not used any more."
 USE_IS_KNOWN_TO = timedelta(hours=1)
 
 
@@ -84,7 +83,7 @@ class ApiKey(Model):
         Conflict where the person has as many live keys as one may have; whoever may race holds the account.
         """
         if cls.count_of(user_id) >= MOST_KEYS:
-            raise Conflict("too_many_keys", TOO_MANY)
+            raise Conflict("too_many_keys", context={"most": MOST_KEYS})
         secret = "tg_" + secrets.token_urlsafe(32)
         key = cls(account_id=account_id, user_id=user_id, name=name, secret_hash=digest(secret))
         key.prefix, key.scopes = secret[:PREFIX_LENGTH], " ".join(one for one in EVERY_SCOPE if one in scopes)

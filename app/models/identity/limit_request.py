@@ -45,13 +45,13 @@ class LimitRequest(Model):
     def open_for(cls, member: Membership, amount_nanos: int, reason: str) -> LimitRequest:
         """Ask the managers of the held team. Conflict where one is open or there is no limit."""
         if member.monthly_limit_nanos is None:
-            raise Conflict("no_limit", "You have no monthly limit in this team.")
+            raise Conflict("no_limit")
         if not 0 < amount_nanos <= MOST_NANOS:
             raise InvalidRequest({"amount_credits": ["must be more than 0."]})
         if len(reason) > LONGEST_REASON:
             raise InvalidRequest({"reason": [f"must have at most {LONGEST_REASON} characters."]})
         if cls.open_of(member.account_id, member.user_id):
-            raise Conflict("already_asked", "You have asked already. An owner or admin will decide.")
+            raise Conflict("already_asked")
         request = cls(account_id=member.account_id, user_id=member.user_id, amount_nanos=amount_nanos)
         request.reason = reason.replace("\x00", "").strip()
         db.session.add(request)
@@ -80,7 +80,7 @@ class LimitRequest(Model):
             raise InvalidRequest({"until": ["is over."]})
         member = Membership.of(self.user_id, self.account_id)
         if member is None:
-            raise Conflict("already_decided", "This member has left the team.")
+            raise Conflict("already_decided", case="left")
         member.extra_nanos, member.extra_until = member.extra_now + amount_nanos, until
         self.granted_nanos, self.granted_until = amount_nanos, until
         self.decide("approved", by)
@@ -91,7 +91,7 @@ class LimitRequest(Model):
 
     def check_open(self) -> None:
         if self.state != "open":
-            raise Conflict("already_decided", "This request has been decided already.")
+            raise Conflict("already_decided")
 
     def decide(self, state: str, by: Membership) -> None:
         self.state, self.decided_by_id, self.decided_at = state, by.user_id, utcnow()

@@ -106,7 +106,7 @@ class Membership(Model):
     def change_role(self, role: str) -> None:
         """Conflict where the account would be left without an owner."""
         if role != "owner" and self.is_last_owner:
-            raise Conflict("last_owner", LAST_OWNER)
+            raise Conflict("last_owner")
         self.role = role
 
     def hand_over(self, to: Membership) -> None:
@@ -119,7 +119,7 @@ class Membership(Model):
         Conflict for the last owner. What they used stays in the receipts.
         """
         if self.is_last_owner:
-            raise Conflict("last_owner", LAST_OWNER)
+            raise Conflict("last_owner")
         ApiKey.revoke_all(self.account_id, self.user_id)
         send_home(self.account_id, self.user_id)
         db.session.delete(self)
@@ -135,6 +135,3 @@ def send_home(account_id: int, user_id: int | None = None) -> None:
         here.append(UserSession.user_id == user_id)
     moved = update(UserSession).where(*here).values(account_id=own.scalar_subquery())
     db.session.execute(moved, execution_options={"synchronize_session": False})
-
-
-LAST_OWNER = "An account needs an owner. Make somebody else an owner first, or close the account."

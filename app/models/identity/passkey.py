@@ -14,8 +14,6 @@ from app.models.base import Model, insert_once, utcnow
 from app.models.metering.refusal import Conflict
 
 MOST_PASSKEYS = 20
-TOO_MANY = f"You may have {MOST_PASSKEYS} passkeys. Remove one that you don't use any more."
-KNOWN = "That passkey is in use already."
 
 
 class Passkey(Model):
@@ -47,10 +45,10 @@ class Passkey(Model):
         """A new one. Conflict where it is known, or its person has as many as one may have; whoever may race holds
         the user."""
         if cls.count_of(user_id) >= MOST_PASSKEYS:
-            raise Conflict("too_many_passkeys", TOO_MANY)
+            raise Conflict("too_many_passkeys", context={"most": MOST_PASSKEYS})
         added = insert_once(cls).values(user_id=user_id, **fields).returning(cls.id)
         if db.session.scalar(added) is None:
-            raise Conflict("passkey_known", KNOWN)
+            raise Conflict("passkey_known")
 
     @classmethod
     def remove_all_of(cls, user_id: int) -> int:

@@ -124,4 +124,4 @@ def renew_held(usage: Usage) -> None:
 
 def ended(usage: Usage) -> Conflict:
     how = "settled" if usage.outcome == "done" else "released"
-    return Conflict("reservation_ended", f"This reservation was {how}. Its receipt says what it came to.")
+    return Conflict("reservation_ended", context={"how": how})

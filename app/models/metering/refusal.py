@@ -54,12 +54,19 @@ class InvalidRequest(Exception):
 
 
 class Conflict(Exception):
-    """A request that contradicts what is already there (409); `code` as in the interface."""
+    """A request that contradicts what is already there (409); `code` as in the interface, `details` go into the answer.
 
-    def __init__(self, code: str, detail: str, **details: Any) -> None:
-        super().__init__(detail)
+    `case` chooses among the sentences of one code, and `context` is what else the sentence says;
+    `app/web/conflicts.py` has them.
+    """
+
+    def __init__(
+        self, code: str, *, case: str | None = None, context: Mapping[str, Any] | None = None, **details: Any
+    ) -> None:
+        super().__init__(code)
         self.code = code
-        self.detail = detail
+        self.case = case
+        self.context = dict(context or {})
         self.details = details
 
 

@@ -52,9 +52,7 @@ class WebhookEndpoint(Model):
     def make(cls, account_id: int | None, url: str) -> tuple[WebhookEndpoint, str]:
         """A new endpoint and its secret: the only time that it is shown."""
         if len(cls.of(account_id)) >= MOST_ENDPOINTS:
-            raise Conflict(
-                "too_many_endpoints", f"There may be {MOST_ENDPOINTS} endpoints. Remove one first."
-            )
+            raise Conflict("too_many_endpoints", context={"most": MOST_ENDPOINTS})
         secret = new_secret()
         endpoint = cls(account_id=account_id, url=checked_url(url), secret=seal(secret))
         db.session.add(endpoint)

@@ -50,7 +50,7 @@ const FACES = {
   not_signed_in: ["You've been signed out", [SIGN_IN]],
   too_large: ["That message is too long", []],
 };
-const FIELDS = { content: "Your message", attachments: "" };
+const FIELDS = { content: "Your message", attachments: "Your files" };
 const SPENDING = new Set(["/billing#buy", "/pricing", "/billing", "/billing/breaker"]);
 
 /* `acts` has `again` and `picker`; `canManage` is whether this person may buy. */
