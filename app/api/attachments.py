@@ -9,7 +9,7 @@ from flask import Response
 from flask_login import current_user
 from pydantic import Field
 
-from app.api.blueprint import api, or_404
+from app.api.blueprint import answer_of, api, or_404
 from app.api.bodies import Body, Filled
 from app.api.rate_limits import limited_sends
 from app.api.schemas import COUNT, FILES, TEXT, WHOLE, described, or_null, shape
@@ -79,6 +79,4 @@ def read_attachment(attachment_id: str) -> Response:
 
 
 def shown_attachment(kept: Attachment) -> dict[str, Any]:
-    size = {"bytes": kept.size, "width": kept.width, "height": kept.height, "excerpt": kept.excerpt}
-    address = f"/api/attachments/{kept.id}"
-    return {"id": str(kept.id), "url": address, "name": kept.name, "media_type": kept.media_type, **size}
+    return answer_of(ATTACHMENT, kept, url=f"/api/attachments/{kept.id}", bytes=kept.size)

@@ -9,7 +9,7 @@ from flask import Response
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from app.api.blueprint import amount, api, moment, page_of
+from app.api.blueprint import amount, answer_of, api, moment, page_of
 from app.api.schemas import (
     AS_CSV,
     COUNT,
@@ -40,19 +40,18 @@ from app.web.access import managers_only
 from app.web.csv import CSV, csv_of, wants_csv
 
 PLAN_NAME = shape("PlanName", id=TEXT, name=TEXT, status={"enum": ["active", "legacy", "inactive"]})
+NEXT_REFILL = shape(
+    "NextRefill",
+    at=or_null(MOMENT) | {"description": "null: as soon as the open invoice is paid."},
+    plan=PLAN_NAME,
+    needs_payment=FLAG,
+    **amounts("amount"),
+)
 BALANCE = shape(
     "Balance",
     plan=PLAN_NAME,
     resets_at=or_null(MOMENT),
-    next_refill=or_null(
-        shape(
-            "NextRefill",
-            at=or_null(MOMENT) | {"description": "null: as soon as the open invoice is paid."},
-            plan=PLAN_NAME,
-            needs_payment=FLAG,
-            **amounts("amount"),
-        )
-    ),
+    next_refill=or_null(NEXT_REFILL),
     daily_resets_at=or_null(MOMENT),
     window_hours=or_null(WHOLE),
     window_resets_at=or_null(MOMENT),
@@ -164,17 +163,16 @@ def list_transactions() -> dict[str, Any] | Response:
 
 
 def shown_refill(comes: NextRefill) -> dict[str, Any]:
-    plan = {"id": str(comes.plan.id), "name": comes.plan.name, "status": comes.plan.status}
-    at = moment(comes.at) if comes.at else None
-    return {"at": at, "plan": plan, "needs_payment": comes.needs_payment, **amount("amount", comes.amount)}
+    return answer_of(NEXT_REFILL, comes, plan=answer_of(PLAN_NAME, comes.plan), amount_nanos=comes.amount)
 
 
-def plan_name(account_state: AccountState) -> dict[str, str]:
-    return {
-        "id": str(account_state.plan_id),
+def plan_name(account_state: AccountState) -> dict[str, Any]:
+    named = {
+        "id": account_state.plan_id,
         "name": account_state.plan_name,
         "status": account_state.plan_status,
     }
+    return answer_of(PLAN_NAME, None, **named)
 
 
 def allowance_used(account_state: AccountState) -> int:
@@ -194,13 +192,4 @@ def tokens_used(account_state: AccountState) -> dict[str, int]:
 
 
 def shown_entry(entry: LedgerEntry) -> dict[str, Any]:
-    return {
-        "id": str(entry.id),
-        "kind": entry.kind,
-        "title": entry.title,
-        **amount("allowance", entry.allowance_nanos),
-        **amount("credits", entry.credits_nanos),
-        "month": entry.month,
-        "reason": entry.reason,
-        "created_at": moment(entry.created_at),
-    }
+    return answer_of(ENTRY, entry)

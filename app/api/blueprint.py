@@ -102,6 +102,24 @@ def amount(name: str, nanos: int | None) -> dict[str, Any]:
     return {f"{name}_nanos": nanos, f"{name}_credits": None if nanos is None else credits_string(nanos)}
 
 
+def answer_of(schema: dict[str, Any], row: object, /, **others: Any) -> dict[str, Any]:
+    """What a shape says of a row: attributes of the same names, ids as text, moments in UTC, amounts twice.
+
+    `others` are fields that no attribute of that name holds, and `<name>_nanos` of such amounts.
+    """
+
+    def value(name: str) -> Any:
+        if name not in others and name.endswith("_credits"):
+            nanos = value(f"{name.removesuffix('_credits')}_nanos")
+            return None if nanos is None else credits_string(nanos)
+        held = others[name] if name in others else getattr(row, name)
+        if isinstance(held, datetime):
+            return moment(held)
+        return str(held) if held is not None and (name == "id" or name.endswith("_id")) else held
+
+    return {name: value(name) for name in schema["properties"]}
+
+
 def moment(value: datetime | None) -> str | None:
     """ISO 8601 in UTC."""
     return None if value is None else value.isoformat().replace("+00:00", "Z")

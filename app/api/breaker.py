@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_login import current_user
 
-from app.api.blueprint import amount, api, moment
+from app.api.blueprint import amount, answer_of, api, moment
 from app.api.bodies import Body, Flag
 from app.api.schemas import COUNT, FLAG, MOMENT, TEXT, amounts, array, described, or_null, shape
 from app.models.base import utcnow
@@ -91,16 +91,5 @@ def choose_breaker() -> dict[str, Any]:
 
 
 def shown_pause(pause: SpendingPause) -> dict[str, Any]:
-    return {
-        "id": str(pause.id),
-        "key_id": str(pause.api_key_id) if pause.api_key_id else None,
-        "period": pause.period,
-        "detail": pause_text(pause),
-        "minutes": pause.minutes,
-        "model": pause.model,
-        "model_percent": pause.model_percent,
-        "paused_at": moment(pause.created_at),
-        **amount("spent", pause.spent_nanos),
-        **amount("reserved", pause.reserved_nanos),
-        **amount("bar", pause.bar_nanos),
-    }
+    named = {"key_id": pause.api_key_id, "detail": pause_text(pause), "paused_at": pause.created_at}
+    return answer_of(PAUSE, pause, **named)

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_login import current_user
 
-from app.api.blueprint import amount, api, moment, page_in
+from app.api.blueprint import answer_of, api, moment, page_in
 from app.api.schemas import (
     CREDITS,
     FLAG,
@@ -119,8 +119,7 @@ def list_models() -> dict[str, Any]:
     now = utcnow()
     ahead = {change.model.id: change for change in prices_ahead(now, AHEAD)}
     offered = [
-        shown_model(model, price, allowed) | {"next_price": shown_change(ahead.get(model.id))}
-        for model, price in AIModel.for_sale(now)
+        shown_model(model, price, allowed, ahead.get(model.id)) for model, price in AIModel.for_sale(now)
     ]
     return page_in(offered)
 
@@ -150,59 +149,42 @@ def shown_price(price: ModelPrice) -> dict[str, str]:
     }
 
 
-def shown_model(model: AIModel, price: ModelPrice, allowed: list[str]) -> dict[str, Any]:
-    return {
-        "id": model.name,
-        "provider": model.provider.name,
-        "name": model.title,
+def shown_model(
+    model: AIModel, price: ModelPrice, allowed: list[str], change: PriceAhead | None
+) -> dict[str, Any]:
+    return answer_of(
+        MODEL,
+        model,
+        id=model.name,
+        name=model.title,
+        provider=model.provider.name,
+        next_price=shown_change(change),
+        is_in_plan=not allowed or model.name in allowed,
         **shown_price(price),
-        "context_window": model.context_window,
-        "max_input_tokens": model.max_input_tokens,
-        "max_output_tokens": model.max_output_tokens,
-        "sold_until": moment(model.sold_until),
-        "successor": model.successor,
-        "is_reasoning": model.is_reasoning,
-        "takes_images": model.takes_images,
-        "speed": model.speed,
-        "is_in_plan": not allowed or model.name in allowed,
-    }
-
-
-PLAN_FIELDS = (
-    "name", "description", "price_cents", "currency", "interval", "trial_days", "models", "chats_per_month",
-    "window_hours", "documents", "images_per_month",
-    "parallel_calls", "has_api", "allows_packs", "has_priority_support", "has_custom_branding", "is_popular", "bullets",
-)  # fmt: skip
-PACK_FIELDS = ("name", "description", "price_cents", "currency")
+    )
 
 
 def shown_plan(plan: Plan) -> dict[str, Any]:
     """The allowance is one month's, whatever the interval."""
-    fields = {name: getattr(plan, name) for name in PLAN_FIELDS}
-    limits = amount("allowance", plan.allowance_nanos) | amount("daily_limit", plan.daily_limit_nanos)
-    limits |= amount("window_limit", plan.window_limit_nanos)
-    columns: dict[str, Any] = {"features": selling_points(plan), "credits_per_dollar": credits_per(plan)}
-    sale = plan.is_on_sale
-    columns |= {"tax_behavior": tax_behavior()}
-    columns |= {"sale_price_cents": plan.sale_price_cents if sale else None}
-    columns |= {"sale_ends_at": moment(plan.sale_ends_at) if sale else None}
-    return {"id": str(plan.id), **fields, **columns, **limits}
+    return answer_of(
+        PLAN,
+        plan,
+        sale_price_cents=plan.sale_price_cents if plan.is_on_sale else None,
+        sale_ends_at=plan.sale_ends_at if plan.is_on_sale else None,
+        tax_behavior=tax_behavior(),
+        features=selling_points(plan),
+        credits_per_dollar=credits_per(plan),
+    )
 
 
 def shown_pack(pack: CreditPack) -> dict[str, Any]:
-    fields = {name: getattr(pack, name) for name in PACK_FIELDS}
     bounds = {
         f"{name}_cents": Setting.get(f"any_amount_{name}") if pack.is_any_amount else None
         for name in ("lowest", "highest")
     }
-    volume = {
-        "tax_behavior": tax_behavior(),
-        "is_any_amount": pack.is_any_amount,
-        **bounds,
-        "tiers": [shown_tier(pack, tier) for tier in pack.tiers],
-    }
-    worth = {"credits_per_dollar": credits_per(pack), **amount("worth", pack.worth_nanos)}
-    return {"id": str(pack.id), **fields, **volume, **worth}
+    tiers = [shown_tier(pack, tier) for tier in pack.tiers]
+    worth = {"tax_behavior": tax_behavior(), "credits_per_dollar": credits_per(pack)}
+    return answer_of(PACK, pack, tiers=tiers, **bounds, **worth)
 
 
 def shown_tier(pack: CreditPack, tier: PackTier) -> dict[str, Any]:

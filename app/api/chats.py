@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Select, or_, select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
-from app.api.blueprint import amount, api, moment, or_404, page_of
+from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, CountOrNone, Credits, Filled, Flag, Identifier, Text, storable
 from app.api.schemas import (
     FLAG,
@@ -215,34 +215,24 @@ def my_chat(chat_id: str | int | None) -> Chat:
 
 
 def shown_chat(chat: Chat) -> dict[str, Any]:
-    times = {"created_at": moment(chat.created_at), "updated_at": moment(chat.updated_at)}
-    marks = {"is_pinned": chat.pinned_at is not None, "is_archived": chat.archived_at is not None}
-    marks["wants_title"] = chat.wants_title
-    settings: dict[str, Any] = {
-        "system_prompt": chat.system_prompt,
-        "max_output_tokens": chat.max_output_tokens,
-    }
-    settings |= amount("budget", chat.budget_nanos)
     token = chat.share_token
-    settings["share_url"] = url_for("chat.shared", token=token, _external=True) if token else None
-    settings["shared_at"] = moment(chat.shared_at) if chat.shared_at else None
-    return {"id": str(chat.id), "title": chat.title, "model": chat.model, **marks, **settings, **times}
+    return answer_of(
+        CHAT,
+        chat,
+        is_pinned=chat.pinned_at is not None,
+        is_archived=chat.archived_at is not None,
+        share_url=url_for("chat.shared", token=token, _external=True) if token else None,
+    )
 
 
 def shown_message(message: Message, versions: Sequence[int], files: Sequence[Attachment]) -> dict[str, Any]:
-    call = message.call
-    cost = amount("cost", message.charged_nanos)
-    return {
-        "id": str(message.id),
-        "role": message.role,
-        "content": message.content,
-        "status": message.status,
-        "model": message.model,
-        "call_id": str(call.id) if call else None,
-        "parent_id": str(message.parent_id) if message.parent_id else None,
-        "versions": [str(version) for version in versions],
-        "attachments": [shown_attachment(file) for file in files],
-        "error": {"code": message.error_code, "detail": message.error_detail} if message.error_code else None,
-        "created_at": moment(message.created_at),
-        **cost,
-    }
+    code = message.error_code
+    return answer_of(
+        MESSAGE,
+        message,
+        call_id=message.call and message.call.id,
+        versions=[str(version) for version in versions],
+        attachments=[shown_attachment(file) for file in files],
+        error={"code": code, "detail": message.error_detail} if code else None,
+        cost_nanos=message.charged_nanos,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask_login import current_user
 
-from app.api.blueprint import amount, api, moment
+from app.api.blueprint import answer_of, api
 from app.api.bodies import Body, Code
 from app.api.schemas import FLAG, MOMENT, TEXT, WHOLE, amounts_or_null, array, described, or_null, shape
 from app.models.catalog.plan import Plan
@@ -62,17 +62,10 @@ def plain(basis_points: int) -> str:
 def shown_code(code: PromotionCode) -> dict[str, Any]:
     """With the plans and packs that it can be used for now."""
     sold = code.sold_with()
-    return {
-        "code": code.code,
-        "kind": code.kind,
-        "percent": plain(code.percent_bps) if code.percent_bps else None,
-        "amount_cents": code.amount_cents,
-        "currency": code.currency,
-        "duration": code.duration,
-        "months": code.months,
-        "plan_ids": [str(one.id) for one in sold if isinstance(one, Plan)],
-        "pack_ids": [str(one.id) for one in sold if not isinstance(one, Plan)],
-        "first_purchase_only": code.first_purchase_only,
-        "ends_at": moment(code.ends_at),
-        **amount("gift", code.gift_nanos),
-    }
+    return answer_of(
+        CODE,
+        code,
+        percent=plain(code.percent_bps) if code.percent_bps else None,
+        plan_ids=[str(one.id) for one in sold if isinstance(one, Plan)],
+        pack_ids=[str(one.id) for one in sold if not isinstance(one, Plan)],
+    )

@@ -9,7 +9,7 @@ from flask_login import current_user
 from pydantic import Field
 from sqlalchemy import or_, select
 
-from app.api.blueprint import amount, api, moment, or_404, page_of
+from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, CountOrNone, Flag, Text, storable
 from app.api.schemas import (
     COUNT,
@@ -141,16 +141,8 @@ def my_document(document_id: str) -> Document:
 
 
 def shown_document(document: Document) -> dict[str, Any]:
-    return {
-        "id": str(document.id),
-        "title": document.title,
-        "revision": document.number,
-        "is_archived": document.archived_at is not None,
-        "source_id": str(document.source_id) if document.source_id else None,
-        "kind": document.kind,
-        "created_at": moment(document.created_at),
-        "updated_at": moment(document.updated_at),
-    }
+    is_archived = document.archived_at is not None
+    return answer_of(DOCUMENT, document, revision=document.number, is_archived=is_archived)
 
 
 def shown_whole(document: Document) -> dict[str, Any]:
@@ -160,20 +152,12 @@ def shown_whole(document: Document) -> dict[str, Any]:
 
 
 def shown_revision(revision: Revision, document: Document) -> dict[str, Any]:
-    call = revision.call
-    error = {"code": revision.error_code, "detail": revision.error_detail} if revision.error_code else None
-    return {
-        "id": str(revision.id),
-        "document_id": str(revision.document_id),
-        "number": revision.number,
-        "state": revision.state,
-        "status": revision.status,
-        "operation": revision.operation,
-        "base": revision.base_number,
-        "call_id": str(revision.call_id) if revision.call_id else None,
-        "is_shown": document.head_id == revision.id,
-        "error": error,
-        "created_at": moment(revision.created_at),
-        "saved_at": moment(revision.saved_at),
-        **amount("cost", call.paid_nanos if call else None),
-    }
+    call, code = revision.call, revision.error_code
+    return answer_of(
+        REVISION,
+        revision,
+        base=revision.base_number,
+        is_shown=document.head_id == revision.id,
+        error={"code": code, "detail": revision.error_detail} if code else None,
+        cost_nanos=call.paid_nanos if call else None,
+    )

@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
-from app.api.blueprint import amount, api, moment, or_404, page_in
+from app.api.blueprint import answer_of, api, or_404, page_in
 from app.api.bodies import Count, Filled, Flag, Identifier, Text
 from app.api.calls import ONCE, STREAM, Limits, call_options, wants_html
 from app.api.chats import my_chat
@@ -88,17 +88,15 @@ def read_images(call_id: str) -> dict[str, Any]:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
     call = or_404(Usage.find(call_id, **own))
     or_404(call.image_price)
-    return {
-        "call_id": str(call.id),
-        "model": call.model,
-        "status": call.outcome or "running",
-        "chat_id": call.chat_id and str(call.chat_id),
-        "document_id": call.document_id and str(call.document_id),
-        "created_at": moment(call.created_at),
-        "images": [shown_attachment(file) for file in Attachment.of_call(call.id)],
-        **amount("cost", call.paid_nanos),
-        **amount("ceiling", call.reserved_nanos),
-    }
+    return answer_of(
+        CALL,
+        call,
+        call_id=call.id,
+        status=call.outcome or "running",
+        images=[shown_attachment(file) for file in Attachment.of_call(call.id)],
+        cost_nanos=call.paid_nanos,
+        ceiling_nanos=call.reserved_nanos,
+    )
 
 
 @api.get("/image-models")
@@ -113,10 +111,7 @@ def list_image_models() -> dict[str, Any]:
         if allowed and model.name not in allowed:
             continue
         named = {"id": model.name, "provider": model.provider.name, "name": model.title, "prices": []}
-        shown = models.setdefault(model.name, named)
-        shown["prices"].append(
-            {"quality": price.quality, "size": price.size, **amount("price", price.price_nanos)}
-        )
+        models.setdefault(model.name, named)["prices"].append(answer_of(PRICE, price))
     return page_in([*models.values()])
 
 

@@ -10,7 +10,7 @@ from flask_login import current_user
 from pydantic import Field, StrictInt
 from sqlalchemy import Select, select
 
-from app.api.blueprint import amount, api, moment, or_404, page_of
+from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, Credits, Filled, Text, sent_json
 from app.api.schemas import MOMENT, PAGING, TEXT, amounts_or_null, array, described, or_null, page, shape
 from app.extensions import db
@@ -145,15 +145,4 @@ def visible_keys() -> Select[ApiKey]:
 
 
 def shown_key(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": str(key.id),
-        "name": key.name,
-        "prefix": key.prefix,
-        "scopes": key.scopes.split(),
-        "expires_at": moment(key.expires_at),
-        "created_at": moment(key.created_at),
-        "last_used_at": moment(key.last_used_at),
-        "models": key.models,
-        **amount("monthly_limit", key.monthly_limit_nanos),
-        **amount("total_limit", key.total_limit_nanos),
-    }
+    return answer_of(KEY, key, scopes=key.scopes.split())

@@ -8,7 +8,7 @@ from flask import abort
 from flask_login import current_user
 from pydantic import Field
 
-from app.api.blueprint import amount, api, moment
+from app.api.blueprint import amount, answer_of, api, moment
 from app.api.bodies import Body, Credits, Text
 from app.api.schemas import MOMENT, TEXT, amounts, amounts_or_null, described, or_null, shape
 from app.extensions import db
@@ -86,13 +86,7 @@ def ask_for_more() -> tuple[dict[str, Any], int]:
     opened = LimitRequest.open_for(own_membership(), asked, sent.reason)
     people_mails.of_limit_request(opened)
     db.session.commit()
-    return {
-        "id": str(opened.id),
-        "state": opened.state,
-        "reason": opened.reason,
-        "created_at": moment(opened.created_at),
-        **amount("amount", opened.amount_nanos),
-    }, 201
+    return answer_of(LIMIT_REQUEST, opened), 201
 
 
 def own_membership() -> Membership:

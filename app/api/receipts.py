@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.api.blueprint import amount, moment
+from app.api.blueprint import answer_of
 from app.api.schemas import (
     COUNT,
     FLAG,
@@ -112,82 +112,48 @@ RECEIPT: Schema = shape(
 
 def shown_receipt(call: Usage) -> dict[str, Any]:
     """`cost` is what the user pays, `provider_cost` what the call came to; `absorbed` is the difference, ours."""
-    message_id = db.session.scalar(select(Message.id).where(Message.call_id == Usage.last_of(call.id)))
-    return {
-        "id": str(call.id),
-        "chat_id": call.chat_id and str(call.chat_id),
-        "message_id": message_id and str(message_id),
-        "user_id": str(call.user_id),
-        "operation": call.operation,
-        "model": call.model,
-        "state": call.state,
-        "outcome": call.outcome,
-        "started_at": moment(call.created_at),
-        "settled_at": moment(call.settled_at),
-        "max_output_tokens": call.max_output_tokens,
-        "shortened_from": call.shortened_from,
-        "continues_call_id": call.continues_id and str(call.continues_id),
-        **shown_usage(call),
-        "lines": lines_of(call),
-        "price": shown_price(call.price, call.input_tokens),
-        "corrections": corrections_of(call),
-        "image_price": shown_image_price(call.image_price),
-        "formula": FORMULA,
-        "earlier_bps": call.earlier_bps,
-        "explanation": shown_explanation(call),
-        **shown_payment(call),
-    }
+    return answer_of(
+        RECEIPT,
+        call,
+        message_id=db.session.scalar(select(Message.id).where(Message.call_id == Usage.last_of(call.id))),
+        started_at=call.created_at,
+        continues_call_id=call.continues_id,
+        estimated=call.is_estimated,
+        reported_by_gateway=call.is_via_gateway and call.source == "reported",
+        output_tokens=call.output,
+        buckets={bucket: getattr(call, bucket) for bucket in PER},
+        raw_usage=call.raw,
+        lines=lines_of(call),
+        price=shown_price(call.price, call.input_tokens),
+        corrections=corrections_of(call),
+        image_price=shown_image_price(call.image_price),
+        formula=FORMULA,
+        explanation=shown_explanation(call),
+        cost_nanos=call.paid_nanos,
+        provider_cost_nanos=call.cost_nanos,
+        ceiling_nanos=call.reserved_nanos,
+    )
 
 
 def shown_explanation(call: Usage) -> dict[str, Any] | None:
     why = explain(call)
     if why is None:
         return None
-    figures = {"part": why.part, "percent": why.percent, "tokens": why.tokens, "text": explanation_text(why)}
-    return figures | amount("new_chat_cost", why.new_chat_nanos)
-
-
-def shown_usage(call: Usage) -> dict[str, Any]:
-    return {
-        "source": call.source,
-        "estimated": call.is_estimated,
-        "reported_by_gateway": call.is_via_gateway and call.source == "reported",
-        "finish_reason": call.finish_reason,
-        "answered_model": call.answered_model,
-        "service_tier": call.service_tier,
-        "billed_nanos": call.billed_nanos,
-        "unpriced_pieces": call.unpriced_pieces,
-        "left_out": call.left_out,
-        "input_tokens": call.input_tokens,
-        "output_tokens": call.output,
-        "buckets": {bucket: getattr(call, bucket) for bucket in PER},
-        "raw_usage": call.raw,
-    }
-
-
-def shown_payment(call: Usage) -> dict[str, Any]:
-    return {
-        **amount("cost", call.paid_nanos),
-        **amount("provider_cost", call.cost_nanos),
-        **amount("allowance_paid", call.allowance_paid_nanos),
-        **amount("credits_paid", call.credits_paid_nanos),
-        **amount("absorbed", call.absorbed_nanos),
-        **amount("ceiling", call.reserved_nanos),
-    }
+    return answer_of(EXPLANATION, why, text=explanation_text(why), new_chat_cost_nanos=why.new_chat_nanos)
 
 
 def corrections_of(call: Usage) -> list[dict[str, Any]]:
     """Where the price was wrong: the call at the right one, and what came back to its account."""
     return [
-        {
-            "corrected_at": moment(correction.created_at),
-            "reason": rerating.reason,
-            "lines": lines_of(call, rerating.rates),
-            **amount("paid_before", correction.paid_nanos),
-            **amount("right_cost", correction.cost_nanos),
-            **amount("returned", correction.returned_nanos),
-            **amount("absorbed", correction.absorbed_nanos),
-        }
+        answer_of(
+            CORRECTION,
+            correction,
+            corrected_at=correction.created_at,
+            reason=rerating.reason,
+            lines=lines_of(call, rerating.rates),
+            paid_before_nanos=correction.paid_nanos,
+            right_cost_nanos=correction.cost_nanos,
+        )
         for correction, rerating in CallCorrection.of_call(call.id)
     ]
 
@@ -203,25 +169,15 @@ def lines_of(call: Usage, rates: Rates | None = None) -> list[dict[str, Any]]:
 
 
 def shown_image_price(price: ImagePrice | None) -> dict[str, Any] | None:
-    if price is None:
-        return None
-    begins = moment(price.effective_from)
-    named = {"id": str(price.id), "quality": price.quality, "size": price.size, "effective_from": begins}
-    return {**named, **amount("price", price.price_nanos)}
+    return answer_of(IMAGE_PRICE, price) if price else None
 
 
 def shown_price(price: ModelPrice, input_tokens: int) -> dict[str, Any]:
     above = price.long_context_above
-    return {
-        "id": str(price.id),
-        "source": price.source,
-        "service_tier": price.tier,
-        "effective_from": moment(price.effective_from),
-        "from_minute": price.from_minute,
-        "until_minute": price.until_minute,
-        "weekdays": price.weekdays,
-        "excepted_dates": price.excepted_dates.split(),
-        "zone": price.zone,
-        "long_context_above": above,
-        "is_long_context": above is not None and input_tokens > above,
-    }
+    return answer_of(
+        PRICE,
+        price,
+        service_tier=price.tier,
+        excepted_dates=price.excepted_dates.split(),
+        is_long_context=above is not None and input_tokens > above,
+    )

@@ -10,7 +10,7 @@ from flask import abort, g
 from flask_login import current_user
 from pydantic import Field, StrictInt
 
-from app.api.blueprint import amount, api, moment, or_404
+from app.api.blueprint import answer_of, api, or_404
 from app.api.bodies import Body, Count, Credits, Text
 from app.api.rate_limits import limited_sends
 from app.api.receipts import RECEIPT, shown_receipt
@@ -169,13 +169,5 @@ def my_call(call_id: str) -> Usage:
 
 
 def shown(call: Usage) -> dict[str, Any]:
-    is_model = call.model != ELSEWHERE
-    return {
-        "id": str(call.id),
-        "operation": call.operation,
-        "model": call.model if is_model else None,
-        "max_output_tokens": call.max_output_tokens if is_model else None,
-        "state": call.state,
-        "expires_at": moment(expires_at(call)),
-        **amount("ceiling", call.reserved_nanos),
-    }
+    elsewhere = {"model": None, "max_output_tokens": None} if call.model == ELSEWHERE else {}
+    return answer_of(HELD, call, expires_at=expires_at(call), ceiling_nanos=call.reserved_nanos, **elsewhere)

@@ -8,7 +8,7 @@ from flask import request
 from flask_login import current_user
 from pydantic import Field
 
-from app.api.blueprint import amount, api, moment
+from app.api.blueprint import answer_of, api
 from app.api.bodies import Body, Code, Count, CountOrNone, Credits, Flag, Identifier
 from app.api.schemas import (
     COUNT,
@@ -165,16 +165,7 @@ def resume_subscription() -> dict[str, Any]:
 @described("What a change of plan would cost and do", PREVIEW, body=PlanChoice)
 def preview_subscription() -> dict[str, Any]:
     change = subscriptions.preview(current_user, wanted_plan())
-    return {
-        "plan": named(change.plan),
-        "acts_now": change.acts_now,
-        "due_cents": change.due_cents,
-        "next_cents": change.next_cents,
-        "currency": change.currency,
-        "changes_at": moment(change.changes_at),
-        **amount("grows", change.grows_nanos),
-        **amount("monthly", change.monthly_nanos),
-    }
+    return answer_of(PREVIEW, change, plan=named(change.plan))
 
 
 @api.post("/checkout")
@@ -253,43 +244,33 @@ def wanted_plan() -> Plan:
 
 
 def named(plan: Plan) -> dict[str, Any]:
-    terms = {"price_cents": plan.price_cents, "currency": plan.currency, "interval": plan.interval}
-    return {"id": str(plan.id), "name": plan.name, **terms}
+    return answer_of(NAMED, plan)
 
 
 def shown(account: Account, checkout_url: str | None = None) -> dict[str, Any]:
     subscription = Subscription.live_of(account.id)
+    known: dict[str, Any] = {"plan": named(account.plan), "checkout_url": checkout_url}
     if subscription is None:
-        nothing = dict.fromkeys(("period_start", "period_end", "pending_plan", "trial_end", "pay_url"))
-        state: dict[str, Any] = {"status": "none", "cancel_at_period_end": False, **nothing}
-        return {"plan": named(account.plan), **state, "checkout_url": checkout_url}
-    return {
-        "plan": named(account.plan),
-        "status": subscription.status,
-        "period_start": moment(subscription.period_start),
-        "period_end": moment(subscription.period_end),
-        "cancel_at_period_end": subscription.cancel_at_period_end,
-        "pending_plan": named(subscription.pending_plan) if subscription.pending_plan else None,
-        "trial_end": moment(subscription.trial_end),
-        "pay_url": subscription.pay_url,
-        "checkout_url": checkout_url,
-    }
+        nothing = dict.fromkeys(SUBSCRIPTION["properties"])
+        return nothing | {"status": "none", "cancel_at_period_end": False} | known
+    comes = subscription.pending_plan
+    return answer_of(SUBSCRIPTION, subscription, pending_plan=named(comes) if comes else None, **known)
 
 
 def shown_recharge(settings: AutoRecharge | None, setup_url: str | None = None) -> dict[str, Any]:
-    threshold = settings.threshold_nanos if settings else 0
-    return {
-        "enabled": bool(settings and settings.is_on),
-        "pack_id": str(settings.pack_id) if settings else None,
-        "quantity": settings.quantity if settings else 1,
-        "threshold_credits": credits_string(threshold),
-        "threshold_nanos": threshold,
-        **amount("target", settings.target_nanos if settings else None),
-        "monthly_max_cents": settings.monthly_max_cents if settings else 0,
-        "month_total_cents": settings.month_total_cents(utcnow()) if settings else 0,
-        "currency": settings.pack.currency if settings else currency(),
-        "pause_reason": (settings.pause_reason or None) if settings else None,
-        "paused_words": PAUSES.get(settings.pause_reason) if settings else None,
-        "card": (settings.card_label or None) if settings else None,
-        "setup_url": setup_url,
-    }
+    if settings is None:
+        nothing = dict.fromkeys(("pack_id", "target_nanos", "pause_reason", "paused_words", "card"))
+        none = dict.fromkeys(("threshold_nanos", "monthly_max_cents", "month_total_cents"), 0)
+        known = {"enabled": False, "quantity": 1, "currency": currency(), "setup_url": setup_url}
+        return answer_of(RECHARGE, None, **nothing, **none, **known)
+    return answer_of(
+        RECHARGE,
+        settings,
+        enabled=settings.is_on,
+        month_total_cents=settings.month_total_cents(utcnow()),
+        currency=settings.pack.currency,
+        pause_reason=settings.pause_reason or None,
+        paused_words=PAUSES.get(settings.pause_reason),
+        card=settings.card_label or None,
+        setup_url=setup_url,
+    )
