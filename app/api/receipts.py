@@ -24,13 +24,11 @@ from app.extensions import db
 from app.models.billing.rerating import CallCorrection
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Message
 from app.models.metering.explanation import explain
-from app.models.metering.usage import OUTCOMES, Usage
+from app.models.metering.usage import OUTCOMES, PER, Usage
 from app.web.formatting import explanation_text
 
-PER = dict.fromkeys(TOKEN_BUCKETS, 1000000) | dict.fromkeys(PIECES, 1)
 FORMULA = (
     "provider_cost_nanos = floor((sum over the token lines of quantity x price_nanos + 500000) / 1000000)"
     " + sum over images and searches of quantity x price_nanos;"
@@ -123,7 +121,7 @@ def shown_receipt(call: Usage) -> dict[str, Any]:
         output_tokens=call.output,
         buckets={bucket: getattr(call, bucket) for bucket in PER},
         raw_usage=call.raw,
-        lines=lines_of(call),
+        lines=call.lines(),
         price=shown_price(call.price, call.input_tokens),
         corrections=corrections_of(call),
         image_price=shown_image_price(call.image_price),
@@ -150,21 +148,11 @@ def corrections_of(call: Usage) -> list[dict[str, Any]]:
             correction,
             corrected_at=correction.created_at,
             reason=rerating.reason,
-            lines=lines_of(call, rerating.rates),
+            lines=call.lines(rerating.rates),
             paid_before_nanos=correction.paid_nanos,
             right_cost_nanos=correction.cost_nanos,
         )
         for correction, rerating in CallCorrection.of_call(call.id)
-    ]
-
-
-def lines_of(call: Usage, rates: Rates | None = None) -> list[dict[str, Any]]:
-    """Each bucket that is charged, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
-    prices = (rates or call.rates).prices_for(call.input_tokens)
-    return [
-        {"bucket": bucket, "quantity": getattr(call, bucket), "price_nanos": prices[bucket], "per": per}
-        for bucket, per in PER.items()
-        if getattr(call, bucket) and bucket in prices
     ]
 
 

@@ -14,7 +14,6 @@ from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.rerating import CallCorrection
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
 from app.models.metering.explanation import explain
@@ -27,7 +26,6 @@ from app.web.formatting import model_title, operation_title
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
-PER = dict.fromkeys(TOKEN_BUCKETS, 1_000_000) | dict.fromkeys(PIECES, 1)
 FIGURES = ("nanos", "calls", "input_tokens", "output_tokens")
 Sums = Sequence[Any]
 
@@ -150,20 +148,9 @@ def receipt(call_id: str) -> str:
     whose = {"user_id": current_user.user_id, "deleted_at": None}
     chat = Chat.find(call.chat_id, **whose) if call.chat_id else None
     corrections = [
-        (correction, rerating, lines_of(call, rerating.rates))
+        (correction, rerating, call.lines(rerating.rates))
         for correction, rerating in CallCorrection.of_call(call.id)
     ]
-    shown = {"call": call, "lines": lines_of(call), "chat": chat, "corrections": corrections}
+    shown = {"call": call, "lines": call.lines(), "chat": chat, "corrections": corrections}
     shown["why"] = explain(call)
     return render_template("billing/receipt.html", **shown)
-
-
-def lines_of(call: Usage, rates: Rates | None = None) -> list[dict[str, Any]]:
-    """Each bucket that is charged, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
-    prices = (rates or call.rates).prices_for(call.input_tokens)
-    used = ((bucket, getattr(call, bucket)) for bucket in PER)
-    return [
-        {"bucket": bucket, "quantity": quantity, "price_nanos": prices[bucket], "per": PER[bucket]}
-        for bucket, quantity in used
-        if quantity and bucket in prices
-    ]

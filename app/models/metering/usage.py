@@ -16,7 +16,10 @@ from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, AnyRates
 if TYPE_CHECKING:
     from app.models.catalog.price import ModelPrice
 
-BUCKETS = (*TOKEN_BUCKETS, *PIECES)
+PER = dict.fromkeys(TOKEN_BUCKETS, 1_000_000) | dict.fromkeys(PIECES, 1)
+"""How many of a bucket its price is for."""
+
+BUCKETS = tuple(PER)
 OUTCOMES = ("done", "stopped", "failed", "interrupted")
 BY_KEY = text("api_key_id IS NOT NULL")
 OF_IMAGES = text("image_price_id IS NOT NULL")
@@ -137,6 +140,15 @@ class Usage(Model):
         """What it is charged by."""
         price: ModelPrice = self.price
         return self.image_price.rates_with(price) if self.image_price else price.rates
+
+    def lines(self, rates: AnyRates | None = None) -> list[dict[str, Any]]:
+        """Each bucket that is charged, with its price: nano-dollars for `per` of it. At its own rates, or at others."""
+        prices = (rates or self.rates).prices_for(self.input_tokens)
+        return [
+            {"bucket": bucket, "quantity": quantity, "price_nanos": prices[bucket], "per": per}
+            for bucket, per in PER.items()
+            if (quantity := getattr(self, bucket)) and bucket in prices
+        ]
 
     @property
     def paid_nanos(self) -> int:
