@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,7 +39,33 @@ SECRETS = {
 STRIPE_API = "https://api.stripe.com"
 SHORTEST_SECRET = 32
 SHORTEST_TOKEN = 16
-LARGEST_REQUEST = 12 * 1024 * 1024
+FIXED: dict[str, Any] = {
+    "MAX_CONTENT_LENGTH": 12 * 1024 * 1024,
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+    "SESSION_COOKIE_PATH": "/",
+    "PERMANENT_SESSION_LIFETIME": 60 * 60 * 24 * 30,
+    "WTF_CSRF_TIME_LIMIT": None,
+    "WTF_CSRF_HEADERS": ["X-CSRFToken"],
+    "BABEL_DEFAULT_LOCALE": "en_US",
+    "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+    "RATELIMIT_SWALLOW_ERRORS": True,
+    "RATELIMIT_HEADERS_ENABLED": True,
+    "RATELIMIT_STRATEGY": "moving-window",
+}
+"""Requests are counted in Redis; where Redis is away, in each process."""
+
+PLAIN: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "ADMIN_HOST": ("", str.lower),
+    "PROXY_COUNT": ("0", int),
+    "WEB_THREADS": ("264", int),
+    "SENTRY_DSN": ("", str),
+    "METRICS_TOKEN": ("", str),
+    "LOG_LEVEL": ("INFO", str.upper),
+    "STRIPE_SECRET_KEY": ("", str),
+    "STRIPE_API_BASE": ("", lambda base: base or STRIPE_API),
+}
+"""Variables that are read by themselves: what one is where it is not set, and how it is read."""
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -53,35 +79,23 @@ def from_environment(environ: Mapping[str, str] | None = None) -> dict[str, Any]
     base_url = environ.get("BASE_URL") or f"http://127.0.0.1:{environ.get('PORT', '5000')}"
     is_secure = name == "production"
     return {
+        **FIXED,
+        **{variable: read(environ.get(variable, default)) for variable, (default, read) in PLAIN.items()},
         "APP_ENV": name,
         "ON_BY_DEFAULT": ON_BY_DEFAULT[name],
         "SECRET_KEY": environ.get("SECRET_KEY") or made_secret(),
         "BASE_URL": base_url.rstrip("/"),
         "TRUSTED_HOSTS": trusted_hosts(environ, base_url),
-        "ADMIN_HOST": environ.get("ADMIN_HOST", "").lower(),
-        "PROXY_COUNT": int(environ.get("PROXY_COUNT", "0")),
+        "REDIS_URL": redis_url(environ),
+        "RATELIMIT_STORAGE_URI": redis_url(environ).replace("unix://", "redis+unix://"),
+        "SESSION_COOKIE_NAME": "__Host-session" if is_secure else "session",
+        "SESSION_COOKIE_SECURE": is_secure,
         "SQLALCHEMY_DATABASE_URI": database_url(environ),
         "SQLALCHEMY_ENGINE_OPTIONS": engine_options(environ),
         "SQLALCHEMY_BINDS": binds(environ),
-        "REDIS_URL": redis_url(environ),
-        "MAX_CONTENT_LENGTH": LARGEST_REQUEST,
-        "SESSION_COOKIE_NAME": "__Host-session" if is_secure else "session",
-        "SESSION_COOKIE_SECURE": is_secure,
-        "SESSION_COOKIE_HTTPONLY": True,
-        "SESSION_COOKIE_SAMESITE": "Lax",
-        "SESSION_COOKIE_PATH": "/",
-        "PERMANENT_SESSION_LIFETIME": 60 * 60 * 24 * 30,
-        "WTF_CSRF_TIME_LIMIT": None,
-        "WTF_CSRF_HEADERS": ["X-CSRFToken"],
-        "BABEL_DEFAULT_LOCALE": "en_US",
+        "STRIPE_WEBHOOK_SECRETS": listed(environ, "STRIPE_WEBHOOK_SECRET"),
         **mail_settings(environ),
-        **stripe_settings(environ, name),
-        **rate_limits(environ),
         **oidc_settings(environ),
-        "WEB_THREADS": int(environ.get("WEB_THREADS", "264")),
-        "SENTRY_DSN": environ.get("SENTRY_DSN"),
-        "METRICS_TOKEN": environ.get("METRICS_TOKEN", ""),
-        "LOG_LEVEL": environ.get("LOG_LEVEL", "INFO").upper(),
     }
 
 
@@ -148,21 +162,16 @@ def made_secret() -> str:
     return path.read_text()
 
 
+def listed(environ: Mapping[str, str], variable: str) -> list[str]:
+    """What stands in a variable between commas."""
+    return [one.strip() for one in environ.get(variable, "").split(",") if one.strip()]
+
+
 def trusted_hosts(environ: Mapping[str, str], base_url: str) -> list[str]:
-    listed = environ.get("TRUSTED_HOSTS", "")
     own = urlsplit(base_url).hostname or "127.0.0.1"
-    hosts = [host.strip() for host in listed.split(",") if host.strip()] or [own]
+    hosts = listed(environ, "TRUSTED_HOSTS") or [own]
     local = {"127.0.0.1", "localhost"}
     return sorted({*hosts, *local}) if own in local else hosts
-
-
-def stripe_settings(environ: Mapping[str, str], name: str) -> dict[str, Any]:
-    secrets_in_rotation = environ.get("STRIPE_WEBHOOK_SECRET", "").split(",")
-    return {
-        "STRIPE_SECRET_KEY": environ.get("STRIPE_SECRET_KEY"),
-        "STRIPE_API_BASE": environ.get("STRIPE_API_BASE") or STRIPE_API,
-        "STRIPE_WEBHOOK_SECRETS": [secret.strip() for secret in secrets_in_rotation if secret.strip()],
-    }
 
 
 def oidc_settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -173,14 +182,3 @@ def oidc_settings(environ: Mapping[str, str]) -> dict[str, str]:
         missing = next(name for name in names if not values[name])
         raise ConfigurationError(f"{missing} is missing: {', '.join(names)} belong together.")
     return {**values, "OIDC_NAME": environ.get("OIDC_NAME") or "single sign-on"}
-
-
-def rate_limits(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Counted in Redis; where Redis is away, in each process."""
-    return {
-        "RATELIMIT_STORAGE_URI": redis_url(environ).replace("unix://", "redis+unix://"),
-        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
-        "RATELIMIT_SWALLOW_ERRORS": True,
-        "RATELIMIT_HEADERS_ENABLED": True,
-        "RATELIMIT_STRATEGY": "moving-window",
-    }
