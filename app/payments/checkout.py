@@ -126,7 +126,6 @@ def buy_pack(buyer: Actor, order: PackOrder) -> str:
     check_set_up()
     check_size(order)
     check_packs_allowed(buyer.account)
-    order.quote_for(buyer.account)
     return at_stripe(buyer.account_id, order.pack, partial(begin_purchase, buyer, order))
 
 
@@ -141,24 +140,18 @@ def check_size(order: PackOrder) -> None:
         raise InvalidRequest({"amount_cents": ["isn't for this pack, which has a price."]})
     lowest, highest = amount_bounds()
     if not lowest <= order.amount_cents <= highest:
-        raise InvalidRequest(
-            {
-                "amount_cents": [
-                    f"must be between {plain_amount(lowest, currency())} and {plain_amount(highest, currency())}."
-                ]
-            }
-        )
+        bounds = " and ".join(plain_amount(cents, currency()) for cents in (lowest, highest))
+        raise InvalidRequest({"amount_cents": [f"must be between {bounds}."]})
     if not can_be_charged(order.amount_cents):
-        raise InvalidRequest(
-            {"amount_cents": [f"must be a multiple of {plain_amount(step(currency()), currency())}."]}
-        )
+        least = plain_amount(step(currency()), currency())
+        raise InvalidRequest({"amount_cents": [f"must be a multiple of {least}."]})
 
 
 def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:
-    pack = order.pack
+    pack, quote = order.pack, order.quote_for(buyer.account)
     product_sync.publish(pack)
     customer = customer_of(buyer.account_id)
-    make_room(buyer, order, anew)
+    promotions.make_room(quote.code, buyer.account_id, quote.terms, anew=anew)
     account = Account.locked(buyer.account_id)
     quote = order.quote_for(account)
     known = None if anew else Payment.begun(account, quote, order.request_key)
@@ -174,14 +167,6 @@ def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:
     payment.stripe_session_id = session.stripe_id
     commit()
     return session.url or ""
-
-
-def make_room(buyer: Actor, order: PackOrder, anew: bool) -> None:
-    """Have the code at Stripe, and free of another checkout of the account's."""
-    quote = order.quote_for(buyer.account)
-    if quote.code is not None:
-        promotions.publish(quote.code)
-        promotions.give_back(quote.code, buyer.account_id, quote.terms, anew=anew)
 
 
 def begin_payment(buyer: Actor, account: Account, quote: Quote, order: PackOrder) -> Payment:

@@ -99,11 +99,16 @@ def hold(code: PromotionCode | None, account: Account, buyer: Actor, *, bonus: i
     return redemption
 
 
-def give_back(code: PromotionCode, account_id: int, terms: tuple[object, ...], *, anew: bool = False) -> None:
-    """End the account's other open checkout with the code, so that this one may have it. WrongCode where it was paid.
+def make_room(
+    code: PromotionCode | None, account_id: int, terms: tuple[object, ...], *, anew: bool = False
+) -> None:
+    """Have the code at Stripe, and free of the account's other open checkout with it. WrongCode where that was paid.
 
     The checkout of the same purchase, by its terms, is gone on with, unless it is to begin `anew`.
     """
+    if code is None:
+        return
+    publish(code)
     held = Redemption.held_by(code, account_id)
     purchase = purchase_of(held) if held else None
     if held is None or (purchase is not None and purchase.terms == terms and not anew):

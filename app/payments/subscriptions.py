@@ -79,8 +79,8 @@ def subscribe(buyer: Actor, order: PlanOrder) -> str | None:
         check_set_up()
     if Subscription.live_of(buyer.account_id) is not None:
         raise Conflict("already_subscribed")
-    order.code_for(buyer.account)
     if plan.is_free:
+        order.code_for(buyer.account)
         choose_free_plan(Account.locked(buyer.account_id), plan)
         commit()
         return None
@@ -88,12 +88,14 @@ def subscribe(buyer: Actor, order: PlanOrder) -> str | None:
 
 
 def begin_subscription(buyer: Actor, order: PlanOrder, anew: bool) -> str | None:
+    code = order.code_for(buyer.account)
     product_sync.publish(order.plan)
     customer = customer_of(buyer.account_id)
-    make_room(buyer, order, anew)
+    promotions.make_room(code, buyer.account_id, order.terms_with(code), anew=anew)
     account = Account.locked(buyer.account_id)
-    known = None if anew else begun_before(account, order)
-    subscription = known or begin_anew(buyer, account, order)
+    code = order.code_for(account)
+    known = None if anew else begun_before(account, order, code)
+    subscription = known or begin_anew(buyer, account, order.plan, code)
     subscription.stripe_customer_id, subscription.request_key = customer, order.request_key
     commit()
     if subscription.stripe_session_id:
@@ -105,17 +107,8 @@ def begin_subscription(buyer: Actor, order: PlanOrder, anew: bool) -> str | None
     return session.url
 
 
-def make_room(buyer: Actor, order: PlanOrder, anew: bool) -> None:
-    """Have the code at Stripe, and free of another checkout of the account's."""
-    code = order.code_for(buyer.account)
-    if code is not None:
-        promotions.publish(code)
-        promotions.give_back(code, buyer.account_id, order.terms_with(code), anew=anew)
-
-
-def begin_anew(buyer: Actor, account: Account, order: PlanOrder) -> Subscription:
+def begin_anew(buyer: Actor, account: Account, plan: Plan, code: PromotionCode | None) -> Subscription:
     """A subscription on a locked account, with one of its code held for it."""
-    plan, code = order.plan, order.code_for(account)
     subscription = Subscription.begin(buyer, account, plan, trial_days=trial_days_for(account, plan))
     bonus = code.bonus_nanos(plan.period_nanos) if code else 0
     redemption = promotions.hold(code, account, buyer, bonus=bonus)
@@ -123,9 +116,9 @@ def begin_anew(buyer: Actor, account: Account, order: PlanOrder) -> Subscription
     return subscription
 
 
-def begun_before(account: Account, order: PlanOrder) -> Subscription | None:
+def begun_before(account: Account, order: PlanOrder, code: PromotionCode | None) -> Subscription | None:
     """The checkout of the same plan at the same terms that waits for its payment."""
-    key, terms = order.request_key, order.terms_with(order.code_for(account))
+    key, terms = order.request_key, order.terms_with(code)
     for one in Subscription.begun(account.id, utcnow() - CHECKOUT_LIFETIME):
         if key and one.request_key == key and one.plan_id != order.plan.id:
             raise Conflict("idempotency_key_reused")

@@ -199,6 +199,13 @@ def gift_of(scenario: StripeScenario, **columns: Any) -> None:
     db.session.commit()
 
 
+def test_a_coupon_that_a_code_had_before_is_still_its_own(scenario: StripeScenario) -> None:
+    code = made(stripe_coupon_id="now_1", former_coupon_ids=["before_1", "before_12"])
+    made("OTHER")
+    assert [PromotionCode.with_coupon(one) for one in ("now_1", "before_1", "before_12")] == [code] * 3
+    assert [PromotionCode.with_coupon(one) for one in ("before", "beforeX1", "%", "")] == [None] * 4
+
+
 def test_a_gift_is_once_for_a_mailbox_in_whatever_spelling(scenario: StripeScenario) -> None:
     gift_of(scenario, once_per_account=False)
     promotions.redeem_gift(scenario.actor, "gift")

@@ -6,7 +6,7 @@ import hashlib
 import re
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ColumnElement, or_, select, update
+from sqlalchemy import CheckConstraint, ColumnElement, Text, cast, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import Nanos
@@ -87,9 +87,8 @@ class PromotionCode(Model):
     @classmethod
     def with_coupon(cls, coupon_id: str) -> PromotionCode | None:
         """The code that a coupon at Stripe was made for, one that it had before too."""
-        current = db.session.scalar(select(cls).where(cls.stripe_coupon_id == coupon_id))
-        former = (code for code in db.session.scalars(select(cls)) if coupon_id in code.former_coupon_ids)
-        return current or next(former, None)
+        is_former = cast(cls.former_coupon_ids, Text).contains(f'"{coupon_id}"', autoescape=True)
+        return db.session.scalar(select(cls).where(or_(cls.stripe_coupon_id == coupon_id, is_former)))
 
     def is_open(self, at: datetime) -> bool:
         """Whether it can be redeemed now, as far as it says itself."""
