@@ -15,7 +15,6 @@ from flask_admin import AdminIndexView, expose
 from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, dollars
-from app.admin.charts import Chart, bar_chart
 from app.admin.price_alarms import price_alarms
 from app.admin.provider_reports import alarms
 from app.admin.report import Books, Range, books_of
@@ -23,6 +22,7 @@ from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
 from app.models.metering import image_costs
 from app.models.operations.replica import read_from_replica
+from app.web.charts import Chart, bar_chart
 from app.web.csv import safe
 from app.web.formatting import model_title, operation_title
 

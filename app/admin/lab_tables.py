@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import select
 
 from app.admin.cell_formats import column_text, cost, credits_text, dollars, per_million, percent
-from app.admin.charts import Chart, bar_chart
 from app.extensions import db
 from app.lab.report import SIDES, Report
 from app.lab.scenario import PARTS, Scenario, Terms, terms_of
@@ -17,6 +16,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import about_a_dollar, in_cents
 from app.models.identity.account import Account
 from app.models.operations.lab_run import LabRun
+from app.web.charts import Chart, bar_chart
 
 Table = tuple[list[str], list[list[Any]]]
 HEADINGS = ["Revenue", "Stripe's fee", "Provider cost", "Absorbed", "Left", "Answers", "Refused"]

@@ -12,7 +12,7 @@ from sqlalchemy import Select, Subquery, desc, func, select
 
 from app.billing.blueprint import billing
 from app.extensions import db
-from app.models.base import utcnow
+from app.models.base import credits_figure, utcnow
 from app.models.billing.rerating import CallCorrection
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
@@ -22,7 +22,8 @@ from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import RELEASED, RUNNING, Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.models.operations.replica import read_from_replica
-from app.web.formatting import model_title, operation_title
+from app.web.charts import Chart, bar_chart
+from app.web.formatting import date_text, model_title, operation_title
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
@@ -40,10 +41,12 @@ def usage() -> str:
     account = current_user.account
     read_from_replica()
     rows = summed(start)
+    days = by_day(rows, start, period)
     calls, next_cursor = shown_calls(start)
     return render_template(
         "billing/usage.html",
-        days=by_day(rows, start, period),
+        days=days,
+        chart=chart_of(days, start),
         total_nanos=sum(int(row.nanos) for row in rows),
         total_calls=sum(int(row.calls) for row in rows),
         uncharged=uncharged_calls(start),
@@ -86,6 +89,11 @@ def by_day(rows: Sums, start: date, period: int) -> list[dict[str, Any]]:
     used = {row["name"]: row["nanos"] for row in added_up(rows, lambda row: row.day)}
     days = (start + timedelta(days=number) for number in range(period))
     return [{"day": day, "nanos": used.get(day, 0)} for day in days]
+
+
+def chart_of(days: list[dict[str, Any]], start: date) -> Chart:
+    title, used = f"Credits since {date_text(start)}", {"credits": [row["nanos"] for row in days]}
+    return bar_chart(title, [row["day"] for row in days], used, credits_figure)
 
 
 def added_up(rows: Sums, name: Callable[[Any], Any]) -> list[dict[str, Any]]:
