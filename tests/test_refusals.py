@@ -40,16 +40,16 @@ def conflicts_raised() -> Iterator[tuple[str, set[str]]]:
                 named = {keyword.arg: keyword.value for keyword in node.keywords}
                 context, case = named.pop("context", None), named.pop("case", None)
                 keys = context.keys if isinstance(context, ast.Dict) else []
-                facts = {ast.literal_eval(key) for key in keys if key} | {name for name in named if name}
+                given = {ast.literal_eval(key) for key in keys if key} | {name for name in named if name}
                 code = ast.literal_eval(node.args[0])
-                yield f"{code}:{ast.literal_eval(case)}" if case else code, facts
+                yield f"{code}:{ast.literal_eval(case)}" if case else code, given
 
 
 def test_every_conflict_has_a_sentence_of_what_it_hands_over_and_no_other_has() -> None:
     raised = list(conflicts_raised())
     assert {key for key, _ in raised} == set(CONFLICTS)
-    for key, facts in raised:
-        assert {name for _, name, _, _ in Formatter().parse(CONFLICTS[key]) if name} <= facts, key
+    for key, given in raised:
+        assert {name for _, name, _, _ in Formatter().parse(CONFLICTS[key]) if name} <= given, key
 
 
 EDGE = {"admin", "api", "auth", "billing", "chat", "documents", "gateway", "pages", "web"}
