@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 from app.extensions import db
 from app.gateway.errors import dialect_error, is_ours, should_retry
 from app.generation.registry import Busy, TooManyReaders
-from app.models.base import credits_string
+from app.models.base import credits_string, iso
 from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSetUp, Rejected, UnknownOutcome
 from app.models.chat.file_text import ReadersBusy
 from app.models.identity.password import HashingBusy
@@ -254,7 +254,7 @@ def renderer() -> Callable[[int, str, str, dict[str, Any]], Response]:
 
 def problem_json(status: int, code: str, detail: str, details: dict[str, Any]) -> Response:
     title = code.replace("_", " ").capitalize()
-    shown = {name: moment(value) if isinstance(value, datetime) else value for name, value in details.items()}
+    shown = {name: iso(value) if isinstance(value, datetime) else value for name, value in details.items()}
     known = {"type": "about:blank", "status": status, "code": code, "title": title, "detail": detail}
     response = jsonify(known | shown)
     response.status_code = status
@@ -268,10 +268,6 @@ def page(status: int, code: str, detail: str, details: dict[str, Any]) -> Respon
         return Response(status=302, headers={"Location": url_for("auth.login", next=from_here)})
     body = render_template("errors/error.html", status=status, code=code, detail=detail, details=details)
     return Response(body, status=status, content_type="text/html; charset=utf-8")
-
-
-def moment(value: datetime) -> str:
-    return value.isoformat().replace("+00:00", "Z")
 
 
 def wants_json() -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, abort, current_app, redirect, request, url_for
+from flask import Flask, abort, current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -90,6 +90,11 @@ class AdminOnly:
             "told": told,
         }
         return str(super().render(template, **text, **context))  # type: ignore[misc]
+
+    def answer(self, text: str, view: str, category: str = "success", **named: Any) -> ResponseReturnValue:
+        """Back to one of its pages, where the text stands on top."""
+        flash(text, category)
+        return redirect(self.get_url(view, **named))  # type: ignore[attr-defined]
 
     def _run_view(self, view: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return view(self, *args, **kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import abort, flash, redirect, request
+from flask import abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_login import current_user
@@ -38,19 +38,16 @@ OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp)
 class AccountActions:
     """The acts on one account; each is a POST with the account's id and answers with its story."""
 
-    get_one: Callable[[Any], Any]
-    get_url: Callable[..., str]
+    row_asked_for: Callable[[], Any]
+    answer: Callable[..., ResponseReturnValue]
     record: Callable[..., None]
 
     def account_asked_for(self) -> Account:
-        account: Account | None = self.get_one(request.form.get("id"))
-        if account is None:
-            abort(404)
+        account: Account = self.row_asked_for()
         return account
 
     def back_to(self, account_id: int, text: str, category: str = "success") -> ResponseReturnValue:
-        flash(text, category)
-        return redirect(self.get_url(".details_view", id=account_id))
+        return self.answer(text, ".details_view", category, id=account_id)
 
     @expose("/freeze/", methods=("POST",))
     @owners_only

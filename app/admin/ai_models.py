@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from flask import abort, flash, redirect, request
+from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BooleanEqualFilter
@@ -115,9 +115,7 @@ class ProviderTable(AdminTable):
     @owners_only
     def try_view(self) -> ResponseReturnValue:
         """Ask one of its models something small, and say whether it answered."""
-        provider = self.get_one(request.form.get("id"))
-        if provider is None:
-            abort(404)
+        provider = self.row_asked_for()
         trial = tried(provider)
         flash(trial.text, "success" if trial.works else "error")
         return redirect(self.get_url(".index_view"))
@@ -257,9 +255,7 @@ class ModelTable(BulkRetire, AdminTable):
     @owners_only
     def sale_view(self) -> ResponseReturnValue:
         """Put it on sale, or take it off."""
-        model = self.get_one(request.form.get("id"))
-        if model is None:
-            abort(404)
+        model = self.row_asked_for()
         model.is_for_sale = not model.is_for_sale
         self.record("edit", model)
         db.session.commit()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, request
+from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_login import current_user
@@ -38,5 +38,4 @@ class BrandPage(AdminPage):
         changes = {"brand": [", ".join(before), ", ".join([kept.name, kept.color, kept.logo_type])]}
         AdminChange.note(current_user.user_id, "edit", kept, changes=changes)
         db.session.commit()
-        flash("The brand is saved.", "success")
-        return redirect(self.get_url(".index"))
+        return self.answer("The brand is saved.", ".index")

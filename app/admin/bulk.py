@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import flash, redirect, request
+from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 
@@ -20,7 +20,7 @@ class BulkRetire:
 
     bulk = "Retire selected"
     get_one: Callable[[Any], Any]
-    get_url: Callable[..., str]
+    answer: Callable[..., ResponseReturnValue]
     record: Callable[..., None]
 
     def retire(self, row: Any) -> bool:
@@ -38,5 +38,6 @@ class BulkRetire:
         for row in retired:
             self.record("retire", row)
         db.session.commit()
-        flash(f"{len(retired)} of {len(rows)} retired. Whoever has them keeps them.", "success")
-        return redirect(self.get_url(".index_view"))
+        return self.answer(
+            f"{len(retired)} of {len(rows)} retired. Whoever has them keeps them.", ".index_view"
+        )

@@ -203,3 +203,7 @@ class Required:
             raise StopValidation
         if field.data is None or (isinstance(field.data, str) and not field.data.strip()):
             raise StopValidation("This is required.")
+
+
+def id_or_none(value: str | int | None) -> int | None:
+    return int(value) if value else None

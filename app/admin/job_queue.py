@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import redis
-from flask import flash, redirect, request
+from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from rq import Queue, Worker
@@ -39,8 +39,7 @@ class QueuePage(AdminPage):
         asked = request.form.get("id")
         again = [asked] if asked else registry.get_job_ids(cleanup=False)
         count = sum(requeued(registry, job_id) for job_id in again)
-        flash(f"{count} {'job is' if count == 1 else 'jobs are'} on the queue again.", "success")
-        return redirect(self.get_url(".index"))
+        return self.answer(f"{count} {'job is' if count == 1 else 'jobs are'} on the queue again.", ".index")
 
 
 def queue() -> Queue:

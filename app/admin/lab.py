@@ -14,7 +14,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from app.admin.access import owners_only
-from app.admin.form_fields import Amount, Count, Percent, Required, choices_of
+from app.admin.form_fields import Amount, Count, Percent, Required, choices_of, id_or_none
 from app.admin.lab_form import lab_form, packs, plans, scenario_of
 from app.admin.lab_tables import TABLES, changes_of, charts_of, totals_of
 from app.admin.model_view import AdminPage, AdminTable, RowForm
@@ -102,8 +102,7 @@ class LabPage(AdminPage):
         """Two runs or more beside each other."""
         runs = [self.one(identifier) for identifier in request.args.getlist("id")]
         if len(runs) < 2:
-            flash("Mark two runs to compare them.", "error")
-            return redirect(self.get_url(".index"))
+            return self.answer("Mark two runs to compare them.", ".index", "error")
         return self.render(
             "admin/lab_compare.html",
             runs=runs,
@@ -172,10 +171,6 @@ def plan_choices() -> list[SelectChoice]:
 
 def pack_choices() -> list[SelectChoice]:
     return choices_of([("", "None"), *((str(pack.id), pack.name) for pack in packs())])
-
-
-def id_or_none(value: str | int | None) -> int | None:
-    return int(value) if value else None
 
 
 class HabitForm(RowForm):

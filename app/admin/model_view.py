@@ -161,6 +161,13 @@ class AdminTable(AdminOnly, ModelView):
                 "value": values.get(index, ""),
             }
 
+    def row_asked_for(self) -> Any:
+        """The row that a form is about; 404 where it is none."""
+        row = self.get_one(request.form.get("id"))
+        if row is None:
+            abort(404)
+        return row
+
     def link_to(self, row: Any) -> str | None:
         """Where the first cell of a row leads."""
         if self.can_view_details:

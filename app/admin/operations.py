@@ -9,7 +9,7 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Regexp
 
-from app.admin.form_fields import Count, Required, choices_of
+from app.admin.form_fields import Count, Required, choices_of, id_or_none
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.extensions import db
 from app.models.catalog.operation import OperationRow
@@ -32,10 +32,6 @@ def plans() -> list[SelectChoice]:
 
 def text_or_none(value: str | None) -> str | None:
     return value or None
-
-
-def id_or_none(value: str | int | None) -> int | None:
-    return int(value) if value else None
 
 
 class OperationForm(RowForm):

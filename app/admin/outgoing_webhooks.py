@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import abort, flash, redirect, request
+from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 
@@ -27,8 +27,7 @@ class WebhookPage(AdminPage):
         try:
             endpoint, secret = WebhookEndpoint.make(None, request.form.get("url", ""))
         except InvalidRequest as error:
-            flash(f"The address {' '.join(error.errors['url'])}", "error")
-            return redirect(self.get_url(".index"))
+            return self.answer(f"The address {' '.join(error.errors['url'])}", ".index", "error")
         self.record("webhook added", endpoint)
         db.session.commit()
         keep_to_show(secret)
@@ -61,8 +60,7 @@ class WebhookPage(AdminPage):
             abort(404)
         delivery.again()
         db.session.commit()
-        flash("It will be sent again within seconds.", "success")
-        return redirect(self.get_url(".index"))
+        return self.answer("It will be sent again within seconds.", ".index")
 
 
 def own_endpoint() -> WebhookEndpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from flask import abort, flash, redirect, request
+from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike
@@ -47,13 +47,10 @@ class EventTable(ReadOnlyTable):
     @owners_only
     def again_view(self) -> ResponseReturnValue:
         """Process it again."""
-        event = self.get_one(request.form.get("id"))
-        if event is None:
-            abort(404)
+        event = self.row_asked_for()
         self.record("process again", event, changes={"state": [event.state, "received"]})
         process_again(event.id)
-        flash("Processing again.", "success")
-        return redirect(self.get_url(".details_view", id=event.id))
+        return self.answer("Processing again.", ".details_view", id=event.id)
 
 
 class PaymentTable(ReadOnlyTable):
@@ -99,9 +96,7 @@ class PaymentTable(ReadOnlyTable):
     @owners_only
     def look_view(self) -> ResponseReturnValue:
         """Ask Stripe anew: a parked payment is credited where the figures fit by now."""
-        payment = self.get_one(request.form.get("id"))
-        if payment is None:
-            abort(404)
+        payment = self.row_asked_for()
         text, category = self.look(payment)
         flash(text, category)
         return redirect(self.get_url(".details_view", id=payment.id))
@@ -140,9 +135,7 @@ class MailTable(ReadOnlyTable):
     @expose("/again/", methods=("POST",))
     def again_view(self) -> ResponseReturnValue:
         """Send a mail once more, or try an unsent one again now."""
-        mail = self.get_one(request.form.get("id"))
-        if mail is None:
-            abort(404)
+        mail = self.row_asked_for()
         self.record("send again", mail, changes={"sent": [str(mail.sent_at), "again"]})
         if mail.sent_at is None:
             mail.attempts, mail.next_attempt_at = 0, utcnow()
@@ -150,5 +143,4 @@ class MailTable(ReadOnlyTable):
             mail = mail.again()
         ring_after_commit(mail)
         db.session.commit()
-        flash("Sending.", "success")
-        return redirect(self.get_url(".details_view", id=mail.id))
+        return self.answer("Sending.", ".details_view", id=mail.id)

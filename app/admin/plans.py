@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flask import abort, flash, jsonify, redirect, render_template, request
+from flask import jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from markupsafe import escape
@@ -61,15 +61,16 @@ class SoldTable(BulkRetire, AdminTable):
     @expose("/new-version/", methods=("POST",))
     @owners_only
     def new_version_view(self) -> ResponseReturnValue:
-        row = self.get_one(request.form.get("id"))
-        if row is None:
-            abort(404)
+        row = self.row_asked_for()
         copy = self.copied(row)
         self.record("retire", row, reason="a new version was made")
         self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
         db.session.commit()
-        flash(f"This is the new version of {row.name}. Existing customers keep the old one.", "success")
-        return redirect(self.get_url(".edit_view", id=copy.id))
+        return self.answer(
+            f"This is the new version of {row.name}. Existing customers keep the old one.",
+            ".edit_view",
+            id=copy.id,
+        )
 
 
 def lock(field: Any) -> None:
@@ -191,12 +192,9 @@ class PlanTable(SoldTable):
     @owners_only
     def default_view(self) -> ResponseReturnValue:
         """Make this the plan that new accounts start on."""
-        plan = self.get_one(request.form.get("id"))
-        if plan is None:
-            abort(404)
+        plan = self.row_asked_for()
         if plan.price_cents or plan.status != "active":
-            flash("The default plan is free and active.", "error")
-            return redirect(self.get_url(".index_view"))
+            return self.answer("The default plan is free and active.", ".index_view", "error")
         former = default_plan()
         if former is not None:
             former.is_default = False
@@ -205,8 +203,7 @@ class PlanTable(SoldTable):
         plan.is_default = True
         self.record("edit", plan)
         db.session.commit()
-        flash(f"New accounts start on {plan.name}.", "success")
-        return redirect(self.get_url(".index_view"))
+        return self.answer(f"New accounts start on {plan.name}.", ".index_view")
 
 
 class PackTable(SoldTable):

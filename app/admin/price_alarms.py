@@ -9,8 +9,8 @@ from app.admin.price_review import compared, use_of_models
 from app.catalog.price_import import Finding, figures_of
 from app.models.catalog.listing import all_on_offer
 from app.models.catalog.setting import Setting
+from app.models.catalog.worth import BPS
 
-BPS = 10_000
 A_MILLION_EACH = (1_000_000, 1_000_000)
 BUCKETS = ("uncached_input_nanos", "output_nanos")
 

@@ -115,8 +115,9 @@ class RegistryPage(AdminPage):
             price.approved_by_id = current_user.user_id
             note(price)
         db.session.commit()
-        flash(f"{len(approved)} {'price was' if len(approved) == 1 else 'prices were'} approved.", "success")
-        return redirect(self.get_url(".index"))
+        return self.answer(
+            f"{len(approved)} {'price was' if len(approved) == 1 else 'prices were'} approved.", ".index"
+        )
 
     @expose("/decide/", methods=("POST",))
     @owners_only

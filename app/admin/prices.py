@@ -6,7 +6,7 @@ from datetime import datetime, time
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfoNotFoundError
 
-from flask import abort, flash, g, redirect, request
+from flask import abort, g, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual
@@ -26,9 +26,9 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import WHOLE_DAY, zone_named
-from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.catalog.service_tier import price_tier
 from app.models.identity.user import User
+from app.providers.base import TOKEN_BUCKETS
 from app.web.formatting import number
 
 COPIED = [column.key for column in ModelPrice.__table__.columns if column.key not in {"id", "created_at"}]
@@ -193,8 +193,7 @@ class PriceTable(AdminTable):
                 price.approve(current_user.user_id, now)
                 self.record("approve", price)
         db.session.commit()
-        flash("Approved.", "success")
-        return redirect(self.get_url(".index_view"))
+        return self.answer("Approved.", ".index_view")
 
 
 def proposed_with(proposal: ModelPrice) -> list[ModelPrice]:

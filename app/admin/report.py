@@ -21,10 +21,10 @@ from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import (
     AccountDay,
     DailyTotal,
+    DayRange,
     accounts_of,
     begun_since,
     in_one_look,
-    start_of,
     totals_of,
 )
 
@@ -33,11 +33,8 @@ NAMES = ("calls", "input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """Whole UTC days, both included."""
-
-    first: date
-    last: date
+class Range(DayRange):
+    """The days of a report."""
 
     @classmethod
     def typed(cls, first: str | None, last: str | None, today: date) -> Range:
@@ -45,18 +42,6 @@ class Range:
         end = min(day_of(last) or today, today)
         begin = min(day_of(first) or end - timedelta(days=29), end)
         return cls(max(begin, end - timedelta(days=LONGEST - 1)), end)
-
-    @property
-    def days(self) -> list[date]:
-        return [self.first + timedelta(days=count) for count in range((self.last - self.first).days + 1)]
-
-    @property
-    def begins(self) -> datetime:
-        return start_of(self.first)
-
-    @property
-    def ends(self) -> datetime:
-        return start_of(self.last + timedelta(days=1))
 
     def covers(self, day: Any) -> Any:
         return (day >= self.first) & (day <= self.last)

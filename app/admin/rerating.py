@@ -143,8 +143,9 @@ class ReratingPage(AdminPage):
         AdminChange.note(current_user.user_id, "correct", rerating, reason=rerating.reason, changes=changes)
         db.session.commit()
         enqueue(JobName.RERATE, rerating.id)
-        flash("Credits are being given back, account by account.", "success")
-        return redirect(self.get_url(".details_view", id=rerating.id))
+        return self.answer(
+            "Credits are being given back, account by account.", ".details_view", id=rerating.id
+        )
 
     def one(self, identifier: str | None) -> Rerating:
         rerating = Rerating.find(identifier or "")

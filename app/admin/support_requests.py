@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from flask import abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BooleanEqualFilter, IntEqualFilter
@@ -39,11 +38,8 @@ class SupportTable(ReadOnlyTable):
     @expose("/answered/", methods=("POST",))
     def answered_view(self) -> ResponseReturnValue:
         """Take it off the list of what waits."""
-        row = self.get_one(request.form.get("id"))
-        if row is None:
-            abort(404)
+        row = self.row_asked_for()
         row.mark_answered()
         self.record("answer", row)
         db.session.commit()
-        flash("Marked as answered.", "success")
-        return redirect(self.get_url(".index_view"))
+        return self.answer("Marked as answered.", ".index_view")

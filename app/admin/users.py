@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, ClassVar
 
-from flask import abort, flash, redirect, request
+from flask import abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual
@@ -52,15 +52,12 @@ class UserTable(AdminTable):
         return super().render(template, **context)
 
     def person_asked_for(self) -> User:
-        person: User | None = self.get_one(request.form.get("id"))
-        if person is None:
-            abort(404)
+        person: User = self.row_asked_for()
         return person
 
     def done(self, person: User, text: str) -> ResponseReturnValue:
         db.session.commit()
-        flash(text, "success")
-        return redirect(self.get_url(".details_view", id=person.id))
+        return self.answer(text, ".details_view", id=person.id)
 
     @expose("/sign-out/", methods=("POST",))
     def sign_out_view(self) -> ResponseReturnValue:
@@ -76,8 +73,7 @@ class UserTable(AdminTable):
         """Disable a person, or enable them again."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
-            flash("You can't disable yourself.", "error")
-            return redirect(self.get_url(".details_view", id=person.id))
+            return self.answer("You can't disable yourself.", ".details_view", "error", id=person.id)
         person.disabled_at = None if person.disabled_at else utcnow()
         self.record("disable" if person.disabled_at else "enable", person)
         if person.disabled_at:
@@ -90,8 +86,9 @@ class UserTable(AdminTable):
         """For somebody who lost the telephone and the codes; never one's own."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
-            flash("Another owner has to do that for you.", "error")
-            return redirect(self.get_url(".details_view", id=person.id))
+            return self.answer(
+                "Another owner has to do that for you.", ".details_view", "error", id=person.id
+            )
         forget(person)
         self.record("forget second factor", person, changes={"second_factor": ["set up", None]})
         return self.done(person, f"{person.email} sets it up anew at the next visit.")
@@ -115,8 +112,9 @@ class UserTable(AdminTable):
         if asked not in ROLES:
             abort(400)
         if person.id == current_user.user_id:
-            flash("Another owner has to change your role.", "error")
-            return redirect(self.get_url(".details_view", id=person.id))
+            return self.answer(
+                "Another owner has to change your role.", ".details_view", "error", id=person.id
+            )
         person.admin_role = ROLES[asked]
         self.record("appoint", person)
         return self.done(person, f"{person.email}: {asked or 'no role in the admin'}.")

@@ -30,8 +30,6 @@ ATTACHMENT = shape(
     excerpt=or_null(TEXT)
     | {"description": "What the text is of a longer file, such as: the first 40 of 120 pages."},
 )
-READ_AS_TEXT = (".pdf", ".docx", ".xlsx", ".pptx")
-"""Names of files of which the text alone is kept."""
 
 
 class NewAttachment(Body):

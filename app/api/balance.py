@@ -9,7 +9,7 @@ from flask import Response
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from app.api.blueprint import amount, answer_of, api, moment, page_of
+from app.api.blueprint import amount, answer_of, api, page_of
 from app.api.schemas import (
     AS_CSV,
     COUNT,
@@ -26,7 +26,7 @@ from app.api.schemas import (
     shape,
 )
 from app.extensions import db
-from app.models.base import utcnow
+from app.models.base import iso, utcnow
 from app.models.billing.allowance import NextRefill, monthly_amount, next_refill
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.account_state import AccountState
@@ -111,9 +111,9 @@ def read_balance() -> dict[str, Any]:
         **amount("member_limit", member.limit if member else None),
         **amount("member_used", member.used if member else None),
         **amount("member_left", member.left if member else None),
-        "resets_at": moment(comes.at) if comes and comes.at else None,
+        "resets_at": iso(comes.at) if comes and comes.at else None,
         "next_refill": shown_refill(comes) if comes else None,
-        "daily_resets_at": None if balance.daily_limit is None else moment(tomorrow(now)),
+        "daily_resets_at": None if balance.daily_limit is None else iso(tomorrow(now)),
         **shown_window(account_state, now),
     }
 
@@ -123,7 +123,7 @@ def shown_window(account_state: AccountState, now: datetime) -> dict[str, Any]:
     hours, balance = account_state.window_hours, account_state.balance(now)
     return {
         "window_hours": hours,
-        "window_resets_at": None if hours is None else moment(window_ends(now, hours)),
+        "window_resets_at": None if hours is None else iso(window_ends(now, hours)),
         **amount("window_limit", balance.window_limit),
         **amount("window_used", None if hours is None else balance.window_used),
     }
@@ -139,8 +139,8 @@ def read_plan_usage() -> dict[str, Any]:
         "plan": plan_name(account_state),
         **amount("used", allowance_used(account_state)),
         **amount("limit", monthly_amount(current_user.account, current_user.account.plan)),
-        "period_start": moment(account_state.period_start),
-        "period_end": moment(account_state.period_end),
+        "period_start": iso(account_state.period_start),
+        "period_end": iso(account_state.period_end),
         "chats_used": limits.chats.used,
         "chats_limit": limits.chats.limit,
         "documents_used": limits.documents.used,

@@ -10,7 +10,7 @@ from flask import Blueprint, abort, request
 from sqlalchemy import Select
 
 from app.extensions import db
-from app.models.base import Model, credits_string, utcnow
+from app.models.base import Model, credits_string, iso, utcnow
 from app.models.metering.refusal import InvalidRequest
 
 api = Blueprint("api", __name__, url_prefix="/api")
@@ -114,12 +114,7 @@ def answer_of(schema: dict[str, Any], row: object, /, **others: Any) -> dict[str
             return None if nanos is None else credits_string(nanos)
         held = others[name] if name in others else getattr(row, name)
         if isinstance(held, datetime):
-            return moment(held)
+            return iso(held)
         return str(held) if held is not None and (name == "id" or name.endswith("_id")) else held
 
     return {name: value(name) for name in schema["properties"]}
-
-
-def moment(value: datetime | None) -> str | None:
-    """ISO 8601 in UTC."""
-    return None if value is None else value.isoformat().replace("+00:00", "Z")

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask_login import current_user
 
-from app.api.blueprint import amount, answer_of, api, moment
+from app.api.blueprint import amount, answer_of, api
 from app.api.bodies import Body, Flag
 from app.api.schemas import COUNT, FLAG, MOMENT, TEXT, amounts, array, described, or_null, shape
-from app.models.base import utcnow
+from app.models.base import iso, utcnow
 from app.models.metering.account_state import AccountState
 from app.models.metering.breaker import usual_of
 from app.models.metering.spending import SpendingPause
@@ -60,7 +60,7 @@ def read_breaker() -> dict[str, Any]:
     return {
         "choice": account_state.breaker,
         "is_paused": account_state.spending_paused_at is not None,
-        "off_until": moment(account_state.breaker_off_until),
+        "off_until": iso(account_state.breaker_off_until),
         "pauses": [shown_pause(pause) for pause in SpendingPause.open_of(account_id)],
         **amount("hour_spent", account_state.spent_in_hour(now)),
         **amount("hour_bar", hour_bar),

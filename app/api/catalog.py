@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_login import current_user
 
-from app.api.blueprint import answer_of, api, moment, page_in
+from app.api.blueprint import answer_of, api, page_in
 from app.api.schemas import (
     CREDITS,
     FLAG,
@@ -24,7 +24,7 @@ from app.api.schemas import (
     page,
     shape,
 )
-from app.models.base import credits_string, utcnow
+from app.models.base import credits_string, iso, utcnow
 from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
@@ -138,7 +138,7 @@ def list_packs() -> dict[str, Any]:
 
 def shown_change(ahead: PriceAhead | None) -> dict[str, Any] | None:
     """A price that is known to come, the next one; outside of peaks."""
-    return {"effective_from": moment(ahead.begins), **shown_price(ahead.then)} if ahead else None
+    return {"effective_from": iso(ahead.begins), **shown_price(ahead.then)} if ahead else None
 
 
 def shown_price(price: ModelPrice) -> dict[str, str]:

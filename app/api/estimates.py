@@ -10,7 +10,7 @@ from flask_login import current_user
 from pydantic import Field
 from sqlalchemy.orm.attributes import set_committed_value
 
-from app.api.blueprint import amount, api, moment
+from app.api.blueprint import amount, api
 from app.api.bodies import CountOrNone, Flag, Identifier, Text
 from app.api.calls import Limits, call_options
 from app.api.chats import default_model, my_chat
@@ -20,7 +20,7 @@ from app.api.images import HowMany
 from app.api.messages import Files, my_message
 from app.api.schemas import COUNT, MOMENT, TEXT, amounts, described, or_null, shape
 from app.generation import documents, images, send
-from app.models.base import utcnow
+from app.models.base import iso, utcnow
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import prices_ahead
 from app.models.chat.chat import Chat
@@ -100,7 +100,7 @@ def figures_of(prompt: Prompt, price: ModelPrice) -> dict[str, Any]:
 def later_figures(prompt: Prompt) -> dict[str, Any] | None:
     """What the same will come to where another price begins within a day."""
     for ahead in prices_ahead(utcnow(), A_DAY, prompt.model):
-        return {"effective_from": moment(ahead.begins), **figures_of(prompt, ahead.price_then())}
+        return {"effective_from": iso(ahead.begins), **figures_of(prompt, ahead.price_then())}
     return None
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from flask import abort
 from flask_login import current_user
 from pydantic import Field
 
-from app.api.blueprint import amount, answer_of, api, moment
+from app.api.blueprint import amount, answer_of, api
 from app.api.bodies import Body, Credits, Text
 from app.api.schemas import MOMENT, TEXT, amounts, amounts_or_null, described, or_null, shape
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.base import NANOS_PER_CREDIT, iso, utcnow
 from app.models.identity.account import Account
 from app.models.identity.limit_request import LONGEST_REASON, LimitRequest
-from app.models.identity.membership import Membership
 from app.models.metering.budget import Period, own_use
 from app.notifications import people_mails
-from app.web.access import BY_PEOPLE, for_scope
+from app.web.access import BY_PEOPLE, for_scope, own_membership
 from app.web.numbers import scaled
 from app.web.rate_limits import by_person
 
@@ -52,7 +50,7 @@ def read_own_limit() -> dict[str, Any]:
     use = own_use(own, utcnow())
     return {
         "period": own.own_limit_period,
-        "resets_at": moment(use.ends) if use and use.ends else None,
+        "resets_at": iso(use.ends) if use and use.ends else None,
         **amount("limit", use.limit if use else None),
         **amount("used", use.used if use else None),
         **amount("left", use.left if use else None),
@@ -87,10 +85,3 @@ def ask_for_more() -> tuple[dict[str, Any], int]:
     people_mails.of_limit_request(opened)
     db.session.commit()
     return answer_of(LIMIT_REQUEST, opened), 201
-
-
-def own_membership() -> Membership:
-    membership = Membership.of(current_user.user_id, current_user.account_id)
-    if membership is None:
-        abort(404)
-    return membership

@@ -20,6 +20,7 @@ from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.metering.budget import Period, own_use
 from app.models.metering.refusal import InvalidRequest
+from app.web.access import own_membership
 from app.web.browser_session import onwards, own_session
 from app.web.numbers import scaled
 from app.web.rate_limits import by_machine, by_person
@@ -46,14 +47,6 @@ def account() -> str:
             membership for membership in current_user.user.memberships if membership.account.closed_at is None
         ],
     )
-
-
-def own_membership() -> Membership:
-    """The caller's own membership, as it is now."""
-    membership = Membership.of(current_user.user_id, current_user.account_id)
-    if membership is None:
-        abort(404)
-    return membership
 
 
 def done(text: str) -> ResponseReturnValue:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.catalog.price_source import nanos
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import FIGURES, AIModel, ModelPrice
 from app.models.catalog.price_ahead import counted, usual_price
 from app.models.catalog.price_schedule import Schedule
 from app.models.catalog.rates import INPUT_BUCKETS
@@ -22,11 +22,6 @@ from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange
 
 NEEDED = ("uncached_input", "output")
-COPIED = [
-    column.key
-    for column in ModelPrice.__table__.columns
-    if column.key.endswith("_nanos") or column.key == "long_context_above"
-]
 
 
 def add(
@@ -62,7 +57,7 @@ def add(
 
 def figures_of(usual: ModelPrice | None, *, one_tier: bool) -> dict[str, int | None]:
     """What a model costs usually, outside of peaks; nothing where it has no price yet."""
-    figures = {column: getattr(usual, column) for column in COPIED} if usual else {}
+    figures = {column: getattr(usual, column) for column in FIGURES} if usual else {}
     if one_tier:
         figures |= {column: None for column in figures if column.startswith("long_")}
     return figures

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from app.catalog.price_source import Quote, listed_models, quotes, vendor
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import FIGURES, AIModel, ModelPrice
 from app.models.catalog.price_ahead import counted
 from app.models.catalog.price_schedule import (
     DAYS,
@@ -49,7 +49,7 @@ class Finding:
             return f"gone       {self.model.name}: genai-prices has no price for it any more"
         times = times_of(self.new.schedule)
         heading = f"{self.kind:<10} {self.model.name} from {self.new.effective_from:%Y-%m-%d %H:%M}"
-        listed = figures_of(self.old) if self.old else dict.fromkeys(FIGURES)
+        listed = figures_of(self.old) if self.old else dict.fromkeys(STATED)
         lines = (
             f"           {column.removesuffix('_nanos'):<20} {shown(column, listed[column])} -> {shown(column, figure)}"
             for column, figure in self.new.figures.items()
@@ -216,13 +216,9 @@ def listing_of(model: AIModel) -> dict[str, Any]:
     return listed.get(model.name, {"provider": model.provider.name, "name": model.name})
 
 
+STATED = [column for column in FIGURES if column != "image_nanos"]
+
+
 def figures_of(price: ModelPrice) -> dict[str, int | None]:
     """The columns that the source can state; a price per image is always a person's."""
-    return {column: getattr(price, column) for column in FIGURES}
-
-
-FIGURES = (
-    "uncached_input_nanos", "cache_read_nanos", "cache_write_5m_nanos", "cache_write_1h_nanos", "output_nanos",
-    "long_context_above", "long_uncached_input_nanos", "long_cache_read_nanos", "long_cache_write_5m_nanos",
-    "long_cache_write_1h_nanos", "long_output_nanos", "search_nanos", "image_input_nanos", "image_output_nanos",
-)  # fmt: skip
+    return {column: getattr(price, column) for column in STATED}

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response, current_app, g, jsonify, request
 
 from app.gateway.settled import Event
+from app.models.base import iso
 
 PASSING = {
     "too_many_calls", "credits_reserved", "rate_limited", "recharge_in_progress", "busy", "provider_error",
@@ -73,9 +74,7 @@ def dialect_error(status: int, code: str, detail: str, details: dict[str, Any]) 
 
 def shown(code: str, details: dict[str, Any]) -> Event:
     """What stands beside a code: amounts, moments, the way out as a whole address."""
-    fields = {
-        name: moment(value) if isinstance(value, datetime) else value for name, value in details.items()
-    }
+    fields = {name: iso(value) if isinstance(value, datetime) else value for name, value in details.items()}
     if code in LIMITS:
         fields.setdefault("limit_kind", LIMITS[code])
     for name in ("upgrade_url", "resume_url", "pay_url"):
@@ -99,7 +98,3 @@ def anthropic_error(status: int, code: str, detail: str, request_id: str) -> Eve
         "error": {"type": kind, "message": detail, "code": code},
         "request_id": request_id,
     }
-
-
-def moment(value: datetime) -> str:
-    return value.isoformat().replace("+00:00", "Z")

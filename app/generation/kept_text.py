@@ -29,7 +29,7 @@ from app.db.types import UtcDateTime
 from app.models.base import at_once
 from app.models.chat.chat import Message
 from app.models.documents.document import Revision
-from app.models.metering.usage import Usage
+from app.models.metering.usage import USAGES
 
 
 class TextTable:
@@ -177,7 +177,6 @@ class FinishedText:
         return ()
 
 
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 RENEW = update(USAGES).where(
     USAGES.c.account_id == bindparam("account"), USAGES.c.id == bindparam("call"), USAGES.c.state == "running"
 )

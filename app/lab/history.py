@@ -20,12 +20,11 @@ from app.models.billing.refund import Refund
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.call import PAID_OUTCOMES
-from app.models.metering.usage import BUCKETS, Usage
+from app.models.metering.usage import BUCKETS, USAGES
 from app.models.operations.refused_call import RefusedCall
 from app.providers.base import TokenUsage
 
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 ENTRIES: Table = LedgerEntry.__table__  # type: ignore[assignment]
 PAYMENTS: Table = Payment.__table__  # type: ignore[assignment]
 REFUNDS: Table = Refund.__table__  # type: ignore[assignment]

@@ -13,11 +13,11 @@ from app.extensions import db
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import FIGURES, AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest, PricingError
-from app.models.metering.usage_rollup import start_of
+from app.models.metering.usage_rollup import DayRange
 
 PARTS = "plans", "packs", "prices", "images", "settings"
 SETTINGS = (
@@ -29,11 +29,9 @@ Changes = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(DayRange):
     """Days (both included, UTC), whose calls, and the changed columns by id; a price's by the name of its model."""
 
-    first: date
-    last: date
     plan_ids: tuple[int, ...] = ()
     kinds: tuple[str, ...] = ()
     plans: Changes = field(default_factory=dict)
@@ -42,18 +40,6 @@ class Scenario:
     images: Changes = field(default_factory=dict)
     settings: dict[str, int] = field(default_factory=dict)
     is_simulated: bool = False
-
-    @property
-    def begins(self) -> datetime:
-        return start_of(self.first)
-
-    @property
-    def ends(self) -> datetime:
-        return start_of(self.last + timedelta(days=1))
-
-    @property
-    def days(self) -> list[date]:
-        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
 
     @property
     def stored(self) -> dict[str, Any]:

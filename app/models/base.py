@@ -37,6 +37,11 @@ def utctoday() -> date:
     return utcnow().date()
 
 
+def iso(moment: datetime | None) -> str | None:
+    """As programs read it: ISO 8601 in UTC."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
 def credits_string(nanos: int) -> str:
     """Credits as an exact decimal string, as programs read them: no exponent, no idle zeros."""
     return f"{(Decimal(nanos) / NANOS_PER_CREDIT).normalize():f}"

@@ -13,15 +13,13 @@ import redis
 from flask import Flask, current_app
 
 from app.jobs import connect
-from app.providers.base import TokenUsage
+from app.providers.base import PIECES, TOKEN_BUCKETS, TokenUsage
 
 KEY = "tollgate:meters"
 PAUSE = 1.0
 LADDER = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, float("inf"))
 """The upper ends, in seconds, of the classes in which waits for a first token are counted."""
 
-TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
-PIECES = ("images", "searches")
 Counts = Mapping[tuple[str, ...], int]
 
 

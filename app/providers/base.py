@@ -147,6 +147,10 @@ class ProviderOptions:
 PLAIN = ProviderOptions()
 
 
+TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
+PIECES = ("images", "searches")
+
+
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
     """Usage of one call in disjoint buckets, each >= 0, in tokens (images and searches in pieces).

@@ -12,10 +12,10 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageFilter
 
 from app.providers.base import Evidence, ImagePrompt, ImageUsage, Listener, estimate_tokens
+from app.providers.demo_script import COMMAND
 from app.providers.errors import failure
 
 PIXELS = re.compile(r"(\d{2,4})x(\d{2,4})")
-COMMAND = re.compile(r"^\s*/demo\b[ \t]*([\w-]*)", re.IGNORECASE)
 FAILURES = {
     "filter": "filtered",
     "fail": "unavailable",

@@ -13,6 +13,7 @@ from app.extensions import csrf, db, login
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
 from app.models.identity.guest_account import guest_actor
+from app.models.identity.membership import Membership
 from app.web.security_events import note_forbidden
 from app.web.session_cookie import SessionCookies
 
@@ -157,3 +158,11 @@ def load_from_key(_request: Request) -> Actor | None:
     if actor and actor.api_key_id and ApiKey.note_use(actor.api_key_id, actor.key_used_at):
         db.session.commit()
     return actor
+
+
+def own_membership() -> Membership:
+    """The caller's own membership of the account that they are in, as it is now."""
+    membership = Membership.of(current_user.user_id, current_user.account_id)
+    if membership is None:
+        abort(404)
+    return membership

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, Table, func, literal, null, select, union_all
+from sqlalchemy import BigInteger, Row, Select, func, literal, null, select, union_all
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
@@ -19,14 +19,14 @@ from app.models.base import ModelBase, utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
+from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError
-from app.models.metering.usage import Usage
+from app.models.metering.usage import USAGES
 from app.models.metering.usage_rollup import start_of
 from app.models.operations.audit_log import AdminChange
-from app.providers.base import TokenUsage
+from app.providers.base import PIECES, TOKEN_BUCKETS, TokenUsage
 
 SLICE = 20_000
 SHOWN = 10
@@ -43,7 +43,6 @@ CALL_CHECKS = (
 """What a call's own row shows, whatever happened to its account meanwhile."""
 
 BUCKETS = (*TOKEN_BUCKETS, *PIECES)
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 
 Progress = Callable[[int, int], None]
 

@@ -10,28 +10,22 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, Row, Select, Table, func, select
+from sqlalchemy import CheckConstraint, Index, Row, Select, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, ModelBase, not_negative, one_of, refers_to, utcnow
 from app.models.billing.ledger import LedgerEntry
-from app.models.catalog.price import ModelPrice
-from app.models.catalog.rates import TOKEN_BUCKETS, Rates
+from app.models.catalog.price import FIGURES, ModelPrice
+from app.models.catalog.rates import Rates
 from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError
-from app.models.metering.usage import BUCKETS, Usage
-from app.providers.base import TokenUsage
+from app.models.metering.usage import BUCKETS, USAGES, Usage
+from app.providers.base import TOKEN_BUCKETS, TokenUsage
 
-FIGURES = [
-    column.key
-    for column in ModelPrice.__table__.columns
-    if column.key.endswith("_nanos") or column.key == "long_context_above"
-]
 NEEDED = [f"{bucket}_nanos" for bucket in TOKEN_BUCKETS]
 SLICE = 20_000
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 
 
 class Rerating(Model):

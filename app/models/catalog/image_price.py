@@ -6,20 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, delete, select, text
+from sqlalchemy import CheckConstraint, delete, select
 from sqlalchemy.orm import Mapped, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, partial_index, refers_to, utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import APPROVED, AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.rates import ImageRates
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.providers.base import ImagePrompt
 
 MOST_IMAGES = 4
-APPROVED = text("approved_at IS NOT NULL")
 
 
 class ImagePrice(Model):

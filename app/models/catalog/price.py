@@ -14,10 +14,10 @@ from app.extensions import db
 from app.models.base import Model, at_once, not_negative, partial_index, refers_to, utcnow
 from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
 from app.models.catalog.provider_account import ProviderAccount
-from app.models.catalog.rates import TOKEN_BUCKETS, Rates
+from app.models.catalog.rates import Rates
 from app.models.catalog.service_tier import ORDINARY
 from app.models.metering.refusal import InvalidRequest, Refusal
-from app.providers.base import Prompt, TokenUsage
+from app.providers.base import TOKEN_BUCKETS, Prompt, TokenUsage
 
 ORDINARY_ANSWER_TOKENS = 400
 WARNED = timedelta(days=30)
@@ -248,6 +248,13 @@ def titles_of(names: Sequence[str]) -> list[str]:
     titles = {model.name: model.title for model in db.session.scalars(select(AIModel))}
     return [titles.get(name, name) for name in names]
 
+
+FIGURES = [
+    column.key
+    for column in ModelPrice.__table__.columns
+    if column.key.endswith("_nanos") or column.key == "long_context_above"
+]
+"""What a price says that calls cost."""
 
 MODELS, PROVIDERS, PRICES = (table.__table__ for table in (AIModel, ProviderAccount, ModelPrice))
 LATER = PRICES.alias("later")

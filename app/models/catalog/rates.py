@@ -6,11 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.models.metering.refusal import PricingError
-from app.providers.base import ImageUsage, TokenUsage
+from app.providers.base import PIECES, TOKEN_BUCKETS, ImageUsage, TokenUsage
 
-TOKEN_BUCKETS = ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "output")
 INPUT_BUCKETS = TOKEN_BUCKETS[:-1]
-PIECES = ("images", "searches")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Table, bindparam, case, cast, func, select
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
 
 from app.db.compiled_statement import CompiledStatement
 from app.models.base import at_once
@@ -19,10 +19,9 @@ from app.models.identity.actor import Actor
 from app.models.identity.membership import Membership
 from app.models.metering.member_limit import next_month
 from app.models.metering.refusal import Refusal, seconds_until
-from app.models.metering.usage import Usage
+from app.models.metering.usage import COUNTED, USAGES
 from app.models.metering.usage_rollup import start_of
 
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 Period = Literal["day", "week", "month"]
 
 
@@ -108,8 +107,6 @@ def budget_reached(use: BudgetUse, at: datetime, **details: Any) -> Refusal:
     return Refusal("own_limit_reached", retry_after=wait, resets_at=use.ends, **details)
 
 
-PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos
-COUNTED = case((USAGES.c.state == "running", USAGES.c.reserved_nanos), else_=PAID)
 SPENT = select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger))
 OF_CHAT = CompiledStatement(SPENT.where(USAGES.c.chat_id == bindparam("chat")))
 OF_PERSON = CompiledStatement(

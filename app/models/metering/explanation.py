@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.models.catalog.rates import INPUT_BUCKETS, Rates, half_up
+from app.models.catalog.worth import BPS
 from app.models.metering.usage import BUCKETS, Usage
 from app.providers.base import TokenUsage
 
-BPS = 10_000
 CACHED_FIRST = *INPUT_BUCKETS[1:], INPUT_BUCKETS[0]
 """What was said before stands at the beginning of a prompt, which is what a cache holds."""
 

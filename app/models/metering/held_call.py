@@ -16,13 +16,12 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
-from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Conflict, Refusal
 from app.models.metering.reservation import Receipt, Reservation, reservation_of, reserve_with, settle
 from app.models.metering.usage import Usage
-from app.providers.base import Prompt, TokenUsage, WirePrompt
+from app.providers.base import TOKEN_BUCKETS, Prompt, TokenUsage, WirePrompt
 
 OPERATION = "held"
 IS_HELD = or_(Usage.operation == OPERATION, Usage.operation.startswith(f"{OPERATION}:"))

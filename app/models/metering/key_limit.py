@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Table, bindparam, case, cast, func, select
+from sqlalchemy import BigInteger, bindparam, case, cast, func, select
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
@@ -20,9 +20,8 @@ from app.models.identity.actor import Actor
 from app.models.identity.api_key import KeyLimits
 from app.models.metering.member_limit import month_of, next_month
 from app.models.metering.refusal import Refusal, seconds_until
-from app.models.metering.usage import Usage
+from app.models.metering.usage import COUNTED, USAGES, Usage
 
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 LONG_AGO = date(1970, 1, 1)
 
 
@@ -103,8 +102,6 @@ def spent_by_keys(key_ids: Sequence[int], at: datetime) -> dict[int, tuple[int, 
 DAY = 86_400
 """A limit once for all never comes back by itself; somebody may raise it."""
 
-PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos
-COUNTED = case((USAGES.c.state == "running", USAGES.c.reserved_nanos), else_=PAID)
 SPENT = CompiledStatement(
     select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger)).where(
         USAGES.c.api_key_id == bindparam("key"), USAGES.c.day >= bindparam("since")

@@ -32,10 +32,9 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal, seconds_until
-from app.models.metering.usage import Usage
+from app.models.metering.usage import COUNTED, USAGES
 
 MEMBERS: Table = Membership.__table__  # type: ignore[assignment]
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 
 
@@ -168,8 +167,6 @@ def count_out(difference: Any) -> Update:
 
 
 HOLD, SETTLE = CompiledStatement(COUNT_IN), CompiledStatement(count_out(bindparam("difference")))
-PAID = USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos
-COUNTED = case((USAGES.c.state == "running", USAGES.c.reserved_nanos), else_=PAID)
 BY_MEMBER = (
     select(
         USAGES.c.account_id,

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.catalog.rates import TOKEN_BUCKETS, Rates
+from app.models.catalog.rates import Rates
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
-from app.providers.base import TokenUsage
+from app.providers.base import TOKEN_BUCKETS, TokenUsage
 
 SLICE = 10_000
 

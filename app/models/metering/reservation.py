@@ -45,8 +45,8 @@ from app.models.metering.gate_checks import (
 from app.models.metering.key_limit import check_key, key_use
 from app.models.metering.member_limit import check_member, hold_for_member, member_use, settle_for_member
 from app.models.metering.refusal import Attempt, PricingError, Refusal
-from app.models.metering.statements import USAGES, ExtraRows, run_reserve, run_settle
-from app.models.metering.usage import Usage
+from app.models.metering.statements import ExtraRows, run_reserve, run_settle
+from app.models.metering.usage import USAGES, Usage
 from app.providers.base import Prompt, TokenUsage
 
 __all__ = [

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Connection,
     Date,
     Integer,
-    Table,
     and_,
     bindparam,
     case,
@@ -38,9 +37,8 @@ from app.models.metering.breaker import still_usual
 from app.models.metering.call import RECEIPT, Admission, Ending, settled_differences
 from app.models.metering.gate_checks import most_absorbed, most_calls, still_admitted
 from app.models.metering.member_limit import held_for_member, month_of, settled_for_member
-from app.models.metering.usage import Usage
+from app.models.metering.usage import USAGES
 
-USAGES: Table = Usage.__table__  # type: ignore[assignment]
 A, U = ACCOUNTS.c, USAGES.c
 FIELDS = tuple(field.name for field in fields(AccountState))
 FIGURES = [A[column] for column in MOVED.values()]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, func, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Table, UniqueConstraint, case, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, not_negative, one_of, partial_index, refers_to, utcnow
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, AnyRates
+from app.models.catalog.rates import AnyRates
+from app.providers.base import PIECES, TOKEN_BUCKETS
 
 if TYPE_CHECKING:
     from app.models.catalog.price import ModelPrice
@@ -189,3 +190,10 @@ CONSTANTS: dict[str, Any] = {
     if column.name not in {"id", "created_at"} and (column.nullable or column.default is not None)
 } | {"raw": {}}
 """What a row begins with where nothing else is said."""
+
+USAGES: Table = Usage.__table__  # type: ignore[assignment]
+COUNTED = case(
+    (USAGES.c.state == "running", USAGES.c.reserved_nanos),
+    else_=USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos,
+)
+"""What a call counts as against a limit: what is paid for it, and while it runs the most that it can cost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -121,6 +122,26 @@ class AccountDay(ModelBase):
 
 def start_of(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """Whole UTC days, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> list[date]:
+        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+
+    @property
+    def begins(self) -> datetime:
+        return start_of(self.first)
+
+    @property
+    def ends(self) -> datetime:
+        return start_of(self.last + timedelta(days=1))
 
 
 def begun_since(moment: datetime) -> Any:
