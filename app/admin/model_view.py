@@ -31,6 +31,7 @@ from app.web.csv import safe
 
 LARGEST_PAGE = 10**6
 EXPORTED_AT_ONCE = 500
+STALE = "Someone else changed this in the meantime. Check it again; what you typed is still here."
 
 
 class RowForm(BaseForm):
@@ -234,18 +235,14 @@ class AdminTable(AdminOnly, ModelView):
         if not super().validate_form(form):
             return False
         row = getattr(form, "_obj", None)
-        if (
-            row is not None
-            and isinstance(form, RowForm)
-            and form.seen.data not in {None, "", fingerprint(row, form)}
-        ):
-            flash(
-                "Someone else changed this in the meantime. Check it again; what you typed is still here.",
-                "error",
-            )
-            form.seen.raw_data, form.seen.data = None, fingerprint(row, form)
-            return False
-        return True
+        if row is None or not isinstance(form, RowForm):
+            return True
+        now = fingerprint(row, form)
+        if form.seen.data in {None, "", now}:
+            return True
+        flash(STALE, "error")
+        form.seen.raw_data, form.seen.data = None, now
+        return False
 
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> ResponseReturnValue:
