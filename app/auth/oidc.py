@@ -115,7 +115,7 @@ def claims_of(service: Any) -> dict[str, Any]:
 def person_of(claims: dict[str, Any], target: str | None) -> User:
     """Whom the provider means, held until the transaction ends: known, bound now, or new. NoEntry for nobody."""
     subject, email = str(claims["sub"]), checked_address(str(claims.get("email") or ""))
-    known = User.with_subject(subject)
+    known = User.by(oidc_subject=subject)
     if known is None and (not email or claims.get("email_verified") is not True):
         raise NoEntry(UNCONFIRMED)
     user = known or User.with_email(email or "")

@@ -123,8 +123,8 @@ def returned() -> ResponseReturnValue:
 def own_session(session_id: str) -> tuple[Payment | None, Subscription | None]:
     """What the session is to pay for; 404 where that is another account's."""
     sold: tuple[Payment | None, Subscription | None] = (
-        Payment.with_session(session_id),
-        Subscription.with_session(session_id),
+        Payment.by(stripe_session_id=session_id),
+        Subscription.by(stripe_session_id=session_id),
     )
     if any(row is not None and row.account_id != current_user.account_id for row in sold):
         abort(404)

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from flask import g
-from sqlalchemy import CheckConstraint, Connection, ForeignKey, Index, select
+from sqlalchemy import CheckConstraint, ColumnElement, Connection, ForeignKey, Index, Text, cast, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, class_mapper, mapped_column
 
@@ -101,6 +101,11 @@ def refers_to(target: str, *, index: bool = False, **options: Any) -> Any:
     return mapped_column(ForeignKey(target, ondelete="RESTRICT"), index=index, **options)
 
 
+def has_text(column: Any, text: str) -> ColumnElement[bool]:
+    """Whether a JSON list of plain texts, such as ids at Stripe, holds that one; on both databases."""
+    return cast(column, Text).contains(f'"{text}"', autoescape=True)
+
+
 INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 """By the database's name; both know ON CONFLICT."""
 
@@ -141,6 +146,11 @@ class Model(ModelBase):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    @classmethod
+    def by(cls, **columns: Any) -> Self | None:
+        """The row of these columns, which are a key; None where there is none."""
+        return db.session.scalar(select(cls).filter_by(**columns))
 
     @classmethod
     def find(cls, identifier: str | int, **conditions: Any) -> Self | None:

@@ -115,7 +115,7 @@ def reconcile_subscriptions() -> Iterator[Finding]:
 
 
 def reconcile_subscription(fetched: SubscriptionState) -> Iterator[Finding]:
-    subscription = Subscription.with_stripe_id(fetched.stripe_id)
+    subscription = Subscription.by(stripe_id=fetched.stripe_id)
     if subscription is None and not is_untold(fetched):
         return
     if subscription is None or differs(subscription, fetched):
@@ -180,16 +180,16 @@ def reconcile_checkout(session_id: str) -> Iterator[Finding]:
 
 def forget_checkout(session_id: str) -> None:
     """Nobody can pay it any more."""
-    if payment := Payment.with_session(session_id):
+    if payment := Payment.by(stripe_session_id=session_id):
         Account.locked(payment.account_id)
         payment.fall_through()
-    if begun := Subscription.with_session(session_id):
+    if begun := Subscription.by(stripe_session_id=session_id):
         begun.status = "incomplete_expired"
 
 
 def is_known(fetched: SessionState) -> bool:
     """Whether its bank debit is on its way, here and at Stripe."""
-    payment, intent = Payment.with_session(fetched.stripe_id), fetched.payment_intent_id
+    payment, intent = Payment.by(stripe_session_id=fetched.stripe_id), fetched.payment_intent_id
     if payment is None or payment.state != "processing" or intent is None:
         return False
     return client.payment(intent).status == "processing"
@@ -197,7 +197,7 @@ def is_known(fetched: SessionState) -> bool:
 
 def settle_checkout(fetched: SessionState) -> None:
     session_sync.apply_session(fetched)
-    subscription = Subscription.with_session(fetched.stripe_id)
+    subscription = Subscription.by(stripe_session_id=fetched.stripe_id)
     if subscription is not None and subscription.stripe_id is None:
         subscription.status = "incomplete_expired"
 
@@ -257,7 +257,7 @@ def reconcile_credit_notes(since: datetime) -> Iterator[Finding]:
 
 def reconcile_disputes(since: datetime) -> Iterator[Finding]:
     for fetched in client.disputes_since(since):
-        known = Dispute.with_stripe_id(fetched.stripe_id)
+        known = Dispute.by(stripe_id=fetched.stripe_id)
         if known is not None and known.status == fetched.status:
             continue
         if fetched.payment_intent_id and sync.payment_behind(fetched.payment_intent_id) is not None:

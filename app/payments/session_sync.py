@@ -47,19 +47,19 @@ def apply_session(fetched: SessionState) -> Account | None:
 
 def bind_subscription(fetched: SessionState) -> None:
     """Note which subscription came of a checkout. Mismatch where the checkout is another account's."""
-    begun = Subscription.with_session(fetched.stripe_id)
+    begun = Subscription.by(stripe_session_id=fetched.stripe_id)
     if begun is None or fetched.subscription_id is None or begun.stripe_id is not None:
         return
     if fetched.client_reference_id not in (None, str(begun.account_id)):
         raise Mismatch(f"checkout {fetched.stripe_id} is of account {fetched.client_reference_id!r}")
-    if Subscription.with_stripe_id(fetched.subscription_id) is None:
+    if Subscription.by(stripe_id=fetched.subscription_id) is None:
         begun.stripe_id = fetched.subscription_id
         commit()
 
 
 def release_code(fetched: SessionState) -> None:
     """The checkout of a subscription is over and nothing came of it: its code is free again."""
-    begun = Subscription.with_session(fetched.stripe_id) if fetched.status == "expired" else None
+    begun = Subscription.by(stripe_session_id=fetched.stripe_id) if fetched.status == "expired" else None
     if begun is not None and begun.redemption is not None:
         Account.locked(begun.account_id)
         db.session.refresh(begun.redemption)
@@ -68,7 +68,7 @@ def release_code(fetched: SessionState) -> None:
 
 def sold_in(fetched: SessionState) -> Payment | None:
     """Our row of a checkout session. Mismatch where it names one that is not there."""
-    payment = Payment.with_session(fetched.stripe_id)
+    payment = Payment.by(stripe_session_id=fetched.stripe_id)
     label = fetched.metadata.get("payment_id")
     if payment is None and label:
         payment = Payment.find(label)

@@ -122,7 +122,7 @@ def apply_subscription(ours: Subscription, account: Account, billed: Billed) -> 
 
 def subscription_for(fetched: SubscriptionState) -> Subscription | None:
     """Our row: by Stripe's id, by what we wrote on it, or a new one for what was sold at Stripe's dashboard."""
-    known = Subscription.with_stripe_id(fetched.stripe_id)
+    known = Subscription.by(stripe_id=fetched.stripe_id)
     if known is not None:
         return known
     labelled = Subscription.find(fetched.metadata.get("subscription_id", ""))
@@ -219,7 +219,7 @@ def apply_recharge(recharge: Recharge, account: Account, fetched: PaymentState) 
 
 def payment_for(fetched: PaymentState) -> Payment | None:
     """Our row of a payment intent: by its id, or by what we wrote on it. Mismatch where that names another account."""
-    known = Payment.with_intent(fetched.stripe_id)
+    known = Payment.by(stripe_payment_intent_id=fetched.stripe_id)
     if known is not None and known.kind != "unknown":
         return known
     label = fetched.metadata.get("payment_id")
@@ -239,7 +239,7 @@ def sync_unknown_payment(fetched: PaymentState) -> Account | None:
     invoice_id = client.invoice_of_payment(fetched.stripe_id)
     if invoice_id is not None:
         account = sync_invoice(invoice_id) or account
-        paid = Payment.with_invoice(invoice_id)
+        paid = Payment.by(stripe_invoice_id=invoice_id)
         if paid is not None:
             paid.stripe_payment_intent_id = paid.stripe_payment_intent_id or fetched.stripe_id
         return account
@@ -276,7 +276,7 @@ def known_payment(payment_intent_id: str) -> Payment | None:
 
 def payment_behind(payment_intent_id: str) -> Payment | None:
     """Our row of a payment intent, which may be one of several that paid an invoice."""
-    if payment := Payment.with_intent(payment_intent_id):
+    if payment := Payment.by(stripe_payment_intent_id=payment_intent_id):
         return payment
     invoice_id = client.invoice_of_payment(payment_intent_id)
-    return Payment.with_invoice(invoice_id) if invoice_id else None
+    return Payment.by(stripe_invoice_id=invoice_id) if invoice_id else None

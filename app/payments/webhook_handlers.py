@@ -68,7 +68,7 @@ def subscription_moved(about: About) -> Account | None:
 @on("customer.subscription.trial_will_end")
 def trial_will_end(about: About) -> Account | None:
     account = sync_subscription(about["id"])
-    subscription = Subscription.with_stripe_id(about["id"])
+    subscription = Subscription.by(stripe_id=about["id"])
     if subscription is not None and subscription.is_trialing and not subscription.rejected_at:
         payment_mails.of_trial_end(subscription)
     return account

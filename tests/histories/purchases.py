@@ -81,7 +81,7 @@ class Purchases(Stage):
         return sorted(self.book.sales)[which % len(self.book.sales)]
 
     def payment(self, key: str) -> Payment:
-        result = Payment.with_intent(key) or Payment.with_invoice(key)
+        result = Payment.by(stripe_payment_intent_id=key) or Payment.by(stripe_invoice_id=key)
         assert result is not None
         return result
 

@@ -88,8 +88,8 @@ def test_money_that_nobody_knew_is_forgotten_once_its_purchase_is_known(
     assert (known is again, known.worth_nanos) == (True, 0)
     db.session.flush()
     payment.succeed(account, result(payment))
-    assert Payment.with_intent("pi_1") is payment
-    assert Payment.with_intent("pi_2") is known
+    assert Payment.by(stripe_payment_intent_id="pi_1") is payment
+    assert Payment.by(stripe_payment_intent_id="pi_2") is known
 
 
 def test_a_checkout_is_waited_for_until_it_ends(payment: Payment) -> None:

@@ -142,7 +142,7 @@ def test_the_payment_of_an_invoice_is_noted_when_it_is_heard_of(deal: Deal) -> N
     noted = []
     for intent in (None, "pi_1", "pi_2"):
         deal.follow(replace(sold, payment_intent_id=intent))
-        noted.append(Payment.with_invoice("in_0").stripe_payment_intent_id)
+        noted.append(Payment.by(stripe_invoice_id="in_0").stripe_payment_intent_id)
     assert noted == [None, "pi_1", "pi_1"]
 
 

@@ -164,7 +164,7 @@ class Life:
         """One at Stripe's dashboard, one by an admin, who needs to see the payment."""
         bought = next(one for one in self.at_stripe("payment_intent") if one["amount"] == 2500)
         self.scenario.sandbox.control("refund", payment_intent=bought["id"], amount=333)
-        known = Payment.with_intent(bought["id"])
+        known = Payment.by(stripe_payment_intent_id=bought["id"])
         if known is None or known.refunded_cents:
             self.scenario.sandbox.control("refund", payment_intent=bought["id"], amount=777)
             return

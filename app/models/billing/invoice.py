@@ -48,7 +48,7 @@ def by_payment(invoice: InvoiceState) -> tuple[datetime, datetime, bool, str]:
 
 def apply_invoice(subscription: Subscription, account: Account, invoice: InvoiceState) -> None:
     """What a paid invoice gives, once. One that cannot be explained is parked, and holds up no other."""
-    payment = Payment.with_invoice(invoice.stripe_id)
+    payment = Payment.by(stripe_invoice_id=invoice.stripe_id)
     if payment is not None and payment.state != "parked":
         payment.stripe_payment_intent_id = payment.stripe_payment_intent_id or invoice.payment_intent_id
         return

@@ -146,18 +146,6 @@ class Payment(Model):
         return int(db.session.scalar(select(cents).where(*paid)) or 0) * unit_nanos()
 
     @classmethod
-    def with_intent(cls, payment_intent_id: str) -> Payment | None:
-        return db.session.scalar(select(cls).where(cls.stripe_payment_intent_id == payment_intent_id))
-
-    @classmethod
-    def with_session(cls, session_id: str) -> Payment | None:
-        return db.session.scalar(select(cls).where(cls.stripe_session_id == session_id))
-
-    @classmethod
-    def with_invoice(cls, invoice_id: str) -> Payment | None:
-        return db.session.scalar(select(cls).where(cls.stripe_invoice_id == invoice_id))
-
-    @classmethod
     def last_period_of(cls, subscription_id: int) -> Payment | None:
         """The newest paid invoice that sold the subscription a whole period."""
         sold = cls.subscription_id == subscription_id, cls.state == "paid", cls.period_start.is_not(None)
@@ -173,7 +161,9 @@ class Payment(Model):
     @classmethod
     def park_unknown(cls, account: Account, fetched: PaymentState, why: str) -> Payment:
         """Money that came and that we sold nothing for: kept for a person to look at."""
-        payment = cls.with_intent(fetched.stripe_id) or cls(kind="unknown", account_id=account.id)
+        payment = cls.by(stripe_payment_intent_id=fetched.stripe_id) or cls(
+            kind="unknown", account_id=account.id
+        )
         payment.price_cents = payment.total_cents = fetched.amount_cents
         payment.currency, payment.stripe_payment_intent_id = fetched.currency, fetched.stripe_id
         payment.park(why)
@@ -293,7 +283,7 @@ class Payment(Model):
 
 def forget_unknown(payment_intent_id: str, besides: Payment) -> None:
     """A payment that was parked as unknown, and of which we know by now what it was for."""
-    known = Payment.with_intent(payment_intent_id)
+    known = Payment.by(stripe_payment_intent_id=payment_intent_id)
     if known is not None and known is not besides and known.kind == "unknown":
         db.session.delete(known)
         db.session.flush()

@@ -82,10 +82,6 @@ class Dispute(Model):
 
     payment = relationship("Payment")
 
-    @classmethod
-    def with_stripe_id(cls, stripe_id: str) -> Dispute | None:
-        return db.session.scalar(select(cls).where(cls.stripe_id == stripe_id))
-
     @property
     def is_against_us(self) -> bool:
         return self.status in AGAINST_US
@@ -155,7 +151,7 @@ def take_share(payment: Payment, account: Account, key: str) -> None:
 
 def follow_dispute(payment: Payment, account: Account, state: DisputeState) -> Dispute:
     """Freeze and take what is left while a dispute is against us; return and unfreeze once it is won."""
-    dispute = Dispute.with_stripe_id(state.stripe_id) or Dispute(
+    dispute = Dispute.by(stripe_id=state.stripe_id) or Dispute(
         stripe_id=state.stripe_id, payment_id=payment.id, account_id=payment.account_id, opened_count=0
     )
     was_against_us = dispute.status is not None and dispute.is_against_us

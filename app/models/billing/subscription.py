@@ -128,14 +128,6 @@ class Subscription(Model):
         return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.is_in_force))
 
     @classmethod
-    def with_stripe_id(cls, stripe_id: str) -> Subscription | None:
-        return db.session.scalar(select(cls).where(cls.stripe_id == stripe_id))
-
-    @classmethod
-    def with_session(cls, session_id: str) -> Subscription | None:
-        return db.session.scalar(select(cls).where(cls.stripe_session_id == session_id))
-
-    @classmethod
     def to_cancel(cls) -> list[int]:
         """Those that must not go on so: not wanted, of a closed account, on an inactive plan."""
         gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import CheckConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, partial_index, share, utcnow
+from app.models.base import Model, has_text, not_negative, one_of, partial_index, share, utcnow
 from app.models.catalog.currency import step
 from app.models.catalog.pack_tier import MOST_PACKS, PackTier, tiers_of
 from app.models.catalog.quote import Quote
@@ -23,7 +23,36 @@ from app.models.metering.balance import LONGEST_WINDOW
 LOCKED_TERMS = ("price_cents", "currency", "interval")
 
 
-class Plan(Model):
+class Listed:
+    """What plans and packs have in common: a place in the list, a currency, a margin, and what Stripe knows of them."""
+
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="active")
+    position: Mapped[int] = mapped_column(default=0)
+    currency: Mapped[str] = mapped_column(default=currency)
+    margin_bps: Mapped[int] = mapped_column(default=5000)
+    terms_locked_at: Mapped[datetime | None]
+    replaces_id: Mapped[int | None] = mapped_column(BigId)
+    stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
+    stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
+    former_price_ids: Mapped[list[str]] = mapped_column(default=list)
+    published_digest: Mapped[str] = mapped_column(default="")
+
+    @classmethod
+    def on_offer(cls) -> list[Self]:
+        """What can be chosen now, in the order of the pricing page."""
+        listed: Any = cls
+        offered = select(listed).where(listed.status == "active")
+        ordered = offered.order_by(listed.position, listed.price_cents, listed.id)
+        return list(db.session.scalars(ordered))
+
+    def lock_terms(self) -> None:
+        """From the first sale on, price, currency and interval stay as they were bought."""
+        self.terms_locked_at = self.terms_locked_at or utcnow()
+
+
+class Plan(Listed, Model):
     """A way to be charged: a price for a period, an allowance, and limits."""
 
     __tablename__ = "plans"
@@ -44,18 +73,12 @@ class Plan(Model):
         partial_index("uq_plans_one_default", "is_default", unique=True, where=text("is_default")),
     )
 
-    name: Mapped[str]
-    description: Mapped[str] = mapped_column(default="")
-    status: Mapped[str] = mapped_column(default="active")
     is_default: Mapped[bool] = mapped_column(default=False)
     is_popular: Mapped[bool] = mapped_column(default=False)
-    position: Mapped[int] = mapped_column(default=0)
 
     price_cents: Mapped[int] = mapped_column(default=0)
-    currency: Mapped[str] = mapped_column(default=currency)
     interval: Mapped[str] = mapped_column(default="month")
     surcharge_cents: Mapped[int] = mapped_column(default=0)
-    margin_bps: Mapped[int] = mapped_column(default=5000)
     trial_days: Mapped[int] = mapped_column(default=0)
     sale_price_cents: Mapped[int | None]
     sale_ends_at: Mapped[datetime | None]
@@ -75,31 +98,17 @@ class Plan(Model):
     has_custom_branding: Mapped[bool] = mapped_column(default=False)
     bullets: Mapped[list[str]] = mapped_column(default=list)
 
-    terms_locked_at: Mapped[datetime | None]
-    replaces_id: Mapped[int | None] = mapped_column(BigId)
-    stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
-    stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
     stripe_sale_price_id: Mapped[str | None]
-    former_price_ids: Mapped[list[str]] = mapped_column(default=list)
-    published_digest: Mapped[str] = mapped_column(default="")
 
     @classmethod
     def default(cls) -> Plan:
         return db.session.scalars(select(cls).where(cls.is_default)).one()
 
     @classmethod
-    def on_offer(cls) -> list[Plan]:
-        """The plans that can be chosen now, in the order of the pricing page."""
-        offered = select(cls).where(cls.status == "active").order_by(cls.position, cls.price_cents, cls.id)
-        return list(db.session.scalars(offered))
-
-    @classmethod
     def with_stripe_price(cls, price_id: str) -> Plan | None:
         """The plan of a price at Stripe, of one that it had before too."""
         is_current = (cls.stripe_price_id == price_id) | (cls.stripe_sale_price_id == price_id)
-        current = db.session.scalar(select(cls).where(is_current))
-        former = (plan for plan in db.session.scalars(select(cls)) if price_id in plan.former_price_ids)
-        return current or next(former, None)
+        return db.session.scalar(select(cls).where(is_current | has_text(cls.former_price_ids, price_id)))
 
     @property
     def is_on_sale(self) -> bool:
@@ -176,16 +185,12 @@ class Plan(Model):
     def can_be_chosen(self) -> bool:
         return self.status == "active"
 
-    def lock_terms(self) -> None:
-        """From the first subscription on, price, currency and interval stay as they were bought."""
-        self.terms_locked_at = self.terms_locked_at or utcnow()
-
     def new_version(self) -> Plan:
         """A copy that can be edited and chosen; this one goes on for those who have it."""
         return copy_as_new_version(self)
 
 
-class CreditPack(Model):
+class CreditPack(Listed, Model):
     """Credits for a price, once. `is_any_amount`: for any amount within the settings' bounds, at its margin."""
 
     __tablename__ = "packs"
@@ -195,30 +200,12 @@ class CreditPack(Model):
         CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
     )
 
-    name: Mapped[str]
-    description: Mapped[str] = mapped_column(default="")
-    status: Mapped[str] = mapped_column(default="active")
-    position: Mapped[int] = mapped_column(default=0)
     price_cents: Mapped[int]
-    currency: Mapped[str] = mapped_column(default=currency)
-    margin_bps: Mapped[int] = mapped_column(default=5000)
     is_any_amount: Mapped[bool] = mapped_column(default=False)
-
-    terms_locked_at: Mapped[datetime | None]
-    replaces_id: Mapped[int | None] = mapped_column(BigId)
-    stripe_product_id: Mapped[str | None] = mapped_column(unique=True)
-    stripe_price_id: Mapped[str | None] = mapped_column(unique=True)
-    former_price_ids: Mapped[list[str]] = mapped_column(default=list)
-    published_digest: Mapped[str] = mapped_column(default="")
 
     tiers: Mapped[list[PackTier]] = relationship(
         order_by=PackTier.from_quantity, cascade="all, delete-orphan", lazy="selectin"
     )
-
-    @classmethod
-    def on_offer(cls) -> list[CreditPack]:
-        offered = select(cls).where(cls.status == "active").order_by(cls.position, cls.price_cents, cls.id)
-        return list(db.session.scalars(offered))
 
     @property
     def asked_cents(self) -> int:
@@ -265,9 +252,6 @@ class CreditPack(Model):
     def credits_per_dollar(self) -> Decimal:
         return credits_per_unit(self.worth_nanos, self.price_cents)
 
-    def lock_terms(self) -> None:
-        self.terms_locked_at = self.terms_locked_at or utcnow()
-
     def new_version(self) -> CreditPack:
         return copy_as_new_version(self)
 
@@ -281,15 +265,14 @@ AT_STRIPE = {
     "former_price_ids",
     "published_digest",
 }
-
-NOT_COPIED = {
+NOT_COPIED = AT_STRIPE | {
     "id",
     "created_at",
     "terms_locked_at",
     "is_default",
     "sale_price_cents",
     "sale_ends_at",
-} | AT_STRIPE
+}
 
 
 def copy_as_new_version(sold: Sold) -> Sold:

@@ -6,12 +6,12 @@ import hashlib
 import re
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ColumnElement, Text, cast, or_, select, update
+from sqlalchemy import CheckConstraint, ColumnElement, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, not_negative, one_of, share
+from app.models.base import Model, has_text, not_negative, one_of, share
 from app.models.catalog.listing import all_on_offer
 from app.models.catalog.margin import is_above_floor, real_margin_bps
 from app.models.catalog.plan import CreditPack, Plan
@@ -87,7 +87,7 @@ class PromotionCode(Model):
     @classmethod
     def with_coupon(cls, coupon_id: str) -> PromotionCode | None:
         """The code that a coupon at Stripe was made for, one that it had before too."""
-        is_former = cast(cls.former_coupon_ids, Text).contains(f'"{coupon_id}"', autoescape=True)
+        is_former = has_text(cls.former_coupon_ids, coupon_id)
         return db.session.scalar(select(cls).where(or_(cls.stripe_coupon_id == coupon_id, is_former)))
 
     def is_open(self, at: datetime) -> bool:

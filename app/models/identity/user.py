@@ -60,10 +60,6 @@ class User(Model):
         return db.session.scalar(select(cls).where(cls.email == known_as(email)))
 
     @classmethod
-    def with_subject(cls, subject: str) -> User | None:
-        return db.session.scalar(select(cls).where(cls.oidc_subject == subject))
-
-    @classmethod
     def join(cls, email: str, name: str, password: str) -> User:
         """A new person, whose address is not verified yet."""
         user = cls.joining(email, name, password)
