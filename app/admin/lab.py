@@ -22,10 +22,10 @@ from app.admin.plan_forms import model_names
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.lab.assumptions import assumptions
-from app.lab.kinds import seed_habits
 from app.lab.report import Report
 from app.lab.scenario import Scenario
 from app.lab.simulation import check_size
+from app.lab.user_kinds import seed_habits
 from app.models.base import utcnow
 from app.models.catalog.plan import CreditPack, Plan, copy_as_draft
 from app.models.metering.refusal import InvalidRequest

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.lab import jobs
-from app.lab.kinds import seed_habits
+from app.lab.user_kinds import seed_habits
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.operations.lab_run import Habit, LabRun
 from tests.admin.conftest import AdminClient, FormReader

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.lab.history import worths_of
-from app.lab.kinds import seed_habits
 from app.lab.report import Report
 from app.lab.run import Run, reading
 from app.lab.scenario import Pair, Scenario, changed, terms_of
 from app.lab.simulation import simulate
+from app.lab.user_kinds import seed_habits
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
