@@ -13,7 +13,7 @@ from app.extensions import db
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import FIGURES, AIModel, ModelPrice
+from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest, PricingError

@@ -6,10 +6,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.models.catalog.price import ModelPrice
-from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.metering.explanation import explain
 from app.models.metering.usage import BUCKETS, Usage
-from app.providers.base import Prompt, PromptMessage, TokenUsage
+from app.providers.base import TOKEN_BUCKETS, Prompt, PromptMessage, TokenUsage
 from app.web.formatting import explanation_text
 
 TOKENS = st.integers(0, 50_000)

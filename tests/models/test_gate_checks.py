@@ -10,7 +10,7 @@ from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
+from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
@@ -25,7 +25,7 @@ from app.models.metering.gate_checks import (
     check_pace,
 )
 from app.models.metering.reservation import admit, reserve
-from app.providers.base import Prompt, PromptMessage
+from app.providers.base import PIECES, TOKEN_BUCKETS, Prompt, PromptMessage
 from app.web.refusals import text_of
 from tests.models.conftest import NOON, refusal
 from tests.support.people import CREDIT, actor, model

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from app.catalog.price_source import listed_models, quotes, vendor_model
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
-from app.models.catalog.rates import PIECES, TOKEN_BUCKETS, Rates
+from app.models.catalog.rates import Rates
 from app.models.metering.refusal import PricingError
-from app.providers.base import Prompt, PromptMessage, TokenUsage
+from app.providers.base import PIECES, TOKEN_BUCKETS, Prompt, PromptMessage, TokenUsage
 from tests.prices.china import is_free_day
 
 SOLD = [model for model in listed_models() if "dollars" not in model]

@@ -16,8 +16,8 @@ from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.provider_account import ProviderAccount
-from app.models.catalog.rates import TOKEN_BUCKETS
 from app.models.metering.refusal import Refusal
+from app.providers.base import TOKEN_BUCKETS
 from app.web.refusals import text_of
 from tests.prices.china import is_peak
 from tests.support import people

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.models.catalog.rates import TOKEN_BUCKETS, Rates
+from app.models.catalog.rates import Rates
+from app.providers.base import TOKEN_BUCKETS
 from tests.providers.conftest import Vendor
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import asking, outcome_of
