@@ -250,7 +250,7 @@ def reconcile_credit_notes(since: datetime) -> Iterator[Finding]:
         known = db.session.scalar(select(Refund).where(Refund.stripe_id == fetched.stripe_id))
         if known is not None and known.status == fetched.status:
             continue
-        if Payment.with_invoice(invoice_id) is not None:
+        if Payment.by(stripe_invoice_id=invoice_id) is not None:
             look = partial(sync.sync_credit_notes, invoice_id)
             yield from looked(fetched.stripe_id, f"is {fetched.status}", look)
 

@@ -73,11 +73,11 @@ def sync_refunds(payment_intent_id: str) -> Account | None:
 
 def sync_credit_notes(invoice_id: str) -> Account | None:
     """What was given back of a paid invoice by credit notes and not by refunds."""
-    payment = Payment.with_invoice(invoice_id)
+    payment = Payment.by(stripe_invoice_id=invoice_id)
     if payment is None or not payment.is_paid:
         sync_invoice(invoice_id)
         commit()
-        payment = Payment.with_invoice(invoice_id)
+        payment = Payment.by(stripe_invoice_id=invoice_id)
     if payment is None or not payment.is_paid:
         return None
     fetch = partial(client.credit_notes, invoice_id)
