@@ -28,6 +28,8 @@ from tests.support.test_apps import made_apps
 IS_LONG = os.environ.get("LONG") == "1"
 """Whether what is marked `long` runs too: what repeats on the other database, or in `make soak`, what is here once."""
 
+HERE = Path(__file__).parent
+
 hypothesis.settings.register_profile("tollgate", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("tollgate")
 
@@ -42,13 +44,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes long comes first, so that none of it is left over for one core at the end: processes, then payments.
+    """What takes long comes first, so that none of it is left over for one core at the end.
 
+    Processes, then payments, then what is about the whole app and lies in no folder: migrations, walks over all code.
     Tests of a browser that is not there are reported by name; where CI says so they fail.
     """
     left_out = [item for item in items if item.get_closest_marker("long") and not IS_LONG]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: item.path.parent != HERE)
     for fixtures in ({"scenario"}, PROCESSES):
         long = {item.path for item in items if fixtures & set(getattr(item, "fixturenames", ()))}
         items.sort(key=lambda item: item.path not in long)

@@ -54,7 +54,7 @@ def test_every_currency_is_one_that_people_know() -> None:
     assert {code.upper() for code in CURRENCIES} - list_currencies() <= {"XCG"}
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     currency=st.sampled_from(CURRENCIES),
     rate=st.integers(10, 4_000_000),

@@ -52,6 +52,10 @@ def faults_by(page: Page, scheme: str, options: str = "{resultTypes: ['violation
     return [f"{fault['id']}: {node['target']}" for fault in result for node in fault["nodes"]]
 
 
+ALIKE = "section.card:nth-of-type(n + 13)"
+"""All but the first dozen of a hundred parts that one loop writes: each would cost axe as much as a page."""
+
+
 def too_wide(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
@@ -103,9 +107,10 @@ def test_the_pages_that_one_comes_to_by_a_link_have_no_fault(ada: Visitor, backs
     faults = {}
     for path in links:
         ada.go(path)
-        faults[path] = faults_of(ada.page)
         ada.page.set_viewport_size({"width": 360, "height": 740})
-        faults[path] += ["wide"] if too_wide(ada.page) > 0 else []
+        faults[path] = ["wide"] if too_wide(ada.page) > 0 else []
+        ada.page.evaluate(f"document.querySelectorAll('{ALIKE}').forEach(one => one.remove())")
+        faults[path] += faults_of(ada.page)
     assert {path: result for path, result in faults.items() if result} == {}
 
 

@@ -43,12 +43,12 @@ def rules(app: Flask, session: "scoped_session[Session]") -> None:
     session.commit()
 
 
-@pytest.fixture(params=["near", "far"])
+@pytest.fixture
 def environment(
-    request: pytest.FixtureRequest, environment: dict[str, str], all_databases: Databases, database_kind: str
+    environment: dict[str, str], all_databases: Databases, database_kind: str
 ) -> Iterator[dict[str, str]]:
-    """The database on this machine, and half a millisecond away, where there are more steps to fall between."""
-    if request.param == "near" or database_kind == "sqlite":
+    """SQLite on this machine, PostgreSQL half a millisecond away, where there are more steps to fall between."""
+    if database_kind == "sqlite":
         yield environment
         return
     with DistantServer("127.0.0.1", all_databases.postgres.port, delay=0.0005) as line:

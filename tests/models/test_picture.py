@@ -64,7 +64,7 @@ def test_what_is_too_large_is_not_decoded(content: bytes, told: str) -> None:
         read_picture(content)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["PNG", "JPEG", "GIF", "WEBP"]), st.integers(0, 900), st.integers(0, 255), st.booleans()
 )

@@ -170,24 +170,30 @@ def sign(answer: TestResponse) -> str:
 
 
 def matrix(app: Flask, cast: Cast, ids: dict[str, object]) -> Iterator[tuple[str, str, str]]:
-    """Rule, method and the signs of all roles."""
+    """Rule, method and the signs of all roles; where no key opens anything, ada's first is asked for all of them."""
     client, restored = app.test_client(use_cookies=False), Restored(app.config["SQLALCHEMY_DATABASE_URI"])
     for rule, method in rules(app):
         names = ADMIN_ROLES if rule.startswith("/admin") else ROLES
         path, signs = address(app, rule, ids), ""
         for name in names:
+            if name in KEYS[1:] and not is_json(path):
+                signs += signs[-1]
+                continue
             signs += sign(ask(client.open, path, method, cast.roles[name], cast.body(rule, name)))
             restored.put_back()
         yield rule, method, signs
     restored.close()
 
 
+def is_json(path: str) -> bool:
+    return path.startswith(("/api/", GATEWAY))
+
+
 def ask(
     send: Callable[..., TestResponse], path: str, method: str, role: Role, body: dict[str, object]
 ) -> TestResponse:
     """What it is answered; one that is busy at the moment is asked again."""
-    is_json = path.startswith(("/api/", GATEWAY))
-    sent = {"json" if is_json else "data": body} if method != "GET" else {}
+    sent = {"json" if is_json(path) else "data": body} if method != "GET" else {}
     for _try in range(3):
         answer = send(path, method=method, headers=role.headers, buffered=True, **sent)
         if answer.status_code != 503 or "payments_not_set_up" in answer.text:

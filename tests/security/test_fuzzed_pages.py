@@ -30,7 +30,7 @@ VALUES = (
     "a,b;c", "\r\nX-Own: 1", "\U0001f4b8" * 200,
 )  # fmt: skip
 SHARE = 1.0 if IS_LONG else 0.02
-BUDGET = 3600.0 if IS_LONG else 10.0
+BUDGET = 3600.0 if IS_LONG else 3.0
 """Seconds for the forms, and as many for the addresses, of either test."""
 
 SIGNS_OUT = (
