@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,14 +88,23 @@ def keys(report: Report, part: int) -> list[str]:
 
 
 def by_day(report: Report) -> Table:
-    rows = [[day, *beside(report, day, "")] for day in keys(report, 0)]
-    return ["Day", *doubled()], rows
+    """A row for each day and plan."""
+    names = plan_names()
+    rows = [
+        [day, names.get(plan_id, plan_id), *beside(report, day, plan_id)]
+        for day, plan_id in sorted(key.split() for key in report.days)
+    ]
+    return ["Day", "Plan", *doubled()], rows
 
 
 def by_plan(report: Report) -> Table:
-    names = {str(row.id): row.name for row in db.session.execute(select(Plan.id, Plan.name))}
+    names = plan_names()
     rows = [[names.get(plan_id, plan_id), *beside(report, "", plan_id)] for plan_id in keys(report, 1)]
     return ["Plan", *doubled()], rows
+
+
+def plan_names() -> dict[str, str]:
+    return {str(row.id): row.name for row in db.session.execute(select(Plan.id, Plan.name))}
 
 
 def doubled() -> list[str]:
@@ -116,22 +125,26 @@ def codes(report: Report) -> Table:
 def refused(which: str) -> Callable[[Report], Table]:
     def table(report: Report) -> Table:
         rows: list[list[Any]] = getattr(report, which)
-        return ["When (UTC)", "Account", "Model", "Code"], [
-            [at[:19].replace("T", " "), *rest] for at, *rest in rows
+        is_made_up = report.scenario.get("is_simulated")
+        names = {} if is_made_up else account_names(row[1] for row in rows)
+        return ["When (UTC)", "Account", "Name", "Model", "Code"], [
+            [at[:19].replace("T", " "), account_id, names.get(account_id, ""), *rest]
+            for at, account_id, *rest in rows
         ]
 
     return table
 
 
+def account_names(ids: Iterable[int]) -> dict[int, str]:
+    """Of accounts that exist."""
+    rows = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(set(ids))))
+    return {row.id: row.name for row in rows}
+
+
 def accounts(which: str) -> Callable[[Report], Table]:
     def table(report: Report) -> Table:
         rows: list[list[Any]] = getattr(report, which)
-        names = {
-            row.id: row.name
-            for row in db.session.execute(
-                select(Account.id, Account.name).where(Account.id.in_([row[0] for row in rows]))
-            )
-        }
+        names = account_names(row[0] for row in rows)
         cells = [
             [account_id, name or names.get(account_id, ""), dollars(cents), refusals, credits_text(nanos)]
             for account_id, name, cents, refusals, nanos in rows

@@ -24,6 +24,12 @@ Database = scoped_session[Session]
 DAYS = {"first": "2026-10-01", "last": "2026-10-31", "name": "A dearer Plus"}
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run comes to its end in one turn, however busy the machine is."""
+    monkeypatch.setattr(jobs, "AT_A_TIME", 600)
+
+
 @pytest.fixture
 def plus(app: Flask, session: Database) -> Plan:
     """With a month of a few people."""
@@ -67,7 +73,12 @@ def test_a_run_from_the_form_to_its_figures(owner: AdminClient, plus: Plan, sess
     assert page.count('class="chart"') == 4
     assert "Made up" not in page
     sheet = list(csv.reader(io.StringIO(owner.get(f"/admin/lab/csv/newly_refused/?id={run.id}").text)))
-    assert sheet[0] == ["When (UTC)", "Account", "Model", "Code"]
+    assert sheet[0] == ["When (UTC)", "Account", "Name", "Model", "Code"]
+    days = list(csv.reader(io.StringIO(owner.get(f"/admin/lab/csv/day/?id={run.id}").text)))
+    assert days[0][:4] == ["Day", "Plan", "Revenue", "Revenue, then"]
+    assert {tuple(row[:2]) for row in days[1:]} == {
+        (key.split()[0], session.get_one(Plan, int(key.split()[1])).name) for key in run.result["days"]
+    }
     assert len(sheet) - 1 == min(200, run.result["counts"]["newly_refused"]) > 0
     assert owner.get(f"/admin/lab/csv/none/?id={run.id}").status_code == 404
 
