@@ -259,10 +259,12 @@ class Setting(ModelBase):
     @classmethod
     def stored(cls) -> dict[str, str]:
         """The rows, by key. Read once a request."""
-        if "settings" not in g:
+        stored = g.get("settings")
+        if stored is None:
             with at_once() as connection:
-                cls.remember(dict(STORED.all(connection, {})))
-        return cast(dict[str, str], g.settings)
+                stored = dict(STORED.all(connection, {}))
+            cls.remember(stored)
+        return cast(dict[str, str], stored)
 
     @staticmethod
     def remember(stored: dict[str, str]) -> None:
