@@ -16,7 +16,7 @@ from app.models.base import credits_text
 from app.models.billing.currency_choice import choose_currency
 from app.models.catalog.currency import CURRENCIES, decimals
 from app.models.metering.refusal import InvalidRequest, PricingError
-from app.web.formatting import dollars, percent
+from app.web.formatting import money_text, percent
 from app.web.numbers import exact
 
 
@@ -69,10 +69,10 @@ def start(currency: str, rate: int, **answers: Any) -> None:
         enqueue(JobName.PUBLISH_PACK, pack.id)
     click.echo(f"{offer.free.name}: {credits_text(offer.free.allowance_nanos)} a month.")
     if price:
-        click.echo(f"{name}: {dollars(price)} a month, {credits_text(offer.plan.allowance_nanos)}.")
+        click.echo(f"{name}: {money_text(price)} a month, {credits_text(offer.plan.allowance_nanos)}.")
     for pack in offer.packs:
         gives = f"{credits_text(pack.worth_nanos)}, margin {percent(margin)}"
-        click.echo(f"{pack.name}: {dollars(pack.price_cents)}, {gives}.")
+        click.echo(f"{pack.name}: {money_text(pack.price_cents)}, {gives}.")
     for line in lines_of(months_of(offer.plan, offer.packs[0], offer.free)):
         click.echo(line)
     click.echo("Next: look at /pricing; change anything under /admin/plan/.")

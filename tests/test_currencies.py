@@ -13,7 +13,7 @@ from app.models.catalog.margin import is_above_floor
 from app.models.catalog.plan import CreditPack
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import can_be_charged, in_cents, least_cents, unit_nanos, worth_of
-from app.web.formatting import dollars, price
+from app.web.formatting import money_text, price
 from app.web.numbers import exact
 
 DIFFERENT = ("AFN", "ALL", "ISK", "LAK", "LBP", "MMK", "RSD", "SOS", "UGX", "YER")
@@ -33,7 +33,7 @@ DIFFERENT = ("AFN", "ALL", "ISK", "LAK", "LBP", "MMK", "RSD", "SOS", "UGX", "YER
     ],
 )
 def test_an_amount_is_shown_in_its_currencys_unit(cents: int, currency: str, shown: str) -> None:
-    assert dollars(cents, currency).replace("\xa0", "") == shown
+    assert money_text(cents, currency).replace("\xa0", "") == shown
 
 
 def test_a_price_tag_has_cents_only_where_there_are_some() -> None:

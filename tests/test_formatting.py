@@ -82,7 +82,7 @@ def test_a_line_of_a_receipt_is_not_rounded() -> None:
     ],
 )
 def test_money_is_shown_in_its_currency(cents: int, currency: str, shown: str) -> None:
-    assert formatting.dollars(cents, currency) == shown
+    assert formatting.money_text(cents, currency) == shown
 
 
 @pytest.mark.parametrize(

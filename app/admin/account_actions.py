@@ -11,7 +11,7 @@ from flask_admin import expose
 from flask_login import current_user
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import dollars
+from app.admin.cell_formats import money_text
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.base import utcnow
@@ -152,10 +152,10 @@ class AccountActions:
             "refund",
             account,
             reason=said_why(),
-            changes={f"payment {payment.id}": [None, dollars(refund.amount_cents)]},
+            changes={f"payment {payment.id}": [None, money_text(refund.amount_cents)]},
         )
         commit()
-        return self.back_to(account.id, f"{dollars(refund.amount_cents)} will be paid back.")
+        return self.back_to(account.id, f"{money_text(refund.amount_cents)} will be paid back.")
 
 
 def reason_of(error: Exception) -> str:

@@ -15,8 +15,8 @@ from app.web import formatting
 Formatter = Callable[[Any, Any, Any, str], Any]
 
 
-def dollars(cents: int | None) -> str:
-    return "" if cents is None else formatting.dollars(cents)
+def money_text(cents: int | None) -> str:
+    return "" if cents is None else formatting.money_text(cents)
 
 
 def cost(nanos: int | None) -> str:
@@ -24,7 +24,7 @@ def cost(nanos: int | None) -> str:
     if nanos is None:
         return ""
     cents = in_cents(nanos)
-    return f"< {dollars(1)}" if nanos > 0 and not cents else dollars(cents)
+    return f"< {money_text(1)}" if nanos > 0 and not cents else money_text(cents)
 
 
 def credits_text(nanos: int | None) -> str:

@@ -14,7 +14,7 @@ from flask_admin import AdminIndexView, expose
 
 from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
-from app.admin.cell_formats import cost, dollars
+from app.admin.cell_formats import cost, money_text
 from app.admin.price_alarms import price_alarms
 from app.admin.provider_reports import alarms
 from app.admin.report import Books, Range, books_of
@@ -56,7 +56,7 @@ class Dashboard(AdminOnly, AdminIndexView):
             image_alarms=image_prices.alarms(),
             images=image_costs.totals(within.first, within.last),
             move=stripe_moves.move(),
-            dollars=dollars,
+            money_text=money_text,
             cost=cost,
         )
 
@@ -95,7 +95,7 @@ def charts_of(books: Books) -> list[Chart]:
     people = {"active accounts": [day.accounts for day in books.days]}
     moves = {"new subscriptions": [day.new for day in books.days], "lost": [day.lost for day in books.days]}
     return [
-        bar_chart("Revenue and gross margin", days, money, dollars),
+        bar_chart("Revenue and gross margin", days, money, money_text),
         bar_chart("Provider cost", days, costs, cost),
         bar_chart("Active accounts", days, people, str),
         bar_chart("Subscriptions", days, moves, str),
@@ -104,17 +104,17 @@ def charts_of(books: Books) -> list[Chart]:
 
 def recurring_chart(trend: list[tuple[datetime, int]]) -> Chart:
     days, cents = [at.date() for at, _ in trend], [cents for _, cents in trend]
-    return bar_chart("Monthly recurring revenue", days, {"every 30 days": cents}, dollars)
+    return bar_chart("Monthly recurring revenue", days, {"every 30 days": cents}, money_text)
 
 
 def comparison(within: Range) -> list[tuple[str, str, str]]:
     """(what, in these days, in as many before them)."""
     now, then = business.figures_of(within), business.figures_of(business.before(within))
     rows: list[tuple[str, str, Callable[[Any], str]]] = [
-        ("Revenue after refunds", "revenue_cents", dollars),
-        ("Stripe's fee (estimated)", "fee_cents", dollars),
-        ("Monthly recurring at the end", "mrr_cents", dollars),
-        ("Revenue per paying account", "arpu_cents", dollars),
+        ("Revenue after refunds", "revenue_cents", money_text),
+        ("Stripe's fee (estimated)", "fee_cents", money_text),
+        ("Monthly recurring at the end", "mrr_cents", money_text),
+        ("Revenue per paying account", "arpu_cents", money_text),
         ("Subscriptions lost (churn)", "churn", rate),
         ("New accounts that have paid", "free_to_paid", rate),
     ]
@@ -131,8 +131,8 @@ def sold_table(kind: str, find: Callable[[Books], list[business.Sold]]) -> Calla
 
     def table(books: Books) -> Table:
         return headings, [
-            [line.name, line.payments, dollars(line.revenue_cents), dollars(line.fee_cents), cost(line.cost_nanos),
-             dollars(line.margin_cents), rate(business.percent(line.margin_cents, line.revenue_cents))]
+            [line.name, line.payments, money_text(line.revenue_cents), money_text(line.fee_cents), cost(line.cost_nanos),
+             money_text(line.margin_cents), rate(business.percent(line.margin_cents, line.revenue_cents))]
             for line in find(books)
         ]  # fmt: skip
 
@@ -153,8 +153,8 @@ def days_table(books: Books) -> Table:
         "Lost",
     ]
     rows = [
-        [day.day, dollars(day.revenue_cents), cost(day.cost_nanos), cost(day.absorbed_nanos),
-         cost(day.house_nanos), dollars(day.left_cents), day.calls, day.accounts, day.new, day.lost]
+        [day.day, money_text(day.revenue_cents), cost(day.cost_nanos), cost(day.absorbed_nanos),
+         cost(day.house_nanos), money_text(day.left_cents), day.calls, day.accounts, day.new, day.lost]
         for day in books.days
     ]  # fmt: skip
     return headings, rows
@@ -195,7 +195,7 @@ def top_table(find: Callable[[Range], list[Any]]) -> Callable[[Books], Table]:
     def table(books: Books) -> Table:
         headings = ["Account", "Name", "Provider cost", "Paid in", "Loss", "Absorbed"]
         rows = [
-            [row.id, row.name, cost(row.cost), dollars(int(row.revenue_cents)),
+            [row.id, row.name, cost(row.cost), money_text(int(row.revenue_cents)),
              cost(max(0, int(row.loss))), cost(row.absorbed)]
             for row in find(books.within)
         ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.admin.cell_formats import column_text, cost, credits_text, dollars, per_million, percent
+from app.admin.cell_formats import column_text, cost, credits_text, money_text, per_million, percent
 from app.extensions import db
 from app.lab.report import SIDES, Report
 from app.lab.scenario import PARTS, Scenario, Terms, terms_of
@@ -23,9 +23,9 @@ HEADINGS = ["Revenue", "Stripe's fee", "Provider cost", "Absorbed", "Left", "Ans
 WRITTEN: dict[str, Callable[[Any], str]] = {
     "margin_bps": percent,
     "payment_fee": percent,
-    "price_cents": dollars,
-    "surcharge_cents": dollars,
-    "payment_fee_cents": dollars,
+    "price_cents": money_text,
+    "surcharge_cents": money_text,
+    "payment_fee_cents": money_text,
     "overdraft": credits_text,
     "breaker_floor": credits_text,
     "breaker_floor_percent": "{} %".format,
@@ -69,10 +69,10 @@ def figures(report: Report, side: str, day: str = "", plan_id: str = "") -> list
     def total(name: str) -> int:
         return report.total(side, name, day, plan_id)
 
-    money = dollars(total("revenue_cents")), dollars(total("fee_cents"))
+    money = money_text(total("revenue_cents")), money_text(total("fee_cents"))
     costs = cost(total("cost_nanos")), cost(total("absorbed_nanos"))
     counts = f"{total('calls'):,}", f"{total('refused'):,}"
-    return [*money, *costs, dollars(left(report, side, day, plan_id)), *counts]
+    return [*money, *costs, money_text(left(report, side, day, plan_id)), *counts]
 
 
 TOPICS = ("money", "money", "use", "use", "money", "use", "refusals")
@@ -146,7 +146,7 @@ def accounts(which: str) -> Callable[[Report], Table]:
         rows: list[list[Any]] = getattr(report, which)
         names = account_names(row[0] for row in rows)
         cells = [
-            [account_id, name or names.get(account_id, ""), dollars(cents), refusals, credits_text(nanos)]
+            [account_id, name or names.get(account_id, ""), money_text(cents), refusals, credits_text(nanos)]
             for account_id, name, cents, refusals, nanos in rows
         ]
         return ["Account", "Name", "Pays more", "More refusals", "Credits more"], cells
@@ -200,9 +200,9 @@ def charts_of(report: Report, scenario: Scenario) -> list[Chart]:
         return {name: [measure(side, day.isoformat()) for day in days] for name, side in sides.items()}
 
     return [
-        bar_chart("Left", days, lines(lambda side, day: left(report, side, day)), dollars),
+        bar_chart("Left", days, lines(lambda side, day: left(report, side, day)), money_text),
         bar_chart(
-            "Revenue", days, lines(lambda side, day: report.total(side, "revenue_cents", day)), dollars
+            "Revenue", days, lines(lambda side, day: report.total(side, "revenue_cents", day)), money_text
         ),
         bar_chart(
             "Provider cost", days, lines(lambda side, day: report.total(side, "cost_nanos", day)), cost

@@ -10,7 +10,7 @@ from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import credits_text, dollars, shown
+from app.admin.cell_formats import credits_text, money_text, shown
 from app.admin.ledger_views import ReadOnlyTable
 from app.admin.names import AccountFilter
 from app.extensions import db
@@ -80,7 +80,7 @@ class PaymentTable(ReadOnlyTable):
         "refunded_cents": "Refunded", "review_reason": "To review",
     }  # fmt: skip
     column_formatters: ClassVar = {
-        "price_cents": shown(dollars), "refunded_cents": shown(dollars), "worth_nanos": shown(credits_text),
+        "price_cents": shown(money_text), "refunded_cents": shown(money_text), "worth_nanos": shown(credits_text),
     }  # fmt: skip
     column_formatters_detail = column_formatters
     column_filters = (

@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from app.admin.access import owners_only
 from app.admin.bulk import BulkRetire
-from app.admin.cell_formats import credits_text, dollars, percent, shown
+from app.admin.cell_formats import credits_text, money_text, percent, shown
 from app.admin.form_fields import Dollars
 from app.admin.model_view import AdminTable, FieldError, RowForm
 from app.admin.plan_forms import PackForm, PlanForm
@@ -107,7 +107,9 @@ class PlanTable(SoldTable):
         "is_default": "Default", "position": "Order",
     }  # fmt: skip
     column_formatters: ClassVar = {
-        "price_cents": lambda _view, _context, plan, _name: f"{dollars(plan.price_cents)} a {plan.interval}",
+        "price_cents": lambda _view, _context, plan, _name: (
+            f"{money_text(plan.price_cents)} a {plan.interval}"
+        ),
         "margin_bps": shown(percent),
         "allowance_nanos": shown(credits_text),
     }
@@ -217,7 +219,7 @@ class PackTable(SoldTable):
         "price_cents": "Price", "margin_bps": "Margin", "worth_nanos": "Credits", "position": "Order",
     }  # fmt: skip
     column_formatters: ClassVar = {
-        "price_cents": shown(dollars), "margin_bps": shown(percent), "worth_nanos": shown(credits_text),
+        "price_cents": shown(money_text), "margin_bps": shown(percent), "worth_nanos": shown(credits_text),
     }  # fmt: skip
     figures: ClassVar = {"price_cents", "margin_bps", "worth_nanos", "position"}
     form_groups: ClassVar = {
@@ -259,7 +261,7 @@ def check_name(sold: Plan | CreditPack) -> None:
 def check_least(field: str, cents: int) -> None:
     """FieldError where Stripe charges no so small amount; nothing at all is free."""
     if 0 < cents < least_cents():
-        raise FieldError(field, f"Stripe charges {dollars(least_cents())} or more.")
+        raise FieldError(field, f"Stripe charges {money_text(least_cents())} or more.")
 
 
 def check_sale(plan: Plan) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import column_text, dollars, moment, per_million
+from app.admin.cell_formats import column_text, money_text, moment, per_million
 from app.admin.model_view import AdminPage
 from app.catalog import lifecycle, price_import, proposals
 from app.catalog.price_import import Finding
@@ -218,7 +218,7 @@ def effect(tokens: tuple[int, int] | None, ours: dict[str, int | None], theirs: 
     )
     cents = in_cents(nanos)
     return (
-        f"about {'+' if cents >= 0 else ''}{dollars(cents)} of cost on the last 30 days' use, off the margin"
+        f"about {'+' if cents >= 0 else ''}{money_text(cents)} of cost on the last 30 days' use, off the margin"
         if nanos
         else ""
     )

@@ -24,7 +24,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode, spelled
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import currency
-from app.web.formatting import dollars
+from app.web.formatting import money_text
 from app.web.numbers import exact
 
 KINDS = choices_of(
@@ -210,13 +210,15 @@ def sale_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
     refused = (
         "" if code.sells(sold) else f", below the floor of {percent(Setting.get('margin_floor'))}: refused"
     )
-    price = f"{dollars(paid, sold.currency)} of {dollars(sold.asked_cents, sold.currency)}"
+    price = f"{money_text(paid, sold.currency)} of {money_text(sold.asked_cents, sold.currency)}"
     return f"{sold.name} {price}, {credits_text(worth)} credits, {left}{refused}"
 
 
 def gives(code: PromotionCode) -> str:
     if code.kind == "gift":
         return f"{credits_text(code.gift_nanos or 0)} credits"
-    what = percent(code.percent_bps) if code.percent_bps else dollars(code.amount_cents or 0, code.currency)
+    what = (
+        percent(code.percent_bps) if code.percent_bps else money_text(code.amount_cents or 0, code.currency)
+    )
     span = {"once": "", "repeating": f" for {code.months} months", "forever": " for ever"}[code.duration]
     return f"{what}{span}"

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from sqlalchemy import or_, select
 
-from app.admin.cell_formats import dollars, moment
+from app.admin.cell_formats import moment, money_text
 from app.admin.model_view import AdminPage
 from app.admin.names import accounts_matching
 from app.extensions import db
@@ -64,7 +64,7 @@ def all_matching(typed: str) -> Iterator[Match]:
         Payment.number,
     )
     for payment in newest(Payment, or_(Payment.id == number, *(column == typed for column in columns))):
-        details = f"{dollars(payment.price_cents)}, {payment.state}, {moment(payment.created_at)}"
+        details = f"{money_text(payment.price_cents)}, {payment.state}, {moment(payment.created_at)}"
         yield match("Payment", payment, "payment", payment.number or f"Payment {payment.id}", details)
     for event in newest(StripeEvent, StripeEvent.stripe_id == typed):
         yield match("Event", event, "event", event.type, f"{event.state}, {moment(event.created_at)}")

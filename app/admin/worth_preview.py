@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from app.admin.cell_formats import cost, credits_text, dollars, percent
+from app.admin.cell_formats import cost, credits_text, money_text, percent
 from app.extensions import db
 from app.models.catalog.currency import decimals
 from app.models.catalog.margin import usual_payment_fee
@@ -61,8 +61,8 @@ def plan_words(
 
 
 def terms(price_cents: int, surcharge_cents: int | None, margin_bps: int) -> str:
-    extra = f" - {dollars(surcharge_cents)} surcharge" if surcharge_cents else ""
-    return f"{dollars(price_cents)}{extra}, {percent(margin_bps)} margin"
+    extra = f" - {money_text(surcharge_cents)} surcharge" if surcharge_cents else ""
+    return f"{money_text(price_cents)}{extra}, {percent(margin_bps)} margin"
 
 
 def pack_words(*, price_cents: int | None, margin_bps: int | None, **_others: Any) -> str:
@@ -72,7 +72,7 @@ def pack_words(*, price_cents: int | None, margin_bps: int | None, **_others: An
         worth = worth_of(price_cents, 0, margin_bps)
     except PricingError:
         return "These values don't work: the price must be above 0 and the margin below 100%."
-    how = f"{dollars(price_cents)}, {percent(margin_bps)} margin = {credits_text(worth)} credits"
+    how = f"{money_text(price_cents)}, {percent(margin_bps)} margin = {credits_text(worth)} credits"
     return f"{how}, {answers(worth)}; {left(price_cents, worth)}"
 
 
@@ -80,7 +80,9 @@ def left(price_cents: int, worth: int) -> str:
     """What stays of a price when all that it buys was used."""
     fee = usual_payment_fee(price_cents) if price_cents else 0
     rest = price_cents - fee - in_cents(worth)
-    return f"our cost at full use {cost(worth)}, Stripe's fee about {dollars(fee)}, left {dollars(rest)}."
+    return (
+        f"our cost at full use {cost(worth)}, Stripe's fee about {money_text(fee)}, left {money_text(rest)}."
+    )
 
 
 def answers(nanos: int) -> str:

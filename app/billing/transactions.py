@@ -20,7 +20,7 @@ from app.models.operations.replica import read_from_replica
 from app.web.access import managers_only
 from app.web.code_words import discount_words
 from app.web.csv import csv_of
-from app.web.formatting import dollars, model_title
+from app.web.formatting import model_title, money_text
 
 SHOWN = 50
 COLUMNS = ("date", "description", "reason", "call", "allowance_credits", "credits_credits", "balance_after")
@@ -121,7 +121,7 @@ def payment_notes(ids: set[int]) -> dict[int | None, str]:
 
 
 def payment_note(payment: Payment) -> str:
-    parts = f"Of a payment of {dollars(payment.price_cents, payment.currency)}", discount_words(payment)
+    parts = f"Of a payment of {money_text(payment.price_cents, payment.currency)}", discount_words(payment)
     return ", ".join(filter(None, parts))
 
 

@@ -19,7 +19,7 @@ from app.models.identity.account import Account
 from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.notifications.people_mails import of_parked
 from app.notifications.recipients import admins, owner
-from app.web.formatting import date_text, datetime_text, dollars
+from app.web.formatting import date_text, datetime_text, money_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,9 @@ def of_debit(payment: Payment, account: Account) -> None:
 
 def receipt_facts(payment: Payment) -> dict[str, Any]:
     return {
-        "amount": dollars(payment.price_cents, payment.currency),
+        "amount": money_text(payment.price_cents, payment.currency),
         "credits": credits_figure(payment.worth_nanos),
-        "tax": dollars(payment.tax_cents, payment.currency) if payment.tax_cents else "",
+        "tax": money_text(payment.tax_cents, payment.currency) if payment.tax_cents else "",
         "number": payment.number,
         "page_url": payment.page_url,
     }
@@ -86,7 +86,7 @@ def of_recharge(recharge: Recharge, account: Account) -> None:
 def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:
     key, charged = f"recharge:{recharge.id}:failed", charged_facts(recharge)
     WebhookDelivery.post(account.id, key, "recharge.failed", **charged, decline_code=recharge.decline_code)
-    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    amount = money_text(recharge.price_cents, recharge.payment.currency)
     again = settings.next_attempt_at if settings and settings.is_acting else None
     context = {
         "amount": amount,
@@ -97,7 +97,7 @@ def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Accou
 
 
 def of_authentication(recharge: Recharge, account: Account) -> None:
-    amount = dollars(recharge.price_cents, recharge.payment.currency)
+    amount = money_text(recharge.price_cents, recharge.payment.currency)
     confirm = mailer.link("billing.confirm_recharge", recharge_id=recharge.id)
     owner(
         account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm
@@ -111,7 +111,7 @@ def of_pause(settings: AutoRecharge, account: Account) -> None:
 
 def of_limit(settings: AutoRecharge, account: Account, at: datetime) -> None:
     """Once a month: the maximum does not let it charge again."""
-    maximum = dollars(settings.monthly_max_cents, settings.pack.currency)
+    maximum = money_text(settings.monthly_max_cents, settings.pack.currency)
     owner(account, f"recharge_limit:{settings.id}:{at:%Y-%m}", "recharge_limit", maximum=maximum)
 
 
@@ -169,7 +169,7 @@ def of_scheduled_change(subscription: Subscription, account: Account, before: Be
         next=coming.name,
         date=date_text(subscription.period_end),
         credits=credits_text(coming.allowance_nanos),
-        amount=dollars(coming.asked_cents, coming.currency),
+        amount=money_text(coming.asked_cents, coming.currency),
         interval=coming.interval,
     )
 
@@ -188,7 +188,7 @@ def of_trial_refused(subscription: Subscription, account: Account) -> None:
 
 
 def of_trial_end(subscription: Subscription) -> None:
-    amount = dollars(subscription.price_cents, subscription.currency)
+    amount = money_text(subscription.price_cents, subscription.currency)
     context = {
         "plan": subscription.plan.name,
         "ends": datetime_text(subscription.trial_end),
@@ -199,14 +199,14 @@ def of_trial_end(subscription: Subscription) -> None:
 
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
     for refund in refunds:
-        context = {"amount": dollars(refund.amount_cents, payment.currency)}
+        context = {"amount": money_text(refund.amount_cents, payment.currency)}
         left = credits_figure(account.credits_nanos)
         owner(account, f"refund:{refund.stripe_id}", "refund", **context, credits=left)
 
 
 def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:
     context = {
-        "amount": dollars(payment.price_cents, payment.currency),
+        "amount": money_text(payment.price_cents, payment.currency),
         "status": dispute.status.replace("_", " "),
     }
     admins(

@@ -8,7 +8,7 @@ from app.models.base import credits_text
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode
-from app.web.formatting import dollars, percent, price
+from app.web.formatting import money_text, percent, price
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def discount_words(payment: Payment) -> str:
         return ""
     redemption = payment.redemption or (payment.subscription and payment.subscription.redemption)
     code = f" with {redemption.code.code}" if redemption else ""
-    return f"{dollars(payment.discount_cents, payment.currency)} off{code}"
+    return f"{money_text(payment.discount_cents, payment.currency)} off{code}"
 
 
 FILTERS = {"offer_with": lambda sold, code: offer(code, sold), "discount_words": discount_words}

@@ -57,7 +57,7 @@ def line_credits(line: Mapping[str, int]) -> str:
     return grouped(Decimal(line["quantity"] * line["price_nanos"]) / (line["per"] * NANOS_PER_CREDIT))
 
 
-def dollars(cents: int, currency: str | None = None) -> str:
+def money_text(cents: int, currency: str | None = None) -> str:
     """An amount of money in the smallest unit of its currency, else of the installation's: $20.00."""
     currency = currency or sold_in()
     pattern = "¤#,##0" + (f".{'0' * decimals(currency)}" if decimals(currency) else "")
@@ -70,7 +70,7 @@ def price(cents: int, currency: str | None = None) -> str:
     currency = currency or sold_in()
     amount = major(cents, currency)
     if amount != amount.to_integral():
-        return dollars(cents, currency)
+        return money_text(cents, currency)
     return format_currency(amount, currency.upper(), format="¤#,##0", locale=LOCALE, currency_digits=False)
 
 
@@ -235,7 +235,7 @@ FILTERS = {
     "credits_change": credits_change,
     "credits_text": credits_text,
     "line_credits": line_credits,
-    "dollars": dollars,
+    "money": money_text,
     "digits": decimals,
     "major": lambda cents, currency=None: f"{major(cents, currency or sold_in()):f}",
     "price": price,
