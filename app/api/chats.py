@@ -13,6 +13,7 @@ from sqlalchemy import Select, or_, select
 from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, CountOrNone, Credits, Filled, Flag, Identifier, Text, storable
+from app.api.documents import my_document
 from app.api.schemas import (
     FLAG,
     MOMENT,
@@ -31,7 +32,14 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.price import AIModel
 from app.models.chat.attachment import Attachment
-from app.models.chat.chat import MOST_OUTPUT_TOKENS, STATUSES, Chat, Message, checked_instructions
+from app.models.chat.chat import (
+    MOST_OUTPUT_TOKENS,
+    STATUSES,
+    Chat,
+    Message,
+    checked_instructions,
+    folder_name,
+)
 from app.models.identity import erasure
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.search import contains
@@ -47,6 +55,8 @@ CHAT = shape(
     is_pinned=FLAG,
     is_archived=FLAG,
     wants_title=FLAG | {"description": "A model is still to write its title, after the first answer."},
+    folder=or_null(TEXT),
+    document_id=or_null(TEXT) | {"description": "The document that the chat is about."},
     system_prompt=TEXT,
     max_output_tokens=or_null(WHOLE),
     **amounts_or_null("budget"),
@@ -75,9 +85,11 @@ MESSAGE = shape(
 WHOLE_CHAT = shape("WholeChat", messages=array(MESSAGE), **CHAT["properties"])
 SEARCH: dict[str, Schema] = {
     "q": {"type": "string", "description": "Words of the title or of a message."},
+    "folder": {"type": "string", "description": "The chats of this folder alone."},
     "archived": {"enum": ["0", "1"], "description": "1: those of the archive instead."},
 }
 Title = Annotated[Text, Field(max_length=LONGEST_TITLE)]
+Folder = Annotated[Text, Field(description="The name of the folder that the chat is kept in; empty: none.")]
 
 
 class ChatChanges(Body):
@@ -91,6 +103,11 @@ class ChatChanges(Body):
             Flag,
             Field(description="true: make a link, or let it show the chat as it is now; false: revoke it."),
         ]
+        | None
+    ) = None
+    folder: Folder | None = None
+    document_id: (
+        Annotated[Text, Field(description="A document that the chat is about from now on; empty: none.")]
         | None
     ) = None
     system_prompt: Text | None = None
@@ -113,6 +130,8 @@ class ChatChanges(Body):
 @described("The chats, newest first", page(CHAT), query=PAGING | SEARCH)
 def list_chats() -> dict[str, Any]:
     query = mine().where(Chat.archived_at.is_not(None) == (request.args.get("archived") == "1"))
+    if folder := folder_name(storable(request.args.get("folder", ""))):
+        query = query.where(Chat.folder == folder)
     text = storable(request.args.get("q", "")).strip()
     if text:
         said = select(Message.chat_id).where(contains(Message.content, text), Message.chat_id == Chat.id)
@@ -137,7 +156,7 @@ def read_chat(chat_id: str) -> dict[str, Any]:
 @api.patch("/chats/<chat_id>")
 @for_guests_too
 @described(
-    "Rename a chat, pin or archive it, share it by a link, instruct it, show another version",
+    "Rename a chat, pin it, archive it, move it to a folder, share it by a link, instruct it, show another version",
     CHAT,
     body=ChatChanges,
 )
@@ -158,6 +177,7 @@ def change(chat: Chat, sent: ChatChanges) -> None:
             setattr(chat, column, (getattr(chat, column) or utcnow()) if wanted else None)
     if sent.is_shared is not None:
         share(chat, is_shared=sent.is_shared)
+    move(chat, sent)
     if sent.system_prompt is not None:
         chat.system_prompt = checked_instructions(sent.system_prompt)
     if sent.max_output_tokens is not None:
@@ -166,6 +186,14 @@ def change(chat: Chat, sent: ChatChanges) -> None:
         chat.budget_nanos = budget_of(sent.budget_credits)
     if sent.shown_message_id is not None:
         chat.show(or_404(Message.find(sent.shown_message_id, chat_id=chat.id)))
+
+
+def move(chat: Chat, sent: ChatChanges) -> None:
+    """Into a folder, beside a document."""
+    if sent.folder is not None:
+        chat.folder = folder_name(sent.folder)
+    if sent.document_id is not None:
+        chat.document_id = my_document(sent.document_id).id if sent.document_id else None
 
 
 def share(chat: Chat, *, is_shared: bool) -> None:

@@ -113,7 +113,8 @@ def estimate_question(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:
     if not sent.content.strip():
         raise InvalidRequest({"content": ["is empty." if sent.content else "is missing."]})
     chat_id = message.chat_id if message else sent.chat_id
-    chat = my_chat(chat_id) if chat_id else Chat(model="", system_prompt=sent.system_prompt)
+    new = Chat(**current_user.owns, model="", system_prompt=sent.system_prompt)
+    chat = my_chat(chat_id) if chat_id else new
     if sent.document_id:
         set_committed_value(chat, "document_id", my_document(sent.document_id).id)
     options = call_options(sent, chat.model or default_model())

@@ -9,9 +9,10 @@ from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import api
-from app.api.bodies import Count, Credits, Filled, Flag, Text
+from app.api.bodies import Count, Credits, Filled, Flag, Identifier, Text
 from app.api.calls import ONCE, Limits, call_options
-from app.api.chats import CHAT, Title, budget_of, default_model, shown_chat, wants_title
+from app.api.chats import CHAT, Folder, Title, budget_of, default_model, shown_chat, wants_title
+from app.api.documents import my_document
 from app.api.messages import Files, begin_once, with_files
 from app.api.rate_limits import first_sends, guests_chats
 from app.api.schemas import EVENTS, described
@@ -19,7 +20,7 @@ from app.extensions import db
 from app.generation.conversation import Conversation
 from app.generation.generation import Generation
 from app.generation.send import ask
-from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, checked_instructions
+from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, checked_instructions, folder_name
 from app.models.metering.reservation import admit
 from app.web.access import for_guests_too
 from app.web.gate import requires_tokens, says_remaining
@@ -38,6 +39,10 @@ class NewChat(Limits):
     attachments: Files = Field(default_factory=list)
     max_output_tokens: Annotated[Count, Field(le=MOST_OUTPUT_TOKENS)] | None = None
     budget_credits: Credits | None = None
+    folder: Folder = ""
+    document_id: Annotated[Identifier, Field(description="The document that the chat is about.")] | None = (
+        None
+    )
 
 
 @api.post("/chats")
@@ -78,7 +83,8 @@ def begun(sent: NewChat) -> Chat:
         checked_instructions(sent.system_prompt),
         sent.max_output_tokens,
     )
-    chat.budget_nanos = budget_of(sent.budget_credits)
+    chat.budget_nanos, chat.folder = budget_of(sent.budget_credits), folder_name(sent.folder)
+    chat.document_id = my_document(sent.document_id).id if sent.document_id else None
     db.session.add(chat)
     db.session.flush()
     return chat

@@ -16,7 +16,8 @@ from app.chat.blueprint import chat
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.chat.attachment import Attachment
-from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions
+from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions, folder_name
+from app.models.documents.document import Document, own
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too
 from app.web.downloads import offer_as
@@ -65,18 +66,38 @@ def archive(chat_id: str) -> ResponseReturnValue:
     return back_to(shown)
 
 
+@chat.post("/chat/folder")
+@for_guests_too
+def rename_folder() -> ResponseReturnValue:
+    """Another name for a folder; an empty one leaves its chats in none."""
+    name, new_name = (folder_name(request.form.get(field, "")) for field in ("name", "folder"))
+    if name:
+        Chat.rename_folder(name, new_name, **current_user.owns)
+    db.session.commit()
+    return redirect(url_for("chat.show", folder=new_name), 303)
+
+
 @chat.post("/chat/<chat_id>/settings")
 @for_guests_too
 def set_up(chat_id: str) -> ResponseReturnValue:
     """What the model is told before every message, and how long an answer may be; they act from the next message."""
     shown = own_chat(chat_id)
     shown.system_prompt, shown.max_output_tokens = wanted_instructions(), wanted_length()
-    shown.budget_nanos = wanted_budget()
+    shown.budget_nanos, shown.document_id = wanted_budget(), wanted_document()
     return back_to(shown)
 
 
 def wanted_instructions() -> str:
     return checked_instructions(request.form.get("system_prompt", "").replace("\x00", ""))
+
+
+def wanted_document() -> int | None:
+    """One of the person's own; None for none."""
+    chosen = request.form.get("document_id", "")
+    document = Document.find(chosen, **own(current_user)) if chosen else None
+    if chosen and document is None:
+        abort(404)
+    return document.id if document else None
 
 
 def wanted_budget() -> int | None:

@@ -13,7 +13,8 @@ from app.models.base import utcnow
 from app.models.catalog.ordinary_answer import first_affordable
 from app.models.catalog.price import AIModel
 from app.models.chat.attachment import Attachment
-from app.models.chat.chat import Chat
+from app.models.chat.chat import Chat, folder_name
+from app.models.documents.document import Document, own
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.web.access import for_guests_too, is_guest
@@ -32,6 +33,7 @@ def show(chat_id: str | None = None) -> str:
     shown = own_chat(chat_id) if chat_id else None
     messages = shown.messages() if shown else []
     is_archive = "archived" in request.args or (shown is not None and shown.archived_at is not None)
+    folder = None if is_archive else folder_name(request.args.get("folder", ""))
     models, balance = AIModel.for_sale(now), account_state.balance(now)
     included = [
         offer for offer in models if not account_state.models or offer[0].name in account_state.models
@@ -43,7 +45,10 @@ def show(chat_id: str | None = None) -> str:
         versions=shown.versions() if shown else {},
         files=Attachment.carried_by(messages),
         total=Usage.total_of(shown.id, shown.account_id) if shown else (0, 0),
-        chats=listed(is_archive=is_archive),
+        chats=listed(is_archive=is_archive, folder=folder),
+        folder=folder,
+        folders=Chat.folders_of(**current_user.owns),
+        documents=[] if is_guest() else own_documents(),
         is_archive=is_archive,
         models=models,
         allowed_models=account_state.models,
@@ -53,9 +58,17 @@ def show(chat_id: str | None = None) -> str:
     )
 
 
-def listed(*, is_archive: bool) -> list[Chat]:
-    """The caller's chats, pinned ones first, then the newest; or those of the archive."""
+def own_documents() -> list[Document]:
+    """Those that a chat may be about, the newest first."""
+    mine = select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_(None))
+    return list(db.session.scalars(mine.order_by(Document.updated_at.desc()).limit(MOST_LISTED)))
+
+
+def listed(*, is_archive: bool, folder: str | None) -> list[Chat]:
+    """The caller's chats, pinned ones first, then the newest; or those of a folder, or of the archive."""
     chats = select(Chat).filter_by(**current_user.owns).where(Chat.archived_at.is_not(None) == is_archive)
+    if folder is not None:
+        chats = chats.where(Chat.folder == folder)
     return list(
         db.session.scalars(
             chats.order_by(Chat.pinned_at.is_(None), Chat.updated_at.desc()).limit(MOST_LISTED)

@@ -115,12 +115,12 @@ def test_a_chat_can_be_taken_home(ada: Visitor, text: str, name: str) -> None:
 
 def test_a_chat_keeps_its_instructions_and_its_length(ada: Visitor) -> None:
     ada.ask("hello")
-    ada.page.get_by_role("button", name="Instructions and length").click()
+    ada.page.get_by_role("button", name="Chat settings").click()
     ada.page.get_by_label("Instructions", exact=True).fill("Answer as a toll keeper.")
     ada.page.get_by_label("Maximum answer length (tokens)").fill("300")
     ada.page.get_by_role("button", name="Save").click()
     ada.page.wait_for_url(re.compile(r"/chat/\d+$"))
-    ada.page.get_by_role("button", name="Instructions and length").click()
+    ada.page.get_by_role("button", name="Chat settings").click()
     expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer as a toll keeper.")
     expect(ada.page.get_by_label("Maximum answer length (tokens)")).to_have_value("300")
 
@@ -239,3 +239,48 @@ def test_a_reader_who_scrolled_up_is_left_there(ada: Visitor) -> None:
     assert ada.page.locator("#thread").evaluate("thread => thread.scrollTop") < 5
     latest.click()
     expect(latest).to_be_hidden()
+
+
+def test_chats_are_kept_in_folders_by_keyboard(ada: Visitor) -> None:
+    ada.ask("hello")
+    choose(ada, "Move to folder")
+    ada.page.get_by_label("Folder", exact=True).fill("Work")
+    ada.page.keyboard.press("Enter")
+    folders = ada.page.get_by_role("navigation", name="Folders")
+    folders.get_by_role("link", name="Work").press("Enter")
+    expect(items(ada)).to_have_count(1)
+    assert (faults_of(ada.page), too_wide(ada.page)) == ([], 0)
+    ada.page.get_by_role("link", name="New chat").click()
+    ada.ask("another one")
+    expect(items(ada)).to_have_count(2)
+    ada.go("/chat?folder=Work")
+    expect(items(ada)).to_have_count(2)
+    folders.get_by_role("button", name="Rename").press("Enter")
+    ada.page.get_by_label("Folder", exact=True).fill("Ferries")
+    assert faults_of(ada.page) == []
+    ada.page.keyboard.press("Enter")
+    expect(folders.get_by_role("link", name="Ferries")).to_have_attribute("aria-current", "true")
+    expect(items(ada)).to_have_count(2)
+
+
+def test_a_document_goes_along_and_raises_the_price_that_is_shown(ada: Visitor) -> None:
+    ada.go("/documents")
+    ada.page.evaluate(
+        """() => fetch("/api/documents", { method: "POST", headers: { "Content-Type": "application/json",
+        "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content },
+        body: JSON.stringify({ title: "Fares", content: "A ferry costs 4. ".repeat(2000) }) })"""
+    )
+    ada.go("/chat")
+    ada.page.get_by_label("Your message").fill("What does it cost?")
+    estimate = ada.page.locator("#estimate")
+    expect(estimate).to_have_text(re.compile("credit"))
+    without = estimate.inner_text()
+    ada.page.get_by_role("button", name="Chat settings").click()
+    ada.page.get_by_label("Document", exact=True).select_option("Fares")
+    assert faults_of(ada.page) == []
+    ada.page.get_by_role("button", name="Save").click()
+    expect(estimate).not_to_have_text(without)
+    ada.page.get_by_label("Your message").press("Enter")
+    expect(ada.page.locator(".answer[data-status=done]")).to_be_visible()
+    ada.page.reload()
+    expect(ada.page.get_by_role("link", name="Fares")).to_be_visible()

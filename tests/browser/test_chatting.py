@@ -138,12 +138,12 @@ def test_enter_that_ends_a_composition_sends_nothing(ada: Visitor) -> None:
 
 
 def test_instructions_and_length_stand_before_the_first_message(ada: Visitor) -> None:
-    ada.page.get_by_role("button", name="Instructions and length").click()
+    ada.page.get_by_role("button", name="Chat settings").click()
     ada.page.get_by_label("Instructions", exact=True).fill("Answer in French.")
     ada.page.get_by_role("button", name="Save").click()
     ada.ask("hello")
     ada.page.reload()
-    ada.page.get_by_role("button", name="Instructions and length").click()
+    ada.page.get_by_role("button", name="Chat settings").click()
     expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer in French.")
 
 

@@ -7,9 +7,11 @@ from urllib.parse import unquote
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
+from werkzeug.test import TestResponse
 
 from app.models.catalog.ordinary_answer import first_affordable, per_answer
 from app.models.chat.chat import Chat, Message
+from app.models.documents.document import Document
 from app.models.identity.account import Account
 from tests.support import people
 from tests.support.people import PASSWORD
@@ -61,7 +63,17 @@ class Browser:
         return result[1]
 
     def post(self, path: str, **form: object) -> int:
-        return self.client.post(path, data={"csrf_token": self.token("/settings"), **form}).status_code
+        return self.sent(path, **form).status_code
+
+    def sent(self, path: str, **form: object) -> TestResponse:
+        return self.client.post(path, data={"csrf_token": self.token("/settings"), **form})
+
+    def change(self, chat: Chat, **fields: object) -> TestResponse:
+        headers = {"X-CSRFToken": self.token("/settings"), "Accept": "application/json"}
+        return self.client.patch(f"/api/chats/{chat.id}", json=fields, headers=headers)
+
+    def listed(self, **query: str) -> list[dict]:
+        return self.client.get("/api/chats", query_string=query).json["items"]
 
 
 @pytest.fixture
@@ -183,3 +195,59 @@ def test_an_export_as_json_has_every_branch(browser_of_ada: Browser, chat: Chat)
         "Charon",
         "Why?",
     ]
+
+
+def test_a_folder_holds_its_chats_and_goes_with_the_last(browser_of_ada: Browser, chat: Chat) -> None:
+    assert browser_of_ada.change(chat, folder="  Work &  play ").json["folder"] == "Work & play"
+    page = browser_of_ada.client.get("/chat?folder=Work+%26+play").text
+    assert ("Ferry names!" in page, 'href="/chat?folder=Work+%26+play" dir="auto" aria-current' in page) == (
+        True,
+        True,
+    )
+    assert "Ferry names!" not in browser_of_ada.client.get("/chat?folder=Other").text
+    assert [one["id"] for one in browser_of_ada.listed(folder="Work & play")] == [str(chat.id)]
+    assert browser_of_ada.listed(folder="Other") == []
+    assert browser_of_ada.change(chat, folder="").json["folder"] is None
+    assert 'aria-current="true">All' not in browser_of_ada.client.get("/chat").text
+
+
+def test_a_folder_gets_another_name_and_nobody_elses_does(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    eve = people.person("eve")
+    hers = Chat(account_id=eve.id, user_id=eve.memberships[0].user_id, model="gpt-test", folder="Work")
+    session.add(hers)
+    chat.folder = "Work"
+    session.commit()
+    answer = browser_of_ada.sent("/chat/folder", name="Work", folder="Ferries")
+    assert (answer.status_code, answer.location) == (303, "/chat?folder=Ferries")
+    assert (chat.folder, hers.folder) == ("Ferries", "Work")
+    assert browser_of_ada.sent("/chat/folder", name="Ferries", folder=" ").location == "/chat"
+    session.refresh(chat)
+    assert chat.folder is None
+
+
+def test_a_folders_name_is_bounded(browser_of_ada: Browser, chat: Chat) -> None:
+    refused = browser_of_ada.change(chat, folder="x" * 61)
+    assert (refused.status_code, refused.json["errors"]) == (
+        400,
+        {"folder": ["must have at most 60 characters."]},
+    )
+    assert browser_of_ada.change(chat, folder="\x00x").json["folder"] == "x"
+
+
+def test_a_chat_is_about_a_document_of_its_persons_until_it_is_not(
+    browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
+) -> None:
+    eve = people.person("eve")
+    mine, hers = (
+        Document(account_id=account.id, user_id=account.memberships[0].user_id, title="Fares")
+        for account in (session.get_one(Account, chat.account_id), eve)
+    )
+    session.add_all([mine, hers])
+    session.commit()
+    assert browser_of_ada.post(f"/chat/{chat.id}/settings", document_id=hers.id) == 404
+    assert browser_of_ada.change(chat, document_id=str(hers.id)).status_code == 404
+    assert browser_of_ada.post(f"/chat/{chat.id}/settings", document_id=mine.id) == 303
+    assert 'This chat is about <a href="/documents/' in browser_of_ada.client.get(f"/chat/{chat.id}").text
+    assert browser_of_ada.change(chat, document_id="").json["document_id"] is None

@@ -22,6 +22,7 @@ from app.models.metering.ending import can_go_on
 from app.models.metering.refusal import InvalidRequest
 
 MOST_OUTPUT_TOKENS = 10**6
+LONGEST_FOLDER = 60
 STATUSES = ("running", "done", "stopped", "failed", "interrupted")
 OF_GUEST = text("guest IS NOT NULL")
 TO_ERASE = text("erase_at IS NOT NULL")
@@ -31,6 +32,7 @@ class Chat(Model):
     """A conversation of one person, charged to one account. `leaf_id` is the last message of the shown branch.
 
     `document_id` is the document that it is about: its text goes along with every message.
+    `folder` is the name of the one that it is kept in: a folder is there as long as a chat is in it.
     `guest` is the digest of a guest's secret: the chats of all guests belong to the house, each to one of them.
     """
 
@@ -52,6 +54,7 @@ class Chat(Model):
     max_output_tokens: Mapped[int | None]
     budget_nanos: Mapped[Nanos | None]
     document_id: Mapped[int | None] = mapped_column(BigId)
+    folder: Mapped[str | None]
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
     pinned_at: Mapped[datetime | None]
     archived_at: Mapped[datetime | None]
@@ -128,6 +131,17 @@ class Chat(Model):
             siblings.setdefault(message.parent_id, []).append(message.id)
         return {own: ids for ids in siblings.values() if len(ids) > 1 for own in ids}
 
+    @classmethod
+    def folders_of(cls, **own: Any) -> list[str]:
+        """The names of a person's folders; `own` as in `to_ask`."""
+        names = select(cls.folder).filter_by(**own).where(cls.folder.is_not(None), cls.archived_at.is_(None))
+        return sorted((str(name) for name in db.session.scalars(names.distinct())), key=str.casefold)
+
+    @classmethod
+    def rename_folder(cls, name: str, new_name: str | None, **own: Any) -> None:
+        """Under the name of another folder the two become one; without a name its chats are in none."""
+        db.session.execute(update(cls).filter_by(folder=name, **own).values(folder=new_name))
+
     def rename(self, title: str) -> None:
         """By hand, which wins over what a model would write."""
         self.title, self.wants_title = title, False
@@ -138,6 +152,14 @@ class Chat(Model):
         self.leaf_id = version.id
         while self.leaf_id in newest:
             self.leaf_id = newest[self.leaf_id]
+
+
+def folder_name(typed: str) -> str | None:
+    """As it is kept; None for none."""
+    name = " ".join(typed.replace("\x00", "").split())
+    if len(name) > LONGEST_FOLDER:
+        raise InvalidRequest({"folder": [f"must have at most {LONGEST_FOLDER} characters."]})
+    return name or None
 
 
 CHATS: Table = Chat.__table__  # type: ignore[assignment]

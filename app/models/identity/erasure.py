@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, delete, func, select, update
 
@@ -102,9 +103,10 @@ def erase_chats(*which: ColumnElement[bool]) -> int:
     db.session.execute(delete(Attachment).where(Attachment.message_id.in_(select(Message.id).where(said))))
     running = list(db.session.scalars(select(Message.chat_id).where(said, Message.status == "running")))
     db.session.execute(update(Message).where(said).values(content="", error_detail=None))
-    gone = {
+    gone: dict[str, Any] = {
         "title": "",
         "system_prompt": "",
+        "folder": None,
         "deleted_at": func.coalesce(Chat.deleted_at, now),
         "wants_title": False,
         "share_token": None,

@@ -260,7 +260,7 @@ async function refresh(page = fetch(location.href)) {
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   if (running) return;
   messages.replaceChildren(...fresh.getElementById("messages").children);
-  if (!sidebar.search.value) sidebar.list.replaceChildren(...fresh.getElementById("chats").children);
+  if (!sidebar.search.value) for (const id of ["chats", "folders"]) document.getElementById(id).replaceChildren(...fresh.getElementById(id).children);
   copyTotal(fresh);
   showBalance(Number(fresh.getElementById("balance")?.dataset.nanos));
   equipCode(messages);

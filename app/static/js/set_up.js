@@ -1,6 +1,6 @@
 /* The dialog of instructions, length and budget: of a chat the server keeps them, of a new one they wait for its first message. */
 
-const FIELDS = ["system_prompt", "max_output_tokens", "budget_credits"];
+const FIELDS = ["system_prompt", "max_output_tokens", "budget_credits", "document_id"];
 
 export class SetUp {
   constructor({ chat, changed }) {
@@ -18,7 +18,10 @@ export class SetUp {
   }
 
   /* What goes with the first message. */
-  get settings() { return this.chat() ? {} : this.kept; }
+  get settings() {
+    const { folder } = document.getElementById("messages").dataset;
+    return this.chat() ? {} : { ...this.kept, ...(folder && { folder }) };
+  }
 
   open() {
     const { elements } = this.form;
@@ -30,8 +33,8 @@ export class SetUp {
   keep(event) {
     if (this.chat()) return;
     event.preventDefault();
-    const { system_prompt: told, max_output_tokens: most, budget_credits: limit } = this.form.elements;
-    this.kept = { ...(told.value.trim() && { system_prompt: told.value }), ...(most.value && { max_output_tokens: Number(most.value) }), ...(limit?.value && { budget_credits: limit.value }) };
+    const { system_prompt: told, max_output_tokens: most, budget_credits: limit, document_id: about } = this.form.elements;
+    this.kept = { ...(told.value.trim() && { system_prompt: told.value }), ...(most.value && { max_output_tokens: Number(most.value) }), ...(limit?.value && { budget_credits: limit.value }), ...(about?.value && { document_id: about.value }) };
     this.showBudget(limit?.value);
     this.dialog.close();
     this.changed();

@@ -32,10 +32,15 @@ export class Sidebar {
       const has = (name) => event.target.closest(`[data-${name}]`);
       if (has("rename")) this.rename(chat);
       else if (has("delete")) this.remove(chat);
+      else if (has("move")) this.move(chat);
       else if (has("share")) this.share.open(this.item(chat));
       else if (has("pin")) this.put(chat, "pin");
       else if (has("archive")) this.put(chat, "archive");
     });
+    this.folder = document.getElementById("folder-dialog");
+    this.folder.querySelector("[data-close]").addEventListener("click", () => this.folder.close());
+    this.folder.querySelector("form").addEventListener("submit", (event) => this.moved(event));
+    document.getElementById("folders").addEventListener("click", (event) => { if (event.target.closest("[data-rename-folder]")) this.move(); });
     addEventListener("pagehide", () => { for (const chat of this.going.keys()) this.removeNow(chat, true); });
     for (const button of document.querySelectorAll("[data-open-sidebar], [data-close-sidebar]")) {
       button.addEventListener("click", () => this.show("openSidebar" in button.dataset));
@@ -110,6 +115,28 @@ export class Sidebar {
 
   async put(chat, where) {
     await request("POST", `/chat/${chat}/${where}`);
+    this.changed();
+  }
+
+  /* A chat goes into a folder; without one, the folder that is shown gets another name, which its form does. */
+  move(chat) {
+    const { elements } = this.folder.querySelector("form");
+    this.folder.dataset.chat = chat ?? "";
+    this.folder.querySelector("h2").textContent = chat ? "Move to folder" : "Rename folder";
+    elements.folder.value = chat ? this.item(chat).dataset.folder ?? "" : elements.name.value;
+    this.folder.showModal();
+    elements.folder.select();
+  }
+
+  async moved(event) {
+    const { chat } = this.folder.dataset;
+    if (!chat) return;
+    event.preventDefault();
+    const { folder } = await json("PATCH", `/api/chats/${chat}`, { folder: event.target.elements.folder.value });
+    this.folder.close();
+    const item = this.item(chat);
+    if (folder) item.dataset.folder = folder;
+    else delete item.dataset.folder;
     this.changed();
   }
 

@@ -1,0 +1,23 @@
+"""chats may be kept in a folder, by its name
+
+Revision ID: 0038
+Revises: 0037
+Create Date: 2026-11-29 06:10:00.000000
+
+"""
+from alembic import op
+import sqlalchemy as sa
+
+
+revision = '0038'
+down_revision = '0037'
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.add_column('chats', sa.Column('folder', sa.String(), nullable=True))
+
+
+def downgrade():
+    op.drop_column('chats', 'folder')
