@@ -35,7 +35,7 @@ const FACES = {
   absorbed_limit: ["Paused until tomorrow", []],
   recharge_in_progress: ["Your recharge is being paid", [AGAIN]],
   credits_reserved: ["Your credits are reserved", [AGAIN, BUY]],
-  spending_paused: ["Spending is paused", [["Look and resume", "/billing/breaker"]]],
+  spending_paused: ["Spending is paused", [["Review and resume", "/billing/breaker"]]],
   daily_limit_reached: ["You've used today's credits", [BUY, UPGRADE]],
   window_limit_reached: ["You've used these hours' credits", [BUY, UPGRADE]],
   subscription_unpaid: ["Your last payment failed", [["Fix payment", "/billing"]]],
