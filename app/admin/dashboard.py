@@ -131,8 +131,9 @@ def sold_table(kind: str, find: Callable[[Books], list[business.Sold]]) -> Calla
 
     def table(books: Books) -> Table:
         return headings, [
-            [line.name, line.payments, money_text(line.revenue_cents), money_text(line.fee_cents), cost(line.cost_nanos),
-             money_text(line.margin_cents), rate(business.percent(line.margin_cents, line.revenue_cents))]
+            [line.name, line.payments, money_text(line.revenue_cents), money_text(line.fee_cents),
+             cost(line.cost_nanos), money_text(line.margin_cents),
+             rate(business.percent(line.margin_cents, line.revenue_cents))]
             for line in find(books)
         ]  # fmt: skip
 
