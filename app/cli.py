@@ -109,7 +109,7 @@ def resume() -> None:
     """Send mails and ask Stripe again, after a restore."""
     Setting.put("is_paused", False)
     db.session.commit()
-    click.echo("Mails are sent and payments are made again.")
+    click.echo("Emails and payments are on again.")
 
 
 def show_line(line: str) -> None:
@@ -142,7 +142,7 @@ def forget_second_factor(email: str, reason: str) -> None:
     AdminChange.note(person.id, "forget second factor", person, reason=reason, changes=changes)
     db.session.commit()
     click.echo(
-        f"{person.email} is asked for no code any more, and sets up a new second factor at the next visit."
+        f"{person.email} is asked for no code anymore, and sets up a new second factor at the next visit."
     )
 
 
@@ -248,7 +248,7 @@ def check_prices(data: str | None, second: str | None) -> None:
 @click.option("--long-output", help="Dollars per million, above the long-context threshold.")
 @click.option("--image", help="Dollars for an image.")
 @click.option("--search", help="Dollars for a search.")
-@click.option("--one-tier", is_flag=True, help="No other prices for long contexts any more.")
+@click.option("--one-tier", is_flag=True, help="No other prices for long contexts anymore.")
 @click.option(
     "--tier", default="", help="The service tier, as its vendor reports it. Default: the ordinary one."
 )

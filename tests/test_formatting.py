@@ -92,7 +92,7 @@ def test_a_price_tag_leaves_empty_cents_out(cents: int, shown: str) -> None:
     assert formatting.price(cents, "usd") == shown
 
 
-@pytest.mark.parametrize(("basis_points", "shown"), [(5000, "50 %"), (1234, "12.34 %"), (0, "0 %")])
+@pytest.mark.parametrize(("basis_points", "shown"), [(5000, "50%"), (1234, "12.34%"), (0, "0%")])
 def test_basis_points_are_shown_as_percent(basis_points: int, shown: str) -> None:
     assert formatting.percent(basis_points) == shown
 

@@ -39,6 +39,22 @@ RETIRED = (
     r"Switch it o(n|ff)",
     r"Take back",
     r"\bcrew\b",
+    r"[Pp]ut up an",
+    r"in these days",
+    r"[Bb]ought ones",
+    r"dearest chat",
+    r"is mended",
+    r"any more\b",
+    r"[Ww]hoever has them",
+    r"[Oo]ne to a line",
+    r"[Nn]one marked",
+    r"where one was",
+    r"that one set for",
+    r"say otherwise",
+    r"Look and resume",
+    r"these hours'",
+    r"[Yy]ou keep credits",
+    r"has another price",
 )
 SHOWN = re.compile(r"^app/(templates/|static/js/)")
 TEXT = re.compile(r'"([^"\n]*[A-Za-z]{3,} [^"\n]*)"')

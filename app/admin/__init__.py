@@ -97,7 +97,7 @@ def system_pages() -> list[BaseView]:
         EventTable(StripeEvent, "Stripe events", endpoint="event"),
         SearchPage(name="Search", endpoint="search"),
         QueuePage(name="Jobs", endpoint="queue"),
-        MailTable(OutgoingMail, "Mails", endpoint="mail"),
+        MailTable(OutgoingMail, "Emails", endpoint="mail"),
         WebhookPage(name="Webhooks", endpoint="outgoing_webhook", url="webhooks"),
         SettingPage(name="Settings", endpoint="setting"),
         BrandPage(name="Brand", endpoint="brand"),

@@ -105,7 +105,7 @@ class AccountTable(AccountActions, AdminTable):
         FilterEqual(
             Account.kind, "Kind", options=[("personal", "personal"), ("team", "team"), ("house", "house")]
         ),
-        StateFilter(Account.id, "State", options=STATES),
+        StateFilter(Account.id, "Status", options=STATES),
     )
     figures: ClassVar = {"allowance_nanos", "credits_nanos"}
 

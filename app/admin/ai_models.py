@@ -83,12 +83,12 @@ class ProviderForm(RowForm):
         description="Asked for with each call, to make the price certain: OpenAI's default, Anthropic's standard_only.",
     )
     reports_running = BooleanField(
-        "Counts while it writes",
-        description="It sends figures with each piece (llama.cpp, vLLM, SGLang), so that Stop is paid to the token.",
+        "Reports usage while streaming",
+        description="It sends usage with each chunk (llama.cpp, vLLM): a stopped answer is charged to the token.",
     )
     is_gateway = BooleanField(
-        "A gateway stands before it",
-        description="LiteLLM and its like count for themselves, and end cut answers as whole ones. Receipts say so.",
+        "Behind a gateway",
+        description="LiteLLM and the like count tokens themselves and report cut answers as complete. Receipts say so.",
     )
     is_enabled = BooleanField("In use", default=True)
 
@@ -185,15 +185,15 @@ class ModelForm(RowForm):
         description="Reserved for each image. Leave empty for the provider's rule.",
     )
     extra_input_tokens = Count(
-        "Tokens its host adds to a prompt",
+        "Tokens the host adds to a prompt",
         lowest=0,
         highest=10**6,
-        description="Reserved beside the prompt's own. Empty: not stated; it is learned from reports above the bound.",
+        description="Reserved on top of the prompt's own. Empty: unknown; learned from reports above the bound.",
     )
     limit_name = SelectField(
         "Name of the output's limit",
         choices=LIMIT_NAMES,
-        description="Set by itself once a model writes more than it was asked for.",
+        description="Set automatically once a model writes more than it was asked for.",
     )
     speed = SelectField("Speed", choices=SPEEDS, default="medium")
     position = Count("Order", default=0, highest=10**6)
@@ -259,7 +259,7 @@ class ModelTable(BulkRetire, AdminTable):
         model.is_for_sale = not model.is_for_sale
         self.record("edit", model)
         db.session.commit()
-        flash(f"{model.name} is {'for sale' if model.is_for_sale else 'not for sale any more'}.", "success")
+        flash(f"{model.name} is {'for sale' if model.is_for_sale else 'no longer for sale'}.", "success")
         if model.is_for_sale and model.extra_input_tokens is None:
             flash(UNSTATED, "warning")
         return redirect(self.get_url(".index_view"))

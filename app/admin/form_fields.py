@@ -91,7 +91,7 @@ class DollarsPerMillion(Amount):
 class Percent(Amount):
     """Basis points, typed as percent."""
 
-    unit, suffix = 100, " %"
+    unit, suffix = 100, "%"
 
 
 class Credits(Amount):

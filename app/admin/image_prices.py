@@ -48,7 +48,7 @@ class ImagePriceTable(AdminTable):
     one = "image price"
     intro = (
         "What an image is sold at, in dollars. Vendors charge by tokens; the difference is yours. "
-        "A change is a new row; a price that images were sold at stays as it was."
+        "Each change is a new row; prices already charged never change."
     )
     searches = "model"
     form = ImagePriceForm

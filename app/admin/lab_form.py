@@ -45,7 +45,7 @@ PLAN_FIELDS: Kinds = {
     "trial_days": (Count, "Trial, days", {"highest": 365, "validators": [Required()]}),
     "allowance_override_nanos": (
         Credits,
-        "Allowance set outright",
+        "Allowance set by hand",
         {"description": "Empty: by price and margin."},
     ),
     "daily_limit_nanos": (Credits, "Of which a day", {"description": "Empty: no daily limit."}),
@@ -54,10 +54,10 @@ PLAN_FIELDS: Kinds = {
     "chats_per_month": (
         Count,
         "New chats a month",
-        {"highest": MOST_COUNT, "description": "Empty: any number."},
+        {"highest": MOST_COUNT, "description": "Empty: unlimited."},
     ),
     "parallel_calls": (Count, "Simultaneous answers", {"lowest": 1, "highest": 1000}),
-    "models": (Names, "Models", {"choices": model_names, "description": "None marked: every model."}),
+    "models": (Names, "Models", {"choices": model_names, "description": "None selected: every model."}),
     "has_api": (BooleanField, "API access", {}),
     "status": (SelectField, "Status", {"choices": STATUSES}),
 }
@@ -66,7 +66,7 @@ PACK_FIELDS: Kinds = {
     "volume": (
         Tiers,
         "Volume",
-        {"description": "One to a line: from how many on, and the margin then: 10: 45 %."},
+        {"description": "One per line: a quantity and the margin from it on, such as 10: 45%."},
     ),
 }
 PRICE_FIELDS: Kinds = {
@@ -116,8 +116,8 @@ class LabForm(RowForm):
     first = Day("First day (UTC)", validators=[Required()])
     last = Day("Last day", validators=[Required()])
     is_simulated = BooleanField("Made-up users instead of the record, by the user kinds")
-    plan_ids = SelectMultipleField("Only accounts on", coerce=int, description="None marked: all plans.")
-    kinds = SelectMultipleField("Only", choices=KINDS, description="None marked: all accounts.")
+    plan_ids = SelectMultipleField("Only accounts on", coerce=int, description="None selected: all plans.")
+    kinds = SelectMultipleField("Only", choices=KINDS, description="None selected: all accounts.")
 
 
 def plans() -> list[Plan]:

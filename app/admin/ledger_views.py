@@ -30,8 +30,8 @@ class ReadOnlyTable(AdminTable):
 class LedgerTable(ReadOnlyTable):
     one = "entry"
     intro = (
-        "Every change of a balance that is not a model call. Rows are added, never changed; "
-        "a mistake is mended by an adjustment."
+        "Every balance change that isn't a model call. Rows are only added; "
+        "correct a mistake with an adjustment."
     )
     column_list = (
         "id",
@@ -44,8 +44,8 @@ class LedgerTable(ReadOnlyTable):
         "actor.email",
     )
     column_labels: ClassVar = {
-        "created_at": "When", "account_id": "Account", "allowance_nanos": "Allowance", "credits_nanos": "Credits",
-        "actor.email": "By", "kind": "What",
+        "created_at": "Date", "account_id": "Account", "allowance_nanos": "Allowance", "credits_nanos": "Credits",
+        "actor.email": "By", "kind": "Type",
     }  # fmt: skip
     column_details_list = ("id", "created_at", "account_id", "kind", "key", "allowance_nanos", "credits_nanos", "month",
                            "reason", "actor.email", "payment_id", "subscription_id")  # fmt: skip
@@ -56,7 +56,7 @@ class LedgerTable(ReadOnlyTable):
     column_select_related_list = (LedgerEntry.actor,)
     column_filters = (
         AccountFilter(LedgerEntry.account_id, "Account"),
-        FilterEqual(LedgerEntry.kind, "What", options=list(KINDS.items())),
+        FilterEqual(LedgerEntry.kind, "Type", options=list(KINDS.items())),
     )
     figures: ClassVar = {"allowance_nanos", "credits_nanos"}
 
@@ -67,7 +67,7 @@ class UsageTable(ReadOnlyTable):
     column_list = ("id", "created_at", "account_id", "model", "operation", "state", "outcome", "input_tokens", "output",
                    "cost_nanos", "paid_nanos", "absorbed_nanos")  # fmt: skip
     column_labels: ClassVar = {
-        "created_at": "When", "account_id": "Account", "output": "Output", "input_tokens": "Input",
+        "created_at": "Date", "account_id": "Account", "output": "Output", "input_tokens": "Input",
         "cost_nanos": "Cost", "paid_nanos": "Paid", "absorbed_nanos": "Absorbed",
     }  # fmt: skip
     column_details_list = ("id", "created_at", "settled_at", "account_id", "user_id", "chat_id", "model", "operation",
@@ -91,7 +91,7 @@ class UsageTable(ReadOnlyTable):
     column_filters = (
         AccountFilter(Usage.account_id, "Account"),
         ModelFilter(Usage.model, "Model"),
-        FilterEqual(Usage.state, "State", options=[(s, s) for s in ("running", "settled", "released")]),
+        FilterEqual(Usage.state, "Status", options=[(s, s) for s in ("running", "settled", "released")]),
         FilterEqual(Usage.outcome, "Outcome", options=[(o, o) for o in OUTCOMES]),
     )
     figures: ClassVar = {"input_tokens", "output", "cost_nanos", "paid_nanos", "absorbed_nanos"}
@@ -102,20 +102,20 @@ class ChangeTable(ReadOnlyTable):
     intro = "Who changed what, when and why. This log can't be edited."
     column_list = ("id", "created_at", "actor.email", "action", "subject", "subject_id", "changes", "reason")
     column_labels: ClassVar = {
-        "created_at": "When",
+        "created_at": "Date",
         "actor.email": "Who",
         "action": "Did",
-        "subject": "What",
-        "subject_id": "Which",
-        "reason": "Why",
+        "subject": "Type",
+        "subject_id": "Object",
+        "reason": "Reason",
     }
     column_details_list = (*column_list, "account_id")
     column_formatters: ClassVar = {"changes": shown(told)}
     column_formatters_detail = column_formatters
     column_select_related_list = (AdminChange.actor,)
     column_filters = (
-        FilterEqual(AdminChange.subject, "What"),
-        FilterEqual(AdminChange.subject_id, "Which"),
+        FilterEqual(AdminChange.subject, "Type"),
+        FilterEqual(AdminChange.subject_id, "Object"),
         AccountFilter(AdminChange.account_id, "Account"),
     )
 
@@ -129,7 +129,7 @@ class RefusedCallTable(ReadOnlyTable):
     column_list = ("id", "created_at", "account_id", "user_id", "api_key_id", "model", "input_bound",
                    "max_output_tokens", "code")  # fmt: skip
     column_labels: ClassVar = {
-        "created_at": "When", "account_id": "Account", "user_id": "Person", "api_key_id": "Key",
+        "created_at": "Date", "account_id": "Account", "user_id": "Person", "api_key_id": "Key",
         "input_bound": "Input, at most", "max_output_tokens": "Output asked for",
     }  # fmt: skip
     column_filters = (

@@ -39,7 +39,7 @@ class RowForm(BaseForm):
 
     seen = HiddenField()
     reason = StringField(
-        "Why",
+        "Reason",
         validators=[Length(max=500)],
         description="Shown in the audit log. Optional.",
     )
@@ -146,7 +146,7 @@ class AdminTable(AdminOnly, ModelView):
             if given.validate(value) and "\x00" not in value:
                 filters.append((index, str(given.name), value))
             else:
-                flash(f"“{value}” is not a value for {given.name}.", "error")
+                flash(f"“{value}” isn't a valid value for {given.name}.", "error")
         return filters
 
     def filter_controls(self, active: list[tuple[int, str, str]] | None) -> Iterator[dict[str, Any]]:

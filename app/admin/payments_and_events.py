@@ -36,9 +36,9 @@ class EventTable(ReadOnlyTable):
     details_template = "admin/event.html"
     column_list = ("id", "created_at", "type", "state", "attempts", "account_id", "error")
     column_details_list = (*column_list, "stripe_id", "about", "next_try_at", "processed_at")
-    column_labels: ClassVar = {"created_at": "When", "account_id": "Account"}
+    column_labels: ClassVar = {"created_at": "Date", "account_id": "Account"}
     column_filters = (
-        FilterEqual(StripeEvent.state, "State", options=EVENT_STATES),
+        FilterEqual(StripeEvent.state, "Status", options=EVENT_STATES),
         FilterLike(StripeEvent.type, "Type"),
         AccountFilter(StripeEvent.account_id, "Account"),
     )
@@ -57,7 +57,7 @@ class PaymentTable(ReadOnlyTable):
     one = "payment"
     intro = (
         "Customer payments. Needs review: Stripe's report doesn't match our record, so nobody was credited. A note on "
-        "a paid one names what Stripe sold beside it, which is worth no credits."
+        "a paid one names what Stripe sold beside it, which gives no credits."
     )
     details_template = "admin/payment.html"
     column_list = (
@@ -76,7 +76,7 @@ class PaymentTable(ReadOnlyTable):
         "stripe_invoice_id", "number",
     )  # fmt: skip
     column_labels: ClassVar = {
-        "created_at": "When", "account_id": "Account", "price_cents": "Amount", "worth_nanos": "Worth in credits",
+        "created_at": "Date", "account_id": "Account", "price_cents": "Amount", "worth_nanos": "Worth in credits",
         "refunded_cents": "Refunded", "review_reason": "To review",
     }  # fmt: skip
     column_formatters: ClassVar = {
@@ -84,9 +84,11 @@ class PaymentTable(ReadOnlyTable):
     }  # fmt: skip
     column_formatters_detail = column_formatters
     column_filters = (
-        FilterEqual(Payment.state, "State", options=PAYMENT_STATES),
+        FilterEqual(Payment.state, "Status", options=PAYMENT_STATES),
         FilterEqual(
-            Payment.kind, "For", options=[(kind, kind) for kind in ("pack", "recharge", "invoice", "unknown")]
+            Payment.kind,
+            "Type",
+            options=[(kind, kind) for kind in ("pack", "recharge", "invoice", "unknown")],
         ),
         AccountFilter(Payment.account_id, "Account"),
     )
@@ -127,7 +129,7 @@ class MailTable(ReadOnlyTable):
     column_list = ("id", "created_at", "to", "template", "attempts", "sent_at")
     column_labels: ClassVar = {"created_at": "Created", "sent_at": "Sent", "template": "Email"}
     column_details_list = (*column_list, "next_attempt_at")
-    column_filters = (FilterLike(OutgoingMail.to, "To"), FilterEqual(OutgoingMail.template, "What"))
+    column_filters = (FilterLike(OutgoingMail.to, "To"), FilterEqual(OutgoingMail.template, "Email"))
 
     def title_of(self, row: Any) -> str:
         return f"Email to {row.to}"

@@ -19,15 +19,15 @@ from app.web.numbers import exact
 STATUSES = choices_of(
     [
         ("active", "active: can be chosen"),
-        ("legacy", "legacy: works for those who have it, cannot be chosen"),
+        ("legacy", "legacy: works for those who have it, can't be chosen"),
         ("inactive", "inactive: its accounts get no usage"),
     ]
 )
 PACK_STATUSES = choices_of(
     [
         ("active", "active: can be bought"),
-        ("legacy", "legacy: cannot be bought any more"),
-        ("inactive", "inactive: cannot be bought any more"),
+        ("legacy", "legacy: can't be bought anymore"),
+        ("inactive", "inactive: can't be bought anymore"),
     ]
 )
 INTERVALS = choices_of([("month", "a month"), ("year", "a year")])
@@ -53,25 +53,25 @@ class PlanForm(RowForm):
         validators=[Required()],
         default=0,
         highest=MOST_CENTS,
-        description="Part of the price that buys no credits: for extras.",
+        description="The part of the price that buys no credits, for extras.",
     )
     margin_bps = Percent(
         "Margin",
         validators=[Required()],
         default=lambda: Setting.get("default_margin"),
         highest=HIGHEST_MARGIN,
-        description="Of the rest, what is yours. Holds for what is sold from now on.",
+        description="Your share of the rest. Applies to new sales.",
     )
     sale_price_cents = Dollars(
         "Sale price",
         lowest=1,
         highest=MOST_CENTS,
-        description="For who subscribes until then, and for as long as they stay; worth the same. Empty: none.",
+        description="For those who subscribe before it ends, while they stay. Gives the same credits. Empty: no sale.",
     )
     sale_ends_at = Moment("Sale until", description="UTC.")
-    trial_days = Count("Trial", default=0, highest=365, description="Days; 0 is no trial.")
+    trial_days = Count("Trial", default=0, highest=365, description="In days. 0: no trial.")
     allowance_override_nanos = Credits(
-        "Allowance set outright",
+        "Allowance set by hand",
         description="Credits a month. Empty: computed from price, surcharge and margin.",
     )
     daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
@@ -83,35 +83,35 @@ class PlanForm(RowForm):
         description="1 to 12 each, from midnight UTC: 5 are 0:00 to 5:00, ..., 20:00 to 24:00.",
     )
     chats_per_month = Count(
-        "New chats a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: any number."
+        "New chats a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: unlimited."
     )
     documents = Count(
         "Documents",
         lowest=-1,
         highest=MOST_COUNT,
-        description="As they stand: deleting one makes room. Empty or -1: any number.",
+        description="Those that exist now: deleting one makes room. Empty or -1: unlimited.",
     )
     images_per_month = Count(
-        "Images a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: any number."
+        "Images a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: unlimited."
     )
     parallel_calls = Count(
         "Simultaneous answers", lowest=1, highest=1000, description="Empty: as in the settings."
     )
-    models = Names("Models", choices=model_names, description="None marked: every model.")
+    models = Names("Models", choices=model_names, description="None selected: every model.")
     has_api = BooleanField("API access", default=True)
-    allows_packs = BooleanField("Credit packs may be bought on it", default=True)
+    allows_packs = BooleanField("Credit packs can be bought on this plan", default=True)
     has_priority_support = BooleanField("Priority support")
     has_custom_branding = BooleanField("Custom branding")
-    bullets = Lines("Bullets of its card", description="One to a line.")
+    bullets = Lines("Bullets of its card", description="One per line.")
 
 
 class Tiers(TextAreaField):
-    """Margins from a quantity on, one to a line: "10: 45 %"."""
+    """Margins from a quantity on, one to a line: "10: 45%"."""
 
     def _value(self) -> str:
         if self.raw_data:
             return str(self.raw_data[0])
-        return "\n".join(f"{quantity}: {margin / 100:g} %" for quantity, margin in self.data or [])
+        return "\n".join(f"{quantity}: {margin / 100:g}%" for quantity, margin in self.data or [])
 
     def process_formdata(self, valuelist: list[str]) -> None:
         if valuelist:
@@ -123,11 +123,11 @@ def tier_typed(line: str) -> tuple[int, int]:
     quantity, _, margin = line.partition(":")
     if not quantity.strip().isdigit() or not 2 <= int(quantity) <= MOST_PACKS:
         raise ValueError(
-            f"“{line.strip()}”: write a quantity from 2 to {MOST_PACKS} and a margin, like 10: 45 %."
+            f"“{line.strip()}”: write a quantity from 2 to {MOST_PACKS} and a margin, like 10: 45%."
         )
     basis_points = exact(margin, 100)
     if not 0 <= basis_points <= HIGHEST_MARGIN:
-        raise ValueError(f"“{line.strip()}”: the margin is from 0 to 99.99 %.")
+        raise ValueError(f"“{line.strip()}”: the margin is from 0 to 99.99%.")
     return int(quantity), basis_points
 
 
@@ -144,9 +144,11 @@ class PackForm(RowForm):
         validators=[Required()],
         default=lambda: Setting.get("default_margin"),
         highest=HIGHEST_MARGIN,
-        description="What of the price is yours. Holds for what is sold from now on.",
+        description="Your share of the price. Applies to new sales.",
     )
     is_any_amount = BooleanField(
-        "Any amount", description="People choose how much they pay, within the bounds of the settings."
+        "Any amount", description="People choose how much they pay, within the limits in Settings."
     )
-    volume = Tiers("Volume", description="One to a line: from how many on, and the margin then: 10: 45 %.")
+    volume = Tiers(
+        "Volume", description="One per line: a quantity and the margin from it on, such as 10: 45%."
+    )

@@ -52,7 +52,7 @@ class PriceForm(RowForm):
     service_tier = StringField(
         "Service tier",
         validators=[Length(max=32), Regexp(r"[\w-]*$", message="One word.")],
-        description="Empty: the ordinary one. Otherwise the provider's word for it, such as flex or priority.",
+        description="Empty: the default tier. Otherwise the provider's name for it, such as flex or priority.",
     )
     effective_from = Moment(
         "From (UTC)", description="Empty: at once. Calls that began before keep their price."
@@ -79,11 +79,11 @@ class PriceForm(RowForm):
         "Until minute of the day", default=WHOLE_DAY, highest=WHOLE_DAY, validators=[Required()]
     )
     weekdays = Weekdays("On these days", description="Like Mon, Tue. Empty: every day.")
-    excepted_dates = Dates("But not on", description="Dates like 2027-01-01 with spaces between.")
+    excepted_dates = Dates("But not on", description="Dates such as 2027-01-01, separated by spaces.")
     zone = StringField(
         "By the clock of",
         default="UTC",
-        description="A zone's name, such as Asia/Shanghai: its days, its minutes.",
+        description="A time zone, such as Asia/Shanghai. Days and minutes are in it.",
     )
 
 
@@ -91,8 +91,8 @@ class PriceTable(AdminTable):
     creates = edits = True
     one = "price"
     intro = (
-        "What a model costs, in dollars per million tokens. A change is a new row with its day; "
-        "a price that calls were sold at stays as it was."
+        "What a model costs, in dollars per million tokens. Each change is a new row with its own date; "
+        "prices already charged never change."
     )
     searches = "model"
     form = PriceForm
@@ -125,7 +125,7 @@ class PriceTable(AdminTable):
     column_default_sort = [("effective_from", True), ("id", True)]  # noqa: RUF012
     figures: ClassVar = {"uncached_input_nanos", "cache_read_nanos", "output_nanos", "long_context_above"}
     form_groups: ClassVar = {
-        "Which": ("model_id", "service_tier", "effective_from"),
+        "What it prices": ("model_id", "service_tier", "effective_from"),
         "Prices": (
             *(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS),
             "image_nanos",

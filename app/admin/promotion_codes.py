@@ -61,18 +61,14 @@ class CodeForm(RowForm):
     is_active = BooleanField("Can be used", default=True)
     percent_bps = Percent("Percent", highest=MOST_PERCENT, description="Of a discount or a bonus.")
     amount_cents = Dollars("Or an amount off", highest=MOST_CENTS, description="Of a discount.")
-    duration = SelectField("A plan's discount is for", choices=DURATIONS, default="once")
-    months = Count("Months", lowest=1, highest=60, description="Where it is for some months.")
+    duration = SelectField("A plan discount applies to", choices=DURATIONS, default="once")
+    months = Count("Months", lowest=1, highest=60, description="If it applies to some months.")
     gift_nanos = Credits("Credits of a gift", highest=10**15)
-    plan_ids = Names(
-        "Plans", choices=plans_for_sale, description="No plan and no pack marked: for all of them."
-    )
+    plan_ids = Names("Plans", choices=plans_for_sale, description="None selected: all plans and packs.")
     pack_ids = Names("Packs", choices=packs_for_sale)
     first_purchase_only = BooleanField("Only for an account's first purchase")
-    once_per_account = BooleanField("Once for an account", default=True)
-    most_redemptions = Count(
-        "How many in all", lowest=1, highest=MOST_COUNT, description="Empty: any number."
-    )
+    once_per_account = BooleanField("Once per account", default=True)
+    most_redemptions = Count("How many in all", lowest=1, highest=MOST_COUNT, description="Empty: unlimited.")
     starts_at = Moment("From", description="UTC. Empty: at once.")
     ends_at = Moment("Until", description="UTC. Empty: until you end it.")
 
@@ -81,7 +77,7 @@ class CodeTable(AdminTable):
     creates = edits = True
     one = "code"
     title_column = "code"
-    intro = "What people type for a discount, a bonus or a gift. A code is never deleted; end it instead."
+    intro = "What people enter for a discount, a bonus or a gift. Codes are never deleted; end one instead."
     form = CodeForm
     edit_template = create_template = "admin/code_form.html"
     column_default_sort = ("id", True)
@@ -147,7 +143,7 @@ def check_kind(code: PromotionCode) -> None:
     if code.kind == "discount" and bool(code.percent_bps) == bool(code.amount_cents):
         raise FieldError("percent_bps", "Enter a percentage or an amount, one of both.")
     if code.kind == "discount" and (code.percent_bps or 0) > 10_000:
-        raise FieldError("percent_bps", "A discount is at most 100 %.")
+        raise FieldError("percent_bps", "A discount is at most 100%.")
     if code.duration == "repeating" and not code.months:
         raise FieldError("months", "Enter for how many months.")
     if code.starts_at and code.ends_at and code.ends_at <= code.starts_at:
@@ -203,7 +199,7 @@ def margin_words(code: PromotionCode) -> str:
 
 
 def sale_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
-    """One sale with the code: "Plus $16.00 of $20.00, 10,000 credits, real margin 37.5 %"."""
+    """One sale with the code: "Plus $16.00 of $20.00, 10,000 credits, real margin 37.5%"."""
     worth, paid, _surcharge = code.sale_of(sold)
     margin = code.margin_of(sold)
     left = f"real margin {percent(margin)}" if margin is not None else "nothing left to pay for it"

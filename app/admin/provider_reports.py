@@ -75,7 +75,7 @@ def difference(row: Any) -> int | None:
 
 def cells_of(row: Any) -> list[Any]:
     percent = difference(row)
-    told = "" if percent is None else f"{percent:+} %"
+    told = "" if percent is None else f"{percent:+}%"
     figures = [row.model, row.calls, row.counted_here, cost(int(row.absorbed or 0))]
     evidence = ["", "", ""] if percent is None else [cost(int(row.listed)), cost(int(row.billed)), told]
     return [*figures, *evidence, int(row.unpriced or 0) or ""]
@@ -150,7 +150,7 @@ def billing_alarms(days: int) -> Iterator[str]:
             figures = (
                 f"{cost(int(row.billed))} for {row.billed_calls} calls, our list says {cost(int(row.listed))}"
             )
-            yield f"{row.model}: its provider billed {figures} ({percent:+} %)."
+            yield f"{row.model}: its provider billed {figures} ({percent:+}%)."
         if row.unpriced:
             billed = f"{row.unpriced} searches, tokens of images or sound, or other pieces"
             yield f"{row.model}: {billed} were billed that have no price here."

@@ -52,8 +52,10 @@ class RightPrice(RowForm):
 
     price_id = SelectField("Sold at", choices=sold_prices, coerce=int, validators=[Required()])
     since = Moment("Wrong from (UTC)", validators=[Required()])
-    until = Moment("Until (UTC)", validators=[Required()], description="Calls that began in that time.")
-    uncached_input_nanos = DollarsPerMillion("Input", description="Empty: as it was sold.")
+    until = Moment("Until (UTC)", validators=[Required()], description="Calls that began in this period.")
+    uncached_input_nanos = DollarsPerMillion(
+        "Input", description="Leave empty to keep the price that was charged."
+    )
     cache_read_nanos = DollarsPerMillion("Cache read")
     cache_write_5m_nanos = DollarsPerMillion("Cache write, 5 min")
     cache_write_1h_nanos = DollarsPerMillion("Cache write, 1 h")
@@ -63,7 +65,7 @@ class RightPrice(RowForm):
     image_nanos = DollarsPerMillion("An image")
     search_nanos = DollarsPerMillion("A search")
     reason = StringField(
-        "Reason", validators=[Length(max=200)], description="Customers read it in the mail and on receipts."
+        "Reason", validators=[Length(max=200)], description="Customers see it in the email and on receipts."
     )
 
     @property

@@ -19,7 +19,7 @@ class SupportTable(ReadOnlyTable):
     details_template = "admin/support_request.html"
     column_list = ("id", "created_at", "is_priority", "account.name", "user.email", "message", "answered_at")
     column_labels: ClassVar = {
-        "created_at": "When", "is_priority": "Priority", "account.name": "Account", "user.email": "From",
+        "created_at": "Date", "is_priority": "Priority", "account.name": "Account", "user.email": "From",
         "answered_at": "Answered",
     }  # fmt: skip
     column_formatters: ClassVar = {"message": lambda _view, _context, row, _name: row.message[:120]}

@@ -29,7 +29,7 @@ ROLES = {"": None, "owner": "owner", "support": "support"}
 class UserTable(AdminTable):
     one = "person"
     intro = "People who sign in. Accounts are charged, not people."
-    searches = "address or name"
+    searches = "email or name"
     can_view_details = True
     details_template = "admin/user.html"
     title_column = "email"

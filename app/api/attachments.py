@@ -40,7 +40,7 @@ class NewAttachment(Body):
 @api.post("/attachments")
 @limited_sends
 @described(
-    "Put up an image (PNG, JPEG, WebP, GIF), a text file, or a PDF, DOCX, XLSX or PPTX, of which the text is kept; "
+    "Upload an image (PNG, JPEG, WebP, GIF), a text file, or a PDF, DOCX, XLSX or PPTX, whose text is kept; "
     "to be sent with a question within a day",
     ATTACHMENT,
     status=201,
@@ -70,7 +70,7 @@ def delete_attachment(attachment_id: str) -> tuple[str, int]:
 
 
 @api.get("/attachments/<attachment_id>")
-@described("A file as it was put up; its media type is what its bytes are", TEXT, kind=FILES)
+@described("A file as it was uploaded; its media type is what its bytes are", TEXT, kind=FILES)
 def read_attachment(attachment_id: str) -> Response:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
     return served(or_404(Attachment.find(attachment_id, **own)))

@@ -72,7 +72,7 @@ def read_breaker() -> dict[str, Any]:
 @api.post("/breaker/resume")
 @managers_only
 @for_scope("buy")
-@described("Let paused spending go on, by an owner or admin", BREAKER, body=Resume)
+@described("Resume paused spending, as an owner or admin", BREAKER, body=Resume)
 def resume_spending() -> dict[str, Any]:
     if current_user.is_key_paused:
         raise KeyMayNot(BY_PEOPLE)

@@ -118,7 +118,7 @@ def rotate_key(key_id: str) -> dict[str, Any]:
 
 
 @api.get("/keys")
-@described("One's own keys; for owners and admins all keys of the account", page(KEY), query=PAGING)
+@described("Your own keys; for owners and admins, all keys of the account", page(KEY), query=PAGING)
 def list_keys() -> dict[str, Any]:
     return page_of(visible_keys(), ApiKey.id, shown_key)
 

@@ -150,7 +150,7 @@ def stop_message(message_id: str) -> dict[str, Any]:
 
 @api.get("/messages/<message_id>/stream")
 @for_guests_too
-@described("Follow an answer from where one was", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
+@described("Follow an answer from where you left off", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
 def follow_message(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     return followed(message, stream_position())

@@ -52,7 +52,7 @@ class NewChat(Limits):
 @says_remaining("chats")
 @requires_tokens
 @described(
-    "Begin a chat; with `content` by asking it, in one step: what is refused leaves no chat",
+    "Begin a chat; with `content`, by sending it in one step: what is refused leaves no chat",
     CHAT,
     status=(200, 201),
     body=NewChat,

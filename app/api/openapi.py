@@ -32,7 +32,7 @@ PROBLEM: Schema = {
 }
 WORDS = """Sign in with `Authorization: Bearer <API key>`; a key acts on the account that it was made in.
 An amount of usage is there twice: `*_nanos` (whole nano-dollars of model cost) and `*_credits` (1 credit = 1,000,000
-nanos). Money is `*_cents` with a `currency`. Times are ISO 8601 in UTC. Another account's things answer 404."""
+nanos). Money is `*_cents` with a `currency`. Times are ISO 8601 in UTC. What belongs to another account answers 404."""
 
 
 @api.get("/openapi.json")

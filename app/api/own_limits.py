@@ -32,7 +32,7 @@ LIMIT_REQUEST = shape(
 
 
 class OwnLimit(Body):
-    """`limit_credits`: what one may spend in a period at most; left out or null: no limit of one's own."""
+    """`limit_credits`: the most you may spend in a period; left out or null: no limit of your own."""
 
     limit_credits: Credits | None = None
     period: Period = "month"
@@ -44,7 +44,7 @@ class MoreAsked(Body):
 
 
 @api.get("/own-limit")
-@described("The limit that one set for oneself in this account, and what is used of it", OWN_LIMIT)
+@described("The limit you set for yourself in this account, and how much of it is used", OWN_LIMIT)
 def read_own_limit() -> dict[str, Any]:
     own = own_membership()
     use = own_use(own, utcnow())
@@ -59,7 +59,7 @@ def read_own_limit() -> dict[str, Any]:
 
 @api.put("/own-limit")
 @for_scope(BY_PEOPLE)
-@described("Set, raise or lift one's own limit", OWN_LIMIT, body=OwnLimit)
+@described("Set, raise or remove your own limit", OWN_LIMIT, body=OwnLimit)
 def set_own_limit() -> dict[str, Any]:
     sent = OwnLimit.read()
     limit = sent.limit_credits
@@ -75,7 +75,7 @@ def set_own_limit() -> dict[str, Any]:
 @for_scope(BY_PEOPLE)
 @by_person("10 per hour")
 @described(
-    "Ask the owners and admins of a team for more than one's monthly limit", LIMIT_REQUEST, status=201, body=MoreAsked
+    "Ask the owners and admins of a team for more than your monthly limit", LIMIT_REQUEST, status=201, body=MoreAsked
 )  # fmt: skip
 def ask_for_more() -> tuple[dict[str, Any], int]:
     sent = MoreAsked.read()

@@ -82,7 +82,7 @@ def stop_revision(revision_id: str) -> dict[str, Any]:
 
 
 @api.get("/revisions/<revision_id>/stream")
-@described("Follow a revision from where one was", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
+@described("Follow a revision from where you left off", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
 def follow_revision(revision_id: str) -> Response:
     revision = my_revision(revision_id)
     or_404(revision.call)

@@ -146,7 +146,7 @@ class KeyLimitsForm(Form):
 
     def validate_models(self, field: Any) -> None:
         if any(AIModel.named(name) is None for name in field.data):
-            raise ValidationError("One of these models is not here any more. Choose again.")
+            raise ValidationError("One of these models is no longer here. Choose again.")
 
     def limit(self, key: ApiKey) -> None:
         """Put these limits onto the key."""

@@ -34,7 +34,7 @@ class Finding:
     """Where list and source differ for a model, from a moment on, at the times of a schedule.
 
     kind: new (the list has no price), changed, future (announced), disagrees (a person's own price differs),
-    gone (the source has no price any more). `old` is what the list says for that time, `new` what the source says.
+    gone (the source has no price anymore). `old` is what the list says for that time, `new` what the source says.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Finding:
     def summary(self) -> str:
         """The finding for a person: a heading, and under it each figure that differs, old beside new."""
         if self.new is None:
-            return f"gone       {self.model.name}: genai-prices has no price for it any more"
+            return f"gone       {self.model.name}: genai-prices has no price for it anymore"
         times = times_of(self.new.schedule)
         heading = f"{self.kind:<10} {self.model.name} from {self.new.effective_from:%Y-%m-%d %H:%M}"
         listed = figures_of(self.old) if self.old else dict.fromkeys(STATED)

@@ -140,7 +140,7 @@ def is_priced(model: Any) -> bool:
 def of_finding(finding: price_import.Finding, source: str) -> Iterator[Notice]:
     if finding.new is None:
         gone = {"field": "is_for_sale", "columns": {"is_for_sale": False}}
-        yield of_model(finding.model, "price", "on the list", "none any more", source, **gone)
+        yield of_model(finding.model, "price", "on the list", "none anymore", source, **gone)
         return
     ours = price_import.figures_of(finding.old) if finding.old else {}
     for column, theirs in finding.new.figures.items():

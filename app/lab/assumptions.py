@@ -11,7 +11,7 @@ REPLAYED = {
     "use": (
         "People ask what they asked, when they asked it. An answer that would have been cut shorter ends there.",
         "An answer that was shortened stays as short, even where there would be more to pay for it.",
-        "Balances and daily limits begin as they were; plans as they would be act from the first refill in these days.",
+        "Balances and daily limits begin as they were; plans as they would be act from the first refill in this period.",
         "Calls without a record of their plan count for the plan that their account is on today.",
     ),
     "refusals": (
@@ -28,7 +28,7 @@ REPLAYED = {
         "Better off: refused less, or paying less, or left with more for the same money. Accounts that are refused "
         "more are worse off, whatever they save.",
     ),
-    "answers": ("An answer is what an average paid call cost in these days, on either side.",),
+    "answers": ("An answer is what an average paid call cost in this period, on either side.",),
 }
 SIMULATED = {
     "money": (

@@ -71,7 +71,7 @@ def check_size(scenario: Scenario) -> None:
     habits = db.session.scalars(select(Habit))
     calls = sum(habit.people * habit.calls_per_day * len(scenario.days) // 100 for habit in habits)
     if calls > MOST_CALLS:
-        text = f"are too many or too busy: {calls:,} messages in these days, and at most {MOST_CALLS:,} are simulated."
+        text = f"are too many or too busy: {calls:,} messages in this period, and at most {MOST_CALLS:,} are simulated."
         raise InvalidRequest({"user kinds": [text]})
 
 

@@ -33,7 +33,7 @@ REJECTIONS = {
     "Nothing was charged. Send the question again without it, or with the image saved in another format.",
     "moderated": "The model's provider keeps its models from answering this. "
     "Nothing was charged. Please put it in other words, or choose another model.",
-    "gone": "The model's provider does not know this model any more. "
+    "gone": "The model's provider no longer knows this model. "
     "Nothing was charged. Please choose another model.",
     "unspoken": "The model's provider does not know something that this request holds. "
     "Nothing was charged. Please leave it out, or choose another model.",

@@ -75,8 +75,8 @@ def price(cents: int, currency: str | None = None) -> str:
 
 
 def percent(basis_points: int) -> str:
-    """50 % of 5,000 basis points."""
-    return f"{grouped(Decimal(basis_points) / 100)} %"
+    """50% of 5,000 basis points."""
+    return f"{grouped(Decimal(basis_points) / 100)}%"
 
 
 def number(count: int) -> str:

@@ -162,7 +162,7 @@ def sale_note(plan: Plan) -> str:
     if plan.sale_ends_at is None or not plan.is_on_sale:
         return ""
     full, last = price(plan.price_cents, plan.currency), deadline(plan.sale_ends_at)
-    return f"{full} from {last} on. Subscribe before that and keep this price."
+    return f"{full} afterwards. Subscribe before {last} to keep this price."
 
 
 def credits_near_a_dollar(per_unit: Decimal) -> str:

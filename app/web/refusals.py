@@ -56,7 +56,7 @@ def model_not_for_sale(
     if sold_until is None:
         return f"{name} isn't available right now. Choose another model."
     instead = f"Ask {model} instead." if model else "Choose another model."
-    return f"{name} has not been available since {date_text(sold_until)}. {instead}"
+    return f"{name} hasn't been available since {date_text(sold_until)}. {instead}"
 
 
 def model_not_allowed(*, name: str, included: list[str], plan: str | None = None, **_: Any) -> str:
@@ -86,8 +86,8 @@ def chat_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str
 
 
 def document_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
-    room = f"{plan} has room for {counted(counts['limit'], 'document')}, and they are all there."
-    return f"{room} Delete one, or choose a plan with more; none is lost."
+    room = f"{plan} has room for {counted(counts['limit'], 'document')}, and you have that many."
+    return f"{room} Delete one, or choose a plan with more. Nothing is lost."
 
 
 def image_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
@@ -102,12 +102,12 @@ def member_limit_reached(*, used: int, limit: int, needed: int | None = None, **
 
 def chat_budget_reached(*, used: int, limit: int, needed: int | None = None, **_: Any) -> str:
     so_far = f"This chat has used {credits_text(used)} of its budget of {credits_text(limit)}."
-    return joined(so_far, could_cost(needed), "Raise the budget to go on.")
+    return joined(so_far, could_cost(needed), "Raise the budget to continue.")
 
 
 def own_limit_reached(*, used: int, limit: int, limit_kind: str, needed: int | None = None, **_: Any) -> str:
     so_far = f"You've used {credits_text(used)} of the {credits_text(limit)} a {limit_kind} you set yourself."
-    return joined(so_far, could_cost(needed), "Raise your limit to go on.")
+    return joined(so_far, could_cost(needed), "Raise your limit to continue.")
 
 
 def could_cost(needed: int | None) -> str:
@@ -185,7 +185,7 @@ PAUSED_ACCOUNT = (
     "This account has spent far more than it usually does, so new spending is paused. Nothing is lost."
 )
 PAUSED_KEY = (
-    "This key has spent far more than the account usually does, so it is paused; everything else goes on."
+    "This key has spent far more than the account usually does, so it is paused; the rest keeps working."
 )
 COSTS_MORE = "can change the price of a call, and has no price here."
 NOT_PRICED = {

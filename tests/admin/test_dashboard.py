@@ -213,5 +213,5 @@ def test_a_vendors_price_that_passes_what_its_buyers_paid_for_is_an_alarm(
         session.add(price)
         session.commit()
         page = owner.get("/admin/").text
-        assert ("gpt-4o: its vendor charges 250 % of your price" in page) == alarm
-    assert "leaves a margin of -25 %" in page
+        assert ("gpt-4o: its vendor charges 250% of your price" in page) == alarm
+    assert "leaves a margin of -25%" in page

@@ -114,9 +114,9 @@ def test_a_volume_is_typed_over_and_kept_by_the_draft(
     pack = session.scalars(select(CreditPack).limit(1)).one()
     pack.volume = [[10, 4500]]
     session.commit()
-    run = begun(owner, session, **{f"packs-{pack.id}-volume": "10: 40 %\n50: 35"})
+    run = begun(owner, session, **{f"packs-{pack.id}-volume": "10: 40%\n50: 35"})
     assert run.scenario["packs"] == {str(pack.id): {"volume": [[10, 4000], [50, 3500]]}}
-    assert f"{pack.name}: volume 10 at 40 %, 50 at 35 %" in owner.get(f"/admin/lab/details/?id={run.id}").text
+    assert f"{pack.name}: volume 10 at 40%, 50 at 35%" in owner.get(f"/admin/lab/details/?id={run.id}").text
     assert owner.post("/admin/lab/drafts/", id=run.id).status_code == 302
     made = session.scalars(select(CreditPack).where(CreditPack.replaces_id == pack.id)).one()
     assert (made.volume, pack.volume) == ([[10, 4000], [50, 3500]], [[10, 4500]])
@@ -144,7 +144,7 @@ def test_what_cannot_be_run_is_refused_and_kept_in_the_form(
         ({f"plans-{plus.id}-surcharge_cents": "999"}, "more than the price"),
         ({"settings-overdraft": "-1"}, "be negative"),
         ({"settings-breaker_floor_percent": "101"}, "At most 100"),
-        ({"packs-1-volume": "10: 99 %"}, "would be worth no more than"),
+        ({"packs-1-volume": "10: 99%"}, "would be worth no more than"),
         ({"packs-1-volume": "ten"}, "write a quantity"),
     ):
         refused = filled(owner, **typed)

@@ -30,8 +30,8 @@ def settled(session: scoped_session[Session], cost: int, **said: object) -> None
     ("said", "alarm"),
     [
         ({"billed_nanos": 1_040_000_000}, ""),
-        ({"billed_nanos": 1_060_000_000}, "billed $1.06 for 1 calls, our list says $1.00 (+6 %)"),
-        ({"billed_nanos": 730_000_000}, "(-27 %)"),
+        ({"billed_nanos": 1_060_000_000}, "billed $1.06 for 1 calls, our list says $1.00 (+6%)"),
+        ({"billed_nanos": 730_000_000}, "(-27%)"),
         ({"service_tier": "priority"}, "were served at the tier priority, which has no price here"),
         ({"service_tier": "default"}, ""),
         ({"unpriced_pieces": 12}, "12 searches, tokens of images or sound, or other pieces were billed"),

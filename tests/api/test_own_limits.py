@@ -22,7 +22,7 @@ def test_a_chats_budget_is_set_refused_at_and_raised(ada: Door) -> None:
     refused = ada.send("hello", chat=chat["id"])
     assert (refused.status_code, refused.json["code"]) == (429, "chat_budget_reached")
     assert refused.json["needed_nanos"] > refused.json["left_nanos"] == 1_000
-    assert "Raise the budget to go on." in refused.json["detail"]
+    assert "Raise the budget to continue." in refused.json["detail"]
     raised = ada.call("PATCH", f"/chats/{chat['id']}", json={"budget_credits": "50"})
     assert raised.json["budget_nanos"] == 50 * CREDIT
     ada.ask("hello", chat=chat["id"])

@@ -34,7 +34,7 @@ def test_the_pricing_page_says_what_a_code_does_and_sells_with_it(
     assert "SAVE-20: $16 instead of $20 for 3 months." in visitor
     assert "%26code%3DSAVE-20" in visitor
     page = customer.page("/pricing?code=More").text
-    assert "MORE: 12.5 % more, 625 credits." in page
+    assert "MORE: 12.5% more, 625 credits." in page
     assert 'name="code" value="MORE"' in page
     plus = str(scenario.plan("Plus").id)
     assert "SAVE-20: $16" in customer.page(f"/billing/start?plan_id={plus}&code=SAVE-20").text

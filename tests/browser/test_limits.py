@@ -85,7 +85,7 @@ def ada(arrive: Callable[..., Visitor]) -> Visitor:
 
 def test_a_chats_budget_stands_beside_send_and_is_raised_where_it_is_met(ada: Visitor) -> None:
     ada.page.locator("#budget").click()
-    ada.page.get_by_label("At most, in credits in this chat").fill("0.001")
+    ada.page.get_by_label("Budget in credits").fill("0.001")
     ada.page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(ada.page.locator("#budget")).to_have_text("At most 0.001 credits in this chat")
     raised(ada, "This chat's budget is used up")
@@ -94,7 +94,7 @@ def test_a_chats_budget_stands_beside_send_and_is_raised_where_it_is_met(ada: Vi
 
 def test_an_own_limit_is_set_and_raised_where_it_is_met(ada: Visitor) -> None:
     ada.go("/account#own-limit")
-    ada.page.get_by_label("At most, in credits (empty: no limit)").fill("0.001")
+    ada.page.get_by_label("Limit in credits (empty: no limit)").fill("0.001")
     ada.page.locator("#own-limit").get_by_role("button", name="Save").click()
     ada.go("/chat")
     raised(ada, "You've reached your own limit")

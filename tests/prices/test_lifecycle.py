@@ -60,7 +60,7 @@ def test_from_its_last_day_on_a_model_is_hidden_and_refused_with_its_successor(s
     assert NAME not in [model.name for model, _ in AIModel.for_sale(LAST_DAY)]
     assert (refusal.value.code, refusal.value.details["model"]) == ("model_not_for_sale", "claude-sonnet-5-5")
     assert text_of(refusal.value) == (
-        "claude-sonnet-4-5 has not been available since 30 November 2026. Ask claude-sonnet-5-5 instead."
+        "claude-sonnet-4-5 hasn't been available since 30 November 2026. Ask claude-sonnet-5-5 instead."
     )
 
 

@@ -142,7 +142,7 @@ def leave(account: StripeAccount) -> list[AutoRecharge]:
     for table in BOUGHT:
         run(update(table).where(table.former_account_id.is_(None)).values(former_account_id=account.id))
     waiting = StripeEvent.state == "received"
-    why = f"It is of {account.label}, which is not in use any more."
+    why = f"It is of {account.label}, which is no longer in use."
     run(update(StripeEvent).where(waiting).values(state="parked", error=why, processed_at=utcnow()))
     for attempt in db.session.scalars(select(Recharge).where(Recharge.state.in_(("open", "authentication")))):
         attempt.cancel()

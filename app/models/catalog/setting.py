@@ -102,7 +102,7 @@ DEFINITIONS = {
         ),
         Definition(
             "is_paused", "flag", False,
-            "Send no email and ask Stripe for nothing. On after a restore, until `flask resume`.",
+            "Send no email and make no request to Stripe. On after a restore, until `flask resume`.",
             group="Brand and sign-up",
         ),
         Definition(
@@ -135,7 +135,7 @@ DEFINITIONS = {
         ),
         Definition(
             "currency", "choice", "usd",
-            "What you sell in: one for everything, chosen before the first sale. Prices not sold yet are converted.",
+            "One for everything you sell, chosen before the first sale. Prices not sold yet are converted.",
             choices=CURRENCIES, group="Money",
         ),
         Definition(
@@ -149,11 +149,11 @@ DEFINITIONS = {
         ),
         Definition(
             "tax_behavior", "choice", "exclusive",
-            "Whether tax comes on top of prices (exclusive) or is in them (inclusive). Credits are of the net.",
+            "Whether tax comes on top of prices (exclusive) or is in them (inclusive). Tax buys no credits.",
             choices=("exclusive", "inclusive"), group="Money",
         ),
         Definition(
-            "any_amount_lowest", "money", 500, "The least that somebody can buy credits for, where any amount can be.",
+            "any_amount_lowest", "money", 500, "The lowest amount for packs of any amount.",
             1, 10**9, group="Money",
         ),
         Definition(
@@ -176,7 +176,7 @@ DEFINITIONS = {
         ),
         Definition(
             "breaker_floor_percent", "count", 10,
-            "Nor is spending below this percentage of all credits an account was ever given or sold.", 0, 100,
+            "Spending below this percentage of all credits an account ever got is never unusual either.", 0, 100,
             group="Money",
         ),
         Definition(
@@ -184,7 +184,7 @@ DEFINITIONS = {
             "What Stripe keeps of each payment. The overview and the lab count it.", 0, 9999, group="Money",
         ),
         Definition(
-            "payment_fee_cents", "money", 30, "What Stripe keeps of each payment beside its share.", 0, 10**9,
+            "payment_fee_cents", "money", 30, "Stripe's fixed fee for each payment.", 0, 10**9,
             group="Money",
         ),
         Definition(

@@ -182,7 +182,7 @@ export class Answer {
 }
 
 export function leftOutText(number) {
-  return `The model did not read the first ${number === 1 ? "message" : `${count(number)} messages`}: the chat is longer than its window.`;
+  return `The model did not read the first ${number === 1 ? "message" : `${count(number)} messages`}: the chat is longer than its context window.`;
 }
 
 function tokens({ input_tokens: taken, output_tokens: made, estimated }) {

@@ -35,7 +35,7 @@ async function saveNow() {
   const [text, name] = [body.value, title.value];
   if (text === state.text && name === state.title) return true;
   if (state.isStale) return false;
-  say("Saving …");
+  say("Saving…");
   try {
     const sent = { title: name, ...(text === state.text ? {} : { content: text, revision: state.revision }) };
     const saved = await json("PATCH", path, sent);
@@ -45,7 +45,7 @@ async function saveNow() {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     state.isStale = problem.code === "document_changed";
-    say(state.isStale ? "Changed in another tab: copy what you typed, then load this page again." : "Not saved yet");
+    say(state.isStale ? "Changed in another tab: copy what you typed, then reload this page." : "Not saved yet");
     if (!state.isStale) timer = setTimeout(save, 5000);
     return false;
   }
@@ -255,7 +255,7 @@ async function followDraft() {
   const running = read.revisions.find((revision) => revision.status === "running" && revision.is_shown);
   if (!running) return;
   body.readOnly = true;
-  say("Being written …");
+  say("Writing…");
   const poll = setInterval(async () => {
     const now = await json("GET", path).catch(() => null);
     if (!now) return;

@@ -63,7 +63,7 @@ list.addEventListener("click", async (event) => {
   }
   item.hidden = true;
   going.set(id, setTimeout(() => removeNow(id), TIME_TO_UNDO));
-  toast("The document is deleted.", "Undo", TIME_TO_UNDO, () => {
+  toast("Document deleted.", "Undo", TIME_TO_UNDO, () => {
     clearTimeout(going.get(id));
     going.delete(id);
     item.hidden = false;

@@ -6,8 +6,8 @@ const MEANS = {
   create: (options) => navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }),
   get: (options) => navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }),
 };
-const CANCELLED = "Nothing happened: the device was asked and didn't agree. Try again.";
-const HAS_ONE = "This device has a passkey for this site already.";
+const CANCELLED = "Your device didn't confirm it. Nothing has changed. Try again.";
+const HAS_ONE = "This device already has a passkey for this site.";
 
 async function send(form) {
   const action = form.getAttribute("action");
