@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import column_text, money_text, moment, per_million
+from app.admin.cell_formats import column_text, moment, money_text, per_million
 from app.admin.model_view import AdminPage
 from app.catalog import lifecycle, price_import, proposals
 from app.catalog.price_import import Finding

@@ -52,15 +52,15 @@ def watch(at: datetime, data: str | None, second: str | None, *, is_strict: bool
 
 def propose(differing: Iterable[Notice], sources: Iterable[str]) -> None:
     """A proposal for each difference that has none yet; what `sources`, which were read, say no more is withdrawn."""
-    found = {(one.model, one.field, one.source): one for one in differing if one.field}
+    notices = {(one.model, one.field, one.source): one for one in differing if one.field}
     for row in CatalogProposal.waiting():
-        notice = found.get((row.model, row.field, row.source))
+        notice = notices.get((row.model, row.field, row.source))
         if notice is not None and (row.ours, row.theirs) == (notice.ours, notice.theirs):
-            del found[(row.model, row.field, row.source)]
+            del notices[(row.model, row.field, row.source)]
         elif notice is not None or row.source in set(sources):
             db.session.delete(row)
     db.session.flush()
-    for key, notice in found.items():
+    for key, notice in notices.items():
         if not was_dismissed(key, notice.theirs):
             db.session.add(CatalogProposal(**notice.proposed))
 
@@ -90,7 +90,7 @@ def accept(proposal: CatalogProposal, by_id: int) -> None:
     else:
         model = AIModel.named(proposal.model)
         if model is None:
-            raise PricingError(f"There is no model called {proposal.model} any more.")
+            raise PricingError(f"There is no model called {proposal.model} anymore.")
         is_price = proposal.field.endswith("_nanos")
         row = price_with(model, proposal, by_id) if is_price else model_with(model, proposal)
         changes = {proposal.field: [proposal.ours, proposal.theirs]}

@@ -11,7 +11,7 @@ REPLAYED = {
     "use": (
         "People ask what they asked, when they asked it. An answer that would have been cut shorter ends there.",
         "An answer that was shortened stays as short, even where there would be more to pay for it.",
-        "Balances and daily limits begin as they were; plans as they would be act from the first refill in this period.",
+        "Balances and daily limits begin as they were; plans as they would be act from its first refill on.",
         "Calls without a record of their plan count for the plan that their account is on today.",
     ),
     "refusals": (

@@ -97,7 +97,7 @@ def test_price_window_end_and_new_model_are_shown_with_both_figures(
 def test_a_model_that_the_newest_data_lack_is_named(check: Callable[..., Result], tmp_path: Path) -> None:
     done = check("--data", data(tmp_path, *as_they_are()[:2]))
 
-    assert "gpt-4o-mini: price on the list -> none any more" in done.stdout
+    assert "gpt-4o-mini: price on the list -> none anymore" in done.stdout
 
 
 def test_a_second_list_is_read_in_its_own_form(check: Callable[..., Result], tmp_path: Path) -> None:
