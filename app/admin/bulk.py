@@ -39,5 +39,5 @@ class BulkRetire:
             self.record("retire", row)
         db.session.commit()
         return self.answer(
-            f"{len(retired)} of {len(rows)} retired. Whoever has them keeps them.", ".index_view"
+            f"{len(retired)} of {len(rows)} retired. Customers who have them keep them.", ".index_view"
         )

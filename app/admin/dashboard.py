@@ -108,7 +108,7 @@ def recurring_chart(trend: list[tuple[datetime, int]]) -> Chart:
 
 
 def comparison(within: Range) -> list[tuple[str, str, str]]:
-    """(what, in these days, in as many before them)."""
+    """(what, in this period, in as many before them)."""
     now, then = business.figures_of(within), business.figures_of(business.before(within))
     rows: list[tuple[str, str, Callable[[Any], str]]] = [
         ("Revenue after refunds", "revenue_cents", money_text),

@@ -51,7 +51,7 @@ def show_version(chat_id: str) -> ResponseReturnValue:
 @chat.post("/chat/<chat_id>/pin")
 @for_guests_too
 def pin(chat_id: str) -> ResponseReturnValue:
-    """On top of the list, or not any more."""
+    """On top of the list, or not anymore."""
     shown = own_chat(chat_id)
     shown.pinned_at = None if shown.pinned_at else utcnow()
     return back_to(shown)

@@ -23,7 +23,7 @@ from app.db.patience import watch
 
 NAMED = re.compile(r"%\((\w+)\)s|%%")
 FORGOTTEN = InvalidSqlStatementName, FeatureNotSupported
-"""What the server says where a statement is not there any more, or where a migration has changed what it finds."""
+"""What the server says where a statement is not there anymore, or where a migration has changed what it finds."""
 
 DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 

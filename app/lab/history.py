@@ -39,7 +39,7 @@ CALL_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Habitual:
-    """An ordinary call of a model in these days: what a refused one is taken to have used."""
+    """An ordinary call of a model in this period: what a refused one is taken to have used."""
 
     input_tokens: int
     output_tokens: int
@@ -152,7 +152,7 @@ def entries_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -
 
 
 def paid_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> tuple[Any, Any]:
-    """By account: what calls took from allowance and credits in these days, and later."""
+    """By account: what calls took from allowance and credits in this period, and later."""
     sums = func.sum(USAGES.c.allowance_paid_nanos), func.sum(USAGES.c.credits_paid_nanos)
     settled = (
         USAGES.c.account_id.in_(ids),
@@ -244,7 +244,7 @@ def worths_of(payment: Any, pair: Pair) -> tuple[int, int]:
 def calls_of(
     connection: Connection, scenario: Scenario, ids: Sequence[int]
 ) -> Iterator[tuple[int, Iterator[Any]]]:
-    """Account by account, the calls that began in these days or ran into them; a few rows in memory."""
+    """Account by account, the calls that began in this period or ran into them; a few rows in memory."""
     began = and_(USAGES.c.created_at >= scenario.begins - LONGEST_CALL, USAGES.c.created_at < scenario.ends)
     ran_into = or_(
         USAGES.c.created_at >= scenario.begins,

@@ -65,7 +65,7 @@ class Report:
         self.codes[side][code] = self.codes[side].get(code, 0) + 1
 
     def keep(self, which: str, at: datetime, account_id: int, model: str | None, code: str) -> None:
-        """The earliest of who would be refused, and of who would not be any more."""
+        """The earliest of who would be refused, and of who would not be anymore."""
         self.counts[which] += 1
         rows: list[list[Any]] = getattr(self, which)
         rows.append([at.isoformat(), account_id, model or "", code])

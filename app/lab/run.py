@@ -169,7 +169,7 @@ class AccountRun:
             self.report.keep("newly_refused", call.began, self.past.state.account_id, call.model, code)
 
     def record(self, row: Any, call: Call) -> None:
-        """The side of the record, in the day that the call began in: of calls that began and ended in these days."""
+        """The side of the record, in the day that the call began in: of calls that began and ended in this period."""
         paid = row.allowance_paid_nanos + row.credits_paid_nanos
         if self.past.guards:
             ended = (call.ends, paid, call.is_paid) if call.ends else None

@@ -90,7 +90,7 @@ def choose(actor: Actor, breaker: Choice) -> None:
 
 
 def go_on(account: Account, actor: Actor, *, was_mistake: bool = False) -> int:
-    """Nothing is paused any more, auto-recharge included. Returns how many pauses that ended."""
+    """Nothing is paused anymore, auto-recharge included. Returns how many pauses that ended."""
     pauses, now = SpendingPause.open_of(account.id), utcnow()
     for row in pauses:
         row.resumed_at, row.resumed_by_id, row.was_mistake = now, actor.user_id, was_mistake

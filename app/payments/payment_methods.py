@@ -74,7 +74,7 @@ def pause_recharge(account: Account, why: str) -> None:
 
 
 def review_recharge(account: Account) -> None:
-    """Pause auto-recharge where plan, pack or account do not permit it any more."""
+    """Pause auto-recharge where plan, pack or account do not permit it anymore."""
     settings = AutoRecharge.of(account.id)
     why = settings.forbidden_by() if settings and settings.is_acting else None
     if why is not None:

@@ -174,7 +174,7 @@ def release_checkout(redemption: Redemption) -> None:
 
 
 def is_forgotten(session_id: str) -> bool:
-    """Apply what came of a checkout; whether Stripe knows nothing of it any more."""
+    """Apply what came of a checkout; whether Stripe knows nothing of it anymore."""
     try:
         session_sync.sync_session(session_id)
         commit()

@@ -179,7 +179,7 @@ def reconcile_checkout(session_id: str) -> Iterator[Finding]:
 
 
 def forget_checkout(session_id: str) -> None:
-    """Nobody can pay it any more."""
+    """Nobody can pay it anymore."""
     if payment := Payment.by(stripe_session_id=session_id):
         Account.locked(payment.account_id)
         payment.fall_through()

@@ -107,7 +107,7 @@ class OpenAIProvider:
             self._limits[prompt.model] = BOTH_LIMITS
 
     def drops_tier(self, error: Exception) -> bool:
-        """Whether this refusal is about the tier, which is not asked for any more."""
+        """Whether this refusal is about the tier, which is not asked for anymore."""
         is_refused = isinstance(error, openai.BadRequestError | openai.UnprocessableEntityError)
         if not (self.service_tier and is_refused and "service_tier" in told_by(error)):
             return False

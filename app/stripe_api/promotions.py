@@ -44,6 +44,6 @@ def retire(promotion_code_id: str) -> None:
 
 
 def expire_session(session_id: str) -> None:
-    """Nothing can be paid in that checkout any more."""
+    """Nothing can be paid in that checkout anymore."""
     with asking() as v1:
         v1.checkout.sessions.expire(session_id)

@@ -35,7 +35,7 @@ CONFLICTS = {
     "revision_kept": "This revision is part of the document. Restore another one instead.",
     "revision_running": "It is still being written. Wait for its end, or stop it.",
     "too_many_endpoints": "There may be {most} endpoints. Remove one first.",
-    "too_many_keys": "One person may have {most} keys. Revoke one that is not used any more.",
-    "too_many_passkeys": "You may have {most} passkeys. Remove one that you don't use any more.",
+    "too_many_keys": "One person may have {most} keys. Revoke one that is not used anymore.",
+    "too_many_passkeys": "You may have {most} passkeys. Remove one that you don't use anymore.",
 }
 """A code that is not here is none: `Conflict` may name these alone, which a test holds."""

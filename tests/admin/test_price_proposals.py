@@ -82,7 +82,7 @@ def test_each_difference_waits_with_both_figures_and_nothing_is_applied(
     rows = {f"{row.model} {row.field}": (row.ours, row.theirs) for row in CatalogProposal.waiting()}
     assert rows == {
         "gpt-4.1 context_window": ("1,047,576", "2,000,000"),
-        "gpt-4o is_for_sale": ("on the list", "none any more"),
+        "gpt-4o is_for_sale": ("on the list", "none anymore"),
         "gpt-4o max_output_tokens": ("16,384", "32,768"),
         "gpt-4o output_nanos": ("$10.000000000", "$12.000000000"),
         "gpt-4o sold_until": ("none", "2027-01-14"),

@@ -52,7 +52,7 @@ def running(stage: Stage) -> int:
 
 
 def let_leases_run_out(stage: Stage) -> None:
-    """The same as waiting for three minutes, for calls that no process has any more."""
+    """The same as waiting for three minutes, for calls that no process has anymore."""
     with stage.looking():
         for usage in db.session.query(Usage).filter_by(state="running"):
             usage.created_at -= timedelta(minutes=3)

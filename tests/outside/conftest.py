@@ -90,7 +90,7 @@ class Person:
         return list(self.call("GET", f"/chats/{chat}").json()["messages"])
 
     def used(self) -> int:
-        """What the day has cost, in nanos, once nothing runs any more."""
+        """What the day has cost, in nanos, once nothing runs anymore."""
         await_that(lambda: self.call("GET", "/balance").json()["reserved_nanos"] == 0, 20)
         return int(self.call("GET", "/balance").json()["daily_used_nanos"])
 

@@ -64,5 +64,5 @@ LEAVING = {"/logout", "/account/switch", "/account/leave", "/account/close", "/s
 
 
 def leaves(rule: str) -> bool:
-    """Routes after which ada is not there any more, or acts on another account."""
+    """Routes after which ada is not there anymore, or acts on another account."""
     return rule in LEAVING or "session_id" in rule

@@ -145,7 +145,7 @@ class Subscription(Model):
         return list(db.session.scalars(select(cls.id).where(*left)))
 
     def come_into_force(self) -> None:
-        """The account has its plan from here, and from no other subscription any more."""
+        """The account has its plan from here, and from no other subscription anymore."""
         others = (
             Subscription.account_id == self.account_id,
             Subscription.is_in_force,

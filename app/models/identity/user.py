@@ -81,7 +81,7 @@ class User(Model):
         return user if user and is_known and user.disabled_at is None else None
 
     def lock_as_checked(self) -> bool:
-        """Hold the user until the transaction ends; False where the password that was checked is not theirs any more.
+        """Hold the user until the transaction ends; False where the password that was checked is not theirs anymore.
 
         Who begins a session calls this first: one that was begun with the old password never outlives its change.
         """

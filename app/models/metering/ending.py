@@ -50,7 +50,7 @@ class CallEnding:
 
     @property
     def is_refused(self) -> bool:
-        """The same question would be refused again: it is not sent any more."""
+        """The same question would be refused again: it is not sent anymore."""
         return self.is_of_sender or self.finish_reason in ENDS_IN_REFUSAL
 
 

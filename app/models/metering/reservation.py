@@ -193,7 +193,7 @@ def checked(
 
 
 def write(wanted: Admission, extra: ExtraRows | None, columns: dict[str, Any]) -> Made | None:
-    """Move the account, write the call and what begins with it, by one statement. None where it may not any more."""
+    """Move the account, write the call and what begins with it, by one statement. None where it may not anymore."""
     with at_once() as connection:
         written = run_reserve(wanted, extra, wanted.row | columns, connection)
     if written is None:

@@ -50,7 +50,7 @@ def replica() -> tuple[Engine, int] | None:
 
 
 def read_from_replica() -> None:
-    """From here on this request's session reads from the replica, if it can. It writes nothing any more.
+    """From here on this request's session reads from the replica, if it can. It writes nothing anymore.
 
     What was read before stays as it is, apart from the session.
     """

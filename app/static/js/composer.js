@@ -137,7 +137,7 @@ export class Composer {
     this.written();
   }
 
-  /* The server has the message: its draft is not needed any more. */
+  /* The server has the message: its draft is not needed anymore. */
   forget(key) {
     rememberOwn(key, "");
     rememberOwn(`files:${key}`, "");
