@@ -27,7 +27,7 @@ function told(error) {
 
 if (globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON) {
   for (const form of document.querySelectorAll("form[data-passkey]")) {
-    const [button, fault] = [form.querySelector("button:not([type])"), form.querySelector("[role=alert]")];
+    const [button, fault] = [form.querySelector("button[type=submit]"), form.querySelector("[role=alert]")];
     form.hidden = false;
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
