@@ -8,11 +8,9 @@ import anthropic
 import httpx2
 
 from app.providers.base import (
-    PLAIN,
     Evidence,
     Prompt,
     PromptMessage,
-    ProviderOptions,
     Reply,
     TokenUsage,
     WirePrompt,
@@ -20,7 +18,7 @@ from app.providers.base import (
 from app.providers.errors import failure, is_error, reason_of_event
 from app.providers.finishes import FAILED, finish_of
 from app.providers.reports import evidence, joined
-from app.providers.streamed_reply import UNREAD, Patience, Reader, StreamedReply
+from app.providers.streamed_reply import UNREAD, Reader, StreamedReply, VendorProvider
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client, Line, current_line
 from app.providers.usage import ANTHROPIC_CACHE, MOST_TOKENS, Raw, anthropic_usage, mapping, part
@@ -37,25 +35,12 @@ ENDS = ("message_delta", "message_stop", "error", "message")
 ORDINARY_PLACES = (None, "global", "not_available")
 
 
-class AnthropicProvider:
+class AnthropicProvider(VendorProvider):
     """One address that speaks messages, with one key."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        api_key: str | None,
-        patience: Patience | None = None,
-        options: ProviderOptions = PLAIN,
-    ) -> None:
-        self.patience = patience or Patience()
-        self.options = options
-        self.client = anthropic.Anthropic(
-            api_key=api_key or "none",
-            base_url=base_url or ADDRESS,
-            max_retries=0,
-            http_client=Client(),
-        )
+    def connect(self, base_url: str | None, api_key: str) -> None:
+        asking: Any = {"max_retries": 0, "http_client": Client()}
+        self.client = anthropic.Anthropic(api_key=api_key, base_url=base_url or ADDRESS, **asking)
 
     def stream(self, prompt: Prompt) -> Reply:
         return StreamedReply(prompt, _Reader(self, prompt), self.patience)

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import httpx2
 
-from app.providers.base import PLAIN, ImagePrompt, ImageReply, ImageUsage, Prompt, ProviderOptions, Reply
+from app.providers.base import ImagePrompt, ImageReply, ImageUsage, Prompt, Reply
 from app.providers.drawing import Drawing, Drawn, count_in, image_bytes, requests_of
 from app.providers.errors import failure
-from app.providers.streamed_reply import Patience
+from app.providers.streamed_reply import VendorProvider
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client
 from app.providers.usage import bounded, mapping
@@ -36,22 +36,13 @@ class GoogleError(Exception):
         self.status_code, self.response, self.body = response.status_code, response, body
 
 
-class GoogleProvider:
+class GoogleProvider(VendorProvider):
     """One address that speaks generateContent, with one key."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        api_key: str | None,
-        patience: Patience | None = None,
-        options: ProviderOptions = PLAIN,
-    ) -> None:
+    def connect(self, base_url: str | None, api_key: str) -> None:
         address = (base_url or ADDRESS).rstrip("/")
         self.base_url = address if re.search(r"/v\d\w*$", address) else f"{address}{VERSION}"
-        self.api_key, self.options = api_key or "none", options
-        self.patience = patience or Patience()
-        self.client = Client()
+        self.api_key, self.client = api_key, Client()
 
     def stream(self, prompt: Prompt) -> Reply:
         """Its models of words are reached by the format of OpenAI."""

@@ -10,13 +10,11 @@ import httpx2
 import openai
 
 from app.providers.base import (
-    PLAIN,
     Evidence,
     ImagePrompt,
     ImageReply,
     Prompt,
     PromptMessage,
-    ProviderOptions,
     Reply,
     TokenUsage,
     WirePrompt,
@@ -31,7 +29,7 @@ from app.providers.openai_images import ask_for_images
 from app.providers.openai_responses import ResponsesReader
 from app.providers.reports import RunningFigures, evidence, joined, report_in_headers, reports_in
 from app.providers.sse import DONE
-from app.providers.streamed_reply import UNREAD, Patience, Reader, StreamedReply
+from app.providers.streamed_reply import UNREAD, Reader, StreamedReply, VendorProvider
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client
 from app.providers.usage import Raw, mapping, openai_usage
@@ -46,29 +44,15 @@ UNKNOWN_FIELD = re.compile(
 RUNNING_FIELDS = re.compile(r"timings_per_token|continuous_usage_stats")
 
 
-class OpenAIProvider:
+class OpenAIProvider(VendorProvider):
     """One address that speaks chat completions, with one key."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        api_key: str | None,
-        patience: Patience | None = None,
-        options: ProviderOptions = PLAIN,
-    ) -> None:
-        self.patience = patience or Patience()
-        self.options = options
-        self.service_tier = options.service_tier
-        self.asks_for_running = options.reports_running
-        self.asks_for_usage = True
-        self.client = openai.OpenAI(
-            api_key=api_key or "none",
-            base_url=base_url or ADDRESS,
-            max_retries=0,
-            http_client=Client(),
-        )
-        self.has_responses = True
+    def connect(self, base_url: str | None, api_key: str) -> None:
+        asking: Any = {"max_retries": 0, "http_client": Client()}
+        self.client = openai.OpenAI(api_key=api_key, base_url=base_url or ADDRESS, **asking)
+        self.service_tier = self.options.service_tier
+        self.asks_for_running = self.options.reports_running
+        self.asks_for_usage = self.has_responses = True
         self._limits: dict[str, str] = {}
         self._wants_one: set[str] = set()
 

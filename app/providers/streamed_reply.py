@@ -12,7 +12,16 @@ from typing import Any, Protocol
 
 import httpx2
 
-from app.providers.base import Evidence, Listener, Prompt, ProviderError, TokenUsage, estimate_tokens
+from app.providers.base import (
+    PLAIN,
+    Evidence,
+    Listener,
+    Prompt,
+    ProviderError,
+    ProviderOptions,
+    TokenUsage,
+    estimate_tokens,
+)
 from app.providers.errors import explained, failure, retry_delay
 from app.providers.sse import events
 from app.providers.text_cleaning import Text
@@ -49,6 +58,25 @@ class Patience:
 
     def timeout(self, prompt: Prompt) -> httpx2.Timeout:
         return httpx2.Timeout(self.reasoning_gap if prompt.is_reasoning else self.gap, connect=self.connect)
+
+
+class VendorProvider:
+    """A vendor's API at one address, with one key."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        patience: Patience | None = None,
+        options: ProviderOptions = PLAIN,
+    ) -> None:
+        self.patience, self.options = patience or Patience(), options
+        self.connect(base_url, api_key or "none")
+
+    def connect(self, base_url: str | None, api_key: str) -> None:
+        """Make the client, without asking anything yet; the vendor's own address where none is named."""
+        raise NotImplementedError
 
 
 class Reader(Protocol):
