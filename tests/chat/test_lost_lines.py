@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -18,7 +18,6 @@ from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from app.payments import sweeper
 from tests.chat.conftest import Door
-from tests.support.databases import Databases
 from tests.support.distant import DistantServer
 from tests.support.people import heard
 from tests.support.provider_server import ProviderServer
@@ -31,8 +30,9 @@ RESERVES, TRIPS = 3, 4
 
 
 @pytest.fixture
-def line(all_databases: Databases) -> Iterator[DistantServer]:
-    with DistantServer("127.0.0.1", all_databases.postgres.port) as line:
+def line(database_url: str) -> Iterator[DistantServer]:
+    """Before PostgreSQL, or before the PgBouncer that these tests may go through."""
+    with DistantServer("127.0.0.1", make_url(database_url).port or 0) as line:
         yield line
 
 

@@ -28,6 +28,7 @@ from app.models.metering.reservation import Reservation, reserve_with, settle_wi
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support import people
+from tests.support.environment import SWITCHES
 
 pytestmark = pytest.mark.databases("postgresql")
 AT_ONCE, SETTLING = 6, 4
@@ -173,6 +174,10 @@ def test_a_connection_lost_before_any_statement_reserves_and_charges_nothing_twi
     step: int,
 ) -> None:
     """The statements: the model, the account, the settings, reserve; settle."""
+    if SWITCHES.get("PGBOUNCER") == "1":
+        pytest.skip(
+            "a pooler replaces what the server ends; test_lost_lines.py breaks the line to the pooler"
+        )
     lose_connection(step)
     lost = tried(lambda: call(bob))
     assert (lost is None) == (step < SETTLING)
