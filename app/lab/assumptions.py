@@ -21,7 +21,7 @@ REPLAYED = {
         "Limits of members and keys, of absorbed cost, of chats and documents stay as they were; "
         "only a plan with more chats lets in whom the old number kept out.",
         "The spending guard acts as in truth where nothing it goes by is changed. A pause that was ended in truth ends "
-        "then; one that did not take place ends after an hour, for the rest of the day.",
+        "then, one that did not take place after an hour; either for the rest of the day.",
         "While an auto-recharge was being paid, a refusal keeps its code.",
     ),
     "accounts": (

@@ -141,8 +141,9 @@ class Guards:
         is_known = was_refused is not None and bool(was) == bool(then)
         verdict = bool(was_refused) if is_known else bool(then)
         if was_refused is False and was:
-            self.was.paused.clear()
-            self.then.paused.clear()
+            for side in (self.was, self.then):
+                side.paused.clear()
+                side.off_until = max(side.off_until, tomorrow(at))
         if was_refused:
             self.was.paused.update(dict.fromkeys(was))
         if verdict:
