@@ -8,6 +8,9 @@ from flask import Flask, request
 from werkzeug.exceptions import SecurityError
 
 
+NOT_OURS = "There's nothing here under that host name."
+
+
 def init_hosts(app: Flask) -> None:
     app.wsgi_app = LowerHost(app.wsgi_app)  # type: ignore[method-assign]
     app.before_request(refuse_foreign_hosts)
@@ -16,7 +19,7 @@ def init_hosts(app: Flask) -> None:
 def refuse_foreign_hosts() -> None:
     """Flask tells of it once it comes to a view; what runs before would ask for addresses that it cannot build."""
     if isinstance(request.routing_exception, SecurityError):
-        raise request.routing_exception
+        raise SecurityError(NOT_OURS)
 
 
 class LowerHost:

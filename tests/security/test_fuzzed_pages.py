@@ -1,9 +1,11 @@
 """Whatever is typed into any form, filter or address of a page is refused in words: 4xx, never 500. security.md 32.
 
 The forms are those that the pages show; the filters are those that the lists of the back office offer. `LONG=1` tries
-every value everywhere, else a share of them that a fixed seed chooses.
+every value everywhere, else a share of them that a fixed seed chooses. `FUZZ_SEED` names another one, and has
+further values made of those; `FUZZ_SECONDS` is how long each of the four runs takes.
 """
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -30,9 +32,10 @@ VALUES = (
     "a,b;c", "\r\nX-Own: 1", "\U0001f4b8" * 200,
 )  # fmt: skip
 SHARE = 1.0 if IS_LONG else 0.02
-BUDGET = 3600.0 if IS_LONG else 3.0
+BUDGET = float(os.environ.get("FUZZ_SECONDS", "3600" if IS_LONG else "3"))
 """Seconds for the forms, and as many for the addresses, of either test."""
 
+SEED = os.environ.get("FUZZ_SEED", "")
 SIGNS_OUT = (
     "/logout", "/settings/delete", "/settings/sessions", "/account/close", "/account/leave", "/settings/password",
 )  # fmt: skip
@@ -40,14 +43,26 @@ SIGNS_OUT = (
 
 def chosen(seed: str) -> Iterator[str]:
     """The values to try at a place: all of them in the long run, else at least one."""
-    dice = random.Random(seed)  # noqa: S311 - a choice that is the same each time
+    dice = random.Random(SEED + seed)  # noqa: S311 - a choice that is the same each time
     yield from (value for value in VALUES if dice.random() < SHARE) if SHARE < 1 else VALUES
     yield dice.choice(VALUES)
+    if SEED:
+        yield from (made(dice) for _ in range(3))
+
+
+def made(dice: random.Random) -> str:
+    """A value of two others, cut, repeated, or with a character of any script in it."""
+    one, other = (dice.choice(VALUES)[:200] for _ in range(2))
+    cut = dice.randint(0, len(one))
+    between = dice.choice(
+        ["", chr(dice.randint(1, 0x10FFFF)), str(dice.randint(-(10**30), 10**30)), other * 3]
+    )
+    return one[:cut] + between + dice.choice([one[cut:], other])
 
 
 def shuffled(places: list[Any]) -> list[Any]:
     """In an order that is the same each time, so that a short run sees a bit of everything."""
-    return random.Random(19).sample(places, len(places))  # noqa: S311 - a choice that is the same each time
+    return random.Random(SEED or 19).sample(places, len(places))  # noqa: S311 - a choice that is the same each time
 
 
 def safe(value: str) -> str:
@@ -151,18 +166,37 @@ def test_lists_and_forms_of_the_back_office(app: Flask, adas: dict[str, int], se
     db.session.rollback()
 
 
-PATHS = ("/", "/login", "/admin", "/admin/", "/admin/nothing", "/api/balance", "/v1/models")
 HOSTS = ("evil.example.com", "EVIL.example.com:99999", "127.0.0.1:x", "[::1", "a b", "")
 
 
-def test_a_foreign_host_is_refused_in_words(app: Flask) -> None:
-    for path in PATHS:
-        for host in HOSTS:
-            answer = app.test_client().get(path, headers={"Host": host})
-            assert answer.status_code in {200, 302, 400, 401, 404}, (path, host)
-            assert "Traceback" not in answer.text
-            assert "evil" not in (answer.location or "")
+def test_every_route_refuses_a_foreign_host(app: Flask) -> None:
+    """By whatever method, before anything else of the request is looked at; and addresses that there are none of."""
+    client = app.test_client()
+    asked = [(rule.rule, method) for rule in app.url_map.iter_rules() for method in rule.methods]
+    assert len(asked) > 400
+    for path, method in [*asked, ("/nothing", "GET"), ("/admin/nothing", "GET")]:
+        answer = client.open(address(path, {"token": "made-up"}), method=method, headers={"Host": HOSTS[0]})
+        assert answer.status_code == 400, (method, path)
+        assert HOSTS[0] not in f"{answer.text} {answer.headers}", (method, path)
 
 
-def test_the_host_is_the_same_in_capitals(app: Flask) -> None:
-    assert app.test_client().get("/login", headers={"Host": "LocalHost"}).status_code == 200
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_host_that_is_none_is_refused_in_words(app: Flask, host: str) -> None:
+    for path in ("/", "/login", "/admin", "/admin/", "/admin/nothing", "/api/balance", "/v1/models"):
+        answer = app.test_client().get(path, headers={"Host": host})
+        assert answer.status_code in {200, 302, 400, 401, 404}, (path, host)
+        assert "Traceback" not in answer.text
+        assert "evil" not in (answer.location or "")
+
+
+def test_every_page_is_the_same_under_a_host_in_capitals(app: Flask) -> None:
+    """Names of hosts have no case: what leads back, as a form does that was wrong, leads back from there too."""
+    rules = sorted(rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods)
+    for path in (address(rule, {"token": "made-up"}) for rule in rules):
+        small, large = (
+            app.test_client().get(
+                path, headers={"Host": host, "Referer": f"http://{host}/login"}, buffered=True
+            )
+            for host in ("localhost", "LocalHost")
+        )
+        assert (large.status_code, large.location) == (small.status_code, small.location), path
