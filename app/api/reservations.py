@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from flask import abort, g
+from flask import g
 from flask_login import current_user
 from pydantic import Field, StrictInt
 
@@ -119,8 +119,6 @@ class Settlement(Body):
 @requires_tokens
 @described("Hold the most that a call made elsewhere can cost", HELD, status=201, body=Hold)
 def hold_credits() -> tuple[dict[str, Any], int]:
-    if current_user.api_key_id is None:
-        abort(403)
     reservation = Hold.read().hold()
     db.session.commit()
     g.available_nanos = reservation.available

@@ -11,7 +11,7 @@ from flask_login import current_user
 
 from app.extensions import csrf, db, login
 from app.models.identity.actor import Actor
-from app.models.identity.api_key import ApiKey
+from app.models.identity.api_key import OWNERS_SCOPES, ApiKey
 from app.models.identity.guest_account import guest_actor
 from app.models.identity.membership import Membership
 from app.web.security_events import note_forbidden
@@ -110,8 +110,10 @@ def check_actor() -> None:
 
 
 def check_scope(needed: str) -> None:
-    """Keys may what their scopes say; people may what their role does."""
+    """Keys may what their scopes say; people may what their role does, but what is for programs alone."""
     scopes = getattr(current_user, "scopes", None)
+    if scopes is None and needed in OWNERS_SCOPES:
+        abort(403)
     if scopes is not None and needed not in scopes:
         raise KeyMayNot(needed)
 

@@ -37,5 +37,6 @@ CONFLICTS = {
     "too_many_endpoints": "There may be {most} endpoints. Remove one first.",
     "too_many_keys": "One person may have {most} keys. Revoke one that is not used anymore.",
     "too_many_passkeys": "You may have {most} passkeys. Remove one that you don't use anymore.",
+    "too_many_revisions": "This document has {most:,} revisions, the most that are kept. Copy its text into a new one.",
 }
 """A code that is not here is none: `Conflict` may name these alone, which a test holds."""

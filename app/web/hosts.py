@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, abort, current_app, request
 from werkzeug.exceptions import SecurityError
 
-
+OF_PROGRAMS = ("/api/", "/v1/", "/webhooks/", "/metrics")
+PLAIN = "Use https:// for this. Replace what was sent in the open, such as a key."
 NOT_OURS = "There's nothing here under that host name."
 
 
 def init_hosts(app: Flask) -> None:
     app.wsgi_app = LowerHost(app.wsgi_app)  # type: ignore[method-assign]
     app.before_request(refuse_foreign_hosts)
+    app.before_request(refuse_plain_http)
 
 
 def refuse_foreign_hosts() -> None:
     """Flask tells of it once it comes to a view; what runs before would ask for addresses that it cannot build."""
     if isinstance(request.routing_exception, SecurityError):
         raise SecurityError(NOT_OURS)
+
+
+def refuse_plain_http() -> None:
+    """A program is told where the proxy says that its request came without TLS; sent on, it would go on like that."""
+    is_told = current_app.config["PROXY_COUNT"] and "X-Forwarded-Proto" in request.headers
+    is_meant = current_app.config["BASE_URL"].startswith("https://") and request.path.startswith(OF_PROGRAMS)
+    if is_told and is_meant and not request.is_secure:
+        abort(400, PLAIN)
 
 
 class LowerHost:

@@ -93,6 +93,21 @@ def test_the_code_is_the_second_step(
     assert third.is_signed_in
 
 
+@pytest.mark.parametrize(
+    "wrong", ["\u0661\u0662\u0663\u0664\u0665\u0666", "\uff11" * 6, "12345\u00b2", "\U0001f4b8" * 6]
+)
+def test_digits_of_other_scripts_are_no_code_wherever_one_is_typed(
+    ada: Browser, new_browser: Callable[[], Browser], clock: time_machine.Traveller, wrong: str
+) -> None:
+    assert ada.send("/settings/two-factor", code=wrong).status_code == 422
+    set_up(ada)
+    for path in ("/settings/two-factor/codes", "/settings/two-factor/off"):
+        assert ada.send(path, code=wrong, current_password=PASSWORD).status_code == 422
+    other = new_browser()
+    other.sign_in("ada")
+    assert other.send("/login/code", code=wrong).status_code == 422
+
+
 def test_nobody_skips_the_password(
     ada: Browser, guest: Browser, session: Database, clock: time_machine.Traveller
 ) -> None:

@@ -43,6 +43,23 @@ def test_a_document_begins_with_a_text_at_no_cost(ada: Door) -> None:
     assert ada.balance()["available_nanos"] == before
 
 
+def test_a_document_keeps_so_many_revisions_and_no_more(
+    ada: Door, document: str, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restoring one again and again would fill the disk."""
+    monkeypatch.setattr("app.models.documents.document.MOST_REVISIONS", 4)
+    save(ada, document, "another text", 1)
+    later(session)
+    made = save(ada, document, "and another", 2)["revisions"]
+    restored = [
+        ada.call("PUT", f"/revisions/{made[n % 2]['id']}", json={"state": "kept", "revision": None})
+        for n in (1, 0, 1)
+    ]
+    assert [answer.status_code for answer in restored][-1] == 409
+    assert restored[-1].json["code"] == "too_many_revisions"
+    assert session.query(Revision).count() == 4
+
+
 def test_what_is_typed_in_one_sitting_is_one_revision(ada: Door, document: str) -> None:
     first = save(ada, document, "a", 1)
     second = save(ada, document, "ab", first["revision"])

@@ -1,11 +1,17 @@
 """OWASP ASVS 5.0, level 2, in docs/security.md: no line is missing, and what is met names tests that are there."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
-from devserver.audit import LOCK, holes, pins
+import pytest
+
+from devserver.audit import LOCK, Advisories, pins
 
 PROJECT = Path(__file__).resolve().parents[2]
 LEVEL_2 = """
@@ -40,18 +46,86 @@ def test_each_requirement_is_met_by_a_test_or_has_its_reason() -> None:
         assert all((PROJECT / "tests" / name).is_file() for name in tests if verdict == "met"), written
 
 
-def test_the_audit_of_packages_knows_a_hole_of_exactly_our_version(tmp_path: Path) -> None:
-    pinned = pins((PROJECT / LOCK).read_text())
-    assert len(pinned) > 50
-    export = tmp_path / "all.zip"
-    ours = {"package": {"name": "Flask_Login"}, "versions": ["0.1", pinned["flask-login"]]}
-    entries = [
-        {"id": "OSV-1", "affected": [ours]},
-        {"id": "OSV-2", "affected": [ours], "withdrawn": "2026-01-01T00:00:00Z"},
-        {"id": "OSV-3", "affected": [ours | {"versions": ["0.1"]}]},
-        {"id": "OSV-4", "affected": [ours | {"package": {"name": "another"}}]},
-    ]
-    with zipfile.ZipFile(export, "w") as file:
-        for entry in entries:
-            file.writestr(f"{entry['id']}.json", json.dumps(entry))
-    assert list(holes(export, pinned)) == [f"flask-login {pinned['flask-login']}: OSV-1"]
+PINNED = {"flask-login": "0.6.3", "jinja2": "3.1.6"}
+
+
+def advisory(number: int, name: str = "Flask_Login", **changes: Any) -> dict[str, Any]:
+    """A made-up one."""
+    package = {"ecosystem": changes.pop("ecosystem", "PyPI"), "name": name}
+    top = {key: changes.pop(key) for key in ("withdrawn", "summary") if key in changes}
+    return {
+        "id": f"OSV-{number}",
+        "modified": f"2026-01-{number:02}T00:00:00Z",
+        "affected": [{"package": package} | changes],
+    } | top
+
+
+def between(*events: tuple[str, str]) -> list[dict[str, Any]]:
+    return [{"type": "ECOSYSTEM", "events": [{kind: at} for kind, at in events]}]
+
+
+ADVISORIES = {
+    1: {"versions": ["0.1", "0.6.3"], "summary": "made up"},
+    2: {"versions": ["0.6.3"], "withdrawn": "2026-01-01T00:00:00Z"},
+    3: {"versions": ["0.1"]},
+    4: {"versions": ["0.6.3"], "name": "another"},
+    5: {"versions": ["0.6.3"], "ecosystem": "npm"},
+    6: {"ranges": between(("introduced", "0"), ("fixed", "0.6.3"))},
+    7: {"ranges": between(("introduced", "0.6"), ("fixed", "0.7"))},
+    8: {"ranges": between(("introduced", "0.6.3"), ("last_affected", "0.6.3"))},
+    9: {"ranges": between(("introduced", "0"), ("fixed", "0.5"), ("introduced", "0.6.10"))},
+}
+OURS = ["flask-login 0.6.3: OSV-1 made up", "flask-login 0.6.3: OSV-7", "flask-login 0.6.3: OSV-8"]
+
+
+@pytest.fixture(params=["zip", "folder"])
+def data(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A small set of advisories, in either form."""
+    where = tmp_path / "osv"
+    where.mkdir()
+    for number, changes in ADVISORIES.items():
+        (where / f"OSV-{number}.json").write_text(json.dumps(advisory(number, **changes)))
+    if request.param == "folder":
+        return where
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+        for path in where.iterdir():
+            file.write(path, path.name)
+    return tmp_path / "all.zip"
+
+
+def test_the_audit_of_packages_knows_holes_of_exactly_our_versions(data: Path) -> None:
+    found = Advisories.read(data, PINNED)
+    assert found.holes == OURS
+    assert found.summary == (
+        "8 advisories for PyPI, the newest of 2026-01-09. They name 1 of our packages; none names: jinja2."
+    )
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", "no JSON", '{"id": "OSV-1", "modified": "2026-01-01", "affected": [{}]}']
+)
+def test_an_audit_without_advisories_says_so(tmp_path: Path, content: str) -> None:
+    """By the command itself: nobody takes it for a clean one."""
+    data = tmp_path / "one.json"
+    data.write_text(content)
+    for where, said in (
+        (data, "one.json"),
+        (tmp_path / "nothing", "There is nothing at"),
+        ("", "were not looked for"),
+    ):
+        command = [sys.executable, "-m", "devserver.audit"]
+        done = subprocess.run(
+            command,
+            cwd=PROJECT,
+            env=os.environ | {"OSV_DATA": str(where)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert said in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.returncode == 1 or not where
+
+
+def test_the_audit_reads_our_own_pins() -> None:
+    assert len(pins((PROJECT / LOCK).read_text())) > 50

@@ -49,6 +49,17 @@ def guest(app: Flask) -> SecureBrowser:
     return SecureBrowser(app.test_client())
 
 
+@pytest.mark.parametrize("path", ["/api/balance", "/v1/chat/completions", "/webhooks/stripe", "/metrics"])
+def test_a_program_that_comes_without_tls_is_told_and_never_sent_on(app: Flask, path: str) -> None:
+    """Where the proxy says so; its key went in the open."""
+    client, plain = app.test_client(), BASE.replace("https", "http")
+    answer = client.post(path, base_url=plain, headers={"X-Forwarded-Proto": "http"})
+    assert (answer.status_code, answer.location, "https://" in answer.text) == (400, None, True)
+    for headers in ({}, {"X-Forwarded-Proto": "https"}):
+        assert "Use https://" not in client.post(path, base_url=plain, headers=headers).text
+    assert client.get("/healthz", base_url=plain, headers={"X-Forwarded-Proto": "http"}).status_code == 200
+
+
 def cookies_of(answer: TestResponse) -> dict[str, set[str]]:
     """The attributes of each cookie that the answer sets, in lower case."""
     result = {}

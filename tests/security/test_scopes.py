@@ -7,10 +7,12 @@ import pytest
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.api_key import EVERY_SCOPE, ApiKey
+from app.models.identity.api_key import EVERY_SCOPE, OWNERS_SCOPES, ApiKey
 from app.models.identity.user import MailedToken, User
 from app.web.access import BY_PEOPLE, scope_of
 from tests.auth.conftest import Browser
+from tests.security.conftest import Teams
+from tests.security.test_routes import address
 from tests.support.people import PASSWORD
 
 Database = scoped_session[Session]
@@ -34,6 +36,23 @@ def api_rules(app: Flask) -> Iterator[tuple[str, str, str]]:
         if rule.rule.startswith("/api/") and not getattr(view, "is_public", False):
             for method in rule.methods - {"HEAD", "OPTIONS"}:
                 yield method, rule.rule, scope_of(view, method)
+
+
+def test_what_is_for_programs_alone_no_person_does_whatever_their_role(
+    app: Flask, adas: dict[str, int], team_of: Teams
+) -> None:
+    """A member in a browser would settle, or give back, what the owner's program holds."""
+    ada = team_of.browsers["ada"]
+    rules = [
+        rule
+        for rule in app.url_map.iter_rules()
+        if getattr(app.view_functions[rule.endpoint], "scope", "") in OWNERS_SCOPES
+    ]
+    assert len(rules) >= 4
+    for rule in rules:
+        path = address(rule.rule, {"call_id": adas["call_id"]})
+        answer = ada.client.post(path, json={}, headers={"X-CSRFToken": ada.token()})
+        assert answer.status_code == 403, path
 
 
 def test_every_route_of_the_api_needs_the_scope_that_it_is_listed_under(app: Flask) -> None:

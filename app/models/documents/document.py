@@ -19,6 +19,7 @@ from app.models.metering.refusal import Conflict, InvalidRequest
 LONGEST_BODY = 400_000
 """Characters."""
 
+MOST_REVISIONS = 1_000
 SAME_SITTING = timedelta(minutes=10)
 """Edits by hand within this time of each other are one revision."""
 
@@ -111,7 +112,10 @@ class Document(Model):
         self.updated_at = now
 
     def add(self, body: str, *, state: str, **columns: object) -> Revision:
-        """A new revision under the next number; the document shows it where it is kept."""
+        """A new revision under the next number; the document shows it where it is kept. Conflict: too many."""
+        of_this = select(func.count()).select_from(Revision).where(Revision.document_id == self.id)
+        if (db.session.scalar(of_this) or 0) >= MOST_REVISIONS:
+            raise Conflict("too_many_revisions", context={"most": MOST_REVISIONS})
         revision = Revision(
             account_id=self.account_id,
             document_id=self.id,

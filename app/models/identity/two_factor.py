@@ -64,7 +64,8 @@ def secret_of(user: User) -> str | None:
 
 
 def is_code_of(secret: str, code: str, step: int) -> bool:
-    return hmac.compare_digest(pyotp.TOTP(secret).generate_otp(step), code)
+    shown = pyotp.TOTP(secret).generate_otp(step)
+    return hmac.compare_digest(shown.encode(), code.encode("utf-8", "replace"))
 
 
 def step_of(secret: str, code: str, at: datetime) -> int | None:
@@ -79,7 +80,7 @@ def passes(user: User, typed: str) -> bool:
     if len(code) != 6:
         return RecoveryCode.redeem(user, code)
     secret = secret_of(user)
-    step = step_of(secret, code, utcnow()) if secret and code.isascii() else None
+    step = step_of(secret, code, utcnow()) if secret else None
     if step is None:
         return False
     fresh = User.id == user.id, or_(User.totp_step.is_(None), User.totp_step < step)
