@@ -19,6 +19,7 @@ from app.stripe_api.client import Notice
 from tests.chat.conftest import Door
 from tests.support.databases import Databases
 from tests.support.distant import DistantServer
+from tests.support.running_app import await_that
 
 pytestmark = pytest.mark.databases("postgresql")
 BEFORE_THE_PROVIDER, AT_THE_END, A_SECOND = 3, 2, 2
@@ -42,6 +43,7 @@ def chat(ada: Door) -> str:
     for text in ("hello", "go on", "and again"):
         ada.ask(text, chat=chat)
     settled()
+    await_that(lambda: registry.live.checkpointer is None)
     return chat
 
 
