@@ -48,7 +48,8 @@ def estimate_tokens(text: str, model: str = "") -> int:
     size = len(text.encode("utf-8", "surrogatepass"))
     ascii_text = text.encode("ascii", "ignore")
     units = len(ascii_text) * ASCII + difference(text, model)
-    units = max(units, pieces_of(text if size == len(text) else ascii_text.decode()))
+    if len(ascii_text) >= FEWEST_NUMBERS:
+        units = max(units, pieces_of(text if size == len(text) else ascii_text.decode()))
     if size > len(ascii_text):
         units += (size - len(ascii_text)) * OTHER + scripts_difference(
             text, is_large=bool(LARGE.search(model))
