@@ -230,7 +230,7 @@ class AccountRun:
         usage = TokenUsage(
             uncached_input=min(bound, usual.input_tokens or bound), output=min(asked, usual.output_tokens)
         )
-        image = self.terms.image_price_at(model, row.created_at)
+        image = self.terms.images.get(row.image_price_id) or self.terms.image_price_at(model, row.created_at)
         if image is not None:
             usage = TokenUsage(images=asked)
         ends = row.created_at + timedelta(seconds=usual.seconds)

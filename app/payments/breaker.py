@@ -97,6 +97,9 @@ def go_on(account: Account, actor: Actor, *, was_mistake: bool = False) -> int:
     keys = ApiKey.account_id == account.id, ApiKey.spending_paused_at.is_not(None)
     db.session.execute(update(ApiKey).where(*keys).values(spending_paused_at=None))
     account.spending_paused_at, account.paused_keys = None, 0
+    if any(row.api_key_id for row in pauses):
+        db.session.flush()
+        write_down(account.id, now)  # what a key had spent counts again
     enqueue_after_commit(JobName.RECHARGE, account.id)
     return len(pauses)
 

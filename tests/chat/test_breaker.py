@@ -87,6 +87,20 @@ def test_a_paused_key_may_not_resume_itself_and_others_go_on(ada: Door, account:
     )  # fmt: skip
 
 
+def test_what_a_resumed_key_had_spent_counts_again_after_its_hour(ada: Door, account: Account) -> None:
+    nightly, secret = ApiKey.make(account.id, account.owner.id, "nightly")
+    db.session.commit()
+    ran_away = Door(ada.client, secret)
+    spend(account, nightly.id)
+    ada.call("POST", "/chats", json={})
+    assert ran_away.call("POST", "/chats", json={}).json["code"] == "spending_paused"
+    assert ada.call("POST", "/breaker/resume", json={"until": "hour"}).json["is_paused"] is False
+    ran_away.new_chat()
+    Account.locked(account.id).breaker_off_until = utcnow()
+    db.session.commit()
+    assert ran_away.call("POST", "/chats", json={}).json["code"] == "spending_paused"
+
+
 @pytest.mark.parametrize("dialect", [*PATHS])
 def test_the_gateway_says_so_in_each_dialect_and_not_to_retry(
     ada: Door, account: Account, dialect: str

@@ -30,6 +30,8 @@ from tests.support.people import CREDIT, actor, give, paid, person
 BEGINS = datetime(2026, 10, 1, tzinfo=UTC)
 DAYS = 31
 MODELS = "big", "small"
+LONGEST = timedelta(hours=20)
+"""How long a call runs."""
 
 
 class Life:
@@ -49,7 +51,7 @@ class Life:
 
     def act(self) -> None:
         if self.running and self.random.random() < 0.5:
-            return self.end()
+            return self.end(self.random.randrange(len(self.running)))
         deeds = self.call, self.buy, self.be_refilled, self.be_granted, self.change_plan, self.resume
         return self.random.choices(deeds, (60, 2, 1, 1, 1, 6))[0]()
 
@@ -96,8 +98,9 @@ class Life:
                     bars = row["hour_bar_nanos"], row["day_bar_nanos"]
                     self.account.hour_bar_nanos, self.account.day_bar_nanos = bars
 
-    def end(self) -> None:
-        reservation = self.running.pop(self.random.randrange(len(self.running)))
+    def end(self, number: int = 0) -> None:
+        """End a call, the oldest first."""
+        reservation = self.running.pop(number)
         most, written = (
             reservation.prompt.max_output_tokens,
             self.random.choice((0, 4096, self.random.randrange(900))),
@@ -142,6 +145,10 @@ def live(count: int, seed: int = 1, steps: int = 60, prefix: str = "p") -> list[
             moment = BEGINS - timedelta(days=life.random.randrange(2))
             for _ in range(steps):
                 moment += timedelta(seconds=life.random.randrange(1, 90 * life.rhythm))
+                while life.running and (late := life.running[0].began + LONGEST) < moment:
+                    life.sleep(late)
+                    clock.move_to(late, tick=False)
+                    life.end()
                 life.sleep(moment)
                 clock.move_to(moment, tick=False)
                 life.act()

@@ -143,10 +143,7 @@ def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses
     settings: dict[str, int],
     code: str,
 ) -> None:
-    """The same people twice: replayed under stricter terms, and alive under them.
-
-    Of those whom a lower floor of the breaker would pause, one may differ: when a pause ends is a guess.
-    """
+    """The same people twice: replayed under stricter terms, and alive under them."""
     lives = live(HISTORIES, seed=2)
     plans = {plan.id: free if plan.is_free else paid for plan in session.query(Plan)}
     changes = {str(key): dict(columns) for key, columns in plans.items()}
@@ -165,10 +162,8 @@ def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses
     assert len(firsts) > HISTORIES // 2
     pairs = zip(lives, copies, strict=True)
     compared = [(firsts.get(life.account_id), first_new(life, copy)) for life, copy in pairs]
-    assert sum(told == happened for told, happened in compared) >= HISTORIES - (
-        1 if settings is LOW_FLOOR else 0
-    )
-    assert {code} < {happened[1] if happened else None for told, happened in compared if told == happened}
+    assert [told for told, _ in compared] == [happened for _, happened in compared]
+    assert {code} < {happened[1] if happened else None for _, happened in compared}
 
 
 def first_new(life: Life, copy: Life) -> tuple[datetime, str] | None:
@@ -184,7 +179,7 @@ def refusals_of(life: Life) -> list[tuple[datetime, str]]:
 
 def test_a_changed_margin_is_its_closed_form(models: None, session: Database) -> None:
     """Credits bought at margin m are worth (1 - m') / (1 - m) at m'; what was used is the same."""
-    lives = [life for life in live(HISTORIES, seed=3) if life.account.plan.allows_packs]
+    lives = [life for life in live(HISTORIES, seed=10) if life.account.plan.allows_packs]
     packs = {str(pack.id): {"margin_bps": 3500} for pack in session.query(CreditPack)}
     told = Told(Scenario(**MONTH, packs=packs)).run()
     record = Told(Scenario(**MONTH)).run()
@@ -228,7 +223,7 @@ def test_dearer_images_are_dearer_and_cost_us_the_same(painter: None, session: D
 
 def test_who_pays_more_for_the_same_answers_is_worse_off(models: None, session: Database) -> None:
     """A dearer price row, enough credits: nobody is refused, and nobody is left with more."""
-    live(4, seed=4)
+    live(4, seed=7)
     for account in session.query(Account).filter(Account.kind == "personal"):
         LedgerEntry.post(
             account,

@@ -37,12 +37,16 @@ class Refusal(Exception):
 
 
 class Attempt(NamedTuple):
-    """The call that was refused: its model, the bound of its input and the output asked for, in tokens, its plan."""
+    """The call that was refused: its model, the bound of its input and the output asked for, in tokens, its plan.
+
+    `image_price_id` is the fixed price of the images that were asked for, whose number is the output.
+    """
 
     model: str
     input_bound: int
     max_output_tokens: int
     plan_id: int
+    image_price_id: int | None = None
 
 
 class InvalidRequest(Exception):

@@ -167,7 +167,8 @@ def admitted(
         return checked(account_state, actor, prompt, price, budget)
     except Refusal as refusal:
         asked = prompt.model, prompt.input_token_bound, prompt.max_output_tokens
-        refusal.attempt = Attempt(*asked, account_state.plan_id)
+        image_price_id = price.price.id if isinstance(price, ImageOffer) else None
+        refusal.attempt = Attempt(*asked, account_state.plan_id, image_price_id)
         raise
 
 

@@ -26,7 +26,7 @@ LONGEST_MODEL = 100
 class RefusedCall(Model):
     """`input_bound` and `max_output_tokens` are what a reservation would have held, `model` what was asked for.
 
-    They are null where the refusal came before anybody looked at the prompt.
+    `image_price_id` is the fixed price of images. They are null where the refusal came before anybody looked at the prompt.
     """
 
     __tablename__ = "refused_calls"
@@ -39,6 +39,7 @@ class RefusedCall(Model):
     model: Mapped[str | None]
     input_bound: Mapped[int | None]
     max_output_tokens: Mapped[int | None]
+    image_price_id: Mapped[int | None] = mapped_column(BigId)
     code: Mapped[str]
 
     @classmethod
@@ -53,7 +54,8 @@ class RefusedCall(Model):
         }
         call = cls(code=refusal.code, **who)
         if refusal.attempt:
-            call.model, call.input_bound, call.max_output_tokens, call.plan_id = refusal.attempt
+            for name, value in refusal.attempt._asdict().items():
+                setattr(call, name, value)
         elif refusal.code in UNKNOWN_MODELS:
             call.model = str(refusal.context.get("name", ""))[:LONGEST_MODEL] or None
         db.session.add(call)
