@@ -42,6 +42,7 @@ class Sale:
 
     worth: int
     price_cents: int
+    paid_at: datetime
     is_invoice: bool
     refunded_cents: int = 0
     refunds: int = 0
@@ -195,7 +196,13 @@ class Book:
             return "account_frozen"
         if len(self.calls) >= self.offer.calls_at_once:
             return "too_many_calls"
-        return "absorbed_limit" if self.absorbed > ABSORBED_DAILY else self.without_funds(now)
+        return "absorbed_limit" if self.absorbed > self.most_absorbed(now) else self.without_funds(now)
+
+    def most_absorbed(self, now: datetime) -> int:
+        """The setting, or 5 % of what was paid in the last 30 days."""
+        lately = (sale for sale in self.sales.values() if sale.paid_at > now - timedelta(days=30))
+        paid = sum(sale.price_cents - sale.refunded_cents for sale in lately)
+        return max(ABSORBED_DAILY, paid * 10_000_000 * 5 // 100)
 
     def without_funds(self, now: datetime) -> str | None:
         if self.available() > 0:
@@ -237,7 +244,7 @@ class Book:
 
     def begin_period(self, key: str, offer: Offer, start: datetime, end: datetime) -> None:
         """A period's invoice is paid: the refill, or an addition where a newer period's was paid before."""
-        self.sales[key] = Sale(offer.allowance, offer.price_cents, is_invoice=True)
+        self.sales[key] = Sale(offer.allowance, offer.price_cents, self.now, is_invoice=True)
         self.months.add(f"{start:%Y-%m}")
         if self.term is not None and self.term.start > start:
             self.allowance += offer.allowance
@@ -251,7 +258,7 @@ class Book:
         assert self.term is not None
         whole, left = self.term.end - self.term.start, self.term.end - now
         growth = half_up(max(0, offer.allowance - self.term.level) * (left // SECOND), whole // SECOND)
-        self.sales[key] = Sale(growth, cents, is_invoice=True)
+        self.sales[key] = Sale(growth, cents, self.now, is_invoice=True)
         self.allowance += growth
         self.term.level, self.offer = max(self.term.level, offer.allowance), offer
 
@@ -263,7 +270,7 @@ class Book:
 
     def buy(self, key: str, worth: int, cents: int) -> None:
         self.credits += worth
-        self.sales[key] = Sale(worth, cents, is_invoice=False)
+        self.sales[key] = Sale(worth, cents, self.now, is_invoice=False)
 
     def refund(self, key: str, cents: int) -> None:
         """`cents` more were refunded of a payment (fewer, where one failed); a dispute holds what no refund has."""
