@@ -61,16 +61,16 @@ class Advisories:
     @classmethod
     def read(cls, where: Path, pinned: dict[str, str]) -> Advisories:
         """Unreadable where there is nothing there, or it is no advisory."""
-        found = cls(pinned)
+        advisories = cls(pinned)
         for name, text in texts(where):
             try:
-                found.take(json.loads(text))
+                advisories.take(json.loads(text))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise Unreadable(f"{where}: {name} is no advisory in OSV's format ({error}).") from error
-        if not found.count:
+        if not advisories.count:
             raise Unreadable(f"{where} holds no advisory for PyPI.")
-        found.holes.sort()
-        return found
+        advisories.holes.sort()
+        return advisories
 
     def take(self, entry: Entry) -> None:
         of_pypi = [one for one in entry.get("affected", []) if one["package"]["ecosystem"] == "PyPI"]

@@ -35,7 +35,7 @@ def alarm_of(finding: Finding, margin: int, use: dict[str, tuple[int, int]]) -> 
     left = BPS - theirs * (BPS - margin) // ours if ours else 0
     if theirs > ours and (left < 0 or left < Setting.get("margin_floor")):
         yield (
-            f"{finding.model.name}: its vendor charges {theirs * 100 // max(1, ours)} % of your price, "
+            f"{finding.model.name}: its vendor charges {theirs * 100 // max(1, ours)}% of your price, "
             f"which leaves a margin of {percent(left)} on what its buyers paid. Approve the new price or raise yours."
         )
 

@@ -122,7 +122,7 @@ def test_an_account_is_found_by_a_members_address(owner: AdminClient, ada: Accou
 def test_accounts_are_filtered_by_their_state(
     owner: AdminClient, ada: Account, given: str, is_there: bool
 ) -> None:
-    page = owner.get(f"/admin/account/?flt2_state_is={given}").text
+    page = owner.get(f"/admin/account/?flt2_status_is={given}").text
     assert ("ada@example.com" in page) is is_there
 
 

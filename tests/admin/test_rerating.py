@@ -50,7 +50,7 @@ def test_a_price_is_corrected_from_the_form_to_the_receipt(
     assert work.go_on(rerating.id)
     page = owner.get(begun.location).text
     assert "$10.00" in page
-    assert "0.41 credits came back" in page
+    assert "You got 0.41 credits back" in page
     assert client_of("support").post("/admin/rerating/apply/", id=rerating.id).status_code == 403
     assert owner.post("/admin/rerating/apply/", id=rerating.id).status_code == 302
     assert owner.post("/admin/rerating/apply/", id=rerating.id).status_code == 409

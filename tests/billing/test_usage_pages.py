@@ -143,7 +143,7 @@ def test_a_receipt_can_be_computed_again(client: FlaskClient, spend: Callable[..
     page = signed_in(client, "ada").get(f"/billing/calls/{call.id}").text
     assert re.search(r"Input</td><td[^>]*>500</td><td[^>]*>2,500 / 1M</td><td[^>]*>1.25</td>", page)
     assert re.search(
-        r"Output, with thinking</td><td[^>]*>500</td><td[^>]*>10,000 / 1M</td><td[^>]*>5</td>", page
+        r"Output, including thinking</td><td[^>]*>500</td><td[^>]*>10,000 / 1M</td><td[^>]*>5</td>", page
     )
 
 

@@ -114,6 +114,13 @@ class Life:
             used = ImageUsage(20, output=1000, images=made, source="reported", image_output=900)
         settle(reservation, used, self.random.choices(("done", "stopped", "failed"), (8, 1, 1))[0])
 
+    def end_late(self, moment: datetime, clock: time_machine.Traveller) -> None:
+        """The calls end that would run too long until then, each at its moment."""
+        while self.running and (late := self.running[0].began + LONGEST) < moment:
+            self.sleep(late)
+            clock.move_to(late, tick=False)
+            self.end()
+
     def buy(self) -> None:
         pack = self.random.choice(CreditPack.on_offer())
         if self.account.plan.allows_packs:
@@ -145,10 +152,7 @@ def live(count: int, seed: int = 1, steps: int = 60, prefix: str = "p") -> list[
             moment = BEGINS - timedelta(days=life.random.randrange(2))
             for _ in range(steps):
                 moment += timedelta(seconds=life.random.randrange(1, 90 * life.rhythm))
-                while life.running and (late := life.running[0].began + LONGEST) < moment:
-                    life.sleep(late)
-                    clock.move_to(late, tick=False)
-                    life.end()
+                life.end_late(moment, clock)
                 life.sleep(moment)
                 clock.move_to(moment, tick=False)
                 life.act()

@@ -164,7 +164,7 @@ def test_what_was_open_at_the_other_account_holds_up_nothing(keys: Keys, scenari
     with time_machine.travel(utcnow() + timedelta(hours=1), tick=True):
         assert len(list(reconciliation.reconcile())) >= 1
         assert list(reconciliation.reconcile()) == []
-    assert "not in use" in scenario.events("parked")[0].error
+    assert "no longer in use" in scenario.events("parked")[0].error
 
 
 def test_reconciliation_says_which_account_is_in_use_and_what_it_made(

@@ -183,7 +183,7 @@ def test_nothing_is_known_before_the_first_piece(vendor: Vendor, server: Provide
     ("code", "text"),
     [
         ("context_length_exceeded", "longer than the model can read"),
-        ("model_not_found", "does not know this model"),
+        ("model_not_found", "no longer knows this model"),
     ],
 )
 def test_the_code_of_an_error_gives_it_its_words(
@@ -195,4 +195,4 @@ def test_the_code_of_an_error_gives_it_its_words(
 
 
 def test_a_model_that_is_gone_is_called_so(vendor: Vendor, server: ProviderServer) -> None:
-    assert "does not know this model" in str(outcome_of(vendor.stream(asking("[[fault:404]]"))).error)
+    assert "no longer knows this model" in str(outcome_of(vendor.stream(asking("[[fault:404]]"))).error)

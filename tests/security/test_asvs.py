@@ -94,9 +94,9 @@ def data(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 def test_the_audit_of_packages_knows_holes_of_exactly_our_versions(data: Path) -> None:
-    found = Advisories.read(data, PINNED)
-    assert found.holes == OURS
-    assert found.summary == (
+    advisories = Advisories.read(data, PINNED)
+    assert advisories.holes == OURS
+    assert advisories.summary == (
         "8 advisories for PyPI, the newest of 2026-01-09. They name 1 of our packages; none names: jinja2."
     )
 

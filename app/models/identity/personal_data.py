@@ -166,7 +166,7 @@ NOT_PERSONAL = {
     "image_prices": ("*",),
     **dict.fromkeys(("plans", "packs", "promotion_codes", "redemptions", "operations", "providers", "models",
                      "model_prices", "settings", "watermarks", "daily_totals", "account_days", "call_audits",
-                     "spending_days", "lab_runs", "habits"), ("*",)),
+                     "spending_days", "lab_runs", "habits", "catalog_proposals"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""
 

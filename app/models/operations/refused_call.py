@@ -26,7 +26,8 @@ LONGEST_MODEL = 100
 class RefusedCall(Model):
     """`input_bound` and `max_output_tokens` are what a reservation would have held, `model` what was asked for.
 
-    `image_price_id` is the fixed price of images. They are null where the refusal came before anybody looked at the prompt.
+    `image_price_id` is the fixed price of images. They are null where the refusal came before anybody looked at the
+    prompt.
     """
 
     __tablename__ = "refused_calls"
