@@ -111,6 +111,27 @@ def test_of_many_that_decided_on_the_same_balance_one_begins(
     assert list(audit()) == []
 
 
+def test_of_many_that_settle_one_call_one_is_told_what_was_paid(
+    app: Flask, bob: Actor, call: Callable[[Actor], Reservation | str], session: Database
+) -> None:
+    """Its own thread, the sweeper and a second delivery: the balance pays once."""
+    made = call(bob)
+    assert isinstance(made, Reservation)
+
+    def settle_it(_number: int) -> bool:
+        with app.app_context():
+            receipt = settle_with(None, made, ANSWER, "done", is_alone=True)
+            db.session.commit()
+            return receipt is not None
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        told = list(threads.map(settle_it, range(AT_ONCE)))
+    assert sum(told) == 1
+    session.rollback()
+    assert session.get_one(Account, bob.account_id).credits_nanos == MONEY_FOR_ONE - 10 * 2500 - 10 * 10_000
+    assert list(audit()) == []
+
+
 def test_of_many_that_decided_on_the_same_limit_of_a_member_one_begins(
     app: Flask, bob: Actor, call: Callable[[Actor], Reservation | str], together: None, session: Database
 ) -> None:
