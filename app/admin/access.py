@@ -91,7 +91,7 @@ class AdminOnly:
         }
         return str(super().render(template, **text, **context))  # type: ignore[misc]
 
-    def answer(self, text: str, view: str, category: str = "success", **named: Any) -> ResponseReturnValue:
+    def go_back(self, text: str, view: str, category: str = "success", **named: Any) -> ResponseReturnValue:
         """Back to one of its pages, where the text stands on top."""
         flash(text, category)
         return redirect(self.get_url(view, **named))  # type: ignore[attr-defined]

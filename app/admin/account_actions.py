@@ -39,7 +39,7 @@ class AccountActions:
     """The acts on one account; each is a POST with the account's id and answers with its story."""
 
     row_asked_for: Callable[[], Any]
-    answer: Callable[..., ResponseReturnValue]
+    go_back: Callable[..., ResponseReturnValue]
     record: Callable[..., None]
 
     def account_asked_for(self) -> Account:
@@ -47,7 +47,7 @@ class AccountActions:
         return account
 
     def back_to(self, account_id: int, text: str, category: str = "success") -> ResponseReturnValue:
-        return self.answer(text, ".details_view", category, id=account_id)
+        return self.go_back(text, ".details_view", category, id=account_id)
 
     @expose("/freeze/", methods=("POST",))
     @owners_only

@@ -38,4 +38,4 @@ class BrandPage(AdminPage):
         changes = {"brand": [", ".join(before), ", ".join([kept.name, kept.color, kept.logo_type])]}
         AdminChange.note(current_user.user_id, "edit", kept, changes=changes)
         db.session.commit()
-        return self.answer("Brand saved.", ".index")
+        return self.go_back("Brand saved.", ".index")

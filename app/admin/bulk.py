@@ -20,7 +20,7 @@ class BulkRetire:
 
     bulk = "Retire selected"
     get_one: Callable[[Any], Any]
-    answer: Callable[..., ResponseReturnValue]
+    go_back: Callable[..., ResponseReturnValue]
     record: Callable[..., None]
 
     def retire(self, row: Any) -> bool:
@@ -38,6 +38,6 @@ class BulkRetire:
         for row in retired:
             self.record("retire", row)
         db.session.commit()
-        return self.answer(
+        return self.go_back(
             f"{len(retired)} of {len(rows)} retired. Customers who have them keep them.", ".index_view"
         )

@@ -39,7 +39,7 @@ class QueuePage(AdminPage):
         asked = request.form.get("id")
         again = [asked] if asked else registry.get_job_ids(cleanup=False)
         count = sum(requeued(registry, job_id) for job_id in again)
-        return self.answer(f"{count} {'job is' if count == 1 else 'jobs are'} back in the queue.", ".index")
+        return self.go_back(f"{count} {'job is' if count == 1 else 'jobs are'} back in the queue.", ".index")
 
 
 def queue() -> Queue:

@@ -102,7 +102,7 @@ class LabPage(AdminPage):
         """Two runs or more beside each other."""
         runs = [self.one(identifier) for identifier in request.args.getlist("id")]
         if len(runs) < 2:
-            return self.answer("Mark two runs to compare them.", ".index", "error")
+            return self.go_back("Mark two runs to compare them.", ".index", "error")
         return self.render(
             "admin/lab_compare.html",
             runs=runs,

@@ -27,7 +27,7 @@ class WebhookPage(AdminPage):
         try:
             endpoint, secret = WebhookEndpoint.make(None, request.form.get("url", ""))
         except InvalidRequest as error:
-            return self.answer(f"The address {' '.join(error.errors['url'])}", ".index", "error")
+            return self.go_back(f"The address {' '.join(error.errors['url'])}", ".index", "error")
         self.record("webhook added", endpoint)
         db.session.commit()
         keep_to_show(secret)
@@ -60,7 +60,7 @@ class WebhookPage(AdminPage):
             abort(404)
         delivery.again()
         db.session.commit()
-        return self.answer("It will be sent again within seconds.", ".index")
+        return self.go_back("It will be sent again within seconds.", ".index")
 
 
 def own_endpoint() -> WebhookEndpoint:

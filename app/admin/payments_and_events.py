@@ -50,7 +50,7 @@ class EventTable(ReadOnlyTable):
         event = self.row_asked_for()
         self.record("process again", event, changes={"state": [event.state, "received"]})
         process_again(event.id)
-        return self.answer("Processing again.", ".details_view", id=event.id)
+        return self.go_back("Processing again.", ".details_view", id=event.id)
 
 
 class PaymentTable(ReadOnlyTable):
@@ -145,4 +145,4 @@ class MailTable(ReadOnlyTable):
             mail = mail.again()
         ring_after_commit(mail)
         db.session.commit()
-        return self.answer("Sending.", ".details_view", id=mail.id)
+        return self.go_back("Sending.", ".details_view", id=mail.id)

@@ -66,7 +66,7 @@ class SoldTable(BulkRetire, AdminTable):
         self.record("retire", row, reason="a new version was made")
         self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
         db.session.commit()
-        return self.answer(
+        return self.go_back(
             f"This is the new version of {row.name}. Existing customers keep the old one.",
             ".edit_view",
             id=copy.id,
@@ -196,7 +196,7 @@ class PlanTable(SoldTable):
         """Make this the plan that new accounts start on."""
         plan = self.row_asked_for()
         if plan.price_cents or plan.status != "active":
-            return self.answer("The default plan is free and active.", ".index_view", "error")
+            return self.go_back("The default plan is free and active.", ".index_view", "error")
         former = default_plan()
         if former is not None:
             former.is_default = False
@@ -205,7 +205,7 @@ class PlanTable(SoldTable):
         plan.is_default = True
         self.record("edit", plan)
         db.session.commit()
-        return self.answer(f"New accounts start on {plan.name}.", ".index_view")
+        return self.go_back(f"New accounts start on {plan.name}.", ".index_view")
 
 
 class PackTable(SoldTable):

@@ -115,7 +115,7 @@ class RegistryPage(AdminPage):
             price.approved_by_id = current_user.user_id
             note(price)
         db.session.commit()
-        return self.answer(
+        return self.go_back(
             f"{len(approved)} {'price was' if len(approved) == 1 else 'prices were'} approved.", ".index"
         )
 

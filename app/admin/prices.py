@@ -193,7 +193,7 @@ class PriceTable(AdminTable):
                 price.approve(current_user.user_id, now)
                 self.record("approve", price)
         db.session.commit()
-        return self.answer("Approved.", ".index_view")
+        return self.go_back("Approved.", ".index_view")
 
 
 def proposed_with(proposal: ModelPrice) -> list[ModelPrice]:

@@ -145,7 +145,7 @@ class ReratingPage(AdminPage):
         AdminChange.note(current_user.user_id, "correct", rerating, reason=rerating.reason, changes=changes)
         db.session.commit()
         enqueue(JobName.RERATE, rerating.id)
-        return self.answer(
+        return self.go_back(
             "Credits are being given back, account by account.", ".details_view", id=rerating.id
         )
 

@@ -42,4 +42,4 @@ class SupportTable(ReadOnlyTable):
         row.mark_answered()
         self.record("answer", row)
         db.session.commit()
-        return self.answer("Marked as answered.", ".index_view")
+        return self.go_back("Marked as answered.", ".index_view")

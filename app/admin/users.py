@@ -57,7 +57,7 @@ class UserTable(AdminTable):
 
     def done(self, person: User, text: str) -> ResponseReturnValue:
         db.session.commit()
-        return self.answer(text, ".details_view", id=person.id)
+        return self.go_back(text, ".details_view", id=person.id)
 
     @expose("/sign-out/", methods=("POST",))
     def sign_out_view(self) -> ResponseReturnValue:
@@ -73,7 +73,7 @@ class UserTable(AdminTable):
         """Disable a person, or enable them again."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
-            return self.answer("You can't disable yourself.", ".details_view", "error", id=person.id)
+            return self.go_back("You can't disable yourself.", ".details_view", "error", id=person.id)
         person.disabled_at = None if person.disabled_at else utcnow()
         self.record("disable" if person.disabled_at else "enable", person)
         if person.disabled_at:
@@ -86,7 +86,7 @@ class UserTable(AdminTable):
         """For somebody who lost the telephone and the codes; never one's own."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
-            return self.answer(
+            return self.go_back(
                 "Another owner has to do that for you.", ".details_view", "error", id=person.id
             )
         forget(person)
@@ -112,7 +112,7 @@ class UserTable(AdminTable):
         if asked not in ROLES:
             abort(400)
         if person.id == current_user.user_id:
-            return self.answer(
+            return self.go_back(
                 "Another owner has to change your role.", ".details_view", "error", id=person.id
             )
         person.admin_role = ROLES[asked]
