@@ -8,6 +8,9 @@ from flask import Flask
 
 from app.db.types import Base
 from app.extensions import db
+from app.models.identity.account import Account
+from app.models.identity.api_key import EVERY_SCOPE, ApiKey
+from app.models.identity.user import User
 from tests.auth.conftest import Browser
 from tests.security.conftest import Teams, id_rules
 
@@ -76,12 +79,18 @@ def body_for(rule: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("bad", ["0", "-1", "99999999999999999999", "1.0", "1e3", "%00", "x", "%F0%9F%92%B8"])
 def test_an_id_that_is_none_is_not_found(app: Flask, adas: dict[str, int], eve: Browser, bad: str) -> None:
-    token = eve.token()
+    program = app.test_client()
+    team = db.session.query(Account).filter_by(name="eve's team").one()
+    _key, secret = ApiKey.make(team.id, User.with_email("eve@example.com").id, "robot", scopes=EVERY_SCOPE)
+    db.session.commit()
+    by_hand, by_key = {"X-CSRFToken": eve.token()}, {"Authorization": f"Bearer {secret}"}
     for method, rule, name in id_rules(app):
         if name in OWNED:
             sent = {"json" if rule.startswith("/api") else "data": body_for(rule)} if method in UNSAFE else {}
             path = address(rule, {name: bad})
-            answer = eve.client.open(path, method=method, headers={"X-CSRFToken": token}, **sent)
+            is_for_keys = rule.startswith("/api/reservations")
+            client, headers = (program, by_key) if is_for_keys else (eve.client, by_hand)
+            answer = client.open(path, method=method, headers=headers, **sent)
             assert answer.status_code == 404, (method, path, answer.status_code)
 
 
