@@ -71,16 +71,21 @@ made_apps = MadeApps()
 def as_new(made: Made) -> Flask:
     """The app as it was when it was made, but for what the environment says now."""
     app = made.app
-    app.config.clear()
-    app.config.update(made.config | config.from_environment())
-    app.extensions.clear()
-    app.extensions.update(made.extensions)
+    put_back(app.config, made.config | config.from_environment())
+    put_back(app.extensions, made.extensions)
     app.after_request_funcs[None][:] = made.after_request
     limiter.init_app(app)
     limiter._storage_dead = False
     connect(app)
     logging.write_logs(app, sys.stderr)
     return app
+
+
+def put_back(kept: dict[str, Any], values: dict[str, Any]) -> None:
+    """Let `kept` hold these values and no others. It is empty at no moment: threads of the test before read it yet."""
+    kept.update(values)
+    for name in kept.keys() - values.keys():
+        del kept[name]
 
 
 def connect(app: Flask) -> None:
