@@ -42,8 +42,12 @@ def environment(environment: dict[str, str], line: DistantServer) -> dict[str, s
 
 
 @pytest.fixture
-def chat(ada: Door) -> str:
-    """A chat with two messages, so that connections are open and statements known to the server."""
+def chat(ada: Door, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A chat with two messages, so that connections are open and statements known to the server.
+
+    Nobody checkpoints: on a second connection the server knows no statement, and each takes one trip more.
+    """
+    monkeypatch.setattr(registry.live, "_checkpoint", lambda *_: None)
     chat = ada.new_chat()
     for question in ("hello", "go on"):
         ada.ask(question, chat=chat)
