@@ -149,6 +149,7 @@ def test_instructions_and_length_stand_before_the_first_message(ada: Visitor) ->
 
 def test_offline_says_so_at_once_and_keeps_the_message(ada: Visitor) -> None:
     ada.message.fill("hello")
+    expect(ada.page.locator("#icon-warning")).to_be_attached()
     ada.page.context.set_offline(True)
     ada.message.press("Enter")
     expect(ada.refusal).to_contain_text("You're offline", timeout=3000)
