@@ -281,10 +281,15 @@ class AdminTable(AdminOnly, ModelView):
         _count, query = self.get_list(
             0, name, seen.sort_desc, seen.search, seen.filters, execute=False, page_size=0
         )
-        return None, query.yield_per(EXPORTED_AT_ONCE)
+        return None, rows_of(query)
 
     def get_export_value(self, model: Any, name: Any) -> str:
         return str(safe(str(super().get_export_value(model, name))))
+
+
+def rows_of(query: Any) -> Iterator[Any]:
+    """Its rows while the answer is sent, when the session of the query has ended and would hold its connection."""
+    yield from query.with_session(db.session()).yield_per(EXPORTED_AT_ONCE)
 
 
 def fingerprint(row: Any, form: RowForm) -> str:

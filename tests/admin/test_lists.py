@@ -1,5 +1,6 @@
 """Lists: as many statements for ten rows as for ten thousand; exports that stream and hold no formulas."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from flask import Flask
 from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.plan import Plan
 from app.models.catalog.price import ModelPrice
@@ -104,6 +106,24 @@ def test_an_export_holds_every_row_and_streams(owner: AdminClient, session: scop
     answer = owner.get("/admin/ledger/export/csv/", buffered=True)
     assert "Content-Length" not in answer.headers
     assert len(answer.text.splitlines()) >= 1500
+
+
+def test_a_page_and_an_export_hold_no_connection_after_them(
+    app: Flask, owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    """Not until the garbage is collected either: a web process has six."""
+    session.remove()
+    rules = [rule for rule in app.url_map.iter_rules() if "GET" in rule.methods and "<" not in rule.rule]
+    paths = [rule.rule for rule in rules if "demo" not in rule.rule]
+    lists = [path for path in paths if path.startswith("/admin/") and path.count("/") == 3]
+    gc.disable()
+    try:
+        for path in [*paths, *(f"{path}export/csv/" for path in lists)]:
+            owner.get(path, buffered=True)
+            with app.app_context():
+                assert db.engine.pool.checkedout() == 0, path
+    finally:
+        gc.enable()
 
 
 def test_an_export_is_filtered_as_the_list_is(owner: AdminClient, session: scoped_session[Session]) -> None:
