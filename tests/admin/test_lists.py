@@ -4,11 +4,13 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, event, insert, select
 from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.pool import QueuePool
 
 from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
@@ -121,7 +123,7 @@ def test_a_page_and_an_export_hold_no_connection_after_them(
         for path in [*paths, *(f"{path}export/csv/" for path in lists)]:
             owner.get(path, buffered=True)
             with app.app_context():
-                assert db.engine.pool.checkedout() == 0, path
+                assert cast(QueuePool, db.engine.pool).checkedout() == 0, path
     finally:
         gc.enable()
 
