@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -88,6 +88,8 @@ def habitual(connection: Connection, scenario: Scenario) -> dict[str, Habitual]:
     return {model: Habitual(int(read), max(1, int(written)), SECONDS) for model, read, written in rows}
 
 
+Sums = tuple[int, int]
+NOTHING: Sums = 0, 0
 SECONDS = 5.0
 """How long a call is taken to run that was refused in truth."""
 
@@ -107,17 +109,10 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
     by_account = {}
     for row in accounts:
         mine = [entry_of(entry, row.plan_id, payments, terms) for entry in entries.get(row.id, ())]
-        moved = [sum(entry[part] for entry in after.get(row.id, ())) for part in (0, 1)]
-        moved_in = [sum(part) for part in zip(*((e.allowance, e.credits) for e in mine), strict=True)] or [
-            0,
-            0,
-        ]
-        spent, spent_after = paid.get(row.id, (0, 0)), paid_after.get(row.id, (0, 0))
-        ends = (
-            row.allowance_nanos - moved[0] + spent_after[0],
-            row.credits_nanos - moved[1] + spent_after[1],
-        )
-        begins = (ends[0] - moved_in[0] + spent[0], ends[1] - moved_in[1] + spent[1])
+        now = row.allowance_nanos, row.credits_nanos
+        ends = before(now, after.get(row.id, ()), paid_after.get(row.id, NOTHING))
+        moved = [(entry.allowance, entry.credits) for entry in mine]
+        begins = before(ends, moved, paid.get(row.id, NOTHING))
         state = opening(
             row.id,
             row.kind,
@@ -133,6 +128,15 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
             state, mine, attempts, money.get(row.id, []), guards[row.id] if was_guarded else None, sum(ends)
         )
     return by_account
+
+
+def before(balance: Sums, moved: Iterable[Sums], spent: Sums) -> Sums:
+    """Allowance and credits before what entries moved and calls took of them."""
+    moves = list(moved)
+    allowance, credits = (
+        amount - sum(move[part] for move in moves) + spent[part] for part, amount in enumerate(balance)
+    )
+    return allowance, credits
 
 
 def entries_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> tuple[Any, Any]:
