@@ -105,8 +105,11 @@ def amount(name: str, nanos: int | None) -> dict[str, Any]:
 def answer_of(schema: dict[str, Any], row: object, /, **others: Any) -> dict[str, Any]:
     """What a shape says of a row: attributes of the same names, ids as text, moments in UTC, amounts twice.
 
-    `others` are fields that no attribute of that name holds, and `<name>_nanos` of such amounts.
+    `others` are fields that no attribute of that name holds, and `<name>_nanos` of such amounts. TypeError where the
+    shape has no such field.
     """
+    if unknown := others.keys() - schema["properties"].keys():
+        raise TypeError(f"not in the shape: {', '.join(sorted(unknown))}")
 
     def value(name: str) -> Any:
         if name not in others and name.endswith("_credits"):
