@@ -28,7 +28,7 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
     "payment_fee_cents": money_text,
     "overdraft": credits_text,
     "breaker_floor": credits_text,
-    "breaker_floor_percent": "{} %".format,
+    "breaker_floor_percent": "{}%".format,
     "volume": lambda pairs: ", ".join(f"{quantity} at {percent(margin)}" for quantity, margin in pairs),
     "allowance_override_nanos": credits_text,
     "daily_limit_nanos": credits_text,
@@ -38,7 +38,7 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
 
 CALLED = {
     "breaker_floor": "spending guard never below",
-    "breaker_floor_percent": "spending guard never below",
+    "breaker_floor_percent": "nor below, of all that was bought,",
     "payment_fee": "Stripe's share",
     "payment_fee_cents": "Stripe's fixed fee",
 }

@@ -11,12 +11,12 @@ REPLAYED = {
     "use": (
         "People ask what they asked, when they asked it. An answer that would have been cut shorter ends there.",
         "An answer that was shortened stays as short, even where there would be more to pay for it.",
-        "Balances and daily limits begin as they were; plans as they would be act from its first refill on.",
+        "Balances and daily limits begin as they were; a changed plan acts from an account's first refill on.",
         "Calls without a record of their plan count for the plan that their account is on today.",
     ),
     "refusals": (
         "A refused call that would begin uses what an ordinary call of its model did; each attempt is one call.",
-        "A refused image counts at the first price of its model.",
+        "A refused image counts at the price that was asked; where that was not kept yet, at the first of its model.",
         "Refused calls are kept for 90 days, and at most 500 of an account, a day and a code.",
         "Limits of members and keys, of absorbed cost, of chats and documents stay as they were; "
         "only a plan with more chats lets in whom the old number kept out.",
