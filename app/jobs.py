@@ -87,8 +87,10 @@ def connect() -> redis.Redis:
     return connection
 
 
-def enqueue(job: JobName, *identifiers: int | str, lifetime: int | None = None) -> bool:
-    """Have a worker do `job` with `identifiers`; whether Redis took it.
+def enqueue(
+    job: JobName, *identifiers: int | str, lifetime: int | None = None, is_urgent: bool = False
+) -> bool:
+    """Have a worker do `job` with `identifiers`, before all that waits where it is urgent; whether Redis took it.
 
     Where it did not, the sweeper finds the work in the database. A job that waits for longer than
     `lifetime` seconds is dropped.
@@ -102,6 +104,7 @@ def enqueue(job: JobName, *identifiers: int | str, lifetime: int | None = None) 
             ttl=lifetime,
             result_ttl=RESULT_LIFETIME,
             failure_ttl=FAILURE_LIFETIME,
+            at_front=is_urgent,
         )
     except redis.RedisError as error:
         log.warning("job left to the sweeper", extra={"job": job, "reason": type(error).__name__})

@@ -2,7 +2,7 @@
 
 python -m app.worker          works until SIGTERM; a job that is running is finished first
 python -m app.worker burst    works until the queue is empty
-python -m app.worker clock    enqueues what is due, by RQ's own cron
+python -m app.worker clock    enqueues what is due
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 import redis
-from flask import Flask, current_app
-from redis.client import Pipeline
+from flask import Flask
 from rq import Queue, SimpleWorker
-from rq.cron import CronJob, CronScheduler
-from rq.exceptions import SchedulerNotFound, StopRequested
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute
@@ -33,6 +30,7 @@ from app.models.base import utcnow
 
 TIMETABLE = {
     JobName.SWEEP_CALLS: 10,
+    JobName.PROCESS_EVENTS: 10,
     JobName.SWEEP: 30,
     JobName.SWEEP_MAIL: 60,
     JobName.SEND_WEBHOOKS: 10,
@@ -59,7 +57,6 @@ CLOCK = "clock"
 WORKER_LIFETIME = 60
 MAINTENANCE_INTERVAL = 30
 PAUSE = 1.0
-CLOCK_PATIENCE = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -96,37 +93,36 @@ class Worker(SimpleWorker):
         super().request_stop(signum, frame)
 
 
-class Tick(CronJob):
-    """A job of the timetable, enqueued as the app enqueues: as JSON, and dropped when it was not run in time."""
+class Clock:
+    """Has each job of the timetable done when its time has come, by a clock that nobody sets or turns back."""
 
-    def enqueue(self, connection: redis.Redis) -> None:  # type: ignore[override]
-        if self.func_name != WITHOUT_WORKER and enqueue(JobName(self.func_name), lifetime=self.interval):
-            ALONE.done(self.func_name)
-        else:
-            with current_app.app_context():
-                ALONE.run(self.func_name)
-        note_run(CLOCK, utcnow())
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.last: dict[JobName, float] = {}
 
+    def keep(self) -> None:
+        """For as long as the process lives. What stands first in the timetable waits for one other at most."""
+        while True:
+            name = next(filter(self.is_due, TIMETABLE), None)
+            if name is None:
+                time.sleep(PAUSE)
+            else:
+                self.have_done(name)
 
-class Alone:
-    """What the clock does itself: all of it where Redis takes nothing (it is full, read-only or away)."""
+    def is_due(self, name: JobName) -> bool:
+        return time.monotonic() - self.last.get(name, float("-inf")) >= TIMETABLE[name]
 
-    def __init__(self) -> None:
-        self.last: dict[str, float] = {}
+    def have_done(self, name: JobName) -> None:
+        """Enqueued, and dropped where it is not run in time; done here where Redis takes nothing."""
+        self.last[name] = time.monotonic()
+        with self.app.app_context():
+            is_urgent = name == JobName.PROCESS_EVENTS
+            if name == WITHOUT_WORKER or not enqueue(name, lifetime=TIMETABLE[name], is_urgent=is_urgent):
+                self.run(name)
+            note_run(CLOCK, utcnow())
 
-    def done(self, name: str) -> None:
-        self.last[str(name)] = time.monotonic()
-
-    def run_due(self, app: Flask) -> None:
-        """Run each job of the timetable whose interval has passed."""
-        for name, seconds in TIMETABLE.items():
-            if time.monotonic() - self.last.get(str(name), float("-inf")) >= seconds:
-                with app.app_context():
-                    self.run(name)
-
-    def run(self, name: str) -> None:
+    def run(self, name: JobName) -> None:
         """Run the job here; what it raises goes to the log."""
-        self.done(name)
         if name != WITHOUT_WORKER:
             log.warning("redis takes no job: run by the clock", extra={"job": str(name)})
         try:
@@ -137,30 +133,6 @@ class Alone:
         except Exception:
             log.exception("job failed", extra={"job": str(name)})
             db.session.rollback()
-
-
-ALONE = Alone()
-
-
-class Clock(CronScheduler):
-    """RQ's cron over the timetable."""
-
-    is_stopping = False
-
-    def __init__(self, connection: redis.Redis) -> None:
-        super().__init__(connection)
-        self._cron_jobs = [
-            Tick(QUEUE, func_name=name, interval=seconds) for name, seconds in TIMETABLE.items()
-        ]
-
-    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
-        self.is_stopping = True
-        super()._request_stop(signum, frame)
-
-    def register_death(self, pipeline: Pipeline | None = None) -> None:
-        """Sign off, unless Redis has forgotten this clock meanwhile."""
-        with suppress(SchedulerNotFound):
-            super().register_death(pipeline)
 
 
 def make_worker(app: Flask) -> Worker:
@@ -187,26 +159,15 @@ def work(app: Flask) -> bool:
     return worker.is_stopping
 
 
-def tick(app: Flask) -> bool:
-    """Keep the timetable until asked to stop or until Redis is lost; whether it was the former."""
-    clock = Clock(redis.Redis.from_url(app.config["REDIS_URL"], socket_timeout=CLOCK_PATIENCE))
-    log.info("ticking")
-    with app.app_context():
-        clock.start()
-    return clock.is_stopping
-
-
-def keep_on(run: Callable[[Flask], bool], app: Flask) -> None:
-    """Run again whenever Redis was lost, until asked to stop."""
-    while not is_done(run, app):
-        if run is tick:
-            ALONE.run_due(app)
+def keep_on(app: Flask) -> None:
+    """Work again whenever Redis was lost, until asked to stop."""
+    while not is_done(app):
         time.sleep(PAUSE)
 
 
-def is_done(run: Callable[[Flask], bool], app: Flask) -> bool:
+def is_done(app: Flask) -> bool:
     try:
-        return run(app)
+        return work(app)
     except redis.RedisError as error:
         log.warning("redis lost", extra={"reason": type(error).__name__})
         return False
@@ -230,9 +191,10 @@ def run(arguments: list[str]) -> None:
     if arguments == ["burst"]:
         make_worker(app).work(burst=True, logging_level="WARNING")
     elif arguments == ["clock"]:
-        keep_on(tick, app)
+        log.info("ticking")
+        Clock(app).keep()
     else:
-        keep_on(work, app)
+        keep_on(app)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from flask import Flask
+from rq import Queue
 from rq.exceptions import StopRequested
+from rq.serializers import JSONSerializer
 
 from app import mailer
 from app.extensions import db
 from app.jobs import QUEUE, JobName, acknowledge, connect, enqueue, enqueue_once, is_reachable, pending_key
-from app.worker import Alone, Tick
+from app.worker import TIMETABLE, Clock
 from devserver.ports import free_port
 from devserver.redis_server import RedisServer
 from tests.support.mailbox import Mailbox
@@ -106,9 +108,9 @@ def test_a_redis_that_takes_nothing_is_not_ready_and_the_clock_sweeps_by_itself(
     with app.app_context():
         mailer.post("test:1", "ada@example.com", "password_changed", name="Ada")
         db.session.commit()
-    alone = Alone()
-    for _number in range(3):
-        alone.run_due(app)
+    clock = Clock(app)
+    while name := next(filter(clock.is_due, TIMETABLE), None):
+        clock.have_done(name)
     assert [str(mail["To"]) for mail in mailbox.mails] == ["ada@example.com"]
 
 
@@ -117,11 +119,18 @@ def test_the_clock_ends_dead_calls_however_much_the_worker_has_to_do(
 ) -> None:
     ran: list[bool] = []
     monkeypatch.setattr("app.payments.jobs.sweep_calls", lambda: ran.append(True))
-    with app.app_context():
-        for name in (JobName.SWEEP_CALLS, JobName.SWEEP_MAIL):
-            Tick(QUEUE, func_name=name, interval=10).enqueue(connect())
+    for name in (JobName.SWEEP_CALLS, JobName.SWEEP_MAIL):
+        Clock(app).have_done(name)
     assert ran == [True]
     assert JobName.SWEEP_MAIL.encode() in zlib.decompress(job_in(redis_url)[b"data"])
+
+
+def test_events_of_stripes_wait_for_no_other_job(app: Flask) -> None:
+    for name in (JobName.SWEEP_MAIL, JobName.PROCESS_EVENTS):
+        Clock(app).have_done(name)
+    with app.app_context():
+        first = Queue(QUEUE, connection=connect(), serializer=JSONSerializer).jobs[0]
+    assert first.func_name == JobName.PROCESS_EVENTS
 
 
 def test_a_signal_ends_what_the_clock_does_by_itself(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,4 +139,4 @@ def test_a_signal_ends_what_the_clock_does_by_itself(app: Flask, monkeypatch: py
 
     monkeypatch.setattr(mailer, "sweep", told_to_stop)
     with app.app_context(), pytest.raises(StopRequested):
-        Alone().run("app.mailer.sweep")
+        Clock(app).run(JobName.SWEEP_MAIL)

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,10 @@ from rq import Queue
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
-from app.jobs import QUEUE, enqueue
+from app.jobs import QUEUE, JobName, enqueue
 from devserver.redis_server import RedisServer
 from tests.support.running_app import RunningApp, await_that
+from tests.support.troubles import CLOCK_IS_BACK, CLOCK_JUMPS
 
 JOBS = "tests.support.jobs"
 Start = Callable[..., RunningApp]
@@ -133,6 +135,24 @@ def test_two_clocks_enqueue_and_a_redis_that_forgot_them_does_not_end_them(
     with no_redis(redis_url):
         pass
     assert [running.terminate(name, within=5) for name in ("clock", "clock.2")] == [0, 0]
+
+
+def test_the_clock_goes_on_when_its_time_jumps_ahead_and_back(start_app: Start, redis_url: str) -> None:
+    """What was done in the hour ahead would not be due for an hour."""
+    running = start_app("web")
+    running.start("clock", TOLLGATE_TROUBLES="1")
+    await_that(lambda: "ticking" in running.log("clock"), 30)
+    running.processes["clock"].send_signal(CLOCK_JUMPS)
+    queue = Queue(QUEUE, connection=redis.Redis.from_url(redis_url), serializer=JSONSerializer)
+    await_that(lambda: JobName.PROCESS_EVENTS in names(queue), 30)
+    time.sleep(1)
+    running.processes["clock"].send_signal(CLOCK_IS_BACK)
+    queue.empty()
+    await_that(lambda: JobName.PROCESS_EVENTS in names(queue), 15)
+
+
+def names(queue: Queue) -> set[str | None]:
+    return {job.func_name for job in queue.jobs}
 
 
 def test_a_crash_point_kills_at_the_named_step(app: Flask, start_app: Start, notes: Path) -> None:

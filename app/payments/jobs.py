@@ -48,8 +48,7 @@ def at_stripe(job: Job) -> Job:
 
 
 def sweep() -> None:
-    webhook_events.enqueue_if_due()
-    sweeper.sweep_payments(enqueue)
+    sweeper.sweep_payments(enqueue_or_do)
 
 
 def sweep_calls() -> int:
@@ -59,6 +58,12 @@ def sweep_calls() -> int:
 def do(job: JobName, identifier: int) -> None:
     """What `enqueue` has a worker do, here and at once."""
     globals()[job.rpartition(".")[2]](identifier)
+
+
+def enqueue_or_do(job: JobName, identifier: int) -> None:
+    """Where Redis takes no job, it is done here."""
+    if not enqueue(job, identifier):
+        do(job, identifier)
 
 
 @at_stripe

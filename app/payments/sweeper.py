@@ -21,7 +21,6 @@ from app.models.metering import held_call
 from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
-from app.models.operations.webhook_event import PATIENCE
 from app.observability.counters import count_call
 from app.payments import product_sync, promotions, refunds, stripe_account
 from app.providers.base import TokenUsage, estimate_tokens
@@ -33,6 +32,9 @@ LEASE = timedelta(seconds=10)
 
 CERTAIN = timedelta(minutes=2)
 """A silence as long as no database is away: shorter ones are looked at twice."""
+
+CHARGE_MAY_TAKE = timedelta(seconds=20)
+"""Then whoever began a recharge is believed dead."""
 
 SECOND_LOOK = 3.0
 """Seconds in which a process whose database was away, or whose clock is wrong, writes again."""
@@ -62,7 +64,7 @@ def sweep_payments(act: Callable[[JobName, int], object]) -> None:
     stripe_account.check()
     now = utcnow()
     waiting = {
-        JobName.RESOLVE_RECHARGE: Recharge.all_open(now - PATIENCE),
+        JobName.RESOLVE_RECHARGE: Recharge.all_open(now - CHARGE_MAY_TAKE),
         JobName.RECHARGE: AutoRecharge.below_threshold(now),
         JobName.PAY_BACK: Refund.wanted(),
     }

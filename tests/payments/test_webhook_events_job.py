@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from app.jobs import QUEUE, acknowledge, connect, pending_key
+from app.jobs import QUEUE, connect
 from app.payments import jobs, webhook_events
 from app.payments.webhook_handlers import REACTIONS
 from app.stripe_api.client import Notice
@@ -49,15 +49,6 @@ def test_a_flood_of_events_leaves_other_jobs_their_turn(
     monkeypatch.setattr(webhook_events, "TURN", 0.0)
     receive("some.new_type")
     assert (jobs.process_events(), enqueued(), len(scenario.events("received"))) == (0, 1, 1)
-
-
-def test_the_sweeper_rings_for_what_is_due_and_for_nothing_else(scenario: StripeScenario) -> None:
-    jobs.sweep()
-    assert not connect().exists(pending_key(webhook_events.PROCESS))
-    receive("some.new_type")
-    acknowledge(webhook_events.PROCESS)
-    jobs.sweep()
-    assert connect().exists(pending_key(webhook_events.PROCESS))
 
 
 @pytest.mark.databases("postgresql")

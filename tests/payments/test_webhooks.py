@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.jobs import QUEUE
-from app.models.operations.webhook_event import StripeEvent
+from app.models.operations.webhook_event import RETRIES, StripeEvent
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.running_sandbox import SECRET
 
@@ -152,6 +152,6 @@ def test_an_event_that_kills_its_worker_is_given_up(scenario: StripeScenario) ->
     scenario.receive("some.new_type", {"id": "x_1"})
     event = scenario.last(StripeEvent)
     event.reopen()
-    event.attempts = 12
+    event.attempts = RETRIES.most
     scenario.commit()
     assert scenario.process(event.stripe_id).state == "failed"

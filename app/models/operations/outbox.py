@@ -6,16 +6,17 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId
 from app.extensions import db
 from app.models.base import Model, insert_once, not_negative, partial_index, utcnow
+from app.models.operations.retries import Retries
 
 UNSENT = text("sent_at IS NULL")
 MOST_ATTEMPTS = 8
-FIRST_WAIT = timedelta(minutes=1)
+RETRIES = Retries(MOST_ATTEMPTS, timedelta(minutes=1))
 
 
 class OutgoingMail(Model):
@@ -71,21 +72,21 @@ class OutgoingMail(Model):
         mail = db.session.get(cls, mail_id, populate_existing=True)
         if mail is None or mail.sent_at is not None:
             return None
-        seen = (
-            cls.id == mail_id,
-            cls.sent_at.is_(None),
-            cls.attempts == mail.attempts,
-            cls.next_attempt_at <= now,
-        )
-        later = {"attempts": mail.attempts + 1, "next_attempt_at": now + FIRST_WAIT * 2**mail.attempts}
+        attempts = mail.attempts + 1
+        seen = cls.id == mail_id, cls.attempts == mail.attempts, *cls.is_waiting(now)
+        later = {"attempts": attempts, "next_attempt_at": now + RETRIES.pause(attempts)}
         taken = db.session.execute(update(cls).where(*seen).values(**later))
         return mail if taken.rowcount == 1 else None  # type: ignore[attr-defined]
 
     @classmethod
     def due(cls) -> list[int]:
         """The ids of mails whose next attempt has come; after the last attempt a mail stays unsent."""
-        waiting = cls.sent_at.is_(None), cls.next_attempt_at <= utcnow(), cls.attempts < MOST_ATTEMPTS
+        waiting = *cls.is_waiting(utcnow()), cls.attempts < MOST_ATTEMPTS
         return list(db.session.scalars(select(cls.id).where(*waiting).order_by(cls.id).limit(500)))
+
+    @classmethod
+    def is_waiting(cls, at: datetime) -> tuple[ColumnElement[bool], ...]:
+        return cls.sent_at.is_(None), RETRIES.is_due(cls.next_attempt_at, cls.attempts, at)
 
     def mark_sent(self) -> None:
         self.sent_at = utcnow()

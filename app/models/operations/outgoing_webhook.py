@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken
 from flask import current_app
-from sqlalchemy import UniqueConstraint, func, or_, select, text, update
+from sqlalchemy import ColumnElement, UniqueConstraint, func, or_, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
 from app.models.base import Model, insert_once, partial_index, refers_to, utcnow
 from app.models.metering.refusal import Conflict, InvalidRequest
+from app.models.operations.retries import Retries
 from app.models.sealing import sealer
 
 EVENTS = (
@@ -25,8 +26,8 @@ EVENTS = (
 )  # fmt: skip
 MOST_ENDPOINTS = 5
 MOST_ATTEMPTS = 9
-FIRST_WAIT = timedelta(minutes=1)
-"""Then three times as long each time: the last attempt is more than two days after the first."""
+RETRIES = Retries(MOST_ATTEMPTS, timedelta(minutes=1), factor=3)
+"""The last attempt is more than two days after the first."""
 
 OVERLAP = timedelta(hours=24)
 """How long the former secret signs beside a new one."""
@@ -135,7 +136,7 @@ class WebhookDelivery(Model):
     @classmethod
     def due(cls) -> list[tuple[int, int]]:
         """What is to be sent now, the oldest first: ids of deliveries, with those of their endpoints."""
-        waiting = cls.delivered_at.is_(None), cls.next_attempt_at <= utcnow(), cls.attempts < MOST_ATTEMPTS
+        waiting = *cls.is_waiting(utcnow()), cls.attempts < MOST_ATTEMPTS
         live = select(cls.id, cls.endpoint_id).join(WebhookEndpoint).where(*waiting)
         live = live.where(WebhookEndpoint.removed_at.is_(None)).order_by(cls.id).limit(200)
         return [(row.id, row.endpoint_id) for row in db.session.execute(live)]
@@ -147,10 +148,15 @@ class WebhookDelivery(Model):
         row = db.session.get(cls, delivery_id, populate_existing=True)
         if row is None or row.delivered_at is not None or row.endpoint.removed_at is not None:
             return None
-        seen = cls.id == delivery_id, cls.attempts == row.attempts, cls.next_attempt_at <= now
-        later = {"attempts": row.attempts + 1, "next_attempt_at": now + FIRST_WAIT * 3**row.attempts}
-        taken = db.session.execute(update(cls).where(*seen, cls.delivered_at.is_(None)).values(**later))
+        attempts = row.attempts + 1
+        seen = cls.id == delivery_id, cls.attempts == row.attempts, *cls.is_waiting(now)
+        later = {"attempts": attempts, "next_attempt_at": now + RETRIES.pause(attempts)}
+        taken = db.session.execute(update(cls).where(*seen).values(**later))
         return row if taken.rowcount == 1 else None  # type: ignore[attr-defined]
+
+    @classmethod
+    def is_waiting(cls, at: datetime) -> tuple[ColumnElement[bool], ...]:
+        return cls.delivered_at.is_(None), RETRIES.is_due(cls.next_attempt_at, cls.attempts, at)
 
     @classmethod
     def of_account(cls, account_id: int | None, delivery_id: str) -> WebhookDelivery | None:

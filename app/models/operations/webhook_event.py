@@ -12,11 +12,12 @@ from app.db.compiled_statement import CompiledStatement
 from app.db.types import BigId
 from app.extensions import db
 from app.models.base import INSERTS, Model, ModelBase, insert_once, one_of, partial_index, utcnow
+from app.models.operations.retries import Retries
 
 OPEN = text("state = 'received'")
-MOST_ATTEMPTS = 12
-PATIENCE = timedelta(seconds=20)
-LONGEST_PAUSE = timedelta(hours=1)
+LEASE = timedelta(seconds=10)
+RETRIES = Retries(16, LEASE, steady=4, longest=timedelta(hours=1))
+"""A worker that dies costs an event seconds, and so do three that die one after another; given up after five hours."""
 
 
 class StripeEvent(Model):
@@ -61,7 +62,7 @@ class StripeEvent(Model):
     @classmethod
     def next_due(cls, at: datetime) -> int | None:
         """The open event whose attempt has been due for longest; none that somebody claims at this moment."""
-        waiting = cls.state == "received", cls.next_try_at <= at
+        waiting = cls.state == "received", RETRIES.is_due(cls.next_try_at, cls.attempts, at)
         oldest = select(cls.id).where(*waiting).order_by(cls.next_try_at, cls.id).limit(1)
         return db.session.scalar(oldest.with_for_update(skip_locked=True))
 
@@ -72,8 +73,8 @@ class StripeEvent(Model):
         if event is None or event.state != "received":
             return None
         event.attempts += 1
-        event.next_try_at = at + min(PATIENCE * 2 ** (event.attempts - 1), LONGEST_PAUSE)
-        if event.attempts > MOST_ATTEMPTS:
+        event.next_try_at = at + RETRIES.pause(event.attempts)
+        if event.attempts > RETRIES.most:
             event.state, event.error = "failed", event.error or "its worker died at each attempt"
             return None
         return event
@@ -95,7 +96,7 @@ class StripeEvent(Model):
     def fail(self, why: str) -> None:
         """Tried again later; at last given up and shown."""
         self.error = why[:1000]
-        if self.attempts >= MOST_ATTEMPTS:
+        if self.attempts >= RETRIES.most:
             self.state = "failed"
 
     def reopen(self) -> None:
