@@ -107,6 +107,12 @@ class AdminTable(AdminOnly, ModelView):
 
     # Reading
 
+    def _prettify_name(self, name: str) -> str:
+        """The heading of a column that has no label of its own."""
+        words = name.removesuffix("_at").replace("state", "status").split("_")
+        text = " ".join("ID" if word == "id" else word for word in words)
+        return text[0].upper() + text[1:]
+
     def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:
         count, rows = super().get_list(*args, execute=execute, **options)
         if execute:

@@ -47,7 +47,7 @@ class PlanForm(RowForm):
     position = Count("Order", default=0, highest=MOST_COUNT, description="Lowest numbers come first.")
     is_popular = BooleanField("Mark as popular")
     price_cents = Dollars("Price", validators=[Required()], default=0, highest=MOST_CENTS)
-    interval = SelectField("for", choices=INTERVALS, default="month")
+    interval = SelectField("For", choices=INTERVALS, default="month")
     surcharge_cents = Dollars(
         "Surcharge",
         validators=[Required()],
