@@ -48,7 +48,7 @@ def show(chat_id: str | None = None) -> str:
         chats=listed(is_archive=is_archive, folder=folder),
         folder=folder,
         folders=Chat.folders_of(**current_user.owns),
-        documents=[] if is_guest() else own_documents(),
+        document=document_of(shown),
         is_archive=is_archive,
         models=models,
         allowed_models=account_state.models,
@@ -58,10 +58,12 @@ def show(chat_id: str | None = None) -> str:
     )
 
 
-def own_documents() -> list[Document]:
-    """Those that a chat may be about, the newest first."""
-    mine = select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_(None))
-    return list(db.session.scalars(mine.order_by(Document.updated_at.desc()).limit(MOST_LISTED)))
+def document_of(chat: Chat | None) -> Document | None:
+    """What the chat is about. Its settings read the others when they are opened."""
+    if chat is None or chat.document_id is None:
+        return None
+    mine = select(Document).filter_by(id=chat.document_id, **own(current_user))
+    return db.session.scalar(mine.where(Document.archived_at.is_(None)))
 
 
 def listed(*, is_archive: bool, folder: str | None) -> list[Chat]:

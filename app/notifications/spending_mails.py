@@ -8,13 +8,18 @@ from app import mailer
 from app.models.base import credits_figure, credits_string, credits_text
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
+from app.models.metering.balance import window_ends
 from app.models.metering.breaker import write_down
 from app.models.metering.spending import SpendingPause
 from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.notifications.recipients import owner
 from app.web.formatting import pause_text
 
-ALERT_EVENTS = {"low_balance": "balance.low", "daily_limit": "limit.reached"}
+ALERT_EVENTS = {
+    "low_balance": "balance.low",
+    "daily_limit": "limit.reached",
+    "window_limit": "limit.reached",
+}
 
 
 def of_alerts(account: Account, at: datetime) -> None:
@@ -32,6 +37,11 @@ def of_alerts(account: Account, at: datetime) -> None:
         "daily_limit": {
             "limit": credits_figure(account_state.daily_limit or 0),
             "plan": account_state.plan_name,
+        },
+        "window_limit": {
+            "limit": credits_figure(account_state.window_limit or 0),
+            "plan": account_state.plan_name,
+            "resets_at": f"{window_ends(at, account_state.window_hours or 24):%H:%M}",
         },
         "unusual_spending": {
             "spent": credits_text(account_state.spent_on(at)),

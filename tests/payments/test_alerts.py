@@ -19,7 +19,7 @@ def test_the_owner_is_told_once_when_the_balance_is_low(
     assert scenario.account.alert_below_nanos is None
 
 
-def test_a_used_up_day_is_told_by_mail_and_on_every_page_where_it_was_chosen(
+def test_a_used_up_day_or_window_is_told_by_mail_and_on_every_page_where_it_was_chosen(
     customer: CustomerClient, scenario: StripeScenario
 ) -> None:
     account = scenario.account
@@ -32,5 +32,12 @@ def test_a_used_up_day_is_told_by_mail_and_on_every_page_where_it_was_chosen(
         jobs.tell_alerts(scenario.account_id)
     assert scenario.mails().count("daily_limit") == 1
     assert 'data-alert="daily_limit"' in customer.client.get("/settings").text
+    account.daily_limit_nanos, account.window_hours, account.window_limit_nanos = None, 5, 7 * 10**6
+    account.window_start, account.window_used_nanos = utcnow(), 7 * 10**6
+    db.session.commit()
+    for _ in range(2):
+        jobs.tell_alerts(scenario.account_id)
+    assert scenario.mails().count("window_limit") == 1
+    assert 'data-alert="window_limit"' in customer.client.get("/settings").text
     customer.form("/billing/alert")
     assert scenario.account.alerts_daily_limit is False

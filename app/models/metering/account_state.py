@@ -129,12 +129,14 @@ class AccountState:
         return self.allowance + self.credits < self.recharge_below
 
     def alerts(self, at: datetime) -> set[str]:
-        """What the owner wants to be told of, and is so: "low_balance", "daily_limit"."""
+        """What the owner wants to be told of, and is so: "low_balance", "daily_limit", "window_limit"."""
         is_low = self.alert_below is not None and self.allowance + self.credits < self.alert_below
         is_day_used = self.daily_limit is not None and self.used_on(at) >= self.daily_limit
+        is_window_used = self.window_limit is not None and self.used_in_window(at) >= self.window_limit
         alerts = {
             "low_balance": is_low,
             "daily_limit": is_day_used and self.alerts_daily_limit,
+            "window_limit": is_window_used and not is_day_used and self.alerts_daily_limit,
             "unusual_spending": self.is_unusual(at),
         }
         return {name for name, is_so in alerts.items() if is_so}

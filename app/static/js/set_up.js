@@ -1,5 +1,7 @@
 /* The dialog of instructions, length and budget: of a chat the server keeps them, of a new one they wait for its first message. */
 
+import { json } from "./api.js";
+
 const FIELDS = ["system_prompt", "max_output_tokens", "budget_credits", "document_id"];
 
 export class SetUp {
@@ -14,7 +16,7 @@ export class SetUp {
     this.budget?.addEventListener("click", () => { this.open(); this.form.elements.budget_credits.focus(); });
     this.form.addEventListener("submit", (event) => this.keep(event));
     this.dialog.querySelector("[data-close]").addEventListener("click", () => this.dialog.close());
-    if ("wrong" in this.dialog.dataset) this.dialog.showModal();
+    if ("wrong" in this.dialog.dataset) this.show();
   }
 
   /* What goes with the first message. */
@@ -27,7 +29,20 @@ export class SetUp {
     const { elements } = this.form;
     this.form.action = `/chat/${this.chat()}/settings`;
     if (!this.chat()) for (const name of FIELDS) if (elements[name]) elements[name].value = this.kept[name] ?? "";
+    this.show();
+  }
+
+  show() {
     this.dialog.showModal();
+    if (this.form.elements.document_id) this.listDocuments(this.form.elements.document_id);
+  }
+
+  /* The newest ones, read once: few people choose one. */
+  async listDocuments(select) {
+    this.documents ??= json("GET", "/api/documents?limit=100");
+    const { items } = await this.documents.catch(() => { this.documents = null; return { items: [] }; });
+    const listed = [...select.options].map((option) => option.value);
+    for (const { id, title } of items) if (!listed.includes(id)) select.add(new Option(title || "Untitled", id));
   }
 
   keep(event) {
