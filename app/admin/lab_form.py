@@ -117,7 +117,9 @@ class LabForm(RowForm):
     last = Day("Last day", validators=[Required()])
     is_simulated = BooleanField("Made-up users instead of the record, by the user kinds")
     plan_ids = SelectMultipleField("Only accounts on", coerce=int, description="None selected: all plans.")
-    kinds = SelectMultipleField("Only account types", choices=KINDS, description="None selected: all accounts.")
+    kinds = SelectMultipleField(
+        "Only account types", choices=KINDS, description="None selected: all accounts."
+    )
 
 
 def plans() -> list[Plan]:
