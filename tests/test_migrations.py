@@ -6,15 +6,23 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import event, insert, inspect, select
+from sqlalchemy import event, insert, inspect, select, text
 
 from app.extensions import db
+from app.models.catalog.plan import CreditPack
+from app.models.identity.user import User
 from app.models.metering.usage_rollup import DailyTotal, Watermark
 from tests.conftest import app_in, close, nowhere
 from tests.support.environment import app_environment
 
 A_DAY = {"model": "gpt-test", "operation": "chat", "plan_id": 1} | dict.fromkeys(
     ("calls", "input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos"), 1
+)
+
+OWNERS = (
+    "INSERT INTO packs (id, name, description, status, position, price_cents, currency, margin_bps, former_price_ids,"
+    " published_digest, created_at) VALUES (1, 'Small', '', 'active', 0, 1000, 'usd', 5000, '[]', '', '2026-11-29')",
+    "INSERT INTO users (id, email, name, password_hash, created_at) VALUES (1, 'a@b.c', '', '', '2026-11-29')",
 )
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
@@ -58,9 +66,38 @@ def test_days_that_were_added_up_whole_are_not_added_again(bare_app: Flask) -> N
     migrated(bare_app, "upgrade")
     with bare_app.app_context():
         assert Watermark.now() == datetime(2026, 11, 21, tzinfo=UTC)
+    assert "watermarks" in migrated(bare_app, "downgrade", "0040")
+    with bare_app.app_context():
+        moments = db.session.scalars(text("SELECT moment FROM watermarks")).all()
+        assert [str(moment)[:10] for moment in moments] == ["2026-11-21"]
     assert "watermarks" not in migrated(bare_app, "downgrade", "0001")
     with bare_app.app_context():
         assert db.session.scalars(select(DailyTotal.day)).all() == []
+    close(bare_app)
+
+
+def test_volume_and_recovery_codes_move_into_their_owners_and_back(bare_app: Flask) -> None:
+    """0041: a used code is gone; what it makes is what it came from."""
+    migrated(bare_app, "upgrade", "0040")
+    rows = (
+        "INSERT INTO pack_tiers (pack_id, from_quantity, margin_bps, created_at)"
+        " VALUES (1, 50, 4000, '2026-11-29'), (1, 10, 4500, '2026-11-29')",
+        "INSERT INTO recovery_codes (user_id, code_hash, used_at, created_at)"
+        " VALUES (1, 'a', NULL, '2026-11-29'), (1, 'b', '2026-11-29', '2026-11-29')",
+    )
+    with bare_app.app_context():
+        for row in (*OWNERS, *rows):
+            db.session.execute(text(row))
+        db.session.commit()
+    migrated(bare_app, "upgrade")
+    with bare_app.app_context():
+        assert db.session.scalars(select(CreditPack.volume)).all() == [[[10, 4500], [50, 4000]]]
+        assert db.session.scalars(select(User.recovery_hashes)).all() == [["a"]]
+    migrated(bare_app, "downgrade", "0040")
+    with bare_app.app_context():
+        tiers = db.session.execute(text("SELECT from_quantity, margin_bps FROM pack_tiers ORDER BY 1")).all()
+        codes = db.session.execute(text("SELECT user_id, code_hash FROM recovery_codes")).all()
+        assert ([*map(tuple, tiers)], [*map(tuple, codes)]) == ([(10, 4500), (50, 4000)], [(1, "a")])
     close(bare_app)
 
 

@@ -13,7 +13,7 @@ from app.auth.blueprint import auth
 from app.auth.forms import ConfirmedForm, faults
 from app.extensions import db
 from app.models.catalog.setting import Setting
-from app.models.identity.two_factor import RecoveryCode, enroll, forget, passes, remember
+from app.models.identity.two_factor import enroll, forget, passes, remember, renew_recovery_codes
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from app.web import security_events
@@ -75,7 +75,7 @@ def renew_codes() -> ResponseReturnValue:
     if not passes(current_user.user, request.form.get("code", "")):
         db.session.commit()
         return two_factor_page({"code": [WRONG]}), 422
-    return show(RecoveryCode.renew(current_user.user), "renew recovery codes")
+    return show(renew_recovery_codes(current_user.user), "renew recovery codes")
 
 
 @auth.post("/settings/two-factor/off")

@@ -11,7 +11,6 @@ from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.subscription import Subscription
 from app.models.catalog.catalog_proposal import CatalogProposal
 from app.models.catalog.operation import OperationRow
-from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.promotion_code import PromotionCode
@@ -26,10 +25,9 @@ from app.models.identity.brand import Brand
 from app.models.identity.invitation import Invitation
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
-from app.models.identity.two_factor import RecoveryCode
 from app.models.identity.user import MailedToken, User, UserSession
 from app.models.metering.usage import Usage
-from app.models.metering.usage_rollup import AccountDay, DailyTotal, Watermark
+from app.models.metering.usage_rollup import AccountDay, DailyTotal
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.lab_run import Habit, LabRun
 from app.models.operations.outbox import OutgoingMail
@@ -67,13 +65,11 @@ __all__ = [
     "ModelPrice",
     "OperationRow",
     "OutgoingMail",
-    "PackTier",
     "Payment",
     "Plan",
     "PromotionCode",
     "ProviderAccount",
     "Recharge",
-    "RecoveryCode",
     "Redemption",
     "Refund",
     "RefusalCount",
@@ -89,5 +85,4 @@ __all__ = [
     "Usage",
     "User",
     "UserSession",
-    "Watermark",
 ]

@@ -9,7 +9,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.two_factor import RecoveryCode, seal
+from app.models.identity.two_factor import renew_recovery_codes, seal
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient, sign_in
@@ -64,7 +64,7 @@ def test_a_code_is_good_once(armed: AdminClient, app: Flask, client_of: Callable
 def test_a_recovery_code_is_good_once(
     armed: AdminClient, app: Flask, session: scoped_session[Session]
 ) -> None:
-    code = RecoveryCode.renew(User.with_email("person-owner@example.com"))[0]
+    code = renew_recovery_codes(User.with_email("person-owner@example.com"))[0]
     session.commit()
     assert show(armed, code) == 302
     assert show(desk_of_same_person(app), code) == 422
@@ -96,7 +96,7 @@ def test_another_owner_can_take_it_away(
 def test_under_another_key_codes_are_wrong_and_recovery_codes_work(
     armed: AdminClient, app: Flask, session: scoped_session[Session]
 ) -> None:
-    codes = RecoveryCode.renew(User.with_email("person-owner@example.com"))
+    codes = renew_recovery_codes(User.with_email("person-owner@example.com"))
     session.commit()
     session.remove()
     app.config["SECRET_KEY"] = "another key, after a rotation"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.admin.report import Range, books_of, usage_rows
@@ -15,12 +15,12 @@ from app.extensions import db
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import (
+    BEGINNING,
     SETTLING,
     AccountDay,
     DailyTotal,
     Watermark,
     add_up,
-    forget_all,
     in_one_look,
 )
 from tests.admin.test_dashboard import NOW, ada, call, history, month
@@ -181,6 +181,8 @@ def test_adding_up_twice_changes_nothing(history: Account) -> None:
 def test_totals_can_be_made_again_from_the_calls(history: Account) -> None:
     add_up(NOW)
     once = books_of(month())
-    forget_all()
+    for table in (DailyTotal, AccountDay):
+        db.session.execute(delete(table))
+    Watermark.move(BEGINNING)
     add_up(NOW)
     assert books_of(month()) == once

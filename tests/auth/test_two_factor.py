@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.identity.two_factor import RecoveryCode, secret_of
+from app.models.identity.two_factor import secret_of
 from app.models.identity.user import MailedToken, User
 from tests.auth.conftest import Browser
 from tests.support.people import PASSWORD
@@ -76,7 +76,7 @@ def test_the_code_is_the_second_step(
     ada: Browser, new_browser: Callable[[], Browser], session: Database, clock: time_machine.Traveller
 ) -> None:
     codes = set_up(ada)
-    assert (len(codes), session.query(RecoveryCode).count()) == (10, 10)
+    assert (len(codes), len(user(session).recovery_hashes)) == (10, 10)
 
     other = new_browser()
     answer = other.send("/login", email="ada@example.com", password=PASSWORD, next="/billing")
@@ -139,7 +139,7 @@ def test_it_is_turned_off_by_password_and_code(
     now = code(session, clock)
     assert ada.send("/settings/two-factor/off", code=now, current_password=PASSWORD).status_code == 302
     assert user(session).totp_secret is None
-    assert session.query(RecoveryCode).count() == 0
+    assert user(session).recovery_hashes == []
 
 
 def test_an_admins_set_up_is_in_the_audit_log_and_opens_the_admin(ada: Browser, session: Database) -> None:

@@ -25,7 +25,6 @@ from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.statement import balances_at
 from app.models.catalog.image_price import ImagePrice
-from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import worth_of
@@ -197,7 +196,7 @@ def test_a_volume_keeps_its_tier_where_the_margin_of_one_changes(session: Databa
     """Ten at a margin of their own are worth the same; one follows the pack's."""
     pack = session.query(CreditPack).filter_by(is_any_amount=False).first()
     assert pack is not None
-    pack.tiers = [PackTier(from_quantity=10, margin_bps=4000)]
+    pack.volume = [[10, 4000]]
     session.commit()
     pair = Pair(pack, changed(pack, {"margin_bps": 6000}))
     for quantity, margins in ((10, (4000, 4000)), (9, (pack.margin_bps, 6000))):

@@ -11,7 +11,7 @@ from app.extensions import db
 from app.models.base import share
 from app.models.billing.currency_choice import choose_currency
 from app.models.billing.payment import Payment
-from app.models.catalog.pack_tier import PackTier, fault_of
+from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest
@@ -35,7 +35,7 @@ class Sales:
     def make_tiers(self) -> None:
         pack = self.scenario.pack(self.cents)
         sizes = sorted(self.chance.sample(range(2, 30), self.chance.randint(0, 3)))
-        pack.tiers = [PackTier(from_quantity=size, margin_bps=self.chance.randint(0, 6000)) for size in sizes]
+        pack.volume = [[size, self.chance.randint(0, 6000)] for size in sizes]
         pack.margin_bps = self.chance.randint(3000, 6000)
         if fault_of(pack):
             db.session.rollback()

@@ -8,7 +8,7 @@ import pytest
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.models.catalog.pack_tier import PackTier, fault_of
+from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.metering.refusal import InvalidRequest
 from app.payments import auto_recharge_settings, checkout
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 def with_tiers(scenario: StripeScenario, **margins: int) -> Any:
     pack = scenario.pack()
-    pack.tiers = [PackTier(from_quantity=int(one[1:]), margin_bps=bps) for one, bps in margins.items()]
+    pack.volume = [[int(one[1:]), bps] for one, bps in margins.items()]
     db.session.commit()
     return pack
 

@@ -7,14 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import CheckConstraint, select, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import JSON, CheckConstraint, select, text
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, has_text, not_negative, one_of, partial_index, share, utcnow
 from app.models.catalog.currency import step
-from app.models.catalog.pack_tier import MOST_PACKS, PackTier, tiers_of
+from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
 from app.models.catalog.tax import without_tax
 from app.models.catalog.worth import BPS, amount_bounds, credits_per_unit, currency, unit_nanos, worth_of
@@ -202,10 +202,16 @@ class CreditPack(Listed, Model):
 
     price_cents: Mapped[int]
     is_any_amount: Mapped[bool] = mapped_column(default=False)
+    volume: Mapped[list[list[int]]] = mapped_column(JSON, default=list)
+    """Its tiers: from how many on, and the margin then."""
 
-    tiers: Mapped[list[PackTier]] = relationship(
-        order_by=PackTier.from_quantity, cascade="all, delete-orphan", lazy="selectin"
-    )
+    @validates("volume")
+    def in_order(self, _name: str, pairs: Iterable[Iterable[int]]) -> list[list[int]]:
+        return sorted(map(list, pairs))
+
+    @property
+    def tiers(self) -> list[PackTier]:
+        return [PackTier(*pair) for pair in self.volume or ()]
 
     @property
     def asked_cents(self) -> int:
@@ -214,15 +220,6 @@ class CreditPack(Listed, Model):
     @property
     def worth_nanos(self) -> int:
         return worth_of(self.price_cents, 0, self.margin_bps)
-
-    @property
-    def volume(self) -> list[list[int]]:
-        """Its tiers: from how many on, and the margin then."""
-        return [[tier.from_quantity, tier.margin_bps] for tier in self.tiers]
-
-    @volume.setter
-    def volume(self, pairs: Iterable[Iterable[int]]) -> None:
-        self.tiers = tiers_of(pairs, self.tiers)
 
     def margin_for(self, quantity: int) -> int:
         """The margin of a whole purchase of so many: that of the highest tier that it reaches."""
@@ -285,7 +282,6 @@ def copy_as_new_version(sold: Sold) -> Sold:
 def copy_as_draft(sold: Sold, changes: Mapping[str, Any]) -> Sold:
     """Copy what is sold, with these columns changed, into a row that nobody can choose yet. The old one stays."""
     columns = [column.key for column in sold.__table__.columns if column.key not in NOT_COPIED]
-    columns += ["volume"] if isinstance(sold, CreditPack) else []
     copy = type(sold)(**{name: getattr(sold, name) for name in columns} | dict(changes))
     copy.status, copy.replaces_id = "inactive", sold.id
     db.session.add(copy)

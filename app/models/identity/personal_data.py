@@ -79,13 +79,14 @@ PARENTS = {"chat_id": "chats", "document_id": "documents"}
 NOBODY = "deleted@deleted.invalid"
 SECRETS = ("secret_hash",)
 PERSONAL = (
-    PersonalData("users", "id", ("email", "name", "password_hash", "admin_role", "totp_secret", "oidc_subject"),
-                 becomes={"name": "", "admin_role": None, "totp_secret": None, "totp_step": None, "oidc_subject": None},
-                 hidden=("password_hash", "totp_secret", "totp_step")),
+    PersonalData("users", "id",
+                 ("email", "name", "password_hash", "admin_role", "totp_secret", "oidc_subject", "recovery_hashes"),
+                 becomes={"name": "", "admin_role": None, "totp_secret": None, "totp_step": None, "oidc_subject": None,
+                          "recovery_hashes": []},
+                 hidden=("password_hash", "totp_secret", "totp_step", "recovery_hashes")),
     PersonalData("user_sessions", "user_id", ("user_agent", *SECRETS), hidden=SECRETS),
     PersonalData("mailed_tokens", "user_id", ("email", *SECRETS), hidden=SECRETS),
     PersonalData("passkeys", "user_id", ("name", "credential_id", "public_key")),
-    PersonalData("recovery_codes", "user_id", ("code_hash",), hidden=("code_hash",)),
     PersonalData("api_keys", "user_id", ("name",), becomes={"name": ""}, hidden=SECRETS),
     PersonalData("memberships", "user_id", (), becomes={}),
     PersonalData("limit_requests", "user_id", ("reason",), becomes={"reason": ""}),
@@ -165,7 +166,7 @@ NOT_PERSONAL = {
                "service_tier"),
     "image_prices": ("*",),
     **dict.fromkeys(("plans", "packs", "promotion_codes", "redemptions", "operations", "providers", "models",
-                     "model_prices", "settings", "watermarks", "daily_totals", "account_days", "call_audits",
+                     "model_prices", "settings", "daily_totals", "account_days", "call_audits",
                      "spending_days", "lab_runs", "habits", "catalog_proposals"), ("*",)),
 }  # fmt: skip
 """Words of ours, ids of Stripe's and marks that name nobody; "*" is all of a table that is about nobody."""

@@ -8,11 +8,10 @@ from datetime import datetime
 
 import pyotp
 from cryptography.fernet import InvalidToken
-from sqlalchemy import ForeignKey, delete, or_, select, update
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import or_, select, update
 
 from app.extensions import db
-from app.models.base import Model, utcnow
+from app.models.base import utcnow
 from app.models.identity.user import User, UserSession, digest
 from app.models.sealing import sealer
 
@@ -20,29 +19,22 @@ STEP_SECONDS = 30
 RECOVERY_CODES = 10
 
 
-class RecoveryCode(Model):
-    """A code for the day the telephone is lost: 112 random bits, of which a hash is kept, good once."""
+def renew_recovery_codes(user: User) -> list[str]:
+    """New codes for the day the telephone is lost, each good once, shown this once; the old ones are dead."""
+    codes = [secrets.token_hex(14) for _number in range(RECOVERY_CODES)]
+    user.recovery_hashes = [digest(code) for code in codes]
+    return codes
 
-    __tablename__ = "recovery_codes"
 
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    code_hash: Mapped[str] = mapped_column(unique=True)
-    used_at: Mapped[datetime | None]
-
-    @classmethod
-    def renew(cls, user: User) -> list[str]:
-        """New codes for a user, shown this once; the old ones are dead."""
-        db.session.execute(delete(cls).where(cls.user_id == user.id))
-        codes = [secrets.token_hex(14) for _number in range(RECOVERY_CODES)]
-        db.session.add_all(cls(user_id=user.id, code_hash=digest(code)) for code in codes)
-        return codes
-
-    @classmethod
-    def redeem(cls, user: User, code: str) -> bool:
-        """Use a code up; whether it was one."""
-        unused = cls.user_id == user.id, cls.code_hash == digest(code), cls.used_at.is_(None)
-        spent = update(cls).where(*unused).values(used_at=utcnow()).returning(cls.id)
-        return db.session.scalar(spent) is not None
+def redeem(user: User, code: str) -> bool:
+    """Use a recovery code up while the user is held, so that it is one only once; whether it was one."""
+    db.session.execute(update(User).where(User.id == user.id).values(id=user.id))
+    db.session.refresh(user, ["recovery_hashes"])
+    left = [kept for kept in user.recovery_hashes if kept != digest(code)]
+    is_one = len(left) < len(user.recovery_hashes)
+    user.recovery_hashes = left
+    db.session.flush()
+    return is_one
 
 
 def seal(secret: str) -> str:
@@ -78,7 +70,7 @@ def passes(user: User, typed: str) -> bool:
     """Whether that is the user's code now, or an unused recovery code; either is used up by it."""
     code = "".join(typed.split()).lower().replace("-", "")
     if len(code) != 6:
-        return RecoveryCode.redeem(user, code)
+        return redeem(user, code)
     secret = secret_of(user)
     step = step_of(secret, code, utcnow()) if secret else None
     if step is None:
@@ -93,13 +85,13 @@ def enroll(user: User, secret: str, code: str) -> list[str] | None:
     if step is None:
         return None
     user.totp_secret, user.totp_step = seal(secret), step
-    return RecoveryCode.renew(user)
+    return renew_recovery_codes(user)
 
 
 def forget(user: User) -> None:
     """Take the second factor away: the telephone is lost, and the codes too."""
     user.totp_secret = user.totp_step = None
-    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user.id))
+    user.recovery_hashes = []
     db.session.execute(
         update(UserSession).where(UserSession.user_id == user.id).values(second_factor_at=None)
     )

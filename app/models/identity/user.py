@@ -48,6 +48,8 @@ class User(Model):
     """Sealed: see `two_factor.py`."""
 
     totp_step: Mapped[int | None] = mapped_column(BigId)
+    recovery_hashes: Mapped[list[str]] = mapped_column(default=list)
+    """Of the codes that stand in for a lost authenticator and are not used yet."""
 
     oidc_subject: Mapped[str | None] = mapped_column(unique=True)
     """Who this is at the provider that signs people in, if one does."""
@@ -138,6 +140,7 @@ class User(Model):
         self.email, self.name = f"deleted-{self.id}{ERASED}", ""
         self.password_hash = hashed(secrets.token_urlsafe(32))
         self.admin_role = self.totp_secret = self.oidc_subject = self.email_verified_at = None
+        self.recovery_hashes = []
 
     def end_sessions(self) -> None:
         """Sign out everywhere."""

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
-    delete,
     func,
     literal_column,
     select,
@@ -28,6 +27,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import INSERTS, ModelBase
+from app.models.catalog.setting import SETTINGS
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 
@@ -41,28 +41,26 @@ LOOKS = 3
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class Watermark(ModelBase):
-    """The totals hold the calls that began before this moment, and no others."""
+class Watermark:
+    """The totals hold the calls that began before this moment, and no others: a settings row that no admin sees."""
 
-    __tablename__ = "watermarks"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    moment: Mapped[datetime]
+    KEY = "totals_until"
 
     @classmethod
     def now(cls) -> datetime:
-        return db.session.scalar(select(cls.moment)) or BEGINNING
+        text = db.session.scalar(select(SETTINGS.c.value).where(SETTINGS.c.key == cls.KEY))
+        return datetime.fromisoformat(text) if text else BEGINNING
 
     @classmethod
     def held(cls) -> datetime:
         """The same, held until the transaction ends: two who add up at once wait for each other."""
-        row = INSERTS[db.engine.dialect.name](cls).values(name="totals", moment=BEGINNING)
-        held = row.on_conflict_do_update(index_elements=[cls.name], set_={"name": "totals"})
-        return db.session.scalars(held.returning(cls.moment)).one()
+        row = INSERTS[db.engine.dialect.name](SETTINGS).values(key=cls.KEY, value=BEGINNING.isoformat())
+        held = row.on_conflict_do_update(index_elements=["key"], set_={"key": cls.KEY})
+        return datetime.fromisoformat(db.session.scalars(held.returning(SETTINGS.c.value)).one())
 
     @classmethod
     def move(cls, moment: datetime) -> None:
-        db.session.execute(update(cls).values(moment=moment))
+        db.session.execute(update(SETTINGS).where(SETTINGS.c.key == cls.KEY).values(value=moment.isoformat()))
 
 
 def in_one_look(read: Callable[Concatenate[datetime, P], T]) -> Callable[P, T]:
@@ -227,10 +225,3 @@ def add_to(model: type[ModelBase], rows: Select[Any]) -> None:
     adding = INSERTS[db.engine.dialect.name](table).from_select(list(table.columns.keys()), totals)
     sums = {c.name: c + adding.excluded[c.name] for c in table.columns if not c.primary_key}
     db.session.execute(adding.on_conflict_do_update(index_elements=list(table.primary_key), set_=sums))
-
-
-def forget_all() -> None:
-    """So that every call is added up anew."""
-    Watermark.held()
-    for table in (DailyTotal, AccountDay, Watermark):
-        db.session.execute(delete(table))
