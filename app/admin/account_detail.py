@@ -18,6 +18,7 @@ from app.models.identity.account import Account
 from app.models.identity.guest_account import is_guest_account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
+from app.models.metering.account_state import AccountState
 from app.models.metering.usage import Usage
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
@@ -30,7 +31,7 @@ SHOWN = 20
 def story_of(account: Account) -> dict[str, Any]:
     """What the template is handed: members, ledger, calls, changes, newest first."""
     return {
-        "balance": account.balance(),
+        "balance": AccountState.load(account.id).balance(utcnow()),
         "comes": next_refill(account, utcnow()),
         "members": (members := members_of(account)),
         "mails": mails_about(account, [member.email for member in members]),

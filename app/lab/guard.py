@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from app.lab.scenario import Scenario, Terms
 from app.models.billing.ledger import LedgerEntry
-from app.models.metering.account_state import hour_of
+from app.models.metering.balance import hour_of
 from app.models.metering.breaker import BOUGHT, BOUGHT_NANOS, WINDOW, Key, Usual, floors, trip_of, usual
 from app.models.metering.gate_checks import tomorrow
 from app.models.metering.spending import SpendingDay

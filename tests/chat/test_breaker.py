@@ -8,7 +8,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
-from app.models.metering.account_state import hour_of
+from app.models.metering.balance import hour_of
 from app.models.metering.spending import SpendingPause
 from app.models.metering.usage import Usage
 from app.models.operations.outbox import OutgoingMail

@@ -169,6 +169,6 @@ def test_the_daily_limit_stays_until_the_next_refill(session: "scoped_session[Se
         deal.account.period_end = BEGIN
         refill_if_due(deal.account, BEGIN)
     deal.account.plan = deal.plan
-    assert deal.account.balance().daily_limit == 50 * CREDIT
+    assert deal.account.daily_limit_nanos == 50 * CREDIT
     deal.follow(deal.invoice(0, month(0), month(0)))
-    assert deal.account.balance().daily_limit is None
+    assert deal.account.daily_limit_nanos is None

@@ -16,7 +16,6 @@ from app.models.catalog.plan import Plan
 from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership, send_home
 from app.models.identity.user import User
-from app.models.metering.balance import Balance, window_of
 
 if TYPE_CHECKING:
     from app.models.billing.ledger import LedgerEntry
@@ -122,21 +121,6 @@ class Account(Model):
         """The limits of time that come with a plan's allowance."""
         self.daily_limit_nanos = plan.daily_limit_nanos
         self.window_hours, self.window_limit_nanos = plan.window_hours, plan.window_limit_nanos
-
-    def balance(self, at: datetime | None = None) -> Balance:
-        """The figures now; what was used yesterday, or in an earlier window, does not count."""
-        now = at or utcnow()
-        today, hours = now.date(), self.window_hours
-        is_window = hours is not None and self.window_start >= window_of(now, hours)
-        return Balance(
-            allowance=self.allowance_nanos,
-            credits=self.credits_nanos,
-            reserved=self.reserved_nanos,
-            daily_limit=self.daily_limit_nanos,
-            daily_used=self.day_used_nanos if self.day >= today else 0,
-            window_limit=self.window_limit_nanos,
-            window_used=self.window_used_nanos if is_window else 0,
-        )
 
     @property
     def owner(self) -> User:

@@ -1,15 +1,16 @@
 """An account as the gate sees it: one row of account and plan, read or held by one statement.
 
-Prepared, not ORM: this is on the path of every message.
+Prepared, not ORM: this is on the path of every message. Its rules hold for what was read and, in the statement that
+moves the account, for the columns themselves: `ROW`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, select, update
+from sqlalchemy import Column, Table, bindparam, select, update
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
@@ -17,7 +18,7 @@ from app.models.base import at_once
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
-from app.models.metering.balance import Balance, window_of
+from app.models.metering.balance import Balance, Clock, greatest, limit_of, only_if
 
 ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 PLANS: Table = Plan.__table__  # type: ignore[assignment]
@@ -26,14 +27,9 @@ PLANS: Table = Plan.__table__  # type: ignore[assignment]
 SOFTER_PERCENT = 85
 
 
-def hour_of(at: datetime) -> datetime:
-    """The beginning of its hour."""
-    return at.replace(minute=0, second=0, microsecond=0)
-
-
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """Figures in nano-dollars; the fields are in the order of `COLUMNS`."""
+    """Figures in nano-dollars. A field is called as its column: of the account, without its unit, or of the plan."""
 
     account_id: int
     kind: str
@@ -88,34 +84,38 @@ class AccountState:
             TOUCH.run(connection, {"account": account_id})
         return cls(*HOLD.one(connection, {"account": account_id}))
 
-    def used_on(self, at: datetime) -> int:
-        return self.day_used if self.day >= at.date() else 0
+    def used_on(self, at: datetime | Clock) -> Any:
+        """What the allowance paid for calls that began that day. A new day begins with nothing used."""
+        return only_if(self.day >= clock_of(at).day, self.day_used)
 
-    def spent_on(self, at: datetime) -> int:
+    def spent_on(self, at: datetime | Clock) -> Any:
         """What was paid, by allowance and credits, for calls that ended that day."""
-        return self.day_spent if self.day >= at.date() else 0
+        return only_if(self.day >= clock_of(at).day, self.day_spent)
 
-    def spent_in_hour(self, at: datetime) -> int:
-        return self.hour_spent if self.hour >= hour_of(at) else 0
+    def spent_in_hour(self, at: datetime | Clock) -> Any:
+        return only_if(self.hour >= clock_of(at).hour, self.hour_spent)
 
-    def absorbed_on(self, at: datetime) -> int:
-        return self.day_absorbed if self.day >= at.date() else 0
+    def absorbed_on(self, at: datetime | Clock) -> Any:
+        return only_if(self.day >= clock_of(at).day, self.day_absorbed)
 
-    def window_at(self, at: datetime) -> datetime:
+    def window_at(self, at: datetime | Clock) -> Any:
         """When the window of hours began that holds then; a clock that is put back begins none again."""
         hours = self.window_hours
-        return self.window_start if hours is None else max(self.window_start, window_of(at, hours))
+        return self.window_start if hours is None else greatest(self.window_start, clock_of(at).window(hours))
 
-    def used_in_window(self, at: datetime) -> int:
+    def used_in_window(self, at: datetime | Clock) -> Any:
         """What the allowance paid for calls that began in it."""
-        return self.window_used if self.window_start == self.window_at(at) else 0
+        return only_if(self.window_start == self.window_at(at), self.window_used)
 
-    def is_in_window(self, began: datetime, at: datetime) -> bool:
-        """Whether a call that ends now began in the window of now."""
-        return self.window_hours is not None and began >= self.window_at(at)
+    def is_in_window(self, began: Any, at: datetime | Clock) -> Any:
+        """Whether a call that ends now began in the window of now; in a statement null, where there is none."""
+        if self.window_hours is None:
+            return False
+        return (began >= self.window_start) & (began >= clock_of(at).window(self.window_hours))
 
-    def balance(self, at: datetime) -> Balance:
-        day, window = (self.daily_limit, self.used_on(at)), (self.window_limit, self.used_in_window(at))
+    def balance(self, at: datetime | Clock) -> Balance:
+        day = limit_of(self.daily_limit), self.used_on(at)
+        window = limit_of(self.window_limit), self.used_in_window(at)
         return Balance(self.allowance, self.credits, self.reserved, *day, *window)
 
     @property
@@ -152,11 +152,14 @@ class AccountState:
         is_off = self.breaker_off_until is not None and at < self.breaker_off_until
         return self.breaker == "on" and self.kind != "house" and not is_off
 
+    def is_within(self, at: datetime | Clock, bars: tuple[Any, Any]) -> Any:
+        """Whether what is spent and reserved, in the hour and on the day, has passed neither bar."""
+        hour_bar, day_bar = bars
+        is_hour_within = self.spent_in_hour(at) + self.reserved <= hour_bar
+        return is_hour_within & (self.spent_on(at) + self.reserved <= day_bar)
+
     def is_over(self, at: datetime) -> bool:
-        """Whether what is spent and reserved has passed a bar."""
-        hour_bar, day_bar = self.bars
-        is_hour_over = self.spent_in_hour(at) + self.reserved > hour_bar
-        return is_hour_over or self.spent_on(at) + self.reserved > day_bar
+        return not self.is_within(at, self.bars)
 
     def is_unusual(self, at: datetime) -> bool:
         """Whether spending has passed the softer bars, at which it is only told of."""
@@ -165,27 +168,23 @@ class AccountState:
         soft_hour, soft_day = (bar * SOFTER_PERCENT // 100 for bar in self.bars)
         return self.spent_in_hour(at) > soft_hour or self.spent_on(at) > soft_day
 
-    @property
-    def figures(self) -> dict[str, Any]:
-        """What calls move."""
-        return {name: getattr(self, name) for name in MOVED}
-
-    def moved(self, at: datetime, **differences: int) -> AccountState:
+    def moved(self, at: datetime | Clock, **differences: Any) -> AccountState:
         """The figures changed by these differences.
 
-        A new day begins with nothing used and nothing absorbed; a clock that is put back begins none again.
+        A new day, hour or window begins with nothing used; a clock that is put back begins none again.
         """
+        clock = clock_of(at)
         today: dict[str, Any] = {
-            "day_used": self.used_on(at),
-            "day_absorbed": self.absorbed_on(at),
-            "hour": max(self.hour, hour_of(at)),
-            "hour_spent": self.spent_in_hour(at),
-            "day_spent": self.spent_on(at),
-            "window_start": self.window_at(at),
-            "window_used": self.used_in_window(at),
+            "day_used": self.used_on(clock),
+            "day_absorbed": self.absorbed_on(clock),
+            "hour": greatest(self.hour, clock.hour),
+            "hour_spent": self.spent_in_hour(clock),
+            "day_spent": self.spent_on(clock),
+            "window_start": self.window_at(clock),
+            "window_used": self.used_in_window(clock),
         }
         new = {name: today.get(name, getattr(self, name)) + by for name, by in differences.items()}
-        return replace(self, **{"day": max(self.day, at.date()), **today, **new})
+        return replace(self, **{"day": greatest(self.day, clock.day), **today, **new})
 
     def apply(self, at: datetime, **differences: int) -> AccountState:
         """Write the figures changed by these differences while the row is held; returns what then stands."""
@@ -195,63 +194,34 @@ class AccountState:
         return moved
 
 
-COLUMNS = (
-    ACCOUNTS.c.id,
-    ACCOUNTS.c.kind,
-    ACCOUNTS.c.frozen_at,
-    ACCOUNTS.c.frozen_by,
-    ACCOUNTS.c.closed_at,
-    ACCOUNTS.c.allowance_nanos,
-    ACCOUNTS.c.credits_nanos,
-    ACCOUNTS.c.reserved_nanos,
-    ACCOUNTS.c.running_calls,
-    ACCOUNTS.c.day,
-    ACCOUNTS.c.day_used_nanos,
-    ACCOUNTS.c.day_absorbed_nanos,
-    ACCOUNTS.c.period_start,
-    ACCOUNTS.c.period_end,
-    PLANS.c.id,
-    PLANS.c.name,
-    PLANS.c.status,
-    PLANS.c.models,
-    PLANS.c.has_api,
-    PLANS.c.parallel_calls,
-    ACCOUNTS.c.daily_limit_nanos,
-    PLANS.c.chats_per_month,
-    ACCOUNTS.c.recharge_below_nanos,
-    ACCOUNTS.c.alert_below_nanos,
-    ACCOUNTS.c.alerts_daily_limit,
-    ACCOUNTS.c.hour,
-    ACCOUNTS.c.hour_spent_nanos,
-    ACCOUNTS.c.day_spent_nanos,
-    ACCOUNTS.c.breaker,
-    ACCOUNTS.c.hour_bar_nanos,
-    ACCOUNTS.c.day_bar_nanos,
-    ACCOUNTS.c.spending_paused_at,
-    ACCOUNTS.c.breaker_off_until,
-    ACCOUNTS.c.paused_keys,
-    ACCOUNTS.c.window_hours,
-    ACCOUNTS.c.window_limit_nanos,
-    ACCOUNTS.c.window_start,
-    ACCOUNTS.c.window_used_nanos,
-)
+def clock_of(at: datetime | Clock) -> Clock:
+    return at if isinstance(at, Clock) else Clock.at(at)
+
+
+def column_of(field: str) -> Column[Any]:
+    if field == "account_id":
+        return ACCOUNTS.c.id
+    if field in ACCOUNTS.c and field != "plan_id":
+        return ACCOUNTS.c[field]
+    name = field.removeprefix("plan_")
+    return PLANS.c[name] if name in PLANS.c else ACCOUNTS.c[f"{field}_nanos"]
+
+
+FIELDS = tuple(field.name for field in fields(AccountState))
+COLUMNS: tuple[Any, ...] = tuple(map(column_of, FIELDS))
+ROW = AccountState(*COLUMNS)
 THIS = ACCOUNTS.c.id == bindparam("account")
 SHOWN = select(*COLUMNS).join_from(ACCOUNTS, PLANS).where(THIS)
 READ = CompiledStatement(SHOWN)
 HOLD = CompiledStatement(SHOWN.with_for_update(of=ACCOUNTS))
 TOUCH = CompiledStatement(update(ACCOUNTS).where(THIS).values(id=ACCOUNTS.c.id))
 MOVED = {
-    "allowance": "allowance_nanos",
-    "credits": "credits_nanos",
-    "reserved": "reserved_nanos",
-    "running_calls": "running_calls",
-    "day": "day",
-    "day_used": "day_used_nanos",
-    "day_absorbed": "day_absorbed_nanos",
-    "hour": "hour",
-    "hour_spent": "hour_spent_nanos",
-    "day_spent": "day_spent_nanos",
-    "window_start": "window_start",
-    "window_used": "window_used_nanos",
-}
+    name: column_of(name).name
+    for name in (
+        "allowance", "credits", "reserved", "running_calls", "day", "day_used", "day_absorbed",
+        "hour", "hour_spent", "day_spent", "window_start", "window_used",
+    )
+}  # fmt: skip
+"""The columns that calls move."""
+
 MOVE = CompiledStatement(update(ACCOUNTS).where(THIS))

@@ -1,6 +1,6 @@
 """The arithmetic of a balance: what is available, and what pays for a call. billing-rules.md 4. Pure.
 
-It is the same in Python and in a statement: an amount may be a number or a column.
+It is the same in Python and in a statement: an amount, a moment or an answer may be a value or a column.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func
+from sqlalchemy import ColumnElement, case, func
 
 NO_LIMIT = 2**62
 """A daily limit that no day reaches, where a column cannot be None."""
@@ -18,26 +18,59 @@ LONGEST_WINDOW = 12
 """Hours."""
 
 
-def window_of(at: datetime, hours: int) -> datetime:
-    """When its window began: windows of so many hours follow each other from midnight UTC, and end with the day."""
-    return at.replace(hour=at.hour - at.hour % hours, minute=0, second=0, microsecond=0)
-
-
-def window_ends(at: datetime, hours: int) -> datetime:
-    begins = window_of(at, hours)
-    return begins + timedelta(hours=min(hours, 24 - begins.hour))
+def hour_of(at: datetime) -> datetime:
+    """The beginning of its hour."""
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def least(*amounts: Any) -> Any:
-    return min(amounts) if all(isinstance(amount, int) for amount in amounts) else func.least(*amounts)
+    return func.least(*amounts) if is_any_column(amounts) else min(amounts)
 
 
 def greatest(*amounts: Any) -> Any:
-    return max(amounts) if all(isinstance(amount, int) for amount in amounts) else func.greatest(*amounts)
+    """PostgreSQL passes over what is null."""
+    return func.greatest(*amounts) if is_any_column(amounts) else max(amounts)
 
 
 def only_if(is_so: Any, amount: Any) -> Any:
-    return (amount if is_so else 0) if isinstance(is_so, bool) else case((is_so, amount), else_=0)
+    return case((is_so, amount), else_=0) if isinstance(is_so, ColumnElement) else amount if is_so else 0
+
+
+def is_none(value: Any) -> Any:
+    return value.is_(None) if isinstance(value, ColumnElement) else value is None
+
+
+def is_any_column(values: tuple[Any, ...]) -> bool:
+    return any(isinstance(value, ColumnElement) for value in values)
+
+
+def limit_of(limit: Any) -> Any:
+    """None where there is none; of a column, what no use reaches."""
+    return func.coalesce(limit, NO_LIMIT) if isinstance(limit, ColumnElement) else limit
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A moment by its day and hour; `number` is the hour's, from 0 to 23."""
+
+    day: Any
+    hour: Any
+    number: Any
+
+    @classmethod
+    def at(cls, moment: datetime) -> Clock:
+        return cls(moment.date(), hour_of(moment), moment.hour)
+
+    def window(self, hours: Any) -> Any:
+        """When its window began: windows of so many hours follow each other from midnight UTC, and end with the day."""
+        late = self.number % hours
+        is_column = isinstance(late, ColumnElement)
+        return self.hour - (func.make_interval(0, 0, 0, 0, late) if is_column else timedelta(hours=late))
+
+
+def window_ends(at: datetime, hours: int) -> datetime:
+    begins = Clock.at(at).window(hours)
+    return begins + timedelta(hours=min(hours, 24 - begins.hour))
 
 
 @dataclass(frozen=True, slots=True)

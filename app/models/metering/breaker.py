@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 
 from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
@@ -19,8 +19,8 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
-from app.models.metering.account_state import AccountState, hour_of
-from app.models.metering.balance import NO_LIMIT
+from app.models.metering.account_state import AccountState
+from app.models.metering.balance import NO_LIMIT, hour_of
 from app.models.metering.refusal import Refusal
 from app.models.metering.spending import SpendingDay
 from app.models.metering.usage import Usage
@@ -79,15 +79,6 @@ def check_breaker(account_state: AccountState, actor: Actor, at: datetime) -> tu
     elif not trip.key_ids or actor.api_key_id in trip.key_ids:
         raise spending_paused(account_state, actor, trip)
     return UNGUARDED
-
-
-def still_usual(account: Any, todays: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The two comparisons, as conditions on the account's columns, for the statement that moves it."""
-    hour_bar, day_bar = (bindparam(name, type_=BigInteger) for name in ("hour_bar", "day_bar"))
-    spent = todays["hour_spent"], todays["day_spent"]
-    return tuple(
-        sum_ + account.reserved_nanos <= bar for sum_, bar in zip(spent, (hour_bar, day_bar), strict=True)
-    )
 
 
 def spending_paused(account_state: AccountState, actor: Actor, trip: Trip | None = None) -> Refusal:

@@ -15,7 +15,9 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import overdraft_of
 from app.models.metering.balance import NO_LIMIT, Payment, only_if
+from app.models.metering.decision import Bounds
 from app.models.metering.ending import CallEnding
+from app.models.metering.gate_checks import most_absorbed, most_calls
 from app.models.metering.usage import BUCKETS, CONSTANTS
 from app.providers.base import Prompt, TokenUsage
 
@@ -84,6 +86,12 @@ class Admission:
     @cached_property
     def ceiling(self) -> int:
         return self.rates.most_for(self.prompt.input_token_bound, self.prompt.max_output_tokens)
+
+    @property
+    def bounds(self) -> Bounds:
+        account_state = self.account_state
+        calls, absorbed = most_calls(account_state), most_absorbed(account_state, self.now)
+        return Bounds(calls, absorbed, self.ceiling, overdraft_of(account_state), *self.bars)
 
     @property
     def row(self) -> dict[str, Any]:

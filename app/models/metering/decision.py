@@ -1,15 +1,53 @@
 """What the gate decides, without a word of why: the same for a call that is made and for one that is replayed. Pure.
 
-billing-rules.md 5 and 6. `gate_checks` and `affordability` say it to people.
+billing-rules.md 5 and 6. `gate_checks` and `affordability` say it to people. What the statement that moves the account
+asks again, `still_admits`, is made of the same rules: figures, or columns.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from app.models.catalog.rates import AnyRates
 from app.models.metering.account_state import AccountState
-from app.models.metering.balance import Balance
+from app.models.metering.balance import Balance, Clock, is_none
 
 FEWEST_OUTPUT_TOKENS = 256
+
+
+class Bounds(NamedTuple):
+    """What a call was admitted within: calls at once, absorbed cost, its ceiling with the overdraft, the bars."""
+
+    calls: Any
+    absorbed: Any
+    ceiling: Any
+    overdraft: Any
+    hour_bar: Any
+    day_bar: Any
+
+
+def still_admits(account_state: AccountState, at: Clock, bounds: Bounds) -> Any:
+    """Whether the account, as it stands by now, admits what was decided on what was read."""
+    balance = account_state.balance(at)
+    is_bearable = account_state.absorbed_on(at) <= bounds.absorbed
+    affords = has_funds(balance) & (bounds.ceiling <= balance.available + bounds.overdraft)
+    is_usual = account_state.is_within(at, (bounds.hour_bar, bounds.day_bar))
+    return is_open(account_state) & has_place(account_state, bounds.calls) & is_bearable & affords & is_usual
+
+
+def is_open(account_state: AccountState) -> Any:
+    """Neither frozen nor closed."""
+    return is_none(account_state.frozen_at) & is_none(account_state.closed_at)
+
+
+def has_place(account_state: AccountState, most_calls: Any) -> Any:
+    """Whether one call more may run."""
+    return account_state.running_calls < most_calls
+
+
+def has_funds(balance: Balance) -> Any:
+    """Something must be available for a call to begin."""
+    return balance.available > 0
 
 
 def plan_code(account_state: AccountState, *, has_key: bool) -> str | None:
@@ -24,8 +62,8 @@ def takes_model(account_state: AccountState, model: str) -> bool:
 
 
 def funds_code(balance: Balance) -> str | None:
-    """Something must be available for a call to begin."""
-    if balance.available > 0:
+    """Why nothing is available."""
+    if has_funds(balance):
         return None
     if balance.unreserved > 0:
         return "credits_reserved"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam
-
 from app.extensions import db
 from app.models.billing.allowance import next_refill
 from app.models.billing.auto_recharge import is_being_paid
@@ -20,16 +18,15 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance, window_ends
-from app.models.metering.decision import funds_code, plan_code, takes_model
+from app.models.metering.decision import funds_code, has_place, is_open, plan_code, takes_model
 from app.models.metering.refusal import Refusal, seconds_until
 
 ABSORBED_PERCENT = 5
-BOUNDS = "most_calls", "most_absorbed", "overdraft"
 
 
 def check_account(account_state: AccountState, actor: Actor) -> None:
     """The refusals that do not depend on what is asked for."""
-    if account_state.frozen_at or account_state.closed_at:
+    if not is_open(account_state):
         raise Refusal("account_frozen", context={"frozen_by": account_state.frozen_by}, way_out="support")
     if not actor.is_verified and Setting.get("require_verified_email"):
         raise Refusal("email_unverified", way_out="verify")
@@ -58,7 +55,7 @@ def check_operation(account_state: AccountState, operation: Operation) -> None:
 def check_pace(account_state: AccountState) -> None:
     """Calls at once."""
     most = most_calls(account_state)
-    if account_state.running_calls >= most:
+    if not has_place(account_state, most):
         raise Refusal("too_many_calls", context={"most": most}, retry_after=5)
 
 
@@ -102,22 +99,6 @@ def check_funds(account_state: AccountState, at: datetime) -> None:
         details = {"available": balance.available, "pay_url": subscription.pay_url, "way_out": "billing"}
         raise Refusal("subscription_unpaid", context={"changes_plan": False}, **details)
     raise out_of_credits(account_state, balance, at)
-
-
-def still_admitted(account: Any, balance: Balance, absorbed: Any, ceiling: Any) -> tuple[Any, ...]:
-    """What admitted a call, as conditions on the account's columns, for the statement that moves it.
-
-    `balance` and `absorbed` are today's, in columns too; the parameters are BOUNDS.
-    """
-    most_calls, most_absorbed, overdraft = (bindparam(name, type_=BigInteger) for name in BOUNDS)
-    return (
-        account.frozen_at.is_(None),
-        account.closed_at.is_(None),
-        account.running_calls < most_calls,
-        absorbed <= most_absorbed,
-        balance.available > 0,
-        balance.available + overdraft >= ceiling,
-    )
 
 
 def most_calls(account_state: AccountState) -> int:

@@ -1,13 +1,15 @@
 """Reserve and settle as PostgreSQL takes them: one statement each, which is a transaction by itself.
 
-The rules are those of `gate_checks.py` and `balance.py`. The account moves only if the decision to reserve still
-holds as its row stands by then; nothing else of the statement is written where it does not.
+No rule stands here: those of `account_state.py`, `balance.py` and `decision.py` are asked of the columns. The account
+moves only if the decision to reserve still holds as its row stands by then; nothing else of the statement is written
+where it does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -17,10 +19,7 @@ from sqlalchemy import (
     Connection,
     Date,
     Integer,
-    and_,
     bindparam,
-    case,
-    func,
     insert,
     or_,
     select,
@@ -30,42 +29,22 @@ from sqlalchemy import (
 
 from app.db.compiled_statement import CompiledStatement
 from app.db.types import UtcDateTime
-from app.models.metering.account_state import ACCOUNTS, COLUMNS, MOVED, PLANS, AccountState, hour_of
-from app.models.metering.affordability import overdraft_of
-from app.models.metering.balance import NO_LIMIT, Balance, Payment, greatest
-from app.models.metering.breaker import still_usual
+from app.models.metering.account_state import ACCOUNTS, COLUMNS, FIELDS, MOVED, PLANS, ROW, AccountState
+from app.models.metering.balance import Clock, Payment
 from app.models.metering.call import RECEIPT, Admission, Ending, settled_differences
-from app.models.metering.gate_checks import most_absorbed, most_calls, still_admitted
+from app.models.metering.decision import Bounds, still_admits
 from app.models.metering.member_limit import held_for_member, month_of, settled_for_member
 from app.models.metering.usage import USAGES
 
 A, U = ACCOUNTS.c, USAGES.c
-FIELDS = tuple(field.name for field in fields(AccountState))
 FIGURES = [A[column] for column in MOVED.values()]
-TODAY, NOW = bindparam("today", type_=Date), bindparam("now", type_=UtcDateTime)
-HOUR = bindparam("hour", type_=UtcDateTime)
-BEGAN = bindparam("began", type_=UtcDateTime)
-HOUR_NUMBER = bindparam("hour_number", type_=Integer)
-
-
-def window_now(account: Any) -> Any:
-    """As `window_of`; null where the plan has no window."""
-    return HOUR - func.make_interval(0, 0, 0, 0, HOUR_NUMBER % account.window_hours)
-
-
-WINDOW = func.coalesce(window_now(A), A.window_start)
 THIS = A.id == bindparam("account")
-TODAYS = {
-    "day": greatest(A.day, TODAY),
-    "day_used": case((A.day >= TODAY, A.day_used_nanos), else_=0),
-    "day_absorbed": case((A.day >= TODAY, A.day_absorbed_nanos), else_=0),
-    "hour": greatest(A.hour, HOUR),
-    "hour_spent": case((A.hour >= HOUR, A.hour_spent_nanos), else_=0),
-    "day_spent": case((A.day >= TODAY, A.day_spent_nanos), else_=0),
-    "window_start": greatest(A.window_start, WINDOW),
-    "window_used": case((A.window_start >= WINDOW, A.window_used_nanos), else_=0),
-}
-"""A new day, hour or window begins with nothing used; a clock that is put back begins none. As `AccountState.apply`."""
+NOW, BEGAN = (bindparam(name, type_=UtcDateTime) for name in ("now", "began"))
+CLOCK = Clock(
+    bindparam("today", type_=Date),
+    bindparam("hour", type_=UtcDateTime),
+    bindparam("hour_number", type_=Integer),
+)
 
 
 class ExtraRows(Protocol):
@@ -94,13 +73,19 @@ def amount(name: str) -> Any:
     return bindparam(name, type_=BigInteger)
 
 
+BOUNDS = Bounds(*map(amount, Bounds._fields))
+
+
 def changed(differences: Mapping[str, Any]) -> dict[str, Any]:
-    """The account's figures after these differences."""
-    return {
-        column: TODAYS.get(name, A[column]) + differences[name] if name in differences else TODAYS[name]
-        for name, column in MOVED.items()
-        if name in differences or name in TODAYS
-    }
+    """The account's columns after these differences."""
+    moved = ROW.moved(CLOCK, **differences)
+    new = {column: getattr(moved, name) for name, column in MOVED.items()}
+    return {column: value for column, value in new.items() if value is not A[column]}
+
+
+def clock_values(at: datetime) -> dict[str, Any]:
+    clock = Clock.at(at)
+    return {"today": clock.day, "hour": clock.hour, "hour_number": clock.number}
 
 
 class Statements:
@@ -118,17 +103,12 @@ class Statements:
 
 def reserving(columns: Sequence[str], extra: ExtraRows | None, is_exact: bool) -> Any:
     """Move the account if it may still be moved, and write the call and what belongs to it."""
-    daily_limit = amount("daily_limit")
-    day, window = (daily_limit, TODAYS["day_used"]), (amount("window_limit"), TODAYS["window_used"])
-    balance = Balance(A.allowance_nanos, A.credits_nanos, A.reserved_nanos, *day, *window)
     same = A.plan_id == bindparam("plan"), A.period_end == bindparam("period_end", type_=UtcDateTime)
-    admitted = still_admitted(A, balance, TODAYS["day_absorbed"], amount("ceiling"))
-    admitted += still_usual(A, TODAYS)
     seen = [A[column] == bindparam(f"seen_{name}", type_=A[column].type) for name, column in MOVED.items()]
     moved = (
         update(ACCOUNTS)
-        .where(THIS, *same, *admitted, *(seen if is_exact else ()))
-        .values(changed({"reserved": amount("ceiling"), "running_calls": 1}))
+        .where(THIS, *same, still_admits(ROW, CLOCK, BOUNDS), *(seen if is_exact else ()))
+        .values(changed({"reserved": BOUNDS.ceiling, "running_calls": 1}))
         .returning(*FIGURES, A.id.label("account_id"), A.kind)
         .cte("moved")
     )
@@ -174,7 +154,7 @@ def settling(extra: ExtraRows | None) -> Any:
         payment,
         amount("reserved"),
         is_today=bindparam("is_today", type_=Boolean),
-        is_in_window=and_(A.window_hours.is_not(None), TODAYS["window_start"] <= BEGAN),
+        is_in_window=ROW.is_in_window(BEGAN, CLOCK),
         is_counted=bindparam("is_counted", type_=Boolean),
     )
     moved = (
@@ -192,11 +172,8 @@ def settling(extra: ExtraRows | None) -> Any:
 
 def paying(held: CTE) -> CTE:
     """What pays for the call, as `Balance.pay` has it."""
-    limits = [func.coalesce(held.c[name], NO_LIMIT) for name in ("daily_limit", "window_limit")]
-    day = limits[0], case((held.c.day >= TODAY, held.c.day_used), else_=0)
-    window = limits[1], case((held.c.window_start >= window_now(held.c), held.c.window_used), else_=0)
-    balance = Balance(held.c.allowance, held.c.credits, held.c.reserved, *day, *window)
-    payment: Any = balance.pay(amount("cost"), amount("most"), amount("overdraft"))
+    balance = AccountState(*held.c).balance(CLOCK)
+    payment = balance.pay(amount("cost"), amount("most"), amount("overdraft"))
     names = "allowance", "credits", "absorbed"
     shares = (getattr(payment, name).label(name) for name in names)
     return select(held.c.account_id, *shares).cte("paid")
@@ -225,28 +202,15 @@ def run_reserve(
     wanted: Admission, extra: ExtraRows | None, row: dict[str, Any], connection: Connection
 ) -> tuple[int, dict[str, Any], Sequence[int]] | None:
     """The id of the usage row, the account's figures by then, the ids of the extra rows; None where nothing moved."""
-    account_state, day = wanted.account_state, wanted.now.date()
+    account_state = wanted.account_state
     read = {
         "account": account_state.account_id,
         "plan": account_state.plan_id,
         "period_end": account_state.period_end,
-        "daily_limit": NO_LIMIT if account_state.daily_limit is None else account_state.daily_limit,
-        "window_limit": NO_LIMIT if account_state.window_limit is None else account_state.window_limit,
-        "most_calls": most_calls(account_state),
-        "most_absorbed": most_absorbed(account_state, wanted.now),
-        "overdraft": overdraft_of(account_state),
-        "hour_bar": wanted.bars[0],
-        "day_bar": wanted.bars[1],
+        **wanted.bounds._asdict(),
         **{f"seen_{name}": getattr(account_state, name) for name in MOVED},
     }
-    now = {
-        "ceiling": wanted.ceiling,
-        "today": day,
-        "hour": hour_of(wanted.now),
-        "hour_number": wanted.now.hour,
-        "user": wanted.actor.user_id,
-        "month": month_of(day),
-    }
+    now = clock_values(wanted.now) | {"user": wanted.actor.user_id, "month": month_of(wanted.now.date())}
     statement = RESERVE.of(
         (*row, extra.shape if extra else None, wanted.is_exact), [*row], extra, wanted.is_exact
     )
@@ -264,6 +228,7 @@ def run_settle(
     reservation = ending.reservation
     values = (
         ending.key
+        | clock_values(ending.now)
         | {f"new_{name}": value for name, value in ending.row.items()}
         | {
             "cost": ending.cost,
@@ -272,9 +237,6 @@ def run_settle(
             "reserved": reservation.ceiling,
             "is_today": ending.is_today,
             "is_counted": ending.is_counted,
-            "today": ending.now.date(),
-            "hour": hour_of(ending.now),
-            "hour_number": ending.now.hour,
             "began": reservation.began,
             "now": ending.now,
             "is_held": is_held,
