@@ -15,16 +15,8 @@ from flask import current_app
 from stripe import StripeClient
 
 from app.extensions import db
+from app.models.billing import payment_errors as errors
 from app.models.billing import stripe_objects as state
-from app.models.billing.payment_errors import (
-    AuthenticationNeeded,
-    Declined,
-    Forged,
-    NotFound,
-    PaymentsNotSetUp,
-    Rejected,
-    UnknownOutcome,
-)
 from app.models.billing.stripe_account import Identity
 from app.models.catalog.setting import Setting
 from app.stripe_api import mapping
@@ -57,7 +49,7 @@ def is_set_up() -> bool:
 def client() -> StripeClient:
     """This app's client; a test may put its own `http_client` into `app.extensions["stripe_http"]`."""
     if not is_set_up():
-        raise PaymentsNotSetUp("no key for Stripe is in use")
+        raise errors.PaymentsNotSetUp("no key for Stripe is in use")
     if "stripe" not in current_app.extensions:
         http = current_app.extensions.get("stripe_http") or stripe.RequestsClient(timeout=TIMEOUT)
         current_app.extensions["stripe"] = StripeClient(
@@ -82,28 +74,35 @@ def asking() -> Iterator[Any]:
     except stripe.CardError as error:
         raise declined(error) from error
     except stripe.InvalidRequestError as error:
-        kind = NotFound if error.http_status == 404 or error.code == "resource_missing" else Rejected
+        kind = (
+            errors.NotFound
+            if error.http_status == 404 or error.code == "resource_missing"
+            else errors.Rejected
+        )
         raise kind(str(error.user_message or error)) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
-        raise PaymentsNotSetUp("Stripe does not take our key") from error
+        raise errors.PaymentsNotSetUp("Stripe does not take our key") from error
     except stripe.IdempotencyError as error:
-        raise Rejected(str(error)) from error
+        raise errors.Rejected(str(error)) from error
     except stripe.StripeError as error:
-        raise UnknownOutcome(f"no answer from Stripe: {type(error).__name__}") from error
+        raise errors.UnknownOutcome(f"no answer from Stripe: {type(error).__name__}") from error
 
 
-def declined(error: stripe.CardError) -> Declined:
+def declined(error: stripe.CardError) -> errors.Declined:
     kept = error.error
     intent = getattr(kept, "payment_intent", None) if kept else None
     code = getattr(kept, "decline_code", None) or error.code or "card_declined"
-    needs_owner = "authentication_required" in (error.code, code)
-    kind = AuthenticationNeeded if needs_owner else Declined
+    kind = errors.AuthenticationNeeded if "authentication_required" in (error.code, code) else errors.Declined
     return kind(str(error.user_message or "The card was declined."), str(code), getattr(intent, "id", None))
 
 
 def plain(stripe_object: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = stripe_object.to_dict(for_json=True)
-    return answer
+    return dict(stripe_object.to_dict(for_json=True))
+
+
+def since(moment: datetime, **which: str) -> dict[str, Any]:
+    """What asks a list for what is newer."""
+    return {"created": {"gte": int(moment.timestamp())}, "limit": 100, **which}
 
 
 def every(listing: Any) -> Iterator[dict[str, Any]]:
@@ -122,13 +121,13 @@ def read_webhook(body: bytes, signature: str | None) -> Notice:
         except stripe.SignatureVerificationError:
             continue
         except Exception as error:
-            raise Forged(type(error).__name__) from error
-    raise Forged("no secret fits")
+            raise errors.Forged(type(error).__name__) from error
+    raise errors.Forged("no secret fits")
 
 
 def notice(event: dict[str, Any]) -> Notice:
     if bool(event.get("livemode", is_live())) != is_live():
-        raise Forged("an event of the other mode")
+        raise errors.Forged("an event of the other mode")
     about = event["data"]["object"]
     named = ("id", "object", "customer", "payment_intent", "charge", "payment_method", "invoice")
     ids = {name: mapping.id_of(about.get(name)) for name in named}
@@ -147,10 +146,8 @@ def identity() -> Identity:
     known: dict[str, Identity] = current_app.extensions.setdefault("stripe_identities", {})
     key = str(current_app.config["STRIPE_SECRET_KEY"])
     if key not in known:
-        known[key] = Identity(own_account() or "", is_live())
-        if not known[key].stripe_id:
-            mark = hashlib.sha256(key.encode()).hexdigest()[:24]
-            known[key] = Identity(f"key_{mark}", is_live(), is_certain=False)
+        own, mark = own_account(), hashlib.sha256(key.encode()).hexdigest()[:24]
+        known[key] = Identity(own or f"key_{mark}", is_live(), is_certain=own is not None)
     return known[key]
 
 
@@ -216,8 +213,8 @@ def invoice_of_payment(payment_intent_id: str) -> str | None:
     """The invoice that a payment intent pays, or None where it pays none."""
     wanted = {"payment": {"type": "payment_intent", "payment_intent": payment_intent_id}}
     with asking() as v1:
-        answer = v1.invoice_payments.list(wanted)
-        return next((mapping.id_of(one["invoice"]) for one in every(answer)), None)
+        answer = every(v1.invoice_payments.list(wanted))
+        return next((mapping.id_of(one["invoice"]) for one in answer), None)
 
 
 def payment(stripe_id: str) -> state.PaymentState:
@@ -226,8 +223,7 @@ def payment(stripe_id: str) -> state.PaymentState:
 
 
 def payments_since(moment: datetime, customer_id: str | None = None) -> list[state.PaymentState]:
-    wanted: dict[str, Any] = {"created": {"gte": int(moment.timestamp())}, "limit": 100}
-    wanted |= {"customer": customer_id} if customer_id else {}
+    wanted = since(moment, customer=customer_id) if customer_id else since(moment)
     with asking() as v1:
         return [mapping.payment(one) for one in every(v1.payment_intents.list(wanted))]
 
@@ -235,22 +231,21 @@ def payments_since(moment: datetime, customer_id: str | None = None) -> list[sta
 def payment_refunded(stripe_id: str) -> str | None:
     """The payment intent of a charge or of a refund."""
     with asking() as v1:
-        answer = (
-            v1.refunds.retrieve(stripe_id) if stripe_id.startswith("re") else v1.charges.retrieve(stripe_id)
-        )
-        return mapping.id_of(plain(answer).get("payment_intent"))
+        service = v1.refunds if stripe_id.startswith("re") else v1.charges
+        return mapping.id_of(plain(service.retrieve(stripe_id)).get("payment_intent"))
 
 
 def refunds(payment_intent_id: str) -> list[state.RefundState]:
     with asking() as v1:
-        answer = v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100})
-        return [mapping.refund(one) for one in every(answer)]
+        return list(
+            map(mapping.refund, every(v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100})))
+        )
 
 
 def refunds_since(moment: datetime) -> list[tuple[state.RefundState, str | None]]:
     """Refunds, each with the payment intent that it is of."""
     with asking() as v1:
-        answer = every(v1.refunds.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        answer = every(v1.refunds.list(since(moment)))
         return [(mapping.refund(one), mapping.id_of(one.get("payment_intent"))) for one in answer]
 
 
@@ -264,15 +259,14 @@ def credit_notes(invoice_id: str) -> list[state.RefundState]:
 def credit_notes_since(moment: datetime) -> list[tuple[state.RefundState, str]]:
     """The same of all invoices, each with its invoice."""
     with asking() as v1:
-        answer = every(v1.credit_notes.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
+        answer = every(v1.credit_notes.list(since(moment)))
         noted = [(mapping.credit_note(one), mapping.id_of(one["invoice"]) or "") for one in answer]
         return [one for one in noted if one[0].amount_cents]
 
 
 def disputes_since(moment: datetime) -> list[state.DisputeState]:
     with asking() as v1:
-        answer = every(v1.disputes.list({"created": {"gte": int(moment.timestamp())}, "limit": 100}))
-        return [mapping.dispute(one) for one in answer]
+        return [mapping.dispute(one) for one in every(v1.disputes.list(since(moment)))]
 
 
 def dispute(stripe_id: str) -> state.DisputeState:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from flask import current_app, g
-from sqlalchemy import select
+from sqlalchemy import Table, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.compiled_statement import CompiledStatement
@@ -46,33 +46,22 @@ class Definition:
 
     def parse(self, text: str) -> Any:
         """The value of a stored text; ValueError names what is wrong."""
+        value: Any = text
         if self.kind == "text":
-            return self._of_length(text)
-        if self.kind == "choice":
-            return self._known_choice(text)
-        if self.kind == "flag":
-            return self._flag(text)
-        return self._bounded(int(text))
+            fits, rule = self._takes(len(text)), f"{self.lowest} to {self.highest} characters long"
+        elif self.kind == "choice":
+            fits, rule = text in self.choices, f"one of: {', '.join(self.choices)}"
+        elif self.kind == "flag":
+            value, fits, rule = text == "1", text in {"0", "1"}, "0 or 1"
+        else:
+            value = int(text)
+            fits, rule = self._takes(value), f"between {self.lowest} and {self.highest}"
+        if not fits:
+            raise ValueError(f"{self.key} is {rule}")
+        return value
 
-    def _of_length(self, text: str) -> str:
-        if not self.lowest <= len(text) <= self.highest:
-            raise ValueError(f"{self.key} is {self.lowest} to {self.highest} characters long")
-        return text
-
-    def _known_choice(self, text: str) -> str:
-        if text not in self.choices:
-            raise ValueError(f"{self.key} is one of: {', '.join(self.choices)}")
-        return text
-
-    def _flag(self, text: str) -> bool:
-        if text not in {"0", "1"}:
-            raise ValueError(f"{self.key} is 0 or 1")
-        return text == "1"
-
-    def _bounded(self, number: int) -> int:
-        if not self.lowest <= number <= self.highest:
-            raise ValueError(f"{self.key} is between {self.lowest} and {self.highest}")
-        return number
+    def _takes(self, size: int) -> bool:
+        return self.lowest <= size <= self.highest
 
 
 CREDIT = NANOS_PER_CREDIT
@@ -296,7 +285,7 @@ class Setting(ModelBase):
         return definition.default
 
 
-SETTINGS = Setting.__table__
+SETTINGS: Table = Setting.__table__  # type: ignore[assignment]
 STORED = CompiledStatement(select(SETTINGS.c.key, SETTINGS.c.value))
 STORED_TOGETHER = select(JsonObject(SETTINGS.c.key, SETTINGS.c.value)).scalar_subquery()
 """All rows as one value, for a statement that is sent anyway."""
