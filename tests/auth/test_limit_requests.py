@@ -32,9 +32,8 @@ class Team:
         self.ada, self.bob = people.person("ada").owner, people.person("bob").owner
         self.account = Account.open(self.ada, kind="team", name="Ferries")
         self.place = Membership(account_id=self.account.id, user_id=self.bob.id, role="member")
-        self.place.monthly_limit_nanos, self.place.used_nanos = 10 * CREDIT, 10 * CREDIT
-        self.place.used_month = utcnow().date().replace(day=1)
-        session.add(self.place)
+        self.place.monthly_limit_nanos = 10 * CREDIT
+        session.add_all((self.place, people.used(self.place, 10 * CREDIT)))
         session.commit()
 
     def browser(self, user: User) -> AdminClient:

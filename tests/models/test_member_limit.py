@@ -20,14 +20,14 @@ from app.models.metering.member_limit import (
     member_use,
     next_month,
     spendable,
-    used_in,
+    spent_by,
 )
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import reserve, settle
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.models.conftest import NOON, refusal
-from tests.support.people import CREDIT, actor, give, model, person
+from tests.support.people import CREDIT, actor, give, model, person, used
 
 
 def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
@@ -36,11 +36,13 @@ def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
     ada = person("ada").owner
     team = Account.open(ada, kind="team", name="Ada & Co")
     membership = team.memberships[0]
-    membership.monthly_limit_nanos, membership.used_month, membership.used_nanos = 10, date(2026, 3, 1), 9
+    membership.monthly_limit_nanos = 10
+    day = used(membership, 9, date(2026, 3, 1))
+    db.session.add(day)
     db.session.flush()
     shared = AccountState.load(team.id)
     check_member(member_use(shared, ada.id, NOON), NOON)
-    membership.used_nanos = 10
+    day.paid_nanos = 10
     db.session.flush()
     refused = refusal(lambda: check_member(member_use(shared, ada.id, NOON), NOON))
     assert (refused.code, refused.details["resets_at"]) == (
@@ -64,7 +66,7 @@ def test_a_year_ends_with_december() -> None:
 def test_who_comes_into_a_team_brings_their_calls_of_the_month(account_state: AccountState) -> None:
     account = db.session.get_one(Account, account_state.account_id)
     person_id, first = account.owner.id, date(2026, 3, 1)
-    assert used_in(first, account.id, person_id) == 0
+    assert spent_by(account.id, person_id, first) == 0
     model("m", kind="demo")
     price = AIModel.to_sell("m", NOON)[1]
     for day in (date(2026, 2, 28), first):
@@ -72,7 +74,7 @@ def test_who_comes_into_a_team_brings_their_calls_of_the_month(account_state: Ac
         call.state, call.reserved_nanos, call.max_output_tokens = "running", 7, 1
         db.session.add(call)
     db.session.flush()
-    assert used_in(first, account.id, person_id) == 7
+    assert spent_by(account.id, person_id, first) == 7
 
 
 def team_of(limit: int) -> tuple[Account, Actor]:

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
 
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import PaymentState
@@ -20,8 +21,10 @@ from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
+from app.models.identity.membership import Membership
 from app.models.identity.password import HASHER
 from app.models.identity.user import User
+from app.models.metering.usage_rollup import AccountDay
 
 PASSWORD = "correct horse battery"
 CREDIT = 1_000_000
@@ -160,3 +163,11 @@ def paid(intent: str, payment: Payment) -> PaymentState:
     """What Stripe says of a payment intent that paid for it in full."""
     cents = payment.price_cents
     return PaymentState(intent, "succeeded", cents, cents, "usd", "cus_1", payment.created_at)
+
+
+def used(member: Membership, nanos: int, day: date | None = None) -> AccountDay:
+    """A day on which a member's calls came to so much."""
+    none = dict.fromkeys(("chat_id", "calls", "input_tokens", "output_tokens", "absorbed_nanos"), 0)
+    who = {"account_id": member.account_id, "user_id": member.user_id}
+    row = {"day": day or utcnow().date(), "model": "m", "operation": "chat", **who, **none}
+    return AccountDay(**row, cost_nanos=nanos, paid_nanos=nanos)

@@ -12,7 +12,6 @@ from app.models.billing import rerating
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.identity.account import Account
-from app.models.metering.member_limit import unexplained
 from app.models.metering.usage import Usage
 
 
@@ -43,8 +42,6 @@ def audit() -> Iterator[Difference]:
                 yield Difference(account.id, figure, getattr(account, figure), value)
     yield from audit_payments()
     yield from audit_windows()
-    for account_id, user_id, stored, value in unexplained():
-        yield Difference(account_id, f"used_nanos of member {user_id}", stored, value)
     for account_id, figure, stored, value in rerating.unexplained():
         yield Difference(account_id, figure, stored, value)
 

@@ -14,7 +14,6 @@ from app.models.identity.account import Account
 from app.models.identity.address import known_as
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, digest
-from app.models.metering.member_limit import used_in
 
 LIFETIME = timedelta(days=7)
 OPEN = text("accepted_at IS NULL AND revoked_at IS NULL")
@@ -96,9 +95,5 @@ class Invitation(Model):
         user.verify_email()
         if Membership.of(user.id, self.account_id):
             return
-        month = utcnow().date().replace(day=1)
-        used = used_in(month, self.account_id, user.id)
-        membership = Membership(account_id=self.account_id, user_id=user.id, role=self.role)
-        membership.used_month, membership.used_nanos = month, used
-        db.session.add(membership)
+        db.session.add(Membership(account_id=self.account_id, user_id=user.id, role=self.role))
         db.session.flush()

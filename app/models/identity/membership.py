@@ -24,17 +24,13 @@ CHOSEN = text("wants_digest")
 
 
 class Membership(Model):
-    """A person's place in an account.
-
-    `used_nanos` is what the member's calls that began in `used_month` (its first day) have cost, each running
-    one counted with the most it may; kept for teams only. Whoever changes a row holds the account.
-    """
+    """A person's place in an account. Whoever changes a row holds the account."""
 
     __tablename__ = "memberships"
     __table_args__ = (
         UniqueConstraint("account_id", "user_id"),
         one_of("role", *ROLES),
-        *not_negative("monthly_limit_nanos", "used_nanos"),
+        *not_negative("monthly_limit_nanos"),
         Index("ix_memberships_user", "user_id"),
         partial_index("ix_memberships_digest", "account_id", where=CHOSEN),
     )
@@ -48,8 +44,6 @@ class Membership(Model):
     own_limit_nanos: Mapped[Nanos | None]
     own_limit_period: Mapped[str] = mapped_column(default="month")
     wants_digest: Mapped[bool] = mapped_column(default=False)
-    used_month: Mapped[date | None]
-    used_nanos: Mapped[Nanos] = mapped_column(default=0)
 
     account: Mapped[Account] = relationship("Account", back_populates="memberships")
     user: Mapped[User] = relationship("User", back_populates="memberships")
@@ -66,11 +60,6 @@ class Membership(Model):
         return self.role in MANAGERS
 
     @property
-    def used_this_month(self) -> int:
-        """Nano-dollars, running calls with the most they may cost."""
-        return self.used_nanos if self.used_month == utctoday().replace(day=1) else 0
-
-    @property
     def extra_now(self) -> int:
         """What a manager has granted above the limit, until the end of a day."""
         return self.extra_nanos if self.extra_until and utctoday() <= self.extra_until else 0
@@ -79,11 +68,6 @@ class Membership(Model):
     def limit_now(self) -> int | None:
         """The monthly limit with what was granted above it; None without a limit."""
         return None if self.monthly_limit_nanos is None else self.monthly_limit_nanos + self.extra_now
-
-    @property
-    def left_this_month(self) -> int | None:
-        """Nano-dollars; None without a limit."""
-        return None if self.limit_now is None else max(0, self.limit_now - self.used_this_month)
 
     @property
     def grantable_roles(self) -> tuple[str, ...]:

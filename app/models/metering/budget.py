@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, select
+from sqlalchemy import BigInteger, bindparam, cast, func, select
 
 from app.db.compiled_statement import CompiledStatement
 from app.models.base import at_once
 from app.models.identity.actor import Actor
 from app.models.identity.membership import Membership
-from app.models.metering.member_limit import next_month
+from app.models.metering.member_limit import next_month, spent_by
 from app.models.metering.refusal import Refusal, seconds_until
 from app.models.metering.usage import COUNTED, USAGES
 from app.models.metering.usage_rollup import start_of
@@ -55,28 +55,22 @@ def budget_uses(actor: Actor, chat: ChatBudget | None, at: datetime) -> list[Bud
     if chat is None and actor.own_limit_nanos is None:
         return []
     uses = []
-    with at_once() as connection:
-        if chat is not None:
+    if chat is not None:
+        with at_once() as connection:
             [used] = OF_CHAT.one(connection, {"chat": chat.chat_id})
-            uses.append(BudgetUse(chat.nanos, int(used), "chat"))
-        if own := use_of(connection, actor, at):
-            uses.append(own)
+        uses.append(BudgetUse(chat.nanos, int(used), "chat"))
+    if own := own_use(actor, at):
+        uses.append(own)
     return uses
 
 
-def own_use(membership: Membership, at: datetime) -> BudgetUse | None:
+def own_use(person: Actor | Membership, at: datetime) -> BudgetUse | None:
     """What a person has used of the limit that they set for themselves; None without one."""
-    with at_once() as connection:
-        return use_of(connection, membership, at)
-
-
-def use_of(connection: Connection, person: Actor | Membership, at: datetime) -> BudgetUse | None:
     if person.own_limit_nanos is None:
         return None
     begins, ends = period_of(person.own_limit_period, at)
-    who = {"account": person.account_id, "user": person.user_id}
-    [used] = OF_PERSON.one(connection, who | {"since": begins, "day": begins.date()})
-    return BudgetUse(person.own_limit_nanos, int(used), person.own_limit_period, ends)
+    used = spent_by(person.account_id, person.user_id, begins.date())
+    return BudgetUse(person.own_limit_nanos, used, person.own_limit_period, ends)
 
 
 def period_of(period: str, at: datetime) -> tuple[datetime, datetime]:
@@ -109,11 +103,3 @@ def budget_reached(use: BudgetUse, at: datetime, **details: Any) -> Refusal:
 
 SPENT = select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger))
 OF_CHAT = CompiledStatement(SPENT.where(USAGES.c.chat_id == bindparam("chat")))
-OF_PERSON = CompiledStatement(
-    SPENT.where(
-        USAGES.c.account_id == bindparam("account"),
-        USAGES.c.user_id == bindparam("user"),
-        USAGES.c.created_at >= bindparam("since", type_=USAGES.c.created_at.type),
-        USAGES.c.day >= bindparam("day", type_=USAGES.c.day.type),
-    )
-)

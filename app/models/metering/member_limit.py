@@ -1,41 +1,30 @@
-"""What each member of a team uses in a month: checked at the gate, moved by reserve and settle.
+"""What each member of a team may use in a month: a ceiling that the reservation holds. billing-rules.md 5.
 
-Prepared, not ORM, and for teams only: this is on the path of every message. The account is held meanwhile.
+Without a limit nothing is summed up. The sum is over the calls themselves, those of earlier days by the totals: exact,
+since whoever writes a call moves the account, and the reservation is refused where the account has moved since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import (
-    CTE,
-    BigInteger,
-    Date,
-    Table,
-    Update,
-    and_,
-    bindparam,
-    case,
-    extract,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import BigInteger, bindparam, cast, func, select
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import at_once
-from app.models.identity.account import Account
+from app.models.catalog.setting import SETTINGS, Setting
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal, seconds_until
 from app.models.metering.usage import COUNTED, USAGES
+from app.models.metering.usage_rollup import LOOKS, AccountDay, Watermark, in_one_look, start_of
 
-MEMBERS: Table = Membership.__table__  # type: ignore[assignment]
-ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
+MEMBERS: Any = Membership.__table__
+DAYS: Any = AccountDay.__table__
 
 
 def month_of(day: date) -> date:
@@ -65,12 +54,40 @@ def member_use(account_state: AccountState, user_id: int, at: datetime) -> Membe
     """None where there are no members: outside of teams."""
     if account_state.kind != "team":
         return None
-    which = {"account": account_state.account_id, "user": user_id}
+    account_id = account_state.account_id
     with at_once() as connection:
-        limit, extra, until, counted_in, counted = READ.first(connection, which) or NO_MEMBER
-    if limit is not None and until is not None and at.date() <= until:
-        limit += extra
-    return MemberUse(limit, counted if counted_in == month_of(at.date()) else 0)
+        row = READ.first(connection, {"account": account_id, "user": user_id})
+    limit, extra, until = row or NO_MEMBER
+    if limit is None:
+        return MemberUse(None, 0)
+    used = spent_by(account_id, user_id, month_of(at.date()))
+    return MemberUse(limit + extra if until is not None and at.date() <= until else limit, used)
+
+
+def spent_by(account_id: int, user_id: int, first: date) -> int:
+    """What the calls of a person in an account that began on that day or later cost; running ones as reserved."""
+    mark = Setting.stored().get(Watermark.KEY)
+    with at_once() as connection:
+        for _ in range(LOOKS):
+            since = max(start_of(first), datetime.fromisoformat(mark) if mark else start_of(first))
+            which = {"account": account_id, "user": user_id, "first": first, "since": since}
+            spent, moved = SPENT.one(connection, which)
+            if moved == mark:
+                break
+            mark = moved  # calls were added up meanwhile, and would count twice
+    return int(spent)
+
+
+@in_one_look
+def spent_by_members(since: datetime, account_id: int, first: date) -> dict[int, int]:
+    """The same of each member, for a page; `since` is the watermark."""
+    spent: dict[int, int] = defaultdict(int)
+    lately = (USAGES.c.created_at >= max(since, start_of(first))) & (USAGES.c.day >= first)
+    for table, nanos, which in ((DAYS, DAYS.c.paid_nanos, DAYS.c.day >= first), (USAGES, COUNTED, lately)):
+        rows = select(table.c.user_id, func.sum(nanos)).where(table.c.account_id == account_id, which)
+        for user_id, amount in db.session.execute(rows.group_by(table.c.user_id)):
+            spent[user_id] += int(amount)
+    return spent
 
 
 def spendable(account_state: AccountState, user_id: int, at: datetime) -> int:
@@ -97,106 +114,20 @@ def member_limit_reached(member: MemberUse, at: datetime, **details: Any) -> Ref
     return Refusal("member_limit_reached", retry_after=seconds_until(ends, at), resets_at=ends, **details)
 
 
-def hold_for_member(account_state: AccountState, user_id: int, day: date, ceiling: int) -> None:
-    """Count a call that begins with the most that it may cost; a new month begins with nothing used."""
-    if account_state.kind == "team":
-        which = {"account": account_state.account_id, "user": user_id}
-        HOLD.run(db.session.connection(), {**which, "month": month_of(day), "ceiling": ceiling})
+NO_MEMBER = (None, 0, None)
+THIS = MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user")
+LIMITS = MEMBERS.c.monthly_limit_nanos, MEMBERS.c.extra_nanos, MEMBERS.c.extra_until
+READ = CompiledStatement(select(*LIMITS).where(*THIS))
 
 
-def settle_for_member(account_state: AccountState, user_id: int, day: date, difference: int) -> None:
-    """Count a call that ends with what it came to, in the month that it began in, if that is still the month."""
-    if account_state.kind == "team":
-        which = {"account": account_state.account_id, "user": user_id}
-        SETTLE.run(db.session.connection(), {**which, "month": month_of(day), "difference": difference})
+def theirs(table: Any, sum_of: Any) -> Any:
+    own = table.c.account_id == bindparam("account"), table.c.user_id == bindparam("user")
+    sums = select(func.coalesce(func.sum(sum_of), 0)).where(*own)
+    return sums.where(table.c.day >= bindparam("first", type_=table.c.day.type))
 
 
-def held_for_member(moved: CTE) -> CTE:
-    """`hold_for_member` as a part of the statement that moves the account."""
-    is_team = MEMBERS.c.account_id == moved.c.account_id, moved.c.kind == "team"
-    return COUNT_IN.where(*is_team).cte("member")
-
-
-def settled_for_member(closed: CTE, held: CTE) -> CTE:
-    """`settle_for_member` as a part of the statement that closes the call."""
-    paid = closed.c.allowance_paid_nanos + closed.c.credits_paid_nanos
-    is_team = MEMBERS.c.account_id == closed.c.account_id, held.c.kind == "team"
-    return count_out(paid - bindparam("reserved", type_=BigInteger)).where(*is_team).cte("member")
-
-
-def used_in(month: date, account_id: int, user_id: int) -> int:
-    """What the rows say that a member's calls of the month cost, for one who comes (back) into a team."""
-    theirs = USAGES.c.account_id == account_id, USAGES.c.user_id == user_id, USAGES.c.day >= month
-    return int(db.session.scalar(select(func.coalesce(func.sum(COUNTED), 0)).where(*theirs)) or 0)
-
-
-def unexplained() -> Iterator[tuple[int, int, int, int]]:
-    """Memberships of teams whose counter is not what the rows say: account, user, stored, explained."""
-    for row in db.session.execute(AUDIT):
-        if row.used_nanos != row.explained:
-            yield row.account_id, row.user_id, row.used_nanos, int(row.explained)
-
-
-THIS = and_(MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user"))
-NO_MEMBER = (None, 0, None, None, 0)
-READ = CompiledStatement(
-    select(
-        MEMBERS.c.monthly_limit_nanos,
-        MEMBERS.c.extra_nanos,
-        MEMBERS.c.extra_until,
-        MEMBERS.c.used_month,
-        MEMBERS.c.used_nanos,
-    ).where(THIS)
-)
-MONTH = bindparam("month", type_=Date)
-SO_FAR = case((MEMBERS.c.used_month == MONTH, MEMBERS.c.used_nanos), else_=0)
-COUNT_IN = (
-    update(MEMBERS)
-    .where(THIS)
-    .values(used_month=MONTH, used_nanos=SO_FAR + bindparam("ceiling", type_=BigInteger))
-)
-
-
-def count_out(difference: Any) -> Update:
-    after = MEMBERS.c.used_nanos + difference
-    return (
-        update(MEMBERS)
-        .where(THIS, MEMBERS.c.used_month == MONTH)
-        .values(used_nanos=case((after > 0, after), else_=0))
-    )
-
-
-HOLD, SETTLE = CompiledStatement(COUNT_IN), CompiledStatement(count_out(bindparam("difference")))
-BY_MEMBER = (
-    select(
-        USAGES.c.account_id,
-        USAGES.c.user_id,
-        extract("year", USAGES.c.day).label("year"),
-        extract("month", USAGES.c.day).label("month"),
-        func.sum(COUNTED).label("used"),
-    )
-    .join(ACCOUNTS, and_(ACCOUNTS.c.id == USAGES.c.account_id, ACCOUNTS.c.kind == "team"))
-    .group_by(
-        USAGES.c.account_id, USAGES.c.user_id, extract("year", USAGES.c.day), extract("month", USAGES.c.day)
-    )
-    .subquery()
-)
-SAME_MONTH = and_(
-    BY_MEMBER.c.account_id == MEMBERS.c.account_id,
-    BY_MEMBER.c.user_id == MEMBERS.c.user_id,
-    BY_MEMBER.c.year == extract("year", MEMBERS.c.used_month),
-    BY_MEMBER.c.month == extract("month", MEMBERS.c.used_month),
-)
-AUDIT = (
-    select(
-        MEMBERS.c.account_id,
-        MEMBERS.c.user_id,
-        MEMBERS.c.used_nanos,
-        func.coalesce(BY_MEMBER.c.used, 0).label("explained"),
-    )
-    .select_from(
-        MEMBERS.join(ACCOUNTS, ACCOUNTS.c.id == MEMBERS.c.account_id).outerjoin(BY_MEMBER, SAME_MONTH)
-    )
-    .where(ACCOUNTS.c.kind == "team")
-    .order_by(MEMBERS.c.id)
-)
+SINCE = USAGES.c.created_at >= bindparam("since", type_=USAGES.c.created_at.type)
+ADDED_UP = theirs(DAYS, DAYS.c.paid_nanos).scalar_subquery()
+LATELY = theirs(USAGES, COUNTED).where(SINCE).scalar_subquery()
+MARK = select(SETTINGS.c.value).where(SETTINGS.c.key == Watermark.KEY).scalar_subquery()
+SPENT = CompiledStatement(select(cast(ADDED_UP + LATELY, BigInteger), MARK))

@@ -43,7 +43,7 @@ from app.models.metering.gate_checks import (
     check_pace,
 )
 from app.models.metering.key_limit import check_key, key_use
-from app.models.metering.member_limit import check_member, hold_for_member, member_use, settle_for_member
+from app.models.metering.member_limit import check_member, member_use
 from app.models.metering.refusal import Attempt, PricingError, Refusal
 from app.models.metering.statements import ExtraRows, run_reserve, run_settle
 from app.models.metering.usage import USAGES, Usage
@@ -213,7 +213,6 @@ def write_held(wanted: Admission, extra: ExtraRows | None, columns: dict[str, An
         return made
     moved = wanted.account_state.apply(wanted.now, reserved=wanted.ceiling, running_calls=1)
     [usage_id] = INSERT.one(connection, wanted.row | columns)
-    hold_for_member(wanted.account_state, wanted.actor.user_id, wanted.now.date(), wanted.ceiling)
     ids = extra.write(connection, usage_id) if extra else ()
     return wanted.reservation(usage_id, moved), ids
 
@@ -262,8 +261,6 @@ def settle_held(ending: Ending, extra: ExtraRows | None) -> Receipt | None:
     if CLOSE.run(db.session.connection(), ending.key | ending.row | payment.columns) != 1:
         return None
     moved = account_state.apply(now, **ending.differences(payment, account_state))
-    difference = payment.allowance + payment.credits - reservation.ceiling
-    settle_for_member(account_state, reservation.user_id, reservation.day, difference)
     if extra:
         extra.write(db.session.connection(), reservation.usage_id)
     return ending.receipt(account_state, moved, payment)

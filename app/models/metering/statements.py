@@ -33,7 +33,6 @@ from app.models.metering.account_state import ACCOUNTS, COLUMNS, FIELDS, MOVED, 
 from app.models.metering.balance import Clock, Payment
 from app.models.metering.call import RECEIPT, Admission, Ending, settled_differences
 from app.models.metering.decision import Bounds, still_admits
-from app.models.metering.member_limit import held_for_member, month_of, settled_for_member
 from app.models.metering.usage import USAGES
 
 A, U = ACCOUNTS.c, USAGES.c
@@ -109,7 +108,7 @@ def reserving(columns: Sequence[str], extra: ExtraRows | None, is_exact: bool) -
         update(ACCOUNTS)
         .where(THIS, *same, still_admits(ROW, CLOCK, BOUNDS), *(seen if is_exact else ()))
         .values(changed({"reserved": BOUNDS.ceiling, "running_calls": 1}))
-        .returning(*FIGURES, A.id.label("account_id"), A.kind)
+        .returning(*FIGURES)
         .cte("moved")
     )
     row = [bindparam(name, type_=U[name].type).label(name) for name in columns]
@@ -123,7 +122,7 @@ def reserving(columns: Sequence[str], extra: ExtraRows | None, is_exact: bool) -
     made = [part for part in parts if "id" in part.c]
     figures = [moved.c[column] for column in MOVED.values()]
     written = select(call.c.id, *figures, *(part.c.id for part in made))
-    return written.select_from(joined(moved, call, *made)).add_cte(held_for_member(moved), *parts)
+    return written.select_from(joined(moved, call, *made)).add_cte(*parts)
 
 
 def joined(first: CTE, *others: CTE) -> Any:
@@ -167,7 +166,7 @@ def settling(extra: ExtraRows | None) -> Any:
     parts = extra.parts(closed) if extra else ()
     settled = select(*held.c, *moved.c, payment.allowance, payment.credits, payment.absorbed)
     rows = held.outerjoin(closed, true()).outerjoin(moved, true())
-    return settled.select_from(rows).add_cte(settled_for_member(closed, held), *parts)
+    return settled.select_from(rows).add_cte(*parts)
 
 
 def paying(held: CTE) -> CTE:
@@ -210,11 +209,12 @@ def run_reserve(
         **wanted.bounds._asdict(),
         **{f"seen_{name}": getattr(account_state, name) for name in MOVED},
     }
-    now = clock_values(wanted.now) | {"user": wanted.actor.user_id, "month": month_of(wanted.now.date())}
     statement = RESERVE.of(
         (*row, extra.shape if extra else None, wanted.is_exact), [*row], extra, wanted.is_exact
     )
-    written = statement.first(connection, row | read | now | (dict(extra.values) if extra else {}))
+    written = statement.first(
+        connection, row | read | clock_values(wanted.now) | (dict(extra.values) if extra else {})
+    )
     if written is None:
         return None
     usage_id, *rest = written
@@ -240,8 +240,6 @@ def run_settle(
             "began": reservation.began,
             "now": ending.now,
             "is_held": is_held,
-            "user": reservation.user_id,
-            "month": month_of(reservation.day),
         }
     )
     statement = SETTLE.of(extra.shape if extra else None, extra)

@@ -102,7 +102,10 @@ class AccountDay(ModelBase):
     """
 
     __tablename__ = "account_days"
-    __table_args__ = (Index("ix_account_days_account", "account_id", "day"),)
+    __table_args__ = (
+        Index("ix_account_days_account", "account_id", "day"),
+        Index("ix_account_days_person", "account_id", "user_id", "day"),
+    )
 
     day: Mapped[date] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(BigId, primary_key=True)
