@@ -27,8 +27,7 @@ from app.models.billing.payment_errors import Declined, Mismatch, PaymentsNotSet
 from app.models.chat.file_text import ReadersBusy
 from app.models.identity.password import HashingBusy
 from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, Refusal
-from app.models.operations.refusal_count import RefusalCount
-from app.models.operations.refused_call import RefusedCall
+from app.models.operations.refused_call import RefusalCount, RefusedCall
 from app.observability.counters import count_problem
 from app.payments import breaker
 from app.payments.promotions import WrongCode

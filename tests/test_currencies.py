@@ -9,10 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.models.catalog.currency import CURRENCIES, THREE_DECIMAL, ZERO_DECIMAL, decimals, major, step
-from app.models.catalog.margin import is_above_floor
 from app.models.catalog.plan import CreditPack
 from app.models.catalog.setting import Setting
-from app.models.catalog.worth import can_be_charged, in_cents, least_cents, unit_nanos, worth_of
+from app.models.catalog.worth import (
+    can_be_charged,
+    in_cents,
+    is_above_floor,
+    least_cents,
+    unit_nanos,
+    worth_of,
+)
 from app.web.formatting import money_text, price
 from app.web.numbers import exact
 

@@ -13,9 +13,8 @@ from app.admin.report import Books, Range
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
-from app.models.catalog.margin import usual_payment_fee
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.worth import in_cents
+from app.models.catalog.worth import in_cents, usual_payment_fee
 from app.models.identity.account import Account
 
 NET = Payment.price_cents - Payment.refunded_cents

@@ -20,10 +20,9 @@ from app.admin.plan_impact import accounts_on, consequences, default_plan
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
 from app.jobs import JobName, enqueue
-from app.models.catalog.margin import is_above_floor, real_margin_bps
 from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import LOCKED_TERMS, CreditPack, Plan
-from app.models.catalog.worth import currency, least_cents, worth_of
+from app.models.catalog.worth import currency, is_above_floor, least_cents, real_margin_bps, worth_of
 from app.models.identity.guest_account import guest_membership, is_guest_account
 from app.web.pricing_page import pricing_context
 

@@ -25,8 +25,7 @@ from app.catalog.price_source import SINCE_EVER
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.catalog.price_schedule import WHOLE_DAY, zone_named
-from app.models.catalog.service_tier import price_tier
+from app.models.catalog.price_schedule import WHOLE_DAY, price_tier, zone_named
 from app.models.identity.user import User
 from app.providers.base import TOKEN_BUCKETS
 from app.web.formatting import number

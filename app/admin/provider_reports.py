@@ -16,7 +16,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.answering import is_asked
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.catalog.service_tier import ORDINARY, price_tier
+from app.models.catalog.price_schedule import ORDINARY, price_tier
 from app.models.metering.usage import Usage
 
 DAYS = 30

@@ -16,7 +16,7 @@ from app.models.catalog.setting import Setting
 from app.models.catalog.worth import unit_nanos
 from app.models.identity.account import Account
 from app.models.metering.usage_rollup import in_one_look
-from app.models.operations.refusal_count import RefusalCount
+from app.models.operations.refused_call import RefusalCount
 
 SHOWN = 10
 LIMITS = (

@@ -30,8 +30,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
 from app.models.catalog.setting import Setting
-from app.models.catalog.tax import tax_behavior
-from app.models.catalog.worth import credits_per_unit
+from app.models.catalog.worth import credits_per_unit, tax_behavior
 from app.web.plan_features import selling_points
 
 AHEAD = timedelta(days=366)

@@ -24,7 +24,7 @@ from app.models.metering.gate_checks import tomorrow
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
-from app.payments import returned_sessions
+from app.payments import session_sync
 from app.payments.checkout import is_set_up
 from app.web.access import managers_only
 
@@ -105,7 +105,7 @@ def returned() -> ResponseReturnValue:
         return redirect(url_for("billing.overview"))
     payment, subscription = own_session(session_id)
     try:
-        outcome = returned_sessions.look_up(session_id, current_user.account_id)
+        outcome = session_sync.look_up(session_id, current_user.account_id)
     except NotFound:
         abort(404)
     if payment is None and subscription is None and not outcome.is_own:

@@ -14,9 +14,8 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.price import FIGURES, AIModel, ModelPrice
 from app.models.catalog.price_ahead import counted, usual_price
-from app.models.catalog.price_schedule import Schedule
+from app.models.catalog.price_schedule import ORDINARY, Schedule, price_tier
 from app.models.catalog.rates import INPUT_BUCKETS
-from app.models.catalog.service_tier import ORDINARY, price_tier
 from app.models.identity.user import User
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange

@@ -25,8 +25,7 @@ from genai_prices.types import (
 )
 from genai_prices.types import ModelPrice as VendorPrice
 
-from app.models.catalog.price_schedule import WHOLE_DAY, Schedule, zone_named
-from app.models.catalog.service_tier import ORDINARY
+from app.models.catalog.price_schedule import ORDINARY, WHOLE_DAY, Schedule, zone_named
 from app.models.metering.refusal import PricingError
 
 LISTED = Path(__file__).with_name("models.json")

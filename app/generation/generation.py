@@ -16,7 +16,7 @@ from app.generation.kept_text import FinishedText, KeptText
 from app.jobs import JobName, enqueue
 from app.models.catalog.answering import price_as_served
 from app.models.catalog.lessons import learn
-from app.models.catalog.service_tier import price_tier
+from app.models.catalog.price_schedule import price_tier
 from app.models.catalog.setting import Setting
 from app.models.metering.ending import CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with

@@ -24,7 +24,7 @@ from app.lab.record import Call, Ended, Entry
 from app.lab.replay import Replay, scaled
 from app.lab.report import Report, Tally
 from app.lab.scenario import Pair, Scenario, Terms
-from app.models.catalog.margin import payment_fee
+from app.models.catalog.worth import payment_fee
 from app.models.metering.decision import funds_code
 from app.models.operations.replica import replica
 from app.providers.base import TokenUsage

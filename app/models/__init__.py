@@ -31,8 +31,7 @@ from app.models.metering.usage_rollup import AccountDay, DailyTotal
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.lab_run import Habit, LabRun
 from app.models.operations.outbox import OutgoingMail
-from app.models.operations.refusal_count import RefusalCount
-from app.models.operations.refused_call import RefusedCall
+from app.models.operations.refused_call import RefusalCount, RefusedCall
 from app.models.operations.support_request import SupportRequest
 from app.models.operations.webhook_event import StripeEvent, SyncVersion
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from app.jobs import JobName, enqueue_after_commit
+from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import SessionState
 from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
 from app.notifications import payment_mails
-from app.payments.sync_version import begin_sync
 from app.stripe_api import client
 
 
@@ -34,7 +33,8 @@ def look_at_customer(customer_id: str) -> Account | None:
     account = Account.with_customer(customer_id)
     if account is None:
         return None
-    version = begin_sync(customer_id)
+    version = SyncVersion.begin(customer_id)
+    commit()
     fetched = client.customer(customer_id)
     cards = [] if fetched.is_deleted else client.cards(customer_id)
     account = Account.locked(account.id)

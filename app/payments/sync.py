@@ -29,7 +29,6 @@ from app.models.identity.account import Account
 from app.models.operations.webhook_event import SyncVersion
 from app.notifications import payment_mails
 from app.payments.payment_methods import adopt_card, pause_recharge, review_recharge
-from app.payments.sync_version import begin_sync
 from app.stripe_api import client
 
 Fetched = TypeVar("Fetched")
@@ -44,7 +43,8 @@ def sync(
     apply: Callable[[Row, Account, Fetched], None],
 ) -> Account | None:
     """The steps, in their order; the account of our row, or None where what was fetched is nobody's."""
-    version = begin_sync(subject)
+    version = SyncVersion.begin(subject)
+    commit()
     fetched = fetch()
     row = find(fetched)
     if row is None:

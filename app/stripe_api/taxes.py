@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from app.models.billing.auto_recharge import Recharge
 from app.models.catalog.setting import Setting
-from app.models.catalog.tax import tax_behavior
+from app.models.catalog.worth import tax_behavior
 from app.stripe_api.client import asking, every
 
 Params = dict[str, Any]

@@ -15,8 +15,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.subscription import Subscription
 from app.models.catalog.setting import Setting
-from app.models.catalog.tax import tax_note
-from app.models.catalog.worth import about_a_dollar
+from app.models.catalog.worth import about_a_dollar, tax_note
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState

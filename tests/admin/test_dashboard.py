@@ -23,7 +23,7 @@ from app.models.identity.account import Account
 from app.models.identity.guest_account import open_guest_account
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import add_up
-from app.models.operations.refusal_count import RefusalCount
+from app.models.operations.refused_call import RefusalCount
 from tests.admin.conftest import AdminClient
 from tests.support import people
 from tests.support.people import CREDIT

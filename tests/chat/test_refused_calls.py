@@ -10,8 +10,7 @@ from app.generation.jobs import forget_refused_calls
 from app.models.base import utcnow
 from app.models.identity.account import Account
 from app.models.metering.refusal import Attempt, Refusal
-from app.models.operations.refusal_count import RefusalCount
-from app.models.operations.refused_call import MOST_A_DAY, RefusedCall
+from app.models.operations.refused_call import MOST_A_DAY, RefusalCount, RefusedCall
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT

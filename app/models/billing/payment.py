@@ -15,8 +15,7 @@ from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment_errors import Mismatch
 from app.models.billing.stripe_objects import PaymentState, SessionState
 from app.models.catalog.quote import Quote, check_packs_allowed
-from app.models.catalog.tax import tax_behavior, without_tax
-from app.models.catalog.worth import unit_nanos
+from app.models.catalog.worth import tax_behavior, unit_nanos, without_tax
 from app.models.identity.account import Account
 from app.models.metering.refusal import Conflict
 

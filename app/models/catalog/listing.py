@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.tax import tax_behavior
+from app.models.catalog.worth import tax_behavior
 
 
 def all_on_offer() -> list[Plan | CreditPack]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.models.catalog.margin import is_above_floor
+from app.models.catalog.worth import is_above_floor
 
 if TYPE_CHECKING:
     from app.models.catalog.plan import CreditPack

@@ -16,8 +16,15 @@ from app.models.base import Model, has_text, not_negative, one_of, partial_index
 from app.models.catalog.currency import step
 from app.models.catalog.pack_tier import MOST_PACKS, PackTier
 from app.models.catalog.quote import Quote
-from app.models.catalog.tax import without_tax
-from app.models.catalog.worth import BPS, amount_bounds, credits_per_unit, currency, unit_nanos, worth_of
+from app.models.catalog.worth import (
+    BPS,
+    amount_bounds,
+    credits_per_unit,
+    currency,
+    unit_nanos,
+    without_tax,
+    worth_of,
+)
 from app.models.metering.balance import LONGEST_WINDOW
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")

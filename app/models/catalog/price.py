@@ -12,10 +12,9 @@ from app.db.compiled_statement import CompiledStatement, Row
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, at_once, not_negative, partial_index, refers_to, utcnow
-from app.models.catalog.price_schedule import EVERY_DAY, WHOLE_DAY, Schedule, in_force
+from app.models.catalog.price_schedule import EVERY_DAY, ORDINARY, WHOLE_DAY, Schedule, in_force
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.catalog.rates import Rates
-from app.models.catalog.service_tier import ORDINARY
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.providers.base import TOKEN_BUCKETS, Prompt, TokenUsage
 

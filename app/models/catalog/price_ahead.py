@@ -11,8 +11,7 @@ from sqlalchemy.orm import selectinload
 
 from app.extensions import db
 from app.models.catalog.price import AIModel, ModelPrice
-from app.models.catalog.price_schedule import in_force
-from app.models.catalog.service_tier import ORDINARY
+from app.models.catalog.price_schedule import ORDINARY, in_force
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""When a price row holds: minutes, weekdays and excepted dates by the clock of one zone. Pure. billing-rules.md 3."""
+"""When a price row holds, by the clock of one zone, and at which tier a vendor serves. Pure. billing-rules.md 3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from functools import cache
 from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
-from app.models.catalog.service_tier import ORDINARY
+ORDINARY = ""
+ORDINARY_WORDS = frozenset({"", "auto", "default", "on_demand", "standard", "standard_only"})
+"""What vendors call the tier that their price list is about."""
 
 WHOLE_DAY = 1440
 EVERY_DAY = "1234567"
@@ -77,3 +79,9 @@ def zone_named(name: str) -> ZoneInfo:
 @cache
 def dates_in(text: str) -> frozenset[date]:
     return frozenset(date.fromisoformat(day) for day in text.split())
+
+
+def price_tier(word: str | None) -> str:
+    """The tier that a vendor's word stands for: empty for the ordinary one."""
+    said = (word or "").strip().lower()
+    return ORDINARY if said in ORDINARY_WORDS else said

@@ -7,7 +7,7 @@ import os
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Model, one_of
-from app.models.catalog.service_tier import price_tier
+from app.models.catalog.price_schedule import price_tier
 from app.providers.base import ProviderOptions
 
 

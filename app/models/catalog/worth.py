@@ -1,4 +1,4 @@
-"""What a purchase is worth, by price, surcharge and margin, in whatever currency is sold. billing-rules.md 2 and 12."""
+"""What a purchase is worth, by price, surcharge, margin and tax, in any currency. billing-rules.md 2, 10 to 12."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.models.metering.refusal import PricingError
 
 BPS = 10_000
 HALF_A_DOLLAR = 50 * NANOS_PER_CENT
+TAX_NOTES = {"exclusive": "plus tax", "inclusive": "including tax"}
 
 
 def currency() -> str:
@@ -70,3 +71,40 @@ def credits_per_unit(nanos: int, cents: int) -> Decimal:
     """Credits for each whole unit of the currency: a dollar, a yen."""
     units = 10 ** decimals(currency())
     return Decimal(nanos * units) / (NANOS_PER_CREDIT * cents) if cents else Decimal(0)
+
+
+def real_margin_bps(worth_nanos: int, net_cents: int, surcharge_cents: int = 0) -> int | None:
+    """`1 - worth / (net - surcharge)` in basis points, rounded down; None where nothing is left to divide by."""
+    base = (net_cents - surcharge_cents) * unit_nanos()
+    return (base - worth_nanos) * BPS // base if base > 0 else None
+
+
+def is_above_floor(worth_nanos: int, net_cents: int, surcharge_cents: int = 0) -> bool:
+    """Whether such a sale leaves at least the floor of the settings; exact. What is worth nothing always does."""
+    base, floor = (net_cents - surcharge_cents) * unit_nanos(), Setting.get("margin_floor")
+    return worth_nanos <= 0 <= net_cents or (base > 0 and worth_nanos * BPS <= base * (BPS - floor))
+
+
+def payment_fee(cents: int, payments: int, share_bps: int, fixed_cents: int) -> int:
+    """What Stripe keeps of so many payments of so many cents together: a share, half up, and a fixed part of each."""
+    return share(cents, share_bps, BPS) + payments * fixed_cents
+
+
+def usual_payment_fee(cents: int, payments: int = 1) -> int:
+    """The same as the settings have it."""
+    return payment_fee(cents, payments, Setting.get("payment_fee"), int(Setting.get("payment_fee_cents")))
+
+
+def tax_behavior() -> str | None:
+    """How Stripe taxes a price: on top of it, or within it; None where no tax is collected."""
+    return str(Setting.get("tax_behavior")) if Setting.get("automatic_tax") else None
+
+
+def tax_note() -> str:
+    """What stands beside every price."""
+    return TAX_NOTES.get(tax_behavior() or "", "")
+
+
+def without_tax(amount: int, paid: int, included: int) -> int:
+    """What of an amount is left without the tax that is in what was paid; all of it where none is."""
+    return share(amount, paid - included, paid) if 0 < included < paid else amount

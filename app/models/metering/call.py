@@ -9,8 +9,8 @@ from typing import Any
 
 from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.price import ModelPrice
+from app.models.catalog.price_schedule import ORDINARY
 from app.models.catalog.rates import AnyRates
-from app.models.catalog.service_tier import ORDINARY
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import overdraft_of

@@ -1,8 +1,8 @@
-"""The calls that were refused, for 90 days: who asked for what, and what stood in the way. No words of anybody."""
+"""What was refused: by day and code for good; for 90 days who asked for what, without words of anybody."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Index, delete
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Model
+from app.models.base import INSERTS, Model, ModelBase, utctoday
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Refusal
 
@@ -21,6 +21,28 @@ MOST_A_DAY = 500
 NO_CALLS = {"packs_not_allowed"}
 UNKNOWN_MODELS = {"model_not_for_sale", "model_not_found"}
 LONGEST_MODEL = 100
+
+
+class RefusalCount(ModelBase):
+    """One row for an account, a UTC day and a code of billing-rules.md 6."""
+
+    __tablename__ = "refusal_counts"
+    __table_args__ = (Index("ix_refusal_counts_day", "day"),)
+
+    account_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(default=1)
+
+    @classmethod
+    def note(cls, account_id: int, code: str) -> int:
+        """Count one refusal more; how many there are of it on this day."""
+        row = INSERTS[db.engine.dialect.name](cls).values(
+            account_id=account_id, day=utctoday(), code=code, count=1
+        )
+        again = {"count": cls.count + 1}
+        counted = row.on_conflict_do_update(index_elements=["account_id", "day", "code"], set_=again)
+        return int(db.session.scalar(counted.returning(cls.count)) or 1)
 
 
 class RefusedCall(Model):
