@@ -12,9 +12,10 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
-from app.models.billing.statement import Balances, month_start, months_of, next_month, statement_of, sum_of
+from app.models.billing.statement import Balances, month_start, months_of, statement_of, sum_of
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
+from app.models.metering.member_limit import next_month
 from app.models.metering.usage import Usage
 from tests.support import people
 

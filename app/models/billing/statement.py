@@ -12,6 +12,7 @@ from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
 from app.models.identity.account import Account
 from app.models.identity.user import User
+from app.models.metering.member_limit import next_month
 from app.models.metering.usage import Usage
 
 FINAL_AFTER = timedelta(hours=24)
@@ -86,10 +87,6 @@ def month_start(text: str) -> datetime | None:
         return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC) if len(text) == 7 else None
     except ValueError:
         return None
-
-
-def next_month(start: datetime) -> datetime:
-    return (start + timedelta(days=32)).replace(day=1)
 
 
 def months_of(account: Account, now: datetime) -> list[datetime]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, cast, func, select
+from sqlalchemy import bindparam
 
 from app.db.compiled_statement import CompiledStatement
 from app.models.base import at_once
@@ -19,7 +19,7 @@ from app.models.identity.actor import Actor
 from app.models.identity.membership import Membership
 from app.models.metering.member_limit import next_month, spent_by
 from app.models.metering.refusal import Refusal, seconds_until
-from app.models.metering.usage import COUNTED, USAGES
+from app.models.metering.usage import SUM, USAGES
 from app.models.metering.usage_rollup import start_of
 
 Period = Literal["day", "week", "month"]
@@ -101,5 +101,4 @@ def budget_reached(use: BudgetUse, at: datetime, **details: Any) -> Refusal:
     return Refusal("own_limit_reached", retry_after=wait, resets_at=use.ends, **details)
 
 
-SPENT = select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger))
-OF_CHAT = CompiledStatement(SPENT.where(USAGES.c.chat_id == bindparam("chat")))
+OF_CHAT = CompiledStatement(SUM.where(USAGES.c.chat_id == bindparam("chat")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.extensions import db
@@ -20,6 +20,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance, window_ends
 from app.models.metering.decision import funds_code, has_place, is_open, plan_code, takes_model
 from app.models.metering.refusal import Refusal, seconds_until
+from app.models.metering.usage_rollup import start_of
 
 ABSORBED_PERCENT = 5
 
@@ -139,4 +140,4 @@ def limit_of_time_reached(code: str, account_state: AccountState, balance: Balan
 
 
 def tomorrow(at: datetime) -> datetime:
-    return datetime.combine(at.date() + timedelta(days=1), time(), at.tzinfo)
+    return start_of(at.date() + timedelta(days=1))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, case, cast, func, select
+from sqlalchemy import bindparam, case, func, select
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
@@ -20,7 +20,7 @@ from app.models.identity.actor import Actor
 from app.models.identity.api_key import KeyLimits
 from app.models.metering.member_limit import month_of, next_month
 from app.models.metering.refusal import Refusal, seconds_until
-from app.models.metering.usage import COUNTED, USAGES, Usage
+from app.models.metering.usage import COUNTED, SUM, USAGES, Usage
 
 LONG_AGO = date(1970, 1, 1)
 
@@ -103,7 +103,5 @@ DAY = 86_400
 """A limit once for all never comes back by itself; somebody may raise it."""
 
 SPENT = CompiledStatement(
-    select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger)).where(
-        USAGES.c.api_key_id == bindparam("key"), USAGES.c.day >= bindparam("since")
-    )
+    SUM.where(USAGES.c.api_key_id == bindparam("key"), USAGES.c.day >= bindparam("since"))
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Table, UniqueConstraint, case, func, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Table, UniqueConstraint, case, cast, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
@@ -197,3 +197,5 @@ COUNTED = case(
     else_=USAGES.c.allowance_paid_nanos + USAGES.c.credits_paid_nanos,
 )
 """What a call counts as against a limit: what is paid for it, and while it runs the most that it can cost."""
+
+SUM = select(cast(func.coalesce(func.sum(COUNTED), 0), BigInteger))
