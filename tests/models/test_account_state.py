@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from app.models.metering.account_state import AccountState
-from app.models.metering.balance import window_of
+from app.models.metering.balance import Clock
 from tests.models.conftest import NOON
 
 
@@ -18,7 +18,7 @@ def test_alerts_come_below_what_was_chosen_and_with_the_days_last_credit(account
 
 
 def test_a_used_up_window_is_told_of_until_the_next_begins(account_state: AccountState) -> None:
-    used = {"window_hours": 5, "window_limit": 5, "window_used": 5, "window_start": window_of(NOON, 5)}
+    used = {"window_hours": 5, "window_limit": 5, "window_used": 5, "window_start": Clock.at(NOON).window(5)}
     told = replace(account_state, alerts_daily_limit=True, **used)
     assert told.alerts(NOON) == {"window_limit"}
     assert replace(told, window_used=4).alerts(NOON) == told.alerts(NOON + timedelta(hours=3)) == set()
