@@ -35,9 +35,9 @@ INSERT INTO settings (key, value) VALUES ('is_paused', '1') ON CONFLICT (key) DO
 """
 """In a database that was restored: the setting, before anything else can read it."""
 
-billing = AppGroup("billing", help="Balances and payments.")
-user = AppGroup("user", help="People.")
-prices = AppGroup("prices", help="What the models cost.")
+billing = AppGroup("billing", help="Audit balances; sync payments with Stripe.")
+user = AppGroup("user", help="Create admins; reset a second factor.")
+prices = AppGroup("prices", help="Import, check, set and correct model prices.")
 
 
 def init_app(app: Flask) -> None:
@@ -57,7 +57,7 @@ def init_app(app: Flask) -> None:
 @click.command()
 @with_appcontext
 def seed() -> None:
-    """Fill in plans, packs, models and prices where they are missing, and the first administrator."""
+    """Add missing plans, packs, models and prices, and the first admin."""
     seeds.seed_catalogue()
     email = os.environ.get("ADMIN_EMAIL") or "admin@example.com"
     password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
@@ -70,7 +70,7 @@ def seed() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @with_appcontext
 def backup(file: Path) -> None:
-    """Write the whole database to FILE, while everything goes on."""
+    """Back up the whole database to FILE while everything runs."""
     try:
         database.backup(current_app.config["SQLALCHEMY_DATABASE_URI"], file, show_line)
     except database.BackupError as error:
@@ -80,25 +80,25 @@ def backup(file: Path) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--replace", is_flag=True, help="Replace the tables that are there.")
+@click.option("--replace", is_flag=True, help="Replace existing tables.")
 @with_appcontext
 def restore(file: Path, *, replace: bool) -> None:
-    """Read FILE into the database. No mail is sent and no card is charged until `flask resume`."""
+    """Restore the database from FILE. Nothing is emailed or charged until `flask resume`."""
     db.engine.dispose()
     address = current_app.config["SQLALCHEMY_DATABASE_URI"]
     try:
         database.restore(address, file, first=PAUSE, tell=show_line, replace=replace)
     except database.BackupError as error:
         raise click.ClickException(str(error)) from error
-    click.echo("Restored. No mail is sent and no card is charged until `flask resume`.")
+    click.echo("Restored. Nothing is emailed or charged until `flask resume`.")
     click.echo(
-        "Next: flask db upgrade, flask billing audit, and flask resume where this is the installation to go on."
+        "Next: flask db upgrade and flask billing audit; then flask resume, unless this is only a copy."
     )
 
 
 @click.command()
 def distribute() -> None:
-    """Print what spreads a PostgreSQL with Citus by account. It is run by hand, once, while nothing else runs."""
+    """Print the SQL that spreads PostgreSQL over machines with Citus. Run it by hand, once, while nothing else runs."""
     for statement in distribution(db.metadata):
         click.echo(statement)
 
@@ -106,7 +106,7 @@ def distribute() -> None:
 @click.command()
 @with_appcontext
 def resume() -> None:
-    """Send mails and ask Stripe again, after a restore."""
+    """Turn emails and payments back on after a restore."""
     Setting.put("is_paused", False)
     db.session.commit()
     click.echo("Emails and payments are on again.")
@@ -119,11 +119,11 @@ def show_line(line: str) -> None:
 @user.command("create-admin")
 @click.argument("email")
 def create_admin(email: str) -> None:
-    """Make EMAIL an administrator; a new person's password is made and printed once."""
+    """Make EMAIL an admin. A new person's password is printed once."""
     try:
         validate_email(email, check_deliverability=False)
     except EmailNotValidError as fault:
-        raise click.BadParameter(f"{email!r} is not an address that mail can be sent to.") from fault
+        raise click.BadParameter(f"{email!r} is not a valid email address.") from fault
     password = seeds.seed_admin(email, os.environ.get("ADMIN_PASSWORD"))
     db.session.commit()
     click.echo(f"Admin: {email} {password}" if password else f"{email} is an admin.")
@@ -133,7 +133,7 @@ def create_admin(email: str) -> None:
 @click.argument("email")
 @click.option("--reason", required=True, help="Reason, shown in the audit log.")
 def forget_second_factor(email: str, reason: str) -> None:
-    """Take the second factor of EMAIL away: for an owner who lost it and whom no other owner can help."""
+    """Remove the second factor of EMAIL, if they lost it and no other owner can help."""
     person = User.with_email(email)
     if person is None or person.totp_secret is None:
         raise click.BadParameter(f"Nobody with the email {email!r} has two-factor sign-in.")
@@ -141,17 +141,15 @@ def forget_second_factor(email: str, reason: str) -> None:
     changes = {"second_factor": ["set up", None], "by": [None, "command line"]}
     AdminChange.note(person.id, "forget second factor", person, reason=reason, changes=changes)
     db.session.commit()
-    click.echo(
-        f"{person.email} is asked for no code anymore, and sets up a new second factor at the next visit."
-    )
+    click.echo(f"{person.email} needs no code now and sets up a new second factor at the next visit.")
 
 
 @billing.command("audit")
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
-@click.option("--calls", is_flag=True, help="Derive every call from its buckets and its price row instead.")
-@click.option("--since", type=click.DateTime(), help="With --calls: only those that ended since then (UTC).")
+@click.option("--calls", is_flag=True, help="Recompute what every call cost instead.")
+@click.option("--since", type=click.DateTime(), help="With --calls: only calls that ended since then (UTC).")
 def audit_command(as_json: bool, calls: bool, since: datetime | None) -> None:
-    """Recompute every balance from its rows; exit 1 and name what differs."""
+    """Recompute every balance from its rows. Exits with 1 and lists what differs."""
     if calls:
         sys.exit(audit_of_calls(as_json, since and since.replace(tzinfo=UTC)))
     differences = [asdict(difference) for difference in audit()]
@@ -185,17 +183,17 @@ def show_progress(done: int, total: int) -> None:
 
 @billing.command()
 def sweep() -> None:
-    """Release the reservations of calls that died; do what was left undone about payments."""
+    """Release reservations of dead calls and finish pending payment work."""
     click.echo(f"{sweeper.sweep()} calls released")
     click.echo(f"{len(list(iter(webhook_events.process_next, None)))} events processed")
     sweeper.sweep_payments(jobs.do)
 
 
 @prices.command("import")
-@click.option("--approve", is_flag=True, help="Approve what is proposed, now and before.")
+@click.option("--approve", is_flag=True, help="Approve all proposals, earlier ones included.")
 @click.argument("models", nargs=-1)
 def import_prices(approve: bool, models: tuple[str, ...]) -> None:
-    """Compare the price list (or MODELS of it) with genai-prices, and propose what differs; name models that end."""
+    """Propose prices that differ from genai-prices, for all or some MODELS, and list models that end."""
     findings = price_import.compare(utcnow(), models)
     proposed = price_import.propose(findings, models)
     for finding in findings:
@@ -209,21 +207,21 @@ def import_prices(approve: bool, models: tuple[str, ...]) -> None:
     if approve:
         lifecycle.approve(endings, models)
     db.session.commit()
-    click.echo(f"{len(proposed)} proposed, {len(approved)} approved, {waiting} waiting for a person")
+    click.echo(f"{len(proposed)} proposed, {len(approved)} approved, {waiting} waiting for approval")
 
 
 @prices.command("check")
-@click.option("--data", envvar="PRICE_DATA", help="genai-prices' newest data.json: a file or a URL.")
+@click.option("--data", envvar="PRICE_DATA", help="genai-prices' newest data.json: a file or URL.")
 @click.option(
-    "--second", envvar="PRICE_DATA_SECOND", help="A second list, in litellm's form: a file or a URL."
+    "--second", envvar="PRICE_DATA_SECOND", help="A second list in litellm's format: a file or URL."
 )
 def check_prices(data: str | None, second: str | None) -> None:
-    """Compare the list with newer data and with a second source; exit 1 and show both figures where they differ.
+    """Compare our prices with newer data and a second list. Exits with 1 and shows both figures if they differ.
 
-    What differs is proposed in the admin, under Price updates.
+    Differences wait in the admin under Price updates.
     """
     if not data and not second:
-        raise click.UsageError("Nothing to compare with: name --data or --second, or set PRICE_DATA.")
+        raise click.UsageError("Nothing to compare with: give --data or --second, or set PRICE_DATA.")
     try:
         notices = proposals.watch(utcnow(), data, second, is_strict=True)
     except price_watch.NoData as fault:
@@ -239,22 +237,20 @@ def check_prices(data: str | None, second: str | None) -> None:
 @click.argument("model")
 @click.option("--input", "uncached_input", help="Dollars per million input tokens.")
 @click.option("--output", help="Dollars per million output tokens.")
-@click.option("--cache-read", help="Dollars per million tokens read from the cache.")
-@click.option("--cache-write", "cache_write_5m", help="Dollars per million tokens written for 5 minutes.")
-@click.option("--cache-write-1h", help="Dollars per million tokens written for an hour.")
+@click.option("--cache-read", help="Dollars per million tokens read from cache.")
+@click.option("--cache-write", "cache_write_5m", help="Dollars per million tokens cached for 5 minutes.")
+@click.option("--cache-write-1h", help="Dollars per million tokens cached for an hour.")
 @click.option(
-    "--long-input", "long_uncached_input", help="Dollars per million, above the long-context threshold."
+    "--long-input", "long_uncached_input", help="Dollars per million input tokens in long contexts."
 )
-@click.option("--long-output", help="Dollars per million, above the long-context threshold.")
-@click.option("--image", help="Dollars for an image.")
-@click.option("--search", help="Dollars for a search.")
-@click.option("--one-tier", is_flag=True, help="No other prices for long contexts anymore.")
-@click.option(
-    "--tier", default="", help="The service tier, as its vendor reports it. Default: the ordinary one."
-)
-@click.option("--from", "begins", type=click.DateTime(), help="When it begins (UTC). Default: now.")
+@click.option("--long-output", help="Dollars per million output tokens in long contexts.")
+@click.option("--image", help="Dollars per image.")
+@click.option("--search", help="Dollars per search.")
+@click.option("--one-tier", is_flag=True, help="Drop the separate long-context prices.")
+@click.option("--tier", default="", help="The service tier, as its vendor reports it. Default: standard.")
+@click.option("--from", "begins", type=click.DateTime(), help="When it starts (UTC). Default: now.")
 def set_price(model: str, one_tier: bool, tier: str, begins: datetime | None, **dollars: str | None) -> None:
-    """Add a price of MODEL, for all hours; what is not named stays as it is. Earlier calls keep theirs."""
+    """Add a price for MODEL. Prices not given stay the same; earlier calls keep theirs."""
     typed = {bucket: text for bucket, text in dollars.items() if text}
     try:
         start = begins and begins.replace(tzinfo=UTC)

@@ -130,7 +130,7 @@ def init_database_errors(app: Flask) -> None:
 def not_storable(error: Exception) -> Response:
     """A value that no database keeps: a number past its bounds, a NUL, half a character."""
     log.warning("not storable: %s", type(getattr(error, "orig", None) or error).__name__)
-    return problem(400, "invalid_request", "One of the values is none that can be kept. Nothing was changed.")
+    return problem(400, "invalid_request", "One of the values can't be stored. Nothing was changed.")
 
 
 def not_now(status: int, code: str, error: Any) -> Response:
@@ -289,7 +289,7 @@ UNHEARD = "Stripe didn't answer in time. You won't be charged twice. Check again
 PARKED = (
     "Something about this payment doesn't match. Nothing is lost, and someone on our team will look at it."
 )
-NOT_HTTP = "The request's body isn't what its headers say. Nothing was done."
+NOT_HTTP = "The request's body doesn't match its headers. Nothing was done."
 CSRF_WORDS = (
     "This page was open too long, or its form came from somewhere else. Nothing was changed. "
     "Reload the page and try again."

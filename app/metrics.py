@@ -27,7 +27,7 @@ from app.payments.sweeper import lost_calls
 from app.web.access import NotSignedIn, public
 
 metrics = Blueprint("metrics", __name__)
-CLOSED = "Send `Authorization: Bearer <METRICS_TOKEN>`, or sign in as an administrator."
+CLOSED = "Send `Authorization: Bearer <METRICS_TOKEN>`, or sign in as an admin."
 COUNTERS = {
     "calls": ("calls", "Calls to models that ended, by how.", ("model", "outcome")),
     "tokens": ("tokens", "Tokens of the calls that ended.", ("model", "bucket")),

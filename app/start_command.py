@@ -43,21 +43,29 @@ class Figure(click.ParamType[int]):
 
 @click.command()
 @click.option(
-    "--currency", type=click.Choice(CURRENCIES), default="usd", is_eager=True, help="What you sell in."
+    "--currency",
+    type=click.Choice(CURRENCIES),
+    default="usd",
+    is_eager=True,
+    metavar="CODE",
+    help="The currency you sell in, such as eur.",
 )
 @click.option(
-    "--rate", type=Figure(10**9, 10**12), default=10**9, help="US dollars that one unit of it is worth."
+    "--rate",
+    type=Figure(10**9, 10**12),
+    default=10**9,
+    help="What one unit of it is worth in US dollars, such as 1.08.",
 )
-@click.option("--name", prompt="What do you sell? (its name)")
-@click.option("--price", prompt="At what price a month? (0: only credits)", type=Figure(None, 10**10))
-@click.option("--margin", prompt="Which part of it is your margin, in percent?", type=Figure(100, 9_999))
-@click.option("--free", prompt="How many credits a month for free?", type=Figure(1, 10**6))
+@click.option("--name", prompt="What is your plan called?")
+@click.option("--price", prompt="What does it cost a month? (0: credits only)", type=Figure(None, 10**10))
+@click.option("--margin", prompt="What is your margin, in percent?", type=Figure(100, 9_999))
+@click.option("--free", prompt="How many free credits a month?", type=Figure(1, 10**6))
 @with_appcontext
 def start(currency: str, rate: int, **answers: Any) -> None:
-    """Write plans and packs of your own, and show what three months of them would leave."""
+    """Create your first plans and packs from four questions, and simulate three months."""
     name, price, margin = " ".join(answers["name"].split()), answers["price"], answers["margin"]
     if not 1 <= len(name) <= 60:
-        raise click.BadParameter("has 1 to 60 characters.", param_hint="--name")
+        raise click.BadParameter("must have 1 to 60 characters.", param_hint="--name")
     try:
         choose_currency(currency, rate)
         offer = write_offer(Answers(name, price, margin, answers["free"]))
@@ -75,4 +83,4 @@ def start(currency: str, rate: int, **answers: Any) -> None:
         click.echo(f"{pack.name}: {money_text(pack.price_cents)}, {gives}.")
     for line in lines_of(months_of(offer.plan, offer.packs[0], offer.free)):
         click.echo(line)
-    click.echo("Next: look at /pricing; change anything under /admin/plan/.")
+    click.echo("Next: see /pricing; change anything under /admin/plan/.")

@@ -73,7 +73,7 @@ def test_what_is_written_to_is_backed_up_whole_and_restored(
     assert path.stat().st_mode & 0o777 == 0o600
     session.rollback()
 
-    assert "is there already" in run(app, "backup", str(path)).output
+    assert "already exists" in run(app, "backup", str(path)).output
     done = run(elsewhere, "restore", str(path))
     assert done.exit_code == 0, done.output
     with elsewhere.app_context():

@@ -155,7 +155,7 @@ class AccountActions:
             changes={f"payment {payment.id}": [None, money_text(refund.amount_cents)]},
         )
         commit()
-        return self.back_to(account.id, f"{money_text(refund.amount_cents)} will be paid back.")
+        return self.back_to(account.id, f"{money_text(refund.amount_cents)} will be refunded.")
 
 
 def reason_of(error: Exception) -> str:

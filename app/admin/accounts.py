@@ -90,7 +90,7 @@ class AccountTable(AccountActions, AdminTable):
     column_export_list = ("id", "name", "kind", "plan.name", "allowance_nanos", "credits_nanos", "created_at")
     column_labels: ClassVar = {
         "plan.name": "Plan", "allowance_nanos": "Allowance", "credits_nanos": "Credits", "owners": "Owner",
-        "frozen_by": "Frozen by", "last_call_at": "Last call", "created_at": "Created",
+        "last_call_at": "Last call", "created_at": "Created",
     }  # fmt: skip
     column_formatters: ClassVar = {
         "allowance_nanos": shown(credits_text),

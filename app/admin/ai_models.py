@@ -33,14 +33,14 @@ KINDS = choices_of(
 )
 LIMIT_NAMES = choices_of(
     [
-        ("", "by the address"),
+        ("", "automatic"),
         ("max_tokens", "max_tokens"),
         ("max_completion_tokens", "max_completion_tokens"),
-        ("both", "both, for an own server"),
+        ("both", "both, for your own server"),
     ]
 )
 UNSTATED = (
-    "Nobody has stated how many tokens its host adds to a prompt. What it reports above the reservation is yours, "
+    "Nobody has stated how many tokens its host adds to a prompt. You pay for what it reports above the reservation "
     "until the report of a first call has taught it. Put a figure into its form, or 0."
 )
 SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
@@ -64,23 +64,23 @@ class ProviderForm(RowForm):
         description="Leave empty for the provider's own address. For OpenAI's format, include /v1.",
     )
     key_variable = StringField(
-        "Variable that holds the key",
+        "Variable with the key",
         validators=[Optional(), Regexp(r"[A-Z][A-Z0-9_]*_API_KEY$", message=NO_KEY_NAME)],
         description="Keys stay in the environment. Only the variable's name is stored here.",
     )
     base_url_variable = StringField(
-        "Variable that may hold another address",
+        "Variable for another address",
         validators=[Optional(), Regexp(r"[A-Z][A-Z0-9_]*_BASE_URL$", message=NO_ADDRESS_NAME)],
     )
     limit_name = SelectField(
-        "Name of the output's limit",
+        "Output limit field",
         choices=LIMIT_NAMES,
-        description="By the address: OpenAI and Azure know the new name, most others the old one.",
+        description="Automatic: the new name for OpenAI and Azure, the old one for most others.",
     )
     service_tier = StringField(
         "Service tier",
         validators=[Optional(), Length(max=32), Regexp(r"[\w-]+$", message="One word.")],
-        description="Asked for with each call, to make the price certain: OpenAI's default, Anthropic's standard_only.",
+        description="Sent with each call, so that the price is certain: OpenAI's default, Anthropic's standard_only.",
     )
     reports_running = BooleanField(
         "Reports usage while streaming",
@@ -157,13 +157,13 @@ class ModelForm(RowForm):
         "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens, in and out."
     )
     max_input_tokens = Count(
-        "Most input",
+        "Maximum input",
         lowest=1,
         highest=10**8,
         description="Leave empty to use the rest of the context window.",
     )
     max_output_tokens = Count(
-        "Most output", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
+        "Maximum output", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
     )
     sold_until = Moment(
         "Sold until (UTC)",
@@ -171,15 +171,15 @@ class ModelForm(RowForm):
     )
     successor = SelectField("Then", choices=successors, description="The model we suggest instead.")
     is_reasoning = BooleanField("Reasons before it answers")
-    takes_images = BooleanField("Takes images")
+    takes_images = BooleanField("Reads images")
     makes_images = BooleanField(
-        "Makes images", description="And nothing else. Each has a price under Image prices."
+        "Makes images", description="And nothing else. Set prices under Image prices."
     )
     is_embedding = BooleanField(
         "Makes embeddings", description="Called at /v1/embeddings only; it writes no text."
     )
     image_tokens = Count(
-        "Most tokens of an image",
+        "Maximum tokens per image",
         lowest=1,
         highest=10**6,
         description="Reserved for each image. Leave empty for the provider's rule.",
@@ -188,10 +188,10 @@ class ModelForm(RowForm):
         "Tokens the host adds to a prompt",
         lowest=0,
         highest=10**6,
-        description="Reserved on top of the prompt's own. Empty: unknown; learned from reports above the bound.",
+        description="Reserved on top of the prompt. Empty: unknown, learned from reports.",
     )
     limit_name = SelectField(
-        "Name of the output's limit",
+        "Output limit field",
         choices=LIMIT_NAMES,
         description="Set automatically once a model writes more than it was asked for.",
     )

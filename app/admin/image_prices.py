@@ -32,22 +32,24 @@ def painters() -> list[SelectChoice]:
 class ImagePriceForm(RowForm):
     model_id = SelectField("Model", choices=painters, coerce=int, validators=[Required()])
     quality = StringField(
-        "Quality", validators=[Required(), Length(max=40)], description="The vendor's word, sent as it is."
+        "Quality",
+        validators=[Required(), Length(max=40)],
+        description="The provider's own word, sent unchanged.",
     )
     size = StringField(
-        "Size", validators=[Required(), Length(max=40)], description="Like 1024x1024; of Google like 16:9 2K."
+        "Size",
+        validators=[Required(), Length(max=40)],
+        description="Such as 1024x1024, or 16:9 2K for Google.",
     )
     price_nanos = DollarsPerMillion("Price of an image", validators=[Required()])
-    effective_from = Moment(
-        "From (UTC)", description="Empty: at once. Calls that began before keep their price."
-    )
+    effective_from = Moment("From (UTC)", description="Empty: now. Earlier calls keep their price.")
 
 
 class ImagePriceTable(AdminTable):
     creates = edits = True
     one = "image price"
     intro = (
-        "What an image is sold at, in dollars. Vendors charge by tokens; the difference is yours. "
+        "What you charge for an image, in dollars. Providers charge by tokens; the difference is yours. "
         "Each change is a new row; prices already charged never change."
     )
     searches = "model"
@@ -96,13 +98,11 @@ class ImagePriceTable(AdminTable):
     def on_model_change(self, form: ImagePriceForm, price: ImagePrice, is_created: bool) -> None:
         now = utcnow()
         if not price.price_nanos:
-            raise FieldError("price_nanos", "An image has a price; switch the model off instead.")
+            raise FieldError("price_nanos", "An image needs a price. To stop selling it, turn the model off.")
         price.quality, price.size = price.quality.strip(), price.size.strip()
         price.effective_from = price.effective_from or now
         if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
-            raise FieldError(
-                "effective_from", "A price begins now or later: the calls of the past keep theirs."
-            )
+            raise FieldError("effective_from", "A price can't start in the past: earlier calls keep theirs.")
         price.approve(current_user.user_id)
 
 

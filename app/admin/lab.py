@@ -102,7 +102,7 @@ class LabPage(AdminPage):
         """Two runs or more beside each other."""
         runs = [self.one(identifier) for identifier in request.args.getlist("id")]
         if len(runs) < 2:
-            return self.go_back("Mark two runs to compare them.", ".index", "error")
+            return self.go_back("Select two runs to compare.", ".index", "error")
         return self.render(
             "admin/lab_compare.html",
             runs=runs,
@@ -182,17 +182,15 @@ class HabitForm(RowForm):
     input_tokens = Count("Input tokens of a message", highest=10**6, validators=[Required()])
     output_tokens = Count("Output tokens of an answer", highest=10**5, validators=[Required()])
     pack_id = SelectField(
-        "Pack", choices=pack_choices, coerce=id_or_none, description="Bought by those who run out."
+        "Pack", choices=pack_choices, coerce=id_or_none, description="What people buy when they run out."
     )
-    buys_bps = Percent("Who runs out and buys", highest=10_000, validators=[Required()], default=0)
+    buys_bps = Percent("Buy when out of credits", highest=10_000, validators=[Required()], default=0)
 
 
 class HabitTable(AdminTable):
     creates = edits = True
     one = "kind of user"
-    intro = (
-        "The people of the lab's made-up months: how many of each kind, and what one does on an ordinary day."
-    )
+    intro = "Made-up users for the lab: how many of each kind, and what one does on an ordinary day."
     form = HabitForm
     column_list = ("name", "people", "model", "calls_per_day", "input_tokens", "output_tokens")
     column_labels: ClassVar = {"calls_per_day": "Messages a day"}

@@ -46,10 +46,10 @@ PLAN_FIELDS: Kinds = {
     "allowance_override_nanos": (
         Credits,
         "Allowance set by hand",
-        {"description": "Empty: by price and margin."},
+        {"description": "Empty: from price and margin."},
     ),
-    "daily_limit_nanos": (Credits, "Of which a day", {"description": "Empty: no daily limit."}),
-    "window_limit_nanos": (Credits, "Of which in some hours", {"description": "Empty: no such limit."}),
+    "daily_limit_nanos": (Credits, "Daily limit", {"description": "Empty: no daily limit."}),
+    "window_limit_nanos": (Credits, "Limit of some hours", {"description": "Empty: no such limit."}),
     "window_hours": (Count, "Hours", {"lowest": 1, "highest": LONGEST_WINDOW}),
     "chats_per_month": (
         Count,
@@ -66,14 +66,14 @@ PACK_FIELDS: Kinds = {
     "volume": (
         Tiers,
         "Volume",
-        {"description": "One per line: a quantity and the margin from it on, such as 10: 45%."},
+        {"description": "One per line: a quantity and the margin from there on, such as 10: 45%."},
     ),
 }
 PRICE_FIELDS: Kinds = {
     name: (DollarsPerMillion, label, {})
     for name, label in {
         **{f"{bucket}_nanos": text for bucket, text in BUCKET_NAMES.items()},
-        "image_nanos": "A picture in an answer",
+        "image_nanos": "An image",
         "search_nanos": "A search",
     }.items()
 }
@@ -81,8 +81,8 @@ SETTING_FIELDS: Kinds = {
     "overdraft": (Credits, "Overdraft", {}),
     "parallel_calls": (Count, "Simultaneous answers", {"lowest": 1, "highest": 1000}),
     "breaker_floor": (Credits, "Spending guard: never unusual below", {}),
-    "breaker_floor_percent": (Count, "Nor below this percentage of all that was bought", {"highest": 100}),
-    "payment_fee": (Percent, "Stripe's share of a payment", {"highest": 9999}),
+    "breaker_floor_percent": (Count, "Or below this percentage of all purchases", {"highest": 100}),
+    "payment_fee": (Percent, "Stripe's percentage fee", {"highest": 9999}),
     "payment_fee_cents": (Dollars, "Stripe's fixed fee", {}),
 }
 
@@ -115,7 +115,7 @@ class LabForm(RowForm):
     name = StringField("Name of the run", validators=[Required(), Length(max=80)], default="Another model")
     first = Day("First day (UTC)", validators=[Required()])
     last = Day("Last day", validators=[Required()])
-    is_simulated = BooleanField("Made-up users instead of the record, by the user kinds")
+    is_simulated = BooleanField("Simulate made-up users (User kinds) instead of replaying")
     plan_ids = SelectMultipleField("Only accounts on", coerce=int, description="None selected: all plans.")
     kinds = SelectMultipleField(
         "Only account types", choices=KINDS, description="None selected: all accounts."

@@ -38,7 +38,7 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
 
 CALLED = {
     "breaker_floor": "spending guard never below",
-    "breaker_floor_percent": "nor below, of all that was bought,",
+    "breaker_floor_percent": "or below, of all purchases,",
     "payment_fee": "Stripe's share",
     "payment_fee_cents": "Stripe's fixed fee",
 }
@@ -149,7 +149,7 @@ def accounts(which: str) -> Callable[[Report], Table]:
             [account_id, name or names.get(account_id, ""), money_text(cents), refusals, credits_text(nanos)]
             for account_id, name, cents, refusals, nanos in rows
         ]
-        return ["Account", "Name", "Pays more", "More refusals", "Credits more"], cells
+        return ["Account", "Name", "Pays more", "More refusals", "More credits"], cells
 
     return table
 

@@ -67,7 +67,7 @@ class UsageTable(ReadOnlyTable):
     column_list = ("id", "created_at", "account_id", "model", "operation", "state", "outcome", "input_tokens", "output",
                    "cost_nanos", "paid_nanos", "absorbed_nanos")  # fmt: skip
     column_labels: ClassVar = {
-        "created_at": "Date", "account_id": "Account", "output": "Output", "input_tokens": "Input",
+        "created_at": "Date", "account_id": "Account", "input_tokens": "Input",
         "cost_nanos": "Cost", "paid_nanos": "Paid", "absorbed_nanos": "Absorbed",
     }  # fmt: skip
     column_details_list = ("id", "created_at", "settled_at", "account_id", "user_id", "chat_id", "model", "operation",
@@ -107,7 +107,6 @@ class ChangeTable(ReadOnlyTable):
         "action": "Did",
         "subject": "Type",
         "subject_id": "Object",
-        "reason": "Reason",
     }
     column_details_list = (*column_list, "account_id")
     column_formatters: ClassVar = {"changes": shown(told)}
@@ -130,7 +129,7 @@ class RefusedCallTable(ReadOnlyTable):
                    "max_output_tokens", "code")  # fmt: skip
     column_labels: ClassVar = {
         "created_at": "Date", "account_id": "Account", "user_id": "Person", "api_key_id": "Key",
-        "input_bound": "Input, at most", "max_output_tokens": "Output asked for",
+        "input_bound": "Maximum input", "max_output_tokens": "Requested output",
     }  # fmt: skip
     column_filters = (
         AccountFilter(RefusedCall.account_id, "Account"),

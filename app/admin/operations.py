@@ -17,7 +17,7 @@ from app.models.catalog.plan import Plan
 from app.models.catalog.price import AIModel
 from app.models.metering.usage import Usage
 
-NOT_A_NAME = "Small letters, digits and _ only, a letter first."
+NOT_A_NAME = "Use lowercase letters, digits and _, starting with a letter."
 
 
 def models() -> list[SelectChoice]:
@@ -38,7 +38,7 @@ class OperationForm(RowForm):
     name = StringField(
         "Id",
         validators=[Required(), Length(max=40), Regexp(r"[a-z][a-z0-9_]*$", message=NOT_A_NAME)],
-        description="What code and the usage lists call it.",
+        description="Used in code and usage lists.",
     )
     title = StringField("Title", validators=[Required(), Length(max=60)], description="What people see.")
     instructions = TextAreaField(
@@ -47,13 +47,13 @@ class OperationForm(RowForm):
         description="What the model is told before the user's text. $kind and the like stand for fields of the call.",
     )
     default_model = SelectField(
-        "Model", choices=models, coerce=text_or_none, description="Where the user names none."
+        "Model", choices=models, coerce=text_or_none, description="If the user chooses none."
     )
     max_output_tokens = Count(
-        "Most output", lowest=1, highest=10**6, description="Tokens. Empty: the setting for all calls."
+        "Maximum output", lowest=1, highest=10**6, description="Tokens. Empty: the setting for all calls."
     )
     minimum_plan_id = SelectField(
-        "From plan", choices=plans, coerce=id_or_none, description="This one and all dearer ones."
+        "From plan", choices=plans, coerce=id_or_none, description="This plan and all more expensive ones."
     )
     is_enabled = BooleanField("On", default=True)
 
@@ -67,7 +67,7 @@ class OperationTable(AdminTable):
     column_labels: ClassVar = {
         "name": "Id",
         "default_model": "Model",
-        "max_output_tokens": "Most output",
+        "max_output_tokens": "Maximum output",
         "minimum_plan.name": "From plan",
         "is_enabled": "On",
     }
@@ -78,7 +78,9 @@ class OperationTable(AdminTable):
     def on_model_change(self, form: OperationForm, row: OperationRow, is_created: bool) -> None:
         before = form.name.object_data
         if not is_created and row.name != before and was_called(before):
-            raise FieldError("name", "Calls were made under this id; add another operation instead.")
+            raise FieldError(
+                "name", "This id has been used, so it can't change. Add another operation instead."
+            )
 
 
 def was_called(name: str) -> bool:

@@ -57,7 +57,7 @@ class PaymentTable(ReadOnlyTable):
     one = "payment"
     intro = (
         "Customer payments. Needs review: Stripe's report doesn't match our record, so nobody was credited. A note on "
-        "a paid one names what Stripe sold beside it, which gives no credits."
+        "a paid one lists what else Stripe sold, which gives no credits."
     )
     details_template = "admin/payment.html"
     column_list = (

@@ -47,7 +47,7 @@ class PlanForm(RowForm):
     position = Count("Order", default=0, highest=MOST_COUNT, description="Lowest numbers come first.")
     is_popular = BooleanField("Mark as popular")
     price_cents = Dollars("Price", validators=[Required()], default=0, highest=MOST_CENTS)
-    interval = SelectField("For", choices=INTERVALS, default="month")
+    interval = SelectField("Interval", choices=INTERVALS, default="month")
     surcharge_cents = Dollars(
         "Surcharge",
         validators=[Required()],
@@ -66,7 +66,7 @@ class PlanForm(RowForm):
         "Sale price",
         lowest=1,
         highest=MOST_CENTS,
-        description="For those who subscribe before it ends, while they stay. Gives the same credits. Empty: no sale.",
+        description="For people who subscribe before it ends, as long as they stay. Same credits. Empty: no sale.",
     )
     sale_ends_at = Moment("Sale until", description="UTC.")
     trial_days = Count("Trial", default=0, highest=365, description="In days. 0: no trial.")
@@ -74,8 +74,8 @@ class PlanForm(RowForm):
         "Allowance set by hand",
         description="Credits a month. Empty: computed from price, surcharge and margin.",
     )
-    daily_limit_nanos = Credits("Of which a day", description="Empty: no daily limit.")
-    window_limit_nanos = Credits("Of which in some hours", description="Empty: no such limit.")
+    daily_limit_nanos = Credits("Daily limit", description="Empty: no daily limit.")
+    window_limit_nanos = Credits("Limit of some hours", description="Empty: no such limit.")
     window_hours = Count(
         "Hours",
         lowest=1,
@@ -89,7 +89,7 @@ class PlanForm(RowForm):
         "Documents",
         lowest=-1,
         highest=MOST_COUNT,
-        description="Those that exist now: deleting one makes room. Empty or -1: unlimited.",
+        description="At the same time; deleting one makes room. Empty or -1: unlimited.",
     )
     images_per_month = Count(
         "Images a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: unlimited."
@@ -102,7 +102,7 @@ class PlanForm(RowForm):
     allows_packs = BooleanField("Credit packs can be bought on this plan", default=True)
     has_priority_support = BooleanField("Priority support")
     has_custom_branding = BooleanField("Custom branding")
-    bullets = Lines("Bullets of its card", description="One per line.")
+    bullets = Lines("Bullets", description="One per line.")
 
 
 class Tiers(TextAreaField):
@@ -135,9 +135,7 @@ class PackForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
     description = StringField("Tagline", validators=[Length(max=300)])
     status = SelectField("Status", choices=PACK_STATUSES, default="active")
-    position = Count(
-        "Order", default=0, highest=MOST_COUNT, description="Packs are shown from the lowest number on."
-    )
+    position = Count("Order", default=0, highest=MOST_COUNT, description="Lowest numbers come first.")
     price_cents = Dollars("Price", validators=[Required()], lowest=1, highest=MOST_CENTS)
     margin_bps = Percent(
         "Margin",
@@ -150,5 +148,5 @@ class PackForm(RowForm):
         "Any amount", description="People choose how much they pay, within the limits in Settings."
     )
     volume = Tiers(
-        "Volume", description="One per line: a quantity and the margin from it on, such as 10: 45%."
+        "Volume", description="One per line: a quantity and the margin from there on, such as 10: 45%."
     )

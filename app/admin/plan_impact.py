@@ -34,10 +34,10 @@ def consequences(plan: Plan) -> list[tuple[str, str]]:
     return [
         ("now", f"{counted(count, 'account')} {verb} on it, {counted(subscribed, 'subscription')}."),
         ("active", "It can be chosen on the pricing page."),
-        ("legacy", "They keep it as it is, refills included; nobody else can choose it."),
+        ("legacy", "They keep it, refills included; nobody else can choose it."),
         ("inactive", f"{counted(count, 'account')} would get no usage at all, bought credits included, until they "
-         f"change the plan. {counted(subscribed, 'subscription').capitalize()} would end with the period that is "
-         f"paid; {counted(recharging, 'auto-recharge')} would pause."),
+         f"change the plan. {counted(subscribed, 'subscription').capitalize()} would end with the paid "
+         f"period; {counted(recharging, 'auto-recharge')} would pause."),
     ]  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def lock(field: Any) -> None:
 def terms_are_kept(form: Any, row: Any) -> bool:
     changed = [name for name in LOCKED_TERMS if name in form and form[name].data != getattr(row, name)]
     for name in changed:
-        form[name].errors = ["This was sold as it is and stays so. Use “New version” to sell it otherwise."]
+        form[name].errors = ["This has been sold and can't change. Use “New version” to sell other terms."]
     return not changed
 
 
@@ -177,7 +177,7 @@ class PlanTable(SoldTable):
         form = PlanForm(request.form)
         if not form.validate():
             text = "; ".join(f"{form[name].label.text}: {errors[0]}" for name, errors in form.errors.items())
-            return f"<!doctype html><title>Preview</title><p>Mend this first: {escape(text)}", 422
+            return f"<!doctype html><title>Preview</title><p>Fix this first: {escape(text)}", 422
         plan = Plan(id=0, currency=currency())
         form.populate_obj(plan)
         others = [offered for offered in Plan.on_offer() if str(offered.id) != request.form.get("preview_of")]
@@ -254,7 +254,7 @@ def check_name(sold: Plan | CreditPack) -> None:
     """FieldError where something else is offered by that name."""
     others = (one for one in type(sold).on_offer() if one.id != sold.id)
     if sold.status == "active" and sold.name.casefold() in {other.name.casefold() for other in others}:
-        raise FieldError("name", "Something else is sold by this name.")
+        raise FieldError("name", "Something else is sold under this name.")
 
 
 def check_least(field: str, cents: int) -> None:
@@ -271,10 +271,10 @@ def check_sale(plan: Plan) -> None:
         return
     check_least("sale_price_cents", cents)
     if plan.sale_ends_at is None:
-        raise FieldError("sale_ends_at", "Enter until when.")
+        raise FieldError("sale_ends_at", "Enter when the sale ends.")
     if cents >= plan.price_cents:
-        raise FieldError("sale_price_cents", "A sale price is below the price.")
+        raise FieldError("sale_price_cents", "The sale price must be below the price.")
     if not is_above_floor(plan.period_nanos, cents, plan.surcharge_cents):
         margin = real_margin_bps(plan.period_nanos, cents, plan.surcharge_cents)
         left = f"a real margin of {percent(margin)}" if margin is not None else "nothing"
-        raise FieldError("sale_price_cents", f"It would leave {left}, below the floor.")
+        raise FieldError("sale_price_cents", f"It would leave {left}, below the margin floor.")

@@ -44,8 +44,8 @@ BUTTONS = {
 }
 DECIDED = {
     "accepted": "Accepted.",
-    "accepted model": "Added, not for sale. Look at its limits and approve its price, then put it on sale.",
-    "dismissed": "Dismissed. It comes back when its source says something else.",
+    "accepted model": "Added as a draft. Check its limits and approve its price, then put it on sale.",
+    "dismissed": "Dismissed. It returns if its source changes.",
     "dismissed model": "Dismissed.",
 }
 
@@ -148,9 +148,7 @@ class RegistryPage(AdminPage):
             changes = {"sold_until": [None, f"{ending.sold_until:%Y-%m-%d}"]}
             AdminChange.note(current_user.user_id, "edit", ending.model, changes=changes)
         db.session.commit()
-        flash(
-            f"{len(approved)} last {'day was' if len(approved) == 1 else 'days were'} taken over.", "success"
-        )
+        flash(f"{len(approved)} last {'day was' if len(approved) == 1 else 'days were'} accepted.", "success")
         return redirect(self.get_url(".index"))
 
 

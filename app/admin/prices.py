@@ -53,9 +53,7 @@ class PriceForm(RowForm):
         validators=[Length(max=32), Regexp(r"[\w-]*$", message="One word.")],
         description="Empty: the default tier. Otherwise the provider's name for it, such as flex or priority.",
     )
-    effective_from = Moment(
-        "From (UTC)", description="Empty: at once. Calls that began before keep their price."
-    )
+    effective_from = Moment("From (UTC)", description="Empty: now. Earlier calls keep their price.")
     uncached_input_nanos = per_million_tokens("Input", validators=[Required()])
     cache_read_nanos = per_million_tokens("Cache read", validators=[Required()])
     cache_write_5m_nanos = per_million_tokens("Cache write, 5 min", validators=[Required()])
@@ -63,7 +61,7 @@ class PriceForm(RowForm):
     output_nanos = per_million_tokens("Output", validators=[Required()])
     image_nanos = DollarsPerMillion("An image", description="Empty: the model makes none.")
     image_input_nanos = per_million_tokens(
-        "Images read", description="Of a model that makes images. Empty: as input."
+        "Images read", description="For models that make images. Empty: as input."
     )
     image_output_nanos = per_million_tokens("Images made", description="The same. Empty: as output.")
     search_nanos = DollarsPerMillion("A search", description="Empty: the model makes none.")
@@ -77,12 +75,12 @@ class PriceForm(RowForm):
     until_minute = Count(
         "Until minute of the day", default=WHOLE_DAY, highest=WHOLE_DAY, validators=[Required()]
     )
-    weekdays = Weekdays("On these days", description="Like Mon, Tue. Empty: every day.")
-    excepted_dates = Dates("But not on", description="Dates such as 2027-01-01, separated by spaces.")
+    weekdays = Weekdays("On these days", description="Such as Mon, Tue. Empty: every day.")
+    excepted_dates = Dates("Except on", description="Dates such as 2027-01-01, separated by spaces.")
     zone = StringField(
-        "By the clock of",
+        "Time zone",
         default="UTC",
-        description="A time zone, such as Asia/Shanghai. Days and minutes are in it.",
+        description="Such as Asia/Shanghai. Days and minutes follow it.",
     )
 
 
@@ -173,9 +171,7 @@ class PriceTable(AdminTable):
         now = utcnow()
         price.effective_from = price.effective_from or now
         if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
-            raise FieldError(
-                "effective_from", "A price begins now or later: the calls of the past keep theirs."
-            )
+            raise FieldError("effective_from", "A price can't start in the past: earlier calls keep theirs.")
         price.source = "admin"
         price.approve(current_user.user_id)
         copy_siblings(form, price)
@@ -227,15 +223,17 @@ def check_times(price: ModelPrice) -> None:
     try:
         zone_named(price.zone)
     except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise FieldError("zone", "There is no zone of this name. Write it like Asia/Shanghai.") from None
+        raise FieldError("zone", "Unknown time zone. Use a name such as Asia/Shanghai.") from None
     if price.from_minute >= price.until_minute:
-        raise FieldError("until_minute", "The hours end after they begin.")
+        raise FieldError("until_minute", "The end must be after the start.")
 
 
 def check_tiers(price: ModelPrice) -> None:
     has_long = any(getattr(price, f"long_{bucket}_nanos") is not None for bucket in TOKEN_BUCKETS)
     if has_long and price.long_context_above is None:
-        raise FieldError("long_context_above", "Say from how many input tokens on the long prices hold.")
+        raise FieldError(
+            "long_context_above", "Enter from how many input tokens the long-context prices apply."
+        )
 
 
 def copy_siblings(form: PriceForm, price: ModelPrice) -> None:

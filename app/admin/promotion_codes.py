@@ -59,17 +59,17 @@ class CodeForm(RowForm):
     )
     kind = SelectField("Kind", choices=KINDS, default="discount")
     is_active = BooleanField("Can be used", default=True)
-    percent_bps = Percent("Percent", highest=MOST_PERCENT, description="Of a discount or a bonus.")
-    amount_cents = Dollars("Or an amount off", highest=MOST_CENTS, description="Of a discount.")
+    percent_bps = Percent("Percent", highest=MOST_PERCENT, description="For a discount or a bonus.")
+    amount_cents = Dollars("Or an amount off", highest=MOST_CENTS, description="For a discount.")
     duration = SelectField("A plan discount applies to", choices=DURATIONS, default="once")
     months = Count("Months", lowest=1, highest=60, description="If it applies to some months.")
-    gift_nanos = Credits("Credits of a gift", highest=10**15)
+    gift_nanos = Credits("Gift credits", highest=10**15)
     plan_ids = Names("Plans", choices=plans_for_sale, description="None selected: all plans and packs.")
     pack_ids = Names("Packs", choices=packs_for_sale)
     first_purchase_only = BooleanField("Only for an account's first purchase")
     once_per_account = BooleanField("Once per account", default=True)
-    most_redemptions = Count("How many in all", lowest=1, highest=MOST_COUNT, description="Empty: unlimited.")
-    starts_at = Moment("From", description="UTC. Empty: at once.")
+    most_redemptions = Count("Maximum uses", lowest=1, highest=MOST_COUNT, description="Empty: unlimited.")
+    starts_at = Moment("From", description="UTC. Empty: now.")
     ends_at = Moment("Until", description="UTC. Empty: until you end it.")
 
 
@@ -100,7 +100,7 @@ class CodeTable(AdminTable):
     def fit(self, form: RowForm, row: PromotionCode) -> None:
         for name in TERMS if row.redeemed else ():
             form[name].render_kw = {"readonly": True}
-            form[name].description = "Fixed: it has been used. Make another code to give something else."
+            form[name].description = "Fixed: it has been used. Make another code to change it."
 
     def validate_form(self, form: Any) -> bool:
         if not super().validate_form(form):
@@ -126,7 +126,7 @@ def terms_are_kept(form: Any, row: PromotionCode) -> bool:
     typed = {name: form[name].data for name in TERMS} | {"code": spelled(form["code"].data)}
     changed = [name for name in TERMS if (typed[name] or None) != (getattr(row, name) or None)]
     for name in changed:
-        form[name].errors = ["It has been used as it is. Make another code to give something else."]
+        form[name].errors = ["This code has been used and can't change. Make another one instead."]
     return not changed
 
 
@@ -139,15 +139,15 @@ def check_kind(code: PromotionCode) -> None:
     if code.kind == "gift" and not code.gift_nanos:
         raise FieldError("gift_nanos", "Enter how many credits it gives.")
     if code.kind == "bonus" and not code.percent_bps:
-        raise FieldError("percent_bps", "Enter by how much the credits grow.")
+        raise FieldError("percent_bps", "Enter the bonus in percent.")
     if code.kind == "discount" and bool(code.percent_bps) == bool(code.amount_cents):
-        raise FieldError("percent_bps", "Enter a percentage or an amount, one of both.")
+        raise FieldError("percent_bps", "Enter either a percentage or an amount.")
     if code.kind == "discount" and (code.percent_bps or 0) > 10_000:
         raise FieldError("percent_bps", "A discount is at most 100%.")
     if code.duration == "repeating" and not code.months:
         raise FieldError("months", "Enter for how many months.")
     if code.starts_at and code.ends_at and code.ends_at <= code.starts_at:
-        raise FieldError("ends_at", "This is before it begins.")
+        raise FieldError("ends_at", "The end must be after the start.")
     clear_others(code)
 
 
@@ -171,7 +171,7 @@ def check_floor(code: PromotionCode) -> None:
     if below and (code.plan_ids or code.pack_ids or not code.sold_with()):
         field = "percent_bps" if code.percent_bps else "amount_cents"
         raise FieldError(
-            field, f"Below the margin's floor: {'; '.join(sale_words(code, one) for one in below)}."
+            field, f"Below the margin floor: {'; '.join(sale_words(code, one) for one in below)}."
         )
 
 
@@ -189,12 +189,12 @@ def typed_code(typed: MultiDict[str, str]) -> PromotionCode:
 
 def margin_words(code: PromotionCode) -> str:
     if code.kind == "gift":
-        return f"Costs up to {cost(code.gift_nanos or 0)} each, and nothing is paid for it."
+        return f"Costs up to {cost(code.gift_nanos or 0)} each; nothing is paid for it."
     if not code.percent_bps and not code.amount_cents:
         return "Enter what it gives."
     return (
         "; ".join(sale_words(code, sold) for sold in all_on_offer() if code.is_for(sold))
-        or "It is for nothing."
+        or "It applies to nothing."
     )
 
 

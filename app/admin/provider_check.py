@@ -29,7 +29,7 @@ def tried(provider: ProviderAccount) -> Trial:
     """Ask the provider's first model on sale. No transaction is open meanwhile."""
     model = first_model(provider)
     if model is None:
-        return Trial(False, "Unknown: put one of its models that write on sale first.")
+        return Trial(False, "Unknown: put one of its text models on sale first.")
     if not provider.is_usable:
         return Trial(False, f"Not working: {provider.key_variable} isn't set, or the provider is off.")
     name = model.upstream_name or model.name

@@ -36,7 +36,7 @@ class UserTable(AdminTable):
     column_list = ("email", "name", "email_verified_at", "admin_role", "disabled_at", "created_at")
     column_details_list = ("id", *column_list)
     column_labels: ClassVar = {
-        "email": "Email", "email_verified_at": "Verified", "admin_role": "Admin", "disabled_at": "Disabled",
+        "email_verified_at": "Verified", "admin_role": "Admin", "disabled_at": "Disabled",
         "created_at": "Since",
     }  # fmt: skip
     column_searchable_list = ("email", "name")
@@ -91,7 +91,7 @@ class UserTable(AdminTable):
             )
         forget(person)
         self.record("forget second factor", person, changes={"second_factor": ["set up", None]})
-        return self.done(person, f"{person.email} sets it up anew at the next visit.")
+        return self.done(person, f"{person.email} sets it up again at the next visit.")
 
     @expose("/mail/", methods=("POST",))
     def mail_view(self) -> ResponseReturnValue:

@@ -28,7 +28,7 @@ ATTACHMENT = shape(
     width=or_null(WHOLE),
     height=or_null(WHOLE),
     excerpt=or_null(TEXT)
-    | {"description": "What the text is of a longer file, such as: the first 40 of 120 pages."},
+    | {"description": "Which part of a longer file the text is, such as: the first 40 of 120 pages."},
 )
 
 
@@ -41,7 +41,7 @@ class NewAttachment(Body):
 @limited_sends
 @described(
     "Upload an image (PNG, JPEG, WebP, GIF), a text file, or a PDF, DOCX, XLSX or PPTX, whose text is kept; "
-    "to be sent with a question within a day",
+    "send it with a message within a day",
     ATTACHMENT,
     status=201,
     body=NewAttachment,
@@ -58,7 +58,7 @@ def attach() -> tuple[dict[str, Any], int]:
 
 
 @api.delete("/attachments/<attachment_id>")
-@described("Delete an image that a model made, or a file that was not sent; what it cost stays", status=204)
+@described("Delete a generated image or an unsent file; its cost stays in the usage", status=204)
 def delete_attachment(attachment_id: str) -> tuple[str, int]:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
     kept = or_404(Attachment.find(attachment_id, **own))
@@ -70,7 +70,7 @@ def delete_attachment(attachment_id: str) -> tuple[str, int]:
 
 
 @api.get("/attachments/<attachment_id>")
-@described("A file as it was uploaded; its media type is what its bytes are", TEXT, kind=FILES)
+@described("Get a file as it was uploaded, with the media type of its bytes", TEXT, kind=FILES)
 def read_attachment(attachment_id: str) -> Response:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
     return served(or_404(Attachment.find(attachment_id, **own)))

@@ -92,7 +92,7 @@ ENTRY_COLUMNS = (
 
 
 @api.get("/balance")
-@described("What is left, what is held by running calls, and when there is more", BALANCE)
+@described("Get the balance: what is left, what running calls reserve, and the next refill", BALANCE)
 def read_balance() -> dict[str, Any]:
     now = utcnow()
     account_state = load_account_state(current_user.account_id, now)
@@ -130,7 +130,7 @@ def shown_window(account_state: AccountState, now: datetime) -> dict[str, Any]:
 
 
 @api.get("/subscription/usage")
-@described("The plan's limits of this period, and how much of them is used", PLAN_USAGE)
+@described("Get the plan's limits of this period and how much of each is used", PLAN_USAGE)
 def read_plan_usage() -> dict[str, Any]:
     account_state = load_account_state(current_user.account_id, utcnow())
     db.session.commit()
@@ -153,7 +153,7 @@ def read_plan_usage() -> dict[str, Any]:
 
 @api.get("/transactions")
 @managers_only
-@described("The ledger, newest first", page(ENTRY), query=PAGING | AS_CSV, also_as=CSV)
+@described("List ledger entries, newest first", page(ENTRY), query=PAGING | AS_CSV, also_as=CSV)
 def list_transactions() -> dict[str, Any] | Response:
     query = select(LedgerEntry).where(LedgerEntry.account_id == current_user.account_id)
     if not wants_csv():

@@ -16,7 +16,7 @@ from app.models.metering.refusal import InvalidRequest
 api = Blueprint("api", __name__, url_prefix="/api")
 Row = TypeVar("Row", bound=Model)
 PAGE, LARGEST_PAGE = 50, 200
-NOT_OURS = "is not one that this list gave."
+NOT_OURS = "is not a cursor from this list."
 
 
 def or_404(row: Row | None) -> Row:

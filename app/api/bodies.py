@@ -117,7 +117,7 @@ def message_of(detail: ErrorDetails) -> str:
         return f"is longer than {bounds['max_length']} characters."
     if detail["type"] in BOUNDS:
         return BOUNDS[detail["type"]].format(**bounds)
-    return MESSAGES.get(detail["type"], "cannot be taken.")
+    return MESSAGES.get(detail["type"], "isn't valid.")
 
 
 MESSAGES = {

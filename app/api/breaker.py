@@ -52,7 +52,7 @@ class BreakerChoice(Body):
 
 @api.get("/breaker")
 @managers_only
-@described("What is spent of the hour and the day, where spending would pause, and what is paused", BREAKER)
+@described("Get what this hour and day have cost, where spending would pause, and what is paused", BREAKER)
 def read_breaker() -> dict[str, Any]:
     now, account_id = utcnow(), current_user.account_id
     account_state = AccountState.load(account_id)

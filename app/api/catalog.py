@@ -85,7 +85,7 @@ PLAN = shape(
     has_custom_branding=FLAG,
     is_popular=FLAG,
     bullets=array(TEXT),
-    features=array(TEXT) | {"description": "What the plan gives, in words made from its columns."},
+    features=array(TEXT) | {"description": "What the plan includes, as sentences."},
     credits_per_dollar=CREDITS,
     **amounts("allowance"),
     window_hours=or_null(WHOLE),
@@ -110,9 +110,7 @@ PACK = shape(
 
 
 @api.get("/models")
-@described(
-    "The models for sale, each with its price in credits per million tokens", page(MODEL), query=PAGING
-)
+@described("List the models for sale, with prices in credits per million tokens", page(MODEL), query=PAGING)
 def list_models() -> dict[str, Any]:
     allowed = current_user.account.plan.models
     now = utcnow()
@@ -124,13 +122,13 @@ def list_models() -> dict[str, Any]:
 
 
 @api.get("/plans")
-@described("The plans that can be chosen now", page(PLAN), query=PAGING)
+@described("List the plans on sale", page(PLAN), query=PAGING)
 def list_plans() -> dict[str, Any]:
     return page_in([shown_plan(plan) for plan in Plan.on_offer()])
 
 
 @api.get("/packs")
-@described("The packs of credits that can be bought now", page(PACK), query=PAGING)
+@described("List the credit packs on sale", page(PACK), query=PAGING)
 def list_packs() -> dict[str, Any]:
     return page_in([shown_pack(pack) for pack in CreditPack.on_offer()])
 

@@ -54,14 +54,14 @@ CHAT = shape(
     model=TEXT,
     is_pinned=FLAG,
     is_archived=FLAG,
-    wants_title=FLAG | {"description": "A model is still to write its title, after the first answer."},
+    wants_title=FLAG | {"description": "Whether a model will write the title after the first answer."},
     folder=or_null(TEXT),
-    document_id=or_null(TEXT) | {"description": "The document that the chat is about."},
+    document_id=or_null(TEXT) | {"description": "The document whose text goes along with every message."},
     system_prompt=TEXT,
     max_output_tokens=or_null(WHOLE),
     **amounts_or_null("budget"),
     share_url=or_null(TEXT)
-    | {"description": "Whoever has it reads the chat as it stood at `shared_at`; null: not shared."},
+    | {"description": "A link to read the chat as it was at `shared_at`; null: not shared."},
     shared_at=or_null(MOMENT),
     created_at=MOMENT,
     updated_at=MOMENT,
@@ -76,7 +76,7 @@ MESSAGE = shape(
     call_id=or_null(TEXT),
     parent_id=or_null(TEXT),
     versions=array(TEXT)
-    | {"description": "Ids of a message's versions in order, its own too; empty: the only one."},
+    | {"description": "Ids of all versions of this message, in order; empty if it is the only one."},
     attachments=array(ATTACHMENT),
     error=or_null(shape("MessageError", code=TEXT, detail=or_null(TEXT))),
     created_at=MOMENT,
@@ -84,12 +84,12 @@ MESSAGE = shape(
 )
 WHOLE_CHAT = shape("WholeChat", messages=array(MESSAGE), **CHAT["properties"])
 SEARCH: dict[str, Schema] = {
-    "q": {"type": "string", "description": "Words of the title or of a message."},
-    "folder": {"type": "string", "description": "The chats of this folder alone."},
-    "archived": {"enum": ["0", "1"], "description": "1: those of the archive instead."},
+    "q": {"type": "string", "description": "Search titles and messages."},
+    "folder": {"type": "string", "description": "Only chats in this folder."},
+    "archived": {"enum": ["0", "1"], "description": "1: only archived ones."},
 }
 Title = Annotated[Text, Field(max_length=LONGEST_TITLE)]
-Folder = Annotated[Text, Field(description="The name of the folder that the chat is kept in; empty: none.")]
+Folder = Annotated[Text, Field(description="The name of the chat's folder; empty: none.")]
 
 
 class ChatChanges(Body):
@@ -101,33 +101,34 @@ class ChatChanges(Body):
     is_shared: (
         Annotated[
             Flag,
-            Field(description="true: make a link, or let it show the chat as it is now; false: revoke it."),
+            Field(description="true: create the link, or update what it shows; false: revoke it."),
         ]
         | None
     ) = None
     folder: Folder | None = None
     document_id: (
-        Annotated[Text, Field(description="A document that the chat is about from now on; empty: none.")]
+        Annotated[Text, Field(description="The document whose text goes along from now on; empty: none.")]
         | None
     ) = None
     system_prompt: Text | None = None
     max_output_tokens: (
         Annotated[
-            CountOrNone, Field(le=MOST_OUTPUT_TOKENS, description="The longest answer; 0: the usual length.")
+            CountOrNone,
+            Field(le=MOST_OUTPUT_TOKENS, description="The maximum answer length in tokens; 0: the default."),
         ]
         | None
     ) = None
     budget_credits: (
-        Annotated[Credits, Field(description="The most that the chat may cost in all; 0: no budget.")] | None
+        Annotated[Credits, Field(description="The most the chat may cost in total; 0: no budget.")] | None
     ) = None
     shown_message_id: (
-        Annotated[Identifier, Field(description="The version to show, with what followed it.")] | None
+        Annotated[Identifier, Field(description="The version to show, with the messages after it.")] | None
     ) = None
 
 
 @api.get("/chats")
 @for_guests_too
-@described("The chats, newest first", page(CHAT), query=PAGING | SEARCH)
+@described("List chats, newest first", page(CHAT), query=PAGING | SEARCH)
 def list_chats() -> dict[str, Any]:
     query = mine().where(Chat.archived_at.is_not(None) == (request.args.get("archived") == "1"))
     if folder := folder_name(storable(request.args.get("folder", ""))):
@@ -141,7 +142,7 @@ def list_chats() -> dict[str, Any]:
 
 @api.get("/chats/<chat_id>")
 @for_guests_too
-@described("A chat with the messages of its shown branch", WHOLE_CHAT)
+@described("Get a chat with the messages of its shown branch", WHOLE_CHAT)
 def read_chat(chat_id: str) -> dict[str, Any]:
     chat = my_chat(chat_id)
     messages, versions = chat.messages(), chat.versions()
@@ -156,7 +157,7 @@ def read_chat(chat_id: str) -> dict[str, Any]:
 @api.patch("/chats/<chat_id>")
 @for_guests_too
 @described(
-    "Rename a chat, pin it, archive it, move it to a folder, share it by a link, instruct it, show another version",
+    "Change a chat: title, pin, archive, folder, share link, instructions, shown version",
     CHAT,
     body=ChatChanges,
 )
@@ -211,7 +212,7 @@ def budget_of(credits: str | int | None) -> int | None:
 
 @api.delete("/chats/<chat_id>")
 @for_guests_too
-@described("Delete a chat and its files; what it cost stays in the usage", status=204)
+@described("Delete a chat and its files; its cost stays in the usage", status=204)
 def delete_chat(chat_id: str) -> tuple[str, int]:
     chat = my_chat(chat_id)
     erasure.delete_chat(chat)

@@ -40,7 +40,7 @@ class CodeBody(Body):
 @api.get("/codes/<code>")
 @managers_only
 @wrong_codes
-@described("What a promotional code gives, where it can be redeemed now", CODE)
+@described("Get what a promotional code gives and what it applies to", CODE)
 def read_code(code: str) -> dict[str, Any]:
     return shown_code(promotions.open_code(code))
 
@@ -49,7 +49,7 @@ def read_code(code: str) -> dict[str, Any]:
 @for_scope("buy")
 @managers_only
 @wrong_codes
-@described("Redeem a gift; a discount or a bonus goes with a purchase", CODE, body=CodeBody)
+@described("Redeem a gift code; use discount and bonus codes with a purchase", CODE, body=CodeBody)
 def redeem_code() -> dict[str, Any]:
     return shown_code(promotions.redeem_gift(current_user, CodeBody.read().code))
 

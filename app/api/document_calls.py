@@ -67,7 +67,7 @@ class Picture(Limits):
 @says_remaining("documents")
 @requires_tokens
 @described(
-    "Begin a document: empty, with a text, or drafted by a model (then an event stream)",
+    "Create a document: empty, with a text, or drafted by a model (an event stream)",
     WHOLE_DOCUMENT,
     status=(200, 201),
     body=NewDocument,
@@ -107,7 +107,13 @@ def refine_selection(document_id: str) -> Response:
 @limited_sends
 @says_remaining("documents")
 @requires_tokens
-@described("Make another document of this one", STREAM, body=Repurposing, headers=ONCE, kind=EVENTS)
+@described(
+    "Turn a document into another kind, as a new document",
+    STREAM,
+    body=Repurposing,
+    headers=ONCE,
+    kind=EVENTS,
+)
 def repurpose_document(document_id: str) -> Response:
     return begun(document_id, "repurpose", Repurposing)
 
@@ -116,7 +122,7 @@ def repurpose_document(document_id: str) -> Response:
 @limited_sends
 @requires_tokens
 @described(
-    "Describe a picture for the document or a selection of it",
+    "Write an image prompt for the document or a selection",
     STREAM,
     body=Picture,
     headers=ONCE,

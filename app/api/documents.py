@@ -38,7 +38,7 @@ DOCUMENT = shape(
     "Document",
     id=TEXT,
     title=TEXT,
-    revision=COUNT | {"description": "The number of the revision that it shows; 0: it is empty."},
+    revision=COUNT | {"description": "The number of the shown revision; 0: empty."},
     is_archived=FLAG,
     source_id=or_null(TEXT),
     kind=TEXT,
@@ -65,8 +65,8 @@ WHOLE_DOCUMENT = shape(
     "WholeDocument", content=TEXT, words=COUNT, revisions=array(REVISION), **DOCUMENT["properties"]
 )
 SEARCH: dict[str, Schema] = {
-    "q": {"type": "string", "description": "Words of the title or of the text."},
-    "archived": {"enum": ["0", "1"], "description": "1: those of the archive instead."},
+    "q": {"type": "string", "description": "Search titles and text."},
+    "archived": {"enum": ["0", "1"], "description": "1: only archived ones."},
 }
 Title = Annotated[Text, Field(max_length=LONGEST_TITLE)]
 Content = Annotated[Text, Field(max_length=LONGEST_BODY)]
@@ -82,7 +82,7 @@ class DocumentChanges(Body):
 
 
 @api.get("/documents")
-@described("The documents, newest first", page(DOCUMENT), query=PAGING | SEARCH)
+@described("List documents, newest first", page(DOCUMENT), query=PAGING | SEARCH)
 def list_documents() -> dict[str, Any]:
     archived = request.args.get("archived") == "1"
     query = (
@@ -96,14 +96,14 @@ def list_documents() -> dict[str, Any]:
 
 
 @api.get("/documents/<document_id>")
-@described("A document with its text and all its revisions, newest first", WHOLE_DOCUMENT)
+@described("Get a document with its text and all its revisions, newest first", WHOLE_DOCUMENT)
 def read_document(document_id: str) -> dict[str, Any]:
     return shown_whole(my_document(document_id))
 
 
 @api.patch("/documents/<document_id>")
 @described(
-    "Save what was typed, rename a document, archive it; 409 `document_changed` where the text is another by now",
+    "Save, rename or archive a document; 409 `document_changed` if its text has changed meanwhile",
     WHOLE_DOCUMENT,
     body=DocumentChanges,
 )
@@ -113,7 +113,9 @@ def change_document(document_id: str) -> dict[str, Any]:
         raise InvalidRequest({"body": ["names none of title, content, is_archived."]})
     if sent.content is not None:
         if sent.revision is None:
-            raise InvalidRequest({"revision": ["is missing: say which revision the text was made of."]})
+            raise InvalidRequest(
+                {"revision": ["is missing: give the number of the revision your text is based on."]}
+            )
         document.write(sent.content, sent.revision)
     if sent.title is not None:
         document.title = sent.title
@@ -124,7 +126,7 @@ def change_document(document_id: str) -> dict[str, Any]:
 
 
 @api.delete("/documents/<document_id>")
-@described("Delete a document with all its revisions; what it cost stays in the usage", status=204)
+@described("Delete a document with all its revisions; its cost stays in the usage", status=204)
 def delete_document(document_id: str) -> tuple[str, int]:
     document = or_404(Document.locked(document_id, current_user))
     running = [revision.call_id for revision in document.revisions() if revision.is_running]

@@ -46,11 +46,13 @@ class EstimateRequest(Limits):
     chat_id: Identifier | None = None
     message_id: (
         Annotated[
-            Identifier, Field(description="An answer to be given again, or a question that `content` edits.")
+            Identifier, Field(description="An answer to give again, or a question to replace by `content`.")
         ]
         | None
     ) = None
-    goes_on: Annotated[Flag, Field(description="Of an answer its rest, in the place of another one.")] = False
+    goes_on: Annotated[
+        Flag, Field(description="true: estimate continuing this answer instead of a new one.")
+    ] = False
     system_prompt: Text = ""
     attachments: Files = Field(default_factory=list)
     document_id: Identifier | None = None
@@ -70,7 +72,7 @@ class EstimateRequest(Limits):
 @for_scope("read")
 @for_guests_too
 @described(
-    "What a question or another operation will come to, and the most it can cost; charges nothing",
+    "Estimate a message or operation: the expected and the maximum cost; free",
     ESTIMATE,
     body=EstimateRequest,
 )

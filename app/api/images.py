@@ -66,7 +66,7 @@ class NewImages(Limits):
 @says_remaining("images")
 @requires_tokens
 @described(
-    "Make images at a fixed price; `done` names them in `images`, and only what is delivered is charged",
+    "Make images at a fixed price; `done` lists them in `images`, and only delivered ones are charged",
     STREAM,
     body=NewImages,
     headers=ONCE,
@@ -83,7 +83,7 @@ def make_images() -> Response:
 
 
 @api.get("/images/<call_id>")
-@described("The images that a call made, and what it cost", CALL)
+@described("Get the images of a call and their cost", CALL)
 def read_images(call_id: str) -> dict[str, Any]:
     own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
     call = or_404(Usage.find(call_id, **own))
@@ -100,9 +100,7 @@ def read_images(call_id: str) -> dict[str, Any]:
 
 
 @api.get("/image-models")
-@described(
-    "The models that make images, with the price of an image by quality and size", page(MODEL), query=PAGING
-)
+@described("List image models with their prices by quality and size", page(MODEL), query=PAGING)
 def list_image_models() -> dict[str, Any]:
     allowed = AccountState.load(current_user.account_id).models
     models: dict[str, dict[str, Any]] = {}
@@ -120,7 +118,9 @@ def request_of(sent: NewImages) -> ImageRequest:
     named = {"chat_id": sent.chat_id, "document_id": sent.document_id, "new_chat": sent.new_chat}
     places = [name for name, value in named.items() if value]
     if len(places) > 1:
-        raise InvalidRequest({places[1]: [f"cannot be beside `{places[0]}`: images belong to one place."]})
+        raise InvalidRequest(
+            {places[1]: [f"can't be combined with `{places[0]}`: images belong to one place."]}
+        )
     document = my_document(sent.document_id) if sent.document_id else None
     return ImageRequest(sent.prompt, sent.quality, sent.size, sent.n, chat_of(sent), document)
 

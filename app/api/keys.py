@@ -69,7 +69,7 @@ class NewKey(KeyLimitFields):
 @api.post("/keys")
 @for_scope(BY_PEOPLE)
 @described(
-    "Create a key; its secret is in this answer and never again. Keys can't create keys; sign in for that",
+    "Create an API key; its secret is shown only in this answer. Keys can't create keys",
     NEW_KEY,
     status=201,
     body=NewKey,
@@ -92,7 +92,7 @@ def make_key() -> tuple[dict[str, Any], int]:
 
 @api.patch("/keys/<key_id>")
 @for_scope(BY_PEOPLE)
-@described("Change a key's limits, by its maker or an owner or admin", KEY, body=KeyLimitFields)
+@described("Change a key's limits, as its creator, an owner or an admin", KEY, body=KeyLimitFields)
 def change_key(key_id: str) -> dict[str, Any]:
     key = my_key(key_id)
     KeyLimitFields.read().apply(key, sent_json())
@@ -104,7 +104,7 @@ def change_key(key_id: str) -> dict[str, Any]:
 @api.post("/keys/<key_id>/rotate")
 @for_scope(BY_PEOPLE)
 @described(
-    "A new secret for one's own key, which keeps its limits and what it has spent; the old one stops working",
+    "Give your own key a new secret; limits and spending stay, the old secret stops working",
     NEW_KEY,
 )
 def rotate_key(key_id: str) -> dict[str, Any]:
@@ -118,13 +118,13 @@ def rotate_key(key_id: str) -> dict[str, Any]:
 
 
 @api.get("/keys")
-@described("Your own keys; for owners and admins, all keys of the account", page(KEY), query=PAGING)
+@described("List your keys or, as an owner or admin, all keys of the account", page(KEY), query=PAGING)
 def list_keys() -> dict[str, Any]:
     return page_of(visible_keys(), ApiKey.id, shown_key)
 
 
 @api.delete("/keys/<key_id>")
-@described("Revoke a key, from now on", status=204)
+@described("Revoke a key", status=204)
 def revoke_key(key_id: str) -> tuple[str, int]:
     key = my_key(key_id)
     key.revoke()

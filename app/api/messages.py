@@ -37,7 +37,7 @@ Files = Annotated[
     FileIds,
     Field(
         max_length=MOST_OF_A_MESSAGE,
-        description="Ids of files from `POST /api/attachments`, which go with this question.",
+        description="Ids of files from `POST /api/attachments` to send with this message.",
     ),
 ]
 
@@ -65,7 +65,7 @@ STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})
 @limited_sends
 @requires_tokens
 @described(
-    "Ask, and follow the answer",
+    "Send a message and stream the answer",
     STREAM,
     body=Question,
     headers=ONCE,
@@ -84,7 +84,7 @@ def send_message(chat_id: str) -> Response:
 @for_guests_too
 @limited_sends
 @requires_tokens
-@described("Answer the same question again", STREAM, body=AnotherAnswer, headers=ONCE, kind=EVENTS)
+@described("Answer the same message again", STREAM, body=AnotherAnswer, headers=ONCE, kind=EVENTS)
 def regenerate(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     into = Conversation(my_chat(message.chat_id))
@@ -101,7 +101,7 @@ def regenerate(message_id: str) -> Response:
 @limited_sends
 @requires_tokens
 @described(
-    "Go on with the chat's last answer, where its limit cut it off; `delta`s are what is new",
+    "Continue the chat's last answer if its limit cut it off; `delta`s hold the new text",
     STREAM,
     body=AnotherAnswer,
     headers=ONCE,
@@ -122,7 +122,7 @@ def go_on_with_message(message_id: str) -> Response:
 @limited_sends
 @requires_tokens
 @described(
-    "Edit a question, and ask it with the files that it had",
+    "Edit a message and send it again with its files",
     STREAM,
     body=Edit,
     headers=ONCE,
@@ -150,7 +150,7 @@ def stop_message(message_id: str) -> dict[str, Any]:
 
 @api.get("/messages/<message_id>/stream")
 @for_guests_too
-@described("Follow an answer from where you left off", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
+@described("Follow an answer, from `Last-Event-ID` on", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
 def follow_message(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
     return followed(message, stream_position())

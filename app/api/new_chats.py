@@ -40,9 +40,10 @@ class NewChat(Limits):
     max_output_tokens: Annotated[Count, Field(le=MOST_OUTPUT_TOKENS)] | None = None
     budget_credits: Credits | None = None
     folder: Folder = ""
-    document_id: Annotated[Identifier, Field(description="The document that the chat is about.")] | None = (
-        None
-    )
+    document_id: (
+        Annotated[Identifier, Field(description="The document whose text goes along with every message.")]
+        | None
+    ) = None
 
 
 @api.post("/chats")
@@ -52,7 +53,7 @@ class NewChat(Limits):
 @says_remaining("chats")
 @requires_tokens
 @described(
-    "Begin a chat; with `content`, by sending it in one step: what is refused leaves no chat",
+    "Create a chat; with `content`, send its first message in the same step (a refusal creates no chat)",
     CHAT,
     status=(200, 201),
     body=NewChat,

@@ -19,7 +19,7 @@ PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 PROBLEM: Schema = {
     "title": "Problem",
     "type": "object",
-    "description": "RFC 9457. `code` is stable; `detail` is for people. A refusal names what it needs beside them.",
+    "description": "RFC 9457. `code` is stable; `detail` is for people. Refusals add what was needed and available.",
     "properties": {
         "type": TEXT,
         "status": WHOLE,
@@ -30,8 +30,8 @@ PROBLEM: Schema = {
     },
     "required": ["type", "status", "code", "title", "detail"],
 }
-WORDS = """Sign in with `Authorization: Bearer <API key>`; a key acts on the account that it was made in.
-An amount of usage is there twice: `*_nanos` (whole nano-dollars of model cost) and `*_credits` (1 credit = 1,000,000
+WORDS = """Sign in with `Authorization: Bearer <API key>`; a key acts on the account it was created in.
+Amounts of usage come twice: `*_nanos` (whole nano-dollars of model cost) and `*_credits` (1 credit = 1,000,000
 nanos). Money is `*_cents` with a `currency`. Times are ISO 8601 in UTC. What belongs to another account answers 404."""
 
 
@@ -86,7 +86,7 @@ def described_operation(rule: Rule, method: str, operation: Operation) -> dict[s
         "responses": {str(status): answer_of(operation, body) for status, body in operation.answers.items()},
     }
     problem = {
-        "description": "It was not done.",
+        "description": "An error: `code` says which.",
         "content": {"application/problem+json": {"schema": PROBLEM}},
     }
     described["responses"] |= dict.fromkeys(("4XX", "502", "503"), problem)

@@ -44,7 +44,7 @@ class MoreAsked(Body):
 
 
 @api.get("/own-limit")
-@described("The limit you set for yourself in this account, and how much of it is used", OWN_LIMIT)
+@described("Get the limit you set for yourself in this account, and how much of it is used", OWN_LIMIT)
 def read_own_limit() -> dict[str, Any]:
     own = own_membership()
     use = own_use(own, utcnow())
@@ -75,7 +75,7 @@ def set_own_limit() -> dict[str, Any]:
 @for_scope(BY_PEOPLE)
 @by_person("10 per hour")
 @described(
-    "Ask the owners and admins of a team for more than your monthly limit", LIMIT_REQUEST, status=201, body=MoreAsked
+    "Ask a team's owners and admins to raise your monthly limit", LIMIT_REQUEST, status=201, body=MoreAsked
 )  # fmt: skip
 def ask_for_more() -> tuple[dict[str, Any], int]:
     sent = MoreAsked.read()

@@ -66,7 +66,7 @@ EXPLANATION = shape(
     tokens=COUNT,
     text=TEXT,
     **amounts_or_null("new_chat_cost"),
-) | {"description": "The part that cost the most; `earlier` is the conversation before, sent again."}
+) | {"description": "The most expensive part; `earlier` is the earlier conversation, sent again."}
 RECEIPT: Schema = shape(
     "Receipt",
     id=TEXT,
@@ -81,7 +81,7 @@ RECEIPT: Schema = shape(
     settled_at=or_null(MOMENT),
     max_output_tokens=WHOLE,
     shortened_from=or_null(WHOLE)
-    | {"description": "The output that was asked for, where balance or limits afforded less."},
+    | {"description": "The requested output, if balance or limits covered less."},
     continues_call_id=or_null(TEXT),
     source={"enum": ["reported", "estimated", "none"]},
     estimated=FLAG,
@@ -98,11 +98,13 @@ RECEIPT: Schema = shape(
     lines=array(LINE),
     price=PRICE,
     corrections=array(CORRECTION),
-    image_price=or_null(IMAGE_PRICE | {"description": "Of images: what each one that is delivered costs."}),
+    image_price=or_null(IMAGE_PRICE | {"description": "For images: the price of each delivered one."}),
     raw_usage={"type": "object"},
     formula=TEXT,
     earlier_bps=COUNT
-    | {"description": "The share of the input that was said before, in basis points, counted locally."},
+    | {
+        "description": "The share of the input that is earlier conversation, in basis points, counted locally."
+    },
     explanation=or_null(EXPLANATION),
     **amounts("cost", "provider_cost", "allowance_paid", "credits_paid", "absorbed", "ceiling"),
 )

@@ -117,7 +117,7 @@ class Settlement(Body):
 @for_scope("hold")
 @limited_sends
 @requires_tokens
-@described("Hold the most that a call made elsewhere can cost", HELD, status=201, body=Hold)
+@described("Reserve the most that a call made elsewhere can cost", HELD, status=201, body=Hold)
 def hold_credits() -> tuple[dict[str, Any], int]:
     reservation = Hold.read().hold()
     db.session.commit()
@@ -127,7 +127,7 @@ def hold_credits() -> tuple[dict[str, Any], int]:
 
 @api.post("/reservations/<call_id>/settle")
 @for_scope("hold")
-@described("Charge what it came to, once; the receipt, again and again", RECEIPT, body=Settlement)
+@described("Charge the actual cost, once; repeating returns the same receipt", RECEIPT, body=Settlement)
 def settle_reservation(call_id: str) -> dict[str, Any]:
     call = my_call(call_id)
     spent = Settlement.read().spent(call) if call.state == "running" else TokenUsage()
@@ -143,7 +143,7 @@ def settle_reservation(call_id: str) -> dict[str, Any]:
 
 @api.post("/reservations/<call_id>/release")
 @for_scope("hold")
-@described("Give the credits back; nothing is charged", RECEIPT)
+@described("Release the credits; nothing is charged", RECEIPT)
 def release_reservation(call_id: str) -> dict[str, Any]:
     call = my_call(call_id)
     release_held(call)
@@ -154,7 +154,7 @@ def release_reservation(call_id: str) -> dict[str, Any]:
 
 @api.post("/reservations/<call_id>/renew")
 @for_scope("hold")
-@described("Hold the credits for longer: without it they come back by themselves", HELD)
+@described("Extend the reservation; without this it ends by itself", HELD)
 def renew_reservation(call_id: str) -> dict[str, Any]:
     call = my_call(call_id)
     renew_held(call)

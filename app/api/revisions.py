@@ -25,7 +25,7 @@ CHANGE = shape("Change", kind={"enum": ["same", "gone", "new"]}, text=TEXT)
 WHOLE_REVISION = shape(
     "WholeRevision",
     content=TEXT,
-    changes=array(CHANGE) | {"description": "Against the revision that it was made of."},
+    changes=array(CHANGE) | {"description": "Compared with the revision it is based on."},
     **REVISION["properties"],
 )
 
@@ -41,7 +41,7 @@ class Decision(Body):
 
 
 @api.get("/revisions/<revision_id>")
-@described("A revision with its text, and what is different in it", WHOLE_REVISION)
+@described("Get a revision with its text and its changes", WHOLE_REVISION)
 def read_revision(revision_id: str) -> dict[str, Any]:
     revision = my_revision(revision_id)
     made = [{"kind": kind, "text": text} for kind, text in changes(base_of(revision), revision.body)]
@@ -50,7 +50,7 @@ def read_revision(revision_id: str) -> dict[str, Any]:
 
 @api.put("/revisions/<revision_id>")
 @described(
-    "Keep or drop a proposal, restore an earlier revision; 409 `document_changed` where the text is another by now",
+    "Keep or drop a proposal, or restore an earlier revision; 409 `document_changed` if the text has changed meanwhile",
     WHOLE_DOCUMENT,
     body=Decision,
 )
@@ -68,7 +68,7 @@ def decide(revision_id: str) -> dict[str, Any]:
 
 
 @api.post("/revisions/<revision_id>/stop")
-@described("Ask a running revision to end", REVISION)
+@described("Stop a running revision", REVISION)
 def stop_revision(revision_id: str) -> dict[str, Any]:
     """It does within a second or so, wherever it runs."""
     revision = my_revision(revision_id)
@@ -82,7 +82,7 @@ def stop_revision(revision_id: str) -> dict[str, Any]:
 
 
 @api.get("/revisions/<revision_id>/stream")
-@described("Follow a revision from where you left off", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
+@described("Follow a revision, from `Last-Event-ID` on", STREAM, headers={"Last-Event-ID": TEXT}, kind=EVENTS)
 def follow_revision(revision_id: str) -> Response:
     revision = my_revision(revision_id)
     or_404(revision.call)

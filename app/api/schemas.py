@@ -99,8 +99,8 @@ def page(item: Schema) -> Schema:
 
 PAGING: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
-    "cursor": {"type": "string", "description": "The `next_cursor` of the page before."},
+    "cursor": {"type": "string", "description": "The `next_cursor` of the previous page."},
 }
 AS_CSV: dict[str, Schema] = {
-    "format": {"enum": ["json", "csv"], "description": "Or ask by `Accept: text/csv`."}
+    "format": {"enum": ["json", "csv"], "description": "Or send `Accept: text/csv`."}
 }

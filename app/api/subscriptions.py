@@ -106,7 +106,7 @@ class RechargeSettings(Body):
 
 @api.get("/subscription")
 @managers_only
-@described("The plan and the subscription that pays for it", SUBSCRIPTION)
+@described("Get the plan and its subscription", SUBSCRIPTION)
 def read_subscription() -> dict[str, Any]:
     return shown(current_user.account)
 
@@ -116,9 +116,7 @@ def read_subscription() -> dict[str, Any]:
 @managers_only
 @by_account("5 per hour")
 @wrong_codes
-@described(
-    "Subscribe; a plan without a price is chosen at once", SUBSCRIPTION, status=(200, 201), body=PlanPurchase
-)
+@described("Subscribe; a free plan starts at once", SUBSCRIPTION, status=(200, 201), body=PlanPurchase)
 def start_subscription() -> tuple[dict[str, Any], int]:
     sent = PlanPurchase.read()
     plan = subscriptions.plan_on_offer(sent.plan_id)
@@ -130,7 +128,7 @@ def start_subscription() -> tuple[dict[str, Any], int]:
 @for_scope("buy")
 @managers_only
 @described(
-    "Change the plan: an upgrade now, else at the period's end",
+    "Change the plan: upgrades now, everything else at the period's end",
     SUBSCRIPTION,
     status=(200, 201),
     body=PlanChoice,
@@ -153,7 +151,7 @@ def cancel_subscription() -> dict[str, Any]:
 @api.post("/subscription/resume")
 @for_scope("buy")
 @managers_only
-@described("Undo a cancel or a change that waits for the period's end", SUBSCRIPTION)
+@described("Undo a pending cancellation or change", SUBSCRIPTION)
 def resume_subscription() -> dict[str, Any]:
     subscriptions.resume(current_user)
     return shown(current_user.account)
@@ -162,7 +160,7 @@ def resume_subscription() -> dict[str, Any]:
 @api.post("/subscription/preview")
 @for_scope("read")
 @managers_only
-@described("What a change of plan would cost and do", PREVIEW, body=PlanChoice)
+@described("Preview a change of plan: what it costs and gives", PREVIEW, body=PlanChoice)
 def preview_subscription() -> dict[str, Any]:
     change = subscriptions.preview(current_user, wanted_plan())
     return answer_of(PREVIEW, change, plan=named(change.plan))
@@ -185,7 +183,7 @@ def start_checkout() -> tuple[dict[str, Any], int]:
 
 @api.get("/auto-recharge")
 @managers_only
-@described("The settings of auto-recharge, and what it has charged this month", RECHARGE)
+@described("Get auto-recharge's settings and this month's total", RECHARGE)
 def read_auto_recharge() -> dict[str, Any]:
     return shown_recharge(AutoRecharge.of(current_user.account_id))
 
@@ -194,7 +192,7 @@ def read_auto_recharge() -> dict[str, Any]:
 @for_scope("buy")
 @managers_only
 @described(
-    "Switch auto-recharge on or off; `setup_url` is where a card has to be saved first",
+    "Change auto-recharge; `setup_url` is set if a card must be saved first",
     RECHARGE,
     body=RechargeSettings,
 )

@@ -82,7 +82,7 @@ SUMS = (
 
 
 @api.get("/usage/chat/<chat_id>")
-@described("What a chat has used, in all and by model", CHAT_USAGE)
+@described("Get a chat's usage, in total and by model", CHAT_USAGE)
 def read_chat_usage(chat_id: str) -> dict[str, Any]:
     chat = my_chat(chat_id)
     rows = db.session.execute(grouped(["model"]).where(Usage.chat_id == chat.id).order_by(Usage.model))
@@ -94,15 +94,18 @@ def read_chat_usage(chat_id: str) -> dict[str, Any]:
 
 @api.get("/usage")
 @described(
-    "What was used, a row for each combination of the groups; a member sees their own",
+    "Get usage, one row per combination of the groups; members see their own",
     page(USAGE_ROW),
     query={
-        "from": {"type": "string", "description": "The first day, or a moment. Default: 30 days ago."},
-        "to": {"type": "string", "description": "The last day, or the moment before which. Default: now."},
+        "from": {"type": "string", "description": "From this day or time. Default: 30 days ago."},
+        "to": {
+            "type": "string",
+            "description": "Until the end of this day, or before this time. Default: now.",
+        },
         "group_by": {
             "type": "string",
             "default": "day",
-            "description": "Some of day, model, operation, kind, user, key, separated by commas.",
+            "description": "Any of day, model, operation, kind, user, key, separated by commas.",
         },
     }
     | PAGING
@@ -124,7 +127,7 @@ def list_usage() -> dict[str, Any] | Response:
 
 
 @api.get("/usage/calls/<call_id>")
-@described("The receipt of a call: enough to compute its charge again", RECEIPT)
+@described("Get a call's receipt, with all it takes to recompute its cost", RECEIPT)
 def read_receipt(call_id: str) -> dict[str, Any]:
     own = {} if current_user.can_manage else {"user_id": current_user.user_id}
     return shown_receipt(or_404(Usage.find(call_id, account_id=current_user.account_id, **own)))

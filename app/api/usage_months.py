@@ -26,7 +26,7 @@ Month = tuple[int, int]
 
 
 @api.get("/usage/months")
-@described("What each month (UTC) came to, newest first; a member sees their own", page(MONTH), query=PAGING)
+@described("List usage by month (UTC), newest first; members see their own", page(MONTH), query=PAGING)
 def list_months() -> dict[str, Any]:
     read_from_replica()
     own = {"account_id": current_user.account_id}

@@ -38,7 +38,7 @@ def add(
     """
     now = utcnow()
     if begins is not None and begins < now:
-        raise PricingError("A price begins now or later: the calls of the past keep theirs.")
+        raise PricingError("A price can't start in the past: earlier calls keep theirs.")
     model = AIModel.named(name)
     if model is None:
         raise PricingError(f"There is no model called {name!r}.")

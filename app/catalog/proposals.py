@@ -126,7 +126,7 @@ def draft_of(proposal: CatalogProposal) -> AIModel:
     """The new model, not for sale, with a price that waits to be approved."""
     provider = db.session.scalar(select(ProviderAccount).where(ProviderAccount.name == proposal.provider))
     if provider is None or AIModel.named(proposal.model):
-        raise PricingError(f"{proposal.model} can't be added: its provider is gone, or it is there already.")
+        raise PricingError(f"{proposal.model} can't be added: its provider is gone, or it already exists.")
     columns = dict(proposal.columns)
     prices, window = columns.pop("prices"), columns["context_window"]
     model = AIModel(name=proposal.model, provider=provider, is_for_sale=False, **columns)

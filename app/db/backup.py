@@ -29,7 +29,7 @@ class BackupError(Exception):
 def backup(address: str, path: Path, tell: Tell) -> None:
     """Write the database to a new file, which is there once it is whole, for its owner's eyes alone."""
     if path.exists():
-        raise BackupError(f"{path} is there already.")
+        raise BackupError(f"{path} already exists.")
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
@@ -68,7 +68,7 @@ def kind_of(path: Path) -> str:
     for magic, kind in KINDS.items():
         if start.startswith(magic):
             return kind
-    raise BackupError(f"{path} is no backup of ours.")
+    raise BackupError(f"{path} isn't a Tollgate backup.")
 
 
 def copy(source: sqlite3.Connection, target: Path, tell: Tell) -> None:
@@ -83,7 +83,7 @@ def restore_sqlite(database: Path, path: Path, first: str, tell: Tell, *, replac
     """By way of a copy, in which `first` is done before anybody sees it."""
     with closing(sqlite3.connect(database)) as there:
         if not replace and there.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise BackupError(f"{database} has tables. To replace them, say --replace.")
+            raise BackupError(f"{database} has tables. To replace them, add --replace.")
     part = database.with_name(f"{database.name}.part")
     part.unlink(missing_ok=True)
     try:
@@ -135,9 +135,7 @@ def restore_postgresql(url: URL, path: Path, first: str, *, replace: bool) -> No
         error = psql.communicate()[1].decode().strip()
         if source.wait() or psql.returncode:
             reason = error.splitlines()[0] if error else f"{path} is damaged"
-            raise BackupError(
-                f"{reason}. Nothing was changed; where tables are there already, say --replace."
-            )
+            raise BackupError(f"{reason}. Nothing was changed; if tables already exist, add --replace.")
 
 
 @contextmanager

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 FIRST_EVENT_SECONDS = 15.0
 """How long the head of a stream waits for its first event, so that a provider's failure has a status of its own."""
 
-BROKE_OFF = "The answer broke off on our side. Nothing was charged."
+BROKE_OFF = "The answer was cut off on our side. Nothing was charged."
 LONGEST_KEY = 200
 WHOLE = {"chat": whole_completion, "messages": whole_message, "responses": whole_response}
 

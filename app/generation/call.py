@@ -155,7 +155,7 @@ def collect(generation: Generation) -> str:
         pass
     ending = generation.ending
     if ending is None or ending.status in {"failed", "interrupted"}:
-        raise ProviderError("unavailable", (ending and ending.detail) or "The answer broke off.")
+        raise ProviderError("unavailable", (ending and ending.detail) or "The answer was cut off.")
     return generation.text
 
 

@@ -31,8 +31,10 @@ PING_SECONDS = 15.0
 FIRST_WORDS_MAY_TAKE = 0.1
 """Seconds that the thread which reads the provider leaves its readers alone, so that the first words go out at once."""
 
-INTERRUPTED = "The server was restarted while this was written. Nothing was charged; the text so far is kept."
-STOPPED = "You stopped this answer. What was written until then is kept and charged."
+INTERRUPTED = (
+    "The server restarted while this was being written. You were not charged, and the text so far is kept."
+)
+STOPPED = "You stopped this answer. What was written up to then is kept and charged."
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Generation:
             return "provider_error", str(error)
         except Exception:
             log.exception("turn failed")
-            return "provider_error", "The answer broke off on our side. Nothing was charged."
+            return "provider_error", "The answer was cut off on our side. Nothing was charged."
         return None, None
 
     def _ask(self, provider: Provider, prompt: Prompt) -> Reply:

@@ -35,7 +35,7 @@ LARGEST_MADE = 40_000_000
 BYTES_A_PIXEL = 2
 """What an image takes up, about: for whether there is room before it is made."""
 
-STOPPED = "You stopped this. Images are made to their end all the same; they are kept and charged."
+STOPPED = "You stopped this. Images can't be stopped midway, so they are kept and charged."
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,4 +239,4 @@ def readable(images: Any, most: int) -> list[tuple[Picture, bytes]]:
     return made
 
 
-UNREADABLE = "The model's provider sent no image that can be read. Nothing was charged. Please try again."
+UNREADABLE = "The model's provider sent no readable image. Nothing was charged. Please try again."

@@ -43,9 +43,7 @@ class TooManyReaders(Exception):
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__(
-            "Too many windows follow answers of this account right now. Close some, then try again."
-        )
+        super().__init__("Too many windows are following this account's answers. Close some, then try again.")
 
 
 class GenerationRegistry:

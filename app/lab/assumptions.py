@@ -4,43 +4,43 @@ from __future__ import annotations
 
 REPLAYED = {
     "money": (
-        "Everybody buys what they bought, whatever it would cost then: nobody leaves or comes because of a price.",
-        "Refunds are in proportion to the price. Stripe's fee is the setting's, and a refund gives none of it back.",
-        "A trial that did not take place does not take place.",
+        "Everybody buys what they bought, at any price: nobody leaves or joins because of it.",
+        "Refunds are proportional to the price. Stripe's fee is the one in Settings, and refunds don't return it.",
+        "Nobody gets a trial who had none.",
     ),
     "use": (
-        "People ask what they asked, when they asked it. An answer that would have been cut shorter ends there.",
-        "An answer that was shortened stays as short, even where there would be more to pay for it.",
-        "Balances and daily limits begin as they were; a changed plan acts from an account's first refill on.",
-        "Calls without a record of their plan count for the plan that their account is on today.",
+        "People ask what they asked, when they asked it. An answer that would have been cut off ends there.",
+        "An answer that was shortened stays short, even with more to pay for it.",
+        "Balances and daily limits start as they were; a changed plan applies from an account's first refill.",
+        "Calls without a recorded plan count for the account's plan of today.",
     ),
     "refusals": (
-        "A refused call that would begin uses what an ordinary call of its model did; each attempt is one call.",
-        "A refused image counts at the price that was asked; where that was not kept yet, at the first of its model.",
-        "Refused calls are kept for 90 days, and at most 500 of an account, a day and a code.",
-        "Limits of members and keys, of absorbed cost, of chats and documents stay as they were; "
-        "only a plan with more chats lets in whom the old number kept out.",
-        "The spending guard acts as in truth where nothing it goes by is changed. A pause that was ended in truth ends "
-        "then, one that did not take place after an hour; either for the rest of the day.",
-        "While an auto-recharge was being paid, a refusal keeps its code.",
+        "A refused call that would now pass costs as much as an ordinary call of its model; each attempt is one call.",
+        "A refused image counts at the price it was offered at or, if unknown, its model's first price.",
+        "Refused calls are kept for 90 days, at most 500 per account, day and code.",
+        "Limits of members, keys, absorbed cost, chats and documents stay as they were; "
+        "only a plan with more chats lets in those refused for their number.",
+        "The spending guard acts as it did unless what it depends on changes. A pause that somebody ended ends "
+        "then, a new one after an hour; both for the rest of the day.",
+        "A refusal during an auto-recharge keeps its code.",
     ),
     "accounts": (
-        "Better off: refused less, or paying less, or left with more for the same money. Accounts that are refused "
+        "Better off: refused less, paying less, or left with more for the same money. Accounts that are refused "
         "more are worse off, whatever they save.",
     ),
-    "answers": ("An answer is what an average paid call cost in this period, on either side.",),
+    "answers": ("An answer costs what an average paid call cost in this period, before and after.",),
 }
 SIMULATED = {
     "money": (
-        "These users do not exist. They stay on their plan, and buy the pack as often as their habit says.",
+        "These users don't exist. They stay on their plan and buy the pack as often as their habit says.",
     ),
     "use": (
-        "Calls come at random around the clock, as many and as long as the habit says on average.",
-        "A prompt is held at four times its tokens, an answer at 4,096 tokens at most.",
+        "Calls come at random around the clock; the habit sets their average number and length.",
+        "Reserved are four times a prompt's tokens, and at most 4,096 tokens for an answer.",
     ),
     "refusals": (
-        "Who runs out and buys asks again at once; who does not asks again as often as ever.",
-        "Nobody's spending is paused: the guard is for what is far from one's own normal.",
+        "People who run out and buy ask again at once; others ask as often as before.",
+        "Nobody's spending is paused, since made-up users have no normal.",
     ),
     "accounts": REPLAYED["accounts"],
     "answers": REPLAYED["answers"],

@@ -11,7 +11,7 @@ from app.models.operations.webhook_event import StripeEvent
 from app.payments import product_sync, reconciliation, webhook_events
 from app.stripe_api import client
 
-events = AppGroup("events", help="What Stripe told us.")
+events = AppGroup("events", help="List and replay Stripe events.")
 
 
 def add_to(billing: AppGroup) -> None:
@@ -22,7 +22,7 @@ def add_to(billing: AppGroup) -> None:
 
 
 def reconcile() -> None:
-    """Compare Stripe with our rows and mend what differs; a second run finds nothing."""
+    """Compare Stripe with our records and fix what differs. A second run finds nothing."""
     require_stripe()
     count = 0
     try:
@@ -30,15 +30,15 @@ def reconcile() -> None:
             count += 1
             click.echo(
                 f"{finding.subject} {finding.message}"
-                + ("" if finding.mended else ": look at it in the admin")
+                + ("" if finding.mended else ": needs review in the admin")
             )
     except UnknownOutcome as fault:
-        raise click.ClickException(f"{fault}. What was mended stays; run it again.") from fault
-    click.echo(f"{count} findings" if count else "Stripe and our rows agree.")
+        raise click.ClickException(f"{fault}. What was fixed stays; run it again.") from fault
+    click.echo(f"{count} findings" if count else "Stripe and our records agree.")
 
 
 def publish() -> None:
-    """Tell Stripe of every plan and pack that it does not know as it is now."""
+    """Create or update new and changed plans and packs at Stripe."""
     require_stripe()
     for kind, sold in product_sync.unpublished():
         product_sync.publish(sold)
@@ -51,9 +51,9 @@ def require_stripe() -> None:
 
 
 @events.command("list")
-@click.option("--state", default="failed", help="received, done, parked or failed.")
+@click.option("--state", default="failed", help="received, done, parked or failed; failed by default.")
 def list_events(state: str) -> None:
-    """Show the newest events in a state."""
+    """List the newest events in a state."""
     for event in (
         db.session.query(StripeEvent).filter_by(state=state).order_by(StripeEvent.id.desc()).limit(50)
     ):
@@ -63,7 +63,7 @@ def list_events(state: str) -> None:
 @events.command()
 @click.argument("stripe_id")
 def replay(stripe_id: str) -> None:
-    """Process the event of that id again; one that we never got is fetched from Stripe."""
+    """Process the event STRIPE_ID again; if it never arrived, it is fetched from Stripe."""
     event = db.session.query(StripeEvent).filter_by(stripe_id=stripe_id).one_or_none()
     if event is None:
         require_stripe()

@@ -214,7 +214,7 @@ def alarms() -> list[str]:
     if audited and audited.differing:
         texts.append(f"{audited.differing} calls differ from their prices")
     if held_up:
-        texts.append(f"{held_up} events of Stripe are held up")
+        texts.append(f"{held_up} Stripe events are stuck")
     if lost:
         texts.append(f"{lost} webhooks were given up")
     return texts

@@ -32,12 +32,14 @@ def request_refund(
     db.session.refresh(payment)
     if payment.former_account_id is not None:
         where = db.session.get_one(StripeAccount, payment.former_account_id).label
-        raise InvalidRequest({"amount": [f"was paid at {where}, which is not in use: refund it there."]})
+        raise InvalidRequest(
+            {"amount": [f"was paid at {where}, which is no longer in use. Refund it there."]}
+        )
     left = refundable_cents(payment)
     cents = left if cents is None else cents
     if not payment.is_paid or not 0 < cents <= left:
         raise InvalidRequest(
-            {"amount": [f"must be above nothing and at most {plain_amount(left, payment.currency)}."]}
+            {"amount": [f"must be more than 0 and at most {plain_amount(left, payment.currency)}."]}
         )
     if cents % step(payment.currency):
         least = plain_amount(step(payment.currency), payment.currency)

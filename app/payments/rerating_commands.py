@@ -23,20 +23,18 @@ BUCKETS = {
 
 
 RIGHT_PRICES = [
-    click.Option([f"--{name.replace('_', '-')}", name], help="The right price, in dollars.")
+    click.Option([f"--{name.replace('_', '-')}", name], help="The correct price, in dollars.")
     for name in BUCKETS
 ]
 
 
 @click.command("rerate", params=RIGHT_PRICES)
 @click.argument("model")
-@click.option(
-    "--from", "since", type=click.DateTime(), required=True, help="From when on it was wrong (UTC)."
-)
-@click.option("--until", type=click.DateTime(), required=True, help="Until when (UTC).")
-@click.option("--price", "price_id", type=int, help="The price row, where several were sold at.")
-@click.option("--reason", default="", help="A sentence for the mail and the ledger.")
-@click.option("--apply", "is_applied", is_flag=True, help="Give back what was too much.")
+@click.option("--from", "since", type=click.DateTime(), required=True, help="Wrong from (UTC).")
+@click.option("--until", type=click.DateTime(), required=True, help="Wrong until (UTC).")
+@click.option("--price", "price_id", type=int, help="The price row, if calls were sold at several.")
+@click.option("--reason", default="", help="A sentence for the email and the ledger.")
+@click.option("--apply", "is_applied", is_flag=True, help="Credit what was overcharged.")
 @with_appcontext
 def rerate(
     model: str,
@@ -47,9 +45,9 @@ def rerate(
     is_applied: bool,
     **dollars: str,
 ) -> None:
-    """Compute the calls of MODEL again that began in that time; what is not named stays as it is.
+    """Recompute MODEL's calls of a period at the correct price. Prices not given stay the same.
 
-    Without --apply it only says what would come back.
+    Without --apply it only shows what would be credited.
     """
     when = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC)
     try:

@@ -203,7 +203,7 @@ def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) ->
 
 
 def resume(buyer: Actor) -> None:
-    """Undo a cancel or a change that waits for the period's end."""
+    """Undo a pending cancellation or change."""
     check_set_up()
     subscription = live(buyer)
     undo_pending(subscription)

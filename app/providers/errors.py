@@ -13,31 +13,31 @@ from app.providers.base import ProviderError
 AGAIN = "Nothing was charged. Please try again, or choose another model."
 WORDS = {
     "timeout": f"The model's provider did not answer in time. {AGAIN}",
-    "unavailable": f"The model's provider is out of order or overloaded right now. {AGAIN}",
-    "rate_limited": "The model's provider takes no more requests right now. "
+    "unavailable": f"The model's provider is down or overloaded right now. {AGAIN}",
+    "rate_limited": "The model's provider isn't taking more requests right now. "
     "Nothing was charged. Please try again in a minute, or choose another model.",
     "rejected": "The model's provider refused this request. "
     "Nothing was charged. Please change the message, or choose another model.",
     "credentials": "This model cannot be reached right now; the fault is on our side. "
     "Nothing was charged. Please choose another model.",
     "malformed": f"The model's provider sent something unreadable, so the answer ends here. {AGAIN}",
-    "cut": f"The connection to the model's provider broke before the answer was finished. {AGAIN}",
-    "no_image": f"The model's provider made no image of this. {AGAIN}",
-    "address": "The model's provider sent an address in the place of an image, and addresses are not opened here. "
+    "cut": f"The connection to the model's provider dropped before the answer was finished. {AGAIN}",
+    "no_image": f"The model's provider made no image for this. {AGAIN}",
+    "address": "The model's provider sent a link instead of an image, and we don't open links. "
     "Nothing was charged. Please choose another model.",
 }
 REJECTIONS = {
     "too_long": "This chat is longer than the model can read. "
     "Nothing was charged. Please start a new chat, or choose a model with a larger context window.",
-    "image": "The model's provider could not read an image of this message. "
+    "image": "The model's provider could not read an image in this message. "
     "Nothing was charged. Send the question again without it, or with the image saved in another format.",
-    "moderated": "The model's provider keeps its models from answering this. "
+    "moderated": "The model's provider doesn't let its models answer this. "
     "Nothing was charged. Please put it in other words, or choose another model.",
     "gone": "The model's provider no longer knows this model. "
     "Nothing was charged. Please choose another model.",
-    "unspoken": "The model's provider does not know something that this request holds. "
+    "unspoken": "The model's provider doesn't support something in this request. "
     "Nothing was charged. Please leave it out, or choose another model.",
-    "filtered": "The model's provider keeps its models from making this image. "
+    "filtered": "The model's provider doesn't allow this image. "
     "Nothing was charged. Please describe another one.",
 }
 OF_SENDER = {"too_long", "image", "rejected", "filtered", "unspoken", "moderated"}

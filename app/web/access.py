@@ -52,7 +52,7 @@ class KeyMayNot(Exception):
     def __init__(self, scope: str) -> None:
         self.scope = scope
         way_out = "Sign in for that." if scope == BY_PEOPLE else f"Make one with the scope `{scope}`."
-        super().__init__(f"This key may not do that. {way_out}")
+        super().__init__(f"This key isn't allowed to do that. {way_out}")
 
 
 BY_PEOPLE = "session"

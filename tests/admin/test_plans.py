@@ -302,4 +302,4 @@ def test_a_sale_price_is_held_to_the_floor_and_shown_with_its_end(
 @pytest.mark.parametrize(("page", "name"), [("plan", "plus"), ("pack", "Small pack")])
 def test_two_things_on_offer_have_two_names(owner: AdminClient, page: str, name: str) -> None:
     refused = owner.fill(f"/admin/{page}/new/", name=name, price_cents="30", margin_bps="50")
-    assert "Something else is sold by this name" in refused.text
+    assert "Something else is sold under this name" in refused.text

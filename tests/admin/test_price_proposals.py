@@ -1,4 +1,4 @@
-"""What newer data say otherwise waits in the admin with both figures; a click accepts or dismisses it."""
+"""Newer data otherwise waits in the admin with both figures; a click accepts or dismisses it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_each_difference_waits_with_both_figures_and_nothing_is_applied(
     }
     page = owner.get("/admin/registry/").text
     for text in (
-        "What newer data say",
+        "Newer data",
         "1,047,576",
         "2,000,000",
         "Take off sale",

@@ -78,7 +78,7 @@ def test_what_cannot_be_is_refused_where_it_was_typed(
         ({"output_nanos": "-1"}, "be negative"),
         ({"since": ""}, "This is required."),
         ({"output_nanos": "10"}, "nothing would change"),
-        ({"until": "2999-01-01T00:00"}, "ends now or earlier"),
+        ({"until": "2999-01-01T00:00"}, "in the future"),
         ({"price_id": "999"}, "Not a valid choice"),
     ):
         refused = owner.post("/admin/rerating/", **typed(call, **fields))

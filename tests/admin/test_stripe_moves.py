@@ -34,7 +34,7 @@ def test_it_says_what_was_made_anew_and_what_was_left(moved: Any) -> None:
     assert "acct_before (test mode)" in page
     assert "1 of" in page
     assert "0 of 1 customers" in page
-    assert "they have to subscribe anew" in page
+    assert "people subscribe again" in page
 
 
 def test_one_account_is_nothing_to_tell(owner: Any) -> None:

@@ -250,7 +250,7 @@ def test_a_payment_is_confirmed_from_the_mail(customer: CustomerClient, scenario
     scenario.turn_on_recharge(card="authentication_always")
     auto_recharge.recharge(scenario.account_id)
     path = f"/billing/recharges/{scenario.recharges()[0].id}"
-    assert "Your bank asks for you" in customer.page(path).text
+    assert "Your bank needs you to confirm" in customer.page(path).text
     bank = customer.form(path).location
     back = scenario.sandbox.post(bank.removeprefix(scenario.sandbox.url), outcome="complete").headers[
         "Location"

@@ -116,7 +116,7 @@ def refund(founder: Visitor, account_id: int) -> None:
     founder.go(f"/admin/account/details/?id={account_id}")
     founder.page.get_by_label("Reason", exact=True).last.fill("changed their mind")
     founder.page.get_by_role("button", name="Refund", exact=True).click()
-    expect(founder.page.get_by_text("¥2,250 will be paid back.")).to_be_visible()
+    expect(founder.page.get_by_text("¥2,250 will be refunded.")).to_be_visible()
 
 
 def told_of_refund(buyer: Visitor) -> bool:

@@ -128,7 +128,7 @@ class Money:
         row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="pack", exact=True))
         row.get_by_label("Reason").fill("kindness")
         row.get_by_role("button", name="Refund").click()
-        expect(page.get_by_text("$10.00 will be paid back.")).to_be_visible()
+        expect(page.get_by_text("$10.00 will be refunded.")).to_be_visible()
         page.close()
 
 

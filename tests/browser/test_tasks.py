@@ -95,7 +95,7 @@ def refunds(steps: Steps, founder: Visitor, email: str) -> int:
     steps.page.get_by_label("Reason", exact=True).last.fill("kindness")
     steps.count += 2  # the reason, and the question that comes
     steps.click("button", "Refund")
-    expect(steps.page.get_by_text("$20.00 will be paid back.")).to_be_visible()
+    expect(steps.page.get_by_text("$20.00 will be refunded.")).to_be_visible()
     return steps.count
 
 

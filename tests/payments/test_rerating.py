@@ -213,10 +213,10 @@ def test_an_entry_that_the_calls_do_not_explain_is_named(people: list[Account], 
 
 
 REFUSED = (
-    (HALF, 1, 2, "ends after it begins"),
-    (HALF, 2, -1, "ends now or earlier"),
+    (HALF, 1, 2, "must be after the start"),
+    (HALF, 2, -1, "in the future"),
     ({"output_nanos": -1}, 2, 1, "can't be negative"),
-    ({"output_nanos": None}, 2, 1, "needs a figure"),
+    ({"output_nanos": None}, 2, 1, "price for input, cache and output"),
     ({"output_nanos": 10_000_000_000}, 2, 1, "nothing would change"),
 )
 

@@ -182,7 +182,7 @@ def test_a_payment_of_the_other_account_is_refunded_there(keys: Keys, scenario: 
     payment = scenario.buy_pack()
     keys.go_live()
     scenario.work()
-    with pytest.raises(InvalidRequest, match="refund it there"):
+    with pytest.raises(InvalidRequest, match="Refund it there"):
         refunds.request_refund(payment.id, reason="asked")
 
 

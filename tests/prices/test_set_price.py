@@ -1,4 +1,4 @@
-"""A price set from the command line: a new row from now or later, or a reason."""
+"""A price set from the command line: a new row from in the past, or a reason."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -62,7 +62,7 @@ def test_a_tier_has_a_price_of_its_own(app: Flask, session: scoped_session[Sessi
     [
         (["m", "--output", "-1"], "no whole, positive number"),
         (["m", "--output", "ten"], "is no price"),
-        (["m", "--output", "1", "--from", "2026-01-01"], "now or later"),
+        (["m", "--output", "1", "--from", "2026-01-01"], "in the past"),
         (["nobody", "--output", "1"], "no model called 'nobody'"),
         (["gpt-6-luna", "--input", "1"], "other prices above 272,000 input tokens"),
         (["m", "--long-input", "1"], "no long-context tier"),

@@ -24,7 +24,7 @@ PAUSES = {
     "declined": "Your card was declined three times.",
     "no_card": "There's no saved card.",
     "card_removed": "The card was removed.",
-    "other_account": "Payments have moved to another account: save the card once more.",
+    "other_account": "Payments moved to another Stripe account: save the card again.",
     "pack_gone": "The pack is no longer sold.",
     "packs_not_allowed": "Your plan doesn't allow credit packs.",
     "refund": "A payment was refunded.",

@@ -63,17 +63,17 @@ class Rerating(Model):
     ) -> Rerating:
         """A new one, of which nothing is applied yet. PricingError where it can't be."""
         if since >= until:
-            raise PricingError("The time that the price was wrong ends after it begins.")
+            raise PricingError("The end must be after the start.")
         if until > utcnow():
-            raise PricingError("Only what was sold can be corrected: it ends now or earlier.")
+            raise PricingError("The end can't be in the future.")
         old = {name: getattr(price, name) for name in FIGURES}
         right = old | figures
         if any(value is not None and value < 0 for value in right.values()):
             raise PricingError("A price can't be negative.")
         if any(right[name] is None for name in NEEDED):
-            raise PricingError("A right price needs a figure for input, cache and output.")
+            raise PricingError("Enter a price for input, cache and output.")
         if right == old:
-            raise PricingError("These are the figures that the price has: nothing would change.")
+            raise PricingError("These are the same prices, so nothing would change.")
         rerating = cls(price_id=price.id, figures=right, since=since, until=until, **columns)
         db.session.add(rerating)
         db.session.flush()

@@ -1,4 +1,4 @@
-"""What newer data say otherwise than the list of models, with both figures, until an administrator decides."""
+"""Newer data otherwise than the list of models, with both figures, until an administrator decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: what an admin may turn, with its type, bounds and default; read from the database at each use."""
+"""Settings: what an admin may change, with its type, bounds and default; read from the database at each use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Definition:
 
     @property
     def title(self) -> str:
-        return self.key.replace("_", " ").capitalize()
+        return TITLES.get(self.key) or self.key.replace("_", " ").capitalize()
 
     @property
     def variable(self) -> str | None:
@@ -57,7 +57,7 @@ class Definition:
             value = int(text)
             fits, rule = self._takes(value), f"between {self.lowest} and {self.highest}"
         if not fits:
-            raise ValueError(f"{self.key} is {rule}")
+            raise ValueError(f"{self.title} must be {rule}.")
         return value
 
     def _takes(self, size: int) -> bool:
@@ -80,6 +80,21 @@ ANTHROPIC_BETAS = ",".join(
 )  # fmt: skip
 """None of these has the provider run tools, answer faster, or read more than a price row says."""
 
+TITLES = {
+    "is_paused": "Paused", "signups_per_day": "Sign-ups a day", "require_verified_email": "Require confirmed emails",
+    "registration": "Sign-up", "margin_floor": "Lowest margin", "currency_rate": "Exchange rate",
+    "automatic_tax": "Stripe Tax", "tax_behavior": "Tax in prices", "any_amount_lowest": "Smallest amount",
+    "any_amount_highest": "Largest amount", "absorbed_daily": "Absorbed cost a day", "founder_digest": "Weekly summary",
+    "breaker_floor": "Spending guard: never below", "breaker_floor_percent": "Spending guard: or below, in percent",
+    "payment_fee": "Stripe's percentage fee", "payment_fee_cents": "Stripe's fixed fee",
+    "support_grant_daily": "Support's credits a day", "max_output_tokens": "Maximum answer length",
+    "parallel_calls": "Simultaneous answers", "max_message_bytes": "Longest message",
+    "anthropic_betas": "Anthropic betas", "guests_allowed": "Allow guests", "guest_messages": "Guest messages a day",
+    "guests_daily": "All guests' cost a day", "attachment_megabytes": "Space for files",
+    "deleted_chat_days": "Keep deleted chats", "ratelimit_enabled": "Rate limits",
+}  # fmt: skip
+"""Where the key alone is not a title."""
+
 ABOVE_THE_ADMIN = {"require_verified_email", "ratelimit_enabled"}
 
 DEFINITIONS = {
@@ -91,7 +106,7 @@ DEFINITIONS = {
         ),
         Definition(
             "is_paused", "flag", False,
-            "Send no email and make no request to Stripe. On after a restore, until `flask resume`.",
+            "No emails and no requests to Stripe. On after a restore, until `flask resume`.",
             group="Brand and sign-up",
         ),
         Definition(
@@ -107,9 +122,7 @@ DEFINITIONS = {
             "require_verified_email", "flag", None,
             "Messages and free credits wait until the email is confirmed.", group="Brand and sign-up",
         ),
-        Definition(
-            "signups_per_day", "count", 1000, "Sign-ups a day in total.", 0, 10**9, group="Brand and sign-up",
-        ),
+        Definition("signups_per_day", "count", 1000, "In total.", 0, 10**9, group="Brand and sign-up"),
         Definition(
             "welcome_credit", "credits", 0, "Given once to each new confirmed email.", group="Brand and sign-up"
         ),
@@ -129,8 +142,8 @@ DEFINITIONS = {
         ),
         Definition(
             "currency_rate", "dollars", 10**9,
-            "What one unit of the currency is worth in US dollars, in which models charge you: $1.08 a euro. Holds for "
-            "what is sold from now on.", 1, 10**12, group="Money",
+            "What one unit of the currency is worth in US dollars, in which models charge: such as 1.08 for a euro. "
+            "Applies to new sales.", 1, 10**12, group="Money",
         ),
         Definition(
             "automatic_tax", "flag", False, "Stripe Tax computes and collects tax. Set it up at Stripe first.",
@@ -141,13 +154,8 @@ DEFINITIONS = {
             "Whether tax comes on top of prices (exclusive) or is in them (inclusive). Tax buys no credits.",
             choices=("exclusive", "inclusive"), group="Money",
         ),
-        Definition(
-            "any_amount_lowest", "money", 500, "The lowest amount for packs of any amount.",
-            1, 10**9, group="Money",
-        ),
-        Definition(
-            "any_amount_highest", "money", 50_000, "The most.", 1, 10**11, group="Money",
-        ),
+        Definition("any_amount_lowest", "money", 500, "For packs of any amount.", 1, 10**9, group="Money"),
+        Definition("any_amount_highest", "money", 50_000, "The highest.", 1, 10**11, group="Money"),
         Definition(
             "overdraft", "credits", 50 * CREDIT, "How far below zero a call may take a balance.", group="Money",
         ),
@@ -170,29 +178,22 @@ DEFINITIONS = {
         ),
         Definition(
             "payment_fee", "basis_points", 290,
-            "What Stripe keeps of each payment. The overview and the lab count it.", 0, 9999, group="Money",
+            "What Stripe keeps of each payment, used by the overview and the lab.", 0, 9999, group="Money",
         ),
-        Definition(
-            "payment_fee_cents", "money", 30, "Stripe's fixed fee for each payment.", 0, 10**9,
-            group="Money",
-        ),
-        Definition(
-            "low_balance", "credits", 10 * CREDIT, "Balances below this are highlighted.", group="Money"
-        ),
+        Definition("payment_fee_cents", "money", 30, "Stripe's fixed fee for each payment.", 0, 10**9, group="Money"),
+        Definition("low_balance", "credits", 10 * CREDIT, "Balances below this are highlighted.", group="Money"),
         Definition(
             "support_grant_daily", "credits", 5000 * CREDIT,
             "The credits one support person may move in a day (UTC), across all accounts.", group="Money",
         ),
         Definition(
-            "max_output_tokens", "count", 4096, "Default maximum output tokens.", 256, 10**6, group="Calls",
+            "max_output_tokens", "count", 4096, "In tokens, unless set otherwise.", 256, 10**6, group="Calls",
         ),
         Definition(
             "parallel_calls", "count", 5, "Simultaneous answers for plans without their own number.", 1, 1000,
             group="Calls",
         ),
-        Definition(
-            "max_message_bytes", "count", 200_000, "Longest message, in bytes.", 1000, 10**7, group="Calls",
-        ),
+        Definition("max_message_bytes", "count", 200_000, "In bytes.", 1000, 10**7, group="Calls"),
         Definition(
             "anthropic_betas", "text", ANTHROPIC_BETAS,
             "Names in the header `anthropic-beta` that pass through the gateway: those that change no price.", 0, 4000,
@@ -208,8 +209,7 @@ DEFINITIONS = {
         ),
         Definition(
             "guests_daily", "credits", 1000 * CREDIT,
-            "The most all guests together may cost you in a day (UTC).",
-            highest=10**6 * CREDIT, group="Guests",
+            "The most all guests together may cost you in a day (UTC).", highest=10**6 * CREDIT, group="Guests",
         ),
         Definition(
             "attachment_megabytes", "count", 200,
@@ -219,10 +219,7 @@ DEFINITIONS = {
             "deleted_chat_days", "count", 0,
             "Days until a deleted chat is erased for good. 0 erases it right away.", 0, 90, group="Calls",
         ),
-        Definition(
-            "ratelimit_enabled", "flag", None, "Rate limits per network address and account.",
-            group="Calls",
-        ),
+        Definition("ratelimit_enabled", "flag", None, "Per network address and account.", group="Calls"),
     )
 }  # fmt: skip
 

@@ -58,7 +58,7 @@ class HashingBusy(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "Many people sign in or up right now. Try again in a few seconds; nothing was changed."
+            "Many people are signing in right now. Try again in a few seconds; nothing was changed."
         )
 
 

@@ -8,14 +8,14 @@ from typing import Any
 from app.providers.base import Evidence
 
 NOTES = {
-    "length": "The answer stopped at its length limit. Ask to go on, or raise the limit of this chat.",
-    "shortened": "This answer was cut short: your balance or a limit covers no more of it at once.",
-    "thought": "The model used its whole limit for thinking, and wrote nothing. "
+    "length": "The answer reached its length limit. Continue it, or raise the limit in the chat's settings.",
+    "shortened": "This answer was cut short: your balance or a limit doesn't cover more.",
+    "thought": "The model spent its whole limit on thinking and wrote nothing. "
     "Raise the limit of this chat, or ask for less at once.",
-    "filter": "The provider's content filter ended this answer. Put the question in other words.",
-    "refusal": "The model declined to answer. Put the question in other words, or ask another model.",
+    "filter": "The provider's content filter ended this answer. Rephrase your message.",
+    "refusal": "The model declined to answer. Rephrase your message, or ask another model.",
     "tool_calls": "The model wanted to use a tool that it does not have here.",
-    "pause_turn": "The model paused. Ask to go on.",
+    "pause_turn": "The model paused. Ask it to continue.",
 }
 NOTHING_SAID = Evidence()
 GOES_ON = {"length", "pause_turn"}
