@@ -73,18 +73,18 @@ def price_of(name: str, since: datetime, until: datetime, price_id: int | None) 
         raise PricingError(f"There is no model called {name!r}.")
     sold = [price for price in Rerating.prices_sold(model.id, since, until) if price_id in (None, price.id)]
     if not sold:
-        raise PricingError("No call was sold at that price in that time.")
+        raise PricingError("No call was sold at that price in that period.")
     if len(sold) > 1:
         rows = ", ".join(str(price.id) for price in sold)
-        raise PricingError(f"Several price rows were sold at: name one with --price ({rows}).")
+        raise PricingError(f"Calls were sold at several price rows. Choose one with --price ({rows}).")
     return sold[0]
 
 
 def show(rerating: Rerating) -> None:
     preview = rerating.preview
     click.echo(f"{preview['calls']:,} calls of {preview['accounts']:,} accounts")
-    click.echo(f"Too much: {credits_text(preview['over_nanos'])}, to be given back")
-    click.echo(f"Too little: {credits_text(preview['under_nanos'])}, ours")
+    click.echo(f"Overcharged: {credits_text(preview['over_nanos'])}, to be given back")
+    click.echo(f"Undercharged: {credits_text(preview['under_nanos'])}, never collected")
     for over, account_id, under, calls in preview["largest"]:
         click.echo(
             f"  account {account_id}: {calls:,} calls, {credits_text(over)} back, {credits_text(under)} ours"
@@ -100,7 +100,7 @@ def finish(rerating: Rerating) -> None:
     came = totals(rerating)
     click.echo(f"{credits_text(came['over_nanos'])} given back to {came['accounts']:,} accounts.")
     if not is_done:
-        click.echo("Calls still run at that price: their accounts are corrected when they have ended.")
+        click.echo("Some calls at that price are still running; their accounts are corrected once they end.")
 
 
-TEXTS = {"running": "with calls that still run", "closed": "closed, which get nothing by themselves"}
+TEXTS = {"running": "with calls that still run", "closed": "closed, to be refunded by hand"}

@@ -67,11 +67,11 @@ def test_a_run_from_the_form_to_its_figures(owner: AdminClient, plus: Plan, sess
         "Plus: margin 90",
         "overdraft 5",
         "Everybody buys what they bought",
-        "Who would have been refused",
+        "Newly refused",
     ):
         assert text in page
     assert page.count('class="chart"') == 4
-    assert "Made up" not in page
+    assert "Simulated." not in page
     sheet = list(csv.reader(io.StringIO(owner.get(f"/admin/lab/csv/newly_refused/?id={run.id}").text)))
     assert sheet[0] == ["When (UTC)", "Account", "Name", "Model", "Code"]
     days = list(csv.reader(io.StringIO(owner.get(f"/admin/lab/csv/day/?id={run.id}").text)))
@@ -125,7 +125,7 @@ def test_a_volume_is_typed_over_and_kept_by_the_draft(
 def test_made_up_months_are_marked(owner: AdminClient, plus: Plan, session: Database) -> None:
     run = begun(owner, session, is_simulated="y", last="2026-10-03")
     assert run.state == "done", run.error
-    assert "Made up." in owner.get(f"/admin/lab/details/?id={run.id}").text
+    assert "Simulated." in owner.get(f"/admin/lab/details/?id={run.id}").text
     assert "Curious" in owner.get("/admin/habit/").text
     session.query(Habit).update({"people": 9000, "calls_per_day": 90_000})
     session.commit()

@@ -233,7 +233,7 @@ def test_the_command_says_what_would_come_back_gives_it_back_and_refuses_what_ca
     command = ["prices", "rerate", "m", *when, "--output", "5"]
     looked = app.test_cli_runner().invoke(args=command)
     assert "1 calls of 1 accounts" in looked.output, looked.output
-    assert "Too much: 3.5 credits" in looked.output
+    assert "Overcharged: 3.5 credits" in looked.output
     assert session.query(Rerating).count() == 0
     applied = app.test_cli_runner().invoke(args=[*command, "--apply"])
     assert "3.5 credits given back to 1 accounts" in applied.output, applied.output
