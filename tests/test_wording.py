@@ -55,6 +55,18 @@ RETIRED = (
     r"these hours'",
     r"[Yy]ou keep credits",
     r"has another price",
+    r"fields that are marked",
+    r"made anew|for anew",
+    r"paid back",
+    r"Really\?",
+    r"asks for you\b",
+    r"\bMend\b",
+    r"dearer",
+    r"broke off",
+    r"by themselves",
+    r"taken over",
+    r"in the place of",
+    r"is none of\b",
 )
 SHOWN = re.compile(r"^app/(templates/|static/js/)")
 TEXT = re.compile(r'"([^"\n]*[A-Za-z]{3,} [^"\n]*)"')

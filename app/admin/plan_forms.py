@@ -26,8 +26,8 @@ STATUSES = choices_of(
 PACK_STATUSES = choices_of(
     [
         ("active", "active: can be bought"),
-        ("legacy", "legacy: can't be bought anymore"),
-        ("inactive", "inactive: can't be bought anymore"),
+        ("legacy", "legacy: can no longer be bought"),
+        ("inactive", "inactive: can no longer be bought"),
     ]
 )
 INTERVALS = choices_of([("month", "a month"), ("year", "a year")])

@@ -56,9 +56,9 @@ def choose_breaker() -> ResponseReturnValue:
 
 
 RESUMED: dict[str, str] = {
-    "hour": "Spending goes on, and the guard is off for one hour.",
-    "day": "Spending goes on, and the guard is off until midnight UTC.",
-    "off": "Spending goes on, and the guard is off until you turn it on.",
+    "hour": "Spending has resumed. The guard is off for an hour.",
+    "day": "Spending has resumed. The guard is off until midnight UTC.",
+    "off": "Spending has resumed. The guard is off until you turn it on.",
 }
 CHOSEN: dict[str, str] = {
     "on": "The guard is on.",

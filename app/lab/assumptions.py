@@ -20,7 +20,7 @@ REPLAYED = {
         "Refused calls are kept for 90 days, at most 500 per account, day and code.",
         "Limits of members, keys, absorbed cost, chats and documents stay as they were; "
         "only a plan with more chats lets in those refused for their number.",
-        "The spending guard acts as it did unless what it depends on changes. A pause that somebody ended ends "
+        "The spending guard acts as it did unless what it depends on changes. A pause that was ended by hand ends "
         "then, a new one after an hour; both for the rest of the day.",
         "A refusal during an auto-recharge keeps its code.",
     ),

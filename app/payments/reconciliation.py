@@ -89,7 +89,7 @@ def reconcile_account() -> Iterator[Finding]:
     now = StripeAccount.in_use()
     if before is not None and now is not None:
         yield Finding(
-            now.label, f"is in use instead of {before.label}: customers and cards are asked for anew"
+            now.label, f"is in use instead of {before.label}: customers are created and cards asked for again"
         )
 
 
@@ -98,7 +98,7 @@ def reconcile_catalog() -> Iterator[Finding]:
     missing = [one for one in product_sync.unpublished() if FormerId.is_of(one[0], one[1].id)]
     for kind, sold in [*missing, *product_sync.gone()]:
         subject = f"{kind} {sold.name}"
-        yield from looked(subject, "was not at Stripe: made anew", partial(product_sync.make_anew, sold))
+        yield from looked(subject, "was missing at Stripe: created again", partial(product_sync.make_anew, sold))
 
 
 def reconcile_subscriptions() -> Iterator[Finding]:

@@ -225,7 +225,7 @@ def payment_for(fetched: PaymentState) -> Payment | None:
     label = fetched.metadata.get("payment_id")
     payment = Payment.find(label) if label else None
     if label and payment is None:
-        raise Mismatch(f"payment {label!r} at Stripe is none of ours")
+        raise Mismatch(f"payment {label!r} at Stripe isn't ours")
     if payment and str(payment.account_id) != fetched.metadata.get("account_id", str(payment.account_id)):
         raise Mismatch(f"payment {label} is of another account than {fetched.metadata.get('account_id')!r}")
     return payment

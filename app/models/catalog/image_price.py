@@ -154,4 +154,4 @@ def not_offered(model: str) -> Refusal | InvalidRequest:
 
 def check_known(field: str, value: str, known: Sequence[str], model: str) -> None:
     if value not in known:
-        raise InvalidRequest({field: [f"is none of those that {model} has: {', '.join(known)}."]})
+        raise InvalidRequest({field: [f"isn't one of {model}'s: {', '.join(known)}."]})

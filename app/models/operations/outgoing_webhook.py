@@ -196,7 +196,7 @@ def checked_url(url: str) -> str:
     if parts.scheme not in schemes or not is_whole or not is_port_known or len(url) > LONGEST_URL:
         raise InvalidRequest({"url": ["must begin with https:// and name a host."]})
     if parts.username is not None or parts.password is not None:
-        raise InvalidRequest({"url": ["may not hold a name or password."]})
+        raise InvalidRequest({"url": ["must not contain a name or password."]})
     return url.strip()
 
 

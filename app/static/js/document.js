@@ -182,7 +182,7 @@ async function makePicture() {
       heard: (name, event) => { if (name === "done" || name === "error") end = event; },
     });
     if (end) pictured(end);
-    else id("picture-price").textContent = "The connection broke off. The images come with the page when they are done.";
+    else id("picture-price").textContent = "The connection was lost. Your images will be here when you reload the page.";
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     id("picture-price").textContent = "";
