@@ -98,7 +98,9 @@ def reconcile_catalog() -> Iterator[Finding]:
     missing = [one for one in product_sync.unpublished() if FormerId.is_of(one[0], one[1].id)]
     for kind, sold in [*missing, *product_sync.gone()]:
         subject = f"{kind} {sold.name}"
-        yield from looked(subject, "was missing at Stripe: created again", partial(product_sync.make_anew, sold))
+        yield from looked(
+            subject, "was missing at Stripe: created again", partial(product_sync.make_anew, sold)
+        )
 
 
 def reconcile_subscriptions() -> Iterator[Finding]:
