@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Response, abort, request
+from flask import abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import AdminIndexView, expose
 
@@ -23,7 +21,7 @@ from app.models.billing.call_audit import CallAudit
 from app.models.metering import image_costs
 from app.models.operations.replica import read_from_replica
 from app.web.charts import Chart, bar_chart
-from app.web.csv import safe
+from app.web.csv import csv_table
 from app.web.formatting import model_title, operation_title
 
 Table = tuple[list[str], list[list[Any]]]
@@ -67,19 +65,11 @@ class Dashboard(AdminOnly, AdminIndexView):
             abort(404)
         read_from_replica()
         headings, rows = TABLES[table](books_of(range_asked_for()))
-        disposition = {"Content-Disposition": f"attachment;filename={table}.csv"}
-        return Response(lines([headings, *rows]), headers=disposition, mimetype="text/csv")
+        return csv_table(table, headings, rows)
 
 
 def range_asked_for() -> Range:
     return Range.typed(request.args.get("from"), request.args.get("to"), utcnow().date())
-
-
-def lines(rows: Iterable[list[Any]]) -> Iterator[str]:
-    for row in rows:
-        line = io.StringIO()
-        csv.writer(line).writerow([safe(str(cell)) for cell in row])
-        yield line.getvalue()
 
 
 def charts_of(books: Books) -> list[Chart]:

@@ -31,7 +31,7 @@ from app.models.catalog.plan import CreditPack, Plan, copy_as_draft
 from app.models.metering.refusal import InvalidRequest
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.lab_run import LabRun
-from app.web.csv import csv_of
+from app.web.csv import csv_table
 
 SHOWN = 50
 SOLD: tuple[tuple[str, Any], ...] = (("plans", Plan), ("packs", CreditPack))
@@ -94,8 +94,7 @@ class LabPage(AdminPage):
         if table not in TABLES:
             abort(404)
         headings, rows = TABLES[table](Report.of(run.result))
-        named = [dict(zip(headings, row, strict=True)) for row in rows]
-        return csv_of(f"lab-{run.id}-{table}", headings, named)
+        return csv_table(f"lab-{run.id}-{table}", headings, rows)
 
     @expose("/compare/")
     def compare_view(self) -> ResponseReturnValue:

@@ -21,16 +21,14 @@ from wtforms.validators import Length
 from app.admin import cell_formats
 from app.admin.access import AdminOnly, is_owner
 from app.admin.constraint_errors import explain
+from app.admin.exports import Exported
 from app.admin.names import MODEL_COLUMNS, STRIPE_COLUMNS, account_cell, model_cell, read_names, stripe_cell
 from app.extensions import db
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange, differences
-from app.models.operations.replica import read_from_replica
 from app.models.search import contains
-from app.web.csv import safe
 
 LARGEST_PAGE = 10**6
-EXPORTED_AT_ONCE = 500
 STALE = "Someone else changed this in the meantime. Check it again; what you typed is still here."
 
 
@@ -65,7 +63,7 @@ class AdminPage(AdminOnly, BaseView):
     """A page of its own, without a table behind it."""
 
 
-class AdminTable(AdminOnly, ModelView):
+class AdminTable(Exported, AdminOnly, ModelView):
     """The rows of one model. Nothing can be changed unless a view says so, and then by owners alone."""
 
     creates = edits = False
@@ -275,27 +273,6 @@ class AdminTable(AdminOnly, ModelView):
     def ajax_update(self) -> ResponseReturnValue:
         """Flask-Admin's inline editing, which would ask neither form nor role."""
         abort(403)
-
-    # CSV
-
-    def _export_data(self) -> tuple[int | None, Any]:
-        """The rows of the list as it is filtered and sorted, a few at a time."""
-        read_from_replica()
-        seen = self._get_list_extra_args()
-        column = self._get_column_by_idx(seen.sort)
-        name = column[0] if column else None
-        _count, query = self.get_list(
-            0, name, seen.sort_desc, seen.search, seen.filters, execute=False, page_size=0
-        )
-        return None, rows_of(query)
-
-    def get_export_value(self, model: Any, name: Any) -> str:
-        return str(safe(str(super().get_export_value(model, name))))
-
-
-def rows_of(query: Any) -> Iterator[Any]:
-    """Its rows while the answer is sent, when the session of the query has ended and would hold its connection."""
-    yield from query.with_session(db.session()).yield_per(EXPORTED_AT_ONCE)
 
 
 def fingerprint(row: Any, form: RowForm) -> str:

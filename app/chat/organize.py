@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +19,7 @@ from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_inst
 from app.models.documents.document import Document, own
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too
-from app.web.downloads import offer_as
+from app.web.downloads import file_name, offer_as
 from app.web.numbers import scaled
 
 
@@ -168,5 +167,5 @@ def exported(message: Message, files: Sequence[Attachment]) -> dict[str, Any]:
 
 def file_of(shown: Chat, kind: str, media_type: str, text: str) -> Response:
     """The text as a file that is called after the chat, in the script of its title."""
-    name = re.sub(r"[\W_]+", "-", shown.title.lower()).strip("-")[:40] or "chat"
+    name = file_name(shown.title.lower(), "chat", between="-", most=40)
     return offer_as(Response(text, content_type=f"{media_type}; charset=utf-8"), f"{name}.{kind}")

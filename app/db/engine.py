@@ -11,6 +11,7 @@ from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.pool import Pool
 
+from app.db.folding import fold
 from app.db.libpq import DirectConnection
 from app.db.patience import watch
 from app.db.replica import REPLICA
@@ -57,9 +58,4 @@ def prepare_sqlite(connection: Any, _record: Any) -> None:
         return
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
         connection.execute(f"PRAGMA {pragma}")
-    connection.create_function("lower", 1, small_letters, deterministic=True)
-
-
-def small_letters(text: Any) -> Any:
-    """SQLite's own knows ASCII alone."""
-    return text.lower() if isinstance(text, str) else text
+    connection.create_function("folded", 1, fold, deterministic=True)

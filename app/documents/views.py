@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 
 from flask import Response, abort, flash, redirect, render_template, request, url_for
@@ -22,7 +21,7 @@ from app.models.documents.document import LONGEST_BODY, Document, Revision, own
 from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
 from app.models.search import contains
-from app.web.downloads import ALONE, offer_as
+from app.web.downloads import ALONE, file_name, offer_as
 from app.web.markdown import render
 
 MOST_LISTED = 100
@@ -98,7 +97,7 @@ def export(document_id: str, kind: str) -> Response:
         content = as_docx(document.title, document.body)
     response = Response(content, content_type=TYPES[kind])
     response.headers["Content-Security-Policy"] = ALONE
-    return offer_as(response, f"{file_name(document.title)}.{kind}")
+    return offer_as(response, f"{file_name(document.title, 'document')}.{kind}")
 
 
 def own_document(document_id: str) -> Document:
@@ -122,8 +121,3 @@ def page_of(title: str, body: str) -> str:
     """A page that stands alone."""
     head = f'<meta charset="utf-8"><title>{escape(title or "Document")}</title>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{render(body)}</body></html>'
-
-
-def file_name(title: str) -> str:
-    """The title as a file is called, in its own script."""
-    return re.sub(r"[^\w -]+", "", title).strip()[:80] or "document"

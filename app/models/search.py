@@ -9,14 +9,20 @@ from sqlalchemy import ColumnElement, func, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
+from app.db.folding import FORMS, VARIANTS, fold
 from app.extensions import db
 
-ICU = text("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'")
+ICU = text(
+    "SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu' AND current_setting('server_encoding') = 'UTF8'"
+)
 _knows_scripts: dict[str, bool] = {}
 
 
 class Folded(GenericFunction[str]):
-    """A text in small letters. PostgreSQL's own rules know ASCII alone where the database was made with "C"."""
+    """A text by which it is found: composed, in small letters, one form of each.
+
+    PostgreSQL's own rules know ASCII alone where the database was made with "C".
+    """
 
     name = "folded"
     inherit_cache = True
@@ -24,20 +30,24 @@ class Folded(GenericFunction[str]):
 
 @compiles(Folded)
 def folded(element: Any, compiler: Any, **options: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **options)})"
+    return f"folded({compiler.process(element.clauses, **options)})"
 
 
 @compiles(Folded, "postgresql")
 def folded_in_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f'lower({compiler.process(element.clauses, **options)} COLLATE "und-x-icu")'
+    whole = f"normalize({compiler.process(element.clauses, **options)}, NFKC)"
+    return f"replace(translate(lower({whole} COLLATE \"und-x-icu\"), '{VARIANTS}', '{FORMS}'), 'ß', 'ss')"
 
 
 def contains(column: Any, typed: str) -> ColumnElement[bool]:
     """Whether the column holds the text, in whatever case; `%` and `_` are themselves."""
-    escaped = re.sub(r"([\\%_])", r"\\\1", typed)
-    fold = Folded if knows_scripts() else func.lower
-    matches: ColumnElement[bool] = fold(column).like(fold(f"%{escaped}%"), escape="\\")
-    return matches
+    if knows_scripts():
+        return Folded(column).like(pattern(fold(typed)), escape="\\")
+    return func.lower(column).like(func.lower(pattern(typed)), escape="\\")
+
+
+def pattern(typed: str) -> str:
+    return "%" + re.sub(r"([\\%_])", r"\\\1", typed) + "%"
 
 
 def knows_scripts() -> bool:

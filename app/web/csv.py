@@ -28,12 +28,16 @@ def wants_csv() -> bool:
 
 def csv_of(name: str, columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Response:
     """The rows' columns under a heading, as a file called `name`."""
+    return csv_table(name, columns, ([row[column] for column in columns] for row in rows))
+
+
+def csv_table(name: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
     text = io.StringIO()
     if "text/html" in request.headers.get("Accept", ""):
         text.write(BYTE_ORDER_MARK)
     writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows([safe(row[column]) for column in columns] for row in rows)
+    writer.writerow(headings)
+    writer.writerows([safe(cell) for cell in row] for row in rows)
     response = Response(text.getvalue(), content_type=f"{CSV}; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response

@@ -26,6 +26,12 @@ def served(file: Attachment) -> Response:
     return response
 
 
+def file_name(title: str, otherwise: str, *, between: str = " ", most: int = 80) -> str:
+    """A title as a file is called, in its own script: letters with their marks, and digits, words apart."""
+    known = (c if unicodedata.category(c)[0] in "LMN" else " " for c in unicodedata.normalize("NFC", title))
+    return between.join("".join(known).split())[:most].strip(between) or otherwise
+
+
 def offer_as(response: Response, name: str) -> Response:
     """Have the browser save it under that name: RFC 6266, with an ASCII stand-in for what reads no other."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -52,6 +52,12 @@ def test_a_failed_answer_says_why_and_costs_nothing(ada: Door, provider: Provide
         ("Øystein Ångström", "øYSTEIN å"),
         ("ΑΘΗΝΑ", "αθηνα"),
         ("東京の天気", "天気"),
+        ("Cafe\u0301 in Łódź", "CAFÉ IN łÓDŹ"),
+        ("Οδοσήμανση", "ΟΔΟΣ"),
+        ("Große Straße", "STRASSE"),
+        ("İstanbul", "istanbul"),
+        ("\uff21\uff22\uff23 \uff11\uff10\uff10\uff05", "abc 100%"),
+        ("हिन्दी कविता", "हिन्दी"),
     ],
 )
 def test_search_knows_every_script_without_regard_to_case(ada: Door, title: str, typed: str) -> None:

@@ -181,10 +181,16 @@ def test_a_new_chat_begins_with_a_model_that_the_balance_affords(session: "scope
 def test_an_exports_name_keeps_its_script(
     browser_of_ada: Browser, chat: Chat, session: "scoped_session[Session]"
 ) -> None:
-    chat.title = "Привет, 東京!"
-    session.commit()
-    head = browser_of_ada.client.get(f"/chat/{chat.id}/export.json").headers["Content-Disposition"]
-    assert unquote(head.rpartition("''")[2]) == "привет-東京.json"
+    for title, name in (
+        ("Привет, 東京!", "привет-東京"),
+        ("हिन्दी: कविता", "हिन्दी-कविता"),
+        ("น้ำ?", "น้ำ"),
+        ("Cafe\u0301_", "café"),
+    ):
+        chat.title = title
+        session.commit()
+        head = browser_of_ada.client.get(f"/chat/{chat.id}/export.json").headers["Content-Disposition"]
+        assert unquote(head.rpartition("''")[2]) == f"{name}.json"
 
 
 def test_an_export_as_json_has_every_branch(browser_of_ada: Browser, chat: Chat) -> None:
