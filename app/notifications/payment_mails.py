@@ -14,6 +14,7 @@ from app.models.base import credits_figure, credits_string, credits_text
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.refund import Dispute, Refund
+from app.models.billing.stripe_objects import is_credit_note
 from app.models.billing.subscription import UNPAID, Subscription
 from app.models.identity.account import Account
 from app.models.operations.outgoing_webhook import WebhookDelivery
@@ -199,9 +200,9 @@ def of_trial_end(subscription: Subscription) -> None:
 
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
     for refund in refunds:
-        context = {"amount": money_text(refund.amount_cents, payment.currency)}
-        left = credits_figure(account.credits_nanos)
-        owner(account, f"refund:{refund.stripe_id}", "refund", **context, credits=left)
+        amount, left = money_text(refund.amount_cents, payment.currency), credits_figure(account.credits_nanos)
+        mail = "credit_note" if is_credit_note(refund.stripe_id) else "refund"
+        owner(account, f"refund:{refund.stripe_id}", mail, amount=amount, credits=left)
 
 
 def of_dispute(dispute: Dispute, payment: Payment, account: Account) -> None:

@@ -44,6 +44,16 @@ def test_a_failed_payment_has_the_link_that_mends_it(
     assert scenario.subscription.pay_url in sent(app, scenario, mailbox)[-1]
 
 
+def test_a_credit_note_is_no_refund(app: Flask, scenario: StripeScenario, mailbox: Mailbox) -> None:
+    scenario.subscribe("Plus")
+    note = {"invoice": scenario.last_payment("invoice").stripe_invoice_id or "", "credit_amount": 500}
+    scenario.sandbox.client.v1.credit_notes.create(note)  # type: ignore[arg-type]
+    scenario.deliver()
+    text = sent(app, scenario, mailbox)[-1]
+    assert "a credit note of $5.00" in text
+    assert "refunded" not in text
+
+
 def test_an_authentication_has_the_link_to_confirm(
     app: Flask, scenario: StripeScenario, mailbox: Mailbox
 ) -> None:

@@ -12,7 +12,7 @@ from app.extensions import db
 from app.models.base import Model, not_negative, refers_to
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
-from app.models.billing.stripe_objects import DisputeState, RefundState
+from app.models.billing.stripe_objects import DisputeState, RefundState, is_credit_note
 from app.models.identity.account import Account
 
 AGAINST_US = (
@@ -119,7 +119,7 @@ def take_refund(payment: Payment, account: Account, state: RefundState) -> Refun
 
 def asked_for_here(payment: Payment, state: RefundState) -> Refund | None:
     """Our own wish that Stripe has carried out, where its answer was lost; none is for a credit note."""
-    if state.is_credit_note:
+    if is_credit_note(state.stripe_id):
         return None
     waiting = (
         Refund.payment_id == payment.id,

@@ -170,6 +170,11 @@ class PaymentState:
         return self.status == "succeeded"
 
 
+def is_credit_note(stripe_id: str | None) -> bool:
+    """Whether money came back by a credit note, without a refund."""
+    return (stripe_id or "").startswith("cn_")
+
+
 @dataclass(frozen=True, slots=True)
 class RefundState:
     """A refund, or what a credit note gave back without one."""
@@ -178,10 +183,6 @@ class RefundState:
     amount_cents: int
     status: str
     created_at: datetime
-
-    @property
-    def is_credit_note(self) -> bool:
-        return self.stripe_id.startswith("cn_")
 
     @property
     def is_gone(self) -> bool:
