@@ -200,7 +200,10 @@ def of_trial_end(subscription: Subscription) -> None:
 
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
     for refund in refunds:
-        amount, left = money_text(refund.amount_cents, payment.currency), credits_figure(account.credits_nanos)
+        amount, left = (
+            money_text(refund.amount_cents, payment.currency),
+            credits_figure(account.credits_nanos),
+        )
         mail = "credit_note" if is_credit_note(refund.stripe_id) else "refund"
         owner(account, f"refund:{refund.stripe_id}", mail, amount=amount, credits=left)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -150,11 +151,12 @@ class _Reader(Reader):
                 self.has_final_usage = self.has_final_usage or is_final
 
     def usage(self) -> TokenUsage:
-        """The first event's figures are not usage until the last event's join them."""
-        return anthropic_usage(self._usage) if self.has_final_usage else TokenUsage()
+        """The first event's figures are not usage until the last event's join them; no request of ours searches."""
+        return replace(anthropic_usage(self._usage), searches=0) if self.has_final_usage else TokenUsage()
 
     def evidence(self) -> Evidence:
-        return evidence(self._usage, model=self._model, tier=tier_of(self._usage))
+        told = evidence(self._usage, model=self._model, tier=tier_of(self._usage))
+        return replace(told, unpriced=told.unpriced + anthropic_usage(self._usage).searches)
 
 
 def without_placeholder(usage: object) -> object:

@@ -44,3 +44,13 @@ def test_a_wild_stream_is_read_as_it_was_meant(
         outcome = outcome_of(vendors[meant["format"]].stream(asking(f"[[replay={name} pieces={pieces}]]")))
 
         assert told(outcome) == {key: meant[key] for key in meant if key not in ("format", "why")}
+
+
+def test_a_search_that_nobody_asked_for_is_told_and_not_charged(
+    vendors: dict[str, Vendor], server: ProviderServer
+) -> None:
+    server.bodies["search"] = (WILD / "anthropic-web-search.sse").read_bytes()
+    reply = vendors["anthropic"].stream(asking("[[replay=search]]"))
+
+    assert outcome_of(reply).usage.searches == 0
+    assert reply.evidence.unpriced == 1

@@ -75,7 +75,9 @@ def other_model(model: AIModel, answered: str | None) -> AIModel | None:
     nearest = (AIModel.provider_id != model.provider_id, AIModel.id)
     other = db.session.scalar(select(AIModel).where(names).order_by(*nearest).limit(1))
     if other is None and not is_asked(answered, model):
-        listed = db.session.execute(select(AIModel.id, AIModel.name, AIModel.upstream_name).order_by(*nearest))
+        listed = db.session.execute(
+            select(AIModel.id, AIModel.name, AIModel.upstream_name).order_by(*nearest)
+        )
         named = next((one.id for one in listed if is_asked(answered, one)), None)
         other = db.session.get(AIModel, named)
     return other if other is not None and other.id != model.id else None
