@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from sqlalchemy import or_, select
+from sqlalchemy.orm import load_only
 
 from app.extensions import db
 from app.models.catalog.price import AIModel, ModelPrice
@@ -75,9 +76,6 @@ def other_model(model: AIModel, answered: str | None) -> AIModel | None:
     nearest = (AIModel.provider_id != model.provider_id, AIModel.id)
     other = db.session.scalar(select(AIModel).where(names).order_by(*nearest).limit(1))
     if other is None and not is_asked(answered, model):
-        listed = db.session.execute(
-            select(AIModel.id, AIModel.name, AIModel.upstream_name).order_by(*nearest)
-        )
-        named = next((one.id for one in listed if is_asked(answered, one)), None)
-        other = db.session.get(AIModel, named)
+        named = select(AIModel).options(load_only(AIModel.name, AIModel.upstream_name)).order_by(*nearest)
+        other = next((one for one in db.session.scalars(named) if is_asked(answered, one)), None)
     return other if other is not None and other.id != model.id else None
