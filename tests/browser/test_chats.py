@@ -25,13 +25,9 @@ def choose(visitor: Visitor, action: str) -> None:
     visitor.page.get_by_role("button", name=action, exact=True).click()
 
 
-def test_a_new_chat_is_called_after_its_first_question(ada: Visitor) -> None:
+def test_a_chat_is_called_after_its_first_question_until_it_is_renamed(ada: Visitor) -> None:
     ada.ask("What is a credit?")
     expect(items(ada)).to_have_text(re.compile("What is a credit?"))
-
-
-def test_a_chat_can_be_renamed(ada: Visitor) -> None:
-    ada.ask("hello")
     choose(ada, "Rename")
     ada.page.get_by_label("Chat title").fill("Greetings")
     with ada.page.expect_response(re.compile("/api/chats/")):
@@ -61,35 +57,35 @@ def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, brows
     phone.close()
 
 
-def test_a_deleted_chat_can_be_had_back(ada: Visitor) -> None:
+def test_a_deleted_chat_can_be_had_back_until_the_page_is_left(ada: Visitor) -> None:
     ada.ask("hello")
     choose(ada, "Delete")
     expect(items(ada)).to_have_count(0)
     ada.page.get_by_role("button", name="Undo").click()
     ada.page.reload()
     expect(items(ada)).to_have_count(1)
-
-
-def test_a_chat_that_is_deleted_is_gone_once_the_page_is_left(ada: Visitor) -> None:
-    ada.ask("hello")
     choose(ada, "Delete")
     ada.go("/settings")
     ada.go("/chat")
     expect(items(ada)).to_have_count(0)
 
 
-def test_a_pinned_chat_stays_on_top(ada: Visitor) -> None:
-    ada.ask("first")
+def test_a_pinned_chat_stays_on_top_and_the_other_is_found_by_what_was_said(ada: Visitor) -> None:
+    ada.ask("first hello")
     choose(ada, "Pin")
     expect(items(ada).locator("> .icon")).to_be_visible()
     ada.go("/chat")
-    ada.ask("second")
+    ada.ask("teams of zebras")
     ada.page.reload()
     expect(items(ada).first).to_have_text(re.compile("first", re.IGNORECASE))
+    ada.page.keyboard.press("Control+k")
+    ada.page.keyboard.type("zebras")
+    expect(items(ada)).to_have_count(1)
+    expect(items(ada)).to_have_text(re.compile("zebras"))
 
 
 def test_an_archived_chat_is_out_of_the_list_and_can_be_brought_back(ada: Visitor) -> None:
-    ada.ask("old")
+    ada.ask("hello")
     ada.go("/chat")
     choose(ada, "Archive")
     expect(items(ada)).to_have_count(0)
@@ -100,45 +96,16 @@ def test_an_archived_chat_is_out_of_the_list_and_can_be_brought_back(ada: Visito
     expect(items(ada)).to_have_count(1)
 
 
-@pytest.mark.parametrize(
-    ("text", "name"), [("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")]
-)
-def test_a_chat_can_be_taken_home(ada: Visitor, text: str, name: str) -> None:
+def test_a_chat_can_be_taken_home(ada: Visitor) -> None:
     ada.ask("hello")
-    items(ada).first.hover()
-    items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
-    with ada.page.expect_download() as download:
-        ada.page.get_by_role("link", name=text).click()
-    assert download.value.suggested_filename == name
-    assert "hello" in download.value.path().read_text()
-
-
-def test_a_chat_keeps_its_instructions_and_its_length(ada: Visitor) -> None:
-    ada.ask("hello")
-    ada.page.get_by_role("button", name="Chat settings").click()
-    ada.page.get_by_label("Instructions", exact=True).fill("Answer as a toll keeper.")
-    ada.page.get_by_label("Maximum answer length (tokens)").fill("300")
-    ada.page.get_by_role("button", name="Save").click()
-    ada.page.wait_for_url(re.compile(r"/chat/\d+$"))
-    ada.page.get_by_role("button", name="Chat settings").click()
-    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer as a toll keeper.")
-    expect(ada.page.get_by_label("Maximum answer length (tokens)")).to_have_value("300")
-
-
-def test_chats_are_found_by_what_was_said(ada: Visitor) -> None:
-    ada.ask("Tell me about zebras")
-    ada.go("/chat")
-    ada.ask("hello")
-    ada.page.keyboard.press("Control+k")
-    ada.page.keyboard.type("zebras")
-    expect(items(ada)).to_have_count(1)
-    expect(items(ada)).to_have_text(re.compile("zebras"))
-
-
-def test_a_draft_survives_a_reload(ada: Visitor) -> None:
-    ada.message.fill("Half a thought")
-    ada.page.reload()
-    expect(ada.message).to_have_value("Half a thought")
+    for text, name in (("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")):
+        items(ada).first.hover()
+        items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
+        with ada.page.expect_download() as download:
+            ada.page.get_by_role("link", name=text).click()
+        assert download.value.suggested_filename == name
+        assert "hello" in download.value.path().read_text()
+        ada.page.reload()
 
 
 def test_an_answer_goes_on_after_a_reload(ada: Visitor) -> None:

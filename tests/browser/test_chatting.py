@@ -35,30 +35,27 @@ def test_a_first_visit_comes_to_a_first_answer_within_a_minute(
     assert time.monotonic() - started < 60
 
 
-def test_an_answer_streams_as_markdown_and_shows_what_it_cost(ada: Visitor) -> None:
+def test_an_answer_is_priced_streams_as_markdown_shows_what_it_cost_and_stays_so(ada: Visitor) -> None:
+    ada.message.fill("/demo table")
+    expect(ada.page.locator("#estimate")).to_have_text(PRICE)
     answer = ada.ask("/demo table")
     expect(answer.locator("table").first).to_be_visible()
     expect(answer.locator(".answer-cost b")).to_have_text(re.compile(r"^[\d.,]+ credits?$"))
+    assert re.fullmatch(r"/billing/calls/\d+", answer.locator(".answer-cost").get_attribute("href") or "")
     assert ada.balance < 1000
+    hears_the_end_only(ada)
+    streamed = answer.locator("[data-prose]").inner_text()
+    ada.page.reload()
+    assert ada.answers.locator("[data-prose]").inner_text() == streamed
     assert (ada.faults, ada.strangers) == ([], [])
 
 
-def test_a_streamed_answer_looks_as_it_does_after_a_reload(ada: Visitor) -> None:
-    streamed = ada.ask("/demo code").locator("[data-prose]").inner_text()
-    ada.page.reload()
-    assert ada.answers.locator("[data-prose]").inner_text() == streamed
-
-
-def test_the_cost_under_an_answer_opens_its_receipt(ada: Visitor) -> None:
-    answer = ada.ask("hello")
-    assert re.fullmatch(r"/billing/calls/\d+", answer.locator(".answer-cost").get_attribute("href") or "")
-
-
-def test_what_a_message_will_cost_is_shown_before_it_is_sent(ada: Visitor) -> None:
-    ada.message.fill("Explain credits")
-    expect(ada.page.locator("#estimate")).to_have_text(
-        re.compile(r"^about [\d.,]+ credits, at most [\d.,]+$")
+def hears_the_end_only(ada: Visitor) -> None:
+    """As a screen reader tells it: not each word that comes."""
+    expect(ada.page.get_by_role("status").filter(has_text="Answer finished")).to_have_text(
+        re.compile(r"Answer finished\. [\d.]+ credits?\.")
     )
+    assert ada.page.locator("#messages [aria-live], #messages[aria-live]").count() == 0
 
 
 def test_escape_stops_an_answer_and_keeps_its_words(ada: Visitor) -> None:
@@ -79,16 +76,10 @@ def test_out_of_credits_is_said_in_place_with_ways_on_and_the_message_is_kept(
     for way in ("Buy credits", "Change plan"):
         expect(bob.refusal.get_by_role("link", name=way, exact=True)).to_be_visible()
     expect(bob.refusal.get_by_role("button", name=re.compile("Send with|model"))).to_have_count(0)
-    expect(bob.message).to_have_value("Is anybody there?")
     expect(bob.questions).to_have_count(0)
-
-
-def test_a_refused_message_is_there_after_a_reload(arrive: Callable[..., Visitor]) -> None:
-    bob = arrive("bob")
-    bob.send("Is anybody there?")
-    expect(bob.refusal).to_be_visible()
-    bob.page.reload()
-    expect(bob.message).to_have_value("Is anybody there?")
+    for _ in range(2):
+        expect(bob.message).to_have_value("Is anybody there?")
+        bob.page.reload()
     expect(bob.page).to_have_url(re.compile("/chat$"))
     expect(bob.page.locator("#chats .chat-item")).to_have_count(0)
 
@@ -140,11 +131,18 @@ def test_enter_that_ends_a_composition_sends_nothing(ada: Visitor) -> None:
 def test_instructions_and_length_stand_before_the_first_message(ada: Visitor) -> None:
     ada.page.get_by_role("button", name="Chat settings").click()
     ada.page.get_by_label("Instructions", exact=True).fill("Answer in French.")
+    ada.page.get_by_label("Maximum answer length (tokens)").fill("300")
     ada.page.get_by_role("button", name="Save").click()
     ada.ask("hello")
     ada.page.reload()
     ada.page.get_by_role("button", name="Chat settings").click()
     expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer in French.")
+    expect(ada.page.get_by_label("Maximum answer length (tokens)")).to_have_value("300")
+    ada.page.get_by_label("Instructions", exact=True).fill("Answer as a toll keeper.")
+    ada.page.get_by_role("button", name="Save").click()
+    ada.page.wait_for_url(re.compile(r"/chat/\d+$"))
+    ada.page.get_by_role("button", name="Chat settings").click()
+    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer as a toll keeper.")
 
 
 def test_offline_says_so_at_once_and_keeps_the_message(ada: Visitor) -> None:
@@ -184,13 +182,18 @@ def test_a_provider_that_fails_costs_nothing_and_can_be_asked_again(ada: Visitor
     assert ada.balance == 1000
 
 
-def test_answering_again_replaces_the_answer(ada: Visitor) -> None:
+def test_answering_again_replaces_the_answer_and_keeps_the_earlier_version(ada: Visitor) -> None:
     first = ada.ask("hello").get_attribute("data-id")
     expect(ada.answers.locator("[data-again-price]")).to_have_text(PRICE)
     ada.answers.get_by_role("button", name="Answer again", exact=True).click()
     expect(ada.answers.last).not_to_have_attribute("data-id", first or "")
     expect(ada.answers.last).to_have_attribute("data-status", "done")
     expect(ada.answers).to_have_count(1)
+    versions = ada.answers.get_by_role("group", name="Versions")
+    expect(versions).to_contain_text("2 of 2")
+    versions.get_by_role("button", name="Previous version").click()
+    expect(versions).to_contain_text("1 of 2")
+    expect(ada.answers).to_have_attribute("data-id", first or "")
 
 
 def test_another_model_can_answer_the_same_question(ada: Visitor) -> None:
@@ -206,7 +209,7 @@ def test_another_model_can_answer_the_same_question(ada: Visitor) -> None:
     expect(ada.answers.last).to_have_attribute("data-status", "done")
 
 
-def test_a_question_can_be_edited_and_sent_again(ada: Visitor) -> None:
+def test_a_question_can_be_edited_and_sent_again_and_keeps_what_was_asked_before(ada: Visitor) -> None:
     ada.ask("hello")
     ada.questions.first.hover()
     ada.questions.get_by_role("button", name="Edit and send again").click()
@@ -215,31 +218,17 @@ def test_a_question_can_be_edited_and_sent_again(ada: Visitor) -> None:
     ada.questions.get_by_role("button", name="Send again", exact=True).click()
     expect(ada.questions.locator(".question-text")).to_have_text("hello again")
     expect(ada.answers).to_have_attribute("data-status", "done")
-
-
-def test_an_earlier_version_can_be_shown_again(ada: Visitor) -> None:
-    first = ada.ask("hello").get_attribute("data-id") or ""
-    ada.answers.get_by_role("button", name="Answer again", exact=True).click()
-    versions = ada.answers.get_by_role("group", name="Versions")
-    expect(versions).to_contain_text("2 of 2")
-    versions.get_by_role("button", name="Previous version").click()
-    expect(versions).to_contain_text("1 of 2")
-    expect(ada.answers).to_have_attribute("data-id", first)
-
-
-def test_an_edited_question_keeps_what_was_asked_before(ada: Visitor) -> None:
-    ada.ask("hello")
-    ada.message.press("ArrowUp")
-    ada.questions.get_by_role("textbox").fill("hello again")
-    ada.page.keyboard.press("Enter")
     versions = ada.questions.get_by_role("group", name="Versions")
     versions.get_by_role("button", name="Previous version").click()
     expect(ada.questions.locator(".question-text")).to_have_text("hello")
     expect(ada.answers).to_have_count(1)
 
 
-def test_models_are_found_by_words_and_favourites_stand_first(ada: Visitor) -> None:
+def test_models_have_their_price_are_found_by_words_and_favourites_stand_first(ada: Visitor) -> None:
     ada.page.locator("#picker-button").click()
+    option = ada.page.locator(".picker-option").first
+    expect(option).to_contain_text(re.compile(r"[\d.,]+ in · [\d.,]+ out per 1M tokens"))
+    expect(option).to_contain_text("credits per answer")
     ada.page.get_by_label("Search models").fill("smart")
     expect(ada.page.locator(".picker-row:visible")).to_have_count(1)
     ada.page.get_by_role("button", name=re.compile("Favourite: Demo smart", re.IGNORECASE)).click()
@@ -251,25 +240,10 @@ def test_models_are_found_by_words_and_favourites_stand_first(ada: Visitor) -> N
     expect(ada.page.locator("#picker-button")).to_contain_text(re.compile("smart", re.IGNORECASE))
 
 
-def test_the_price_of_the_chosen_model_is_in_the_picker(ada: Visitor) -> None:
-    ada.page.get_by_role("button", name=re.compile("^Model:")).click()
-    option = ada.page.locator(".picker-option").first
-    expect(option).to_contain_text(re.compile(r"[\d.,]+ in · [\d.,]+ out per 1M tokens"))
-    expect(option).to_contain_text("credits per answer")
-
-
 def test_text_from_right_to_left_is_set_so(ada: Visitor) -> None:
-    ada.ask("مرحبا")
+    ada.send("مرحبا")
     shown = ada.questions.locator(".question-text")
-    assert shown.evaluate("element => getComputedStyle(element).direction") == "rtl"
-
-
-def test_the_screen_reader_hears_the_beginning_and_the_end_only(ada: Visitor) -> None:
-    ada.ask("hello")
-    expect(ada.page.get_by_role("status").filter(has_text="Answer finished")).to_have_text(
-        re.compile(r"Answer finished\. [\d.]+ credits?\.")
-    )
-    assert ada.page.locator("#messages [aria-live], #messages[aria-live]").count() == 0
+    expect(shown).to_have_css("direction", "rtl")
 
 
 def test_code_can_be_copied_and_wrapped(ada: Visitor) -> None:

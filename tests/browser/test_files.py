@@ -38,6 +38,7 @@ def test_files_are_in_the_draft_until_they_are_sent_or_taken_off(ada: Visitor) -
     ada.message.fill("What is this?")
     ada.page.reload()
     expect(waiting(ada)).to_have_count(1)
+    expect(ada.message).to_have_value("What is this?")
     ada.message.press("Enter")
     expect(ada.answers).to_have_attribute("data-status", "done")
     expect(waiting(ada)).to_have_count(0)

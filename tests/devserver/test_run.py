@@ -46,14 +46,14 @@ def test_commands_beside_a_run_reach_its_database_redis_and_payments(running: De
 def test_the_next_run_keeps_the_password_until_it_is_changed(running: DevelopmentRun) -> None:
     first = (running.folder / "instance" / "first-admin").read_text().strip()
     assert first in running.said
-    assert first in running.command("python", "-m", "devserver.prepare").stdout
     code = (
-        "from wsgi import app; from app.extensions import db; from app.models.identity.user import User; "
-        "app.app_context().push(); User.with_email('admin@example.com').set_password('a new password of mine'); "
-        "db.session.commit()"
+        "from devserver.prepare import app, main; from app.extensions import db; main(); app.app_context().push(); "
+        "from app.models.identity.user import User; user = User.with_email('admin@example.com'); "
+        "user.set_password('a new password of mine'); db.session.commit(); print('changed'); main()"
     )
-    assert running.command("python", "-c", code).returncode == 0
-    assert running.command("python", "-m", "devserver.prepare").stdout == ""
+    said = running.command("python", "-c", code).stdout
+    assert first in said.partition("changed")[0]
+    assert said.partition("changed")[2].strip() == ""
     assert not (running.folder / "instance" / "first-admin").exists()
 
 

@@ -15,7 +15,7 @@ from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
 
-STREAMS = 1000 if os.environ.get("LONG") == "1" else 80
+STREAMS = 1000 if os.environ.get("LONG") == "1" else 50
 FAULTS = (
     "", "", "", "tool_calls", "cut", "close", "reset", "garbage", "bad_json", "error_event", "no_done", "empty",
     "drop", "400", "429", "500", "529", "wrong_type",

@@ -63,7 +63,9 @@ class CuttableLine:
         return None
 
     def _relay(self, source: socket.socket, sink: socket.socket) -> None:
+        """Until either end is gone, by whatever way: the other is told at once."""
         with suppress(OSError):
             while piece := source.recv(65536):
                 sink.sendall(piece)
+        with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

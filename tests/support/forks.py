@@ -24,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from app.providers import demo
 from devserver import processes, procfile
 from tests.support import troubles
 from tests.support.environment import process_environment
@@ -99,6 +100,10 @@ def start(
     return processes.start(command, environment=environment, folder=procfile.PROJECT, output=output)
 
 
+QUICK = {"demo-fast": demo.DemoModel(pause=0.1)}
+"""A quarter of its pause: the longest answer still runs for five seconds, and the usual one for half of one."""
+
+
 def serve(line: socket.socket) -> None:
     """Return in each fork with its command run; in the first process when the test process has hung up."""
     while True:
@@ -159,6 +164,7 @@ def run(command: list[str]) -> None:
 if __name__ == "__main__":
     for name in IMPORTED_BEFORE:
         importlib.import_module(name)
+    demo.MODELS |= QUICK
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
