@@ -60,10 +60,10 @@ def too_wide(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 
-@pytest.mark.parametrize("path", OPEN)
-def test_a_page_for_everybody_has_no_fault(page: Page, shared_app: RunningApp, path: str) -> None:
-    page.goto(shared_app.url + path)
-    assert faults_of(page) == []
+def test_a_page_for_everybody_has_no_fault(page: Page, shared_app: RunningApp) -> None:
+    for path in OPEN:
+        page.goto(shared_app.url + path)
+        assert (path, faults_of(page)) == (path, [])
 
 
 def test_a_page_of_an_account_has_no_fault_is_narrow_and_asks_no_other_host(ada: Visitor) -> None:
@@ -176,9 +176,7 @@ SHOWN = """async () => {
     [
         ("en-US", "America/New_York", "Dec 27, 2024, 10:01 PM", "December 27, 2024"),
         ("en-GB", "Europe/London", "28 Dec 2024, 03:01", "28 December 2024"),
-        ("de-DE", "Europe/Berlin", "28 Dec 2024, 04:01", "28 December 2024"),
         ("ja-JP", "Asia/Tokyo", "Dec 28, 2024, 12:01", "December 28, 2024"),
-        ("en-AU", "Australia/Sydney", "28 Dec 2024, 2:01 pm", "28 December 2024"),
     ],
 )
 def test_times_are_as_the_readers_region_writes_them(

@@ -72,6 +72,8 @@ def sets_a_way_to_charge(steps: Steps, founder: Visitor, fields: dict[str, str])
         else:
             steps.count += 1
             steps.page.locator(f"[name={name}]").uncheck()
+    if "price_cents" in fields:
+        expect(steps.page.locator("#worth")).to_contain_text("credits a month")
     steps.click("button", "Save")
     expect(steps.page.get_by_role("status")).to_contain_text("successfully created")
     return steps.count
