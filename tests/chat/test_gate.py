@@ -103,9 +103,7 @@ def test_the_gate_refuses(ada: Door, change: Callable[..., None], code: str) -> 
     assert ("Retry-After" in answer.headers) == (status == 429)
 
 
-@pytest.mark.parametrize(
-    "code", ["account_frozen", "plan_inactive", "model_not_allowed", "too_many_calls", "out_of_credits"]
-)
+@pytest.mark.parametrize("code", ["model_not_allowed", "out_of_credits"])
 def test_a_new_chat_is_gated_too(ada: Door, change: Callable[..., None], code: str) -> None:
     status, account, plan = CASES[code]
     change(plan, **account)

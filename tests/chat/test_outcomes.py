@@ -67,9 +67,7 @@ def test_an_answer_without_usage_is_counted_here_and_marked(
     assert usage.paid_nanos == 1 * 2500 + 3 * 10_000
 
 
-@pytest.mark.parametrize(
-    "fault", ["500", "429", "401", "404", "drop", "bad_json", "error_event", "cut", "reset"]
-)
+@pytest.mark.parametrize("fault", ["500", "401", "drop", "error_event", "cut"])
 def test_a_provider_error_costs_the_user_nothing(
     ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], fault: str
 ) -> None:
@@ -113,9 +111,7 @@ def test_what_a_call_costs_above_its_ceiling_is_ours(
     assert usage.absorbed_nanos == usage.cost_nanos - usage.reserved_nanos > 0
 
 
-@pytest.mark.parametrize(
-    "shape", ["absurd", "negative", "floats", "strings", "bools", "null", "zero", "twice"]
-)
+@pytest.mark.parametrize("shape", ["absurd", "negative", "null", "twice"])
 def test_no_shape_of_usage_charges_above_the_ceiling_or_below_zero(
     ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage], shape: str
 ) -> None:

@@ -9,30 +9,18 @@ from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
-ABOUT_CHECKOUT = ["completed", "async_payment_succeeded", "async_payment_failed", "expired"]
-ABOUT_SUBSCRIPTIONS = [
-    "created",
-    "updated",
-    "deleted",
-    "trial_will_end",
-    "paused",
-    "resumed",
-    "pending_update_applied",
-    "pending_update_expired",
-]
-ABOUT_INVOICES = ["paid", "payment_failed", "payment_action_required", "finalization_failed"]
-ABOUT_PAYMENTS = ["succeeded", "payment_failed", "canceled"]
-ABOUT_REFUNDS = ["charge.refunded", "refund.created", "refund.updated", "refund.failed"]
-ABOUT_DISPUTES = ["created", "updated", "closed", "funds_withdrawn", "funds_reinstated"]
-ABOUT_CARDS = [
-    "payment_method.attached",
-    "payment_method.detached",
-    "payment_method.automatically_updated",
-    "setup_intent.succeeded",
-    "setup_intent.setup_failed",
-    "customer.updated",
-    "customer.deleted",
-]
+ALIKE = {
+    "checkout.session": "completed async_payment_succeeded async_payment_failed expired",
+    "customer.subscription": "created updated deleted paused resumed pending_update_applied pending_update_expired",
+    "invoice": "paid payment_failed payment_action_required finalization_failed",
+    "payment_intent": "succeeded payment_failed canceled",
+    "refund": "created updated failed",
+    "charge.dispute": "created updated closed funds_withdrawn funds_reinstated",
+    "payment_method": "attached automatically_updated",
+    "setup_intent": "succeeded setup_failed",
+    "customer": "updated deleted",
+}
+"""Events of one subject have one function: the tests below drive it by one of them."""
 
 
 def newest(scenario: StripeScenario, kind: str) -> dict[str, Any]:
@@ -46,36 +34,31 @@ def hears_only(scenario: StripeScenario, kind: str, about: dict[str, str]) -> No
     assert scenario.events("parked") == scenario.events("failed") == []
 
 
-@pytest.mark.parametrize("kind", ABOUT_CHECKOUT)
-def test_any_event_of_a_checkout_finds_its_payment(scenario: StripeScenario, kind: str) -> None:
+def test_an_event_of_a_checkout_finds_its_payment(scenario: StripeScenario) -> None:
     session_id = scenario.begin_pack()
     scenario.sandbox.pay(session_id)
-    hears_only(scenario, f"checkout.session.{kind}", {"id": session_id})
+    hears_only(scenario, "checkout.session.expired", {"id": session_id})
     assert scenario.credits == 5000
 
 
-@pytest.mark.parametrize("kind", ABOUT_SUBSCRIPTIONS)
-def test_any_event_of_a_subscription_finds_its_state(scenario: StripeScenario, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["deleted", "trial_will_end"])
+def test_an_event_of_a_subscription_finds_its_state(scenario: StripeScenario, kind: str) -> None:
     scenario.sandbox.pay(scenario.begin_plan("Plus"))
     hears_only(scenario, f"customer.subscription.{kind}", {"id": newest(scenario, "subscription")["id"]})
     assert (scenario.account.plan.name, scenario.allowance) == ("Plus", 10000)
 
 
-@pytest.mark.parametrize("kind", ABOUT_INVOICES)
 @pytest.mark.parametrize("names_it", [True, False])
-def test_any_event_of_an_invoice_finds_its_allowance(
-    scenario: StripeScenario, kind: str, names_it: bool
-) -> None:
+def test_an_event_of_an_invoice_finds_its_allowance(scenario: StripeScenario, names_it: bool) -> None:
     scenario.sandbox.pay(scenario.begin_plan("Plus"))
     named = {"subscription": newest(scenario, "subscription")["id"]} if names_it else {}
-    hears_only(scenario, f"invoice.{kind}", {"id": newest(scenario, "invoice")["id"], **named})
+    hears_only(scenario, "invoice.payment_failed", {"id": newest(scenario, "invoice")["id"], **named})
     assert scenario.allowance == 10000
 
 
-@pytest.mark.parametrize("kind", ABOUT_PAYMENTS)
-def test_any_event_of_a_payment_finds_its_money(scenario: StripeScenario, kind: str) -> None:
+def test_an_event_of_a_payment_finds_its_money(scenario: StripeScenario) -> None:
     scenario.sandbox.pay(scenario.begin_pack())
-    hears_only(scenario, f"payment_intent.{kind}", {"id": newest(scenario, "payment_intent")["id"]})
+    hears_only(scenario, "payment_intent.canceled", {"id": newest(scenario, "payment_intent")["id"]})
     assert scenario.credits == 5000
 
 
@@ -85,8 +68,8 @@ def test_a_payment_of_an_invoice_finds_its_allowance(scenario: StripeScenario) -
     assert scenario.allowance == 10000
 
 
-@pytest.mark.parametrize("kind", ABOUT_REFUNDS)
-def test_any_event_of_a_refund_finds_the_refunds(scenario: StripeScenario, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["charge.refunded", "refund.failed"])
+def test_an_event_of_a_refund_finds_the_refunds(scenario: StripeScenario, kind: str) -> None:
     payment = scenario.buy_pack()
     scenario.sandbox.control("refund", payment_intent=payment.stripe_payment_intent_id, amount=500)
     subject = "charge" if kind.startswith("charge") else "refund"
@@ -104,15 +87,14 @@ def test_a_refund_heard_before_its_payment_counts_both(scenario: StripeScenario)
     assert scenario.kinds() == ["purchase", "refund"]
 
 
-@pytest.mark.parametrize("kind", ABOUT_DISPUTES)
-def test_any_event_of_a_dispute_finds_its_state(scenario: StripeScenario, kind: str) -> None:
+def test_an_event_of_a_dispute_finds_its_state(scenario: StripeScenario) -> None:
     payment = scenario.buy_pack()
     scenario.sandbox.control("dispute", payment_intent=payment.stripe_payment_intent_id, action="open")
-    hears_only(scenario, f"charge.dispute.{kind}", {"id": newest(scenario, "dispute")["id"]})
+    hears_only(scenario, "charge.dispute.closed", {"id": newest(scenario, "dispute")["id"]})
     assert (scenario.credits, scenario.account.frozen_by) == (0, "dispute")
 
 
-@pytest.mark.parametrize("kind", ABOUT_CARDS)
+@pytest.mark.parametrize("kind", ["payment_method.attached", "payment_method.detached", "customer.updated"])
 def test_any_event_of_a_card_finds_whether_it_is_there(scenario: StripeScenario, kind: str) -> None:
     scenario.buy_pack()
     scenario.turn_on_recharge(below=1)
@@ -123,14 +105,7 @@ def test_any_event_of_a_card_finds_whether_it_is_there(scenario: StripeScenario,
     assert scenario.settings.pause_reason == "card_removed"
 
 
-def test_every_event_worth_a_function_has_one() -> None:
-    wanted = {
-        *(f"checkout.session.{kind}" for kind in ABOUT_CHECKOUT),
-        *(f"customer.subscription.{kind}" for kind in ABOUT_SUBSCRIPTIONS),
-        *(f"invoice.{kind}" for kind in ABOUT_INVOICES),
-        *(f"payment_intent.{kind}" for kind in ABOUT_PAYMENTS),
-        *(f"charge.dispute.{kind}" for kind in ABOUT_DISPUTES),
-        *ABOUT_REFUNDS,
-        *ABOUT_CARDS,
-    }
-    assert wanted <= REACTIONS.keys()
+def test_every_event_worth_a_function_has_that_of_its_subject() -> None:
+    for subject, kinds in ALIKE.items():
+        assert len({REACTIONS[f"{subject}.{kind}"] for kind in kinds.split()}) == 1, subject
+    assert REACTIONS["setup_intent.succeeded"] is REACTIONS["payment_method.attached"]
