@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import pytest
 from flask import Flask
 
 from app.extensions import db
@@ -43,13 +42,22 @@ def test_a_post_without_the_token_changes_nothing(app: Flask, owner: AdminClient
             assert owner.client.post(path, data={"id": "1"}).status_code == 400, path
 
 
-@pytest.mark.parametrize(
-    "view", ["plan", "pack", "price", "model", "provider", "account", "user", "ledger", "usage", "change"]
-)
-@pytest.mark.parametrize("path", ["ajax/update/", "delete/", "action/"])
-def test_the_side_doors_of_flask_admin_are_shut(owner: AdminClient, view: str, path: str) -> None:
+def test_the_side_doors_of_flask_admin_are_shut(owner: AdminClient) -> None:
     fields = {"list_form_pk": "1", "credits_nanos": "9", "id": "1", "rowid": "1", "action": "delete"}
-    assert owner.post(f"/admin/{view}/{path}", **fields).status_code == 403
+    for view in (
+        "plan",
+        "pack",
+        "price",
+        "model",
+        "provider",
+        "account",
+        "user",
+        "ledger",
+        "usage",
+        "change",
+    ):
+        for path in ("ajax/update/", "delete/", "action/"):
+            assert owner.post(f"/admin/{view}/{path}", **fields).status_code == 403, (view, path)
 
 
 def test_every_page_has_a_strict_policy_and_no_inline_script(owner: AdminClient) -> None:

@@ -112,20 +112,26 @@ MATRIX = {
 WHO = {"owner": "olga", "admin": "abe", "member": "mia"}
 
 
-def test_each_role_may_do_what_the_matrix_says(team: Team, all_roles: str, action: str) -> None:
+def status_of(team: Team, role: str, action: str) -> int:
     method, path, other, fields = ACTIONS[action]
-    by = WHO[all_roles]
     if method == "GET":
-        status = team.browsers[by].get(path, follow_redirects=True).status_code
-    else:
-        status = team.post(by, path, to=other, **fields)
-    assert status == MATRIX[action][ROLES.index(all_roles)]
+        return team.browsers[WHO[role]].get(path, follow_redirects=True).status_code
+    return team.post(WHO[role], path, to=other, **fields)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if {"all_roles", "action"} <= set(metafunc.fixturenames):
-        metafunc.parametrize("all_roles", ROLES)
-        metafunc.parametrize("action", ACTIONS)
+DONE = [(role, action) for action in MATRIX for role in ROLES if MATRIX[action][ROLES.index(role)] == 302]
+
+
+@pytest.mark.parametrize(("role", "action"), DONE)
+def test_each_role_does_what_the_matrix_says(team: Team, role: str, action: str) -> None:
+    assert status_of(team, role, action) == 302
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_is_shown_and_refused_what_the_matrix_says(team: Team, role: str) -> None:
+    """Nothing of it changes the team."""
+    rest = {action: row[ROLES.index(role)] for action, row in MATRIX.items() if (role, action) not in DONE}
+    assert {action: status_of(team, role, action) for action in rest} == rest
 
 
 def test_a_stranger_finds_nobody_of_the_team(team: Team) -> None:
@@ -141,9 +147,9 @@ def test_nobody_switches_into_a_team_that_they_are_not_in(team: Team) -> None:
     assert "Gate keepers" not in team.browsers["eve"].get("/account").text
 
 
-@pytest.mark.parametrize("account_id", ["", "0", "-1", "99999", "1e3", "x", "9" * 30])
-def test_switching_to_nothing_is_not_found(team: Team, account_id: str) -> None:
-    assert team.post("eve", "/account/switch", account_id=account_id) == 404
+def test_switching_to_nothing_is_not_found(team: Team) -> None:
+    for account_id in ("", "0", "-1", "99999", "1e3", "x", "9" * 30):
+        assert team.post("eve", "/account/switch", account_id=account_id) == 404, account_id
 
 
 def test_switching_changes_the_balance_in_view(team: Team, session: Database) -> None:

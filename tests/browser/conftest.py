@@ -20,7 +20,7 @@ from tests.support.people import CREDIT, PASSWORD
 from tests.support.running_app import RunningApp
 from tests.support.running_sandbox import SECRET, StartedSandbox
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 numbers = count(1)
 
 

@@ -182,24 +182,24 @@ def test_no_overdraft_goes_past_the_limit_of_the_day(guest: Guest, session: Data
     assert (refused.status_code, refused.json["code"]) == (402, "request_too_large")
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/chat/{chat}"), ("GET", "/api/chats/{chat}"), ("DELETE", "/api/chats/{chat}"),
-        ("POST", "/api/chats/{chat}/messages"), ("POST", "/api/messages/{answer}/regenerate"),
-        ("PUT", "/api/messages/{question}"), ("GET", "/api/messages/{answer}/stream"),
-        ("POST", "/api/messages/{answer}/stop"), ("GET", "/chat/{chat}/export.md"), ("POST", "/chat/{chat}/pin"),
-    ],
+OF_A_CHAT = (
+    ("GET", "/chat/{chat}"), ("GET", "/api/chats/{chat}"), ("DELETE", "/api/chats/{chat}"),
+    ("POST", "/api/chats/{chat}/messages"), ("POST", "/api/messages/{answer}/regenerate"),
+    ("PUT", "/api/messages/{question}"), ("GET", "/api/messages/{answer}/stream"),
+    ("POST", "/api/messages/{answer}/stop"), ("GET", "/chat/{chat}/export.md"), ("POST", "/chat/{chat}/pin"),
 )  # fmt: skip
+
+
 def test_a_guests_chat_is_not_found_by_others(
-    guest: Guest, new_guest: Callable[[], Guest], session: Database, method: str, path: str
+    guest: Guest, new_guest: Callable[[], Guest], session: Database
 ) -> None:
     Setting.put("guest_messages", 100)
     session.commit()
-    chat = guest.new_chat()
+    chat, other = guest.new_chat(), new_guest()
     start = guest.asked(chat=chat).start
-    path = path.format(chat=chat, answer=start["message_id"], question=start["user_message_id"])
-    assert new_guest().call(method, path, content="mine").status_code == 404
+    ids = {"chat": chat, "answer": start["message_id"], "question": start["user_message_id"]}
+    for method, path in OF_A_CHAT:
+        assert other.call(method, path.format(**ids), content="mine").status_code == 404, (method, path)
     assert guest.get(f"/chat/{chat}").status_code == 200
 
 
@@ -211,11 +211,9 @@ def test_guests_see_no_chats_but_their_own(guest: Guest, new_guest: Callable[[],
     assert "A secret" in guest.get("/chat").text
 
 
-@pytest.mark.parametrize(
-    "path", ["/billing", "/settings", "/account", "/api/keys", "/api/balance", "/api/usage"]
-)
-def test_a_guest_has_no_account(guest: Guest, path: str) -> None:
-    assert guest.get(path).status_code in {302, 401}
+def test_a_guest_has_no_account(guest: Guest) -> None:
+    for path in ("/billing", "/settings", "/account", "/api/keys", "/api/balance", "/api/usage"):
+        assert guest.get(path).status_code in {302, 401}, path
     assert guest.call("POST", "/api/keys", name="robot").status_code == 401
 
 

@@ -12,6 +12,7 @@ import requests
 
 from devserver.supervisor import STARTS_WELL
 from tests.devserver.conftest import DevelopmentRun, cloned
+from tests.support.crowding import patient
 from tests.support.running_app import await_that
 
 READY = "Tollgate is ready: "
@@ -26,7 +27,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevelopmentRun
     run.await_words("/dev/mail")
     yield run
     run.signal(signal.SIGTERM)
-    assert run.process.wait(20) == 0
+    assert run.process.wait(patient(30)) == 0
     assert run.left_behind() == []
 
 
@@ -59,7 +60,7 @@ def test_the_next_run_keeps_the_password_until_it_is_changed(running: Developmen
 
 def test_two_runs_in_one_folder_are_refused(running: DevelopmentRun) -> None:
     second = DevelopmentRun(running.folder)
-    assert second.process.wait(5) == 1
+    assert second.process.wait(patient(30)) == 1
     assert f"already running in this folder: http://127.0.0.1:{running.port}" in second.said
     again = running.command("python", "-m", "devserver.ports")
     assert again.returncode == 1
@@ -86,7 +87,7 @@ def test_a_signal_stops_everything_and_leaves_nothing(start_run: Start, number: 
     run.await_words("Starting Redis")
     time.sleep(1)
     run.signal(number)
-    assert run.process.wait(20) == 0
+    assert run.process.wait(patient(30)) == 0
     assert run.left_behind() == []
     assert not (run.folder / "instance" / "redis.sock").exists()
 
@@ -106,13 +107,13 @@ def test_a_port_in_use_is_named_at_once(start_run: Start) -> None:
         other.listen()
         port = other.getsockname()[1]
         run = start_run(PORT=str(port))
-        assert run.process.wait(5) == 1
+        assert run.process.wait(patient(30)) == 1
     assert f"Port {port} is in use" in run.said
 
 
 def test_a_port_that_is_no_port_is_refused(start_run: Start) -> None:
     run = start_run(PORT="http")
-    assert run.process.wait(5) == 1
+    assert run.process.wait(patient(30)) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_named(start_run: Start, folder: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_folder_that_cannot_be_written_is_named(start_run: Start, folder: Path
     instance.rename(aside)
     instance.write_text("in the way")
     run = start_run()
-    code = run.process.wait(10)
+    code = run.process.wait(patient(30))
     instance.unlink()
     aside.rename(instance)
     assert code == 1
@@ -129,6 +130,6 @@ def test_a_folder_that_cannot_be_written_is_named(start_run: Start, folder: Path
 
 def test_a_web_process_that_cannot_start_ends_the_run_with_its_words(start_run: Start) -> None:
     run = start_run(WEB_THREADS="many")
-    assert run.process.wait(60) == 1
+    assert run.process.wait(patient(30)) == 1
     assert "'many'" in run.said
     assert run.left_behind() == []

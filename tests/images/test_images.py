@@ -100,9 +100,7 @@ def test_google_is_asked_in_its_format_one_image_a_request(
     assert (call.uncached_input, call.output) == (40, 2 * (1_000 + text))
 
 
-@pytest.mark.parametrize(
-    "answer", ["filtered", "none", "broken", "address", "cut", "500 500 500", "IMAGE_SAFETY"]
-)
+@pytest.mark.parametrize("answer", ["filtered", "none", "address", "500 500 500", "IMAGE_SAFETY"])
 @pytest.mark.parametrize("model", [OPENAI, GOOGLE])
 def test_what_is_not_delivered_is_free(
     ada: Door, session: Database, painter: ImageServer, model: str, answer: str
@@ -190,18 +188,16 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("body", "field"), BAD)
 def test_bad_input_names_the_field_and_spends_nothing(
-    ada: Door, session: Database, painter: ImageServer, body: dict, field: str
+    ada: Door, session: Database, painter: ImageServer
 ) -> None:
-    status, problem = refused(ada, **{"model": OPENAI, **body})
-    assert (status, list(problem["errors"])) == (400, [field]), problem
-    estimate = ada.call(
-        "POST", "/estimate", json={"operation": "image", "prompt": "x", "model": OPENAI} | body
-    )
-    assert estimate.status_code == (
-        200 if field in ("prompt", "new_chat") and body != {"prompt": 7} else 400
-    ) or ("x" * 4001 in body.values())
+    for body, field in BAD:
+        status, problem = refused(ada, **{"model": OPENAI, **body})
+        assert (status, list(problem["errors"])) == (400, [field]), problem
+        asked = {"operation": "image", "prompt": "x", "model": OPENAI} | body
+        estimate = ada.call("POST", "/estimate", json=asked)
+        is_read = field in ("prompt", "new_chat") and body != {"prompt": 7}
+        assert estimate.status_code == (200 if is_read else 400) or "x" * 4001 in body.values()
     assert nothing_was_spent(ada, session)
     assert painter.requests == []
 

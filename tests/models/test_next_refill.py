@@ -20,6 +20,7 @@ from app.models.billing.subscription_billing import follow
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account, anniversary
+from tests.conftest import IS_LONG
 from tests.support.people import CREDIT, actor, person
 
 BIRTHDAYS = (datetime(2026, 1, 31, 12, tzinfo=UTC), datetime(2026, 3, 5, 23, 59, tzinfo=UTC))
@@ -197,7 +198,8 @@ def in_the_app(app: Flask) -> Iterator[None]:
 
 
 EACH = settings(
-    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60 if IS_LONG else 25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -40,7 +40,7 @@ COLUMNS: tuple[Any, ...] = BALANCE.available, PAID.allowance, PAID.credits, PAID
 STATEMENT = CompiledStatement(select(*COLUMNS))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=CASES, is_limited=st.booleans())
 def test_a_cost_is_split_and_a_balance_counted_alike(
     app: Flask, case: dict[str, int], is_limited: bool

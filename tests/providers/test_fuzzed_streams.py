@@ -65,7 +65,7 @@ def mutations(draw: st.DrawFn) -> tuple[str, bytes, int]:
     return name, body, draw(st.sampled_from([0, 0, 1, 13]))
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(mutation=mutations())
 def test_a_mutated_stream_never_crashes_a_wrapper(
     mutation: tuple[str, bytes, int], vendors: dict[str, Vendor], running_server: ProviderServer
@@ -83,7 +83,7 @@ def test_a_mutated_stream_never_crashes_a_wrapper(
     assert outcome.finish_reason or outcome.error
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(raw=usages)
 def test_no_usage_of_openai_s_makes_an_absurd_bucket(raw: dict[str, object]) -> None:
     usage = openai_usage(raw)
@@ -91,7 +91,7 @@ def test_no_usage_of_openai_s_makes_an_absurd_bucket(raw: dict[str, object]) -> 
     assert all(type(bucket) is int and 0 <= bucket <= 2 * MOST_TOKENS for bucket in astuple(usage)[:7])
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(raw=usages)
 def test_no_usage_of_anthropic_s_makes_an_absurd_bucket(raw: dict[str, object]) -> None:
     usage = anthropic_usage(raw)

@@ -13,6 +13,7 @@ import requests
 from devserver import processes, procfile
 from devserver.ports import free_port
 from tests.support import forks
+from tests.support.crowding import patient
 from tests.support.environment import process_environment
 
 CRASH_PROGRAM = {
@@ -86,7 +87,7 @@ class RunningApp:
         """SIGTERM, as a deploy does; the exit code."""
         child = self.processes[name]
         child.send_signal(signal.SIGTERM)
-        return child.wait(within)
+        return child.wait(patient(within))
 
     def restart(self, name: str, **options: str) -> None:
         """kill -9 and start again; a web process is waited for."""
@@ -101,7 +102,7 @@ class RunningApp:
 
     def await_death(self, name: str, seconds: float = 30) -> int:
         """Wait until the process has died by itself; its exit code."""
-        return self.processes[name].wait(seconds)
+        return self.processes[name].wait(patient(seconds))
 
     def log_file(self, name: str) -> Path:
         return self._folder / f"{name}-{self.port}.log"
@@ -136,8 +137,8 @@ class RunningApp:
 def await_that(
     condition: Callable[[], bool], seconds: float = 10, *, failing: Callable[[], str] = str
 ) -> None:
-    """Return once `condition()` holds; AssertionError with `failing()` after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Return once `condition()` holds; AssertionError with `failing()` after `seconds` of an idle machine."""
+    deadline = time.monotonic() + patient(seconds)
     while not condition():
         assert time.monotonic() < deadline, failing() or f"not within {seconds} s"
         time.sleep(0.05)
