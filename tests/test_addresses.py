@@ -35,19 +35,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("tls")
     names = str(folder / "cert.pem"), str(folder / "key.pem")
     made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-    ]
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    ]  # fmt: skip
     subprocess.run([*made, "-out", names[0], "-keyout", names[1]], check=True, capture_output=True)
     return names
 
@@ -125,18 +115,13 @@ def test_leave_is_added_to_an_address_by_tls_alone(given: dict[str, str], read: 
     assert redis_url(given) == read
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        "redis://h:port",
-        "redis://h:999999",
-        "redis+tls://h",
-        "h:6379",
-        "rediss://h?ssl_cert_reqs=no",
-        "redis://h?tls=1",
-        "redis://h?db=x",
-    ],
-)
+BROKEN = (
+    "redis://h:port", "redis://h:999999", "redis+tls://h", "h:6379", "rediss://h?ssl_cert_reqs=no",
+    "redis://h?tls=1", "redis://h?db=x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("given", BROKEN)
 def test_an_address_that_redis_py_cannot_use_is_named(given: str) -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL cannot be used"):
         redis_url({"REDIS_URL": given})
@@ -234,17 +219,12 @@ def test_an_address_of_a_mail_server_says_how_tls_begins(
     assert made["MAIL_SERVER"] in {"h", "::1"}
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        "https://mail.example",
-        "mail.example:587",
-        "smtp://h:a",
-        "smtp://:25",
-        "smtp://u:p@h@x",
-        "smtp://h?tls=1",
-    ],
-)
+NO_MAIL_SERVERS = (
+    "https://mail.example", "mail.example:587", "smtp://h:a", "smtp://:25", "smtp://u:p@h@x", "smtp://h?tls=1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("given", NO_MAIL_SERVERS)
 def test_an_address_that_is_no_mail_servers_is_named(given: str) -> None:
     with pytest.raises(ConfigurationError, match="MAIL_URL"):
         from_environment({"APP_ENV": "test", "MAIL_URL": given})

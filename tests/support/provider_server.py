@@ -35,6 +35,8 @@ from tests.support.provider_wire import (
 MID_STREAM = ("hang", "cut", "close", "reset", "garbage", "bad_json", "long_line", "error_event")
 SPOILT = ("garbage", "bad_json", "long_line", "error_event")
 REMEMBERED = 200
+MODELS = {"object": "list", "data": [{"id": "m", "object": "model"}]}
+NO_API = b"<html><p>Please sign in to the network</p></html>"
 REPLAYED = {"/responses": b'"response.', "/embeddings": b'"data"'}
 """Addresses that are answered only by a stored body in their own format, by what marks it."""
 
@@ -51,8 +53,7 @@ class ProviderServer:
         self.bodies: dict[str, bytes] = {}
         self.requests: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
         self.counts: Counter[str] = Counter()
-        self.active = 0
-        self.most_active = 0
+        self.active = self.most_active = 0
         self.port = port
         self._open: dict[asyncio.StreamWriter, asyncio.StreamReader] = {}
         self.closes_idle = False
@@ -93,12 +94,10 @@ class ProviderServer:
 
     @property
     def count(self) -> int:
-        """Requests for an answer since the start or the last reset."""
         return self.counts["answers"]
 
     @property
     def connections(self) -> int:
-        """Connections since the start or the last reset."""
         return self.counts["connections"]
 
     @property
@@ -147,16 +146,13 @@ class ProviderServer:
     async def _answer_next(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, path, _ = head[0].split(" ", 2)
-        headers = {
-            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])
-        }
+        lines = (line.partition(":") for line in head[1:])
+        headers = {name.lower(): value.strip() for name, _, value in lines}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         if path == "/_control":
             return await self._control(method, body, writer)
         if path.endswith("/models"):
-            return await self._send_json(
-                writer, 200, {"object": "list", "data": [{"id": "m", "object": "model"}]}
-            )
+            return await self._send_json(writer, 200, MODELS)
         body_kept = self.bodies.get(self.script.replay, b"")
         replayed = [end for end, mark in REPLAYED.items() if mark in body_kept]
         if method != "POST" or not path.endswith(("/chat/completions", "/messages", *replayed)):
@@ -195,9 +191,7 @@ class ProviderServer:
         if script.fault.isdigit():
             return await self._refuse(writer, script, is_anthropic=is_anthropic)
         if script.fault == "wrong_type":
-            return await self._send(
-                writer, 200, b"<html><p>Please sign in to the network</p></html>", "text/html"
-            )
+            return await self._send(writer, 200, NO_API, "text/html")
         if script.replay:
             return await self._replay(writer, script)
         if not request.body.get("stream"):
@@ -225,10 +219,8 @@ class ProviderServer:
     async def _send(
         self, writer: asyncio.StreamWriter, status: int, body: bytes, kind: str, headers: str = ""
     ) -> bool:
-        head = (
-            f"HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\n{headers}content-length: {len(body)}\r\n\r\n"
-        )
-        writer.write(head.encode() + body)
+        head = f"HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\n{headers}"
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         return True
 
@@ -283,8 +275,7 @@ class ProviderServer:
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort()
-            raise _Gone
-        if script.fault == "close":
+        if script.fault in ("reset", "close"):
             raise _Gone
         if script.fault in SPOILT:
             spoilt = spoilt_event(script.fault, is_anthropic=is_anthropic)
@@ -295,9 +286,8 @@ class ProviderServer:
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--tokens", type=int, default=20)
-    parser.add_argument("--delay", type=float, default=0.0)
+    for name, default in (("port", 0), ("tokens", 20), ("delay", 0.0)):
+        parser.add_argument(f"--{name}", type=type(default), default=default)
     options = parser.parse_args()
     with ProviderServer(options.port, tokens=options.tokens, delay=options.delay) as provider:
         print(f"provider listens at {provider.url}", flush=True)  # noqa: T201

@@ -179,12 +179,8 @@ def openai_events(script: Script, request: Request) -> Iterator[Event]:
     for number in range(script.reasoning):
         yield "reasoning", chunk({"reasoning_content": f"thought{number} "})
     if script.fault == "tool_calls":
-        call = {
-            "index": 0,
-            "id": "call_1",
-            "type": "function",
-            "function": {"name": request.first_tool, "arguments": "{}"},
-        }
+        function = {"name": request.first_tool, "arguments": "{}"}
+        call = {"index": 0, "id": "call_1", "type": "function", "function": function}
         yield "head", chunk({"tool_calls": [call]})
     field = "refusal" if answer.finish == "refusal" else "content"
     for piece in answer.pieces:
@@ -207,10 +203,8 @@ def anthropic_events(script: Script, request: Request) -> Iterator[Event]:
     yield "head", sse({"type": "ping"}, "ping")
     for number in range(script.reasoning):
         delta = {"type": "thinking_delta", "thinking": f"thought{number} "}
-        yield (
-            "reasoning",
-            sse({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta"),
-        )
+        event = {"type": "content_block_delta", "index": 0, "delta": delta}
+        yield "reasoning", sse(event, "content_block_delta")
     if script.fault == "tool_calls":
         yield from (("head", event) for event in anthropic_tool_call(request.first_tool))
     for piece in answer.pieces:
@@ -234,11 +228,8 @@ def whole_openai_answer(script: Script, request: Request) -> dict[str, Any]:
     """The answer of `POST /v1/chat/completions` where no stream was asked for."""
     answer = Answer.made(script, request)
     message = {"role": "assistant", "content": "".join(answer.pieces)}
-    choice = {
-        "index": 0,
-        "message": message,
-        "finish_reason": FINISHES.get(answer.finish, (answer.finish,))[0],
-    }
+    reason = FINISHES.get(answer.finish, (answer.finish,))[0]
+    choice = {"index": 0, "message": message, "finish_reason": reason}
     kind = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": request.model}
     return {**kind, "choices": [choice], "usage": openai_usage(script, answer)}
 
@@ -268,14 +259,8 @@ def spoilt_event(fault: str, *, is_anthropic: bool) -> bytes:
 def unsupported(name: str) -> dict[str, Any]:
     """OpenAI's answer to a parameter that a model does not know."""
     text = f"Unsupported parameter: '{name}' is not supported with this model."
-    return {
-        "error": {
-            "message": text,
-            "type": "invalid_request_error",
-            "param": name,
-            "code": "unsupported_parameter",
-        }
-    }
+    kind = {"type": "invalid_request_error", "code": "unsupported_parameter"}
+    return {"error": {"message": text, "param": name, **kind}}
 
 
 def error_body(status: int, code: str, *, is_anthropic: bool) -> dict[str, Any]:
