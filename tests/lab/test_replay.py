@@ -224,13 +224,8 @@ def test_who_pays_more_for_the_same_answers_is_worse_off(models: None, session: 
     """A dearer price row, enough credits: nobody is refused, and nobody is left with more."""
     live(4, seed=7)
     for account in session.query(Account).filter(Account.kind == "personal"):
-        LedgerEntry.post(
-            account,
-            "grant",
-            f"much:{account.id}",
-            credits=10**12,
-            created_at=datetime(2026, 9, 1, tzinfo=UTC),
-        )
+        much = {"credits": 10**12, "created_at": datetime(2026, 9, 1, tzinfo=UTC)}
+        LedgerEntry.post(account, "grant", f"much:{account.id}", **much)
     session.commit()
     told = Told(
         Scenario(
