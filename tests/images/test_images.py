@@ -174,7 +174,7 @@ def test_the_price_in_force_at_the_start_holds(ada: Door, session: Database, pai
     assert (answer.status_code, answer.json["code"]) == (409, "price_changed")
 
 
-BAD = [
+BAD: list[tuple[dict, str]] = [
     ({"prompt": " "}, "prompt"),
     ({"prompt": "x" * 4001}, "prompt"),
     ({"prompt": 7}, "prompt"),
