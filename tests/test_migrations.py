@@ -9,8 +9,12 @@ from flask import Flask
 from sqlalchemy import event, insert, inspect, select, text
 
 from app.extensions import db
-from app.models.catalog.plan import CreditPack
+from app.models.base import utcnow
+from app.models.catalog.plan import CreditPack, Plan
+from app.models.identity.account import Account
 from app.models.identity.user import User
+from app.models.metering.held_call import made_price
+from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import DailyTotal, Watermark
 from tests.conftest import app_in, close, nowhere
 from tests.support.environment import app_environment
@@ -98,6 +102,29 @@ def test_volume_and_recovery_codes_move_into_their_owners_and_back(bare_app: Fla
         tiers = db.session.execute(text("SELECT from_quantity, margin_bps FROM pack_tiers ORDER BY 1")).all()
         codes = db.session.execute(text("SELECT user_id, code_hash FROM recovery_codes")).all()
         assert ([*map(tuple, tiers)], [*map(tuple, codes)]) == ([(10, 4500), (50, 4000)], [(1, "a")])
+    close(bare_app)
+
+
+def test_what_members_used_is_counted_again_on_the_way_down(bare_app: Flask) -> None:
+    """0042 drops the counter: what runs counts as reserved, what has ended as paid."""
+    migrated(bare_app, "upgrade")
+    with bare_app.app_context():
+        db.session.add_all((Plan(name="Free", is_default=True), price := made_price()))
+        owner = User.join("ada@example.com", "Ada", "a long password")
+        team = Account.open(owner, kind="team", name="Ferries")
+        call = {
+            "account_id": team.id,
+            "user_id": owner.id,
+            "model": "m",
+            "price": price,
+            "max_output_tokens": 1,
+        }
+        call |= {"day": utcnow().date(), "reserved_nanos": 7, "allowance_paid_nanos": 5}
+        db.session.add_all((Usage(**call, state="running"), Usage(**call, state="settled")))
+        db.session.commit()
+    migrated(bare_app, "downgrade", "0041")
+    with bare_app.app_context():
+        assert db.session.scalars(text("SELECT used_nanos FROM memberships")).all() == [12]
     close(bare_app)
 
 

@@ -41,3 +41,12 @@ def test_a_new_day_begins_with_nothing_used_and_a_clock_put_back_begins_none(
     back = used.apply(NOON - timedelta(days=1), day_used=1, day_absorbed=1)
     assert (back.day, back.day_used, back.day_absorbed) == (NOON.date(), 6, 7)
     assert AccountState.load(account_state.account_id).day_used == 6
+
+
+def test_spending_is_within_its_bars_up_to_each_of_them(account_state: AccountState) -> None:
+    hour = NOON.replace(minute=0)
+    state = replace(account_state, reserved=5, hour=hour, hour_spent=5, day=NOON.date(), day_spent=15)
+    for bars, is_within in (((10, 20), True), ((9, 20), False), ((10, 19), False)):
+        assert state.is_within(NOON, bars) is is_within
+    assert state.is_within(NOON + timedelta(hours=1), (5, 20)) is True
+    assert state.is_within(NOON + timedelta(days=1), (5, 5)) is True
