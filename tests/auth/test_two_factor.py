@@ -92,6 +92,10 @@ def test_the_code_is_the_second_step(
     assert third.send("/login/code", code=codes[0]).status_code == 302
     assert third.is_signed_in
 
+    fourth = new_browser()
+    fourth.sign_in("ada")
+    assert [fourth.send("/login/code", code=one).status_code for one in codes[:2]] == [422, 302]
+
 
 @pytest.mark.parametrize(
     "wrong", ["\u0661\u0662\u0663\u0664\u0665\u0666", "\uff11" * 6, "12345\u00b2", "\U0001f4b8" * 6]
