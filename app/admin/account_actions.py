@@ -136,9 +136,7 @@ class AccountActions:
     def refund_view(self) -> ResponseReturnValue:
         """Pay a payment back, whole or in part; what was credited for it is taken back when Stripe has done it."""
         account = self.account_asked_for()
-        payment = Payment.find(request.form.get("payment", ""), account_id=account.id)
-        if payment is None:
-            abort(404)
+        payment = Payment.find(request.form.get("payment", ""), account_id=account.id) or abort(404)
         if not said_why():
             return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error")
         try:

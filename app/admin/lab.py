@@ -149,10 +149,7 @@ class LabPage(AdminPage):
         return redirect(self.get_url(".details_view", id=run.id))
 
     def one(self, identifier: str | None) -> LabRun:
-        run = LabRun.find(identifier or "")
-        if run is None:
-            abort(404)
-        return run
+        return LabRun.find(identifier or "") or abort(404)
 
 
 NO_DRAFTS = "This run changes no plan and no pack."

@@ -168,10 +168,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
     def row_asked_for(self) -> Any:
         """The row that a form is about; 404 where it is none."""
-        row = self.get_one(request.form.get("id"))
-        if row is None:
-            abort(404)
-        return row
+        return self.get_one(request.form.get("id")) or abort(404)
 
     def link_to(self, row: Any) -> str | None:
         """Where the first cell of a row leads."""

@@ -55,16 +55,11 @@ class WebhookPage(AdminPage):
     @expose("/again/", methods=("POST",))
     @owners_only
     def again_view(self) -> ResponseReturnValue:
-        delivery = WebhookDelivery.of_account(None, request.form.get("id", ""))
-        if delivery is None:
-            abort(404)
+        delivery = WebhookDelivery.of_account(None, request.form.get("id", "")) or abort(404)
         delivery.again()
         db.session.commit()
         return self.go_back("It will be sent again within seconds.", ".index")
 
 
 def own_endpoint() -> WebhookEndpoint:
-    endpoint = WebhookEndpoint.find(request.form.get("id", ""), account_id=None, removed_at=None)
-    if endpoint is None:
-        abort(404)
-    return endpoint
+    return WebhookEndpoint.find(request.form.get("id", ""), account_id=None, removed_at=None) or abort(404)

@@ -123,9 +123,7 @@ class RegistryPage(AdminPage):
     @owners_only
     def decide_view(self) -> ResponseReturnValue:
         """Accept what newer data say, or dismiss it."""
-        proposal = CatalogProposal.find(request.form.get("id", ""))
-        if proposal is None:
-            abort(404)
+        proposal = CatalogProposal.find(request.form.get("id", "")) or abort(404)
         db.session.refresh(proposal, with_for_update=True)
         state = "accepted" if request.form.get("decision") == "accept" else "dismissed"
         try:

@@ -181,9 +181,7 @@ class PriceTable(AdminTable):
     def approve_view(self) -> ResponseReturnValue:
         now = utcnow()
         for identifier in request.form.getlist("id"):
-            proposal = self.get_one(identifier)
-            if proposal is None:
-                abort(404)
+            proposal = self.get_one(identifier) or abort(404)
             for price in proposed_with(proposal):
                 price.approve(current_user.user_id, now)
                 self.record("approve", price)

@@ -150,10 +150,7 @@ class ReratingPage(AdminPage):
         )
 
     def one(self, identifier: str | None) -> Rerating:
-        rerating = Rerating.find(identifier or "")
-        if rerating is None:
-            abort(404)
-        return rerating
+        return Rerating.find(identifier or "") or abort(404)
 
 
 def compared(rerating: Rerating) -> list[list[str]]:

@@ -13,7 +13,6 @@ from sqlalchemy import Select, or_, select
 from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, CountOrNone, Credits, Filled, Flag, Identifier, Text, storable
-from app.api.documents import my_document
 from app.api.schemas import (
     FLAG,
     MOMENT,
@@ -43,7 +42,7 @@ from app.models.chat.chat import (
 from app.models.identity import erasure
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.models.search import contains
-from app.web.access import for_guests_too
+from app.web.access import for_guests_too, own_chat, own_document
 from app.web.numbers import scaled
 
 LONGEST_TITLE = 200
@@ -144,7 +143,7 @@ def list_chats() -> dict[str, Any]:
 @for_guests_too
 @described("Get a chat with the messages of its shown branch", WHOLE_CHAT)
 def read_chat(chat_id: str) -> dict[str, Any]:
-    chat = my_chat(chat_id)
+    chat = own_chat(chat_id)
     messages, versions = chat.messages(), chat.versions()
     files = Attachment.carried_by(messages)
     shown = [
@@ -162,7 +161,7 @@ def read_chat(chat_id: str) -> dict[str, Any]:
     body=ChatChanges,
 )
 def change_chat(chat_id: str) -> dict[str, Any]:
-    chat, sent = my_chat(chat_id), ChatChanges.read()
+    chat, sent = own_chat(chat_id), ChatChanges.read()
     if not any(value is not None for value in sent.model_dump().values()):
         raise InvalidRequest({"body": [f"names none of {', '.join(ChatChanges.model_fields)}."]})
     change(chat, sent)
@@ -194,7 +193,7 @@ def move(chat: Chat, sent: ChatChanges) -> None:
     if sent.folder is not None:
         chat.folder = folder_name(sent.folder)
     if sent.document_id is not None:
-        chat.document_id = my_document(sent.document_id).id if sent.document_id else None
+        chat.document_id = own_document(sent.document_id).id if sent.document_id else None
 
 
 def share(chat: Chat, *, is_shared: bool) -> None:
@@ -214,7 +213,7 @@ def budget_of(credits: str | int | None) -> int | None:
 @for_guests_too
 @described("Delete a chat and its files; its cost stays in the usage", status=204)
 def delete_chat(chat_id: str) -> tuple[str, int]:
-    chat = my_chat(chat_id)
+    chat = own_chat(chat_id)
     erasure.delete_chat(chat)
     db.session.commit()
     return "", 204
@@ -237,10 +236,6 @@ def wants_title(asked: bool | None) -> bool:
 
 def mine() -> Select[Chat]:
     return select(Chat).filter_by(**current_user.owns)
-
-
-def my_chat(chat_id: str | int | None) -> Chat:
-    return or_404(Chat.find(chat_id or "", **current_user.owns))
 
 
 def shown_chat(chat: Chat) -> dict[str, Any]:

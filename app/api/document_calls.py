@@ -8,7 +8,7 @@ from flask import Response, g
 from flask_login import current_user
 from pydantic import Field
 
-from app.api.blueprint import api, or_404
+from app.api.blueprint import api
 from app.api.bodies import CountOrNone, Filled, Text
 from app.api.calls import ONCE, STREAM, Limits, call_options, wants_html
 from app.api.documents import WHOLE_DOCUMENT, Content, Title, shown_whole
@@ -19,9 +19,10 @@ from app.api.schemas import EVENTS, JSON, described
 from app.extensions import db
 from app.generation.documents import KINDS, DocumentRequest, ask, repeated
 from app.models.base import utcnow
-from app.models.documents.document import Document, own
+from app.models.documents.document import Document
 from app.models.metering.plan_limits import check_documents
 from app.models.metering.reservation import lock_account_state
+from app.web.access import own_document
 from app.web.gate import requires_tokens, says_remaining
 
 Kind = Annotated[Text, Field(description=f"One of {', '.join(KINDS)}; or say it in `instructions`.")]
@@ -134,7 +135,7 @@ def write_image_prompt(document_id: str) -> Response:
 
 def begun(document_id: str | None, operation: str, taken: type[Limits]) -> Response:
     """Follow what this Idempotency-Key began before, else what begins now."""
-    document = or_404(Document.find(document_id, **own(current_user))) if document_id else None
+    document = own_document(document_id) if document_id else None
     sent = taken.read()
     options = call_options(sent)
     if revision := repeated(current_user, options):

@@ -32,6 +32,7 @@ from app.models.chat.chat import STATUSES
 from app.models.documents.document import LONGEST_BODY, Document, Revision, own
 from app.models.metering.refusal import InvalidRequest
 from app.models.search import contains
+from app.web.access import own_document
 
 LONGEST_TITLE = 200
 DOCUMENT = shape(
@@ -98,7 +99,7 @@ def list_documents() -> dict[str, Any]:
 @api.get("/documents/<document_id>")
 @described("Get a document with its text and all its revisions, newest first", WHOLE_DOCUMENT)
 def read_document(document_id: str) -> dict[str, Any]:
-    return shown_whole(my_document(document_id))
+    return shown_whole(own_document(document_id))
 
 
 @api.patch("/documents/<document_id>")
@@ -136,10 +137,6 @@ def delete_document(document_id: str) -> tuple[str, int]:
         if live := registry.live.get(call_id):
             live.stop()
     return "", 204
-
-
-def my_document(document_id: str) -> Document:
-    return or_404(Document.find(document_id, **own(current_user)))
 
 
 def shown_document(document: Document) -> dict[str, Any]:

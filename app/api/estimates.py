@@ -13,9 +13,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 from app.api.blueprint import amount, api
 from app.api.bodies import CountOrNone, Flag, Identifier, Text
 from app.api.calls import Limits, call_options
-from app.api.chats import default_model, my_chat
+from app.api.chats import default_model
 from app.api.document_calls import request_of
-from app.api.documents import my_document
 from app.api.images import HowMany
 from app.api.messages import Files, my_message
 from app.api.schemas import COUNT, MOMENT, TEXT, amounts, described, or_null, shape
@@ -26,7 +25,7 @@ from app.models.catalog.price_ahead import prices_ahead
 from app.models.chat.chat import Chat
 from app.models.metering.refusal import InvalidRequest
 from app.providers.base import Prompt
-from app.web.access import for_guests_too, for_scope
+from app.web.access import for_guests_too, for_scope, own_chat, own_document
 
 A_DAY = timedelta(days=1)
 LATER = shape("LaterEstimate", effective_from=MOMENT, **amounts("expected", "ceiling"))
@@ -109,22 +108,22 @@ def later_figures(prompt: Prompt) -> dict[str, Any] | None:
 def estimate_question(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:
     message = my_message(sent.message_id) if sent.message_id else None
     if message and message.role == "assistant":
-        chat, options = my_chat(message.chat_id), call_options(sent, message.model or default_model())
+        chat, options = own_chat(message.chat_id), call_options(sent, message.model or default_model())
         estimated = send.estimate_on if sent.goes_on else send.estimate_again
         return estimated(chat, message, options)
     if not sent.content.strip():
         raise InvalidRequest({"content": ["is empty." if sent.content else "is missing."]})
     chat_id = message.chat_id if message else sent.chat_id
     new = Chat(**current_user.owns, model="", system_prompt=sent.system_prompt)
-    chat = my_chat(chat_id) if chat_id else new
+    chat = own_chat(chat_id) if chat_id else new
     if sent.document_id:
-        set_committed_value(chat, "document_id", my_document(sent.document_id).id)
+        set_committed_value(chat, "document_id", own_document(sent.document_id).id)
     options = call_options(sent, chat.model or default_model())
     files = tuple(dict.fromkeys(map(int, sent.attachments)))
     return send.estimate(current_user, chat, sent.content, replace(options, files=files), edited=message)
 
 
 def estimate_document(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:
-    document = my_document(sent.document_id) if sent.document_id else None
+    document = own_document(sent.document_id) if sent.document_id else None
     request, options = request_of(sent.operation, sent), call_options(sent)
     return documents.estimate(current_user, document, request, options)

@@ -13,8 +13,6 @@ from app.api.attachments import ATTACHMENT, shown_attachment
 from app.api.blueprint import answer_of, api, or_404, page_in
 from app.api.bodies import Count, Filled, Flag, Identifier, Text
 from app.api.calls import ONCE, STREAM, Limits, call_options, wants_html
-from app.api.chats import my_chat
-from app.api.documents import my_document
 from app.api.event_stream import stream_of_call, stream_of_generation
 from app.api.messages import followed
 from app.api.new_chats import NewChat, begun
@@ -29,6 +27,7 @@ from app.models.chat.chat import Chat, Message
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
+from app.web.access import own_chat, own_document
 from app.web.gate import requires_tokens, says_remaining
 
 HowMany = Annotated[Count, Field(le=MOST_IMAGES)]
@@ -121,7 +120,7 @@ def request_of(sent: NewImages) -> ImageRequest:
         raise InvalidRequest(
             {places[1]: [f"can't be combined with `{places[0]}`: images belong to one place."]}
         )
-    document = my_document(sent.document_id) if sent.document_id else None
+    document = own_document(sent.document_id) if sent.document_id else None
     return ImageRequest(sent.prompt, sent.quality, sent.size, sent.n, chat_of(sent), document)
 
 
@@ -129,7 +128,7 @@ def chat_of(sent: NewImages) -> Chat | None:
     """The chat that the images are made in; a new one is undone by a refusal."""
     if sent.new_chat:
         return begun(NewChat(write_title=False))
-    return my_chat(sent.chat_id) if sent.chat_id else None
+    return own_chat(sent.chat_id) if sent.chat_id else None
 
 
 def followed_call(call: Usage) -> Response:

@@ -14,8 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from app.api.blueprint import api, or_404
 from app.api.bodies import FileIds, Filled, Identifier
 from app.api.calls import ONCE, STREAM, Limits, call_options, stream_position, wants_html
-from app.api.chats import default_model, my_chat
-from app.api.documents import my_document
+from app.api.chats import default_model
 from app.api.event_stream import stream_of, stream_of_generation
 from app.api.rate_limits import limited_sends
 from app.api.schemas import EVENTS, TEXT, described, shape
@@ -30,7 +29,7 @@ from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.web.access import for_guests_too
+from app.web.access import for_guests_too, own_chat, own_document
 from app.web.gate import requires_tokens
 
 Files = Annotated[
@@ -87,7 +86,7 @@ def send_message(chat_id: str) -> Response:
 @described("Answer the same message again", STREAM, body=AnotherAnswer, headers=ONCE, kind=EVENTS)
 def regenerate(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
-    into = Conversation(my_chat(message.chat_id))
+    into = Conversation(own_chat(message.chat_id))
     options = call_options(AnotherAnswer.read(), message.model or into.chat.model or default_model())
 
     def again() -> Generation:
@@ -109,7 +108,7 @@ def regenerate(message_id: str) -> Response:
 )
 def go_on_with_message(message_id: str) -> Response:
     message = my_message(message_id, role="assistant")
-    into = Conversation(my_chat(message.chat_id))
+    into = Conversation(own_chat(message.chat_id))
     options = call_options(AnotherAnswer.read(), message.model or into.chat.model or default_model())
     try:
         return begin_once(options, lambda: go_on(current_user, into, message, options))
@@ -130,7 +129,7 @@ def go_on_with_message(message_id: str) -> Response:
 )
 def edit_message(message_id: str) -> Response:
     message = my_message(message_id, role="user")
-    return asked(Conversation(my_chat(message.chat_id)), Edit.read(), edited=message)
+    return asked(Conversation(own_chat(message.chat_id)), Edit.read(), edited=message)
 
 
 @api.post("/messages/<message_id>/stop")
@@ -159,17 +158,14 @@ def follow_message(message_id: str) -> Response:
 def conversation_of(chat_id: str, sent: Limits) -> Conversation:
     """The chat with all that a question needs, or 404."""
     asked = {"model": sent.model, "idempotency_key": call_options(sent).idempotency_key}
-    conversation = Conversation.read(chat_id, **asked, **current_user.owns)
-    if conversation is None:
-        abort(404)
-    return conversation
+    return Conversation.read(chat_id, **asked, **current_user.owns) or abort(404)
 
 
 def asked(into: Conversation, sent: Edit, *, edited: Message | None = None) -> Response:
     """Put the body's question at the chat's end, or in the place of an earlier one, and follow its answer."""
     options = with_files(sent, call_options(sent, into.chat.model or default_model()))
     if isinstance(sent, Question) and sent.document_id:
-        into.chat.document_id = my_document(sent.document_id).id
+        into.chat.document_id = own_document(sent.document_id).id
 
     def begin() -> Generation:
         return ask(current_user, into, sent.content, options, edited=edited)
@@ -215,5 +211,5 @@ def followed(message: Message, position: int = 0) -> Response:
 
 def my_message(message_id: str, **role: str) -> Message:
     message = or_404(Message.find(message_id, account_id=current_user.account_id, **role))
-    my_chat(message.chat_id)
+    own_chat(message.chat_id)
     return message

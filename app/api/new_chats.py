@@ -12,7 +12,6 @@ from app.api.blueprint import api
 from app.api.bodies import Count, Credits, Filled, Flag, Identifier, Text
 from app.api.calls import ONCE, Limits, call_options
 from app.api.chats import CHAT, Folder, Title, budget_of, default_model, shown_chat, wants_title
-from app.api.documents import my_document
 from app.api.messages import Files, begin_once, with_files
 from app.api.rate_limits import first_sends, guests_chats
 from app.api.schemas import EVENTS, described
@@ -22,7 +21,7 @@ from app.generation.generation import Generation
 from app.generation.send import ask
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, checked_instructions, folder_name
 from app.models.metering.reservation import admit
-from app.web.access import for_guests_too
+from app.web.access import for_guests_too, own_document
 from app.web.gate import requires_tokens, says_remaining
 
 
@@ -85,7 +84,7 @@ def begun(sent: NewChat) -> Chat:
         sent.max_output_tokens,
     )
     chat.budget_nanos, chat.folder = budget_of(sent.budget_credits), folder_name(sent.folder)
-    chat.document_id = my_document(sent.document_id).id if sent.document_id else None
+    chat.document_id = own_document(sent.document_id).id if sent.document_id else None
     db.session.add(chat)
     db.session.flush()
     return chat

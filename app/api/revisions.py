@@ -11,7 +11,7 @@ from sqlalchemy import select
 from app.api.blueprint import api, or_404
 from app.api.bodies import Body, CountOrNone
 from app.api.calls import STREAM, stream_position, wants_html
-from app.api.documents import REVISION, WHOLE_DOCUMENT, my_document, shown_revision, shown_whole
+from app.api.documents import REVISION, WHOLE_DOCUMENT, shown_revision, shown_whole
 from app.api.event_stream import stream_of
 from app.api.schemas import EVENTS, TEXT, array, described, shape
 from app.extensions import db
@@ -20,6 +20,7 @@ from app.generation.kept_text import REVISIONS
 from app.models.base import utcnow
 from app.models.documents.diff import changes
 from app.models.documents.document import Document, Revision
+from app.web.access import own_document
 
 CHANGE = shape("Change", kind={"enum": ["same", "gone", "new"]}, text=TEXT)
 WHOLE_REVISION = shape(
@@ -96,7 +97,7 @@ def followed(revision: Revision, position: int = 0) -> Response:
 
 def my_revision(revision_id: str) -> Revision:
     revision = or_404(Revision.find(revision_id, account_id=current_user.account_id))
-    my_document(str(revision.document_id))
+    own_document(str(revision.document_id))
     return revision
 
 

@@ -12,7 +12,6 @@ from flask_login import current_user
 from sqlalchemy import Row, Select, func, select
 
 from app.api.blueprint import amount, api, day_bounds, or_404, page_at
-from app.api.chats import my_chat
 from app.api.receipts import RECEIPT, shown_receipt
 from app.api.schemas import (
     AS_CSV,
@@ -35,6 +34,7 @@ from app.models.metering.kinds import kind_column
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
 from app.models.operations.replica import read_from_replica
+from app.web.access import own_chat
 from app.web.csv import CSV, csv_of, wants_csv
 
 FIGURES: dict[str, Schema] = {
@@ -84,7 +84,7 @@ SUMS = (
 @api.get("/usage/chat/<chat_id>")
 @described("Get a chat's usage, in total and by model", CHAT_USAGE)
 def read_chat_usage(chat_id: str) -> dict[str, Any]:
-    chat = my_chat(chat_id)
+    chat = own_chat(chat_id)
     rows = db.session.execute(grouped(["model"]).where(Usage.chat_id == chat.id).order_by(Usage.model))
     by_model = [shown_row(row) for row in rows]
     sums = {name: sum(row[name] for row in by_model) for name in ("calls", "input_tokens", "output_tokens")}

@@ -34,9 +34,7 @@ def stop_digest(token: str) -> str:
 @takes_foreign_posts
 def end_digest(token: str) -> str:
     """By the mail program itself too (RFC 8058): the link's signature is the proof."""
-    member = member_of(token)
-    if member is None:
-        abort(404)
+    member = member_of(token) or abort(404)
     member.wants_digest = False
     db.session.commit()
     return render_template("stop_digest.html", token=token, is_over=True)

@@ -53,9 +53,7 @@ def open_request(request_id: str) -> LimitRequest:
     """A request in the held team of a manager, who may change the limit of whoever asks."""
     own = own_membership()
     held_team(own)
-    asked = LimitRequest.find(request_id, account_id=own.account_id)
-    if asked is None:
-        abort(404)
+    asked = LimitRequest.find(request_id, account_id=own.account_id) or abort(404)
     member = Membership.of(asked.user_id, asked.account_id)
     if member is not None and not own.may_change(member):
         abort(403)

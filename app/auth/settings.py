@@ -118,9 +118,7 @@ def end_sessions() -> ResponseReturnValue:
 
 @auth.post("/settings/sessions/<session_id>/end")
 def end_one_session(session_id: str) -> ResponseReturnValue:
-    row = UserSession.find(session_id, user_id=current_user.user_id)
-    if row is None:
-        abort(404)
+    row = UserSession.find(session_id, user_id=current_user.user_id) or abort(404)
     db.session.delete(row)
     db.session.commit()
     return done("Browser signed out.")

@@ -131,9 +131,7 @@ def held_team(own: Membership, *roles: str) -> Account:
 
 def other_membership(own: Membership, member_id: str) -> Membership:
     """Another's place in the held team, which the caller may change."""
-    membership = Membership.find(member_id, account_id=own.account_id)
-    if membership is None:
-        abort(404)
+    membership = Membership.find(member_id, account_id=own.account_id) or abort(404)
     db.session.refresh(membership)
     if not own.may_change(membership):
         abort(403)

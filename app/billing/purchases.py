@@ -117,7 +117,4 @@ def confirm(recharge_id: str) -> ResponseReturnValue:
 
 
 def own_recharge(recharge_id: str) -> Recharge:
-    attempt = Recharge.find(recharge_id, account_id=current_user.account_id)
-    if attempt is None:
-        abort(404)
-    return attempt
+    return Recharge.find(recharge_id, account_id=current_user.account_id) or abort(404)

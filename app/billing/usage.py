@@ -150,9 +150,7 @@ def shown_calls(start: date) -> tuple[list[Usage], int | None]:
 def receipt(call_id: str) -> str:
     """A call's receipt; 404 for another account's, and for a member another's."""
     own = {} if current_user.can_manage else {"user_id": current_user.user_id}
-    call = Usage.find(call_id, account_id=current_user.account_id, **own)
-    if call is None:
-        abort(404)
+    call = Usage.find(call_id, account_id=current_user.account_id, **own) or abort(404)
     whose = {"user_id": current_user.user_id, "deleted_at": None}
     chat = Chat.find(call.chat_id, **whose) if call.chat_id else None
     corrections = [

@@ -53,18 +53,15 @@ def remove_webhook(endpoint_id: str) -> ResponseReturnValue:
 @managers_only
 @by_person("60 per hour")
 def send_webhook_again(delivery_id: str) -> ResponseReturnValue:
-    delivery = WebhookDelivery.of_account(current_user.account_id, delivery_id)
-    if delivery is None:
-        abort(404)
+    delivery = WebhookDelivery.of_account(current_user.account_id, delivery_id) or abort(404)
     delivery.again()
     return back("It will be sent again within seconds.")
 
 
 def own_endpoint(endpoint_id: str) -> WebhookEndpoint:
-    endpoint = WebhookEndpoint.find(endpoint_id, account_id=current_user.account_id, removed_at=None)
-    if endpoint is None:
-        abort(404)
-    return endpoint
+    return WebhookEndpoint.find(endpoint_id, account_id=current_user.account_id, removed_at=None) or abort(
+        404
+    )
 
 
 def back(text: str) -> ResponseReturnValue:

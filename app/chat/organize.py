@@ -16,18 +16,10 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions, folder_name
-from app.models.documents.document import Document, own
 from app.models.metering.refusal import InvalidRequest
-from app.web.access import for_guests_too
+from app.web.access import for_guests_too, own_chat, own_document
 from app.web.downloads import file_name, offer_as
 from app.web.numbers import scaled
-
-
-def own_chat(chat_id: str) -> Chat:
-    row = Chat.find(chat_id, **current_user.owns)
-    if row is None:
-        abort(404)
-    return row
 
 
 def back_to(shown: Chat) -> ResponseReturnValue:
@@ -40,9 +32,7 @@ def back_to(shown: Chat) -> ResponseReturnValue:
 def show_version(chat_id: str) -> ResponseReturnValue:
     """Show another version of a question or an answer, with what followed it."""
     shown = own_chat(chat_id)
-    version = Message.find(request.form.get("message_id", ""), chat_id=shown.id)
-    if version is None:
-        abort(404)
+    version = Message.find(request.form.get("message_id", ""), chat_id=shown.id) or abort(404)
     shown.show(version)
     return back_to(shown)
 
@@ -93,10 +83,7 @@ def wanted_instructions() -> str:
 def wanted_document() -> int | None:
     """One of the person's own; None for none."""
     chosen = request.form.get("document_id", "")
-    document = Document.find(chosen, **own(current_user)) if chosen else None
-    if chosen and document is None:
-        abort(404)
-    return document.id if document else None
+    return own_document(chosen).id if chosen else None
 
 
 def wanted_budget() -> int | None:

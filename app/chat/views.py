@@ -7,7 +7,6 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from app.chat.blueprint import chat
-from app.chat.organize import own_chat
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ordinary_answer import first_affordable
@@ -17,7 +16,7 @@ from app.models.chat.chat import Chat, folder_name
 from app.models.documents.document import Document, own
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
-from app.web.access import for_guests_too, is_guest
+from app.web.access import for_guests_too, is_guest, own_chat
 
 MOST_LISTED = 100
 

@@ -21,6 +21,7 @@ from app.models.documents.document import LONGEST_BODY, Document, Revision, own
 from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
 from app.models.search import contains
+from app.web.access import own_document
 from app.web.downloads import ALONE, file_name, offer_as
 from app.web.markdown import render
 
@@ -98,13 +99,6 @@ def export(document_id: str, kind: str) -> Response:
     response = Response(content, content_type=TYPES[kind])
     response.headers["Content-Security-Policy"] = ALONE
     return offer_as(response, f"{file_name(document.title, 'document')}.{kind}")
-
-
-def own_document(document_id: str) -> Document:
-    document = Document.find(document_id, **own(current_user))
-    if document is None:
-        abort(404)
-    return document
 
 
 def listed(text: str, *, is_archive: bool) -> list[Document]:

@@ -10,6 +10,8 @@ from flask import Flask, Request, abort, current_app, request, session
 from flask_login import current_user
 
 from app.extensions import csrf, db, login
+from app.models.chat.chat import Chat
+from app.models.documents.document import Document, own
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import OWNERS_SCOPES, ApiKey
 from app.models.identity.guest_account import guest_actor
@@ -164,7 +166,14 @@ def load_from_key(_request: Request) -> Actor | None:
 
 def own_membership() -> Membership:
     """The caller's own membership of the account that they are in, as it is now."""
-    membership = Membership.of(current_user.user_id, current_user.account_id)
-    if membership is None:
-        abort(404)
-    return membership
+    return Membership.of(current_user.user_id, current_user.account_id) or abort(404)
+
+
+def own_chat(chat_id: str | int | None) -> Chat:
+    """One of the caller's chats, a guest's too; 404 for any other."""
+    return Chat.find(chat_id or "", **current_user.owns) or abort(404)
+
+
+def own_document(document_id: str | int) -> Document:
+    """One of the caller's documents; 404 for any other."""
+    return Document.find(document_id, **own(current_user)) or abort(404)
