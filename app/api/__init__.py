@@ -30,29 +30,3 @@ from app.api.blueprint import api
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(api)
-
-
-__all__ = [
-    "attachments",
-    "balance",
-    "breaker",
-    "catalog",
-    "chats",
-    "codes",
-    "document_calls",
-    "documents",
-    "estimates",
-    "images",
-    "init_app",
-    "keys",
-    "messages",
-    "new_chats",
-    "openapi",
-    "own_limits",
-    "rate_limits",
-    "reservations",
-    "revisions",
-    "subscriptions",
-    "usage",
-    "usage_months",
-]

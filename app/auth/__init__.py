@@ -29,24 +29,3 @@ def init_app(app: Flask) -> None:
     rate_limits.init_limits(app)
     oidc.init_oidc(app)
     app.register_blueprint(auth)
-
-
-__all__ = [
-    "brand",
-    "dev_mail",
-    "digests",
-    "email_links",
-    "guests",
-    "init_app",
-    "invitations",
-    "keys",
-    "limit_requests",
-    "oidc",
-    "own_data",
-    "passkeys",
-    "password_reset",
-    "settings",
-    "signup_login",
-    "teams",
-    "two_factor",
-]

@@ -20,18 +20,3 @@ from app.billing.blueprint import billing
 def init_app(app: Flask) -> None:
     app.register_blueprint(billing)
     app.register_blueprint(webhook_view.webhooks)
-
-
-__all__ = [
-    "breaker",
-    "codes",
-    "init_app",
-    "overview",
-    "plans",
-    "purchases",
-    "statements",
-    "transactions",
-    "usage",
-    "webhook_view",
-    "webhooks",
-]

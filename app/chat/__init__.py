@@ -10,6 +10,3 @@ from app.generation.registry import give_place_back
 def init_app(app: Flask) -> None:
     app.register_blueprint(chat)
     app.teardown_appcontext(give_place_back)
-
-
-__all__ = ["init_app", "organize", "shared", "views"]

@@ -8,6 +8,3 @@ from app.documents.blueprint import documents
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(documents)
-
-
-__all__ = ["init_app", "views"]

@@ -15,6 +15,3 @@ def name_request(response: Response) -> Response:
     """Anthropic's package looks for the id of a request under its own name."""
     response.headers["request-id"] = g.request_id
     return response
-
-
-__all__ = ["calls", "catalog", "count_tokens", "embeddings", "init_app"]
