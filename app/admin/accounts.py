@@ -13,9 +13,10 @@ from sqlalchemy import exists, select
 
 from app.admin.account_actions import AccountActions
 from app.admin.account_detail import story_of
-from app.admin.cell_formats import credits_text, shown
+from app.admin.cell_formats import credits_text
+from app.admin.form_fields import FieldError
 from app.admin.grants import GrantForm, grant
-from app.admin.model_view import AdminTable, FieldError
+from app.admin.model_view import AdminTable
 from app.admin.names import accounts_matching
 from app.extensions import db
 from app.models.base import utcnow
@@ -88,14 +89,7 @@ class AccountTable(AccountActions, AdminTable):
     column_list = ("id", "name", "kind", "owners", "plan.name", "allowance_nanos", "credits_nanos", "frozen_by",
                    "last_call_at", "created_at")  # fmt: skip
     column_export_list = ("id", "name", "kind", "plan.name", "allowance_nanos", "credits_nanos", "created_at")
-    column_labels: ClassVar = {
-        "plan.name": "Plan", "allowance_nanos": "Allowance", "credits_nanos": "Credits", "owners": "Owner",
-        "last_call_at": "Last call", "created_at": "Created",
-    }  # fmt: skip
-    column_formatters: ClassVar = {
-        "allowance_nanos": shown(credits_text),
-        "credits_nanos": shown(credits_text),
-    }
+    column_labels: ClassVar = {"owners": "Owner", "created_at": "Created"}
     column_sortable_list = ("id", "name", "allowance_nanos", "credits_nanos", "created_at")
     column_searchable_list = ("name",)
     column_select_related_list = (Account.plan,)
@@ -107,7 +101,6 @@ class AccountTable(AccountActions, AdminTable):
         ),
         StateFilter(Account.id, "Status", options=STATES),
     )
-    figures: ClassVar = {"allowance_nanos", "credits_nanos"}
 
     def _apply_search(self, query: Any, count_query: Any, joins: Any, count_joins: Any, search: str) -> Any:
         matches = accounts_matching(search.strip())

@@ -15,8 +15,8 @@ from wtforms.validators import Length, Optional, Regexp
 
 from app.admin.access import owners_only
 from app.admin.bulk import BulkRetire
-from app.admin.form_fields import Count, Moment, Required, choices_of
-from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.form_fields import Count, FieldError, Moment, Required, RowForm, choices_of
+from app.admin.model_view import AdminTable
 from app.admin.provider_check import tried
 from app.extensions import db
 from app.models.catalog.price import AIModel
@@ -101,11 +101,8 @@ class ProviderTable(AdminTable):
     list_template = "admin/providers.html"
     column_list = ("name", "kind", "address", "key_variable", "is_usable", "is_enabled")
     column_labels: ClassVar = {
-        "kind": "Speaks",
-        "key_variable": "Key",
-        "is_usable": "Has a key",
-        "is_enabled": "In use",
-    }
+        "kind": "Speaks", "key_variable": "Key", "is_usable": "Has a key", "is_enabled": "In use",
+    }  # fmt: skip
 
     def on_model_change(self, form: ProviderForm, provider: ProviderAccount, is_created: bool) -> None:
         for name in ("base_url", "key_variable", "base_url_variable", "limit_name", "service_tier"):
@@ -206,32 +203,17 @@ class ModelTable(BulkRetire, AdminTable):
     searches = "id or title"
     form = ModelForm
     list_template = "admin/models.html"
-    column_list = (
-        "name",
-        "title",
-        "provider.name",
-        "is_for_sale",
-        "is_free_for_guests",
-        "context_window",
-        "max_output_tokens",
-        "extra_input_tokens",
-        "sold_until",
-        "position",
-    )
+    column_list = ("name", "title", "provider.name", "is_for_sale", "is_free_for_guests", "context_window",
+                   "max_output_tokens", "extra_input_tokens", "sold_until", "position")  # fmt: skip
     column_labels: ClassVar = {
-        "name": "Id",
-        "provider.name": "Provider",
-        "position": "Order",
-        "is_for_sale": "For sale",
-        "is_free_for_guests": "Guests",
-        "extra_input_tokens": "Host adds",
-    }
+        "name": "Id", "is_for_sale": "For sale", "is_free_for_guests": "Guests", "extra_input_tokens": "Host adds",
+    }  # fmt: skip
     column_formatters: ClassVar = {"extra_input_tokens": lambda _view, _context, model, _name: added(model)}
     column_sortable_list = ("name", "title", "is_for_sale", "context_window", "max_output_tokens", "position")
     column_searchable_list = ("name", "title")
     column_filters = (BooleanEqualFilter(AIModel.is_for_sale, "For sale"),)
     column_default_sort = [("position", False), ("id", False)]  # noqa: RUF012
-    figures: ClassVar = {"context_window", "max_output_tokens", "extra_input_tokens", "position"}
+    figures: ClassVar = {"context_window", "position"}
 
     def on_model_change(self, form: ModelForm, model: AIModel, is_created: bool) -> None:
         model.upstream_name = model.upstream_name or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -82,6 +82,17 @@ def in_types(value: Any) -> str:
 
 def column_text(column: str) -> str:
     """A column's name in words, without its unit."""
-    for end in ("_nanos", "_cents", "_bps"):
+    for end in UNITS:
         column = column.removesuffix(end)
-    return column.replace("_", " ")
+    return column.removesuffix(".name").removesuffix("_at").replace("_", " ")
+
+
+UNITS = {"_nanos": credits_text, "_cents": money_text, "_bps": percent}
+"""How columns of amounts are written, by the end of their name."""
+
+COUNTED = (*UNITS, "_tokens")
+
+
+def by_unit(columns: Iterable[str]) -> dict[str, Formatter]:
+    """The formatters of those that end with a unit."""
+    return {name: shown(write) for name in columns for end, write in UNITS.items() if name.endswith(end)}

@@ -1,4 +1,4 @@
-"""Form fields that speak the units of people: dollars, percent, credits, lines of text, names of models."""
+"""Forms of one row, with fields in the units of people: dollars, percent, credits, lines of text, names of models."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from babel.numbers import get_currency_symbol
-from wtforms import SelectMultipleField, StringField, TextAreaField
+from flask_admin.form import BaseForm
+from wtforms import HiddenField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import StopValidation
+from wtforms.validators import Length, StopValidation
 from wtforms.widgets import DateTimeLocalInput
 
 from app.models.base import NANOS_PER_CREDIT
@@ -207,3 +208,30 @@ class Required:
 
 def id_or_none(value: str | int | None) -> int | None:
     return int(value) if value else None
+
+
+class RowForm(BaseForm):
+    """A form of one row: its fields are exactly those that may be changed."""
+
+    seen = HiddenField()
+    reason = StringField(
+        "Reason",
+        validators=[Length(max=500)],
+        description="Shown in the audit log. Optional.",
+    )
+
+    @property
+    def columns(self) -> list[Any]:
+        return [field for field in self if field.name not in {"seen", "reason"}]
+
+    def populate_obj(self, obj: Any) -> None:
+        for field in self.columns:
+            field.populate_obj(obj, field.name)
+
+
+class FieldError(Exception):
+    """What was typed cannot be; `field` names where."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field

@@ -12,8 +12,7 @@ from wtforms.validators import Length, Regexp
 
 from app.admin.access import is_owner
 from app.admin.cell_formats import credits_text
-from app.admin.form_fields import Credits, Required
-from app.admin.model_view import FieldError, RowForm
+from app.admin.form_fields import Credits, FieldError, Required, RowForm
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry

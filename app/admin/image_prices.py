@@ -13,8 +13,8 @@ from wtforms.validators import Length
 
 from app.admin.cell_formats import per_million as exact
 from app.admin.cell_formats import shown
-from app.admin.form_fields import DollarsPerMillion, Moment, Required, choices_of
-from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.form_fields import DollarsPerMillion, FieldError, Moment, Required, RowForm, choices_of
+from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.image_price import ImagePrice
@@ -64,10 +64,7 @@ class ImagePriceTable(AdminTable):
         "effective_from",
         "approved_at",
     )
-    column_labels: ClassVar = {
-        "model.name": "Model", "price_nanos": "Price", "mean_cost": "Last 50 cost", "effective_from": "From",
-        "approved_at": "Approved",
-    }  # fmt: skip
+    column_labels: ClassVar = {"mean_cost": "Last 50 cost", "effective_from": "From"}
     column_formatters: ClassVar = {
         "price_nanos": shown(exact),
         "mean_cost": lambda _view, _context, price, _name: told(recent().get(price.id)),
@@ -76,7 +73,7 @@ class ImagePriceTable(AdminTable):
     column_sortable_list = ("model.name", "quality", "size", "price_nanos", "effective_from")
     column_searchable_list = ("model.name", "model.title")
     column_default_sort = [("effective_from", True), ("id", False)]  # noqa: RUF012
-    figures: ClassVar = {"price_nanos", "mean_cost"}
+    figures: ClassVar = {"mean_cost"}
 
     def title_of(self, row: ImagePrice) -> str:
         return f"{row.model.name} {row.quality} {row.size}"

@@ -14,10 +14,10 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from app.admin.access import owners_only
-from app.admin.form_fields import Amount, Count, Percent, Required, choices_of, id_or_none
+from app.admin.form_fields import Amount, Count, Percent, Required, RowForm, choices_of, id_or_none
 from app.admin.lab_form import lab_form, packs, plans, scenario_of
 from app.admin.lab_tables import TABLES, changes_of, charts_of, totals_of
-from app.admin.model_view import AdminPage, AdminTable, RowForm
+from app.admin.model_view import AdminPage, AdminTable
 from app.admin.plan_forms import model_names
 from app.extensions import db
 from app.jobs import JobName, enqueue
@@ -194,7 +194,7 @@ class HabitTable(AdminTable):
         "calls_per_day": lambda _view, _context, row, _name: f"{row.calls_per_day / 100:g}"
     }
     column_default_sort = "id"
-    figures: ClassVar = {"people", "calls_per_day", "input_tokens", "output_tokens"}
+    figures: ClassVar = {"people", "calls_per_day"}
     form_groups: ClassVar = {
         "Who": ("name", "people", "plan_id"),
         "An ordinary day": ("model", "calls_per_day", "input_tokens", "output_tokens"),

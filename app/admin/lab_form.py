@@ -21,9 +21,9 @@ from app.admin.form_fields import (
     Names,
     Percent,
     Required,
+    RowForm,
     choices_of,
 )
-from app.admin.model_view import RowForm
 from app.admin.plan_forms import HIGHEST_MARGIN, MOST_CENTS, MOST_COUNT, STATUSES, Tiers, model_names
 from app.admin.prices import BUCKET_NAMES
 from app.extensions import db

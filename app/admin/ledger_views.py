@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from flask_admin.contrib.sqla.filters import FilterEqual
 
-from app.admin.cell_formats import credits_text, shown, told
+from app.admin.cell_formats import shown, told
 from app.admin.model_view import AdminTable
 from app.admin.names import AccountFilter, ModelFilter
 from app.models.billing.ledger import KINDS, LedgerEntry
@@ -33,32 +33,17 @@ class LedgerTable(ReadOnlyTable):
         "Every balance change that isn't a model call. Rows are only added; "
         "correct a mistake with an adjustment."
     )
-    column_list = (
-        "id",
-        "created_at",
-        "account_id",
-        "kind",
-        "allowance_nanos",
-        "credits_nanos",
-        "reason",
-        "actor.email",
-    )
-    column_labels: ClassVar = {
-        "created_at": "Date", "account_id": "Account", "allowance_nanos": "Allowance", "credits_nanos": "Credits",
-        "actor.email": "By", "kind": "Type",
-    }  # fmt: skip
+    column_list = ("id", "created_at", "account_id", "kind", "allowance_nanos", "credits_nanos", "reason",
+                   "actor.email")  # fmt: skip
+    column_labels: ClassVar = {"actor.email": "By", "kind": "Type"}
     column_details_list = ("id", "created_at", "account_id", "kind", "key", "allowance_nanos", "credits_nanos", "month",
                            "reason", "actor.email", "payment_id", "subscription_id")  # fmt: skip
-    column_formatters: ClassVar = {
-        "allowance_nanos": shown(credits_text), "credits_nanos": shown(credits_text),
-        "kind": shown(lambda kind: KINDS.get(kind, kind)),
-    }  # fmt: skip
+    column_formatters: ClassVar = {"kind": shown(lambda kind: KINDS.get(kind, kind))}
     column_select_related_list = (LedgerEntry.actor,)
     column_filters = (
         AccountFilter(LedgerEntry.account_id, "Account"),
         FilterEqual(LedgerEntry.kind, "Type", options=list(KINDS.items())),
     )
-    figures: ClassVar = {"allowance_nanos", "credits_nanos"}
 
 
 class UsageTable(ReadOnlyTable):
@@ -66,35 +51,19 @@ class UsageTable(ReadOnlyTable):
     intro = "Every model call: what it used, what it cost and who paid."
     column_list = ("id", "created_at", "account_id", "model", "operation", "state", "outcome", "input_tokens", "output",
                    "cost_nanos", "paid_nanos", "absorbed_nanos")  # fmt: skip
-    column_labels: ClassVar = {
-        "created_at": "Date", "account_id": "Account", "input_tokens": "Input",
-        "cost_nanos": "Cost", "paid_nanos": "Paid", "absorbed_nanos": "Absorbed",
-    }  # fmt: skip
+    column_labels: ClassVar = {"input_tokens": "Input"}
     column_details_list = ("id", "created_at", "settled_at", "account_id", "user_id", "chat_id", "model", "operation",
                            "price_id", "state", "outcome", "source", "uncached_input", "cache_read", "cache_write_5m",
                            "cache_write_1h", "output", "images", "searches", "reserved_nanos", "cost_nanos",
                            "provider_nanos", "image_price_id", "allowance_paid_nanos", "credits_paid_nanos",
                            "absorbed_nanos", "raw")  # fmt: skip
-    column_formatters: ClassVar = {
-        name: shown(credits_text)
-        for name in (
-            "cost_nanos",
-            "paid_nanos",
-            "absorbed_nanos",
-            "reserved_nanos",
-            "provider_nanos",
-            "allowance_paid_nanos",
-            "credits_paid_nanos",
-        )
-    }
-    column_formatters_detail = column_formatters
     column_filters = (
         AccountFilter(Usage.account_id, "Account"),
         ModelFilter(Usage.model, "Model"),
         FilterEqual(Usage.state, "Status", options=[(s, s) for s in ("running", "settled", "released")]),
         FilterEqual(Usage.outcome, "Outcome", options=[(o, o) for o in OUTCOMES]),
     )
-    figures: ClassVar = {"input_tokens", "output", "cost_nanos", "paid_nanos", "absorbed_nanos"}
+    figures: ClassVar = {"output"}
 
 
 class ChangeTable(ReadOnlyTable):
@@ -102,7 +71,6 @@ class ChangeTable(ReadOnlyTable):
     intro = "Who changed what, when and why. This log can't be edited."
     column_list = ("id", "created_at", "actor.email", "action", "subject", "subject_id", "changes", "reason")
     column_labels: ClassVar = {
-        "created_at": "Date",
         "actor.email": "Who",
         "action": "Did",
         "subject": "Type",
@@ -110,7 +78,6 @@ class ChangeTable(ReadOnlyTable):
     }
     column_details_list = (*column_list, "account_id")
     column_formatters: ClassVar = {"changes": shown(told)}
-    column_formatters_detail = column_formatters
     column_select_related_list = (AdminChange.actor,)
     column_filters = (
         FilterEqual(AdminChange.subject, "Type"),
@@ -128,12 +95,12 @@ class RefusedCallTable(ReadOnlyTable):
     column_list = ("id", "created_at", "account_id", "user_id", "api_key_id", "model", "input_bound",
                    "max_output_tokens", "code")  # fmt: skip
     column_labels: ClassVar = {
-        "created_at": "Date", "account_id": "Account", "user_id": "Person", "api_key_id": "Key",
-        "input_bound": "Maximum input", "max_output_tokens": "Requested output",
+        "user_id": "Person", "api_key_id": "Key", "input_bound": "Maximum input",
+        "max_output_tokens": "Requested output",
     }  # fmt: skip
     column_filters = (
         AccountFilter(RefusedCall.account_id, "Account"),
         ModelFilter(RefusedCall.model, "Model"),
         FilterEqual(RefusedCall.code, "Code"),
     )
-    figures: ClassVar = {"input_bound", "max_output_tokens"}
+    figures: ClassVar = {"input_bound"}

@@ -10,18 +10,17 @@ from flask import abort, flash, request
 from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
 from flask_admin.contrib.sqla import ModelView
-from flask_admin.form import BaseForm
 from flask_login import current_user
 from sqlalchemy import func, or_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
-from wtforms import HiddenField, StringField, ValidationError
-from wtforms.validators import Length
+from wtforms import ValidationError
 
 from app.admin import cell_formats
 from app.admin.access import AdminOnly, is_owner
 from app.admin.constraint_errors import explain
 from app.admin.exports import Exported
+from app.admin.form_fields import FieldError, RowForm
 from app.admin.names import MODEL_COLUMNS, STRIPE_COLUMNS, account_cell, model_cell, read_names, stripe_cell
 from app.extensions import db
 from app.models.metering.refusal import PricingError
@@ -29,34 +28,8 @@ from app.models.operations.audit_log import AdminChange, differences
 from app.models.search import contains
 
 LARGEST_PAGE = 10**6
+HEADINGS = {"account_id": "Account", "created_at": "Date", "position": "Order"}
 STALE = "Someone else changed this in the meantime. Check it again; what you typed is still here."
-
-
-class RowForm(BaseForm):
-    """A form of one row: its fields are exactly those that may be changed."""
-
-    seen = HiddenField()
-    reason = StringField(
-        "Reason",
-        validators=[Length(max=500)],
-        description="Shown in the audit log. Optional.",
-    )
-
-    @property
-    def columns(self) -> list[Any]:
-        return [field for field in self if field.name not in {"seen", "reason"}]
-
-    def populate_obj(self, obj: Any) -> None:
-        for field in self.columns:
-            field.populate_obj(obj, field.name)
-
-
-class FieldError(Exception):
-    """What was typed cannot be; `field` names where."""
-
-    def __init__(self, field: str, text: str) -> None:
-        super().__init__(text)
-        self.field = field
 
 
 class AdminPage(AdminOnly, BaseView):
@@ -82,6 +55,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
     column_type_formatters_export = column_type_formatters
     form_groups: ClassVar[dict[str, tuple[str, ...]]] = {}
     figures: ClassVar[set[str]] = set()
+    """Columns of numbers; what is kept in nanos, cents, basis points or tokens is one anyway."""
     title_column = "name"
     one = "row"
     intro = searches = bulk = ""
@@ -89,11 +63,12 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
     def __init__(self, model: type[Any], name: str, **options: Any) -> None:
         super().__init__(model, db, name=name, **options)
-        self.column_formatters_export = self.column_formatters
+        columns = {*self.column_list, *(self.column_details_list or ())}
+        self.column_formatters_export = cell_formats.by_unit(columns) | dict(self.column_formatters)
         named = {"account_id": account_cell} | dict.fromkeys(STRIPE_COLUMNS, stripe_cell)
         named |= dict.fromkeys(MODEL_COLUMNS, model_cell)
         for formatters in ("column_formatters", "column_formatters_detail"):
-            setattr(self, formatters, named | dict(getattr(self, formatters)))
+            setattr(self, formatters, named | self.column_formatters_export)
 
     @property
     def can_create(self) -> bool:
@@ -169,6 +144,13 @@ class AdminTable(Exported, AdminOnly, ModelView):
     def row_asked_for(self) -> Any:
         """The row that a form is about; 404 where it is none."""
         return self.get_one(request.form.get("id")) or abort(404)
+
+    def is_figure(self, column: str) -> bool:
+        return column in self.figures or column.endswith(cell_formats.COUNTED)
+
+    def _prettify_name(self, name: str) -> str:
+        """What heads a column that no table has its own word for."""
+        return HEADINGS.get(name) or cell_formats.column_text(name).capitalize()
 
     def link_to(self, row: Any) -> str | None:
         """Where the first cell of a row leads."""

@@ -9,8 +9,8 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Regexp
 
-from app.admin.form_fields import Count, Required, choices_of, id_or_none
-from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.form_fields import Count, FieldError, Required, RowForm, choices_of, id_or_none
+from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import Plan
@@ -65,15 +65,11 @@ class OperationTable(AdminTable):
     form = OperationForm
     column_list = ("name", "title", "default_model", "max_output_tokens", "minimum_plan.name", "is_enabled")
     column_labels: ClassVar = {
-        "name": "Id",
-        "default_model": "Model",
-        "max_output_tokens": "Maximum output",
-        "minimum_plan.name": "From plan",
+        "name": "Id", "default_model": "Model", "max_output_tokens": "Maximum output", "minimum_plan.name": "From plan",
         "is_enabled": "On",
-    }
+    }  # fmt: skip
     column_sortable_list = ("name", "title", "is_enabled")
     column_default_sort = "id"
-    figures: ClassVar = {"max_output_tokens"}
 
     def on_model_change(self, form: OperationForm, row: OperationRow, is_created: bool) -> None:
         before = form.name.object_data

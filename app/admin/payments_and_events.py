@@ -10,7 +10,6 @@ from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import credits_text, money_text, shown
 from app.admin.ledger_views import ReadOnlyTable
 from app.admin.names import AccountFilter
 from app.extensions import db
@@ -36,7 +35,6 @@ class EventTable(ReadOnlyTable):
     details_template = "admin/event.html"
     column_list = ("id", "created_at", "type", "state", "attempts", "account_id", "error")
     column_details_list = (*column_list, "stripe_id", "about", "next_try_at", "processed_at")
-    column_labels: ClassVar = {"created_at": "Date", "account_id": "Account"}
     column_filters = (
         FilterEqual(StripeEvent.state, "Status", options=EVENT_STATES),
         FilterLike(StripeEvent.type, "Type"),
@@ -60,29 +58,15 @@ class PaymentTable(ReadOnlyTable):
         "a paid one lists what else Stripe sold, which gives no credits."
     )
     details_template = "admin/payment.html"
-    column_list = (
-        "id",
-        "created_at",
-        "account_id",
-        "kind",
-        "state",
-        "price_cents",
-        "worth_nanos",
-        "refunded_cents",
-        "review_reason",
-    )
+    column_list = ("id", "created_at", "account_id", "kind", "state", "price_cents", "worth_nanos", "refunded_cents",
+                   "review_reason")  # fmt: skip
     column_details_list = (
         *column_list, "paid_at", "currency", "quantity", "stripe_payment_intent_id", "stripe_session_id",
         "stripe_invoice_id", "number",
     )  # fmt: skip
     column_labels: ClassVar = {
-        "created_at": "Date", "account_id": "Account", "price_cents": "Amount", "worth_nanos": "Worth in credits",
-        "refunded_cents": "Refunded", "review_reason": "To review",
+        "price_cents": "Amount", "worth_nanos": "Worth in credits", "review_reason": "To review",
     }  # fmt: skip
-    column_formatters: ClassVar = {
-        "price_cents": shown(money_text), "refunded_cents": shown(money_text), "worth_nanos": shown(credits_text),
-    }  # fmt: skip
-    column_formatters_detail = column_formatters
     column_filters = (
         FilterEqual(Payment.state, "Status", options=PAYMENT_STATES),
         FilterEqual(
@@ -92,7 +76,6 @@ class PaymentTable(ReadOnlyTable):
         ),
         AccountFilter(Payment.account_id, "Account"),
     )
-    figures: ClassVar = {"price_cents", "worth_nanos", "refunded_cents"}
 
     @expose("/look/", methods=("POST",))
     @owners_only
@@ -127,7 +110,7 @@ class MailTable(ReadOnlyTable):
     intro = "Emails, newest first. You can send each one again to the same recipient."
     details_template = "admin/mail.html"
     column_list = ("id", "created_at", "to", "template", "attempts", "sent_at")
-    column_labels: ClassVar = {"created_at": "Created", "sent_at": "Sent", "template": "Email"}
+    column_labels: ClassVar = {"created_at": "Created", "template": "Email"}
     column_details_list = (*column_list, "next_attempt_at")
     column_filters = (FilterLike(OutgoingMail.to, "To"), FilterEqual(OutgoingMail.template, "Email"))
 

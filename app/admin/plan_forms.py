@@ -7,8 +7,18 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from app.admin.form_fields import Count, Credits, Dollars, Lines, Moment, Names, Percent, Required, choices_of
-from app.admin.model_view import RowForm
+from app.admin.form_fields import (
+    Count,
+    Credits,
+    Dollars,
+    Lines,
+    Moment,
+    Names,
+    Percent,
+    Required,
+    RowForm,
+    choices_of,
+)
 from app.extensions import db
 from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.price import AIModel

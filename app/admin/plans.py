@@ -12,9 +12,9 @@ from markupsafe import escape
 
 from app.admin.access import owners_only
 from app.admin.bulk import BulkRetire
-from app.admin.cell_formats import credits_text, money_text, percent, shown
-from app.admin.form_fields import Dollars
-from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.cell_formats import money_text, percent
+from app.admin.form_fields import Dollars, FieldError, RowForm
+from app.admin.model_view import AdminTable
 from app.admin.plan_forms import PackForm, PlanForm
 from app.admin.plan_impact import accounts_on, consequences, default_plan
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
@@ -33,6 +33,7 @@ class SoldTable(BulkRetire, AdminTable):
     creates = edits = True
     column_default_sort = [("position", False), ("id", False)]  # noqa: RUF012
     edit_template = create_template = "admin/sold_form.html"
+    figures: ClassVar = {"position"}
     text: Callable[..., str]
 
     def is_locked(self, row: Any) -> bool:
@@ -91,28 +92,12 @@ class PlanTable(SoldTable):
     form = PlanForm
     text = staticmethod(plan_words)
     list_template = "admin/plans.html"
-    column_list = (
-        "name",
-        "status",
-        "price_cents",
-        "margin_bps",
-        "allowance_nanos",
-        "allows_packs",
-        "is_default",
-        "position",
-    )
+    column_list = ("name", "status", "price_cents", "margin_bps", "allowance_nanos", "allows_packs", "is_default",
+                   "position")  # fmt: skip
     column_labels: ClassVar = {
-        "price_cents": "Price", "margin_bps": "Margin", "allowance_nanos": "Credits a month", "allows_packs": "Packs",
-        "is_default": "Default", "position": "Order",
+        "allowance_nanos": "Credits a month", "allows_packs": "Packs", "is_default": "Default",
     }  # fmt: skip
-    column_formatters: ClassVar = {
-        "price_cents": lambda _view, _context, plan, _name: (
-            f"{money_text(plan.price_cents)} a {plan.interval}"
-        ),
-        "margin_bps": shown(percent),
-        "allowance_nanos": shown(credits_text),
-    }
-    figures: ClassVar = {"price_cents", "margin_bps", "allowance_nanos", "position"}
+    column_formatters: ClassVar = {"price_cents": lambda _view, _context, plan, _name: price_of(plan)}
     form_groups: ClassVar = {
         "What it is": ("name", "description", "status", "position", "is_popular"),
         "What it costs": ("price_cents", "interval", "surcharge_cents", "margin_bps", "sale_price_cents",
@@ -214,13 +199,7 @@ class PackTable(SoldTable):
     text = staticmethod(pack_words)
     list_template = "admin/packs.html"
     column_list = ("name", "status", "price_cents", "margin_bps", "worth_nanos", "position")
-    column_labels: ClassVar = {
-        "price_cents": "Price", "margin_bps": "Margin", "worth_nanos": "Credits", "position": "Order",
-    }  # fmt: skip
-    column_formatters: ClassVar = {
-        "price_cents": shown(money_text), "margin_bps": shown(percent), "worth_nanos": shown(credits_text),
-    }  # fmt: skip
-    figures: ClassVar = {"price_cents", "margin_bps", "worth_nanos", "position"}
+    column_labels: ClassVar = {"worth_nanos": "Credits"}
     form_groups: ClassVar = {
         "What it is": ("name", "description", "status", "position"),
         "What it costs": ("price_cents", "margin_bps", "is_any_amount", "volume"),
@@ -237,6 +216,10 @@ class PackTable(SoldTable):
 
     def after_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
         enqueue(JobName.PUBLISH_PACK, pack.id)
+
+
+def price_of(plan: Plan) -> str:
+    return f"{money_text(plan.price_cents)} a {plan.interval}"
 
 
 def check_worth(plan: Plan) -> None:

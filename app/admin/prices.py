@@ -18,8 +18,18 @@ from wtforms.validators import Length, Regexp
 
 from app.admin.access import owners_only
 from app.admin.cell_formats import moment, per_million, shown
-from app.admin.form_fields import Count, Dates, DollarsPerMillion, Moment, Required, Weekdays, choices_of
-from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.form_fields import (
+    Count,
+    Dates,
+    DollarsPerMillion,
+    FieldError,
+    Moment,
+    Required,
+    RowForm,
+    Weekdays,
+    choices_of,
+)
+from app.admin.model_view import AdminTable
 from app.catalog.price_import import times_of
 from app.catalog.price_source import SINCE_EVER
 from app.extensions import db
@@ -98,8 +108,7 @@ class PriceTable(AdminTable):
     column_list = ("model.name", "effective_from", "approved_at", "uncached_input_nanos", "cache_read_nanos",
                    "output_nanos", "long_context_above", "source")  # fmt: skip
     column_labels: ClassVar = {
-        "model.name": "Model", "effective_from": "From", "approved_at": "Approved", "uncached_input_nanos": "Input",
-        "cache_read_nanos": "Cache read", "output_nanos": "Output", "long_context_above": "Long above",
+        "effective_from": "From", "uncached_input_nanos": "Input", "long_context_above": "Long above",
     }  # fmt: skip
     column_formatters: ClassVar = {
         name: shown(per_million) for name in ("uncached_input_nanos", "cache_read_nanos", "output_nanos")
@@ -120,7 +129,7 @@ class PriceTable(AdminTable):
         FilterEqual(ModelPrice.source, "Source", options=[("genai-prices", "registry"), ("admin", "admin")]),
     )
     column_default_sort = [("effective_from", True), ("id", True)]  # noqa: RUF012
-    figures: ClassVar = {"uncached_input_nanos", "cache_read_nanos", "output_nanos", "long_context_above"}
+    figures: ClassVar = {"long_context_above"}
     form_groups: ClassVar = {
         "What it prices": ("model_id", "service_tier", "effective_from"),
         "Prices": (

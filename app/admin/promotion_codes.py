@@ -14,8 +14,19 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
 from app.admin.cell_formats import cost, credits_text, percent
-from app.admin.form_fields import Count, Credits, Dollars, Moment, Names, Percent, Required, choices_of
-from app.admin.model_view import AdminTable, FieldError, RowForm
+from app.admin.form_fields import (
+    Count,
+    Credits,
+    Dollars,
+    FieldError,
+    Moment,
+    Names,
+    Percent,
+    Required,
+    RowForm,
+    choices_of,
+)
+from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.catalog.currency import decimals

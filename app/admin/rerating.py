@@ -16,8 +16,8 @@ from wtforms.validators import Length
 
 from app.admin.access import owners_only
 from app.admin.cell_formats import moment, per_million
-from app.admin.form_fields import DollarsPerMillion, Moment, Required, choices_of
-from app.admin.model_view import AdminPage, RowForm
+from app.admin.form_fields import DollarsPerMillion, Moment, Required, RowForm, choices_of
+from app.admin.model_view import AdminPage
 from app.admin.prices import BUCKET_NAMES
 from app.extensions import db
 from app.jobs import JobName, enqueue

@@ -18,12 +18,9 @@ class SupportTable(ReadOnlyTable):
     intro = "Questions from customers, priority plans first."
     details_template = "admin/support_request.html"
     column_list = ("id", "created_at", "is_priority", "account.name", "user.email", "message", "answered_at")
-    column_labels: ClassVar = {
-        "created_at": "Date", "is_priority": "Priority", "account.name": "Account", "user.email": "From",
-        "answered_at": "Answered",
-    }  # fmt: skip
+    column_labels: ClassVar = {"is_priority": "Priority", "user.email": "From"}
     column_formatters: ClassVar = {"message": lambda _view, _context, row, _name: row.message[:120]}
-    column_details_list = ("id", "created_at", "is_priority", "account_id", "account.name", "user.email", "usage_id",
+    column_details_list = ("id", "created_at", "is_priority", "account_id", "user.email", "usage_id",
                            "message", "answered_at")  # fmt: skip
     column_select_related_list = (SupportRequest.account, SupportRequest.user)
     column_filters = (

@@ -35,10 +35,7 @@ class UserTable(AdminTable):
     title_column = "email"
     column_list = ("email", "name", "email_verified_at", "admin_role", "disabled_at", "created_at")
     column_details_list = ("id", *column_list)
-    column_labels: ClassVar = {
-        "email_verified_at": "Verified", "admin_role": "Admin", "disabled_at": "Disabled",
-        "created_at": "Since",
-    }  # fmt: skip
+    column_labels: ClassVar = {"email_verified_at": "Verified", "admin_role": "Admin", "created_at": "Since"}
     column_searchable_list = ("email", "name")
     column_sortable_list = ("email", "name", "created_at")
     column_default_sort = ("id", True)
