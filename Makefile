@@ -5,52 +5,62 @@ PYTHON ?=
 export PYTHON
 # Without compiled files each test process spends a third of its start compiling again.
 unexport PYTHONDONTWRITEBYTECODE
-in_environment = python=$$(sh devserver/find-python.sh) && "$$python" devserver/environment.py
 
-.PHONY: help run test check clients bench soak screenshots matrix sbom audit lock
+.PHONY: help run port test check clients bench soak screenshots matrix sbom audit lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: ## start everything on this machine: web, worker, clock, sandbox payments
-	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
-	@$(in_environment) local && exec .venv/bin/python -m devserver
+run: port .venv/installed-local ## start everything on this machine: web, worker, clock, sandbox payments
+	@exec .venv/bin/python -m devserver
 
-test: ## run every test, on SQLite and PostgreSQL, with real processes and a browser
-	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
+port:
+	@python=$$(sh devserver/find-python.sh) && "$$python" -m devserver.ports
+
+test: .venv/installed-test ## run every test, on SQLite and PostgreSQL, with real processes and a browser
+	@.venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder --durations 20
 
-check: ## run lint, types, import contracts, security lint
-	@$(in_environment) test
+check: .venv/installed-test ## run lint, types, import contracts, security lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	.venv/bin/bandit -q -r app sandbox devserver --severity-level medium -c pyproject.toml
+	.venv/bin/bandit -q -r app sandbox devserver dependencies --severity-level medium -c pyproject.toml
 
-clients: ## run real SDKs and model servers against the app; installs their packages
-	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
+clients: .venv/installed-test ## run real SDKs and model servers against the app; installs their packages
+	@.venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m tests.clients
 
-bench: ## run the benchmarks, as ratios in one run, into docs/bench.md
-	@$(in_environment) test && .venv/bin/python -m bench
+bench: .venv/installed-test ## run the benchmarks, as ratios in one run, into docs/bench.md
+	@.venv/bin/python -m bench
 
-soak: ## an hour of random kill -9 under load, then the audit
-	@$(in_environment) test && .venv/bin/python -m tests.faults.soak
+soak: .venv/installed-test ## an hour of random kill -9 under load, then the audit
+	@.venv/bin/python -m tests.faults.soak
 
-screenshots: ## take pictures of every main page: desktop, phone, dark
-	@$(in_environment) test && .venv/bin/python -m tests.support.prerequisites
+screenshots: .venv/installed-test ## take pictures of every main page: desktop, phone, dark
+	@.venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m tests.support.screenshots
 
-matrix: ## print what each role gets on each route of the real app
-	@$(in_environment) test && WRITE_MATRIX=1 .venv/bin/python -m pytest -q -n 0 tests/security/test_matrix.py
+matrix: .venv/installed-test ## print what each role gets on each route of the real app
+	@WRITE_MATRIX=1 .venv/bin/python -m pytest -q -n 0 tests/security/test_matrix.py
 	@cat tests/security/matrix.txt
 
 sbom: ## print a bill of materials of what production installs, in CycloneDX
-	@sh devserver/sbom.sh
+	@sh dependencies/sbom.sh
 
 audit: ## list old packages of production and, with OSV_DATA, known vulnerabilities
-	@.venv/bin/python -m devserver.audit
+	@.venv/bin/python -m dependencies.audit
 
 lock: ## pin the requirements again
-	@sh devserver/lock.sh
+	@sh dependencies/lock.sh
+
+# What is installed in .venv: a lock that has changed since is installed again.
+.venv/bin/pip:
+	@python=$$(sh devserver/find-python.sh) && echo "Making .venv" && "$$python" -m venv --clear .venv
+
+.venv/installed-local .venv/installed-test: .venv/installed-%: requirements-%.txt | .venv/bin/pip
+	@echo "Installing $< (this once; a minute or two)"
+	@.venv/bin/python -m pip install --quiet --require-hashes --disable-pip-version-check -r $<
+	@sh devserver/redis-binary.sh
+	@touch $(if $(filter test,$*),.venv/installed-local) $@ # the test lock holds all of the local one

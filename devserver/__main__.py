@@ -1,17 +1,14 @@
-"""`make run`: migrates, seeds, starts Redis, payments, web, worker and clock, and ends them together.
+"""`make run`: migrates, seeds, starts Redis, payments, web, worker and clock; ends all together, with make too."""
 
-It also stops when the program that started it (make) is gone.
-"""
-
-import http.client
 import os
-import subprocess
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from urllib.parse import urlsplit
 
-from devserver import ports, processes, procfile, settings
+import httpx2
+
+from devserver import ports, procfile, settings
 from devserver.redis_server import RedisServer
 from devserver.supervisor import Supervisor, say
 
@@ -22,7 +19,6 @@ SILENCE, LONGEST_WAIT = 1.0, 8.0
 
 def begin(supervisor: Supervisor, decided: dict[str, str]) -> None:
     """Everything up to the lines that say where Tollgate is."""
-    settings.write_down(decided)
     say("Preparing the database")
     administrator = prepare(supervisor)
     say("Starting Redis, payments, web, worker and clock")
@@ -39,11 +35,8 @@ def begin(supervisor: Supervisor, decided: dict[str, str]) -> None:
 
 def prepare(supervisor: Supervisor) -> str:
     """Migrate and seed; the line about the administrator, while the first password holds."""
-    command = [sys.executable, "-m", "devserver.prepare"]
-    with processes.start(
-        command, environment=supervisor.environment, folder=procfile.PROJECT, output=subprocess.PIPE
-    ) as child:
-        text = child.communicate()[0].decode(errors="replace")
+    child = supervisor.child_of([sys.executable, "-m", "devserver.prepare"])
+    text = child.communicate()[0].decode(errors="replace")
     supervisor.look_after()
     if child.returncode:
         sys.exit(f"{text}\nThe database could not be prepared; the reason is above.")
@@ -57,11 +50,10 @@ def commands(decided: dict[str, str]) -> dict[str, list[str]]:
         started["payments"] = [
             *(sys.executable, "-m", "sandbox", "--port", str(urlsplit(decided["STRIPE_API_BASE"]).port)),
             *("--webhook-url", f"http://127.0.0.1:{decided['PORT']}/webhooks/stripe"),
-            *("--secret", decided["STRIPE_WEBHOOK_SECRET"]),
-            *("--state", str(settings.INSTANCE / "sandbox.json")),
+            *("--secret", decided["STRIPE_WEBHOOK_SECRET"], "--state", str(ports.INSTANCE / "sandbox.json")),
         ]
     if not os.environ.get("REDIS_URL"):
-        started["redis"] = RedisServer(decided["REDIS_URL"], folder=settings.INSTANCE).command
+        started["redis"] = RedisServer(decided["REDIS_URL"], folder=ports.INSTANCE).command
     return started | {name: line for name, line in procfile.commands().items() if name != "release"}
 
 
@@ -78,26 +70,18 @@ def await_ready(supervisor: Supervisor, decided: dict[str, str]) -> None:
 
 
 def is_ready(decided: dict[str, str]) -> bool:
-    host = {"Host": urlsplit(decided["BASE_URL"]).netloc}
-    with (
-        closing(http.client.HTTPConnection("127.0.0.1", int(decided["PORT"]), timeout=5)) as connection,
-        suppress(OSError, http.client.HTTPException),
-    ):
-        connection.request("GET", "/readyz", headers=host)
-        return connection.getresponse().status == 200
+    address, host = f"http://127.0.0.1:{decided['PORT']}/readyz", urlsplit(decided["BASE_URL"]).netloc
+    with suppress(httpx2.HTTPError):
+        return httpx2.get(address, headers={"Host": host}, timeout=5, trust_env=False).status_code == 200
     return False
 
 
-def main() -> None:
-    decided = settings.for_run(ports.claim())
-    supervisor = Supervisor({**os.environ, **decided, "PYTHONUNBUFFERED": "1"})
-    try:
-        begin(supervisor, decided)
-        while True:
-            supervisor.look_after()
-    finally:
-        supervisor.stop()
-
-
 if __name__ == "__main__":
-    main()
+    chosen = settings.for_run(ports.claim())
+    run = Supervisor({**os.environ, **chosen, "PYTHONUNBUFFERED": "1"})
+    try:
+        begin(run, chosen)
+        while True:
+            run.look_after()
+    finally:
+        run.stop()

@@ -7,18 +7,17 @@ import secrets
 import socket
 import sys
 from contextlib import suppress
-from pathlib import Path
+
+from devserver.procfile import PROJECT
 
 FIRST, LAST = 15_000, 32_000
-LOCK = Path(__file__).resolve().parent.parent / "instance" / "running.lock"
+INSTANCE = PROJECT / "instance"
+LOCK = INSTANCE / "running.lock"
 """Held by the run that has `instance/`; its address is written in it."""
 
 
 def free_port() -> int:
-    """A port that nothing listened on a moment ago; none of those that the system gives to outgoing connections.
-
-    One of these would be taken by any of them until a server that is slow to start listens there.
-    """
+    """One that nothing listened on a moment ago; none that the system gives to outgoing connections meanwhile."""
     drawn = (FIRST + secrets.randbelow(LAST - FIRST) for _ in itertools.count())
     return next(port for port in drawn if is_free(port))
 
@@ -54,13 +53,13 @@ def claim() -> int:
 def hold(address: str) -> None:
     """Lock `instance/`; the system lets go however this run ends."""
     try:
-        LOCK.parent.mkdir(exist_ok=True)
+        INSTANCE.mkdir(exist_ok=True)
         lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"Tollgate is already running in this folder: {LOCK.read_text()}")
     except OSError as error:
-        sys.exit(f"Tollgate cannot write to {LOCK.parent}: {error.strerror}.")
+        sys.exit(f"Tollgate cannot write to {INSTANCE}: {error.strerror}.")
     os.ftruncate(lock, 0)
     os.pwrite(lock, address.encode(), 0)
 

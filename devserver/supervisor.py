@@ -8,20 +8,12 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from devserver import processes
 from devserver.procfile import PROJECT
 
 STARTS_WELL = 5.0
 """Seconds after which a process that ends is started again; one that ends sooner will not mend."""
-
-
-@dataclass
-class Process:
-    command: list[str]
-    child: subprocess.Popen[bytes]
-    started: float
 
 
 def say(text: str) -> None:
@@ -34,17 +26,18 @@ class Supervisor:
     """Runs processes until a signal comes, the parent has gone, or one of them cannot be kept running."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = environment
-        self.running: dict[str, Process] = {}
-        self.last_line = time.monotonic()
-        self._parent = os.getppid()
-        self._signal = threading.Event()
+        self.environment, self.last_line = environment, time.monotonic()
+        self.running: dict[str, tuple[list[str], subprocess.Popen[bytes], float]] = {}
+        self._parent, self._signal = os.getppid(), threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: self._stop_soon())
 
+    def child_of(self, command: list[str]) -> subprocess.Popen[bytes]:
+        return processes.start(command, environment=self.environment, folder=PROJECT, output=subprocess.PIPE)
+
     def start(self, name: str, command: list[str]) -> None:
-        child = processes.start(command, environment=self.environment, folder=PROJECT, output=subprocess.PIPE)
-        self.running[name] = Process(command, child, time.monotonic())
+        child = self.child_of(command)
+        self.running[name] = command, child, time.monotonic()
         threading.Thread(target=self._show, args=(name, child), daemon=True).start()
 
     def look_after(self) -> None:
@@ -52,22 +45,22 @@ class Supervisor:
         if self._signal.wait(0.1) or os.getppid() != self._parent:
             say("Stopping")
             sys.exit()
-        for name, process in self.running.items():
-            if (code := process.child.poll()) is None:
+        for name, (command, child, started) in self.running.items():
+            if (code := child.poll()) is None:
                 continue
             ended = f"{name} has ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
-            if time.monotonic() - process.started < STARTS_WELL:
+            if time.monotonic() - started < STARTS_WELL:
                 sys.exit(f"{ended}; what it said is above.")
             say(f"{ended}; starting it again")
-            self.start(name, process.command)
+            self.start(name, command)
 
-    def stop(self, within: float = 8) -> None:
+    def stop(self) -> None:
         """End all, those first that were started after the first two: what others lean on goes last."""
-        children = [process.child for process in reversed(self.running.values())]
+        children = [child for _command, child, _started in reversed(self.running.values())]
         for child in children[:-2]:
             child.send_signal(signal.SIGTERM)
         for child in children:
-            processes.stop(child, within=within)
+            processes.stop(child, within=8)
 
     def _show(self, name: str, child: subprocess.Popen[bytes]) -> None:
         """Write each line that the process writes, after its name."""
@@ -77,6 +70,6 @@ class Supervisor:
 
     def _stop_soon(self) -> None:
         if self._signal.is_set():
-            for process in self.running.values():
-                processes.kill(process.child)
+            for _command, child, _started in self.running.values():
+                processes.kill(child)
         self._signal.set()

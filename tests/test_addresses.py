@@ -22,7 +22,7 @@ from app.models.operations.outbox import OutgoingMail
 from app.worker import make_worker
 from devserver import processes
 from devserver.ports import free_port
-from devserver.redis_binary import find_redis_server
+from devserver.redis_server import find_redis_server
 from tests.conftest import app_in, close
 from tests.support.environment import app_environment
 

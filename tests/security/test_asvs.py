@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from devserver.audit import LOCK, Advisories, pins
+from dependencies.audit import LOCK, Advisories, pins
 
 PROJECT = Path(__file__).resolve().parents[2]
 LEVEL_2 = """
@@ -113,7 +113,7 @@ def test_an_audit_without_advisories_says_so(tmp_path: Path, content: str) -> No
         (tmp_path / "nothing", "There is nothing at"),
         ("", "were not looked for"),
     ):
-        command = [sys.executable, "-m", "devserver.audit"]
+        command = [sys.executable, "-m", "dependencies.audit"]
         done = subprocess.run(
             command,
             cwd=PROJECT,

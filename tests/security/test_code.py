@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-CODE = [path for folder in ("app", "sandbox", "devserver") for path in (PROJECT / folder).rglob("*.py")]
+CODE = [
+    path
+    for folder in ("app", "sandbox", "devserver", "dependencies")
+    for path in (PROJECT / folder).rglob("*.py")
+]
 TEMPLATES = [*(PROJECT / "app" / "templates").rglob("*"), *(PROJECT / "sandbox" / "templates").rglob("*")]
 
 

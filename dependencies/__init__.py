@@ -1,0 +1,1 @@
+"""What production installs: pinned, listed, and looked at for age and known holes."""
