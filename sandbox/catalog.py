@@ -5,9 +5,19 @@ from typing import Any
 from sandbox.errors import invalid, unexpected_state
 from sandbox.money import check_step
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text, whole
-from sandbox.routes import listed, operation, page, retrieve
+from sandbox.routes import listed, operation, page, retrieve, wanted
 from sandbox.store import Thing
 from sandbox.world import Sandbox
+
+PRODUCT_TEXTS = (
+    "name",
+    "description",
+    "url",
+    "default_price",
+    "unit_label",
+    "statement_descriptor",
+    "tax_code",
+)
 
 
 @operation("POST", "/v1/products")
@@ -26,17 +36,7 @@ def create_product(sandbox: Sandbox, params: Params) -> Thing:
 
 def product_fields(product: Thing, params: Params) -> dict[str, Any]:
     changes: dict[str, Any] = {"metadata": merged_metadata(product["metadata"], params)}
-    for name in (
-        "name",
-        "description",
-        "url",
-        "default_price",
-        "unit_label",
-        "statement_descriptor",
-        "tax_code",
-    ):
-        if name in params:
-            changes[name] = text(params, name)
+    changes |= {name: text(params, name) for name in PRODUCT_TEXTS if name in params}
     if "active" in params:
         changes["active"] = flag(params, "active")
     return changes
@@ -127,12 +127,7 @@ def update_price(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 
 @operation("GET", "/v1/prices")
 def list_prices(sandbox: Sandbox, params: Params) -> Thing:
-    wanted: dict[str, Any] = {
-        name: params[name] for name in ("product", "type", "currency") if name in params
-    }
-    if "active" in params:
-        wanted["active"] = flag(params, "active")
-    matches = sandbox.store.where("price", **wanted)
+    matches = sandbox.store.where("price", **wanted(params, "product", "type", "currency", "active"))
     keys = params.get("lookup_keys")
     return page([p for p in matches if not keys or p["lookup_key"] in keys], params, "/v1/prices")
 

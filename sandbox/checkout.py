@@ -17,7 +17,7 @@ from sandbox.checkout_lines import lines_from, totals
 from sandbox.errors import StripeError, invalid, unexpected_state
 from sandbox.money import check_chargeable
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text
-from sandbox.routes import operation, page, retrieve
+from sandbox.routes import listed, operation, page, relabel, retrieve
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
@@ -273,23 +273,12 @@ def expire(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     return expire_session(sandbox, session)
 
 
-@operation("POST", "/v1/checkout/sessions/{id}")
-def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
-    session = sandbox.get("checkout.session", identity)
-    return sandbox.change(session, metadata=merged_metadata(session["metadata"], params))
-
-
 @operation("GET", "/v1/checkout/sessions/{id}/line_items")
 def line_items(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     lines = sandbox.get("checkout.session", identity)["_lines"]
     return page(lines, params, f"/v1/checkout/sessions/{identity}/line_items")
 
 
-@operation("GET", "/v1/checkout/sessions")
-def list_sessions(sandbox: Sandbox, params: Params) -> Thing:
-    names = ("customer", "payment_intent", "subscription", "status")
-    wanted = {name: params[name] for name in names if name in params}
-    return page(sandbox.store.where("checkout.session", **wanted), params, "/v1/checkout/sessions")
-
-
 retrieve("checkout.session", "/v1/checkout/sessions")
+relabel("checkout.session", "/v1/checkout/sessions")
+listed("checkout.session", "/v1/checkout/sessions", "customer", "payment_intent", "subscription", "status")

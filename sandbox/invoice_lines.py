@@ -85,27 +85,11 @@ def period_line(sandbox: Sandbox, subscription: Thing, item: Thing, *, trial: bo
     return make_line(sandbox, subscription, item, amount, description=text, period=period)
 
 
-def credit_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int) -> Thing:
+def proration_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int, *, is_credit: bool) -> Thing:
+    """What is left of the period from `at` on: paid for, or given back."""
     start, end = item["current_period_start"], item["current_period_end"]
-    return make_line(
-        sandbox,
-        subscription,
-        item,
-        -share(net_cost(sandbox, subscription, item), start, end, at),
-        description=f"Unused time on {name_of(sandbox, item)} after {day_of(at)}",
-        period={"end": end, "start": at},
-        proration=True,
-    )
-
-
-def remaining_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int) -> Thing:
-    start, end = item["current_period_start"], item["current_period_end"]
-    return make_line(
-        sandbox,
-        subscription,
-        item,
-        share(net_cost(sandbox, subscription, item), start, end, at),
-        description=f"Remaining time on {name_of(sandbox, item)} after {day_of(at)}",
-        period={"end": end, "start": at},
-        proration=True,
-    )
+    amount = share(net_cost(sandbox, subscription, item), start, end, at) * (-1 if is_credit else 1)
+    what = "Unused" if is_credit else "Remaining"
+    text = f"{what} time on {name_of(sandbox, item)} after {day_of(at)}"
+    period = {"end": end, "start": at}
+    return make_line(sandbox, subscription, item, amount, description=text, period=period, proration=True)

@@ -4,15 +4,14 @@ from collections.abc import Callable
 
 from sandbox import customers, discounts, invoice_items, payment_intents, payment_methods, taxes
 from sandbox.errors import StripeError, invalid, unexpected_state
-from sandbox.params import Params, flag, merged_metadata, text
+from sandbox.params import Params, flag, text
 from sandbox.render import public
-from sandbox.routes import operation, page, retrieve
+from sandbox.routes import operation, page, relabel, retrieve, wanted
 from sandbox.shapes import listing
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
-DAY = 86400
-RETRY_DAYS = (1, 3, 5)
+DAY, RETRY_DAYS = 86400, (1, 3, 5)
 SMALLEST_CHARGE = 50
 WHEN_PAID: list[Callable[[Sandbox, Thing], None]] = []
 WHEN_FAILED: list[Callable[[Sandbox, Thing], None]] = []
@@ -281,29 +280,20 @@ def mark_uncollectible(sandbox: Sandbox, params: Params, identity: str) -> Thing
 
 @operation("GET", "/v1/invoices")
 def list_invoices(sandbox: Sandbox, params: Params) -> Thing:
-    wanted = {name: params[name] for name in ("customer", "status", "collection_method") if name in params}
-    matches = sandbox.store.where("invoice", **wanted)
+    matches = sandbox.store.where("invoice", **wanted(params, "customer", "status", "collection_method"))
     asked = params.get("subscription")
-    fitting = [
-        one for one in matches if not asked or one["parent"]["subscription_details"]["subscription"] == asked
-    ]
+    fitting = [one for one in matches if not asked or subscription_of(sandbox, one)["id"] == asked]
     return page(fitting, params, "/v1/invoices")
-
-
-@operation("POST", "/v1/invoices/{id}")
-def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
-    invoice = sandbox.get("invoice", identity)
-    return sandbox.change(invoice, "invoice.updated", metadata=merged_metadata(invoice["metadata"], params))
 
 
 @operation("GET", "/v1/invoice_payments")
 def list_payments(sandbox: Sandbox, params: Params) -> Thing:
-    wanted = {name: params[name] for name in ("invoice", "status") if name in params}
-    matches = sandbox.store.where("invoice_payment", **wanted)
+    matches = sandbox.store.where("invoice_payment", **wanted(params, "invoice", "status"))
     asked = (params.get("payment") or {}).get("payment_intent")
     fitting = [one for one in matches if not asked or one["payment"].get("payment_intent") == asked]
     return page(fitting, params, "/v1/invoice_payments")
 
 
 retrieve("invoice", "/v1/invoices")
+relabel("invoice", "/v1/invoices", "invoice.updated")
 retrieve("invoice_payment", "/v1/invoice_payments")

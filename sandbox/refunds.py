@@ -4,7 +4,7 @@ from sandbox import charges
 from sandbox.errors import StripeError, invalid
 from sandbox.money import check_step, money
 from sandbox.params import Params, integer, merged_metadata, text
-from sandbox.routes import listed, operation, retrieve
+from sandbox.routes import listed, operation, relabel, retrieve
 from sandbox.store import Thing
 from sandbox.world import Sandbox
 
@@ -85,11 +85,6 @@ def fail(sandbox: Sandbox, refund: Thing) -> Thing:
     return refund
 
 
-@operation("POST", "/v1/refunds/{id}")
-def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
-    refund = sandbox.get("refund", identity)
-    return sandbox.change(refund, "refund.updated", metadata=merged_metadata(refund["metadata"], params))
-
-
 retrieve("refund", "/v1/refunds")
+relabel("refund", "/v1/refunds", "refund.updated")
 listed("refund", "/v1/refunds", "charge", "payment_intent")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.params import Params, integer, nested, whole
+from sandbox.params import Params, integer, merged_metadata, nested, whole
 from sandbox.shapes import listing
 from sandbox.store import Thing
 from sandbox.world import Sandbox
@@ -42,14 +42,28 @@ def retrieve(kind: str, path: str) -> None:
     operation("GET", path + "/{id}")(answer)
 
 
+def relabel(kind: str, path: str, event: str | None = None) -> None:
+    """Declares POST on one object, of which nothing but `metadata` can be changed."""
+
+    def answer(sandbox: Sandbox, params: Params, identity: str) -> Thing:
+        thing = sandbox.get(kind, identity)
+        return sandbox.change(thing, event, metadata=merged_metadata(thing["metadata"], params))
+
+    operation("POST", path + "/{id}")(answer)
+
+
 def listed(kind: str, path: str, *filters: str) -> None:
     """Declares GET on the list of a kind, with equality on `filters` beside Stripe's paging."""
 
     def answer(sandbox: Sandbox, params: Params) -> Thing:
-        wanted = {name: as_stored(params[name]) for name in filters if name in params}
-        return page(sandbox.store.where(kind, **wanted), params, path)
+        return page(sandbox.store.where(kind, **wanted(params, *filters)), params, path)
 
     operation("GET", path)(answer)
+
+
+def wanted(params: Params, *names: str) -> dict[str, Any]:
+    """What a list is to be narrowed to."""
+    return {name: as_stored(params[name]) for name in names if name in params}
 
 
 def as_stored(value: str) -> Any:

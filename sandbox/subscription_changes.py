@@ -95,14 +95,21 @@ def begin_period(sandbox: Sandbox, draft: Thing) -> list[Thing]:
 def credits(sandbox: Sandbox, before: Thing, draft: Thing, at: int, anew: bool) -> list[Thing]:
     kept = {terms(item) for item in draft["items"]["data"]}
     gone = [item for item in before["items"]["data"] if anew or terms(item) not in kept]
-    return [invoice_lines.credit_line(sandbox, before, item, at) for item in gone if invoice_lines.cost(item)]
+    return prorations(sandbox, before, gone, at, is_credit=True)
 
 
 def remainders(sandbox: Sandbox, before: Thing, draft: Thing, at: int) -> list[Thing]:
     had = {terms(item) for item in before["items"]["data"]}
     fresh = [item for item in draft["items"]["data"] if terms(item) not in had]
+    return prorations(sandbox, draft, fresh, at, is_credit=False)
+
+
+def prorations(
+    sandbox: Sandbox, subscription: Thing, items: list[Thing], at: int, *, is_credit: bool
+) -> list[Thing]:
+    priced = (item for item in items if invoice_lines.cost(item))
     return [
-        invoice_lines.remaining_line(sandbox, draft, item, at) for item in fresh if invoice_lines.cost(item)
+        invoice_lines.proration_line(sandbox, subscription, item, at, is_credit=is_credit) for item in priced
     ]
 
 

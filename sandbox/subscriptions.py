@@ -9,7 +9,7 @@ from sandbox.money import check_same
 from sandbox.params import Params, flag, integer, merged_metadata, nested, required, text, whole
 from sandbox.periods import period_end
 from sandbox.render import public
-from sandbox.routes import operation, page, retrieve
+from sandbox.routes import operation, page, retrieve, wanted
 from sandbox.shapes import blank, listing, new_id
 from sandbox.store import Thing
 from sandbox.world import Checkpoint, Sandbox
@@ -278,8 +278,7 @@ def resume(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 @operation("GET", "/v1/subscriptions")
 def list_subscriptions(sandbox: Sandbox, params: Params) -> Thing:
     """Without `status`, all that have not been canceled."""
-    wanted = {name: params[name] for name in ("customer",) if name in params}
-    matches = sandbox.store.where("subscription", **wanted)
+    matches = sandbox.store.where("subscription", **wanted(params, "customer"))
     status = params.get("status")
     if status == "ended":
         matches = [one for one in matches if one["status"] in ENDED]

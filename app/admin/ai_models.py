@@ -147,8 +147,7 @@ class ModelForm(RowForm):
     )
     is_for_sale = BooleanField("For sale", default=True)
     is_free_for_guests = BooleanField(
-        "Free for guests",
-        description="For visitors without an account, if settings allow it. You pay.",
+        "Free for guests", description="For visitors without an account, if settings allow it. You pay."
     )
     context_window = Count(
         "Context window", lowest=1, highest=10**8, validators=[Required()], description="Tokens, in and out."

@@ -215,9 +215,7 @@ class RowForm(BaseForm):
 
     seen = HiddenField()
     reason = StringField(
-        "Reason",
-        validators=[Length(max=500)],
-        description="Shown in the audit log. Optional.",
+        "Reason", validators=[Length(max=500)], description="Shown in the audit log. Optional."
     )
 
     @property

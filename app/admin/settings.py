@@ -95,10 +95,7 @@ class SettingPage(AdminPage):
             return self.page(form), 422
         changed = save(form)
         db.session.commit()
-        flash(
-            f"Saved: {', '.join(changed)}." if changed else "Nothing was changed.",
-            "success",
-        )
+        flash(f"Saved: {', '.join(changed)}." if changed else "Nothing was changed.", "success")
         return redirect(self.get_url(".index"))
 
     def page(self, form: BaseForm) -> str:

@@ -11,15 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from app.extensions import db
-from app.lab.history import (
-    Habitual,
-    Past,
-    accounts_after,
-    call_of,
-    calls_of,
-    habitual,
-    pasts,
-)
+from app.lab.history import Habitual, Past, accounts_after, call_of, calls_of, habitual, pasts
 from app.lab.record import Call, Ended, Entry
 from app.lab.replay import Replay, scaled
 from app.lab.report import Report, Tally

@@ -8,14 +8,7 @@ from typing import Any
 import anthropic
 import httpx2
 
-from app.providers.base import (
-    Evidence,
-    Prompt,
-    PromptMessage,
-    Reply,
-    TokenUsage,
-    WirePrompt,
-)
+from app.providers.base import Evidence, Prompt, PromptMessage, Reply, TokenUsage, WirePrompt
 from app.providers.errors import failure, is_error, reason_of_event
 from app.providers.finishes import FAILED, finish_of
 from app.providers.reports import evidence, joined
