@@ -11,11 +11,12 @@ from flask import Flask, Response, current_app, g
 from flask_login import current_user
 
 from app.api.attachments import shown_attachment
+from app.api.blueprint import amount
 from app.extensions import db
 from app.generation import registry
 from app.generation.generation import PING_SECONDS, Generation, Outcome
 from app.generation.kept_text import TextTable
-from app.models.base import credits_string, utcnow
+from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
 from app.models.metering.account_state import AccountState
 from app.models.metering.ending import can_go_on, finish_note
@@ -31,10 +32,6 @@ PING = ": still here\n\n"
 def event(name: str, body: dict[str, Any], position: int) -> str:
     """One event; its id is the number of characters of the answer sent so far."""
     return f"id: {position}\nevent: {name}\ndata: {json.dumps(body, separators=(',', ':'))}\n\n"
-
-
-def amount(name: str, nanos: int) -> dict[str, Any]:
-    return {f"{name}_nanos": nanos, f"{name}_credits": credits_string(nanos)}
 
 
 def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Response:

@@ -26,8 +26,6 @@ from app.models.metering.refusal import InvalidRequest
 from app.web.browser_session import has_just_signed_in
 from app.web.numbers import scaled
 
-NOT_YOURS = "That is not your password."
-
 
 class Form(FlaskForm):
     """A form reads what was sent as a form and nothing else: limits read the same."""
@@ -65,6 +63,14 @@ class NewPassword:
             raise ValidationError(fault)
 
 
+class OwnPassword:
+    """The field holds the password of who is signed in."""
+
+    def __call__(self, _form: FlaskForm, field: Any) -> None:
+        if not field.errors and not current_user.user.has_password(field.data or ""):
+            raise ValidationError("That is not your password.")
+
+
 def address_field() -> StringField:
     return StringField(filters=[one_line], validators=[Length(max=LONGEST_ADDRESS), Address()])
 
@@ -74,8 +80,8 @@ def name_field(*, required: bool = False) -> StringField:
     return StringField(filters=[one_line], validators=[*missing, Length(max=LONGEST_NAME), PlainName()])
 
 
-def known_password() -> PasswordField:
-    return PasswordField(validators=[InputRequired("Enter your password."), Length(max=LONGEST)])
+def known_password(*more: Any) -> PasswordField:
+    return PasswordField(validators=[InputRequired("Enter your password."), Length(max=LONGEST), *more])
 
 
 class SignupForm(Form):
@@ -109,11 +115,11 @@ class ProfileForm(Form):
 
 class EmailForm(Form):
     email = address_field()
-    current_password = known_password()
+    current_password = known_password(OwnPassword())
 
 
 class PasswordForm(Form):
-    current_password = known_password()
+    current_password = known_password(OwnPassword())
     password = PasswordField(validators=[NewPassword()])
     keep_keys = BooleanField()
     keep_passkeys = BooleanField()
@@ -162,8 +168,8 @@ class ConfirmedForm(Form):
     current_password = PasswordField(validators=[Length(max=LONGEST)])
 
     def validate_current_password(self, field: Any) -> None:
-        if not has_just_signed_in() and not current_user.user.has_password(field.data or ""):
-            raise ValidationError(NOT_YOURS)
+        if not has_just_signed_in():
+            OwnPassword()(self, field)
 
 
 class PasskeyForm(ConfirmedForm):
@@ -171,7 +177,7 @@ class PasskeyForm(ConfirmedForm):
 
 
 class DeletionForm(Form):
-    current_password = known_password()
+    current_password = known_password(OwnPassword())
 
 
 class TeamForm(Form):

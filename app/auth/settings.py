@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from app import mailer
 from app.auth.blueprint import auth
-from app.auth.forms import NOT_YOURS, DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
+from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
 from app.auth.own_keys import own_keys, spent_by, titles
 from app.extensions import db
 from app.jobs import JobName, enqueue
@@ -69,9 +69,7 @@ def change_profile() -> ResponseReturnValue:
 def change_address() -> ResponseReturnValue:
     """The new address counts once the link that goes there is followed; until then the old one does."""
     form, user = EmailForm(), current_user.user
-    if form.validate_on_submit() and not user.has_password(form.current_password.data):
-        form.current_password.errors = [NOT_YOURS]
-    if form.errors:
+    if not form.validate_on_submit():
         return settings_page(faults(form), section="email"), 400
     if form.email.data != user.email:
         mailer.post(f"verify:{secrets.token_hex(8)}", form.email.data, "verify", user_id=user.id)
@@ -84,9 +82,7 @@ def change_address() -> ResponseReturnValue:
 def change_password() -> ResponseReturnValue:
     """Every other browser is signed out, and links that were mailed are dead."""
     form, user = PasswordForm(), current_user.user
-    if form.validate_on_submit() and not user.has_password(form.current_password.data):
-        form.current_password.errors = [NOT_YOURS]
-    if form.errors:
+    if not form.validate_on_submit():
         return settings_page(faults(form), section="password"), 400
     account_id = current_user.account_id
     user.set_password(form.password.data)
@@ -129,9 +125,7 @@ def end_one_session(session_id: str) -> ResponseReturnValue:
 def delete_account() -> ResponseReturnValue:
     """Forget the person: chats and address go, receipts and ledger stay without a name."""
     form, user = DeletionForm(), current_user.user
-    if form.validate_on_submit() and not user.has_password(form.current_password.data):
-        form.current_password.errors = [NOT_YOURS]
-    if form.errors:
+    if not form.validate_on_submit():
         return settings_page(faults(form), section="delete"), 400
     Account.locked(user.home_id)
     closed = delete_person(user)

@@ -200,9 +200,7 @@ def close_team() -> ResponseReturnValue:
     """No use from now on; the subscription ends, ledger and receipts stay."""
     own, form = own_membership(), DeletionForm()
     team = held_team(own, "owner")
-    if form.validate_on_submit() and not current_user.user.has_password(form.current_password.data):
-        form.current_password.errors = ["That is not your password."]
-    if form.errors:
+    if not form.validate_on_submit():
         raise InvalidRequest(faults(form))
     team.close()
     answer = done(f"{team.name} is closed. Its receipts are kept.")
