@@ -13,7 +13,7 @@ from flask_admin import AdminIndexView, expose
 from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, money_text
-from app.admin.price_alarms import price_alarms
+from app.admin.price_review import price_alarms
 from app.admin.provider_reports import alarms
 from app.admin.report import Books, Range, books_of
 from app.models.base import credits_figure, utcnow

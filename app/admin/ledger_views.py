@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from flask_admin.contrib.sqla.filters import FilterEqual
 
 from app.admin.cell_formats import shown, told
+from app.admin.cell_links import AccountFilter, ModelFilter
 from app.admin.model_view import AdminTable
-from app.admin.names import AccountFilter, ModelFilter
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.usage import OUTCOMES, Usage
 from app.models.operations.audit_log import AdminChange

@@ -18,10 +18,17 @@ from wtforms import ValidationError
 
 from app.admin import cell_formats
 from app.admin.access import AdminOnly, is_owner
+from app.admin.cell_links import (
+    MODEL_COLUMNS,
+    STRIPE_COLUMNS,
+    account_cell,
+    model_cell,
+    read_names,
+    stripe_cell,
+)
 from app.admin.constraint_errors import explain
 from app.admin.exports import Exported
 from app.admin.form_fields import FieldError, RowForm
-from app.admin.names import MODEL_COLUMNS, STRIPE_COLUMNS, account_cell, model_cell, read_names, stripe_cell
 from app.extensions import db
 from app.models.metering.refusal import PricingError
 from app.models.operations.audit_log import AdminChange, differences

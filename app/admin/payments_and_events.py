@@ -10,8 +10,8 @@ from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike
 
 from app.admin.access import owners_only
+from app.admin.cell_links import AccountFilter
 from app.admin.ledger_views import ReadOnlyTable
-from app.admin.names import AccountFilter
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.mailer import ring_after_commit

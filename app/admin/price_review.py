@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -14,16 +15,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
 from app.admin.access import owners_only
-from app.admin.cell_formats import column_text, moment, money_text, per_million
+from app.admin.cell_formats import column_text, moment, money_text, per_million, percent
 from app.admin.model_view import AdminPage
 from app.catalog import lifecycle, price_import, proposals
 from app.catalog.price_import import Finding
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.catalog_proposal import NEW_MODEL, CatalogProposal
+from app.models.catalog.listing import all_on_offer
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
-from app.models.catalog.worth import in_cents
+from app.models.catalog.setting import Setting
+from app.models.catalog.worth import BPS, in_cents
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage_rollup import DailyTotal
 from app.models.operations.audit_log import AdminChange
@@ -217,4 +220,40 @@ def effect(tokens: tuple[int, int] | None, ours: dict[str, int | None], theirs: 
         f"about {'+' if cents >= 0 else ''}{money_text(cents)} of cost on the last 30 days' use, off the margin"
         if nanos
         else ""
+    )
+
+
+A_MILLION_EACH = (1_000_000, 1_000_000)
+BUCKETS = ("uncached_input_nanos", "output_nanos")
+
+
+def price_alarms() -> list[str]:
+    """One for each model on sale that would leave less than the floor at its vendor's price of now."""
+    margins = [sold.margin_bps for sold in all_on_offer() if sold.price_cents]
+    if not margins:
+        return []
+    use = use_of_models()
+    return [text for finding in compared() for text in alarm_of(finding, min(margins), use)]
+
+
+def alarm_of(finding: Finding, margin: int, use: dict[str, tuple[int, int]]) -> Iterator[str]:
+    """Credits are sold at our price: what a vendor takes beyond it comes off the margin at which they were sold."""
+    is_now = finding.kind != "future" and finding.model.is_for_sale
+    if finding.old is None or finding.new is None or not is_now:
+        return
+    tokens = use.get(finding.model.name, A_MILLION_EACH)
+    ours = cost(tokens, price_import.figures_of(finding.old))
+    theirs = cost(tokens, finding.new.figures)
+    left = BPS - theirs * (BPS - margin) // ours if ours else 0
+    if theirs > ours and (left < 0 or left < Setting.get("margin_floor")):
+        yield (
+            f"{finding.model.name}: its vendor charges {theirs * 100 // max(1, ours)}% of your price, "
+            f"which leaves a margin of {percent(left)} on what its buyers paid. Approve the new price or raise yours."
+        )
+
+
+def cost(tokens: tuple[int, int], figures: dict[str, int | None]) -> int:
+    return (
+        sum(count * (figures[bucket] or 0) for count, bucket in zip(tokens, BUCKETS, strict=True))
+        // 1_000_000
     )

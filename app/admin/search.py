@@ -12,8 +12,8 @@ from flask_admin import expose
 from sqlalchemy import or_, select
 
 from app.admin.cell_formats import moment, money_text
+from app.admin.cell_links import accounts_matching
 from app.admin.model_view import AdminPage
-from app.admin.names import accounts_matching
 from app.extensions import db
 from app.models.base import row_id
 from app.models.billing.payment import Payment

@@ -22,7 +22,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.ending import can_go_on, finish_note
 from app.models.metering.usage import Usage
 from app.web.access import is_guest
-from app.web.answers import AnswerRenderer
+from app.web.answer_html import AnswerRenderer
 from app.web.network_address import network
 
 POLL_SECONDS = 0.3

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy import select
 
 from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
-from app.auth.own_keys import own_keys, spent_by, titles
 from app.extensions import db
 from app.jobs import JobName, enqueue
+from app.models.base import utcnow
+from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import UserSession
+from app.models.metering.key_limit import spent_by_keys
 from app.web.browser_session import begin_session, has_just_signed_in, own_session, sign_out
 from app.web.rate_limits import by_person
 from app.web.security_events import note
@@ -135,3 +139,29 @@ def delete_account() -> ResponseReturnValue:
         enqueue(JobName.ACCOUNT_CLOSED, account_id)
     flash("Your account has been deleted.", "good")
     return redirect(url_for("pages.index"))
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpent:
+    """A key, and what its calls came to this month (UTC) and in all; running ones count as reserved."""
+
+    key: ApiKey
+    month: int
+    total: int
+
+
+def own_keys() -> list[ApiKey]:
+    """Live ones."""
+    mine = ApiKey.user_id == current_user.user_id, ApiKey.account_id == current_user.account_id
+    return list(db.session.scalars(select(ApiKey).where(*mine, *ApiKey.is_live()).order_by(ApiKey.id)))
+
+
+def spent_by(keys: list[ApiKey]) -> list[KeySpent]:
+    spent = spent_by_keys([key.id for key in keys], utcnow())
+    return [KeySpent(key, *spent.get(key.id, (0, 0))) for key in keys]
+
+
+def titles() -> dict[str, str]:
+    """The models that a key may be kept to, by name."""
+    offered = [*AIModel.for_sale(), *AIModel.for_sale(is_embedding=True)]
+    return {model.name: model.title for model, _price in offered}

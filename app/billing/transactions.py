@@ -18,9 +18,9 @@ from app.models.billing.payment import Payment
 from app.models.metering.usage import Usage
 from app.models.operations.replica import read_from_replica
 from app.web.access import managers_only
-from app.web.code_words import discount_words
 from app.web.csv import csv_of
 from app.web.formatting import model_title, money_text
+from app.web.promotion_text import discount_words
 
 SHOWN = 50
 COLUMNS = ("date", "description", "reason", "call", "allowance_credits", "credits_credits", "balance_after")

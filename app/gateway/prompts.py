@@ -12,7 +12,6 @@ from app.gateway.blueprint import text_of, whole_number
 from app.gateway.chat_from_messages import chat_from_messages
 from app.gateway.chat_from_messages import text_of as joined_text
 from app.gateway.chat_from_responses import chat_from_responses
-from app.gateway.clients import without_offers
 from app.gateway.field_types import check_types
 from app.gateway.input_bound import measured, media_of
 from app.gateway.messages_from_chat import messages_from_chat
@@ -112,3 +111,16 @@ def spoken(chat: Mapping[str, Any]) -> tuple[PromptMessage, ...]:
         if message.get("role") in ("system", "user", "assistant")
     ]
     return tuple(PromptMessage(message["role"], joined_text(message.get("content"))) for message in said)
+
+
+SEARCHES = ("web_search", "web_search_preview")
+
+
+def without_offers(dialect: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Codex offers a web search with each request, unless its user says otherwise: it is left out, not refused."""
+    tools = body.get("tools")
+    is_codex = dialect == "responses" and request.headers.get("originator", "").startswith("codex")
+    if not is_codex or not isinstance(tools, list):
+        return dict(body)
+    kept = [tool for tool in tools if not (isinstance(tool, Mapping) and tool.get("type") in SEARCHES)]
+    return {**body, "tools": kept}

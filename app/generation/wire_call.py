@@ -16,7 +16,7 @@ from app.models.metering.refusal import Conflict
 from app.models.metering.reservation import reserve_with
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, Provider, Reply, WirePrompt
-from app.providers.event_cleaning import EventCleaner
+from app.providers.text_cleaning import EventCleaner
 
 Event = dict[str, Any]
 

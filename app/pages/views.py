@@ -21,7 +21,7 @@ from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests
 from app.pages.blueprint import pages
 from app.payments import promotions
-from app.web import code_words, plan_features
+from app.web import plan_features, promotion_text
 from app.web.access import public
 from app.web.branding import logo_response
 from app.web.checkout_limits import note_wrong_code, wrong_codes
@@ -30,7 +30,7 @@ from app.web.pricing_page import pricing_context
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(pages)
-    app.jinja_env.filters.update(plan_features.FILTERS | code_words.FILTERS)
+    app.jinja_env.filters.update(plan_features.FILTERS | promotion_text.FILTERS)
 
 
 @pages.get("/")

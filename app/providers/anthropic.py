@@ -10,7 +10,7 @@ import httpx2
 
 from app.providers.base import Evidence, Prompt, PromptMessage, Reply, TokenUsage, WirePrompt
 from app.providers.errors import failure, is_error, reason_of_event
-from app.providers.finishes import FAILED, finish_of
+from app.providers.finish_reasons import FAILED, finish_of
 from app.providers.reports import evidence, joined
 from app.providers.streamed_reply import UNREAD, Reader, StreamedReply, VendorProvider
 from app.providers.text_cleaning import encodable

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import httpx2
 
 from app.providers.base import ImagePrompt, ImageReply, ImageUsage, Prompt, Reply
-from app.providers.drawing import Drawing, Drawn, count_in, image_bytes, requests_of
 from app.providers.errors import failure
+from app.providers.image_requests import Drawing, Drawn, count_in, image_bytes, requests_of
 from app.providers.streamed_reply import VendorProvider
 from app.providers.text_cleaning import encodable
 from app.providers.transport import Client

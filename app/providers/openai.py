@@ -20,9 +20,9 @@ from app.providers.base import (
     WirePrompt,
     is_above_limit,
 )
-from app.providers.drawing import Drawing
 from app.providers.errors import failure, is_error, reason_of_event
-from app.providers.finishes import FAILED, finish_of
+from app.providers.finish_reasons import FAILED, finish_of
+from app.providers.image_requests import Drawing
 from app.providers.openai_choices import choice_in, delta_of, is_thought, text_of, thinking_of
 from app.providers.openai_embeddings import EmbeddingsReader, EmbeddingsReply
 from app.providers.openai_images import ask_for_images

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from app.providers.base import ImagePrompt, ImageUsage
-from app.providers.drawing import Drawn, count_in, image_bytes
 from app.providers.errors import failure
+from app.providers.image_requests import Drawn, count_in, image_bytes
 from app.providers.text_cleaning import encodable
 from app.providers.usage import bounded, mapping
 

@@ -10,7 +10,7 @@ import httpx2
 
 from app.providers.base import Evidence, Prompt, TokenUsage, WirePrompt
 from app.providers.errors import failure, reason_of_event
-from app.providers.finishes import finish_of
+from app.providers.finish_reasons import finish_of
 from app.providers.reports import evidence
 from app.providers.streamed_reply import Reader
 from app.providers.usage import mapping, openai_usage

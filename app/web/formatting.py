@@ -23,7 +23,7 @@ from app.models.metering.ending import finish_note
 from app.models.metering.explanation import Explanation
 from app.models.metering.spending import SpendingPause
 from app.models.metering.usage import Usage
-from app.web.answers import render_answer
+from app.web.answer_html import render_answer
 
 LOCALE = "en_US"
 FURTHEST_BEHIND_UTC = timedelta(hours=12)

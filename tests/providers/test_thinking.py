@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.providers.thinking import split_thinking, without_thinking
-from app.web.answers import AnswerRenderer, render_answer
+from app.web.answer_html import AnswerRenderer, render_answer
 
 WRITTEN = [
     ("<think>\nHm.\n</think>\n\nHello!", ("Hm.", "Hello!")),
