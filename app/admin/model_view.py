@@ -89,8 +89,8 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
     def _prettify_name(self, name: str) -> str:
         """The heading of a column that has no label of its own."""
-        words = name.removesuffix("_at").replace("state", "status").split("_")
-        text = " ".join("ID" if word == "id" else word for word in words)
+        words = HEADINGS.get(name) or cell_formats.column_text(name).replace("state", "status")
+        text = " ".join("ID" if word == "id" else word for word in words.split())
         return text[0].upper() + text[1:]
 
     def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:
@@ -154,10 +154,6 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
     def is_figure(self, column: str) -> bool:
         return column in self.figures or column.endswith(cell_formats.COUNTED)
-
-    def _prettify_name(self, name: str) -> str:
-        """What heads a column that no table has its own word for."""
-        return HEADINGS.get(name) or cell_formats.column_text(name).capitalize()
 
     def link_to(self, row: Any) -> str | None:
         """Where the first cell of a row leads."""
