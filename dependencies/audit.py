@@ -130,7 +130,7 @@ def covers(events: Iterable[dict[str, str]], version: str) -> bool:
 def main() -> None:
     pinned, where = pins(LOCK.read_text()), os.environ.get("OSV_DATA", "")
     told = list(old_pins())
-    basis = "Known holes were not looked for: OSV_DATA names no advisories (docs/security.md)."
+    basis = "Known vulnerabilities were not checked: OSV_DATA names no advisories (docs/security.md)."
     if where:
         try:
             advisories = Advisories.read(Path(where), pinned)

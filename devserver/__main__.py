@@ -63,7 +63,7 @@ def await_ready(supervisor: Supervisor, decided: dict[str, str]) -> None:
     while not is_ready(decided):
         supervisor.look_after()
         if time.monotonic() > deadline:
-            sys.exit(f"Tollgate was not ready within {READY_WITHIN} seconds; what it said is above.")
+            sys.exit(f"Tollgate was not ready within {READY_WITHIN} seconds; see the messages above.")
     deadline = time.monotonic() + LONGEST_WAIT
     while time.monotonic() < min(deadline, supervisor.last_line + SILENCE):
         supervisor.look_after()

@@ -50,7 +50,7 @@ class Supervisor:
                 continue
             ended = f"{name} has ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
             if time.monotonic() - started < STARTS_WELL:
-                sys.exit(f"{ended}; what it said is above.")
+                sys.exit(f"{ended}; see its message above.")
             say(f"{ended}; starting it again")
             self.start(name, command)
 

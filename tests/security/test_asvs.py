@@ -111,7 +111,7 @@ def test_an_audit_without_advisories_says_so(tmp_path: Path, content: str) -> No
     for where, said in (
         (data, "one.json"),
         (tmp_path / "nothing", "There is nothing at"),
-        ("", "were not looked for"),
+        ("", "were not checked"),
     ):
         command = [sys.executable, "-m", "dependencies.audit"]
         done = subprocess.run(
