@@ -118,14 +118,18 @@ def test_clients_that_only_connect_cost_no_thread_for_long(running: RunningApp) 
         assert requests.get(f"{running.url}/healthz", timeout=30).status_code == 200
 
 
-def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp) -> None:
-    whole = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+@pytest.mark.parametrize(("page", "lingering"), [("login", THREADS - 1), ("healthz", 5 * THREADS)])
+def test_clients_that_linger_do_not_hold_up_the_others(
+    running: RunningApp, page: str, lingering: int
+) -> None:
+    """Each takes a thread for two seconds; whether the process lives is answered without one."""
+    whole = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     with ExitStack() as clients:
-        for _ in range(THREADS - 1):
+        for _ in range(lingering):
             clients.enter_context(silent(running, whole))
         time.sleep(0.3)
         began = time.monotonic()
-        assert requests.get(f"{running.url}/healthz", timeout=30).status_code == 200
+        assert requests.get(f"{running.url}/{page}", timeout=30).status_code == 200
     assert time.monotonic() - began < patient(1.5)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
@@ -14,9 +15,12 @@ from docx.text.paragraph import Paragraph
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from app.web.markdown_rules import TooDear, bound
+
 SECONDS = 3.0
 NEWLINE = re.compile(r"\r\n?")
 PARSER = MarkdownIt("commonmark").enable("strikethrough").enable("table")
+bound(PARSER)
 STYLES = {
     "bullet_list_open": "List Bullet",
     "ordered_list_open": "List Number",
@@ -32,10 +36,12 @@ def as_docx(title: str, body: str, seconds: float = SECONDS) -> bytes:
     made = Document()
     made.core_properties.title, made.core_properties.author = clean(title)[:250], ""
     body = NEWLINE.sub("\n", body)
-    tokens = PARSER.parse(body)
+    tokens: list[Token] = []
+    with suppress(TooDear):
+        tokens = PARSER.parse(body, {"end": end})
     count = write_blocks(Body(made), tokens, lambda: time.thread_time() < end)
-    if count < len(tokens):
-        first = next(token.map[0] for token in tokens[count:] if token.map)
+    if count < len(tokens) or not tokens:
+        first = next((token.map[0] for token in tokens[count:] if token.map), 0)
         Body(made).paragraph().add_run(clean("\n".join(body.split("\n")[first:])))
     out = BytesIO()
     made.save(out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.providers.thinking import LONGEST_TAG, OPENED, may_be_opening, split_thinking
-from app.web.markdown import render
+from app.web.markdown import SECONDS, render
 from app.web.markdown_stream import StreamRenderer
 
 Changes = list[tuple[int, str]]
@@ -11,16 +11,16 @@ EVERY_CHARACTERS = 400
 """How much more thinking is worth showing the block anew."""
 
 
-def folded(thinking: str, label: str = "Thinking") -> str:
+def folded(thinking: str, label: str = "Thinking", seconds: float = SECONDS) -> str:
     if not thinking and label == "Thinking":
         return ""
-    return f'<details class="thoughts"><summary>{label}</summary>{render(thinking)}</details>'
+    return f'<details class="thoughts"><summary>{label}</summary>{render(thinking, seconds)}</details>'
 
 
-def render_answer(text: str) -> str:
+def render_answer(text: str, seconds: float = SECONDS) -> str:
     """The whole answer, safe to put into a page."""
     thinking, answer = split_thinking(text)
-    return folded(thinking) + render(answer)
+    return folded(thinking, seconds=seconds) + render(answer, seconds)
 
 
 class AnswerRenderer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -24,8 +25,10 @@ from app.models.metering.explanation import Explanation
 from app.models.metering.spending import SpendingPause
 from app.models.metering.usage import Usage
 from app.web.answer_html import render_answer
+from app.web.markdown import SECONDS
 
 LOCALE = "en_US"
+SECONDS_OF_A_PAGE = 5.0
 FURTHEST_BEHIND_UTC = timedelta(hours=12)
 BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
 SYSTEMS = {
@@ -173,8 +176,11 @@ def pause_text(pause: SpendingPause) -> str:
 
 
 def markdown(text: str | None) -> Markup:
-    """Markdown of a model, rendered and sanitised."""
-    return Markup(render_answer(text or ""))  # noqa: S704  # nosec B704 - the sanitiser's own output
+    """Markdown of a model, rendered and sanitised. All texts of a page share its time: what comes later is plain."""
+    left, began = g.get("seconds_of_markdown", SECONDS_OF_A_PAGE), time.thread_time()
+    html = render_answer(text or "", min(left, SECONDS))
+    g.seconds_of_markdown = max(0.0, left - time.thread_time() + began)
+    return Markup(html)  # noqa: S704  # nosec B704 - the sanitiser's own output
 
 
 def share(part: int, whole: int) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
 from app.web.formulas import TAGS as MATH_TAGS
 from app.web.formulas import formula
 from app.web.highlighting import CLASSES, highlighted
-from app.web.markdown_rules import add_rules, open_formula
+from app.web.markdown_rules import TooDear, add_rules, open_formula
 
 LINK = re.compile(r"(https?://|mailto:)[^\s]", re.IGNORECASE)
 NEWLINE = re.compile(r"\r\n?")
@@ -30,7 +32,7 @@ ENDED_BY_AN_EMPTY_LINE = {"paragraph_open", "heading_open", "hr", "table_open", 
 LONGEST_BLOCK, LONGEST_TEXT = 60_000, 100_000
 """Characters; what is longer, or beyond, stays plain."""
 
-SECONDS = 0.5
+SECONDS = 1.0
 """Of processor time for one text; what comes after it stays plain."""
 
 OWN_IMAGE = re.compile(r"/api/attachments/[0-9]{1,18}")
@@ -153,6 +155,7 @@ def made_parser() -> MarkdownIt:
     parser.enable(["table", "strikethrough"]).disable(["reference", "html_block", "html_inline"])
     parser.use(gfm_autolink_plugin)
     add_rules(parser)
+    parser.disable("gfm_autolink_protocol")
     parser.core.ruler.push("tasks", mark_tasks)
     parser.validateLink = lambda url: bool(LINK.match(url) or OWN_IMAGE.fullmatch(url))  # type: ignore[method-assign]
     return parser
@@ -163,12 +166,18 @@ PARSER = made_parser()
 
 def render(text: str, seconds: float = SECONDS) -> str:
     """Markdown as HTML that is safe to put into a page; what would take longer than `seconds` is plain text."""
-    if len(text) <= LONGEST_BLOCK:
-        return clean(PARSER.render(text))
     end = time.thread_time() + seconds
+    if len(text) <= LONGEST_BLOCK:
+        with suppress(TooDear):
+            return html_of(text, end - seconds / 2)
     cut = text.rfind("\n", 0, LONGEST_TEXT) + 1 if len(text) > LONGEST_TEXT else len(text)
-    blocks = (rendered(source, time.thread_time() < end) for source in Blocks.of(text[:cut]).sources)
-    return "".join(blocks) + (rendered(text[cut:], has_time=False) if text[cut:] else "")
+    blocks = "".join(rendered(source, end) for source in Blocks.of(text[:cut], end).sources)
+    return blocks + (plain(text[cut:]) if text[cut:] else "")
+
+
+def html_of(text: str, end: float) -> str:
+    """TooDear once the thread's time of the processor is `end`."""
+    return clean(PARSER.render(text, {"end": end}))
 
 
 def clean(html: str) -> str:
@@ -181,9 +190,14 @@ def own_image(span: re.Match[str]) -> str:
     return f'<img class="own-image" src="/api/attachments/{span[1]}" alt="{alt}" loading="lazy">'
 
 
-def rendered(block: str, has_time: bool) -> str:
-    if has_time and len(block) <= LONGEST_BLOCK:
-        return clean(PARSER.render(block))
+def rendered(block: str, end: float) -> str:
+    if len(block) <= LONGEST_BLOCK:
+        with suppress(TooDear):
+            return html_of(block, end)
+    return plain(block)
+
+
+def plain(block: str) -> str:
     return f'<pre class="plain">{escapeHtml(block)}</pre>'
 
 
@@ -198,10 +212,14 @@ class Blocks:
     closed: int
 
     @classmethod
-    def of(cls, text: str) -> Blocks:
+    def of(cls, text: str, end: float = math.inf) -> Blocks:
+        """The text is one open block where the time ends before they are known."""
         text = NEWLINE.sub("\n", text)
         tokens: list[Token] = []
-        PARSER.block.parse(text, PARSER, {}, tokens)
+        try:
+            PARSER.block.parse(text, PARSER, {"end": end}, tokens)
+        except TooDear:
+            return cls([text], 0)
         tops = [token for token in tokens if token.level == 0 and token.nesting >= 0 and token.map]
         lines = LINE.findall(text)
         starts = [token.map[0] for token in tops if token.map]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from functools import partial
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import isMdAsciiPunct, isPunctChar, isWhiteSpace
@@ -16,9 +18,9 @@ from markdown_it.rules_inline.state_inline import Delimiter
 OPENERS = {"$$": "$$", "\\[": "\\]"}
 MATH_LINE = re.compile(r" {0,3}(\$\$|\\\[)")
 INLINE_MATH = (
-    (re.compile(r"\\\((.+?)\\\)", re.DOTALL), False),
-    (re.compile(r"\\\[(.+?)\\\]", re.DOTALL), True),
-    (re.compile(r"\$\$([^$]+?)\$\$", re.DOTALL), True),
+    (re.compile(r"\\\((.{1,2000}?)\\\)", re.DOTALL), False),
+    (re.compile(r"\\\[(.{1,2000}?)\\\]", re.DOTALL), True),
+    (re.compile(r"\$\$([^$]{1,2000})\$\$", re.DOTALL), True),
     (re.compile(r"\$(?![\s$])([^$\n`]*?[^\s$\\`])\$(?![\d\w])"), False),
 )
 AMOUNT = re.compile(r"[\d.,]+(\s|$)")
@@ -37,9 +39,29 @@ CJK = re.compile(
 )
 
 
+class TooDear(Exception):
+    """The time of the processor that this text has is over."""
+
+
+def bound(parser: MarkdownIt) -> None:
+    """Each step of the parser looks at the clock: TooDear once the thread's time of the processor is `env["end"]`."""
+    parser.block.ruler.before("table", "time", check_time, {"alt": INTERRUPTS})
+    parser.inline.ruler.before("text", "time", check_time)
+
+
+def check_time(state: Any, *_where: Any) -> bool:
+    """A rule that never matches."""
+    if time.thread_time() > state.env.get("end", float("inf")):
+        raise TooDear
+    return False
+
+
+INTERRUPTS = ["paragraph", "blockquote", "list", "table"]
+
+
 def add_rules(parser: MarkdownIt) -> None:
-    interrupts = ["paragraph", "blockquote", "list", "table"]
-    parser.block.ruler.before("fence", "math_block", math_block, {"alt": interrupts})
+    bound(parser)
+    parser.block.ruler.before("fence", "math_block", math_block, {"alt": INTERRUPTS})
     parser.inline.add_terminator_char("$")
     parser.inline.ruler.before("escape", "math", math_inline)
     parser.inline.ruler.before("html_inline", "known_tag", known_tag)
@@ -78,10 +100,10 @@ def math_block(state: StateBlock, first: int, last: int, silent: bool) -> bool:
 def open_formula(text: str) -> int | None:
     """The line on which a formula begins that later lines may yet close; None where there is none."""
     opened: int | None = None
-    closer = ""
-    for number, line in enumerate(text.split("\n")):
+    closer, lines = "", text.split("\n")
+    for number, line in enumerate(lines, 1 - len(lines)):
         if not line.strip(" \t>"):
-            opened = opened if number == text.count("\n") else None
+            opened = opened if number == 0 else None
         elif opened is not None:
             opened = None if line.rstrip().endswith(closer) else opened
         elif match := MATH_LINE.match(line):
@@ -123,10 +145,11 @@ def known_tag(state: StateInline, silent: bool) -> bool:
 
 def bare_link(parser: MarkdownIt, state: StateInline, silent: bool) -> bool:
     """A bare address, from its scheme to where it ends: before punctuation that closes a sentence or is CJK."""
-    scheme = SCHEME.search(state.pending) if state.src[state.pos] == ":" and not state.linkLevel else None
+    near = state.pending[-6:]
+    scheme = SCHEME.search(near) if state.src[state.pos] == ":" and not state.linkLevel else None
     if scheme is None or silent:
         return False
-    before = state.pending[: scheme.start()][-1:]
+    before = near[: scheme.start()][-1:]
     match = ADDRESS.match(state.src, state.pos - len(scheme[0]), state.posMax)
     if match is None or (before.isalnum() and before.isascii()):
         return False
@@ -134,7 +157,7 @@ def bare_link(parser: MarkdownIt, state: StateInline, silent: bool) -> bool:
     href = parser.normalizeLink(address)
     if len(address) <= len(scheme[0]) + 3 or not parser.validateLink(href):
         return False
-    state.pending = state.pending[: scheme.start()]
+    state.pending = state.pending[: -len(scheme[0])]
     token = state.push("link_open", "a", 1)
     token.attrs, token.markup, token.info = {"href": href}, "autolink", "auto"
     state.push("text", "", 0).content = address

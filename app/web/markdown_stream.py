@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from app.web.markdown import Blocks, render
+from app.web.markdown import SECONDS, Blocks, render
 
 SHARE, LONGEST_WAIT = 50, 2.0
 """What took t seconds is done again after SHARE x t, but within the longest wait, in seconds."""
@@ -49,7 +49,7 @@ class StreamRenderer:
     def finish(self) -> list[tuple[int, str]]:
         """The answer is whole: the blocks that still have to be set."""
         changes = []
-        for source in Blocks.of(self._tail).sources:
+        for source in Blocks.of(self._tail, time.thread_time() + SECONDS).sources:
             changes += self._close(source)
         self._tail = ""
         return changes
@@ -57,7 +57,7 @@ class StreamRenderer:
     def _closed(self) -> list[tuple[int, str]]:
         """Take the blocks off the tail that no later text can change. Only whole lines tell where a block ends."""
         whole = self._tail.rfind("\n") + 1
-        blocks = Blocks.of(self._tail[:whole])
+        blocks = Blocks.of(self._tail[:whole], time.thread_time() + SECONDS)
         closed = blocks.sources[: blocks.closed]
         changes = []
         for source in closed:

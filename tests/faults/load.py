@@ -22,15 +22,18 @@ MENDS_ITSELF = {"broken", "503"}
 
 
 class Pulse(threading.Thread):
-    """Asks `/healthz` ten times a second: `slowest` answer in seconds, and how many took more than one.
+    """Asks `/healthz` ten times a second: `slowest` answer in seconds, and how many took more than one (`slow`).
 
+    Where nobody answers, either nobody listens (`refused`), for so long at most, or the connection is cut.
     It shares its process with the provider and the people, so on a busy machine it is itself late now and then;
     how busy it is stretches the bounds.
     """
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
-        self.url, self.slowest, self.beats, self.late, self.missed = url, 0.0, 0, 0, 0
+        self.url, self.slowest, self.beats, self.late, self.slow = url, 0.0, 0, 0, 0
+        self.missed, self.refused, self.longest_away = 0, 0, 0.0
+        self._away_since: float | None = None
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -39,13 +42,22 @@ class Pulse(threading.Thread):
                 began = time.monotonic()
                 try:
                     session.get(f"{self.url}/healthz", timeout=30)
-                except requests.RequestException:
-                    self.missed += 1
+                except requests.RequestException as error:
+                    self._note_missed(error, began)
                     continue
                 took = time.monotonic() - began
+                self._away_since = None
                 self.beats += 1
+                self.slow += took > 1
                 self.late += took > patient(1)
                 self.slowest = max(self.slowest, took)
+
+    def _note_missed(self, error: requests.RequestException, now: float) -> None:
+        self.missed += 1
+        if "refused" in str(error):
+            self.refused += 1
+            self._away_since = self._away_since or now
+            self.longest_away = max(self.longest_away, now - self._away_since)
 
     @property
     def is_steady(self) -> bool:

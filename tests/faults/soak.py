@@ -57,13 +57,15 @@ class Figures:
     calls: Counter[str] = field(default_factory=Counter)
     rows: dict[str, Any] = field(default_factory=dict)
     wrong: dict[str, object] = field(default_factory=dict)
+    timelines: dict[str, list[str]] = field(default_factory=dict)
     events: int = 0
     seconds: float = 0.0
 
     def watched(self, watch: Watch) -> None:
         self.rows |= {
-            f"longest that {name} was open, in s": round(age) for name, age in watch.longest.items()
+            f"longest that {kind} was open, in s": round(life.seconds) for kind, life in watch.worst.items()
         }
+        self.timelines = {kind: watch.timeline(kind) for kind in watch.worst}
         for name, (first, most, last) in watch.memory.items():
             self.rows[f"MB of {name}: at first, at most, at last"] = f"{first}, {most}, {last}"
 
@@ -82,7 +84,7 @@ def soak(kind: str, folder: Path, minutes: float, events: int) -> Figures:
         stage.provider.bodies["flood"] = spoken(*["flood " * 1_000] * (FLOOD // 6_000))
         watch = Watch(stage)
         watch.start()
-        break_things(stage, figures, until=began + minutes * 60)
+        break_things(stage, figures, watch, until=began + minutes * 60)
         lose_events(stage, figures, events)
         await_quiet(stage)
         watch.stop()
@@ -93,18 +95,18 @@ def soak(kind: str, folder: Path, minutes: float, events: int) -> Figures:
     return figures
 
 
-def break_things(stage: Stage, figures: Figures, *, until: float) -> None:
+def break_things(stage: Stage, figures: Figures, watch: Watch, *, until: float) -> None:
     """One fault after another, each over people who ask."""
     chance, victims, passing = random.Random(number("SEED", 1)), Victims(stage), ways(stage)  # noqa: S311
     crowds = [crowd_of(stage, f"ada{n}") for n in (1, 2)]
+    acts = victims.ways | {FLOODED: lambda: crowds[0].ask(["[[replay=flood]]"])}
     while time.monotonic() < until:
         fault = chance.choice([*victims.ways, *passing, FLOODED])
         let_some_end(crowds, AT_ONCE)
         trickle(stage, figures)
-        if fault in victims.ways:
-            victims.kill(fault)
-        elif fault == FLOODED:
-            crowds[0].ask(["[[replay=flood]]"])
+        watch.happened(fault)
+        if fault in acts:
+            acts[fault]()
         else:
             with passing[fault]():
                 let_some_end(crowds, 10_000)
@@ -173,9 +175,11 @@ def look(stage: Stage, figures: Figures) -> None:
     pulse = stage.pulse
     figures.rows |= {
         "answers of /healthz": pulse.beats,
-        "of these later than 1 s": pulse.late,
+        "of these later than 1 s": pulse.slow,
         "slowest, in ms": round(pulse.slowest * 1000),
-        "times that nobody answered (web was dead)": pulse.missed,
+        "times that nobody listened (all of web was killed)": pulse.refused,
+        "longest that nobody listened, in s": f"{pulse.longest_away:.1f}",
+        "times that the connection was cut (its worker was killed)": pulse.missed - pulse.refused,
     }
 
 
@@ -215,6 +219,8 @@ def report(every: list[Figures], random_lives: str, size: str) -> str:
         head = {"audit, reservations, events, messages": verdict, "minutes": f"{one.seconds / 60:.1f}"}
         head |= {f"{one.faults.total()} faults": faults, f"{one.ends.total()} questions ended as": ends}
         lines += [f"## {one.kind}", "", *table({**head, f"{one.calls.total()} calls": calls, **one.rows})]
+        for kind, steps in one.timelines.items():
+            lines += [f"The {kind} that was open longest:", "", *(f"- {step}" for step in steps), ""]
     return "\n".join([*lines, "## Random histories", "", f"pytest: {random_lives}", ""])
 
 

@@ -14,10 +14,12 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.metering.usage import Usage
+from app.models.operations.webhook_event import StripeEvent
 from devserver.ports import free_port
 from tests.faults.consistency import assert_whole
 from tests.faults.environment import Stage
 from tests.faults.load import Crowd, ask
+from tests.faults.signed import deliver
 from tests.faults.targets import Victims
 from tests.support.running_app import await_that
 
@@ -96,6 +98,21 @@ def test_a_purchase_that_dies_at_any_step_is_credited_once(stage: Stage) -> None
         stage.sandbox.pay(again.json()["checkout_url"].rsplit("/", 1)[1])
     assert_whole(stage)
     assert [stage.credits_of(f"bea{number}") for number in range(len(STEPS_OF_A_PURCHASE))] == [5001] * 3
+
+
+def test_an_event_whose_worker_dies_over_it_is_applied_soon(stage: Stage) -> None:
+    """Its lease runs out, and the clock has it processed: nobody waits for Stripe to send it again."""
+    stage.running.kill("worker")
+    stage.running.start("worker", crash="before app.payments.webhook_handlers:react")
+    assert deliver(stage, 7) == 200
+    assert stage.running.await_death("worker") == -9
+    stage.running.start("worker")
+    await_that(lambda: states(stage) == {"done"}, 30)
+
+
+def states(stage: Stage) -> set[str]:
+    with stage.looking() as session:
+        return {event.state for event in session.query(StripeEvent)}
 
 
 @pytest.mark.long

@@ -4,6 +4,7 @@ import re
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 from html import unescape
 from io import BytesIO
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import docx
 import nh3
 import pytest
+from flask import Flask
 from PIL import Image
 
 from app.documents.docx import as_docx
@@ -20,6 +22,7 @@ from app.models.documents.diff import changes
 from app.models.documents.document import LONGEST_BODY
 from app.models.metering.refusal import InvalidRequest
 from app.providers.token_count import estimate_tokens
+from app.web import formatting
 from app.web.highlighting import LANGUAGES, LONGEST, coloured, highlighted
 from app.web.markdown import render
 from app.web.markdown_stream import StreamRenderer
@@ -135,6 +138,29 @@ def test_no_word_of_code_is_lost_when_time_runs_out(seconds: float) -> None:
     html = coloured(code, "python", seconds)
     assert unescape(nh3.clean(html, tags=set())) == "x = 1\nif a < b:\n  pass  # é\n"
     assert html.count("<span") > 6 or not seconds
+
+
+@pytest.mark.parametrize("kind", ["prose", "paragraph", "list"])
+def test_a_text_has_its_time_within_a_block_too(kind: str) -> None:
+    """Whatever is in it: each step of the parser looks at the clock."""
+    text = TEXTS[kind][:60_000]
+    for work in (render, partial(as_docx, "")):
+        assert taken(lambda work=work: work(text, 0.005)) < taken(lambda work=work: work(text, 100.0)) / 2
+    assert unescape(nh3.clean(render(text, 0.0), tags=set())).split() == text.split()
+
+
+def test_a_long_line_of_data_is_rendered_in_its_time() -> None:
+    """Nothing looks back over all that came before in its line."""
+    line = long('{"name": 1, ', 30_000)
+    assert '<pre class="plain">' not in render(line)
+
+
+def test_the_texts_of_a_page_share_its_time(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formatting, "SECONDS_OF_A_PAGE", 0.02)
+    text = TEXTS["paragraph"][:5_000]
+    with app.test_request_context():
+        pages = [formatting.markdown(text) for _ in range(20)]
+    assert [page.startswith("<p") for page in (pages[0], pages[-1])] == [True, False]
 
 
 def test_no_word_of_a_text_is_lost_when_time_runs_out() -> None:
