@@ -22,7 +22,8 @@ STREAM = shape(
 ) | {
     "description": "One of many: `start`, `delta`s, then `done` or `error`. `data` is JSON; `id` counts characters."
 }
-ONCE = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": 200}}
+LONGEST_KEY = 200
+ONCE = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}}
 
 
 class Limits(Body):
@@ -35,9 +36,7 @@ class Limits(Body):
 
 def call_options(sent: Limits, model: str = "") -> CallOptions:
     """What the body and the Idempotency-Key ask for; `model` where the body names none."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= 200:
-        raise InvalidRequest({"Idempotency-Key": ["must have 1 to 200 characters."]})
+    key = request_key()
     whose = getattr(current_user, "guest", None) or ""
     route = f"{request.method} {request.path} {whose}".rstrip()
     return CallOptions(
@@ -47,6 +46,14 @@ def call_options(sent: Limits, model: str = "") -> CallOptions:
         idempotency_key=key and fingerprint(route, key),
         request_hash=key and fingerprint(route, sorted(sent_json().items())),
     )
+
+
+def request_key() -> str | None:
+    """The Idempotency-Key, where one is sent: the same request once more begins nothing more."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
+        raise InvalidRequest({"Idempotency-Key": [f"must have 1 to {LONGEST_KEY} characters."]})
+    return key
 
 
 def fingerprint(route: str, body: Any) -> str:

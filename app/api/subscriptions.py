@@ -10,6 +10,7 @@ from pydantic import Field
 
 from app.api.blueprint import answer_of, api
 from app.api.bodies import Body, Code, Count, CountOrNone, Credits, Flag, Identifier
+from app.api.calls import request_key
 from app.api.schemas import (
     COUNT,
     CREDITS,
@@ -34,7 +35,6 @@ from app.web.access import for_scope, managers_only
 from app.web.checkout_limits import by_account, wrong_codes
 from app.web.numbers import scaled
 
-LONGEST_KEY = 200
 NAMED = shape("NamedPlan", id=TEXT, name=TEXT, price_cents=COUNT, currency=TEXT, interval=TEXT)
 SUBSCRIPTION = shape(
     "Subscription",
@@ -227,14 +227,6 @@ def target_of(sent: RechargeSettings, before: AutoRecharge | None) -> int | None
     if sent.target_credits is not None:
         return scaled(str(sent.target_credits), NANOS_PER_CREDIT, "target_credits")
     return before.target_nanos if before and sent.quantity is None else None
-
-
-def request_key() -> str | None:
-    """The Idempotency-Key, where one is sent: the same request once more leads to the same checkout."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
-        raise InvalidRequest({"Idempotency-Key": [f"must have 1 to {LONGEST_KEY} characters."]})
-    return key
 
 
 def wanted_plan() -> Plan:

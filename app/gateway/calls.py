@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from flask import Response, g, jsonify, request
 from flask_login import current_user
 
-from app.api.calls import fingerprint
+from app.api.calls import fingerprint, request_key
 from app.gateway.anthropic_messages import MessagesWriter, whole_message
 from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
@@ -31,7 +31,6 @@ FIRST_EVENT_SECONDS = 15.0
 """How long the head of a stream waits for its first event, so that a provider's failure has a status of its own."""
 
 BROKE_OFF = "The answer was cut off on our side. Nothing was charged."
-LONGEST_KEY = 200
 WHOLE = {"chat": whole_completion, "messages": whole_message, "responses": whole_response}
 
 
@@ -78,11 +77,9 @@ def answered(dialect: str) -> Response:
 
 
 def idempotency(sent: Event) -> dict[str, str]:
-    key = request.headers.get("Idempotency-Key")
+    key = request_key()
     if key is None:
         return {}
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise InvalidRequest({"Idempotency-Key": [f"must have 1 to {LONGEST_KEY} characters."]})
     return {
         "idempotency_key": fingerprint("gateway", key),
         "request_hash": fingerprint(request.path, sorted(sent.items())),
