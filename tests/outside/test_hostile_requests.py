@@ -1,7 +1,5 @@
 """Requests that no honest client sends: each is refused in the interface's words, and none is charged."""
 
-import pytest
-
 from tests.outside.conftest import Person
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp
@@ -23,22 +21,19 @@ BODIES = {
 }
 
 
-@pytest.mark.parametrize("kind", BODIES)
-def test_a_body_that_cannot_be_taken_is_named_and_free(
-    ada: Person, provider: ProviderServer, kind: str
-) -> None:
-    answer = ada.call("POST", f"/chats/{ada.new_chat()}/messages", data=BODIES[kind])
-
-    assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
-    assert answer.json()["code"] == "invalid_request"
-    assert answer.json()["errors"]
+def test_a_body_that_cannot_be_taken_is_named_and_free(ada: Person, provider: ProviderServer) -> None:
+    for kind, body in BODIES.items():
+        answer = ada.call("POST", f"/chats/{ada.new_chat()}/messages", data=body)
+        seen = answer.status_code, answer.headers["Content-Type"], answer.json()["code"]
+        assert (kind, *seen) == (kind, 400, "application/problem+json", "invalid_request")
+        assert answer.json()["errors"], kind
     assert (provider.count, ada.used()) == (0, 0)
 
 
-@pytest.mark.parametrize("name", ["a/../b", "' OR 1=1 --", "%s{0}", "\U0001f600"])
-def test_a_hostile_name_of_a_model_is_just_unknown(ada: Person, name: str) -> None:
-    answer = ada.call("POST", "/chats", json={"model": name})
-    assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+def test_a_hostile_name_of_a_model_is_just_unknown(ada: Person) -> None:
+    for name in ("a/../b", "' OR 1=1 --", "%s{0}", "\U0001f600"):
+        answer = ada.call("POST", "/chats", json={"model": name})
+        assert (name, answer.status_code, answer.json()["code"]) == (name, 404, "model_not_found")
 
 
 def test_an_empty_question_in_a_chat_that_goes_on_is_not_asked(ada: Person, provider: ProviderServer) -> None:
