@@ -16,11 +16,12 @@ from app.models.identity.user import User
 from app.web.browser_session import begin_session
 from tests.conftest import app_in, close
 from tests.support import browser, people
+from tests.support.crowding import patient
 from tests.support.people import CREDIT, PASSWORD
 from tests.support.running_app import RunningApp
 from tests.support.running_sandbox import SECRET, StartedSandbox
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=patient(15) * 1000)
 numbers = count(1)
 
 
@@ -31,6 +32,7 @@ class Visitor:
         self.page = page
         self.url = url
         self.email = email
+        page.set_default_timeout(patient(30) * 1000)
         self.faults: list[str] = []
         self.strangers: list[str] = []
         page.on("pageerror", lambda error: self.faults.append(str(error)))
