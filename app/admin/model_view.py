@@ -89,8 +89,8 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
     def _prettify_name(self, name: str) -> str:
         """The heading of a column that has no label of its own."""
-        words = HEADINGS.get(name) or cell_formats.column_text(name).replace("state", "status")
-        text = " ".join("ID" if word == "id" else word for word in words.split())
+        heading = HEADINGS.get(name) or cell_formats.column_text(name).replace("state", "status")
+        text = " ".join("ID" if word == "id" else word for word in heading.split())
         return text[0].upper() + text[1:]
 
     def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:
