@@ -6,7 +6,7 @@ export PYTHON
 # Without compiled files each test process spends a third of its start compiling again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run port test check clients bench soak screenshots matrix sbom audit lock
+.PHONY: help run port test check clients bench soak screenshots browsers matrix sbom audit lock
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,6 +41,9 @@ soak: .venv/installed-test ## an hour of random kill -9 under load, then the aud
 screenshots: .venv/installed-test ## take pictures of every main page: desktop, phone, dark
 	@.venv/bin/python -m tests.support.prerequisites
 	@.venv/bin/python -m tests.support.screenshots
+
+browsers: .venv/installed-test ## go through the main tasks in Firefox and WebKit, where they are installed
+	@.venv/bin/python -m tests.support.other_browsers
 
 matrix: .venv/installed-test ## print what each role gets on each route of the real app
 	@WRITE_MATRIX=1 .venv/bin/python -m pytest -q -n 0 tests/security/test_matrix.py
