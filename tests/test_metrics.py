@@ -25,7 +25,7 @@ from app.models.catalog.price import AIModel
 from app.models.metering.reservation import Reservation, reserve
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import StripeEvent
-from app.observability.counters import KEY, meters
+from app.observability.counters import KEY, Counters, meters
 from app.payments.sweeper import sweep
 from app.providers.base import Prompt, PromptMessage
 from app.worker import CLOCK, TIMETABLE
@@ -252,6 +252,16 @@ def test_a_process_that_is_asked_to_end_brings_what_it_has_counted(
     ask_at(web.url, ada.headers)
     assert web.terminate("web") == 0
     assert scrape().of("calls_total") == 1
+
+
+def test_no_count_is_lost_by_an_error_that_nobody_expects(app: Flask) -> None:
+    counters = Counters()
+    unnamed: dict[Any, int] = {(object(),): 1}
+    counters.app = app
+    counters.waiting.update(unnamed)
+    with pytest.raises(TypeError):
+        counters.flush()
+    assert counters.waiting == unnamed
 
 
 def test_the_alerts_watch_what_there_is(ada: Door, scrape: Callable[[], Scrape]) -> None:

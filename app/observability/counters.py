@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
 import redis
 from flask import Flask, current_app
@@ -45,19 +46,21 @@ class Counters:
                 self.porter.start()
 
     def flush(self) -> bool:
-        """Add what was counted to the sums in Redis; False where Redis is away, and the counts are kept."""
+        """Add what was counted to the sums in Redis; False where Redis is away. What did not get there is kept."""
         with self.lock:
             counted, self.waiting = self.waiting, Counter()
         if self.app is None or not counted:
             return True
+        is_there = False
         try:
-            with self.app.app_context():
+            with self.app.app_context(), suppress(redis.RedisError):
                 add_to_sums(counted)
-        except redis.RedisError:
-            with self.lock:
-                self.waiting.update(counted)
-            return False
-        return True
+                is_there = True
+        finally:
+            if not is_there:
+                with self.lock:
+                    self.waiting.update(counted)
+        return is_there
 
     def _bring_all(self) -> None:
         """Until there is nothing more to bring, or Redis is away: the next count starts anew."""
