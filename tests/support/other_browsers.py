@@ -102,7 +102,7 @@ def stop(browser: Browser) -> None:
 
 def compose(browser: Browser) -> None:
     """The Enter that ends a composition sends nothing, in either order of its events."""
-    browser.write("#content", "にほん")
+    browser.write("#content", "nihon")
     assert browser.run(COMPOSITION) == questions(browser, 2)
     browser.write("#content", ENTER)
     browser.until("document.querySelectorAll('article.answer[data-status=done]').length === 2")
