@@ -19,7 +19,8 @@ from app.api.new_chats import NewChat, begun
 from app.api.rate_limits import limited_sends
 from app.api.schemas import EVENTS, MOMENT, PAGING, TEXT, amounts, array, described, or_null, page, shape
 from app.extensions import db
-from app.generation.images import LONGEST_PROMPT, ImageRequest, make, repeated
+from app.generation.call import earlier
+from app.generation.images import LONGEST_PROMPT, ImageRequest, make
 from app.models.base import utcnow
 from app.models.catalog.image_price import MOST_IMAGES, image_offers
 from app.models.chat.attachment import Attachment
@@ -74,7 +75,7 @@ class NewImages(Limits):
 def make_images() -> Response:
     sent = NewImages.read()
     options = call_options(sent)
-    if call := repeated(current_user, options):
+    if call := earlier(current_user, options):
         return followed_call(call)
     generation = make(current_user, request_of(sent), options)
     g.available_nanos = generation.reservation.available

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from app.extensions import db
-from app.generation.call import CallOptions, Context, earlier, start
+from app.generation.call import CallOptions, Context, start
 from app.generation.exchange import Exchange
 from app.generation.generation import INTERRUPTED, Generation, Outcome
 from app.generation.kept_text import FinishedText, KeptText
@@ -67,11 +67,6 @@ def estimate(actor: Actor, request: ImageRequest, options: CallOptions) -> tuple
     """What would be asked for, and the offer that says its price. Reserves nothing."""
     offer = offer_of(actor, request, options)
     return prompt_of(request, offer), offer
-
-
-def repeated(actor: Actor, options: CallOptions) -> Usage | None:
-    """The call that this idempotency key began before. Conflict where the request differs."""
-    return earlier(actor, options)
 
 
 def offer_of(actor: Actor, request: ImageRequest, options: CallOptions) -> ImageOffer:

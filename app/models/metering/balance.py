@@ -23,13 +23,17 @@ def hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def least(*amounts: Any) -> Any:
-    return func.least(*amounts) if is_any_column(amounts) else min(amounts)
+def least(one: Any, other: Any) -> Any:
+    if isinstance(one, ColumnElement) or isinstance(other, ColumnElement):
+        return func.least(one, other)
+    return one if one < other else other
 
 
-def greatest(*amounts: Any) -> Any:
+def greatest(one: Any, other: Any) -> Any:
     """PostgreSQL passes over what is null."""
-    return func.greatest(*amounts) if is_any_column(amounts) else max(amounts)
+    if isinstance(one, ColumnElement) or isinstance(other, ColumnElement):
+        return func.greatest(one, other)
+    return one if one > other else other
 
 
 def only_if(is_so: Any, amount: Any) -> Any:
@@ -38,10 +42,6 @@ def only_if(is_so: Any, amount: Any) -> Any:
 
 def is_none(value: Any) -> Any:
     return value.is_(None) if isinstance(value, ColumnElement) else value is None
-
-
-def is_any_column(values: tuple[Any, ...]) -> bool:
-    return any(isinstance(value, ColumnElement) for value in values)
 
 
 def limit_of(limit: Any) -> Any:
