@@ -121,7 +121,7 @@ def test_what_is_not_delivered_is_free(
 
 def test_a_vendors_address_is_said_to_be_refused(ada: Door, painter: ImageServer) -> None:
     painter.answers.append("address")
-    assert "address" in make(ada, model=OPENAI).end["detail"]
+    assert "link instead" in make(ada, model=OPENAI).end["detail"]
 
 
 @pytest.mark.parametrize("model", [OPENAI, GOOGLE])
