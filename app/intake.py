@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from app.config import LARGEST_REQUEST
+from app.providers.chunks import Chunks
 from app.web.network_address import network_of
 
 PATIENCE = 10
@@ -34,43 +35,8 @@ LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECAS
 CHUNKED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
 EXPECTS = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 FORWARDED = re.compile(rb"^x-forwarded-for:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?")
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 LATER = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-
-class Chunks:
-    """Finds where a body in chunks ends (RFC 9112, 7.1). What is malformed ends at once: gunicorn says so."""
-
-    def __init__(self) -> None:
-        self.line, self.left, self.is_trailer, self.is_over = b"", 0, False, False
-
-    def feed(self, data: bytes) -> None:
-        at = 0
-        while at < len(data) and not self.is_over:
-            if self.left:
-                step = min(self.left, len(data) - at)
-                self.left, at = self.left - step, at + step
-                continue
-            end = data.find(b"\n", at)
-            self.line += data[at : end if end >= 0 else len(data)]
-            at = end + 1 if end >= 0 else len(data)
-            if end >= 0:
-                self._ended(self.line)
-                self.line = b""
-            self.is_over = self.is_over or len(self.line) > SMALL
-
-    def _ended(self, line: bytes) -> None:
-        text = line.removesuffix(b"\r")
-        size = SIZE.fullmatch(text)
-        if self.is_trailer:
-            self.is_over = not text
-        elif size is None or text == line:
-            self.is_over = True
-        else:
-            self.left = int(size[1], 16) + 2
-            self.is_trailer = self.left == 2
-            self.left = 0 if self.is_trailer else self.left
 
 
 class Waiting:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import select
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, current_app, g
 from flask_login import current_user
@@ -14,8 +16,9 @@ from app.api.attachments import shown_attachment
 from app.api.blueprint import amount
 from app.extensions import db
 from app.generation import registry
-from app.generation.generation import PING_SECONDS, Generation, Outcome
+from app.generation.generation import Generation, Outcome
 from app.generation.kept_text import TextTable
+from app.generation.reading import PING_SECONDS, Follower
 from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
 from app.models.metering.account_state import AccountState
@@ -25,8 +28,13 @@ from app.web.access import is_guest
 from app.web.answer_html import AnswerRenderer
 from app.web.network_address import network
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 POLL_SECONDS = 0.3
 PING = ": still here\n\n"
+Look = Callable[[], tuple[str, dict[str, Any] | None]]
+"""The text so far, and the last event once there is one."""
 
 
 def event(name: str, body: dict[str, Any], position: int) -> str:
@@ -40,36 +48,49 @@ def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Re
     prompt = reservation.prompt
     start = started(generation.ids, prompt.model, reservation.ceiling, prompt.left_out)
     known = len(generation.kept.begins_with) if generation.kept else 0
-    return streaming(written(start, from_generation(generation), known, as_html=as_html))
+    stream = EventStream()
+    return stream.carrying(written(start, from_generation(generation, stream), known, as_html=as_html))
 
 
 def stream_of_call(call: Usage) -> Response:
-    """Follow a call whose text is kept nowhere: from its thread where it runs here, else until its row says the end."""
-    registry.live.follow_as(follower())
-    ids = {"call_id": str(call.id)}
-    start = started(ids, call.model, call.reserved_nanos, call.left_out)
-    live = registry.live.get(call.id)
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    source = from_generation(live) if live else from_call(app, call.id, ids)
-    db.session.rollback()
-    return streaming(written(start, source, 0, as_html=False))
+    """Follow a call whose text is kept nowhere: from here where it runs here, else until its row says the end."""
+    call_id, ids = call.id, {"call_id": str(call.id)}
+
+    def look() -> tuple[str, dict[str, Any] | None]:
+        now = db.session.get_one(Usage, call_id)
+        return "", None if now.state == "running" else ended_call(now, now.account_id, ids, None)
+
+    return stream_of_other(call, ids, look)
 
 
 def stream_of(
     table: TextTable, row: Any, ids: dict[str, str], position: int = 0, *, as_html: bool = False
 ) -> Response:
-    """Follow an answer from that character on: from its thread where it runs here, else from its row of `table`.
+    """Follow an answer from that character on: from here where it runs here, else from its row of `table`.
 
     `ids` name it in its events, beside its call.
     """
+    row_id, ids = row.id, ids | {"call_id": str(row.call_id)}
+
+    def look() -> tuple[str, dict[str, Any] | None]:
+        text, status = table.read(db.session.connection(), row_id)
+        is_running = status == "running"
+        return text, None if is_running else ended_row(db.session.get_one(table.model, row_id), ids, table)
+
+    return stream_of_other(row.call, ids, look, position, as_html=as_html)
+
+
+def stream_of_other(
+    call: Usage, ids: dict[str, str], look: Look, position: int = 0, *, as_html: bool = False
+) -> Response:
+    """Follow a call that began in another request."""
     registry.live.follow_as(follower())
-    ids = ids | {"call_id": str(row.call_id)}
-    start = started(ids, row.call.model, row.call.reserved_nanos, row.call.left_out)
-    live = registry.live.get(row.call_id)
+    start = started(ids, call.model, call.reserved_nanos, call.left_out)
+    live, stream = registry.live.get(call.id), EventStream()
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    source = from_generation(live) if live else from_row(app, table, row.id, ids)
+    source = from_generation(live, stream) if live else from_rows(app, look)
     db.session.rollback()
-    return streaming(written(start, source, position, as_html=as_html))
+    return stream.carrying(written(start, source, position, as_html=as_html))
 
 
 def follower() -> str:
@@ -82,12 +103,32 @@ def started(ids: dict[str, str], model: str | None, ceiling: int, left_out: int)
     return {**ids, "model": model, **amount("ceiling", ceiling), "left_out": left_out}
 
 
-def streaming(events: Iterator[str]) -> Response:
+class EventStream(Response, Follower):
     """The answer that carries the events; it keeps the request's place until it is closed, read or not."""
-    response = Response(events, content_type="text/event-stream; charset=utf-8")
-    response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.call_on_close(g.pop("leave_place"))
-    return response
+
+    def __init__(self, ping: str = PING) -> None:
+        super().__init__(content_type="text/event-stream; charset=utf-8")
+        self.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        self.call_on_close(g.pop("leave_place"))
+        self._ping = ping.encode()
+
+    def carrying(self, events: Iterator[str]) -> EventStream:
+        self.response = events
+        return self
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body, status, headers = self.get_wsgi_response(environ)
+        self._socket: Any = environ.get("gunicorn.socket")
+        self._write = start_response(status, headers)
+        return body
+
+    def ping(self) -> None:
+        """By the server's own way to write: its thread waits for the provider, and is kept from going on meanwhile."""
+        poll = select.poll()
+        with suppress(OSError, TypeError):
+            poll.register(self._socket, select.POLLOUT)
+            if poll.poll(0):
+                self._write(self._ping)
 
 
 def written(
@@ -116,45 +157,27 @@ def blocks(changed: list[tuple[int, str]], position: int) -> Iterator[str]:
         yield event("block", {"index": index, "html": html}, position)
 
 
-def from_generation(generation: Generation) -> Iterator[str | dict[str, Any] | None]:
-    yield from generation.follow()
+def from_generation(generation: Generation, follower: Follower) -> Iterator[str | dict[str, Any] | None]:
+    yield from generation.follow(follower)
     with generation.app.app_context():
         yield last_event(generation)
 
 
-def from_row(
-    app: Flask, table: TextTable, row_id: int, ids: dict[str, str]
-) -> Iterator[str | dict[str, Any] | None]:
-    """Follow the checkpoints of an answer that another process writes, or that is finished.
+def from_rows(app: Flask, look: Look) -> Iterator[str | dict[str, Any] | None]:
+    """Follow what another process writes, or what is finished, by looking at its rows now and then.
 
     A process that is to go breaks off at once: the reader comes back, to another one.
     """
     position, quiet_since = 0, time.monotonic()
     while not registry.live.is_ending:
         with app.app_context():
-            text, status = table.read(db.session.connection(), row_id)
+            text, ending = look()
         if len(text) > position:
             yield text[position:]
             position, quiet_since = len(text), time.monotonic()
-        if status != "running":
-            with app.app_context():
-                yield ended_row(db.session.get_one(table.model, row_id), ids, table)
+        if ending:
+            yield ending
             return
-        if time.monotonic() - quiet_since > PING_SECONDS:
-            yield None
-            quiet_since = time.monotonic()
-        time.sleep(POLL_SECONDS)
-
-
-def from_call(app: Flask, call_id: int, ids: dict[str, str]) -> Iterator[str | dict[str, Any] | None]:
-    """Wait for the end of a call that another process makes."""
-    quiet_since = time.monotonic()
-    while not registry.live.is_ending:
-        with app.app_context():
-            call = db.session.get_one(Usage, call_id)
-            if call.state != "running":
-                yield ended_call(call, call.account_id, ids, None)
-                return
         if time.monotonic() - quiet_since > PING_SECONDS:
             yield None
             quiet_since = time.monotonic()

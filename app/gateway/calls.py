@@ -1,4 +1,4 @@
-"""The calls: one gate, one reservation, one thread for each, whatever the dialect. The answer goes back in its form."""
+"""The calls: one gate, one reservation for each, whatever the dialect. The answer goes back in its form."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flask import Response, g, jsonify, request
 from flask_login import current_user
 
 from app.api.calls import fingerprint, request_key
+from app.api.event_stream import EventStream
 from app.gateway.anthropic_messages import MessagesWriter, whole_message
 from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
@@ -19,6 +20,7 @@ from app.gateway.openai_chat import ChatWriter, first_answer, whole_completion
 from app.gateway.openai_responses import ResponsesWriter, whole_response
 from app.gateway.prompts import GatewayRequest
 from app.gateway.settled import Event, Settled
+from app.generation.reading import Follower
 from app.generation.wire_call import WireGeneration, begin
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel
@@ -113,15 +115,12 @@ class GatewayCall:
         self.generation.await_event(FIRST_EVENT_SECONDS)
         if self.generation.ending is not None and not self.generation.events:
             settled(self.generation, self._sent)
-        leave = g.pop("leave_place")
-        response = Response(self._frames(), content_type="text/event-stream; charset=utf-8")
-        response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        response.call_on_close(leave)
-        return response
+        stream = EventStream(PING[self.dialect])
+        return stream.carrying(self._frames(stream))
 
-    def _frames(self) -> Iterator[str]:
+    def _frames(self, follower: Follower) -> Iterator[str]:
         try:
-            for events in self.generation.follow_events():
+            for events in self.generation.follow_events(follower):
                 yield "".join(map(self._frame, self._told(events))) if events else PING[self.dialect]
             yield "".join(map(self._frame, self.writer.close(settled(self.generation, self._sent))))
         except (ProviderError, InvalidRequest) as error:

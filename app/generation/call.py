@@ -111,7 +111,7 @@ def start(
     options: CallOptions,
     context: Context = NO_CONTEXT,
 ) -> Generation:
-    """The same with a prompt that is at hand: reserve, store, commit, start the thread that reads and settles."""
+    """The same with a prompt that is at hand: reserve, store, commit, begin."""
     if has_request_context():
         registry.live.take_place()
     check_plan_of(actor, Operation.named(operation))

@@ -1,11 +1,10 @@
-"""One answer being made: a thread reads the provider to its end, whoever listens, and settles. The spine."""
+"""One answer being made: the provider is read to its end, whoever listens, and settled. The spine."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Iterator, Sized
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 from flask import Flask, g
@@ -13,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.generation.kept_text import FinishedText, KeptText
+from app.generation.reading import NOBODY, Follower, Reading
 from app.jobs import JobName, enqueue
 from app.models.catalog.answering import price_as_served
 from app.models.catalog.lessons import learn
@@ -27,9 +27,6 @@ from app.providers.base import Prompt, Provider, ProviderError, Reply, TokenUsag
 log = logging.getLogger(__name__)
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
-PING_SECONDS = 15.0
-FIRST_WORDS_MAY_TAKE = 0.1
-"""Seconds that the thread which reads the provider leaves its readers alone, so that the first words go out at once."""
 
 INTERRUPTED = (
     "The server restarted while this was being written. You were not charged, and the text so far is kept."
@@ -47,8 +44,8 @@ class Outcome:
     detail: str | None = None
 
 
-class Generation:
-    """A running answer. `run` is its thread; `follow` gives its text to a reader, from any thread.
+class Generation(Reading):
+    """A running answer. `run` are its steps; `follow` gives its text to a reader, from any thread.
 
     `kept` is where its text is kept, None where nowhere; `follow_up` a job, by name and id, for when it is done.
     """
@@ -60,15 +57,14 @@ class Generation:
         kept: KeptText | None = None,
         follow_up: tuple[JobName, int] | None = None,
     ) -> None:
+        super().__init__()
         self.app = app
         self.reservation = reservation
         self.kept = kept
         self.follow_up = follow_up
-        self.ending: Outcome | None = None
+        self.ending: Outcome | None
         self.parts: list[str] = []
-        self.told: Sized = self.parts
-        self.changed = threading.Condition()
-        self.taken = 0
+        self.told = self.parts
         self.is_stopping = False
         self.is_interrupted = False
         self.began = g.get("began", time.monotonic())
@@ -88,20 +84,20 @@ class Generation:
         rows = self.kept.ids if self.kept else {}
         return {**rows, "call_id": str(self.reservation.usage_id)}
 
-    def run(self, provider: Provider, prompt: Prompt) -> None:
-        """Read the answer to its end and settle it, whatever happens."""
+    def run(self, provider: Provider, prompt: Prompt) -> Iterator[None]:
+        """Read the answer to its end and settle it, whatever happens; a step for each time that something came."""
         ending = Outcome("interrupted", None, "interrupted", INTERRUPTED)
         try:
-            ending = self._settle(self._read_to_the_end(provider, prompt))
+            ending = self._settle((yield from self._read_to_the_end(provider, prompt)))
         finally:
             with self.changed:
                 self.ending = ending
                 self.changed.notify_all()
         self._follow_up(ending)
 
-    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Outcome:
+    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Generator[None, None, Outcome]:
         """How the answer ended, not yet settled. What was finished is done, whoever asked for what meanwhile."""
-        code, message = self._read(provider, prompt)
+        code, message = yield from self._read(provider, prompt)
         has_finished = code is None and self.reply is not None and self.reply.finish_reason is not None
         if self.is_interrupted and not has_finished:
             return Outcome("interrupted", None, "interrupted", INTERRUPTED)
@@ -122,13 +118,14 @@ class Generation:
         self.is_interrupted = True
         self._break_off()
 
-    def follow(self) -> Iterator[str | None]:
+    def follow(self, follower: Follower = NOBODY) -> Iterator[str | None]:
         """The text as it comes; None now and then while there is nothing new."""
         seen = 0
         if self.kept and self.kept.begins_with:
             yield self.kept.begins_with
         while True:
-            fresh, has_ended = self._news(seen)
+            has_ended = self.await_more(seen, follower)
+            fresh = self.parts[seen:]
             seen += len(fresh)
             if fresh:
                 yield "".join(fresh)
@@ -137,19 +134,9 @@ class Generation:
             else:
                 yield None
 
-    def _news(self, seen: int) -> tuple[list[str], bool]:
-        """The parts past the first `seen`, as soon as there are some, and whether the answer has ended."""
-        with self.changed:
-            self._await_more(seen)
-            return self.parts[seen:], self.ending is not None
-
-    def _await_more(self, seen: int) -> None:
-        """With `changed` held, wait for more than `seen`. Who comes back has passed on what it took."""
-        self.taken = max(self.taken, seen)
-        self.changed.notify_all()
-        self.changed.wait_for(lambda: len(self.told) > seen or self.ending, timeout=PING_SECONDS)
-
-    def _read(self, provider: Provider, prompt: Prompt) -> tuple[str | None, str | None]:
+    def _read(
+        self, provider: Provider, prompt: Prompt
+    ) -> Generator[None, None, tuple[str | None, str | None]]:
         """Collect the text; returns the code and words of an error, or two Nones."""
         try:
             self.reply = self._ask(provider, prompt)
@@ -157,6 +144,7 @@ class Generation:
                 self._break_off()
             for text in self.reply:
                 self._append(text)
+                yield
         except ProviderError as error:
             self.failure = error
             log.warning(
@@ -186,12 +174,6 @@ class Generation:
             self.changed.notify_all()
         if self.waited is None:
             self.waited = time.monotonic() - self.began
-            self._let_first_words_out()
-
-    def _let_first_words_out(self) -> None:
-        """Read on once a reader has passed on what there is: two busy threads would keep each other waiting."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.taken >= len(self.told), timeout=FIRST_WORDS_MAY_TAKE)
 
     def _break_off(self) -> None:
         if self.reply is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -165,8 +166,8 @@ class ImageGeneration(Generation):
         painter: ImageProvider = provider  # type: ignore[assignment]
         return painter.draw(prompt)
 
-    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Outcome:
-        ending = super()._read_to_the_end(provider, prompt)
+    def _read_to_the_end(self, provider: Provider, prompt: Prompt) -> Generator[None, None, Outcome]:
+        ending = yield from super()._read_to_the_end(provider, prompt)
         if ending.status not in {"done", "stopped"}:
             return ending
         self.delivered = readable(

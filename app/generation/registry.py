@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from flask import Flask, current_app, g
@@ -58,7 +58,8 @@ class GenerationRegistry:
         self.checkpointer: threading.Thread | None = None
 
     def start(self, generation: Generation, provider: Provider, prompt: Prompt) -> None:
-        """Run the turn in a thread of its own; the text is checkpointed as long as it runs."""
+        """From now on whoever follows reads it; the text is checkpointed as long as it runs."""
+        generation.steps = self._steps(generation, provider, prompt)
         with self.lock:
             self.by_call[generation.reservation.usage_id] = generation
             if self.checkpointer is None or not self.checkpointer.is_alive():
@@ -66,7 +67,6 @@ class GenerationRegistry:
                     target=self._checkpoint_all, args=(generation.app,), daemon=True
                 )
                 self.checkpointer.start()
-        threading.Thread(target=self._run, args=(generation, provider, prompt), daemon=True).start()
 
     def get(self, call_id: int | None) -> Generation | None:
         return self.by_call.get(call_id or 0)
@@ -109,9 +109,11 @@ class GenerationRegistry:
         while self.by_call and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _run(self, generation: Generation, provider: Provider, prompt: Prompt) -> None:
+    def _steps(self, generation: Generation, provider: Provider, prompt: Prompt) -> Iterator[None]:
         try:
-            generation.run(provider, prompt)
+            yield from generation.run(provider, prompt)
+        except Exception:
+            log.exception("could not end call %s", generation.reservation.usage_id)
         finally:
             with self.lock:
                 self.by_call.pop(generation.reservation.usage_id, None)
@@ -125,6 +127,8 @@ class GenerationRegistry:
                 if not running:
                     self.checkpointer = None
                     return
+            for generation in running:
+                generation.tend()
             try:
                 self._checkpoint(app, running)
             except SQLAlchemyError as error:
@@ -177,7 +181,7 @@ def begin(
     follow_up: tuple[JobName, int] | None = None,
     made: Callable[..., Generation] = Generation,
 ) -> Generation:
-    """Start the answer of a committed reservation in a thread of its own."""
+    """Start the answer of a committed reservation."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     generation = made(app, reservation, kept, follow_up)
     live.start(generation, provider, upstream_prompt(model, reservation.prompt))

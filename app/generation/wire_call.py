@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from app.extensions import db
 from app.generation import registry
 from app.generation.call import provider_of
 from app.generation.generation import Generation
+from app.generation.reading import NOBODY, Follower
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
@@ -56,28 +58,24 @@ class WireGeneration(Generation):
         super()._append(text)
 
     def await_event(self, seconds: float) -> None:
-        """Return once there is an event, or the call has ended, or that time has passed."""
+        """Return once there is an event, or the call has ended, or that time has passed. A thread reads until then."""
+        threading.Thread(target=self.await_more, args=(0,), daemon=True).start()
         with self.changed:
-            self.changed.wait_for(lambda: bool(self.events) or self.ending is not None, timeout=seconds)
+            self.changed.wait_for(lambda: self._has_more(0), timeout=seconds)
 
-    def follow_events(self) -> Iterator[list[Event]]:
+    def follow_events(self, follower: Follower = NOBODY) -> Iterator[list[Event]]:
         """The events as they come, those together that are there together, until the call is settled.
 
         An empty list now and then while there is nothing new.
         """
         seen = 0
         while True:
-            fresh, has_ended = self._fresh_events(seen)
+            has_ended = self.await_more(seen, follower)
+            fresh = self.events[seen:]
             seen += len(fresh)
             if has_ended and not fresh:
                 return
             yield fresh
-
-    def _fresh_events(self, seen: int) -> tuple[list[Event], bool]:
-        """The events past the first `seen`, as soon as there are some, and whether the call has ended."""
-        with self.changed:
-            self._await_more(seen)
-            return self.events[seen:], self.ending is not None
 
 
 def unseen_text(event: Event) -> Iterator[str]:
@@ -103,7 +101,7 @@ def arguments_in(delta: Mapping[str, Any]) -> Iterator[str]:
 def begin(
     actor: Actor, prompt: WirePrompt, offer: tuple[AIModel, ModelPrice], keys: Mapping[str, Any]
 ) -> WireGeneration:
-    """Reserve, commit, start the thread that reads and settles. `keys` are those of an idempotent request."""
+    """Reserve, commit, begin. `keys` are those of an idempotent request."""
     registry.live.take_place()
     model, price = offer
     service = provider_of(model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 import jiter
@@ -20,20 +19,22 @@ DONE: dict[str, Any] = {"done": True}
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
-def events(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Each event's data, as it comes; comments, event names and unknown fields are passed over.
+def events(pieces: Iterable[bytes]) -> Iterator[dict[str, Any] | None]:
+    """Each event's data, as it comes; None where no more is here yet.
+
+    Comments, event names and unknown fields are passed over.
 
     What the end of the stream cut off is left out. One JSON object in the place of a stream, such as an error under
     status 200, is one event. Raises ProviderError `malformed` where data is not a JSON object, or where an event is
     longer than LONGEST_EVENT, or where what came is not an event stream at all.
     """
-    pending: list[bytes] = []
-    other: list[bytes] = []
+    pending, other = list[bytes](), list[bytes]()
     has_events = False
-    whole = lines(pieces)
-    for line in chain([next(whole, b"").removeprefix(BYTE_ORDER_MARK)], whole):
+    for line in lines(pieces):
         event = None
-        if line.startswith(b"data:"):
+        if line is None:
+            yield None
+        elif line.startswith(b"data:"):
             event = parsed_or_none(line[5:]) if not pending else None
             if event is None:
                 hold(line[5:], pending)
@@ -49,23 +50,27 @@ def events(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         yield parsed_body(b"\n".join(other))
 
 
-def lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines without their ends; the last one too where its end is missing. Never holds more than LONGEST_EVENT."""
+def lines(pieces: Iterable[bytes]) -> Iterator[bytes | None]:
+    """The lines without their ends; the last one too where its end is missing. Never holds more than LONGEST_EVENT.
+
+    None after those of each piece.
+    """
     rest: list[bytes] = []
-    size = 0
+    size, mark = 0, BYTE_ORDER_MARK
     for piece in without_bare_returns(pieces):
         *whole, last = piece.split(b"\n")
-        if whole and rest:
-            whole[0] = b"".join((*rest, whole[0]))
-            rest, size = [], 0
+        if whole and (rest or mark):
+            whole[0] = b"".join((*rest, whole[0])).removeprefix(mark)
+            rest, size, mark = [], 0, b""
         yield from whole
         if last:
             rest.append(last)
             size += len(last)
         if size > LONGEST_EVENT:
             raise failure("malformed")
+        yield None
     if rest:
-        yield b"".join(rest)
+        yield b"".join(rest).removeprefix(mark)
 
 
 def without_bare_returns(pieces: Iterable[bytes]) -> Iterator[bytes]:

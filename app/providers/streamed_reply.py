@@ -161,21 +161,33 @@ class StreamedReply:
         pieces = self._pieces(response)
         heard = events(pieces)
         try:
-            for event in heard:
-                text = self._text.add(self._reader.read(event))
-                if self.listener is not None and not self._reader.failure:
-                    self.listener(event)
-                if text:
-                    yield text
-                if self._reader.failure:
-                    raise self._reader.failure
-                if self._closed.is_set():
-                    return
-                if self._reader.is_over:
-                    break
+            yield from self._texts(heard)
             self._end(pieces, heard)
         finally:
             response.close()
+
+    def _texts(self, heard: Iterator[dict[str, Any] | None]) -> Iterator[str]:
+        """The first text by itself, then all that is there together."""
+        reader, text = self._reader, ""
+        try:
+            for event in heard:
+                if event is not None:
+                    text += self._text.add(reader.read(event))
+                    if self.listener is not None and not reader.failure:
+                        self.listener(event)
+                if reader.failure:
+                    raise reader.failure
+                is_over = reader.is_over or self._closed.is_set()
+                if is_over or event is None or self._text.size == len(text):
+                    if text or self.listener:
+                        yield text
+                    text = ""
+                if is_over:
+                    return
+        except ProviderError:
+            if text:
+                yield text
+            raise
 
     def _opened(self) -> httpx2.Response:
         """The vendor's response, after a few tries if need be."""
@@ -207,13 +219,13 @@ class StreamedReply:
                 has_finished = True
                 self._line.limit_wait(self._patience.after_finish)
 
-    def _end(self, pieces: Iterator[bytes], heard: Iterator[dict[str, Any]]) -> None:
+    def _end(self, pieces: Iterator[bytes], heard: Iterator[dict[str, Any] | None]) -> None:
         """Read what may be left of the response: a late report, and the end, so that its connection serves again."""
         reader = self._reader
-        if reader.is_over:
+        if reader.is_over and not self._closed.is_set():
             self._line.limit_wait(self._patience.late if reader.lacks_usage else self._patience.end)
             with contextlib.suppress(httpx2.HTTPError, ProviderError):
-                for event in islice(heard, MOST_LATE) if reader.lacks_usage else ():
+                for event in islice(filter(None, heard), MOST_LATE) if reader.lacks_usage else ():
                     reader.read_late(event)
                 next(pieces, None)
         if not self._is_over:

@@ -12,11 +12,13 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextvars import ContextVar
-from http.client import OK, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import OK, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
+
+from app.providers.chunks import Chunks
 
 IDLE_SECONDS = 30
 READ_BYTES = 65536
@@ -187,24 +189,39 @@ class Body(httpx2.SyncByteStream):
         self._connection = connection
         self._response = response
         self._line = line
+        self._chunks = Chunks() if response.chunked else None
 
     def __iter__(self) -> Iterator[bytes]:
-        size = 0
+        size, status = 0, self._response.status
         with errors_as_httpx2():
-            while piece := self._response.read1(READ_BYTES):
+            while piece := self._next():
                 size += len(piece)
-                if self._response.status != OK and size > LONGEST_ERROR:
+                if status != OK and size > LONGEST_ERROR:
                     return
                 if size > LONGEST_ANSWER:
                     raise HTTPException("the answer is too long")
                 yield piece
 
+    def _next(self) -> bytes:
+        """What has come, of all chunks together; nothing at the end."""
+        if self._chunks is None:
+            return self._response.read1(READ_BYTES)
+        piece = b""
+        while not piece and not self._chunks.is_over:
+            came = self._response.fp.read1(READ_BYTES)
+            if not came:
+                raise IncompleteRead(b"")
+            piece = self._chunks.feed(came)
+        if self._chunks.is_malformed and not piece:
+            raise HTTPException("chunks that are none")
+        return piece
+
     def close(self) -> None:
-        is_read = self._response.isclosed()
+        is_read = self._chunks.is_over if self._chunks else self._response.isclosed()
+        self._response.close()
         if self._line.release() and is_read and self._connection.sock is not None:
             self._transport.keep(self._origin, self._connection)
             return
-        self._response.close()
         self._connection.close()
 
 

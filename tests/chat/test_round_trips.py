@@ -5,6 +5,7 @@ Counted on the wire: a line in front of the database sees BEGIN and COMMIT too.
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -58,9 +59,9 @@ def test_a_message_begins_in_three_and_ends_in_two(
 ) -> None:
     counts: list[int] = [line.trips]
 
-    def heard(generation: Generation, *arguments: object) -> None:
+    def heard(generation: Generation, *arguments: Any) -> Iterator[None]:
         counts.append(line.trips)
-        run(generation, *arguments)
+        yield from run(generation, *arguments)
 
     run = Generation.run
     monkeypatch.setattr(Generation, "run", heard)
