@@ -221,3 +221,10 @@ def test_an_ordinary_answer_is_expected_where_a_longer_one_is_allowed(
     prompt = Prompt("m", (PromptMessage("user", "hello"),), most_output)
     assert price.expected_cost_of(prompt) == expected * 1000
     assert price.ceiling_of(prompt) == most_output * 1000
+
+
+def test_a_ceiling_is_rounded_up() -> None:
+    """A nano for a million tokens: whatever is begun of a nano is held whole."""
+    one = dict.fromkeys(TOKEN_BUCKETS, 1)
+    rates = Rates(one, one, None, dict.fromkeys(PIECES))
+    assert [rates.most_for(0, tokens) for tokens in (0, 1, 10**6, 10**6 + 1)] == [0, 1, 1, 2]
