@@ -52,6 +52,16 @@ class UserTable(AdminTable):
         person: User = self.row_asked_for()
         return person
 
+    def other_person(self) -> User:
+        """The same, never oneself: held together with the owner who asks, so that no two owners remove each other."""
+        person = self.person_asked_for()
+        if person.id == current_user.user_id:
+            abort(self.go_back("Another owner has to do that for you.", ".details_view", "error", id=person.id))
+        if not User.hold_with_owner(person.id, current_user.user_id):
+            abort(403)
+        db.session.refresh(person)
+        return person
+
     def done(self, person: User, text: str) -> ResponseReturnValue:
         db.session.commit()
         return self.go_back(text, ".details_view", id=person.id)
@@ -68,9 +78,7 @@ class UserTable(AdminTable):
     @owners_only
     def disable_view(self) -> ResponseReturnValue:
         """Disable a person, or enable them again."""
-        person = self.person_asked_for()
-        if person.id == current_user.user_id:
-            return self.go_back("You can't disable yourself.", ".details_view", "error", id=person.id)
+        person = self.other_person()
         person.disabled_at = None if person.disabled_at else utcnow()
         self.record("disable" if person.disabled_at else "enable", person)
         if person.disabled_at:
@@ -81,11 +89,7 @@ class UserTable(AdminTable):
     @owners_only
     def forget_view(self) -> ResponseReturnValue:
         """For somebody who lost the telephone and the codes; never one's own."""
-        person = self.person_asked_for()
-        if person.id == current_user.user_id:
-            return self.go_back(
-                "Another owner has to do that for you.", ".details_view", "error", id=person.id
-            )
+        person = self.other_person()
         forget(person)
         self.record("forget second factor", person, changes={"second_factor": ["set up", None]})
         return self.done(person, f"{person.email} sets it up again at the next visit.")
@@ -105,13 +109,10 @@ class UserTable(AdminTable):
     @owners_only
     def appoint_view(self) -> ResponseReturnValue:
         """Give a person a role in the admin, or take it away. One's own stays."""
-        person, asked = self.person_asked_for(), request.form.get("appointed", "-")
+        asked = request.form.get("appointed", "-")
         if asked not in ROLES:
             abort(400)
-        if person.id == current_user.user_id:
-            return self.go_back(
-                "Another owner has to change your role.", ".details_view", "error", id=person.id
-            )
+        person = self.other_person()
         person.admin_role = ROLES[asked]
         self.record("appoint", person)
         return self.done(person, f"{person.email}: {asked or 'no role in the admin'}.")

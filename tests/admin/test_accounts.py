@@ -1,6 +1,8 @@
 """Accounts: found, read, and given credits by entries with an author and a reason."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from sqlalchemy import select
@@ -150,6 +152,40 @@ def test_nobody_changes_their_own_role(owner: AdminClient, session: scoped_sessi
     owner.post("/admin/user/appoint/", id=me.id, appointed="support")
     session.rollback()
     assert User.with_email("person-owner@example.com").admin_role == "owner"
+
+
+@pytest.mark.parametrize(("path", "sent"), [("appoint", {"appointed": ""}), ("disable", {})])
+def test_two_owners_never_remove_each_other(
+    path: str,
+    sent: dict[str, str],
+    owner: AdminClient,
+    client_of: Callable[..., AdminClient],
+    session: scoped_session[Session],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = User.with_email("person-owner@example.com"), client_of("support")
+    two = User.with_email("person-support@example.com")
+    two.admin_role = "owner"
+    pairs = [(owner, two.id, owner.token()), (other, one.id, other.token())]
+    ids = one.id, two.id
+    session.commit()
+    hold, meet = User.hold_with_owner, Barrier(2)
+
+    def hold_together(*ids: int) -> bool:
+        meet.wait(10)
+        return hold(*ids)
+
+    def remove(pair: tuple[AdminClient, int, str]) -> int:
+        who, whom, token = pair
+        answer = who.client.post(f"/admin/user/{path}/", data={"csrf_token": token, "id": whom, **sent})
+        return int(answer.status_code)
+
+    monkeypatch.setattr(User, "hold_with_owner", hold_together)
+    with ThreadPoolExecutor(2) as crowd:
+        assert sorted(crowd.map(remove, pairs)) == [302, 403]
+    session.rollback()
+    is_owner = User.admin_role == "owner", User.disabled_at.is_(None)
+    assert len(session.scalars(select(User.id).where(User.id.in_(ids), *is_owner)).all()) == 1
 
 
 def test_roles_and_passwords_are_in_no_form(

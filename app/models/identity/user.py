@@ -92,6 +92,14 @@ class User(Model):
         return bool(db.session.execute(held).rowcount)  # type: ignore[attr-defined]
 
     @classmethod
+    def hold_with_owner(cls, user_id: int, owner_id: int) -> bool:
+        """Hold both until the transaction ends; False where the second is no owner by then."""
+        for held in sorted((user_id, owner_id)):
+            db.session.execute(update(cls).where(cls.id == held).values(id=held))
+        is_owner = cls.id == owner_id, cls.admin_role == "owner", cls.disabled_at.is_(None)
+        return db.session.scalar(select(cls.id).where(*is_owner)) is not None
+
+    @classmethod
     def signed_up_since(cls, moment: datetime) -> int:
         """How many people signed up since then."""
         return db.session.query(cls).filter(cls.created_at >= moment).count()
