@@ -33,7 +33,7 @@ from app.models.operations.audit_log import AdminChange
 from app.models.operations.lab_run import LabRun
 from app.web.csv import csv_table
 
-SHOWN = 50
+SHOWN, MOST_COMPARED = 50, 10
 SOLD: tuple[tuple[str, Any], ...] = (("plans", Plan), ("packs", CreditPack))
 
 
@@ -99,9 +99,10 @@ class LabPage(AdminPage):
     @expose("/compare/")
     def compare_view(self) -> ResponseReturnValue:
         """Two runs or more beside each other."""
-        runs = [self.one(identifier) for identifier in request.args.getlist("id")]
-        if len(runs) < 2:
-            return self.go_back("Select two runs to compare.", ".index", "error")
+        chosen = request.args.getlist("id")
+        if not 2 <= len(chosen) <= MOST_COMPARED:
+            return self.go_back(f"Select 2 to {MOST_COMPARED} runs to compare.", ".index", "error")
+        runs = [self.one(identifier) for identifier in chosen]
         return self.render(
             "admin/lab_compare.html",
             runs=runs,

@@ -56,7 +56,9 @@ class UserTable(AdminTable):
         """The same, never oneself: held together with the owner who asks, so that no two owners remove each other."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
-            abort(self.go_back("Another owner has to do that for you.", ".details_view", "error", id=person.id))
+            abort(
+                self.go_back("Another owner has to do that for you.", ".details_view", "error", id=person.id)
+            )
         if not User.hold_with_owner(person.id, current_user.user_id):
             abort(403)
         db.session.refresh(person)
