@@ -6,12 +6,13 @@ PostgreSQL only: with SQLite nothing is decided before the account is held.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Barrier, BrokenBarrierError
+from datetime import datetime
+from threading import Barrier, BrokenBarrierError, Thread
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, scoped_session
 
@@ -22,6 +23,7 @@ from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
+from app.models.metering import breaker
 from app.models.metering import reservation as reservations
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import Reservation, reserve_with, settle_with
@@ -218,3 +220,29 @@ def tried(work: Callable[[], Any]) -> Any:
         return work()
     except OperationalError:
         return None
+
+
+def test_what_settles_while_the_breaker_adds_up_counts_too(
+    app: Flask,
+    bob: Actor,
+    call: Callable[[Actor], Reservation | str],
+    session: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    [running] = made([call(bob)])
+    read, settling = breaker.spending_by_key, Thread(target=end, args=(app, running))
+
+    def read_before_it_settles(account_id: int, start: datetime) -> Any:
+        sums = read(account_id, start)
+        if settling.ident is None:
+            settling.start()
+            settling.join(1)
+        return sums
+
+    monkeypatch.setattr(breaker, "spending_by_key", read_before_it_settles)
+    breaker.write_down(bob.account_id, utcnow())
+    session.commit()
+    settling.join()
+    account = session.get_one(Account, bob.account_id, populate_existing=True)
+    paid = session.scalar(select(func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos)))
+    assert account.hour_spent_nanos == account.day_spent_nanos == paid > 0

@@ -170,7 +170,11 @@ def spending_by_key(account_id: int, start: datetime) -> dict[Key, tuple[int, in
 
 
 def write_down(account_id: int, at: datetime) -> None:
-    """Bars and sums as they are now onto the account's row, where every message reads them; without paused keys."""
+    """Bars and sums as they are now onto the account's row, where every message reads them; without paused keys.
+
+    The account is held before its calls are read: what settles meanwhile is added to what is written here.
+    """
+    AccountState.lock(account_id)
     hour_bar, day_bar = usual_of(account_id, at).bars
     sums = {}
     for name, start in (("hour_spent_nanos", hour_of(at)), ("day_spent_nanos", start_of(at.date()))):
