@@ -22,10 +22,14 @@ def remembered_admin() -> str:
     return ""
 
 
-if __name__ == "__main__":
+def main() -> None:
     with app.app_context():
         upgrade()
         if seeded := app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False).output:
             FIRST_ADMIN.touch(mode=0o600)
             FIRST_ADMIN.write_text(seeded)
         sys.stdout.write(remembered_admin())
+
+
+if __name__ == "__main__":
+    main()
