@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, ClassVar
 
-from flask import abort, request
+from flask import abort, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual
@@ -56,9 +56,8 @@ class UserTable(AdminTable):
         """The same, never oneself: held together with the owner who asks, so that no two owners remove each other."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
-            abort(
-                self.go_back("Another owner has to do that for you.", ".details_view", "error", id=person.id)
-            )
+            text = "Another owner has to do that for you."
+            abort(make_response(self.go_back(text, ".details_view", "error", id=person.id)))
         if not User.hold_with_owner(person.id, current_user.user_id):
             abort(403)
         db.session.refresh(person)
