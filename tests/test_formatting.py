@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,8 +156,10 @@ def test_a_date_has_its_month_in_full() -> None:
     assert formatting.date_text(date(2026, 2, 1)) == "1 February 2026"
 
 
-def test_markdown_is_safe_to_put_into_a_page() -> None:
-    assert formatting.markdown("**a** <b>").__html__() == '<p dir="auto"><strong>a</strong> &lt;b&gt;</p>\n'
+def test_markdown_is_safe_to_put_into_a_page(app: Flask) -> None:
+    with app.app_context():
+        html = formatting.markdown("**a** <b>").__html__()
+    assert html == '<p dir="auto"><strong>a</strong> &lt;b&gt;</p>\n'
 
 
 @given(st.datetimes(min_value=datetime(2026, 1, 1), timezones=st.just(UTC)), st.integers(-12, 14))  # noqa: DTZ001

@@ -227,6 +227,6 @@ def test_a_life_with_two_stripe_accounts(
     expect(told).to_contain_text("Payments use acct_")
     expect(told).to_contain_text(re.compile(r"1 of 1 packs, 1 of \d+ customers"))
     shared_app.run("flask", "billing", "reconcile")
-    assert shared_app.run("flask", "billing", "reconcile") == "Stripe and our rows agree.\n"
+    assert shared_app.run("flask", "billing", "reconcile") == "Stripe and our records agree.\n"
     assert "Every balance is explained" in shared_app.run("flask", "billing", "audit")
     admin.page.close()

@@ -26,7 +26,8 @@ def assert_whole(stage: Stage) -> None:
     """Recover as the clock would, then nothing is wrong, in money, messages or events."""
     recover(stage)
     with stage.looking():
-        assert wrongs() == {}
+        found = wrongs()
+    assert found == {}, found
     assert stage.pulse.is_steady, f"/healthz took up to {stage.pulse.slowest:.2f} s"
 
 
@@ -44,11 +45,18 @@ def recover(stage: Stage) -> None:
             sweeper.sweep()
             jobs.process_events()
             sweeper.sweep_payments(jobs.do)
+    with suppress(AssertionError):  # what the worker has claimed just now
+        await_that(lambda: not received(stage), SETTLED_WITHIN)
 
 
 def running(stage: Stage) -> int:
     with stage.looking():
         return db.session.query(Usage).filter_by(state="running").count()
+
+
+def received(stage: Stage) -> int:
+    with stage.looking():
+        return db.session.query(StripeEvent).filter_by(state="received").count()
 
 
 def let_leases_run_out(stage: Stage) -> None:

@@ -58,4 +58,4 @@ def test_a_foreign_host_is_refused(ada: Person) -> None:
 
 
 def test_no_administrator_without_an_address(running: RunningApp) -> None:
-    assert "not an address" in running.run("flask", "user", "create-admin", "nobody", expect=2)
+    assert "not a valid email address" in running.run("flask", "user", "create-admin", "nobody", expect=2)

@@ -106,7 +106,7 @@ def test_the_commands_say_what_they_did(scenario: StripeScenario, app: "object")
     runner = app.test_cli_runner()  # type: ignore[attr-defined]
     first, second = (runner.invoke(args=["billing", "reconcile"]) for _ in range(2))
     assert "was paid" in first.output or "is complete" in first.output
-    assert second.output == "Stripe and our rows agree.\n"
+    assert second.output == "Stripe and our records agree.\n"
 
 
 def test_an_event_that_never_came_can_be_replayed(scenario: StripeScenario, app: "object") -> None:

@@ -54,7 +54,7 @@ def usable(session: Database) -> None:
 
 
 def test_after_the_seed_the_list_agrees(app: Flask, session: Database) -> None:
-    assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+    assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
 
 
 def test_a_change_is_proposed_with_the_old_price_beside_the_new(app: Flask, session: Database) -> None:
@@ -79,7 +79,7 @@ def test_the_second_run_proposes_nothing(app: Flask, session: Database) -> None:
     changed_since(session, output_nanos=500_000_000)
     imported(app)
 
-    assert imported(app) == "0 proposed, 0 approved, 1 waiting for a person\n"
+    assert imported(app) == "0 proposed, 0 approved, 1 waiting for approval\n"
     assert len(proposals(session, "gpt-4o-mini")) == 1
 
 
@@ -90,7 +90,7 @@ def test_approving_makes_the_new_price_count_from_now_on(app: Flask, session: Da
 
     assert AIModel.to_sell("gpt-4o-mini", utcnow())[1].output_nanos == 600_000_000
     assert AIModel.to_sell("gpt-4o-mini", AUTUMN.replace(month=10))[1].id == old
-    assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+    assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
 
 
 def test_only_the_named_models_are_approved(app: Flask, session: Database) -> None:
@@ -108,7 +108,7 @@ def test_a_persons_own_price_is_only_replaced_by_name(app: Flask, session: Datab
     output = imported(app, "--approve")
 
     assert "disagrees  gpt-4o-mini" in output
-    assert output.endswith("1 proposed, 0 approved, 1 waiting for a person\n")
+    assert output.endswith("1 proposed, 0 approved, 1 waiting for approval\n")
     assert "1 approved, 0 waiting" in imported(app, "--approve", "gpt-4o-mini")
 
 
@@ -130,7 +130,7 @@ def test_a_corrected_announcement_takes_the_place_of_the_first(app: Flask, sessi
     session.commit()
 
     assert f"{len(announced)} approved, 0 waiting" in imported(app, "--approve")
-    assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+    assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
     assert session.query(ModelPrice).filter(ModelPrice.effective_from > AUTUMN).count() == len(announced)
 
 
@@ -161,7 +161,7 @@ def test_a_suffix_of_a_known_name_gets_no_price(app: Flask, session: Database) -
     )
     session.commit()
 
-    assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+    assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
 
 
 def test_a_proposal_that_no_longer_holds_is_withdrawn(app: Flask, session: Database) -> None:
@@ -171,7 +171,7 @@ def test_a_proposal_that_no_longer_holds_is_withdrawn(app: Flask, session: Datab
     price.output_nanos = 600_000_000
     session.commit()
 
-    assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+    assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
     assert proposals(session, "gpt-4o-mini") == []
 
 
@@ -211,7 +211,7 @@ def test_a_list_that_knows_no_weekdays_is_offered_the_peaks_with_their_days(
     session.commit()
 
     assert "3 proposed, 3 approved, 0 waiting" in imported(app, "--approve")
-    assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+    assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
     usable(session)
     hours = [AUTUMN + timedelta(hours=hour) for hour in range(1, 24 * 14)]
     peak = [at for at in hours if AIModel.to_sell("deepseek-flash", at)[1].output_nanos == 1_200_000_000]
@@ -220,7 +220,7 @@ def test_a_list_that_knows_no_weekdays_is_offered_the_peaks_with_their_days(
 
 def test_a_price_that_is_due_is_not_proposed_again_on_its_day(app: Flask, session: Database) -> None:
     with time_machine.travel(datetime(2027, 1, 2, tzinfo=UTC)):
-        assert imported(app) == "0 proposed, 0 approved, 0 waiting for a person\n"
+        assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
 
 
 def test_dollars_are_exact(session: Database) -> None:

@@ -125,7 +125,9 @@ def test_no_more_files_are_read_at_once_than_there_are_places(monkeypatch: pytes
 def test_code_in_any_language_has_its_bound() -> None:
     code = long("def f(x): return {'a': [x, 12.5]}  # some words <b>\n", LONGEST)
     took = {
-        language: taken(lambda name=language: highlighted(code, name)) for language in sorted(LANGUAGES)[::4]
+        # The first time reads the rules of the language, and another may meet the collection of garbage.
+        language: min(taken(lambda name=language: highlighted(code, name)) for _ in range(3))
+        for language in sorted(LANGUAGES)[::4]
     }
     assert max(took.values()) < 0.25 * ROOM, took
     assert not highlighted(code, "makefile").startswith("<span")
