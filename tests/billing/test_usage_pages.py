@@ -155,7 +155,7 @@ def test_anothers_receipt_is_not_found(client: FlaskClient, spend: Callable[...,
 
 
 def balances_after(page: str) -> list[str]:
-    return re.findall(r'<td class="end">([-\d.,]+)</td>\s*</tr>', page)
+    return re.findall(r'<td class="end"[^>]*>([-\d.,]+)</td>\s*</tr>', page)
 
 
 def test_transactions_show_the_balance_after_each_change(

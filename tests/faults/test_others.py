@@ -91,6 +91,7 @@ def never_reading(stage: Stage, headers: dict[str, str], chat: str) -> socket.so
     """Sends a question and leaves the answer lying in the smallest buffer that there is."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # the sender's buffer grows with it
     connection.connect(("127.0.0.1", stage.running.port))
     lines = [f"POST /api/chats/{chat}/messages HTTP/1.1", "Host: 127.0.0.1", *map(": ".join, headers.items())]
     body = '{"content": "hello", "max_output_tokens": 4000}'
