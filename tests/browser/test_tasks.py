@@ -59,6 +59,7 @@ def makes_a_key_and_calls(steps: Steps, visitor: Visitor) -> int:
     answer = requests.get(
         f"{visitor.url}/api/balance", headers={"Authorization": f"Bearer {key[0]}"}, timeout=10
     )
+    assert answer.ok, answer.text
     assert answer.json()["plan"]["name"] == "Plus"
     return steps.count
 
