@@ -217,7 +217,8 @@ class StreamedReply:
             yield piece
             if self._reader.finish_reason is not None and not has_finished:
                 has_finished = True
-                self._line.limit_wait(self._patience.after_finish)
+                if not self._reader.is_over:
+                    self._line.limit_wait(self._patience.after_finish)
 
     def _end(self, pieces: Iterator[bytes], heard: Iterator[dict[str, Any] | None]) -> None:
         """Read what may be left of the response: a late report, and the end, so that its connection serves again."""

@@ -57,13 +57,7 @@ def test_each_statement_of_a_message_is_one_accounts(sent: list[str]) -> None:
     touched = {(table, statement) for statement in others for table in tables_of(statement)}
     for table, statement in touched:
         assert table in EVERYWHERE or is_of_one_account(statement, table), (table, statement)
-    assert {table for table, _ in touched} - EVERYWHERE == {
-        "accounts",
-        "chats",
-        "memberships",
-        "messages",
-        "usages",
-    }
+    assert {table for table, _ in touched} - EVERYWHERE == {"accounts", "chats", "messages", "usages"}
     assert {table for table, _ in touched} <= EVERYWHERE | SPREAD
     assert "WHERE api_keys.secret_hash = " in asks_who
     assert "accounts.id = memberships.account_id" in asks_who

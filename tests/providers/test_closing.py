@@ -12,7 +12,7 @@ from app.providers.streamed_reply import Patience
 from tests.providers.conftest import Vendor
 from tests.support.crowding import patient
 from tests.support.provider_server import ProviderServer
-from tests.support.replies import HASTY, asking, outcome_of
+from tests.support.replies import HASTY, PATIENT, asking, outcome_of
 from tests.support.unreachable import unreachable_address
 
 AT_ONCE = 2.0
@@ -156,15 +156,17 @@ def test_the_demo_stops_at_once_in_a_pause() -> None:
 
 def test_250_answers_run_at_once(vendor: Vendor, server: ProviderServer) -> None:
     outcomes = []
+    own = type(vendor)(base_url=str(vendor.client.base_url), api_key="canary-key", patience=PATIENT)
 
     def ask() -> None:
-        outcomes.append(outcome_of(vendor.stream(asking("[[tokens=5 delay=0.8]]", is_reasoning=True))))
+        outcomes.append(outcome_of(own.stream(asking("[[tokens=5 delay=0.8]]", is_reasoning=True))))
 
     threads = [threading.Thread(target=ask) for _ in range(250)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
+    own.client.close()  # the connections that are kept
 
     assert [outcome.usage.output for outcome in outcomes] == [5] * 250
     assert server.most_active == 250
