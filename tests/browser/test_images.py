@@ -27,7 +27,7 @@ def test_an_image_is_made_in_the_chat_by_keyboard(ada: Visitor) -> None:
     answer = ada.answers.first
     expect(answer).to_have_attribute("data-status", "done")
     expect(answer.locator("img")).to_have_count(2)
-    assert all(answer.locator("img").evaluate_all("images => images.map((one) => one.naturalWidth > 0)"))
+    answer.locator("img").evaluate_all("images => Promise.all(images.map((one) => one.decode()))")
     picture(ada, "chat-images")
     assert faults_of(page) == []
     page.reload()

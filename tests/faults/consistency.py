@@ -26,8 +26,8 @@ def assert_whole(stage: Stage) -> None:
     """Recover as the clock would, then nothing is wrong, in money, messages or events."""
     recover(stage)
     with stage.looking():
-        found = wrongs()
-    assert found == {}, found
+        wrong = wrongs()
+    assert wrong == {}, wrong
     assert stage.pulse.is_steady, f"/healthz took up to {stage.pulse.slowest:.2f} s"
 
 
