@@ -178,6 +178,19 @@ def test_adding_up_twice_changes_nothing(history: Account) -> None:
     assert books_of(month()) == once
 
 
+@pytest.mark.databases("sqlite", "postgresql")
+def test_calls_that_began_behind_a_watermark_of_a_clock_that_was_ahead_are_added_up(
+    history: Account, session: scoped_session[Session]
+) -> None:
+    add_up(NOW + timedelta(days=1, hours=1))
+    call(history, NOW + timedelta(minutes=5), 7 * CREDIT)
+    session.commit()
+    add_up(NOW + timedelta(minutes=12))
+    assert Watermark.now() == NOW + timedelta(minutes=2)
+    add_up(NOW + timedelta(minutes=20))
+    assert added_up() == session.scalar(select(func.sum(Usage.cost_nanos)))
+
+
 def test_totals_can_be_made_again_from_the_calls(history: Account) -> None:
     add_up(NOW)
     once = books_of(month())

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
+    delete,
     func,
     literal_column,
     select,
@@ -206,12 +207,21 @@ def belongs_to(table: type[ModelBase], whose: dict[str, int]) -> list[Any]:
 def add_up(now: datetime) -> None:
     """Add the calls that have ended to the totals. The caller commits; until then others who add up wait."""
     begin, end = Watermark.held(), all_ended_before(now)
+    if begin > now:
+        begin = forgotten_from(end.date())
     if end <= begin:
         return
     calls = begun_since(begin) & (Usage.created_at < end)
     add_to(DailyTotal, totals_of(calls))
     add_to(AccountDay, accounts_of(calls))
     Watermark.move(end)
+
+
+def forgotten_from(day: date) -> datetime:
+    """Drop the totals from that day on: by a clock that was ahead they end later than now, and lack what began since."""
+    for table in (DailyTotal, AccountDay):
+        db.session.execute(delete(table).where(table.day >= day))
+    return start_of(day)
 
 
 def all_ended_before(now: datetime) -> datetime:
