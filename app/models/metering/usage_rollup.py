@@ -218,7 +218,7 @@ def add_up(now: datetime) -> None:
 
 
 def forgotten_from(day: date) -> datetime:
-    """Drop the totals from that day on: by a clock that was ahead they end later than now, and lack what began since."""
+    """Drop the totals from that day on. By a clock that was ahead they end later than now, without the calls since."""
     for table in (DailyTotal, AccountDay):
         db.session.execute(delete(table).where(table.day >= day))
     return start_of(day)
