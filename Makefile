@@ -52,17 +52,19 @@ matrix: .venv/installed-test ## print what each role gets on each route of the r
 sbom: ## print a bill of materials of what production installs, in CycloneDX
 	@sh dependencies/sbom.sh
 
-audit: ## list old packages of production and, with OSV_DATA, known vulnerabilities
+audit: .venv/installed-local ## list old packages of production and, with OSV_DATA, known vulnerabilities
 	@.venv/bin/python -m dependencies.audit
 
 lock: ## pin the requirements again
 	@sh dependencies/lock.sh
 
-# What is installed in .venv: a lock that has changed since is installed again.
-.venv/bin/pip:
-	@python=$$(sh devserver/find-python.sh) && echo "Making .venv" && "$$python" -m venv --clear .venv
+# A link to a Python that is gone counts as missing. Without its ensurepip (Debian's python3-venv) a Python leaves half of one.
+.venv/bin/python:
+	@python=$$(sh devserver/find-python.sh) && echo "Making .venv" && \
+	    { "$$python" -m venv --clear .venv || { rm -rf .venv; exit 1; }; }
 
-.venv/installed-local .venv/installed-test: .venv/installed-%: requirements-%.txt | .venv/bin/pip
+# What is installed in .venv: a lock that has changed since is installed again.
+.venv/installed-local .venv/installed-test: .venv/installed-%: requirements-%.txt .venv/bin/python
 	@echo "Installing $< (this once; a minute or two)"
 	@.venv/bin/python -m pip install --quiet --require-hashes --disable-pip-version-check -r $<
 	@sh devserver/redis-binary.sh

@@ -22,6 +22,9 @@ PATIENCE = 1.0
 
 JOB_TIMEOUT = 120
 LONG_JOBS = ("app.lab.jobs.run", "app.lab.jobs.run_all")
+URGENT_JOBS = ("app.payments.jobs.process_events",)
+"""They go before all that waits: a person has paid."""
+
 LONG_TIMEOUT = 1800
 """For jobs that stop by themselves in time, unless one account has more calls than all others together."""
 
@@ -87,10 +90,8 @@ def connect() -> redis.Redis:
     return connection
 
 
-def enqueue(
-    job: JobName, *identifiers: int | str, lifetime: int | None = None, is_urgent: bool = False
-) -> bool:
-    """Have a worker do `job` with `identifiers`, before all that waits where it is urgent; whether Redis took it.
+def enqueue(job: JobName, *identifiers: int | str, lifetime: int | None = None) -> bool:
+    """Have a worker do `job` with `identifiers`; whether Redis took it.
 
     Where it did not, the sweeper finds the work in the database. A job that waits for longer than
     `lifetime` seconds is dropped.
@@ -104,7 +105,7 @@ def enqueue(
             ttl=lifetime,
             result_ttl=RESULT_LIFETIME,
             failure_ttl=FAILURE_LIFETIME,
-            at_front=is_urgent,
+            at_front=job in URGENT_JOBS,
         )
     except redis.RedisError as error:
         log.warning("job left to the sweeper", extra={"job": job, "reason": type(error).__name__})

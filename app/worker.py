@@ -116,8 +116,7 @@ class Clock:
         """Enqueued, and dropped where it is not run in time; done here where Redis takes nothing."""
         self.last[name] = time.monotonic()
         with self.app.app_context():
-            is_urgent = name == JobName.PROCESS_EVENTS
-            if name == WITHOUT_WORKER or not enqueue(name, lifetime=TIMETABLE[name], is_urgent=is_urgent):
+            if name == WITHOUT_WORKER or not enqueue(name, lifetime=TIMETABLE[name]):
                 self.run(name)
             note_run(CLOCK, utcnow())
 

@@ -132,7 +132,7 @@ def successors() -> list[SelectChoice]:
 
 class ModelForm(RowForm):
     name = StringField(
-        "Id",
+        "ID",
         validators=[
             Required(),
             Length(max=120),
@@ -205,7 +205,7 @@ class ModelTable(BulkRetire, AdminTable):
     column_list = ("name", "title", "provider.name", "is_for_sale", "is_free_for_guests", "context_window",
                    "max_output_tokens", "extra_input_tokens", "sold_until", "position")  # fmt: skip
     column_labels: ClassVar = {
-        "name": "Id", "is_for_sale": "For sale", "is_free_for_guests": "Guests", "extra_input_tokens": "Host adds",
+        "name": "ID", "is_for_sale": "For sale", "is_free_for_guests": "Guests", "extra_input_tokens": "Host adds",
     }  # fmt: skip
     column_formatters: ClassVar = {"extra_input_tokens": lambda _view, _context, model, _name: added(model)}
     column_sortable_list = ("name", "title", "is_for_sale", "context_window", "max_output_tokens", "position")

@@ -49,7 +49,7 @@ PLAN_FIELDS: Kinds = {
         {"description": "Empty: from price and margin."},
     ),
     "daily_limit_nanos": (Credits, "Daily limit", {"description": "Empty: no daily limit."}),
-    "window_limit_nanos": (Credits, "Limit of some hours", {"description": "Empty: no such limit."}),
+    "window_limit_nanos": (Credits, "Limit for a few hours", {"description": "Empty: no such limit."}),
     "window_hours": (Count, "Hours", {"lowest": 1, "highest": LONGEST_WINDOW}),
     "chats_per_month": (
         Count,

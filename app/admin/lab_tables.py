@@ -38,7 +38,7 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
 
 CALLED = {
     "breaker_floor": "spending guard never below",
-    "breaker_floor_percent": "or below, of all purchases,",
+    "breaker_floor_percent": "spending guard never below, as a share of purchases:",
     "payment_fee": "Stripe's share",
     "payment_fee_cents": "Stripe's fixed fee",
 }

@@ -36,6 +36,7 @@ from app.models.search import contains
 
 LARGEST_PAGE = 10**6
 HEADINGS = {"account_id": "Account", "created_at": "Date", "position": "Order"}
+WORDS = {"id": "ID", "state": "status"}
 STALE = "Someone else changed this in the meantime. Check it again; what you typed is still here."
 
 
@@ -89,8 +90,8 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
     def _prettify_name(self, name: str) -> str:
         """The heading of a column that has no label of its own."""
-        heading = HEADINGS.get(name) or cell_formats.column_text(name).replace("state", "status")
-        text = " ".join("ID" if word == "id" else word for word in heading.split())
+        heading = HEADINGS.get(name) or cell_formats.column_text(name)
+        text = " ".join(WORDS.get(word, word) for word in heading.split())
         return text[0].upper() + text[1:]
 
     def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:

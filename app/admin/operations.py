@@ -36,7 +36,7 @@ def text_or_none(value: str | None) -> str | None:
 
 class OperationForm(RowForm):
     name = StringField(
-        "Id",
+        "ID",
         validators=[Required(), Length(max=40), Regexp(r"[a-z][a-z0-9_]*$", message=NOT_A_NAME)],
         description="Used in code and usage lists.",
     )
@@ -65,7 +65,7 @@ class OperationTable(AdminTable):
     form = OperationForm
     column_list = ("name", "title", "default_model", "max_output_tokens", "minimum_plan.name", "is_enabled")
     column_labels: ClassVar = {
-        "name": "Id", "default_model": "Model", "max_output_tokens": "Maximum output", "minimum_plan.name": "From plan",
+        "name": "ID", "default_model": "Model", "max_output_tokens": "Maximum output", "minimum_plan.name": "From plan",
         "is_enabled": "On",
     }  # fmt: skip
     column_sortable_list = ("name", "title", "is_enabled")

@@ -85,7 +85,7 @@ class PlanForm(RowForm):
         description="Credits a month. Empty: computed from price, surcharge and margin.",
     )
     daily_limit_nanos = Credits("Daily limit", description="Empty: no daily limit.")
-    window_limit_nanos = Credits("Limit of some hours", description="Empty: no such limit.")
+    window_limit_nanos = Credits("Limit for a few hours", description="Empty: no such limit.")
     window_hours = Count(
         "Hours",
         lowest=1,

@@ -32,6 +32,7 @@ from app.models.metering.usage_rollup import DailyTotal
 from app.models.operations.audit_log import AdminChange
 
 LOOKED_BACK = timedelta(days=30)
+BUCKETS = ("uncached_input_nanos", "output_nanos")
 A_YEAR = timedelta(days=366)
 COMPARED = {"uncached_input_nanos": "Input", "cache_read_nanos": "Cache read", "output_nanos": "Output"}
 FIELDS = {
@@ -187,7 +188,7 @@ def shown_ahead(ahead: PriceAhead, use: dict[str, tuple[int, int]]) -> list[str]
     """A price to come: model, moment, input and output before and after, and what it would have done."""
     pairs = [
         f"{per_million(getattr(ahead.now, name))} → {per_million(getattr(ahead.then, name))}"
-        for name in ("uncached_input_nanos", "output_nanos")
+        for name in BUCKETS
     ]
     now, then = (price_import.figures_of(price) for price in (ahead.now, ahead.then))
     return [ahead.model.name, moment(ahead.begins), *pairs, effect(use.get(ahead.model.name), now, then)]
@@ -211,10 +212,7 @@ def effect_of(finding: Finding, use: dict[str, tuple[int, int]]) -> str:
 def effect(tokens: tuple[int, int] | None, ours: dict[str, int | None], theirs: dict[str, int | None]) -> str:
     if tokens is None:
         return ""
-    nanos = sum(
-        count * ((theirs[name] or 0) - (ours[name] or 0)) // 1_000_000
-        for count, name in zip(tokens, ("uncached_input_nanos", "output_nanos"), strict=True)
-    )
+    nanos = cost_nanos(tokens, theirs) - cost_nanos(tokens, ours)
     cents = in_cents(nanos)
     return (
         f"about {'+' if cents >= 0 else ''}{money_text(cents)} of cost on the last 30 days' use, off the margin"
@@ -224,7 +222,6 @@ def effect(tokens: tuple[int, int] | None, ours: dict[str, int | None], theirs: 
 
 
 A_MILLION_EACH = (1_000_000, 1_000_000)
-BUCKETS = ("uncached_input_nanos", "output_nanos")
 
 
 def price_alarms() -> list[str]:
@@ -242,8 +239,8 @@ def alarm_of(finding: Finding, margin: int, use: dict[str, tuple[int, int]]) -> 
     if finding.old is None or finding.new is None or not is_now:
         return
     tokens = use.get(finding.model.name, A_MILLION_EACH)
-    ours = cost(tokens, price_import.figures_of(finding.old))
-    theirs = cost(tokens, finding.new.figures)
+    ours = cost_nanos(tokens, price_import.figures_of(finding.old))
+    theirs = cost_nanos(tokens, finding.new.figures)
     left = BPS - theirs * (BPS - margin) // ours if ours else 0
     if theirs > ours and (left < 0 or left < Setting.get("margin_floor")):
         yield (
@@ -252,8 +249,7 @@ def alarm_of(finding: Finding, margin: int, use: dict[str, tuple[int, int]]) -> 
         )
 
 
-def cost(tokens: tuple[int, int], figures: dict[str, int | None]) -> int:
-    return (
-        sum(count * (figures[bucket] or 0) for count, bucket in zip(tokens, BUCKETS, strict=True))
-        // 1_000_000
-    )
+def cost_nanos(tokens: tuple[int, int], figures: dict[str, int | None]) -> int:
+    """What that much (input, output) costs at figures for a million tokens."""
+    per_million = (count * (figures[bucket] or 0) for count, bucket in zip(tokens, BUCKETS, strict=True))
+    return sum(per_million) // 1_000_000

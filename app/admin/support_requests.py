@@ -12,6 +12,9 @@ from app.admin.ledger_views import ReadOnlyTable
 from app.extensions import db
 from app.models.operations.support_request import SupportRequest
 
+SHOWN = 120
+"""Characters of a question that the list shows; its own page and the export have all."""
+
 
 class SupportTable(ReadOnlyTable):
     one = "support request"
@@ -19,7 +22,6 @@ class SupportTable(ReadOnlyTable):
     details_template = "admin/support_request.html"
     column_list = ("id", "created_at", "is_priority", "account.name", "user.email", "message", "answered_at")
     column_labels: ClassVar = {"is_priority": "Priority", "user.email": "From"}
-    column_formatters: ClassVar = {"message": lambda _view, _context, row, _name: row.message[:120]}
     column_details_list = ("id", "created_at", "is_priority", "account_id", "user.email", "usage_id",
                            "message", "answered_at")  # fmt: skip
     column_select_related_list = (SupportRequest.account, SupportRequest.user)
@@ -27,6 +29,10 @@ class SupportTable(ReadOnlyTable):
         IntEqualFilter(SupportRequest.account_id, "Account"),
         BooleanEqualFilter(SupportRequest.is_priority, "Priority"),
     )
+
+    def get_list_value(self, context: Any, model: SupportRequest, name: str) -> Any:
+        value = super().get_list_value(context, model, name)
+        return value[:SHOWN] if name == "message" else value
 
     def get_query(self) -> Any:
         waiting = SupportRequest.answered_at.is_(None)

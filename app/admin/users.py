@@ -53,7 +53,7 @@ class UserTable(AdminTable):
         return person
 
     def other_person(self) -> User:
-        """The same, never oneself: held together with the owner who asks, so that no two owners remove each other."""
+        """Whom a form is about, never the owner who asks: both are held, so that no two owners remove each other."""
         person = self.person_asked_for()
         if person.id == current_user.user_id:
             text = "Another owner has to do that for you."

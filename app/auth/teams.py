@@ -44,7 +44,7 @@ def account() -> str:
         own_brand=Brand.of(shown.id) if shown.plan.has_custom_branding else None,
         own_request=next((request for request in waiting if request.user_id == own.user_id), None),
         own_use=own_use(own, utcnow()),
-        used=spent_by_members(shown.id, month_of(utcnow().date())),
+        used=spent_by_members(shown.id, month_of(utcnow().date())) if shown.kind == "team" else {},
         memberships=[
             membership for membership in current_user.user.memberships if membership.account.closed_at is None
         ],

@@ -59,9 +59,8 @@ def send_webhook_again(delivery_id: str) -> ResponseReturnValue:
 
 
 def own_endpoint(endpoint_id: str) -> WebhookEndpoint:
-    return WebhookEndpoint.find(endpoint_id, account_id=current_user.account_id, removed_at=None) or abort(
-        404
-    )
+    endpoint = WebhookEndpoint.find(endpoint_id, account_id=current_user.account_id, removed_at=None)
+    return endpoint or abort(404)
 
 
 def back(text: str) -> ResponseReturnValue:

@@ -36,7 +36,7 @@ SIMULATED = {
     ),
     "use": (
         "Calls come at random around the clock; the habit sets their average number and length.",
-        "Reserved are four times a prompt's tokens, and at most 4,096 tokens for an answer.",
+        "A prompt reserves four times its tokens, an answer at most 4,096.",
     ),
     "refusals": (
         "People who run out and buy ask again at once; others ask as often as before.",

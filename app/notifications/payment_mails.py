@@ -200,10 +200,8 @@ def of_trial_end(subscription: Subscription) -> None:
 
 def of_refunds(payment: Payment, account: Account, refunds: list[Refund]) -> None:
     for refund in refunds:
-        amount, left = (
-            money_text(refund.amount_cents, payment.currency),
-            credits_figure(account.credits_nanos),
-        )
+        amount = money_text(refund.amount_cents, payment.currency)
+        left = credits_figure(account.credits_nanos)
         mail = "credit_note" if is_credit_note(refund.stripe_id) else "refund"
         owner(account, f"refund:{refund.stripe_id}", mail, amount=amount, credits=left)
 

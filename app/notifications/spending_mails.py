@@ -13,7 +13,7 @@ from app.models.metering.breaker import write_down
 from app.models.metering.spending import SpendingPause
 from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.notifications.recipients import owner
-from app.web.formatting import pause_text
+from app.web.formatting import counted, pause_text
 
 ALERT_EVENTS = {
     "low_balance": "balance.low",
@@ -40,6 +40,7 @@ def of_alerts(account: Account, at: datetime) -> None:
         },
         "window_limit": {
             "limit": credits_figure(account_state.window_limit or 0),
+            "hours": counted(account_state.window_hours or 24, "hour"),
             "plan": account_state.plan_name,
             "resets_at": f"{window_ends(at, account_state.window_hours or 24):%H:%M}",
         },

@@ -45,7 +45,7 @@ def write_logs(app: Flask, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(app.config["LOG_LEVEL"])
-    for noisy in ("httpx2", "httpcore2", "openai", "anthropic", "stripe", "rq.cron"):
+    for noisy in ("httpx2", "httpcore2", "openai", "anthropic", "stripe"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

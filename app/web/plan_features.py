@@ -69,7 +69,7 @@ def allowance(plan: Plan) -> Iterator[Feature]:
     if plan.window_hours is not None and plan.window_limit_nanos is not None:
         hours, limit = counted_text(plan.window_hours, "hour"), plan.window_limit_nanos
         text = f"Up to {credits_text(limit)} in {hours}"
-        yield Feature("window_limit", "Limit of some hours", f"{credits(limit)} in {hours}", text)
+        yield Feature("window_limit", "Limit for a few hours", f"{credits(limit)} in {hours}", text)
 
 
 def models(plan: Plan) -> Iterator[Feature]:
