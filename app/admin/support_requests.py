@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import BooleanEqualFilter, IntEqualFilter
+from jinja2 import pass_context
 
 from app.admin.ledger_views import ReadOnlyTable
 from app.extensions import db
@@ -30,6 +31,7 @@ class SupportTable(ReadOnlyTable):
         BooleanEqualFilter(SupportRequest.is_priority, "Priority"),
     )
 
+    @pass_context
     def get_list_value(self, context: Any, model: SupportRequest, name: str) -> Any:
         value = super().get_list_value(context, model, name)
         return value[:SHOWN] if name == "message" else value

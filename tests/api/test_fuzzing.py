@@ -13,21 +13,12 @@ from tests.support.environment import process_environment
 from tests.support.running_app import RunningApp
 
 CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
-BOUNDS = [
-    "--max-examples",
-    "4",
-    "--max-time",
-    "10",
-    "--workers",
-    "1",
-    "--seed",
-    "7",
-    "--request-timeout",
-    "30",
-]
+BOUNDS = ["--max-examples", "4", "--workers", "1", "--seed", "7", "--request-timeout", "30"]
 """One worker: of two at once, one may end in CPython 3.11's "AST constructor recursion depth mismatch"."""
 
 EXCEPT = ["--exclude-operation-id", "delete_revoke_key"]
+FEWEST, SECONDS = 20, ("10", "60", "240")
+"""Requests to try at the least; a slow machine takes a first run's time to begin."""
 
 
 def test_no_request_that_can_be_thought_of_is_answered_with_a_500(
@@ -37,16 +28,21 @@ def test_no_request_that_can_be_thought_of_is_answered_with_a_500(
     running = start_app("web", WEB_THREADS="24")
     program = procfile.beside_python(["schemathesis", "run", f"{running.url}/api/openapi.json"])
     who = ["--header", f"Authorization:{ada.headers['Authorization']}"]
-    done = subprocess.run(
-        [*program, *who, "--checks", CHECKS, *BOUNDS, *EXCEPT],
-        env=process_environment({}),
-        cwd=running.log_file("web").parent,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    tried = 0
+    for seconds in SECONDS:
+        done = subprocess.run(
+            [*program, *who, "--checks", CHECKS, *BOUNDS, *EXCEPT, "--max-time", seconds],
+            env=process_environment({}),
+            cwd=running.log_file("web").parent,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        tried = sum(map(int, re.findall(r"(\d+) generated", done.stdout)))
+        if tried > FEWEST:
+            break
 
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert int(re.search(r"(\d+) generated", done.stdout)[1]) > 20
+    assert tried > FEWEST
     assert re.findall(r"""['"]status['"]: 500.*""", running.log("web")) == []
