@@ -123,7 +123,7 @@ class EventStream(Response, Follower):
         return body
 
     def ping(self) -> None:
-        """By the server's own way to write: its thread waits for the provider, and is kept from going on meanwhile."""
+        """In the thread that checkpoints: the reader's own waits for the provider, and `tend` keeps it from writing."""
         poll = select.poll()
         with suppress(OSError, TypeError):
             poll.register(self._socket, select.POLLOUT)

@@ -62,7 +62,6 @@ class Generation(Reading):
         self.reservation = reservation
         self.kept = kept
         self.follow_up = follow_up
-        self.ending: Outcome | None
         self.parts: list[str] = []
         self.told = self.parts
         self.is_stopping = False
@@ -254,7 +253,7 @@ class Generation(Reading):
         count_call(model, outcome, receipt.usage, cost=cost, absorbed=absorbed, waited=self.waited)
 
     def _follow_up(self, ending: Outcome) -> None:
-        """Once the end is told."""
+        """Once the end is known. Whoever read up to it hears of it after this."""
         if self.follow_up and ending.status == "done":
             with self.app.app_context():
                 enqueue(*self.follow_up)

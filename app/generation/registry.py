@@ -127,12 +127,16 @@ class GenerationRegistry:
                 if not running:
                     self.checkpointer = None
                     return
-            for generation in running:
-                generation.tend()
             try:
                 self._checkpoint(app, running)
             except SQLAlchemyError as error:
                 log.warning("checkpoint failed: %s", type(error).__name__)
+            for generation in running:
+                try:
+                    generation.tend()
+                # no more threads, or a connection that has just closed
+                except (OSError, RuntimeError, ValueError):
+                    log.exception("could not tend call %s", generation.reservation.usage_id)
 
     def _checkpoint(self, app: Flask, running: list[Generation]) -> None:
         now, kept = utcnow(), [generation for generation in running if generation.kept]

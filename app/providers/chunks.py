@@ -15,24 +15,39 @@ class Chunks:
         self.line, self.left = b"", 0
         self.is_trailer = self.is_over = self.is_malformed = False
 
+    @property
+    def is_whole(self) -> bool:
+        """Read to its end, so that what comes next on the connection is no part of it."""
+        return self.is_over and not self.is_malformed
+
     def feed(self, data: bytes) -> bytes:
-        """What the chunks hold of it. `left` counts the end of the line behind a chunk too."""
+        """What the chunks hold of it."""
         at, held = 0, []
         while at < len(data) and not self.is_over:
             if self.left:
-                held.append(data[at : at + max(0, self.left - 2)])
-                step = min(self.left, len(data) - at)
-                self.left, at = self.left - step, at + step
-                continue
-            end = data.find(b"\n", at)
-            self.line += data[at : end if end >= 0 else len(data)]
-            at = end + 1 if end >= 0 else len(data)
-            if end >= 0:
-                self._ended(self.line)
-                self.line = b""
-            elif len(self.line) > LONGEST_LINE:
-                self.is_over = self.is_malformed = True
+                part = data[at : at + self.left]
+                held.append(self._of_chunk(part))
+            else:
+                part = data[at : data.find(b"\n", at) + 1 or len(data)]
+                self._of_line(part)
+            at += len(part)
         return b"".join(held)
+
+    def _of_chunk(self, part: bytes) -> bytes:
+        """`left` counts the end of the line behind a chunk too, which it does not hold."""
+        size, end_of_line = max(0, self.left - 2), b"\r\n"[max(0, 2 - self.left) :]
+        if not end_of_line.startswith(part[size:]):
+            self.is_over = self.is_malformed = True
+        self.left -= len(part)
+        return part[:size]
+
+    def _of_line(self, part: bytes) -> None:
+        self.line += part
+        if part.endswith(b"\n"):
+            self._ended(self.line[:-1])
+            self.line = b""
+        elif len(self.line) > LONGEST_LINE:
+            self.is_over = self.is_malformed = True
 
     def _ended(self, line: bytes) -> None:
         text = line.removesuffix(b"\r")

@@ -213,11 +213,11 @@ class Body(httpx2.SyncByteStream):
                 raise IncompleteRead(b"")
             piece = self._chunks.feed(came)
         if self._chunks.is_malformed and not piece:
-            raise HTTPException("chunks that are none")
+            raise HTTPException("malformed chunk")
         return piece
 
     def close(self) -> None:
-        is_read = self._chunks.is_over if self._chunks else self._response.isclosed()
+        is_read = self._chunks.is_whole if self._chunks else self._response.isclosed()
         self._response.close()
         if self._line.release() and is_read and self._connection.sock is not None:
             self._transport.keep(self._origin, self._connection)
