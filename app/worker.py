@@ -101,16 +101,19 @@ class Clock:
         self.last: dict[JobName, float] = {}
 
     def keep(self) -> None:
-        """For as long as the process lives. What stands first in the timetable waits for one other at most."""
+        """For as long as the process lives. What has been due for longest comes first, so that none waits for ever."""
         while True:
-            name = next(filter(self.is_due, TIMETABLE), None)
-            if name is None:
-                time.sleep(PAUSE)
-            else:
+            if name := self.next_due():
                 self.have_done(name)
+            else:
+                time.sleep(PAUSE)
 
-    def is_due(self, name: JobName) -> bool:
-        return time.monotonic() - self.last.get(name, float("-inf")) >= TIMETABLE[name]
+    def next_due(self) -> JobName | None:
+        name = min(TIMETABLE, key=self.due_at)
+        return name if self.due_at(name) <= time.monotonic() else None
+
+    def due_at(self, name: JobName) -> float:
+        return self.last.get(name, float("-inf")) + TIMETABLE[name]
 
     def have_done(self, name: JobName) -> None:
         """Enqueued, and dropped where it is not run in time; done here where Redis takes nothing."""

@@ -1,6 +1,7 @@
 """The queue: names and ids as JSON, and a caller that does not mind when Redis is away."""
 
 import json
+import time
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -109,9 +110,18 @@ def test_a_redis_that_takes_nothing_is_not_ready_and_the_clock_sweeps_by_itself(
         mailer.post("test:1", "ada@example.com", "password_changed", name="Ada")
         db.session.commit()
     clock = Clock(app)
-    while name := next(filter(clock.is_due, TIMETABLE), None):
+    while name := clock.next_due():
         clock.have_done(name)
     assert [str(mail["To"]) for mail in mailbox.mails] == ["ada@example.com"]
+
+
+def test_none_of_the_timetable_waits_for_ever_behind_what_is_always_due(app: Flask) -> None:
+    clock, now = Clock(app), time.monotonic()
+    clock.last = {name: now - seconds - 1 for name, seconds in TIMETABLE.items()}
+    clock.last[JobName.ADD_UP_CALLS] -= 1
+    assert clock.next_due() == JobName.ADD_UP_CALLS
+    clock.last = dict.fromkeys(TIMETABLE, now)
+    assert clock.next_due() is None
 
 
 def test_the_clock_ends_dead_calls_however_much_the_worker_has_to_do(
