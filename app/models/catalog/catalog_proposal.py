@@ -1,4 +1,4 @@
-"""Newer data otherwise than the list of models, with both figures, until an administrator decides."""
+"""Where newer data differ from the list of models: both figures, until an admin decides."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from app.models.catalog.worth import (
     worth_of,
 )
 from app.models.metering.balance import LONGEST_WINDOW
+from app.models.metering.refusal import PricingError
 
 LOCKED_TERMS = ("price_cents", "currency", "interval")
 
@@ -214,7 +215,14 @@ class CreditPack(Listed, Model):
 
     @validates("volume")
     def in_order(self, _name: str, pairs: Iterable[Iterable[int]]) -> list[list[int]]:
-        return sorted(map(list, pairs))
+        tiers = sorted(map(list, pairs))
+        quantities = {quantity for quantity, _ in tiers}
+        are_in_range = all(quantity >= 2 and 0 <= margin < BPS for quantity, margin in tiers)
+        if len(quantities) < len(tiers) or not are_in_range:
+            raise PricingError(
+                "A volume tier starts at 2 or more, each once, at a margin from 0% to below 100%."
+            )
+        return tiers
 
     @property
     def tiers(self) -> list[PackTier]:

@@ -28,7 +28,7 @@ def renew_recovery_codes(user: User) -> list[str]:
 
 def redeem(user: User, code: str) -> bool:
     """Use a recovery code up while the user is held, so that it is one only once; whether it was one."""
-    db.session.execute(update(User).where(User.id == user.id).values(id=user.id))
+    User.hold(user.id)
     db.session.refresh(user, ["recovery_hashes"])
     left = [kept for kept in user.recovery_hashes if kept != digest(code)]
     is_one = len(left) < len(user.recovery_hashes)

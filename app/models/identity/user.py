@@ -92,10 +92,15 @@ class User(Model):
         return bool(db.session.execute(held).rowcount)  # type: ignore[attr-defined]
 
     @classmethod
+    def hold(cls, *user_ids: int) -> None:
+        """Keep others from changing them until the transaction ends."""
+        for user_id in sorted(user_ids):
+            db.session.execute(update(cls).where(cls.id == user_id).values(id=user_id))
+
+    @classmethod
     def hold_with_owner(cls, user_id: int, owner_id: int) -> bool:
         """Hold both until the transaction ends; False where the second is no owner by then."""
-        for held in sorted((user_id, owner_id)):
-            db.session.execute(update(cls).where(cls.id == held).values(id=held))
+        cls.hold(user_id, owner_id)
         is_owner = cls.id == owner_id, cls.admin_role == "owner", cls.disabled_at.is_(None)
         return db.session.scalar(select(cls.id).where(*is_owner)) is not None
 

@@ -36,7 +36,6 @@ class Reservation:
 
     usage_id: int
     account_id: int
-    user_id: int
     prompt: Prompt
     rates: AnyRates
     ceiling: int
@@ -118,7 +117,6 @@ class Admission:
         return Reservation(
             usage_id,
             self.actor.account_id,
-            self.actor.user_id,
             self.prompt,
             self.rates,
             self.ceiling,

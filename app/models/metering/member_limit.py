@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, cast, func, select
+from sqlalchemy import BigInteger, bindparam, case, cast, func, select
 
-from app.db.compiled_statement import CompiledStatement
+from app.db.compiled_statement import CompiledStatement, Row
 from app.extensions import db
 from app.models.base import at_once
 from app.models.catalog.setting import SETTINGS, Setting
@@ -54,28 +54,31 @@ def member_use(account_state: AccountState, user_id: int, at: datetime) -> Membe
     """None where there are no members: outside of teams."""
     if account_state.kind != "team":
         return None
-    account_id = account_state.account_id
-    with at_once() as connection:
-        row = READ.first(connection, {"account": account_id, "user": user_id})
-    limit, extra, until = row or NO_MEMBER
+    row = read_once(LIMITED, account_state.account_id, user_id, month_of(at.date()))
+    limit, extra, until, used, _mark = row or NO_MEMBER
     if limit is None:
         return MemberUse(None, 0)
-    used = spent_by(account_id, user_id, month_of(at.date()))
-    return MemberUse(limit + extra if until is not None and at.date() <= until else limit, used)
+    return MemberUse(limit + extra if until is not None and at.date() <= until else limit, int(used))
 
 
 def spent_by(account_id: int, user_id: int, first: date) -> int:
     """What the calls of a person in an account that began on that day or later cost; running ones as reserved."""
-    mark = Setting.stored().get(Watermark.KEY)
+    row = read_once(SPENT, account_id, user_id, first)
+    return int(row[0]) if row else 0
+
+
+def read_once(statement: CompiledStatement, account_id: int, user_id: int, first: date) -> Row | None:
+    """A row that ends with the watermark, read again where that is another than the statement was given."""
+    mark, row = Setting.stored().get(Watermark.KEY), None
     with at_once() as connection:
         for _ in range(LOOKS):
             since = max(start_of(first), datetime.fromisoformat(mark) if mark else start_of(first))
             which = {"account": account_id, "user": user_id, "first": first, "since": since}
-            spent, moved = SPENT.one(connection, which)
-            if moved == mark:
+            row = statement.first(connection, which)
+            if row is None or row[-1] == mark:
                 break
-            mark = moved  # calls were added up meanwhile, and would count twice
-    return int(spent)
+            mark = row[-1]  # calls were added up meanwhile, and would count twice
+    return row
 
 
 @in_one_look
@@ -114,10 +117,9 @@ def member_limit_reached(member: MemberUse, at: datetime, **details: Any) -> Ref
     return Refusal("member_limit_reached", retry_after=seconds_until(ends, at), resets_at=ends, **details)
 
 
-NO_MEMBER = (None, 0, None)
+NO_MEMBER = (None, 0, None, 0, None)
 THIS = MEMBERS.c.account_id == bindparam("account"), MEMBERS.c.user_id == bindparam("user")
 LIMITS = MEMBERS.c.monthly_limit_nanos, MEMBERS.c.extra_nanos, MEMBERS.c.extra_until
-READ = CompiledStatement(select(*LIMITS).where(*THIS))
 
 
 def theirs(table: Any, sum_of: Any) -> Any:
@@ -130,4 +132,7 @@ SINCE = USAGES.c.created_at >= bindparam("since", type_=USAGES.c.created_at.type
 ADDED_UP = theirs(DAYS, DAYS.c.paid_nanos).scalar_subquery()
 LATELY = theirs(USAGES, COUNTED).where(SINCE).scalar_subquery()
 MARK = select(SETTINGS.c.value).where(SETTINGS.c.key == Watermark.KEY).scalar_subquery()
-SPENT = CompiledStatement(select(cast(ADDED_UP + LATELY, BigInteger), MARK))
+IN_ALL = cast(ADDED_UP + LATELY, BigInteger)
+SPENT = CompiledStatement(select(IN_ALL, MARK))
+IF_LIMITED = case((MEMBERS.c.monthly_limit_nanos.is_not(None), IN_ALL), else_=0)
+LIMITED = CompiledStatement(select(*LIMITS, IF_LIMITED, MARK).where(*THIS))

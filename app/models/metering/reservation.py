@@ -282,7 +282,6 @@ def reservation_of(usage: Usage) -> Reservation:
     return Reservation(
         usage.id,
         usage.account_id,
-        usage.user_id,
         prompt,
         usage.rates,
         usage.reserved_nanos,
