@@ -6,7 +6,7 @@ import unicodedata
 from typing import Any
 
 VARIANTS, FORMS = "\u03c2\u0131\u0307", "\u03c3i"
-"""The last sigma of a word and the i without a dot count as the others; a dot that small letters leave goes."""
+"""A word's last sigma and the dotless i count as the others; the combining dot that lower() leaves of İ is dropped."""
 
 LETTERS = str.maketrans(dict(zip(VARIANTS, [*FORMS, None], strict=True)) | {"\u00df": "ss"})
 

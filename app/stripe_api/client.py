@@ -100,8 +100,8 @@ def plain(stripe_object: Any) -> dict[str, Any]:
     return dict(stripe_object.to_dict(for_json=True))
 
 
-def since(moment: datetime, **which: str) -> dict[str, Any]:
-    """What asks a list for what is newer."""
+def created_since(moment: datetime, **which: str) -> dict[str, Any]:
+    """Parameters of a list request."""
     return {"created": {"gte": int(moment.timestamp())}, "limit": 100, **which}
 
 
@@ -223,7 +223,7 @@ def payment(stripe_id: str) -> state.PaymentState:
 
 
 def payments_since(moment: datetime, customer_id: str | None = None) -> list[state.PaymentState]:
-    wanted = since(moment, customer=customer_id) if customer_id else since(moment)
+    wanted = created_since(moment, customer=customer_id) if customer_id else created_since(moment)
     with asking() as v1:
         return [mapping.payment(one) for one in every(v1.payment_intents.list(wanted))]
 
@@ -245,7 +245,7 @@ def refunds(payment_intent_id: str) -> list[state.RefundState]:
 def refunds_since(moment: datetime) -> list[tuple[state.RefundState, str | None]]:
     """Refunds, each with the payment intent that it is of."""
     with asking() as v1:
-        answer = every(v1.refunds.list(since(moment)))
+        answer = every(v1.refunds.list(created_since(moment)))
         return [(mapping.refund(one), mapping.id_of(one.get("payment_intent"))) for one in answer]
 
 
@@ -259,14 +259,14 @@ def credit_notes(invoice_id: str) -> list[state.RefundState]:
 def credit_notes_since(moment: datetime) -> list[tuple[state.RefundState, str]]:
     """The same of all invoices, each with its invoice."""
     with asking() as v1:
-        answer = every(v1.credit_notes.list(since(moment)))
+        answer = every(v1.credit_notes.list(created_since(moment)))
         noted = [(mapping.credit_note(one), mapping.id_of(one["invoice"]) or "") for one in answer]
         return [one for one in noted if one[0].amount_cents]
 
 
 def disputes_since(moment: datetime) -> list[state.DisputeState]:
     with asking() as v1:
-        return [mapping.dispute(one) for one in every(v1.disputes.list(since(moment)))]
+        return [mapping.dispute(one) for one in every(v1.disputes.list(created_since(moment)))]
 
 
 def dispute(stripe_id: str) -> state.DisputeState:

@@ -37,12 +37,19 @@ export class SetUp {
     if (this.form.elements.document_id) this.listDocuments(this.form.elements.document_id);
   }
 
-  /* The newest ones, read once: few people choose one. */
+  /* The newest ones, read once: few people choose one, and who has none sees no field. */
   async listDocuments(select) {
-    this.documents ??= json("GET", "/api/documents?limit=100");
-    const { items } = await this.documents.catch(() => { this.documents = null; return { items: [] }; });
-    const listed = [...select.options].map((option) => option.value);
-    for (const { id, title } of items) if (!listed.includes(id)) select.add(new Option(title || "Untitled", id));
+    const field = select.closest(".field");
+    try {
+      const { items } = await (this.documents ??= json("GET", "/api/documents?limit=100"));
+      const listed = [...select.options].map((option) => option.value);
+      for (const { id, title } of items) if (!listed.includes(id)) select.add(new Option(title || "Untitled", id));
+      field.hidden = select.options.length < 2;
+    } catch (problem) {
+      this.documents = null;
+      field.hidden = false;
+      document.getElementById("document_id-hint").textContent = problem.detail;
+    }
   }
 
   keep(event) {
