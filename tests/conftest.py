@@ -173,6 +173,16 @@ def app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.fixture
+def require_verified_email(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`require_verified_email()`: what waits for a verified email waits from now on; `(False)`: no longer."""
+
+    def require(is_required: bool = True) -> None:
+        monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", str(int(is_required)))
+
+    return require
+
+
+@pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
 

@@ -1,17 +1,22 @@
 """The web process under clients that misbehave, as gunicorn.conf.py sets it up."""
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests.support.crowding import patient
+from tests.support.environment import process_environment
 from tests.support.running_app import RunningApp, await_that
 
-THREADS = 4
+PROJECT = Path(__file__).parents[1]
+THREADS, A_PLATFORM_WAITS = 4, 30
 POST = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 HALF_SENT = {
     "a head": b"GET /healthz HTTP/1.1\r\nHost: 127.0",
@@ -159,3 +164,15 @@ def test_an_idle_web_process_ends_at_sigterm(start_app: Callable[..., RunningApp
     running = start_app("web")
     requests.get(f"{running.url}/healthz", timeout=30)
     assert running.terminate("web", within=15) == 0
+
+
+def test_a_deploy_in_production_is_over_before_a_platform_kills() -> None:
+    code = (
+        "import runpy; own = runpy.run_path('gunicorn.conf.py'); "
+        "print(own['STREAMS_MAY_TAKE'], own['SETTLING_MAY_TAKE'], own['graceful_timeout'])"
+    )
+    environment = process_environment({"APP_ENV": "production"})
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+    streams, settling, all_of_it = map(int, told.stdout.split())
+    assert streams + settling < all_of_it <= A_PLATFORM_WAITS - 5

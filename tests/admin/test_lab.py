@@ -25,7 +25,7 @@ DAYS = {"first": "2026-10-01", "last": "2026-10-31", "name": "A dearer Plus"}
 
 
 @pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def in_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run comes to its end in one turn, however busy the machine is."""
     monkeypatch.setattr(jobs, "AT_A_TIME", 600)
 

@@ -1,4 +1,4 @@
-"""Newer data otherwise waits in the admin with both figures; a click accepts or dismisses it."""
+"""Newer data that disagrees waits in the admin with both figures; a click accepts or dismisses it."""
 
 from __future__ import annotations
 

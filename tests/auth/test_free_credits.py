@@ -21,9 +21,9 @@ ADA = "ada@example.com"
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
-@pytest.fixture
-def environment(environment: dict[str, str]) -> dict[str, str]:
-    return environment | {"REQUIRE_VERIFIED_EMAIL": "1"}
+@pytest.fixture(autouse=True)
+def verified_emails(require_verified_email: Callable[..., None]) -> None:
+    require_verified_email()
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def test_sends_wait_for_the_address_too(guest: Browser) -> None:
 
 
 def test_without_verification_the_allowance_is_there_at_once(
-    guest: Browser, session: Database, monkeypatch: pytest.MonkeyPatch
+    guest: Browser, session: Database, require_verified_email: Callable[..., None]
 ) -> None:
-    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "0")
+    require_verified_email(False)
     guest.sign_up("ada")
     assert given(session, ADA) == (500, 0)
 

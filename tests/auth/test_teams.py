@@ -127,6 +127,10 @@ def test_each_role_does_what_the_matrix_says(team: Team, role: str, action: str)
     assert status_of(team, role, action) == 302
 
 
+def test_each_action_has_a_row_in_the_matrix() -> None:
+    assert MATRIX.keys() == ACTIONS.keys()
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_is_shown_and_refused_what_the_matrix_says(team: Team, role: str) -> None:
     """Nothing of it changes the team."""

@@ -131,7 +131,7 @@ def test_a_deploy_ends_its_streams_in_time_and_charges_nothing(
     web.restart("web")
     readers = [read("hello") for _ in range(AT_ONCE)]
     await_that(partial(has_text, session, AT_ONCE), 20)
-    web.terminate("web", within=40)
+    web.terminate("web", within=10)
     for reader in readers:
         reader.join(10)
 

@@ -60,7 +60,7 @@ def test_the_next_run_keeps_the_password_until_it_is_changed(running: Developmen
 
 def test_two_runs_in_one_folder_are_refused(running: DevelopmentRun) -> None:
     second = DevelopmentRun(running.folder)
-    assert second.process.wait(patient(30)) == 1
+    assert second.process.wait(patient(5)) == 1
     assert f"already running in this folder: http://127.0.0.1:{running.port}" in second.said
     again = running.command("python", "-m", "devserver.ports")
     assert again.returncode == 1
@@ -107,13 +107,13 @@ def test_a_port_in_use_is_named_at_once(start_run: Start) -> None:
         other.listen()
         port = other.getsockname()[1]
         run = start_run(PORT=str(port))
-        assert run.process.wait(patient(30)) == 1
+        assert run.process.wait(patient(5)) == 1
     assert f"Port {port} is in use" in run.said
 
 
 def test_a_port_that_is_no_port_is_refused(start_run: Start) -> None:
     run = start_run(PORT="http")
-    assert run.process.wait(patient(30)) == 1
+    assert run.process.wait(patient(5)) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_named(start_run: Start, folder: Path) -> None:

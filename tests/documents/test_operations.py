@@ -154,10 +154,13 @@ BAD = [
 
 
 def test_bad_input_names_its_field_and_spends_nothing(ada: Door, document: str, session: Database) -> None:
-    for path, body, field in BAD:
+    named = {}
+    for path, body, _field in BAD:
         whole = {"instructions": "x", "revision": 1} | body
         answer = ada.call("POST", f"/documents/{document}/{path}", json=whole)
-        assert (path, answer.status_code, [*answer.json["errors"]]) == (path, 400, [field])
+        problem = (answer.json if answer.is_json else None) or {}
+        named[path, str(body)] = (answer.status_code, [*problem.get("errors", ())])
+    assert named == {(path, str(body)): (400, [field]) for path, body, field in BAD}
     assert calls(session) == []
 
 

@@ -161,9 +161,10 @@ def test_a_refusal_is_raised_as_the_packages_know_it(
     session: "scoped_session[Session]",
     provider: ProviderServer,
     monkeypatch: pytest.MonkeyPatch,
+    require_verified_email: Callable[..., None],
 ) -> None:
     monkeypatch.setattr(registry.live, "readers", 0)
-    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
+    require_verified_email()
     secret, row = program("ada", credits=100 * CREDIT).key, ROWS[code]
     row.arrange(session.query(Account).order_by(Account.id.desc()).first())
     session.commit()

@@ -1,10 +1,10 @@
 """Refills: found out at the gate, once per account and month, then debts repaid. billing-rules.md 4 and 7."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from flask import g
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -118,10 +118,10 @@ def test_a_team_gets_no_free_allowance(session: "scoped_session[Session]", accou
 
 
 def test_the_free_allowance_waits_for_the_address_to_be_verified(
-    account: Account, monkeypatch: pytest.MonkeyPatch
+    account: Account, require_verified_email: Callable[..., None]
 ) -> None:
     account.owner.email_verified_at = None
-    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
+    require_verified_email()
     assert refilled(account, "2026-02-01T00:00") == []
     account.owner.verify_email()
     assert refilled(account, "2026-02-01T00:00") == ["2026-01"]
@@ -203,15 +203,14 @@ def test_an_account_that_an_admin_froze_stays_so_when_a_dispute_is_won(account: 
 
 
 def test_the_welcome_credit_is_for_a_person_whose_address_is_verified_where_that_is_asked(
-    account: Account, monkeypatch: pytest.MonkeyPatch
+    account: Account, require_verified_email: Callable[..., None]
 ) -> None:
     Setting.put("welcome_credit", 20 * CREDIT)
     db.session.flush()
     team = Account.open(account.owner, kind="team", name="Ada & Co")
     give_welcome_credit(team)
     account.owner.email_verified_at = None
-    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
-    g.pop("settings", None)
+    require_verified_email()
     give_welcome_credit(account)
     assert (team.credits_nanos, account.credits_nanos) == (0, 0)
     account.owner.verify_email()

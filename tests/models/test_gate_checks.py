@@ -1,10 +1,10 @@
 """Each refusal of the gate at its very edge: the figure that still passes, and the next. billing-rules.md 6."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from flask import g
 
 from app.extensions import db
 from app.models.billing.payment import Payment
@@ -61,12 +61,11 @@ def test_nobody_spends_for_a_closed_or_frozen_account(account_state: AccountStat
 
 
 def test_an_address_is_confirmed_first_where_that_is_asked(
-    account_state: AccountState, ada: Actor, monkeypatch: pytest.MonkeyPatch
+    account_state: AccountState, ada: Actor, require_verified_email: Callable[..., None]
 ) -> None:
     stranger = replace(ada, is_verified=False)
     check_account(account_state, stranger)
-    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
-    g.pop("settings", None)
+    require_verified_email()
     check_account(account_state, ada)
     assert refusal(lambda: check_account(account_state, stranger)).code == "email_unverified"
 

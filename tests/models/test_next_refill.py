@@ -1,6 +1,6 @@
 """What is promised to come next is what comes: `next_refill` against the refill itself, under a moving clock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,6 @@ from app.models.billing.stripe_objects import InvoiceState, LineState, Subscript
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import follow
 from app.models.catalog.plan import Plan
-from app.models.catalog.setting import Setting
 from app.models.identity.account import Account, anniversary
 from tests.conftest import IS_LONG
 from tests.support.people import CREDIT, actor, person
@@ -185,14 +184,14 @@ def born(birthday: datetime, kind: str, plan: str, *, is_verified: bool) -> Worl
         account.stripe_customer_id = "cus_1"
         if not is_verified:
             account.owner.email_verified_at = None
-            Setting.put("require_verified_email", True)
         db.session.flush()
         refill_if_due(account)
         return World(account)
 
 
 @pytest.fixture
-def in_the_app(app: Flask) -> Iterator[None]:
+def in_the_app(app: Flask, require_verified_email: Callable[..., None]) -> Iterator[None]:
+    require_verified_email()
     with app.app_context():
         yield
 
@@ -217,6 +216,15 @@ def test_without_a_subscription_what_is_promised_comes(
     world, now = born(birthday, kind, plan, is_verified=is_verified), birthday + timedelta(hours=hours)
     world.live_until(now)
     assert promised(next_refill(world.account, now)) == what_comes(world, now)
+
+
+def test_a_refill_is_held_back_until_the_email_is_verified(in_the_app: None) -> None:
+    """So that the worlds above are not all of those whose email is."""
+    refills = {
+        is_verified: born(BIRTHDAYS[0], "personal", "Free", is_verified=is_verified).refills()
+        for is_verified in (True, False)
+    }
+    assert refills == {True: 1, False: 0}
 
 
 @EACH

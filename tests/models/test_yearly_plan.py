@@ -1,11 +1,11 @@
 """A year that is paid at once is given by the month. billing-rules.md 7."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import time_machine
-from flask import g
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -100,12 +100,11 @@ def test_months_of_a_year_begin_on_the_years_day_and_others_on_the_accounts(
 
 
 def test_a_paid_years_months_do_not_wait_for_the_address(
-    session: "scoped_session[Session]", monkeypatch: pytest.MonkeyPatch
+    session: "scoped_session[Session]", require_verified_email: Callable[..., None]
 ) -> None:
     deal, end = Deal("Plus (yearly)"), BEGIN.replace(year=2027)
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=end), period_end=end)
-    monkeypatch.setenv("REQUIRE_VERIFIED_EMAIL", "1")
-    g.pop("settings", None)
+    require_verified_email()
     deal.account.owner.email_verified_at = None
     refill_if_due(deal.account, month(1))
     assert len(deal.account.entries()) == 2

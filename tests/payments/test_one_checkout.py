@@ -37,9 +37,7 @@ def test_two_tabs_lead_to_one_checkout(scenario: StripeScenario) -> None:
     assert scenario.credits == 5000
 
 
-def test_a_click_while_the_first_is_on_its_way_gets_the_same_page(
-    scenario: StripeScenario, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_click_while_the_first_is_on_its_way_gets_the_same_page(scenario: StripeScenario) -> None:
     """The first request has written its row and has no answer yet."""
     first = scenario.begin_pack()
     scenario.last(Payment).stripe_session_id = None

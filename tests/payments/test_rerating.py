@@ -34,7 +34,6 @@ Database = scoped_session[Session]
 PROMPT = Prompt("m", (PromptMessage("user", "x" * 3000),), 4000)
 HALF = {f"{bucket}_nanos": 1_250_000_000 for bucket in INPUT_BUCKETS}
 HALF |= {"output_nanos": 5_000_000_000}
-DOUBLE = {name: nanos * 4 for name, nanos in HALF.items()}
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 

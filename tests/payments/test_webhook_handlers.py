@@ -22,6 +22,17 @@ ALIKE = {
 }
 """Events of one subject have one function: the tests below drive it by one of them."""
 
+OF_THEIR_OWN = {
+    "charge.refunded",
+    "charge.refund.updated",
+    "credit_note.created",
+    "credit_note.updated",
+    "credit_note.voided",
+    "customer.subscription.trial_will_end",
+    "payment_method.detached",
+}
+"""TODO"""
+
 
 def newest(scenario: StripeScenario, kind: str) -> dict[str, Any]:
     return scenario.sandbox.running.sandbox.store.all(kind)[0]

@@ -1,4 +1,4 @@
-"""A price set from the command line: a new row from in the past, or a reason."""
+"""A price set from the command line: a new row, from now or later, or a refusal."""
 
 from datetime import UTC, datetime, timedelta
 

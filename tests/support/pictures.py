@@ -1,4 +1,4 @@
-"""Small images of every kind that can be attached; the PNG and the GIF are whole, of the others the head."""
+"""Small images that can be attached: a PNG that is whole, the head of a JPEG, and one to look at."""
 
 from __future__ import annotations
 
@@ -21,30 +21,10 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def gif(width: int, height: int) -> bytes:
-    return b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0" + bytes(6) + b";"
-
-
 def jpeg(width: int, height: int) -> bytes:
     head = b"\xff\xd8\xff\xe0\x00\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
     frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width) + b"\x03" + bytes(9)
     return head + frame + b"\xff\xd9"
-
-
-def webp(form: bytes, body: bytes) -> bytes:
-    return b"RIFF" + struct.pack("<I", len(body) + 12) + b"WEBP" + form + struct.pack("<I", len(body)) + body
-
-
-def webp_lossy(width: int, height: int) -> bytes:
-    return webp(b"VP8 ", bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", width, height))
-
-
-def webp_lossless(width: int, height: int) -> bytes:
-    return webp(b"VP8L", b"\x2f" + struct.pack("<I", (height - 1) << 14 | width - 1))
-
-
-def webp_extended(width: int, height: int) -> bytes:
-    return webp(b"VP8X", bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"))
 
 
 def drawn(width: int, height: int) -> bytes:
