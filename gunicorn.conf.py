@@ -78,9 +78,7 @@ class StreamWorker(ThreadWorker):
         network = conn.incoming.network
         if conn.incoming.is_whole or (PROXY_COUNT and not conn.incoming.head):
             return False
-        return (
-            sum(one.incoming.network == network for one in self.pending_conns) >= self.worker_connections // 4
-        )
+        return sum(one.incoming.network == network for one in self.pending_conns) >= self.worker_connections // 4
 
     def murder_pending(self) -> None:
         """End those that do not come in time, wherever they stand in the queue."""

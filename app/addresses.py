@@ -38,9 +38,7 @@ def binds(environ: Mapping[str, str]) -> dict[str, Any]:
     if not replica:
         return {}
     if not is_postgres(replica) or not database_url(environ).startswith("postgresql"):
-        raise ConfigurationError(
-            "DATABASE_REPLICA_URL is for PostgreSQL: a standby of DATABASE_URL's server."
-        )
+        raise ConfigurationError("DATABASE_REPLICA_URL is for PostgreSQL: a standby of DATABASE_URL's server.")
     return {REPLICA: replica_options(driver_url("DATABASE_REPLICA_URL", replica))}
 
 

@@ -91,9 +91,7 @@ def restore(file: Path, *, replace: bool) -> None:
     except database.BackupError as error:
         raise click.ClickException(str(error)) from error
     click.echo("Restored. Nothing is emailed or charged until `flask resume`.")
-    click.echo(
-        "Next: flask db upgrade and flask billing audit; then flask resume, unless this is only a copy."
-    )
+    click.echo("Next: flask db upgrade and flask billing audit; then flask resume, unless this is only a copy.")
 
 
 @click.command()
@@ -212,9 +210,7 @@ def import_prices(approve: bool, models: tuple[str, ...]) -> None:
 
 @prices.command("check")
 @click.option("--data", envvar="PRICE_DATA", help="genai-prices' newest data.json: a file or URL.")
-@click.option(
-    "--second", envvar="PRICE_DATA_SECOND", help="A second list in litellm's format: a file or URL."
-)
+@click.option("--second", envvar="PRICE_DATA_SECOND", help="A second list in litellm's format: a file or URL.")
 def check_prices(data: str | None, second: str | None) -> None:
     """Compare our prices with newer data and a second list. Exits with 1 and shows both figures if they differ.
 
@@ -240,9 +236,7 @@ def check_prices(data: str | None, second: str | None) -> None:
 @click.option("--cache-read", help="Dollars per million tokens read from cache.")
 @click.option("--cache-write", "cache_write_5m", help="Dollars per million tokens cached for 5 minutes.")
 @click.option("--cache-write-1h", help="Dollars per million tokens cached for an hour.")
-@click.option(
-    "--long-input", "long_uncached_input", help="Dollars per million input tokens in long contexts."
-)
+@click.option("--long-input", "long_uncached_input", help="Dollars per million input tokens in long contexts.")
 @click.option("--long-output", help="Dollars per million output tokens in long contexts.")
 @click.option("--image", help="Dollars per image.")
 @click.option("--search", help="Dollars per search.")

@@ -144,13 +144,9 @@ def refuse_unsafe(environ: Mapping[str, str]) -> None:
     if environ.get("FLASK_DEBUG", "0") not in {"", "0", "false"}:
         raise ConfigurationError("FLASK_DEBUG is on; production runs without the debugger.")
     if environ.get("DYNO") and environ["DATABASE_URL"].startswith("sqlite"):
-        raise ConfigurationError(
-            "DATABASE_URL is SQLite on a disk that is wiped at each restart: use PostgreSQL."
-        )
+        raise ConfigurationError("DATABASE_URL is SQLite on a disk that is wiped at each restart: use PostgreSQL.")
     if environ.get("STRIPE_API_BASE", STRIPE_API) != STRIPE_API:
-        raise ConfigurationError(
-            "STRIPE_API_BASE: production talks to Stripe itself; sandbox payments are off."
-        )
+        raise ConfigurationError("STRIPE_API_BASE: production talks to Stripe itself; sandbox payments are off.")
 
 
 def made_secret() -> str:

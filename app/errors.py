@@ -96,15 +96,9 @@ def init_app(app: Flask) -> None:
     for kind, (status, code) in FOR_NOW.items():
         app.register_error_handler(kind, partial(not_now, status, code))
     app.register_error_handler(PaymentsNotSetUp, lambda e: problem(503, "payments_not_set_up", NOT_SET_UP))
-    app.register_error_handler(
-        UnknownOutcome, lambda e: problem(503, "payment_unknown", UNHEARD, retry_after=10)
-    )
-    app.register_error_handler(
-        Declined, lambda e: problem(402, "payment_declined", f"{e} Nothing was charged.")
-    )
-    app.register_error_handler(
-        Rejected, lambda e: problem(409, "payment_refused", f"{e} Nothing was charged.")
-    )
+    app.register_error_handler(UnknownOutcome, lambda e: problem(503, "payment_unknown", UNHEARD, retry_after=10))
+    app.register_error_handler(Declined, lambda e: problem(402, "payment_declined", f"{e} Nothing was charged."))
+    app.register_error_handler(Rejected, lambda e: problem(409, "payment_refused", f"{e} Nothing was charged."))
     app.register_error_handler(Mismatch, lambda e: problem(409, "payment_parked", PARKED))
     app.register_error_handler(NotSignedIn, lambda e: problem(401, "not_signed_in", str(e)))
     app.register_error_handler(KeyMayNot, lambda e: problem(403, "key_scope", str(e), scope=e.scope))
@@ -231,9 +225,7 @@ def broken(error: Exception) -> Response:
     return problem(500, "internal_error", WORDS[500])
 
 
-def problem(
-    status: int, code: str, detail: str, *, retry_after: int | None = None, **details: Any
-) -> Response:
+def problem(status: int, code: str, detail: str, *, retry_after: int | None = None, **details: Any) -> Response:
     """The answer to a request that was not done; facts go into the body."""
     leave(db.session.rollback)
     count_problem(code)
@@ -286,9 +278,7 @@ AWAY = "We can't reach our database right now. Nothing was charged or lost. Try 
 MEANWHILE = "Someone else just changed or removed that. Nothing was changed here; reload the page."
 NOT_SET_UP = "Payments aren't set up yet. Nothing was charged."
 UNHEARD = "Stripe didn't answer in time. You won't be charged twice. Check again in a minute."
-PARKED = (
-    "Something about this payment doesn't match. Nothing is lost, and someone on our team will look at it."
-)
+PARKED = "Something about this payment doesn't match. Nothing is lost, and someone on our team will look at it."
 NOT_HTTP = "The request's body doesn't match its headers. Nothing was done."
 CSRF_WORDS = (
     "This page was open too long, or its form came from somewhere else. Nothing was changed. "

@@ -85,9 +85,7 @@ def compose(to: str, template: str, context: dict[str, Any]) -> EmailMultiAltern
         message.reply_to = [one_line(answered_by)]
     paragraphs = [parts.part(" ".join(part.split())) for part in body.split("\n\n") if part.strip()]
     frame = current_app.jinja_env.get_template("mail/frame.html")
-    html = frame.render(
-        brand_name=context["brand_name"], subject=message.subject, parts=paragraphs, footer=foot
-    )
+    html = frame.render(brand_name=context["brand_name"], subject=message.subject, parts=paragraphs, footer=foot)
     message.attach_alternative(html, "text/html")
     return message
 

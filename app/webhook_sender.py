@@ -126,9 +126,7 @@ def checked_address(host: str, port: int) -> str:
     infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(info[4][0]) for info in infos]
     is_strict = current_app.config["APP_ENV"] == "production"
-    if is_strict and not all(
-        is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses
-    ):
+    if is_strict and not all(is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
         raise Forbidden("the address is not of the public internet")
     return addresses[0]
 

@@ -49,9 +49,7 @@ def measured() -> list[Measure]:
             usable.append(float(page.evaluate(USABLE)))
             shown.append(until_shown(page, provider))
     return [
-        line(
-            "the chat page, nothing cached: compressed, all that it loads", median(weights) / 1000, "kB", 150
-        ),
+        line("the chat page, nothing cached: compressed, all that it loads", median(weights) / 1000, "kB", 150),
         line("the chat page, nothing cached: until it can be used", median(usable), "ms", 1000),
         line("from the provider's first word to the screen", median(shown), "ms", 50),
     ]

@@ -94,9 +94,7 @@ class Stage:
     def start(self, command: list[str], port: int, **variables: str) -> int:
         """Start a process that ends with the stage, and wait until its port answers; its id."""
         with (self.folder / f"{port}.log").open("wb") as log:
-            child = processes.start(
-                command, environment=process_environment(variables), folder=PROJECT, output=log
-            )
+            child = processes.start(command, environment=process_environment(variables), folder=PROJECT, output=log)
         self.running.callback(processes.stop, child)
         await_that(lambda: not is_free(port) or child.poll() is not None, 120)
         return child.pid

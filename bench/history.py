@@ -55,9 +55,7 @@ def measured() -> list[Measure]:
     """5, in turns, and the proof that no statement of a message goes over all calls."""
     with stage() as running:
         running.tollgate(chats=1)
-        running.postgres.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'bench'"
-        )
+        running.postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'bench'")
         running.postgres.execute("CREATE DATABASE short TEMPLATE bench")
         for database, calls in (("short", SHORT), ("bench", LONG)):
             fill(running, database, calls)
@@ -96,9 +94,7 @@ def timed(running: Stage, database: str) -> dict[str, float]:
     """Milliseconds of each step over that database, by a process of its own."""
     environment = process_environment(running.environment | {"DATABASE_URL": running.postgres.url(database)})
     command = [sys.executable, "-m", "bench.history"]
-    done = subprocess.run(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     results: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return results
 

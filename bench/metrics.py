@@ -39,6 +39,4 @@ class Measure:
 def ratio_of(
     number: int, name: str, unit: str, ours: float, theirs: float, *, target: float, is_most: bool = True
 ) -> Measure:
-    return Measure(
-        number, name, f"{ours:,.1f} {unit}", f"{theirs:,.1f} {unit}", ours / theirs, target, is_most
-    )
+    return Measure(number, name, f"{ours:,.1f} {unit}", f"{theirs:,.1f} {unit}", ours / theirs, target, is_most)

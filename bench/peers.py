@@ -43,12 +43,8 @@ def litellm(stage: Stage) -> Target:
     where = {"model": f"openai/{MODEL}", "api_base": stage.provider_url, "api_key": "sk-bench"}
     config.write_text(json.dumps({"model_list": [{"model_name": MODEL, "litellm_params": where}]}))
     command = [str(program), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
-    pid = stage.start(
-        command, port, LITELLM_MASTER_KEY=key, LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_LOG="ERROR"
-    )
-    return Target(
-        f"LiteLLM {version()}", pid, asking(port, "/v1/chat/completions", Authorization=f"Bearer {key}")
-    )
+    pid = stage.start(command, port, LITELLM_MASTER_KEY=key, LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_LOG="ERROR")
+    return Target(f"LiteLLM {version()}", pid, asking(port, "/v1/chat/completions", Authorization=f"Bearer {key}"))
 
 
 def version() -> str:
@@ -62,9 +58,7 @@ def portkey(stage: Stage) -> Target:
     if not GATEWAY.exists():
         installed(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(HOME), PORTKEY])
     port = free_port()
-    pid = stage.start(
-        ["node", str(GATEWAY), f"--port={port}", "--headless"], port, TRUSTED_CUSTOM_HOSTS="127.0.0.1"
-    )
+    pid = stage.start(["node", str(GATEWAY), f"--port={port}", "--headless"], port, TRUSTED_CUSTOM_HOSTS="127.0.0.1")
     where = {
         "x-portkey-provider": "openai",
         "x-portkey-custom-host": stage.provider_url,

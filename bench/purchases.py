@@ -64,11 +64,7 @@ def buy(account: Account, customer: str, pack: CreditPack, *, is_refunded: bool)
 
 def events() -> list[bytes]:
     state = requests.get(f"{current_app.config['STRIPE_API_BASE']}/_sandbox/state", timeout=120).json()
-    told = [
-        one
-        for one in state["objects"]["event"]
-        if not one["type"].startswith(("customer.", "product", "price"))
-    ]
+    told = [one for one in state["objects"]["event"] if not one["type"].startswith(("customer.", "product", "price"))]
     return [json.dumps(one, separators=(",", ":")).encode() for one in told]
 
 

@@ -28,9 +28,7 @@ def write(measures: list[Measure], remarks: list[str], load_before: float) -> Pa
     path = PROJECT / "docs" / "bench.md"
     lines = [line_of(measure) for measure in sorted(measures, key=lambda measure: measure.number)]
     said = "".join(f"\n- {remark}" for remark in remarks)
-    path.write_text(
-        f"{HEAD.format(machine=machine(load_before))}{chr(10).join(lines)}\n{said}\n\n{NOTES.read_text()}"
-    )
+    path.write_text(f"{HEAD.format(machine=machine(load_before))}{chr(10).join(lines)}\n{said}\n\n{NOTES.read_text()}")
     return path
 
 
@@ -48,11 +46,7 @@ def machine(load_before: float) -> str:
     kind = "A short run" if IS_QUICK else "A full run"
     cores = os.cpu_count() or 1
     busy = f"the load average was {load_before:.1f} before it began"
-    judged = (
-        "quiet"
-        if load_before < cores / 2
-        else "**shared with other work, so that even the ratios are rough**"
-    )
+    judged = "quiet" if load_before < cores / 2 else "**shared with other work, so that even the ratios are rough**"
     size = f"{cores} cores, {memory:.0f} GB, {platform.system()} on {platform.machine()}"
     return f"{kind} of {utcnow():%d %B %Y}: {size}; {versions}, fsync on; {busy}: {judged}."
 

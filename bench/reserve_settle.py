@@ -92,9 +92,7 @@ def from_pgbench(running: Stage, kind: str) -> float:
 
 
 def first_account(running: Stage) -> int:
-    results = running.postgres.execute(
-        "SELECT min(id) FROM accounts WHERE credits_nanos > 0", database="bench"
-    )
+    results = running.postgres.execute("SELECT min(id) FROM accounts WHERE credits_nanos > 0", database="bench")
     return int(str(results[0][0]))
 
 
@@ -156,9 +154,7 @@ class Pairs:
         sent: list[str] = ["\\set account random(:first, :last)"]
 
         def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-            line = " ".join(
-                (statement % {name: written(name, value) for name, value in parameters.items()}).split()
-            )
+            line = " ".join((statement % {name: written(name, value) for name, value in parameters.items()}).split())
             sent.append(f"{line} \\gset" if "INSERT INTO usages" in line else f"{line};")
 
         event.listen(Engine, "before_cursor_execute", note)

@@ -89,9 +89,7 @@ def streams(
     bounds = [(raw, 0.6)] + [(peer, 8.0) for peer in others]
     name = f"streams of 100 tokens, {AT_ONCE} at once, against"
     quick = [
-        ratio_of(
-            2, f"{name} {other.name}", "/s", rates[ours.name], rates[other.name], target=bound, is_most=False
-        )
+        ratio_of(2, f"{name} {other.name}", "/s", rates[ours.name], rates[other.name], target=bound, is_most=False)
         for other, bound in bounds
     ]
     cost = "CPU of a stream of 100 tokens, against"
@@ -143,10 +141,6 @@ def on_sqlite() -> Measure:
     with stage(is_sqlite=True) as running:
         ours = running.tollgate(chats=count * ROUNDS + 40, processes=2)
         ours.load(40, 8, f"{QUESTION} [[tokens=10]]")
-        rates = [
-            count / float(ours.load(count, 8, f"{QUESTION} [[tokens=10]]")["seconds"]) for _ in range(ROUNDS)
-        ]
+        rates = [count / float(ours.load(count, 8, f"{QUESTION} [[tokens=10]]")["seconds"]) for _ in range(ROUNDS)]
     rate = median(rates)
-    return Measure(
-        9, "SQLite: sends settled, 8 at once, no error", f"{rate:,.0f} /s", "", rate, 100, is_most=False
-    )
+    return Measure(9, "SQLite: sends settled, 8 at once, no error", f"{rate:,.0f} /s", "", rate, 100, is_most=False)

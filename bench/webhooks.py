@@ -42,9 +42,7 @@ def measured() -> list[Measure]:
     wrong, name = sum(results.values()), "webhooks stored, against a bare route that verifies and inserts"
     return [
         ratio_of(6, name, "/s", *rates, target=0.5, is_most=False),
-        Measure(
-            6, f"webhooks stored to applied, {PER_SECOND} a second: p99", f"{soon:,.0f} ms", "", soon, 2000
-        ),
+        Measure(6, f"webhooks stored to applied, {PER_SECOND} a second: p99", f"{soon:,.0f} ms", "", soon, 2000),
         Measure(
             6,
             f"{SHUFFLED:,} events shuffled: lost, twice, not explained or not done",
@@ -104,9 +102,7 @@ def bare_route(running: Stage) -> int:
     return port
 
 
-def deliver(
-    running: Stage, port: int, bodies: Iterable[bytes], *, at_once: int, per_second: float = 0
-) -> float:
+def deliver(running: Stage, port: int, bodies: Iterable[bytes], *, at_once: int, per_second: float = 0) -> float:
     """Deliver each once from a process of its own; how many seconds that took. Fails where one was refused."""
     file: Path = running.folder / "deliveries"
     file.write_bytes(b"\n".join(bodies))

@@ -90,9 +90,7 @@ class Advisories:
         """What there was to go by. A package that no advisory names has none, or was left out by who made the data."""
         rest = sorted(set(self.pinned) - self.named)
         told = f"{self.count} advisories for PyPI, the newest of {self.newest[:10]}."
-        return (
-            f"{told} They name {len(self.named)} of our packages; none names: {', '.join(rest) or 'nothing'}."
-        )
+        return f"{told} They name {len(self.named)} of our packages; none names: {', '.join(rest) or 'nothing'}."
 
 
 def texts(where: Path) -> Iterator[tuple[str, str | bytes]]:

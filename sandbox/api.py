@@ -46,9 +46,7 @@ BUSY = StripeError(
     409, "invalid_request_error", "There is currently another in-progress request using this idempotent key.",
     code="idempotency_key_in_use",
 )  # fmt: skip
-LIMITED = StripeError(
-    429, "invalid_request_error", "Too many requests hit the API too quickly.", code="rate_limit"
-)
+LIMITED = StripeError(429, "invalid_request_error", "Too many requests hit the API too quickly.", code="rate_limit")
 UNKNOWN_KEY = StripeError(401, "invalid_request_error", "You did not provide an API key.")
 BEFORE = {"error_before": BROKEN, "conflict": BUSY, "rate_limit": LIMITED}
 Answered = tuple[int, dict[str, Any]]
@@ -119,9 +117,7 @@ def perform(sandbox: Sandbox, params: Params) -> dict[str, Any]:
         raise UNKNOWN_KEY
     matches = find(request.method, request.path)
     if matches is None:
-        raise StripeError(
-            404, "invalid_request_error", f"Unrecognized request URL ({request.method}: {request.path})."
-        )
+        raise StripeError(404, "invalid_request_error", f"Unrecognized request URL ({request.method}: {request.path}).")
     paths = params.pop("expand", [])
     if not isinstance(paths, list):
         raise invalid("Invalid array", "expand")

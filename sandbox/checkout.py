@@ -71,9 +71,7 @@ def reductions(sandbox: Sandbox, params: Params) -> dict[str, Any]:
     return {
         "discounts": sources or None,
         "automatic_tax": taxes.shown(taxes.wanted(params)),
-        "tax_id_collection": {"enabled": flag(collects, "enabled"), "required": "never"}
-        if collects
-        else None,
+        "tax_id_collection": {"enabled": flag(collects, "enabled"), "required": "never"} if collects else None,
     }
 
 
@@ -104,9 +102,7 @@ class Declined(Exception):
     """The card did not pay: the page says why and the session stays open."""
 
 
-def pay(
-    sandbox: Sandbox, session: Thing, card: Card, saved: str | None = None, *, proven: bool = False
-) -> None:
+def pay(sandbox: Sandbox, session: Thing, card: Card, saved: str | None = None, *, proven: bool = False) -> None:
     """What the page's button does. `Declined` with the words for the customer where it did not work."""
     if session["status"] != "open":
         raise Declined("This session is no longer open.")
@@ -224,9 +220,7 @@ PAYING: dict[str, Callable[[Sandbox, Thing, Thing, bool], None]] = {
 
 
 def complete(sandbox: Sandbox, session: Thing, payment_status: str) -> None:
-    customer = sandbox.store.find("customer", session["customer"]) or {
-        "email": session["customer_email"] or GUEST
-    }
+    customer = sandbox.store.find("customer", session["customer"]) or {"email": session["customer_email"] or GUEST}
     details = {name: customer.get(name) for name in ("address", "email", "name", "phone", "tax_exempt")}
     session.update(
         status="complete",

@@ -43,9 +43,7 @@ def price_from(sandbox: Sandbox, given: Params, index: int) -> Thing:
         return inline_price(sandbox, nested(given, "price_data"))
     price = sandbox.get("price", required(given, "price"), f"line_items[{index}][price]")
     if not catalog.is_live(sandbox, price):
-        raise invalid(
-            "The price specified is inactive. This field only accepts active prices.", f"line_items[{index}]"
-        )
+        raise invalid("The price specified is inactive. This field only accepts active prices.", f"line_items[{index}]")
     return price
 
 

@@ -127,9 +127,7 @@ def refund(sandbox: Sandbox, options: Params) -> Thing:
 def dispute(sandbox: Sandbox, options: Params) -> Thing:
     """`{charge | payment_intent | dispute, action: open | inquiry | escalate | win | lose | reopen}`."""
     if options["action"] in ("open", "inquiry"):
-        return disputes.open_dispute(
-            sandbox, charge_of(sandbox, options), inquiry=options["action"] == "inquiry"
-        )
+        return disputes.open_dispute(sandbox, charge_of(sandbox, options), inquiry=options["action"] == "inquiry")
     matches = dispute_of(sandbox, options)
     if options["action"] in AFTERWARDS:
         return AFTERWARDS[options["action"]](sandbox, matches)

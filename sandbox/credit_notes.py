@@ -18,9 +18,7 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
     check(invoice, params, amount, before)
     note = sandbox.make(
         "credit_note",
-        **dict.fromkeys(
-            ("amount", "subtotal", "total", "subtotal_excluding_tax", "total_excluding_tax"), amount
-        ),
+        **dict.fromkeys(("amount", "subtotal", "total", "subtotal_excluding_tax", "total_excluding_tax"), amount),
         currency=invoice["currency"],
         customer=invoice["customer"],
         invoice=invoice["id"],
@@ -75,9 +73,7 @@ def give_back(sandbox: Sandbox, note: Thing, invoice: Thing, params: Params) -> 
     if balance:
         customer = sandbox.get("customer", invoice["customer"])
         about = {"credit_note": note["id"], "currency": invoice["currency"], "type": "credit_note"}
-        note["customer_balance_transaction"] = customers.move_balance(sandbox, customer, -balance, **about)[
-            "id"
-        ]
+        note["customer_balance_transaction"] = customers.move_balance(sandbox, customer, -balance, **about)["id"]
         sandbox.emit("customer.updated", customer)
     note["out_of_band_amount"] = elsewhere or None
 

@@ -21,9 +21,7 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
         raise invalid("You must pass currency when passing amount_off.", "currency")
     duration, months = text(params, "duration", "once"), integer(params, "duration_in_months")
     if duration not in DURATIONS or (duration == "repeating") != (months is not None):
-        raise invalid(
-            "`duration_in_months` is required where `duration` is `repeating`.", "duration_in_months"
-        )
+        raise invalid("`duration_in_months` is required where `duration` is `repeating`.", "duration_in_months")
     named = {"id": params["id"]} if params.get("id") else {}
     coupon = sandbox.make(
         "coupon",

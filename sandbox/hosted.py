@@ -35,11 +35,7 @@ def show_checkout(identity: str) -> str | tuple[str, int]:
 
 
 def checkout_page(session: Thing, error: str | None = None) -> str | tuple[str, int]:
-    saved = (
-        []
-        if session["customer"] is None
-        else here().store.where("payment_method", customer=session["customer"])
-    )
+    saved = [] if session["customer"] is None else here().store.where("payment_method", customer=session["customer"])
     page = render_template("checkout.html", session=session, cards=CARDS, saved=saved, error=error)
     return (page, 402) if error else page
 
@@ -135,9 +131,7 @@ def pay_invoice(identity: str) -> Any:
     with sandbox.lock:
         invoice = sandbox.get("invoice", identity)
         method = payment_methods.make_card(sandbox, card_named(request.form["card"]))
-        invoices.attempt(
-            sandbox, invoice, method, off_session=False, proven=request.form.get("outcome") == "complete"
-        )
+        invoices.attempt(sandbox, invoice, method, off_session=False, proven=request.form.get("outcome") == "complete")
         if invoice["status"] == "paid":
             subscription = invoices.subscription_of(sandbox, invoice)
             changed = "customer.subscription.updated"

@@ -211,9 +211,7 @@ def void(sandbox: Sandbox, invoice: Thing) -> Thing:
     for payment in sandbox.store.where("invoice_payment", invoice=invoice["id"], status="open"):
         payment["status"] = "canceled"
         payment["status_transitions"]["canceled_at"] = sandbox.now
-        payment_intents.cancel(
-            sandbox, {"cancellation_reason": "void_invoice"}, payment["payment"]["payment_intent"]
-        )
+        payment_intents.cancel(sandbox, {"cancellation_reason": "void_invoice"}, payment["payment"]["payment_intent"])
     sandbox.emit("invoice.voided", invoice)
     return invoice
 
@@ -222,18 +220,12 @@ def void(sandbox: Sandbox, invoice: Thing) -> Thing:
 def pay(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     invoice = sandbox.get("invoice", identity)
     if invoice["status"] != "open":
-        raise unexpected_state(
-            f"Invoice is already {invoice['status']}", f"invoice_already_{invoice['status']}"
-        )
+        raise unexpected_state(f"Invoice is already {invoice['status']}", f"invoice_already_{invoice['status']}")
     if flag(params, "paid_out_of_band"):
         mark_paid(sandbox, invoice)
         return invoice
     chosen = text(params, "payment_method")
-    card = (
-        payment_methods.resolve(sandbox, chosen)
-        if chosen
-        else card_for(sandbox, subscription_of(sandbox, invoice))
-    )
+    card = payment_methods.resolve(sandbox, chosen) if chosen else card_for(sandbox, subscription_of(sandbox, invoice))
     if card is None:
         raise no_card()
     attempt(sandbox, invoice, card, off_session=params.get("off_session") != "false")

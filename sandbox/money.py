@@ -17,18 +17,14 @@ def digits(currency: str) -> int:
 
 def money(cents: int | None, currency: str = "usd") -> str:
     figure = f"{abs(cents or 0) / 10 ** digits(currency):,.{digits(currency)}f}"
-    return ("-" if (cents or 0) < 0 else "") + (
-        f"${figure}" if currency == "usd" else f"{figure} {currency.upper()}"
-    )
+    return ("-" if (cents or 0) < 0 else "") + (f"${figure}" if currency == "usd" else f"{figure} {currency.upper()}")
 
 
 def check_step(amount: int, currency: str, param: str) -> None:
     """The special digits: the last one of three is 0, and a króna has no hundredths."""
     unit = 100 if currency in WHOLE_HUNDREDS else 10 if currency in THREE_DECIMAL else 1
     if amount % unit:
-        raise invalid(
-            f"Invalid amount: {amount} {currency} is no multiple of {unit}.", param, "invalid_charge_amount"
-        )
+        raise invalid(f"Invalid amount: {amount} {currency} is no multiple of {unit}.", param, "invalid_charge_amount")
 
 
 def check_chargeable(amount: int, currency: str, param: str = "amount") -> None:
@@ -41,7 +37,5 @@ def check_chargeable(amount: int, currency: str, param: str = "amount") -> None:
 def check_same(currencies: set[str]) -> str:
     """The one currency of what is sold together."""
     if len(currencies) > 1:
-        raise invalid(
-            "The price specified only supports one currency. All prices must use the same.", "line_items"
-        )
+        raise invalid("The price specified only supports one currency. All prices must use the same.", "line_items")
     return currencies.pop()

@@ -91,9 +91,7 @@ def expire_incomplete(sandbox: Sandbox, subscription: Thing) -> None:
 def is_last(subscription: Thing) -> bool:
     """Whether it ends with its period: that flag, or the moment alone, as the portal sets it."""
     moment = subscription["cancel_at"]
-    return subscription["cancel_at_period_end"] or (
-        moment is not None and moment <= current_end(subscription)
-    )
+    return subscription["cancel_at_period_end"] or (moment is not None and moment <= current_end(subscription))
 
 
 def renew(sandbox: Sandbox, subscription: Thing) -> None:
@@ -149,9 +147,7 @@ def end_trial(sandbox: Sandbox, subscription: Thing) -> None:
 
 def retry(sandbox: Sandbox, invoice: Thing) -> None:
     invoices.attempt(sandbox, invoice)
-    is_waiting = (
-        invoice["status"] == "open" and invoices.intent_for(sandbox, invoice)["status"] == "processing"
-    )
+    is_waiting = invoice["status"] == "open" and invoices.intent_for(sandbox, invoice)["status"] == "processing"
     if invoice["status"] == "open" and invoice["next_payment_attempt"] is None and not is_waiting:
         give_up(sandbox, invoice)
 

@@ -29,9 +29,7 @@ def make_intent(sandbox: Sandbox, amount: int, currency: str, **fields: Any) -> 
     return intent
 
 
-def charge_card(
-    sandbox: Sandbox, intent: Thing, method: Thing, *, off_session: bool, proven: bool = False
-) -> None:
+def charge_card(sandbox: Sandbox, intent: Thing, method: Thing, *, off_session: bool, proven: bool = False) -> None:
     """Tries the card; the intent's status says what came of it. `proven`: its owner has just authenticated."""
     card = payment_methods.behaviour(sandbox, method)
     intent.update(payment_method=method["id"], last_payment_error=None, next_action=None)
@@ -113,11 +111,7 @@ def pay(sandbox: Sandbox, intent: Thing, charge: Thing) -> None:
 def error_of(intent: Thing) -> Exception:
     """The 402 of an intent whose last try was declined."""
     decline = Decline(**intent["_decline"])
-    told = {
-        key: value
-        for key, value in intent["last_payment_error"].items()
-        if key in ("charge", "payment_method")
-    }
+    told = {key: value for key, value in intent["last_payment_error"].items() if key in ("charge", "payment_method")}
     return card_error(decline, payment_intent=public(intent), **told)
 
 

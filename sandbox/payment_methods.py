@@ -107,9 +107,7 @@ def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     method = sandbox.get("payment_method", identity)
     changes: dict[str, Any] = {"metadata": merged_metadata(method["metadata"], params)}
     if "card" in params:
-        months = {
-            name: int(value) for name, value in nested(params, "card").items() if name.startswith("exp_")
-        }
+        months = {name: int(value) for name, value in nested(params, "card").items() if name.startswith("exp_")}
         changes["card"] = {**method["card"], **months}
     return sandbox.change(method, "payment_method.updated", **changes)
 

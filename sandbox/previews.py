@@ -63,7 +63,5 @@ def preview(sandbox: Sandbox, subscription: Thing, reason: str, lines: list[Thin
     invoice.update(id=f"upcoming_{new_id('invoice')}", customer=customer["id"], created=sandbox.now)
     invoice["billing_reason"] = reason
     invoices.fill(sandbox, invoice, subscription, customer, lines)
-    invoice["next_payment_attempt"] = (
-        sandbox.now if reason != "upcoming" else subscriptions.current_end(subscription)
-    )
+    invoice["next_payment_attempt"] = sandbox.now if reason != "upcoming" else subscriptions.current_end(subscription)
     return invoice

@@ -39,9 +39,7 @@ def charge_from(sandbox: Sandbox, params: Params) -> Thing:
     if text(params, "charge"):
         return sandbox.get("charge", params["charge"], "charge")
     if not text(params, "payment_intent"):
-        raise invalid(
-            "One of the following params should be provided for this request: payment_intent or charge."
-        )
+        raise invalid("One of the following params should be provided for this request: payment_intent or charge.")
     intent = sandbox.get("payment_intent", params["payment_intent"], "payment_intent")
     if intent["status"] != "succeeded":
         raise invalid("This PaymentIntent does not have a successful charge to refund.", "payment_intent")
@@ -59,9 +57,7 @@ def checked_amount(charge: Thing, params: Params) -> int:
         raise StripeError(400, "invalid_request_error", message, code="charge_disputed")
     if not 0 < amount <= left:
         asked, rest = (money(cents, charge["currency"]) for cents in (amount, left))
-        raise invalid(
-            f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})", "amount"
-        )
+        raise invalid(f"Refund amount ({asked}) is greater than unrefunded amount on charge ({rest})", "amount")
     check_step(amount, charge["currency"], "amount")
     return amount
 
@@ -75,9 +71,7 @@ def fail(sandbox: Sandbox, refund: Thing) -> Thing:
     """The bank sends it back: the charge counts as not refunded by that much again."""
     charge = sandbox.get("charge", refund["charge"])
     entry = charges.balance_entry(sandbox, "refund_failure", refund, refund["amount"])
-    refund.update(
-        status="failed", failure_reason="lost_or_stolen_card", failure_balance_transaction=entry["id"]
-    )
+    refund.update(status="failed", failure_reason="lost_or_stolen_card", failure_balance_transaction=entry["id"])
     take_back(charge, -refund["amount"])
     sandbox.emit("refund.updated", refund)
     sandbox.emit("refund.failed", refund)

@@ -22,9 +22,7 @@ UNSET = (
 def create(sandbox: Sandbox, params: Params) -> Thing:
     subscription = sandbox.get("subscription", required(params, "from_subscription"), "from_subscription")
     if subscription["schedule"]:
-        raise invalid(
-            "You cannot migrate a subscription that is already attached to a schedule.", "from_subscription"
-        )
+        raise invalid("You cannot migrate a subscription that is already attached to a schedule.", "from_subscription")
     start = subscription["items"]["data"][0]["current_period_start"]
     items = [phase_item(item["price"]["id"], item["quantity"]) for item in subscription["items"]["data"]]
     schedule = sandbox.make(
@@ -96,9 +94,7 @@ def phases_from(sandbox: Sandbox, subscription: Thing, schedule: Thing, given: l
 
 
 def phase_items(sandbox: Sandbox, given: Params) -> list[Thing]:
-    priced = [
-        (price_for(sandbox, item, i), whole(item, "quantity", 1)) for i, item in enumerate(given["items"])
-    ]
+    priced = [(price_for(sandbox, item, i), whole(item, "quantity", 1)) for i, item in enumerate(given["items"])]
     return [phase_item(price["id"], quantity) for price, quantity in priced]
 
 
@@ -123,9 +119,7 @@ def active(schedule: Thing) -> Thing:
 @operation("POST", "/v1/subscription_schedules/{id}/release")
 def release(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     schedule = active(sandbox.get("subscription_schedule", identity))
-    let_go(
-        sandbox, schedule, "released", released_at=sandbox.now, released_subscription=schedule["subscription"]
-    )
+    let_go(sandbox, schedule, "released", released_at=sandbox.now, released_subscription=schedule["subscription"])
     sandbox.emit("subscription_schedule.released", schedule)
     return schedule
 

@@ -52,9 +52,7 @@ class RunningSandbox:
     ) -> None:
         self.sandbox = Sandbox(state=state, live=live)
         self.app = create_app(self.sandbox)
-        self.server: BaseWSGIServer = make_server(
-            "127.0.0.1", port, self.app, threaded=True, request_handler=Quiet
-        )
+        self.server: BaseWSGIServer = make_server("127.0.0.1", port, self.app, threaded=True, request_handler=Quiet)
         self.sandbox.base_url = self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.stopped = threading.Event()
         if webhook_url:

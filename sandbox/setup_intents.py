@@ -83,9 +83,7 @@ def confirmed(sandbox: Sandbox, setup: Thing, params: Params) -> Thing:
     save_card(sandbox, setup, sandbox.get("payment_method", setup["payment_method"]))
     if setup["last_setup_error"]:
         told = setup["last_setup_error"]
-        raise card_error(
-            Decline(told["code"], told["decline_code"], told["message"]), setup_intent=public(setup)
-        )
+        raise card_error(Decline(told["code"], told["decline_code"], told["message"]), setup_intent=public(setup))
     return setup
 
 

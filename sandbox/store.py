@@ -64,9 +64,7 @@ class Store:
     def belonging_to(self, customer: str) -> list[Thing]:
         """Whatever a change of this customer's may touch."""
         kinds = [things for kind, things in self.objects.items() if kind not in LOGS]
-        matches = [
-            one for things in kinds for one in things.values() if customer in (one["id"], one.get("customer"))
-        ]
+        matches = [one for things in kinds for one in things.values() if customer in (one["id"], one.get("customer"))]
         invoices = {one["id"] for one in matches if one["object"] == "invoice"}
         payments = self.objects.get("invoice_payment", {}).values()
         return matches + [payment for payment in payments if payment["invoice"] in invoices]

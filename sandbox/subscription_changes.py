@@ -104,13 +104,9 @@ def remainders(sandbox: Sandbox, before: Thing, draft: Thing, at: int) -> list[T
     return prorations(sandbox, draft, fresh, at, is_credit=False)
 
 
-def prorations(
-    sandbox: Sandbox, subscription: Thing, items: list[Thing], at: int, *, is_credit: bool
-) -> list[Thing]:
+def prorations(sandbox: Sandbox, subscription: Thing, items: list[Thing], at: int, *, is_credit: bool) -> list[Thing]:
     priced = (item for item in items if invoice_lines.cost(item))
-    return [
-        invoice_lines.proration_line(sandbox, subscription, item, at, is_credit=is_credit) for item in priced
-    ]
+    return [invoice_lines.proration_line(sandbox, subscription, item, at, is_credit=is_credit) for item in priced]
 
 
 def terms(item: Thing) -> tuple[str, str, int]:
@@ -123,9 +119,7 @@ def apply_items(sandbox: Sandbox, draft: Thing, params: Params) -> None:
     for index, given in enumerate(params.get("items") or []):
         known = next((item for item in items if item["id"] == given.get("id")), None)
         if given.get("id") and known is None:
-            raise invalid(
-                f"No such subscription item: '{given['id']}'", f"items[{index}][id]", "resource_missing"
-            )
+            raise invalid(f"No such subscription item: '{given['id']}'", f"items[{index}][id]", "resource_missing")
         if known and flag(given, "deleted"):
             items.remove(known)
         elif known:
@@ -197,9 +191,7 @@ def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     behaviour = text(params, "payment_behavior", "allow_incomplete")
     if behaviour == "pending_if_incomplete" and set(params) - MAY_PEND:
         extra = sorted(set(params) - MAY_PEND)[0]
-        raise invalid(
-            "When `payment_behavior=pending_if_incomplete`, this parameter is not supported.", extra
-        )
+        raise invalid("When `payment_behavior=pending_if_incomplete`, this parameter is not supported.", extra)
     change = planned(sandbox, subscription, params)
     if not change.bill_now:
         subscription.setdefault("_pending_lines", []).extend(change.lines)
@@ -209,9 +201,7 @@ def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
 
 def apply(sandbox: Sandbox, subscription: Thing, draft: Thing) -> Thing:
     fields = {name: value for name, value in draft.items() if not name.startswith("_")}
-    return sandbox.change(
-        subscription, UPDATED, **{**fields, "latest_invoice": subscription["latest_invoice"]}
-    )
+    return sandbox.change(subscription, UPDATED, **{**fields, "latest_invoice": subscription["latest_invoice"]})
 
 
 def billed(sandbox: Sandbox, subscription: Thing, change: Change, behaviour: str) -> Thing:

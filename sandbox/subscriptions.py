@@ -44,9 +44,7 @@ def undone(sandbox: Sandbox, subscription: Thing, before: Checkpoint) -> Excepti
 
 def currency_for(sandbox: Sandbox, customer: Thing, wanted: list[Params]) -> str:
     """The currency of what is subscribed to, which is that of the customer's other subscriptions."""
-    live = (
-        one for one in sandbox.store.where("subscription", customer=customer["id"]) if not one["ended_at"]
-    )
+    live = (one for one in sandbox.store.where("subscription", customer=customer["id"]) if not one["ended_at"])
     currency = check_same({item["price"]["currency"] for item in wanted})
     if any(one["currency"] != currency for one in live):
         raise invalid("You cannot combine currencies on a single customer.", "items")
@@ -99,9 +97,7 @@ def price_for(sandbox: Sandbox, given: Params, index: int) -> Thing:
     if not is_live(sandbox, price):
         raise invalid("The price specified is inactive. This field only accepts active prices.", name)
     if price["recurring"] is None:
-        raise invalid(
-            "The price specified is `type=one_time` but this field only accepts `type=recurring`.", name
-        )
+        raise invalid("The price specified is `type=one_time` but this field only accepts `type=recurring`.", name)
     return price
 
 
@@ -115,9 +111,7 @@ def trial_end_from(sandbox: Sandbox, params: Params) -> int | None:
 def settings_from(sandbox: Sandbox, params: Params, customer: Thing) -> dict[str, Any]:
     card = text(params, "default_payment_method")
     if card and sandbox.get("payment_method", card, "default_payment_method")["customer"] != customer["id"]:
-        raise invalid(
-            "The customer does not have this payment method.", "default_payment_method", "resource_missing"
-        )
+        raise invalid("The customer does not have this payment method.", "default_payment_method", "resource_missing")
     chosen: dict[str, Any] = {
         "default_payment_method": card,
         "metadata": merged_metadata({}, params),
@@ -192,9 +186,7 @@ def notice_trial(sandbox: Sandbox, subscription: Thing) -> None:
     sandbox.emit("customer.subscription.trial_will_end", subscription)
 
 
-def pay_first(
-    sandbox: Sandbox, subscription: Thing, *, off_session: bool = False, proven: bool = False
-) -> None:
+def pay_first(sandbox: Sandbox, subscription: Thing, *, off_session: bool = False, proven: bool = False) -> None:
     invoice = sandbox.get("invoice", subscription["latest_invoice"])
     invoices.attempt(sandbox, invoice, off_session=off_session, proven=proven)
 
@@ -283,13 +275,9 @@ def list_subscriptions(sandbox: Sandbox, params: Params) -> Thing:
     if status == "ended":
         matches = [one for one in matches if one["status"] in ENDED]
     elif status != "all":
-        matches = [
-            one for one in matches if one["status"] == status or (not status and one["status"] != "canceled")
-        ]
+        matches = [one for one in matches if one["status"] == status or (not status and one["status"] != "canceled")]
     price = params.get("price")
-    fitting = [
-        one for one in matches if not price or price in [i["price"]["id"] for i in one["items"]["data"]]
-    ]
+    fitting = [one for one in matches if not price or price in [i["price"]["id"] for i in one["items"]["data"]]]
     return page(fitting, params, "/v1/subscriptions")
 
 

@@ -49,9 +49,7 @@ def tls_redis(certificate: tuple[str, str], tmp_path_factory: pytest.TempPathFac
     options = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", cert, "--tls-key-file", key]
     options += ["--tls-auth-clients", "no", "--bind", "127.0.0.1", "--save", "", "--requirepass", PASSWORD]
     folder = str(tmp_path_factory.mktemp("redis"))
-    process = processes.start(
-        [str(find_redis_server()), *options, "--dir", folder], output=subprocess.DEVNULL
-    )
+    process = processes.start([str(find_redis_server()), *options, "--dir", folder], output=subprocess.DEVNULL)
     url = f"rediss://:{WRITTEN}@127.0.0.1:{port}"
     try:
         await_redis(url)
@@ -211,9 +209,7 @@ def test_a_password_with_odd_characters_and_sslmode_reach_a_real_server(
         ("smtp://ada@example.com:p/w#x@h:587", 587, False, True),
     ],
 )
-def test_an_address_of_a_mail_server_says_how_tls_begins(
-    given: str, port: int, is_tls: bool, starts_tls: bool
-) -> None:
+def test_an_address_of_a_mail_server_says_how_tls_begins(given: str, port: int, is_tls: bool, starts_tls: bool) -> None:
     made = mail_settings({"MAIL_URL": given})
     assert (made["MAIL_PORT"], made["MAIL_USE_SSL"], made["MAIL_USE_TLS"]) == (port, is_tls, starts_tls)
     assert made["MAIL_SERVER"] in {"h", "::1"}
@@ -244,9 +240,7 @@ class MailServer(Controller):
             tls = {"tls_context": context, "require_starttls": True}
         super().__init__(object(), hostname="127.0.0.1", port=free_port(), authenticator=self.knows, **tls)
 
-    def knows(
-        self, _server: Any, _session: Any, _envelope: Any, _kind: str, login: LoginPassword
-    ) -> AuthResult:
+    def knows(self, _server: Any, _session: Any, _envelope: Any, _kind: str, login: LoginPassword) -> AuthResult:
         self.names.append(login.login.decode())
         return AuthResult(success=login.password.decode() == PASSWORD)
 

@@ -22,17 +22,11 @@ COLORS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 
 @given(COLORS)
 def test_any_colour_can_be_read_on_light_and_on_dark_pages(color: str) -> None:
-    made = {
-        name: value.removeprefix("light-dark(").rstrip(")").split(", ")
-        for name, value in palette(color).items()
-    }
+    made = {name: value.removeprefix("light-dark(").rstrip(")").split(", ") for name, value in palette(color).items()}
     light, dark = made["--accent"]
     assert min(contrast(light, surface) for surface in LIGHT_SURFACES) >= LEAST
     assert min(contrast(dark, surface) for surface in DARK_SURFACES) >= LEAST
-    assert all(
-        contrast(ink, under) >= LEAST
-        for ink, under in zip(made["--on-accent"], made["--accent"], strict=True)
-    )
+    assert all(contrast(ink, under) >= LEAST for ink, under in zip(made["--on-accent"], made["--accent"], strict=True))
 
 
 @pytest.fixture
@@ -55,9 +49,7 @@ def test_an_accounts_brand_is_on_its_pages_and_on_no_other(
 ) -> None:
     assert ada.post("/account/brand", name="Ferries", color="#aa3300", logo=logo()).status_code == 302
     page = ada.get("/account").text
-    assert ("Ferries</span>" in page, "--accent: light-dark(#aa3300" in page, "/brand/logo?" in page) == (
-        True,
-    ) * 3
+    assert ("Ferries</span>" in page, "--accent: light-dark(#aa3300" in page, "/brand/logo?" in page) == (True,) * 3
     assert ada.get("/brand/logo").content_type == "image/png"
     assert "Ferries" not in client.get("/pricing").text
     assert client.get("/brand/logo").status_code == 404
@@ -83,9 +75,7 @@ def test_a_plan_without_branding_shows_the_installations(
     "typed",
     [{"color": "red"}, {"color": "#12345"}, {"name": "x" * 61}, {"logo": (BytesIO(b"<svg/>"), "logo.svg")}],
 )
-def test_what_cannot_be_a_brand_is_refused(
-    ada: AdminClient, session: Database, typed: dict[str, object]
-) -> None:
+def test_what_cannot_be_a_brand_is_refused(ada: AdminClient, session: Database, typed: dict[str, object]) -> None:
     fields = {"name": "Ferries", "color": "#aa3300"} | typed
     assert ada.post("/account/brand", **fields).status_code == 400
     assert session.query(Brand).filter(Brand.name == "Ferries").count() == 0

@@ -50,9 +50,7 @@ def test_what_is_written_comes_back_as_it_was(session: Database) -> None:
         "received",
         0,
     )
-    result = CompiledStatement(select(*EVENTS.c).where(EVENTS.c.id == event_id)).all(
-        db.session.connection(), {}
-    )
+    result = CompiledStatement(select(*EVENTS.c).where(EVENTS.c.id == event_id)).all(db.session.connection(), {})
     assert StripeEvent.apart(result[0]).about == {"id": "pi_1"}
 
 
@@ -120,9 +118,7 @@ def test_a_connection_that_is_lost_after_its_work_breaks_nothing(app: Flask, cli
 
 def test_a_row_is_read_in_a_process_that_has_asked_the_orm_for_nothing_yet() -> None:
     code = "import app; from app.models.chat.chat import Chat; print(Chat.apart(Chat.__table__.c.keys()).id)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("id\n", 0), done.stderr
 
 
@@ -207,6 +203,4 @@ def test_how_many_rows_were_written(session: Database) -> None:
     put, clear = CompiledStatement(insert(SETTINGS)), CompiledStatement(update(SETTINGS).values(value="2"))
     assert [put.run(connection, {"key": key, "value": "1"}) for key in "ab"] == [1, 1]
     assert clear.run(connection, {}) == 2
-    assert (
-        CompiledStatement(update(SETTINGS).where(SETTINGS.c.key == "c")).run(connection, {"value": "1"}) == 0
-    )
+    assert CompiledStatement(update(SETTINGS).where(SETTINGS.c.key == "c")).run(connection, {"value": "1"}) == 0

@@ -85,11 +85,7 @@ def test_what_is_sold_in_any_currency_is_worth_what_the_rate_says(
         assert exact(f"{major(cents, currency):f}", unit) == cents
         pack = CreditPack(price_cents=cents, currency=currency, margin_bps=margin)
         least = pack.cents_for(worth)
-        assert (
-            worth_of(least, 0, margin)
-            >= worth
-            > (worth_of(least - step(currency), 0, margin) if least else -1)
-        )
+        assert worth_of(least, 0, margin) >= worth > (worth_of(least - step(currency), 0, margin) if least else -1)
         assert can_be_charged(least) or least < least_cents()
 
 

@@ -62,9 +62,7 @@ def test_a_change_has_its_sign(nanos: int, shown: str) -> None:
     assert formatting.credits_change(nanos) == shown
 
 
-@pytest.mark.parametrize(
-    ("nanos", "shown"), [(1_000_000, "1 credit"), (6_250_000, "6.25 credits"), (0, "0 credits")]
-)
+@pytest.mark.parametrize(("nanos", "shown"), [(1_000_000, "1 credit"), (6_250_000, "6.25 credits"), (0, "0 credits")])
 def test_credits_in_a_sentence_have_their_unit(nanos: int, shown: str) -> None:
     assert credits_text(nanos) == shown
 
@@ -86,9 +84,7 @@ def test_money_is_shown_in_its_currency(cents: int, currency: str, shown: str) -
     assert formatting.money_text(cents, currency) == shown
 
 
-@pytest.mark.parametrize(
-    ("cents", "shown"), [(2000, "$20"), (950, "$9.50"), (0, "$0"), (1_000_000, "$10,000")]
-)
+@pytest.mark.parametrize(("cents", "shown"), [(2000, "$20"), (950, "$9.50"), (0, "$0"), (1_000_000, "$10,000")])
 def test_a_price_tag_leaves_empty_cents_out(cents: int, shown: str) -> None:
     assert formatting.price(cents, "usd") == shown
 
@@ -98,9 +94,7 @@ def test_basis_points_are_shown_as_percent(basis_points: int, shown: str) -> Non
     assert formatting.percent(basis_points) == shown
 
 
-@pytest.mark.parametrize(
-    ("count", "shown"), [(200, "200"), (128_000, "128K"), (1_048_576, "1M"), (1_500_000, "1.5M")]
-)
+@pytest.mark.parametrize(("count", "shown"), [(200, "200"), (128_000, "128K"), (1_048_576, "1M"), (1_500_000, "1.5M")])
 def test_a_size_is_shown_at_a_glance(count: int, shown: str) -> None:
     assert formatting.short_number(count) == shown
 
@@ -127,10 +121,7 @@ def test_a_moment_that_is_not_there_is_empty() -> None:
 
 def test_a_moment_in_a_sentence_has_its_preposition() -> None:
     shown = formatting.when_markup(datetime(2026, 11, 21, 3, 1, tzinfo=UTC))
-    assert (
-        shown
-        == '<time datetime="2026-11-21T03:01:00Z" data-local="when">on 21 November 2026, 03:01 UTC</time>'
-    )
+    assert shown == '<time datetime="2026-11-21T03:01:00Z" data-local="when">on 21 November 2026, 03:01 UTC</time>'
 
 
 @pytest.mark.parametrize(

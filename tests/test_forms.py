@@ -102,9 +102,7 @@ def forms_of(page: TestResponse) -> list[tuple[str, str, dict[str, str]]]:
     """Each field of its forms that a person types into: the form's address, the field's name, all its fields."""
     typed = typed_fields(page.text)
     posted = set(re.findall(r'<form[^>]*method="post"[^>]*action="([^"]+)"', page.text))
-    forms = [
-        form for form in FormReader(page.text).forms if form[0] in posted and re.match("(/[^/]+)+$", form[0])
-    ]
+    forms = [form for form in FormReader(page.text).forms if form[0] in posted and re.match("(/[^/]+)+$", form[0])]
     return [(action, name, fields) for action, fields in forms for name in sorted(typed & set(fields))]
 
 

@@ -7,9 +7,7 @@ from flask import Flask
 
 from app.payments import webhook_handlers
 
-GUIDES = {
-    path.name: path.read_text() for path in (Path(__file__).parents[1] / "docs" / "guides").glob("*.md")
-}
+GUIDES = {path.name: path.read_text() for path in (Path(__file__).parents[1] / "docs" / "guides").glob("*.md")}
 EVENT = re.compile(r"^    ([a-z_]+(?:\.[a-z_]+)+)$", re.MULTILINE)
 
 

@@ -124,9 +124,7 @@ def test_clients_that_only_connect_cost_no_thread_for_long(running: RunningApp) 
 
 
 @pytest.mark.parametrize(("page", "lingering"), [("login", THREADS - 1), ("healthz", 5 * THREADS)])
-def test_clients_that_linger_do_not_hold_up_the_others(
-    running: RunningApp, page: str, lingering: int
-) -> None:
+def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp, page: str, lingering: int) -> None:
     """Each takes a thread for two seconds; whether the process lives is answered without one."""
     whole = b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     with ExitStack() as clients:
@@ -138,9 +136,7 @@ def test_clients_that_linger_do_not_hold_up_the_others(
     assert time.monotonic() - began < patient(1.5)
 
 
-@pytest.mark.parametrize(
-    "header", ["X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "Script-Name"]
-)
+@pytest.mark.parametrize("header", ["X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "Script-Name"])
 def test_without_a_proxy_forwarded_headers_change_nothing(running: RunningApp, header: str) -> None:
     plain = requests.get(f"{running.url}/chat", allow_redirects=False, timeout=30)
     forged = requests.get(f"{running.url}/chat", headers={header: "https"}, allow_redirects=False, timeout=30)
@@ -150,9 +146,7 @@ def test_without_a_proxy_forwarded_headers_change_nothing(running: RunningApp, h
 @pytest.mark.parametrize("coding", ["chunked", "identity, chunked", "chunked, chunked", "xchunked"])
 def test_a_request_of_two_lengths_is_refused(running: RunningApp, coding: str) -> None:
     """Or a proxy in front and we would not agree where the next one begins."""
-    head = (
-        f"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: {coding}\r\n\r\n"
-    )
+    head = f"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\nTransfer-Encoding: {coding}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", running.port), timeout=30) as connection:
         connection.sendall(head.encode() + b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))

@@ -98,9 +98,7 @@ def full_redis(redis_server: RedisServer, redis_url: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_redis")
-def test_a_redis_that_takes_nothing_is_not_ready_and_the_clock_sweeps_by_itself(
-    app: Flask, mailbox: Mailbox
-) -> None:
+def test_a_redis_that_takes_nothing_is_not_ready_and_the_clock_sweeps_by_itself(app: Flask, mailbox: Mailbox) -> None:
     assert app.test_client().get("/readyz").json == {
         "status": "unavailable",
         "database": True,

@@ -179,9 +179,7 @@ def connect_to(app: Flask, redis_url: str) -> None:
     app.config["REDIS_URL"] = redis_url
 
 
-def test_a_redis_that_was_emptied_begins_anew(
-    ada: Door, redis_url: str, scrape: Callable[[], Scrape]
-) -> None:
+def test_a_redis_that_was_emptied_begins_anew(ada: Door, redis_url: str, scrape: Callable[[], Scrape]) -> None:
     ada.ask("hello")
     assert scrape().of("calls_total") == 1
     redis.Redis.from_url(redis_url).flushall()
@@ -273,9 +271,7 @@ def test_the_alerts_watch_what_there_is(ada: Door, scrape: Callable[[], Scrape])
     assert watched <= figures.names
 
 
-def test_the_alerts_ask_for_labels_that_there_are(
-    ada: Door, session: Database, scrape: Callable[[], Scrape]
-) -> None:
+def test_the_alerts_ask_for_labels_that_there_are(ada: Door, session: Database, scrape: Callable[[], Scrape]) -> None:
     ada.ask("hello")
     ada.ask("[[fault:500]]")
     for job in (*TIMETABLE, CLOCK):

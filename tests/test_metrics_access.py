@@ -58,9 +58,7 @@ def test_a_key_of_an_account_does_not_open_it(app: Flask, ada: Door, client: Fla
 
 @pytest.mark.parametrize("name", ["development", "test"])
 @pytest.mark.parametrize(("token", "status"), [("", 200), (TOKEN, 401)])
-def test_outside_production_it_is_open_until_a_token_is_set(
-    app: Flask, name: str, token: str, status: int
-) -> None:
+def test_outside_production_it_is_open_until_a_token_is_set(app: Flask, name: str, token: str, status: int) -> None:
     app.config.update(APP_ENV=name, METRICS_TOKEN=token)
     assert app.test_client().get("/metrics").status_code == status
 

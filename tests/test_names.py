@@ -12,9 +12,7 @@ from rq.utils import import_attribute
 from app.jobs import JobName
 
 PROJECT = Path(__file__).resolve().parents[1]
-TRACKED = subprocess.run(
-    ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
-).stdout.split()
+TRACKED = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
 TEXTS = [path for path in TRACKED if path.endswith((".py", ".html", ".js", ".css", ".md", ".toml"))]
 CODE = [path for path in TRACKED if path.endswith(".py") and not path.startswith("migrations/")]
 ENGINES = ("app/models/", "app/generation/", "app/payments/", "app/stripe_api/", "app/catalog/")

@@ -85,14 +85,10 @@ def marks(headers: dict[str, str], body: bytes, secret: str) -> tuple[list[str],
     """The marks of a signature, and what the secret makes of it: as a receiver of Stripe's webhooks checks them."""
     stamp, *sent = headers["Tollgate-Signature"].split(",")
     payload = stamp.removeprefix("t=").encode() + b"." + body
-    return [mark.removeprefix("v1=") for mark in sent], hmac.new(
-        secret.encode(), payload, hashlib.sha256
-    ).hexdigest()
+    return [mark.removeprefix("v1=") for mark in sent], hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
 
 
-def test_an_event_is_sent_once_signed_to_the_account_and_the_installation(
-    account: Account, receiver: Receiver
-) -> None:
+def test_an_event_is_sent_once_signed_to_the_account_and_the_installation(account: Account, receiver: Receiver) -> None:
     own, secret = WebhookEndpoint.make(account.id, receiver.url)
     WebhookEndpoint.make(None, receiver.url)
     WebhookEndpoint.make(person("eve").id, receiver.url)
@@ -245,9 +241,7 @@ def test_what_is_no_address_names_the_field(session: "scoped_session[Session]") 
         assert list(wrong.value.errors) == ["url"]
 
 
-def test_the_page_shows_a_secret_once_and_sends_again(
-    app: Flask, account: Account, receiver: Receiver
-) -> None:
+def test_the_page_shows_a_secret_once_and_sends_again(app: Flask, account: Account, receiver: Receiver) -> None:
     browser, eve = Browser(app.test_client()), Browser(app.test_client())
     person("eve")
     db.session.commit()

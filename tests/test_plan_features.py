@@ -19,8 +19,7 @@ LIMITS = st.none() | st.integers(1, 500)
 COLUMNS: dict[str, Any] = {
     "allowance_override_nanos": st.integers(0, 20_000).map(lambda credits: credits * CREDIT),
     "daily_limit_nanos": st.none() | st.integers(1, 500).map(lambda credits: credits * CREDIT),
-    "window": st.none()
-    | st.tuples(st.integers(1, 12), st.integers(1, 500).map(lambda credits: credits * CREDIT)),
+    "window": st.none() | st.tuples(st.integers(1, 12), st.integers(1, 500).map(lambda credits: credits * CREDIT)),
     "chats_per_month": LIMITS,
     "parallel_calls": st.integers(6, 50),
     "models": st.sampled_from([[], ["demo-fast"], ["demo-fast", "demo-smart"]]),
@@ -59,9 +58,7 @@ def test_what_differs_between_two_plans_is_named_on_both_cards(
     assert any(cells[0] != cells[1] for _, cells in rows) == differs
 
 
-def test_a_margin_that_is_edited_changes_every_figure(
-    session: scoped_session[Session], client: FlaskClient
-) -> None:
+def test_a_margin_that_is_edited_changes_every_figure(session: scoped_session[Session], client: FlaskClient) -> None:
     plus = session.query(Plan).filter_by(name="Plus").one()
     plus.margin_bps = 4000
     session.commit()

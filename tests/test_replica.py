@@ -40,9 +40,7 @@ def standby(all_databases: Databases) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def app(
-    environment: dict[str, str], standby: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Flask]:
+def app(environment: dict[str, str], standby: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     name = environment["DATABASE_URL"].rpartition("/")[2]
     standby.catch_up()
     monkeypatch.setattr(replica, "away_until", 0.0)

@@ -97,9 +97,7 @@ def test_a_turn_ends_without_a_commit_too(two: Two, end: str) -> None:
     assert numbers(other) == [2]
 
 
-def test_a_statement_that_fails_keeps_the_turn_until_the_rollback(
-    two: Two, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_statement_that_fails_keeps_the_turn_until_the_rollback(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
     one, other = two
     put(one, 1)

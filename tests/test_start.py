@@ -34,9 +34,7 @@ def test_four_answers_are_what_is_sold(app: Flask, session: scoped_session[Sessi
     assert "Acme Writer: $29.00 a month, 11,600 credits." in said
 
 
-def test_what_is_left_is_what_was_paid_less_fees_and_models(
-    app: Flask, session: scoped_session[Session]
-) -> None:
+def test_what_is_left_is_what_was_paid_less_fees_and_models(app: Flask, session: scoped_session[Session]) -> None:
     said = started(app, "Acme", "20", "50", "0")
     plan, packs = Plan.on_offer()[-1], CreditPack.on_offer()
     months = months_of(plan, packs[0], Plan.default())
@@ -61,9 +59,7 @@ def extra(plan: Plan, pack: CreditPack) -> int:
 
 def test_credits_only_is_a_free_plan_with_packs(app: Flask, session: scoped_session[Session]) -> None:
     started(app, "Acme", "0", "50", "0")
-    assert [(plan.name, plan.allows_packs, plan.allowance_nanos) for plan in Plan.on_offer()] == [
-        ("Free", True, 0)
-    ]
+    assert [(plan.name, plan.allows_packs, plan.allowance_nanos) for plan in Plan.on_offer()] == [("Free", True, 0)]
 
 
 def test_an_answer_that_cannot_be_is_asked_again(app: Flask, session: scoped_session[Session]) -> None:

@@ -93,13 +93,10 @@ def without_comments(text: str) -> str:
 
 @pytest.mark.parametrize("phrase", RETIRED)
 def test_no_text_has_a_retired_phrase(phrase: str) -> None:
-    assert [
-        (name, hit) for name, text in texts() for hit in re.findall(f".{{0,40}}(?:{phrase}).{{0,40}}", text)
-    ] == []
+    assert [(name, hit) for name, text in texts() for hit in re.findall(f".{{0,40}}(?:{phrase}).{{0,40}}", text)] == []
 
 
 def test_every_retired_phrase_is_found_where_it_stands() -> None:
     assert all(
-        re.search(phrase, sample)
-        for phrase, sample in [(RETIRED[0], "the back office"), (RETIRED[5], "It goes on as")]
+        re.search(phrase, sample) for phrase, sample in [(RETIRED[0], "the back office"), (RETIRED[5], "It goes on as")]
     )

@@ -75,9 +75,7 @@ def test_a_job_that_fails_is_logged_and_its_words_stay_out_of_redis(
     said = start_app().work_off()
     connection = redis.Redis.from_url(redis_url)
     (identifier,) = FailedJobRegistry(QUEUE, connection=connection, serializer=JSONSerializer).get_job_ids()
-    result = (
-        Queue(QUEUE, connection=connection, serializer=JSONSerializer).fetch_job(identifier).latest_result()
-    )
+    result = Queue(QUEUE, connection=connection, serializer=JSONSerializer).fetch_job(identifier).latest_result()
     assert "canary of 5" in said
     assert "canary" not in result.exc_string
 
@@ -98,9 +96,7 @@ def test_sigterm_ends_an_idle_worker_and_clock(start_app: Start) -> None:
     assert running.terminate("clock", within=5) == 0
 
 
-def test_the_worker_goes_on_when_redis_comes_back(
-    app: Flask, start_app: Start, notes: Path, redis_url: str
-) -> None:
+def test_the_worker_goes_on_when_redis_comes_back(app: Flask, start_app: Start, notes: Path, redis_url: str) -> None:
     running = start_app("worker")
     await_that(lambda: "working" in running.log("worker"), 30)
     with no_redis(redis_url):
@@ -125,9 +121,7 @@ def test_a_worker_that_loses_redis_as_a_job_ends_goes_on(
     await_that(lambda: lines(notes)[-1] == "fresh", 30, failing=lambda: running.log("worker"))
 
 
-def test_two_clocks_enqueue_and_a_redis_that_forgot_them_does_not_end_them(
-    start_app: Start, redis_url: str
-) -> None:
+def test_two_clocks_enqueue_and_a_redis_that_forgot_them_does_not_end_them(start_app: Start, redis_url: str) -> None:
     running = start_app("clock", "clock.2")
     connection = redis.Redis.from_url(redis_url)
     await_that(lambda: all("ticking" in running.log(name) for name in running.names), 30)

@@ -73,9 +73,7 @@ class AccountActions:
             return self.back_to(account.id, self.put_on_plan(account.id, plan))
         asked = {"plan": [account.plan.name, plan.name]}
         act = "change subscription"
-        return self.at_stripe(
-            account, act, asked, lambda: subscriptions.change_plan(acting_for(account), plan)
-        )
+        return self.at_stripe(account, act, asked, lambda: subscriptions.change_plan(acting_for(account), plan))
 
     def put_on_plan(self, account_id: int, plan: Plan) -> str:
         """Comp an account, or move it between plans without a price; the words for the admin."""
@@ -125,9 +123,7 @@ class AccountActions:
         if settings is None or not settings.is_on:
             return self.back_to(account.id, "Auto-recharge is already off.")
         settings.turn_off()
-        self.record(
-            "stop auto-recharge", account, reason=said_why(), changes={"auto_recharge": ["on", "off"]}
-        )
+        self.record("stop auto-recharge", account, reason=said_why(), changes={"auto_recharge": ["on", "off"]})
         commit()
         return self.back_to(account.id, "Auto-recharge is off. The owner can turn it on again.")
 
@@ -140,9 +136,7 @@ class AccountActions:
         if not said_why():
             return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error")
         try:
-            refund = request_refund(
-                payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id
-            )
+            refund = request_refund(payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id)
         except (InvalidRequest, ValueError) as error:
             rollback()
             return self.back_to(account.id, f"Nothing was refunded: {error}", "error")

@@ -104,9 +104,7 @@ class AccountTable(AccountActions, AdminTable):
     column_default_sort = ("id", True)
     column_filters = (
         PlanFilter(Account.plan_id, "Plan", options=[("", "")]),
-        FilterEqual(
-            Account.kind, "Kind", options=[("personal", "personal"), ("team", "team"), ("house", "house")]
-        ),
+        FilterEqual(Account.kind, "Kind", options=[("personal", "personal"), ("team", "team"), ("house", "house")]),
         StateFilter(Account.id, "Status", options=STATES),
     )
 
@@ -223,9 +221,7 @@ def mails_about(account: Account, addresses: list[str]) -> list[OutgoingMail]:
 
 def newest(kind: type[Any], account: Account) -> list[Any]:
     return list(
-        db.session.scalars(
-            select(kind).where(kind.account_id == account.id).order_by(kind.id.desc()).limit(SHOWN)
-        )
+        db.session.scalars(select(kind).where(kind.account_id == account.id).order_by(kind.id.desc()).limit(SHOWN))
     )
 
 
@@ -233,8 +229,6 @@ def plans_to_move_to() -> list[Plan]:
     """Plans that give rights, those that cannot be chosen any more included: an admin may."""
     return list(
         db.session.scalars(
-            select(Plan)
-            .where(Plan.status != "inactive", ~is_guest_account())
-            .order_by(Plan.position, Plan.id)
+            select(Plan).where(Plan.status != "inactive", ~is_guest_account()).order_by(Plan.position, Plan.id)
         )
     )

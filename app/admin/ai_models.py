@@ -47,9 +47,7 @@ SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
 NO_KEY_NAME = "Use capital letters, ending with _API_KEY."
 NO_ADDRESS_NAME = "Use capital letters, ending with _BASE_URL."
 NO_ADDRESS = "An address that begins with https:// (http:// on this machine or in a private network only)."
-PRIVATE_HOST = (
-    r"(localhost|\[::1\]|127\.0\.0\.1|10(\.\d+){3}|192\.168(\.\d+){2}|172\.(1[6-9]|2\d|3[01])(\.\d+){2})"
-)
+PRIVATE_HOST = r"(localhost|\[::1\]|127\.0\.0\.1|10(\.\d+){3}|192\.168(\.\d+){2}|172\.(1[6-9]|2\d|3[01])(\.\d+){2})"
 
 
 class ProviderForm(RowForm):
@@ -119,9 +117,7 @@ class ProviderTable(AdminTable):
 
 
 def providers() -> list[SelectChoice]:
-    named = db.session.execute(
-        select(ProviderAccount.id, ProviderAccount.name).order_by(ProviderAccount.name)
-    )
+    named = db.session.execute(select(ProviderAccount.id, ProviderAccount.name).order_by(ProviderAccount.name))
     return choices_of((row.id, row.name) for row in named)
 
 
@@ -142,9 +138,7 @@ class ModelForm(RowForm):
     )
     title = StringField("Title", validators=[Required(), Length(max=120)])
     provider_id = SelectField("Provider", choices=providers, coerce=int)
-    upstream_name = StringField(
-        "Provider's model name", description="Leave empty if it's the same as the id."
-    )
+    upstream_name = StringField("Provider's model name", description="Leave empty if it's the same as the id.")
     is_for_sale = BooleanField("For sale", default=True)
     is_free_for_guests = BooleanField(
         "Free for guests", description="For visitors without an account, if settings allow it. You pay."
@@ -158,9 +152,7 @@ class ModelForm(RowForm):
         highest=10**8,
         description="Leave empty to use the rest of the context window.",
     )
-    max_output_tokens = Count(
-        "Maximum output", lowest=1, highest=10**8, validators=[Required()], description="Tokens."
-    )
+    max_output_tokens = Count("Maximum output", lowest=1, highest=10**8, validators=[Required()], description="Tokens.")
     sold_until = Moment(
         "Sold until (UTC)",
         description="From then on it's hidden and refused. Users get an email 30 days before.",
@@ -168,12 +160,8 @@ class ModelForm(RowForm):
     successor = SelectField("Then", choices=successors, description="The model we suggest instead.")
     is_reasoning = BooleanField("Reasons before it answers")
     takes_images = BooleanField("Reads images")
-    makes_images = BooleanField(
-        "Makes images", description="And nothing else. Set prices under Image prices."
-    )
-    is_embedding = BooleanField(
-        "Makes embeddings", description="Called at /v1/embeddings only; it writes no text."
-    )
+    makes_images = BooleanField("Makes images", description="And nothing else. Set prices under Image prices.")
+    is_embedding = BooleanField("Makes embeddings", description="Called at /v1/embeddings only; it writes no text.")
     image_tokens = Count(
         "Maximum tokens per image",
         lowest=1,
@@ -224,9 +212,7 @@ class ModelTable(BulkRetire, AdminTable):
             raise FieldError("is_embedding", "No provider of Anthropic's format makes embeddings.")
         before = form.name.object_data
         if not is_created and model.name != before and was_called(before):
-            raise FieldError(
-                "name", "This model has been used, so its id can't change. Add another model instead."
-            )
+            raise FieldError("name", "This model has been used, so its id can't change. Add another model instead.")
 
     def retire(self, row: AIModel) -> bool:
         was_for_sale, row.is_for_sale = row.is_for_sale, False

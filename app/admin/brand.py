@@ -30,9 +30,7 @@ class BrandPage(AdminPage):
             take_form(kept)
         except InvalidRequest as invalid:
             db.session.expunge(kept)
-            typed = Brand(
-                name=request.form.get("name", ""), color=request.form.get("color", ""), logo_type=""
-            )
+            typed = Brand(name=request.form.get("name", ""), color=request.form.get("color", ""), logo_type="")
             return self.render("admin/brand.html", kept=typed, errors=invalid.errors), 422
         db.session.flush()
         changes = {"brand": [", ".join(before), ", ".join([kept.name, kept.color, kept.logo_type])]}

@@ -38,6 +38,4 @@ class BulkRetire:
         for row in retired:
             self.record("retire", row)
         db.session.commit()
-        return self.go_back(
-            f"{len(retired)} of {len(rows)} retired. Customers who have them keep them.", ".index_view"
-        )
+        return self.go_back(f"{len(retired)} of {len(rows)} retired. Customers who have them keep them.", ".index_view")

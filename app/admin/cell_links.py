@@ -91,9 +91,7 @@ class AccountFilter(BaseSQLAFilter):
     def apply(self, query: Any, value: str, alias: Any = None) -> Any:
         if value.isascii() and value.isdigit():
             return query.filter(self.get_column(alias) == int(value[:18]))
-        return query.filter(
-            self.get_column(alias).in_(select(Account.id).where(accounts_matching(value.strip())))
-        )
+        return query.filter(self.get_column(alias).in_(select(Account.id).where(accounts_matching(value.strip()))))
 
     def operation(self) -> str:
         return "equals"

@@ -24,9 +24,7 @@ class Exported(ModelView):
         seen = self._get_list_extra_args()
         column = self._get_column_by_idx(seen.sort)
         name = column[0] if column else None
-        _count, query = self.get_list(
-            0, name, seen.sort_desc, seen.search, seen.filters, execute=False, page_size=0
-        )
+        _count, query = self.get_list(0, name, seen.sort_desc, seen.search, seen.filters, execute=False, page_size=0)
         return None, rows_of(query)
 
     def _export_csv(self, return_url: str) -> Response:

@@ -214,9 +214,7 @@ class RowForm(BaseForm):
     """A form of one row: its fields are exactly those that may be changed."""
 
     seen = HiddenField()
-    reason = StringField(
-        "Reason", validators=[Length(max=500)], description="Shown in the audit log. Optional."
-    )
+    reason = StringField("Reason", validators=[Length(max=500)], description="Shown in the audit log. Optional.")
 
     @property
     def columns(self) -> list[Any]:

@@ -76,8 +76,5 @@ def moved_today(user_id: int) -> int:
     today = datetime.combine(utcnow().date(), time(), utcnow().tzinfo)
     moved = func.sum(func.abs(LedgerEntry.credits_nanos))
     return int(
-        db.session.scalar(
-            select(moved).where(LedgerEntry.actor_id == user_id, LedgerEntry.created_at >= today)
-        )
-        or 0
+        db.session.scalar(select(moved).where(LedgerEntry.actor_id == user_id, LedgerEntry.created_at >= today)) or 0
     )

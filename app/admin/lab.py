@@ -141,11 +141,7 @@ class LabPage(AdminPage):
                 AdminChange.note(current_user.user_id, "draft", draft, changes=made)
                 drafts.append(f"{draft.name} ({draft.id})")
         db.session.commit()
-        text = (
-            f"Drafts: {', '.join(drafts)}. They're inactive until you make them active."
-            if drafts
-            else NO_DRAFTS
-        )
+        text = f"Drafts: {', '.join(drafts)}. They're inactive until you make them active." if drafts else NO_DRAFTS
         flash(text, "success" if drafts else "error")
         return redirect(self.get_url(".details_view", id=run.id))
 

@@ -117,9 +117,7 @@ class LabForm(RowForm):
     last = Day("Last day", validators=[Required()])
     is_simulated = BooleanField("Simulate made-up users (User kinds) instead of replaying")
     plan_ids = SelectMultipleField("Only accounts on", coerce=int, description="None selected: all plans.")
-    kinds = SelectMultipleField(
-        "Only account types", choices=KINDS, description="None selected: all accounts."
-    )
+    kinds = SelectMultipleField("Only account types", choices=KINDS, description="None selected: all accounts.")
 
 
 def plans() -> list[Plan]:
@@ -190,9 +188,7 @@ def lab_form(
     for model, price in models():
         builder.add("prices", model.name, f"Price of {model.title}, per million tokens", price, PRICE_FIELDS)
     for name, image in images().items():
-        fields = {
-            "price_nanos": (DollarsPerMillion, f"{image.quality} {image.size}", {"validators": [Required()]})
-        }
+        fields = {"price_nanos": (DollarsPerMillion, f"{image.quality} {image.size}", {"validators": [Required()]})}
         builder.add("images", name, f"Images of {image.model.title}, each", image, fields)
     builder.add_settings()
     builder.add_days()

@@ -57,9 +57,7 @@ class Total:
 
 def left(report: Report, side: str, day: str = "", plan_id: str = "") -> int:
     """What is left, in cents: revenue, less Stripe's fee, less what the providers cost."""
-    sums = {
-        name: report.total(side, name, day, plan_id) for name in ("revenue_cents", "fee_cents", "cost_nanos")
-    }
+    sums = {name: report.total(side, name, day, plan_id) for name in ("revenue_cents", "fee_cents", "cost_nanos")}
     return sums["revenue_cents"] - sums["fee_cents"] - in_cents(sums["cost_nanos"])
 
 
@@ -128,8 +126,7 @@ def refused(which: str) -> Callable[[Report], Table]:
         is_made_up = report.scenario.get("is_simulated")
         names = {} if is_made_up else account_names(row[1] for row in rows)
         return ["When (UTC)", "Account", "Name", "Model", "Code"], [
-            [at[:19].replace("T", " "), account_id, names.get(account_id, ""), *rest]
-            for at, account_id, *rest in rows
+            [at[:19].replace("T", " "), account_id, names.get(account_id, ""), *rest] for at, account_id, *rest in rows
         ]
 
     return table
@@ -162,10 +159,7 @@ def answers(report: Report) -> Table:
 
 
 def answer_rows(report: Report, terms: Terms) -> list[list[Any]]:
-    average = {
-        side: max(1, report.total(side, "paid_nanos") // max(1, report.total(side, "calls")))
-        for side in SIDES
-    }
+    average = {side: max(1, report.total(side, "paid_nanos") // max(1, report.total(side, "calls"))) for side in SIDES}
     rows = []
     for pair in (*terms.plans.values(), *terms.packs.values()):
         if pair.was.status == "active" and pair.was.price_cents and pair.then.price_cents:
@@ -201,12 +195,8 @@ def charts_of(report: Report, scenario: Scenario) -> list[Chart]:
 
     return [
         bar_chart("Left", days, lines(lambda side, day: left(report, side, day)), money_text),
-        bar_chart(
-            "Revenue", days, lines(lambda side, day: report.total(side, "revenue_cents", day)), money_text
-        ),
-        bar_chart(
-            "Provider cost", days, lines(lambda side, day: report.total(side, "cost_nanos", day)), cost
-        ),
+        bar_chart("Revenue", days, lines(lambda side, day: report.total(side, "revenue_cents", day)), money_text),
+        bar_chart("Provider cost", days, lines(lambda side, day: report.total(side, "cost_nanos", day)), cost),
         bar_chart("Refused", days, lines(lambda side, day: report.total(side, "refused", day)), str),
     ]
 
@@ -224,9 +214,7 @@ def changes_of(run: LabRun) -> list[str]:
         for column, value in columns.items()
     ]
     settings = run.scenario.get("settings", {}).items()
-    return texts + [
-        f"{CALLED.get(name) or column_text(name)} {written(name, value)}" for name, value in settings
-    ]
+    return texts + [f"{CALLED.get(name) or column_text(name)} {written(name, value)}" for name, value in settings]
 
 
 def written(column: str, value: Any) -> str:

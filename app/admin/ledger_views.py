@@ -29,10 +29,7 @@ class ReadOnlyTable(AdminTable):
 
 class LedgerTable(ReadOnlyTable):
     one = "entry"
-    intro = (
-        "Every balance change that isn't a model call. Rows are only added; "
-        "correct a mistake with an adjustment."
-    )
+    intro = "Every balance change that isn't a model call. Rows are only added; correct a mistake with an adjustment."
     column_list = ("id", "created_at", "account_id", "kind", "allowance_nanos", "credits_nanos", "reason",
                    "actor.email")  # fmt: skip
     column_labels: ClassVar = {"actor.email": "By", "kind": "Type"}

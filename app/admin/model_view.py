@@ -125,9 +125,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
         filters = []
         for index, given in enumerate(self._filters or []):
             argument = self.get_filter_arg(index, given)
-            value = next(
-                (v for k, v in request.args.items() if k.startswith("flt") and k.endswith(argument)), ""
-            )
+            value = next((v for k, v in request.args.items() if k.startswith("flt") and k.endswith(argument)), "")
             if not value:
                 continue
             if given.validate(value) and "\x00" not in value:

@@ -46,9 +46,7 @@ class OperationForm(RowForm):
         validators=[Length(max=20_000)],
         description="What the model is told before the user's text. $kind and the like stand for fields of the call.",
     )
-    default_model = SelectField(
-        "Model", choices=models, coerce=text_or_none, description="If the user chooses none."
-    )
+    default_model = SelectField("Model", choices=models, coerce=text_or_none, description="If the user chooses none.")
     max_output_tokens = Count(
         "Maximum output", lowest=1, highest=10**6, description="Tokens. Empty: the setting for all calls."
     )
@@ -74,9 +72,7 @@ class OperationTable(AdminTable):
     def on_model_change(self, form: OperationForm, row: OperationRow, is_created: bool) -> None:
         before = form.name.object_data
         if not is_created and row.name != before and was_called(before):
-            raise FieldError(
-                "name", "This id has been used, so it can't change. Add another operation instead."
-            )
+            raise FieldError("name", "This id has been used, so it can't change. Add another operation instead.")
 
 
 def was_called(name: str) -> bool:

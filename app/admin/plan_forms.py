@@ -92,21 +92,15 @@ class PlanForm(RowForm):
         highest=LONGEST_WINDOW,
         description="1 to 12 each, from midnight UTC: 5 are 0:00 to 5:00, ..., 20:00 to 24:00.",
     )
-    chats_per_month = Count(
-        "New chats a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: unlimited."
-    )
+    chats_per_month = Count("New chats a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: unlimited.")
     documents = Count(
         "Documents",
         lowest=-1,
         highest=MOST_COUNT,
         description="At the same time; deleting one makes room. Empty or -1: unlimited.",
     )
-    images_per_month = Count(
-        "Images a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: unlimited."
-    )
-    parallel_calls = Count(
-        "Simultaneous answers", lowest=1, highest=1000, description="Empty: as in the settings."
-    )
+    images_per_month = Count("Images a month", lowest=-1, highest=MOST_COUNT, description="Empty or -1: unlimited.")
+    parallel_calls = Count("Simultaneous answers", lowest=1, highest=1000, description="Empty: as in the settings.")
     models = Names("Models", choices=model_names, description="None selected: every model.")
     has_api = BooleanField("API access", default=True)
     allows_packs = BooleanField("Credit packs can be bought on this plan", default=True)
@@ -132,9 +126,7 @@ class Tiers(TextAreaField):
 def tier_typed(line: str) -> tuple[int, int]:
     quantity, _, margin = line.partition(":")
     if not quantity.strip().isdigit() or not 2 <= int(quantity) <= MOST_PACKS:
-        raise ValueError(
-            f"“{line.strip()}”: write a quantity from 2 to {MOST_PACKS} and a margin, like 10: 45%."
-        )
+        raise ValueError(f"“{line.strip()}”: write a quantity from 2 to {MOST_PACKS} and a margin, like 10: 45%.")
     basis_points = exact(margin, 100)
     if not 0 <= basis_points <= HIGHEST_MARGIN:
         raise ValueError(f"“{line.strip()}”: the margin is from 0 to 99.99%.")
@@ -157,6 +149,4 @@ class PackForm(RowForm):
     is_any_amount = BooleanField(
         "Any amount", description="People choose how much they pay, within the limits in Settings."
     )
-    volume = Tiers(
-        "Volume", description="One per line: a quantity and the margin from there on, such as 10: 45%."
-    )
+    volume = Tiers("Volume", description="One per line: a quantity and the margin from there on, such as 10: 45%.")

@@ -119,11 +119,7 @@ class PlanTable(SoldTable):
     def get_one(self, id: Any) -> Any:
         """What guests share is no plan to be sold: its limit is a setting."""
         membership = guest_membership()
-        return (
-            None
-            if membership is not None and str(membership.account.plan_id) == str(id)
-            else super().get_one(id)
-        )
+        return None if membership is not None and str(membership.account.plan_id) == str(id) else super().get_one(id)
 
     def is_locked(self, row: Plan) -> bool:
         """Sold once, or somebody is on it: price and interval stay as they were bought."""
@@ -141,9 +137,7 @@ class PlanTable(SoldTable):
             if getattr(plan, limit) == -1:
                 setattr(plan, limit, None)
         if plan.is_default and (plan.status != "active" or plan.price_cents):
-            raise FieldError(
-                "status", "This is the default plan: it is free and active. Make another one the default."
-            )
+            raise FieldError("status", "This is the default plan: it is free and active. Make another one the default.")
         if plan.price_cents == 0 and plan.status == "active" and default_plan() is None:
             plan.is_default = True
 

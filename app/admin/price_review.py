@@ -94,9 +94,7 @@ class RegistryPage(AdminPage):
         findings = compared()
         use = use_of_models()
         rows = [Row(finding, figures_of(finding), effect_of(finding, use)) for finding in findings]
-        same = len(db.session.scalars(select(AIModel.id)).all()) - len(
-            {finding.model.id for finding in findings}
-        )
+        same = len(db.session.scalars(select(AIModel.id)).all()) - len({finding.model.id for finding in findings})
         return self.render(
             "admin/registry.html",
             rows=rows,
@@ -179,17 +177,12 @@ def note(price: ModelPrice) -> None:
 def figures_of(finding: Finding) -> list[tuple[str, str, str]]:
     ours = price_import.figures_of(finding.old) if finding.old else {}
     theirs = finding.new.figures if finding.new else {}
-    return [
-        (text, per_million(ours.get(name)), per_million(theirs.get(name))) for name, text in COMPARED.items()
-    ]
+    return [(text, per_million(ours.get(name)), per_million(theirs.get(name))) for name, text in COMPARED.items()]
 
 
 def shown_ahead(ahead: PriceAhead, use: dict[str, tuple[int, int]]) -> list[str]:
     """A price to come: model, moment, input and output before and after, and what it would have done."""
-    pairs = [
-        f"{per_million(getattr(ahead.now, name))} → {per_million(getattr(ahead.then, name))}"
-        for name in BUCKETS
-    ]
+    pairs = [f"{per_million(getattr(ahead.now, name))} → {per_million(getattr(ahead.then, name))}" for name in BUCKETS]
     now, then = (price_import.figures_of(price) for price in (ahead.now, ahead.then))
     return [ahead.model.name, moment(ahead.begins), *pairs, effect(use.get(ahead.model.name), now, then)]
 

@@ -70,9 +70,7 @@ class PriceForm(RowForm):
     cache_write_1h_nanos = per_million_tokens("Cache write, 1 h", validators=[Required()])
     output_nanos = per_million_tokens("Output", validators=[Required()])
     image_nanos = DollarsPerMillion("An image", description="Empty: the model makes none.")
-    image_input_nanos = per_million_tokens(
-        "Images read", description="For models that make images. Empty: as input."
-    )
+    image_input_nanos = per_million_tokens("Images read", description="For models that make images. Empty: as input.")
     image_output_nanos = per_million_tokens("Images made", description="The same. Empty: as output.")
     search_nanos = DollarsPerMillion("A search", description="Empty: the model makes none.")
     long_context_above = Count("Long context above", description="Input tokens; empty: one tier for all.")
@@ -82,9 +80,7 @@ class PriceForm(RowForm):
     long_cache_write_1h_nanos = per_million_tokens("Cache write, 1 h")
     long_output_nanos = per_million_tokens("Output")
     from_minute = Count("From minute of the day", default=0, highest=WHOLE_DAY, validators=[Required()])
-    until_minute = Count(
-        "Until minute of the day", default=WHOLE_DAY, highest=WHOLE_DAY, validators=[Required()]
-    )
+    until_minute = Count("Until minute of the day", default=WHOLE_DAY, highest=WHOLE_DAY, validators=[Required()])
     weekdays = Weekdays("On these days", description="Such as Mon, Tue. Empty: every day.")
     excepted_dates = Dates("Except on", description="Dates such as 2027-01-01, separated by spaces.")
     zone = StringField(
@@ -151,8 +147,7 @@ class PriceTable(AdminTable):
         if "approvers" not in g:
             ids = select(ModelPrice.approved_by_id).distinct()
             g.approvers = {
-                row.id: row.email
-                for row in db.session.execute(select(User.id, User.email).where(User.id.in_(ids)))
+                row.id: row.email for row in db.session.execute(select(User.id, User.email).where(User.id.in_(ids)))
             }
         return str(g.approvers.get(price.approved_by_id, "the seed"))
 
@@ -238,9 +233,7 @@ def check_times(price: ModelPrice) -> None:
 def check_tiers(price: ModelPrice) -> None:
     has_long = any(getattr(price, f"long_{bucket}_nanos") is not None for bucket in TOKEN_BUCKETS)
     if has_long and price.long_context_above is None:
-        raise FieldError(
-            "long_context_above", "Enter from how many input tokens the long-context prices apply."
-        )
+        raise FieldError("long_context_above", "Enter from how many input tokens the long-context prices apply.")
 
 
 def copy_siblings(form: PriceForm, price: ModelPrice) -> None:

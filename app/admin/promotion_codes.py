@@ -45,9 +45,7 @@ KINDS = choices_of(
         ("gift", "gift: credits without a payment"),
     ]
 )
-DURATIONS = choices_of(
-    [("once", "the first invoice"), ("repeating", "some months"), ("forever", "every invoice")]
-)
+DURATIONS = choices_of([("once", "the first invoice"), ("repeating", "some months"), ("forever", "every invoice")])
 MOST_CENTS, MOST_COUNT, MOST_PERCENT = 10**9, 10**9, 1_000_000
 TERMS = ("code", "kind", "percent_bps", "amount_cents", "gift_nanos", "duration", "months")
 TYPED = {"percent_bps": 100, "gift_nanos": 10**6}
@@ -181,9 +179,7 @@ def check_floor(code: PromotionCode) -> None:
     below = [sold for sold in all_on_offer() if code.is_for(sold) and not code.sells(sold)]
     if below and (code.plan_ids or code.pack_ids or not code.sold_with()):
         field = "percent_bps" if code.percent_bps else "amount_cents"
-        raise FieldError(
-            field, f"Below the margin floor: {'; '.join(sale_words(code, one) for one in below)}."
-        )
+        raise FieldError(field, f"Below the margin floor: {'; '.join(sale_words(code, one) for one in below)}.")
 
 
 def typed_code(typed: MultiDict[str, str]) -> PromotionCode:
@@ -203,10 +199,7 @@ def margin_words(code: PromotionCode) -> str:
         return f"Costs up to {cost(code.gift_nanos or 0)} each; nothing is paid for it."
     if not code.percent_bps and not code.amount_cents:
         return "Enter what it gives."
-    return (
-        "; ".join(sale_words(code, sold) for sold in all_on_offer() if code.is_for(sold))
-        or "It applies to nothing."
-    )
+    return "; ".join(sale_words(code, sold) for sold in all_on_offer() if code.is_for(sold)) or "It applies to nothing."
 
 
 def sale_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
@@ -214,9 +207,7 @@ def sale_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
     worth, paid, _surcharge = code.sale_of(sold)
     margin = code.margin_of(sold)
     left = f"real margin {percent(margin)}" if margin is not None else "nothing left to pay for it"
-    refused = (
-        "" if code.sells(sold) else f", below the floor of {percent(Setting.get('margin_floor'))}: refused"
-    )
+    refused = "" if code.sells(sold) else f", below the floor of {percent(Setting.get('margin_floor'))}: refused"
     price = f"{money_text(paid, sold.currency)} of {money_text(sold.asked_cents, sold.currency)}"
     return f"{sold.name} {price}, {credits_text(worth)} credits, {left}{refused}"
 
@@ -224,8 +215,6 @@ def sale_words(code: PromotionCode, sold: Plan | CreditPack) -> str:
 def gives(code: PromotionCode) -> str:
     if code.kind == "gift":
         return f"{credits_text(code.gift_nanos or 0)} credits"
-    what = (
-        percent(code.percent_bps) if code.percent_bps else money_text(code.amount_cents or 0, code.currency)
-    )
+    what = percent(code.percent_bps) if code.percent_bps else money_text(code.amount_cents or 0, code.currency)
     span = {"once": "", "repeating": f" for {code.months} months", "forever": " for ever"}[code.duration]
     return f"{what}{span}"

@@ -101,9 +101,7 @@ def others(rows: list[Any]) -> list[list[Any]]:
     return [
         [asked, name, calls, cost(nanos[asked, name]), priced_by(name, asked, models)]
         for (asked, name), calls in answered.items()
-        if asked not in models
-        or priced_by(name, asked, models) == ITS_OWN
-        or not is_asked(name, models[asked])
+        if asked not in models or priced_by(name, asked, models) == ITS_OWN or not is_asked(name, models[asked])
     ]
 
 
@@ -147,9 +145,7 @@ def billing_alarms(days: int) -> Iterator[str]:
     for row in costs(days):
         percent = difference(row)
         if percent is not None and abs(percent) > ALARM_PERCENT:
-            figures = (
-                f"{cost(int(row.billed))} for {row.billed_calls} calls, our list says {cost(int(row.listed))}"
-            )
+            figures = f"{cost(int(row.billed))} for {row.billed_calls} calls, our list says {cost(int(row.listed))}"
             yield f"{row.model}: its provider billed {figures} ({percent:+}%)."
         if row.unpriced:
             billed = f"{row.unpriced} searches, tokens of images or sound, or other pieces"

@@ -158,9 +158,7 @@ def house_cost(since: datetime, within: Range) -> Select[Any]:
 
 def revenue(within: Range) -> Select[Any]:
     """Moments and cents of what came in and what was paid back."""
-    came = select(Payment.paid_at, Payment.price_cents).where(
-        Payment.state == "paid", within.holds(Payment.paid_at)
-    )
+    came = select(Payment.paid_at, Payment.price_cents).where(Payment.state == "paid", within.holds(Payment.paid_at))
     back = select(Refund.refunded_at, -Refund.amount_cents).where(
         within.holds(Refund.refunded_at), Refund.status.not_in(("wanted", "failed", "canceled"))
     )
@@ -179,9 +177,7 @@ def add_subscriptions(days: dict[date, Day], within: Range) -> None:
         Subscription.stripe_id.is_not(None),
         Subscription.rejected_at.is_(None),
     )
-    ended = select(Subscription.ended_at).where(
-        within.holds(Subscription.ended_at), Subscription.rejected_at.is_(None)
-    )
+    ended = select(Subscription.ended_at).where(within.holds(Subscription.ended_at), Subscription.rejected_at.is_(None))
     for name, query in (("new", begun), ("lost", ended)):
         for moment in db.session.scalars(query):
             add(days, moment, name, 1)

@@ -53,9 +53,7 @@ class RightPrice(RowForm):
     price_id = SelectField("Sold at", choices=sold_prices, coerce=int, validators=[Required()])
     since = Moment("Wrong from (UTC)", validators=[Required()])
     until = Moment("Until (UTC)", validators=[Required()], description="Calls that began in this period.")
-    uncached_input_nanos = DollarsPerMillion(
-        "Input", description="Leave empty to keep the price that was charged."
-    )
+    uncached_input_nanos = DollarsPerMillion("Input", description="Leave empty to keep the price that was charged.")
     cache_read_nanos = DollarsPerMillion("Cache read")
     cache_write_5m_nanos = DollarsPerMillion("Cache write, 5 min")
     cache_write_1h_nanos = DollarsPerMillion("Cache write, 1 h")
@@ -74,11 +72,7 @@ class RightPrice(RowForm):
 
     @property
     def figures(self) -> dict[str, int | None]:
-        return {
-            field.name: field.data
-            for field in self
-            if field.name.endswith("_nanos") and field.data is not None
-        }
+        return {field.name: field.data for field in self if field.name.endswith("_nanos") and field.data is not None}
 
 
 GROUPS = {
@@ -97,9 +91,7 @@ class ReratingPage(AdminPage):
 
     def listed(self, form: RightPrice) -> str:
         rows = select(Rerating).order_by(Rerating.id.desc()).limit(SHOWN)
-        return self.render(
-            "admin/reratings.html", reratings=db.session.scalars(rows).all(), form=form, groups=GROUPS
-        )
+        return self.render("admin/reratings.html", reratings=db.session.scalars(rows).all(), form=form, groups=GROUPS)
 
     @expose("/", methods=("POST",))
     @owners_only
@@ -145,9 +137,7 @@ class ReratingPage(AdminPage):
         AdminChange.note(current_user.user_id, "correct", rerating, reason=rerating.reason, changes=changes)
         db.session.commit()
         enqueue(JobName.RERATE, rerating.id)
-        return self.go_back(
-            "Credits are being given back, account by account.", ".details_view", id=rerating.id
-        )
+        return self.go_back("Credits are being given back, account by account.", ".details_view", id=rerating.id)
 
     def one(self, identifier: str | None) -> Rerating:
         return Rerating.find(identifier or "") or abort(404)
@@ -168,9 +158,7 @@ def compared(rerating: Rerating) -> list[list[str]]:
 def largest(rerating: Rerating) -> list[tuple[Account, int, int, int]]:
     """The accounts that it means most to: (account, calls, over, under)."""
     rows = rerating.preview.get("largest", [])
-    accounts = {
-        row.id: row for row in db.session.scalars(select(Account).where(Account.id.in_([r[1] for r in rows])))
-    }
+    accounts = {row.id: row for row in db.session.scalars(select(Account).where(Account.id.in_([r[1] for r in rows])))}
     return [(accounts[account_id], calls, over, under) for over, account_id, under, calls in rows]
 
 

@@ -38,9 +38,7 @@ def text(definition: Definition, **options: Any) -> Any:
 
 
 def flag(_definition: Definition, **options: Any) -> Any:
-    return SelectField(
-        choices=FLAGS, coerce=lambda value: {True: "1", False: "0"}.get(value, value), **options
-    )
+    return SelectField(choices=FLAGS, coerce=lambda value: {True: "1", False: "0"}.get(value, value), **options)
 
 
 def choice(definition: Definition, **options: Any) -> Any:
@@ -72,9 +70,7 @@ def field_of(definition: Definition) -> Any:
 def settings_form() -> BaseForm:
     """The form, filled with what is in force or with what was typed."""
     fields = {key: field_of(definition) for key, definition in DEFINITIONS.items()}
-    fields["reason"] = StringField(
-        "Reason", validators=[Length(max=500)], description="Shown in the audit log."
-    )
+    fields["reason"] = StringField("Reason", validators=[Length(max=500)], description="Shown in the audit log.")
     form = type("SettingsForm", (BaseForm,), fields)
     typed = request.form if request.method == "POST" else None
     return form(typed, data=Setting.all())

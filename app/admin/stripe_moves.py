@@ -35,9 +35,7 @@ class Move:
 def move() -> Move | None:
     """None where there was only ever one account."""
     now = StripeAccount.in_use()
-    others = (
-        select(StripeAccount).where(StripeAccount.is_in_use.is_(False)).order_by(StripeAccount.in_use_since)
-    )
+    others = select(StripeAccount).where(StripeAccount.is_in_use.is_(False)).order_by(StripeAccount.in_use_since)
     before = list(db.session.scalars(others))
     if now is None or not before:
         return None

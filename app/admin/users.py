@@ -39,9 +39,7 @@ class UserTable(AdminTable):
     column_searchable_list = ("email", "name")
     column_sortable_list = ("email", "name", "created_at")
     column_default_sort = ("id", True)
-    column_filters = (
-        FilterEqual(User.admin_role, "Admin", options=[("owner", "owner"), ("support", "support")]),
-    )
+    column_filters = (FilterEqual(User.admin_role, "Admin", options=[("owner", "owner"), ("support", "support")]),)
 
     def render(self, template: str, **context: Any) -> str:
         if template == self.details_template:

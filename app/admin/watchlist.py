@@ -75,9 +75,7 @@ def odd() -> list[tuple[int, str, str]]:
     query = select(Account.id, Account.name, Subscription.review_note).join(
         Subscription, Subscription.account_id == Account.id
     )
-    rows = db.session.execute(
-        query.where(Subscription.review_note != "", Subscription.is_running()).limit(SHOWN)
-    )
+    rows = db.session.execute(query.where(Subscription.review_note != "", Subscription.is_running()).limit(SHOWN))
     return [(row.id, row.name, f"subscription changed at Stripe: {row.review_note}") for row in rows]
 
 
@@ -94,41 +92,29 @@ def paused() -> list[tuple[int, str, str]]:
     query = select(Account.id, Account.name, AutoRecharge.pause_reason).join(
         AutoRecharge, AutoRecharge.account_id == Account.id
     )
-    stopped = query.where(AutoRecharge.is_on, AutoRecharge.pause_reason != "").order_by(
-        AutoRecharge.paused_at.desc()
-    )
+    stopped = query.where(AutoRecharge.is_on, AutoRecharge.pause_reason != "").order_by(AutoRecharge.paused_at.desc())
     rows = db.session.execute(stopped.limit(SHOWN))
     return [
-        (row.id, row.name, f"auto-recharge paused: {PAUSES.get(row.pause_reason, row.pause_reason)}")
-        for row in rows
+        (row.id, row.name, f"auto-recharge paused: {PAUSES.get(row.pause_reason, row.pause_reason)}") for row in rows
     ]
 
 
 def limited(today: date) -> list[tuple[int, str, str]]:
     """Refused for their limit on three days running, today or until yesterday."""
     newest = RefusalCount.day >= today - timedelta(days=DAYS_RUNNING)
-    days = (
-        select(RefusalCount.account_id, RefusalCount.day)
-        .where(newest, RefusalCount.code.in_(LIMITS))
-        .distinct()
-    )
+    days = select(RefusalCount.account_id, RefusalCount.day).where(newest, RefusalCount.code.in_(LIMITS)).distinct()
     hit: dict[int, set[date]] = {}
     for account_id, day in db.session.execute(days):
         hit.setdefault(account_id, set()).add(day)
     running = [
-        account
-        for account, refused in hit.items()
-        if len(refused) >= DAYS_RUNNING and is_running(refused, today)
+        account for account, refused in hit.items() if len(refused) >= DAYS_RUNNING and is_running(refused, today)
     ]
     rows = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(running[:SHOWN])))
     return [(row.id, row.name, f"refused for a limit {DAYS_RUNNING} days running") for row in rows]
 
 
 def is_running(days: set[date], today: date) -> bool:
-    return any(
-        all(today - timedelta(days=begin + count) in days for count in range(DAYS_RUNNING))
-        for begin in (0, 1)
-    )
+    return any(all(today - timedelta(days=begin + count) in days for count in range(DAYS_RUNNING)) for begin in (0, 1))
 
 
 @in_one_look
@@ -142,9 +128,7 @@ def nearly_empty(since: datetime, today: date) -> list[tuple[int, str, str]]:
     left = Account.allowance_nanos + Account.credits_nanos - Account.reserved_nanos
     active = select(week.c.account_id).distinct()
     query = select(Account.id, Account.name).where(left < Setting.get("low_balance"), Account.id.in_(active))
-    rows = db.session.execute(
-        query.where(Account.closed_at.is_(None)).order_by(left, Account.id).limit(SHOWN)
-    )
+    rows = db.session.execute(query.where(Account.closed_at.is_(None)).order_by(left, Account.id).limit(SHOWN))
     return [(row.id, row.name, "nearly out of credits") for row in rows]
 
 
@@ -152,11 +136,7 @@ def fallen(since: datetime, today: date) -> list[tuple[int, str, str]]:
     """Subscribers who used less than a third of their usual week: that of the four before."""
     week = account_rows(since, Range(today - timedelta(days=6), today))
     month = account_rows(since, Range(today - timedelta(days=34), today - timedelta(days=7)))
-    now = (
-        select(week.c.account_id, func.sum(week.c.cost_nanos).label("cost"))
-        .group_by(week.c.account_id)
-        .subquery()
-    )
+    now = select(week.c.account_id, func.sum(week.c.cost_nanos).label("cost")).group_by(week.c.account_id).subquery()
     used = select(month.c.account_id, func.sum(month.c.cost_nanos).label("cost"))
     before = used.group_by(month.c.account_id).subquery()
     has_fallen = (

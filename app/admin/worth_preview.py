@@ -52,9 +52,7 @@ def plan_words(
         return TOGETHER
     share = worth if interval == "month" else (worth + 6) // 12
     monthly = share if allowance_override_nanos is None else allowance_override_nanos
-    how = (
-        terms(price_cents, surcharge_cents, margin_bps) if allowance_override_nanos is None else "Set by hand"
-    )
+    how = terms(price_cents, surcharge_cents, margin_bps) if allowance_override_nanos is None else "Set by hand"
     whole = monthly if interval == "month" else monthly * 12
     return f"{how} = {credits_text(monthly)} credits a month, {answers(monthly)}; {left(price_cents, whole)}"
 
@@ -79,9 +77,7 @@ def left(price_cents: int, worth: int) -> str:
     """What stays of a price when all that it buys was used."""
     fee = usual_payment_fee(price_cents) if price_cents else 0
     rest = price_cents - fee - in_cents(worth)
-    return (
-        f"our cost at full use {cost(worth)}, Stripe's fee about {money_text(fee)}, left {money_text(rest)}."
-    )
+    return f"our cost at full use {cost(worth)}, Stripe's fee about {money_text(fee)}, left {money_text(rest)}."
 
 
 def answers(nanos: int) -> str:

@@ -56,9 +56,7 @@ BALANCE = shape(
     window_hours=or_null(WHOLE),
     window_resets_at=or_null(MOMENT),
     **amounts("allowance", "credits", "reserved", "available", "daily_used"),
-    **amounts_or_null(
-        "daily_limit", "window_limit", "window_used", "member_limit", "member_used", "member_left"
-    ),
+    **amounts_or_null("daily_limit", "window_limit", "window_used", "member_limit", "member_used", "member_left"),
 )
 PLAN_USAGE = shape(
     "PlanUsage",

@@ -83,9 +83,7 @@ def query_moment(name: str, default: datetime, *, days: int = 0) -> datetime:
         value = value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
         return value + timedelta(days=days if len(sent) == len("2026-01-31") else 0)
     except (ValueError, OverflowError):
-        raise InvalidRequest(
-            {name: ["must be a day (2026-01-31) or a moment (2026-01-31T12:00:00Z)."]}
-        ) from None
+        raise InvalidRequest({name: ["must be a day (2026-01-31) or a moment (2026-01-31T12:00:00Z)."]}) from None
 
 
 def query_count(name: str, default: int, most: int) -> int:

@@ -51,9 +51,7 @@ Code = Annotated[StrictStr, AfterValidator(storable), Field(max_length=100)]
 Count = Annotated[StrictInt, Field(ge=1, le=LARGEST)]
 CountOrNone = Annotated[StrictInt, Field(ge=0, le=LARGEST)]
 Flag = StrictBool
-Credits = Annotated[
-    StrictStr | StrictInt, WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d{1,6})?$"})
-]
+Credits = Annotated[StrictStr | StrictInt, WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d{1,6})?$"})]
 FileIds = Annotated[
     list[Annotated[StrictStr, Field(pattern=r"^[0-9]{1,18}$")]],
     WithJsonSchema({"type": "array", "items": {"type": "string"}}),

@@ -19,9 +19,7 @@ STREAM = shape(
     id=TEXT,
     event={"enum": ["start", "delta", "block", "done", "error"]},
     data={"contentMediaType": JSON, **TEXT},
-) | {
-    "description": "One of many: `start`, `delta`s, then `done` or `error`. `data` is JSON; `id` counts characters."
-}
+) | {"description": "One of many: `start`, `delta`s, then `done` or `error`. `data` is JSON; `id` counts characters."}
 LONGEST_KEY = 200
 ONCE = {"Idempotency-Key": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}}
 

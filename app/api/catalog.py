@@ -115,9 +115,7 @@ def list_models() -> dict[str, Any]:
     allowed = current_user.account.plan.models
     now = utcnow()
     ahead = {change.model.id: change for change in prices_ahead(now, AHEAD)}
-    offered = [
-        shown_model(model, price, allowed, ahead.get(model.id)) for model, price in AIModel.for_sale(now)
-    ]
+    offered = [shown_model(model, price, allowed, ahead.get(model.id)) for model, price in AIModel.for_sale(now)]
     return page_in(offered)
 
 
@@ -146,9 +144,7 @@ def shown_price(price: ModelPrice) -> dict[str, str]:
     }
 
 
-def shown_model(
-    model: AIModel, price: ModelPrice, allowed: list[str], change: PriceAhead | None
-) -> dict[str, Any]:
+def shown_model(model: AIModel, price: ModelPrice, allowed: list[str], change: PriceAhead | None) -> dict[str, Any]:
     return answer_of(
         MODEL,
         model,

@@ -59,8 +59,7 @@ CHAT = shape(
     system_prompt=TEXT,
     max_output_tokens=or_null(WHOLE),
     **amounts_or_null("budget"),
-    share_url=or_null(TEXT)
-    | {"description": "A link to read the chat as it was at `shared_at`; null: not shared."},
+    share_url=or_null(TEXT) | {"description": "A link to read the chat as it was at `shared_at`; null: not shared."},
     shared_at=or_null(MOMENT),
     created_at=MOMENT,
     updated_at=MOMENT,
@@ -106,8 +105,7 @@ class ChatChanges(Body):
     ) = None
     folder: Folder | None = None
     document_id: (
-        Annotated[Text, Field(description="The document whose text goes along from now on; empty: none.")]
-        | None
+        Annotated[Text, Field(description="The document whose text goes along from now on; empty: none.")] | None
     ) = None
     system_prompt: Text | None = None
     max_output_tokens: (

@@ -62,9 +62,7 @@ REVISION = shape(
     saved_at=MOMENT,
     **amounts_or_null("cost"),
 )
-WHOLE_DOCUMENT = shape(
-    "WholeDocument", content=TEXT, words=COUNT, revisions=array(REVISION), **DOCUMENT["properties"]
-)
+WHOLE_DOCUMENT = shape("WholeDocument", content=TEXT, words=COUNT, revisions=array(REVISION), **DOCUMENT["properties"])
 SEARCH: dict[str, Schema] = {
     "q": {"type": "string", "description": "Search titles and text."},
     "archived": {"enum": ["0", "1"], "description": "1: only archived ones."},
@@ -86,9 +84,7 @@ class DocumentChanges(Body):
 @described("List documents, newest first", page(DOCUMENT), query=PAGING | SEARCH)
 def list_documents() -> dict[str, Any]:
     archived = request.args.get("archived") == "1"
-    query = (
-        select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_not(None) == archived)
-    )
+    query = select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_not(None) == archived)
     text = storable(request.args.get("q", "")).strip()
     if text:
         head = select(Revision.id).where(Revision.id == Document.head_id, contains(Revision.body, text))
@@ -114,9 +110,7 @@ def change_document(document_id: str) -> dict[str, Any]:
         raise InvalidRequest({"body": ["names none of title, content, is_archived."]})
     if sent.content is not None:
         if sent.revision is None:
-            raise InvalidRequest(
-                {"revision": ["is missing: give the number of the revision your text is based on."]}
-            )
+            raise InvalidRequest({"revision": ["is missing: give the number of the revision your text is based on."]})
         document.write(sent.content, sent.revision)
     if sent.title is not None:
         document.title = sent.title

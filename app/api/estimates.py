@@ -29,9 +29,7 @@ from app.web.access import for_guests_too, for_scope, own_chat, own_document
 
 A_DAY = timedelta(days=1)
 LATER = shape("LaterEstimate", effective_from=MOMENT, **amounts("expected", "ceiling"))
-ESTIMATE = shape(
-    "Estimate", model=TEXT, left_out=COUNT, later=or_null(LATER), **amounts("expected", "ceiling")
-)
+ESTIMATE = shape("Estimate", model=TEXT, left_out=COUNT, later=or_null(LATER), **amounts("expected", "ceiling"))
 Operation = Literal["chat", "draft", "refine", "refine_selection", "repurpose", "image_prompt", "image"]
 
 
@@ -44,14 +42,10 @@ class EstimateRequest(Limits):
     content: Text = ""
     chat_id: Identifier | None = None
     message_id: (
-        Annotated[
-            Identifier, Field(description="An answer to give again, or a question to replace by `content`.")
-        ]
+        Annotated[Identifier, Field(description="An answer to give again, or a question to replace by `content`.")]
         | None
     ) = None
-    goes_on: Annotated[
-        Flag, Field(description="true: estimate continuing this answer instead of a new one.")
-    ] = False
+    goes_on: Annotated[Flag, Field(description="true: estimate continuing this answer instead of a new one.")] = False
     system_prompt: Text = ""
     attachments: Files = Field(default_factory=list)
     document_id: Identifier | None = None

@@ -63,9 +63,7 @@ def stream_of_call(call: Usage) -> Response:
     return stream_of_other(call, ids, look)
 
 
-def stream_of(
-    table: TextTable, row: Any, ids: dict[str, str], position: int = 0, *, as_html: bool = False
-) -> Response:
+def stream_of(table: TextTable, row: Any, ids: dict[str, str], position: int = 0, *, as_html: bool = False) -> Response:
     """Follow an answer from that character on: from here where it runs here, else from its row of `table`.
 
     `ids` name it in its events, beside its call.
@@ -236,9 +234,7 @@ def why_it_ended(finish_reason: str | None, *, has_text: bool, is_shortened: boo
     }
 
 
-def ended(
-    ids: dict[str, str], ending: Outcome, figures: tuple[Any, ...], why: dict[str, Any]
-) -> dict[str, Any]:
+def ended(ids: dict[str, str], ending: Outcome, figures: tuple[Any, ...], why: dict[str, Any]) -> dict[str, Any]:
     paid, available, input_tokens, output_tokens, source = figures
     names = {name: value for name, value in ids.items() if name not in {"chat_id", "user_message_id"}}
     body = {

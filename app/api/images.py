@@ -118,9 +118,7 @@ def request_of(sent: NewImages) -> ImageRequest:
     named = {"chat_id": sent.chat_id, "document_id": sent.document_id, "new_chat": sent.new_chat}
     places = [name for name, value in named.items() if value]
     if len(places) > 1:
-        raise InvalidRequest(
-            {places[1]: [f"can't be combined with `{places[0]}`: images belong to one place."]}
-        )
+        raise InvalidRequest({places[1]: [f"can't be combined with `{places[0]}`: images belong to one place."]})
     document = own_document(sent.document_id) if sent.document_id else None
     return ImageRequest(sent.prompt, sent.quality, sent.size, sent.n, chat_of(sent), document)
 

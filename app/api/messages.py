@@ -51,9 +51,9 @@ class Edit(Limits):
 
 class Question(Edit):
     attachments: Files = Field(default_factory=list)
-    document_id: (
-        Annotated[Identifier, Field(description="A document that this chat is about from now on.")] | None
-    ) = None
+    document_id: Annotated[Identifier, Field(description="A document that this chat is about from now on.")] | None = (
+        None
+    )
 
 
 STATE = shape("MessageState", id=TEXT, status={"enum": [*STATUSES]})

@@ -40,8 +40,7 @@ class NewChat(Limits):
     budget_credits: Credits | None = None
     folder: Folder = ""
     document_id: (
-        Annotated[Identifier, Field(description="The document whose text goes along with every message.")]
-        | None
+        Annotated[Identifier, Field(description="The document whose text goes along with every message.")] | None
     ) = None
 
 

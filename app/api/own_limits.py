@@ -26,9 +26,7 @@ OWN_LIMIT = shape(
     resets_at=or_null(MOMENT),
     **amounts_or_null("limit", "used", "left"),
 )
-LIMIT_REQUEST = shape(
-    "LimitRequest", id=TEXT, state=TEXT, reason=TEXT, created_at=MOMENT, **amounts("amount")
-)
+LIMIT_REQUEST = shape("LimitRequest", id=TEXT, state=TEXT, reason=TEXT, created_at=MOMENT, **amounts("amount"))
 
 
 class OwnLimit(Body):

@@ -54,9 +54,7 @@ def is_no_guest_or_without_message() -> bool:
 def first_sends(view: Any) -> Any:
     """The same limits for a chat that begins with its first message."""
     of_guests = bounded_for_guests("guest sends", exempt_when=is_no_guest_or_without_message)
-    of_all = limiter.shared_limit(
-        SENDS, scope="sends", key_func=account_key, exempt_when=is_off_or_without_message
-    )
+    of_all = limiter.shared_limit(SENDS, scope="sends", key_func=account_key, exempt_when=is_off_or_without_message)
     return of_guests(of_all(view))
 
 

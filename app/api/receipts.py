@@ -56,9 +56,7 @@ CORRECTION = shape(
     lines=array(LINE),
     **amounts("paid_before", "right_cost", "returned", "absorbed"),
 )
-IMAGE_PRICE = shape(
-    "FixedImagePrice", id=TEXT, quality=TEXT, size=TEXT, effective_from=MOMENT, **amounts("price")
-)
+IMAGE_PRICE = shape("FixedImagePrice", id=TEXT, quality=TEXT, size=TEXT, effective_from=MOMENT, **amounts("price"))
 EXPLANATION = shape(
     "Explanation",
     part={"enum": ["earlier", "input", "output"]},
@@ -80,8 +78,7 @@ RECEIPT: Schema = shape(
     started_at=MOMENT,
     settled_at=or_null(MOMENT),
     max_output_tokens=WHOLE,
-    shortened_from=or_null(WHOLE)
-    | {"description": "The requested output, if balance or limits covered less."},
+    shortened_from=or_null(WHOLE) | {"description": "The requested output, if balance or limits covered less."},
     continues_call_id=or_null(TEXT),
     source={"enum": ["reported", "estimated", "none"]},
     estimated=FLAG,
@@ -102,9 +99,7 @@ RECEIPT: Schema = shape(
     raw_usage={"type": "object"},
     formula=TEXT,
     earlier_bps=COUNT
-    | {
-        "description": "The share of the input that is earlier conversation, in basis points, counted locally."
-    },
+    | {"description": "The share of the input that is earlier conversation, in basis points, counted locally."},
     explanation=or_null(EXPLANATION),
     **amounts("cost", "provider_cost", "allowance_paid", "credits_paid", "absorbed", "ceiling"),
 )

@@ -86,9 +86,7 @@ class Hold(Body):
         around = TOKENS_PER_MESSAGE * (len(self.messages or ()) + 1)
         bound = len(text.encode("utf-8", "replace")) + around if self.messages else self.input_tokens or 0
         counted = min(bound, estimate_tokens(text))
-        return WirePrompt(
-            model.name, (), prompt.max_output_tokens, model.is_reasoning, bound=bound, counted=counted
-        )
+        return WirePrompt(model.name, (), prompt.max_output_tokens, model.is_reasoning, bound=bound, counted=counted)
 
 
 class Settlement(Body):

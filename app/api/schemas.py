@@ -49,9 +49,7 @@ def described(
 ) -> Callable[[View], View]:
     """Say what a view is for, what it takes, and what it answers when it succeeds, as `kind` and `also_as`."""
     statuses = status if isinstance(status, tuple) else (status,)
-    operation = Operation(
-        summary, dict.fromkeys(statuses, answer), body, query or {}, headers or {}, kind, also_as
-    )
+    operation = Operation(summary, dict.fromkeys(statuses, answer), body, query or {}, headers or {}, kind, also_as)
 
     def describe(view: View) -> View:
         view.operation = operation  # type: ignore[attr-defined]
@@ -77,11 +75,7 @@ def or_null(schema: Schema) -> Schema:
 
 def amounts(*names: str) -> dict[str, Schema]:
     """Each amount of usage twice: whole nano-dollars, and credits as a decimal string."""
-    return {
-        key: schema
-        for name in names
-        for key, schema in ((f"{name}_nanos", WHOLE), (f"{name}_credits", CREDITS))
-    }
+    return {key: schema for name in names for key, schema in ((f"{name}_nanos", WHOLE), (f"{name}_credits", CREDITS))}
 
 
 def amounts_or_null(*names: str) -> dict[str, Schema]:
@@ -101,6 +95,4 @@ PAGING: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
     "cursor": {"type": "string", "description": "The `next_cursor` of the previous page."},
 }
-AS_CSV: dict[str, Schema] = {
-    "format": {"enum": ["json", "csv"], "description": "Or send `Accept: text/csv`."}
-}
+AS_CSV: dict[str, Schema] = {"format": {"enum": ["json", "csv"], "description": "Or send `Accept: text/csv`."}}

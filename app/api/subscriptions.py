@@ -175,9 +175,7 @@ def preview_subscription() -> dict[str, Any]:
 def start_checkout() -> tuple[dict[str, Any], int]:
     sent = Purchase.read()
     pack = checkout.pack_on_sale(sent.pack_id)
-    order = checkout.PackOrder(
-        pack, sent.quantity, sent.code, request_key(), sent.amount_cents, sent.save_card
-    )
+    order = checkout.PackOrder(pack, sent.quantity, sent.code, request_key(), sent.amount_cents, sent.save_card)
     return {"checkout_url": checkout.buy_pack(current_user, order)}, 201
 
 

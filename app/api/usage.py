@@ -143,9 +143,7 @@ def wanted_groups() -> list[str]:
 def grouped(groups: list[str]) -> Select[Any]:
     """The sums of the paid calls that the caller may see, by these groups."""
     columns = [column for group in groups for column in GROUPS[group]]
-    query = select(*columns, *SUMS).where(
-        Usage.account_id == current_user.account_id, Usage.state == "settled"
-    )
+    query = select(*columns, *SUMS).where(Usage.account_id == current_user.account_id, Usage.state == "settled")
     if not current_user.can_manage:
         query = query.where(Usage.user_id == current_user.user_id)
     if "key" in groups:
@@ -158,9 +156,7 @@ def grouped(groups: list[str]) -> Select[Any]:
 def shown_row(row: Row[Any]) -> dict[str, Any]:
     named = row._mapping
     keys = {
-        name: str(named[name])
-        for name in ("day", "model", "operation", "kind", "user_id", "user")
-        if name in named
+        name: str(named[name]) for name in ("day", "model", "operation", "kind", "user_id", "user") if name in named
     }
     if "key_id" in named:
         keys |= {"key_id": named["key_id"] and str(named["key_id"]), "key": named["key"]}

@@ -66,9 +66,7 @@ def by_month(model: Any, moment: Any, sums: Any, first: date, own: dict[str, Any
     parts = extract("year", moment), extract("month", moment)
     mine = [getattr(model, name) == value for name, value in own.items()]
     rows = select(*parts, sums).where(*mine, moment >= start_of(first))
-    return {
-        (int(year), int(month)): int(n or 0) for year, month, n in db.session.execute(rows.group_by(*parts))
-    }
+    return {(int(year), int(month)): int(n or 0) for year, month, n in db.session.execute(rows.group_by(*parts))}
 
 
 def first_month(today: date) -> date:
@@ -79,6 +77,4 @@ def first_month(today: date) -> date:
 
 def shown_month(month: Month, figures: dict[str, int]) -> dict[str, Any]:
     name = f"{month[0]:04d}-{month[1]:02d}"
-    return (
-        {"id": name, "month": name} | {key: figures[key] for key in COUNTS} | amount("cost", figures["cost"])
-    )
+    return {"id": name, "month": name} | {key: figures[key] for key in COUNTS} | amount("cost", figures["cost"])

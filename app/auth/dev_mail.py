@@ -60,8 +60,6 @@ def written_mail(number: int) -> Response:
 def newest_mails() -> list[WrittenMail]:
     if current_app.config["APP_ENV"] != "development" or "MAIL_FILE_PATH" not in current_app.config:
         abort(404)
-    files = sorted(
-        Path(current_app.config["MAIL_FILE_PATH"]).glob("*.log"), key=lambda file: -file.stat().st_mtime
-    )
+    files = sorted(Path(current_app.config["MAIL_FILE_PATH"]).glob("*.log"), key=lambda file: -file.stat().st_mtime)
     parts = (part.strip() for file in files[:MOST] for part in reversed(file.read_bytes().split(RULE)))
     return [WrittenMail.read(part) for part in parts if part]

@@ -92,9 +92,7 @@ class SignupForm(Form):
 
 
 class LoginForm(Form):
-    email = StringField(
-        filters=[one_line], validators=[DataRequired("Enter your email."), Length(max=LONGEST_ADDRESS)]
-    )
+    email = StringField(filters=[one_line], validators=[DataRequired("Enter your email."), Length(max=LONGEST_ADDRESS)])
     password = known_password()
     next = HiddenField()
 

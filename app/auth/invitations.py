@@ -90,9 +90,7 @@ def invite() -> ResponseReturnValue:
     if account.kind != "team" or account.closed_at or by is None or not by.can_manage:
         abort(403)
     sent = Invitation.send(account, by.user, form.email.data, form.role.data)
-    mailer.post(
-        f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id
-    )
+    mailer.post(f"invitation:{sent.id}:{secrets.token_hex(4)}", sent.email, "invitation", invitation_id=sent.id)
     db.session.commit()
     flash(f"Invitation sent to {sent.email}. It works for seven days.", "good")
     return redirect(url_for("auth.account"))

@@ -26,9 +26,7 @@ def ask_for_more() -> ResponseReturnValue:
     held_team(own, "owner", "admin", "member")
     opened = LimitRequest.open_for(own, amount_asked(), request.form.get("reason", ""))
     people_mails.of_limit_request(opened)
-    return done(
-        f"You asked for {credits_text(opened.amount_nanos)} more. You'll get an email with the answer."
-    )
+    return done(f"You asked for {credits_text(opened.amount_nanos)} more. You'll get an email with the answer.")
 
 
 @auth.post("/account/requests/<request_id>/approve")
@@ -36,9 +34,7 @@ def approve_request(request_id: str) -> ResponseReturnValue:
     own, asked = own_membership(), open_request(request_id)
     asked.approve(own, amount_asked(), last_day())
     people_mails.of_limit_decision(asked)
-    return done(
-        f"{asked.user.name or asked.user.email} can use {credits_text(asked.granted_nanos or 0)} more."
-    )
+    return done(f"{asked.user.name or asked.user.email} can use {credits_text(asked.granted_nanos or 0)} more.")
 
 
 @auth.post("/account/requests/<request_id>/decline")

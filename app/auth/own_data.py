@@ -55,9 +55,7 @@ def write_all(file: IO[bytes], person: Person) -> None:
         file.write(b",\n" if names else b"{")
         file.write(json.dumps(name).encode() + b": [")
         for number, row in enumerate(personal.kept(person)):
-            file.write(
-                (b",\n" if number else b"\n") + json.dumps(row, default=plain, ensure_ascii=False).encode()
-            )
+            file.write((b",\n" if number else b"\n") + json.dumps(row, default=plain, ensure_ascii=False).encode())
         file.write(b"]")
         names.add(name)
     file.write(b"}\n")

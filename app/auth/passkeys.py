@@ -83,9 +83,7 @@ def answered(refusal: str) -> Iterator[tuple[str, dict[str, Any], datetime]]:
 @by_machine("60 per minute; 600 per hour")
 def ask_for_passkey() -> Response:
     """Any passkey of this site: the device shows its owner which it has."""
-    return challenge_with(
-        webauthn.generate_authentication_options(rp_id=site_or_404(), user_verification=VERIFIED)
-    )
+    return challenge_with(webauthn.generate_authentication_options(rp_id=site_or_404(), user_verification=VERIFIED))
 
 
 @auth.post("/login/passkey")

@@ -111,9 +111,7 @@ def confirmed(token: MailedToken) -> ResponseReturnValue:
         return dead_link()
     user, is_new = token.user, not token.user.is_verified
     if user.email != token.email:
-        mailer.post(
-            f"moved:{secrets.token_hex(8)}", user.email, "address_changed", name=user.name, new=token.email
-        )
+        mailer.post(f"moved:{secrets.token_hex(8)}", user.email, "address_changed", name=user.name, new=token.email)
         former = user.email
         user.change_email(token.email)
         carry_over(user, former)
@@ -141,9 +139,7 @@ def dead_link() -> ResponseReturnValue:
 def send_verification() -> ResponseReturnValue:
     """Mail the link once more."""
     if not current_user.is_verified:
-        mailer.post(
-            f"verify:{secrets.token_hex(8)}", current_user.email, "verify", user_id=current_user.user_id
-        )
+        mailer.post(f"verify:{secrets.token_hex(8)}", current_user.email, "verify", user_id=current_user.user_id)
         db.session.commit()
         flash(SENT, "good")
     return redirect(url_for("auth.settings"))

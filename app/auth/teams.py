@@ -181,9 +181,7 @@ def hand_over(member_id: str) -> ResponseReturnValue:
     membership = other_membership(own, member_id)
     own.hand_over(membership)
     note("role changed", membership.user_id, account=own.account_id, role="owner", by=own.user_id)
-    return done(
-        f"{membership.user.name or membership.user.email} owns the team now, and you are an admin of it."
-    )
+    return done(f"{membership.user.name or membership.user.email} owns the team now, and you are an admin of it.")
 
 
 @auth.post("/account/leave")

@@ -131,8 +131,6 @@ def note(act: str) -> None:
 
 def picture(secret: str) -> Markup:
     """The address that an authenticator scans, as an SVG of this page."""
-    address = pyotp.TOTP(secret).provisioning_uri(
-        name=current_user.email, issuer_name=Setting.get("brand_name")
-    )
+    address = pyotp.TOTP(secret).provisioning_uri(name=current_user.email, issuer_name=Setting.get("brand_name"))
     svg = segno.make(address, error="m").svg_inline(scale=4, dark="#000", light="#fff", border=3)
     return Markup(svg)  # noqa: S704  # nosec B704 - segno's own drawing

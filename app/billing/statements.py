@@ -67,9 +67,7 @@ def rows_of(made: Statement) -> Iterator[dict[str, Any]]:
     yield row(last, "closing", "Closing balance", made.closing)
 
 
-def row(
-    date: Any, kind: str, what: str, change: Balances, member: str = "", calls: int = 0
-) -> dict[str, Any]:
+def row(date: Any, kind: str, what: str, change: Balances, member: str = "", calls: int = 0) -> dict[str, Any]:
     figures = {
         "allowance_credits": credits_string(change.allowance),
         "credits_credits": credits_string(change.credits),

@@ -154,8 +154,7 @@ def receipt(call_id: str) -> str:
     whose = {"user_id": current_user.user_id, "deleted_at": None}
     chat = Chat.find(call.chat_id, **whose) if call.chat_id else None
     corrections = [
-        (correction, rerating, call.lines(rerating.rates))
-        for correction, rerating in CallCorrection.of_call(call.id)
+        (correction, rerating, call.lines(rerating.rates)) for correction, rerating in CallCorrection.of_call(call.id)
     ]
     shown = {"call": call, "lines": call.lines(), "chat": chat, "corrections": corrections}
     shown["why"] = explain(call)

@@ -19,9 +19,7 @@ from app.web.shown_once import keep_to_show, shown_once
 @managers_only
 def outgoing_webhooks() -> str:
     endpoints = WebhookEndpoint.of(current_user.account_id)
-    return render_template(
-        "billing/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=shown_once()
-    )
+    return render_template("billing/webhooks.html", endpoints=endpoints, events=EVENTS, new_secret=shown_once())
 
 
 @billing.post("/webhooks")

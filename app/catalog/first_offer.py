@@ -39,9 +39,7 @@ def write_offer(answers: Answers) -> FirstOffer:
     price = answers.price_cents or rounded_price(share(10 * DOLLAR, 1, unit_nanos()), currency())
     worth_of(price, 0, answers.margin_bps)
     if not can_be_charged(price):
-        raise PricingError(
-            "Stripe cannot charge that price: it is too little, or no multiple of what it takes"
-        )
+        raise PricingError("Stripe cannot charge that price: it is too little, or no multiple of what it takes")
     take_off_sale()
     Setting.put("brand_name", answers.name)
     Setting.put("default_margin", answers.margin_bps)

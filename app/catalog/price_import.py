@@ -116,9 +116,7 @@ def compare_quotes(model: AIModel, quotes: list[Quote], at: datetime) -> Iterato
     """
     begins = max(at, quotes[0].effective_from)
     source = [replace(quote, effective_from=begins) for quote in quotes]
-    moments = moments_of(
-        [*(quote.schedule for quote in source), *(p.schedule for p in counted(model))], begins
-    )
+    moments = moments_of([*(quote.schedule for quote in source), *(p.schedule for p in counted(model))], begins)
     differing: dict[int, ModelPrice | None] = {}
     for moment in moments:
         quote, old = in_force(source, moment), in_force(counted(model), moment)
@@ -147,9 +145,7 @@ def moments_of(schedules: list[Schedule], begins: datetime) -> list[datetime]:
         excepted = {day for day in dates_in(schedule.excepted_dates) if start <= day <= start + YEAR}
         for day in week | excepted:
             midnight = datetime.combine(day, time(), zone_named(schedule.zone))
-            moments |= {
-                midnight + timedelta(minutes=m) for m in (0, schedule.from_minute, schedule.until_minute)
-            }
+            moments |= {midnight + timedelta(minutes=m) for m in (0, schedule.from_minute, schedule.until_minute)}
     return sorted(moment.astimezone(UTC) for moment in moments if moment >= begins)
 
 
@@ -193,9 +189,7 @@ def is_proposed(price: ModelPrice, finding: Finding) -> bool:
 
 def pending(names: tuple[str, ...] = ()) -> list[ModelPrice]:
     """The proposals that wait for a person."""
-    query = (
-        select(ModelPrice).join(AIModel).where(ModelPrice.approved_at.is_(None), ModelPrice.source == SOURCE)
-    )
+    query = select(ModelPrice).join(AIModel).where(ModelPrice.approved_at.is_(None), ModelPrice.source == SOURCE)
     query = query.where(AIModel.name.in_(names)) if names else query
     return list(db.session.scalars(query.order_by(ModelPrice.id)))
 

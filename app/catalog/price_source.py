@@ -188,9 +188,7 @@ def figures_of(price: VendorPrice, *, is_embedding: bool = False) -> dict[str, i
     chosen = {bucket: first_of(price, keys) for bucket, keys in read.items()}
     if is_embedding:
         chosen["output"] = Decimal(0)
-    thresholds = {
-        tier.start for one in chosen.values() if isinstance(one, TieredPrices) for tier in one.tiers
-    }
+    thresholds = {tier.start for one in chosen.values() if isinstance(one, TieredPrices) for tier in one.tiers}
     if len(thresholds) > 1:
         raise PricingError(f"prices change at {sorted(thresholds)} input tokens; a row knows one threshold")
     figures: dict[str, int | None] = {"long_context_above": next(iter(thresholds), None)}

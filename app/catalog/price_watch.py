@@ -120,9 +120,7 @@ def propose_from(address: str, at: datetime) -> None:
 
 
 def sold() -> list[AIModel]:
-    models = db.session.scalars(
-        select(AIModel).where(AIModel.is_for_sale).order_by(AIModel.position, AIModel.id)
-    )
+    models = db.session.scalars(select(AIModel).where(AIModel.is_for_sale).order_by(AIModel.position, AIModel.id))
     return list(models)
 
 
@@ -179,9 +177,7 @@ def of_new(before: dict[str, set[str]], source: str, at: datetime) -> Iterator[N
     for provider, known in before.items():
         entry = vendor(provider)
         added = ids_of(provider) - known - listed
-        models = (
-            sorted((one for one in entry.models if one.id in added), key=lambda one: one.id) if entry else []
-        )
+        models = sorted((one for one in entry.models if one.id in added), key=lambda one: one.id) if entry else []
         for model in models:
             window = model.context_window or ORDINARY_WINDOW
             columns = {
@@ -228,11 +224,7 @@ def of_second(model: AIModel, row: dict[str, Any], at: datetime, source: str) ->
             yield of_model(model, column.removesuffix("_nanos"), before, after, source, **proposed)
     for column in LIMITS:
         stated = row.get(column)
-        if (
-            isinstance(stated, int)
-            and stated > 0
-            and stated != (getattr(model, column) or model.context_window)
-        ):
+        if isinstance(stated, int) and stated > 0 and stated != (getattr(model, column) or model.context_window):
             yield of_size(model, column, stated, source)
     ends = f"{model.sold_until:%Y-%m-%d}" if model.sold_until else "none"
     if (stated := row.get("deprecation_date")) and stated != ends:

@@ -75,8 +75,6 @@ def lines_of(months: list[Month]) -> Iterator[str]:
     yield f"{'month':>7}{'paid':>14}{'fees':>12}{'models':>14}{'left':>14}"
     for month in months:
         figures = (month.paid, month.fees, month.cost, month.left)
-        columns = "".join(
-            f"{figure(cents):>{width}}" for cents, width in zip(figures, (14, 12, 14, 14), strict=True)
-        )
+        columns = "".join(f"{figure(cents):>{width}}" for cents, width in zip(figures, (14, 12, 14, 14), strict=True))
         yield f"{month.number:>7}{columns}"
     yield f"{'all':>7}{figure(sum(one.left for one in months)):>54} left"

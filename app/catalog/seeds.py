@@ -123,9 +123,7 @@ def listed_model(listed: dict[str, Any], provider: ProviderAccount, position: in
     extra = {maker["name"]: maker.get("extra_input_tokens") for maker in listed_providers()}
     model = AIModel(**columns_of(listed), provider=provider, position=position)
     model.extra_input_tokens = extra[listed["provider"]]
-    model.prices = [
-        ModelPrice(**quote.columns, source=quote.source, approved_at=utcnow()) for quote in quotes(listed)
-    ]
+    model.prices = [ModelPrice(**quote.columns, source=quote.source, approved_at=utcnow()) for quote in quotes(listed)]
     return model
 
 

@@ -98,9 +98,7 @@ def wanted_length() -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST_OUTPUT_TOKENS):
-        raise InvalidRequest(
-            {"max_output_tokens": [f"must be a whole number from 1 to {MOST_OUTPUT_TOKENS:,}."]}
-        )
+        raise InvalidRequest({"max_output_tokens": [f"must be a whole number from 1 to {MOST_OUTPUT_TOKENS:,}."]})
     return int(text)
 
 

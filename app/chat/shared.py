@@ -24,9 +24,7 @@ def chat_of(token: str) -> Chat:
 def shared(token: str) -> Response:
     read = chat_of(token)
     messages = read.shared_messages()
-    page = render_template(
-        "chat/shared.html", chat=read, messages=messages, files=Attachment.carried_by(messages)
-    )
+    page = render_template("chat/shared.html", chat=read, messages=messages, files=Attachment.carried_by(messages))
     return make_response(page, NOT_FOUND_BY_SEARCH)
 
 

@@ -34,9 +34,7 @@ def show(chat_id: str | None = None) -> str:
     is_archive = "archived" in request.args or (shown is not None and shown.archived_at is not None)
     folder = None if is_archive else folder_name(request.args.get("folder", ""))
     models, balance = AIModel.for_sale(now), account_state.balance(now)
-    included = [
-        offer for offer in models if not account_state.models or offer[0].name in account_state.models
-    ]
+    included = [offer for offer in models if not account_state.models or offer[0].name in account_state.models]
     return render_template(
         "chat/chat.html",
         chat=shown,
@@ -70,8 +68,4 @@ def listed(*, is_archive: bool, folder: str | None) -> list[Chat]:
     chats = select(Chat).filter_by(**current_user.owns).where(Chat.archived_at.is_not(None) == is_archive)
     if folder is not None:
         chats = chats.where(Chat.folder == folder)
-    return list(
-        db.session.scalars(
-            chats.order_by(Chat.pinned_at.is_(None), Chat.updated_at.desc()).limit(MOST_LISTED)
-        )
-    )
+    return list(db.session.scalars(chats.order_by(Chat.pinned_at.is_(None), Chat.updated_at.desc()).limit(MOST_LISTED)))

@@ -84,9 +84,7 @@ class CompiledStatement:
         by_name: Any = sqlite.dialect(paramstyle="named") if dialect.name == "sqlite" else dialect
         keys = None if isinstance(self._statement, Select) else sorted(values)
         made: Any = self._statement.compile(dialect=by_name, column_keys=keys)
-        if missing := [
-            name for bind, name in made.bind_names.items() if bind.required and name not in values
-        ]:
+        if missing := [name for bind, name in made.bind_names.items() if bind.required and name not in values]:
             raise TypeError(f"{', '.join(missing)} needs a value")
         sent = {name: bind.type.dialect_impl(dialect) for bind, name in made.bind_names.items()}
         read = [column.type.dialect_impl(dialect) for column in self._statement.exported_columns]

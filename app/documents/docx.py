@@ -104,6 +104,4 @@ def write_inline(paragraph: Any, tokens: Sequence[Token]) -> None:
 
 def clean(text: str) -> str:
     """Without the control characters that XML has no place for."""
-    return "".join(
-        letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff")
-    )
+    return "".join(letter for letter in text if letter in "\t\n" or (letter >= " " and letter not in "\ufffe\uffff"))

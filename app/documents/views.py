@@ -102,9 +102,7 @@ def export(document_id: str, kind: str) -> Response:
 
 
 def listed(text: str, *, is_archive: bool) -> list[Document]:
-    mine = (
-        select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_not(None) == is_archive)
-    )
+    mine = select(Document).filter_by(**own(current_user)).where(Document.archived_at.is_not(None) == is_archive)
     if text:
         head = Revision.id == Document.head_id, contains(Revision.body, text)
         mine = mine.where(or_(contains(Document.title, text), select(Revision.id).where(*head).exists()))

@@ -68,9 +68,5 @@ def anthropic_page(models: list[dict[str, Any]]) -> dict[str, Any]:
     start = max(start, end - int(limit)) if before in ids else start
     page = models[start : min(end, start + int(limit))]
     more = start > 0 if before in ids else start + len(page) < end
-    bounds = (
-        {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
-        if page
-        else {"first_id": None, "last_id": None}
-    )
+    bounds = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {"first_id": None, "last_id": None}
     return {"data": page, "has_more": more, **bounds}

@@ -61,8 +61,8 @@ class ChatFromMessageEvents:
                 thought["thinking"] += delta["thinking"]
                 yield chunk({"reasoning_content": delta["thinking"]})
             case "signature_delta":
-                self._thoughts.setdefault(index, {"type": "thinking", "thinking": ""})["signature"] = (
-                    delta.get("signature")
+                self._thoughts.setdefault(index, {"type": "thinking", "thinking": ""})["signature"] = delta.get(
+                    "signature"
                 )
             case "input_json_delta" if index in self._calls and delta.get("partial_json"):
                 self._arguments[index] = True

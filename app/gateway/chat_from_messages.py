@@ -107,9 +107,7 @@ def tools_of(body: Mapping[str, Any]) -> Fields:
 
 def tool_of(tool: Mapping[str, Any]) -> Fields:
     if tool.get("type") not in (None, "custom"):
-        raise InvalidRequest(
-            {"tools": [f"has {str(tool['type'])[:60]}, which this model's provider does not know."]}
-        )
+        raise InvalidRequest({"tools": [f"has {str(tool['type'])[:60]}, which this model's provider does not know."]})
     function = {"name": tool.get("name"), "parameters": tool.get("input_schema") or {"type": "object"}}
     if tool.get("description"):
         function["description"] = tool["description"]

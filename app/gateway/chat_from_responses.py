@@ -94,9 +94,7 @@ def format_of(text: Mapping[str, Any]) -> Fields:
     if wanted.get("type") == "json_object":
         fields["response_format"] = {"type": "json_object"}
     if wanted.get("type") == "json_schema":
-        schema = {
-            name: wanted[name] for name in ("name", "schema", "strict", "description") if name in wanted
-        }
+        schema = {name: wanted[name] for name in ("name", "schema", "strict", "description") if name in wanted}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
     return fields
 
@@ -111,9 +109,7 @@ def tools_of(body: Mapping[str, Any]) -> Fields:
     return {"tools": tools} | ({"tool_choice": choice} if choice else {})
 
 
-def named_tools(
-    tools: Any, namespace: str | None = None
-) -> Iterator[tuple[Any, Mapping[str, Any], str | None]]:
+def named_tools(tools: Any, namespace: str | None = None) -> Iterator[tuple[Any, Mapping[str, Any], str | None]]:
     """Each tool with its name among all of them and its namespace, which a chat completion does not know."""
     for tool in map(mapping, tools or ()):
         if tool.get("type") == "namespace":
@@ -135,7 +131,5 @@ def function_of(name: Any, tool: Mapping[str, Any]) -> Fields:
         raise InvalidRequest({"tools": [f"has {str(kind)[:60]}, which this model's provider does not know."]})
     schema = ONE_TEXT if kind == "custom" else tool.get("parameters") or {"type": "object"}
     names = ("description", "strict") if kind == "function" else ("description",)
-    function = {"name": name, "parameters": schema} | {
-        known: tool[known] for known in names if tool.get(known)
-    }
+    function = {"name": name, "parameters": schema} | {known: tool[known] for known in names if tool.get(known)}
     return {"type": "function", "function": function}

@@ -70,9 +70,7 @@ def is_tokens(value: Any) -> bool:
 
 def prompt_for(model: AIModel, body: Event, inputs: list[str | list[int]]) -> WirePrompt:
     """What the provider is sent. A token counts once; a text as one token a byte at most."""
-    bound = sum(
-        TOKENS_PER_MESSAGE + (longest_form(one) if isinstance(one, str) else len(one)) for one in inputs
-    )
+    bound = sum(TOKENS_PER_MESSAGE + (longest_form(one) if isinstance(one, str) else len(one)) for one in inputs)
     counted = sum(estimate_tokens(one) if isinstance(one, str) else len(one) for one in inputs)
     return WirePrompt(
         model.name,

@@ -49,9 +49,7 @@ def measured(body: Mapping[str, Any], model: AIModel) -> tuple[int, int]:
 def tools_bound(tools: Any) -> int:
     if not isinstance(tools, list) or not tools:
         return 0
-    own = sum(
-        isinstance(tool, Mapping) and tool.get("type") not in (None, "function", "custom") for tool in tools
-    )
+    own = sum(isinstance(tool, Mapping) and tool.get("type") not in (None, "function", "custom") for tool in tools)
     return TOOL_PROMPT + own * TOOL_TOKENS
 
 

@@ -23,9 +23,7 @@ def messages_from_chat(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields
         if body.get(name):
             raise InvalidRequest({name: ["is not known to this model's provider."]})
     sent = [mapping(message) for message in list_of(body.get("messages"), "messages")]
-    system = [
-        text_of(message.get("content")) for message in sent if message.get("role") in ("system", "developer")
-    ]
+    system = [text_of(message.get("content")) for message in sent if message.get("role") in ("system", "developer")]
     fields: Fields = {"messages": merged(turn for message in sent for turn in blocks_by_role(message))}
     wanted = mapping(body.get("response_format"))
     if wanted.get("type") == "json_object":
@@ -141,9 +139,7 @@ CHOICES = {"auto": "auto", "required": "any", "none": "none"}
 
 def tool_of(tool: Mapping[str, Any]) -> Fields:
     if tool.get("type") != "function":
-        raise InvalidRequest(
-            {"tools": ["has a tool that is no function, which this model's provider does not know."]}
-        )
+        raise InvalidRequest({"tools": ["has a tool that is no function, which this model's provider does not know."]})
     function = mapping(tool.get("function"))
     fields = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
     return fields | ({"description": function["description"]} if function.get("description") else {})

@@ -135,9 +135,7 @@ def merge(whole: Event, delta: Mapping[str, Any]) -> Event:
 def merge_list(known: list[Any], items: list[Any]) -> None:
     for item in items:
         number = item.get("index") if isinstance(item, Mapping) else None
-        same = [
-            place for place, other in enumerate(known) if number is not None and other.get("index") == number
-        ]
+        same = [place for place, other in enumerate(known) if number is not None and other.get("index") == number]
         if same:
             known[same[0]] = merge(dict(known[same[0]]), item)
         else:

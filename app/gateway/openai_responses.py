@@ -55,9 +55,7 @@ class ResponsesWriter:
 
     def _renamed(self, event: Event) -> Event:
         response = event.get("response")
-        return event | (
-            {"response": {**response, "model": self._model}} if isinstance(response, Mapping) else {}
-        )
+        return event | ({"response": {**response, "model": self._model}} if isinstance(response, Mapping) else {})
 
     def _numbered(self, event: Event) -> Event:
         self._number += 1
@@ -184,9 +182,7 @@ class MadeResponse:
             return
         item = self._items[self._open]
         if item["type"] == "function_call":
-            yield self._of(
-                "response.function_call_arguments.done", arguments=item["arguments"], name=item["name"]
-            )
+            yield self._of("response.function_call_arguments.done", arguments=item["arguments"], name=item["name"])
             if self._custom(item):
                 self._items[self._open] = item = as_custom(item)
         else:

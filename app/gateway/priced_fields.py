@@ -25,9 +25,7 @@ def empty(value: Any) -> bool:
 
 
 def only(*values: Any) -> Rule:
-    return lambda value: (
-        value is None or any(value == known and type(value) is type(known) for known in values)
-    )
+    return lambda value: value is None or any(value == known and type(value) is type(known) for known in values)
 
 
 def all_of_types(*prefixes: str) -> Rule:

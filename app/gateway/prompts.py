@@ -75,9 +75,7 @@ class GatewayRequest:
         chat = self._as_chat(model)
         body = messages_from_chat(chat, is_reasoning=model.is_reasoning) if kind == "anthropic" else chat
         bound, counted = measured(body, model)
-        translated = replace(
-            prompt, dialect="messages" if kind == "anthropic" else "chat", body=body, headers={}
-        )
+        translated = replace(prompt, dialect="messages" if kind == "anthropic" else "chat", body=body, headers={})
         return replace(translated, messages=spoken(chat), bound=bound, counted=counted)
 
     def _as_chat(self, model: AIModel) -> Fields:
@@ -105,11 +103,7 @@ def betas() -> dict[str, str]:
 
 def spoken(chat: Mapping[str, Any]) -> tuple[PromptMessage, ...]:
     """The texts of a conversation, for who reads nothing else: the demo models."""
-    said = [
-        message
-        for message in chat.get("messages") or ()
-        if message.get("role") in ("system", "user", "assistant")
-    ]
+    said = [message for message in chat.get("messages") or () if message.get("role") in ("system", "user", "assistant")]
     return tuple(PromptMessage(message["role"], joined_text(message.get("content"))) for message in said)
 
 

@@ -131,9 +131,7 @@ def start(
     )
     kept = kept_text(context, reservation, ids)
     db.session.commit()
-    return registry.begin(
-        reservation, model, service, kept=kept, follow_up=context.follow_up, made=context.made
-    )
+    return registry.begin(reservation, model, service, kept=kept, follow_up=context.follow_up, made=context.made)
 
 
 def kept_text(context: Context, reservation: Reservation, ids: Sequence[int]) -> KeptText | None:

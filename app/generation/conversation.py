@@ -32,9 +32,7 @@ class Conversation:
     is_first_request: bool = False
 
     @classmethod
-    def read(
-        cls, chat_id: str, *, model: str | None, idempotency_key: str | None, **own: Any
-    ) -> Conversation | None:
+    def read(cls, chat_id: str, *, model: str | None, idempotency_key: str | None, **own: Any) -> Conversation | None:
         """All that a question needs; None where there is no such chat. `own` says whose chats: `Actor.owns`."""
         asked = {"chat": row_id(chat_id), "name": model, "key": idempotency_key, "at": utcnow()}
         with at_once() as connection:
@@ -71,9 +69,7 @@ ALL_SAID = (
     .scalar_subquery()
 )
 EARLIER = (
-    select(U.id)
-    .where(U.account_id == bindparam("account_id"), U.idempotency_key == bindparam("key"))
-    .scalar_subquery()
+    select(U.id).where(U.account_id == bindparam("account_id"), U.idempotency_key == bindparam("key")).scalar_subquery()
 )
 ONCE = case((func.row_number().over() == 1, ALL_SAID), else_=None)
 """A model with several prices has several rows: the first alone brings what was said."""

@@ -64,9 +64,7 @@ class Task:
     document_id: int | None
 
 
-def ask(
-    actor: Actor, document: Document | None, request: DocumentRequest, options: CallOptions
-) -> Generation:
+def ask(actor: Actor, document: Document | None, request: DocumentRequest, options: CallOptions) -> Generation:
     """Carry out a request. Refusal, InvalidRequest or Conflict where it cannot be: nothing is spent or stored."""
     task = task_of(actor, document, request)
     options = roomy(request, document, options)
@@ -97,9 +95,7 @@ def task_of(actor: Actor, document: Document | None, request: DocumentRequest) -
 
 def refine(_actor: Actor, document: Document, request: DocumentRequest) -> Task:
     content = f"<document>\n{filled(document)}\n</document>\n\n{needed(request.instructions)}"
-    return Task(
-        content, {}, partial(store_proposal, document, "refine", "", "", document.number), document.id
-    )
+    return Task(content, {}, partial(store_proposal, document, "refine", "", "", document.number), document.id)
 
 
 def refine_selection(_actor: Actor, document: Document, request: DocumentRequest) -> Task:

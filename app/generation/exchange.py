@@ -113,9 +113,7 @@ class Exchange:
             parent = source.c.leaf_id
         new = select(parent, *bound("question_", *self.asked)).select_from(source)
         columns = ["parent_id", *self.asked]
-        return (
-            insert(MESSAGES).from_select(columns, new, include_defaults=False).returning(M.id).cte("question")
-        )
+        return insert(MESSAGES).from_select(columns, new, include_defaults=False).returning(M.id).cte("question")
 
     def kept(self, ids: Sequence[int]) -> KeptText:
         answer_id, question_id = [*ids, self.question.id][:2]

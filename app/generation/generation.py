@@ -28,9 +28,7 @@ log = logging.getLogger(__name__)
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 
-INTERRUPTED = (
-    "The server restarted while this was being written. You were not charged, and the text so far is kept."
-)
+INTERRUPTED = "The server restarted while this was being written. You were not charged, and the text so far is kept."
 STOPPED = "You stopped this answer. What was written up to then is kept and charged."
 
 
@@ -133,9 +131,7 @@ class Generation(Reading):
             else:
                 yield None
 
-    def _read(
-        self, provider: Provider, prompt: Prompt
-    ) -> Generator[None, None, tuple[str | None, str | None]]:
+    def _read(self, provider: Provider, prompt: Prompt) -> Generator[None, None, tuple[str | None, str | None]]:
         """Collect the text; returns the code and words of an error, or two Nones."""
         try:
             self.reply = self._ask(provider, prompt)

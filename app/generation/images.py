@@ -170,9 +170,7 @@ class ImageGeneration(Generation):
         ending = yield from super()._read_to_the_end(provider, prompt)
         if ending.status not in {"done", "stopped"}:
             return ending
-        self.delivered = readable(
-            getattr(self.reply, "images", ()), self.reservation.prompt.max_output_tokens
-        )
+        self.delivered = readable(getattr(self.reply, "images", ()), self.reservation.prompt.max_output_tokens)
         if not self.delivered:
             return Outcome("failed", None, "provider_error", UNREADABLE)
         with self.changed:

@@ -61,9 +61,7 @@ class TextTable:
             written = connection.execute(self._checkpoint, columns | {"texts": whole, "at": at})
             return {row.id for row in written if row.stop_requested_at}
 
-    def _checkpoint_each(
-        self, connection: Connection, texts: Mapping[KeptText, str], at: datetime
-    ) -> set[int]:
+    def _checkpoint_each(self, connection: Connection, texts: Mapping[KeptText, str], at: datetime) -> set[int]:
         rows = [kept.key | {self.text: text, "checkpoint_at": at} for kept, text in texts.items()]
         connection.execute(self.running, rows)
         asked = (
@@ -90,9 +88,7 @@ def checkpoint_of_all(table: Table, text: str) -> ReturningUpdate[Any]:
     """The running rows of all accounts by one statement, for PostgreSQL."""
     accounts = bindparam("accounts", type_=ARRAY(BigInteger))
     rows = (
-        func.unnest(
-            accounts, bindparam("rows", type_=ARRAY(BigInteger)), bindparam("texts", type_=ARRAY(Text))
-        )
+        func.unnest(accounts, bindparam("rows", type_=ARRAY(BigInteger)), bindparam("texts", type_=ARRAY(Text)))
         .table_valued("account_id", "id", "text", name="rows")
         .render_derived()
     )

@@ -36,9 +36,7 @@ def users_of(model: AIModel, now: datetime) -> list[tuple[User, int]]:
     calls = func.sum(AccountDay.calls).label("calls")
     used = AccountDay.model == model.name, AccountDay.day >= (now - WARNED).date()
     people = (
-        select(User, calls)
-        .join(AccountDay, AccountDay.user_id == User.id)
-        .where(*used, User.disabled_at.is_(None))
+        select(User, calls).join(AccountDay, AccountDay.user_id == User.id).where(*used, User.disabled_at.is_(None))
     )
     rows = db.session.execute(people.group_by(User.id).having(calls > 0).order_by(User.id))
     return [(user, int(count)) for user, count in rows]
@@ -47,11 +45,7 @@ def users_of(model: AIModel, now: datetime) -> list[tuple[User, int]]:
 def tell_of_prices() -> int:
     """Mail the administrators and those who use a model whose price changes within 30 days, once; how many models."""
     now = utcnow()
-    news = [
-        ahead
-        for ahead in prices_ahead(now, WARNED)
-        if not OutgoingMail.was_posted(price_mails.price_key(ahead))
-    ]
+    news = [ahead for ahead in prices_ahead(now, WARNED) if not OutgoingMail.was_posted(price_mails.price_key(ahead))]
     for ahead in news:
         uses = uses_of(ahead.model.name, now - WARNED, ahead.now.rates, ahead.then.rates)
         price_mails.of_price(ahead, uses)

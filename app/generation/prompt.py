@@ -54,9 +54,7 @@ def messages_for(path: Sequence[PromptTurn], model: AIModel, *, with_content: bo
     asked = [own if said.role == "user" else () for said, own in zip(spoken, of_each, strict=True)]
     shown = newest_images(asked) if model.takes_images else set()
     return [
-        message_of(
-            said, own, [image_of(file, model, with_content=with_content) for file in own if file.id in shown]
-        )
+        message_of(said, own, [image_of(file, model, with_content=with_content) for file in own if file.id in shown])
         for said, own in zip(spoken, of_each, strict=True)
     ]
 
@@ -118,9 +116,5 @@ def message_of(said: PromptTurn, files: Sequence[Attachment], images: Sequence[P
     """The texts first, as the vendors advise, then a word about images that are left out, then the question."""
     quoted = [file.quoted for file in files if not file.is_image]
     left_out = sum(file.is_image for file in files) - len(images)
-    missing = (
-        [f"({left_out} attached image{'s' * (left_out > 1)} cannot be shown to you here.)"]
-        if left_out
-        else []
-    )
+    missing = [f"({left_out} attached image{'s' * (left_out > 1)} cannot be shown to you here.)"] if left_out else []
     return PromptMessage(said.role, "\n\n".join([*quoted, *missing, said.content]), tuple(images))

@@ -53,9 +53,7 @@ class Reading:
         """While another one reads: whether more has come, or the turn is free, by that time."""
         with self.changed:
             left = until - time.monotonic()
-            return self.changed.wait_for(
-                lambda: self._has_more(seen) or not self._turn.locked(), timeout=left
-            )
+            return self.changed.wait_for(lambda: self._has_more(seen) or not self._turn.locked(), timeout=left)
 
     def tend(self) -> None:
         """Every second: tell a follower that has waited for long, and give a thread to what nobody reads."""

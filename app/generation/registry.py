@@ -32,9 +32,7 @@ class Busy(Exception):
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__(
-            "Many answers are being written right now. Try again in a few seconds; nothing was charged."
-        )
+        super().__init__("Many answers are being written right now. Try again in a few seconds; nothing was charged.")
 
 
 class TooManyReaders(Exception):
@@ -63,9 +61,7 @@ class GenerationRegistry:
         with self.lock:
             self.by_call[generation.reservation.usage_id] = generation
             if self.checkpointer is None or not self.checkpointer.is_alive():
-                self.checkpointer = threading.Thread(
-                    target=self._checkpoint_all, args=(generation.app,), daemon=True
-                )
+                self.checkpointer = threading.Thread(target=self._checkpoint_all, args=(generation.app,), daemon=True)
                 self.checkpointer.start()
 
     def get(self, call_id: int | None) -> Generation | None:
@@ -143,9 +139,7 @@ class GenerationRegistry:
         lone = [generation.reservation for generation in running if not generation.kept]
         with app.app_context():
             stopped = {
-                (table, row_id)
-                for table, texts in texts_of(kept).items()
-                for row_id in table.checkpoint(texts, now)
+                (table, row_id) for table, texts in texts_of(kept).items() for row_id in table.checkpoint(texts, now)
             }
             if lone:
                 renew(((call.account_id, call.usage_id) for call in lone), now)

@@ -156,9 +156,7 @@ def newest_within(
             break
         kept.append(message)
     if not kept:
-        raise InvalidRequest(
-            {"content": ["is longer than this model can read. Shorten it or choose another model."]}
-        )
+        raise InvalidRequest({"content": ["is longer than this model can read. Shorten it or choose another model."]})
     while kept[-1].role != "user":
         kept.pop()
     return kept[::-1]

@@ -51,9 +51,7 @@ class WireGeneration(Generation):
         """What a provider without a format of its own says is a chunk of a chat completion."""
         if not self._is_told and text:
             with self.changed:
-                self.events.append(
-                    {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
-                )
+                self.events.append({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
                 self.changed.notify_all()
         super()._append(text)
 

@@ -31,9 +31,7 @@ REPLAYED = {
     "answers": ("An answer costs what an average paid call cost in this period, before and after.",),
 }
 SIMULATED = {
-    "money": (
-        "These users don't exist. They stay on their plan and buy the pack as often as their habit says.",
-    ),
+    "money": ("These users don't exist. They stay on their plan and buy the pack as often as their habit says.",),
     "use": (
         "Calls come at random around the clock; the habit sets their average number and length.",
         "A prompt reserves four times its tokens, an answer at most 4,096.",

@@ -78,9 +78,7 @@ class Guard:
         """Spent since then, and reserved now, by key; paused keys are left out."""
         sums = self.in_hour if start == self.hour else self.in_day
         keys = {key for key in (*sums, *self.reserved) if key is None or key not in self.paused}
-        return {
-            key: (sums.get(key, 0), self.reserved.get(key, 0)) for key in sorted(keys, key=lambda k: k or 0)
-        }
+        return {key: (sums.get(key, 0), self.reserved.get(key, 0)) for key in sorted(keys, key=lambda k: k or 0)}
 
     def usual(self, at: datetime) -> Usual:
         first = (at - WINDOW).date()
@@ -152,9 +150,7 @@ class Guards:
         return verdict
 
 
-def read_guards(
-    connection: Connection, scenario: Scenario, terms: Terms, ids: Sequence[int]
-) -> dict[int, Guards]:
+def read_guards(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequence[int]) -> dict[int, Guards]:
     """Of each account, both sides at the midnight that the days begin with, where nothing of the day is spent."""
     days, mistakes, begins = (
         defaultdict[int, list[Day]](list),

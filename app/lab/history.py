@@ -97,9 +97,7 @@ SECONDS = 5.0
 def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequence[int]) -> dict[int, Past]:
     """The accounts as they were, with everything but their calls, which are read one by one."""
     accounts = connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.id.in_(ids))).all()
-    payments = {
-        row.id: row for row in connection.execute(select(PAYMENTS).where(PAYMENTS.c.account_id.in_(ids)))
-    }
+    payments = {row.id: row for row in connection.execute(select(PAYMENTS).where(PAYMENTS.c.account_id.in_(ids)))}
     entries, after = entries_of(connection, scenario, ids)
     paid, paid_after = paid_of(connection, scenario, ids)
     limits = limits_of(connection, scenario, terms, ids)
@@ -171,17 +169,13 @@ def paid_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> t
     )  # type: ignore[return-value]
 
 
-def limits_of(
-    connection: Connection, scenario: Scenario, terms: Terms, ids: Sequence[int]
-) -> dict[int, Limits]:
+def limits_of(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequence[int]) -> dict[int, Limits]:
     """The limits of time that came with the last refill before these days, where the record knows of which plan."""
     of_plan = ENTRIES.c.kind.in_(("refill", "trial")), ENTRIES.c.plan_id.is_not(None)
     last = select(func.max(ENTRIES.c.id)).where(
         ENTRIES.c.account_id.in_(ids), *of_plan, ENTRIES.c.created_at < scenario.begins
     )
-    rows = select(ENTRIES.c.account_id, ENTRIES.c.plan_id).where(
-        ENTRIES.c.id.in_(last.group_by(ENTRIES.c.account_id))
-    )
+    rows = select(ENTRIES.c.account_id, ENTRIES.c.plan_id).where(ENTRIES.c.id.in_(last.group_by(ENTRIES.c.account_id)))
     return {row.account_id: Limits.of(terms.plans[row.plan_id].was) for row in connection.execute(rows)}
 
 
@@ -245,9 +239,7 @@ def worths_of(payment: Any, pair: Pair) -> tuple[int, int]:
     return was, then
 
 
-def calls_of(
-    connection: Connection, scenario: Scenario, ids: Sequence[int]
-) -> Iterator[tuple[int, Iterator[Any]]]:
+def calls_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> Iterator[tuple[int, Iterator[Any]]]:
     """Account by account, the calls that began in this period or ran into them; a few rows in memory."""
     began = and_(USAGES.c.created_at >= scenario.begins - LONGEST_CALL, USAGES.c.created_at < scenario.ends)
     ran_into = or_(
@@ -255,9 +247,7 @@ def calls_of(
         USAGES.c.settled_at >= scenario.begins,
         USAGES.c.settled_at.is_(None),
     )
-    query = select(*(USAGES.c[name] for name in CALL_COLUMNS)).where(
-        USAGES.c.account_id.in_(ids), began, ran_into
-    )
+    query = select(*(USAGES.c[name] for name in CALL_COLUMNS)).where(USAGES.c.account_id.in_(ids), began, ran_into)
     rows = connection.execution_options(yield_per=SLICE).execute(
         query.order_by(USAGES.c.account_id, USAGES.c.created_at, USAGES.c.id)
     )

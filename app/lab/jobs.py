@@ -58,9 +58,7 @@ def work(kept: LabRun, until: float) -> bool:
         return go_through(kept, report, replayed(kept, scenario, report, connection), until)
 
 
-def replayed(
-    kept: LabRun, scenario: Scenario, report: Report, connection: Connection
-) -> Iterator[tuple[int, int]]:
+def replayed(kept: LabRun, scenario: Scenario, report: Report, connection: Connection) -> Iterator[tuple[int, int]]:
     """The last account of each few, and how many were replayed by then."""
     run, last, done = Run(scenario, terms_of(scenario), report), kept.last_account_id, kept.accounts_done
     while ids := run.slice(connection, last):

@@ -81,9 +81,7 @@ class Replay:
         repaid = debt_repaid(self.state.allowance, self.state.credits)
         if not repaid:
             return []
-        self.state = replace(
-            self.state, allowance=self.state.allowance - repaid, credits=self.state.credits + repaid
-        )
+        self.state = replace(self.state, allowance=self.state.allowance - repaid, credits=self.state.credits + repaid)
         return [("debt_repaid", key, -repaid, repaid)]
 
     def move(self, entry: Entry, allowance: int, credits: int) -> tuple[str, str, int, int]:
@@ -115,13 +113,9 @@ class Replay:
         if call.image_price_id is None:
             return vendor
         image = self.terms.images[call.image_price_id]
-        return Pair(
-            ImageRates(image.was.price_nanos, vendor.was), ImageRates(image.then.price_nanos, vendor.then)
-        )
+        return Pair(ImageRates(image.was.price_nanos, vendor.was), ImageRates(image.then.price_nanos, vendor.then))
 
-    def refusal(
-        self, at: datetime, *, key_id: int | None, model: str | None, was_paused: bool | None
-    ) -> str | None:
+    def refusal(self, at: datetime, *, key_id: int | None, model: str | None, was_paused: bool | None) -> str | None:
         """The checks that know no prompt, in the order of the gate. `was_paused` is what the breaker did in truth."""
         state, most = self.state, self.state.parallel_calls or self.terms.settings["parallel_calls"]
         code = plan_code(state, has_key=key_id is not None)

@@ -61,9 +61,7 @@ def reading() -> Iterator[Connection]:
 class Run:
     """A scenario over the record. `ledger` hears of each entry that would stand, `refusals` of each refusal."""
 
-    def __init__(
-        self, scenario: Scenario, terms: Terms, report: Report, ledger: Ledger | None = None
-    ) -> None:
+    def __init__(self, scenario: Scenario, terms: Terms, report: Report, ledger: Ledger | None = None) -> None:
         self.scenario, self.terms, self.report, self.ledger = scenario, terms, report, ledger
         self.balances: Callable[[Past, Replay], None] | None = None
         self.ordinary: dict[str, Habitual] | None = None
@@ -111,9 +109,7 @@ class AccountRun:
         pair = self.terms.packs[payment.pack_id] if payment.pack_id else self.terms.plans[plan_id]
         then = scaled(cents, (pair.was.price_cents, pair.then.price_cents)) if cents else 0
         for side, amount, tally in (("was", cents, self.was), ("then", then, self.then)):
-            self.report.add(
-                side, at, plan_id, revenue_cents=amount, fee_cents=fee_of(amount, payments, self.terms)
-            )
+            self.report.add(side, at, plan_id, revenue_cents=amount, fee_cents=fee_of(amount, payments, self.terms))
             tally.cents += amount
 
     def until(self, at: datetime) -> None:

@@ -101,9 +101,7 @@ class Terms:
 
     def image_price_at(self, model: str, at: datetime) -> Pair | None:
         """What an image of the model costs, where nobody knows which was asked for: the first that was added."""
-        counted = (
-            pair for pair in self.images.values() if pair.was.model.name == model and pair.was.approved_at
-        )
+        counted = (pair for pair in self.images.values() if pair.was.model.name == model and pair.was.approved_at)
         return next((pair for pair in counted if pair.was.effective_from <= at), None)
 
     def price_at(self, model: str, at: datetime) -> ModelPrice | None:
@@ -113,9 +111,7 @@ class Terms:
 def terms_of(scenario: Scenario) -> Terms:
     """PricingError where a plan or pack can't be sold so."""
     plans = {row.id: Pair(row, changed(row, scenario.plans.get(str(row.id), {}))) for row in rows_of(Plan)}
-    packs = {
-        row.id: Pair(row, changed(row, scenario.packs.get(str(row.id), {}))) for row in rows_of(CreditPack)
-    }
+    packs = {row.id: Pair(row, changed(row, scenario.packs.get(str(row.id), {}))) for row in rows_of(CreditPack)}
     for pair in (*plans.values(), *packs.values()):
         _ = pair.then.worth_nanos
     check_packs(pair.then for pair in packs.values() if str(pair.was.id) in scenario.packs)

@@ -56,10 +56,7 @@ def simulated(
             number += 1
             if number <= after:
                 continue
-            told = {
-                side: Person(habit, number, seed, scenario, terms, side, report)
-                for side, terms in sides.items()
-            }
+            told = {side: Person(habit, number, seed, scenario, terms, side, report) for side, terms in sides.items()}
             tallies = {side: one.live() for side, one in told.items()}
             compare(report, told["was"], told["then"])
             report.add_account(number, f"{habit.name} {number}", tallies["was"], tallies["then"])
@@ -144,9 +141,7 @@ class Person:
         given = pair.then.allowance_nanos
         cents = pair.then.monthly_cents
         self.end_until(at - INSTANT)
-        entry = Entry(
-            at, "refill", f"refill:{at:%Y-%m}", given - self.replay.was, 0, self.habit.plan_id, (1, 1)
-        )
+        entry = Entry(at, "refill", f"refill:{at:%Y-%m}", given - self.replay.was, 0, self.habit.plan_id, (1, 1))
         self.replay.enter(entry)
         self.pay(at, cents)
 

@@ -12,9 +12,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from app.db.folding import FORMS, VARIANTS, fold
 from app.extensions import db
 
-ICU = text(
-    "SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu' AND current_setting('server_encoding') = 'UTF8'"
-)
+ICU = text("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu' AND current_setting('server_encoding') = 'UTF8'")
 _knows_scripts: dict[str, bool] = {}
 
 

@@ -75,13 +75,9 @@ def charged_facts(recharge: Recharge) -> dict[str, Any]:
 
 
 def of_recharge(recharge: Recharge, account: Account) -> None:
-    WebhookDelivery.post(
-        account.id, f"recharge:{recharge.id}:done", "recharge.done", **charged_facts(recharge)
-    )
+    WebhookDelivery.post(account.id, f"recharge:{recharge.id}:done", "recharge.done", **charged_facts(recharge))
     context = receipt_facts(recharge.payment)
-    owner(
-        account, f"recharge_done:{recharge.id}", "recharge_done", **context, what=recharge.payment.pack.name
-    )
+    owner(account, f"recharge_done:{recharge.id}", "recharge_done", **context, what=recharge.payment.pack.name)
 
 
 def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:
@@ -100,9 +96,7 @@ def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Accou
 def of_authentication(recharge: Recharge, account: Account) -> None:
     amount = money_text(recharge.price_cents, recharge.payment.currency)
     confirm = mailer.link("billing.confirm_recharge", recharge_id=recharge.id)
-    owner(
-        account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm
-    )
+    owner(account, f"authentication:{recharge.id}", "authentication_needed", amount=amount, confirm_url=confirm)
 
 
 def of_pause(settings: AutoRecharge, account: Account) -> None:

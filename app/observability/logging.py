@@ -29,9 +29,7 @@ def write_logs(app: Flask, stream: TextIO | None = None) -> None:
     """Write this process's log to `stream`, standard error where none is named."""
     moment = structlog.processors.TimeStamper(fmt="iso")
     shared: list[Processor] = [structlog.stdlib.add_log_level, moment, with_request]
-    renderer: Processor = (
-        structlog.processors.JSONRenderer() if app.config["APP_ENV"] == "production" else plain()
-    )
+    renderer: Processor = structlog.processors.JSONRenderer() if app.config["APP_ENV"] == "production" else plain()
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
         processors=[

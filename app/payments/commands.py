@@ -29,8 +29,7 @@ def reconcile() -> None:
         for finding in reconciliation.reconcile():
             count += 1
             click.echo(
-                f"{finding.subject} {finding.message}"
-                + ("" if finding.mended else ": needs review in the admin")
+                f"{finding.subject} {finding.message}" + ("" if finding.mended else ": needs review in the admin")
             )
     except UnknownOutcome as fault:
         raise click.ClickException(f"{fault}. What was fixed stays; run it again.") from fault
@@ -54,9 +53,7 @@ def require_stripe() -> None:
 @click.option("--state", default="failed", help="received, done, parked or failed; failed by default.")
 def list_events(state: str) -> None:
     """List the newest events in a state."""
-    for event in (
-        db.session.query(StripeEvent).filter_by(state=state).order_by(StripeEvent.id.desc()).limit(50)
-    ):
+    for event in db.session.query(StripeEvent).filter_by(state=state).order_by(StripeEvent.id.desc()).limit(50):
         click.echo(f"{event.stripe_id} {event.type} {event.created_at:%Y-%m-%d %H:%M:%S} {event.error}")
 
 

@@ -69,8 +69,7 @@ def write_some(account_ids: Sequence[int], monday: date, now: datetime) -> None:
     open_accounts = Account.id.in_(uses), Account.closed_at.is_(None)
     accounts = {account.id: account for account in db.session.scalars(select(Account).where(*open_accounts))}
     texts = {
-        account_id: account_texts(account, uses[account_id], now)
-        | use_texts(uses[account_id], names, titles, changes)
+        account_id: account_texts(account, uses[account_id], now) | use_texts(uses[account_id], names, titles, changes)
         for account_id, account in accounts.items()
     }
     mails = [
@@ -91,10 +90,7 @@ def due_members(account_ids: Sequence[int], monday: date) -> list[tuple[Membersh
     """Who chose a summary of these accounts, and was not written to yet this week."""
     chosen = Membership.account_id.in_(account_ids), Membership.wants_digest, Membership.role.in_(MANAGERS)
     members = select(Membership, User).join(User, User.id == Membership.user_id)
-    rows = [
-        (member, user)
-        for member, user in db.session.execute(members.where(*chosen, User.disabled_at.is_(None)))
-    ]
+    rows = [(member, user) for member, user in db.session.execute(members.where(*chosen, User.disabled_at.is_(None)))]
     keys = [key_of(member, monday) for member, _user in rows]
     written = set(db.session.scalars(select(OutgoingMail.key).where(OutgoingMail.key.in_(keys))))
     return [(member, user) for member, user in rows if key_of(member, monday) not in written]
@@ -117,24 +113,18 @@ def account_texts(account: Account, use: WeeklyUse, now: datetime) -> Texts:
         "account_name": account.name,
         "left": credits_text(left),
         "days": left * WEEK.days // use.spent,
-        "refill": f"{credits_text(comes.amount)} on {comes.at.day} {comes.at:%B}"
-        if comes and comes.at
-        else "",
+        "refill": f"{credits_text(comes.amount)} on {comes.at.day} {comes.at:%B}" if comes and comes.at else "",
     }
 
 
-def use_texts(
-    use: WeeklyUse, names: dict[int, str], titles: dict[int, str], changes: dict[str, str]
-) -> Texts:
+def use_texts(use: WeeklyUse, names: dict[int, str], titles: dict[int, str], changes: dict[str, str]) -> Texts:
     members = sorted(use.by_user.items(), key=lambda share: -share[1])[:5]
     chat = use.dearest_chat
     return {
         "spent": credits_text(use.spent),
         "before": credits_text(use.before),
         "models": "; ".join(f"{name}: {credits_text(nanos)}" for name, nanos in use.models),
-        "members": "; ".join(
-            f"{names.get(user_id, 'Somebody')}: {credits_text(nanos)}" for user_id, nanos in members
-        )
+        "members": "; ".join(f"{names.get(user_id, 'Somebody')}: {credits_text(nanos)}" for user_id, nanos in members)
         if len(use.by_user) > 1
         else "",
         "chat": titles.get(chat, "") if chat else "",
@@ -147,9 +137,7 @@ def write_founders(monday: date) -> None:
     """The business in a week, to each owner of the admin."""
     if not Setting.get("founder_digest"):
         return
-    owners = list(
-        db.session.scalars(select(User).where(User.admin_role == "owner", User.disabled_at.is_(None)))
-    )
+    owners = list(db.session.scalars(select(User).where(User.admin_role == "owner", User.disabled_at.is_(None))))
     keys = {user.id: f"founder:{monday}:{user.id}" for user in owners}
     written = set(db.session.scalars(select(OutgoingMail.key).where(OutgoingMail.key.in_(keys.values()))))
     waiting = [user for user in owners if keys[user.id] not in written]
@@ -165,9 +153,7 @@ def business_texts(monday: date) -> Texts:
     paid = select(Payment.currency, func.sum(Payment.price_cents)).where(
         Payment.state == "paid", Payment.paid_at >= begins, Payment.paid_at < ends
     )
-    revenue = {
-        currency: int(cents) for currency, cents in db.session.execute(paid.group_by(Payment.currency))
-    }
+    revenue = {currency: int(cents) for currency, cents in db.session.execute(paid.group_by(Payment.currency))}
     days = DailyTotal.day >= monday - WEEK, DailyTotal.day < monday
     cost, absorbed = db.session.execute(
         select(func.sum(DailyTotal.cost_nanos), func.sum(DailyTotal.absorbed_nanos)).where(*days)

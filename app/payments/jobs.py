@@ -150,9 +150,7 @@ def audit_calls() -> int | None:
     audited = audit_day((utcnow() - timedelta(days=1)).date())
     db.session.commit()
     if audited and audited.differing:
-        log.error(
-            "calls differ from their prices", extra={"day": str(audited.day), "calls": audited.differing}
-        )
+        log.error("calls differ from their prices", extra={"day": str(audited.day), "calls": audited.differing})
     return audited.differing if audited else None
 
 

@@ -19,9 +19,7 @@ def sync_setup(fetched: SessionState) -> Account | None:
     if account is None or card is None:
         return account
     if fetched.client_reference_id not in (None, str(account.id)):
-        raise Mismatch(
-            f"checkout {fetched.stripe_id} is of account {fetched.client_reference_id!r}, not {account.id}"
-        )
+        raise Mismatch(f"checkout {fetched.stripe_id} is of account {fetched.client_reference_id!r}, not {account.id}")
     account = Account.locked(account.id)
     adopt_card(account, card.stripe_id, card.label, replace=True)
     enqueue_after_commit(JobName.USE_CARD, account.id)

@@ -60,9 +60,7 @@ def make_anew(sold: Sold) -> None:
 
 def gone() -> list[tuple[str, Sold]]:
     """What we think that Stripe knows, and what it does not know or will not sell."""
-    return [
-        (kind, sold) for kind, sold in published() if not client.exists("price", sold.stripe_price_id or "")
-    ]
+    return [(kind, sold) for kind, sold in published() if not client.exists("price", sold.stripe_price_id or "")]
 
 
 def published() -> list[tuple[str, Sold]]:

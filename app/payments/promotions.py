@@ -99,9 +99,7 @@ def hold(code: PromotionCode | None, account: Account, buyer: Actor, *, bonus: i
     return redemption
 
 
-def make_room(
-    code: PromotionCode | None, account_id: int, terms: tuple[object, ...], *, anew: bool = False
-) -> None:
+def make_room(code: PromotionCode | None, account_id: int, terms: tuple[object, ...], *, anew: bool = False) -> None:
     """Have the code at Stripe, and free of the account's other open checkout with it. WrongCode where that was paid.
 
     The checkout of the same purchase, by its terms, is gone on with, unless it is to begin `anew`.

@@ -98,9 +98,7 @@ def reconcile_catalog() -> Iterator[Finding]:
     missing = [one for one in product_sync.unpublished() if FormerId.is_of(one[0], one[1].id)]
     for kind, sold in [*missing, *product_sync.gone()]:
         subject = f"{kind} {sold.name}"
-        yield from looked(
-            subject, "was missing at Stripe: created again", partial(product_sync.make_anew, sold)
-        )
+        yield from looked(subject, "was missing at Stripe: created again", partial(product_sync.make_anew, sold))
 
 
 def reconcile_subscriptions() -> Iterator[Finding]:
@@ -141,17 +139,11 @@ def differs(subscription: Subscription, fetched: SubscriptionState) -> bool:
     price_id = item.price_id if is_sold else subscription.stripe_price_id
     ours = (subscription.status, subscription.stripe_price_id, subscription.cancel_at_period_end)
     theirs = (fetched.status, price_id, fetched.of(item).is_ending)
-    return (
-        ours != theirs or subscription.period_end != item.period_end or has_new_invoice(subscription, fetched)
-    )
+    return ours != theirs or subscription.period_end != item.period_end or has_new_invoice(subscription, fetched)
 
 
 def has_new_invoice(subscription: Subscription, fetched: SubscriptionState) -> bool:
-    known = set(
-        db.session.scalars(
-            select(Payment.stripe_invoice_id).where(Payment.subscription_id == subscription.id)
-        )
-    )
+    known = set(db.session.scalars(select(Payment.stripe_invoice_id).where(Payment.subscription_id == subscription.id)))
     db.session.commit()
     paid = client.invoices(fetched.stripe_id)
     return any(one.stripe_id not in known and any(line.amount > 0 for line in one.lines) for one in paid)
@@ -263,9 +255,7 @@ def reconcile_disputes(since: datetime) -> Iterator[Finding]:
         if known is not None and known.status == fetched.status:
             continue
         if fetched.payment_intent_id and sync.payment_behind(fetched.payment_intent_id) is not None:
-            yield from looked(
-                fetched.stripe_id, f"is {fetched.status}", partial(sync.sync_dispute, fetched.stripe_id)
-            )
+            yield from looked(fetched.stripe_id, f"is {fetched.status}", partial(sync.sync_dispute, fetched.stripe_id))
 
 
 def reconcile_attempts() -> Iterator[Finding]:

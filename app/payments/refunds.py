@@ -20,9 +20,7 @@ from app.payments.sync import sync_refunds
 from app.stripe_api import requests
 
 
-def request_refund(
-    payment_id: int, cents: int | None = None, *, reason: str, actor_id: int | None = None
-) -> Refund:
+def request_refund(payment_id: int, cents: int | None = None, *, reason: str, actor_id: int | None = None) -> Refund:
     """Write down that a payment is to be paid back (whole, where no amount is named); a job asks Stripe.
 
     InvalidRequest where that much was not paid, or was paid back already.
@@ -32,15 +30,11 @@ def request_refund(
     db.session.refresh(payment)
     if payment.former_account_id is not None:
         where = db.session.get_one(StripeAccount, payment.former_account_id).label
-        raise InvalidRequest(
-            {"amount": [f"was paid at {where}, which is no longer in use. Refund it there."]}
-        )
+        raise InvalidRequest({"amount": [f"was paid at {where}, which is no longer in use. Refund it there."]})
     left = refundable_cents(payment)
     cents = left if cents is None else cents
     if not payment.is_paid or not 0 < cents <= left:
-        raise InvalidRequest(
-            {"amount": [f"must be more than 0 and at most {plain_amount(left, payment.currency)}."]}
-        )
+        raise InvalidRequest({"amount": [f"must be more than 0 and at most {plain_amount(left, payment.currency)}."]})
     if cents % step(payment.currency):
         least = plain_amount(step(payment.currency), payment.currency)
         raise InvalidRequest({"amount": [f"must be a multiple of {least}."]})

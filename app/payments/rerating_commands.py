@@ -23,8 +23,7 @@ BUCKETS = {
 
 
 RIGHT_PRICES = [
-    click.Option([f"--{name.replace('_', '-')}", name], help="The correct price, in dollars.")
-    for name in BUCKETS
+    click.Option([f"--{name.replace('_', '-')}", name], help="The correct price, in dollars.") for name in BUCKETS
 ]
 
 
@@ -86,9 +85,7 @@ def show(rerating: Rerating) -> None:
     click.echo(f"Overcharged: {credits_text(preview['over_nanos'])}, to be given back")
     click.echo(f"Undercharged: {credits_text(preview['under_nanos'])}, never collected")
     for over, account_id, under, calls in preview["largest"]:
-        click.echo(
-            f"  account {account_id}: {calls:,} calls, {credits_text(over)} back, {credits_text(under)} ours"
-        )
+        click.echo(f"  account {account_id}: {calls:,} calls, {credits_text(over)} back, {credits_text(under)} ours")
     for text, accounts in (("running", preview["running"]), ("closed", preview["closed"])):
         if accounts:
             click.echo(f"Accounts {TEXTS[text]}: {', '.join(map(str, accounts))}")

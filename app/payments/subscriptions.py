@@ -165,9 +165,7 @@ def intent(subscription: Subscription) -> str:
     return key
 
 
-def ask_once(
-    subscription: Subscription, plan: Plan, change: Callable[[Subscription, Plan, str], None]
-) -> None:
+def ask_once(subscription: Subscription, plan: Plan, change: Callable[[Subscription, Plan, str], None]) -> None:
     """Ask for a change under a key that is the same until it was answered: two clicks are one change."""
     key = f"{subscription.idempotency_key}-to-{plan.id}"
     try:
@@ -264,11 +262,7 @@ def end_unwanted(subscription_id: int) -> None:
         if subscription.ended_at is None:
             requests.cancel_now(stripe_id)
             look_again(subscription)
-    elif (
-        subscription.plan.status == "inactive"
-        and not subscription.cancel_at_period_end
-        and subscription.is_live
-    ):
+    elif subscription.plan.status == "inactive" and not subscription.cancel_at_period_end and subscription.is_live:
         undo_pending(subscription)
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True)
         look_again(subscription)

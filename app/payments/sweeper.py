@@ -39,9 +39,7 @@ CHARGE_MAY_TAKE = timedelta(seconds=20)
 SECOND_LOOK = 3.0
 """Seconds in which a process whose database was away, or whose clock is wrong, writes again."""
 
-WORDS = (
-    "The server restarted while this was being written. You were not charged, and the text so far is kept."
-)
+WORDS = "The server restarted while this was being written. You were not charged, and the text so far is kept."
 
 
 def sweep() -> int:
@@ -106,11 +104,7 @@ def lost_calls() -> dict[int, datetime]:
     last_sign: ColumnElement[datetime] = func.coalesce(*signs)
     is_silent = or_(last_sign < now - LEASE, last_sign > now + CERTAIN)
     lost = case((held_call.IS_HELD, last_sign < now - held_call.LEASE), else_=is_silent)
-    rows = (
-        select(Usage.id, last_sign)
-        .outerjoin(Message, answers)
-        .outerjoin(Revision, Revision.call_id == Usage.id)
-    )
+    rows = select(Usage.id, last_sign).outerjoin(Message, answers).outerjoin(Revision, Revision.call_id == Usage.id)
     return dict(iter(db.session.execute(rows.where(Usage.state == "running", lost))))
 
 

@@ -128,9 +128,7 @@ def subscription_for(fetched: SubscriptionState) -> Subscription | None:
     labelled = Subscription.find(fetched.metadata.get("subscription_id", ""))
     if labelled is not None:
         if str(labelled.account_id) != fetched.metadata.get("account_id"):
-            raise Mismatch(
-                f"subscription {fetched.stripe_id} names account {fetched.metadata.get('account_id')!r}"
-            )
+            raise Mismatch(f"subscription {fetched.stripe_id} names account {fetched.metadata.get('account_id')!r}")
         if Account.with_customer(fetched.customer_id) not in (None, labelled.account):
             raise Mismatch(f"subscription {fetched.stripe_id} is of another account's customer")
         return labelled

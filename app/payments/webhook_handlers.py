@@ -74,9 +74,7 @@ def trial_will_end(about: About) -> Account | None:
     return account
 
 
-@on(
-    "invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.finalization_failed"
-)
+@on("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.finalization_failed")
 def invoice_moved(about: About) -> Account | None:
     if "subscription" in about:
         return sync_subscription(about["subscription"], about["id"])

@@ -46,9 +46,7 @@ class AnthropicProvider(VendorProvider):
         body = {name: value for name, value in prompt.body.items() if name in COUNTED_FIELDS}
         body["model"] = prompt.model
         try:
-            answer = self.client.post(
-                "/v1/messages/count_tokens", cast_to=httpx2.Response, body=body, options=options
-            )
+            answer = self.client.post("/v1/messages/count_tokens", cast_to=httpx2.Response, body=body, options=options)
             counted = mapping(answer.json()).get("input_tokens")
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError):
             return None
@@ -73,9 +71,7 @@ class _Reader(Reader):
             "timeout": self._provider.patience.timeout(self._prompt),
             "headers": UNREAD | headers_of(self._prompt),
         }
-        return self._provider.client.post(
-            "/v1/messages", cast_to=httpx2.Response, body=self._body(), options=options
-        )
+        return self._provider.client.post("/v1/messages", cast_to=httpx2.Response, body=self._body(), options=options)
 
     def _body(self) -> dict[str, Any]:
         """Anthropic takes the system prompt beside the messages, and no empty message."""
@@ -86,9 +82,7 @@ class _Reader(Reader):
         body: dict[str, Any] = {
             "model": prompt.model,
             "max_tokens": prompt.max_output_tokens,
-            "messages": [
-                {"role": sent.role, "content": content_of(sent)} for sent in said if sent.role != "system"
-            ],
+            "messages": [{"role": sent.role, "content": content_of(sent)} for sent in said if sent.role != "system"],
             "stream": True,
         }
         if tier := self._provider.options.service_tier:
@@ -209,9 +203,7 @@ def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
     text = encodable(message.content)
     if not message.images:
         return text
-    sources = (
-        {"type": "base64", "media_type": image.media_type, "data": image.base64} for image in message.images
-    )
+    sources = ({"type": "base64", "media_type": image.media_type, "data": image.base64} for image in message.images)
     return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": text}]
 
 

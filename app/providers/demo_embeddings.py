@@ -30,8 +30,7 @@ class DemoEmbeddingsReply:
         given, size = self._prompt.body["input"], self._prompt.body.get("dimensions") or USUAL_DIMENSIONS
         each = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
         data = [
-            {"object": "embedding", "index": place, "embedding": vector_of(one, size)}
-            for place, one in enumerate(each)
+            {"object": "embedding", "index": place, "embedding": vector_of(one, size)} for place, one in enumerate(each)
         ]
         tokens = sum(estimate_tokens(one) if isinstance(one, str) else len(one) for one in each)
         self.finish_reason = "stop"

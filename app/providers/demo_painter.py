@@ -63,9 +63,7 @@ class DemoDrawing:
     def _reported(self, output: int) -> ImageUsage:
         given = estimate_tokens(self._prompt.text)
         raw = {"input_tokens": given, "output_tokens": output}
-        return ImageUsage(
-            uncached_input=given, output=output, image_output=output, source="reported", raw=raw
-        )
+        return ImageUsage(uncached_input=given, output=output, image_output=output, source="reported", raw=raw)
 
 
 def pixels_of(size: str) -> tuple[int, int]:
@@ -105,9 +103,7 @@ def sun(draw: ImageDraw.ImageDraw, dice: random.Random, width: int, height: int)
         draw.ellipse((x - around, y - around, x + around, y + around), fill=(glow, glow - 8, glow - 40))
 
 
-def hills(
-    draw: ImageDraw.ImageDraw, dice: random.Random, size: tuple[int, int], layer: int, hue: int
-) -> None:
+def hills(draw: ImageDraw.ImageDraw, dice: random.Random, size: tuple[int, int], layer: int, hue: int) -> None:
     """One range: the nearer, the darker."""
     width, height = size
     points, y = [(0, height)], height * (45 + layer * 13) // 100

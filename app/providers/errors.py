@@ -33,12 +33,10 @@ REJECTIONS = {
     "Nothing was charged. Send the question again without it, or with the image saved in another format.",
     "moderated": "The model's provider doesn't let its models answer this. "
     "Nothing was charged. Please put it in other words, or choose another model.",
-    "gone": "The model's provider no longer knows this model. "
-    "Nothing was charged. Please choose another model.",
+    "gone": "The model's provider no longer knows this model. Nothing was charged. Please choose another model.",
     "unspoken": "The model's provider doesn't support something in this request. "
     "Nothing was charged. Please leave it out, or choose another model.",
-    "filtered": "The model's provider doesn't allow this image. "
-    "Nothing was charged. Please describe another one.",
+    "filtered": "The model's provider doesn't allow this image. Nothing was charged. Please describe another one.",
 }
 OF_SENDER = {"too_long", "image", "rejected", "filtered", "unspoken", "moderated"}
 """What the request itself caused: the same one would fail again."""
@@ -249,9 +247,7 @@ def told_in(body: object) -> Mapping[str, Any]:
         return told_in(next(iter(body), None))
     if not isinstance(body, Mapping):
         return {"message": body}
-    inner = body.get("error") or next(
-        iter(several if isinstance(several := body.get("errors"), list) else ()), None
-    )
+    inner = body.get("error") or next(iter(several if isinstance(several := body.get("errors"), list) else ()), None)
     if isinstance(inner, Mapping):
         body = inner
     said = next((body[name] for name in ("message", "error", "detail", "msg") if body.get(name)), None)

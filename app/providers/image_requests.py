@@ -39,9 +39,7 @@ Request = Callable[[], Drawn]
 class Drawing:
     """An ImageReply made of these requests; `errors` are those that a request may raise."""
 
-    def __init__(
-        self, requests: Sequence[Request], errors: tuple[type[Exception], ...], patience: Patience
-    ) -> None:
+    def __init__(self, requests: Sequence[Request], errors: tuple[type[Exception], ...], patience: Patience) -> None:
         self.usage = ImageUsage()
         self.images: tuple[bytes, ...] = ()
         self.finish_reason: str | None = None

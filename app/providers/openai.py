@@ -38,9 +38,7 @@ ADDRESS = "https://api.openai.com/v1"
 NEW_LIMIT, OLD_LIMIT, BOTH_LIMITS = "max_completion_tokens", "max_tokens", "both"
 NEW_LIMIT_HOSTS = ("api.openai.com", ".openai.azure.com")
 MOST_CONCESSIONS = 3
-UNKNOWN_FIELD = re.compile(
-    r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE
-)
+UNKNOWN_FIELD = re.compile(r"unsupported|unrecognized|unknown|extra|not (supported|permitted|allowed)", re.IGNORECASE)
 RUNNING_FIELDS = re.compile(r"timings_per_token|continuous_usage_stats")
 
 

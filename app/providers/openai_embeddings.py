@@ -27,18 +27,14 @@ class EmbeddingsProvider(Protocol):
 class EmbeddingsReader(Reader):
     """One call."""
 
-    def __init__(
-        self, provider: EmbeddingsProvider, prompt: WirePrompt, errors: tuple[type[Exception], ...]
-    ) -> None:
+    def __init__(self, provider: EmbeddingsProvider, prompt: WirePrompt, errors: tuple[type[Exception], ...]) -> None:
         self.errors = errors
         self._provider = provider
         self._prompt = prompt
         self._answer: dict[str, Any] = {}
 
     def open(self) -> httpx2.Response:
-        return self._provider.post(
-            self._prompt, "/embeddings", {**self._prompt.body, "model": self._prompt.model}
-        )
+        return self._provider.post(self._prompt, "/embeddings", {**self._prompt.body, "model": self._prompt.model})
 
     def hear(self, response: httpx2.Response) -> None:
         pass

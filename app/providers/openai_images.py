@@ -27,9 +27,7 @@ def ask_for_images(provider: OpenAIProvider, prompt: ImagePrompt) -> Drawn:
     """Raises the package's errors."""
     options: Any = {"timeout": provider.patience.timeout(prompt)}
     body = body_of(prompt)
-    response = provider.client.post(
-        "/images/generations", cast_to=httpx2.Response, body=body, options=options
-    )
+    response = provider.client.post("/images/generations", cast_to=httpx2.Response, body=body, options=options)
     return drawn_of(response.content, prompt.max_output_tokens)
 
 

@@ -32,9 +32,7 @@ class ResponsesProvider(Protocol):
 class ResponsesReader(Reader):
     """One call. `chat` makes the reader of a chat completion, for who answers that it does not speak responses."""
 
-    def __init__(
-        self, provider: ResponsesProvider, prompt: WirePrompt, chat: Callable[[Any, Prompt], Reader]
-    ) -> None:
+    def __init__(self, provider: ResponsesProvider, prompt: WirePrompt, chat: Callable[[Any, Prompt], Reader]) -> None:
         self._provider = provider
         self._prompt = prompt
         self._chat = chat(provider, self._substitute)

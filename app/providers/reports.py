@@ -87,9 +87,7 @@ def summed(reports: Iterable[Raw]) -> Raw:
 
 def report_in_headers(headers: Mapping[str, str]) -> Raw:
     """The figures that come before the stream: Fireworks', Text Generation Inference's, LiteLLM's cost."""
-    figures: dict[str, Any] = {
-        name: int(headers[name]) for name in HEADERS if headers.get(name, "").isdecimal()
-    }
+    figures: dict[str, Any] = {name: int(headers[name]) for name in HEADERS if headers.get(name, "").isdecimal()}
     if cost := dollars(headers.get(COST_HEADER)):
         figures[COST_HEADER] = str(cost)
     return {"headers": figures} if figures else {}

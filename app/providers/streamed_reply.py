@@ -119,9 +119,7 @@ class Reader(Protocol):
 class StreamedReply:
     """A Reply that connects at its first iteration."""
 
-    def __init__(
-        self, prompt: Prompt, reader: Reader, patience: Patience, *, reports_running: bool = False
-    ) -> None:
+    def __init__(self, prompt: Prompt, reader: Reader, patience: Patience, *, reports_running: bool = False) -> None:
         self.usage = TokenUsage()
         self.finish_reason: str | None = None
         self.evidence = Evidence()

@@ -51,9 +51,7 @@ def estimate_tokens(text: str, model: str = "") -> int:
     if len(ascii_text) >= FEWEST_NUMBERS:
         units = max(units, pieces_of(text if size == len(text) else ascii_text.decode()))
     if size > len(ascii_text):
-        units += (size - len(ascii_text)) * OTHER + scripts_difference(
-            text, is_large=bool(LARGE.search(model))
-        )
+        units += (size - len(ascii_text)) * OTHER + scripts_difference(text, is_large=bool(LARGE.search(model)))
     return min(size, -(-units // UNITS))
 
 

@@ -134,9 +134,7 @@ def cache_outside(figures: Raw, prompt: int, completion: int) -> int:
     if cached and parts_of(figures, TOTAL) == prompt + completion + cached:
         return cached
     beside = sum(part(figures.get(name), MOST_TOKENS) for name in ANTHROPIC_CACHE)
-    is_own_format = (
-        "input_tokens" in figures and not {"prompt_tokens", "input_tokens_details"} & figures.keys()
-    )
+    is_own_format = "input_tokens" in figures and not {"prompt_tokens", "input_tokens_details"} & figures.keys()
     return beside if beside and (beside > prompt or is_own_format) else 0
 
 
@@ -231,11 +229,7 @@ def bounded(raw: Raw) -> dict[str, Any]:
     room = RAW_CHARACTERS
     for name, value in raw.items():
         plain = value if isinstance(value, Mapping) else {"": value}
-        figures = {
-            clean(key): clean(figure)
-            for key, figure in plain.items()
-            if not isinstance(figure, Mapping | list)
-        }
+        figures = {clean(key): clean(figure) for key, figure in plain.items() if not isinstance(figure, Mapping | list)}
         room -= len(str(name)) + len(str(figures))
         if room < 0:
             break

@@ -74,11 +74,7 @@ def asking() -> Iterator[Any]:
     except stripe.CardError as error:
         raise declined(error) from error
     except stripe.InvalidRequestError as error:
-        kind = (
-            errors.NotFound
-            if error.http_status == 404 or error.code == "resource_missing"
-            else errors.Rejected
-        )
+        kind = errors.NotFound if error.http_status == 404 or error.code == "resource_missing" else errors.Rejected
         raise kind(str(error.user_message or error)) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise errors.PaymentsNotSetUp("Stripe does not take our key") from error
@@ -114,9 +110,7 @@ def read_webhook(body: bytes, signature: str | None) -> Notice:
     """The notice in a signed webhook. Forged for whatever else it is, of the other mode too."""
     for secret in current_app.config["STRIPE_WEBHOOK_SECRETS"]:
         try:
-            stripe.WebhookSignature.verify_header(
-                body.decode(), signature, secret, stripe.Webhook.DEFAULT_TOLERANCE
-            )
+            stripe.WebhookSignature.verify_header(body.decode(), signature, secret, stripe.Webhook.DEFAULT_TOLERANCE)
             return notice(json.loads(body))
         except stripe.SignatureVerificationError:
             continue
@@ -237,9 +231,7 @@ def payment_refunded(stripe_id: str) -> str | None:
 
 def refunds(payment_intent_id: str) -> list[state.RefundState]:
     with asking() as v1:
-        return list(
-            map(mapping.refund, every(v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100})))
-        )
+        return list(map(mapping.refund, every(v1.refunds.list({"payment_intent": payment_intent_id, "limit": 100}))))
 
 
 def refunds_since(moment: datetime) -> list[tuple[state.RefundState, str | None]]:

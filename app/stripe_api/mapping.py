@@ -77,9 +77,7 @@ def subscription(answer: Answer) -> SubscriptionState:
         schedule_id=id_of(answer.get("schedule")),
         next_price_ids=next_prices(answer.get("schedule"), min(one.period_end for one in items)),
         latest_invoice_id=id_of(latest),
-        pay_url=latest.get("hosted_invoice_url")
-        if isinstance(latest, dict) and latest["status"] == "open"
-        else None,
+        pay_url=latest.get("hosted_invoice_url") if isinstance(latest, dict) and latest["status"] == "open" else None,
         card=card(answer.get("default_payment_method")),
         metadata=dict(answer.get("metadata") or {}),
     )
@@ -192,9 +190,7 @@ def payment(answer: Answer) -> PaymentState:
 
 
 def refund(answer: Answer) -> RefundState:
-    return RefundState(
-        answer["id"], answer["amount"], answer.get("status") or "pending", instant(answer["created"])
-    )
+    return RefundState(answer["id"], answer["amount"], answer.get("status") or "pending", instant(answer["created"]))
 
 
 def credit_note(answer: Answer) -> RefundState:
@@ -230,9 +226,7 @@ def session(answer: Answer) -> SessionState:
 
 def customer(answer: Answer) -> CustomerState:
     settings = answer.get("invoice_settings") or {}
-    return CustomerState(
-        answer["id"], bool(answer.get("deleted")), id_of(settings.get("default_payment_method"))
-    )
+    return CustomerState(answer["id"], bool(answer.get("deleted")), id_of(settings.get("default_payment_method")))
 
 
 def preview(answer: Answer) -> PreviewState:

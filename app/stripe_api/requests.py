@@ -71,9 +71,7 @@ def terms_at_stripe(price_id: str) -> tuple[int, str, str, str | None]:
     )
 
 
-def checkout_of_pack(
-    payment: Payment, customer_id: str, return_url: str, cancel_url: str
-) -> state.SessionState:
+def checkout_of_pack(payment: Payment, customer_id: str, return_url: str, cancel_url: str) -> state.SessionState:
     """A hosted page that asks for one payment; the price is what our row says."""
     line = {**priced_by(payment), "quantity": payment.quantity}
     about: Params = {"metadata": payment.labels, "description": payment.pack.name}
@@ -128,9 +126,7 @@ def discounts(redemption: Redemption | None) -> Params:
     return {"discounts": [{"promotion_code": made}]} if made else {}
 
 
-def checkout_of_card(
-    account: Account, customer_id: str, return_url: str, cancel_url: str
-) -> state.SessionState:
+def checkout_of_card(account: Account, customer_id: str, return_url: str, cancel_url: str) -> state.SessionState:
     """A hosted page that saves a card and charges nothing."""
     labels = {"account_id": str(account.id)}
     wanted: Params = {
@@ -249,9 +245,7 @@ def release_schedule(subscription: Subscription) -> None:
         v1.subscription_schedules.release(schedule)
 
 
-def cancel_at_period_end(
-    subscription: Subscription, key: str, *, cancel: bool, next_plan: Plan | None = None
-) -> None:
+def cancel_at_period_end(subscription: Subscription, key: str, *, cancel: bool, next_plan: Plan | None = None) -> None:
     """Let it end with its period, or (cancel=False) go on after all, however its end was set."""
     labels = {"next_plan_id": str(next_plan.id) if next_plan else ""}
     stripe_id, wanted = subscription.stripe_id or "", {"cancel_at_period_end": cancel, "metadata": labels}

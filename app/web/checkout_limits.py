@@ -16,9 +16,7 @@ WRONG_CODE = "wrong_code"
 
 def by_account(limits: str) -> Callable[[Any], Any]:
     """At most so many checkouts of one account, whatever for and by whatever door."""
-    return limiter.shared_limit(
-        limits, scope="checkout", key_func=account_key, methods=["POST"], exempt_when=is_off
-    )
+    return limiter.shared_limit(limits, scope="checkout", key_func=account_key, methods=["POST"], exempt_when=is_off)
 
 
 def wrong_codes(view: Any) -> Any:

@@ -21,8 +21,7 @@ CONFLICTS = {
     "cannot_go_on:running": "This answer is already being continued.",
     "document_changed": "The document was changed in another tab or by someone else. "
     "Nothing was spent or lost. Reload it, then try again.",
-    "idempotency_key_reused": "This Idempotency-Key was used with another request. "
-    "Use a new key for a new request.",
+    "idempotency_key_reused": "This Idempotency-Key was used with another request. Use a new key for a new request.",
     "idempotency_key_reused:not_stored": "This Idempotency-Key already started call {call_id}, and its answer "
     "isn't stored. GET /api/usage/calls/{call_id} has its receipt. Use a new key for a new call.",
     "last_owner": "An account needs an owner. Make someone else an owner first, or close the account.",

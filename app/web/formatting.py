@@ -203,9 +203,7 @@ def explanation_text(why: Explanation) -> str:
     said = EXPLAINED[why.part].format(percent=f"{why.percent}%", tokens=number(why.tokens))
     if why.new_chat_nanos is None:
         return f"{said}."
-    return (
-        f"{said}; as long an answer in a new chat would have cost about {credits_text(why.new_chat_nanos)}."
-    )
+    return f"{said}; as long an answer in a new chat would have cost about {credits_text(why.new_chat_nanos)}."
 
 
 EXPLAINED = {

@@ -17,9 +17,7 @@ NOT_LATEX: tuple[type[Exception], ...] = (
     *(RecursionError, ValueError, LookupError, TypeError, StopIteration),
 )
 """What the converter raises for what it cannot read; it has no common class."""
-ELSEWHERE_CALLED = re.compile(
-    r"\\(begin|end)\{(aligned|alignedat|gathered|gather|eqnarray|equation|multline)\*?\}"
-)
+ELSEWHERE_CALLED = re.compile(r"\\(begin|end)\{(aligned|alignedat|gathered|gather|eqnarray|equation|multline)\*?\}")
 UNKNOWN_COMMAND = re.compile(r"\\[A-Za-z]")
 ATTRIBUTES = {"stretchy", "fence", "form", "mathvariant", "separator", "accent", "notation", "width"}
 TAGS = {
@@ -59,9 +57,7 @@ def with_source(math: ElementTree.Element, latex: str) -> str:
         if UNKNOWN_COMMAND.match(element.text or ""):
             raise ValueError(element.text)
         alignment = element.get("columnalign")
-        element.attrib = {
-            name: value for name, value in element.attrib.items() if name in ATTRIBUTES | {"display"}
-        }
+        element.attrib = {name: value for name, value in element.attrib.items() if name in ATTRIBUTES | {"display"}}
         if alignment in {"left", "right"}:
             element.set("class", f"align-{alignment}")
     math.set("dir", "ltr")

@@ -54,9 +54,7 @@ SANITISER = nh3.Cleaner(
     tag_attribute_values={
         **{tag: {"dir": {"auto"}} for tag in DIRECTED_TAGS},
         "math": {"dir": {"ltr"}, "display": {"block", "inline"}},
-        "mo": {
-            name: {"true", "false", "prefix", "postfix", "infix"} for name in ("stretchy", "fence", "form")
-        },
+        "mo": {name: {"true", "false", "prefix", "postfix", "infix"} for name in ("stretchy", "fence", "form")},
         "mi": {"mathvariant": {"normal"}},
         "mspace": {"width": {"1em", "2em", "0.2778em", "0.167em", "0.2222em"}},
         "pre": {"tabindex": {"0"}, "dir": {"ltr"}},

@@ -187,9 +187,7 @@ def emphasis(state: StateInline, silent: bool) -> bool:
     can_open, can_close = flanks(state, end, marker)
     for _ in range(end - state.pos):
         state.push("text", "", 0).content = marker
-        state.delimiters.append(
-            Delimiter(ord(marker), end - state.pos, len(state.tokens) - 1, -1, can_open, can_close)
-        )
+        state.delimiters.append(Delimiter(ord(marker), end - state.pos, len(state.tokens) - 1, -1, can_open, can_close))
     state.pos = end
     return True
 

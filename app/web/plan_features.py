@@ -53,10 +53,7 @@ def comparison(plans: list[Plan]) -> list[tuple[str, list[str]]]:
     """The rows of a table over the plans: a feature's name, and a cell for each plan."""
     columns = [{feature.key: feature for feature in features(plan)} for plan in plans]
     names = {feature.key: feature.name for column in columns for feature in column.values()}
-    return [
-        (name, [column[key].cell if key in column else "—" for column in columns])
-        for key, name in names.items()
-    ]
+    return [(name, [column[key].cell if key in column else "—" for column in columns]) for key, name in names.items()]
 
 
 def allowance(plan: Plan) -> Iterator[Feature]:
@@ -152,9 +149,7 @@ def trial_offer(plan: Plan, now: datetime) -> str:
     last = deadline(now + timedelta(days=plan.trial_days))
     days = f"{plan.trial_days} day{'s'[: plan.trial_days != 1]}"
     terms = f"then {price(plan.asked_cents, plan.currency)} a {plan.interval}"
-    return (
-        f"{days} free with {credits_text(plan.trial_nanos)}, {terms}. Cancel before {last} and pay nothing."
-    )
+    return f"{days} free with {credits_text(plan.trial_nanos)}, {terms}. Cancel before {last} and pay nothing."
 
 
 def sale_note(plan: Plan) -> str:

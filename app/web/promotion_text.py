@@ -25,9 +25,7 @@ def offer(code: PromotionCode | None, sold: Plan | CreditPack) -> Offer | None:
     if code is None or not code.sells(sold):
         return None
     paid = sold.asked_cents - code.discount_cents(sold.asked_cents)
-    return Offer(
-        code.code, paid, bonus_words(code, sold) if code.kind == "bonus" else paid_words(code, sold, paid)
-    )
+    return Offer(code.code, paid, bonus_words(code, sold) if code.kind == "bonus" else paid_words(code, sold, paid))
 
 
 def bonus_words(code: PromotionCode, sold: Plan | CreditPack) -> str:

@@ -137,13 +137,9 @@ def was_taken(response: Response) -> bool:
     return not was_refused(response)
 
 
-def by_machine(
-    limits: str, *, counts: Callable[[Response], bool] | None = None, method: str = "POST"
-) -> Decorator:
+def by_machine(limits: str, *, counts: Callable[[Response], bool] | None = None, method: str = "POST") -> Decorator:
     """At most so many POSTs from one network address; of all, or of those whose answer `counts`."""
-    return limiter.limit(
-        limits, key_func=this_network, methods=[method], exempt_when=is_off, deduct_when=counts
-    )
+    return limiter.limit(limits, key_func=this_network, methods=[method], exempt_when=is_off, deduct_when=counts)
 
 
 def by_mailbox(limits: str, *, counts: Callable[[Response], bool] | None = None) -> Decorator:

@@ -162,9 +162,7 @@ def request_too_large(
     """A message may be shortened, and another model may be cheaper; an amount that was asked for is what it is."""
     if not can_shorten:
         return f"This may cost up to {credits_text(needed)}, more than your balance covers. Buy credits."
-    cheaper = (
-        f"Try {model_title}, up to {credits_text(model_ceiling)}, or shorten" if model_title else "Shorten"
-    )
+    cheaper = f"Try {model_title}, up to {credits_text(model_ceiling)}, or shorten" if model_title else "Shorten"
     could = f"This message could cost up to {credits_text(needed)}, more than your balance covers."
     return f"{could} {cheaper} it, or buy credits."
 
@@ -181,12 +179,8 @@ FROZEN = {
 }
 """By who froze it."""
 
-PAUSED_ACCOUNT = (
-    "This account has spent far more than it usually does, so new spending is paused. Nothing is lost."
-)
-PAUSED_KEY = (
-    "This key has spent far more than the account usually does, so it is paused; the rest keeps working."
-)
+PAUSED_ACCOUNT = "This account has spent far more than it usually does, so new spending is paused. Nothing is lost."
+PAUSED_KEY = "This key has spent far more than the account usually does, so it is paused; the rest keeps working."
 COSTS_MORE = "can change the price of a call, and has no price here."
 NOT_PRICED = {
     "field": f"`{{name}}` has a value that {COSTS_MORE} Leave it out.",
@@ -204,16 +198,12 @@ REFUSALS = {
     "model_not_found": Answer(404, "There's no model called {name!r}. Choose one from the list."),
     "model_not_for_sale": Answer(400, model_not_for_sale),
     "images_not_taken": Answer(400, images_not_taken),
-    "files_full": Answer(
-        403, "There's no room for more files in this account. Delete chats or documents with files."
-    ),
+    "files_full": Answer(403, "There's no room for more files in this account. Delete chats or documents with files."),
     "field_not_priced": Answer(400, field_not_priced),
     "model_not_allowed": Answer(403, model_not_allowed),
     "operation_disabled": Answer(403, "{operation} isn't available right now."),
     "operation_not_in_plan": Answer(403, "{operation} is included in {plan} and higher plans."),
-    "packs_not_allowed": Answer(
-        403, "{plan} doesn't allow extra credits. Choose a plan that allows credit packs."
-    ),
+    "packs_not_allowed": Answer(403, "{plan} doesn't allow extra credits. Choose a plan that allows credit packs."),
     "too_many_calls": Answer(429, too_many_calls),
     "chat_limit_reached": Answer(429, chat_limit_reached),
     "document_limit_reached": Answer(429, document_limit_reached),
@@ -224,12 +214,9 @@ REFUSALS = {
     "own_limit_reached": Answer(429, own_limit_reached),
     "absorbed_limit": Answer(
         429,
-        "Too many of this account's requests failed today. "
-        "Try again tomorrow, or ask support to lift this sooner.",
+        "Too many of this account's requests failed today. Try again tomorrow, or ask support to lift this sooner.",
     ),
-    "recharge_in_progress": Answer(
-        503, "Auto-recharge is charging your card right now. Try again in a few seconds."
-    ),
+    "recharge_in_progress": Answer(503, "Auto-recharge is charging your card right now. Try again in a few seconds."),
     "credits_reserved": Answer(
         429, "Your remaining credits are reserved by answers in progress. Try again when they finish."
     ),

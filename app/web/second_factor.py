@@ -18,6 +18,4 @@ def who_tries() -> str:
     return f"second-factor:{user.id if user else getattr(current_user, 'user_id', 0)}"
 
 
-tries = limiter.shared_limit(
-    TRIES, scope="second factor", key_func=who_tries, methods=["POST"], exempt_when=is_off
-)
+tries = limiter.shared_limit(TRIES, scope="second factor", key_func=who_tries, methods=["POST"], exempt_when=is_off)

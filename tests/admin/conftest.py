@@ -89,9 +89,7 @@ class AdminClient:
     def fill(self, path: str, **typed: Any) -> Any:
         """Open the page's form, type, and send it."""
         fields = self.form(path) | typed
-        return self.client.post(
-            path, data={name: value for name, value in fields.items() if value is not None}
-        )
+        return self.client.post(path, data={name: value for name, value in fields.items() if value is not None})
 
 
 def sign_in(client: FlaskClient, user: User) -> None:

@@ -53,9 +53,7 @@ def acts(session: scoped_session[Session]) -> list[str]:
     return list(session.scalars(select(AdminChange.action).order_by(AdminChange.id)))
 
 
-def test_an_account_is_frozen_and_unfrozen(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_an_account_is_frozen_and_unfrozen(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     owner.post("/admin/account/freeze/", id=ada.id, reason="abuse")
     assert again(session, ada).frozen_by == "admin"
     owner.post("/admin/account/freeze/", id=ada.id)
@@ -90,9 +88,7 @@ def test_auto_recharge_is_stopped(owner: AdminClient, ada: Account, session: sco
     assert AutoRecharge.of(ada.id).is_on is False
 
 
-def test_a_refund_is_wanted_with_its_reason(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_a_refund_is_wanted_with_its_reason(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     payment = paid(session, ada)
     owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, amount="2,50", reason="asked for it")
     session.rollback()
@@ -101,9 +97,7 @@ def test_a_refund_is_wanted_with_its_reason(
     assert refund.actor_id is not None
 
 
-@pytest.mark.parametrize(
-    ("amount", "reason"), [("", ""), ("10.01", "x"), ("-1", "x"), ("0", "x"), ("NaN", "x")]
-)
+@pytest.mark.parametrize(("amount", "reason"), [("", ""), ("10.01", "x"), ("-1", "x"), ("0", "x"), ("NaN", "x")])
 def test_a_refund_that_cannot_be_is_refused(
     owner: AdminClient, ada: Account, session: scoped_session[Session], amount: str, reason: str
 ) -> None:
@@ -126,19 +120,13 @@ def test_another_accounts_payment_is_not_found(
 def test_the_support_only_grants(
     support: AdminClient, ada: Account, session: scoped_session[Session], act: str
 ) -> None:
-    assert (
-        support.post(f"/admin/account/{act}/", id=ada.id, plan="1", payment="1", reason="x").status_code
-        == 403
-    )
+    assert support.post(f"/admin/account/{act}/", id=ada.id, plan="1", payment="1", reason="x").status_code == 403
     assert again(session, ada).frozen_at is None
 
 
 def test_what_stripe_is_needed_for_is_explained_without_it(owner: AdminClient, ada: Account) -> None:
     owner.post("/admin/account/cancel/", id=ada.id)
-    assert (
-        "Not done: This account has no subscription,"
-        in owner.get(f"/admin/account/details/?id={ada.id}").text
-    )
+    assert "Not done: This account has no subscription," in owner.get(f"/admin/account/details/?id={ada.id}").text
 
 
 def test_an_event_is_processed_again(owner: AdminClient, session: scoped_session[Session]) -> None:
@@ -233,9 +221,7 @@ def test_without_redis_the_page_says_so(owner: AdminClient, app: Flask) -> None:
     assert "responding" in owner.get("/admin/queue/").text
 
 
-def test_a_preview_shows_what_is_typed_and_saves_nothing(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_preview_shows_what_is_typed_and_saves_nothing(owner: AdminClient, session: scoped_session[Session]) -> None:
     typed = owner.form("/admin/plan/new/") | {"name": "Not yet", "price_cents": "33"}
     page = owner.client.post("/admin/plan/preview/", data=typed).text
     assert "Not yet" in page

@@ -56,9 +56,7 @@ def test_a_grant_is_an_entry_with_author_and_reason(
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_accounts_and_people_are_found_in_every_script(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_accounts_and_people_are_found_in_every_script(owner: AdminClient, session: scoped_session[Session]) -> None:
     people.person("bob")
     account = people.person("eve")
     account.memberships[0].user.name = account.name = "Øystein Ångström"
@@ -70,9 +68,7 @@ def test_accounts_and_people_are_found_in_every_script(
     assert ("Øystein" in page, "bob@" in page) == (True, False)
 
 
-def test_credits_can_be_taken_below_zero(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_credits_can_be_taken_below_zero(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     give(owner, ada, "-150")
     assert credits(session, ada) == -50 * CREDIT
 
@@ -121,9 +117,7 @@ def test_an_account_is_found_by_a_members_address(owner: AdminClient, ada: Accou
 
 
 @pytest.mark.parametrize(("given", "is_there"), [("frozen", False), ("debt", False), ("empty", False)])
-def test_accounts_are_filtered_by_their_state(
-    owner: AdminClient, ada: Account, given: str, is_there: bool
-) -> None:
+def test_accounts_are_filtered_by_their_state(owner: AdminClient, ada: Account, given: str, is_there: bool) -> None:
     page = owner.get(f"/admin/account/?flt2_status_is={given}").text
     assert ("ada@example.com" in page) is is_there
 
@@ -139,9 +133,7 @@ def test_signing_out_everywhere_ends_the_sessions(
     assert session.scalars(select(UserSession).where(UserSession.user_id == user.id)).all() == []
 
 
-def test_an_owner_appoints_a_support(
-    owner: AdminClient, ada: Account, session: scoped_session[Session]
-) -> None:
+def test_an_owner_appoints_a_support(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     owner.post("/admin/user/appoint/", id=ada.memberships[0].user_id, appointed="support")
     session.rollback()
     assert session.scalars(select(User.admin_role).where(User.email == "ada@example.com")).one() == "support"
@@ -193,9 +185,7 @@ def test_roles_and_passwords_are_in_no_form(
 ) -> None:
     user = ada.memberships[0].user
     before = user.password_hash
-    owner.post(
-        f"/admin/user/edit/?id={user.id}", admin_role="owner", password_hash="x", email="eve@example.com"
-    )
+    owner.post(f"/admin/user/edit/?id={user.id}", admin_role="owner", password_hash="x", email="eve@example.com")
     owner.post("/admin/user/new/", admin_role="owner", email="eve@example.com")
     session.rollback()
     now = session.get(User, user.id)

@@ -35,9 +35,7 @@ def sold(session: scoped_session[Session]) -> Account:
     people.person("carol").created_at = NOW
     ada.created_at, bob.created_at = NOW, NOW - timedelta(days=80)
     for account, ended in ((ada, None), (bob, NOW - timedelta(days=3))):
-        running = Subscription(
-            account_id=account.id, plan=plus, stripe_id=f"sub_{account.id}", price_cents=2000
-        )
+        running = Subscription(account_id=account.id, plan=plus, stripe_id=f"sub_{account.id}", price_cents=2000)
         running.currency = "usd"
         running.created_at, running.ended_at = NOW - timedelta(days=40), ended
         running.status = "canceled" if ended else "active"
@@ -49,9 +47,7 @@ def sold(session: scoped_session[Session]) -> Account:
     ):
         worth = {"worth_nanos": 5000 * CREDIT} if fields["kind"] == "pack" else {}
         paid_at = NOW - timedelta(days=days)
-        session.add(
-            Payment(account_id=ada.id, state="paid", currency="usd", paid_at=paid_at, **worth, **fields)
-        )
+        session.add(Payment(account_id=ada.id, state="paid", currency="usd", paid_at=paid_at, **worth, **fields))
     call(ada, NOW - timedelta(days=1), 3_000 * CREDIT)
     session.commit()
     return ada

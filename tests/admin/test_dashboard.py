@@ -109,9 +109,7 @@ def test_use_is_told_by_model_operation_and_plan(history: Account) -> None:
 
 
 def test_revenue_is_what_came_in(ada: Account, session: scoped_session[Session]) -> None:
-    payment = Payment(
-        kind="pack", state="paid", account_id=ada.id, price_cents=1000, currency="usd", worth_nanos=5
-    )
+    payment = Payment(kind="pack", state="paid", account_id=ada.id, price_cents=1000, currency="usd", worth_nanos=5)
     payment.paid_at = NOW
     session.add(payment)
     session.commit()
@@ -134,9 +132,7 @@ def test_an_account_that_is_refused_three_days_running_is_at_risk(
         day = NOW.date() - timedelta(days=days)
         session.add(RefusalCount(account_id=ada.id, day=day, code="daily_limit_reached", count=2))
     session.commit()
-    assert [(row[0], row[2]) for row in at_risk(NOW.date())] == [
-        (ada.id, "refused for a limit 3 days running")
-    ]
+    assert [(row[0], row[2]) for row in at_risk(NOW.date())] == [(ada.id, "refused for a limit 3 days running")]
 
 
 @pytest.mark.parametrize(("this_week", "is_told"), [(0, True), (9, True), (10, False)])
@@ -148,9 +144,7 @@ def test_a_subscriber_who_uses_less_than_a_third_is_at_risk(
     if this_week:
         call(ada, NOW, this_week * CREDIT)
     plan = session.scalars(select(Plan).where(Plan.name == "Plus")).one()
-    session.add(
-        Subscription(account_id=ada.id, plan_id=plan.id, status="active", price_cents=2000, currency="usd")
-    )
+    session.add(Subscription(account_id=ada.id, plan_id=plan.id, status="active", price_cents=2000, currency="usd"))
     session.commit()
     risks = at_risk(NOW.date())
     assert [row[2] for row in risks] == ["uses less than a third of before"] * is_told
@@ -163,9 +157,7 @@ def test_the_lists_name_models_by_their_titles(
     call(ada, NOW, CREDIT)
     session.commit()
     assert '<span title="gpt-test">Test Model</span>' in owner.get("/admin/usage/").text
-    shown, hidden = (
-        owner.get(f"/admin/usage/?flt1_model_contains={typed}").text for typed in ("test mod", "other")
-    )
+    shown, hidden = (owner.get(f"/admin/usage/?flt1_model_contains={typed}").text for typed in ("test mod", "other"))
     assert ("Test Model" in shown, "Test Model</span>" in hidden) == (True, False)
 
 
@@ -188,9 +180,7 @@ def test_the_page_and_every_csv_are_there(owner: AdminClient, history: Account) 
     assert owner.get("/admin/csv/passwords/").status_code == 404
 
 
-@pytest.mark.parametrize(
-    "query", ["from=x&to=y", "from=2026-12-01&to=2026-01-01", "from=0001-01-01&to=9999-12-31"]
-)
+@pytest.mark.parametrize("query", ["from=x&to=y", "from=2026-12-01&to=2026-01-01", "from=0001-01-01&to=9999-12-31"])
 def test_a_range_that_cannot_be_is_mended(owner: AdminClient, query: str) -> None:
     assert owner.get(f"/admin/?{query}").status_code == 200
 

@@ -108,9 +108,7 @@ def test_runs_are_repeated_compared_and_made_into_drafts(
     assert made.margin_bps == 1000
 
 
-def test_a_volume_is_typed_over_and_kept_by_the_draft(
-    owner: AdminClient, plus: Plan, session: Database
-) -> None:
+def test_a_volume_is_typed_over_and_kept_by_the_draft(owner: AdminClient, plus: Plan, session: Database) -> None:
     pack = session.scalars(select(CreditPack).limit(1)).one()
     pack.volume = [[10, 4500]]
     session.commit()
@@ -133,9 +131,7 @@ def test_made_up_months_are_marked(owner: AdminClient, plus: Plan, session: Data
     assert (refused.status_code, "too many or too busy" in refused.text) == (422, True)
 
 
-def test_what_cannot_be_run_is_refused_and_kept_in_the_form(
-    owner: AdminClient, plus: Plan, session: Database
-) -> None:
+def test_what_cannot_be_run_is_refused_and_kept_in_the_form(owner: AdminClient, plus: Plan, session: Database) -> None:
     for typed, text in (
         ({"last": "2026-09-01"}, "before the first day"),
         ({"last": "2999-01-01", "first": "2998-12-31"}, "in the future"),

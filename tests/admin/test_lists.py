@@ -42,9 +42,7 @@ def fill(session: scoped_session[Session], count: int) -> None:
     """So many accounts more, each with its owner, an entry and a call."""
     plan_id, price_id = Plan.default().id, session.scalars(select(ModelPrice.id)).first()
     start = session.query(User).count() + 1000
-    users = [
-        {"email": f"u{start + n}@example.com", "password_hash": "x", "created_at": NOW} for n in range(count)
-    ]
+    users = [{"email": f"u{start + n}@example.com", "password_hash": "x", "created_at": NOW} for n in range(count)]
     user_ids = list(session.scalars(insert(User).returning(User.id), users))
     accounts = [{"plan_id": plan_id, "name": f"=A{n}", "created_at": NOW} for n in range(count)]
     account_ids = list(session.scalars(insert(Account).returning(Account.id), accounts))
@@ -98,8 +96,7 @@ def test_no_cell_of_an_export_is_a_formula(owner: AdminClient, session: scoped_s
     text = owner.get("/admin/account/export/csv/", buffered=True).text
     assert ("'=Cmd|" in text, text[0]) == (True, "\ufeff")
     assert not any(
-        line.startswith(("=", "+", "@", "\uff1d"))
-        for line in text.replace('"', "").replace(",", "\n").splitlines()
+        line.startswith(("=", "+", "@", "\uff1d")) for line in text.replace('"', "").replace(",", "\n").splitlines()
     )
 
 
@@ -142,11 +139,7 @@ def test_an_export_is_filtered_as_the_list_is(owner: AdminClient, session: scope
 
 def test_every_list_and_form_is_whole(app: Flask, client_of: Callable[..., AdminClient]) -> None:
     owner = client_of("owner")
-    views = {
-        rule.endpoint.split(".")[0]
-        for rule in app.url_map.iter_rules()
-        if rule.endpoint.endswith(".index_view")
-    }
+    views = {rule.endpoint.split(".")[0] for rule in app.url_map.iter_rules() if rule.endpoint.endswith(".index_view")}
     for view in views:
         page = owner.get(f"/admin/{view}/")
         assert page.status_code == 200, view

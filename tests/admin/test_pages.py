@@ -34,9 +34,7 @@ def addresses(backstage: Flask) -> list[str]:
         mail = OutgoingMail.post("k", "ada@example.com", "refund", {})
         payment = Payment(kind="pack", state="parked", account_id=ada.id, price_cents=1000, currency="usd")
         payment.review_reason = "amount is 900 at Stripe"
-        event = StripeEvent(
-            stripe_id="evt_1", type="invoice.paid", about={}, state="failed", error="no such thing"
-        )
+        event = StripeEvent(stripe_id="evt_1", type="invoice.paid", about={}, state="failed", error="no such thing")
         db.session.add_all([payment, event])
         db.session.flush()
         person = db.session.scalars(select(User.id).where(User.email == "ada@example.com")).one()
@@ -67,8 +65,8 @@ def test_no_page_of_the_back_office_has_a_serious_fault_or_is_too_wide(
 
 
 CHEAP = """{runOnly: ['aria-allowed-attr', 'aria-required-attr', 'aria-valid-attr-value', 'button-name',
-    'document-title', 'duplicate-id-aria', 'heading-order', 'image-alt', 'label', 'landmark-one-main', 'link-name', 'list',
-    'page-has-heading-one', 'scope-attr-valid', 'select-name', 'tabindex']}"""
+    'document-title', 'duplicate-id-aria', 'heading-order', 'image-alt', 'label', 'landmark-one-main', 'link-name',
+    'list', 'page-has-heading-one', 'scope-attr-valid', 'select-name', 'tabindex']}"""
 """What axe sees at once: the contrast of each word and the place of each part take the time."""
 
 PARTS = """[...document.querySelectorAll('body *')].map(one => one.localName + one.getAttribute('class') +

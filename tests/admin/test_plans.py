@@ -19,12 +19,8 @@ def plan(session: scoped_session[Session], name: str) -> Plan:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_plan_is_made_with_money_as_people_write_it(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
-    made = owner.fill(
-        "/admin/plan/new/", name="Extras", price_cents="20,00", surcharge_cents="$10", margin_bps="50 %"
-    )
+def test_a_plan_is_made_with_money_as_people_write_it(owner: AdminClient, session: scoped_session[Session]) -> None:
+    made = owner.fill("/admin/plan/new/", name="Extras", price_cents="20,00", surcharge_cents="$10", margin_bps="50 %")
     assert made.status_code == 302, made.text
     stored = plan(session, "Extras")
     assert (stored.price_cents, stored.surcharge_cents, stored.margin_bps) == (2000, 1000, 5000)
@@ -46,9 +42,7 @@ WRONG = (
 )  # fmt: skip
 
 
-def test_a_figure_that_cannot_be_is_refused_at_its_field(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: AdminClient, session: scoped_session[Session]) -> None:
     refused = {}
     for field, typed, text in WRONG:
         fields = {"name": "Wrong", "price_cents": "20.00", "margin_bps": "50", field: typed}
@@ -75,9 +69,7 @@ def test_what_was_sold_keeps_its_price(owner: AdminClient, session: scoped_sessi
     assert plan(session, "Plus").price_cents == 2000
 
 
-def test_margin_and_name_of_what_was_sold_can_be_edited(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_margin_and_name_of_what_was_sold_can_be_edited(owner: AdminClient, session: scoped_session[Session]) -> None:
     plus = plan(session, "Plus")
     plus.lock_terms()
     session.commit()
@@ -85,9 +77,7 @@ def test_margin_and_name_of_what_was_sold_can_be_edited(
     assert plan(session, "Plus").margin_bps == 4000
 
 
-def test_a_plan_that_somebody_is_on_keeps_its_price(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_plan_that_somebody_is_on_keeps_its_price(owner: AdminClient, session: scoped_session[Session]) -> None:
     free_of_charge = plan(session, "Pay as you go")
     people.person("ada", plan=free_of_charge)
     session.commit()
@@ -104,9 +94,7 @@ def test_a_new_version_is_one_click(owner: AdminClient, session: scoped_session[
     assert (session.get(Plan, plus.id).status, copy.status, copy.replaces_id) == ("legacy", "active", plus.id)
 
 
-def test_a_new_version_of_the_default_plan_is_the_default(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_new_version_of_the_default_plan_is_the_default(owner: AdminClient, session: scoped_session[Session]) -> None:
     former = Plan.default().id
     owner.post("/admin/plan/new-version/", id=former)
     session.rollback()
@@ -119,9 +107,7 @@ def test_the_default_plan_cannot_be_retired(owner: AdminClient, session: scoped_
     assert "default" in refused.text.split('data-field="status"')[1].split('class="field')[0]
 
 
-def test_another_free_plan_can_be_made_the_default(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_another_free_plan_can_be_made_the_default(owner: AdminClient, session: scoped_session[Session]) -> None:
     other = plan(session, "Pay as you go")
     owner.post("/admin/plan/default/", id=other.id)
     session.rollback()
@@ -158,9 +144,7 @@ def test_the_worth_of_what_cannot_be_is_said_in_words(owner: AdminClient) -> Non
 
 
 def test_a_pack_is_made(owner: AdminClient, session: scoped_session[Session]) -> None:
-    assert (
-        owner.fill("/admin/pack/new/", name="X credits", price_cents="10", margin_bps="50").status_code == 302
-    )
+    assert owner.fill("/admin/pack/new/", name="X credits", price_cents="10", margin_bps="50").status_code == 302
     session.rollback()
     pack = session.scalars(select(CreditPack).where(CreditPack.name == "X credits")).one()
     assert pack.worth_nanos == 5000 * CREDIT
@@ -170,9 +154,7 @@ def test_a_pack_has_a_price(owner: AdminClient) -> None:
     assert owner.fill("/admin/pack/new/", name="Nothing", price_cents="0", margin_bps="50").status_code == 422
 
 
-def test_a_change_is_recorded_with_who_what_and_why(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_change_is_recorded_with_who_what_and_why(owner: AdminClient, session: scoped_session[Session]) -> None:
     starter = plan(session, "Starter")
     owner.fill(f"/admin/plan/edit/?id={starter.id}", margin_bps="45", reason="a test")
     change = session.scalars(select(AdminChange).order_by(AdminChange.id.desc())).first()
@@ -193,9 +175,7 @@ def test_a_recorded_change_cannot_be_edited(owner: AdminClient, session: scoped_
     session.rollback()
 
 
-def test_what_is_posted_beside_the_form_changes_nothing(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_what_is_posted_beside_the_form_changes_nothing(owner: AdminClient, session: scoped_session[Session]) -> None:
     starter = plan(session, "Starter")
     extra = {
         "id": "999",
@@ -225,9 +205,7 @@ def test_the_second_of_two_editors_is_told(owner: AdminClient, session: scoped_s
     assert plan(session, "Starter").description == "first"
 
 
-def test_no_account_can_be_made_or_edited_in_a_form(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_no_account_can_be_made_or_edited_in_a_form(owner: AdminClient, session: scoped_session[Session]) -> None:
     account = people.person("ada")
     session.commit()
     posted = owner.post(
@@ -238,9 +216,7 @@ def test_no_account_can_be_made_or_edited_in_a_form(
     assert session.get(Account, account.id).credits_nanos == 0
 
 
-def test_what_guests_share_is_no_plan_to_be_sold(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_what_guests_share_is_no_plan_to_be_sold(owner: AdminClient, session: scoped_session[Session]) -> None:
     open_guest_account()
     session.commit()
     house = session.scalars(select(Account).where(Account.kind == "house")).one()

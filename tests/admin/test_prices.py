@@ -13,9 +13,7 @@ from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient
 from tests.support import people
 
-FIGURES = {
-    f"{name}_nanos": "2,5" for name in ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h")
-}
+FIGURES = {f"{name}_nanos": "2,5" for name in ("uncached_input", "cache_read", "cache_write_5m", "cache_write_1h")}
 
 
 @pytest.fixture
@@ -28,15 +26,11 @@ def priced(session: scoped_session[Session]) -> ModelPrice:
 
 def prices(session: scoped_session[Session], model_id: int) -> list[ModelPrice]:
     session.rollback()
-    return list(
-        session.scalars(select(ModelPrice).where(ModelPrice.model_id == model_id).order_by(ModelPrice.id))
-    )
+    return list(session.scalars(select(ModelPrice).where(ModelPrice.model_id == model_id).order_by(ModelPrice.id)))
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_changed_price_is_a_new_row(
-    owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
-) -> None:
+def test_a_changed_price_is_a_new_row(owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]) -> None:
     assert owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="12.345").status_code == 302
     old, new = prices(session, priced.model_id)
     assert (old.output_nanos, new.output_nanos) == (10 * 10**9, 12_345_000_000)
@@ -71,9 +65,7 @@ def test_a_price_can_begin_on_a_day_to_come(
 def test_a_price_cannot_begin_in_the_past(
     owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
-    refused = owner.fill(
-        f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from="2026-01-01T00:00"
-    )
+    refused = owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", effective_from="2026-01-01T00:00")
     assert refused.status_code == 422
     assert len(prices(session, priced.model_id)) == 1
 
@@ -116,9 +108,7 @@ def test_the_registrys_price_stands_beside_ours(owner: AdminClient, session: sco
     assert "$11.00 → $10.00" in page
 
 
-def test_the_registrys_price_is_approved_by_name(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_the_registrys_price_is_approved_by_name(owner: AdminClient, session: scoped_session[Session]) -> None:
     seeded = session.scalars(select(ModelPrice).join(AIModel).where(AIModel.name == "gpt-4o")).first()
     seeded.output_nanos += 10**9
     model_id = seeded.model_id
@@ -163,10 +153,7 @@ def test_a_price_holds_on_the_days_that_are_chosen(
 ) -> None:
     days = {"weekdays": "Fri, monday", "excepted_dates": "2027-01-01, 2026-12-25", "zone": "Asia/Shanghai"}
     assert (
-        owner.fill(
-            f"/admin/price/edit/?id={priced.id}", output_nanos="1", from_minute="60", **days
-        ).status_code
-        == 302
+        owner.fill(f"/admin/price/edit/?id={priced.id}", output_nanos="1", from_minute="60", **days).status_code == 302
     )
     new = prices(session, priced.model_id)[1]
     assert (new.weekdays, new.excepted_dates, new.zone) == ("15", "2026-12-25 2027-01-01", "Asia/Shanghai")
@@ -205,9 +192,7 @@ def test_one_of_a_days_proposals_is_approved_with_the_others(
     assert len(approved) == 2
 
 
-def test_a_vendors_last_day_is_taken_over_by_name(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_vendors_last_day_is_taken_over_by_name(owner: AdminClient, session: scoped_session[Session]) -> None:
     session.query(AIModel).update({"sold_until": None})
     session.commit()
     assert "Models that end" in owner.get("/admin/registry/").text

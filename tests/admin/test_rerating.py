@@ -71,9 +71,7 @@ def assert_the_receipt_says_so(app: Flask, call: Usage, session: Database) -> No
     assert correction["returned_nanos"] == 410_000
 
 
-def test_what_cannot_be_is_refused_where_it_was_typed(
-    owner: AdminClient, call: Usage, session: Database
-) -> None:
+def test_what_cannot_be_is_refused_where_it_was_typed(owner: AdminClient, call: Usage, session: Database) -> None:
     for fields, text in (
         ({"output_nanos": "-1"}, "be negative"),
         ({"since": ""}, "This is required."),

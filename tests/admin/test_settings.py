@@ -19,10 +19,7 @@ def stored(session: scoped_session[Session]) -> dict[str, str]:
 
 
 def test_a_setting_is_typed_in_units_of_people(owner: AdminClient, session: scoped_session[Session]) -> None:
-    assert (
-        owner.fill("/admin/setting/", overdraft="75,5", default_margin="42.5", parallel_calls="7").status_code
-        == 302
-    )
+    assert owner.fill("/admin/setting/", overdraft="75,5", default_margin="42.5", parallel_calls="7").status_code == 302
     assert stored(session) == {"overdraft": str(75_500_000), "default_margin": "4250", "parallel_calls": "7"}
 
 
@@ -38,9 +35,7 @@ OUT_OF_BOUNDS = (
 )  # fmt: skip
 
 
-def test_a_value_out_of_bounds_is_refused_at_its_field(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_a_value_out_of_bounds_is_refused_at_its_field(owner: AdminClient, session: scoped_session[Session]) -> None:
     refused = {}
     for key, typed in OUT_OF_BOUNDS:
         answer = owner.fill("/admin/setting/", **{key: typed})
@@ -104,9 +99,7 @@ def test_a_currency_or_rate_that_cannot_be_is_refused_at_its_field(
     assert (refused.status_code, why in at_field(refused.text, field)) == (422, True)
 
 
-def test_once_something_was_sold_the_currency_is_fixed(
-    owner: AdminClient, session: scoped_session[Session]
-) -> None:
+def test_once_something_was_sold_the_currency_is_fixed(owner: AdminClient, session: scoped_session[Session]) -> None:
     account = person("ada")
     session.add(Payment(account_id=account.id, kind="pack", price_cents=1000, currency="usd"))
     session.commit()

@@ -61,9 +61,7 @@ def test_a_code_is_good_once(armed: AdminClient, app: Flask, client_of: Callable
         assert show(again, code_at(NOON)) == 422
 
 
-def test_a_recovery_code_is_good_once(
-    armed: AdminClient, app: Flask, session: scoped_session[Session]
-) -> None:
+def test_a_recovery_code_is_good_once(armed: AdminClient, app: Flask, session: scoped_session[Session]) -> None:
     code = renew_recovery_codes(User.with_email("person-owner@example.com"))[0]
     session.commit()
     assert show(armed, code) == 302

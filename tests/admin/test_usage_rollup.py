@@ -49,9 +49,7 @@ def test_a_call_that_ends_after_midnight_belongs_to_the_day_it_began(
     session.commit()
     add_up(NOW)
     assert session.scalars(select(AccountDay.day)).one() == late.day
-    assert {day.day: day.cost_nanos for day in books_of(month()).days if day.cost_nanos} == {
-        late.day: 3 * CREDIT
-    }
+    assert {day.day: day.cost_nanos for day in books_of(month()).days if day.cost_nanos} == {late.day: 3 * CREDIT}
 
 
 def test_calls_wait_for_an_older_one_that_runs(history: Account, session: scoped_session[Session]) -> None:
@@ -65,9 +63,7 @@ def test_calls_wait_for_an_older_one_that_runs(history: Account, session: scoped
     running.settled_at = NOW - timedelta(hours=20)
     session.commit()
     add_up(NOW)
-    assert added_up() == db.session.scalar(
-        select(func.sum(Usage.cost_nanos)).where(Usage.created_at < Watermark.now())
-    )
+    assert added_up() == db.session.scalar(select(func.sum(Usage.cost_nanos)).where(Usage.created_at < Watermark.now()))
 
 
 def added_up() -> int:

@@ -171,9 +171,7 @@ def test_files_are_in_the_estimate_and_the_ceiling(ada: Door, provider: Provider
     assert heard.end["cost_nanos"] <= heard.start["ceiling_nanos"] == full["ceiling_nanos"]
 
 
-def test_a_model_that_takes_no_images_is_not_asked(
-    ada: Door, provider: ProviderServer, session: Database
-) -> None:
+def test_a_model_that_takes_no_images_is_not_asked(ada: Door, provider: ProviderServer, session: Database) -> None:
     answer = ada.send("hi", model="blind-test", attachments=[id_of(ada)])
 
     assert (answer.status_code, answer.json["code"]) == (400, "images_not_taken")

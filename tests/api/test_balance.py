@@ -73,9 +73,7 @@ def test_a_limit_of_some_hours_says_what_is_used_and_when_it_resets(door: Callab
 def test_a_plan_without_a_daily_limit_has_null_and_no_moment(door: Callable[..., Door]) -> None:
     balance = door("ada", plan=db.session.query(Plan).filter_by(name="Plus").one(), credits=CREDIT).balance()
 
-    assert (balance["daily_limit_nanos"], balance["daily_limit_credits"], balance["daily_resets_at"]) == (
-        None,
-    ) * 3
+    assert (balance["daily_limit_nanos"], balance["daily_limit_credits"], balance["daily_resets_at"]) == (None,) * 3
 
 
 def test_asking_for_the_balance_gives_the_month_that_is_due(door: Callable[..., Door]) -> None:
@@ -161,8 +159,6 @@ def test_an_admin_of_the_account_sees_billing(ada: Door, member_door: Callable[.
 
 
 def test_nobody_without_a_key_gets_anything(client: FlaskClient) -> None:
-    answers = [
-        client.get(f"/api{path}") for path in ("/balance", "/models", "/transactions", "/keys", "/usage")
-    ]
+    answers = [client.get(f"/api{path}") for path in ("/balance", "/models", "/transactions", "/keys", "/usage")]
 
     assert [(answer.status_code, answer.json["code"]) for answer in answers] == [(401, "not_signed_in")] * 5

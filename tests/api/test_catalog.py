@@ -65,9 +65,7 @@ def test_a_plan_that_names_its_models_says_which_are_in_it(door: Callable[..., D
     plan = Plan(name="Small", models=["gpt-4o-mini"])
     db.session.add(plan)
     small = door("bob", plan=plan, credits=people.CREDIT)
-    in_plan = {
-        model["id"] for model in small.call("GET", "/models?limit=200").json["items"] if model["is_in_plan"]
-    }
+    in_plan = {model["id"] for model in small.call("GET", "/models?limit=200").json["items"] if model["is_in_plan"]}
 
     assert in_plan == {"gpt-4o-mini"}
 

@@ -108,9 +108,7 @@ def test_a_call_never_costs_more_than_its_estimate(ada: Door, provider: Provider
 
 
 @pytest.mark.parametrize("what", ["again", "edited"])
-def test_the_estimate_beside_another_answer_is_its_ceiling(
-    ada: Door, provider: ProviderServer, what: str
-) -> None:
+def test_the_estimate_beside_another_answer_is_its_ceiling(ada: Door, provider: ProviderServer, what: str) -> None:
     chat = ada.new_chat()
     ids = ada.ask("Hello, and a long question to count", chat=chat).start
     ada.ask("And another one, which is no part of it", chat=chat)

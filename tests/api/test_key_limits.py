@@ -107,9 +107,7 @@ def test_a_rotated_key_keeps_its_limits_and_what_it_has_spent(
     assert "key_id" in fresh.get("/api/usage?group_by=key&format=csv").text.splitlines()[0]
 
 
-def test_what_is_too_large_even_for_the_balance_is_refused_in_words(
-    program: Program, provider: ProviderServer
-) -> None:
+def test_what_is_too_large_even_for_the_balance_is_refused_in_words(program: Program, provider: ProviderServer) -> None:
     Setting.put("overdraft", 0)
     account = people.person("bob", credits=CREDIT)
     bob = Program(program.client, people.api_key(account))

@@ -82,9 +82,7 @@ def test_a_member_has_keys_and_sees_only_those(ada: Door, member_door: Callable[
     bob = member_door(db.session.query(Account).order_by(Account.id.desc()).first().id, "bob")
     adas, bobs = made(ada), made(bob)
 
-    assert {row["id"] for row in bob.call("GET", "/keys").json["items"]} & {adas["id"], bobs["id"]} == {
-        bobs["id"]
-    }
+    assert {row["id"] for row in bob.call("GET", "/keys").json["items"]} & {adas["id"], bobs["id"]} == {bobs["id"]}
     assert bob.call("DELETE", f"/keys/{adas['id']}").status_code == 404
     assert ada.call("DELETE", f"/keys/{bobs['id']}").status_code == 204
 
@@ -150,9 +148,7 @@ def test_a_key_ends_when_its_days_are_over(ada: Door) -> None:
         assert key["id"] not in [row["id"] for row in ada.call("GET", "/keys").json["items"]]
 
 
-@pytest.mark.parametrize(
-    "field", [{"scopes": []}, {"scopes": ["all"]}, {"scopes": "read"}, {"expires_in_days": 0}]
-)
+@pytest.mark.parametrize("field", [{"scopes": []}, {"scopes": ["all"]}, {"scopes": "read"}, {"expires_in_days": 0}])
 def test_a_scope_or_an_end_that_is_none_is_refused(ada: Door, field: dict[str, object]) -> None:
     assert at_browser(ada, "/keys", name="robot", **field).status_code == 400
 

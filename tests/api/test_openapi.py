@@ -52,9 +52,7 @@ def description(client: FlaskClient) -> dict[str, Any]:
 
 
 def test_every_call_of_the_interface_is_described(description: dict[str, Any]) -> None:
-    described = {
-        f"{method.upper()} {path}" for path, methods in description["paths"].items() for method in methods
-    }
+    described = {f"{method.upper()} {path}" for path, methods in description["paths"].items() for method in methods}
 
     assert set(INTERFACE.strip().splitlines()) <= described
 
@@ -82,11 +80,7 @@ def test_every_shape_is_a_valid_schema_and_every_reference_leads_somewhere(
 
 
 def test_two_operations_never_share_an_id(description: dict[str, Any]) -> None:
-    ids = [
-        operation["operationId"]
-        for methods in description["paths"].values()
-        for operation in methods.values()
-    ]
+    ids = [operation["operationId"] for methods in description["paths"].values() for operation in methods.values()]
 
     assert len(ids) == len(set(ids))
 

@@ -26,9 +26,7 @@ def test_a_chats_budget_is_set_refused_at_and_raised(ada: Door) -> None:
     raised = ada.call("PATCH", f"/chats/{chat['id']}", json={"budget_credits": "50"})
     assert raised.json["budget_nanos"] == 50 * CREDIT
     ada.ask("hello", chat=chat["id"])
-    assert (
-        ada.call("PATCH", f"/chats/{chat['id']}", json={"budget_credits": "0"}).json["budget_nanos"] is None
-    )
+    assert ada.call("PATCH", f"/chats/{chat['id']}", json={"budget_credits": "0"}).json["budget_nanos"] is None
     assert ada.call("PATCH", f"/chats/{chat['id']}", json={"budget_credits": "-1"}).status_code == 400
 
 

@@ -16,9 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 PROGRAMS = {"sh": ["bash", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
 
 
-@pytest.mark.parametrize(
-    ("language", "shown"), [("sh", "event: done"), ("python", "computed from the receipt")]
-)
+@pytest.mark.parametrize(("language", "shown"), [("sh", "event: done"), ("python", "computed from the receipt")])
 def test_the_quick_start_does_what_it_says(
     language: str, shown: str, start_app: Callable[..., RunningApp], door: Callable[..., Door], tmp_path: Path
 ) -> None:

@@ -22,9 +22,7 @@ def receipt(door: Door, call_id: str) -> dict[str, Any]:
 
 def computed(receipt: dict[str, Any]) -> int:
     """The formula of the receipt, worked out by hand from its lines."""
-    tokens = sum(
-        line["quantity"] * line["price_nanos"] for line in receipt["lines"] if line["per"] == 1_000_000
-    )
+    tokens = sum(line["quantity"] * line["price_nanos"] for line in receipt["lines"] if line["per"] == 1_000_000)
     pieces = sum(line["quantity"] * line["price_nanos"] for line in receipt["lines"] if line["per"] == 1)
     return (tokens + 500_000) // 1_000_000 + pieces
 
@@ -37,18 +35,10 @@ def test_the_lines_of_a_receipt_come_to_its_cost(ada: Door, provider: ProviderSe
     assert [(line["bucket"], line["quantity"], line["price_nanos"]) for line in shown["lines"]] == [
         ("uncached_input", 234, 150_000_000), ("cache_read", 1000, 75_000_000), ("output", 777, 600_000_000),
     ]  # fmt: skip
-    assert (
-        computed(shown)
-        == shown["cost_nanos"]
-        == shown["provider_cost_nanos"]
-        == ended["cost_nanos"]
-        == 576_300
-    )
+    assert computed(shown) == shown["cost_nanos"] == shown["provider_cost_nanos"] == ended["cost_nanos"] == 576_300
 
 
-def test_a_receipt_says_who_paid_and_what_was_reported(
-    door: Callable[..., Door], provider: ProviderServer
-) -> None:
+def test_a_receipt_says_who_paid_and_what_was_reported(door: Callable[..., Door], provider: ProviderServer) -> None:
     ada = door("ada", allowance=4 * CREDIT, credits=100 * CREDIT)
     provider.configure(tokens=500, input_tokens=500)
     heard = ada.ask("hi")
@@ -84,9 +74,7 @@ def test_the_receipt_keeps_the_price_of_its_time(ada: Door, provider: ProviderSe
     call_id = ada.ask("hi", model="gpt-4o-mini").end["call_id"]
     before = receipt(ada, call_id)
     model = AIModel.named("gpt-4o-mini")
-    copied = {
-        column.key: getattr(model.prices[0], column.key) for column in model.prices[0].__table__.columns
-    }
+    copied = {column.key: getattr(model.prices[0], column.key) for column in model.prices[0].__table__.columns}
     copied |= {"id": None, "effective_from": utcnow(), "output_nanos": 9_000_000_000}
     db.session.add(type(model.prices[0])(**copied))
     db.session.commit()

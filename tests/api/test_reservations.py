@@ -47,9 +47,7 @@ def test_a_models_call_is_held_at_its_ceiling_and_charged_by_its_price(marked: D
     assert (one["ceiling_nanos"], one["model"]) == (1000 * 2500 + 500 * 10_000, "gpt-test")
     assert marked.balance()["reserved_nanos"] == one["ceiling_nanos"]
     usage = {"prompt_tokens": 500, "completion_tokens": 500, "total_tokens": 1000}
-    receipts = [
-        marked.call("POST", f"/reservations/{one['id']}/settle", json={"usage": usage}).json for _ in range(2)
-    ]
+    receipts = [marked.call("POST", f"/reservations/{one['id']}/settle", json={"usage": usage}).json for _ in range(2)]
     assert receipts[0] == receipts[1]
     assert (receipts[0]["cost_nanos"], receipts[0]["outcome"]) == (6_250_000, "done")
     assert marked.balance()["credits_nanos"] == 1000 * CREDIT - 6_250_000
@@ -59,9 +57,7 @@ def test_a_models_call_is_held_at_its_ceiling_and_charged_by_its_price(marked: D
 def test_an_amount_is_held_for_any_operation(marked: Door) -> None:
     one = hold(marked, operation="summary", ceiling_credits="900")
     assert (one["ceiling_credits"], one["operation"]) == ("900", "held:summary")
-    receipt = marked.call(
-        "POST", f"/reservations/{one['id']}/settle", json={"cost_credits": "12.345678"}
-    ).json
+    receipt = marked.call("POST", f"/reservations/{one['id']}/settle", json={"cost_credits": "12.345678"}).json
     assert (receipt["cost_credits"], receipt["provider_cost_credits"]) == ("12.345678", "12.345678")
     over = hold(marked, operation="summary", ceiling_credits="2")
     receipt = marked.call("POST", f"/reservations/{over['id']}/settle", json={"cost_credits": "3"}).json

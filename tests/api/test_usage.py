@@ -138,9 +138,7 @@ def test_pages_of_usage_follow_each_other(ada: Door, provider: ProviderServer) -
         with time_machine.travel(datetime(2026, 5, day, 12, tzinfo=UTC)):
             asked(ada, provider)
     first = ada.call("GET", "/usage?from=2026-05-01&to=2026-05-03&limit=2").json
-    second = ada.call(
-        "GET", f"/usage?from=2026-05-01&to=2026-05-03&limit=2&cursor={first['next_cursor']}"
-    ).json
+    second = ada.call("GET", f"/usage?from=2026-05-01&to=2026-05-03&limit=2&cursor={first['next_cursor']}").json
 
     assert [row["day"] for row in first["items"] + second["items"]] == [
         "2026-05-03",

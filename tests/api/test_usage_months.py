@@ -26,9 +26,7 @@ def on_plan(owner: AdminClient, ada: Door, session: Database) -> Callable[[str],
     account_id = session.query(Account.id).order_by(Account.id.desc()).first()[0]
     ids = [row.id for row in session.query(Account.id).filter(Account.credits_nanos > 0)] or [account_id]
     for name, (chats, documents) in EXAMPLES.items():
-        made = owner.fill(
-            "/admin/plan/new/", name=name, price_cents="1", chats_per_month=chats, documents=documents
-        )
+        made = owner.fill("/admin/plan/new/", name=name, price_cents="1", chats_per_month=chats, documents=documents)
         assert made.status_code == 302, made.text
 
     def change(name: str) -> None:

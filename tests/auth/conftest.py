@@ -68,9 +68,7 @@ def guest(new_browser: Callable[[], Browser]) -> Browser:
 
 
 @pytest.fixture
-def signed_in(
-    new_browser: Callable[[], Browser], session: "scoped_session[Session]"
-) -> Callable[..., Browser]:
+def signed_in(new_browser: Callable[[], Browser], session: "scoped_session[Session]") -> Callable[..., Browser]:
     """`signed_in("ada")`: a new person, in a browser of their own."""
 
     def enter(name: str, **details: object) -> Browser:

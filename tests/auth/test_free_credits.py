@@ -40,9 +40,7 @@ def given(session: Database, address: str) -> tuple[int, int]:
     return account.allowance_nanos // CREDIT, account.credits_nanos // CREDIT
 
 
-def test_the_free_allowance_waits_for_the_address(
-    guest: Browser, post_office: PostOffice, session: Database
-) -> None:
+def test_the_free_allowance_waits_for_the_address(guest: Browser, post_office: PostOffice, session: Database) -> None:
     guest.sign_up("ada")
     guest.get("/chat")
     assert given(session, ADA) == (0, 0)

@@ -56,9 +56,7 @@ def test_looking_at_an_invitation_accepts_nothing(link: str, signed_in: Callable
     assert role_of(session, BOB) is None
 
 
-def test_a_guest_is_asked_to_sign_up_or_in_and_comes_back(
-    link: str, guest: Browser, session: Database
-) -> None:
+def test_a_guest_is_asked_to_sign_up_or_in_and_comes_back(link: str, guest: Browser, session: Database) -> None:
     page = guest.get(link)
     assert (page.status_code, f"/signup?next={link}" in page.text) == (200, True)
     assert guest.send(link).status_code in {302, 401}
@@ -147,9 +145,7 @@ def test_another_teams_invitation_is_not_found(link: str, signed_in: Callable, s
     assert result.revoked_at is None
 
 
-def test_where_an_invitation_is_needed_it_lets_its_address_in(
-    link: str, guest: Browser, session: Database
-) -> None:
+def test_where_an_invitation_is_needed_it_lets_its_address_in(link: str, guest: Browser, session: Database) -> None:
     Setting.put("registration", "invite")
     session.commit()
     assert guest.sign_up("eve", next=link).status_code == 400

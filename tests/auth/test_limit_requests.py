@@ -57,9 +57,7 @@ def team(app: Flask, session: Database) -> Team:
 
 
 def ask(team: Team, **typed: Any) -> Any:
-    return team.browser(team.bob).post(
-        "/account/requests", **{"amount_credits": "50", "reason": "A deadline"} | typed
-    )
+    return team.browser(team.bob).post("/account/requests", **{"amount_credits": "50", "reason": "A deadline"} | typed)
 
 
 def the_request(team: Team) -> LimitRequest:
@@ -74,16 +72,11 @@ def test_a_request_goes_to_the_managers_and_grants_until_its_day(team: Team) -> 
     assert ("A deadline" in ada.get("/account").text, mail.to) == (True, "ada@example.com")
 
     until = utcnow().date() + timedelta(days=2)
-    ada.post(
-        f"/account/requests/{the_request(team).id}/approve", amount_credits="30", until=until.isoformat()
-    )
+    ada.post(f"/account/requests/{the_request(team).id}/approve", amount_credits="30", until=until.isoformat())
     assert (the_request(team).state, the_request(team).granted_nanos) == ("approved", 30 * CREDIT)
     later = 30 * CREDIT if until.month == utcnow().month else 40 * CREDIT
     assert [team.left(), team.left(until)] == [30 * CREDIT, later]
-    assert (
-        team.session.query(OutgoingMail).filter_by(to="bob@example.com", template="limit_decision").count()
-        == 1
-    )
+    assert team.session.query(OutgoingMail).filter_by(to="bob@example.com", template="limit_decision").count() == 1
 
 
 def test_what_was_granted_ends_with_its_day(team: Team) -> None:
@@ -99,9 +92,7 @@ def test_what_was_granted_ends_with_its_day(team: Team) -> None:
 
 def test_without_a_day_it_holds_until_the_end_of_the_month(team: Team) -> None:
     ask(team)
-    team.browser(team.ada).post(
-        f"/account/requests/{the_request(team).id}/approve", amount_credits="5", until=""
-    )
+    team.browser(team.ada).post(f"/account/requests/{the_request(team).id}/approve", amount_credits="5", until="")
     assert the_request(team).granted_until == end_of_month(utcnow().date())
 
 

@@ -75,9 +75,7 @@ def test_a_mail_that_one_worker_has_is_nobody_elses(session: Database) -> None:
     assert OutgoingMail.claim(mail_id) is None
 
 
-def test_a_mail_that_was_sent_can_be_sent_again_with_the_same_words(
-    session: Database, mailbox: Mailbox
-) -> None:
+def test_a_mail_that_was_sent_can_be_sent_again_with_the_same_words(session: Database, mailbox: Mailbox) -> None:
     post(name="Ada")
     session.commit()
     outbox.sweep()

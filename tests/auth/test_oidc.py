@@ -77,9 +77,7 @@ def test_a_new_person_comes_in_confirmed_and_comes_back(
     assert session.query(User).filter(User.oidc_subject.is_not(None)).count() == 1
 
 
-def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(
-    guest: Browser, session: Database
-) -> None:
+def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(guest: Browser, session: Database) -> None:
     user = people.person("ada").memberships[0].user
     user.email_verified_at = None
     session.commit()

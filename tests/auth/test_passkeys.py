@@ -45,9 +45,7 @@ class Device:
         """The answer to the options of a new credential."""
         numbers = self.key.public_key().public_numbers()
         public = {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
-        credential = (
-            bytes(16) + len(self.identifier).to_bytes(2, "big") + self.identifier + cbor2.dumps(public)
-        )
+        credential = bytes(16) + len(self.identifier).to_bytes(2, "big") + self.identifier + cbor2.dumps(public)
         spoken = {"fmt": "none", "attStmt": {}, "authData": self.data(self.flags | HAS_KEY) + credential}
         return self.sent("webauthn.create", options, attestationObject=cbor2.dumps(spoken))
 
@@ -130,9 +128,7 @@ def test_a_passkey_signs_in_without_password_or_code(
     assert guest.is_signed_in
     assert session.query(UserSession).order_by(UserSession.id.desc()).first().second_factor_at is not None
     lines = [vars(record) for record in caplog.records if record.name == "app.security"]
-    assert [(line["event_name"], line["by"], line["user"]) for line in lines] == [
-        ("sign-in", "passkey", user.id)
-    ]
+    assert [(line["event_name"], line["by"], line["user"]) for line in lines] == [("sign-in", "passkey", user.id)]
 
 
 @pytest.mark.parametrize(
@@ -253,9 +249,7 @@ def test_at_a_bare_address_there_are_none(ada: Browser) -> None:
 
 
 def test_junk_is_refused_in_words(device: Device, guest: Browser) -> None:
-    parts = st.sampled_from(
-        ["", "!", "A" * 9, "oA", "gQ", "__", "eyJ9", "\x00", "é", 1, None, [], {}, "[" * 9000]
-    )
+    parts = st.sampled_from(["", "!", "A" * 9, "oA", "gQ", "__", "eyJ9", "\x00", "é", 1, None, [], {}, "[" * 9000])
     whole = st.fixed_dictionaries({
         "id": parts, "rawId": parts, "type": st.sampled_from(["public-key", [], 1]),
         "authenticatorAttachment": parts,

@@ -47,8 +47,6 @@ def test_the_list_of_common_passwords_is_long_and_clean() -> None:
     assert all(len(word) >= password.SHORTEST and word == word.lower() for word in password.COMMON)
 
 
-@pytest.mark.parametrize(
-    "word", ["1234567890", "qwertyuiop", "1q2w3e4r5t", "password12", "basketball", "Q1W2E3R4T5"]
-)
+@pytest.mark.parametrize("word", ["1234567890", "qwertyuiop", "1q2w3e4r5t", "password12", "basketball", "Q1W2E3R4T5"])
 def test_a_common_password_is_known_in_any_case(word: str) -> None:
     assert password.weakness(word)

@@ -46,9 +46,7 @@ def test_a_new_address_counts_once_its_link_is_followed(
 
 
 def test_an_address_is_not_changed_without_the_password(ada: Browser, post_office: PostOffice) -> None:
-    assert (
-        ada.send("/settings/email", email=NEW_ADDRESS, current_password="a wrong password").status_code == 400
-    )
+    assert ada.send("/settings/email", email=NEW_ADDRESS, current_password="a wrong password").status_code == 400
     assert post_office.mails_to(NEW_ADDRESS) == []
 
 
@@ -150,9 +148,9 @@ def test_a_key_gets_limits_and_a_new_secret_on_the_page(ada: Browser, session: D
     people.model()
     use(key, session)
     shown = " ".join(ada.get("/settings").text.split())
-    assert "200 credits this month of 1,000, 300 in all of 2,500.5" in shown, shown[
-        shown.index("this month") - 60 :
-    ][:200]
+    assert "200 credits this month of 1,000, 300 in all of 2,500.5" in shown, shown[shown.index("this month") - 60 :][
+        :200
+    ]
     secret = ada.get(ada.send(f"/settings/keys/{key.id}/rotate").location).text
     session.refresh(key)
     assert (key.prefix in secret, key.monthly_limit_nanos) == (True, 1000 * CREDIT)
@@ -197,9 +195,7 @@ def test_a_key_opens_no_page_of_its_person(ada: Browser, session: Database) -> N
     _key, secret = ApiKey.make(user.home_id, user.id, "robot")
     session.commit()
     program = ada.client.application.test_client()
-    answers = [
-        program.get(path, headers={"Authorization": f"Bearer {secret}"}) for path in ("/settings", "/account")
-    ]
+    answers = [program.get(path, headers={"Authorization": f"Bearer {secret}"}) for path in ("/settings", "/account")]
     assert [answer.location for answer in answers] == ["/login?next=/settings", "/login?next=/account"]
 
 
@@ -244,9 +240,7 @@ def test_who_is_deleted_leaves_the_teams_of_others_and_closes_their_own(
     bob = signed_in("bob")
     bob.send("/account/teams", name="Gate keepers")
     ada.send("/account/teams", name="Ada alone")
-    team, alone = (
-        session.query(Account).filter_by(name=name).one() for name in ("Gate keepers", "Ada alone")
-    )
+    team, alone = (session.query(Account).filter_by(name=name).one() for name in ("Gate keepers", "Ada alone"))
     session.add(Membership(account=team, user=User.with_email(ADA), role="admin"))
     session.commit()
     ada.send("/settings/delete", current_password=PASSWORD)

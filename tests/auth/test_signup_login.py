@@ -36,9 +36,7 @@ def test_signing_up_opens_a_personal_account_that_the_person_owns(guest: Browser
 def test_after_signing_in_the_wanted_page_comes(guest: Browser, signed_in: Callable, path: str) -> None:
     signed_in("ada")
     name = "ada" if path == "/login" else "bob"
-    answer = guest.send(
-        path, email=f"{name}@example.com", password=PASSWORD, next="/billing/usage?from=2026-01-01"
-    )
+    answer = guest.send(path, email=f"{name}@example.com", password=PASSWORD, next="/billing/usage?from=2026-01-01")
     assert answer.location == "/billing/usage?from=2026-01-01"
 
 
@@ -60,9 +58,7 @@ def test_an_address_is_one_however_it_is_written(guest: Browser, signed_in: Call
     assert answer.status_code == 302
 
 
-def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
-    guest: Browser, signed_in: Callable
-) -> None:
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(guest: Browser, signed_in: Callable) -> None:
     signed_in("ada")
     wrong = guest.send("/login", email="ada@example.com", password="not her password")
     unknown = guest.send("/login", email="eve@example.com", password="not her password")
@@ -123,9 +119,7 @@ def test_nobody_makes_themselves_more_than_a_person(guest: Browser, session: Dat
     assert (account.credits_nanos, account.plan.name) == (0, "Free")
 
 
-def test_a_cookie_that_was_copied_is_dead_after_signing_out(
-    signed_in: Callable, new_browser: Callable
-) -> None:
+def test_a_cookie_that_was_copied_is_dead_after_signing_out(signed_in: Callable, new_browser: Callable) -> None:
     ada, thief = signed_in("ada"), new_browser()
     thief.client.set_cookie("session", ada.client.get_cookie("session").value, domain="localhost")
     assert thief.is_signed_in
@@ -156,9 +150,7 @@ def test_a_form_token_from_before_signing_in_is_worth_nothing(guest: Browser, si
     assert guest.client.post("/logout", data={"csrf_token": planted}).status_code == 400
 
 
-def test_who_is_disabled_is_out_at_once(
-    signed_in: Callable, new_browser: Callable, session: Database
-) -> None:
+def test_who_is_disabled_is_out_at_once(signed_in: Callable, new_browser: Callable, session: Database) -> None:
     ada = signed_in("ada")
     User.with_email("ada@example.com").disabled_at = session.query(User).first().created_at
     session.commit()

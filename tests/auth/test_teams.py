@@ -223,10 +223,7 @@ def test_a_closed_team_is_of_no_use_and_keeps_its_ledger(team: Team, session: Da
     assert session.get(Account, team.id).closed_at
     assert "Gate keepers" not in team.browsers["mia"].get("/chat").text
     assert team.post("mia", "/account/switch", account_id=team.id) == 404
-    assert (
-        team.browsers["eve"].get("/api/balance", headers={"Authorization": f"Bearer {secret}"}).status_code
-        == 401
-    )
+    assert team.browsers["eve"].get("/api/balance", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
 
 
 def test_a_team_is_not_closed_with_a_wrong_password(team: Team, session: Database) -> None:
@@ -241,9 +238,7 @@ def test_a_limit_that_cannot_be_is_refused(team: Team, sent: str) -> None:
     assert team.membership("mia").monthly_limit_nanos is None
 
 
-@pytest.mark.parametrize(
-    ("sent", "nanos"), [("0", 0), ("0.5", CREDIT // 2), ("250", 250 * CREDIT), ("", None)]
-)
+@pytest.mark.parametrize(("sent", "nanos"), [("0", 0), ("0.5", CREDIT // 2), ("250", 250 * CREDIT), ("", None)])
 def test_a_limit_is_in_credits_and_may_be_lifted(team: Team, sent: str, nanos: int | None) -> None:
     assert team.post("olga", "/account/members/{}/limit", to="mia", limit_credits=sent) == 302
     assert team.membership("mia").monthly_limit_nanos == nanos

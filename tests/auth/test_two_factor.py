@@ -48,9 +48,7 @@ def set_up(browser: Browser) -> list[str]:
     return page.split('recovery-codes">')[1].split("<")[0].split()
 
 
-def test_a_stolen_session_sets_up_none(
-    ada: Browser, session: Database, clock: time_machine.Traveller
-) -> None:
+def test_a_stolen_session_sets_up_none(ada: Browser, session: Database, clock: time_machine.Traveller) -> None:
     """Later than ten minutes after the sign-in the password is asked for."""
     secret = ada.get("/settings/two-factor").text.split("Key: <code>")[1].split("<")[0]
     clock.shift(601)
@@ -127,9 +125,7 @@ def test_nobody_skips_the_password(
     assert not guest.is_signed_in
 
 
-def test_it_is_turned_off_by_password_and_code(
-    ada: Browser, session: Database, clock: time_machine.Traveller
-) -> None:
+def test_it_is_turned_off_by_password_and_code(ada: Browser, session: Database, clock: time_machine.Traveller) -> None:
     set_up(ada)
     now = code(session, clock)
     for wrong in (

@@ -67,13 +67,9 @@ def test_programs_read_redeem_and_buy_with_codes(customer: CustomerClient, scena
     shown = customer.json("GET", "/api/codes/more").json
     assert (shown["kind"], shown["percent"], len(shown["pack_ids"])) == ("bonus", "12.5", 3)
     assert customer.json("POST", "/api/codes", {"code": "gift"}).json["gift_credits"] == "300"
-    wrong = [
-        customer.json("POST", "/api/checkout", {"pack_id": "1", "code": code}) for code in ("GIFT", "what")
-    ]
+    wrong = [customer.json("POST", "/api/checkout", {"pack_id": "1", "code": code}) for code in ("GIFT", "what")]
     wrong += [customer.json("POST", "/api/codes", {"code": "MORE"}), customer.json("GET", "/api/codes/none")]
-    assert {(answer.status_code, str(answer.json["errors"])) for answer in wrong} == {
-        (400, str({"code": [SENTENCE]}))
-    }
+    assert {(answer.status_code, str(answer.json["errors"])) for answer in wrong} == {(400, str({"code": [SENTENCE]}))}
     customer.json("POST", "/api/checkout", {"pack_id": "1", "code": "more"})
     assert scenario.last(Payment).bonus_nanos == 625 * CREDIT
 

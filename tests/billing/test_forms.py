@@ -70,9 +70,7 @@ def test_a_change_that_waits_is_shown_and_undone(customer: CustomerClient, scena
     assert "data-pending" not in page
 
 
-def test_a_plan_is_cancelled_with_a_reason_at_once_or_later(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_a_plan_is_cancelled_with_a_reason_at_once_or_later(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     page = customer.page("/billing/cancel").text
     assert "Cancel Plus?" in page

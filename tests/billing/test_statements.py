@@ -52,7 +52,5 @@ def test_the_journal_balances_for_the_tool_of_its_format(
 
 
 @pytest.mark.parametrize("unknown", ["2020-01", "2999-01", "2026-13", "november"])
-def test_a_month_without_a_statement_is_not_found(
-    customer: CustomerClient, account: Account, unknown: str
-) -> None:
+def test_a_month_without_a_statement_is_not_found(customer: CustomerClient, account: Account, unknown: str) -> None:
     assert customer.page(f"/billing/statements/{unknown}").status_code == 404

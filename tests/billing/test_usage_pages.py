@@ -96,9 +96,7 @@ def test_the_page_says_the_same_of_days_that_are_added_up(
 
 
 def chat_of(account: Account, session: "scoped_session[Session]") -> int:
-    chat = Chat(
-        account_id=account.id, user_id=account.memberships[0].user_id, title="Tides", model="gpt-test"
-    )
+    chat = Chat(account_id=account.id, user_id=account.memberships[0].user_id, title="Tides", model="gpt-test")
     session.add(chat)
     session.flush()
     return chat.id
@@ -142,9 +140,7 @@ def test_a_receipt_can_be_computed_again(client: FlaskClient, spend: Callable[..
     call = spend(people.person("ada", credits=100 * CREDIT), 6)
     page = signed_in(client, "ada").get(f"/billing/calls/{call.id}").text
     assert re.search(r"Input</td><td[^>]*>500</td><td[^>]*>2,500 / 1M</td><td[^>]*>1.25</td>", page)
-    assert re.search(
-        r"Output, including thinking</td><td[^>]*>500</td><td[^>]*>10,000 / 1M</td><td[^>]*>5</td>", page
-    )
+    assert re.search(r"Output, including thinking</td><td[^>]*>500</td><td[^>]*>10,000 / 1M</td><td[^>]*>5</td>", page)
 
 
 def test_anothers_receipt_is_not_found(client: FlaskClient, spend: Callable[..., Usage]) -> None:
@@ -158,9 +154,7 @@ def balances_after(page: str) -> list[str]:
     return re.findall(r'<td class="end"[^>]*>([-\d.,]+)</td>\s*</tr>', page)
 
 
-def test_transactions_show_the_balance_after_each_change(
-    client: FlaskClient, spend: Callable[..., Usage]
-) -> None:
+def test_transactions_show_the_balance_after_each_change(client: FlaskClient, spend: Callable[..., Usage]) -> None:
     ada = people.person("ada", credits=100 * CREDIT)
     spend(ada, 6)
     spend(ada, 4)
@@ -217,9 +211,7 @@ def test_the_list_of_calls_is_as_long_as_it_says(
     assert page.count('href="/billing/calls/') == 4
 
 
-def test_older_transactions_go_on_where_the_page_ends(
-    client: FlaskClient, spend: Callable[..., Usage]
-) -> None:
+def test_older_transactions_go_on_where_the_page_ends(client: FlaskClient, spend: Callable[..., Usage]) -> None:
     ada = people.person("ada", credits=100 * CREDIT)
     for _ in range(60):
         spend(ada, 1)

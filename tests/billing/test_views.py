@@ -46,9 +46,7 @@ def test_a_pack_is_bought_over_json(customer: CustomerClient, scenario: StripeSc
     assert (answer.status_code, scenario.credits) == (201, 10000)
 
 
-def test_price_and_amount_never_come_from_the_client(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_price_and_amount_never_come_from_the_client(customer: CustomerClient, scenario: StripeScenario) -> None:
     cheap = {"pack_id": str(scenario.pack().id), "price_cents": 1, "worth_nanos": 10**15, "currency": "idr"}
     customer.json("POST", "/api/checkout", cheap)
     assert (scenario.last(Payment).price_cents, scenario.last(Payment).worth_nanos) == (1000, 5 * 10**9)
@@ -79,17 +77,13 @@ def test_a_free_plan_is_chosen_at_once(customer: CustomerClient, scenario: Strip
     assert (answer.status_code, answer.json["plan"]["name"], answer.json["status"]) == (200, "Free", "none")
 
 
-def test_a_second_subscription_answers_already_subscribed(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_a_second_subscription_answers_already_subscribed(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     answer = customer.json("POST", "/api/subscription", {"plan_id": str(scenario.plan("Pro").id)})
     assert (answer.status_code, answer.json["code"]) == (409, "already_subscribed")
 
 
-def test_a_plan_that_is_no_longer_sold_cannot_be_chosen(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_a_plan_that_is_no_longer_sold_cannot_be_chosen(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.plan("Plus").status = "legacy"
     scenario.commit()
     answer = customer.json("POST", "/api/subscription", {"plan_id": str(scenario.plan("Plus").id)})
@@ -137,9 +131,7 @@ def test_settings_that_make_no_sense_are_invalid(customer: CustomerClient, scena
         assert customer.json("PUT", "/api/auto-recharge", good | bad).status_code == 400, bad
 
 
-def test_the_return_page_credits_before_any_webhook(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_the_return_page_credits_before_any_webhook(customer: CustomerClient, scenario: StripeScenario) -> None:
     session_id = scenario.begin_pack()
     scenario.sandbox.pay(session_id)
     page = customer.page(f"/billing/return?session_id={session_id}")
@@ -148,17 +140,13 @@ def test_the_return_page_credits_before_any_webhook(
     assert scenario.kinds() == ["purchase"]
 
 
-def test_the_return_page_waits_while_nothing_is_paid(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_the_return_page_waits_while_nothing_is_paid(customer: CustomerClient, scenario: StripeScenario) -> None:
     page = customer.page(f"/billing/return?session_id={scenario.begin_pack()}")
     assert "Waiting for your bank" in page.text
     assert scenario.credits == 0
 
 
-def test_the_return_page_grants_nothing_of_another_account(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_the_return_page_grants_nothing_of_another_account(customer: CustomerClient, scenario: StripeScenario) -> None:
     eve = StripeScenario(scenario.sandbox, "eve")
     session_id = eve.begin_pack()
     scenario.sandbox.pay(session_id)
@@ -210,15 +198,11 @@ def test_a_payment_is_confirmed_from_the_mail(customer: CustomerClient, scenario
     path = f"/billing/recharges/{scenario.recharges()[0].id}"
     assert "Your bank needs you to confirm" in customer.page(path).text
     bank = customer.form(path).location
-    back = scenario.sandbox.post(bank.removeprefix(scenario.sandbox.url), outcome="complete").headers[
-        "Location"
-    ]
+    back = scenario.sandbox.post(bank.removeprefix(scenario.sandbox.url), outcome="complete").headers["Location"]
     assert "are on the account" in customer.page(back.removeprefix("http://127.0.0.1")).text
 
 
-def test_a_subscription_is_cancelled_and_kept_by_forms(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_a_subscription_is_cancelled_and_kept_by_forms(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     customer.form("/billing/cancel")
     assert scenario.subscription.cancel_at_period_end
@@ -250,9 +234,7 @@ def test_another_accounts_recharge_is_404(customer: CustomerClient, scenario: St
     assert customer.page(f"/billing/recharges/{eve.recharges()[0].id}").status_code == 404
 
 
-def test_without_a_key_of_stripes_payments_are_not_set_up(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_without_a_key_of_stripes_payments_are_not_set_up(customer: CustomerClient, scenario: StripeScenario) -> None:
     customer.client.application.config["STRIPE_SECRET_KEY"] = None
     answer = customer.json("POST", "/api/checkout", {"pack_id": str(scenario.pack().id)})
     assert (answer.status_code, answer.json["code"]) == (503, "payments_not_set_up")

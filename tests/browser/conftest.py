@@ -42,9 +42,7 @@ class Visitor:
             lambda got: self.faults.append(f"{got.status} {got.url}") if got.status >= 400 else None,
         )
         page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
-        page.on(
-            "request", lambda asked: None if asked.url.startswith(url) else self.strangers.append(asked.url)
-        )
+        page.on("request", lambda asked: None if asked.url.startswith(url) else self.strangers.append(asked.url))
 
     def go(self, path: str) -> None:
         self.page.goto(self.url + path)

@@ -190,9 +190,7 @@ def test_a_model_is_chosen_by_keyboard(ada: Visitor) -> None:
     ada.page.keyboard.press("Enter")
     ada.page.keyboard.press("ArrowDown")
     ada.page.keyboard.press("Enter")
-    expect(
-        ada.page.get_by_role("button", name=re.compile("^Model: *Demo smart", re.IGNORECASE))
-    ).to_be_visible()
+    expect(ada.page.get_by_role("button", name=re.compile("^Model: *Demo smart", re.IGNORECASE))).to_be_visible()
     expect(ada.message).to_be_focused()
 
 

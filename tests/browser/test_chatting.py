@@ -202,9 +202,7 @@ def test_another_model_can_answer_the_same_question(ada: Visitor) -> None:
     ada.answers.get_by_role("button", name="Answer again with another model").click()
     ada.page.get_by_role("radio", name=re.compile("Demo smart", re.IGNORECASE)).click()
     offer = ada.page.locator(".refusal.is-offer")
-    expect(offer.locator("p")).to_have_text(
-        re.compile(r"^Demo smart: about [\d.,]+ credits, at most [\d.,]+\.$", re.I)
-    )
+    expect(offer.locator("p")).to_have_text(re.compile(r"^Demo smart: about [\d.,]+ credits, at most [\d.,]+\.$", re.I))
     offer.get_by_role("button", name="Answer again").click()
     expect(ada.answers.last).to_have_attribute("data-model", "demo-smart")
     expect(ada.answers.last).to_have_attribute("data-status", "done")

@@ -68,9 +68,7 @@ def test_what_cannot_be_attached_or_seen_is_said_in_place(ada: Visitor) -> None:
     ada.page.locator("#files-input").set_input_files(
         {"name": "plan.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7\x00"}
     )
-    expect(ada.page.locator("#files-problem")).to_have_text(
-        re.compile("^plan.pdf is broken: it can't be read")
-    )
+    expect(ada.page.locator("#files-problem")).to_have_text(re.compile("^plan.pdf is broken: it can't be read"))
     ada.faults.clear()
     ada.message.evaluate(DROP, "dropped")
     ada.page.locator("#files-input").set_input_files(PICTURE)

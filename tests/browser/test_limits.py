@@ -20,9 +20,7 @@ PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture
-def on_a_phone(
-    browser: Browser, backstage: Flask, shared_app: RunningApp
-) -> Iterator[Callable[..., Visitor]]:
+def on_a_phone(browser: Browser, backstage: Flask, shared_app: RunningApp) -> Iterator[Callable[..., Visitor]]:
     """`on_a_phone(email, account_id)`: a browser of their own, signed in to that account."""
     pages: list[Page] = []
 
@@ -50,9 +48,7 @@ def team_of_two(on_a_phone: Callable[..., Visitor], backstage: Flask) -> tuple[V
     return member, owner
 
 
-def test_a_member_asks_for_more_and_an_owner_approves(
-    on_a_phone: Callable[..., Visitor], backstage: Flask
-) -> None:
+def test_a_member_asks_for_more_and_an_owner_approves(on_a_phone: Callable[..., Visitor], backstage: Flask) -> None:
     member, owner = team_of_two(on_a_phone, backstage)
     member.go("/chat")
     member.send("Hello there")

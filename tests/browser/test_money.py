@@ -90,9 +90,7 @@ class Money:
         """As many calls as it takes to come to that balance."""
         with self.backstage.app_context():
             account = Account.locked(self.account_id)
-            give(
-                account, allowance=-account.allowance_nanos, credits=credits * CREDIT - account.credits_nanos
-            )
+            give(account, allowance=-account.allowance_nanos, credits=credits * CREDIT - account.credits_nanos)
             db.session.commit()
 
     @property
@@ -103,9 +101,7 @@ class Money:
     def kinds(self) -> list[str]:
         """Of its ledger, what is not ours."""
         with self.backstage.app_context():
-            mine = (
-                db.session.query(LedgerEntry).filter_by(account_id=self.account_id).order_by(LedgerEntry.id)
-            )
+            mine = db.session.query(LedgerEntry).filter_by(account_id=self.account_id).order_by(LedgerEntry.id)
             return [entry.kind for entry in mine if entry.kind != "grant"]
 
     def paid(self) -> list[int]:

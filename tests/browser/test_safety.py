@@ -24,16 +24,12 @@ ACTIVE = (
 
 def told(account: Account) -> Chat:
     """A chat in which both sides say every attack."""
-    chat = Chat(
-        account_id=account.id, user_id=account.memberships[0].user_id, model="demo-fast", title="<b>x</b>"
-    )
+    chat = Chat(account_id=account.id, user_id=account.memberships[0].user_id, model="demo-fast", title="<b>x</b>")
     db.session.add(chat)
     db.session.flush()
     for attack in attacks():
         for role in ("user", "assistant"):
-            said = Message(
-                account_id=account.id, chat_id=chat.id, role=role, content=attack.replace("\x00", "")
-            )
+            said = Message(account_id=account.id, chat_id=chat.id, role=role, content=attack.replace("\x00", ""))
             said.parent_id, said.model = chat.leaf_id, "demo-fast"
             db.session.add(said)
             db.session.flush()
@@ -44,9 +40,7 @@ def told(account: Account) -> Chat:
 def test_a_chat_full_of_attacks_is_only_words(arrive: Callable[..., Visitor], backstage: Flask) -> None:
     eve = arrive("eve", prepare=told)
     with backstage.app_context():
-        chat = (
-            db.session.query(Chat).join(User, User.id == Chat.user_id).filter(User.email == eve.email).one()
-        )
+        chat = db.session.query(Chat).join(User, User.id == Chat.user_id).filter(User.email == eve.email).one()
         chat_id = chat.id
     eve.go(f"/chat/{chat_id}")
     expect(eve.answers).to_have_count(len(attacks()))

@@ -29,9 +29,7 @@ def account(session: "scoped_session[Session]", ada: Door) -> Account:
 def spend(account: Account, key_id: int | None = None) -> None:
     """A call that has just cost far more than the floor."""
     now, offered = utcnow(), model("spent")
-    call = Usage(
-        account_id=account.id, user_id=account.owner.id, model="spent", price_id=offered.prices[0].id
-    )
+    call = Usage(account_id=account.id, user_id=account.owner.id, model="spent", price_id=offered.prices[0].id)
     call.api_key_id, call.state, call.outcome, call.settled_at, call.day = (
         key_id,
         "settled",
@@ -102,16 +100,12 @@ def test_what_a_resumed_key_had_spent_counts_again_after_its_hour(ada: Door, acc
 
 
 @pytest.mark.parametrize("dialect", [*PATHS])
-def test_the_gateway_says_so_in_each_dialect_and_not_to_retry(
-    ada: Door, account: Account, dialect: str
-) -> None:
+def test_the_gateway_says_so_in_each_dialect_and_not_to_retry(ada: Door, account: Account, dialect: str) -> None:
     model("claude-test", kind="anthropic")
     spend(account)
     name = "claude-test" if dialect == "messages" else "gpt-test"
     answer = ada.client.post(PATHS[dialect], json=body_of(dialect, model=name), headers=ada.headers)
-    named = {
-        name: answer.headers[name] for name in ("X-Should-Retry", "X-Tollgate-Code", "X-Tollgate-Resume-Url")
-    }
+    named = {name: answer.headers[name] for name in ("X-Should-Retry", "X-Tollgate-Code", "X-Tollgate-Resume-Url")}
     assert (answer.status_code, named) == (
         429,
         {

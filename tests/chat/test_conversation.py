@@ -76,9 +76,7 @@ def test_a_key_is_kept_only_once_the_gate_accepts(ada: Door) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_a_key_at_once_from_two_sides_makes_one_message(
-    ada: Door, session: Database, provider: ProviderServer
-) -> None:
+def test_a_key_at_once_from_two_sides_makes_one_message(ada: Door, session: Database, provider: ProviderServer) -> None:
     provider.configure(delay=0.01)
     chat, streams = ada.new_chat(), []
 
@@ -96,9 +94,7 @@ def test_a_key_at_once_from_two_sides_makes_one_message(
     assert session.query(Usage).count() == 1
 
 
-def test_a_second_answer_stands_beside_the_first(
-    ada: Door, provider: ProviderServer, session: Database
-) -> None:
+def test_a_second_answer_stands_beside_the_first(ada: Door, provider: ProviderServer, session: Database) -> None:
     chat = ada.new_chat()
     provider.configure(text="First.")
     first = ada.ask("Q?", chat=chat).start["message_id"]
@@ -109,9 +105,7 @@ def test_a_second_answer_stands_beside_the_first(
     assert session.query(Message).filter_by(role="assistant").count() == 2
 
 
-def test_an_edited_question_keeps_the_earlier_version(
-    ada: Door, provider: ProviderServer, session: Database
-) -> None:
+def test_an_edited_question_keeps_the_earlier_version(ada: Door, provider: ProviderServer, session: Database) -> None:
     chat = ada.new_chat()
     question = ada.ask("Teh?", chat=chat).start["user_message_id"]
     provider.configure(text="The.")

@@ -130,9 +130,7 @@ def test_a_message_that_fits_by_count_is_sent(
     assert call_of(session, stream).reserved_nanos > len(text.encode()) * 2500
 
 
-def test_after_a_refusal_the_bound_decides_what_fits(
-    ada: Door, provider: ProviderServer, session: Database
-) -> None:
+def test_after_a_refusal_the_bound_decides_what_fits(ada: Door, provider: ProviderServer, session: Database) -> None:
     """The vendor has the last word: where it said that the chat is too long, less is sent from then on."""
     model = session.query(AIModel).filter_by(name="gpt-test").one()
     model.context_window, model.max_output_tokens = 6_000, 500

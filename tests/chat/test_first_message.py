@@ -21,9 +21,7 @@ Database = scoped_session[Session]
 
 def begin(door: Door, content: str, **fields: object) -> TestResponse:
     headers = fields.pop("headers", {})
-    return door.call(
-        "POST", "/chats", json={"content": content, "model": "gpt-test", **fields}, headers=headers
-    )
+    return door.call("POST", "/chats", json={"content": content, "model": "gpt-test", **fields}, headers=headers)
 
 
 def chats(session: Database) -> int:
@@ -78,9 +76,7 @@ def test_what_was_refused_counts_as_no_chat_of_the_month(ada: Door, session: Dat
     account = session.query(Account).order_by(Account.id.desc()).first()
     account.plan = Plan(name="Special", chats_per_month=2)
     session.commit()
-    answers = [
-        begin(ada, text).status_code for text in ("x" * 2_000_000, "x" * 2_000_000, "one", "two", "three")
-    ]
+    answers = [begin(ada, text).status_code for text in ("x" * 2_000_000, "x" * 2_000_000, "one", "two", "three")]
     assert answers == [400, 400, 200, 200, 429]
     assert chats(session) == 2
 

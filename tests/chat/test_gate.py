@@ -175,9 +175,7 @@ def test_the_chats_of_the_month_are_counted(ada: Door, change: Callable[..., Non
     assert ada.ask("older chats go on", chat=chat).ended_as == "done"
 
 
-def test_output_is_lowered_to_what_the_balance_affords(
-    door: Callable[..., Door], provider: ProviderServer
-) -> None:
+def test_output_is_lowered_to_what_the_balance_affords(door: Callable[..., Door], provider: ProviderServer) -> None:
     bob = door("bob", credits=1)
     stream = bob.ask("x" * 10_000)
 
@@ -193,9 +191,7 @@ def test_what_is_reserved_is_what_is_sent(ada: Door, provider: ProviderServer, s
     assert asked_of(provider) == usage.max_output_tokens == 300
 
 
-def test_a_request_that_fits_nowhere_names_a_cheaper_model(
-    door: Callable[..., Door], session: Database
-) -> None:
+def test_a_request_that_fits_nowhere_names_a_cheaper_model(door: Callable[..., Door], session: Database) -> None:
     bob = door("bob", credits=1)
     answer = bob.send("x" * 30_000, chat=bob.new_chat())
 
@@ -216,9 +212,7 @@ def test_a_large_request_waits_for_running_calls_that_hold_the_balance(
 
 
 def test_a_ceiling_above_the_one_that_was_shown_is_a_conflict(ada: Door) -> None:
-    shown = ada.call("POST", "/estimate", json={"content": "hello", "model": "gpt-test"}).json[
-        "ceiling_nanos"
-    ]
+    shown = ada.call("POST", "/estimate", json={"content": "hello", "model": "gpt-test"}).json["ceiling_nanos"]
     chat = ada.new_chat()
     changed = ada.send("hello", chat=chat, max_cost_nanos=shown - 1)
 
@@ -231,9 +225,7 @@ def test_every_accepted_call_says_what_is_left(ada: Door) -> None:
     assert answer.headers["X-Credits-Remaining"] == "958.9475"
 
 
-def test_the_first_answer_of_a_month_says_what_the_refill_gave(
-    ada: Door, change: Callable[..., None]
-) -> None:
+def test_the_first_answer_of_a_month_says_what_the_refill_gave(ada: Door, change: Callable[..., None]) -> None:
     change({"allowance_override_nanos": 7 * CREDIT}, credits_nanos=0, period_end=utcnow())
     answer = ada.call("POST", "/chats", json={"model": "gpt-test"})
     assert (answer.status_code, answer.headers["X-Credits-Remaining"]) == (201, "7")

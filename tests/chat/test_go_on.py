@@ -35,9 +35,7 @@ def cut_short(door: Door, provider: ProviderServer, **fields: object) -> Heard:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
-def test_the_same_message_goes_on_by_a_call_of_its_own(
-    ada: Door, provider: ProviderServer, session: Database
-) -> None:
+def test_the_same_message_goes_on_by_a_call_of_its_own(ada: Door, provider: ProviderServer, session: Database) -> None:
     first = cut_short(ada, provider)
     told = {"message_id": first.start["message_id"], "goes_on": True}
     price = ada.call("POST", "/estimate", json=told).json
@@ -127,9 +125,7 @@ def test_a_repeat_under_one_key_is_the_same_answer(ada: Door, provider: Provider
     assert rest[1].text == again.text == "One, two, three"
 
 
-def test_a_shortened_answer_says_so(
-    door: Callable[..., Door], provider: ProviderServer, session: Database
-) -> None:
+def test_a_shortened_answer_says_so(door: Callable[..., Door], provider: ProviderServer, session: Database) -> None:
     bob = door("bob", credits=CREDIT)
     stream = cut_short(bob, provider, max_output_tokens=16_000)
     receipt = bob.call("GET", f"/usage/calls/{stream.start['call_id']}").json

@@ -89,9 +89,7 @@ def test_two_guests_with_one_idempotency_key_have_an_answer_each(
     chats = []
     for guest in (new_guest(), new_guest()):
         headers = {"X-CSRFToken": guest.token(), "Idempotency-Key": "1"}
-        answers = [
-            guest.client.post("/api/chats", json=said, headers=headers, buffered=True) for _ in range(2)
-        ]
+        answers = [guest.client.post("/api/chats", json=said, headers=headers, buffered=True) for _ in range(2)]
         assert {answer.status_code for answer in answers} == {200}
         chats.append({heard(answer.data).start["chat_id"] for answer in answers})
     assert [len(one) for one in chats] == [1, 1]
@@ -141,9 +139,7 @@ def test_a_model_that_is_not_free_is_refused(guest: Guest) -> None:
     assert (refused.json["way_out"], refused.json["upgrade_url"]) == ("signup", "/signup")
 
 
-def test_a_guest_may_send_a_few_messages_from_one_address(
-    new_guest: Callable[[], Guest], session: Database
-) -> None:
+def test_a_guest_may_send_a_few_messages_from_one_address(new_guest: Callable[[], Guest], session: Database) -> None:
     Setting.put("guest_messages", 2)
     session.commit()
     codes = [new_guest().sent().status_code for _ in range(2)]
@@ -190,9 +186,7 @@ OF_A_CHAT = (
 )  # fmt: skip
 
 
-def test_a_guests_chat_is_not_found_by_others(
-    guest: Guest, new_guest: Callable[[], Guest], session: Database
-) -> None:
+def test_a_guests_chat_is_not_found_by_others(guest: Guest, new_guest: Callable[[], Guest], session: Database) -> None:
     Setting.put("guest_messages", 100)
     session.commit()
     chat, other = guest.new_chat(), new_guest()
@@ -273,9 +267,7 @@ def test_chats_that_no_guest_came_back_to_for_a_month_are_erased(
     claimed.asked("a word that I keep", chat=kept)
     claimed.sign_up("ada")
     a_month_ago = utcnow() - timedelta(days=31)
-    session.execute(
-        update(Chat).where(Chat.id.in_([int(long_ago), int(kept)])).values(updated_at=a_month_ago)
-    )
+    session.execute(update(Chat).where(Chat.id.in_([int(long_ago), int(kept)])).values(updated_at=a_month_ago))
     session.commit()
     assert forget_guests() == 1
     assert forget_guests() == 0

@@ -198,9 +198,7 @@ def test_a_connection_lost_before_any_statement_reserves_and_charges_nothing_twi
 ) -> None:
     """The statements: the model, the account, the settings, reserve; settle."""
     if SWITCHES.get("PGBOUNCER") == "1":
-        pytest.skip(
-            "a pooler replaces what the server ends; test_lost_lines.py breaks the line to the pooler"
-        )
+        pytest.skip("a pooler replaces what the server ends; test_lost_lines.py breaks the line to the pooler")
     lose_connection(step)
     lost = tried(lambda: call(bob))
     assert (lost is None) == (step < SETTLING)

@@ -40,9 +40,7 @@ def chat(session: "scoped_session[Session]", ada: Account) -> Chat:
 def said(
     session: "scoped_session[Session]", chat: Chat, role: str, content: str, parent: Message | None = None
 ) -> Message:
-    message = Message(
-        account_id=chat.account_id, chat_id=chat.id, role=role, content=content, model="gpt-test"
-    )
+    message = Message(account_id=chat.account_id, chat_id=chat.id, role=role, content=content, model="gpt-test")
     message.parent_id = parent.id if parent else None
     session.add(message)
     session.flush()

@@ -44,9 +44,7 @@ def rules(app: Flask, session: "scoped_session[Session]") -> None:
 
 
 @pytest.fixture
-def environment(
-    environment: dict[str, str], all_databases: Databases, database_kind: str
-) -> Iterator[dict[str, str]]:
+def environment(environment: dict[str, str], all_databases: Databases, database_kind: str) -> Iterator[dict[str, str]]:
     """SQLite on this machine, PostgreSQL half a millisecond away, where there are more steps to fall between."""
     if database_kind == "sqlite":
         yield environment
@@ -83,9 +81,7 @@ def sends(web: RunningApp, name: str, session: "scoped_session[Session]") -> lis
     session.commit()
 
     def send_to(address: str) -> object:
-        return lambda: (
-            requests.post(address, json={"content": "hello"}, headers=headers, timeout=30).status_code
-        )
+        return lambda: requests.post(address, json={"content": "hello"}, headers=headers, timeout=30).status_code
 
     return [send_to(address) for address in addresses]
 

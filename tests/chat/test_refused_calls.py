@@ -62,9 +62,7 @@ def test_what_is_asked_again_and_again_is_kept_so_often_and_counted_on(session: 
     account = people.person("ada")
     refusal = Refusal("out_of_credits")
     refusal.attempt = Attempt("m", 10, 20, 1)
-    session.add(
-        RefusalCount(account_id=account.id, day=utcnow().date(), code="out_of_credits", count=MOST_A_DAY - 2)
-    )
+    session.add(RefusalCount(account_id=account.id, day=utcnow().date(), code="out_of_credits", count=MOST_A_DAY - 2))
     session.commit()
     counts = []
     for _ in range(4):

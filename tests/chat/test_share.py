@@ -60,9 +60,7 @@ def test_a_link_says_nothing_of_the_account_costs_nothing_and_is_kept_by_nobody(
     calls, asked = session.query(Usage).count(), provider.count
     page = client.get(link)
 
-    assert [
-        word for word in ("ada@", "Ada", "/billing/calls", "credits</", f"/chat/{chat}") if word in page.text
-    ] == []
+    assert [word for word in ("ada@", "Ada", "/billing/calls", "credits</", f"/chat/{chat}") if word in page.text] == []
     assert (page.headers["Cache-Control"], page.headers["X-Robots-Tag"]) == ("no-store", "noindex, nofollow")
     assert '<meta name="robots" content="noindex, nofollow">' in page.text
     assert page.headers["Referrer-Policy"] == "same-origin"

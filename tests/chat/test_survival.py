@@ -33,9 +33,7 @@ class Reader(threading.Thread):
         self.url, self.headers, self.content, self.received = url, headers, content, b""
 
     def run(self) -> None:
-        chat = requests.post(
-            f"{self.url}/api/chats", json={"model": "gpt-test"}, headers=self.headers, timeout=30
-        )
+        chat = requests.post(f"{self.url}/api/chats", json={"model": "gpt-test"}, headers=self.headers, timeout=30)
         path = f"{self.url}/api/chats/{chat.json()['id']}/messages"
         body = {"content": self.content}
         try:
@@ -169,9 +167,7 @@ def test_a_call_that_was_swept_is_not_charged_when_it_ends_after_all(
     await_that(lambda: bool(saved(session)), 20)
     call = saved(session)[0].call
     session.query(Usage).filter_by(id=call.id).update({"created_at": call.created_at - timedelta(minutes=3)})
-    session.query(Message).filter_by(call_id=call.id).update(
-        {"checkpoint_at": call.created_at - timedelta(minutes=3)}
-    )
+    session.query(Message).filter_by(call_id=call.id).update({"checkpoint_at": call.created_at - timedelta(minutes=3)})
     session.commit()
     sweep()
     reader.join(20)

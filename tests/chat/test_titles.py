@@ -92,9 +92,7 @@ def test_a_title_by_hand_wins_while_one_is_written(
     ada: Door, asked: str, session: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = "app.generation.titles.plain"
-    monkeypatch.setattr(
-        plain, lambda text: ada.call("PATCH", f"/chats/{asked}", json={"title": "Mine"}) and text
-    )
+    monkeypatch.setattr(plain, lambda text: ada.call("PATCH", f"/chats/{asked}", json={"title": "Mine"}) and text)
     write_title(int(asked))
     assert (shown(ada, asked), len(titles_paid(session))) == (("Mine", False), 1)
 

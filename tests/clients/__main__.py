@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-MODULES = {
-    path.stem: path for path in sorted(FOLDER.glob("[a-z]*.py")) if path.stem not in ("conftest", "tools")
-}
+MODULES = {path.stem: path for path in sorted(FOLDER.glob("[a-z]*.py")) if path.stem not in ("conftest", "tools")}
 
 
 def main() -> int:

@@ -12,6 +12,4 @@ PACKAGES = ("litellm==1.110.2",)
 def test_litellm(gateway: Gateway, installed: Installed, model: str) -> None:
     told = gateway.told([installed("litellm", *PACKAGES), PROGRAMS / "litellm_sdk.py"], model)
     expected = {"whole": HELLO, "stream": HELLO, "tool": SUNNY}
-    assert told == {
-        f"{route} {name}": text for route in ("openai", "anthropic") for name, text in expected.items()
-    }
+    assert told == {f"{route} {name}": text for route in ("openai", "anthropic") for name, text in expected.items()}

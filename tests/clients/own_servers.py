@@ -86,12 +86,8 @@ def is_exact(call: Usage) -> bool:
     return call.cost_nanos == call.paid_nanos == cost <= call.reserved_nanos
 
 
-@pytest.mark.parametrize(
-    "content", ["hello", "Gr\u00fc\u00dfe aus K\u00f6ln, und \u4f60\u597d", "one two three four"]
-)
-def test_it_is_charged_by_what_the_server_counts(
-    ada: Door, server: Server, session: Database, content: str
-) -> None:
+@pytest.mark.parametrize("content", ["hello", "Gr\u00fc\u00dfe aus K\u00f6ln, und \u4f60\u597d", "one two three four"])
+def test_it_is_charged_by_what_the_server_counts(ada: Door, server: Server, session: Database, content: str) -> None:
     stream = ada.ask(content, model=server.model, max_output_tokens=9)
     call = call_of(session, stream)
 
@@ -104,9 +100,7 @@ def test_it_is_charged_by_what_the_server_counts(
         assert counted == ("reported", told(content), 9, "length")
 
 
-def test_more_than_was_asked_for_is_learned_from(
-    ada: Door, server: Server, model: AIModel, session: Database
-) -> None:
+def test_more_than_was_asked_for_is_learned_from(ada: Door, server: Server, model: AIModel, session: Database) -> None:
     """litgpt reads the newer name of the limit alone, and reports nothing: its text is enough."""
     model.provider.limit_name = None
     session.commit()

@@ -102,9 +102,7 @@ def await_server(address: str, log: Path, seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
-def put_on_sale(
-    owner: AdminClient, session: "scoped_session[Session]", url: str, name: str, window: int
-) -> AIModel:
+def put_on_sale(owner: AdminClient, session: "scoped_session[Session]", url: str, name: str, window: int) -> AIModel:
     """A model of "My own server": the row that is there gets its address, then a model and a price are typed."""
     row = session.query(ProviderAccount).filter_by(name="My own server").one()
     assert owner.fill(f"/admin/provider/edit/?id={row.id}", base_url=f"{url}/v1").status_code == 302

@@ -39,9 +39,7 @@ def counts(installed: Installed) -> Counts:
         ["node", str(PROGRAMS / "vocabularies.mjs"), str(folder), *packages],
         [str(installed("mistral", MISTRAL)), str(PROGRAMS / "mistral_vocabularies.py")],
     )
-    told = [
-        subprocess.run(program, check=True, capture_output=True, text=True).stdout for program in programs
-    ]
+    told = [subprocess.run(program, check=True, capture_output=True, text=True).stdout for program in programs]
     return {name: rows for lines in told for name, rows in read(lines)}
 
 
@@ -62,9 +60,7 @@ def test_no_code_point_passes_the_bound(counts: Counts) -> None:
 def test_bytes_alone_would_not_bound_them(counts: Counts) -> None:
     """Else the two other forms would be there for nothing."""
     above = {
-        name
-        for name, rows in counts.items()
-        if any(tokens > len((chr(point) * 4).encode()) for point, tokens in rows)
+        name for name, rows in counts.items() if any(tokens > len((chr(point) * 4).encode()) for point, tokens in rows)
     }
 
     assert above == NORMALISING

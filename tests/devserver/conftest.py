@@ -29,9 +29,7 @@ class DevelopmentRun:
         self.output = folder / f"output-{self.port}"
         with self.output.open("wb") as output:
             command = [sys.executable, "-m", "devserver"]
-            self.process = processes.start(
-                command, environment=self.environment, folder=folder, output=output
-            )
+            self.process = processes.start(command, environment=self.environment, folder=folder, output=output)
 
     @property
     def said(self) -> str:
@@ -41,9 +39,7 @@ class DevelopmentRun:
         """Wait until it has said them; AssertionError where it ends without."""
 
         def are_there() -> bool:
-            assert text in self.said or self.process.poll() is None, (
-                f"it ended, without {text!r}:\n{self.said}"
-            )
+            assert text in self.said or self.process.poll() is None, f"it ended, without {text!r}:\n{self.said}"
             return text in self.said
 
         await_that(are_there, seconds, failing=lambda: f"{text!r} is not in\n{self.said}")
@@ -69,9 +65,7 @@ class DevelopmentRun:
 
     def left_behind(self) -> list[str]:
         """The command lines of what still runs in this folder."""
-        return [
-            command for process in Path("/proc").iterdir() if (command := command_in(self.folder, process))
-        ]
+        return [command for process in Path("/proc").iterdir() if (command := command_in(self.folder, process))]
 
 
 def command_in(folder: Path, process: Path) -> str:

@@ -42,9 +42,7 @@ def test_one_on_the_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert redis_server.find_redis_server() == str(own)
 
 
-def test_without_one_on_the_path_the_unpacked_one_serves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_one_on_the_path_the_unpacked_one_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unpacked = tmp_path / "redis-server"
     unpacked.touch(mode=0o755)
     monkeypatch.setenv("PATH", "/nowhere")

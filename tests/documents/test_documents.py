@@ -52,8 +52,7 @@ def test_a_document_keeps_so_many_revisions_and_no_more(
     later(session)
     made = save(ada, document, "and another", 2)["revisions"]
     restored = [
-        ada.call("PUT", f"/revisions/{made[n % 2]['id']}", json={"state": "kept", "revision": None})
-        for n in (1, 0, 1)
+        ada.call("PUT", f"/revisions/{made[n % 2]['id']}", json={"state": "kept", "revision": None}) for n in (1, 0, 1)
     ]
     assert [answer.status_code for answer in restored][-1] == 409
     assert restored[-1].json["code"] == "too_many_revisions"

@@ -66,7 +66,5 @@ def test_a_kill_in_mid_draft_keeps_the_text_as_a_proposal_and_charges_nothing(
     [call] = session.scalars(select(Usage)).all()
     assert (call.state, call.paid_nanos, call.absorbed_nanos > 0) == ("released", 0, True)
     assert list(audit()) == []
-    kept = requests.put(
-        f"{web.url}/api/revisions/{revision.id}", json={"state": "kept"}, headers=headers, timeout=30
-    )
+    kept = requests.put(f"{web.url}/api/revisions/{revision.id}", json={"state": "kept"}, headers=headers, timeout=30)
     assert kept.json()["content"] == revision.body

@@ -77,9 +77,7 @@ def test_a_proposal_that_is_dropped_leaves_the_document_as_it_was(
     assert (again.status_code, again.json["code"]) == (409, "revision_kept")
 
 
-def test_a_selection_is_refined_and_what_is_around_it_stays(
-    ada: Door, document: str, provider: ProviderServer
-) -> None:
+def test_a_selection_is_refined_and_what_is_around_it_stays(ada: Door, document: str, provider: ProviderServer) -> None:
     provider.configure(text="Drei Hände 🐠")
     content = shown(ada, document)["content"]
     start, end = content.index("Zwei"), content.index(". Three")
@@ -133,9 +131,7 @@ def test_a_proposal_of_another_text_is_kept_only_by_who_has_seen_it(
     assert ada.call("PUT", path, json={"state": "kept"}).json["code"] == "document_changed"
     kept = ada.call("PUT", path, json={"state": "kept", "revision": changed["revision"]})
     assert kept.json["content"] == answer.text
-    assert "typed" in [
-        ada.call("GET", f"/revisions/{row['id']}").json["content"] for row in kept.json["revisions"]
-    ]
+    assert "typed" in [ada.call("GET", f"/revisions/{row['id']}").json["content"] for row in kept.json["revisions"]]
 
 
 BAD = [
@@ -245,9 +241,7 @@ TEXTS = st.text(max_size=80)
 
 
 @given(body=TEXTS, answer=TEXTS, numbers=st.tuples(st.integers(0, 80), st.integers(0, 80)))
-def test_outside_of_the_selection_not_a_byte_changes(
-    body: str, answer: str, numbers: tuple[int, int]
-) -> None:
+def test_outside_of_the_selection_not_a_byte_changes(body: str, answer: str, numbers: tuple[int, int]) -> None:
     start, end = sorted(min(number, len(body)) for number in numbers)
     if not body[start:end].strip():
         return

@@ -41,9 +41,7 @@ def test_a_word_document_has_every_word_in_its_style() -> None:
     assert [run.text for run in sentence.runs if run.bold] == ["all"]
 
 
-@pytest.mark.parametrize(
-    "body", ["", "\x00\x0b\ufffe", "#" * 5000, "> " * 300 + "x", "- " * 300 + "x", "\x85\u2028"]
-)
+@pytest.mark.parametrize("body", ["", "\x00\x0b\ufffe", "#" * 5000, "> " * 300 + "x", "- " * 300 + "x", "\x85\u2028"])
 def test_any_text_becomes_a_word_document(body: str) -> None:
     assert docx.Document(BytesIO(as_docx("\x00", body)))
 

@@ -33,9 +33,7 @@ def test_every_operation_is_charged_as_its_receipt_says(
     provider.configure(text="Drei Hände 🐠 and some more", cached=7)
     places = {"document": document, "chat": ada.new_chat()}
     for name, path, asked in OPERATIONS:
-        body = {
-            key: value.format(**places) if isinstance(value, str) else value for key, value in asked.items()
-        }
+        body = {key: value.format(**places) if isinstance(value, str) else value for key, value in asked.items()}
         what = {"chat_id": places["chat"], "model": "gpt-test"} if name == "chat" else {"operation": name}
         about = {"document_id": document} if "{document}" in path else {}
         told = ada.call("POST", "/estimate", json=body | what | about).json["ceiling_nanos"]

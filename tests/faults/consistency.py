@@ -77,12 +77,8 @@ def wrongs() -> dict[str, Any]:
         "messages without an end": ids(Message.id, Message.status == "running"),
         "events not processed": ids(StripeEvent.id, StripeEvent.state.in_(("received", "failed", "parked"))),
         "accounts with two open recharges": two_recharges(),
-        "charges without an answer": ids(
-            Usage.id, Usage.state == "settled", PAID > 0, ~has_answer("done", "stopped")
-        ),
-        "answers that nobody paid": ids(
-            Usage.id, Usage.state == "released", Usage.output > 0, has_answer("done")
-        ),
+        "charges without an answer": ids(Usage.id, Usage.state == "settled", PAID > 0, ~has_answer("done", "stopped")),
+        "answers that nobody paid": ids(Usage.id, Usage.state == "released", Usage.output > 0, has_answer("done")),
         "calls of no message": ids(Usage.id, Usage.operation == "chat", ~has_answer()),
     }
     return {name: rows for name, rows in result.items() if rows}

@@ -160,6 +160,4 @@ class Stage:
                     os.kill(int(str(pid)), signal.SIGKILL)
 
 
-SESSIONS = (
-    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-)
+SESSIONS = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

@@ -75,9 +75,7 @@ class Pulse(threading.Thread):
 def ask(url: str, headers: dict[str, str], content: str) -> str:
     """One question in a chat of its own; how it ended: done, an error's code, a status, or `broken` connection."""
     try:
-        made = requests.post(
-            f"{url}/api/chats", json={"model": "gpt-test"}, headers=headers, timeout=PATIENCE
-        )
+        made = requests.post(f"{url}/api/chats", json={"model": "gpt-test"}, headers=headers, timeout=PATIENCE)
         if made.status_code != 201:
             return str(made.status_code)
         path = f"{url}/api/chats/{made.json()['id']}/messages"

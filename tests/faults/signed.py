@@ -22,6 +22,4 @@ def deliver(stage: Stage, number: int) -> int:
     )
     signature = stripe.WebhookSignature._compute_signature(f"{now}.{body}", SECRET)
     headers = {"Stripe-Signature": f"t={now},v1={signature}", "Content-Type": "application/json"}
-    return requests.post(
-        f"{stage.running.url}/webhooks/stripe", body, headers=headers, timeout=20
-    ).status_code
+    return requests.post(f"{stage.running.url}/webhooks/stripe", body, headers=headers, timeout=20).status_code

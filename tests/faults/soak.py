@@ -62,9 +62,7 @@ class Figures:
     seconds: float = 0.0
 
     def watched(self, watch: Watch) -> None:
-        self.rows |= {
-            f"longest that {kind} was open, in s": round(life.seconds) for kind, life in watch.worst.items()
-        }
+        self.rows |= {f"longest that {kind} was open, in s": round(life.seconds) for kind, life in watch.worst.items()}
         self.timelines = {kind: watch.timeline(kind) for kind in watch.worst}
         for name, (first, most, last) in watch.memory.items():
             self.rows[f"MB of {name}: at first, at most, at last"] = f"{first}, {most}, {last}"

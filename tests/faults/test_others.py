@@ -73,9 +73,7 @@ def test_readers_that_never_read_are_served_to_the_end_and_pay(stage: Stage) -> 
     stage.provider.bodies["long"] = spoken("word " * 60_000, output_tokens=100)
     stage.provider.configure(replay="long")
     headers = stage.person("cleo")
-    chat = requests.post(
-        f"{stage.running.url}/api/chats", json={"model": "gpt-test"}, headers=headers, timeout=20
-    )
+    chat = requests.post(f"{stage.running.url}/api/chats", json={"model": "gpt-test"}, headers=headers, timeout=20)
     with ExitStack() as readers:
         for _ in range(4 * ROOM):
             readers.enter_context(never_reading(stage, headers, chat.json()["id"]))

@@ -45,9 +45,7 @@ def test_a_whole_answer_has_text_usage_and_cost(
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_stream_has_text_usage_and_cost(
-    ada: Program, provider: ProviderServer, dialect: str, model: str
-) -> None:
+def test_a_stream_has_text_usage_and_cost(ada: Program, provider: ProviderServer, dialect: str, model: str) -> None:
     provider.configure(tokens=7, reasoning=2)
     answer = ada.call(dialect, model=model, stream=True)
     events = events_of(answer)
@@ -86,9 +84,7 @@ def test_models_are_listed_in_both_forms(ada: Program) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("kind", ["function", "custom"])
-def test_tools_of_a_namespace_go_there_and_back(
-    ada: Program, provider: ProviderServer, model: str, kind: str
-) -> None:
+def test_tools_of_a_namespace_go_there_and_back(ada: Program, provider: ProviderServer, model: str, kind: str) -> None:
     """As Codex groups the tools of a server: providers of other formats know only names."""
     tool = {"type": kind, "name": "look", "description": "Look"}
     space = {"type": "namespace", "name": "crm", "description": "Customers", "tools": [tool]}

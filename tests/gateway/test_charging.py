@@ -26,14 +26,10 @@ Database = scoped_session[Session]
 
 
 @pytest.fixture
-def place(
-    start_app: Callable[..., RunningApp], session: Database, provider: ProviderServer
-) -> dict[str, str]:
+def place(start_app: Callable[..., RunningApp], session: Database, provider: ProviderServer) -> dict[str, str]:
     """What the page leaves open: the address, and ada's key, which may hold credits."""
     account = people.person("ada", credits=1000 * CREDIT)
-    _key, secret = ApiKey.make(
-        account.id, account.memberships[0].user_id, "service", scopes=["read", "spend", "hold"]
-    )
+    _key, secret = ApiKey.make(account.id, account.memberships[0].user_id, "service", scopes=["read", "spend", "hold"])
     session.commit()
     return {"HOST": start_app("web").url, "KEY": secret}
 
@@ -72,16 +68,12 @@ def test_the_gateway_as_the_page_has_it(
     assert (call.operation, call.state) == ("gateway", "settled")
 
 
-def test_credits_are_held_settled_and_released_as_the_page_has_it(
-    place: dict[str, str], session: Database
-) -> None:
+def test_credits_are_held_settled_and_released_as_the_page_has_it(place: dict[str, str], session: Database) -> None:
     hold, renew, settle, release = [line for line in written("sh").splitlines() if line.startswith("curl")]
     for end, paid in ((settle, 62_500_000), (release, 0)):
         held = curl(hold, place).json()
         renewed, ended = (curl(line.replace("4711", held["id"]), place) for line in (renew, end))
-        assert (held["ceiling_credits"], renewed.status_code, ended.status_code) == ("80", 200, 200), (
-            ended.text
-        )
+        assert (held["ceiling_credits"], renewed.status_code, ended.status_code) == ("80", 200, 200), ended.text
         call = calls(session)[-1]
         assert (call.operation, call.paid_nanos) == ("held:poster", paid)
         again = curl(settle.replace("4711", held["id"]), place)

@@ -141,10 +141,7 @@ def test_a_wrong_type_anywhere_is_told_by_its_field(
     model, whole = AIModel(name="m", provider=provider, **shown), WHOLE[dialect]
     with app.test_request_context(PATHS[dialect], method="POST"):
         assert fields_told(dialect, whole, model) == set()
-        told = {
-            at: [fields_told(dialect, changed(whole, at, value), model) for value in WRONG]
-            for at in paths(whole)
-        }
+        told = {at: [fields_told(dialect, changed(whole, at, value), model) for value in WRONG] for at in paths(whole)}
     elsewhere = {
         "data:,",
         "source",
@@ -170,9 +167,7 @@ NAMES: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def test_what_is_no_request_is_told_in_the_form_of_the_dialect(
-    ada: Program, provider: ProviderServer
-) -> None:
+def test_what_is_no_request_is_told_in_the_form_of_the_dialect(ada: Program, provider: ProviderServer) -> None:
     for dialect, path in PATHS.items():
         answers = [("body", ada.client.post(path, data=raw, headers=ada.headers)) for raw in NO_OBJECTS]
         answers += [(field, ada.call(dialect, **fields)) for field, fields in NAMES]

@@ -74,9 +74,7 @@ def check_openai(client: Any, session: Any, model: str) -> None:
     assert whole.choices[0].message.content == "Straße 東京 🙂"
     assert whole.usage.cost_nanos == newest_call(session).paid_nanos > 0
     usage_asked = {"include_usage": True}
-    chunks = [
-        *client.chat.completions.create(model=model, messages=HELLO, stream=True, stream_options=usage_asked)
-    ]
+    chunks = [*client.chat.completions.create(model=model, messages=HELLO, stream=True, stream_options=usage_asked)]
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]) == "Straße 東京 🙂"
     assert chunks[-1].choices == []
     assert chunks[-1].usage.cost_nanos == newest_call(session).paid_nanos
@@ -140,9 +138,7 @@ def test_tools_and_images_go_there_and_back(served: tuple[Packages, Any], provid
             model=model, max_tokens=300, messages=HELLO, tools=[{"name": "look", "input_schema": LOOK}]
         )
         assert said.stop_reason == "tool_use"
-        assert [(block.name, block.input) for block in said.content if block.type == "tool_use"] == [
-            ("look", {})
-        ]
+        assert [(block.name, block.input) for block in said.content if block.type == "tool_use"] == [("look", {})]
     provider.configure(fault="", tokens=3)
     for model in MODELS:
         show_an_image(packages, model)

@@ -86,7 +86,5 @@ def refusal_of(dialect: str, fields: dict[str, Any]) -> tuple[str, str] | None:
 def test_whatever_passes_counts_towards_the_bound(dialect: str) -> None:
     model = AIModel(name="m", provider=ProviderAccount(name="p", kind="openai"))
     for name in (name for name, rule in OF_DIALECT[dialect].items() if rule is anything):
-        least, most = (
-            measured({name: [{"role": "user", "content": "x" * size}]}, model)[0] for size in (0, 999)
-        )
+        least, most = (measured({name: [{"role": "user", "content": "x" * size}]}, model)[0] for size in (0, 999))
         assert most - least == 999, name

@@ -176,9 +176,7 @@ def test_a_refusal_is_raised_as_the_packages_know_it(
 
     classes = ("APIStatusError", "PaymentRequiredError") if row.status == 402 else (CLASSES[row.status],) * 2
     kinds = row.types or TYPES[row.status]
-    for ask, client, name, kind in zip(
-        (chat_error, message_error), (ours, theirs), classes, kinds, strict=True
-    ):
+    for ask, client, name, kind in zip((chat_error, message_error), (ours, theirs), classes, kinds, strict=True):
         way.tries = 0
         error = ask(client, **row.asked)
         assert name in [each.__name__ for each in type(error).__mro__]

@@ -146,9 +146,7 @@ def test_a_tool_runner_goes_on_without_a_thread(
     """It begins with a thread, which nobody holds here, and asks again with the whole conversation."""
     _openai, client, way = packages(ada.key)
     said: Any = {"role": "user", "content": "hello"}
-    runner = client.beta.messages.tool_runner(
-        model=ANTHROPIC_MODEL, max_tokens=300, messages=[said], tools=[look]
-    )
+    runner = client.beta.messages.tool_runner(model=ANTHROPIC_MODEL, max_tokens=300, messages=[said], tools=[look])
     assert runner.until_done().content[0].text
     assert (way.tries, provider.count) == (2, 1)
     assert "thread" not in provider.last["body"]
@@ -160,9 +158,7 @@ def look(place: str) -> str:
     return place
 
 
-def test_codex_goes_on_without_its_web_search_and_without_a_socket(
-    ada: Program, provider: ProviderServer
-) -> None:
+def test_codex_goes_on_without_its_web_search_and_without_a_socket(ada: Program, provider: ProviderServer) -> None:
     tools = [{"type": "function", "name": "look", "parameters": {}}, {"type": "web_search"}]
     refused = ada.call("responses", tools=tools)
     assert (refused.status_code, refused.json["error"]["param"]) == (400, "tools")

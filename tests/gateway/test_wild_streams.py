@@ -100,9 +100,7 @@ def test_every_recorded_stream_is_passed_on_whole_or_fails_as_told(
     Setting.put("absorbed_daily", 10**15)
     people.give(db.session.query(Account).order_by(Account.id.desc()).first(), credits=10**14)
     db.session.commit()
-    wrong = [
-        name for path in sorted(WILD.glob("*.sse")) if (name := problem_of(ada, provider, dialect, path))
-    ]
+    wrong = [name for path in sorted(WILD.glob("*.sse")) if (name := problem_of(ada, provider, dialect, path))]
     assert wrong == [], "\n".join(wrong)
 
 
@@ -116,9 +114,7 @@ def problem_of(ada: Program, provider: ProviderServer, dialect: str, path: Path)
     answer = ada.call(dialect, LONG, model=model, stream=True, **options)
     if answer.status_code != 200:
         return (
-            None
-            if expected.get("error") and answer.json["error"]["message"]
-            else f"{path.name}: {answer.text[:200]}"
+            None if expected.get("error") and answer.json["error"]["message"] else f"{path.name}: {answer.text[:200]}"
         )
     events = events_of(answer)
     answer.close()

@@ -64,9 +64,7 @@ def calls(session: Database) -> list[Usage]:
     return session.query(Usage).order_by(Usage.id).all()
 
 
-def test_the_ten_lines_stream_a_metered_answer(
-    ada: Door, session: Database, provider: ProviderServer
-) -> None:
+def test_the_ten_lines_stream_a_metered_answer(ada: Door, session: Database, provider: ProviderServer) -> None:
     provider.configure(text="Old pond.", input_tokens=30)
     before = ada.balance()["available_nanos"]
     answer = heard(ada.call("POST", "/haiku", json={"about": "frogs"}).data)
@@ -131,9 +129,7 @@ def test_a_minimum_plan_is_for_it_and_for_dearer_ones(
         assert ada.call("POST", "/haiku", json={"about": "frogs"}).status_code == 200
 
 
-def test_a_job_collects_the_text_and_its_receipt(
-    account: Account, session: Database, provider: ProviderServer
-) -> None:
+def test_a_job_collects_the_text_and_its_receipt(account: Account, session: Database, provider: ProviderServer) -> None:
     provider.configure(text="Old pond.")
     running = begin(people.actor(account), "haiku", "frogs", language="Dutch")
     assert collect(running) == "Old pond."

@@ -22,9 +22,7 @@ from tests.histories.oracle import Book, Offer, anniversary_after
 from tests.support.people import CREDIT, model, person
 
 PAID_PLANS = ("Starter", "Plus", "Pro")
-BIRTHDAYS = st.sampled_from(
-    ["2026-01-31T12:00", "2026-02-27T23:59:58", "2027-12-31T23:59:59", "2028-02-29T00:00"]
-)
+BIRTHDAYS = st.sampled_from(["2026-01-31T12:00", "2026-02-27T23:59:58", "2027-12-31T23:59:59", "2028-02-29T00:00"])
 
 
 class Stage(RuleBasedStateMachine):
@@ -100,9 +98,7 @@ class Stage(RuleBasedStateMachine):
         self.go_to(self.now + timedelta(minutes=minutes))
 
     @precondition(lambda self: self.clock is not None)
-    @rule(
-        seconds=st.sampled_from([-1, 0, 1]), edge=st.sampled_from(["window", "day", "month", "anniversary"])
-    )
+    @rule(seconds=st.sampled_from([-1, 0, 1]), edge=st.sampled_from(["window", "day", "month", "anniversary"]))
     def an_edge_of_time_comes(self, edge: str, seconds: int) -> None:
         tomorrow = self.now.replace(hour=0, minute=0, second=0) + timedelta(days=1)
         first = self.now.replace(day=1, hour=0, minute=0, second=0)
@@ -151,9 +147,7 @@ def offer_of(plan: Plan) -> Offer:
     allowance = worth if plan.allowance_override_nanos is None else plan.allowance_override_nanos
     most = plan.parallel_calls or 5
     window = plan.window_hours and (plan.window_hours, plan.window_limit_nanos)
-    return Offer(
-        plan.name, plan.price_cents, allowance, plan.daily_limit_nanos, plan.allows_packs, most, window
-    )
+    return Offer(plan.name, plan.price_cents, allowance, plan.daily_limit_nanos, plan.allows_packs, most, window)
 
 
 def months_lived(born: datetime, now: datetime) -> int:

@@ -115,9 +115,7 @@ def test_a_chat_has_come_to_what_its_settled_calls_were_paid(ada: Account, sessi
     assert Usage.total_of(chat.id, ada.id + 1) == (0, 0)
 
 
-def test_allowance_and_credits_add_up_in_a_receipt_and_in_a_chats_total(
-    ada: Account, session: Database
-) -> None:
+def test_allowance_and_credits_add_up_in_a_receipt_and_in_a_chats_total(ada: Account, session: Database) -> None:
     give(ada, credits=100 * CREDIT)
     session.flush()
     chat = Chat(account_id=ada.id, user_id=ada.memberships[0].user_id, model="m")

@@ -85,9 +85,7 @@ def test_openai_is_asked_in_its_format_and_what_it_cost_stands_beside_the_price(
     assert last_call(session).provider_nanos == IN_ALL
 
 
-def test_google_is_asked_in_its_format_one_image_a_request(
-    ada: Door, session: Database, painter: ImageServer
-) -> None:
+def test_google_is_asked_in_its_format_one_image_a_request(ada: Door, session: Database, painter: ImageServer) -> None:
     make(ada, model=GOOGLE, size="16:9 1K", n=2)
     assert len(painter.requests) == 2
     request, config = painter.requests[0], painter.requests[0]["body"]["generationConfig"]
@@ -188,9 +186,7 @@ BAD: list[tuple[dict, str]] = [
 ]
 
 
-def test_bad_input_names_the_field_and_spends_nothing(
-    ada: Door, session: Database, painter: ImageServer
-) -> None:
+def test_bad_input_names_the_field_and_spends_nothing(ada: Door, session: Database, painter: ImageServer) -> None:
     named, estimated = {}, {}
     for body, _field in BAD:
         case, asked = str(body)[:40], {"prompt": "x", "model": OPENAI} | body
@@ -232,9 +228,7 @@ def test_there_is_room_for_the_files_or_no_call(ada: Door, session: Database, pa
     assert make(ada, model=OPENAI, n=1).end["images"]
 
 
-def test_images_are_files_of_a_document_and_go_with_it(
-    ada: Door, session: Database, painter: ImageServer
-) -> None:
+def test_images_are_files_of_a_document_and_go_with_it(ada: Door, session: Database, painter: ImageServer) -> None:
     document = ada.call("POST", "/documents", json={"content": "Foxes"}).json["id"]
     answer = make(ada, model=OPENAI, document_id=document)
     call = last_call(session)
@@ -260,9 +254,7 @@ def test_images_are_made_in_a_chat(ada: Door, session: Database, painter: ImageS
     assert page.status_code in (200, 302)
 
 
-def test_a_repeated_key_gives_the_same_images_and_pays_once(
-    ada: Door, session: Database, painter: ImageServer
-) -> None:
+def test_a_repeated_key_gives_the_same_images_and_pays_once(ada: Door, session: Database, painter: ImageServer) -> None:
     once = {"Idempotency-Key": "one"}
     first = make(ada, model=OPENAI, headers=once)
     second = make(ada, model=OPENAI, headers=once)
@@ -286,9 +278,7 @@ def test_a_plans_images_of_the_month_are_counted(ada: Door, session: Database, p
     assert ada.call("GET", "/usage/months").json["items"][0]["images"] == 2
 
 
-def test_nobody_else_sees_them(
-    ada: Door, door: Callable[..., Door], session: Database, painter: ImageServer
-) -> None:
+def test_nobody_else_sees_them(ada: Door, door: Callable[..., Door], session: Database, painter: ImageServer) -> None:
     eve = door("eve", credits=10**9)
     answer = make(ada, model=OPENAI)
     for path in (f"/images/{answer.end['call_id']}", answer.end["images"][0]["url"].removeprefix("/api")):

@@ -71,9 +71,7 @@ def test_images_that_are_stopped_are_paid_as_delivered(
 
     assert end["cost_nanos"] == call.paid_nanos == delivered * call.image_price.price_nanos
     assert len(end.get("images", ())) == session.query(Attachment).count() == call.images == delivered
-    assert (end["code"], message.status) == (
-        ("stopped", "stopped") if delivered else ("provider_error", "failed")
-    )
+    assert (end["code"], message.status) == (("stopped", "stopped") if delivered else ("provider_error", "failed"))
     assert call.state == ("settled" if delivered else "released")
     assert end["available_nanos"] == 1000 * CREDIT - call.paid_nanos
     assert ada.balance()["reserved_nanos"] == 0

@@ -57,9 +57,7 @@ class Life:
 
     def draw(self) -> None:
         offer = self.random.choice(image_offers())
-        asked = ImagePrompt.of(
-            offer.model.name, "a fox", quality="", size="", count=self.random.choice((1, 2))
-        )
+        asked = ImagePrompt.of(offer.model.name, "a fox", quality="", size="", count=self.random.choice((1, 2)))
         self.begin(asked, offer, None, operation="image", image_price_id=offer.price.id)
 
     def call(self) -> None:

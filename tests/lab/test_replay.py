@@ -75,9 +75,7 @@ class Told:
         self.balances: dict[int, tuple[int, int]] = {}
 
     def run(self) -> Told:
-        run = Run(
-            self.scenario, terms_of(self.scenario), self.report, lambda a, one: self.entries[a].append(one)
-        )
+        run = Run(self.scenario, terms_of(self.scenario), self.report, lambda a, one: self.entries[a].append(one))
         run.balances = lambda past, replay: self.balances.update(
             {replay.state.account_id: (replay.state.allowance, replay.state.credits)}
         )
@@ -89,9 +87,7 @@ class Told:
         return self
 
 
-def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(
-    painter: None, session: Database
-) -> None:
+def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(painter: None, session: Database) -> None:
     for plan in session.query(Plan):
         plan.window_hours, plan.window_limit_nanos = (5, 2 * CREDIT) if plan.is_free else (7, 4 * CREDIT)
     for name, value in LOW_FLOOR.items():
@@ -108,9 +104,7 @@ def test_nothing_changed_is_every_balance_entry_and_refusal_of_the_month(
     assert session.query(SpendingPause).filter(SpendingPause.resumed_at.is_not(None)).count() > 1
     for life in lives:
         end = balances_at(life.account_id, scenario.ends)
-        assert told.entries[life.account_id] == entries_between(
-            life.account_id, scenario.begins, scenario.ends
-        )
+        assert told.entries[life.account_id] == entries_between(life.account_id, scenario.begins, scenario.ends)
         assert told.balances[life.account_id] == (end.allowance, end.credits)
     for sides in told.report.days.values():
         assert sides["was"] == sides["then"]
@@ -227,11 +221,7 @@ def test_who_pays_more_for_the_same_answers_is_worse_off(models: None, session: 
         much = {"credits": 10**12, "created_at": datetime(2026, 9, 1, tzinfo=UTC)}
         LedgerEntry.post(account, "grant", f"much:{account.id}", **much)
     session.commit()
-    told = Told(
-        Scenario(
-            **MONTH, prices={"big": {"output_nanos": 120 * 10**9}, "small": {"output_nanos": 12 * 10**9}}
-        )
-    )
+    told = Told(Scenario(**MONTH, prices={"big": {"output_nanos": 120 * 10**9}, "small": {"output_nanos": 12 * 10**9}}))
     report = told.run().report
     ends = {account_id: balances_at(account_id, told.scenario.ends) for account_id in told.balances}
     left = {account_id: end.allowance + end.credits for account_id, end in ends.items()}

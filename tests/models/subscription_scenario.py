@@ -27,12 +27,8 @@ class Deal:
         self.account = person("ada")
         self.account.stripe_customer_id = "cus_1"
         db.session.flush()
-        self.subscription = Subscription.begin(
-            actor(self.account), self.account, self.plan, trial_days=trial_days
-        )
-        self.state = SubscriptionState(
-            "sub_1", "active", "cus_1", "si_1", f"price_{plan}", month(0), month(1)
-        )
+        self.subscription = Subscription.begin(actor(self.account), self.account, self.plan, trial_days=trial_days)
+        self.state = SubscriptionState("sub_1", "active", "cus_1", "si_1", f"price_{plan}", month(0), month(1))
 
     def invoice(
         self, number: int, paid_at: datetime, created_at: datetime, end: datetime | None = None

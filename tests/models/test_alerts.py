@@ -47,9 +47,7 @@ def test_a_used_up_day_rings_once(account: Account, call: Callable[[int], Receip
     assert AccountState.load(account.id).alerts(utcnow()) == {"daily_limit"}
 
 
-def test_a_low_balance_rings_once_and_beside_the_day(
-    account: Account, call: Callable[[int], Receipt]
-) -> None:
+def test_a_low_balance_rings_once_and_beside_the_day(account: Account, call: Callable[[int], Receipt]) -> None:
     account.alerts_daily_limit, account.alert_below_nanos = True, 75 * CREDIT
     assert [call(cost).needs_alert for cost in (50, 10, 2)] == [True, True, False]
     assert AccountState.load(account.id).alerts(utcnow()) == {"daily_limit", "low_balance"}

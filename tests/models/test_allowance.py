@@ -83,9 +83,7 @@ def test_a_refill_repays_a_debt_as_far_as_it_goes(account: Account) -> None:
     assert (account.allowance_nanos, account.credits_nanos) == (0, -200 * CREDIT)
 
 
-def test_changing_plans_within_a_month_mints_nothing(
-    account: Account, session: "scoped_session[Session]"
-) -> None:
+def test_changing_plans_within_a_month_mints_nothing(account: Account, session: "scoped_session[Session]") -> None:
     free, other = account.plan, session.query(Plan).filter_by(name="Pay as you go").one()
     refilled(account, "2026-01-31T12:00")
     for plan in (other, free, other, free):

@@ -154,9 +154,7 @@ def test_those_of_a_plan_are_found_while_they_act(account: Account, rules: AutoR
     assert AutoRecharge.on_plan(account.plan_id) == []
 
 
-def test_a_call_waits_for_what_is_on_its_way_and_for_nothing_else(
-    account: Account, rules: AutoRecharge
-) -> None:
+def test_a_call_waits_for_what_is_on_its_way_and_for_nothing_else(account: Account, rules: AutoRecharge) -> None:
     assert is_being_paid(account.id, NOON)
     rules.card_id = None
     assert not is_being_paid(account.id, NOON)

@@ -29,9 +29,7 @@ BALANCES = st.builds(
         (Balance(0, -30), -30),
     ],
 )
-def test_available_is_the_days_rest_and_credits_less_what_is_reserved(
-    balance: Balance, available: int
-) -> None:
+def test_available_is_the_days_rest_and_credits_less_what_is_reserved(balance: Balance, available: int) -> None:
     assert balance.available == available
 
 
@@ -67,9 +65,7 @@ def test_what_pays_adds_up_and_never_passes_its_bounds(
 
 
 @given(BALANCES, AMOUNT, AMOUNT)
-def test_the_days_limit_is_passed_only_when_no_credits_are_left(
-    balance: Balance, cost: int, ceiling: int
-) -> None:
+def test_the_days_limit_is_passed_only_when_no_credits_are_left(balance: Balance, cost: int, ceiling: int) -> None:
     payment = balance.pay(cost, ceiling, 0)
 
     if payment.allowance > balance.day_rest:

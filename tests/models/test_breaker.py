@@ -71,9 +71,7 @@ def end(reservation: Reservation, tokens: int = 1_000) -> None:
     assert settle(reservation, TokenUsage(output=tokens, source="reported"), "done") is not None
 
 
-def loop(
-    who: Actor, clock: time_machine.Traveller, *, at_once: int = 1
-) -> tuple[int, int, list[Reservation]]:
+def loop(who: Actor, clock: time_machine.Traveller, *, at_once: int = 1) -> tuple[int, int, list[Reservation]]:
     """Ten calls a second until refused: what was spent and reserved by then, and the calls that still run."""
     running: list[Reservation] = []
     while (refused := begun_or_refused(who, running)) is None:
@@ -97,20 +95,14 @@ def begun_or_refused(who: Actor, running: list[Reservation]) -> Refusal | None:
 
 @pytest.mark.databases("sqlite", "postgresql")
 @pytest.mark.parametrize("hours", [0, 10], ids=["by the hour", "after half a day"])
-def test_a_loop_stops_before_twice_the_busiest_day(
-    ada: Account, clock: time_machine.Traveller, hours: int
-) -> None:
+def test_a_loop_stops_before_twice_the_busiest_day(ada: Account, clock: time_machine.Traveller, hours: int) -> None:
     for _ in range(hours):
         for _ in range(10):
             end(begin(actor(ada)))
         clock.shift(timedelta(hours=1))
     spent, reserved, running = loop(actor(ada), clock, at_once=2)
     assert spent <= 2 * BUSIEST_DAY
-    assert (
-        spent + reserved - 5 * CREDIT
-        <= (3 * BUSIEST_HOUR if not hours else 2 * BUSIEST_DAY)
-        < spent + reserved
-    )
+    assert spent + reserved - 5 * CREDIT <= (3 * BUSIEST_HOUR if not hours else 2 * BUSIEST_DAY) < spent + reserved
     for reservation in running:
         end(reservation)
     after = AccountState.load(ada.id)
@@ -118,9 +110,7 @@ def test_a_loop_stops_before_twice_the_busiest_day(
     assert refusal(lambda: begin(actor(ada))).code == "spending_paused"
 
 
-def test_the_pause_is_written_once_with_its_figures_and_told_once(
-    ada: Account, clock: time_machine.Traveller
-) -> None:
+def test_the_pause_is_written_once_with_its_figures_and_told_once(ada: Account, clock: time_machine.Traveller) -> None:
     loop(actor(ada), clock)
     for _ in range(3):
         breaker.trip(ada.id)
@@ -191,9 +181,7 @@ def test_what_is_usual_is_of_seven_days_and_of_no_mistake(ada: Account) -> None:
 
 
 @pytest.mark.parametrize("choice", ["alert", "off"])
-def test_what_only_alerts_or_is_off_pauses_nothing(
-    ada: Account, clock: time_machine.Traveller, choice: str
-) -> None:
+def test_what_only_alerts_or_is_off_pauses_nothing(ada: Account, clock: time_machine.Traveller, choice: str) -> None:
     loop(actor(ada), clock)
     breaker.choose(actor(ada), choice)
     end(begin(actor(ada), 100_000), 100_000)
@@ -227,9 +215,7 @@ def test_a_day_is_learned_once_from_what_ended_in_it(ada: Account, clock: time_m
     sums=st.dictionaries(st.none() | st.integers(1, 9), st.integers(0, 1_000), min_size=1),
     bar=st.integers(0, 2_000),
 )
-def test_keys_are_to_blame_only_where_the_rest_is_within_the_bar(
-    sums: dict[int | None, int], bar: int
-) -> None:
+def test_keys_are_to_blame_only_where_the_rest_is_within_the_bar(sums: dict[int | None, int], bar: int) -> None:
     blamed = runaways(sums, bar)
     rest = sum(amount for key, amount in sums.items() if key not in blamed)
     assert None not in blamed
@@ -240,9 +226,7 @@ def test_keys_are_to_blame_only_where_the_rest_is_within_the_bar(
 
 def hourly(dice: Random, per_day: float, day: int) -> list[int]:
     """What somebody spends in each hour of a day: by day and night, weekday and weekend, one launch day for all."""
-    calls = (
-        per_day * (0.4 if day % 7 in (5, 6) else 1) * (1.6 if day == 19 else 1) * dice.lognormvariate(0, 0.3)
-    )
+    calls = per_day * (0.4 if day % 7 in (5, 6) else 1) * (1.6 if day == 19 else 1) * dice.lognormvariate(0, 0.3)
     shape = [max(0.02, 1 - cos((hour - 3) * pi / 12)) * dice.uniform(0.3, 1.7) for hour in range(24)]
     return [int(calls * part / sum(shape) * CREDIT) for part in shape]
 

@@ -50,9 +50,7 @@ def ada(app: Flask, session: Database) -> Account:
     return account
 
 
-def call(
-    account: Account, clock: Any, minutes: int = 1, usage: TokenUsage = SEEN, outcome: str = "done"
-) -> int:
+def call(account: Account, clock: Any, minutes: int = 1, usage: TokenUsage = SEEN, outcome: str = "done") -> int:
     """A call that ends some minutes after the one before; its id."""
     clock.shift(timedelta(minutes=minutes))
     reservation = reserve(actor(account), PROMPT, AIModel.to_sell("m", utcnow())[1])
@@ -63,9 +61,7 @@ def call(
 def drop_triggers(session: Database) -> None:
     kind = session.connection().dialect.name
     for trigger in TRIGGERS[kind]:
-        session.execute(
-            text(f"DROP TRIGGER {trigger}" + (" ON model_prices" if kind == "postgresql" else ""))
-        )
+        session.execute(text(f"DROP TRIGGER {trigger}" + (" ON model_prices" if kind == "postgresql" else "")))
 
 
 def change(session: Database, call_id: int, **columns: Any) -> None:
@@ -173,9 +169,7 @@ def call_that_took(session: Database, account: Account, nanos: int) -> int:
     account.allowance_nanos, account.credits_nanos = 0, account.credits_nanos - nanos
     user_id, row = account.memberships[0].user_id, AIModel.named("m").prices[0]
     settled = {"state": "settled", "outcome": "done", "settled_at": utcnow(), "day": utcnow().date()}
-    usage = Usage(
-        account_id=account.id, user_id=user_id, model="m", price_id=row.id, reserved_nanos=nanos, **settled
-    )
+    usage = Usage(account_id=account.id, user_id=user_id, model="m", price_id=row.id, reserved_nanos=nanos, **settled)
     usage.max_output_tokens, usage.output = 4000, 850
     usage.cost_nanos = usage.credits_paid_nanos = nanos
     session.add(usage)
@@ -216,9 +210,7 @@ def test_two_calls_whose_moments_stand_in_the_other_order_are_true_rows(
     assert [finding.check for finding in audit_calls().all()] == ["a debt beside an allowance"]
 
 
-def test_an_overdraft_that_was_higher_once_is_remembered(
-    ada: Account, session: Database, at_noon: Any
-) -> None:
+def test_an_overdraft_that_was_higher_once_is_remembered(ada: Account, session: Database, at_noon: Any) -> None:
     account = Account.locked(ada.id)
     give(account, allowance=-10 * CREDIT, credits=-30 * CREDIT - 45 * CREDIT)
     at_noon.shift(timedelta(minutes=1))
@@ -268,9 +260,7 @@ def test_the_command_names_row_and_calls_and_says_how_far_it_is(
     assert (later.exit_code, later.stdout) == (0, "0 calls: every one is explained.\n")
 
 
-def test_each_night_the_day_before_is_audited_once(
-    ada: Account, app: Flask, session: Database, at_noon: Any
-) -> None:
+def test_each_night_the_day_before_is_audited_once(ada: Account, app: Flask, session: Database, at_noon: Any) -> None:
     number = call(ada, at_noon)
     change(session, number, output=1)
     assert jobs.audit_calls() == 0

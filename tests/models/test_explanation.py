@@ -28,9 +28,7 @@ def test_the_figures_recompute_and_the_advice_costs_less(
 ) -> None:
     columns = {f"{bucket}_nanos": nanos for bucket, nanos in zip(TOKEN_BUCKETS, prices, strict=True)}
     price = ModelPrice(**columns, search_nanos=A_SEARCH)
-    call = Usage(
-        **{bucket: getattr(used, bucket) for bucket in BUCKETS}, price=price, earlier_bps=earlier_bps
-    )
+    call = Usage(**{bucket: getattr(used, bucket) for bucket in BUCKETS}, price=price, earlier_bps=earlier_bps)
     call.allowance_paid_nanos, call.credits_paid_nanos = max(0, price.rates.cost_of(used) - absorbed), 0
     why = explain(call)
     if why is None:
@@ -39,9 +37,7 @@ def test_the_figures_recompute_and_the_advice_costs_less(
 
     again = used.input_tokens * earlier_bps // 10_000
     costs = costs_of(used, dict(zip(TOKEN_BUCKETS, prices, strict=True)), again)
-    assert (
-        why.tokens == {"earlier": again, "input": used.input_tokens - again, "output": used.output}[why.part]
-    )
+    assert why.tokens == {"earlier": again, "input": used.input_tokens - again, "output": used.output}[why.part]
     assert abs(Fraction(costs[why.part], max(1, sum(costs.values()))) * 100 - why.percent) <= Fraction(1, 2)
     assert costs[why.part] == max(costs.values())
     assert f"{why.percent}% of it is" in explanation_text(why)

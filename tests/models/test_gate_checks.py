@@ -55,9 +55,7 @@ def test_nobody_spends_for_a_closed_or_frozen_account(account_state: AccountStat
     check_account(account_state, ada)
     frozen = replace(account_state, frozen_at=NOON, frozen_by="dispute")
     assert "disputed" in text_of(refusal(lambda: check_account(frozen, ada)))
-    assert (
-        refusal(lambda: check_account(replace(account_state, closed_at=NOON), ada)).code == "account_frozen"
-    )
+    assert refusal(lambda: check_account(replace(account_state, closed_at=NOON), ada)).code == "account_frozen"
 
 
 def test_an_address_is_confirmed_first_where_that_is_asked(
@@ -82,10 +80,7 @@ def test_a_plan_that_ended_and_a_model_that_it_lacks(account_state: AccountState
     assert refusal(lambda: check_account(ended, ada)).code == "plan_inactive"
     check_model(replace(account_state, models=[]), "m")
     check_model(replace(account_state, models=["m"]), "m")
-    assert (
-        refusal(lambda: check_model(replace(account_state, models=["other"]), "m")).code
-        == "model_not_allowed"
-    )
+    assert refusal(lambda: check_model(replace(account_state, models=["other"]), "m")).code == "model_not_allowed"
 
 
 def test_calls_at_once_are_the_plans_or_everybodys(account_state: AccountState) -> None:
@@ -107,9 +102,7 @@ def test_what_the_house_pays_for_failures_is_bounded_by_the_day(account_state: A
 
 
 @pytest.mark.parametrize(("days", "bound"), [(29, 4_500 * CREDIT), (31, 50 * CREDIT)])
-def test_who_paid_much_in_thirty_days_may_cause_more(
-    account_state: AccountState, days: int, bound: int
-) -> None:
+def test_who_paid_much_in_thirty_days_may_cause_more(account_state: AccountState, days: int, bound: int) -> None:
     """Five percent of $100, of which $10 were given back."""
     paid = {"state": "paid", "price_cents": 10_000, "refunded_cents": 1_000, "currency": "usd"}
     moment = NOON - timedelta(days=days)
@@ -145,9 +138,7 @@ def test_new_chats_of_the_month_end_at_the_plans_number(account_state: AccountSt
         ({"allowance": 0, "credits": -1}, "out_of_credits"),
     ],
 )
-def test_something_must_be_available(
-    account_state: AccountState, figures: dict[str, int], code: str | None
-) -> None:
+def test_something_must_be_available(account_state: AccountState, figures: dict[str, int], code: str | None) -> None:
     asked = replace(account_state, **{"allowance": 0} | figures)
     if code is None:
         check_funds(asked, NOON)
@@ -189,9 +180,7 @@ def test_where_nothing_comes_by_itself_nothing_is_promised(account_state: Accoun
 
 def sized(account_state: AccountState, tokens: int, **figures: int) -> Prompt:
     """What is left of the prompt where the allowance pays for so many output tokens."""
-    asked = replace(
-        account_state, **{"allowance": tokens * OUTPUT_NANOS, "credits": 0, "reserved": 0} | figures
-    )
+    asked = replace(account_state, **{"allowance": tokens * OUTPUT_NANOS, "credits": 0, "reserved": 0} | figures)
     return fit(asked, PROMPT, RATES, NOON)
 
 
@@ -230,9 +219,9 @@ def test_a_short_answer_is_asked_for_whole_or_not_at_all(account_state: AccountS
     short = replace(PROMPT, max_output_tokens=10)
     asked = replace(account_state, allowance=10 * OUTPUT_NANOS)
     assert fit(asked, short, RATES, NOON) is short
-    assert refusal(lambda: fit(replace(asked, allowance=9 * OUTPUT_NANOS), short, RATES, NOON)).details[
-        "needed"
-    ] == (10 * OUTPUT_NANOS)
+    assert refusal(lambda: fit(replace(asked, allowance=9 * OUTPUT_NANOS), short, RATES, NOON)).details["needed"] == (
+        10 * OUTPUT_NANOS
+    )
 
 
 def test_a_cheaper_model_is_named_that_fits_and_that_the_plan_has(account_state: AccountState) -> None:

@@ -45,9 +45,7 @@ def test_who_waits_as_long_as_was_said_is_not_too_early(now: datetime, wait: tim
 
 
 def yearly(allowance: int) -> Plan:
-    plan = Plan(
-        name=f"Year {allowance}", interval="year", price_cents=allowance, stripe_price_id=f"price_{allowance}"
-    )
+    plan = Plan(name=f"Year {allowance}", interval="year", price_cents=allowance, stripe_price_id=f"price_{allowance}")
     plan.allowance_override_nanos = allowance * CREDIT
     db.session.add(plan)
     return plan
@@ -64,9 +62,7 @@ def upgraded(deal: Deal, plan: Plan, at: datetime, key: str) -> int:
 
 @AGAIN
 @given(st.integers(0, 364 * 86400), st.integers(10_001, 90_000))
-def test_a_yearly_upgrade_gives_what_was_shown(
-    session: "scoped_session[Session]", after: int, allowance: int
-) -> None:
+def test_a_yearly_upgrade_gives_what_was_shown(session: "scoped_session[Session]", after: int, allowance: int) -> None:
     deal = Deal("Plus (yearly)")
     deal.follow(deal.invoice(0, BEGIN, BEGIN, end=YEAR_END), period_end=YEAR_END)
     plan, at = yearly(allowance), BEGIN + timedelta(seconds=after)
@@ -86,9 +82,7 @@ def test_no_part_of_a_second_is_cut_from_what_an_upgrade_gives(
     deal.follow(deal.invoice(0, BEGIN, BEGIN))
     plan, whole = db.session.query(Plan).filter_by(name="Pro").one(), month(1) - month(0)
     more = plan.allowance_nanos - deal.subscription.allowance_nanos
-    exact = Fraction(
-        more * ((whole - after) // timedelta(microseconds=1)), whole // timedelta(microseconds=1)
-    )
+    exact = Fraction(more * ((whole - after) // timedelta(microseconds=1)), whole // timedelta(microseconds=1))
     assert abs(growth(deal.subscription, plan, BEGIN + after) - exact) <= Fraction(1, 2)
     db.session.rollback()
 

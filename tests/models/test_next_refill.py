@@ -122,9 +122,7 @@ class World:
         line = LineState(f"price_{plan.name}", plan.price_cents, False, start, end)
         key, cents = f"in_{len(self.invoices)}", plan.price_cents
         self.invoices.append(
-            InvoiceState(
-                key, "sub_1", "", "paid", cents, cents, "usd", start, start, f"pi_{key}", lines=(line,)
-            )
+            InvoiceState(key, "sub_1", "", "paid", cents, cents, "usd", start, start, f"pi_{key}", lines=(line,))
         )
         self.follow()
 

@@ -64,9 +64,7 @@ def test_a_second_payment_for_one_purchase_is_a_mismatch(payment: Payment, accou
 
 def test_a_checkout_of_another_sum_account_or_currency_is_a_mismatch(payment: Payment) -> None:
     owner = str(payment.account_id)
-    session = SessionState(
-        "cs_1", "payment", "complete", "paid", None, "cus_1", owner, "pi_1", None, None, 3000, "usd"
-    )
+    session = SessionState("cs_1", "payment", "complete", "paid", None, "cus_1", owner, "pi_1", None, None, 3000, "usd")
     payment.check_session(session)
     others = (
         {"amount_cents": 1},
@@ -79,9 +77,7 @@ def test_a_checkout_of_another_sum_account_or_currency_is_a_mismatch(payment: Pa
             payment.check_session(replace(session, **wrong))
 
 
-def test_money_that_nobody_knew_is_forgotten_once_its_purchase_is_known(
-    payment: Payment, account: Account
-) -> None:
+def test_money_that_nobody_knew_is_forgotten_once_its_purchase_is_known(payment: Payment, account: Account) -> None:
     Payment.park_unknown(account, result(payment), "we sold nothing for it")
     known = Payment.park_unknown(account, result(payment, stripe_id="pi_2"), "nor for this")
     again = Payment.park_unknown(account, result(payment, stripe_id="pi_2"), "still not")
@@ -102,9 +98,7 @@ def test_a_checkout_is_waited_for_until_it_ends(payment: Payment) -> None:
     assert (payment.state, Payment.waiting(later)) == ("canceled", [])
 
 
-def test_what_was_paid_neither_falls_through_nor_waits_nor_is_parked(
-    payment: Payment, account: Account
-) -> None:
+def test_what_was_paid_neither_falls_through_nor_waits_nor_is_parked(payment: Payment, account: Account) -> None:
     payment.succeed(account, result(payment))
     payment.wait()
     payment.fall_through()

@@ -18,10 +18,7 @@ def saved(kind: str, width: int = 300, height: int = 200) -> bytes:
     return held.getvalue()
 
 
-CUT_OFF = (
-    bytes.fromhex("89504e470d0a1a0a0000000d494844520000004000000040080200000000000000")
-    + b"cut off in the middle"
-)
+CUT_OFF = bytes.fromhex("89504e470d0a1a0a0000000d494844520000004000000040080200000000000000") + b"cut off in the middle"
 NO_PICTURES = {
     "svg": b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>',
     "html": b"<!doctype html><img src=x onerror=alert(1)>",
@@ -65,9 +62,7 @@ def test_what_is_too_large_is_not_decoded(content: bytes, told: str) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.sampled_from(["PNG", "JPEG", "GIF", "WEBP"]), st.integers(0, 900), st.integers(0, 255), st.booleans()
-)
+@given(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP"]), st.integers(0, 900), st.integers(0, 255), st.booleans())
 def test_no_damage_is_a_failure_of_ours(kind: str, place: int, byte: int, is_cut: bool) -> None:
     whole = saved(kind, 40, 30)
     at = place % len(whole)

@@ -44,10 +44,7 @@ def test_a_yearly_plan_gives_a_twelfth_of_its_worth_each_month() -> None:
 
 
 def test_an_allowance_set_outright_stands_above_the_computed_one() -> None:
-    assert (
-        Plan(price_cents=2000, surcharge_cents=0, margin_bps=0, allowance_override_nanos=7).allowance_nanos
-        == 7
-    )
+    assert Plan(price_cents=2000, surcharge_cents=0, margin_bps=0, allowance_override_nanos=7).allowance_nanos == 7
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,7 @@ def test_an_account_thaws_with_its_last_dispute(account: Account, payment: Payme
     assert (left(account), account.frozen_by) == (10_000, None)
 
 
-def test_a_refund_that_failed_before_we_heard_of_it_takes_and_gives_back(
-    account: Account, payment: Payment
-) -> None:
+def test_a_refund_that_failed_before_we_heard_of_it_takes_and_gives_back(account: Account, payment: Payment) -> None:
     follow_refunds(payment, account, [replace(REFUND, status="failed")])
     assert entries() == [("purchase", 5000), ("refund", -2000), ("refund_failed", 2000)]
     follow_refunds(payment, account, [replace(REFUND, status="failed")])

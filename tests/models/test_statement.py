@@ -34,15 +34,11 @@ def history(session: Database, account: Account, dice: Random) -> None:
         at = FIRST + timedelta(seconds=dice.randint(0, seconds))
         amount = dice.randint(0, 10**9)
         if dice.random() < 0.4:
-            entry = LedgerEntry.post(
-                account, "grant", f"grant:{number}", allowance=amount, credits=amount // 3
-            )
+            entry = LedgerEntry.post(account, "grant", f"grant:{number}", allowance=amount, credits=amount // 3)
             entry.created_at = at
             continue
         paid = {"allowance_paid_nanos": amount // 2, "credits_paid_nanos": amount - amount // 2}
-        call = Usage(
-            account_id=account.id, user_id=dice.choice(members), model=model.name, price_id=model.prices[0].id
-        )
+        call = Usage(account_id=account.id, user_id=dice.choice(members), model=model.name, price_id=model.prices[0].id)
         call.state, call.outcome, call.day, call.reserved_nanos = "settled", "done", at.date(), amount
         call.max_output_tokens, call.cost_nanos, call.created_at, call.settled_at = 100, amount, at, at
         for name, nanos in paid.items():

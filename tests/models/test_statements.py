@@ -42,9 +42,7 @@ STATEMENT = CompiledStatement(select(*COLUMNS))
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=CASES, is_limited=st.booleans())
-def test_a_cost_is_split_and_a_balance_counted_alike(
-    app: Flask, case: dict[str, int], is_limited: bool
-) -> None:
+def test_a_cost_is_split_and_a_balance_counted_alike(app: Flask, case: dict[str, int], is_limited: bool) -> None:
     sent = case if is_limited else case | dict.fromkeys(LIMITS, NO_LIMIT)
     with app.app_context():
         row = STATEMENT.one(db.session.connection(), sent)
@@ -59,9 +57,7 @@ OF = {
     "daily_limit": st.none() | AMOUNTS, "frozen_at": st.none() | st.just(NOON), "closed_at": st.none(),
     "credits": SIGNED,
 }  # fmt: skip
-FIGURES_OF = st.fixed_dictionaries(
-    {name: OF.get(name, AMOUNTS) for name in (*MOVED, "daily_limit", "frozen_at")}
-)
+FIGURES_OF = st.fixed_dictionaries({name: OF.get(name, AMOUNTS) for name in (*MOVED, "daily_limit", "frozen_at")})
 WINDOWS = st.just((None, None)) | st.tuples(st.integers(1, 12), AMOUNTS)
 WITHIN = st.builds(Bounds, st.integers(0, 3), *([AMOUNTS] * 5))
 HELD = AccountState(
@@ -91,9 +87,7 @@ def test_days_hours_windows_and_what_admits_are_alike(
     known = dict.fromkeys(FIELDS) | figures | {"window_hours": window[0], "window_limit": window[1]}
     state, values = AccountState(**known), {f"of_{name}": value for name, value in known.items()}
     with app.app_context():
-        row = ASKED.one(
-            db.session.connection(), values | clock_values(now) | {"began": began} | within._asdict()
-        )
+        row = ASKED.one(db.session.connection(), values | clock_values(now) | {"began": began} | within._asdict())
     moved = state.moved(now, **DIFFERENCES)
     *after, is_in_window, admits = row
     assert after == [getattr(moved, name) for name in MOVED]

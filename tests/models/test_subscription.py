@@ -72,9 +72,7 @@ def test_another_price_is_another_plan_and_an_unknown_one_is_noted(
     assert told(subscription, price_id="price_Pro").review_note == ""
 
 
-def test_of_several_items_the_one_that_sells_a_plan_is_ours(
-    subscription: Subscription, plans: dict[str, Plan]
-) -> None:
+def test_of_several_items_the_one_that_sells_a_plan_is_ours(subscription: Subscription, plans: dict[str, Plan]) -> None:
     later = BEGIN + timedelta(days=40)
     other = ItemState("si_0", "price_other", BEGIN, later)
     own = ItemState("si_9", "price_Pro", BEGIN, BEGIN + timedelta(days=31), quantity=3)
@@ -115,9 +113,7 @@ def test_another_ones_subscription_is_a_mismatch(subscription: Subscription, wro
         subscription.mirror(replace(STATE, stripe_id="sub_2"))
 
 
-def test_a_higher_price_of_the_same_interval_is_an_upgrade(
-    subscription: Subscription, plans: dict[str, Plan]
-) -> None:
+def test_a_higher_price_of_the_same_interval_is_an_upgrade(subscription: Subscription, plans: dict[str, Plan]) -> None:
     upgrades = {name for name, plan in plans.items() if subscription.is_upgrade(plan)}
     assert upgrades == {
         name
@@ -127,9 +123,7 @@ def test_a_higher_price_of_the_same_interval_is_an_upgrade(
     assert "Plus (yearly)" not in upgrades
 
 
-def test_what_must_not_go_on_is_found(
-    subscription: Subscription, account: Account, plans: dict[str, Plan]
-) -> None:
+def test_what_must_not_go_on_is_found(subscription: Subscription, account: Account, plans: dict[str, Plan]) -> None:
     def result() -> bool:
         db.session.flush()
         return Subscription.to_cancel() == [subscription.id]
@@ -160,9 +154,7 @@ def test_each_wish_has_a_key_of_its_own(subscription: Subscription) -> None:
     ]
     assert keys[1] == keys[2]
     assert len(set(keys)) == 3
-    assert keys[1].startswith(
-        f"subscription-{subscription.id}-{int(subscription.created_at.timestamp() * 1000)}-"
-    )
+    assert keys[1].startswith(f"subscription-{subscription.id}-{int(subscription.created_at.timestamp() * 1000)}-")
 
 
 def test_the_first_reason_to_reject_it_stays(subscription: Subscription) -> None:

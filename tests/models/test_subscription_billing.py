@@ -41,9 +41,7 @@ def test_an_upgrade_grows_by_the_part_of_the_period_that_is_left(deal: Deal) -> 
     pro = db.session.query(Plan).filter_by(name="Pro").one()
     moment = BEGIN + (month(1) - BEGIN) * 3 / 4
     line = LineState("price_Pro", 700, True, moment, month(1))
-    growth = replace(
-        deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
-    )
+    growth = replace(deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
     deal.follow(deal.invoice(0, month(0), month(0)), growth, price_id="price_Pro")
     more = (pro.allowance_nanos // CREDIT - 10_000) // 4
     assert (deal.subscription.plan, deal.allowance) == (pro, 6_000 + more)
@@ -119,9 +117,7 @@ def test_an_upgrade_to_a_smaller_allowance_gives_nothing(deal: Deal) -> None:
     pro.allowance_override_nanos = 9_000 * CREDIT
     deal.follow(deal.invoice(0, month(0), month(0)))
     line = LineState("price_Pro", 700, True, BEGIN, month(1))
-    growth = replace(
-        deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
-    )
+    growth = replace(deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
     deal.follow(growth, price_id="price_Pro")
     assert (deal.account.allowance_nanos, deal.subscription.allowance_nanos) == (
         10_000 * CREDIT,
@@ -164,8 +160,6 @@ def test_a_subscription_whose_plan_was_retired_before_it_began_is_not_wanted(dea
 def test_an_upgrade_at_the_periods_end_gives_nothing_of_it(deal: Deal) -> None:
     deal.follow(deal.invoice(0, month(0), month(0)))
     line = LineState("price_Pro", 700, True, month(1), month(2))
-    growth = replace(
-        deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
-    )
+    growth = replace(deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
     deal.follow(growth, price_id="price_Pro")
     assert deal.account.allowance_nanos == 10_000 * CREDIT

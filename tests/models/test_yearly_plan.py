@@ -24,9 +24,7 @@ def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
     session: "scoped_session[Session]",
 ) -> None:
     deal = Deal("Plus (yearly)")
-    deal.follow(
-        deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027)
-    )
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027))
     refill_if_due(deal.account, month(1))
     refill_if_due(deal.account, month(2))
     year = Payment.last_period_of(deal.subscription.id)
@@ -36,13 +34,9 @@ def test_a_refund_of_a_year_takes_its_share_of_the_months_that_were_given(
 
 
 @pytest.mark.parametrize("back", ["refunded", "disputed"])
-def test_a_year_that_was_paid_back_gives_no_more_months(
-    session: "scoped_session[Session]", back: str
-) -> None:
+def test_a_year_that_was_paid_back_gives_no_more_months(session: "scoped_session[Session]", back: str) -> None:
     deal = Deal("Plus (yearly)")
-    deal.follow(
-        deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027)
-    )
+    deal.follow(deal.invoice(0, BEGIN, BEGIN, end=BEGIN.replace(year=2027)), period_end=BEGIN.replace(year=2027))
     year = Payment.last_period_of(deal.subscription.id)
     if back == "refunded":
         follow_refunds(year, deal.account, [RefundState("re_1", year.price_cents, "succeeded", month(0))])
@@ -71,9 +65,7 @@ def test_an_upgrade_of_a_year_grows_by_the_rest_of_its_month(session: "scoped_se
     before = deal.plan.allowance_nanos
     moment = month(2) + (month(3) - month(2)) / 4
     line = LineState("price_Pro, by the year", 9_000, True, moment, end)
-    growth = replace(
-        deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,)
-    )
+    growth = replace(deal.invoice(0, moment, moment), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
     deal.follow(growth, price_id="price_Pro, by the year")
     paid = db.session.query(Payment).filter_by(stripe_invoice_id="in_up").one()
     assert paid.worth_nanos == (31_000 * CREDIT - before) * 3 // 4

@@ -24,9 +24,7 @@ def test_a_call_costs_what_its_receipt_says(ada: Person, provider: ProviderServe
 
 def test_an_estimate_is_never_passed(ada: Person, provider: ProviderServer) -> None:
     provider.configure(input_tokens=10**6)
-    shown = ada.call(
-        "POST", "/estimate", json={"content": "日本語 \U0001f600", "model": "gpt-4o-mini"}
-    ).json()
+    shown = ada.call("POST", "/estimate", json={"content": "日本語 \U0001f600", "model": "gpt-4o-mini"}).json()
     assert ada.ask("日本語 \U0001f600").end["cost_nanos"] == shown["ceiling_nanos"]
 
 

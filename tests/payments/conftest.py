@@ -31,9 +31,7 @@ def sandbox() -> Iterator[StartedSandbox]:
 
 
 @pytest.fixture
-def environment(
-    database_url: str, redis_url: str, mailbox: Mailbox, sandbox: StartedSandbox
-) -> dict[str, str]:
+def environment(database_url: str, redis_url: str, mailbox: Mailbox, sandbox: StartedSandbox) -> dict[str, str]:
     return app_environment(
         DATABASE_URL=database_url,
         REDIS_URL=redis_url,
@@ -57,9 +55,7 @@ def published(app: Flask, session: scoped_session[Session], sandbox: StartedSand
 
 
 @pytest.fixture
-def scenario(
-    app: Flask, session: scoped_session[Session], published: None, sandbox: StartedSandbox
-) -> StripeScenario:
+def scenario(app: Flask, session: scoped_session[Session], published: None, sandbox: StartedSandbox) -> StripeScenario:
     """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
     return StripeScenario(sandbox)
 

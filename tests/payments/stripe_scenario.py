@@ -78,9 +78,7 @@ class StripeScenario:
         address = checkout.buy_pack(self.actor, checkout.PackOrder(self.pack(cents), quantity, code))
         return address.rsplit("/", 1)[1]
 
-    def buy_pack(
-        self, cents: int = 1000, quantity: int = 1, card: str = "success", code: str | None = None
-    ) -> Payment:
+    def buy_pack(self, cents: int = 1000, quantity: int = 1, card: str = "success", code: str | None = None) -> Payment:
         session_id = self.begin_pack(cents, quantity, code)
         self.sandbox.pay(session_id, card)
         self.deliver()

@@ -7,9 +7,7 @@ from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 
 
-def test_the_owner_is_told_once_when_the_balance_is_low(
-    customer: CustomerClient, scenario: StripeScenario
-) -> None:
+def test_the_owner_is_told_once_when_the_balance_is_low(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.buy_pack()
     customer.form("/billing/alert", low_balance_credits="6000")
     for _ in range(2):

@@ -28,9 +28,7 @@ def is_whole(scenario: StripeScenario) -> bool:
 
 @pytest.mark.parametrize("way", ["refund_amount", "credit_amount", "out_of_band_amount"])
 @pytest.mark.parametrize(("cents", "left"), [(500, 7_500), (2_000, 0)])
-def test_what_a_note_gives_back_takes_its_share(
-    scenario: StripeScenario, way: str, cents: int, left: int
-) -> None:
+def test_what_a_note_gives_back_takes_its_share(scenario: StripeScenario, way: str, cents: int, left: int) -> None:
     invoice = paid_invoice(scenario)
     credit(scenario, invoice.stripe_invoice_id or "", **{way: cents})
     scenario.deliver()

@@ -46,9 +46,7 @@ def ada(session: "scoped_session[Session]") -> Account:
 
 def sent(template: str = "digest") -> list[OutgoingMail]:
     db.session.expire_all()
-    return list(
-        db.session.scalars(select(OutgoingMail).filter_by(template=template).order_by(OutgoingMail.id))
-    )
+    return list(db.session.scalars(select(OutgoingMail).filter_by(template=template).order_by(OutgoingMail.id)))
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -73,9 +71,7 @@ def test_ten_weeks_with_two_clocks_are_one_mail_each(app: Flask, ada: Account) -
                 clock.join()
     assert [mail.context["spent"] for mail in sent()] == [f"{10 + week} credits" for week in range(WEEKS)]
     assert {mail.to for mail in sent()} == {"ada@example.com"}
-    assert len(sent("founder_digest")) == WEEKS * len(
-        db.session.query(User).filter_by(admin_role="owner").all()
-    )
+    assert len(sent("founder_digest")) == WEEKS * len(db.session.query(User).filter_by(admin_role="owner").all())
 
 
 def test_it_says_what_was_used_and_how_long_the_rest_lasts(ada: Account) -> None:

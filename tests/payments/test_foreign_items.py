@@ -146,16 +146,12 @@ def test_a_schedule_to_a_foreign_price_is_noted(scenario: StripeScenario) -> Non
     assert scenario.subscription.cancel_at_period_end
 
 
-@pytest.mark.parametrize(
-    "off", [{"percent_off": 100}, {"amount_off": 2000, "currency": "usd"}, {"percent_off": 30}]
-)
+@pytest.mark.parametrize("off", [{"percent_off": 100}, {"amount_off": 2000, "currency": "usd"}, {"percent_off": 30}])
 def test_what_a_coupon_takes_off_is_worth_the_whole(scenario: StripeScenario, off: dict[str, Any]) -> None:
     subscription = scenario.subscribe("Plus")
     wanted: Any = {"duration": "once", **off}
     coupon = scenario.sandbox.client.v1.coupons.create(wanted).id
-    scenario.sandbox.client.v1.subscriptions.update(
-        subscription.stripe_id, {"discounts": [{"coupon": coupon}]}
-    )
+    scenario.sandbox.client.v1.subscriptions.update(subscription.stripe_id, {"discounts": [{"coupon": coupon}]})
     scenario.use_allowance(400)
     scenario.renew()
     paid = scenario.last_payment("invoice")
@@ -167,9 +163,7 @@ def test_what_a_coupon_takes_off_is_worth_the_whole(scenario: StripeScenario, of
 
 
 @pytest.mark.parametrize(("balance", "refunded"), [(-5000, None), (-1500, 500)])
-def test_what_a_balance_covers_is_worth_the_whole(
-    scenario: StripeScenario, balance: int, refunded: int | None
-) -> None:
+def test_what_a_balance_covers_is_worth_the_whole(scenario: StripeScenario, balance: int, refunded: int | None) -> None:
     scenario.subscribe("Plus")
     customer = scenario.account.stripe_customer_id or ""
     scenario.sandbox.client.v1.customers.update(customer, {"balance": balance})
@@ -202,9 +196,7 @@ def test_a_scheduled_change_of_our_item_is_found_beside_a_foreign_one(scenario: 
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
-def test_a_subscription_that_was_begun_at_the_dashboard_is_told_once(
-    scenario: StripeScenario, is_heard: bool
-) -> None:
+def test_a_subscription_that_was_begun_at_the_dashboard_is_told_once(scenario: StripeScenario, is_heard: bool) -> None:
     scenario.turn_on_recharge(below=1)
     customer, card = scenario.account.stripe_customer_id, scenario.settings.card_id
     items = [{"price": foreign_price(scenario)}]

@@ -74,15 +74,10 @@ def test_a_plain_life_is_what_the_rules_say(plain: dict[str, Any]) -> None:
 
 @settings(max_examples=EXAMPLES or 4, derandomize=not EXAMPLES, phases=(Phase.explicit, Phase.generate))
 @given(draw=st.randoms(use_true_random=False))
-def test_any_interleaving_ends_in_the_same_ledger_and_rows(
-    lend: Any, plain: dict[str, Any], draw: Any
-) -> None:
+def test_any_interleaving_ends_in_the_same_ledger_and_rows(lend: Any, plain: dict[str, Any], draw: Any) -> None:
     with a_life(lend, Chance(draw)) as life:
         assert life.outcome() == plain
         assert (
-            life.scenario.events("received")
-            == life.scenario.events("parked")
-            == life.scenario.events("failed")
-            == []
+            life.scenario.events("received") == life.scenario.events("parked") == life.scenario.events("failed") == []
         )
         assert life.scenario.is_explained()

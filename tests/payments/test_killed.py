@@ -122,9 +122,7 @@ def end_all(scenario: StripeScenario) -> None:
 def assert_agreed(scenario: StripeScenario) -> None:
     """Stripe's charges and refunds of the customer are those that our rows have, and every balance is explained."""
     made = scenario.sandbox.running.sandbox.store
-    customers = [
-        one for one in made.all("customer") if one["metadata"]["account_id"] == str(scenario.account_id)
-    ]
+    customers = [one for one in made.all("customer") if one["metadata"]["account_id"] == str(scenario.account_id)]
     assert len(customers) == 1
     charges = made.where("charge", customer=customers[0]["id"], status="succeeded")
     paid = db.session.query(Payment).filter_by(account_id=scenario.account_id, state="paid")

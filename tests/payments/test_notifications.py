@@ -26,9 +26,7 @@ def test_a_receipt_names_amount_and_credits(app: Flask, scenario: StripeScenario
     assert "5,000 credits" in text
 
 
-def test_a_link_is_a_button_with_words_of_its_own(
-    app: Flask, scenario: StripeScenario, mailbox: Mailbox
-) -> None:
+def test_a_link_is_a_button_with_words_of_its_own(app: Flask, scenario: StripeScenario, mailbox: Mailbox) -> None:
     scenario.buy_pack()
     text = sent(app, scenario, mailbox)[0]
     [html] = [part for part in mailbox.mails[0].walk() if part.get_content_type() == "text/html"]
@@ -36,9 +34,7 @@ def test_a_link_is_a_button_with_words_of_its_own(
     assert ">Open billing</a>" in html.get_payload(decode=True).decode()
 
 
-def test_a_failed_payment_has_the_link_that_mends_it(
-    app: Flask, scenario: StripeScenario, mailbox: Mailbox
-) -> None:
+def test_a_failed_payment_has_the_link_that_mends_it(app: Flask, scenario: StripeScenario, mailbox: Mailbox) -> None:
     scenario.subscribe("Plus", card="fails_later")
     scenario.renew()
     assert scenario.subscription.pay_url in sent(app, scenario, mailbox)[-1]
@@ -54,9 +50,7 @@ def test_a_credit_note_is_no_refund(app: Flask, scenario: StripeScenario, mailbo
     assert "refunded" not in text
 
 
-def test_an_authentication_has_the_link_to_confirm(
-    app: Flask, scenario: StripeScenario, mailbox: Mailbox
-) -> None:
+def test_an_authentication_has_the_link_to_confirm(app: Flask, scenario: StripeScenario, mailbox: Mailbox) -> None:
     scenario.turn_on_recharge(card="authentication_always")
     scenario.work()
     assert f"/billing/recharges/{scenario.recharges()[0].id}" in sent(app, scenario, mailbox)[-1]

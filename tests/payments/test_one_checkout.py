@@ -22,9 +22,7 @@ def sessions(scenario: StripeScenario) -> list[Any]:
 
 def buy(customer: CustomerClient, pack_id: int, quantity: int = 1, **headers: str) -> Any:
     signed = {"Authorization": f"Bearer {customer.key}"} | headers
-    return customer.client.post(
-        "/api/checkout", json={"pack_id": pack_id, "quantity": quantity}, headers=signed
-    )
+    return customer.client.post("/api/checkout", json={"pack_id": pack_id, "quantity": quantity}, headers=signed)
 
 
 def test_two_tabs_lead_to_one_checkout(scenario: StripeScenario) -> None:
@@ -158,9 +156,7 @@ def test_a_first_debit_that_fails_unheard_begins_nothing(scenario: StripeScenari
 def test_a_renewal_s_debit_that_fails_unheard_refills_nothing(scenario: StripeScenario, heard: str) -> None:
     scenario.subscribe("Plus")
     scenario.use_allowance(400)
-    made = scenario.sandbox.control(
-        "method", customer=scenario.account.stripe_customer_id, card="fails_days_later"
-    )
+    made = scenario.sandbox.control("method", customer=scenario.account.stripe_customer_id, card="fails_days_later")
     subscription_id = scenario.subscription.stripe_id
     wanted: Any = {"default_payment_method": made["id"]}
     scenario.sandbox.client.v1.subscriptions.update(subscription_id, wanted)

@@ -33,9 +33,7 @@ def at_once(app: Flask, jobs: list[tuple[Any, ...]]) -> None:
         list(threads.map(run, jobs))
 
 
-def test_parallel_notices_of_one_life_end_as_they_would_one_by_one(
-    scenario: StripeScenario, app: Flask
-) -> None:
+def test_parallel_notices_of_one_life_end_as_they_would_one_by_one(scenario: StripeScenario, app: Flask) -> None:
     scenario.sandbox.pay(scenario.begin_pack())
     scenario.sandbox.pay(scenario.begin_plan("Plus"))
     scenario.change_after_hearing("Pro")

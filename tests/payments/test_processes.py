@@ -87,9 +87,7 @@ def test_a_sample_of_the_720_orders_over_http_ends_alike(scenario: StripeScenari
 
 def roughly(person: StripeScenario) -> tuple[tuple[str, int, int], ...]:
     """The ledger to ten credits: an upgrade is prorated by the second, and lives begin one after another."""
-    return tuple(
-        (kind, round(allowance, -1), round(credits, -1)) for kind, allowance, credits in person.entries()
-    )
+    return tuple((kind, round(allowance, -1), round(credits, -1)) for kind, allowance, credits in person.entries())
 
 
 def life_of(person: StripeScenario) -> list[str]:
@@ -106,9 +104,7 @@ def life_of(person: StripeScenario) -> list[str]:
     return [one.stripe_id for one in told if one.type in EVENTS_OF_A_LIFE]
 
 
-def test_ten_settles_at_once_with_two_workers_make_one_recharge(
-    scenario: StripeScenario, start_app: Start
-) -> None:
+def test_ten_settles_at_once_with_two_workers_make_one_recharge(scenario: StripeScenario, start_app: Start) -> None:
     scenario.turn_on_recharge(below=1000)
     for _ in range(10):
         enqueue("app.payments.jobs.recharge", scenario.account_id)

@@ -45,9 +45,7 @@ class Sales:
         kind = self.chance.choice(("discount", "discount", "bonus"))
         given: dict[str, Any] = {"percent_bps": self.chance.randint(1, 6000)}
         if kind == "discount" and self.chance.random() < 0.4:
-            given = {
-                "amount_cents": self.chance.randint(1, 90) * self.scenario.pack(self.cents).price_cents // 100
-            }
+            given = {"amount_cents": self.chance.randint(1, 90) * self.scenario.pack(self.cents).price_cents // 100}
         code = PromotionCode(code=f"CODE-{number}", kind=kind, **given)
         db.session.add(code)
         db.session.commit()
@@ -61,9 +59,7 @@ class Sales:
         off = by_percent(asked, code) if code.percent_bps else min(code.amount_cents or 0, asked)
         paid = asked - off if code.kind == "discount" else asked
         bonus = by_percent(worth, code) if code.kind == "bonus" else 0
-        sells = is_charged(paid, pack.currency) and (worth + bonus) * 10_000 <= paid * self.unit * (
-            10_000 - self.floor
-        )
+        sells = is_charged(paid, pack.currency) and (worth + bonus) * 10_000 <= paid * self.unit * (10_000 - self.floor)
         try:
             payment = self.scenario.buy_pack(self.cents, quantity=quantity, code=code.code.lower())
         except InvalidRequest:

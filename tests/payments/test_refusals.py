@@ -26,9 +26,7 @@ def refusal_of(scenario: StripeScenario) -> Refusal:
 
 def test_while_a_recharge_is_being_paid_one_is_asked_to_wait(scenario: StripeScenario) -> None:
     scenario.turn_on_recharge()
-    scenario.sandbox.control(
-        "faults", fault="error_before", path="/v1/payment_intents", method="POST", count=9
-    )
+    scenario.sandbox.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", count=9)
     auto_recharge.recharge(scenario.account_id)
     refusal = refusal_of(scenario)
     assert (refusal.code, refusal.retry_after) == ("recharge_in_progress", 3)

@@ -60,9 +60,7 @@ def call(account: Account, *, uncached: int = 800, output: int = 700) -> int:
 
 def wrong(figures: dict[str, int | None], since: datetime | None = None) -> Rerating:
     price = AIModel.to_sell("m", utcnow())[1]
-    rerating = Rerating.begin(
-        price, figures, since or utcnow() - timedelta(days=1), utcnow(), reason="A slip."
-    )
+    rerating = Rerating.begin(price, figures, since or utcnow() - timedelta(days=1), utcnow(), reason="A slip.")
     work.look(rerating)
     work.apply(rerating)
     db.session.commit()
@@ -104,9 +102,7 @@ def test_calls_sold_at_twice_the_price_end_like_a_twin_that_was_always_right(
     assert_books_are_clean()
 
 
-def test_too_little_is_ours_and_a_later_correction_counts_the_earlier(
-    people: list[Account], session: Database
-) -> None:
+def test_too_little_is_ours_and_a_later_correction_counts_the_earlier(people: list[Account], session: Database) -> None:
     """At $10 sold, $5 said to be right, then $7.50, then $2.50: what came back before does not come back again."""
     call_id = call(people[0])
     session.commit()

@@ -111,9 +111,7 @@ def outcome(account_id: int) -> Any:
     account = db.session.get_one(Account, account_id, populate_existing=True)
     subscription = db.session.query(Subscription).filter_by(account_id=account_id).one()
     row = {column.key: getattr(subscription, column.key) for column in Subscription.__table__.columns}
-    entries = select(
-        LedgerEntry.key, LedgerEntry.kind, LedgerEntry.allowance_nanos, LedgerEntry.credits_nanos
-    )
+    entries = select(LedgerEntry.key, LedgerEntry.kind, LedgerEntry.allowance_nanos, LedgerEntry.credits_nanos)
     ledger = db.session.execute(entries.order_by(LedgerEntry.id)).all()
     figures = (account.allowance_nanos, account.credits_nanos, account.plan_id)
     return (

@@ -157,9 +157,7 @@ def test_an_unpaid_renewal_leaves_what_is_left(scenario: StripeScenario) -> None
 def test_paying_late_brings_the_allowance(scenario: StripeScenario) -> None:
     scenario.subscribe("Plus", card="fails_later")
     scenario.renew()
-    scenario.sandbox.post(
-        scenario.subscription.pay_url.removeprefix(scenario.sandbox.url) + "/pay", card="success"
-    )
+    scenario.sandbox.post(scenario.subscription.pay_url.removeprefix(scenario.sandbox.url) + "/pay", card="success")
     scenario.deliver()
     assert (scenario.subscription.status, scenario.kinds()) == ("active", ["refill", "refill"])
 

@@ -42,9 +42,7 @@ def test_a_pack_is_worth_its_net_whatever_is_heard_first(
     assert scenario.is_explained()
 
 
-@pytest.mark.parametrize(
-    ("behavior", "asked", "worth"), [("exclusive", 2400, 10_000), ("inclusive", 2000, 8335)]
-)
+@pytest.mark.parametrize(("behavior", "asked", "worth"), [("exclusive", 2400, 10_000), ("inclusive", 2000, 8335)])
 def test_a_plan_refills_by_its_net_and_an_upgrade_grows_as_it_was_shown(
     scenario: StripeScenario, behavior: str, asked: int, worth: int
 ) -> None:
@@ -83,14 +81,10 @@ def test_what_stripe_is_told_where_tax_is_collected(scenario: StripeScenario) ->
     session: dict[str, Any] = store.all("checkout.session")[0]
     assert (session["automatic_tax"]["enabled"], session["tax_id_collection"]["enabled"]) == (True, True)
     portals = store.all("billing_portal.configuration")
-    assert [one["features"]["customer_update"]["allowed_updates"] for one in portals] == [
-        ["address", "name", "tax_id"]
-    ]
+    assert [one["features"]["customer_update"]["allowed_updates"] for one in portals] == [["address", "name", "tax_id"]]
 
 
-@pytest.mark.parametrize(
-    ("behavior", "charged", "credits"), [("exclusive", 1200, 5000), ("inclusive", 1000, 4165)]
-)
+@pytest.mark.parametrize(("behavior", "charged", "credits"), [("exclusive", 1200, 5000), ("inclusive", 1000, 4165)])
 def test_auto_recharge_is_taxed_as_a_purchase_is(
     scenario: StripeScenario, behavior: str, charged: int, credits: int
 ) -> None:

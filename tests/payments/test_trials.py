@@ -60,9 +60,7 @@ def test_a_card_that_had_its_trial_is_charged_nothing(scenario: StripeScenario) 
     bob.advance(10)
     theirs = db.session.query(Subscription).filter_by(account_id=bob.account_id).one()
     assert (theirs.status, bob.kinds(), bob.account.plan.name) == ("canceled", [], "Pay as you go")
-    intents = scenario.sandbox.running.sandbox.store.where(
-        "payment_intent", customer=bob.account.stripe_customer_id
-    )
+    intents = scenario.sandbox.running.sandbox.store.where("payment_intent", customer=bob.account.stripe_customer_id)
     assert (intents, "trial_refused" in scenario.mails()) == ([], True)
     again = bob.subscribe("Plus")
     assert (again.status, bob.kinds()) == ("active", ["refill"])

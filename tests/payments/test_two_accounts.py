@@ -65,9 +65,7 @@ def test_each_plan_and_pack_is_bought_with_the_other_key(keys: Keys, scenario: S
     assert scenario.is_explained()
 
 
-def test_who_subscribed_before_subscribes_anew_and_keeps_what_was_paid(
-    keys: Keys, scenario: StripeScenario
-) -> None:
+def test_who_subscribed_before_subscribes_anew_and_keeps_what_was_paid(keys: Keys, scenario: StripeScenario) -> None:
     before = scenario.subscribe("Plus").id
     keys.go_live()
     scenario.work()
@@ -100,9 +98,7 @@ def test_a_saved_card_is_asked_for_again_and_then_recharges(keys: Keys, scenario
     assert (scenario.credits, scenario.settings.pause_reason) == (5000, "")
 
 
-def test_back_at_the_first_account_its_ids_and_its_subscription_are_there(
-    keys: Keys, scenario: StripeScenario
-) -> None:
+def test_back_at_the_first_account_its_ids_and_its_subscription_are_there(keys: Keys, scenario: StripeScenario) -> None:
     subscription = scenario.subscribe("Plus")
     known = subscription.stripe_id, scenario.account.stripe_customer_id, scenario.plan("Plus").stripe_price_id
     keys.go_live()
@@ -136,9 +132,7 @@ def test_the_key_goes_back_and_forth_in_mid_subscription(keys: Keys, scenario: S
     assert scenario.kinds().count("refill") == 3
 
 
-def test_a_recharge_whose_answer_was_lost_is_credited_back_at_its_account(
-    keys: Keys, scenario: StripeScenario
-) -> None:
+def test_a_recharge_whose_answer_was_lost_is_credited_back_at_its_account(keys: Keys, scenario: StripeScenario) -> None:
     scenario.turn_on_recharge(below=1000)
     fault = {"fault": "drop_after", "method": "POST", "path": "/v1/payment_intents", "count": 10}
     scenario.sandbox.control("faults", **fault)
@@ -167,9 +161,7 @@ def test_what_was_open_at_the_other_account_holds_up_nothing(keys: Keys, scenari
     assert "no longer in use" in scenario.events("parked")[0].error
 
 
-def test_reconciliation_says_which_account_is_in_use_and_what_it_made(
-    keys: Keys, scenario: StripeScenario
-) -> None:
+def test_reconciliation_says_which_account_is_in_use_and_what_it_made(keys: Keys, scenario: StripeScenario) -> None:
     scenario.work()
     keys.go_live()
     findings = list(reconciliation.reconcile())

@@ -36,9 +36,7 @@ def test_the_tier_that_is_reached_is_that_of_the_whole_purchase(scenario: Stripe
 
 
 @pytest.mark.parametrize("margins", [{"q10": 5501}, {"q2": 7500}, {"q2": 4000, "q3": 6000}])
-def test_more_that_would_be_worth_no_more_is_a_fault(
-    scenario: StripeScenario, margins: dict[str, int]
-) -> None:
+def test_more_that_would_be_worth_no_more_is_a_fault(scenario: StripeScenario, margins: dict[str, int]) -> None:
     assert "would be worth no more" in (fault_of(with_tiers(scenario, **margins)) or "")
 
 
@@ -71,9 +69,7 @@ def test_any_amount_is_sold_at_the_packs_margin_within_the_bounds(scenario: Stri
 
 
 @pytest.mark.parametrize(("is_any", "charged", "credits"), [(True, 1400, 7000), (False, 2000, 10_000)])
-def test_a_recharge_goes_up_to_its_target(
-    scenario: StripeScenario, is_any: bool, charged: int, credits: int
-) -> None:
+def test_a_recharge_goes_up_to_its_target(scenario: StripeScenario, is_any: bool, charged: int, credits: int) -> None:
     scenario.turn_on_recharge(below=1000, most=1000)
     scenario.work()
     scenario.spend(5000)

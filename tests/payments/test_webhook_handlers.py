@@ -84,9 +84,7 @@ def test_an_event_of_a_refund_finds_the_refunds(scenario: StripeScenario, kind: 
     payment = scenario.buy_pack()
     scenario.sandbox.control("refund", payment_intent=payment.stripe_payment_intent_id, amount=500)
     subject = "charge" if kind.startswith("charge") else "refund"
-    hears_only(
-        scenario, kind, {"id": newest(scenario, subject)["id"], "charge": newest(scenario, "charge")["id"]}
-    )
+    hears_only(scenario, kind, {"id": newest(scenario, subject)["id"], "charge": newest(scenario, "charge")["id"]})
     assert scenario.credits == 2500
 
 

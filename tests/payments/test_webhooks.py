@@ -26,9 +26,7 @@ EVENT: dict[str, Any] = {
 }
 
 
-def send(
-    client: FlaskClient, body: str | bytes, *, secret: str = SECRET, at: float | None = None
-) -> TestResponse:
+def send(client: FlaskClient, body: str | bytes, *, secret: str = SECRET, at: float | None = None) -> TestResponse:
     raw = body if isinstance(body, bytes) else body.encode()
     text = raw.decode("utf-8", "surrogateescape")
     moment = int(at or time.time())
@@ -44,16 +42,12 @@ def stored(scenario: StripeScenario) -> int:
     return len(scenario.events("received"))
 
 
-def test_a_signed_event_is_stored_again_and_again_as_one(
-    client: FlaskClient, scenario: StripeScenario
-) -> None:
+def test_a_signed_event_is_stored_again_and_again_as_one(client: FlaskClient, scenario: StripeScenario) -> None:
     answers = [send(client, json.dumps(EVENT)).status_code for _ in range(3)]
     assert (answers, stored(scenario)) == ([200, 200, 200], 1)
 
 
-def test_a_stored_event_is_rung_for_at_once(
-    client: FlaskClient, scenario: StripeScenario, redis_url: str
-) -> None:
+def test_a_stored_event_is_rung_for_at_once(client: FlaskClient, scenario: StripeScenario, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as connection:
         before = connection.llen(f"rq:queue:{QUEUE}")
         send(client, json.dumps(EVENT))
@@ -120,16 +114,11 @@ def test_only_ids_of_an_event_are_kept(client: FlaskClient, scenario: StripeScen
     assert scenario.last(StripeEvent).about == {"id": "pi_1", "object": "payment_intent", "customer": "cus_1"}
 
 
-def test_an_event_that_was_stored_without_a_queue_is_swept(
-    client: FlaskClient, scenario: StripeScenario
-) -> None:
+def test_an_event_that_was_stored_without_a_queue_is_swept(client: FlaskClient, scenario: StripeScenario) -> None:
     session_id = scenario.begin_pack()
     scenario.sandbox.pay(session_id)
     for event in scenario.sandbox.running.sandbox.store.all("event"):
-        assert (
-            send(client, json.dumps({**EVENT, **{k: event[k] for k in ("id", "type", "data")}})).status_code
-            == 200
-        )
+        assert send(client, json.dumps({**EVENT, **{k: event[k] for k in ("id", "type", "data")}})).status_code == 200
     scenario.make_events_due()
     scenario.work()
     assert scenario.credits == 5000

@@ -31,11 +31,7 @@ def million(price: Any) -> str | None:
 def of_llmgateway(models: list[dict[str, Any]], provider: str, name: str) -> dict[str, Any] | None:
     for model in models:
         for sold in model["providers"]:
-            if (
-                sold["providerId"] == NAMES[provider][0]
-                and sold["externalId"] == name
-                and sold["inputPrice"] != "0"
-            ):
+            if sold["providerId"] == NAMES[provider][0] and sold["externalId"] == name and sold["inputPrice"] != "0":
                 peak = sold.get("peakPricing", {}).get("peak", {})
                 usual = sold.get("peakPricing", {}).get("offPeak", sold)
                 return {

@@ -16,17 +16,13 @@ SHORT = {
 
 
 def line(name: str, quote: Quote) -> str:
-    figures = {
-        SHORT.get(column, column.removesuffix("_nanos")): price for column, price in quote.figures.items()
-    }
+    figures = {SHORT.get(column, column.removesuffix("_nanos")): price for column, price in quote.figures.items()}
     shown = " ".join(f"{column}={price}" for column, price in figures.items() if price is not None)
     return f"{name} {quote.effective_from:%Y-%m-%d} [{times_of(quote.schedule)}] {shown}"
 
 
 def text() -> str:
-    return "".join(
-        f"{line(listed['name'], quote)}\n" for listed in listed_models() for quote in quotes(listed)
-    )
+    return "".join(f"{line(listed['name'], quote)}\n" for listed in listed_models() for quote in quotes(listed))
 
 
 if __name__ == "__main__":

@@ -57,9 +57,7 @@ def test_a_call_is_rounded_once_half_up() -> None:
 def test_images_and_searches_cost_by_the_piece() -> None:
     rates = flat("1", "2", images=40_000_000, searches=10_000_000)
 
-    assert (
-        rates.cost_of(TokenUsage(uncached_input=1, images=2, searches=3)) == 1_000 + 80_000_000 + 30_000_000
-    )
+    assert rates.cost_of(TokenUsage(uncached_input=1, images=2, searches=3)) == 1_000 + 80_000_000 + 30_000_000
 
 
 @pytest.mark.parametrize("piece", PIECES)
@@ -162,9 +160,7 @@ def test_every_listed_model_has_a_price_for_every_bucket_at_every_minute(listed:
         assert min(rates[bucket] for rates in (price.rates.tokens, price.rates.long) for bucket in paid) > 0
 
 
-EMBEDDERS = [
-    listed for listed in listed_models() if listed.get("is_embedding") and listed["provider"] != "Demo"
-]
+EMBEDDERS = [listed for listed in listed_models() if listed.get("is_embedding") and listed["provider"] != "Demo"]
 
 
 @pytest.mark.parametrize("listed", EMBEDDERS, ids=lambda listed: listed["name"])
@@ -178,12 +174,7 @@ def test_an_embedding_costs_its_input_at_the_vendor_s_price(listed: dict[str, st
 def test_a_cached_token_without_a_price_of_its_own_costs_what_input_costs() -> None:
     price = our_model(next(model for model in SOLD if model["name"] == "gpt-4o")).prices[0]
 
-    assert (
-        price.cache_write_5m_nanos
-        == price.cache_write_1h_nanos
-        == price.uncached_input_nanos
-        == 2_500_000_000
-    )
+    assert price.cache_write_5m_nanos == price.cache_write_1h_nanos == price.uncached_input_nanos == 2_500_000_000
 
 
 def test_a_name_that_only_begins_like_a_known_one_has_no_price() -> None:
@@ -208,15 +199,11 @@ def test_output_that_is_afforded_never_costs_more_and_one_more_would(nanos: int,
     rates = flat("0.25", "2.5")
     affordable = rates.output_tokens_for(nanos, input_tokens)
     if affordable >= 0:
-        assert (
-            rates.most_for(input_tokens, affordable) <= nanos < rates.most_for(input_tokens, affordable + 1)
-        )
+        assert rates.most_for(input_tokens, affordable) <= nanos < rates.most_for(input_tokens, affordable + 1)
 
 
 @pytest.mark.parametrize(("most_output", "expected"), [(10, 10), (400, 400), (10_000, 400)])
-def test_an_ordinary_answer_is_expected_where_a_longer_one_is_allowed(
-    most_output: int, expected: int
-) -> None:
+def test_an_ordinary_answer_is_expected_where_a_longer_one_is_allowed(most_output: int, expected: int) -> None:
     price = ModelPrice(**{f"{bucket}_nanos": 0 for bucket in TOKEN_BUCKETS} | {"output_nanos": 10**9})
     prompt = Prompt("m", (PromptMessage("user", "hello"),), most_output)
     assert price.expected_cost_of(prompt) == expected * 1000

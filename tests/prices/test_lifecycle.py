@@ -39,14 +39,10 @@ def usable(database_kind: str, session: Database) -> None:
 
 
 def used(account: Account, calls: int, days_ago: int) -> None:
-    figures = dict.fromkeys(
-        ("input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos"), 1
-    )
+    figures = dict.fromkeys(("input_tokens", "output_tokens", "cost_nanos", "paid_nanos", "absorbed_nanos"), 1)
     day = (utcnow() - timedelta(days=days_ago)).date()
     whose = {"account_id": account.id, "user_id": account.memberships[0].user_id}
-    db.session.add(
-        AccountDay(day=day, model=NAME, operation="chat", chat_id=0, calls=calls, **whose, **figures)
-    )
+    db.session.add(AccountDay(day=day, model=NAME, operation="chat", chat_id=0, calls=calls, **whose, **figures))
     db.session.commit()
 
 
@@ -102,11 +98,7 @@ def test_the_last_day_comes_with_the_price_proposals(app: Flask, session: Databa
     approved = app.test_cli_runner().invoke(args=["prices", "import", "--approve"]).output
     session.expire_all()
 
-    assert (
-        "ends       claude-sonnet-4-5: last day none -> 2026-11-30, then claude-sonnet-5-5"
-        in proposed
-        == approved
-    )
+    assert "ends       claude-sonnet-4-5: last day none -> 2026-11-30, then claude-sonnet-5-5" in proposed == approved
     assert "ends       gpt-5-mini: last day 2026-11-30 -> 2026-12-10" in proposed
     assert (AIModel.named(NAME).sold_until, AIModel.named("gpt-5-mini").sold_until) == (LAST_DAY, LAST_DAY)
     app.test_cli_runner().invoke(args=["prices", "import", "--approve", "gpt-5-mini"])

@@ -47,9 +47,7 @@ def used(session: Database, account: Account, count: int, days_ago: int = 1) -> 
     whose = {"account_id": account.id, "user_id": account.memberships[0].user_id}
     times = {"created_at": at, "settled_at": at, "day": at.date(), "state": "settled", "outcome": "done"}
     for _ in range(count):
-        call = Usage(
-            model="m", price_id=row.id, reserved_nanos=10**8, max_output_tokens=4000, **whose, **times
-        )
+        call = Usage(model="m", price_id=row.id, reserved_nanos=10**8, max_output_tokens=4000, **whose, **times)
         call.uncached_input, call.output = 1_000, 500
         call.cost_nanos = call.credits_paid_nanos = 7_500_000
         session.add(call)
@@ -69,9 +67,7 @@ def test_the_first_change_to_come_is_known(offered: AIModel, session: Database) 
     assert prices_ahead(NOON, timedelta(days=2)) == []
 
 
-def test_what_ends_before_or_cannot_be_called_has_no_price_to_come(
-    offered: AIModel, session: Database
-) -> None:
+def test_what_ends_before_or_cannot_be_called_has_no_price_to_come(offered: AIModel, session: Database) -> None:
     session.add(price(offered, "5", "20", effective_from=NOON + timedelta(days=3)))
     offered.sold_until = NOON + timedelta(days=3)
     session.commit()
@@ -90,9 +86,7 @@ def test_a_peak_to_come_is_shown_by_the_usual_price(offered: AIModel, session: D
     assert (ahead.then.output_nanos, ahead.price_then().output_nanos) == (12 * 10**9, 24 * 10**9)
 
 
-def test_those_who_used_the_model_are_told_once_with_their_own_figures(
-    offered: AIModel, session: Database
-) -> None:
+def test_those_who_used_the_model_are_told_once_with_their_own_figures(offered: AIModel, session: Database) -> None:
     ada, bob, boss = (people.person(name) for name in ("ada", "bob", "boss"))
     boss.memberships[0].user.admin_role = "owner"
     used(session, ada, 3)
@@ -111,9 +105,7 @@ def test_those_who_used_the_model_are_told_once_with_their_own_figures(
     assert mails["boss@example.com"].context["people"] == 1
 
 
-def test_a_price_more_than_thirty_days_ahead_is_told_later(
-    offered: AIModel, session: Database, at_noon: Any
-) -> None:
+def test_a_price_more_than_thirty_days_ahead_is_told_later(offered: AIModel, session: Database, at_noon: Any) -> None:
     ada = people.person("ada")
     used(session, ada, 1)
     price_entry.add("m", {"uncached_input": "5", "output": "20"}, NOON + timedelta(days=31))

@@ -134,9 +134,7 @@ def test_a_corrected_announcement_takes_the_place_of_the_first(app: Flask, sessi
     assert session.query(ModelPrice).filter(ModelPrice.effective_from > AUTUMN).count() == len(announced)
 
 
-def test_a_model_without_any_price_gets_a_proposal_and_is_not_sold_meanwhile(
-    app: Flask, session: Database
-) -> None:
+def test_a_model_without_any_price_gets_a_proposal_and_is_not_sold_meanwhile(app: Flask, session: Database) -> None:
     session.query(ModelPrice).filter_by(model_id=AIModel.named("gpt-4o").id).delete()
     session.commit()
     usable(session)
@@ -156,9 +154,7 @@ def test_a_model_that_the_source_forgot_is_named_and_keeps_its_price(app: Flask,
 
 
 def test_a_suffix_of_a_known_name_gets_no_price(app: Flask, session: Database) -> None:
-    session.add(
-        AIModel(name="gpt-4o-deluxe", title="x", provider_id=1, context_window=1, max_output_tokens=1)
-    )
+    session.add(AIModel(name="gpt-4o-deluxe", title="x", provider_id=1, context_window=1, max_output_tokens=1))
     session.commit()
 
     assert imported(app) == "0 proposed, 0 approved, 0 waiting for approval\n"
@@ -190,9 +186,7 @@ def test_one_hour_of_the_day_that_changed_is_proposed_alone(app: Flask, session:
     assert sold == [1_200, 600, 1_200, 600]
 
 
-def test_a_list_that_knows_no_weekdays_is_offered_the_peaks_with_their_days(
-    app: Flask, session: Database
-) -> None:
+def test_a_list_that_knows_no_weekdays_is_offered_the_peaks_with_their_days(app: Flask, session: Database) -> None:
     """As an installation stands that was seeded before rows had weekdays: the UTC day in pieces."""
     model = AIModel.named("deepseek-flash")
     figures = {price.from_minute: price_import.figures_of(price) for price in model.prices}
@@ -204,9 +198,7 @@ def test_a_list_that_knows_no_weekdays_is_offered_the_peaks_with_their_days(
             "until_minute": end,
         }
         session.add(
-            ModelPrice(
-                model_id=model.id, source="genai-prices", approved_at=utcnow(), **times, **figures[minute]
-            )
+            ModelPrice(model_id=model.id, source="genai-prices", approved_at=utcnow(), **times, **figures[minute])
         )
     session.commit()
 

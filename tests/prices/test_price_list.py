@@ -39,9 +39,7 @@ def usable(database_kind: str, session: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["deepseek-flash", "deepseek-v4-pro", "deepseek-chat"])
-def test_a_price_of_the_hour_is_the_vendors_at_every_edge_of_a_working_day(
-    name: str, session: Database
-) -> None:
+def test_a_price_of_the_hour_is_the_vendors_at_every_edge_of_a_working_day(name: str, session: Database) -> None:
     vendors = vendor_model("DeepSeek", name)
     moments = [WORKING_DAY + edge for edge in EDGES] + [datetime(2026, 8, 14, 23, 59, tzinfo=UTC)]
     ours = [AIModel.to_sell(name, at)[1] for at in moments]
@@ -50,9 +48,7 @@ def test_a_price_of_the_hour_is_the_vendors_at_every_edge_of_a_working_day(
     assert [{column: getattr(row, column) for column in theirs[0]} for row in ours] == theirs
 
 
-@pytest.mark.parametrize(
-    ("name", "peak", "usual"), [("deepseek-flash", 1_200, 600), ("deepseek-v4-pro", 3_960, 1_980)]
-)
+@pytest.mark.parametrize(("name", "peak", "usual"), [("deepseek-flash", 1_200, 600), ("deepseek-v4-pro", 3_960, 1_980)])
 def test_deepseeks_peak_holds_at_each_hour_of_a_year_when_the_vendor_says(
     name: str, peak: int, usual: int, session: Database
 ) -> None:
@@ -60,9 +56,7 @@ def test_deepseeks_peak_holds_at_each_hour_of_a_year_when_the_vendor_says(
     prices = AIModel.named(name).prices
     begins = datetime(2026, 8, 31, tzinfo=UTC)
     moments = [begins + timedelta(hours=h, minutes=m) for h in range(365 * 24) for m in (-1, 30)]
-    wrong = [
-        at for at in moments if in_force(prices, at).output_nanos != (peak if is_peak(at) else usual) * 10**6
-    ]
+    wrong = [at for at in moments if in_force(prices, at).output_nanos != (peak if is_peak(at) else usual) * 10**6]
 
     assert wrong == []
     assert AIModel.to_sell(name, datetime(2026, 10, 1, 2, tzinfo=UTC))[1].output_nanos == usual * 10**6
@@ -89,14 +83,10 @@ def test_a_later_price_of_all_hours_ends_the_peaks_before_it(session: Database) 
     by_hand = [in_force([p for p in model.prices if p.effective_from <= at], at).id for at in moments]
 
     assert [AIModel.to_sell("deepseek-flash", at)[1].id for at in moments] == by_hand
-    assert {AIModel.to_sell("deepseek-flash", at)[1].output_nanos for at in moments if at >= DAY} == {
-        7 * 10**9
-    }
+    assert {AIModel.to_sell("deepseek-flash", at)[1].output_nanos for at in moments if at >= DAY} == {7 * 10**9}
 
 
-@pytest.mark.parametrize(
-    ("name", "day"), [("gemini-4-argon", (2026, 12, 1)), ("gemini-3.8-flash", (2027, 1, 1))]
-)
+@pytest.mark.parametrize(("name", "day"), [("gemini-4-argon", (2026, 12, 1)), ("gemini-3.8-flash", (2027, 1, 1))])
 def test_an_announced_price_begins_with_the_first_second_of_its_day(
     name: str, day: tuple[int, int, int], session: Database
 ) -> None:
@@ -124,9 +114,7 @@ def test_the_narrower_hours_win_over_the_whole_day(session: Database) -> None:
     assert (dearer.output_nanos, cheaper.output_nanos) == (10_000_000_000, 1_000_000_000)
 
 
-@pytest.mark.parametrize(
-    "column", [f"{bucket}_nanos" for bucket in TOKEN_BUCKETS] + ["image_nanos", "search_nanos"]
-)
+@pytest.mark.parametrize("column", [f"{bucket}_nanos" for bucket in TOKEN_BUCKETS] + ["image_nanos", "search_nanos"])
 def test_a_negative_price_cannot_be_stored(column: str, session: Database) -> None:
     session.add(price(AIModel.named("gpt-4o"), "1", "1", **{column: -1, "effective_from": utcnow()}))
 
@@ -212,9 +200,7 @@ def test_a_vendors_retired_models_are_listed_but_switched_off() -> None:
 
 
 def test_approving_a_price_of_the_past_lets_it_begin_now(session: Database) -> None:
-    proposal = price(
-        AIModel.named("gpt-4o"), "1", "1", effective_from=DAY - timedelta(days=9), approved_at=None
-    )
+    proposal = price(AIModel.named("gpt-4o"), "1", "1", effective_from=DAY - timedelta(days=9), approved_at=None)
     session.add(proposal)
     with time_machine.travel(DAY, tick=False):
         proposal.approve()

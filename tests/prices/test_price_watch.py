@@ -151,9 +151,7 @@ def test_data_are_fetched_from_a_url(check: Callable[..., Result], tmp_path: Pat
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"id": "openai"}]', "null", '"text"'])
-def test_what_is_no_price_data_is_refused_in_words(
-    text: str, check: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_what_is_no_price_data_is_refused_in_words(text: str, check: Callable[..., Result], tmp_path: Path) -> None:
     file = tmp_path / "wrong.json"
     file.write_text(text)
     refused = check("--data", file)

@@ -19,9 +19,7 @@ SEEN = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 PEAK = datetime(2026, 11, 27, 2, tzinfo=UTC)
 SECOND: dict[str, dict[str, dict[str, Any]]] = json.loads(KEPT.read_text())
-WRITING = [
-    listed for listed in listed_models() if not (listed.get("makes_images") or listed.get("is_embedding"))
-]
+WRITING = [listed for listed in listed_models() if not (listed.get("makes_images") or listed.get("is_embedding"))]
 LISTED = {listed["name"]: listed for listed in WRITING if listed["provider"] in NAMES}
 RETIRED = {name for name, listed in LISTED.items() if listed.get("is_for_sale") is False}
 KNOWN_BY_ONE = {"claude-fable-5-2"}
@@ -91,9 +89,7 @@ def test_a_founder_finds_the_newest_of_nine_makers_each_at_its_provider() -> Non
     }  # fmt: skip
     providers = {listed["name"]: listed for listed in listed_providers()}
 
-    assert {maker: LISTED[model]["provider"] for maker, model in newest.items()} == {
-        maker: maker for maker in newest
-    }
+    assert {maker: LISTED[model]["provider"] for maker, model in newest.items()} == {maker: maker for maker in newest}
     assert all(providers[maker]["key_variable"].endswith("_API_KEY") for maker in newest)
 
 

@@ -72,9 +72,7 @@ def test_no_family_counts_above_the_bytes(text: str, model: str) -> None:
 def test_the_bound_is_the_longest_of_three_forms(letter: str) -> None:
     forms = (letter, normalize("NFC", letter), normalize("NFKC", letter))
 
-    assert PromptMessage("user", letter).token_bound - TOKENS_PER_MESSAGE == max(
-        len(form.encode()) for form in forms
-    )
+    assert PromptMessage("user", letter).token_bound - TOKENS_PER_MESSAGE == max(len(form.encode()) for form in forms)
 
 
 def test_letters_that_a_vocabulary_takes_apart_are_bounded() -> None:

@@ -87,9 +87,7 @@ def test_an_http_error_becomes_ours_without_the_vendor_s_words(
     assert outcome.reason == reason
     assert outcome.error is not None
     assert "charged" in str(outcome.error)
-    assert not any(
-        secret in f"{outcome.error} {outcome.error.technical}" for secret in ("canary", "sk-", "Stand-in")
-    )
+    assert not any(secret in f"{outcome.error} {outcome.error.technical}" for secret in ("canary", "sk-", "Stand-in"))
 
 
 def test_a_provider_that_cannot_be_connected_to_times_out() -> None:
@@ -108,12 +106,8 @@ def test_a_provider_that_is_not_there_is_unavailable(free_address: str) -> None:
     assert outcome_of(vendor.stream(asking("hi"))).reason == "unavailable"
 
 
-@pytest.mark.parametrize(
-    "usage", ["missing", "null", "zero", "absurd", "negative", "floats", "strings", "bools"]
-)
-def test_usage_that_is_missing_or_cannot_be_is_no_usage(
-    usage: str, vendor: Vendor, server: ProviderServer
-) -> None:
+@pytest.mark.parametrize("usage", ["missing", "null", "zero", "absurd", "negative", "floats", "strings", "bools"])
+def test_usage_that_is_missing_or_cannot_be_is_no_usage(usage: str, vendor: Vendor, server: ProviderServer) -> None:
     outcome = outcome_of(vendor.stream(asking(f"[[tokens=3 usage={usage}]]")))
 
     assert (outcome.text, outcome.finish_reason) == (THREE_WORDS, "stop")
@@ -151,9 +145,7 @@ def test_a_reasoning_model_may_be_silent_for_longer(hasty_vendor: Vendor, server
     assert (outcome.reason, outcome.text) == (None, "word0 ")
 
 
-def test_a_server_that_keeps_silent_after_the_end_is_not_waited_for(
-    vendor: Vendor, server: ProviderServer
-) -> None:
+def test_a_server_that_keeps_silent_after_the_end_is_not_waited_for(vendor: Vendor, server: ProviderServer) -> None:
     start = time.monotonic()
 
     outcome = outcome_of(vendor.stream(asking("[[fault:linger tokens=3]]")))

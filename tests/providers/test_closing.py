@@ -120,9 +120,7 @@ def test_closing_an_old_answer_does_not_cut_the_new_one_on_its_connection(
     assert server.connections <= 1
 
 
-def test_a_reader_that_leaves_in_the_middle_gives_the_connection_away(
-    vendor: Vendor, server: ProviderServer
-) -> None:
+def test_a_reader_that_leaves_in_the_middle_gives_the_connection_away(vendor: Vendor, server: ProviderServer) -> None:
     pieces = iter(vendor.stream(asking("[[tokens=1000 delay=0.01]]")))
     next(pieces)
 
@@ -131,9 +129,7 @@ def test_a_reader_that_leaves_in_the_middle_gives_the_connection_away(
     assert outcome_of(vendor.stream(asking("[[tokens=3]]"))).text == "word0 word1 word2 "
 
 
-def test_figures_before_the_end_are_not_usage_for_one_who_stopped(
-    vendor: Vendor, server: ProviderServer
-) -> None:
+def test_figures_before_the_end_are_not_usage_for_one_who_stopped(vendor: Vendor, server: ProviderServer) -> None:
     reply = vendor.stream(asking("[[fault:hang after=2]]", is_reasoning=True))
     pieces = iter(reply)
     next(pieces)

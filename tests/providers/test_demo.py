@@ -101,9 +101,7 @@ def test_every_command_of_the_help_does_something_of_its_own() -> None:
     commands = re.findall(r"`/demo ([\w-]+)`", answer("/demo help").text)
 
     assert len(commands) == 17
-    assert not [
-        command for command in commands if answer(f"/demo {command}").text == answer("/demo help").text
-    ]
+    assert not [command for command in commands if answer(f"/demo {command}").text == answer("/demo help").text]
 
 
 @pytest.mark.parametrize("model", ["demo-fast", "demo-reasoning"])

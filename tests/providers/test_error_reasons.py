@@ -142,10 +142,7 @@ def test_a_status_and_what_came_with_it_say_why(status: int, body: Any, reason: 
     ],
 )  # fmt: skip
 def test_minimax_has_codes_of_its_own(code: int, reason: str) -> None:
-    assert (
-        reason_of_event({"base_resp": {"status_code": code, "status_msg": "token limit" * (code == 1039)}})
-        == reason
-    )
+    assert reason_of_event({"base_resp": {"status_code": code, "status_msg": "token limit" * (code == 1039)}}) == reason
     assert reason_of_event(error(f"it went wrong ({code:04d})")) == (reason if code > 999 else "unavailable")
 
 
@@ -173,9 +170,7 @@ def test_an_error_is_told_by_its_shape(event: dict[str, Any], is_one: bool) -> N
     assert is_error(event) is is_one
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"), [(429, "rate_limited"), ("500", "unavailable"), (504, "timeout")]
-)
+@pytest.mark.parametrize(("code", "reason"), [(429, "rate_limited"), ("500", "unavailable"), (504, "timeout")])
 def test_a_numeric_code_counts_where_nothing_else_is_said(code: Any, reason: str) -> None:
     assert reason_of_event(error("It went wrong.", None, code)) == reason
 

@@ -29,9 +29,7 @@ figures = st.one_of(
 )
 objects = st.recursive(
     figures,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["", "9", "x"]), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["", "9", "x"]), inner, max_size=3),
 )
 TOTALS = [
     *("prompt_tokens", "completion_tokens", "total_tokens", "prompt_cache_hit_tokens", "cached_tokens"),

@@ -61,6 +61,4 @@ def test_no_vendor_counts_more_than_the_bound(width: int, height: int) -> None:
 
     assert most_tokens("openai", width, height) >= max(tiled(width, height), patches * 2.46, 1120)
     assert most_tokens("anthropic", width, height) >= claude
-    assert ordinary_tokens(width, height) <= min(
-        most_tokens(kind, width, height) for kind in ("openai", "anthropic")
-    )
+    assert ordinary_tokens(width, height) <= min(most_tokens(kind, width, height) for kind in ("openai", "anthropic"))

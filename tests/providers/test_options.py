@@ -32,9 +32,7 @@ def opened(server: ProviderServer) -> Iterator[Opened]:
             pass
 
 
-def test_the_tier_is_asked_for_and_left_out_where_it_is_refused(
-    opened: Opened, server: ProviderServer
-) -> None:
+def test_the_tier_is_asked_for_and_left_out_where_it_is_refused(opened: Opened, server: ProviderServer) -> None:
     vendor = opened(service_tier="default")
     outcome_of(vendor.stream(asking("hi")))
     assert server.last["body"]["service_tier"] == "default"
@@ -58,9 +56,7 @@ def test_responses_are_asked_for_at_the_tier_too(opened: Opened, server: Provide
     assert "service_tier" not in server.last["body"]
 
 
-def test_more_output_than_asked_has_the_limit_sent_by_both_names(
-    opened: Opened, server: ProviderServer
-) -> None:
+def test_more_output_than_asked_has_the_limit_sent_by_both_names(opened: Opened, server: ProviderServer) -> None:
     vendor = opened()
     server.bodies["deaf"] = (
         b'data: {"choices":[{"delta":{"content":"word "},"finish_reason":"stop"}],'
@@ -74,9 +70,7 @@ def test_more_output_than_asked_has_the_limit_sent_by_both_names(
 
 
 @pytest.mark.parametrize("output", [1, 6, 8])
-def test_an_ordinary_end_at_the_limit_teaches_nothing(
-    opened: Opened, server: ProviderServer, output: int
-) -> None:
+def test_an_ordinary_end_at_the_limit_teaches_nothing(opened: Opened, server: ProviderServer, output: int) -> None:
     vendor = opened()
     server.bodies["ends"] = (
         b'data: {"choices":[{"delta":{"content":"word "},"finish_reason":"length"}],'
@@ -120,9 +114,7 @@ def test_running_figures_make_stop_exact(opened: Opened, server: ProviderServer,
     assert figures == (("reported", 5, 3, len(told.split())) if is_running else ("none", 0, 0, 0))
 
 
-def test_a_server_that_refuses_stream_options_is_asked_without(
-    opened: Opened, server: ProviderServer
-) -> None:
+def test_a_server_that_refuses_stream_options_is_asked_without(opened: Opened, server: ProviderServer) -> None:
     vendor = opened(reports_running=True)
     server.configure(refused="stream_options", tokens=1)
 
@@ -142,9 +134,7 @@ def test_a_server_that_refuses_stream_options_is_asked_without(
         ({"service_tier": "priority", "speed": "fast", "inference_geo": "us"}, "fast"),
     ],
 )
-def test_speed_and_place_are_tiers_of_their_own(
-    server: ProviderServer, usage: dict[str, Any], tier: str
-) -> None:
+def test_speed_and_place_are_tiers_of_their_own(server: ProviderServer, usage: dict[str, Any], tier: str) -> None:
     """Both raise each price of Anthropic's, whatever the service tier."""
     events = (
         {"type": "message_start", "message": {"usage": {"input_tokens": 9, "output_tokens": 1, **usage}}},

@@ -32,9 +32,7 @@ def test_the_same_address_and_key_share_a_provider() -> None:
     assert open_provider("openai", base_url="http://127.0.0.1:1/v1", api_key="k") is first
 
 
-@pytest.mark.parametrize(
-    ("base_url", "api_key"), [("http://127.0.0.1:2/v1", "k"), ("http://127.0.0.1:1/v1", "other")]
-)
+@pytest.mark.parametrize(("base_url", "api_key"), [("http://127.0.0.1:2/v1", "k"), ("http://127.0.0.1:1/v1", "other")])
 def test_another_address_or_key_is_another_provider(base_url: str, api_key: str) -> None:
     first = open_provider("openai", base_url="http://127.0.0.1:1/v1", api_key="k")
 
@@ -44,9 +42,7 @@ def test_another_address_or_key_is_another_provider(base_url: str, api_key: str)
 def test_many_threads_open_one_provider() -> None:
     opened: list[Provider] = []
     threads = [
-        threading.Thread(
-            target=lambda: opened.append(open_provider("anthropic", base_url=None, api_key="race"))
-        )
+        threading.Thread(target=lambda: opened.append(open_provider("anthropic", base_url=None, api_key="race")))
         for _ in range(16)
     ]
     for thread in threads:

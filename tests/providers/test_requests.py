@@ -98,9 +98,7 @@ def test_the_default_addresses_are_the_vendors_own() -> None:
     assert str(AnthropicProvider(base_url=None, api_key="k").client.base_url) == "https://api.anthropic.com"
 
 
-def test_a_key_in_the_environment_is_not_taken_unasked(
-    monkeypatch: pytest.MonkeyPatch, server: ProviderServer
-) -> None:
+def test_a_key_in_the_environment_is_not_taken_unasked(monkeypatch: pytest.MonkeyPatch, server: ProviderServer) -> None:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.setenv(name, "of-somebody-else")
     for vendor in (

@@ -29,18 +29,14 @@ def test_a_provider_that_does_not_recover_is_asked_three_times(
 
 
 @pytest.mark.parametrize("fault", ["400", "401", "403", "404"])
-def test_what_another_try_would_not_mend_is_asked_once(
-    fault: str, vendor: Vendor, server: ProviderServer
-) -> None:
+def test_what_another_try_would_not_mend_is_asked_once(fault: str, vendor: Vendor, server: ProviderServer) -> None:
     outcome_of(vendor.stream(asking(f"[[fault:{fault}]]")))
 
     assert server.count == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang_headers"])
-def test_a_provider_that_falls_silent_is_asked_once(
-    fault: str, hasty_vendor: Vendor, server: ProviderServer
-) -> None:
+def test_a_provider_that_falls_silent_is_asked_once(fault: str, hasty_vendor: Vendor, server: ProviderServer) -> None:
     outcome = outcome_of(hasty_vendor.stream(asking(f"[[fault:{fault} after=0]]")))
 
     assert (outcome.reason, server.count) == ("timeout", 1)
@@ -74,17 +70,13 @@ def test_a_long_retry_after_is_not_waited_for(vendor: Vendor, server: ProviderSe
     assert (outcome.reason, server.count, time.monotonic() - start < patient(2)) == ("rate_limited", 1, True)
 
 
-def test_an_unpaid_bill_of_ours_is_not_tried_again(
-    vendors: dict[str, Vendor], server: ProviderServer
-) -> None:
+def test_an_unpaid_bill_of_ours_is_not_tried_again(vendors: dict[str, Vendor], server: ProviderServer) -> None:
     outcome = outcome_of(vendors["openai"].stream(asking("[[fault:429 code=insufficient_quota]]")))
 
     assert (outcome.reason, server.count) == ("credentials", 1)
 
 
-def test_idle_connections_that_close_as_they_are_used_fail_no_call(
-    vendor: Vendor, server: ProviderServer
-) -> None:
+def test_idle_connections_that_close_as_they_are_used_fail_no_call(vendor: Vendor, server: ProviderServer) -> None:
     """As many of them as there are tries, and more."""
     server.closes_idle = True
     with ThreadPoolExecutor(6) as pool:
@@ -95,9 +87,7 @@ def test_idle_connections_that_close_as_they_are_used_fail_no_call(
     assert server.count == 9
 
 
-def test_an_idle_connection_that_the_provider_closed_is_not_used(
-    vendor: Vendor, server: ProviderServer
-) -> None:
+def test_an_idle_connection_that_the_provider_closed_is_not_used(vendor: Vendor, server: ProviderServer) -> None:
     outcome_of(vendor.stream(asking("[[tokens=1]]")))
     server.drop_connections()
     time.sleep(0.1)

@@ -34,9 +34,7 @@ def told(outcome: Outcome) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_a_wild_stream_is_read_as_it_was_meant(
-    name: str, vendors: dict[str, Vendor], server: ProviderServer
-) -> None:
+def test_a_wild_stream_is_read_as_it_was_meant(name: str, vendors: dict[str, Vendor], server: ProviderServer) -> None:
     meant = expected(name)
     server.bodies[name] = (WILD / f"{name}.sse").read_bytes()
 

@@ -92,9 +92,7 @@ def test_error_if_incomplete_changes_nothing(shop: Shop, running: stripe.Subscri
     assert len(shop.api.invoices.list({"subscription": running.id}).data) == 1
 
 
-def test_an_upgrade_without_a_card_is_refused_and_changes_nothing(
-    shop: Shop, running: stripe.Subscription
-) -> None:
+def test_an_upgrade_without_a_card_is_refused_and_changes_nothing(shop: Shop, running: stripe.Subscription) -> None:
     card = shop.api.payment_methods.list({"customer": shop.customer.id}).data[0]
     shop.api.payment_methods.detach(card.id)
     with pytest.raises(stripe.InvalidRequestError):

@@ -51,9 +51,7 @@ def refused(verb: str, path: str, form: str) -> str:
         ("delete", "/v1/payment_intents/pi_1", "", "Stripe has no operation DELETE"),
     ],
 )
-def test_a_request_that_stripe_would_not_know_is_refused(
-    verb: str, path: str, form: str, complaint: str
-) -> None:
+def test_a_request_that_stripe_would_not_know_is_refused(verb: str, path: str, form: str, complaint: str) -> None:
     assert complaint in refused(verb, path, form)
 
 
@@ -108,9 +106,7 @@ def test_an_answer_without_a_field_that_is_always_there_is_refused() -> None:
 
 def test_a_list_must_be_a_list_object() -> None:
     with pytest.raises(AssertionError, match="has_more: missing or mistyped"):
-        check_answer(
-            check_request("get", f"{URL}/v1/customers", None), {"object": "list", "data": [], "url": ""}, 200
-        )
+        check_answer(check_request("get", f"{URL}/v1/customers", None), {"object": "list", "data": [], "url": ""}, 200)
 
 
 def test_an_expanded_object_is_held_to_its_own_class() -> None:
@@ -137,9 +133,7 @@ def test_an_event_of_the_sandbox_fits(event: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["customer.made", "invoice.paid"])
-def test_an_event_of_an_unknown_type_or_about_something_else_is_refused(
-    event: dict[str, Any], kind: str
-) -> None:
+def test_an_event_of_an_unknown_type_or_about_something_else_is_refused(event: dict[str, Any], kind: str) -> None:
     with pytest.raises(AssertionError):
         check_event({**event, "type": kind})
 

@@ -23,9 +23,7 @@ def test_a_customer_can_begin_with_a_card_and_an_address(shop: Shop) -> None:
 
 def test_a_customer_chooses_the_default_card(shop: Shop) -> None:
     card = shop.api.payment_methods.attach("pm_card_visa", {"customer": shop.customer.id})
-    changed = shop.api.customers.update(
-        shop.customer.id, {"invoice_settings": {"default_payment_method": card.id}}
-    )
+    changed = shop.api.customers.update(shop.customer.id, {"invoice_settings": {"default_payment_method": card.id}})
     assert changed.invoice_settings is not None
     assert changed.invoice_settings.default_payment_method == card.id
 
@@ -95,9 +93,7 @@ def test_a_session_keeps_its_metadata_and_is_listed_by_customer(shop: Shop) -> N
     assert [one.metadata["payment_id"] for one in listed if one.metadata] == ["5"]
 
 
-@pytest.mark.parametrize(
-    "wanted", [{"mode": "gift"}, {"mode": "payment", "success_url": "http://127.0.0.1/"}]
-)
+@pytest.mark.parametrize("wanted", [{"mode": "gift"}, {"mode": "payment", "success_url": "http://127.0.0.1/"}])
 def test_a_session_that_makes_no_sense_is_refused(shop: Shop, wanted: dict[str, str]) -> None:
     answer = requests.post(f"{shop.sandbox.url}/v1/checkout/sessions", wanted, auth=("sk_x", ""), timeout=5)
     assert answer.json()["error"]["param"] in ("mode", "line_items")
@@ -105,9 +101,7 @@ def test_a_session_that_makes_no_sense_is_refused(shop: Shop, wanted: dict[str, 
 
 def test_setup_intents_wait_are_confirmed_and_canceled(shop: Shop) -> None:
     waiting = shop.api.setup_intents.create({"customer": shop.customer.id, "metadata": {"a": "1"}})
-    assert (
-        shop.api.setup_intents.confirm(waiting.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
-    )
+    assert shop.api.setup_intents.confirm(waiting.id, {"payment_method": "pm_card_visa"}).status == "succeeded"
     other = shop.api.setup_intents.create({"customer": shop.customer.id})
     assert shop.api.setup_intents.cancel(other.id).status == "canceled"
     with pytest.raises(stripe.InvalidRequestError):
@@ -195,9 +189,7 @@ def test_an_endpoint_is_listed_without_its_secret_and_deleted(shop: Shop) -> Non
 
 def test_a_portal_configuration_is_made_and_used(shop: Shop) -> None:
     made = shop.api.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
-    session = shop.api.billing_portal.sessions.create(
-        {"customer": shop.customer.id, "configuration": made.id}
-    )
+    session = shop.api.billing_portal.sessions.create({"customer": shop.customer.id, "configuration": made.id})
     assert session.configuration == made.id
 
 

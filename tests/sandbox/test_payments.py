@@ -32,9 +32,7 @@ def test_the_fee_is_on_the_balance_transaction(shop: Shop) -> None:
         ("pm_card_authenticationRequired", "authentication_required", "authentication_required"),
     ],
 )
-def test_a_declined_card_is_a_402_with_the_intent(
-    shop: Shop, token: str, code: str, decline_code: str
-) -> None:
+def test_a_declined_card_is_a_402_with_the_intent(shop: Shop, token: str, code: str, decline_code: str) -> None:
     with pytest.raises(stripe.CardError) as caught:
         shop.charge(token)
     error = caught.value.error

@@ -27,9 +27,7 @@ def middle_of(shop: Shop, subscription: stripe.Subscription) -> int:
     return int(half)
 
 
-def preview(
-    shop: Shop, subscription: stripe.Subscription, price: str, at: int, **wanted: str
-) -> stripe.Invoice:
+def preview(shop: Shop, subscription: stripe.Subscription, price: str, at: int, **wanted: str) -> stripe.Invoice:
     items = [{"id": subscription["items"].data[0].id, "price": shop.prices[price].id}]
     details = {"items": items, "proration_date": at, **wanted}
     params: Any = {"subscription": subscription.id, "subscription_details": details}
@@ -142,9 +140,7 @@ def test_upgrade_downgrade_upgrade_in_one_second_costs_the_upgrade_once(shop: Sh
 
 
 @given(amount=st.integers(0, 10**7), length=st.integers(1, 400 * DAY), at=st.integers(0, 400 * DAY))
-def test_a_share_is_never_more_than_the_whole_and_nearest_to_the_truth(
-    amount: int, length: int, at: int
-) -> None:
+def test_a_share_is_never_more_than_the_whole_and_nearest_to_the_truth(amount: int, length: int, at: int) -> None:
     at = min(at, length)
     part = share(amount, 0, length, at)
     assert 0 <= part <= amount
@@ -152,9 +148,7 @@ def test_a_share_is_never_more_than_the_whole_and_nearest_to_the_truth(
 
 
 @given(amount=st.integers(0, 10**7), length=st.integers(1, 400 * DAY), at=st.integers(0, 400 * DAY))
-def test_what_is_used_and_what_is_left_make_the_whole_within_a_cent(
-    amount: int, length: int, at: int
-) -> None:
+def test_what_is_used_and_what_is_left_make_the_whole_within_a_cent(amount: int, length: int, at: int) -> None:
     at = min(at, length)
     used = share(amount, 0, length, length - at)
     assert abs(used + share(amount, 0, length, at) - amount) <= 1

@@ -45,17 +45,13 @@ def test_what_was_refunded_is_not_refunded_again(shop: Shop, paid: stripe.Paymen
     assert caught.value.code == "charge_already_refunded"
 
 
-def test_a_refund_from_the_dashboard_is_told_of(
-    shop: Shop, paid: stripe.PaymentIntent, inbox: WebhookInbox
-) -> None:
+def test_a_refund_from_the_dashboard_is_told_of(shop: Shop, paid: stripe.PaymentIntent, inbox: WebhookInbox) -> None:
     shop.sandbox.control("refund", payment_intent=paid.id, amount=250)
     shop.sandbox.wait_until_idle()
     assert inbox.types()[-3:] == ["refund.created", "charge.refunded", "charge.refund.updated"]
 
 
-def test_a_failed_refund_counts_as_never_made(
-    shop: Shop, paid: stripe.PaymentIntent, inbox: WebhookInbox
-) -> None:
+def test_a_failed_refund_counts_as_never_made(shop: Shop, paid: stripe.PaymentIntent, inbox: WebhookInbox) -> None:
     refund = shop.api.refunds.create({"payment_intent": paid.id, "amount": 400})
     shop.sandbox.control("refund", refund=refund.id, action="fail")
     shop.sandbox.wait_until_idle()
@@ -91,15 +87,11 @@ def test_a_dispute_goes_its_way(
     for action in actions:
         shop.sandbox.control("dispute", payment_intent=paid.id, action=action)
     shop.sandbox.wait_until_idle()
-    assert [dispute.status for dispute in shop.api.disputes.list({"payment_intent": paid.id}).data] == [
-        status
-    ]
+    assert [dispute.status for dispute in shop.api.disputes.list({"payment_intent": paid.id}).data] == [status]
     assert [kind.rpartition(".")[2] for kind in inbox.types() if "dispute" in kind] == events
 
 
-def test_a_dispute_of_a_partly_refunded_payment_is_about_the_rest(
-    shop: Shop, paid: stripe.PaymentIntent
-) -> None:
+def test_a_dispute_of_a_partly_refunded_payment_is_about_the_rest(shop: Shop, paid: stripe.PaymentIntent) -> None:
     shop.api.refunds.create({"payment_intent": paid.id, "amount": 300})
     dispute = shop.sandbox.control("dispute", payment_intent=paid.id, action="open")
     assert shop.api.disputes.retrieve(dispute["id"]).amount == 700

@@ -93,9 +93,7 @@ def test_default_incomplete_waits_for_a_card(shop: Shop) -> None:
     assert status_of(shop, subscription) == "active"
 
 
-def test_it_renews_when_the_clock_reaches_the_end_of_the_period(
-    shop: Shop, running: stripe.Subscription
-) -> None:
+def test_it_renews_when_the_clock_reaches_the_end_of_the_period(shop: Shop, running: stripe.Subscription) -> None:
     end = running["items"].data[0].current_period_end
     shop.sandbox.control("clock", to="next_renewal")
     renewed = shop.subscription(running)
@@ -148,9 +146,7 @@ def overdue(shop: Shop, running: stripe.Subscription) -> stripe.Subscription:
     return running
 
 
-def test_a_renewal_that_does_not_pay_is_past_due(
-    shop: Shop, overdue: stripe.Subscription, inbox: WebhookInbox
-) -> None:
+def test_a_renewal_that_does_not_pay_is_past_due(shop: Shop, overdue: stripe.Subscription, inbox: WebhookInbox) -> None:
     invoice = latest_invoice(shop, overdue)
     shop.sandbox.wait_until_idle()
     assert (status_of(shop, overdue), invoice.status) == ("past_due", "open")
@@ -158,9 +154,7 @@ def test_a_renewal_that_does_not_pay_is_past_due(
     assert "invoice.payment_failed" in inbox.types()
 
 
-def test_it_is_tried_again_and_recovers_with_a_card_that_pays(
-    shop: Shop, overdue: stripe.Subscription
-) -> None:
+def test_it_is_tried_again_and_recovers_with_a_card_that_pays(shop: Shop, overdue: stripe.Subscription) -> None:
     shop.save_card()
     shop.sandbox.advance(DAY + 60)
     assert (status_of(shop, overdue), latest_invoice(shop, overdue).attempt_count) == ("active", 2)
@@ -235,9 +229,7 @@ def test_deleting_the_customer_ends_it(shop: Shop, running: stripe.Subscription,
     shop.api.customers.delete(shop.customer.id)
     shop.sandbox.wait_until_idle()
     assert status_of(shop, running) == "canceled"
-    assert {"customer.deleted", "customer.subscription.deleted", "payment_method.detached"} < set(
-        inbox.types()
-    )
+    assert {"customer.deleted", "customer.subscription.deleted", "payment_method.detached"} < set(inbox.types())
 
 
 def test_a_trial_is_noticed_three_days_before_and_then_paid(shop: Shop, inbox: WebhookInbox) -> None:

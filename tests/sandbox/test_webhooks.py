@@ -109,9 +109,7 @@ def test_an_event_can_be_sent_again(shop: Shop, inbox: WebhookInbox) -> None:
 
 
 def test_an_endpoint_gets_what_it_asked_for_signed_with_its_own_secret(shop: Shop) -> None:
-    wanted = shop.api.webhook_endpoints.create(
-        {"url": "http://127.0.0.1:9/", "enabled_events": ["customer.updated"]}
-    )
+    wanted = shop.api.webhook_endpoints.create({"url": "http://127.0.0.1:9/", "enabled_events": ["customer.updated"]})
     assert wanted.secret is not None
     second = WebhookInbox(wanted.secret)
     shop.sandbox.running.sandbox.store.get("webhook_endpoint", wanted.id)["url"] = second.url
@@ -171,9 +169,7 @@ def tell_subscriptions(shop: Shop) -> None:
     subscription = shop.subscribe()
     shop.save_card("authentication_always")
     shop.sandbox.control("clock", to="next_renewal")
-    shop.sandbox.control(
-        "invoice", invoice=str(shop.api.subscriptions.retrieve(subscription.id).latest_invoice)
-    )
+    shop.sandbox.control("invoice", invoice=str(shop.api.subscriptions.retrieve(subscription.id).latest_invoice))
     shop.save_card("decline")
     shop.api.subscriptions.cancel(subscription.id)
 

@@ -75,9 +75,7 @@ def machines(
 ) -> Iterator[list[RunningApp]]:
     with ExitStack() as ended:
         folder = tmp_path_factory.mktemp("machines")
-        yield [
-            ended.enter_context(RunningApp(shared_environment, folder=folder, host=host)) for host in HOSTS
-        ]
+        yield [ended.enter_context(RunningApp(shared_environment, folder=folder, host=host)) for host in HOSTS]
 
 
 @pytest.fixture(scope="module")

@@ -116,9 +116,7 @@ def test_a_primary_that_dies_under_load_loses_nothing(stage: Replicated) -> None
         first = stage.cluster.primary()
         stage.cluster.kill(first)
         killed = time.monotonic()
-        await_that(
-            lambda: all(one.accepted[-1] > killed + 5 for one in crowd), 90, failing=stage.cluster.logs
-        )
+        await_that(lambda: all(one.accepted[-1] > killed + 5 for one in crowd), 90, failing=stage.cluster.logs)
         time.sleep(AFTER)
 
     assert stage.cluster.primary() != first

@@ -90,9 +90,7 @@ def status_of(url: str, headers: dict[str, str]) -> int:
     return requests.post(url, json={"content": "hello"}, headers=headers, timeout=60).status_code
 
 
-def test_what_is_bought_and_recharged_is_credited_once(
-    scenario: StripeScenario, machines: list[RunningApp]
-) -> None:
+def test_what_is_bought_and_recharged_is_credited_once(scenario: StripeScenario, machines: list[RunningApp]) -> None:
     """Events come twice and out of order, to whichever machine; two workers do what they ring for."""
     scenario.sandbox.control("faults", fault="duplicate", count=100)
     scenario.sandbox.control("faults", fault="reorder", count=4)
@@ -126,9 +124,7 @@ def test_all_of_it_went_through_few_connections(all_databases: Databases, machin
     name = machines[0].own["DATABASE_URL"].rsplit("/", 1)[1]
     (pool,) = [row for row in all_databases.bouncer.told("SHOW POOLS") if row["database"] == name]
     (stats,) = [row for row in all_databases.bouncer.told("SHOW STATS") if row["database"] == name]
-    held = sum(
-        int(str(pool[state])) for state in ("sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login")
-    )
+    held = sum(int(str(pool[state])) for state in ("sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login"))
 
     assert pool["pool_mode"] == "transaction"
     assert 0 < held <= POOL < int(str(pool["cl_active"])) + int(str(pool["cl_waiting"]))

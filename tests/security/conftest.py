@@ -123,12 +123,8 @@ def talk(team: Account, person: User) -> tuple[Chat, Message, Message, Usage]:
 
 def charged(team: Account, person: User) -> Recharge:
     pack = db.session.query(CreditPack).first()
-    payment = Payment(
-        account_id=team.id, user_id=person.id, kind="recharge", price_cents=1000, currency="usd"
-    )
+    payment = Payment(account_id=team.id, user_id=person.id, kind="recharge", price_cents=1000, currency="usd")
     payment.pack_id, payment.state = pack.id, "paid"
     db.session.add(payment)
     db.session.flush()
-    return Recharge(
-        account_id=team.id, payment_id=payment.id, state="paid", card_id="pm_1", stripe_customer_id="cus_1"
-    )
+    return Recharge(account_id=team.id, payment_id=payment.id, state="paid", card_id="pm_1", stripe_customer_id="cus_1")

@@ -103,9 +103,7 @@ class Cast:
         _key, secret = ApiKey.make(account_id, user.id, "matrix", scopes=scopes)
         return {"Authorization": f"Bearer {secret}", "Accept": "application/json"}
 
-    def cookie(
-        self, user: User | None = None, account_id: int = 0, *, as_guest: bool = False
-    ) -> dict[str, str]:
+    def cookie(self, user: User | None = None, account_id: int = 0, *, as_guest: bool = False) -> dict[str, str]:
         """The cookie and the form token of a browser in which this user, a guest or nobody is."""
         client = self.app.test_client()
         if user is not None:
@@ -189,9 +187,7 @@ def is_json(path: str) -> bool:
     return path.startswith(("/api/", GATEWAY))
 
 
-def ask(
-    send: Callable[..., TestResponse], path: str, method: str, role: Role, body: dict[str, object]
-) -> TestResponse:
+def ask(send: Callable[..., TestResponse], path: str, method: str, role: Role, body: dict[str, object]) -> TestResponse:
     """What it is answered; one that is busy at the moment is asked again."""
     sent = {"json" if is_json(path) else "data": body} if method != "GET" else {}
     for _try in range(3):

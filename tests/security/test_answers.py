@@ -12,22 +12,16 @@ NONCE = re.compile(r"'nonce-([\w-]{20,})'")
 
 
 def test_no_request_is_sent_back_as_it_came(app: Flask) -> None:
-    assert {app.test_client().open(path, method="TRACE").status_code for path in ("/", "/api/balance")} == {
-        405
-    }
+    assert {app.test_client().open(path, method="TRACE").status_code for path in ("/", "/api/balance")} == {405}
 
 
-def test_every_answer_has_a_strict_policy_and_its_headers(
-    app: Flask, adas: dict[str, int], team_of: Teams
-) -> None:
+def test_every_answer_has_a_strict_policy_and_its_headers(app: Flask, adas: dict[str, int], team_of: Teams) -> None:
     ada, nonces = team_of.browsers["ada"], set()
     for method, rule in rules(app):
         if method == "GET":
             answer = ada.get(address(rule, adas | {"token": "made-up"}))
             headers = answer.headers
-            policy = dict(
-                (part + " ").split(" ", 1) for part in headers["Content-Security-Policy"].split("; ")
-            )
+            policy = dict((part + " ").split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
             assert (headers["X-Content-Type-Options"], headers["Referrer-Policy"]) == (
                 "nosniff",
                 "same-origin",

@@ -40,9 +40,7 @@ def test_each_requirement_is_met_by_a_test_or_has_its_reason() -> None:
     assert listed == [one for written in LEVEL_2.split() for one in numbers(written)]
     for written, _, verdict, reason in rows:
         tests = re.findall(r"`([^`]+\.py)`", reason)
-        assert (verdict == "met") == bool([name for name in tests if (PROJECT / "tests" / name).is_file()]), (
-            written
-        )
+        assert (verdict == "met") == bool([name for name in tests if (PROJECT / "tests" / name).is_file()]), written
         assert all((PROJECT / "tests" / name).is_file() for name in tests if verdict == "met"), written
 
 

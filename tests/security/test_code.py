@@ -6,11 +6,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-CODE = [
-    path
-    for folder in ("app", "sandbox", "devserver", "dependencies")
-    for path in (PROJECT / folder).rglob("*.py")
-]
+CODE = [path for folder in ("app", "sandbox", "devserver", "dependencies") for path in (PROJECT / folder).rglob("*.py")]
 TEMPLATES = [*(PROJECT / "app" / "templates").rglob("*"), *(PROJECT / "sandbox" / "templates").rglob("*")]
 
 
@@ -41,9 +37,7 @@ def test_only_the_sanitised_is_safe() -> None:
 
 
 def test_each_promise_names_tests_that_are_there() -> None:
-    rows = re.findall(
-        r"^\| (\d+) \|.*\| ([^|]+) \|$", (PROJECT / "docs" / "security.md").read_text(), re.MULTILINE
-    )
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", (PROJECT / "docs" / "security.md").read_text(), re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, 26))
     named = {name for _, names in rows for name in re.findall(r"`([^`]+)`", names)}
     assert {name for name in named if not (PROJECT / "tests" / name).is_file()} == set()

@@ -111,9 +111,7 @@ def test_a_form_from_another_site_is_refused_over_tls(guest: SecureBrowser) -> N
     assert guest.client.post("/signup", data=form, base_url=BASE, headers=headers).status_code == 400
 
 
-def test_production_waits_for_the_address_and_limits_the_rate(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_production_waits_for_the_address_and_limits_the_rate(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RATELIMIT_ENABLED")
     monkeypatch.delenv("REQUIRE_VERIFIED_EMAIL")
     with app.app_context():

@@ -68,9 +68,7 @@ def largest_picture() -> bytes:
     ],
     ids=["page", "stream", "Word file", "diff", "count of tokens"],
 )
-def test_the_longest_text_has_its_bound(
-    seconds: float, kinds: list[str], function: Callable[[str], Any]
-) -> None:
+def test_the_longest_text_has_its_bound(seconds: float, kinds: list[str], function: Callable[[str], Any]) -> None:
     took = {kind: taken(lambda text=TEXTS[kind]: function(text)) for kind in kinds}
     assert max(took.values()) < seconds * ROOM, took
 

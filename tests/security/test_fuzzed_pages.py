@@ -54,9 +54,7 @@ def made(dice: random.Random) -> str:
     """A value of two others, cut, repeated, or with a character of any script in it."""
     one, other = (dice.choice(VALUES)[:200] for _ in range(2))
     cut = dice.randint(0, len(one))
-    between = dice.choice(
-        ["", chr(dice.randint(1, 0x10FFFF)), str(dice.randint(-(10**30), 10**30)), other * 3]
-    )
+    between = dice.choice(["", chr(dice.randint(1, 0x10FFFF)), str(dice.randint(-(10**30), 10**30)), other * 3])
     return one[:cut] + between + dice.choice([one[cut:], other])
 
 
@@ -158,9 +156,7 @@ def test_lists_and_forms_of_the_back_office(app: Flask, adas: dict[str, int], se
     forms += [f"/admin/{name}/new/" for name in lists] + pages(app, adas, "/admin")
 
     def post(path: str, fields: dict[str, object]) -> object:
-        return owner.client.post(
-            path, data={name: value for name, value in fields.items() if value is not None}
-        )
+        return owner.client.post(path, data={name: value for name, value in fields.items() if value is not None})
 
     assert fuzz_forms(owner.get, post, forms) > 20
     db.session.rollback()
@@ -194,9 +190,7 @@ def test_every_page_is_the_same_under_a_host_in_capitals(app: Flask) -> None:
     rules = sorted(rule.rule for rule in app.url_map.iter_rules() if "GET" in rule.methods)
     for path in (address(rule, {"token": "made-up"}) for rule in rules):
         small, large = (
-            app.test_client().get(
-                path, headers={"Host": host, "Referer": f"http://{host}/login"}, buffered=True
-            )
+            app.test_client().get(path, headers={"Host": host, "Referer": f"http://{host}/login"}, buffered=True)
             for host in ("localhost", "LocalHost")
         )
         assert (large.status_code, large.location) == (small.status_code, small.location), path

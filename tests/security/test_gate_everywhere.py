@@ -19,9 +19,7 @@ def test_every_route_that_spends_is_gated(app: Flask) -> None:
     views = {rule.endpoint: app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules()}
     plain = {name: inspect.unwrap(view) for name, view in views.items()}
     spending = {
-        name
-        for name, view in plain.items()
-        if hasattr(view, "__code__") and names_in(view.__code__) & SPENDING
+        name for name, view in plain.items() if hasattr(view, "__code__") and names_in(view.__code__) & SPENDING
     }
 
     assert spending >= {"api.start_chat", "api.send_message", "api.regenerate", "api.edit_message"}

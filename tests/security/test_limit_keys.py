@@ -65,10 +65,7 @@ def test_guesses_that_come_at_once_are_counted(
     """Forty at once at one mailbox, from as many networks, of which each takes its time."""
     signed_in("ada")
     browsers = [Browser(app.test_client()) for _ in range(40)]
-    forms = [
-        {"csrf_token": one.token(), "email": "ada@example.com", "password": "a wrong guess"}
-        for one in browsers
-    ]
+    forms = [{"csrf_token": one.token(), "email": "ada@example.com", "password": "a wrong guess"} for one in browsers]
     slowly = User.authenticate
 
     def authenticate(email: str, word: str) -> User | None:
@@ -121,9 +118,7 @@ def test_what_signs_in_is_what_is_counted(sign: str) -> None:
     assert (known_as(typed), mailbox(typed)) == ("ada@example.com", "ada@example.com")
 
 
-def test_an_address_that_is_sent_in_another_way_is_not_read(
-    guest: Browser, signed_in: Callable[..., Browser]
-) -> None:
+def test_an_address_that_is_sent_in_another_way_is_not_read(guest: Browser, signed_in: Callable[..., Browser]) -> None:
     signed_in("ada")
     form, headers = {"email": "ada@example.com", "password": PASSWORD}, {"X-CSRFToken": guest.token()}
     as_json = guest.client.post("/login", headers=headers, json=form)

@@ -18,9 +18,7 @@ def test_six_checkouts_in_an_hour_are_one_too_many(signed_in: Callable[..., Brow
     ada = signed_in("ada")
     by_form = [ada.send("/billing/checkout", pack_id="1").status_code for _ in range(3)]
     headers = {"X-CSRFToken": ada.token()}
-    by_json = [
-        ada.client.post("/api/checkout", json={"pack_id": "1"}, headers=headers).status_code for _ in range(3)
-    ]
+    by_json = [ada.client.post("/api/checkout", json={"pack_id": "1"}, headers=headers).status_code for _ in range(3)]
     assert [status == 429 for status in by_form + by_json] == [False] * 5 + [True]
 
 

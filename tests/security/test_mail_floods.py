@@ -36,9 +36,7 @@ def test_of_each_template_requests_write_so_many_to_one_mailbox(app: Flask, sess
     assert len(TEMPLATES) > 20
     for template in TEMPLATES:
         with app.test_request_context():
-            written = [
-                mailer.post(f"{template}:{n}", f"Ada+{n}@example.com", template) for n in range(MOST + 2)
-            ]
+            written = [mailer.post(f"{template}:{n}", f"Ada+{n}@example.com", template) for n in range(MOST + 2)]
             assert written == [True] * MOST + [False] * 2
             assert mailer.post(f"{template}:b", "bob@example.com", template)
         assert mailer.post(f"{template}:job", "ada@example.com", template)

@@ -93,9 +93,7 @@ def shape(html: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
     return elements.started
 
 
-@pytest.mark.parametrize(
-    "name", ["https://evil.example", "see evil.example/x", "www.evil", "eve@evil.example"]
-)
+@pytest.mark.parametrize("name", ["https://evil.example", "see evil.example/x", "www.evil", "eve@evil.example"])
 @pytest.mark.parametrize(
     ("path", "field"),
     [("/settings/profile", "name"), ("/account/teams", "name"), ("/settings/keys", "name")],
@@ -112,9 +110,7 @@ def test_a_new_person_has_no_address_for_a_name(new_browser: Callable[[], Browse
     assert guest.send("/signup", email="eve@example.com", password=PASSWORD, name=NAMED).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "name", ["J. R. R. Tolkien", "Zoë O'Neil-Smith", "R&D 2.0", "李小龍", "Ops (EU)", "St. John"]
-)
+@pytest.mark.parametrize("name", ["J. R. R. Tolkien", "Zoë O'Neil-Smith", "R&D 2.0", "李小龍", "Ops (EU)", "St. John"])
 def test_names_that_people_have_are_taken(name: str) -> None:
     assert (holds_address(name), one_line(name)) == (False, name)
 

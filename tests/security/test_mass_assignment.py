@@ -22,9 +22,7 @@ def account_state(session: Database) -> dict[str, object]:
     people = session.query(User).order_by(User.id)
     places = session.query(Membership).order_by(Membership.id)
     return {
-        "accounts": [
-            (a.id, a.kind, a.plan_id, a.credits_nanos, a.reserved_nanos, a.frozen_at) for a in accounts
-        ],
+        "accounts": [(a.id, a.kind, a.plan_id, a.credits_nanos, a.reserved_nanos, a.frozen_at) for a in accounts],
         "people": [(one.id, one.admin_role, one.disabled_at, one.is_verified) for one in people],
         "places": [(one.account_id, one.user_id) for one in places],
         "chats": [(chat.id, chat.account_id) for chat in session.query(Chat).order_by(Chat.id)],

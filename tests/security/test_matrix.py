@@ -75,7 +75,5 @@ def test_a_member_does_nothing_to_the_account(rows: list[Row]) -> None:
 
 def test_the_support_changes_only_what_it_may(rows: list[Row]) -> None:
     admin = [row for row in rows if row[2].startswith("/admin")]
-    assert {
-        rule for signs, method, rule in admin if method in UNSAFE and signs["support"] == "+"
-    } == SUPPORT_DOES
+    assert {rule for signs, method, rule in admin if method in UNSAFE and signs["support"] == "+"} == SUPPORT_DOES
     assert {signs["owner"] for signs, _method, _rule in admin} == {"x"}

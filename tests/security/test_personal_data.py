@@ -38,9 +38,7 @@ pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
 
 def listed() -> set[tuple[str, str]]:
     named = [(one.table, column) for one in PERSONAL for column in one.columns]
-    named += [
-        (table, column) for group in (MENTIONS, NOT_PERSONAL) for table in group for column in group[table]
-    ]
+    named += [(table, column) for group in (MENTIONS, NOT_PERSONAL) for table in group for column in group[table]]
     return set(named)
 
 
@@ -95,18 +93,14 @@ def canary(new_browser: Callable[[], Browser], post_office: PostOffice, session:
 def leave_traces(user: User, session: Database) -> None:
     own = {"account_id": user.home_id, "user_id": user.id}
     account, pack = session.get(Account, user.home_id), session.query(CreditPack).first()
-    chat = Chat(
-        **own, title="On canaries", system_prompt="Sing like a canary", model="demo", share_token="canary"
-    )
+    chat = Chat(**own, title="On canaries", system_prompt="Sing like a canary", model="demo", share_token="canary")
     key, _secret = ApiKey.make(user.home_id, user.id, "Finch's robot")
     session.add_all([chat, key])
     session.flush()
     question = Message(account_id=account.id, chat_id=chat.id, role="user", content="my canary sings")
     session.add(question)
     session.flush()
-    file = Attachment(
-        **own, message_id=question.id, name="canary.txt", media_type=TEXT, size=6, content=b"canary"
-    )
+    file = Attachment(**own, message_id=question.id, name="canary.txt", media_type=TEXT, size=6, content=b"canary")
     payment = Payment(**own, kind="pack", pack_id=pack.id, price_cents=1000, currency="usd")
     payment.page_url = "https://pay.example/canary"
     recharge = AutoRecharge(account_id=account.id, pack_id=pack.id, card_label="Visa of Finch")
@@ -151,9 +145,7 @@ def talk(session: Database, ada: Browser, status: str = "done") -> int:
     chat = Chat(account_id=user.home_id, user_id=user.id, title="On canaries", model="demo")
     session.add(chat)
     session.flush()
-    session.add(
-        Message(account_id=user.home_id, chat_id=chat.id, role="user", content="my canary", status=status)
-    )
+    session.add(Message(account_id=user.home_id, chat_id=chat.id, role="user", content="my canary", status=status))
     session.commit()
     return chat.id
 

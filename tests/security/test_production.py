@@ -41,9 +41,7 @@ def test_secrets_may_stand_in_files(tmp_path: Path) -> None:
     path.write_text("of a file\n")
     for name in ("SECRET_KEY", "STRIPE_SECRET_KEY", "ANOTHER_API_KEY"):
         assert secrets_in_files({f"{name}_FILE": str(path)}) == {name: "of a file"}
-    assert (
-        secrets_in_files({"SSL_CERT_FILE": str(path), "APP_ENV_FILE": str(path), "MAIL_URL_FILE": ""}) == {}
-    )
+    assert secrets_in_files({"SSL_CERT_FILE": str(path), "APP_ENV_FILE": str(path), "MAIL_URL_FILE": ""}) == {}
     with pytest.raises(ConfigurationError, match="SECRET_KEY_FILE"):
         secrets_in_files({"SECRET_KEY_FILE": str(tmp_path / "none")})
     with pytest.raises(ConfigurationError, match="differ"):

@@ -49,12 +49,9 @@ def rules(app: Flask) -> list[tuple[str, str]]:
 
 def address(rule: str, ids: dict[str, object]) -> str:
     """The rule with ids in it; a variable without one becomes 1."""
-    parts = (
-        part.strip("<>").rpartition(":")[2] if part.startswith("<") else None for part in rule.split("/")
-    )
+    parts = (part.strip("<>").rpartition(":")[2] if part.startswith("<") else None for part in rule.split("/"))
     filled = (
-        part if name is None else str(ids.get(name, 1))
-        for part, name in zip(rule.split("/"), parts, strict=True)
+        part if name is None else str(ids.get(name, 1)) for part, name in zip(rule.split("/"), parts, strict=True)
     )
     return "/".join(filled)
 
@@ -94,9 +91,7 @@ def test_an_id_that_is_none_is_not_found(app: Flask, adas: dict[str, int], eve: 
             assert answer.status_code == 404, (method, path, answer.status_code)
 
 
-def test_nothing_unsafe_happens_without_the_form_token(
-    app: Flask, adas: dict[str, int], team_of: Teams
-) -> None:
+def test_nothing_unsafe_happens_without_the_form_token(app: Flask, adas: dict[str, int], team_of: Teams) -> None:
     ada = team_of.browsers["ada"]
     for method, rule in rules(app):
         if method in UNSAFE and rule not in SIGNED_BY_THEIR_SENDER and not rule.startswith(KEYS_ONLY):
@@ -108,9 +103,7 @@ def test_nothing_unsafe_happens_without_the_form_token(
     assert ada.is_signed_in
 
 
-def test_a_made_up_key_is_no_way_around_the_form_token(
-    app: Flask, adas: dict[str, int], team_of: Teams
-) -> None:
+def test_a_made_up_key_is_no_way_around_the_form_token(app: Flask, adas: dict[str, int], team_of: Teams) -> None:
     """A request that carries a key is the key's, never the cookie's."""
     ada = team_of.browsers["ada"]
     for method, rule in rules(app):

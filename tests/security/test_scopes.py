@@ -98,9 +98,7 @@ def keyed(ada: Browser, session: Database) -> Callable[[], bool]:
 def reset(browser: Browser, session: Database, **fields: str) -> None:
     link = MailedToken.issue(User.with_email("ada@example.com"), "reset")
     session.commit()
-    assert (
-        browser.send(f"/password/reset/{link}", password="another good password", **fields).status_code == 302
-    )
+    assert browser.send(f"/password/reset/{link}", password="another good password", **fields).status_code == 302
 
 
 @pytest.mark.parametrize("keep", [False, True])

@@ -28,8 +28,7 @@ def page_of(shown: list[tuple[str, str]]) -> str:
     """Each text beside what it becomes."""
     styles = "".join((STYLES / f"{name}.css").read_text() for name in ("base", "chat", "code"))
     rows = "".join(
-        f"<tr><td><b>{escape(title)}</b><pre>{escape(text)}</pre>"
-        f"<td><div class='prose' dir='auto'>{render(text)}</div>"
+        f"<tr><td><b>{escape(title)}</b><pre>{escape(text)}</pre><td><div class='prose' dir='auto'>{render(text)}</div>"
         for title, text in shown
     )
     styles += ".beside { width: 100%; table-layout: fixed } .beside > * > tr > td { vertical-align: top }"

@@ -91,9 +91,7 @@ server = cache(ForkServer)
 """That of this test process, started when first asked for."""
 
 
-def start(
-    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]
-) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a Python command of the project with this environment; where there are no such forks, plainly."""
     if sys.platform == "linux":
         return server().start(command, environment, output)

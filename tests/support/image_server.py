@@ -146,9 +146,7 @@ def google(answer: str, _body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     parts = [thought, {"text": "Here it is."}, image]
     details = [{"modality": "IMAGE", "tokenCount": TOKENS_AN_IMAGE}]
     told |= {"candidatesTokenCount": TOKENS_AN_IMAGE + 30, "thoughtsTokenCount": 70}
-    whole = {
-        "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}]
-    }
+    whole = {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}]}
     if answer == "no_usage":
         return 200, whole
     return 200, whole | {"usageMetadata": told | {"candidatesTokensDetails": details}}

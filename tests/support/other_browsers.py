@@ -120,9 +120,7 @@ def send_while_the_server_is_away(browser: Browser) -> None:
     """It is said, nothing is lost, and the same message goes once the server is back."""
     browser.app.kill("web")
     browser.write("#content", ENTER)
-    browser.until(
-        "document.querySelector('#refusal').textContent && document.querySelector('#content').value"
-    )
+    browser.until("document.querySelector('#refusal').textContent && document.querySelector('#content').value")
     browser.app.start("web")
     browser.app.await_ready()
     browser.write("#content", ENTER)
@@ -135,9 +133,7 @@ def buy_a_pack(browser: Browser) -> None:
     browser.click("#card-success")
     browser.until("location.pathname.startsWith('/billing')")
     browser.go("/billing")
-    browser.until(
-        "Number(document.querySelector('#balance [data-amount]').textContent.replace(',', '')) > 5000"
-    )
+    browser.until("Number(document.querySelector('#balance [data-amount]').textContent.replace(',', '')) > 5000")
 
 
 def make_a_key(browser: Browser) -> None:
@@ -167,9 +163,7 @@ def firefox(app: RunningApp) -> Iterator[Browser]:
         port = free_port()
         with open(f"{profile}/user.js", "w") as file:
             file.write(f'user_pref("marionette.port", {port});\n')
-        program = subprocess.Popen(
-            ["firefox", "--headless", "--marionette", "--profile", profile, "about:blank"]
-        )
+        program = subprocess.Popen(["firefox", "--headless", "--marionette", "--profile", profile, "about:blank"])
         try:
             yield Browser(marionette(port), app)
         finally:

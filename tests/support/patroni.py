@@ -76,8 +76,7 @@ class Cluster:
         for name in NAMES:
             self._start_patroni(name)
         servers = [
-            f"    server {name} 127.0.0.1:{postgres} check port {told}"
-            for name, (postgres, told) in self.ports.items()
+            f"    server {name} 127.0.0.1:{postgres} check port {told}" for name, (postgres, told) in self.ports.items()
         ]
         own = self.folder / "haproxy.cfg"
         own.write_text(LEADING.format(port=self.port, servers="\n".join(servers)))
@@ -171,8 +170,6 @@ class Cluster:
     def _await(self, is_so: Callable[[], bool], seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not is_so():
-            if time.monotonic() > deadline or any(
-                child.poll() is not None for child in self.processes.values()
-            ):
+            if time.monotonic() > deadline or any(child.poll() is not None for child in self.processes.values()):
                 raise RuntimeError(f"the cluster did not start:\n{self.logs()}")
             time.sleep(0.2)

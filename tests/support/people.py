@@ -86,9 +86,7 @@ def model(
 ) -> AIModel:
     """A model on sale at these dollars per million tokens, served by the address of OPENAI_ or ANTHROPIC_BASE_URL."""
     vendor = {"openai": "OPENAI", "anthropic": "ANTHROPIC"}.get(kind)
-    variables = (
-        {"key_variable": f"{vendor}_API_KEY", "base_url_variable": f"{vendor}_BASE_URL"} if vendor else {}
-    )
+    variables = {"key_variable": f"{vendor}_API_KEY", "base_url_variable": f"{vendor}_BASE_URL"} if vendor else {}
     provider = ProviderAccount(name=f"test {name}", kind=kind, **variables)
     offered = AIModel(
         name=name,

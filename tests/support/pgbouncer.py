@@ -51,9 +51,7 @@ class PgBouncer:
         self.folder.chmod(0o755)
         binary = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or "pgbouncer"
         with (self.folder / "log").open("ab") as log:
-            self.process = processes.start(
-                [binary, "-q", str(settings)], output=log, user=unprivileged_user()
-            )
+            self.process = processes.start([binary, "-q", str(settings)], output=log, user=unprivileged_user())
         self._await_answer()
 
     def stop(self) -> None:

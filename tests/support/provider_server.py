@@ -173,9 +173,7 @@ class ProviderServer:
         told = {"count": self.count, "active": self.active, "most_active": self.most_active}
         return await self._send_json(writer, 200, {**told, "requests": list(self.requests)})
 
-    async def _answer(
-        self, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter
-    ) -> bool:
+    async def _answer(self, path: str, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
         request = Request(json.loads(body), len(body))
         is_anthropic = path.endswith("/messages")
         self.requests.append({"path": path, "headers": headers, "body": request.body})
@@ -216,9 +214,7 @@ class ProviderServer:
     async def _send_json(self, writer: asyncio.StreamWriter, status: int, body: object) -> bool:
         return await self._send(writer, status, json.dumps(body).encode(), "application/json")
 
-    async def _send(
-        self, writer: asyncio.StreamWriter, status: int, body: bytes, kind: str, headers: str = ""
-    ) -> bool:
+    async def _send(self, writer: asyncio.StreamWriter, status: int, body: bytes, kind: str, headers: str = "") -> bool:
         head = f"HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\n{headers}"
         writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()

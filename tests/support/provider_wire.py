@@ -277,9 +277,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 def start_of_stream(framing: str) -> tuple[bytes, Callable[[bytes], bytes]]:
     """The head of an event stream, and what puts a piece of its body into its frame."""
-    version, ends = (
-        ("1.1", "transfer-encoding: chunked") if framing == "chunked" else ("1.0", "connection: close")
-    )
+    version, ends = ("1.1", "transfer-encoding: chunked") if framing == "chunked" else ("1.0", "connection: close")
     head = f"HTTP/{version} 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n{ends}\r\n\r\n"
     return head.encode(), chunked if framing == "chunked" else bytes
 

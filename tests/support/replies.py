@@ -8,9 +8,7 @@ from app.providers.base import Prompt, PromptMessage, ProviderError, Reply, Toke
 from app.providers.streamed_reply import Patience
 
 PATIENT = Patience(connect=0.5, gap=20.0, reasoning_gap=20.0, retry_wait=0.01, longest_retry_wait=0.2)
-HASTY = Patience(
-    connect=0.5, gap=0.8, reasoning_gap=20.0, after_finish=0.4, retry_wait=0.01, longest_retry_wait=0.2
-)
+HASTY = Patience(connect=0.5, gap=0.8, reasoning_gap=20.0, after_finish=0.4, retry_wait=0.01, longest_retry_wait=0.2)
 
 
 @dataclass(frozen=True, slots=True)

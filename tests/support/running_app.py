@@ -72,9 +72,7 @@ class RunningApp:
         with self.log_file(name).open("ab") as log:
             self.processes[name] = self._begin(command, process_environment(self.own | changes), log)
 
-    def _begin(
-        self, command: list[str], environment: dict[str, str], output: IO[bytes]
-    ) -> subprocess.Popen[bytes]:
+    def _begin(self, command: list[str], environment: dict[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
         if self._project is None:
             return forks.start(command, environment, output)
         return processes.start(command, environment=environment, folder=self._project, output=output)
@@ -134,9 +132,7 @@ class RunningApp:
             return False
 
 
-def await_that(
-    condition: Callable[[], bool], seconds: float = 10, *, failing: Callable[[], str] = str
-) -> None:
+def await_that(condition: Callable[[], bool], seconds: float = 10, *, failing: Callable[[], str] = str) -> None:
     """Return once `condition()` holds; AssertionError with `failing()` after `seconds` of an idle machine."""
     deadline = time.monotonic() + patient(seconds)
     while not condition():

@@ -28,6 +28,4 @@ class Scrape:
     def names(self) -> set[str]:
         """What a rule may refer to, whether or not it has a sample by now."""
         endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
-        return {
-            f"{family.name}{ending}" for family in self.families for ending in endings.get(family.type, ("",))
-        }
+        return {f"{family.name}{ending}" for family in self.families for ending in endings.get(family.type, ("",))}

@@ -125,9 +125,7 @@ def use_for_a_month(account: Account) -> None:
                 "allowance_paid_nanos": paid,
             }
             state = {"state": "settled", "outcome": "done", "source": "reported", "reserved_nanos": 0}
-            call = Usage(
-                **owner, **times, **figures, **state, price_id=model.prices[0].id, max_output_tokens=4096
-            )
+            call = Usage(**owner, **times, **figures, **state, price_id=model.prices[0].id, max_output_tokens=4096)
             db.session.add(call)
 
 
@@ -135,9 +133,7 @@ def pay(account: Account, plus: Plan) -> None:
     """A subscription and a pack, paid for this month."""
     owner = {"account_id": account.id, "currency": "usd"}
     ends, begins = account.period_end, utcnow() - timedelta(days=19)
-    subscription = Subscription(
-        plan_id=plus.id, status="active", stripe_id="sub_1", price_cents=2000, **owner
-    )
+    subscription = Subscription(plan_id=plus.id, status="active", stripe_id="sub_1", price_cents=2000, **owner)
     subscription.period_start, subscription.period_end, subscription.created_at = begins, ends, begins
     db.session.add(subscription)
     for days, sold in (
@@ -167,9 +163,7 @@ def ask_all(page: Page, app: RunningApp) -> str:
             attach(page)
         page.locator("#content").fill(question)
         page.locator("#content").press("Enter")
-        expect(page.locator("article.answer").nth(number)).to_have_attribute(
-            "data-status", "done", timeout=60_000
-        )
+        expect(page.locator("article.answer").nth(number)).to_have_attribute("data-status", "done", timeout=60_000)
     return page.url
 
 

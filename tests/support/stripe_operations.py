@@ -41,9 +41,7 @@ class Operation:
 @cache
 def sources() -> list[tuple[Path, str]]:
     """Every service module's text; the parameters of its operations are read only when one is asked for."""
-    return [
-        (path, path.read_text()) for path in sorted(ROOT.rglob("_*_service.py")) if "v2" not in path.parts
-    ]
+    return [(path, path.read_text()) for path in sorted(ROOT.rglob("_*_service.py")) if "v2" not in path.parts]
 
 
 @cache

@@ -202,9 +202,7 @@ def list_object_problems(value: Any, inner: Any, at: str) -> list[str]:
         return [f"{at}: {value!r} is not a list object"]
     lines = problems(value.get("data"), list[inner], join(at, "data"))
     wanted = {"has_more": bool, "url": str}
-    return lines + [
-        f"{join(at, k)}: missing or mistyped" for k, t in wanted.items() if type(value.get(k)) is not t
-    ]
+    return lines + [f"{join(at, k)}: missing or mistyped" for k, t in wanted.items() if type(value.get(k)) is not t]
 
 
 def expand_problems(path: str, cls: type) -> list[str]:
@@ -212,12 +210,7 @@ def expand_problems(path: str, cls: type) -> list[str]:
     here: set[Any] = {cls}
     for step in path.split("."):
         if step != "data":
-            here = {
-                inner
-                for one in here
-                for inner in classes_in(fields(one).get(step))
-                if inner is not ListObject
-            }
+            here = {inner for one in here for inner in classes_in(fields(one).get(step)) if inner is not ListObject}
         if not here:
             return [f"expand: {path!r} cannot be expanded at {step!r}"]
     return []

@@ -44,9 +44,7 @@ class MadeApps:
         limiter._storage_dead = False  # or the next test counts in memory until it has looked again
         app.test_client_class = SeparateClient
         hooks = app.after_request_funcs.setdefault(None, [])
-        self._newest = Made(
-            app, what_matters(environment), dict(app.config), dict(app.extensions), list(hooks)
-        )
+        self._newest = Made(app, what_matters(environment), dict(app.config), dict(app.extensions), list(hooks))
         return app
 
     def lend(self, patch: pytest.MonkeyPatch, environment: dict[str, str]) -> Flask:
@@ -112,9 +110,7 @@ def engine_of(app: Flask) -> Engine:
         return db.engine
 
 
-def to_the_test_database(
-    dialect: Dialect, _record: Any, arguments: list[Any], options: dict[str, Any]
-) -> None:
+def to_the_test_database(dialect: Dialect, _record: Any, arguments: list[Any], options: dict[str, Any]) -> None:
     """Have the tests' engines connect to where the test's database is, and how, whatever they were made for."""
     if dialect not in [engine.dialect for engine in ENGINES.values()]:
         return

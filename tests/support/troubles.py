@@ -11,9 +11,7 @@ from typing import Any
 
 import time_machine
 
-CLOCK_JUMPS, CLOCK_IS_BACK, NAMES_ARE_AWAY, NAMES_ARE_BACK = (
-    signal.SIGRTMIN + number for number in range(3, 7)
-)
+CLOCK_JUMPS, CLOCK_IS_BACK, NAMES_ARE_AWAY, NAMES_ARE_BACK = (signal.SIGRTMIN + number for number in range(3, 7))
 JUMP = timedelta(hours=1)
 
 

@@ -65,9 +65,7 @@ def audit_windows() -> Iterator[Difference]:
     """
     paid = func.coalesce(func.sum(Usage.allowance_paid_nanos), 0)
     since = Usage.created_at >= Account.window_start, Usage.state == "settled"
-    explained = (
-        select(paid).where(Usage.account_id == Account.id, *since).correlate(Account).scalar_subquery()
-    )
+    explained = select(paid).where(Usage.account_id == Account.id, *since).correlate(Account).scalar_subquery()
     windows = select(Account.id, Account.window_used_nanos, explained).where(Account.window_used_nanos > 0)
     for account_id, stored, value in db.session.execute(windows.order_by(Account.id)):
         if stored > value:

@@ -256,9 +256,7 @@ def check_payers(cluster: Cluster, overdrafts: set[int], findings: CallFindings)
 def overdrafts_ever() -> set[int]:
     """The overdraft as it is, and as it was by the record of changes."""
     edits = select(AdminChange.changes).filter_by(subject="settings", subject_id="overdraft")
-    former = {
-        int(value) for changes in db.session.scalars(edits) for value in changes.get("value", []) if value
-    }
+    former = {int(value) for changes in db.session.scalars(edits) for value in changes.get("value", []) if value}
     return former | {int(Setting.get("overdraft"))}
 
 

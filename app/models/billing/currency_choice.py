@@ -29,9 +29,7 @@ SETTINGS = ("any_amount_lowest", "any_amount_highest", "payment_fee_cents")
 def fault_of(code: str, rate_nanos: int) -> dict[str, list[str]]:
     """Why the installation cannot sell in that currency at that rate, by setting; empty where it can."""
     if code != Setting.get("currency") and is_sold():
-        return {
-            "currency": ["is fixed: something was sold, or a checkout has begun. Start another installation."]
-        }
+        return {"currency": ["is fixed: something was sold, or a checkout has begun. Start another installation."]}
     if code == "usd" and rate_nanos != 100 * NANOS_PER_CENT:
         return {"currency_rate": ["is 1: a dollar is worth a dollar."]}
     if rate_nanos % 10 ** decimals(code):

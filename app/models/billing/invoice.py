@@ -65,9 +65,7 @@ def apply_invoice(subscription: Subscription, account: Account, invoice: Invoice
 
 
 def payment_for(subscription: Subscription, invoice: InvoiceState) -> Payment:
-    payment = Payment(
-        kind="invoice", state="open", account_id=subscription.account_id, user_id=subscription.user_id
-    )
+    payment = Payment(kind="invoice", state="open", account_id=subscription.account_id, user_id=subscription.user_id)
     payment.price_cents, payment.discount_cents = invoice.paid_cents, invoice.discount_cents
     payment.currency = invoice.currency
     asked = invoice.total_cents, invoice.tax_cents, invoice.included_tax_cents
@@ -86,10 +84,7 @@ def uncredited(invoice: InvoiceState, *amounts: int) -> list[int]:
     """What is left of amounts of an invoice after credit notes that came before its payment."""
     total = max(0, invoice.total_cents)
     left = max(0, total - invoice.credited_cents)
-    return [
-        share(max(0, amount), left, total) if invoice.credited_cents and total else amount
-        for amount in amounts
-    ]
+    return [share(max(0, amount), left, total) if invoice.credited_cents and total else amount for amount in amounts]
 
 
 def sale_of(subscription: Subscription, invoice: InvoiceState) -> Sale | None:
@@ -104,9 +99,7 @@ def sale_of(subscription: Subscription, invoice: InvoiceState) -> Sale | None:
             return Sale(plan, line, is_period=True, before=before)
     if grown:
         if subscription.ended_at is None and period_around(subscription, grown.line.starts_at) is None:
-            raise Mismatch(
-                f"subscription {subscription.stripe_id} was changed before its first period was paid"
-            )
+            raise Mismatch(f"subscription {subscription.stripe_id} was changed before its first period was paid")
         return grown
     if invoice.period_lines:
         raise Mismatch(f"price {invoice.period_lines[0].price_id} at Stripe is no plan's")
@@ -132,10 +125,7 @@ def not_ours(subscription: Subscription, invoice: InvoiceState, sale: Sale | Non
     """A note on what the invoice sold beside: it is worth nothing here."""
     sold = [line for line in invoice.lines if line.amount > 0 and not (line.is_proration and line.is_of_item)]
     others = [line for line in sold if sale is None or line is not sale.line]
-    notes = [
-        f"{line.description or line.price_id or 'a line'} ({line.amount} cents) is not ours"
-        for line in others
-    ]
+    notes = [f"{line.description or line.price_id or 'a line'} ({line.amount} cents) is not ours" for line in others]
     notes += foreign_discount(subscription, invoice) + taken_off(invoice)
     if sale is not None and sale.line.quantity != 1:
         notes.append(f"quantity {sale.line.quantity} at Stripe; one is worth credits")
@@ -153,11 +143,7 @@ def taken_off(invoice: InvoiceState) -> list[str]:
         if line.amount < 0 and line not in own
     ]
     back = -sum(line.amount for line in own)
-    return (
-        [*notes, f"{back} cents came back for a change at Stripe; what was given stays"]
-        if back > 0
-        else notes
-    )
+    return [*notes, f"{back} cents came back for a change at Stripe; what was given stays"] if back > 0 else notes
 
 
 def foreign_discount(subscription: Subscription, invoice: InvoiceState) -> list[str]:
@@ -172,9 +158,7 @@ def foreign_discount(subscription: Subscription, invoice: InvoiceState) -> list[
     return [f"a discount of {invoice.discount_cents} cents was made at Stripe{named}; the worth stays whole"]
 
 
-def give(
-    subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState, sale: Sale
-) -> None:
+def give(subscription: Subscription, account: Account, payment: Payment, invoice: InvoiceState, sale: Sale) -> None:
     if subscription.ended_at and invoice.paid_at and invoice.paid_at > subscription.ended_at:
         give_credits(subscription, account, payment, invoice, sale)
     elif sale.is_period:

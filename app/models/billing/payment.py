@@ -160,9 +160,7 @@ class Payment(Model):
     @classmethod
     def park_unknown(cls, account: Account, fetched: PaymentState, why: str) -> Payment:
         """Money that came and that we sold nothing for: kept for a person to look at."""
-        payment = cls.by(stripe_payment_intent_id=fetched.stripe_id) or cls(
-            kind="unknown", account_id=account.id
-        )
+        payment = cls.by(stripe_payment_intent_id=fetched.stripe_id) or cls(kind="unknown", account_id=account.id)
         payment.price_cents = payment.total_cents = fetched.amount_cents
         payment.currency, payment.stripe_payment_intent_id = fetched.currency, fetched.stripe_id
         payment.park(why)

@@ -44,9 +44,7 @@ class Redemption(Model):
     code = relationship("PromotionCode", lazy="joined", innerjoin=True)
 
     @classmethod
-    def hold(
-        cls, code: PromotionCode, account: Account, user_id: int | None, **keys: str
-    ) -> Redemption | None:
+    def hold(cls, code: PromotionCode, account: Account, user_id: int | None, **keys: str) -> Redemption | None:
         """One of the code for a locked account; None where it had it before, or where none is left."""
         if code.once_per_account:
             keys["account_key"] = str(account.id)

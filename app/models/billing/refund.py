@@ -56,9 +56,7 @@ class Refund(Model):
     def wanted(cls) -> list[int]:
         """Those that Stripe has still to be asked for, of payments at the account in use."""
         query = select(cls.id).join(Payment, Payment.id == cls.payment_id).order_by(cls.id)
-        return list(
-            db.session.scalars(query.where(cls.status == "wanted", Payment.former_account_id.is_(None)))
-        )
+        return list(db.session.scalars(query.where(cls.status == "wanted", Payment.former_account_id.is_(None))))
 
     @property
     def idempotency_key(self) -> str:

@@ -129,9 +129,7 @@ def settled(account_id: int, start: datetime) -> tuple[ColumnElement[bool], ...]
 
 def entries_of(account_id: int, start: datetime, end: datetime) -> Sequence[LedgerEntry]:
     own = LedgerEntry.account_id == account_id, LedgerEntry.created_at >= start, LedgerEntry.created_at < end
-    return db.session.scalars(
-        select(LedgerEntry).where(*own).order_by(LedgerEntry.created_at, LedgerEntry.id)
-    ).all()
+    return db.session.scalars(select(LedgerEntry).where(*own).order_by(LedgerEntry.created_at, LedgerEntry.id)).all()
 
 
 def lines_of(account_id: int, start: datetime, end: datetime) -> list[MemberLine]:
@@ -148,6 +146,4 @@ def lines_of(account_id: int, start: datetime, end: datetime) -> list[MemberLine
 
 def line_of(row: Row[int, str, str, str, int, int, int]) -> MemberLine:
     user_id, name, email, model, calls, allowance, credits = row
-    return MemberLine(
-        name or email or f"Member {user_id}", model, calls, Balances(int(allowance), int(credits))
-    )
+    return MemberLine(name or email or f"Member {user_id}", model, calls, Balances(int(allowance), int(credits)))

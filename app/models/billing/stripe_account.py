@@ -184,10 +184,7 @@ def take_up(account: StripeAccount, kind: str, table: Any, *names: str) -> None:
     rows: Table = table.__table__
     this = and_(FormerId.stripe_account_id == account.id, FormerId.kind == kind, FormerId.row_id == rows.c.id)
     former = (FormerId.stripe_id, FormerId.price_id, FormerId.published_digest)
-    new = {
-        name: select(column).where(this).scalar_subquery()
-        for name, column in zip(names, former, strict=False)
-    }
+    new = {name: select(column).where(this).scalar_subquery() for name, column in zip(names, former, strict=False)}
     run(update(rows).where(select(FormerId.row_id).where(this).exists()).values(new))
 
 

@@ -87,9 +87,7 @@ class Subscription(Model):
     request_key: Mapped[str | None]
     redemption_id: Mapped[int | None] = mapped_column(BigId, index=True)
 
-    redemption = relationship(
-        "Redemption", primaryjoin="foreign(Subscription.redemption_id) == Redemption.id"
-    )
+    redemption = relationship("Redemption", primaryjoin="foreign(Subscription.redemption_id) == Redemption.id")
     account = relationship("Account")
     plan = relationship("Plan", foreign_keys=[plan_id])
     pending_plan = relationship("Plan", foreign_keys=[pending_plan_id])

@@ -58,11 +58,7 @@ def give_rights(subscription: Subscription, account: Account) -> None:
 
 def end_rights(subscription: Subscription, account: Account) -> None:
     """Back to the default plan, or to the free one that was chosen; bought credits stay."""
-    count = (
-        db.session.query(LedgerEntry)
-        .filter_by(subscription_id=subscription.id, kind="allowance_ended")
-        .count()
-    )
+    count = db.session.query(LedgerEntry).filter_by(subscription_id=subscription.id, kind="allowance_ended").count()
     key = f"allowance_ended:{subscription.stripe_id}:{count + 1}"
     if account.allowance_nanos:
         LedgerEntry.post(

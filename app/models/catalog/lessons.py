@@ -23,9 +23,7 @@ def learn(name: str, prompt: Prompt, usage: TokenUsage) -> None:
     Where nothing was reported, our own count teaches of the limit alone, once it is far above.
     """
     is_counted = usage.source != "reported"
-    if is_above_limit(
-        usage.output // COUNTED_ABOVE if is_counted else usage.output, prompt.max_output_tokens
-    ):
+    if is_above_limit(usage.output // COUNTED_ABOVE if is_counted else usage.output, prompt.max_output_tokens):
         learn_limit(name, prompt, usage)
     if is_counted:
         return
@@ -40,9 +38,7 @@ def learn_limit(name: str, prompt: Prompt, usage: TokenUsage) -> None:
     unknown = AIModel.name == name, AIModel.limit_name.is_(None)
     if db.session.execute(update(AIModel).where(*unknown).values(limit_name=BOTH)).rowcount:  # type: ignore[attr-defined]
         asked = prompt.max_output_tokens
-        log.warning(
-            "%s wrote %s tokens, %s were asked for: its limit gets both names", name, usage.output, asked
-        )
+        log.warning("%s wrote %s tokens, %s were asked for: its limit gets both names", name, usage.output, asked)
 
 
 def learn_extra(name: str, prompt: Prompt, beyond: int) -> None:

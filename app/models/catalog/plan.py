@@ -72,9 +72,7 @@ class Plan(Listed, Model):
         CheckConstraint("margin_bps >= 0 AND margin_bps < 10000", name="margin_in_range"),
         *not_negative("allowance_override_nanos", "daily_limit_nanos", "chats_per_month"),
         *not_negative("documents", "images_per_month", "window_limit_nanos"),
-        CheckConstraint(
-            f"window_hours >= 1 AND window_hours <= {LONGEST_WINDOW}", name="window_hours_in_range"
-        ),
+        CheckConstraint(f"window_hours >= 1 AND window_hours <= {LONGEST_WINDOW}", name="window_hours_in_range"),
         CheckConstraint("(window_hours IS NULL) = (window_limit_nanos IS NULL)", name="window_whole"),
         CheckConstraint("parallel_calls >= 1", name="parallel_calls_positive"),
         CheckConstraint("NOT is_default OR (status = 'active' AND price_cents = 0)", name="default_is_free"),
@@ -121,20 +119,12 @@ class Plan(Listed, Model):
     @property
     def is_on_sale(self) -> bool:
         """Whether new subscribers pay its sale price now; those who have it stay at what they pay."""
-        return (
-            self.sale_price_cents is not None
-            and self.sale_ends_at is not None
-            and utcnow() < self.sale_ends_at
-        )
+        return self.sale_price_cents is not None and self.sale_ends_at is not None and utcnow() < self.sale_ends_at
 
     @property
     def asked_cents(self) -> int:
         """What a period costs who subscribes now. What it is worth never depends on a sale."""
-        return (
-            self.sale_price_cents
-            if self.is_on_sale and self.sale_price_cents is not None
-            else self.price_cents
-        )
+        return self.sale_price_cents if self.is_on_sale and self.sale_price_cents is not None else self.price_cents
 
     @property
     def asked_price_id(self) -> str | None:
@@ -219,9 +209,7 @@ class CreditPack(Listed, Model):
         quantities = {quantity for quantity, _ in tiers}
         are_in_range = all(quantity >= 2 and 0 <= margin < BPS for quantity, margin in tiers)
         if len(quantities) < len(tiers) or not are_in_range:
-            raise PricingError(
-                "A volume tier starts at 2 or more, each once, at a margin from 0% to below 100%."
-            )
+            raise PricingError("A volume tier starts at 2 or more, each once, at a margin from 0% to below 100%.")
         return tiers
 
     @property

@@ -78,9 +78,7 @@ class AIModel(Model):
         return db.session.scalar(select(cls).where(cls.name == name))
 
     @classmethod
-    def for_sale(
-        cls, at: datetime | None = None, *, is_embedding: bool = False
-    ) -> list[tuple[AIModel, ModelPrice]]:
+    def for_sale(cls, at: datetime | None = None, *, is_embedding: bool = False) -> list[tuple[AIModel, ModelPrice]]:
         """The models that can be called now, each with the price in force: those that write, or those that embed."""
         now = at or utcnow()
         prices: dict[AIModel, list[ModelPrice]] = {}
@@ -165,9 +163,7 @@ class ModelPrice(Model):
         *not_negative(*(f"long_{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative("image_nanos", "search_nanos", "long_context_above"),
         *not_negative("image_input_nanos", "image_output_nanos"),
-        CheckConstraint(
-            "0 <= from_minute AND from_minute < until_minute AND until_minute <= 1440", name="hours"
-        ),
+        CheckConstraint("0 <= from_minute AND from_minute < until_minute AND until_minute <= 1440", name="hours"),
     )
 
     model_id: Mapped[int] = refers_to("models.id", index=True)

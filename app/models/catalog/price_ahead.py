@@ -49,13 +49,9 @@ def prices_ahead(at: datetime, within: timedelta, name: str | None = None) -> li
         ModelPrice.effective_from > at,
         ModelPrice.effective_from <= at + within,
     )
-    models = select(AIModel).where(
-        AIModel.is_for_sale, AIModel.id.in_(select(ModelPrice.model_id).where(*soon))
-    )
+    models = select(AIModel).where(AIModel.is_for_sale, AIModel.id.in_(select(ModelPrice.model_id).where(*soon)))
     models = models.where(AIModel.name == name) if name else models
-    rows = db.session.scalars(
-        models.options(selectinload(AIModel.prices)).order_by(AIModel.position, AIModel.id)
-    )
+    rows = db.session.scalars(models.options(selectinload(AIModel.prices)).order_by(AIModel.position, AIModel.id))
     changes = (change_of(model, at) for model in rows if model.provider.is_usable)
     return [change for change in changes if change and change.begins <= at + within]
 

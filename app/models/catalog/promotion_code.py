@@ -50,9 +50,7 @@ class PromotionCode(Model):
             " OR (kind = 'discount' AND (coalesce(percent_bps, 0) > 0) <> (coalesce(amount_cents, 0) > 0))",
             name="gives_what_its_kind_gives",
         ),
-        CheckConstraint(
-            "kind <> 'discount' OR coalesce(percent_bps, 0) <= 10000", name="discount_within_all"
-        ),
+        CheckConstraint("kind <> 'discount' OR coalesce(percent_bps, 0) <= 10000", name="discount_within_all"),
     )
 
     code: Mapped[str] = mapped_column(unique=True)
@@ -97,9 +95,7 @@ class PromotionCode(Model):
 
     def take_one(self) -> bool:
         """Count one more redemption; False where none is left, however many ask at once."""
-        is_left = or_(
-            PromotionCode.most_redemptions.is_(None), PromotionCode.redeemed < PromotionCode.most_redemptions
-        )
+        is_left = or_(PromotionCode.most_redemptions.is_(None), PromotionCode.redeemed < PromotionCode.most_redemptions)
         return self._count(+1, is_left)
 
     def count(self, by: int) -> None:
@@ -128,11 +124,7 @@ class PromotionCode(Model):
 
     def is_for(self, sold: Plan | CreditPack) -> bool:
         """Whether it names the plan or pack, or all; a gift is for none, money off for what is in its currency."""
-        if (
-            self.kind == "gift"
-            or not sold.price_cents
-            or (self.amount_cents and self.currency != sold.currency)
-        ):
+        if self.kind == "gift" or not sold.price_cents or (self.amount_cents and self.currency != sold.currency):
             return False
         named = self.plan_ids if isinstance(sold, Plan) else self.pack_ids
         return str(sold.id) in named or not (self.plan_ids or self.pack_ids)
@@ -166,9 +158,7 @@ class PromotionCode(Model):
     def products(self) -> list[Plan | CreditPack]:
         """What Stripe takes it off: plans that it sells, and packs, of which more than one may be what it sells."""
         return [
-            sold
-            for sold in all_on_offer()
-            if self.sells(sold) or (self.is_for(sold) and isinstance(sold, CreditPack))
+            sold for sold in all_on_offer() if self.sells(sold) or (self.is_for(sold) and isinstance(sold, CreditPack))
         ]
 
     def listing(self) -> str:

@@ -109,9 +109,7 @@ class ImageRates:
         if not isinstance(usage, ImageUsage) or usage.source != "reported":
             return None
         tokens, text = self.vendor.tokens, usage.of_text
-        shown = usage.image_input * (
-            tokens["uncached_input"] if self.image_input is None else self.image_input
-        )
+        shown = usage.image_input * (tokens["uncached_input"] if self.image_input is None else self.image_input)
         made = usage.image_output * (tokens["output"] if self.image_output is None else self.image_output)
         return half_up(self.vendor.millionths_of(text) + shown + made)
 

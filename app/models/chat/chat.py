@@ -103,9 +103,7 @@ class Chat(Model):
 
     def everything(self) -> list[Message]:
         """The messages of all branches, in the order in which they were made."""
-        return list(
-            db.session.scalars(select(Message).where(Message.chat_id == self.id).order_by(Message.id))
-        )
+        return list(db.session.scalars(select(Message).where(Message.chat_id == self.id).order_by(Message.id)))
 
     def messages(self) -> list[Message]:
         """The shown branch, oldest first."""
@@ -228,9 +226,7 @@ class Message(Model):
             return False
         if self.status in ("failed", "interrupted"):
             return self.call.continues_id is not None
-        return self.status == "done" and can_go_on(
-            self.call.finish_reason, has_text=bool(self.content.strip())
-        )
+        return self.status == "done" and can_go_on(self.call.finish_reason, has_text=bool(self.content.strip()))
 
     @property
     def charged_nanos(self) -> int | None:

@@ -93,9 +93,7 @@ class Account(Model):
     memberships = relationship("Membership", back_populates="account")
 
     @classmethod
-    def open(
-        cls, owner: User, *, kind: str = "personal", name: str = "", plan: Plan | None = None
-    ) -> Account:
+    def open(cls, owner: User, *, kind: str = "personal", name: str = "", plan: Plan | None = None) -> Account:
         """A new account on the default plan, with its first owner."""
         now = utcnow()
         account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
@@ -130,11 +128,7 @@ class Account(Model):
 
     @classmethod
     def with_customer(cls, customer_id: str | None) -> Account | None:
-        return (
-            db.session.scalar(select(cls).where(cls.stripe_customer_id == customer_id))
-            if customer_id
-            else None
-        )
+        return db.session.scalar(select(cls).where(cls.stripe_customer_id == customer_id)) if customer_id else None
 
     def lose_customer(self, customer_id: str) -> None:
         """Stripe has no such customer any more; the next purchase makes one."""

@@ -145,9 +145,7 @@ SWITCHED_TO = MEMBERS.c.account_id == SESSIONS.c.account_id
 OF_SESSION = CompiledStatement(
     select(*FOR_ALL)
     .select_from(
-        SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(
-            ACCOUNT_AND_PLAN, MEMBERS.c.user_id == USERS.c.id
-        )
+        SESSIONS.join(USERS, USERS.c.id == SESSIONS.c.user_id).join(ACCOUNT_AND_PLAN, MEMBERS.c.user_id == USERS.c.id)
     )
     .where(
         SESSIONS.c.secret_hash == bindparam("secret"),

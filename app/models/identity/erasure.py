@@ -31,9 +31,7 @@ def delete_person(user: User) -> list[int]:
     memberships = sorted(user.memberships, key=lambda membership: membership.account_id)
     accounts = [Account.locked(membership.account_id) for membership in memberships]
     closed = [
-        account
-        for account, membership in zip(accounts, memberships, strict=True)
-        if not was_left(account, membership)
+        account for account, membership in zip(accounts, memberships, strict=True) if not was_left(account, membership)
     ]
     for account in closed:
         account.close()

@@ -82,9 +82,7 @@ class Membership(Model):
     def is_last_owner(self) -> bool:
         if self.role != "owner":
             return False
-        owners = select(func.count()).where(
-            Membership.account_id == self.account_id, Membership.role == "owner"
-        )
+        owners = select(func.count()).where(Membership.account_id == self.account_id, Membership.role == "owner")
         return db.session.scalar(owners) == 1
 
     def change_role(self, role: str) -> None:

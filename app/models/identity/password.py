@@ -57,9 +57,7 @@ class HashingBusy(Exception):
     retry_after = 5
 
     def __init__(self) -> None:
-        super().__init__(
-            "Many people are signing in right now. Try again in a few seconds; nothing was changed."
-        )
+        super().__init__("Many people are signing in right now. Try again in a few seconds; nothing was changed.")
 
 
 def by_hasher(work: Callable[[], Answer]) -> Answer:
@@ -81,9 +79,6 @@ def hashed(password: str) -> str:
 def is_right(password: str, stored: str | None) -> bool:
     """Whether the password belongs to the stored hash; the same work is done where there is none."""
     try:
-        return (
-            by_hasher(lambda: HASHER.verify(stored or NOBODYS_HASH, password[: LONGEST + 1]))
-            and stored is not None
-        )
+        return by_hasher(lambda: HASHER.verify(stored or NOBODYS_HASH, password[: LONGEST + 1])) and stored is not None
     except (VerificationError, InvalidHashError):
         return False

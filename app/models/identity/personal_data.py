@@ -180,12 +180,8 @@ def strike_mentions(person: Person, *mentions: str) -> None:
         about: list[ColumnElement[bool]] = [table.c.account_id.in_(person.account_ids)]
         if name == "admin_changes":
             about.append((table.c.subject == "users") & (table.c.subject_id == str(person.user_id)))
-            about += [
-                cast(table.c[column], String).contains(one) for column in columns for one in person.addresses
-            ]
-        for row in db.session.execute(
-            select(table.c.id, *(table.c[one] for one in columns)).where(or_(*about))
-        ):
+            about += [cast(table.c[column], String).contains(one) for column in columns for one in person.addresses]
+        for row in db.session.execute(select(table.c.id, *(table.c[one] for one in columns)).where(or_(*about))):
             written = dict(zip(columns, row[1:], strict=True))
             struck = {column: without(value, pattern) for column, value in written.items()}
             if struck != written:

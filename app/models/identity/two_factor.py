@@ -48,9 +48,7 @@ def secret_of(user: User) -> str | None:
     In that case the recovery codes still work: they are hashes, and depend on no key.
     """
     try:
-        return (
-            sealer("second factor").decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
-        )
+        return sealer("second factor").decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
     except InvalidToken:
         return None
 
@@ -92,9 +90,7 @@ def forget(user: User) -> None:
     """Take the second factor away: the telephone is lost, and the codes too."""
     user.totp_secret = user.totp_step = None
     user.recovery_hashes = []
-    db.session.execute(
-        update(UserSession).where(UserSession.user_id == user.id).values(second_factor_at=None)
-    )
+    db.session.execute(update(UserSession).where(UserSession.user_id == user.id).values(second_factor_at=None))
 
 
 def state_of(session_secret: str) -> tuple[bool, bool]:

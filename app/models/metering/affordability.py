@@ -87,9 +87,7 @@ def overdraft_of(account_state: AccountState) -> int:
     return 0 if account_state.kind == "house" else int(Setting.get("overdraft"))
 
 
-def request_too_large(
-    balance: Balance, needed: int, cheaper: Cheaper | None, *, can_shorten: bool = True
-) -> Refusal:
+def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None, *, can_shorten: bool = True) -> Refusal:
     details = {"needed": needed, "available": balance.available, "reserved": balance.reserved}
     details |= cheaper.details if cheaper else {}
     context = {"can_shorten": can_shorten}

@@ -122,9 +122,7 @@ def find_trip(account_id: int, at: datetime) -> Trip | None:
     return trip_of(lambda start: spending_by_key(account_id, start), usual_of(account_id, at), at)
 
 
-def trip_of(
-    spending: Callable[[datetime], Mapping[Key, tuple[int, int]]], normal: Usual, at: datetime
-) -> Trip | None:
+def trip_of(spending: Callable[[datetime], Mapping[Key, tuple[int, int]]], normal: Usual, at: datetime) -> Trip | None:
     """The first bar that is passed by what keys that are not paused, and people, have spent and hold reserved."""
     hour_bar, day_bar = normal.bars
     for period, start, bar in (("hour", hour_of(at), hour_bar), ("day", start_of(at.date()), day_bar)):
@@ -188,9 +186,7 @@ def write_down(account_id: int, at: datetime) -> None:
 def account_bars(day: date) -> list[dict[str, int]]:
     """The bars of every account that was used in the 28 days before that day, for its row."""
     days = SpendingDay.day >= day - WINDOW, SpendingDay.day < day, ~SpendingDay.was_mistake
-    used = db.session.execute(
-        select(SpendingDay.account_id, *FIGURES).where(*days).group_by(SpendingDay.account_id)
-    )
+    used = db.session.execute(select(SpendingDay.account_id, *FIGURES).where(*days).group_by(SpendingDay.account_id))
     sums = select(LedgerEntry.account_id, BOUGHT_NANOS).group_by(LedgerEntry.account_id)
     bought = {account_id: int(nanos or 0) for account_id, nanos in db.session.execute(sums)}
     rows, of_now = [], floors()

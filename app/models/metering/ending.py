@@ -54,9 +54,7 @@ class CallEnding:
         return self.is_of_sender or self.finish_reason in ENDS_IN_REFUSAL
 
 
-def finish_note(
-    finish_reason: str | None, *, has_text: bool = True, is_shortened: bool = False
-) -> str | None:
+def finish_note(finish_reason: str | None, *, has_text: bool = True, is_shortened: bool = False) -> str | None:
     """What the reader is told of an end that is none of the answer's own; None where it just ended.
 
     `is_shortened`: balance or limits afforded less output than was asked for.

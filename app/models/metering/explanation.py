@@ -57,8 +57,6 @@ def costs_of(usage: TokenUsage, rates: Rates, earlier: int) -> dict[str, int]:
 
 def cost_alone(call: Usage, usage: TokenUsage, rates: Rates, fresh: int) -> int | None:
     """Nothing of it was in a cache. None where it would not have been less, and where the answer goes on."""
-    alone = TokenUsage(
-        uncached_input=fresh, output=usage.output, searches=usage.searches, images=usage.images
-    )
+    alone = TokenUsage(uncached_input=fresh, output=usage.output, searches=usage.searches, images=usage.images)
     nanos = rates.cost_of(alone)
     return nanos if nanos < call.paid_nanos and call.continues_id is None else None

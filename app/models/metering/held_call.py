@@ -38,9 +38,7 @@ BEGINNING = datetime.fromisoformat("2020-01-01T00:00:00+00:00")
 def hold_model(actor: Actor, prompt: WirePrompt, operation: str | None) -> Reservation:
     """Hold the most that a call of a model for sale can cost; its answer may be shortened to what is affordable."""
     _model, price = AIModel.to_sell(prompt.model, utcnow())
-    reservation, _ids = reserve_with(
-        None, actor, prompt, price, operation=name_of(operation), uncached_input=0
-    )
+    reservation, _ids = reserve_with(None, actor, prompt, price, operation=name_of(operation), uncached_input=0)
     return reservation
 
 

@@ -48,14 +48,10 @@ class ImageTotals(NamedTuple):
 def mean_costs() -> dict[int, MeanCost]:
     """The mean cost of the last images of each price row, by its id; nothing of rows whose vendor reports none."""
     until = func.sum(Usage.images).over(partition_by=Usage.image_price_id, order_by=Usage.id.desc())
-    calls = select(Usage.image_price_id, Usage.images, Usage.provider_nanos, until.label("until")).where(
-        *COUNTED
-    )
+    calls = select(Usage.image_price_id, Usage.images, Usage.provider_nanos, until.label("until")).where(*COUNTED)
     last = calls.subquery("last")
     sums = func.sum(last.c.images), func.sum(last.c.provider_nanos)
-    recent: Select[Any] = select(last.c.image_price_id, *sums).where(
-        last.c.until - last.c.images < LAST_IMAGES
-    )
+    recent: Select[Any] = select(last.c.image_price_id, *sums).where(last.c.until - last.c.images < LAST_IMAGES)
     rows = db.session.execute(recent.group_by(last.c.image_price_id))
     return {row[0]: MeanCost(int(row[1]), int(row[2])) for row in rows}
 

@@ -102,6 +102,4 @@ def spent_by_keys(key_ids: Sequence[int], at: datetime) -> dict[int, tuple[int, 
 DAY = 86_400
 """A limit once for all never comes back by itself; somebody may raise it."""
 
-SPENT = CompiledStatement(
-    SUM.where(USAGES.c.api_key_id == bindparam("key"), USAGES.c.day >= bindparam("since"))
-)
+SPENT = CompiledStatement(SUM.where(USAGES.c.api_key_id == bindparam("key"), USAGES.c.day >= bindparam("since")))

@@ -95,9 +95,7 @@ def admit(actor: Actor, model: str | None = None) -> AccountState:
         check_model(account_state, model)
     check_pace(account_state)
     if account_state.chats_per_month is not None:
-        check_chats(
-            account_state, now, Chat.started_since(account_state.account_id, account_state.period_start)
-        )
+        check_chats(account_state, now, Chat.started_since(account_state.account_id, account_state.period_start))
     check_member(member_use(account_state, actor.user_id, now), now)
     check_absorbed(account_state, now)
     check_breaker(account_state, actor, now)
@@ -217,9 +215,7 @@ def write_held(wanted: Admission, extra: ExtraRows | None, columns: dict[str, An
     return wanted.reservation(usage_id, moved), ids
 
 
-def settle(
-    reservation: Reservation, usage: TokenUsage, outcome: str, told: CallEnding = UNKNOWN
-) -> Receipt | None:
+def settle(reservation: Reservation, usage: TokenUsage, outcome: str, told: CallEnding = UNKNOWN) -> Receipt | None:
     """Replace the reservation by what the call came to, once. None where it was settled or released before.
 
     Only what the sender can cause counts towards the day's bound of absorbed cost.

@@ -27,9 +27,7 @@ class SpendingDay(ModelBase):
     __tablename__ = "spending_days"
     __table_args__ = (Index("ix_spending_days_day", "day"),)
 
-    account_id: Mapped[int] = mapped_column(
-        BigId, ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True
-    )
+    account_id: Mapped[int] = mapped_column(BigId, ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
     spent_nanos: Mapped[Nanos]
     busiest_hour_nanos: Mapped[Nanos]
@@ -57,9 +55,7 @@ class SpendingDay(ModelBase):
         spent, busiest = func.sum(hours.c.paid), func.max(hours.c.paid)
         columns: list[Any] = [hours.c.account_id, literal(day, SqlDate), spent, busiest, was_mistake]
         rows = select(*columns).group_by(hours.c.account_id)
-        adding = INSERTS[db.engine.dialect.name](cls.__table__).from_select(
-            list(cls.__table__.c.keys()), rows
-        )
+        adding = INSERTS[db.engine.dialect.name](cls.__table__).from_select(list(cls.__table__.c.keys()), rows)
         db.session.execute(adding.on_conflict_do_nothing())
 
 

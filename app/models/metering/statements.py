@@ -209,12 +209,8 @@ def run_reserve(
         **wanted.bounds._asdict(),
         **{f"seen_{name}": getattr(account_state, name) for name in MOVED},
     }
-    statement = RESERVE.of(
-        (*row, extra.shape if extra else None, wanted.is_exact), [*row], extra, wanted.is_exact
-    )
-    written = statement.first(
-        connection, row | read | clock_values(wanted.now) | (dict(extra.values) if extra else {})
-    )
+    statement = RESERVE.of((*row, extra.shape if extra else None, wanted.is_exact), [*row], extra, wanted.is_exact)
+    written = statement.first(connection, row | read | clock_values(wanted.now) | (dict(extra.values) if extra else {}))
     if written is None:
         return None
     usage_id, *rest = written

@@ -37,9 +37,7 @@ class RefusalCount(ModelBase):
     @classmethod
     def note(cls, account_id: int, code: str) -> int:
         """Count one refusal more; how many there are of it on this day."""
-        row = INSERTS[db.engine.dialect.name](cls).values(
-            account_id=account_id, day=utctoday(), code=code, count=1
-        )
+        row = INSERTS[db.engine.dialect.name](cls).values(account_id=account_id, day=utctoday(), code=code, count=1)
         again = {"count": cls.count + 1}
         counted = row.on_conflict_do_update(index_elements=["account_id", "day", "code"], set_=again)
         return int(db.session.scalar(counted.returning(cls.count)) or 1)

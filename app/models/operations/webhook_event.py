@@ -109,9 +109,7 @@ STORE = {
     name: CompiledStatement(insert(EVENTS).on_conflict_do_nothing().returning(EVENTS.c.id))
     for name, insert in INSERTS.items()
 }
-KNOWN = CompiledStatement(
-    select(EVENTS.c.id, EVENTS.c.state).where(EVENTS.c.stripe_id == bindparam("stripe_id"))
-)
+KNOWN = CompiledStatement(select(EVENTS.c.id, EVENTS.c.state).where(EVENTS.c.stripe_id == bindparam("stripe_id")))
 
 
 class SyncVersion(ModelBase):
@@ -131,9 +129,7 @@ class SyncVersion(ModelBase):
     @classmethod
     def begin(cls, stripe_id: str) -> int:
         """A version, higher than all before. The caller commits before it fetches."""
-        raised = (
-            update(cls).where(cls.stripe_id == stripe_id).values(begun=cls.begun + 1).returning(cls.begun)
-        )
+        raised = update(cls).where(cls.stripe_id == stripe_id).values(begun=cls.begun + 1).returning(cls.begun)
         db.session.execute(insert_once(cls).values(stripe_id=stripe_id, begun=0, applied=0))
         return db.session.scalars(raised).one()
 

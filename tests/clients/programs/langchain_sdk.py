@@ -31,8 +31,8 @@ tell(
     "vectors",
     [
         len(vector)
-        for vector in OpenAIEmbeddings(
-            model=os.environ["EMBEDDER"], check_embedding_ctx_length=False
-        ).embed_documents(["one", "two"])
+        for vector in OpenAIEmbeddings(model=os.environ["EMBEDDER"], check_embedding_ctx_length=False).embed_documents(
+            ["one", "two"]
+        )
     ],
 )

@@ -9,9 +9,7 @@ import litellm
 MODEL = os.environ["MODEL"]
 HELLO: Any = [{"role": "user", "content": "hello"}]
 PLACE = {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}
-TOOLS = [
-    {"type": "function", "function": {"name": "look", "description": "What is there", "parameters": PLACE}}
-]
+TOOLS = [{"type": "function", "function": {"name": "look", "description": "What is there", "parameters": PLACE}}]
 
 
 def tell(name: str, said: Any) -> None:

@@ -7,6 +7,4 @@ SEPARATOR = "\n=====\n"
 
 def attacks() -> list[str]:
     files = sorted(Path(__file__).parent.glob("*.md"))
-    return [
-        attack for file in files for attack in file.read_bytes().decode().removesuffix("\n").split(SEPARATOR)
-    ]
+    return [attack for file in files for attack in file.read_bytes().decode().removesuffix("\n").split(SEPARATOR)]
