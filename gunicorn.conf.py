@@ -18,7 +18,7 @@ from typing import Any
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from app.db.patience import watch
+from app.db.watchdog import watchdog
 from app.generation.registry import live
 from app.intake import LATER, Incoming, Waiting
 
@@ -155,7 +155,7 @@ def is_worth_logging(record: logging.LogRecord) -> bool:
 def post_worker_init(_worker: Any) -> None:
     """At SIGTERM start the time that running answers have."""
     logging.getLogger("gunicorn.error").addFilter(is_worth_logging)
-    watch.start()
+    watchdog.start()
     let_requests_end = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

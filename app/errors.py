@@ -30,7 +30,7 @@ from app.models.metering.refusal import Conflict, InvalidRequest, PricingError, 
 from app.models.operations.refused_call import RefusalCount, RefusedCall
 from app.observability.counters import count_problem
 from app.payments import breaker
-from app.payments.promotions import WrongCode
+from app.payments.promotion_codes import WrongCode
 from app.providers.base import ProviderError
 from app.web import form_errors
 from app.web.access import KeyMayNot, NotSignedIn, is_guest

@@ -24,7 +24,7 @@ from app.extensions import db, limiter
 from app.jobs import JobName, enqueue
 from app.mail_message import compose
 from app.models.catalog.setting import Setting
-from app.models.identity.address import mailbox
+from app.models.identity.email_address import mailbox
 from app.models.identity.user import User, is_erased
 from app.models.operations.outbox import OutgoingMail
 

@@ -14,7 +14,7 @@ APP = Path(__file__).parents[1] / "app"
 BY_A_LIMIT = {"guest_limit_reached"}
 """What the limiter names: `bounded_for_guests`."""
 
-DECISIONS = APP / "models/metering/decision.py"
+DECISIONS = APP / "models/metering/gate_decision.py"
 
 
 def codes_raised() -> Iterator[str]:

@@ -19,7 +19,7 @@ from app.models.catalog.price import AIModel
 from app.models.identity.actor import Actor
 from app.models.identity.user import UserSession
 from app.models.metering.reservation import reserve, settle
-from app.models.operations import replica
+from app.models.operations import replica_reads
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.conftest import app_in, close
 from tests.support import people
@@ -43,7 +43,7 @@ def standby(all_databases: Databases) -> Iterator[PostgresServer]:
 def app(environment: dict[str, str], standby: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     name = environment["DATABASE_URL"].rpartition("/")[2]
     standby.catch_up()
-    monkeypatch.setattr(replica, "away_until", 0.0)
+    monkeypatch.setattr(replica_reads, "away_until", 0.0)
     app = app_in(monkeypatch, environment | {"DATABASE_REPLICA_URL": standby.url(name)})
     yield app
     with app.app_context():
@@ -113,7 +113,7 @@ def test_the_lab_reads_from_the_replica_and_nothing_writes_to_it(ada: Ada) -> No
     with ada.app.app_context(), reading() as connection:
         assert connection.scalar(IN_RECOVERY)
     with ada.app.app_context():
-        replica.read_from_replica()
+        replica_reads.read_from_replica()
         assert db.session.scalar(IN_RECOVERY)
         with at_once() as connection:
             assert not connection.scalar(IN_RECOVERY)

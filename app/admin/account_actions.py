@@ -15,7 +15,7 @@ from app.admin.cell_formats import money_text
 from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.base import utcnow
-from app.models.billing.allowance import next_refill, refill_if_due
+from app.models.billing.allowance_refill import next_refill, refill_if_due
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected, UnknownOutcome

@@ -19,7 +19,7 @@ from app.admin.grants import GrantForm, grant
 from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.allowance import next_refill
+from app.models.billing.allowance_refill import next_refill
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment

@@ -14,7 +14,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional, Regexp
 
 from app.admin.access import owners_only
-from app.admin.bulk import BulkRetire
+from app.admin.bulk_retirement import BulkRetire
 from app.admin.form_fields import Count, FieldError, Moment, Required, RowForm, choices_of
 from app.admin.model_view import AdminTable
 from app.admin.provider_check import tried

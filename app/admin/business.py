@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, or_, select
 
-from app.admin.report import Books, Range
+from app.admin.dashboard_figures import Books, Range
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription

@@ -13,13 +13,13 @@ from flask_admin import AdminIndexView, expose
 from app.admin import business, image_prices, stripe_moves, watchlist
 from app.admin.access import AdminOnly
 from app.admin.cell_formats import cost, money_text
+from app.admin.dashboard_figures import Books, Range, books_of
 from app.admin.price_review import price_alarms
 from app.admin.provider_reports import alarms
-from app.admin.report import Books, Range, books_of
 from app.models.base import credits_figure, utcnow
 from app.models.billing.call_audit import CallAudit
 from app.models.metering import image_costs
-from app.models.operations.replica import read_from_replica
+from app.models.operations.replica_reads import read_from_replica
 from app.web.charts import Chart, bar_chart
 from app.web.csv import csv_table
 from app.web.formatting import model_title, operation_title

@@ -9,7 +9,7 @@ from flask import Response
 from flask_admin.contrib.sqla import ModelView
 
 from app.extensions import db
-from app.models.operations.replica import read_from_replica
+from app.models.operations.replica_reads import read_from_replica
 from app.web.csv import BYTE_ORDER_MARK, safe
 
 EXPORTED_AT_ONCE = 500

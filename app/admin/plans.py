@@ -11,7 +11,7 @@ from flask_admin import expose
 from markupsafe import escape
 
 from app.admin.access import owners_only
-from app.admin.bulk import BulkRetire
+from app.admin.bulk_retirement import BulkRetire
 from app.admin.cell_formats import money_text, percent
 from app.admin.form_fields import Dollars, FieldError, RowForm
 from app.admin.model_view import AdminTable

@@ -30,7 +30,7 @@ from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.catalog.currency import decimals
-from app.models.catalog.listing import all_on_offer
+from app.models.catalog.offers import all_on_offer
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode, spelled
 from app.models.catalog.setting import Setting

@@ -14,9 +14,9 @@ from app.admin.cell_formats import cost
 from app.admin.model_view import AdminPage
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.answering import is_asked
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.price_schedule import ORDINARY, price_tier
+from app.models.catalog.served_model import is_asked
 from app.models.metering.usage import Usage
 
 DAYS = 30

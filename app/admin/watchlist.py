@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from app.admin.report import Range, account_rows
+from app.admin.dashboard_figures import Range, account_rows
 from app.extensions import db
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.payment import Payment

@@ -27,7 +27,7 @@ from app.api.schemas import (
 )
 from app.extensions import db
 from app.models.base import iso, utcnow
-from app.models.billing.allowance import NextRefill, monthly_amount, next_refill
+from app.models.billing.allowance_refill import NextRefill, monthly_amount, next_refill
 from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import window_ends

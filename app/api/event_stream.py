@@ -17,12 +17,12 @@ from app.api.blueprint import amount
 from app.extensions import db
 from app.generation import registry
 from app.generation.generation import Generation, Outcome
-from app.generation.kept_text import TextTable
-from app.generation.reading import PING_SECONDS, Follower
+from app.generation.provider_reader import PING_SECONDS, Follower
+from app.generation.text_checkpoint import TextTable
 from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
 from app.models.metering.account_state import AccountState
-from app.models.metering.ending import can_go_on, finish_note
+from app.models.metering.call_ending import can_go_on, finish_note
 from app.models.metering.usage import Usage
 from app.web.access import is_guest
 from app.web.answer_html import AnswerRenderer

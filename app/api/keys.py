@@ -16,8 +16,8 @@ from app.api.schemas import MOMENT, PAGING, TEXT, amounts_or_null, array, descri
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT
 from app.models.identity.account import Account
-from app.models.identity.address import holds_address, one_line
 from app.models.identity.api_key import OWNERS_SCOPES, SCOPES, ApiKey, Scope
+from app.models.identity.email_address import holds_address, one_line
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import BY_PEOPLE, for_scope
 from app.web.numbers import scaled

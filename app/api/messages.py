@@ -23,8 +23,8 @@ from app.generation import registry
 from app.generation.call import CallOptions
 from app.generation.conversation import Conversation
 from app.generation.generation import Generation
-from app.generation.kept_text import MESSAGES
 from app.generation.send import answer, ask, go_on, repeated
+from app.generation.text_checkpoint import MESSAGES
 from app.models.base import utcnow
 from app.models.chat.attachment import MOST_OF_A_MESSAGE
 from app.models.chat.chat import STATUSES, Chat, Message, branch

@@ -25,7 +25,7 @@ from app.models.billing.rerating import CallCorrection
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
 from app.models.chat.chat import Message
-from app.models.metering.explanation import explain
+from app.models.metering.cost_explanation import explain
 from app.models.metering.usage import OUTCOMES, PER, Usage
 from app.web.formatting import explanation_text
 

@@ -16,7 +16,7 @@ from app.api.event_stream import stream_of
 from app.api.schemas import EVENTS, TEXT, array, described, shape
 from app.extensions import db
 from app.generation import registry
-from app.generation.kept_text import REVISIONS
+from app.generation.text_checkpoint import REVISIONS
 from app.models.base import utcnow
 from app.models.documents.diff import changes
 from app.models.documents.document import Document, Revision

@@ -30,10 +30,10 @@ from app.api.schemas import (
 from app.extensions import db
 from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User
-from app.models.metering.kinds import kind_column
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
-from app.models.operations.replica import read_from_replica
+from app.models.metering.usage_kinds import kind_column
+from app.models.operations.replica_reads import read_from_replica
 from app.web.access import own_chat
 from app.web.csv import CSV, csv_of, wants_csv
 

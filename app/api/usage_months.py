@@ -17,7 +17,7 @@ from app.models.chat.chat import Chat
 from app.models.documents.document import Document
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
-from app.models.operations.replica import read_from_replica
+from app.models.operations.replica_reads import read_from_replica
 
 MONTHS = 24
 COUNTS = ("chats", "documents", "images", "api_calls", "calls", "input_tokens", "output_tokens")

@@ -12,14 +12,14 @@ from wtforms.validators import DataRequired, InputRequired, Length, ValidationEr
 
 from app.models.base import NANOS_PER_CREDIT
 from app.models.catalog.price import AIModel
-from app.models.identity.address import (
+from app.models.identity.api_key import SCOPES, ApiKey
+from app.models.identity.email_address import (
     LONGEST_ADDRESS,
     LONGEST_NAME,
     checked_address,
     holds_address,
     one_line,
 )
-from app.models.identity.api_key import SCOPES, ApiKey
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
 from app.models.metering.refusal import InvalidRequest

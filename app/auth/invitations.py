@@ -13,7 +13,7 @@ from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import InvitationForm, faults
 from app.extensions import db
-from app.models.billing.allowance import give_free_credits
+from app.models.billing.allowance_refill import give_free_credits
 from app.models.identity.account import Account
 from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership

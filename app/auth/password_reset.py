@@ -12,7 +12,7 @@ from app import mailer
 from app.auth.blueprint import auth
 from app.auth.forms import ForgotForm, ResetForm, faults
 from app.extensions import db
-from app.models.billing.allowance import give_free_credits
+from app.models.billing.allowance_refill import give_free_credits
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import carry_over

@@ -14,7 +14,7 @@ from app.auth.blueprint import auth
 from app.auth.forms import LoginForm, SignupForm, faults
 from app.auth.invitations import invitation_in
 from app.extensions import db
-from app.models.billing.allowance import give_free_credits
+from app.models.billing.allowance_refill import give_free_credits
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests

@@ -4,9 +4,9 @@ from flask import Flask
 
 from app.billing import (
     breaker,
-    codes,
     overview,
     plans,
+    promotion_codes,
     purchases,
     statements,
     transactions,

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.allowance import monthly_amount, next_refill
+from app.models.billing.allowance_refill import monthly_amount, next_refill
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import NotFound

@@ -11,7 +11,7 @@ from flask_login import current_user
 from app.billing.blueprint import billing
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
-from app.payments import promotions, subscriptions
+from app.payments import promotion_codes, subscriptions
 from app.web.access import managers_only
 from app.web.checkout_limits import by_account, note_wrong_code, wrong_codes
 from app.web.formatting import date_text
@@ -109,8 +109,8 @@ def chosen_code(sold: Plan | CreditPack) -> dict[str, Any]:
     typed = request.args.get("code", "")
     wanted = sold if isinstance(sold, Plan) else sold.quote()
     try:
-        return {"code": promotions.code_for(current_user.account, typed, wanted), "code_typed": typed}
-    except promotions.WrongCode as wrong:
+        return {"code": promotion_codes.code_for(current_user.account, typed, wanted), "code_typed": typed}
+    except promotion_codes.WrongCode as wrong:
         note_wrong_code()
         return {"code": None, "code_typed": typed, "code_error": f"This code {wrong.errors['code'][0]}"}
 

@@ -16,7 +16,7 @@ from app.models.base import credits_string
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.metering.usage import Usage
-from app.models.operations.replica import read_from_replica
+from app.models.operations.replica_reads import read_from_replica
 from app.web.access import managers_only
 from app.web.csv import csv_of
 from app.web.formatting import model_title, money_text

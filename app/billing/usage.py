@@ -16,12 +16,12 @@ from app.models.base import credits_figure, utcnow
 from app.models.billing.rerating import CallCorrection
 from app.models.chat.chat import Chat
 from app.models.identity.user import User
-from app.models.metering.explanation import explain
+from app.models.metering.cost_explanation import explain
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import RELEASED, RUNNING, Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
-from app.models.operations.replica import read_from_replica
+from app.models.operations.replica_reads import read_from_replica
 from app.web.charts import Chart, bar_chart
 from app.web.formatting import date_text, model_title, operation_title
 

@@ -17,7 +17,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
-from app.models.identity.address import known_as
+from app.models.identity.email_address import known_as
 from app.models.identity.user import User
 
 CREDITS = NANOS_PER_CREDIT

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.chat import organize, shared, views
+from app.chat import chat_actions, shared, views
 from app.chat.blueprint import chat
 from app.generation.registry import give_place_back
 

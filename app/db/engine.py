@@ -11,10 +11,10 @@ from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.pool import Pool
 
-from app.db.folding import fold
+from app.db.case_folding import fold
 from app.db.libpq import DirectConnection
-from app.db.patience import watch
 from app.db.replica import REPLICA
+from app.db.watchdog import watchdog
 
 CONNECT_SECONDS = 5
 HANGS = "the database takes connections and does not answer"
@@ -28,7 +28,7 @@ def leave_what_the_server_closed(connection: Any, _record: Any, _proxy: Any) -> 
     """
     if isinstance(connection, sqlite3.Connection):
         return
-    if watch.is_hung:
+    if watchdog.is_hung:
         raise OperationalError("a connection", None, psycopg.OperationalError(HANGS))
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
@@ -41,13 +41,13 @@ def connect_directly(dialect: Dialect, _record: Any, arguments: Any, named: Any)
     """To PostgreSQL by our own kind of connection; None leaves it to SQLAlchemy."""
     if dialect.name != "postgresql":
         return None
-    if watch.is_hung:
+    if watchdog.is_hung:
         raise psycopg.OperationalError(HANGS)
     if named.get("application_name") != REPLICA:
-        watch.target = tuple(arguments), named
+        watchdog.target = tuple(arguments), named
     connection = DirectConnection.connect(*arguments, **{"connect_timeout": CONNECT_SECONDS} | named)
-    if watch.is_on and connection.prepare_threshold is not None:
-        connection.pgconn.exec_(watch.limits())
+    if watchdog.is_on and connection.prepare_threshold is not None:
+        connection.pgconn.exec_(watchdog.limits())
     return connection
 
 

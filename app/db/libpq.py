@@ -19,7 +19,7 @@ from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName, error_f
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
-from app.db.patience import watch
+from app.db.watchdog import watchdog
 
 NAMED = re.compile(r"%\((\w+)\)s|%%")
 FORGOTTEN = InvalidSqlStatementName, FeatureNotSupported
@@ -78,11 +78,11 @@ class DirectConnection(Connection[Any]):
 
     def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
         """What psycopg's own cursors wait by."""
-        watch.began(self)
+        watchdog.began(self)
         try:
             return super().wait(gen, *arguments, **named)
         finally:
-            watch.ended(self)
+            watchdog.ended(self)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -120,11 +120,11 @@ class DirectConnection(Connection[Any]):
 
     def _answer(self, ask: Callable[..., PGresult], *arguments: Any) -> PGresult:
         """What the server answers; the watch knows meanwhile that somebody waits."""
-        watch.began(self)
+        watchdog.began(self)
         try:
             return self._done(ask(*arguments))
         finally:
-            watch.ended(self)
+            watchdog.ended(self)
 
     def _done(self, result: PGresult) -> PGresult:
         if result.status in DONE:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import mapping
-from app.gateway.settled import Event, Settled
+from app.gateway.reported_usage import Event, Settled
 
 OPENED_BY = {
     "text_delta": {"type": "text", "text": ""},

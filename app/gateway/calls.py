@@ -19,8 +19,8 @@ from app.gateway.message_events_from_chat import MessageEventsFromChat
 from app.gateway.openai_chat import ChatWriter, first_answer, whole_completion
 from app.gateway.openai_responses import ResponsesWriter, whole_response
 from app.gateway.prompts import GatewayRequest
-from app.gateway.settled import Event, Settled
-from app.generation.reading import Follower
+from app.gateway.reported_usage import Event, Settled
+from app.generation.provider_reader import Follower
 from app.generation.wire_call import WireGeneration, begin
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.gateway.chat_from_messages import mapping
 from app.gateway.openai_chat import FINISHES
-from app.gateway.settled import Event
+from app.gateway.reported_usage import Event
 
 
 class ChatFromMessageEvents:

@@ -12,7 +12,7 @@ from flask_login import current_user
 from app.gateway.blueprint import gateway, json_object, sends, text_of
 from app.gateway.calls import idempotency, settled
 from app.gateway.priced_fields import check_fields
-from app.gateway.settled import Event, Settled
+from app.gateway.reported_usage import Event, Settled
 from app.generation.wire_call import begin
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, current_app, g, jsonify, request
 
-from app.gateway.settled import Event
+from app.gateway.reported_usage import Event
 from app.models.base import iso
 
 PASSING = {

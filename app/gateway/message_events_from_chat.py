@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import mapping
-from app.gateway.settled import Event
+from app.gateway.reported_usage import Event
 
 STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use"}
 STOPS |= {"content_filter": "refusal"}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import mapping
-from app.gateway.settled import Event, Settled
+from app.gateway.reported_usage import Event, Settled
 from app.providers.openai_choices import choice_in, is_thought
 
 FINISHES = {

@@ -10,7 +10,7 @@ from typing import Any
 from app.gateway.chat_from_messages import mapping
 from app.gateway.chat_from_responses import full_name, named_tools
 from app.gateway.message_events_from_chat import list_in, text_of
-from app.gateway.settled import Event, Settled
+from app.gateway.reported_usage import Event, Settled
 
 ENDS = ("response.completed", "response.incomplete")
 ECHOED = (

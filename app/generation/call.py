@@ -15,7 +15,7 @@ from flask import has_request_context
 from app.extensions import db
 from app.generation import registry
 from app.generation.generation import Generation
-from app.generation.kept_text import KeptText
+from app.generation.text_checkpoint import KeptText
 from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.image_price import ImageOffer
@@ -25,10 +25,10 @@ from app.models.catalog.setting import Setting
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
+from app.models.metering.call_statements import ExtraRows
 from app.models.metering.gate_checks import check_operation
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.models.metering.reservation import Reservation, reserve_with
-from app.models.metering.statements import ExtraRows
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, Provider, ProviderError
 from app.providers.registry import open_provider

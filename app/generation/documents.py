@@ -17,7 +17,7 @@ from app.generation import call
 from app.generation.call import CallOptions, Context, begin, earlier
 from app.generation.exchange import title_of
 from app.generation.generation import Generation
-from app.generation.kept_text import REVISIONS, KeptText
+from app.generation.text_checkpoint import REVISIONS, KeptText
 from app.models.base import utcnow
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting

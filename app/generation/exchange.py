@@ -11,9 +11,9 @@ from sqlalchemy import CTE, Connection, Table, and_, bindparam, insert, select, 
 
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
-from app.generation.kept_text import MESSAGES as TEXTS
-from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn
+from app.generation.text_checkpoint import MESSAGES as TEXTS
+from app.generation.text_checkpoint import KeptText
 from app.models.base import utcnow
 from app.models.chat.chat import CHATS, Chat, Message
 from app.models.metering.refusal import Conflict

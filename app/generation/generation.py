@@ -11,14 +11,14 @@ from flask import Flask, g
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
-from app.generation.kept_text import FinishedText, KeptText
-from app.generation.reading import NOBODY, Follower, Reading
+from app.generation.provider_reader import NOBODY, Follower, ProviderReader
+from app.generation.text_checkpoint import FinishedText, KeptText
 from app.jobs import JobName, enqueue
-from app.models.catalog.answering import price_as_served
-from app.models.catalog.lessons import learn
+from app.models.catalog.learned_limits import learn
 from app.models.catalog.price_schedule import price_tier
+from app.models.catalog.served_model import price_as_served
 from app.models.catalog.setting import Setting
-from app.models.metering.ending import CallEnding
+from app.models.metering.call_ending import CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with
 from app.models.metering.usage import Usage
 from app.observability.counters import count_call
@@ -42,7 +42,7 @@ class Outcome:
     detail: str | None = None
 
 
-class Generation(Reading):
+class Generation(ProviderReader):
     """A running answer. `run` are its steps; `follow` gives its text to a reader, from any thread.
 
     `kept` is where its text is kept, None where nowhere; `follow_up` a job, by name and id, for when it is done.

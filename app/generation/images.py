@@ -11,8 +11,8 @@ from app.extensions import db
 from app.generation.call import CallOptions, Context, start
 from app.generation.exchange import Exchange
 from app.generation.generation import INTERRUPTED, Generation, Outcome
-from app.generation.kept_text import FinishedText, KeptText
 from app.generation.prompt import PromptTurn
+from app.generation.text_checkpoint import FinishedText, KeptText
 from app.models.base import utcnow
 from app.models.catalog.image_price import ImageOffer, image_offer
 from app.models.catalog.operation import Operation

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.generation.generation import Generation
-from app.generation.kept_text import KeptText, TextTable, renew
+from app.generation.text_checkpoint import KeptText, TextTable, renew
 from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.price import AIModel

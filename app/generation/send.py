@@ -11,8 +11,8 @@ from app.generation.call import CallOptions, Context, earlier, most_output, star
 from app.generation.conversation import Conversation
 from app.generation.exchange import Exchange, write_on
 from app.generation.generation import Generation
-from app.generation.kept_text import KeptText
 from app.generation.prompt import PromptTurn, alternating, messages_for
+from app.generation.text_checkpoint import KeptText
 from app.jobs import JobName
 from app.models.base import utcnow
 from app.models.catalog.operation import Operation

@@ -10,7 +10,7 @@ from app.extensions import db
 from app.generation import registry
 from app.generation.call import provider_of
 from app.generation.generation import Generation
-from app.generation.reading import NOBODY, Follower
+from app.generation.provider_reader import NOBODY, Follower
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState

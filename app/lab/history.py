@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, func, or_, select
 
-from app.lab.guard import Guards, read_guards
+from app.lab.breaker import Guards, read_guards
 from app.lab.record import Call, Entry, Limits, opening
 from app.lab.scenario import Pair, Scenario, Terms
 from app.models.billing.ledger import LedgerEntry

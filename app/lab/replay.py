@@ -1,7 +1,7 @@
 """One account under other terms: its entries, calls and refusals pass through the rules of the live path. Pure.
 
 People do what they did. Times, prompts and answers are those of the record; balances, ceilings, payers and refusals are
-derived anew by `AccountState`, `Balance` and `decision`, which decide about live calls.
+derived anew by `AccountState`, `Balance` and `gate_decision`, which decide about live calls.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import heapq
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.lab.guard import Guards
+from app.lab.breaker import Guards
 from app.lab.record import Call, Ended, Entry, Limits, Running
 from app.lab.scenario import Pair, Terms
 from app.models.base import share
-from app.models.billing.allowance import debt_repaid
+from app.models.billing.allowance_refill import debt_repaid
 from app.models.catalog.rates import ImageRates
 from app.models.metering.account_state import AccountState
 from app.models.metering.call import settled_differences
-from app.models.metering.decision import (
+from app.models.metering.gate_decision import (
     floor_of,
     funds_code,
     output_within,

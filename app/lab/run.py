@@ -17,8 +17,8 @@ from app.lab.replay import Replay, scaled
 from app.lab.report import Report, Tally
 from app.lab.scenario import Pair, Scenario, Terms
 from app.models.catalog.worth import payment_fee
-from app.models.metering.decision import funds_code
-from app.models.operations.replica import replica
+from app.models.metering.gate_decision import funds_code
+from app.models.operations.replica_reads import replica
 from app.providers.base import TokenUsage
 
 AT_A_TIME = 25

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-from app.db.folding import FORMS, VARIANTS, fold
+from app.db.case_folding import FORMS, VARIANTS, fold
 from app.extensions import db
 
 ICU = text("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu' AND current_setting('server_encoding') = 'UTF8'")

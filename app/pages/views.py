@@ -20,7 +20,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests
 from app.pages.blueprint import pages
-from app.payments import promotions
+from app.payments import promotion_codes
 from app.web import plan_features, promotion_text
 from app.web.access import public
 from app.web.branding import logo_response
@@ -54,8 +54,8 @@ def typed_code(account: Account | None) -> dict[str, Any]:
     """The promotional code of the address, or what is wrong with it."""
     typed = request.args.get("code", "")
     try:
-        return {"code": promotions.usable(typed, account) if typed.strip() else None, "code_typed": typed}
-    except promotions.WrongCode as wrong:
+        return {"code": promotion_codes.usable(typed, account) if typed.strip() else None, "code_typed": typed}
+    except promotion_codes.WrongCode as wrong:
         note_wrong_code()
         return {"code": None, "code_typed": typed, "code_error": f"This code {wrong.errors['code'][0]}"}
 

@@ -14,7 +14,7 @@ from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
 from app.models.catalog.currency import plain_amount, step
-from app.models.catalog.listing import is_published
+from app.models.catalog.offers import is_published
 from app.models.catalog.pack_tier import MOST_PACKS
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote, check_packs_allowed
@@ -22,7 +22,7 @@ from app.models.catalog.worth import amount_bounds, can_be_charged, currency
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.payments import product_sync, promotions, session_sync, stripe_account
+from app.payments import product_sync, promotion_codes, session_sync, stripe_account
 from app.stripe_api import client, requests
 
 
@@ -114,7 +114,7 @@ class PackOrder:
     def quote_for(self, account: Account) -> Quote:
         """What it costs and is worth now. WrongCode where that account may not use the code for it."""
         quote = replace(self.pack.quote(self.quantity, self.amount_cents), saves_card=self.saves_card)
-        code = promotions.code_for(account, self.code, quote)
+        code = promotion_codes.code_for(account, self.code, quote)
         return quote.with_code(code) if code else quote
 
 
@@ -151,7 +151,7 @@ def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:
     pack, quote = order.pack, order.quote_for(buyer.account)
     product_sync.publish(pack)
     customer = customer_of(buyer.account_id)
-    promotions.make_room(quote.code, buyer.account_id, quote.terms, anew=anew)
+    promotion_codes.make_room(quote.code, buyer.account_id, quote.terms, anew=anew)
     account = Account.locked(buyer.account_id)
     quote = order.quote_for(account)
     known = None if anew else Payment.begun(account, quote, order.request_key)
@@ -172,7 +172,7 @@ def begin_purchase(buyer: Actor, order: PackOrder, anew: bool) -> str:
 def begin_payment(buyer: Actor, account: Account, quote: Quote, order: PackOrder) -> Payment:
     """A purchase on a locked account, with one of its code held for it."""
     payment = Payment.begin(buyer, account, quote, order.request_key)
-    redemption = promotions.hold(quote.code, account, buyer)
+    redemption = promotion_codes.hold(quote.code, account, buyer)
     payment.redemption_id = redemption.id if redemption else None
     return payment
 

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from app import mailer
 from app.extensions import db
 from app.models.base import credits_text, utcnow
-from app.models.billing.allowance import next_refill
+from app.models.billing.allowance_refill import next_refill
 from app.models.billing.call_audit import CallAudit
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription

@@ -23,7 +23,7 @@ from app.payments import (
     digests,
     payment_methods,
     product_sync,
-    promotions,
+    promotion_codes,
     refunds,
     rerating,
     stripe_account,
@@ -129,7 +129,7 @@ def publish_pack(pack_id: int) -> None:
 
 @at_stripe
 def publish_code(code_id: int) -> None:
-    promotions.publish_one(code_id)
+    promotion_codes.publish_one(code_id)
 
 
 def tell_alerts(account_id: int) -> None:

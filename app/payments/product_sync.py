@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.catalog.listing import is_published, listing
+from app.models.catalog.offers import is_published, listing
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import tax_behavior
 from app.stripe_api import client, requests

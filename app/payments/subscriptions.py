@@ -22,7 +22,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.notifications import payment_mails
-from app.payments import product_sync, promotions
+from app.payments import product_sync, promotion_codes
 from app.payments.checkout import at_stripe, cancel_url, check_set_up, customer_of, open_again, return_url
 from app.payments.sync import sync_subscription
 from app.stripe_api import client, requests
@@ -61,7 +61,7 @@ class PlanOrder:
 
     def code_for(self, account: Account) -> PromotionCode | None:
         """WrongCode where that account may not use it for the plan."""
-        return promotions.code_for(account, self.code, self.plan)
+        return promotion_codes.code_for(account, self.code, self.plan)
 
     def terms_with(self, code: PromotionCode | None) -> tuple[object, ...]:
         """As those of the subscription that is begun for it."""
@@ -91,7 +91,7 @@ def begin_subscription(buyer: Actor, order: PlanOrder, anew: bool) -> str | None
     code = order.code_for(buyer.account)
     product_sync.publish(order.plan)
     customer = customer_of(buyer.account_id)
-    promotions.make_room(code, buyer.account_id, order.terms_with(code), anew=anew)
+    promotion_codes.make_room(code, buyer.account_id, order.terms_with(code), anew=anew)
     account = Account.locked(buyer.account_id)
     code = order.code_for(account)
     known = None if anew else begun_before(account, order, code)
@@ -111,7 +111,7 @@ def begin_anew(buyer: Actor, account: Account, plan: Plan, code: PromotionCode |
     """A subscription on a locked account, with one of its code held for it."""
     subscription = Subscription.begin(buyer, account, plan, trial_days=trial_days_for(account, plan))
     bonus = code.bonus_nanos(plan.period_nanos) if code else 0
-    redemption = promotions.hold(code, account, buyer, bonus=bonus)
+    redemption = promotion_codes.hold(code, account, buyer, bonus=bonus)
     subscription.redemption_id = redemption.id if redemption else None
     return subscription
 

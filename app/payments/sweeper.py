@@ -22,7 +22,7 @@ from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
 from app.observability.counters import count_call
-from app.payments import product_sync, promotions, refunds, stripe_account
+from app.payments import product_sync, promotion_codes, refunds, stripe_account
 from app.providers.base import TokenUsage, estimate_tokens
 from app.stripe_api import client
 
@@ -71,7 +71,7 @@ def sweep_payments(act: Callable[[JobName, int], object]) -> None:
         for identifier in identifiers:
             act(name, identifier)
     refunds.refund_rejected()
-    promotions.release_stale()
+    promotion_codes.release_stale()
     end_subscriptions(act)
     publish_what_is_new(act)
 
@@ -86,7 +86,7 @@ def end_subscriptions(act: Callable[[JobName, int], object]) -> None:
 
 def publish_what_is_new(act: Callable[[JobName, int], object]) -> None:
     waiting = [(kind, sold.id) for kind, sold in product_sync.unpublished()]
-    waiting += [("code", code_id) for code_id in promotions.unpublished()]
+    waiting += [("code", code_id) for code_id in promotion_codes.unpublished()]
     db.session.commit()
     for kind, sold_id in waiting:
         act(JobName[f"PUBLISH_{kind.upper()}"], sold_id)

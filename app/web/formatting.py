@@ -20,8 +20,8 @@ from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
 from app.models.catalog.price import AIModel
 from app.models.catalog.worth import currency as sold_in
-from app.models.metering.ending import finish_note
-from app.models.metering.explanation import Explanation
+from app.models.metering.call_ending import finish_note
+from app.models.metering.cost_explanation import Explanation
 from app.models.metering.spending import SpendingPause
 from app.models.metering.usage import Usage
 from app.web.answer_html import render_answer

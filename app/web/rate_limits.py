@@ -19,7 +19,7 @@ from app.extensions import db, limiter
 from app.models.base import utcnow
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
-from app.models.identity.address import mailbox
+from app.models.identity.email_address import mailbox
 from app.models.identity.user import User
 from app.models.metering.refusal import seconds_until
 from app.web.network_address import network

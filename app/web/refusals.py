@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.models.base import credits_text
-from app.models.billing.allowance import NextRefill
+from app.models.billing.allowance_refill import NextRefill
 from app.models.metering.refusal import Refusal
 from app.web.formatting import counted, date_text, day_and_month
 

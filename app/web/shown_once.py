@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography.fernet import InvalidToken
 from flask import session
 
-from app.models.sealing import sealer
+from app.models.encryption import cipher
 
 USE = "shown once"
 SECONDS = 300
@@ -13,13 +13,13 @@ SECONDS = 300
 
 def keep_to_show(secret: str) -> None:
     """In the cookie, which is signed alone, it is sealed."""
-    session[USE] = sealer(USE).encrypt(secret.encode()).decode()
+    session[USE] = cipher(USE).encrypt(secret.encode()).decode()
 
 
 def shown_once() -> str:
     """What was kept to be shown; "" where nothing was, or too long ago."""
     sealed = session.pop(USE, "")
     try:
-        return sealer(USE).decrypt(sealed, ttl=SECONDS).decode() if sealed else ""
+        return cipher(USE).decrypt(sealed, ttl=SECONDS).decode() if sealed else ""
     except InvalidToken:
         return ""

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.admin import business
-from app.admin.report import Range, books_of
+from app.admin.dashboard_figures import Range, books_of
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan

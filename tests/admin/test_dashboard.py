@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.admin.report import Range, books_of
+from app.admin.dashboard_figures import Range, books_of
 from app.admin.watchlist import at_risk, dearest, losing
 from app.extensions import db
 from app.models.base import utcnow

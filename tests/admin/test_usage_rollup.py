@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, scoped_session
 
-from app.admin.report import Range, books_of, usage_rows
+from app.admin.dashboard_figures import Range, books_of, usage_rows
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage

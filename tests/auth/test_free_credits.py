@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 from sqlalchemy.orm import Session, scoped_session
 
-from app.models.billing.allowance import give_free_credits
+from app.models.billing.allowance_refill import give_free_credits
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.setting import Setting

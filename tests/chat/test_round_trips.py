@@ -13,7 +13,7 @@ from flask import Flask
 from app.extensions import db
 from app.generation import registry
 from app.generation.generation import Generation
-from app.generation.kept_text import MESSAGES, KeptText
+from app.generation.text_checkpoint import MESSAGES, KeptText
 from app.models.base import utcnow
 from app.payments import webhook_events
 from app.stripe_api.client import Notice

@@ -14,7 +14,7 @@ from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
-from tests.chat.test_organize import Browser
+from tests.chat.test_chat_actions import Browser
 from tests.support import people
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.documents import DocumentRequest, parted
-from app.generation.kept_text import REVISIONS, KeptText
+from app.generation.text_checkpoint import REVISIONS, KeptText
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import Plan
 from app.models.documents.diff import changes

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from app.generation import reading, registry
+from app.generation import provider_reader, registry
 from tests.chat.conftest import Door
 from tests.gateway.conftest import PATHS, body_of
 from tests.support.provider_server import ProviderServer
@@ -49,11 +49,11 @@ def test_a_follower_needs_no_thread(ada: Door, provider: ProviderServer) -> None
 def test_whoever_waits_for_the_provider_is_told_that_it_is_not_dead(
     ada: Door, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "PING_SECONDS", 0.5)
+    monkeypatch.setattr(provider_reader, "PING_SECONDS", 0.5)
     provider.configure(tokens=2, first_delay=4)
     told: list[bytes] = []
 
-    class Listening(reading.Follower):
+    class Listening(provider_reader.Follower):
         def ping(self) -> None:
             told.append(b"ping")
 

@@ -10,7 +10,7 @@ import time_machine
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.allowance import refill
+from app.models.billing.allowance_refill import refill
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.catalog.image_price import image_offers

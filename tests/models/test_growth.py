@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import DAY, SECOND, rounded_up, share
-from app.models.billing.allowance import refill_if_due
+from app.models.billing.allowance_refill import refill_if_due
 from app.models.billing.invoice import growth
 from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_refunds

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.allowance import NextRefill, next_refill, refill_if_due
+from app.models.billing.allowance_refill import NextRefill, next_refill, refill_if_due
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.stripe_objects import InvoiceState, LineState, SubscriptionState
 from app.models.billing.subscription import Subscription

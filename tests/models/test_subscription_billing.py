@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.extensions import db
-from app.models.billing.allowance import refill_if_due
+from app.models.billing.allowance_refill import refill_if_due
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import LineState
 from app.models.billing.subscription import Subscription

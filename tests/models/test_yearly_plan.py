@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.billing.allowance import refill_if_due
+from app.models.billing.allowance_refill import refill_if_due
 from app.models.billing.payment import Payment
 from app.models.billing.refund import follow_dispute, follow_refunds
 from app.models.billing.stripe_objects import DisputeState, LineState, RefundState

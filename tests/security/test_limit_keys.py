@@ -14,7 +14,7 @@ from flask_limiter import Limiter
 from flask_limiter.util import get_qualified_name
 
 from app.extensions import limiter
-from app.models.identity.address import known_as, mailbox
+from app.models.identity.email_address import known_as, mailbox
 from app.models.identity.user import User
 from app.web import rate_limits, second_factor
 from app.web.network_address import UNKNOWN, network_of

@@ -12,7 +12,7 @@ from flask import Flask
 from jinja2 import meta
 
 from app.mail_message import JOINER, compose
-from app.models.identity.address import holds_address, one_line
+from app.models.identity.email_address import holds_address, one_line
 from tests.auth.conftest import Browser
 from tests.support.people import PASSWORD
 

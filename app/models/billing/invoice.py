@@ -8,7 +8,7 @@ from typing import Any
 
 from app.extensions import db
 from app.models.base import share
-from app.models.billing.allowance import refill
+from app.models.billing.allowance_refill import refill
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch

@@ -13,7 +13,7 @@ from app.models.base import Model, insert_once, not_negative, one_of, refers_to
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.account import Account
-from app.models.identity.address import address_mark
+from app.models.identity.email_address import address_mark
 from app.models.identity.user import User
 
 

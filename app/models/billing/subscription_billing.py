@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.allowance import refill_if_due
+from app.models.billing.allowance_refill import refill_if_due
 from app.models.billing.invoice import apply_invoice, by_payment, is_charged
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.stripe_objects import InvoiceState, SubscriptionState

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models.base import DAY, rounded_up, share, utcnow
-from app.models.billing.allowance import is_trusted, repay_debt
+from app.models.billing.allowance_refill import is_trusted, repay_debt
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.stripe_objects import SubscriptionState
 from app.models.billing.subscription import Subscription

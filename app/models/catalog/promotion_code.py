@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, has_text, not_negative, one_of, share
-from app.models.catalog.listing import all_on_offer
+from app.models.catalog.offers import all_on_offer
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote
 from app.models.catalog.worth import BPS, can_be_charged, currency, is_above_floor, real_margin_bps

@@ -18,7 +18,7 @@ from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
-from app.models.metering.ending import can_go_on
+from app.models.metering.call_ending import can_go_on
 from app.models.metering.refusal import InvalidRequest
 
 MOST_OUTPUT_TOKENS = 10**6

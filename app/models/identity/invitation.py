@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.extensions import db
 from app.models.base import Model, one_of, partial_index, refers_to, utcnow
 from app.models.identity.account import Account
-from app.models.identity.address import known_as
+from app.models.identity.email_address import known_as
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, digest
 

@@ -12,8 +12,8 @@ from sqlalchemy import or_, select, update
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.encryption import cipher
 from app.models.identity.user import User, UserSession, digest
-from app.models.sealing import sealer
 
 STEP_SECONDS = 30
 RECOVERY_CODES = 10
@@ -39,7 +39,7 @@ def redeem(user: User, code: str) -> bool:
 
 def seal(secret: str) -> str:
     """An authenticator's secret as it is stored."""
-    return sealer("second factor").encrypt(secret.encode()).decode()
+    return cipher("second factor").encrypt(secret.encode()).decode()
 
 
 def secret_of(user: User) -> str | None:
@@ -48,7 +48,7 @@ def secret_of(user: User) -> str | None:
     In that case the recovery codes still work: they are hashes, and depend on no key.
     """
     try:
-        return sealer("second factor").decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
+        return cipher("second factor").decrypt(user.totp_secret.encode()).decode() if user.totp_secret else None
     except InvalidToken:
         return None
 

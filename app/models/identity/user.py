@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.types import BigId
 from app.extensions import db
 from app.models.base import Model, one_of, refers_to, utcnow
-from app.models.identity.address import known_as
+from app.models.identity.email_address import known_as
 from app.models.identity.password import hashed, is_right
 
 TOKEN_LIFETIME = {"reset": timedelta(hours=1), "verify": timedelta(hours=1)}

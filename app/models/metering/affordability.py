@@ -13,14 +13,14 @@ from app.models.catalog.setting import Setting
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
 from app.models.metering.budget import BudgetUse, budget_reached
-from app.models.metering.decision import (
+from app.models.metering.gate_checks import credits_reserved
+from app.models.metering.gate_decision import (
     FEWEST_OUTPUT_TOKENS,
     floor_of,
     output_within,
     shortage_code,
     takes_model,
 )
-from app.models.metering.gate_checks import credits_reserved
 from app.models.metering.key_limit import KeyUse, key_limit_reached, may_ask
 from app.models.metering.member_limit import MemberUse, member_limit_reached
 from app.models.metering.refusal import Refusal

@@ -15,9 +15,9 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import overdraft_of
 from app.models.metering.balance import NO_LIMIT, Payment, only_if
-from app.models.metering.decision import Bounds
-from app.models.metering.ending import CallEnding
+from app.models.metering.call_ending import CallEnding
 from app.models.metering.gate_checks import most_absorbed, most_calls
+from app.models.metering.gate_decision import Bounds
 from app.models.metering.usage import BUCKETS, CONSTANTS
 from app.providers.base import Prompt, TokenUsage
 

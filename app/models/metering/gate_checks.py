@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.extensions import db
-from app.models.billing.allowance import next_refill
+from app.models.billing.allowance_refill import next_refill
 from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
@@ -18,7 +18,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance, window_ends
-from app.models.metering.decision import funds_code, has_place, is_open, plan_code, takes_model
+from app.models.metering.gate_decision import funds_code, has_place, is_open, plan_code, takes_model
 from app.models.metering.refusal import Refusal, seconds_until
 from app.models.metering.usage_rollup import start_of
 

@@ -13,7 +13,7 @@ from sqlalchemy import and_, bindparam, insert, update
 from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import at_once, utcnow
-from app.models.billing.allowance import is_due, refill_if_due
+from app.models.billing.allowance_refill import is_due, refill_if_due
 from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.price import AIModel, ModelPrice
 from app.models.catalog.rates import AnyRates
@@ -33,7 +33,8 @@ from app.models.metering.call import (
     Receipt,
     Reservation,
 )
-from app.models.metering.ending import CallEnding
+from app.models.metering.call_ending import CallEnding
+from app.models.metering.call_statements import ExtraRows, run_reserve, run_settle
 from app.models.metering.gate_checks import (
     check_absorbed,
     check_account,
@@ -45,7 +46,6 @@ from app.models.metering.gate_checks import (
 from app.models.metering.key_limit import check_key, key_use
 from app.models.metering.member_limit import check_member, member_use
 from app.models.metering.refusal import Attempt, PricingError, Refusal
-from app.models.metering.statements import ExtraRows, run_reserve, run_settle
 from app.models.metering.usage import USAGES, Usage
 from app.providers.base import Prompt, TokenUsage
 

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
 from app.models.base import Model, insert_once, partial_index, refers_to, utcnow
+from app.models.encryption import cipher
 from app.models.metering.refusal import Conflict, InvalidRequest
 from app.models.operations.retries import Retries
-from app.models.sealing import sealer
 
 EVENTS = (
     "balance.low", "limit.reached", "recharge.done", "recharge.failed", "breaker.tripped", "subscription.changed",
@@ -205,12 +205,12 @@ def new_secret() -> str:
 
 
 def seal(secret: str) -> str:
-    return sealer("outgoing webhooks").encrypt(secret.encode()).decode()
+    return cipher("outgoing webhooks").encrypt(secret.encode()).decode()
 
 
 def opened(sealed: str) -> str | None:
     """None where it was sealed under another SECRET_KEY: it must be rotated."""
     try:
-        return sealer("outgoing webhooks").decrypt(sealed.encode()).decode()
+        return cipher("outgoing webhooks").decrypt(sealed.encode()).decode()
     except InvalidToken:
         return None

@@ -1,8 +1,7 @@
 """Reserve and settle as PostgreSQL takes them: one statement each, which is a transaction by itself.
 
-No rule stands here: those of `account_state.py`, `balance.py` and `decision.py` are asked of the columns. The account
-moves only if the decision to reserve still holds as its row stands by then; nothing else of the statement is written
-where it does not.
+No rule stands here: those of `account_state.py`, `balance.py` and `gate_decision.py` take the columns. The account
+moves only if the decision to reserve still holds as its row stands by then; otherwise nothing else is written.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from app.db.types import UtcDateTime
 from app.models.metering.account_state import ACCOUNTS, COLUMNS, FIELDS, MOVED, PLANS, ROW, AccountState
 from app.models.metering.balance import Clock, Payment
 from app.models.metering.call import RECEIPT, Admission, Ending, settled_differences
-from app.models.metering.decision import Bounds, still_admits
+from app.models.metering.gate_decision import Bounds, still_admits
 from app.models.metering.usage import USAGES
 
 A, U = ACCOUNTS.c, USAGES.c

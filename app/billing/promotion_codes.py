@@ -8,7 +8,7 @@ from flask_login import current_user
 
 from app.billing.blueprint import billing
 from app.models.base import credits_text
-from app.payments import promotions
+from app.payments import promotion_codes
 from app.web.access import managers_only
 from app.web.checkout_limits import wrong_codes
 
@@ -17,9 +17,9 @@ from app.web.checkout_limits import wrong_codes
 @managers_only
 @wrong_codes
 def redeem_code() -> ResponseReturnValue:
-    code = promotions.open_code(request.form.get("code"))
+    code = promotion_codes.open_code(request.form.get("code"))
     if code.kind != "gift":
         return redirect(url_for("pages.pricing", code=code.code), 303)
-    promotions.redeem_gift(current_user, code.code)
+    promotion_codes.redeem_gift(current_user, code.code)
     flash(f"{credits_text(code.gift_nanos or 0)} were added to your balance.")
     return redirect(url_for("billing.overview"), 303)

@@ -8,7 +8,7 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
-from app.models.billing.allowance import give_welcome_credit, refill, refill_if_due
+from app.models.billing.allowance_refill import give_welcome_credit, refill, refill_if_due
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.plan import Plan

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.models.catalog.answering import is_same_model
+from app.models.catalog.served_model import is_same_model
 
 SAME = [
     ("gpt-4o", "gpt-4o-2024-08-06"),

@@ -26,7 +26,7 @@ class Follower:
 NOBODY = Follower()
 
 
-class Reading:
+class ProviderReader:
     """What came so far (`told`), and the steps that read on; whoever has the turn takes the next one."""
 
     told: Sized

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.lab.guard import Day, Guard, Guards
+from app.lab.breaker import Day, Guard, Guards
 
 BEGINS = datetime(2026, 10, 1, tzinfo=UTC)
 MONTH_AGO = [((BEGINS - timedelta(days=number)).date(), 100, 50) for number in range(1, 9)]

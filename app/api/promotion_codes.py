@@ -12,7 +12,7 @@ from app.api.bodies import Body, Code
 from app.api.schemas import FLAG, MOMENT, TEXT, WHOLE, amounts_or_null, array, described, or_null, shape
 from app.models.catalog.plan import Plan
 from app.models.catalog.promotion_code import PromotionCode
-from app.payments import promotions
+from app.payments import promotion_codes
 from app.web.access import for_scope, managers_only
 from app.web.checkout_limits import wrong_codes
 
@@ -42,7 +42,7 @@ class CodeBody(Body):
 @wrong_codes
 @described("Get what a promotional code gives and what it applies to", CODE)
 def read_code(code: str) -> dict[str, Any]:
-    return shown_code(promotions.open_code(code))
+    return shown_code(promotion_codes.open_code(code))
 
 
 @api.post("/codes")
@@ -51,7 +51,7 @@ def read_code(code: str) -> dict[str, Any]:
 @wrong_codes
 @described("Redeem a gift code; use discount and bonus codes with a purchase", CODE, body=CodeBody)
 def redeem_code() -> dict[str, Any]:
-    return shown_code(promotions.redeem_gift(current_user, CodeBody.read().code))
+    return shown_code(promotion_codes.redeem_gift(current_user, CodeBody.read().code))
 
 
 def plain(basis_points: int) -> str:

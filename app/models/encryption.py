@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from flask import current_app
 
 
-def sealer(use: str) -> Fernet:
+def cipher(use: str) -> Fernet:
     """The key of one use: what is sealed for it opens for nothing else."""
     derived = HKDF(SHA256(), length=32, salt=None, info=use.encode())
     return Fernet(base64.urlsafe_b64encode(derived.derive(current_app.config["SECRET_KEY"].encode())))

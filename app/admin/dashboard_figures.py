@@ -16,8 +16,8 @@ from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.catalog.worth import in_cents
 from app.models.identity.account import Account
-from app.models.metering.kinds import kind_title
 from app.models.metering.usage import Usage
+from app.models.metering.usage_kinds import kind_title
 from app.models.metering.usage_rollup import (
     AccountDay,
     DailyTotal,

@@ -16,7 +16,7 @@ from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account, anniversary, months_between
-from app.models.identity.address import address_mark
+from app.models.identity.email_address import address_mark
 
 if TYPE_CHECKING:
     from app.models.metering.account_state import AccountState

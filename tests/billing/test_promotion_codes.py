@@ -9,7 +9,7 @@ from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.identity.user import User
-from app.payments.promotions import SENTENCE
+from app.payments.promotion_codes import SENTENCE
 from tests.payments.conftest import CustomerClient, StripeScenario
 from tests.support.people import CREDIT
 

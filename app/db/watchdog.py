@@ -24,7 +24,7 @@ PAUSE = 0.25
 STATEMENT_SECONDS, LOCK_SECONDS = 20, 10
 
 
-class Watch:
+class Watchdog:
     """Which connections wait for an answer, since when, and whether the server hangs."""
 
     def __init__(self) -> None:
@@ -79,4 +79,4 @@ def cut(connection: Any) -> None:
         copy.close()
 
 
-watch = Watch()
+watchdog = Watchdog()

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.models.catalog.price import ModelPrice
-from app.models.metering.explanation import explain
+from app.models.metering.cost_explanation import explain
 from app.models.metering.usage import BUCKETS, Usage
 from app.providers.base import TOKEN_BUCKETS, Prompt, PromptMessage, TokenUsage
 from app.web.formatting import explanation_text

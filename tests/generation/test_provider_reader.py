@@ -1,4 +1,4 @@
-"""Who reads a provider: whoever follows, one at a time, none left waiting."""
+"""Who reads a provider: one follower at a time, none left waiting."""
 
 import threading
 import time
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.generation import reading
-from app.generation.reading import Follower, Reading
+from app.generation import provider_reader
+from app.generation.provider_reader import Follower, ProviderReader
 from tests.support.crowding import patient
 
 
-class Answer(Reading):
+class Answer(ProviderReader):
     """An answer of so many pieces, each after a pause; of those that are hidden nothing is told."""
 
     def __init__(self, pieces: int, pause: float, *, is_hidden: bool = False) -> None:
@@ -49,7 +49,7 @@ def test_who_waits_goes_on_when_the_one_who_read_has_left() -> None:
 
 def test_a_reader_is_pinged_while_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after Stop, where the rest of a reasoning model's answer is read unseen."""
-    monkeypatch.setattr(reading, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(provider_reader, "PING_SECONDS", 0.2)
     answer, follower = Answer(50, 0.02, is_hidden=True), Counted()
     following = threading.Thread(target=answer.await_more, args=(0, follower))
     following.start()

@@ -23,7 +23,7 @@ from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.payments import product_sync, session_sync
 from app.stripe_api import client
-from app.stripe_api import promotions as at_stripe
+from app.stripe_api import promotion_codes as at_stripe
 
 log = logging.getLogger(__name__)
 SENTENCE = "can't be used here. Check how it's written, or continue without it."

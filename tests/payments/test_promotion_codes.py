@@ -14,7 +14,7 @@ from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
 from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
-from app.payments import jobs, promotions
+from app.payments import jobs, promotion_codes
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
@@ -125,7 +125,7 @@ def test_unknown_used_and_not_for_this_are_one_sentence(scenario: StripeScenario
         made("GIFT", "gift", gift_nanos=CREDIT),
     ]
     sentences = {refused(scenario, code) for code in ["UNKNOWN", "\u017fale", *(one.code for one in codes)]}
-    assert sentences == {str({"code": [promotions.SENTENCE]})}
+    assert sentences == {str({"code": [promotion_codes.SENTENCE]})}
     assert states() == []
 
 
@@ -164,11 +164,11 @@ def test_a_checkout_that_expires_gives_the_last_code_back(scenario: StripeScenar
 def test_a_checkout_that_stripe_forgot_gives_its_code_back_after_a_day(scenario: StripeScenario) -> None:
     made(most_redemptions=1)
     session_id = scenario.begin_pack(code="LAUNCH-20")
-    promotions.release_stale()
+    promotion_codes.release_stale()
     assert states() == ["held"]
     scenario.sandbox.running.sandbox.store.remove("checkout.session", session_id)
     with time_machine.travel(utcnow() + timedelta(days=3), tick=False):
-        promotions.release_stale()
+        promotion_codes.release_stale()
     assert (states(), redeemed(), scenario.last(Payment).state) == (["released"], 0, "canceled")
 
 
@@ -208,14 +208,14 @@ def test_a_coupon_that_a_code_had_before_is_still_its_own(scenario: StripeScenar
 
 def test_a_gift_is_once_for_a_mailbox_in_whatever_spelling(scenario: StripeScenario) -> None:
     gift_of(scenario, once_per_account=False)
-    promotions.redeem_gift(scenario.actor, "gift")
+    promotion_codes.redeem_gift(scenario.actor, "gift")
     other = StripeScenario(scenario.sandbox, "bob")
     user = db.session.get_one(User, other.actor.user_id)
     user.email, user.email_verified_at = "ada+more@example.com", utcnow()
     db.session.commit()
     for one in (scenario, other):
-        with pytest.raises(promotions.WrongCode):
-            promotions.redeem_gift(one.actor, "GIFT")
+        with pytest.raises(promotion_codes.WrongCode):
+            promotion_codes.redeem_gift(one.actor, "GIFT")
         db.session.rollback()
     assert (scenario.credits, other.credits, redeemed("GIFT")) == (300, 0, 1)
     assert scenario.kinds() == ["gift"]
@@ -225,6 +225,6 @@ def test_a_gift_is_for_a_confirmed_address(scenario: StripeScenario) -> None:
     gift_of(scenario)
     db.session.get_one(User, scenario.actor.user_id).email_verified_at = None
     db.session.commit()
-    with pytest.raises(promotions.WrongCode):
-        promotions.redeem_gift(scenario.actor, "GIFT")
+    with pytest.raises(promotion_codes.WrongCode):
+        promotion_codes.redeem_gift(scenario.actor, "GIFT")
     assert redeemed("GIFT") == 0

@@ -15,8 +15,8 @@ from app.extensions import db
 from app.models.metering.account_state import COLUMNS as OF_ACCOUNT
 from app.models.metering.account_state import FIELDS, MOVED, AccountState
 from app.models.metering.balance import NO_LIMIT, Balance, Clock
-from app.models.metering.decision import Bounds, still_admits
-from app.models.metering.statements import BEGAN, BOUNDS, CLOCK, clock_values
+from app.models.metering.call_statements import BEGAN, BOUNDS, CLOCK, clock_values
+from app.models.metering.gate_decision import Bounds, still_admits
 
 pytestmark = pytest.mark.databases("postgresql")
 AMOUNTS = st.integers(0, 10**12) | st.integers(0, 20)
