@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.extensions import db
 from app.generation.jobs import add_up_calls
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.user import UserSession
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import reserve, settle

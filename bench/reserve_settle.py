@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.actor import Actor
 from app.models.metering.reservation import reserve_with, settle_with
 from app.providers.base import Prompt, PromptMessage, TokenUsage

@@ -21,7 +21,7 @@ from app.errors import HTTP_CODES
 from app.extensions import db
 from app.jobs import enqueue, note_run
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.reservation import Reservation, reserve
 from app.models.metering.usage import Usage
 from app.models.operations.webhook_event import StripeEvent

@@ -15,7 +15,7 @@ from app.db.replica import REPLICA
 from app.extensions import db
 from app.lab.run import reading
 from app.models.base import at_once, utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.actor import Actor
 from app.models.identity.user import UserSession
 from app.models.metering.reservation import reserve, settle

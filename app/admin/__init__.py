@@ -30,10 +30,11 @@ from app.admin.two_factor import TwoFactorPage
 from app.admin.users import UserTable
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account

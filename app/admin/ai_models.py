@@ -19,7 +19,7 @@ from app.admin.form_fields import Count, FieldError, Moment, Required, RowForm, 
 from app.admin.model_view import AdminTable
 from app.admin.provider_check import tried
 from app.extensions import db
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.usage import Usage
 

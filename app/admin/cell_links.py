@@ -13,7 +13,7 @@ from sqlalchemy import exists, or_, select
 from app.admin.cell_formats import hinted, link
 from app.config import STRIPE_API
 from app.extensions import db
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User

@@ -17,8 +17,8 @@ from app.admin.form_fields import DollarsPerMillion, FieldError, Moment, Require
 from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
-from app.models.catalog.price import AIModel
 from app.models.metering.image_costs import MeanCost, loss_making, mean_costs
 
 WORDS = "quality", "size", "price_nanos"

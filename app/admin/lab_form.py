@@ -29,9 +29,10 @@ from app.admin.prices import BUCKET_NAMES
 from app.extensions import db
 from app.lab.scenario import PARTS, Scenario, kind_of_image
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.identity.guest_account import is_guest_account
 from app.models.metering.balance import LONGEST_WINDOW

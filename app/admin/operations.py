@@ -12,9 +12,9 @@ from wtforms.validators import Length, Regexp
 from app.admin.form_fields import Count, FieldError, Required, RowForm, choices_of, id_or_none
 from app.admin.model_view import AdminTable
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel
 from app.models.metering.usage import Usage
 
 NOT_A_NAME = "Use lowercase letters, digits and _, starting with a letter."

@@ -20,8 +20,8 @@ from app.admin.form_fields import (
     choices_of,
 )
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.pack_tier import MOST_PACKS
-from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.metering.balance import LONGEST_WINDOW
 from app.web.numbers import exact

@@ -21,9 +21,10 @@ from app.catalog import lifecycle, price_import, proposals
 from app.catalog.price_import import Finding
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.catalog_proposal import NEW_MODEL, CatalogProposal
 from app.models.catalog.offers import all_on_offer
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import BPS, in_cents

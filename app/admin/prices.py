@@ -34,7 +34,8 @@ from app.catalog.price_import import times_of
 from app.catalog.price_source import SINCE_EVER
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import WHOLE_DAY, price_tier, zone_named
 from app.models.identity.user import User
 from app.providers.base import TOKEN_BUCKETS

@@ -14,7 +14,8 @@ from app.admin.cell_formats import cost
 from app.admin.model_view import AdminPage
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import ORDINARY, price_tier
 from app.models.catalog.served_model import is_asked
 from app.models.metering.usage import Usage

@@ -24,7 +24,8 @@ from app.jobs import JobName, enqueue
 from app.mail_message import compose
 from app.mailer import link
 from app.models.billing.rerating import Rerating, totals
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError

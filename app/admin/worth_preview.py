@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 
 from app.admin.cell_formats import cost, credits_text, money_text, percent
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import decimals
-from app.models.catalog.price import AIModel
 from app.models.catalog.worth import currency, in_cents, usual_payment_fee, worth_of
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage

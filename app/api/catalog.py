@@ -25,9 +25,10 @@ from app.api.schemas import (
     shape,
 )
 from app.models.base import credits_string, iso, utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import credits_per_unit, tax_behavior

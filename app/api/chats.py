@@ -29,7 +29,7 @@ from app.api.schemas import (
 )
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import (
     MOST_OUTPUT_TOKENS,

@@ -18,7 +18,7 @@ from app.api.schemas import MOMENT, TEXT, WHOLE, amounts, described, or_null, sh
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.base import NANOS_PER_CREDIT, utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.metering.held_call import (
     ELSEWHERE,

@@ -11,7 +11,7 @@ from wtforms import BooleanField, HiddenField, PasswordField, SelectField, Selec
 from wtforms.validators import DataRequired, InputRequired, Length, ValidationError
 
 from app.models.base import NANOS_PER_CREDIT
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.api_key import SCOPES, ApiKey
 from app.models.identity.email_address import (
     LONGEST_ADDRESS,

@@ -16,7 +16,7 @@ from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, f
 from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person

@@ -10,7 +10,8 @@ from flask_login import current_user
 
 from app.billing.blueprint import billing
 from app.models.base import utcnow
-from app.models.metering.account_state import SOFTER_PERCENT, AccountState
+from app.models.metering.account_state import AccountState
+from app.models.metering.alerts import SOFTER_PERCENT
 from app.models.metering.breaker import usual_of
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.spending import SpendingPause

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.catalog.price_source import listed_models
 from app.extensions import db
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 
 
 @dataclass(frozen=True, slots=True)

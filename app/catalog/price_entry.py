@@ -12,7 +12,8 @@ from sqlalchemy import select
 from app.catalog.price_source import nanos
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import FIGURES, AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import FIGURES, ModelPrice
 from app.models.catalog.price_ahead import counted, usual_price
 from app.models.catalog.price_schedule import ORDINARY, Schedule, price_tier
 from app.models.catalog.rates import INPUT_BUCKETS

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from app.catalog.price_source import Quote, listed_models, quotes, vendor
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import FIGURES, AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import FIGURES, ModelPrice
 from app.models.catalog.price_ahead import counted
 from app.models.catalog.price_schedule import (
     DAYS,

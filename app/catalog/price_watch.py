@@ -24,8 +24,8 @@ from sqlalchemy import select
 from app.catalog import price_import
 from app.catalog.price_source import figures_of, listing_of_provider, nanos, vendor
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.catalog_proposal import NEW_MODEL
-from app.models.catalog.price import AIModel
 from app.models.catalog.price_ahead import counted, usual_price
 from app.models.metering.refusal import PricingError
 

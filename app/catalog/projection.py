@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import major
 from app.models.catalog.ordinary_answer import usual_message
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel
 from app.models.catalog.worth import currency, in_cents, usual_payment_fee
 
 MONTHS = 3

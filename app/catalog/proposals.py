@@ -13,8 +13,9 @@ from app.catalog.price_entry import figures_of
 from app.catalog.price_watch import NoData, Notice, notices, propose_from, second_notices, source_of
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.catalog_proposal import NEW_MODEL, CatalogProposal
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import counted, usual_price
 from app.models.catalog.price_schedule import Schedule
 from app.models.catalog.provider_account import ProviderAccount

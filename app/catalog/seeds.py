@@ -12,9 +12,10 @@ from sqlalchemy import select
 from app.catalog.price_source import SINCE_EVER, listed_models, listed_providers, nanos, quotes
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
 from app.models.identity.email_address import known_as

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from app.chat.blueprint import chat
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.ordinary_answer import first_affordable
-from app.models.catalog.price import AIModel
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat, folder_name
 from app.models.documents.document import Document, own

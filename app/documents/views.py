@@ -13,8 +13,8 @@ from app.documents.blueprint import documents
 from app.documents.docx import as_docx
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.operation import Operation
-from app.models.catalog.price import AIModel
 from app.models.chat.attachment import Attachment, plain_name
 from app.models.chat.file_text import text_of
 from app.models.documents.document import LONGEST_BODY, Document, Revision, own

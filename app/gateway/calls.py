@@ -23,7 +23,7 @@ from app.gateway.reported_usage import Event, Settled
 from app.generation.provider_reader import Follower
 from app.generation.wire_call import WireGeneration, begin
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.refusal import InvalidRequest
 from app.providers.base import ProviderError
 from app.web.gate import requires_tokens

@@ -9,7 +9,7 @@ from flask_login import current_user
 
 from app.gateway.blueprint import gateway
 from app.gateway.errors import is_anthropic
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.refusal import InvalidRequest
 from app.web.gate import requires_tokens
 

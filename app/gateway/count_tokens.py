@@ -12,7 +12,7 @@ from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.prompts import GatewayRequest
 from app.generation.call import provider_of
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.gate_checks import check_model
 from app.providers.base import WirePrompt
 from app.web.gate import requires_tokens

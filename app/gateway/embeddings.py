@@ -15,7 +15,7 @@ from app.gateway.priced_fields import check_fields
 from app.gateway.reported_usage import Event, Settled
 from app.generation.wire_call import begin
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.refusal import InvalidRequest
 from app.providers.base import TOKENS_PER_MESSAGE, WirePrompt, estimate_tokens, longest_form
 from app.providers.vectors import floats_in

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.gateway.priced_fields import not_priced
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.chat.picture import size_of
 from app.models.metering.refusal import InvalidRequest
 from app.providers.base import TOKENS_PER_MESSAGE, estimate_tokens

@@ -16,7 +16,7 @@ from app.gateway.field_types import check_types
 from app.gateway.input_bound import measured, media_of
 from app.gateway.messages_from_chat import messages_from_chat
 from app.gateway.priced_fields import allowed_betas, check_fields
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest, Refusal
 from app.providers.base import PromptMessage, WirePrompt

@@ -18,9 +18,10 @@ from app.generation.generation import Generation
 from app.generation.text_checkpoint import KeptText
 from app.jobs import JobName
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.operation import Operation
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState

@@ -13,7 +13,8 @@ from app.db.json_aggregates import JsonRows
 from app.generation.exchange import M
 from app.generation.prompt import PromptTurn
 from app.models.base import at_once, row_id, utcnow
-from app.models.catalog.price import MAY_HOLD, MODELS, PRICES, PROVIDERS, AIModel, ModelPrice
+from app.models.catalog.ai_model import MAY_HOLD, MODELS, PRICES, PROVIDERS, AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.chat.chat import CHATS, IS_OWN, Chat
 from app.models.metering.usage import Usage
 

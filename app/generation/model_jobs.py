@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from app.catalog import proposals
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import WARNED, AIModel
+from app.models.catalog.ai_model import WARNED, AIModel
 from app.models.catalog.price_ahead import prices_ahead
 from app.models.identity.user import User
 from app.models.metering.model_use import uses_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.chat.attachment import MEGABYTE, Attachment
 from app.models.metering.refusal import Refusal
 from app.providers.base import PromptMessage

@@ -17,7 +17,7 @@ from app.generation.generation import Generation
 from app.generation.text_checkpoint import KeptText, TextTable, renew
 from app.jobs import JobName
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.reservation import Reservation
 from app.providers.base import Prompt, Provider
 

@@ -15,8 +15,9 @@ from app.generation.prompt import PromptTurn, alternating, messages_for
 from app.generation.text_checkpoint import KeptText
 from app.jobs import JobName
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.operation import Operation
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment, send_with
 from app.models.chat.chat import Chat, Message, branch

@@ -9,8 +9,8 @@ from sqlalchemy import update
 from app.extensions import db
 from app.generation.call import CallOptions, Context, Offer, collect, start
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.operation import Operation
-from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.actor import Actor

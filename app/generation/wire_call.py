@@ -11,7 +11,8 @@ from app.generation import registry
 from app.generation.call import provider_of
 from app.generation.generation import Generation
 from app.generation.provider_reader import NOBODY, Follower
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Conflict

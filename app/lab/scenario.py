@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.setting import Setting
 from app.models.metering.refusal import InvalidRequest, PricingError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel
 from app.models.operations.lab_run import Habit
 
 NEVER, SOME, MANY = 0, 2_000, 6_000

@@ -9,10 +9,11 @@ from app.models.billing.refund import Dispute, Refund
 from app.models.billing.rerating import CallCorrection, Rerating
 from app.models.billing.stripe_account import FormerId, StripeAccount
 from app.models.billing.subscription import Subscription
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.catalog_proposal import CatalogProposal
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.catalog.setting import Setting

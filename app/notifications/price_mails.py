@@ -8,7 +8,7 @@ from typing import Any
 from app import mailer
 from app.models.base import credits_figure, credits_text
 from app.models.billing.rerating import Rerating
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price_ahead import PriceAhead
 from app.models.identity.account import Account
 from app.models.identity.user import User

@@ -8,6 +8,7 @@ from app import mailer
 from app.models.base import credits_figure, credits_string, credits_text
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
+from app.models.metering.alerts import due_alerts, is_unusual
 from app.models.metering.balance import window_ends
 from app.models.metering.breaker import write_down
 from app.models.metering.spending import SpendingPause
@@ -24,7 +25,7 @@ ALERT_EVENTS = {
 
 def of_alerts(account: Account, at: datetime) -> None:
     """What the owner chose to be told of, each once a day at most."""
-    if AccountState.load(account.id).is_unusual(at):
+    if is_unusual(AccountState.load(account.id), at):
         write_down(account.id, at)
     account_state = AccountState.load(account.id)
     balance = account_state.balance(at)
@@ -50,7 +51,7 @@ def of_alerts(account: Account, at: datetime) -> None:
             "link": mailer.link("billing.breaker"),
         },
     }
-    for alert in sorted(account_state.alerts(at)):
+    for alert in sorted(due_alerts(account_state, at)):
         if alert in ALERT_EVENTS:
             figures = {"available_credits": credits_string(balance.available)}
             key = f"{ALERT_EVENTS[alert]}:{account.id}:{at:%Y-%m-%d}"

@@ -11,7 +11,8 @@ from app.catalog.price_entry import nanos_typed
 from app.extensions import db
 from app.models.base import credits_text
 from app.models.billing.rerating import Rerating, totals
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.metering.refusal import PricingError
 from app.payments import rerating as work
 

@@ -15,10 +15,10 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import decimals, major
 from app.models.catalog.operation import Operation
 from app.models.catalog.ordinary_answer import per_answer, usual_message
-from app.models.catalog.price import AIModel
 from app.models.catalog.worth import currency as sold_in
 from app.models.metering.call_ending import finish_note
 from app.models.metering.cost_explanation import Explanation

@@ -19,6 +19,7 @@ from app.models.catalog.worth import about_a_dollar, tax_note
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
+from app.models.metering.alerts import due_alerts
 from app.models.metering.member_limit import spendable
 from app.models.metering.spending import SpendingPause
 from app.web.access import is_guest
@@ -93,7 +94,7 @@ def own_account_state() -> AccountState:
 
 def alerts() -> set[str]:
     """What the line at the top of the page tells: what was chosen, and always that a payment failed."""
-    alerts = own_account_state().alerts(utcnow())
+    alerts = due_alerts(own_account_state(), utcnow())
     subscription = Subscription.live_of(current_user.account_id) if current_user.can_manage else None
     return alerts | {"payment_failed"} if subscription is not None and subscription.is_unpaid else alerts
 

@@ -9,9 +9,9 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from app.models.base import credits_figure as credits
 from app.models.base import credits_text, grouped
+from app.models.catalog.ai_model import titles_of
 from app.models.catalog.currency import decimals
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import titles_of
 from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
 from app.models.catalog.worth import about_a_dollar, credits_per_unit, currency

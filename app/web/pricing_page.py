@@ -6,9 +6,9 @@ from typing import Any
 
 from app.models.base import utcnow
 from app.models.billing.trial import trial_days_for
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.ordinary_answer import answers_of
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.web.plan_features import trial_offer
 

@@ -16,8 +16,9 @@ from app.models.base import utcnow
 from app.models.billing.audit import from_calls
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.rates import INPUT_BUCKETS
 from app.models.identity.account import Account
 from app.models.identity.guest_account import open_guest_account

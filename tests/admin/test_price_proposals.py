@@ -14,8 +14,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.model_jobs import check_prices
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.catalog_proposal import CatalogProposal
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import counted
 from app.models.catalog.price_schedule import in_force
 from app.models.operations.audit_log import AdminChange

@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.admin.provider_reports import alarms
 from app.catalog.price_source import listed_providers
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.usage import Usage
 from tests.admin.conftest import AdminClient

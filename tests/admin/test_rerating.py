@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.rerating import Rerating
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.user import User
 from app.models.metering.reservation import reserve, settle
 from app.models.metering.usage import Usage

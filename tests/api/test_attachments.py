@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
 from app.models.chat.file_reader import OLD_OFFICE

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel
 from tests.chat.conftest import Door
 from tests.support import people
 

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 
 from app.extensions import db
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from tests.chat.conftest import Door
 from tests.support.people import price
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.account import Account
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.generation.jobs import add_up_calls
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door

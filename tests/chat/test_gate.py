@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Message
 from app.models.identity.account import Account

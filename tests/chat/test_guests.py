@@ -13,7 +13,7 @@ from app.extensions import db
 from app.generation.jobs import forget_guests
 from app.models.base import utcnow
 from app.models.billing.audit import audit
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account

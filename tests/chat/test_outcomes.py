@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door

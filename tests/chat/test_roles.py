@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from tests.chat.conftest import Door
 from tests.support.people import Heard, heard
 from tests.support.provider_server import ProviderServer

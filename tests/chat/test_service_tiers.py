@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from tests.chat.conftest import Door
 from tests.chat.test_endings import QUESTION, answered_by, call_of
 from tests.support import people

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.generation.jobs import write_title
 from app.jobs import QUEUE, connect
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage

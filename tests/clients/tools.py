@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.usage import Usage
 from devserver import processes

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.gateway.prompts import GatewayRequest
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import InvalidRequest, Refusal
 from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program

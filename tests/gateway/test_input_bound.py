@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.gateway.input_bound import measured
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import Refusal
 from tests.support.pictures import png

@@ -12,7 +12,7 @@ from openai.types.responses import response_create_params
 from app.gateway.input_bound import measured
 from app.gateway.priced_fields import OF_DIALECT, anything, check_fields
 from app.gateway.prompts import LIMITS
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import Refusal
 

@@ -13,8 +13,8 @@ from app.generation import registry
 from app.models.base import utcnow, utctoday
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import Subscription
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack
-from app.models.catalog.price import AIModel
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey

@@ -13,8 +13,8 @@ from app.extensions import db
 from app.models.billing.audit import audit
 from app.models.billing.call_audit import CALL_CHECKS, audit_calls
 from app.models.billing.stripe_objects import InvoiceState, RefundState
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import Reservation

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.audit import audit
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
-from app.models.catalog.price import AIModel
 from tests.chat.conftest import ada, door
 from tests.support.image_server import ImageServer
 

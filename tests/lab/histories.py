@@ -13,9 +13,9 @@ from app.models.base import utcnow
 from app.models.billing.allowance_refill import refill
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import image_offers
 from app.models.catalog.plan import CreditPack, Plan
-from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.metering.breaker import account_bars

@@ -4,26 +4,27 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from app.models.metering.account_state import AccountState
+from app.models.metering.alerts import due_alerts
 from app.models.metering.balance import Clock
 from tests.models.conftest import NOON
 
 
 def test_alerts_come_below_what_was_chosen_and_with_the_days_last_credit(account_state: AccountState) -> None:
     told = replace(account_state, allowance=3, credits=4, alert_below=8, daily_limit=5, day_used=5)
-    assert told.alerts(NOON) == {"low_balance"}
-    assert replace(told, alert_below=7).alerts(NOON) == set()
-    assert replace(told, alerts_daily_limit=True, alert_below=None).alerts(NOON) == {"daily_limit"}
-    assert replace(told, alerts_daily_limit=True, alert_below=None, day_used=4).alerts(NOON) == set()
-    assert replace(told, alerts_daily_limit=True, alert_below=None, daily_limit=None).alerts(NOON) == set()
+    assert due_alerts(told, NOON) == {"low_balance"}
+    assert due_alerts(replace(told, alert_below=7), NOON) == set()
+    assert due_alerts(replace(told, alerts_daily_limit=True, alert_below=None), NOON) == {"daily_limit"}
+    assert due_alerts(replace(told, alerts_daily_limit=True, alert_below=None, day_used=4), NOON) == set()
+    assert due_alerts(replace(told, alerts_daily_limit=True, alert_below=None, daily_limit=None), NOON) == set()
 
 
 def test_a_used_up_window_is_told_of_until_the_next_begins(account_state: AccountState) -> None:
     used = {"window_hours": 5, "window_limit": 5, "window_used": 5, "window_start": Clock.at(NOON).window(5)}
     told = replace(account_state, alerts_daily_limit=True, **used)
-    assert told.alerts(NOON) == {"window_limit"}
-    assert replace(told, window_used=4).alerts(NOON) == told.alerts(NOON + timedelta(hours=3)) == set()
-    assert replace(told, alerts_daily_limit=False).alerts(NOON) == set()
-    assert replace(told, daily_limit=5, day_used=5).alerts(NOON) == {"daily_limit"}
+    assert due_alerts(told, NOON) == {"window_limit"}
+    assert due_alerts(replace(told, window_used=4), NOON) == due_alerts(told, NOON + timedelta(hours=3)) == set()
+    assert due_alerts(replace(told, alerts_daily_limit=False), NOON) == set()
+    assert due_alerts(replace(told, daily_limit=5, day_used=5), NOON) == {"daily_limit"}
 
 
 def test_auto_recharge_is_needed_below_its_threshold(account_state: AccountState) -> None:

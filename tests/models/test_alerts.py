@@ -7,10 +7,11 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
+from app.models.metering.alerts import due_alerts
 from app.models.metering.reservation import Receipt, reserve, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.support.people import CREDIT, actor, model, person
@@ -44,10 +45,10 @@ def test_nothing_rings_until_it_is_chosen(call: Callable[[int], Receipt]) -> Non
 def test_a_used_up_day_rings_once(account: Account, call: Callable[[int], Receipt]) -> None:
     account.alerts_daily_limit = True
     assert [call(cost).needs_alert for cost in (40, 10, 5)] == [False, True, False]
-    assert AccountState.load(account.id).alerts(utcnow()) == {"daily_limit"}
+    assert due_alerts(AccountState.load(account.id), utcnow()) == {"daily_limit"}
 
 
 def test_a_low_balance_rings_once_and_beside_the_day(account: Account, call: Callable[[int], Receipt]) -> None:
     account.alerts_daily_limit, account.alert_below_nanos = True, 75 * CREDIT
     assert [call(cost).needs_alert for cost in (50, 10, 2)] == [True, True, False]
-    assert AccountState.load(account.id).alerts(utcnow()) == {"daily_limit", "low_balance"}
+    assert due_alerts(AccountState.load(account.id), utcnow()) == {"daily_limit", "low_balance"}

@@ -15,11 +15,12 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.identity.api_key import ApiKey
-from app.models.metering.account_state import SOFTER_PERCENT, AccountState
+from app.models.metering.account_state import AccountState
+from app.models.metering.alerts import SOFTER_PERCENT, due_alerts
 from app.models.metering.breaker import WINDOW, account_bars, floors, runaways, usual, usual_of
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import Reservation, reserve, settle
@@ -186,7 +187,7 @@ def test_what_only_alerts_or_is_off_pauses_nothing(ada: Account, clock: time_mac
     breaker.choose(actor(ada), choice)
     end(begin(actor(ada), 100_000), 100_000)
     end(begin(actor(ada)))
-    is_told = "unusual_spending" in AccountState.load(ada.id).alerts(utcnow())
+    is_told = "unusual_spending" in due_alerts(AccountState.load(ada.id), utcnow())
     assert is_told == (choice == "alert")
 
 

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.call_audit import CallAudit, audit_calls
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.identity.account import Account
 from app.models.metering.reservation import reserve, settle
 from app.models.metering.usage import Usage

@@ -8,8 +8,8 @@ import pytest
 
 from app.extensions import db
 from app.models.billing.payment import Payment
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel
 from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account

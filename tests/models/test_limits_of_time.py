@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.account_state import AccountState
 from app.models.metering.reservation import reserve, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage

@@ -5,7 +5,7 @@ import pytest
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import Recharge
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.metering.account_state import AccountState
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import admit, reserve, settle

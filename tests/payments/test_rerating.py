@@ -18,7 +18,7 @@ from app.models.billing.audit import audit
 from app.models.billing.call_audit import audit_calls
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.rerating import CallCorrection, Rerating, totals
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.rates import INPUT_BUCKETS
 from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.catalog.price_source import listed_models, quotes, vendor_model
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.rates import Rates
 from app.models.metering.refusal import PricingError

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.generation.model_jobs import tell_of_endings
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
 from app.models.metering.refusal import Refusal

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.catalog import price_entry
 from app.generation.model_jobs import tell_of_prices
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price_ahead import prices_ahead
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage

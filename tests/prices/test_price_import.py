@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.catalog import price_import
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import Refusal
 from tests.prices.china import is_peak

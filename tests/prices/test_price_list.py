@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session, scoped_session
 from app.catalog import seeds
 from app.catalog.price_source import figures_of, listed_models, vendor_model
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import Refusal

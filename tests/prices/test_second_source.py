@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from app.catalog.price_source import listed_models, listed_providers
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import in_force
 from tests.prices import snapshot
 from tests.prices.second_source import KEPT, NAMES

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.billing.call_audit import audit_calls
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price_schedule import in_force
 from app.models.metering.reservation import reserve, settle
 from app.providers.base import Prompt, PromptMessage, TokenUsage

@@ -15,8 +15,9 @@ from app.models.base import utcnow
 from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import PaymentState
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor

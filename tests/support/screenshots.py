@@ -22,8 +22,8 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Mapped, relationship
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, partial_index, refers_to, utcnow
-from app.models.catalog.price import APPROVED, AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import APPROVED, ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.rates import ImageRates
 from app.models.metering.refusal import InvalidRequest, Refusal

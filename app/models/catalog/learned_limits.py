@@ -7,7 +7,7 @@ import logging
 from sqlalchemy import or_, update
 
 from app.extensions import db
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.providers.base import Prompt, TokenUsage, is_above_limit
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import ORDINARY_ANSWER_TOKENS, AIModel, ModelPrice
+from app.models.catalog.price import ORDINARY_ANSWER_TOKENS, ModelPrice
 from app.providers.base import TokenUsage
 
 USUAL_MESSAGE = TokenUsage(uncached_input=500, output=500)

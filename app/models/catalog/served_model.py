@@ -9,7 +9,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import load_only
 
 from app.extensions import db
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import in_force
 
 SNAPSHOT = re.compile(

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import exists, select, update
 
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import AIModel
 from app.models.catalog.setting import DEFINITIONS, Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor

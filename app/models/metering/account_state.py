@@ -24,9 +24,6 @@ ACCOUNTS: Table = Account.__table__  # type: ignore[assignment]
 PLANS: Table = Plan.__table__  # type: ignore[assignment]
 
 
-SOFTER_PERCENT = 85
-
-
 @dataclass(frozen=True, slots=True)
 class AccountState:
     """Figures in nano-dollars. A field is called as its column: of the account, without its unit, or of the plan."""
@@ -128,19 +125,6 @@ class AccountState:
             return False
         return self.allowance + self.credits < self.recharge_below
 
-    def alerts(self, at: datetime) -> set[str]:
-        """What the owner wants to be told of, and is so: "low_balance", "daily_limit", "window_limit"."""
-        is_low = self.alert_below is not None and self.allowance + self.credits < self.alert_below
-        is_day_used = self.daily_limit is not None and self.used_on(at) >= self.daily_limit
-        is_window_used = self.window_limit is not None and self.used_in_window(at) >= self.window_limit
-        alerts = {
-            "low_balance": is_low,
-            "daily_limit": is_day_used and self.alerts_daily_limit,
-            "window_limit": is_window_used and not is_day_used and self.alerts_daily_limit,
-            "unusual_spending": self.is_unusual(at),
-        }
-        return {name for name, is_so in alerts.items() if is_so}
-
     @property
     def bars(self) -> tuple[int, int]:
         """What the spending of an hour and of a day may not pass, as they were last worked out."""
@@ -160,13 +144,6 @@ class AccountState:
 
     def is_over(self, at: datetime) -> bool:
         return not self.is_within(at, self.bars)
-
-    def is_unusual(self, at: datetime) -> bool:
-        """Whether spending has passed the softer bars, at which it is only told of."""
-        if self.breaker == "off" or self.kind == "house":
-            return False
-        soft_hour, soft_day = (bar * SOFTER_PERCENT // 100 for bar in self.bars)
-        return self.spent_in_hour(at) > soft_hour or self.spent_on(at) > soft_day
 
     def moved(self, at: datetime | Clock, **differences: Any) -> AccountState:
         """The figures changed by these differences.

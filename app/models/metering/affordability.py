@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.models.catalog.price import AIModel
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.rates import AnyRates
 from app.models.catalog.setting import Setting
 from app.models.metering.account_state import AccountState

@@ -14,6 +14,7 @@ from app.models.catalog.rates import AnyRates
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import overdraft_of
+from app.models.metering.alerts import due_alerts
 from app.models.metering.balance import NO_LIMIT, Payment, only_if
 from app.models.metering.call_ending import CallEnding
 from app.models.metering.gate_checks import most_absorbed, most_calls
@@ -215,5 +216,5 @@ class Ending:
             self.usage,
             after.balance(self.now).available,
             needs_recharge=after.needs_recharge,
-            needs_alert=not after.alerts(self.now) <= before.alerts(self.now),
+            needs_alert=not due_alerts(after, self.now) <= due_alerts(before, self.now),
         )

@@ -10,9 +10,9 @@ from app.models.billing.allowance_refill import next_refill
 from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
+from app.models.catalog.ai_model import titles_of
 from app.models.catalog.operation import Operation
 from app.models.catalog.plan import Plan
-from app.models.catalog.price import titles_of
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor

@@ -14,7 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState

@@ -14,8 +14,9 @@ from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import at_once, utcnow
 from app.models.billing.allowance_refill import is_due, refill_if_due
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImageOffer
-from app.models.catalog.price import AIModel, ModelPrice
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.rates import AnyRates
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
