@@ -109,6 +109,10 @@ def test_what_is_too_long_is_not_waited_for(ends: tuple[socket.socket, socket.so
     assert ours.recv(1) == b""
 
 
+def test_a_length_with_zeros_before_it_is_waited_for() -> None:
+    assert not incoming(begun=HEAD + b"Content-Length: " + b"5".zfill(30) + b"\r\n\r\nfour").is_whole
+
+
 def test_a_body_has_time_for_its_length_and_no_more() -> None:
     request = incoming(begun=HEAD + b"Content-Length: 10000000\r\n\r\n" + b"a" * SLOWEST * 3)
     assert request.whole_by - request.began == pytest.approx(PATIENCE + 3)

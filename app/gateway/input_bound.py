@@ -7,6 +7,8 @@ import re
 import zlib
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from app.gateway.priced_fields import not_priced
@@ -20,21 +22,31 @@ LARGEST_SIDE = 8_000
 PAGE_TOKENS = 4_000
 """Text of a page of a document, beside its image."""
 
-MOST_UNPACKED, DICTIONARY = 8_000_000, 400
+MOST_UNPACKED, PIECE, DICTIONARY = 8_000_000, 65_536, 400
+MOST_MEDIA = 1_500
+"""Images and documents of a request: what OpenAI takes at most, and Anthropic takes fewer."""
+
 TOOL_PROMPT, TOOL_TOKENS = 1_000, 1_000
 """What a vendor adds where there are tools, and for each tool that it defines itself."""
 
 PAGE = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
-STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
+STREAM = re.compile(rb"stream\r?\n")
+MEDIA = ("image", "image_url", "input_image", "document", "file", "input_file")
+NOT_PRICED = re.compile(r"audio|video|image|document|file|screenshot|container_upload|item_reference")
+PLACES = ("source", "file", "image_url")
+CARRIERS = ("data", "url", "image_url", "file_data", "file_url", "file_id", "content")
+"""Where a block holds what it carries: itself or one of its `PLACES`, by one of these names."""
 
 
 def measured(body: Mapping[str, Any], model: AIModel) -> tuple[int, int]:
     """An upper bound of the input tokens of a request, and what they are by our own count."""
     try:
         text = json.dumps(body, ensure_ascii=False)
-        media = list(media_of(body))
+        media = list(islice(media_of(body), MOST_MEDIA + 1))
     except RecursionError:
         raise InvalidRequest({"body": ["is nested too deeply."]}) from None
+    if len(media) > MOST_MEDIA:
+        raise InvalidRequest({"body": [f"may hold {MOST_MEDIA:,} images and documents at most."]})
     size = len(text.encode("utf-8", "replace"))
     counted = estimate_tokens(text)
     for block in media:
@@ -58,24 +70,24 @@ def media_of(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for name in ("messages", "input", "system"):
         messages = body.get(name)
         for message in messages if isinstance(messages, list) else ():
-            yield from media_in(message)
+            yield from media_in(message, name)
 
 
-def media_in(block: Any) -> Iterator[Mapping[str, Any]]:
+def media_in(block: Any, field: str) -> Iterator[Mapping[str, Any]]:
     if not isinstance(block, Mapping):
         return
     kind = block.get("type")
-    if kind in ("input_audio", "audio"):
-        raise not_priced(str(kind))
-    if kind in ("item_reference", "container_upload"):
-        raise not_priced(str(kind))
-    if kind in ("image", "image_url", "input_image", "document", "file", "input_file"):
+    if kind in MEDIA:
         yield block
         return
+    if isinstance(kind, str) and NOT_PRICED.search(kind):
+        raise not_priced(kind)
+    if kind is None and any(name in block for name in ("video_url", "input_audio", *PLACES, *CARRIERS[2:-1])):
+        raise InvalidRequest({field: ["holds a part without a type."]})
     for name in ("content", "output"):
         inner = block.get(name)
-        for part in inner if isinstance(inner, list) else ():
-            yield from media_in(part)
+        for part in inner if isinstance(inner, list) else (inner,):
+            yield from media_in(part, field)
 
 
 def measure_of(block: Mapping[str, Any], model: AIModel) -> tuple[str, int, int]:
@@ -99,8 +111,12 @@ def measure_of(block: Mapping[str, Any], model: AIModel) -> tuple[str, int, int]
 
 
 def source_of(block: Mapping[str, Any]) -> Mapping[str, Any]:
-    inner = block.get("source") or block.get("file") or block.get("image_url")
-    return inner if isinstance(inner, Mapping) else block
+    """The part of a block that carries its content. One carries it: a provider might read another than was measured."""
+    places = [block, *(block[name] for name in PLACES if isinstance(block.get(name), Mapping))]
+    carriers = [place for place in places for name in CARRIERS if place.get(name) and place[name] not in places]
+    if len(carriers) > 1:
+        raise InvalidRequest({str(block["type"]): ["holds its content twice."]})
+    return carriers[0] if carriers else block
 
 
 def data_of(source: Mapping[str, Any], *names: str) -> str:
@@ -127,16 +143,32 @@ def decoded(data: str) -> bytes:
 def pages_of(document: bytes) -> int:
     """How many pages a PDF has, counted in what lies open and in what is packed; at least one."""
     pages, room = len(PAGE.findall(document)), MOST_UNPACKED
-    for stream in STREAM.finditer(document):
-        if b"/ObjStm" not in document[max(0, stream.start() - DICTIONARY) : stream.start()]:
+    for start, packed in streams_of(document):
+        if b"/ObjStm" not in document[max(0, start - DICTIONARY) : start]:
             continue
-        unpacker = zlib.decompressobj()
-        try:
-            opened = unpacker.decompress(stream[1], room)
-        except zlib.error:
-            continue
+        opened = unpacked(packed, room)
         pages += len(PAGE.findall(opened))
         room -= len(opened)
-        if room <= 0 or unpacker.unconsumed_tail:
+        if room <= 0:
             raise InvalidRequest({"document": ["is packed too tightly to say what it costs."]})
     return max(1, pages)
+
+
+def streams_of(document: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each stream with where it begins. Found in one pass: a document may begin as many as it has words."""
+    place = 0
+    while start := STREAM.search(document, place):
+        end = document.find(b"endstream", start.end())
+        if end < 0:
+            return
+        yield start.start(), document[start.end() : end]
+        place = end + len(b"endstream")
+
+
+def unpacked(packed: bytes, room: int) -> bytes:
+    """As much as there is room for; of a stream that breaks off what comes before."""
+    unpacker, opened = zlib.decompressobj(), b""
+    with suppress(zlib.error):
+        while len(opened) < room and (piece := unpacker.decompress(packed, min(PIECE, room - len(opened)))):
+            opened, packed = opened + piece, unpacker.unconsumed_tail
+    return opened

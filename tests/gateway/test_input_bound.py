@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.gateway.input_bound import measured
+from app.gateway.input_bound import MOST_MEDIA, measured, pages_of
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
-from app.models.metering.refusal import Refusal
+from app.models.metering.refusal import InvalidRequest, Refusal
 from tests.support.pictures import png
 
 MODEL = AIModel(name="m", image_tokens=None, provider=ProviderAccount(kind="anthropic"))
@@ -62,3 +62,44 @@ def test_what_is_kept_elsewhere_has_no_bound() -> None:
     for source in ({"type": "file", "file_id": "f"}, {"type": "url", "url": "https://example.com/a.pdf"}):
         with pytest.raises(Refusal, match="field_not_priced"):
             bound([{"type": "document", "source": source}])
+
+
+ELSEWHERE = "https://example.com/a.png"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": ELSEWHERE, "data": "AAAA"}},
+        {"type": "image_url", "image_url": {"url": ELSEWHERE}, "source": {"data": "AAAA"}},
+        {"type": "image", "source": {"type": "base64", "data": "AAAA", "url": ELSEWHERE}},
+        {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "file_id": "f"},
+        {"type": "file", "file": {"file_data": "AAAA"}, "file_data": "AAAA"},
+        {"image_url": {"url": ELSEWHERE}},
+    ],
+)
+def test_what_a_provider_may_read_otherwise_is_refused(part: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=r"twice|without a type"):
+        bound([part])
+
+
+@pytest.mark.parametrize("kind", ["video_url", "input_video", "document_url", "image_generation_call", "input_audio"])
+def test_media_of_a_kind_that_nobody_prices_is_refused(kind: str) -> None:
+    part = {"type": kind, kind: {"url": ELSEWHERE}}
+    for said in ([part], [{"type": "tool_result", "content": [part]}]):
+        with pytest.raises(Refusal, match="field_not_priced"):
+            bound(said)
+    with pytest.raises(Refusal, match="field_not_priced"):
+        measured({"input": [{"type": "computer_call_output", "output": part}]}, MODEL)
+
+
+def test_a_request_holds_so_many_images_at_most() -> None:
+    one = {"type": "image_url", "image_url": {"url": "AAAA"}}
+    assert bound([one] * MOST_MEDIA) > 0
+    with pytest.raises(InvalidRequest, match="at most"):
+        bound([one] * (MOST_MEDIA + 1))
+
+
+def test_pages_before_a_stream_breaks_off_count() -> None:
+    whole = zlib.compress(b"<< /Type /Page >>" * 3 + b" " * 200_000)
+    assert pages_of(b"<< /ObjStm >>\nstream\n" + whole[:-4] + b"????\nendstream") == 3

@@ -15,7 +15,9 @@ from flask import Flask, g
 from PIL import Image
 
 from app.documents.docx import as_docx
+from app.gateway.input_bound import pages_of
 from app.models.chat import file_text
+from app.models.chat.file_text import LARGEST_FILE
 from app.models.chat.picture import LONGEST_SIDE, MOST_PIXELS, read_picture
 from app.models.documents.diff import changes
 from app.models.documents.document import LONGEST_BODY
@@ -76,6 +78,12 @@ def test_the_longest_text_has_its_bound(seconds: float, kinds: list[str], functi
 def test_the_largest_picture_has_its_bound() -> None:
     content = largest_picture()
     assert taken(lambda: read_picture(content)) < 1 * ROOM
+
+
+@pytest.mark.parametrize("piece", [b"stream\n", b"/ObjStm stream\n", b"/Type ", b"endstream"])
+def test_a_documents_pages_are_counted_in_one_pass(piece: bytes) -> None:
+    content = piece * (LARGEST_FILE // len(piece))
+    assert taken(lambda: pages_of(content)) < 1 * ROOM
 
 
 def taken(work: Callable[[], Any]) -> float:
