@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.models.base import credits_figure, credits_string, credits_text
 from app.web import formatting
+from app.web.charts import bar_chart
 
 NANOS = st.integers(min_value=-(10**18), max_value=10**18)
 
@@ -163,3 +164,25 @@ def test_a_day_that_is_a_moment_is_told_by_the_readers_clock() -> None:
     shown = formatting.date_markup(datetime(2026, 12, 28, 3, tzinfo=UTC))
     assert shown == '<time datetime="2026-12-28T03:00:00Z" data-local="date">28 December 2026</time>'
     assert formatting.date_markup(date(2026, 12, 28)) == "28 December 2026"
+
+
+@pytest.mark.parametrize(
+    ("sent", "day", "near", "mark"),
+    [
+        ("en-US,en;q=0.9", "December 3, 2026", "December 3", "Dec 3"),
+        ("en-GB", "3 December 2026", "3 December", "3 Dec"),
+        ("de", "3 December 2026", "3 December", "3 Dec"),
+        ("ja-JP", "December 3, 2026", "December 3", "Dec 3"),
+        ("*", "3 December 2026", "3 December", "3 Dec"),
+        ("", "3 December 2026", "3 December", "3 Dec"),
+    ],
+)
+def test_a_day_of_a_page_is_as_the_readers_region_writes_it(
+    app: Flask, sent: str, day: str, near: str, mark: str
+) -> None:
+    third = date(2026, 12, 3)
+    with app.test_request_context(headers={"Accept-Language": sent}):
+        assert formatting.date_markup(third) == day
+        assert formatting.day_and_month(third) == near
+        assert bar_chart("Use", [third], {"credits": [1]}, str).labels[0][1] == mark
+        assert formatting.date_text(third) == "3 December 2026", "a mail goes to somebody else"

@@ -29,6 +29,7 @@ from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import subscriptions
 from app.payments.refunds import request_refund
 from app.web.conflicts import conflict_text
+from app.web.formatting import day_and_month
 from app.web.numbers import exact
 from app.web.refusals import text_of
 
@@ -85,7 +86,7 @@ class AccountActions:
         commit()
         comped = "" if plan.is_free else " (no charge)"
         comes = next_refill(account, utcnow())
-        refill = f" The next refill is on {comes.at.day} {comes.at:%B}." if comes and comes.at else ""
+        refill = f" The next refill is on {day_and_month(comes.at)}." if comes and comes.at else ""
         return f"This account is now on {plan.name}{comped}.{refill}"
 
     @expose("/cancel/", methods=("POST",))

@@ -14,7 +14,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.payments import promotion_codes, subscriptions
 from app.web.access import managers_only
 from app.web.checkout_limits import by_account, note_wrong_code, wrong_codes
-from app.web.formatting import date_text
+from app.web.formatting import reader_date
 
 REASONS = {
     "price": "It's too expensive",
@@ -66,7 +66,7 @@ def what_was_done(plan: Plan) -> str:
     subscription = Subscription.live_of(current_user.account_id)
     if subscription is None or subscription.plan_id == plan.id or subscription.period_end is None:
         return f"You're now on {plan.name}."
-    return f"You'll move to {plan.name} on {date_text(subscription.period_end)}."
+    return f"You'll move to {plan.name} on {reader_date(subscription.period_end)}."
 
 
 @billing.get("/cancel")

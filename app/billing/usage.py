@@ -23,7 +23,7 @@ from app.models.metering.usage import RELEASED, RUNNING, Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.models.operations.replica_reads import read_from_replica
 from app.web.charts import Chart, bar_chart
-from app.web.formatting import date_text, model_title, operation_title
+from app.web.formatting import model_title, operation_title, reader_date
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
@@ -92,7 +92,7 @@ def by_day(rows: Sums, start: date, period: int) -> list[dict[str, Any]]:
 
 
 def chart_of(days: list[dict[str, Any]], start: date) -> Chart:
-    title, used = f"Credits since {date_text(start)}", {"credits": [row["nanos"] for row in days]}
+    title, used = f"Credits since {reader_date(start)}", {"credits": [row["nanos"] for row in days]}
     return bar_chart(title, [row["day"] for row in days], used, credits_figure)
 
 

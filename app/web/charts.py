@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from app.web.formatting import day_text
+
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 186, 64, 28, 12
 LABEL = 20
 """Half of the widest label: the last one would be cut."""
@@ -51,7 +53,7 @@ def bar_chart(
             *position(day, number, len(series), step),
             *size(value, base, scale),
             number + 1,
-            f"{label(days[day])}, {name}: {write(value)}",
+            f"{day_text(days[day])}, {name}: {write(value)}",
         )
         for number, (name, values) in enumerate(series.items())
         for day, value in enumerate(values)
@@ -59,12 +61,8 @@ def bar_chart(
     marked = {0, *(value for value in (lowest, highest) if abs(value) * scale > APART)}
     marks = [(round(base - value * scale, 1), write(value)) for value in sorted(marked)]
     labelled = range(0, len(days), max(1, len(days) // 8))
-    labels = [(min(round(LEFT + step * (day + 0.5), 1), WIDTH - LABEL), label(days[day])) for day in labelled]
+    labels = [(min(round(LEFT + step * (day + 0.5), 1), WIDTH - LABEL), day_text(days[day])) for day in labelled]
     return Chart(title, tuple(series), bars, marks, labels)
-
-
-def label(day: date) -> str:
-    return f"{day.day} {day:%b}"
 
 
 def position(day: int, number: int, among: int, step: float) -> tuple[float, float]:

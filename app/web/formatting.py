@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from babel.dates import format_date, format_datetime
+from babel.core import Locale, get_global, parse_locale
+from babel.dates import format_date, format_datetime, format_skeleton
+from babel.localedata import exists
 from babel.numbers import format_currency, format_decimal
-from flask import Flask, g
+from flask import Flask, g, request
 from markupsafe import Markup
 from sqlalchemy import select
 
@@ -123,28 +125,43 @@ def time_element(moment: datetime | None, kind: str, preposition: str) -> Markup
     if moment is None:
         return Markup("")
     stamp = moment.isoformat().replace("+00:00", "Z")
-    text = date_text(moment) if kind == "date" else datetime_text(moment)
+    text = reader_date(moment) if kind == "date" else datetime_text(moment)
     return Markup('<time datetime="{}" data-local="{}">{}{}</time>').format(stamp, kind, preposition, text)
 
 
 def date_markup(day: date | datetime | None) -> Markup | str:
     """The day of a moment by the reader's own clock; a day that is one already stays what it is."""
-    return time_element(day, "date", "") if isinstance(day, datetime) else date_text(day)
+    return time_element(day, "date", "") if isinstance(day, datetime) else reader_date(day)
 
 
 def deadline(moment: datetime) -> str:
     """The day before which something must be done, wherever its reader is: nobody's clock is behind UTC by more."""
-    return date_text(moment - FURTHEST_BEHIND_UTC)
+    return reader_date(moment - FURTHEST_BEHIND_UTC)
 
 
 def date_text(day: date | datetime | None) -> str:
-    """21 November 2026."""
+    """A day for mails and files: 21 November 2026."""
     return format_date(day, "d MMMM yyyy", locale=LOCALE) if day else ""
+
+
+def reader_date(day: date | datetime | None) -> str:
+    """A day as the reader's region writes it, as the script does with moments: November 21, 2026 for Americans."""
+    return format_date(day, "long", locale=english_of_reader()) if day else ""
+
+
+def english_of_reader() -> Locale:
+    """By the browser's first language; without one, as mails write."""
+    language = (request.accept_languages.best if request else None) or ""
+    try:
+        parts = parse_locale(get_global("likely_subtags").get(language, language).replace("-", "_"))
+    except ValueError:
+        return Locale("en", "GB")
+    return Locale("en", parts[1]) if exists(f"en_{parts[1]}") else Locale("en")
 
 
 def day_and_month(day: date) -> str:
     """A day that is near: 28 December."""
-    return format_date(day, "d MMMM", locale=LOCALE)
+    return str(format_skeleton("MMMMd", day, locale=english_of_reader()))
 
 
 def month_name(day: date) -> str:
@@ -154,7 +171,7 @@ def month_name(day: date) -> str:
 
 def day_text(day: date) -> str:
     """A day on the axis of a chart: 21 Nov."""
-    return format_date(day, "d MMM", locale=LOCALE)
+    return str(format_skeleton("MMMd", day, locale=english_of_reader()))
 
 
 def browser(user_agent: str) -> str:
@@ -251,7 +268,6 @@ FILTERS = {
     "datetime_text": datetime_text,
     "when": when_markup,
     "date": date_markup,
-    "date_text": date_text,
     "month_name": month_name,
     "day": day_text,
     "browser": browser,

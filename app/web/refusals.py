@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from app.models.base import credits_text
 from app.models.billing.allowance_refill import NextRefill
 from app.models.metering.refusal import Refusal
-from app.web.formatting import counted, date_text, day_and_month
+from app.web.formatting import counted, day_and_month, reader_date
 
 Sentence = str | Callable[..., str]
 
@@ -56,7 +56,7 @@ def model_not_for_sale(
     if sold_until is None:
         return f"{name} isn't available right now. Choose another model."
     instead = f"Ask {model} instead." if model else "Choose another model."
-    return f"{name} hasn't been available since {date_text(sold_until)}. {instead}"
+    return f"{name} hasn't been available since {reader_date(sold_until)}. {instead}"
 
 
 def model_not_allowed(*, name: str, included: list[str], plan: str | None = None, **_: Any) -> str:
