@@ -1,7 +1,5 @@
 """Tollgate: an AI chat with everything around the money."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

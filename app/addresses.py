@@ -1,7 +1,5 @@
 """The addresses of databases, Redis and the mail server, as platforms write them, read from the environment."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Commands: seed, administrators, prices, audit, sweep."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

@@ -1,7 +1,5 @@
 """Configuration from the environment; a production that is configured by half does not start."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

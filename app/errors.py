@@ -1,7 +1,5 @@
 """Exceptions become answers here and nowhere else: a page for people, problem+json (RFC 9457) for programs."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from datetime import datetime

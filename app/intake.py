@@ -5,8 +5,6 @@ Ten seconds are for the head, then it must come at `SLOWEST` on the average. Wha
 one for all.
 """
 
-from __future__ import annotations
-
 import re
 import socket
 import time

@@ -1,7 +1,5 @@
 """Enqueues a job by its dotted name, after the commit that wrote its work down."""
 
-from __future__ import annotations
-
 import logging
 from contextlib import suppress
 from datetime import datetime

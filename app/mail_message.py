@@ -5,8 +5,6 @@ A template has its subject in the first line and paragraphs between empty lines.
 value is bounded, in one line, and no mail program makes a link of it.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 `MAIL_BACKEND` names it. Python's `starttls` and Flask-Mailman's, left to themselves, take any certificate.
 """
 
-from __future__ import annotations
-
 import smtplib
 import ssl
 from functools import partial

@@ -4,8 +4,6 @@
 does. The templates are in `mail/<template>.txt`; `mail_message.py` says what they may hold.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from smtplib import SMTPException

@@ -1,7 +1,5 @@
 """/metrics: the figures that a Prometheus watches, the same from whichever process it asks."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """`flask start`: four questions, the plans and packs that they come to, and what three months of them would leave."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Outgoing webhooks at work: signed, sent to checked addresses only, tried again later and later."""
 
-from __future__ import annotations
-
 import http.client
 import ipaddress
 import logging

@@ -5,8 +5,6 @@ python -m app.worker burst    works until the queue is empty
 python -m app.worker clock    enqueues what is due
 """
 
-from __future__ import annotations
-
 import logging
 import signal
 import sys

@@ -1,7 +1,5 @@
 """The admin: a business model without code, for administrators alone."""
 
-from __future__ import annotations
-
 from flask import Flask
 from flask_admin import Admin, BaseView
 

@@ -1,7 +1,5 @@
 """Who may enter the admin, and how far: owners do everything, support reads and grants a little."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast

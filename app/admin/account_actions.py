@@ -1,7 +1,5 @@
 """What an admin does for an account: hold it, change its plan, stop charging it, pay it back. Each act is recorded."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

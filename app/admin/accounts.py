@@ -1,7 +1,5 @@
 """Accounts: the list with search and filters, and one account's whole story on one page."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 

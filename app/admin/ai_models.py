@@ -1,7 +1,5 @@
 """Providers, and the models that they serve: on sale or not."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from flask import flash, redirect

@@ -1,7 +1,5 @@
 """The installation's brand: name, colour and logo of every page that no account has its own for."""
 
-from __future__ import annotations
-
 from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose

@@ -1,7 +1,5 @@
 """Several rows retired at once: ticked in a list, one POST, a line in the record of changes for each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

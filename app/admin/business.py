@@ -1,7 +1,5 @@
 """The business in a range of days, and in as many before it: plans and packs, recurring revenue, churn, conversion."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

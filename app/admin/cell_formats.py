@@ -1,7 +1,5 @@
 """How the admin writes figures, moments and lists."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """Accounts and people by name in every list, filters by name, and links to Stripe's own pages."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

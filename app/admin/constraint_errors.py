@@ -1,7 +1,5 @@
 """What the database refused, in words and at the field that it is about."""
 
-from __future__ import annotations
-
 import re
 
 from sqlalchemy.exc import IntegrityError

@@ -1,7 +1,5 @@
 """The overview: what the business did, by day, each figure with its table and its CSV."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any

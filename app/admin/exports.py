@@ -1,7 +1,5 @@
 """The rows of a list as CSV: as it is filtered, a few at a time, no cell a formula."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Forms of one row, with fields in the units of people: dollars, percent, credits, lines of text, names of models."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """Grants and adjustments: ledger entries with an author and a reason, never an edit of a balance."""
 
-from __future__ import annotations
-
 import secrets
 from datetime import datetime, time
 

@@ -1,7 +1,5 @@
 """The price list of images: a fixed price for each model, quality and size, beside what the last ones cost us."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from flask import g

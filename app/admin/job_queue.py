@@ -1,7 +1,5 @@
 """The queue as it is now: what waits, what failed, who works, and when each job of the timetable last ran."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import redis

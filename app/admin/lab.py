@@ -1,7 +1,5 @@
 """The lab: what was used under another business model. Runs are kept, compared, repeated, and made into drafts."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from flask import abort, flash, redirect, request

@@ -1,7 +1,5 @@
 """The lab's form: what there is, each figure with the value that it has, to be typed over."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """A run of the lab as figures, tables and charts: as it was beside as it would be."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What is written once and read often: the ledger, the calls, the record of changes. Nothing here can be edited."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from flask_admin.contrib.sqla.filters import FilterEqual

@@ -1,7 +1,5 @@
 """What the tables of the admin share: closed by default, errors at the field, a record of each change."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from typing import Any, ClassVar

@@ -1,7 +1,5 @@
 """Operations: what calls to models are for, and what the models are told."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from sqlalchemy import select

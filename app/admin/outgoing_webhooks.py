@@ -1,7 +1,5 @@
 """The webhooks that the installation is sent, about all accounts; what was sent, and "send again"."""
 
-from __future__ import annotations
-
 from flask import abort, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose

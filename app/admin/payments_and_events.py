@@ -1,7 +1,5 @@
 """Stripe's events with their states, payments (parked ones with the ways out), and the mails that were sent."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from flask import flash, redirect

@@ -1,7 +1,5 @@
 """The forms of plans and packs: money as people write it, help beside each field."""
 
-from __future__ import annotations
-
 from sqlalchemy import select
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice

@@ -1,7 +1,5 @@
 """Who is on a plan, and what a change of its status will do to them: said before it is saved."""
 
-from __future__ import annotations
-
 from sqlalchemy import func, select
 
 from app.extensions import db

@@ -1,7 +1,5 @@
 """Plans and packs: what is sold, in forms that speak money."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """The price list: what each model costs, since when, and who approved it. What was sold at never changes."""
 
-from __future__ import annotations
-
 from datetime import datetime, time
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfoNotFoundError

@@ -1,7 +1,5 @@
 """Promotional codes: made and ended here, with the real margin of every sale said while one is typed."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from flask import jsonify, request

@@ -1,7 +1,5 @@
 """Does a provider work? A small call says so, at our cost, outside of any account."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What providers reported beside the tokens in the last 30 days: what they billed, who answered, what has no price."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta

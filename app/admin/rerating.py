@@ -1,7 +1,5 @@
 """Wrong prices: what correcting one would do, its mail, and the click that gives back what was too much."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, cast
 

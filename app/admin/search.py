@@ -1,7 +1,5 @@
 """One search over the whole business: accounts, people, payments, events, calls. A single match is opened at once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The settings: one page, typed fields with their bounds, in effect from the next request on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

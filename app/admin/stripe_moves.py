@@ -1,7 +1,5 @@
 """What a change of the Stripe account meant: made anew, and what cannot be carried over. For the overview."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

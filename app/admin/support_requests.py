@@ -1,7 +1,5 @@
 """What customers asked the support: what waits comes first, and of that what has priority."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from flask.typing import ResponseReturnValue

@@ -1,7 +1,5 @@
 """The second factor at the door of the admin: a session that began without it shows it here."""
 
-from __future__ import annotations
-
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_admin import expose

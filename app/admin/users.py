@@ -1,7 +1,5 @@
 """People: who they are, and what an admin may do for them. Addresses and passwords stay theirs."""
 
-from __future__ import annotations
-
 import secrets
 from typing import Any, ClassVar
 

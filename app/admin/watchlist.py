@@ -1,7 +1,5 @@
 """Accounts to look at: the dearest, those that cost more than they bring, and those about to leave or to be refused."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The sentence that says what a price is worth, while it is typed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

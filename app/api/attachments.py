@@ -1,7 +1,5 @@
 """Files over JSON: put one up to be sent with a question, read it again."""
 
-from __future__ import annotations
-
 import base64
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """The balance, the month's use of the plan, and the ledger over JSON."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

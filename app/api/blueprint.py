@@ -1,7 +1,5 @@
 """The API's blueprint, and what its routes share: pages of a list, moments and amounts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Bodies of requests: each written once, as a model that validates what came and describes what may come."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Self
 
 from flask import request

@@ -1,7 +1,5 @@
 """The spending guard over JSON: what is paused, and how it goes on."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask_login import current_user

@@ -1,7 +1,5 @@
 """What every route that asks a model takes and answers: the model, the limits, the Idempotency-Key, the stream."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """What is on offer over JSON: models with their prices, plans, packs."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any

@@ -1,7 +1,5 @@
 """Chats over JSON: begin, list, search, read, change, delete."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Calls about documents over JSON: draft, refine, refine a selection, repurpose, describe a picture."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask import Response, g

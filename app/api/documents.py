@@ -1,7 +1,5 @@
 """Documents over JSON: list, search, read, write, archive, delete, export."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask import request

@@ -1,7 +1,5 @@
 """What a call will come to, and the most it can cost, before it is made."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Literal

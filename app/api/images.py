@@ -1,7 +1,5 @@
 """Images over JSON: make some at a fixed price, in a chat, for a document or by themselves; what is on offer."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask import Response, g

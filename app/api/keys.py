@@ -1,7 +1,5 @@
 """API keys over JSON: make, list, revoke. A key acts on the account that it was made in."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """Messages over JSON: ask, answer again, edit, stop, follow."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any

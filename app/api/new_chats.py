@@ -1,7 +1,5 @@
 """A chat begins: with its first message, as one accepted step, or empty, for a program."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask import Response

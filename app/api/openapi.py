@@ -1,7 +1,5 @@
 """The API's description, OpenAPI 3.1, made from the routes; and a page that shows it without anybody else's scripts."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """A person's own limit, set by themselves; and what a member of a team asks for above theirs."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask_login import current_user

@@ -1,7 +1,5 @@
 """Promotional codes over JSON: what one gives, and a gift redeemed."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Any
 

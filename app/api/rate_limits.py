@@ -1,7 +1,5 @@
 """How often an account may call, and how often it may ask a model. security.md 11."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import request

@@ -1,7 +1,5 @@
 """The receipt of one call: buckets, prices, what the provider reported, and who paid; anybody can compute it again."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import select

@@ -1,7 +1,5 @@
 """Credits held and settled over JSON, for calls that run elsewhere. docs/charging.md."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Revisions over JSON: read with what is different, keep, drop, restore; follow and stop one that is written."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 from flask import Response

@@ -1,7 +1,5 @@
 """What a route takes and gives, said beside the route: the API description is made from it, and tests hold to it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """The subscription, purchases and auto-recharge over JSON."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from flask import request

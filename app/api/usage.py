@@ -3,8 +3,6 @@
 Sums are of calls that were paid; a call that failed costs nothing and has a receipt of its own.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import Response, request

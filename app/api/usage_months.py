@@ -1,7 +1,5 @@
 """What each month came to: chats, documents, images, API calls, tokens and cost."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from datetime import date, datetime
 from typing import Any

@@ -1,7 +1,5 @@
 """The account's own brand, for plans that have it: name, colour and logo of its members' pages."""
 
-from __future__ import annotations
-
 from flask import abort
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

@@ -1,7 +1,5 @@
 """The weekly summary of an account: chosen by owners and admins, ended by one click from the mail itself."""
 
-from __future__ import annotations
-
 from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 

@@ -1,7 +1,5 @@
 """The links that are mailed to people: their secrets are made as the mail is sent, and stored as hashes only."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from app import mailer

@@ -1,7 +1,5 @@
 """The forms of people and teams: what may be sent, and what is wrong with what was."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import request

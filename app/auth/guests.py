@@ -1,7 +1,5 @@
 """The button by which a visitor becomes a guest, where the administrator allows it."""
 
-from __future__ import annotations
-
 import secrets
 
 from flask import redirect, session, url_for

@@ -1,7 +1,5 @@
 """Invitations: sent by a team's managers, accepted by the person at the invited address."""
 
-from __future__ import annotations
-
 import re
 import secrets
 

@@ -1,7 +1,5 @@
 """Keys on the page of settings: make, limit, rotate, revoke. A secret is shown once."""
 
-from __future__ import annotations
-
 from flask import abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

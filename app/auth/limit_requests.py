@@ -1,7 +1,5 @@
 """A member asks for more than their monthly limit, and a manager of the team decides: by a form, never by a link."""
 
-from __future__ import annotations
-
 from datetime import date
 
 from flask import abort, request

@@ -3,8 +3,6 @@
 A person is known by the provider's `sub`; at the first sign-in by an address that both sides have confirmed.
 """
 
-from __future__ import annotations
-
 import secrets
 from typing import Any
 

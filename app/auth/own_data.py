@@ -1,7 +1,5 @@
 """All that is kept about a person, as a file: `PERSONAL` says where that is. security.md 29."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Passkeys: made and removed in the settings, signed in with. One proves its owner too, so no code is asked for."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager

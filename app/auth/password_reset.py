@@ -1,7 +1,5 @@
 """A forgotten password, and the proof that an address is one's own: links by mailer."""
 
-from __future__ import annotations
-
 import secrets
 
 from flask import flash, redirect, render_template, request, url_for

@@ -1,7 +1,5 @@
 """Settings of a person: name, address, password, browsers, keys, and the way out."""
 
-from __future__ import annotations
-
 import secrets
 from dataclasses import dataclass
 

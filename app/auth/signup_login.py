@@ -1,7 +1,5 @@
 """Sign-up, sign-in and sign-out."""
 
-from __future__ import annotations
-
 import secrets
 
 from flask import flash, redirect, render_template, request, url_for

@@ -1,7 +1,5 @@
 """The account page: its members, who used what, and the teams that a person is in. security.md 19."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 from flask import abort, flash, redirect, render_template, request, url_for

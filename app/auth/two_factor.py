@@ -1,7 +1,5 @@
 """The second step of signing in, for everybody who wants it: set up, asked for, renewed, switched off."""
 
-from __future__ import annotations
-
 import pyotp
 import segno
 from flask import abort, flash, redirect, render_template, request, session, url_for

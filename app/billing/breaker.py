@@ -1,7 +1,5 @@
 """The spending guard: what is paused and why, one click to resume, and whether it acts at all."""
 
-from __future__ import annotations
-
 from typing import cast, get_args
 
 from flask import flash, redirect, render_template, request, url_for

@@ -1,7 +1,5 @@
 """The billing page: plan, balance, what can be bought, what was paid."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 from typing import Any
 

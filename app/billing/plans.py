@@ -1,7 +1,5 @@
 """Forms about the plan: choose, look at what a change costs, change, cancel, keep."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for

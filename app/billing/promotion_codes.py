@@ -1,7 +1,5 @@
 """A promotional code typed in settings or billing: a gift is credited, anything else goes on to what it is for."""
 
-from __future__ import annotations
-
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

@@ -1,7 +1,5 @@
 """Forms that lead to a payment: packs, auto-recharge, the saved card, Stripe's portal."""
 
-from __future__ import annotations
-
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

@@ -1,7 +1,5 @@
 """Statements of a month: a page to read and print, CSV, and a journal for plain-text accounting."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any

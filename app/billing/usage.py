@@ -1,7 +1,5 @@
 """What was used: by day, model, operation, member and chat; each call with its receipt."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any

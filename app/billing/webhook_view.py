@@ -1,7 +1,5 @@
 """Stripe's webhooks: proven, stored, answered. What they are about is looked at by a job."""
 
-from __future__ import annotations
-
 from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 

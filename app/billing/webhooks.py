@@ -1,7 +1,5 @@
 """The webhooks that an account is sent: addresses, secrets shown once, what was sent, and "send again"."""
 
-from __future__ import annotations
-
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

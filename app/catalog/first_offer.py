@@ -1,7 +1,5 @@
 """The first plans and packs of one's own, from four answers: what is sold, its price, the margin, the free tier."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from sqlalchemy import select

@@ -1,7 +1,5 @@
 """Until when each model is sold, as the catalogue has it, against the list. It proposes; a person approves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 

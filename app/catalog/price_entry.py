@@ -1,7 +1,5 @@
 """A price that a person types: always a new row, beside those that calls were sold at."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime

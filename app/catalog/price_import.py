@@ -1,7 +1,5 @@
 """The price list against genai-prices: what is new, changed, announced or gone. It proposes; a person approves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta

@@ -3,8 +3,6 @@
 Sizes in `models.json` are the vendors' documented figures; models that a vendor has retired are there, switched off.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

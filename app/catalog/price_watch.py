@@ -4,8 +4,6 @@ Newer data are genai-prices' own file, and, for a second opinion, one in the for
 the founder's choice, a file or a URL. Without an address there is nothing to compare with.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterator, Mapping

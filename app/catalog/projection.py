@@ -1,7 +1,5 @@
 """Three months of simulated use of what is sold, and what is left: no guess is drawn, so twice is the same."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

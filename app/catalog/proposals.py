@@ -1,7 +1,5 @@
 """What the price watch found becomes proposals, which an administrator accepts or dismisses; nothing else does."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """What a new installation starts with: plans, packs, models, the first administrator. Rows that an admin edits."""
 
-from __future__ import annotations
-
 import secrets
 from decimal import Decimal
 from typing import Any

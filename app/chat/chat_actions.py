@@ -1,7 +1,5 @@
 """What is done with a chat as a whole: another version shown, pinned, archived, instructed, taken home."""
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """A chat by its link: to read, for whoever has it; nothing of its account, and nothing that costs."""
 
-from __future__ import annotations
-
 from flask import Response, abort, make_response, render_template
 
 from app.chat.blueprint import chat

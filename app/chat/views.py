@@ -1,7 +1,5 @@
 """The chat page."""
 
-from __future__ import annotations
-
 from flask import render_template, request
 from flask_login import current_user
 from sqlalchemy import select

@@ -3,8 +3,6 @@
 Both take one moment of a database that goes on being written to.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 import subprocess

@@ -1,7 +1,5 @@
 """What a text is found by, in every script: composed, in small letters, one form of each."""
 
-from __future__ import annotations
-
 import unicodedata
 from typing import Any
 

@@ -4,8 +4,6 @@ What SQLAlchemy does around each execution costs as much again as psycopg does, 
 listeners and errors are SQLAlchemy's all the same.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar

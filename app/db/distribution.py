@@ -3,8 +3,6 @@
 docs/deploy.md says what is lost there, and why the tables are not kept in this form everywhere.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from sqlalchemy import (

@@ -1,7 +1,5 @@
 """How connections to both databases are made, and looked at before they are used. Importing it sets that up."""
 
-from __future__ import annotations
-
 import select
 import sqlite3
 from typing import Any

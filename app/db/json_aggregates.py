@@ -1,7 +1,5 @@
 """What a query finds as one JSON value, so that one statement brings it along, on both databases."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON

@@ -4,8 +4,6 @@ psycopg's cursor costs as much again as what it calls, and all that is prepared 
 rollback, with which every request ends that only reads. Types and errors are psycopg's.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

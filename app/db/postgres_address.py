@@ -1,7 +1,5 @@
 """Addresses of PostgreSQL as platforms and other clients write them, as SQLAlchemy and psycopg read them."""
 
-from __future__ import annotations
-
 from psycopg import pq
 from sqlalchemy import URL, make_url
 

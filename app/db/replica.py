@@ -1,7 +1,5 @@
 """The engine of a hot standby, and the session that reads from it once a request has chosen so."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import g

@@ -1,7 +1,5 @@
 """Column types and names of constraints, the same in both databases."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 

@@ -5,8 +5,6 @@ thread looks at what waits. Where a statement has waited for `SLOW` it asks the 
 comes, the server hangs: what waits is cut off, and nobody waits for it again until a connection comes. security.md 34.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

@@ -1,7 +1,5 @@
 """Markdown as a Word document: headings, paragraphs with emphasis, lists, quotes, code. Its words are all there."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Sequence

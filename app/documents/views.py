@@ -1,7 +1,5 @@
 """The list of documents, the editor, and export as Markdown, HTML or DOCX."""
 
-from __future__ import annotations
-
 from html import escape
 
 from flask import Response, abort, flash, redirect, render_template, request, url_for

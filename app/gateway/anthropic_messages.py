@@ -1,7 +1,5 @@
 """Answers in Anthropic's format: events in order, each block opened and closed, or one whole message."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

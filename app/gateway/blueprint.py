@@ -1,7 +1,5 @@
 """The gateway's blueprint: addresses that the vendors' own packages and tools call, signed in by a key only."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The calls: one gate, one reservation for each, whatever the dialect. The answer goes back in its form."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """The models that a key may call, as each dialect lists them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import abort, request

@@ -1,7 +1,5 @@
 """Anthropic's events as chunks of a chat completion."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """A request in the format of responses as a chat completion. What has no counterpart is in docs/gateway.md."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """How many tokens a request would be: free, without a reservation. Anthropic says it where it can, else we count."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 

@@ -1,7 +1,5 @@
 """Embeddings: metered by the tokens of their input, on the same gate and reservation as every other call."""
 
-from __future__ import annotations
-
 import struct
 from base64 import b64encode
 from typing import Any

@@ -1,7 +1,5 @@
 """Problems in the form of each dialect, so that its packages raise the right class with our text."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How many input tokens a request in a vendor's format may count as: its JSON, every image, every document."""
 
-from __future__ import annotations
-
 import json
 import re
 import zlib

@@ -1,7 +1,5 @@
 """Chunks of a chat completion as Anthropic's events."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Answers as chat completions: chunks as they come, usage with its cost at the end, or one whole completion."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Answers in the format of responses: a provider's own events passed on, or made of chunks of a chat completion."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Which fields of a request pass: what can change the price is refused unless it is priced. billing-rules.md 5."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 

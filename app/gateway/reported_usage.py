@@ -1,7 +1,5 @@
 """What a dialect is told at the end of a call: its tokens as each vendor would report them, and what it cost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -3,8 +3,6 @@
 Each is a few lines on `call.begin`: what the model reads, and the revision that keeps what it writes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial

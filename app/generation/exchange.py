@@ -1,7 +1,5 @@
 """The rows of a question and its answer: written with the reservation, in its statement where that is possible."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

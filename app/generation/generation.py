@@ -1,7 +1,5 @@
 """One answer being made: the provider is read to its end, whoever listens, and settled. The spine."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Generator, Iterator

@@ -1,7 +1,5 @@
 """Jobs about answers: titles, what nobody sent or claimed, the totals of calls."""
 
-from __future__ import annotations
-
 from flask import current_app
 
 from app.extensions import db

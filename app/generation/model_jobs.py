@@ -1,7 +1,5 @@
 """Jobs of the clock about models: who is told in time that one ends, or that its price changes."""
 
-from __future__ import annotations
-
 import os
 from datetime import datetime
 

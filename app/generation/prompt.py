@@ -1,7 +1,5 @@
 """What a model is sent of a conversation: its words, texts quoted in them, as many images as one request takes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -4,8 +4,6 @@ A token wakes nobody. A thread is made only for what nobody reads, and for a gat
 since the status that its head has must not wait without end.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator, Sized

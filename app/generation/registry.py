@@ -1,7 +1,5 @@
 """The turns that run in this process: started, checkpointed once a second, stopped, ended in time."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -1,7 +1,5 @@
 """What a chat asks: a question, a second answer, an edited question. Each is a metered call with its messages."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """A title for a chat, by the cheapest model, after its first answer: a call of its own, with its own receipt."""
 
-from __future__ import annotations
-
 import re
 
 from sqlalchemy import update

@@ -1,7 +1,5 @@
 """A metered call in a vendor's own format: its events are kept for whoever passes them on. No text is stored."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """What the lab takes for granted, beside the figure that it bends."""
 
-from __future__ import annotations
-
 REPLAYED = {
     "money": (
         "Everybody buys what they bought, at any price: nobody leaves or joins because of it.",

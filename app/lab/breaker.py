@@ -4,8 +4,6 @@ What is known of truth stands: where both sides derive the same, the record has 
 had the guard off that day, and a pause ends when its account, or its key, was let in again.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

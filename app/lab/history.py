@@ -1,7 +1,5 @@
 """What the record holds of a few accounts at a time: their balances at the beginning, and what happened then."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

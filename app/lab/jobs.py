@@ -1,7 +1,5 @@
 """A run of the lab as a job: as far as it comes in one turn, then again; cancelled between any two accounts."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ People do what they did. Times, prompts and answers are those of the record; bal
 derived anew by `AccountState`, `Balance` and `gate_decision`, which decide about live calls.
 """
 
-from __future__ import annotations
-
 import heapq
 from dataclasses import dataclass, field, replace
 from datetime import datetime

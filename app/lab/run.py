@@ -1,7 +1,5 @@
 """The replay of many accounts into one report: reading only, a few at a time, in memory that does not grow."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace

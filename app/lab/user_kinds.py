@@ -1,7 +1,5 @@
 """The kinds of users that the lab begins with, where nobody has written any: to be changed in the admin."""
 
-from __future__ import annotations
-
 from sqlalchemy import func, select
 
 from app.extensions import db

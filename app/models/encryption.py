@@ -1,7 +1,5 @@
 """Secrets of others that are kept, such as an authenticator's: sealed by a key that is derived from SECRET_KEY."""
 
-from __future__ import annotations
-
 import base64
 
 from cryptography.fernet import Fernet

@@ -1,7 +1,5 @@
 """Search in every script, without regard to case, on both databases."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

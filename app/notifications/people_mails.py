@@ -1,7 +1,5 @@
 """Mails about what people ask for, and what awaits an administrator."""
 
-from __future__ import annotations
-
 from app import mailer
 from app.models.base import credits_text
 from app.models.catalog.setting import Setting

@@ -1,7 +1,5 @@
 """Mails about prices and models: to come, corrected, ending."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Whom a mail goes to: the account's owner, or the administrators."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import select

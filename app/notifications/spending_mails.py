@@ -1,7 +1,5 @@
 """Mails about what an account spends: alerts, and pauses of the breaker."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from app import mailer

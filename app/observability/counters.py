@@ -1,7 +1,5 @@
 """Counts what happens in this process and adds it up in Redis once a second: every process shows the same sums."""
 
-from __future__ import annotations
-
 import atexit
 import json
 import threading

@@ -1,7 +1,5 @@
 """Logs: JSON lines in production, plain ones elsewhere; each with its request's id, none with a prompt or a secret."""
 
-from __future__ import annotations
-
 import logging
 import secrets
 import time

@@ -1,7 +1,5 @@
 """The support page: a question, the call that it is about, and what the support will see of the account."""
 
-from __future__ import annotations
-
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

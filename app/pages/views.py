@@ -1,7 +1,5 @@
 """Pages for everybody, and the answers for machines that watch: health, readiness."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -3,8 +3,6 @@
 Each step may be the last one that its process does: what is committed tells the next one how to go on.
 """
 
-from __future__ import annotations
-
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db

@@ -1,7 +1,5 @@
 """Auto-recharge switched on, off and over by its owner."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.extensions import db

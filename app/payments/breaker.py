@@ -1,7 +1,5 @@
 """The breaker at work: writes a pause down and tells of it, ends it, and learns what is usual. billing-rules.md 9."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Literal

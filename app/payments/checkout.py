@@ -1,7 +1,5 @@
 """Buying credits: a hosted checkout for a pack, one that saves a card, the portal."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Commands about payments: reconcile, publish, process events again."""
 
-from __future__ import annotations
-
 import click
 from flask.cli import AppGroup
 

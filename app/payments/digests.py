@@ -4,8 +4,6 @@ Written on Mondays (UTC) from the daily totals, by a few statements for many acc
 whatever runs twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any

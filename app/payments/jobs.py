@@ -1,7 +1,5 @@
 """Jobs that RQ runs for billing: a few lines each, repeatable, found again by the sweeper if they are lost."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Saved cards: which one auto-recharge uses, and what pauses it. Nothing here commits what it applied."""
 
-from __future__ import annotations
-
 from app.jobs import JobName, commit, enqueue_after_commit
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment_errors import Mismatch

@@ -1,7 +1,5 @@
 """Plans and packs at Stripe: their Product and Price are made and kept up by a job, never typed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import select

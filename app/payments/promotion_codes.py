@@ -1,7 +1,5 @@
 """Promotional codes at work: who may use one for what, what is held for a checkout, gifts. billing-rules.md 10."""
 
-from __future__ import annotations
-
 import logging
 from contextlib import suppress
 

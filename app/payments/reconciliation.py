@@ -1,7 +1,5 @@
 """Reconciliation: Stripe's lists against our rows. Mends what webhooks missed; a second run finds nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta

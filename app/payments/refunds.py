@@ -1,7 +1,5 @@
 """Paying back: an admin's refund, and that of a subscription which slipped through."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 from sqlalchemy import func, select

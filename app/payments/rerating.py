@@ -3,8 +3,6 @@
 Killed anywhere it goes on where it was: an account is corrected whole, or not at all.
 """
 
-from __future__ import annotations
-
 import heapq
 import logging
 import time

@@ -1,7 +1,5 @@
 """`flask prices rerate`: a price that was wrong, what correcting it would do, and doing it."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import click

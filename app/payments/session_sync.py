@@ -1,7 +1,5 @@
 """A checkout session and what came of it: a payment, a subscription, a saved card. Only `look_up` commits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.extensions import db

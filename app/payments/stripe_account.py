@@ -1,7 +1,5 @@
 """The Stripe account in use: noticed when the key is another one's, before any id of ours is used with it."""
 
-from __future__ import annotations
-
 import logging
 
 from app.jobs import commit, rollback

@@ -1,7 +1,5 @@
 """Subscriptions: begun, changed, cancelled, resumed. Each step is asked of Stripe and then looked at there."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """The sweeper: finds what a dead process or a forgetful queue left undone. billing-rules.md 5 and 8."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ No function here commits what it applied: the job, command or route that looks d
 same thing twice, or an older answer after a newer one, changes nothing (see `SyncVersion`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar

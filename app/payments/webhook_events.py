@@ -1,7 +1,5 @@
 """Webhooks: stored, and later processed, once or again, with the same end. docs/architecture.md: a payment."""
 
-from __future__ import annotations
-
 import logging
 import time
 

@@ -1,7 +1,5 @@
 """One function per event type of Stripe's: what to look at when it happened. Never what to believe."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from app.extensions import db

@@ -1,7 +1,5 @@
 """Anthropic's messages."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Bodies in chunks (RFC 9112, 7.1)."""
 
-from __future__ import annotations
-
 import re
 
 LONGEST_LINE = 65_536

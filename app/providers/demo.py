@@ -1,7 +1,5 @@
 """The offline demo models: answers about Tollgate itself, at a natural pace, and every failure on command."""
 
-from __future__ import annotations
-
 import re
 import threading
 from collections.abc import Iterator

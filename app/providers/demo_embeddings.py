@@ -1,7 +1,5 @@
 """The offline demo embedder: texts that share words and parts of words get vectors that are close."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

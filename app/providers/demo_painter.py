@@ -1,7 +1,5 @@
 """The offline painter: a picture of its own for each prompt, drawn by Pillow, and every failure on command."""
 
-from __future__ import annotations
-
 import random
 import re
 import threading

@@ -1,7 +1,5 @@
 """Which scene the demo models play for a prompt: a topic, or a failure that was asked for."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What went wrong at a vendor, in our own words: no key, no prompt, nothing that the vendor wrote."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

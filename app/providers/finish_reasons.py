@@ -1,7 +1,5 @@
 """Why an answer ended, in our words: stop, length, filter, refusal, tool_calls; each vendor has its own for them."""
 
-from __future__ import annotations
-
 ENDS = {
     "stop": "stop stop_sequence end end_turn eos eos_token complete finished normal",
     "length": "max_tokens max_output_tokens model_length length_limit token_limit context_length_exceeded "

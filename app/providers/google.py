@@ -1,7 +1,5 @@
 """Google's image models by their own API: generateContent, one image a request."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Images that a vendor is asked for: one request or several at once, and what came of all of them together."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import threading

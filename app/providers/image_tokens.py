@@ -12,8 +12,6 @@ One model counts otherwise: GPT-4o mini takes 2,833 + 5,667 for each tile. Such 
 (`AIModel.image_tokens`), as do those of models that are known to count less than their kind's rule.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """OpenAI's chat completions, and all who speak that format at another address."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """What a choice of OpenAI's format says: its text and its thinking, by each vendor's names for them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

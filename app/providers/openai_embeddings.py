@@ -1,7 +1,5 @@
 """OpenAI's embeddings, and all who speak that format: one whole answer, which is checked before it is passed on."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Protocol
 

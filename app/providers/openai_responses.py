@@ -1,7 +1,5 @@
 """OpenAI's responses, where an address speaks them; elsewhere the same call as a chat completion."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol

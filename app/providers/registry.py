@@ -1,7 +1,5 @@
 """Opens a provider by its kind; the vendors' packages are loaded only when one is needed."""
 
-from __future__ import annotations
-
 import os
 import threading
 

@@ -1,7 +1,5 @@
 """Where vendors put what they report of a call: beside the choices, inside one, under their own key, in headers."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Server-sent events: bytes in pieces of any size in, one JSON object per event out."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """An answer that is read from a vendor's event stream: what all vendors have in common."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time

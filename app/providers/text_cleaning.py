@@ -1,7 +1,5 @@
 """Text as it comes from a model, made fit for databases and sockets."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from app.providers.errors import failure

@@ -1,7 +1,5 @@
 """Thinking that a model writes into its text, where its server has no parser for it: `<think>…</think>` first."""
 
-from __future__ import annotations
-
 import re
 
 TAGS = ("think", "thinking", "thought", "reasoning", "seed:think", "mm:think")

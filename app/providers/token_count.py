@@ -1,7 +1,5 @@
 """Counting tokens without a vocabulary: at Stop, where usage is missing, and for what fits into a window."""
 
-from __future__ import annotations
-
 import re
 
 UNITS = 96

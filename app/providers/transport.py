@@ -1,7 +1,5 @@
 """HTTP/1.1 under the vendors' SDKs: cheap to read from, and cut off at once from any thread."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import select

@@ -1,7 +1,5 @@
 """From the usage that a vendor reports to our disjoint buckets; what cannot be true is not believed."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Vectors as they are sent: lists of numbers, or 32-bit floats in base64."""
 
-from __future__ import annotations
-
 import struct
 from base64 import b64decode
 

@@ -1,7 +1,5 @@
 """The only module that speaks to Stripe: it returns our types and raises our errors. stripe-notes.md."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

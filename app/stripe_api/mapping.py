@@ -1,7 +1,5 @@
 """Reads Stripe's answers, as plain dicts, into our own types. Field names: stripe-notes.md."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 

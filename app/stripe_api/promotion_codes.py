@@ -1,7 +1,5 @@
 """What we ask Stripe about promotional codes: coupons, promotion codes, the end of a checkout."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Any
 

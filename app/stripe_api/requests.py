@@ -1,7 +1,5 @@
 """What we ask Stripe to do. Whatever moves money carries an idempotency key made from a committed row."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from app.models.billing import stripe_objects as state

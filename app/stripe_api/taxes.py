@@ -1,7 +1,5 @@
 """Stripe Tax: what a checkout, a price and the portal are told where it is on. billing-rules.md 11."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from app.models.billing.auto_recharge import Recharge

@@ -1,7 +1,5 @@
 """Who may go where: signed in, by role, by form token. Public rules are named; all others need a caller."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast

@@ -1,7 +1,5 @@
 """An answer as HTML: thinking that the model wrote as text is one folded block before it."""
 
-from __future__ import annotations
-
 from app.providers.thinking import LONGEST_TAG, OPENED, may_be_opening, split_thinking
 from app.web.markdown import SECONDS, render
 from app.web.markdown_stream import StreamRenderer

@@ -1,7 +1,5 @@
 """Whose name, colour and logo a page carries: the account's own, else the installation's, else the product's."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from flask import Response, abort, g, request

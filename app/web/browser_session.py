@@ -1,7 +1,5 @@
 """Signing in and out: the browser's session, and where it may be sent on to."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from urllib.parse import unquote
 

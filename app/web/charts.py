@@ -1,7 +1,5 @@
 """Bars by day as SVG: the geometry, in whole pixels; the template draws it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,5 @@
 """How many checkouts an account may begin. security.md 11."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

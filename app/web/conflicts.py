@@ -1,7 +1,5 @@
 """What a conflict says: for each code, and each case of it, a sentence of its context and details."""
 
-from __future__ import annotations
-
 from app.models.metering.refusal import Conflict
 
 

@@ -1,7 +1,5 @@
 """A brand's colour as the pages can use it: light enough or dark enough to be read (WCAG 2.2, 1.4.3)."""
 
-from __future__ import annotations
-
 LEAST = 4.5
 """The contrast of text that WCAG asks for at level AA."""
 

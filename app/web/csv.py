@@ -1,7 +1,5 @@
 """Lists as CSV, where a caller asks for it: no cell that a spreadsheet would take for a formula."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Files that people sent or models made, and files that are offered for saving, by a name in any script."""
 
-from __future__ import annotations
-
 import unicodedata
 from urllib.parse import quote
 

@@ -1,7 +1,5 @@
 """What is wrong with a form, at its fields: kept for the page that it came from, with what was typed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit

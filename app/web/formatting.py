@@ -1,7 +1,5 @@
 """How money, times and words become text: the only way to the page for any of them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """Formulas in LaTeX become MathML, which browsers draw; what cannot be converted is shown as it was written."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from html import unescape

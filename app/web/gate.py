@@ -1,7 +1,5 @@
 """The gate: `@requires_tokens` guards every route that spends."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast

@@ -1,7 +1,5 @@
 """Guests: visitors who try the chat without an account. The signed cookie says whose chats are whose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Code in colours, by Pygments: for languages whose lexers are quick, within a budget of time."""
 
-from __future__ import annotations
-
 import time
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """The host that a request names: in small letters, and refused before anything else looks where it is none of ours."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import Flask, abort, current_app, request

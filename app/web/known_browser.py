@@ -3,8 +3,6 @@
 The cookie holds a mark of each, which only this installation can make and nobody can read a name from.
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from datetime import timedelta

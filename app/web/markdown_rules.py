@@ -1,7 +1,5 @@
 """What models write beyond CommonMark: formulas, bare links, emphasis beside CJK, a few tags, directions."""
 
-from __future__ import annotations
-
 import re
 import time
 import unicodedata

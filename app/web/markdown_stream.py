@@ -1,7 +1,5 @@
 """An answer as HTML while it streams: only the blocks that changed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

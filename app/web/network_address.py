@@ -1,7 +1,5 @@
 """Where a request comes from, as limits count it. security.md 27."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import IPv6Address, ip_address, ip_network
 

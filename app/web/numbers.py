@@ -1,7 +1,5 @@
 """Numbers as people type them, in the smallest units of what they count."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """What the frame of every page shows: the brand, the balance, the person's accounts, where one is."""
 
-from __future__ import annotations
-
 import ipaddress
 from collections.abc import Sequence
 from typing import Any

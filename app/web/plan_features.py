@@ -1,7 +1,5 @@
 """What a plan gives, in words made from its columns: the one place for cards, tables, the API and mails."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta

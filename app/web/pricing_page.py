@@ -1,7 +1,5 @@
 """What the pricing page shows of plans and packs: the page itself, and the preview in the admin."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from app.models.base import utcnow

@@ -1,7 +1,5 @@
 """What a promotional code does to a price, in words: for cards, packs and the way to the checkout."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.models.base import credits_text

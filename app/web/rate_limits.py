@@ -1,7 +1,5 @@
 """How often an address, or an account's address, may try: sign-in, sign-up, reset. security.md 11 and 24."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -4,8 +4,6 @@ A sentence is a template that names them, or a function that takes them by keywo
 and times are moments until here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple

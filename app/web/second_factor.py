@@ -1,7 +1,5 @@
 """How often a second factor may be tried, wherever it is asked for: one count for a person. security.md 11."""
 
-from __future__ import annotations
-
 from flask_login import current_user
 
 from app.extensions import limiter

@@ -3,8 +3,6 @@
 No secret and no address is in a line; `network` is what limits count by.
 """
 
-from __future__ import annotations
-
 import logging
 import secrets
 from typing import Any

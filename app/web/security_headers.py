@@ -1,7 +1,5 @@
 """Headers of every answer: a content policy with a nonce, and what keeps browsers from guessing. security.md 13, 25."""
 
-from __future__ import annotations
-
 import gzip
 import secrets
 from functools import lru_cache

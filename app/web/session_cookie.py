@@ -1,7 +1,5 @@
 """When the session's cookie goes out."""
 
-from __future__ import annotations
-
 from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 

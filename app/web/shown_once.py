@@ -1,7 +1,5 @@
 """A secret that was just made, such as a key's: shown by the page that its form leads to, once, within minutes."""
 
-from __future__ import annotations
-
 from cryptography.fernet import InvalidToken
 from flask import session
 

@@ -1,7 +1,5 @@
 """The audit: both numbers of every account recomputed from the rows. billing-rules.md 4."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

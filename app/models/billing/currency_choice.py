@@ -1,7 +1,5 @@
 """The currency of the installation: chosen before the first sale, and then fixed. billing-rules.md 12."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How a payment can go wrong: what the vendor's answers mean to us, whoever the vendor is."""
 
-from __future__ import annotations
-
 
 class PaymentsNotSetUp(Exception):
     """There is no key for Stripe, or Stripe does not take it."""

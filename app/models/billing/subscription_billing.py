@@ -1,7 +1,5 @@
 """A subscription applied to its account: what must not go on, trial, paid invoices, rights. billing-rules.md 7."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from app.extensions import db

@@ -1,7 +1,5 @@
 """Trials: their share of a month, once per account and per card. billing-rules.md 7."""
 
-from __future__ import annotations
-
 from sqlalchemy import select
 
 from app.extensions import db

@@ -6,8 +6,6 @@ same, of which only whole hundreds can be charged (the page's special cases; its
 UGX too). Of a currency with three decimals the last digit must be 0.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 ZERO_DECIMAL = frozenset(

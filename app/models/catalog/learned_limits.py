@@ -1,7 +1,5 @@
 """What a settled call teaches of its model: which name its limit has, and how much its host adds to a prompt."""
 
-from __future__ import annotations
-
 import logging
 
 from sqlalchemy import or_, update

@@ -1,7 +1,5 @@
 """Plans and packs as they are listed: what is on offer, and what Stripe was told of it."""
 
-from __future__ import annotations
-
 import hashlib
 
 from app.models.catalog.plan import CreditPack, Plan

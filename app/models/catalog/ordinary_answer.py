@@ -1,7 +1,5 @@
 """What an ordinary answer costs, and how many of them a plan's month is worth."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from app.models.catalog.ai_model import AIModel

@@ -1,7 +1,5 @@
 """What a model costs from a day on. billing-rules.md 3."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, delete, text

@@ -1,7 +1,5 @@
 """Prices to come: what a model will cost from a day on that is known today. billing-rules.md 3."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,5 @@
 """When a price row holds, by the clock of one zone, and at which tier a vendor serves. Pure. billing-rules.md 3."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """Who answers: a provider by its address, its key and what it is known for. billing-rules.md 3."""
 
-from __future__ import annotations
-
 import os
 
 from sqlalchemy.orm import Mapped, mapped_column

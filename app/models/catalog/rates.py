@@ -1,7 +1,5 @@
 """What one model costs, and the arithmetic of it. Pure. billing-rules.md 3."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

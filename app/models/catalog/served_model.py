@@ -1,7 +1,5 @@
 """Who answered, at which tier: routers fall back, vendors' aliases move. The price is that of what really served."""
 
-from __future__ import annotations
-
 import re
 from datetime import datetime
 

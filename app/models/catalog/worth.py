@@ -1,7 +1,5 @@
 """What a purchase is worth, by price, surcharge, margin and tax, in any currency. billing-rules.md 2, 10 to 12."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from app.models.base import NANOS_PER_CENT, NANOS_PER_CREDIT, share

@@ -6,8 +6,6 @@ After half of its seconds of the processor it stops between two pages, after all
 Of the libraries it loads the one that the file asks for: each takes a fifth of a second.
 """
 
-from __future__ import annotations
-
 import json
 import resource
 import sys

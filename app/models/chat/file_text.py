@@ -1,7 +1,5 @@
 """PDF and office files as text: a short-lived process reads them, with bounds of its own. security.md, What is dear."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """A picture that is attached: decoded once, so that no provider is sent one that it could not read."""
 
-from __future__ import annotations
-
 import struct
 import threading
 import warnings

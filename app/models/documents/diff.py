@@ -1,7 +1,5 @@
 """What two texts differ in, as a person reads it: lines that stayed, words that went and came."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher

@@ -1,7 +1,5 @@
 """Names and mail addresses in the one form that is kept, compared and counted. security.md 26 and 27."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 

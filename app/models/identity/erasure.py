@@ -1,7 +1,5 @@
 """What goes when a person or a chat goes: receipts and ledger stay, without a name. security.md 29."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any

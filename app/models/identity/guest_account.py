@@ -1,7 +1,5 @@
 """The house account: what visitors without an account use is reserved and settled here, and nobody is charged."""
 
-from __future__ import annotations
-
 import secrets
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Passwords: how they are stored, and which are too easy to take. security.md 18."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Every column of text, JSON or bytes is in exactly one of the two lists below: a 
 and the download of one's data both read the first.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence

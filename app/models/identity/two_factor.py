@@ -1,7 +1,5 @@
 """The second factor: codes of an authenticator, each good once, and recovery codes."""
 
-from __future__ import annotations
-
 import hmac
 import secrets
 from datetime import datetime

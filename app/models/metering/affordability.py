@@ -1,7 +1,5 @@
 """What a call may come to: the answer is shortened to what every limit affords, or refused. billing-rules.md 5, 6."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What an account's owner is told of by mail and on the page: a low balance, a used-up limit, unusual spending."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from app.models.metering.account_state import AccountState

@@ -4,8 +4,6 @@ What a message meets is two comparisons of figures on the account's row. Only wh
 account's days, its ledger and its calls read, for the bars as they are now and for the key that is to blame.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -1,7 +1,5 @@
 """A call to a model as it passes through reserve and settle: admitted, reserved, ended. Values only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property

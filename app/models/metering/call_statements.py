@@ -4,8 +4,6 @@ No rule stands here: those of `account_state.py`, `balance.py` and `gate_decisio
 moves only if the decision to reserve still holds as its row stands by then; otherwise nothing else is written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Why a call cost what it did: the part of its receipt that cost the most. Pure, from the receipt's own figures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from app.models.catalog.rates import INPUT_BUCKETS, Rates, half_up

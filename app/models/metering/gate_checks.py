@@ -1,7 +1,5 @@
 """Who may start a call: the refusals of billing-rules.md 6, in their order."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

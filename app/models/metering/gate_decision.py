@@ -4,8 +4,6 @@ billing-rules.md 5 and 6. `gate_checks` and `affordability` say it to people. Wh
 asks again, `still_admits`, is made of the same rules: figures, or columns.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from app.models.catalog.rates import AnyRates

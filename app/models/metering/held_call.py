@@ -4,8 +4,6 @@ A call of a model that is for sale is priced by its row that was in force; any o
 costs what its caller says, as so many nano-dollars.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What images cost us, beside the fixed price that they are sold at: the difference is ours, whichever way it falls."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date
 from typing import Any, NamedTuple

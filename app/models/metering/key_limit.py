@@ -4,8 +4,6 @@ A key without limits costs nothing here. The sums are over its own calls: exact,
 account, and the reservation is refused where the account has moved since.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime

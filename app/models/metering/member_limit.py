@@ -4,8 +4,6 @@ Without a limit nothing is summed up. The sum is over the calls themselves, thos
 since whoever writes a call moves the account, and the reservation is refused where the account has moved since.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime

@@ -1,7 +1,5 @@
 """What people's calls of a model came to of late, at two prices: for those who are told of a change."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Refusals: why a call may not start, or a purchase may not be made, as a code and its facts. billing-rules.md 6."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Reserve before a call, settle after it: the two steps that every model call goes through. billing-rules.md 5."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Kinds of use: what people count, made of the operations that calls are for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import literal_column

@@ -1,7 +1,5 @@
 """What the calls of a day came to, added up as they end: exact, and always to be had again from the calls."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

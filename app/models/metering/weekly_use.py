@@ -1,7 +1,5 @@
 """What accounts used in a week, from the daily totals: for digests of many accounts by a few statements."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

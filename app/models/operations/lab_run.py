@@ -1,7 +1,5 @@
 """What the lab keeps: its runs, and the habits of the users whose months it makes up."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What was refused: by day and code for good; for 90 days who asked for what, without words of anybody."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 from typing import Any
 

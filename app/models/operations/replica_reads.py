@@ -3,8 +3,6 @@
 Without `DATABASE_REPLICA_URL`, or while it is away or far behind, all is read where it is written.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 

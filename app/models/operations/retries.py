@@ -1,7 +1,5 @@
 """When what failed, or died with its process, is tried again: mails, and webhooks in and out."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """What Stripe told us, and which of two looks at the same thing is the newer one."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any, Self
 
