@@ -10,6 +10,7 @@ from app.auth.settings import done, settings_page
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.api_key import SCOPES, ApiKey
+from app.web.browser_session import hold_person
 from app.web.security_events import key_made, note
 from app.web.shown_once import keep_to_show, shown_once
 
@@ -26,6 +27,7 @@ def make_key() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return settings_page(faults(form), section="keys"), 400
     Account.locked(current_user.account_id)
+    hold_person()
     days = int(form.days.data) if form.days.data else None
     own = current_user.account_id, current_user.user_id
     key, secret = ApiKey.make(*own, form.name.data, scopes=form.scopes.data or SCOPES, days=days)
@@ -55,6 +57,7 @@ def limit_key(key_id: str) -> ResponseReturnValue:
 @auth.post("/settings/keys/<key_id>/rotate")
 def rotate_key(key_id: str) -> ResponseReturnValue:
     """A new secret; limits and what was spent stay."""
+    hold_person()
     key = own_key(key_id)
     secret = key.rotate()
     key_made(key, current_user.user, "key rotated")

@@ -33,7 +33,7 @@ from app.models.identity.two_factor import remember
 from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import public
-from app.web.browser_session import begin_session, same_site
+from app.web.browser_session import begin_session, hold_person, same_site
 from app.web.known_browser import told_if_new
 from app.web.page_context import passkey_site
 from app.web.rate_limits import by_machine, by_person
@@ -149,8 +149,7 @@ def add_passkey() -> dict[str, str]:
         made = webauthn.verify_registration_response(
             credential=credential, expected_rp_id=site_or_404(), require_user_verification=True, **expected
         )
-    if not user.lock_as_checked():
-        abort(409)
+    hold_person()
     counted = {"public_key": made.credential_public_key, "sign_count": made.sign_count}
     Passkey.add(user.id, name=form.name.data, credential_id=made.credential_id, **counted)
     context = {

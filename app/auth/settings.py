@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app import mailer
 from app.auth.blueprint import auth
+from app.auth.email_links import credential_of
 from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
 from app.extensions import db
 from app.jobs import JobName, enqueue
@@ -21,7 +22,7 @@ from app.models.identity.erasure import delete_person
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import UserSession
 from app.models.metering.key_limit import spent_by_keys
-from app.web.browser_session import begin_session, has_just_signed_in, own_session, sign_out
+from app.web.browser_session import begin_session, has_just_signed_in, hold_person, own_session, sign_out
 from app.web.rate_limits import by_person
 from app.web.security_events import note
 
@@ -73,8 +74,9 @@ def change_address() -> ResponseReturnValue:
     form, user = EmailForm(), current_user.user
     if not form.validate_on_submit():
         return settings_page(faults(form), section="email"), 400
-    if form.email.data != user.email:
-        mailer.post(f"verify:{secrets.token_hex(8)}", form.email.data, "verify", user_id=user.id)
+    if form.email.data != hold_person().email:
+        made_by = {"user_id": user.id, "credential": credential_of(user)}
+        mailer.post(f"verify:{secrets.token_hex(8)}", form.email.data, "verify", **made_by)
         db.session.commit()
     return done(f"A link is on its way to {form.email.data}. The address changes when you follow it.")
 
@@ -87,6 +89,7 @@ def change_password() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return settings_page(faults(form), section="password"), 400
     account_id = current_user.account_id
+    hold_person()
     user.set_password(form.password.data)
     stopped = 0 if form.keep_keys.data else ApiKey.revoke_all_of(user.id)
     removed = 0 if form.keep_passkeys.data else Passkey.remove_all_of(user.id)
@@ -130,6 +133,7 @@ def delete_account() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return settings_page(faults(form), section="delete"), 400
     Account.locked(user.home_id)
+    hold_person()
     closed = delete_person(user)
     note("account deleted", user.id)
     sign_out()

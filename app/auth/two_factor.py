@@ -16,7 +16,7 @@ from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from app.web import security_events
 from app.web.access import public
-from app.web.browser_session import begin_session, has_just_signed_in, onwards, same_site, who_waits
+from app.web.browser_session import begin_session, has_just_signed_in, hold_person, onwards, same_site, who_waits
 from app.web.known_browser import told_if_new
 from app.web.second_factor import WRONG, tries
 from app.web.shown_once import keep_to_show, shown_once
@@ -59,7 +59,7 @@ def two_factor() -> ResponseReturnValue:
     form = ConfirmedForm()
     if not form.validate_on_submit():
         return two_factor_page(faults(form), secret=secret), 422
-    codes = enroll(current_user.user, secret, request.form.get("code", ""))
+    codes = enroll(hold_person(), secret, request.form.get("code", ""))
     if codes is None:
         return two_factor_page({"code": [WRONG]}, secret=secret), 422
     session.pop(CANDIDATE)
@@ -70,7 +70,7 @@ def two_factor() -> ResponseReturnValue:
 @tries
 def renew_codes() -> ResponseReturnValue:
     """New recovery codes, for a code of now."""
-    if not passes(current_user.user, request.form.get("code", "")):
+    if not passes(hold_person(), request.form.get("code", "")):
         db.session.commit()
         return two_factor_page({"code": [WRONG]}), 422
     return show(renew_recovery_codes(current_user.user), "renew recovery codes")
@@ -85,7 +85,7 @@ def end_two_factor() -> ResponseReturnValue:
         abort(404)
     if not user.has_password(request.form.get("current_password", "")):
         return two_factor_page({"current_password": ["That is not your password."]}), 422
-    if not passes(user, request.form.get("code", "")):
+    if not passes(hold_person(), request.form.get("code", "")):
         db.session.commit()
         return two_factor_page({"code_off": [WRONG]}), 422
     forget(user)

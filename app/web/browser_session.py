@@ -11,6 +11,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.identity.actor import Actor
 from app.models.identity.user import User, UserSession, digest
+from app.web.access import NotSignedIn
 from app.web.guest_session import WAS_GUEST, claim_chats
 
 WAITING = "second factor awaited"
@@ -71,6 +72,19 @@ def end_session() -> None:
 def own_session() -> UserSession | None:
     """The row of the browser that asks; None where another request has just ended it."""
     return UserSession.with_secret(current_user.session_secret)
+
+
+def hold_person() -> User:
+    """Who asks, held until the transaction ends. NotSignedIn where their session ended since the request began.
+
+    Whoever makes or changes a credential calls this before: else it would outlive a new password that ends them all.
+    """
+    User.hold(current_user.user_id)
+    if own_session() is None:
+        raise NotSignedIn("You've been signed out. Sign in again.")
+    user: User = current_user.user
+    db.session.refresh(user)
+    return user
 
 
 def has_just_signed_in() -> bool:

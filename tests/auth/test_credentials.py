@@ -1,0 +1,117 @@
+"""Whoever changes a credential still has the session that they asked with: a reset meanwhile ends both."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pyotp
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session, scoped_session
+
+from app.auth import forms
+from app.extensions import csrf, db
+from app.models.identity.api_key import ApiKey
+from app.models.identity.passkey import Passkey
+from app.models.identity.two_factor import seal
+from app.models.identity.user import User
+from app.models.operations.outbox import OutgoingMail
+from tests.auth.conftest import Browser, PostOffice
+from tests.auth.test_passkeys import Device, environment, send
+from tests.support.people import PASSWORD
+
+__all__ = ["environment"]
+
+Database = scoped_session[Session]
+CHOSEN = "chosen by her who reads the mail"
+SECRET = pyotp.random_base32()
+TABLES = (User, ApiKey, Passkey, OutgoingMail)
+
+OTHERS = {
+    "key": ("/settings/keys", {"name": "mine"}),
+    "rotated": ("/settings/keys/1/rotate", {}),
+    "password": ("/settings/password", {"current_password": PASSWORD, "password": "another good password"}),
+    "email": ("/settings/email", {"current_password": PASSWORD, "email": "eve@example.com"}),
+    "deletion": ("/settings/delete", {"current_password": PASSWORD}),
+    "codes": ("/settings/two-factor/codes", {}),
+    "no second factor": ("/settings/two-factor/off", {"current_password": PASSWORD}),
+    "second factor": ("/settings/two-factor", {}),
+    "passkey": ("/settings/passkeys", {"name": "mine"}),
+}
+
+
+def kept() -> list[list[dict[str, Any]]]:
+    """All that a person signs in with, or is sent to."""
+    rows = ([vars(row) for row in db.session.query(table).order_by(table.id)] for table in TABLES)
+    return [[{name: row[name] for name in row if name[0] != "_"} for row in table] for table in rows]
+
+
+def reset_of(app: Flask, told: list[Any]) -> None:
+    """As by the mailed link, in another browser."""
+    with app.app_context():
+        user = User.with_email("ada@example.com")
+        user.set_password(CHOSEN)
+        ApiKey.revoke_all_of(user.id)
+        Passkey.remove_all_of(user.id)
+        db.session.commit()
+        told.append(kept())
+
+
+def fields_of(ada: Browser, what: str, session: Database) -> dict[str, str]:
+    """What the form of that change needs besides."""
+    if what in {"codes", "no second factor"}:
+        session.query(User).update({"totp_secret": seal(SECRET)})
+        session.commit()
+        return {"code": pyotp.TOTP(SECRET).now()}
+    if what == "second factor":
+        candidate = re.search(r"\b[A-Z2-7]{32}\b", ada.get("/settings/two-factor").text)[0]
+        return {"code": pyotp.TOTP(candidate).now()}
+    if what == "passkey":
+        options = send(ada, "/settings/passkeys/options", name="mine").json
+        return {"credential": json.dumps(Device().made(options))}
+    return {}
+
+
+@pytest.mark.databases("sqlite", "postgresql", short="in turns")
+@pytest.mark.parametrize("moment", ["as the request begins", "once its form is checked"])
+@pytest.mark.parametrize("what", OTHERS)
+def test_nothing_is_changed_by_a_session_that_a_reset_ended(
+    app: Flask,
+    signed_in: Callable[..., Browser],
+    session: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    moment: str,
+) -> None:
+    ada, told = signed_in("ada"), list[Any]()
+    ada.send("/settings/keys", name="first")
+    path, fields = OTHERS[what]
+    fields = fields | fields_of(ada, what, session)
+    begins = moment == "as the request begins" or what in {"codes", "no second factor", "rotated"}
+    where, name = (csrf, "protect") if begins else (forms.Form, "validate_on_submit")
+    checked = getattr(where, name)
+
+    def then_reset(*arguments: Any) -> Any:
+        answer = checked(*arguments)
+        if not told:
+            reset_of(app, told)
+        return answer
+
+    token = ada.token()
+    monkeypatch.setattr(where, name, then_reset)
+    ada.client.post(path, data={"csrf_token": token} | fields)
+    session.rollback()
+    session.expire_all()
+    assert [kept()] == told
+
+
+def test_a_wanted_address_is_sent_no_link_once_the_password_is_another(
+    signed_in: Callable[..., Browser], post_office: PostOffice, session: Database
+) -> None:
+    """The mail was written before, and is sent after."""
+    ada = signed_in("ada")
+    ada.send("/settings/email", current_password=PASSWORD, email="eve@example.com")
+    User.with_email("ada@example.com").set_password(CHOSEN)
+    session.commit()
+    assert post_office.mails_to("eve@example.com") == []
