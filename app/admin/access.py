@@ -69,6 +69,14 @@ def owners_only(view: View) -> View:
     return cast(View, guarded)
 
 
+def wants_on() -> bool:
+    """What a switch is to be, as its button said: whoever presses it second wants the same as the first."""
+    asked = request.form.get("switch")
+    if asked not in {"on", "off"}:
+        abort(400)
+    return asked == "on"
+
+
 class AdminOnly:
     """What every view of Flask-Admin is mixed with: closed by itself too, should the door above ever be moved."""
 

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_login import current_user
 
-from app.admin.access import owners_only
+from app.admin.access import owners_only, wants_on
 from app.admin.cell_formats import money_text
 from app.extensions import db
 from app.jobs import commit, rollback
@@ -25,7 +25,7 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
 from app.payments import subscriptions
-from app.payments.refunds import request_refund
+from app.payments.refunds import refundable_cents, request_refund
 from app.web.conflicts import conflict_text
 from app.web.formatting import day_and_month
 from app.web.numbers import exact
@@ -53,10 +53,10 @@ class AccountActions:
     def freeze_view(self) -> ResponseReturnValue:
         """Put it on hold, or end the hold, a dispute's included."""
         account = Account.locked(self.account_asked_for().id)
-        if account.frozen_at:
-            account.unfreeze("admin")
-        else:
+        if wants_on():
             account.freeze("admin")
+        else:
+            account.unfreeze("admin")
         self.record("freeze" if account.frozen_at else "unfreeze", account, reason=said_why())
         commit()
         return self.back_to(account.id, "Account frozen." if account.frozen_at else "Account unfrozen.")
@@ -134,6 +134,9 @@ class AccountActions:
         payment = Payment.find(request.form.get("payment", ""), account_id=account.id) or abort(404)
         if not said_why():
             return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error")
+        Account.locked(account.id)
+        if request.form.get("left") != str(refundable_cents(payment)):
+            return self.back_to(account.id, "Something of it was refunded meanwhile. Nothing more was.", "error")
         try:
             refund = request_refund(payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id)
         except (InvalidRequest, ValueError) as error:

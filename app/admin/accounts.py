@@ -33,6 +33,7 @@ from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refused_call import RefusedCall
 from app.models.operations.webhook_event import StripeEvent
+from app.payments.refunds import refundable_cents
 
 
 class StateFilter(BaseSQLAFilter):
@@ -197,6 +198,7 @@ def story_of(account: Account) -> dict[str, Any]:
         "subscription": Subscription.live_of(account.id),
         "recharge": AutoRecharge.of(account.id),
         "plans": plans_to_move_to(),
+        "refundable": refundable_cents,
     }
 
 

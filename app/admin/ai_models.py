@@ -11,7 +11,7 @@ from wtforms import BooleanField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length, Optional, Regexp
 
-from app.admin.access import owners_only
+from app.admin.access import owners_only, wants_on
 from app.admin.bulk_retirement import BulkRetire
 from app.admin.form_fields import Count, FieldError, Moment, Required, RowForm, choices_of
 from app.admin.model_view import AdminTable
@@ -221,7 +221,7 @@ class ModelTable(BulkRetire, AdminTable):
     def sale_view(self) -> ResponseReturnValue:
         """Put it on sale, or take it off."""
         model = self.row_asked_for()
-        model.is_for_sale = not model.is_for_sale
+        model.is_for_sale = wants_on()
         self.record("edit", model)
         db.session.commit()
         flash(f"{model.name} is {'for sale' if model.is_for_sale else 'no longer for sale'}.", "success")

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
 from flask_admin.contrib.sqla import ModelView
 from flask_login import current_user
-from sqlalchemy import func, or_
+from sqlalchemy import func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from wtforms import ValidationError
@@ -220,6 +220,8 @@ class AdminTable(Exported, AdminOnly, ModelView):
         row = getattr(form, "_obj", None)
         if row is None or not isinstance(form, RowForm):
             return True
+        db.session.execute(select(self.model.id).where(self.model.id == row.id).with_for_update())
+        db.session.refresh(row)
         now = fingerprint(row, form)
         if form.seen.data in {None, "", now}:
             return True

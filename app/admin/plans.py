@@ -60,7 +60,13 @@ class SoldTable(BulkRetire, AdminTable):
     @owners_only
     def new_version_view(self) -> ResponseReturnValue:
         row = self.row_asked_for()
+        db.session.refresh(row, with_for_update=True)
         copy = self.copied(row)
+        try:
+            check_name(copy)
+        except FieldError as error:
+            db.session.rollback()
+            return self.go_back(str(error), ".index_view", "error")
         self.record("retire", row, reason="a new version was made")
         self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
         db.session.commit()

@@ -129,6 +129,7 @@ class ReratingPage(AdminPage):
     def apply_view(self) -> ResponseReturnValue:
         """Give back what was too much; a worker does it account by account."""
         rerating = self.one(request.form.get("id"))
+        db.session.refresh(rerating, with_for_update=True)
         if rerating.state != "previewed":
             abort(409)
         rerating.state = "applying"

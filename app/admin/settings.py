@@ -1,5 +1,6 @@
 """The settings: one page, typed fields with their bounds, in effect from the next request on."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -8,12 +9,12 @@ from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.form import BaseForm
 from flask_login import current_user
-from wtforms import Field, SelectField, StringField
+from wtforms import Field, HiddenField, SelectField, StringField
 from wtforms.validators import Length
 
 from app.admin.access import is_owner
 from app.admin.form_fields import Count, Credits, Dollars, DollarsPerMillion, Percent, Required, choices_of
-from app.admin.model_view import AdminPage
+from app.admin.model_view import STALE, AdminPage
 from app.extensions import db
 from app.models.billing.currency_choice import choose_currency, fault_of
 from app.models.catalog.setting import DEFINITIONS, Definition, Setting
@@ -68,10 +69,16 @@ def field_of(definition: Definition) -> Any:
 def settings_form() -> BaseForm:
     """The form, filled with what is in force or with what was typed."""
     fields = {key: field_of(definition) for key, definition in DEFINITIONS.items()}
+    fields["seen"] = HiddenField(default=in_force)
     fields["reason"] = StringField("Reason", validators=[Length(max=500)], description="Shown in the audit log.")
     form = type("SettingsForm", (BaseForm,), fields)
     typed = request.form if request.method == "POST" else None
     return form(typed, data=Setting.all())
+
+
+def in_force() -> str:
+    """What the form was drawn from, so that nobody undoes what somebody else has saved since."""
+    return hashlib.sha256(repr(sorted(Setting.all().items())).encode()).hexdigest()[:16]
 
 
 class SettingPage(AdminPage):
@@ -83,6 +90,10 @@ class SettingPage(AdminPage):
         if not is_owner():
             abort(403)
         if not form.validate():
+            return self.page(form), 422
+        if form["seen"].data not in {"", None, in_force()}:
+            flash(STALE, "error")
+            form["seen"].data = in_force()
             return self.page(form), 422
         for name, errors in fault_of(form["currency"].data, form["currency_rate"].data).items():
             form[name].errors = errors

@@ -11,10 +11,9 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from app import mailer
-from app.admin.access import owners_only
+from app.admin.access import owners_only, wants_on
 from app.admin.model_view import AdminTable
 from app.extensions import db
-from app.models.base import utcnow
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.two_factor import forget
@@ -76,10 +75,11 @@ class UserTable(AdminTable):
     def disable_view(self) -> ResponseReturnValue:
         """Disable a person, or enable them again."""
         person = self.other_person()
-        person.disabled_at = None if person.disabled_at else utcnow()
+        if wants_on():
+            person.disable()
+        else:
+            person.disabled_at = None
         self.record("disable" if person.disabled_at else "enable", person)
-        if person.disabled_at:
-            person.end_sessions()
         return self.done(person, f"{person.email} is {'disabled' if person.disabled_at else 'enabled'}.")
 
     @expose("/forget-second-factor/", methods=("POST",))

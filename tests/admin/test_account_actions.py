@@ -54,9 +54,9 @@ def acts(session: scoped_session[Session]) -> list[str]:
 
 
 def test_an_account_is_frozen_and_unfrozen(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
-    owner.post("/admin/account/freeze/", id=ada.id, reason="abuse")
+    owner.post("/admin/account/freeze/", id=ada.id, reason="abuse", switch="on")
     assert again(session, ada).frozen_by == "admin"
-    owner.post("/admin/account/freeze/", id=ada.id)
+    owner.post("/admin/account/freeze/", id=ada.id, switch="off")
     assert again(session, ada).frozen_at is None
     assert acts(session) == ["freeze", "unfreeze"]
 
@@ -90,7 +90,7 @@ def test_auto_recharge_is_stopped(owner: AdminClient, ada: Account, session: sco
 
 def test_a_refund_is_wanted_with_its_reason(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
     payment = paid(session, ada)
-    owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, amount="2,50", reason="asked for it")
+    owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, left=1000, amount="2,50", reason="asked for it")
     session.rollback()
     refund = session.scalars(select(Refund)).one()
     assert (refund.amount_cents, refund.reason, refund.status) == (250, "asked for it", "wanted")
@@ -102,7 +102,7 @@ def test_a_refund_that_cannot_be_is_refused(
     owner: AdminClient, ada: Account, session: scoped_session[Session], amount: str, reason: str
 ) -> None:
     payment = paid(session, ada)
-    owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, amount=amount, reason=reason)
+    owner.post("/admin/account/refund/", id=ada.id, payment=payment.id, left=1000, amount=amount, reason=reason)
     session.rollback()
     assert session.scalars(select(Refund)).all() == []
 

@@ -146,7 +146,7 @@ def test_nobody_changes_their_own_role(owner: AdminClient, session: scoped_sessi
     assert User.with_email("person-owner@example.com").admin_role == "owner"
 
 
-@pytest.mark.parametrize(("path", "sent"), [("appoint", {"appointed": ""}), ("disable", {})])
+@pytest.mark.parametrize(("path", "sent"), [("appoint", {"appointed": ""}), ("disable", {"switch": "on"})])
 def test_two_owners_never_remove_each_other(
     path: str,
     sent: dict[str, str],

@@ -123,7 +123,7 @@ def test_the_registrys_price_is_approved_by_name(owner: AdminClient, session: sc
 def test_a_model_is_taken_off_sale_in_one_click(
     owner: AdminClient, priced: ModelPrice, session: scoped_session[Session]
 ) -> None:
-    owner.post("/admin/model/sale/", id=priced.model_id)
+    owner.post("/admin/model/sale/", id=priced.model_id, switch="off")
     session.rollback()
     assert session.get(AIModel, priced.model_id).is_for_sale is False
 

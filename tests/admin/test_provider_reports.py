@@ -105,7 +105,7 @@ def test_a_model_of_which_nobody_states_what_its_host_adds_is_not_sold_without_a
 ) -> None:
     model = people.model("gpt-hosted", kind="demo", is_for_sale=False)
     session.commit()
-    sold = owner.post("/admin/model/sale/", id=str(model.id))
+    sold = owner.post("/admin/model/sale/", id=str(model.id), switch="on")
     assert sold.status_code == 302
     assert "Nobody has stated" in owner.get("/admin/model/?search=gpt-hosted").text
     assert "not stated" in owner.get("/admin/model/?search=gpt-hosted").text
