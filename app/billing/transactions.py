@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from flask import Response, render_template, request, url_for
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import ScalarResult, func, select
 
 from app.billing.blueprint import billing
 from app.extensions import db
@@ -22,9 +25,11 @@ from app.web.csv import csv_of
 from app.web.formatting import model_title, money_text
 from app.web.promotion_text import discount_words
 
-SHOWN = 50
+SHOWN, AT_ONCE = 50, 500
 COLUMNS = ("date", "description", "reason", "call", "allowance_credits", "credits_credits", "balance_after")
 ENTRY_CHANGE = LedgerEntry.allowance_nanos + LedgerEntry.credits_nanos
+OF_CALL = (Usage.id, Usage.model, Usage.settled_at, Usage.created_at, Usage.allowance_paid_nanos,
+           Usage.credits_paid_nanos)  # fmt: skip
 CALL_PAID = Usage.allowance_paid_nanos + Usage.credits_paid_nanos
 
 
@@ -46,7 +51,7 @@ class Change:
         return cls(entry.created_at, entry.title, reason, entry.allowance_nanos, entry.credits_nanos)
 
     @classmethod
-    def by_call(cls, call: Usage) -> Change:
+    def by_call(cls, call: Any) -> Change:
         at, title = call.settled_at or call.created_at, f"Answer from {model_title(call.model)}"
         return cls(at, title, "", -call.allowance_paid_nanos, -call.credits_paid_nanos, call.id)
 
@@ -72,9 +77,8 @@ class Change:
 @managers_only
 def transactions() -> str:
     until = moment_of(request.args.get("until", ""))
-    changes = changes_until(until, SHOWN + 1)
+    changes = list(with_balances(changes_until(until, SHOWN + 1), balance_at(until)))
     shown, older = changes[:SHOWN], changes[SHOWN:]
-    set_balances(shown, balance_at(until))
     next_cursor = older[0].at.isoformat() if older else None
     return render_template("billing/transactions.html", entries=shown, next_cursor=next_cursor)
 
@@ -84,8 +88,7 @@ def transactions() -> str:
 def transactions_csv() -> Response:
     """All of them, as the page shows them: each balance is the one below it and this change."""
     read_from_replica()
-    changes = changes_until(None, None)
-    set_balances(changes, balance_at(None))
+    changes = with_balances(changes_until(None, None), balance_at(None))
     return csv_of("transactions", COLUMNS, (change.row for change in changes))
 
 
@@ -97,19 +100,24 @@ def moment_of(text: str) -> datetime | None:
         return None
 
 
-def changes_until(until: datetime | None, most: int | None) -> list[Change]:
-    """The newest changes up to that moment, of ledger and calls together."""
+def changes_until(until: datetime | None, most: int | None) -> Iterator[Change]:
+    """The newest changes up to that moment, of ledger and calls together; read a few at a time."""
     own = LedgerEntry.account_id == current_user.account_id
     entries = select(LedgerEntry).where(own).order_by(LedgerEntry.created_at.desc(), LedgerEntry.id.desc())
-    calls = select(Usage).where(*paid()).order_by(Usage.settled_at.desc(), Usage.id.desc())
+    calls = select(*OF_CALL).where(*paid()).order_by(Usage.settled_at.desc(), Usage.id.desc())
     if until:
         entries = entries.where(LedgerEntry.created_at <= until)
         calls = calls.where(Usage.settled_at <= until)
-    newest = db.session.scalars(entries.limit(most)).all()
-    notes = payment_notes({entry.payment_id for entry in newest if entry.payment_id})
-    changes = [Change.by_entry(entry, notes.get(entry.payment_id)) for entry in newest]
-    changes += [Change.by_call(call) for call in db.session.scalars(calls.limit(most))]
-    return sorted(changes, key=lambda change: change.at, reverse=True)[:most]
+    options = {"yield_per": AT_ONCE} if most is None else {}
+    called = map(Change.by_call, db.session.execute(calls.limit(most), execution_options=options))
+    entered = by_entries(db.session.scalars(entries.limit(most), execution_options=options))
+    return islice(merge(entered, called, key=lambda change: change.at, reverse=True), most)
+
+
+def by_entries(entries: ScalarResult[LedgerEntry]) -> Iterator[Change]:
+    for part in entries.partitions(AT_ONCE):
+        notes = payment_notes({entry.payment_id for entry in part if entry.payment_id})
+        yield from (Change.by_entry(entry, notes.get(entry.payment_id)) for entry in part)
 
 
 def payment_notes(ids: set[int]) -> dict[int | None, str]:
@@ -141,8 +149,9 @@ def balance_at(until: datetime | None) -> int:
     return now - int(entered) + int(spent)
 
 
-def set_balances(changes: list[Change], newest: int) -> None:
+def with_balances(changes: Iterable[Change], newest: int) -> Iterator[Change]:
     """Walk back from the newest balance."""
     for change in changes:
         change.after_nanos = newest
+        yield change
         newest -= change.allowance_nanos + change.credits_nanos

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import re
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import insert
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -227,3 +229,21 @@ def test_older_transactions_go_on_where_the_page_ends(client: FlaskClient, spend
 def test_a_malformed_moment_is_no_fault(client: FlaskClient, spend: Callable[..., Usage], query: str) -> None:
     spend(people.person("ada", credits=100 * CREDIT), 1)
     assert signed_in(client, "ada").get(f"/billing/transactions?{query}").status_code == 200
+
+
+def test_a_long_export_is_read_a_few_rows_at_a_time(
+    client: FlaskClient, offered: tuple[AIModel, ModelPrice], session: "scoped_session[Session]"
+) -> None:
+    """20,000 calls are 100 MB as objects."""
+    ada, now = people.person("ada"), utcnow()
+    row = {"account_id": ada.id, "user_id": ada.owner.id, "model": "gpt-test", "price_id": offered[1].id}
+    row |= {"state": "settled", "outcome": "done", "reserved_nanos": 1, "max_output_tokens": 1, "source": "reported"}
+    row |= {"cost_nanos": 1, "credits_paid_nanos": 1, "created_at": now, "settled_at": now, "day": now.date()}
+    session.execute(insert(Usage), [row] * 20_000)
+    session.commit()
+    browser = signed_in(client, "ada")
+    tracemalloc.start()
+    answer = browser.get("/billing/transactions.csv")
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (answer.text.count("\n"), peak < 12_000_000) == (20_001, True), peak
