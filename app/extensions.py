@@ -1,5 +1,6 @@
 """The Flask extensions, unbound; `create_app` binds them."""
 
+import redis
 from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_login import LoginManager
@@ -7,6 +8,9 @@ from flask_mailman import Mail
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
+from limits import RateLimitItem
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from app.db import engine
 from app.db.replica import RoutedSession
@@ -25,4 +29,15 @@ limiter = Limiter(key_of_no_limit)
 mailman = Mail()
 babel = Babel()
 
-__all__ = ["babel", "csrf", "db", "engine", "limiter", "login", "mailman", "migrate"]
+WITHOUT_REDIS = MovingWindowRateLimiter(MemoryStorage())
+
+
+def is_over(limit: RateLimitItem, *what: str) -> bool:
+    """Count one more of it; whether that is one too many. Where Redis is away, each process counts for itself."""
+    try:
+        return not limiter.limiter.hit(limit, *what)
+    except redis.RedisError:
+        return not WITHOUT_REDIS.hit(limit, *what)
+
+
+__all__ = ["babel", "csrf", "db", "engine", "is_over", "limiter", "login", "mailman", "migrate"]

@@ -9,16 +9,13 @@ from collections.abc import Callable
 from smtplib import SMTPException
 from typing import Any
 
-import redis
 from flask import current_app, has_request_context
 from flask_mailman import EmailMultiAlternatives
 from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from app.extensions import db, limiter
+from app.extensions import db, is_over
 from app.jobs import JobName, enqueue
 from app.mail_message import compose
 from app.models.catalog.setting import Setting
@@ -31,7 +28,6 @@ MAKERS: dict[str, Maker] = {}
 OF_A_KIND = parse("10 per hour")
 """How many mails of one template requests may have written to one mailbox, whoever sends them."""
 
-WITHOUT_REDIS = MovingWindowRateLimiter(MemoryStorage())
 POSTED, COMMITTED = "mails posted", "mails committed"
 
 log = logging.getLogger(__name__)
@@ -55,14 +51,8 @@ def post(key: str, to: str, template: str, **context: Any) -> bool:
 
 
 def is_flood(template: str, to: str) -> bool:
-    """Whether that is one too many. Each counts; where Redis is away, each process for itself."""
-    if not Setting.get("ratelimit_enabled"):
-        return False
-    what = OF_A_KIND, "mail", template, mailbox(to)
-    try:
-        return not limiter.limiter.hit(*what)
-    except redis.RedisError:
-        return not WITHOUT_REDIS.hit(*what)
+    """Whether that is one too many. Each counts."""
+    return bool(Setting.get("ratelimit_enabled")) and is_over(OF_A_KIND, "mail", template, mailbox(to))
 
 
 def ring_after_commit(mail: OutgoingMail) -> None:

@@ -24,7 +24,7 @@ from app.models.identity.user import User
 from app.web.access import public
 from app.web.browser_session import await_code, begin_session, onwards, same_site
 from app.web.known_browser import told_if_new
-from app.web.rate_limits import check_signups
+from app.web.rate_limits import by_machine, check_signups
 from app.web.security_events import note
 
 TARGET = "where to go after the provider"
@@ -62,6 +62,7 @@ def refused(message: str) -> ResponseReturnValue:
 
 @auth.get("/login/oidc")
 @public
+@by_machine("60 per minute; 600 per hour", method="GET")
 def oidc_login() -> ResponseReturnValue:
     """Over to the provider; state, nonce and the PKCE verifier wait in this browser's session."""
     service = provider()
@@ -75,6 +76,7 @@ def oidc_login() -> ResponseReturnValue:
 
 @auth.get("/login/oidc/callback")
 @public
+@by_machine("60 per minute; 600 per hour", method="GET")
 def oidc_callback() -> ResponseReturnValue:
     """Back with a code, which is worth something only together with what waits in this browser's session."""
     try:

@@ -9,10 +9,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import stripe
-from flask import current_app
+from flask import current_app, g, has_request_context
+from limits import parse
 from stripe import StripeClient
 
-from app.extensions import db
+from app.extensions import db, is_over
 from app.models.billing import payment_errors as errors
 from app.models.billing import stripe_objects as state
 from app.models.billing.stripe_account import Identity
@@ -22,6 +23,7 @@ from app.stripe_api import mapping
 TIMEOUT = (5, 30)
 RETRIES = 2
 MOST_LISTED = 10_000
+SHARE = parse("60 per minute")
 REQUEST_LIFETIME = timedelta(minutes=5)
 """Longer than any request to Stripe runs, its retries included."""
 
@@ -67,6 +69,8 @@ def asking() -> Iterator[Any]:
     What was written is committed first, so that no transaction and no connection waits for the network.
     """
     db.session.commit()
+    if has_request_context() and is_too_often():
+        raise errors.UnknownOutcome("asked too often for one account")
     try:
         yield client().v1
     except stripe.CardError as error:
@@ -80,6 +84,11 @@ def asking() -> Iterator[Any]:
         raise errors.Rejected(str(error)) from error
     except stripe.StripeError as error:
         raise errors.UnknownOutcome(f"no answer from Stripe: {type(error).__name__}") from error
+
+
+def is_too_often() -> bool:
+    """Whether the requests of one account have asked more than its share: Stripe's own limit is of all together."""
+    return bool(Setting.get("ratelimit_enabled")) and is_over(SHARE, "stripe", g.get("share", "nobody"))
 
 
 def declined(error: stripe.CardError) -> errors.Declined:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Request, abort, current_app, request, session
+from flask import Flask, Request, abort, current_app, g, request, session
 from flask_login import current_user
 
 from app.extensions import csrf, db, login
@@ -106,6 +106,7 @@ def check_actor() -> None:
     if not getattr(view, "takes_foreign_posts", False) and not bearer() and not takes_keys_only():
         csrf.protect()
     if not is_public:
+        g.share = f"account-{current_user.account_id}"
         check_scope(scope_of(view, request.method))
 
 
