@@ -67,7 +67,10 @@ def sendable(path: Sequence[PromptTurn]) -> list[PromptTurn]:
 
 def without_thoughts(said: PromptTurn) -> PromptTurn:
     """What a model thought is its own; a question may quote such marks."""
-    return replace(said, content=without_thinking(said.content)) if said.role == "assistant" else said
+    if said.role != "assistant":
+        return said
+    content = without_thinking(said.content)
+    return said if content is said.content else replace(said, content=content)
 
 
 def alternating(messages: Sequence[PromptMessage]) -> list[PromptMessage]:

@@ -121,17 +121,19 @@ def prompt_of(
 ) -> Prompt:
     """As much of the conversation, newest first, as fits the model's window beside the output.
 
-    What fits is a count with a margin; in a chat where something was refused it is the bound.
+    What fits is a count with a margin, made only where the bound doesn't fit; after a refusal it is the bound.
     """
     asked = options.max_output_tokens or (chat.max_output_tokens if chat else None)
     limited = replace(options, max_output_tokens=asked)
     most = min(most_output(Operation.named("chat"), limited), model.most_output)
     system = "\n\n".join(filter(None, [chat.system_prompt, document_of(chat)])) if chat else ""
     fixed = [PromptMessage("system", system)] if system else []
-    size = bound_of if any(turn.is_refused for turn in path) else likely_of
     said = messages_for(path, model, with_content=is_sent)
     extra = model.extra_input_tokens or 0
-    kept = newest_within(model.input_limit(most) - extra - sum(map(size, fixed)), said, size)
+    room = model.input_limit(most) - extra
+    fits_surely = sum(map(bound_of, [*fixed, *said])) <= room
+    size = bound_of if fits_surely or any(turn.is_refused for turn in path) else likely_of
+    kept = newest_within(room - sum(map(size, fixed)), said, size)
     left_out = len(said) - len(kept)
     return Prompt(options.model, (*fixed, *alternating(kept)), most, model.is_reasoning, extra, left_out)
 
