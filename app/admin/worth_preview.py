@@ -9,16 +9,15 @@ from app.admin.cell_formats import cost, credits_text, money_text, percent
 from app.extensions import db
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import decimals
+from app.models.catalog.ordinary_answer import per_answer
 from app.models.catalog.worth import currency, in_cents, usual_payment_fee, worth_of
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
-from app.providers.base import TokenUsage
 from app.web.numbers import exact
 
 UNITS = {"margin_bps": 100, "allowance_override_nanos": 10**6}
 MONEY = ("price_cents", "surcharge_cents")
 RECENT_CALLS = 200
-ORDINARY_CALL = TokenUsage(uncached_input=1_000, output=400)
 
 TOGETHER = "These values don't work together: the surcharge can't exceed the price, and the margin must be below 100%."
 
@@ -79,10 +78,8 @@ def left(price_cents: int, worth: int) -> str:
 
 
 def answers(nanos: int) -> str:
-    per_answer = average_answer()
-    if not per_answer:
-        return "no model for sale yet"
-    return f"about {nanos // per_answer:,} answers of the average chat"
+    cost = average_answer()
+    return f"about {nanos // cost:,} answers of the average chat" if cost else "no model for sale yet"
 
 
 def average_answer() -> int:
@@ -97,5 +94,5 @@ def average_answer() -> int:
     total, count = db.session.execute(select(func.sum(latest.c.cost_nanos), func.count())).one()
     if count == RECENT_CALLS:
         return max(1, int(total) // count)
-    ordinary = [price.rates.cost_of(ORDINARY_CALL) for _model, price in AIModel.for_sale()]
+    ordinary = [per_answer(price) for _model, price in AIModel.for_sale()]
     return sum(ordinary) // len(ordinary) if ordinary else 0

@@ -22,13 +22,13 @@ from app.models.metering.usage import Usage
 from app.models.operations.replica_reads import read_from_replica
 from app.web.access import managers_only
 from app.web.csv import csv_of
-from app.web.formatting import model_title, money_text
+from app.web.formatting import model_title, money_text, operation_title
 from app.web.promotion_text import discount_words
 
 SHOWN, AT_ONCE = 50, 500
 COLUMNS = ("date", "description", "reason", "call", "allowance_credits", "credits_credits", "balance_after")
 ENTRY_CHANGE = LedgerEntry.allowance_nanos + LedgerEntry.credits_nanos
-OF_CALL = (Usage.id, Usage.model, Usage.settled_at, Usage.created_at, Usage.allowance_paid_nanos,
+OF_CALL = (Usage.id, Usage.model, Usage.operation, Usage.settled_at, Usage.created_at, Usage.allowance_paid_nanos,
            Usage.credits_paid_nanos)  # fmt: skip
 CALL_PAID = Usage.allowance_paid_nanos + Usage.credits_paid_nanos
 
@@ -52,7 +52,7 @@ class Change:
 
     @classmethod
     def by_call(cls, call: Any) -> Change:
-        at, title = call.settled_at or call.created_at, f"Answer from {model_title(call.model)}"
+        at, title = call.settled_at or call.created_at, f"{operation_title(call.operation)}, {model_title(call.model)}"
         return cls(at, title, "", -call.allowance_paid_nanos, -call.credits_paid_nanos, call.id)
 
     @property
@@ -121,7 +121,7 @@ def by_entries(entries: ScalarResult[LedgerEntry]) -> Iterator[Change]:
 
 
 def payment_notes(ids: set[int]) -> dict[int | None, str]:
-    """Which payment an entry is of: "Of a payment of $15.00, $5.00 off with LAUNCH-25", by its id."""
+    """Which payment an entry is of: "From a payment of $15.00, $5.00 off with LAUNCH-25", by its id."""
     if not ids:
         return {}
     payments = db.session.scalars(select(Payment).where(Payment.id.in_(ids)))
@@ -129,7 +129,7 @@ def payment_notes(ids: set[int]) -> dict[int | None, str]:
 
 
 def payment_note(payment: Payment) -> str:
-    parts = f"Of a payment of {money_text(payment.price_cents, payment.currency)}", discount_words(payment)
+    parts = f"From a payment of {money_text(payment.price_cents, payment.currency)}", discount_words(payment)
     return ", ".join(filter(None, parts))
 
 

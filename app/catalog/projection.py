@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import major
-from app.models.catalog.ordinary_answer import usual_message
+from app.models.catalog.ordinary_answer import per_answer
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import currency, in_cents, usual_payment_fee
 
@@ -32,7 +32,7 @@ class Month:
 
 def usual_cost() -> int:
     """What a usual message costs in nanos: of all models for sale alike. 0 where none is."""
-    costs = [usual_message(price) for _model, price in AIModel.for_sale()]
+    costs = [per_answer(price) for _model, price in AIModel.for_sale()]
     return sum(costs) // len(costs) if costs else 0
 
 

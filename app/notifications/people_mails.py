@@ -42,7 +42,7 @@ def of_support_request(request: SupportRequest) -> None:
         "support_request",
         request_id=str(request.id),
         is_priority=request.is_priority,
-        account_name=account.name or "Personal",
+        account_name=account.title,
         account_id=account.id,
         plan=account.plan.name,
         who=request.user.name or "Somebody",

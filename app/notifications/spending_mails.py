@@ -72,7 +72,7 @@ def of_spending_pause(pause: SpendingPause) -> None:
                 f"spending_paused:{pause.id}:{member.user_id}",
                 member.user.email,
                 "spending_paused",
-                account_name=pause.account.name,
+                account_name=pause.account.title,
                 figures=pause_text(pause),
                 key_name=pause.api_key.name if pause.api_key else "",
                 link=mailer.link("billing.breaker"),

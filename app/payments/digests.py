@@ -108,7 +108,7 @@ def account_texts(account: Account, use: WeeklyUse, now: datetime) -> Texts:
     left = max(0, account.allowance_nanos + account.credits_nanos)
     comes = next_refill(account, now)
     return {
-        "account_name": account.name,
+        "account_name": account.title,
         "left": credits_text(left),
         "days": left * WEEK.days // use.spent,
         "refill": f"{credits_text(comes.amount)} on {comes.at.day} {comes.at:%B}" if comes and comes.at else "",

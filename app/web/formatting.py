@@ -18,7 +18,7 @@ from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grou
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import decimals, major
 from app.models.catalog.operation import Operation
-from app.models.catalog.ordinary_answer import per_answer, usual_message
+from app.models.catalog.ordinary_answer import per_answer
 from app.models.catalog.worth import currency as sold_in
 from app.models.metering.call_ending import finish_note
 from app.models.metering.cost_explanation import Explanation
@@ -272,5 +272,4 @@ FILTERS = {
     "markdown": markdown,
     "share": share,
     "per_answer": per_answer,
-    "usual_message": usual_message,
 }

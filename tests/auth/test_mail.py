@@ -12,10 +12,13 @@ from sqlalchemy.orm import Session, scoped_session
 import app.mailer as outbox
 from app.jobs import connect
 from app.models.base import utcnow
+from app.models.identity.account import Account
 from app.models.operations.outbox import MOST_ATTEMPTS, OutgoingMail
+from app.notifications.recipients import owner
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
 from tests.support.mailbox import Mailbox, body_of
+from tests.support.people import PASSWORD
 
 Database = scoped_session[Session]
 ADA = "ada@example.com"
@@ -55,6 +58,15 @@ def test_a_savepoint_is_not_a_commit(session: Database) -> None:
 
 def test_a_key_is_posted_once(session: Database) -> None:
     assert (post(), post(), session.query(OutgoingMail).count()) == (True, False, 1)
+
+
+def test_an_account_without_a_name_is_called_something(guest: Browser, session: Database, mailbox: Mailbox) -> None:
+    guest.send("/signup", email=ADA, password=PASSWORD)
+    account = session.query(Account).filter_by(name="").one()
+    owner(account, "debit:1", "debit_begun", amount="$5.00", what="Plus")
+    session.commit()
+    outbox.deliver(session.query(OutgoingMail).filter_by(template="debit_begun").one().id)
+    assert "for Plus (account: Personal)." in body_of(mailbox.mails[-1])
 
 
 def test_a_job_that_runs_twice_sends_one_mail(session: Database, mailbox: Mailbox) -> None:

@@ -32,6 +32,13 @@ def test_signing_up_opens_a_personal_account_that_the_person_owns(guest: Browser
     ]
 
 
+def test_no_card_is_promised_only_to_who_has_chosen_nothing(guest: Browser) -> None:
+    assert "No card needed." in guest.get("/signup").text
+    chosen = guest.get("/signup?next=/billing/start%3Fplan_id%3D4").text
+    assert "No card needed." not in chosen
+    assert "take you straight to what you chose" in chosen
+
+
 @pytest.mark.parametrize("path", ["/login", "/signup"])
 def test_after_signing_in_the_wanted_page_comes(guest: Browser, signed_in: Callable, path: str) -> None:
     signed_in("ada")

@@ -160,9 +160,11 @@ def balances_after(page: str) -> list[str]:
 def test_transactions_show_the_balance_after_each_change(client: FlaskClient, spend: Callable[..., Usage]) -> None:
     ada = people.person("ada", credits=100 * CREDIT)
     spend(ada, 6)
-    spend(ada, 4)
+    spend(ada, 4).operation = "title"
+    db.session.commit()
     page = signed_in(client, "ada").get("/billing/transactions").text
     assert balances_after(page)[:3] == ["90", "94", "100"]
+    assert re.findall(r">([\w ]+, gpt-test)<", page) == ["Chat title, gpt-test", "Chat message, gpt-test"]
 
 
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -89,7 +89,7 @@ def test_a_first_plan_of_ones_own_is_sold_with_a_launch_code_and_refunded(
 def sees_the_discount(buyer: Visitor) -> None:
     """On the page of billing, among the transactions, and on Stripe's invoice."""
     buyer.go("/billing/transactions")
-    off = "Of a payment of ¥2,250, ¥750 off with LAUNCH-25"
+    off = "From a payment of ¥2,250, ¥750 off with LAUNCH-25"
     expect(buyer.page.get_by_role("row", name="Monthly allowance").first).to_contain_text(off)
     buyer.go("/billing")
     row = buyer.page.get_by_role("row", name="Acme Writer")

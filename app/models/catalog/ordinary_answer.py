@@ -7,18 +7,12 @@ from app.models.catalog.plan import Plan
 from app.models.catalog.price import ORDINARY_ANSWER_TOKENS, ModelPrice
 from app.providers.base import TokenUsage
 
-USUAL_MESSAGE = TokenUsage(uncached_input=500, output=500)
 ORDINARY = TokenUsage(uncached_input=500, output=ORDINARY_ANSWER_TOKENS)
 
 
 def per_answer(priced: ModelPrice) -> int:
-    """What an ordinary answer costs at that price, in nanos."""
+    """What an ordinary answer costs at that price, in nanos: 500 tokens in, 400 out."""
     return priced.rates.cost_of(ORDINARY)
-
-
-def usual_message(priced: ModelPrice) -> int:
-    """What a usual message costs at that price, in nanos: 500 tokens in, 500 out."""
-    return priced.rates.cost_of(USUAL_MESSAGE)
 
 
 def first_affordable(offers: Sequence[tuple[AIModel, ModelPrice]], available: int) -> str | None:

@@ -121,6 +121,11 @@ class Account(Model):
         self.window_hours, self.window_limit_nanos = plan.window_hours, plan.window_limit_nanos
 
     @property
+    def title(self) -> str:
+        """What people call it: a personal account takes its owner's name, if they gave one."""
+        return self.name or "Personal"
+
+    @property
     def owner(self) -> User:
         """The first owner: whom mails about money go to."""
         owners = (m for m in sorted(self.memberships, key=lambda m: m.id) if m.role == "owner")
