@@ -18,6 +18,7 @@ from app.models.identity.api_key import OWNERS_SCOPES, SCOPES, ApiKey, Scope
 from app.models.identity.email_address import holds_address, one_line
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import BY_PEOPLE, for_scope
+from app.web.browser_session import hold_person
 from app.web.numbers import scaled
 from app.web.security_events import key_made, note
 
@@ -80,6 +81,7 @@ def make_key() -> tuple[dict[str, Any], int]:
     if holds_address(name):
         raise InvalidRequest({"name": ["holds a web or mail address."]})
     Account.locked(current_user.account_id)
+    hold_person()
     own = current_user.account_id, current_user.user_id
     key, secret = ApiKey.make(*own, name, scopes=sent.scopes, days=sent.expires_in_days)
     sent.apply(key, sent_json())
@@ -107,6 +109,7 @@ def change_key(key_id: str) -> dict[str, Any]:
 )
 def rotate_key(key_id: str) -> dict[str, Any]:
     """A key acts as its maker, so nobody else gets its secret."""
+    hold_person()
     key = my_key(key_id)
     or_404(key if key.user_id == current_user.user_id else None)
     secret = key.rotate()
