@@ -10,6 +10,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.plan import CreditPack
 from app.models.catalog.price import ModelPrice
 from app.models.chat.attachment import TEXT, Attachment
@@ -22,6 +23,7 @@ from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import User, UserSession
+from app.models.metering.held_call import hold_amount
 from app.models.metering.usage import Usage
 from app.models.operations.outgoing_webhook import WebhookDelivery, WebhookEndpoint
 from tests.auth.conftest import Browser, new_browser, quick_passwords, signed_in
@@ -79,7 +81,7 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
     file.media_type, file.size, file.content = TEXT, 6, b"secret"
     asked = LimitRequest(account_id=team.id, user_id=ada.id, amount_nanos=1)
     passkey = Passkey(user_id=ada.id, name="phone", credential_id=b"1", public_key=b"2", sign_count=0)
-    session.add_all([place, invitation, key, recharge, file, asked, passkey])
+    session.add_all([place, invitation, key, recharge, file, asked, passkey, shared := for_all(chat)])
     session.commit()
     browser_id = session.query(UserSession.id).filter_by(user_id=ada.id).scalar()
     return {
@@ -87,7 +89,30 @@ def adas(team_of: Teams, session: "scoped_session[Session]") -> dict[str, int]:
         "key_id": key.id, "member_id": place.id, "invitation_id": invitation.id, "session_id": browser_id,
         "recharge_id": recharge.id, "attachment_id": file.id, "request_id": asked.id,
         "document_id": document.id, "revision_id": revision.id, "passkey_id": passkey.id,
+        "image_call_id": drawn(usage), "held_call_id": hold_amount(people.actor(team), "batch", CREDIT).usage_id,
+        "shared_token": shared.share_token,
     } | told(team)  # fmt: skip
+
+
+def for_all(chat: Chat) -> Chat:
+    """Another one of the same person, to be read by its link."""
+    shared = Chat(account_id=chat.account_id, user_id=chat.user_id, title="For all to read", model=chat.model)
+    shared.share()
+    return shared
+
+
+def drawn(call: Usage) -> int:
+    """Such a call that made an image."""
+    names = ("account_id", "user_id", "model", "price_id", "state", "outcome", "day", "reserved_nanos")
+    image = Usage(**{name: getattr(call, name) for name in names}, operation="image", images=1, max_output_tokens=0)
+    price = ImagePrice(model=db.session.get_one(ModelPrice, call.price_id).model, quality="low", size="auto")
+    price.price_nanos, price.effective_from, price.approved_at = CREDIT, utcnow(), utcnow()
+    db.session.add(price)
+    db.session.flush()
+    image.image_price_id = price.id
+    db.session.add(image)
+    db.session.flush()
+    return image.id
 
 
 def told(team: Account) -> dict[str, int]:

@@ -47,7 +47,19 @@ VALUES = {
 }
 """What stands in addresses beside ids."""
 
-OF_ANSWERS = ("/regenerate", "/continue", "/messages/<message_id>/stop", "/messages/<message_id>/stream")
+OTHERS = {
+    "answer_id message_id": (
+        "/regenerate",
+        "/continue",
+        "/messages/<message_id>/stop",
+        "/messages/<message_id>/stream",
+    ),
+    "image_call_id call_id": ("/api/images/",),
+    "held_call_id call_id": ("/api/reservations/",),
+    "shared_token token": ("/files/<attachment_id>",),
+}
+"""Which of ada's things an address is of where its variable's name is that of another, too. The link is to a chat
+that does not hold the file."""
 
 
 @dataclass
@@ -81,12 +93,14 @@ class Cast:
         self.roles["other's key"] = Role(self.key(eve, eve.home_id, EVERY_SCOPE))
         db.session.commit()
 
-    def body(self, rule: str, name: str) -> dict[str, Any]:
+    def body(self, rule: str, name: str, ids: dict[str, object]) -> dict[str, Any]:
         """What a body must hold to be looked at; nothing right from those who would get what they ask for."""
         if rule == "/account/switch":
             return {"account_id": self.team_id}
         if rule.startswith("/admin"):
             return {"id": "1"}
+        if rule.endswith("/version"):
+            return {"message_id": ids["message_id"]}
         if not self.roles[name].is_strange:
             return {"max_output_tokens": "none"}
         return body_for(rule)
@@ -151,8 +165,9 @@ def address(app: Flask, rule: str, ids: dict[str, object]) -> str:
     """The rule with ids in it."""
     one = next(known for known in app.url_map.iter_rules() if known.rule == rule)
     values = VALUES | {"month": f"{utcnow():%Y-%m}"} | ids
-    if rule.endswith(OF_ANSWERS):
-        values["message_id"] = ids["answer_id"]
+    for name, rules in OTHERS.items():
+        if any(part in rule for part in rules):
+            values[name.partition(" ")[2]] = ids[name.partition(" ")[0]]
     path = one.build({name: values.get(name, 1) for name in one.arguments}, append_unknown=False)[1]
     return f"{path}?id=1" if rule.startswith("/admin") else path
 
@@ -177,7 +192,7 @@ def matrix(app: Flask, cast: Cast, ids: dict[str, object]) -> Iterator[tuple[str
             if name in KEYS[1:] and not is_json(path):
                 signs += signs[-1]
                 continue
-            signs += sign(ask(client.open, path, method, cast.roles[name], cast.body(rule, name)))
+            signs += sign(ask(client.open, path, method, cast.roles[name], cast.body(rule, name, ids)))
             restored.put_back()
         yield rule, method, signs
     restored.close()
