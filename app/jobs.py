@@ -64,7 +64,7 @@ class JobName(StrEnum):
     DELIVER_MAIL = "app.mailer.deliver"
     SWEEP_MAIL = "app.mailer.sweep"
     SEND_WEBHOOKS = "app.webhook_sender.sweep"
-    WRITE_TITLE = "app.generation.jobs.write_title"
+    WRITE_TITLE = "app.generation.titles.write_title"
     FORGET_UNSENT_FILES = "app.generation.jobs.forget_unsent_files"
     FORGET_GUESTS = "app.generation.jobs.forget_guests"
     FORGET_DELETED_CHATS = "app.generation.jobs.forget_deleted_chats"

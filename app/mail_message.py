@@ -52,7 +52,7 @@ class Parts:
         """A mark that stands for the link; nothing without an address. ValueError where it is none of the web."""
         if not address:
             return Mark()
-        if not address.startswith(("https://", "http://")) or not printable(address):
+        if not address.startswith(("https://", "http://")) or not address.isprintable() or " " in address:
             raise ValueError(f"not a link: {address[:100]!r}")
         self.links.append(Link(label, address))
         return Mark(f"\x01{len(self.links) - 1}\x01")
@@ -63,10 +63,6 @@ class Parts:
     def part(self, paragraph: str) -> Link | str:
         mark = MARK.fullmatch(paragraph)
         return self.links[int(mark[1])] if mark else self.written(paragraph)
-
-
-def printable(address: str) -> bool:
-    return address.isprintable() and " " not in address
 
 
 def compose(to: str, template: str, context: dict[str, Any]) -> EmailMultiAlternatives:

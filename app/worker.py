@@ -159,13 +159,8 @@ def work(app: Flask) -> bool:
     return worker.is_stopping
 
 
-def keep_on(app: Flask) -> None:
-    """Work again whenever Redis was lost, until asked to stop."""
-    while not is_done(app):
-        time.sleep(PAUSE)
-
-
 def is_done(app: Flask) -> bool:
+    """Whether it was asked to stop; otherwise Redis was lost."""
     try:
         return work(app)
     except redis.RedisError as error:
@@ -194,7 +189,8 @@ def run(arguments: list[str]) -> None:
         log.info("ticking")
         Clock(app).keep()
     else:
-        keep_on(app)
+        while not is_done(app):
+            time.sleep(PAUSE)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def init_doors(app: Flask) -> None:
 
 def close_to_others() -> ResponseReturnValue | None:
     """Whatever lies under /admin, its static files and its unknown addresses included, is for administrators."""
-    if not is_in_back_office():
+    if request.path != ADDRESS and not request.path.startswith(f"{ADDRESS}/"):
         return None
     if current_app.config["ADMIN_HOST"] not in {"", request.host}:
         abort(404)
@@ -38,10 +38,6 @@ def awaits_second_factor() -> bool:
     """Whether this session has to show a second factor: who has one must, and in production everybody."""
     has_one, was_shown = state_of(current_user.session_secret)
     return not was_shown and (has_one or current_app.config["APP_ENV"] == "production")
-
-
-def is_in_back_office() -> bool:
-    return request.path == ADDRESS or request.path.startswith(f"{ADDRESS}/")
 
 
 def admit() -> None:

@@ -116,7 +116,10 @@ class AccountTable(AccountActions, AdminTable):
         """The page's accounts, with their owners and last calls: two statements whatever the number of rows."""
         count, rows = super().get_list(*args, execute=execute, **options)
         if execute:
-            add_owners_and_last_calls(rows)
+            ids = [account.id for account in rows]
+            owners, calls = owners_of(ids), last_calls_of(ids)
+            for account in rows:
+                account.owners, account.last_call_at = owners.get(account.id, ""), calls.get(account.id)
         return count, rows
 
     def title_of(self, row: Account) -> str:
@@ -155,13 +158,6 @@ class AccountTable(AccountActions, AdminTable):
             return_url=self.get_url(".index_view"),
             grant_form=form,
         ), 422
-
-
-def add_owners_and_last_calls(accounts: list[Any]) -> None:
-    ids = [account.id for account in accounts]
-    owners, calls = owners_of(ids), last_calls_of(ids)
-    for account in accounts:
-        account.owners, account.last_call_at = owners.get(account.id, ""), calls.get(account.id)
 
 
 def owners_of(account_ids: list[int]) -> dict[int, str]:

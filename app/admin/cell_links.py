@@ -49,11 +49,8 @@ def model_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:
 
 
 def stripe_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:
-    return stripe_link(getattr(row, name) or "")
-
-
-def stripe_link(stripe_id: str) -> Markup | str:
     """The id, leading to its page at Stripe, or in the sandbox's dashboard."""
+    stripe_id = getattr(row, name) or ""
     page = next((page for start, page in STRIPE_PAGES.items() if stripe_id.startswith(start)), None)
     if page is None:
         return stripe_id

@@ -97,8 +97,9 @@ def books_of(since: datetime, within: Range) -> Books:
     plans = {row.id: row.name for row in db.session.execute(select(Plan.id, Plan.name))}
     for row in usage_rows(since, within):
         add_use(days[row.day], books, row, plans)
+    rows = account_rows(since, within)
     by_day = {
-        "accounts": active_accounts(since, within),
+        "accounts": select(rows.c.day, func.count(rows.c.account_id.distinct())).group_by(rows.c.day),
         "house_nanos": house_cost(since, within),
         "revenue_cents": revenue(within),
     }
@@ -142,11 +143,6 @@ def account_rows(since: datetime, within: Range) -> Any:
     totals = select(*(getattr(AccountDay, name) for name in names)).where(within.covers(AccountDay.day))
     live = accounts_of(newest_calls(since, within)).subquery()
     return union_all(totals, select(*(live.c[name] for name in names))).subquery("account_rows")
-
-
-def active_accounts(since: datetime, within: Range) -> Select[Any]:
-    rows = account_rows(since, within)
-    return select(rows.c.day, func.count(rows.c.account_id.distinct())).group_by(rows.c.day)
 
 
 def house_cost(since: datetime, within: Range) -> Select[Any]:

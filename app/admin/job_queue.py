@@ -1,7 +1,5 @@
 """The queue as it is now: what waits, what failed, who works, and when each job of the timetable last ran."""
 
-from typing import Any
-
 import redis
 from flask import request
 from flask.typing import ResponseReturnValue
@@ -24,7 +22,15 @@ class QueuePage(AdminPage):
     @expose("/")
     def index(self) -> str:
         try:
-            context = state_of_queue()
+            jobs = queue()
+            ids = failed_jobs().get_job_ids(end=SHOWN - 1, cleanup=False)
+            context = {
+                "waiting": jobs.count,
+                "running": StartedJobRegistry(queue=jobs).get_job_count(cleanup=False),
+                "failed": [job for job in map(jobs.fetch_job, ids) if job],
+                "workers": Worker.all(connection=connect(), serializer=JSONSerializer),
+                "runs": sorted(last_runs().items()),
+            }
         except redis.RedisError as error:
             context = {"away": type(error).__name__}
         return self.render("admin/queue.html", stuck=stuck(utcnow()), **context)
@@ -55,15 +61,3 @@ def requeued(registry: FailedJobRegistry, job_id: str) -> bool:
     except (NoSuchJobError, InvalidJobOperation):
         return False
     return True
-
-
-def state_of_queue() -> dict[str, Any]:
-    jobs = queue()
-    ids = failed_jobs().get_job_ids(end=SHOWN - 1, cleanup=False)
-    return {
-        "waiting": jobs.count,
-        "running": StartedJobRegistry(queue=jobs).get_job_count(cleanup=False),
-        "failed": [job for job in map(jobs.fetch_job, ids) if job],
-        "workers": Worker.all(connection=connect(), serializer=JSONSerializer),
-        "runs": sorted(last_runs().items()),
-    }

@@ -136,7 +136,13 @@ class PlanTable(SoldTable):
 
     def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         check_name(plan)
-        check_worth(plan)
+        if plan.surcharge_cents > plan.price_cents:
+            raise FieldError("surcharge_cents", "The surcharge can't be more than the price.")
+        worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)
+        check_least("price_cents", plan.price_cents)
+        check_sale(plan)
+        if (plan.window_hours is None) != (plan.window_limit_nanos is None):
+            raise FieldError("window_hours", "Enter both how many credits and in how many hours, or neither.")
         for limit in ("chats_per_month", "documents", "images_per_month"):
             if getattr(plan, limit) == -1:
                 setattr(plan, limit, None)
@@ -218,17 +224,6 @@ class PackTable(SoldTable):
 
 def price_of(plan: Plan) -> str:
     return f"{money_text(plan.price_cents)} a {plan.interval}"
-
-
-def check_worth(plan: Plan) -> None:
-    """FieldError where the figures cannot be together."""
-    if plan.surcharge_cents > plan.price_cents:
-        raise FieldError("surcharge_cents", "The surcharge can't be more than the price.")
-    worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)
-    check_least("price_cents", plan.price_cents)
-    check_sale(plan)
-    if (plan.window_hours is None) != (plan.window_limit_nanos is None):
-        raise FieldError("window_hours", "Enter both how many credits and in how many hours, or neither.")
 
 
 def check_name(sold: Plan | CreditPack) -> None:

@@ -38,6 +38,7 @@ def move() -> Move | None:
     if now is None or not before:
         return None
     kinds = (*SOLD, ("customer", Account))
+    waiting = Payment.state.in_(("open", "processing"))
     return Move(
         now=now,
         before=before,
@@ -45,7 +46,7 @@ def move() -> Move | None:
         known={kind: count(known_before(kind)) for kind, _ in kinds},
         left=left_behind(),
         cards=count(select(AutoRecharge.id).where(AutoRecharge.pause_reason == "other_account")),
-        payments=count(open_elsewhere()),
+        payments=count(select(Payment.id).where(waiting, Payment.former_account_id.is_not(None))),
     )
 
 
@@ -74,8 +75,3 @@ def left_behind() -> list[Any]:
     )
     rows = joined.join(Plan, Plan.id == Subscription.plan_id).where(*running).order_by(until)
     return list(db.session.execute(rows.limit(SHOWN)))
-
-
-def open_elsewhere() -> Select[Any]:
-    waiting = Payment.state.in_(("open", "processing"))
-    return select(Payment.id).where(waiting, Payment.former_account_id.is_not(None))

@@ -40,7 +40,13 @@ class UserTable(AdminTable):
 
     def render(self, template: str, **context: Any) -> str:
         if template == self.details_template:
-            context["accounts"] = accounts_of(context["model"])
+            query = (
+                select(Account.id, Account.name, Account.kind, Membership.role)
+                .join(Membership, Membership.account_id == Account.id)
+                .where(Membership.user_id == context["model"].id)
+                .order_by(Account.id)
+            )
+            context["accounts"] = list(db.session.execute(query))
         return super().render(template, **context)
 
     def person_asked_for(self) -> User:
@@ -113,13 +119,3 @@ class UserTable(AdminTable):
         person.admin_role = ROLES[asked]
         self.record("appoint", person)
         return self.done(person, f"{person.email}: {asked or 'no role in the admin'}.")
-
-
-def accounts_of(person: User) -> list[Any]:
-    query = (
-        select(Account.id, Account.name, Account.kind, Membership.role)
-        .join(Membership, Membership.account_id == Account.id)
-        .where(Membership.user_id == person.id)
-        .order_by(Account.id)
-    )
-    return list(db.session.execute(query))

@@ -130,11 +130,6 @@ def list_packs() -> dict[str, Any]:
     return page_in([shown_pack(pack) for pack in CreditPack.on_offer()])
 
 
-def shown_change(ahead: PriceAhead | None) -> dict[str, Any] | None:
-    """A price that is known to come, the next one; outside of peaks."""
-    return {"effective_from": iso(ahead.begins), **shown_price(ahead.then)} if ahead else None
-
-
 def shown_price(price: ModelPrice) -> dict[str, str]:
     return {
         "input_credits_per_mtok": credits_string(price.uncached_input_nanos),
@@ -150,7 +145,7 @@ def shown_model(model: AIModel, price: ModelPrice, allowed: list[str], change: P
         id=model.name,
         name=model.title,
         provider=model.provider.name,
-        next_price=shown_change(change),
+        next_price={"effective_from": iso(change.begins), **shown_price(change.then)} if change else None,
         is_in_plan=not allowed or model.name in allowed,
         **shown_price(price),
     )

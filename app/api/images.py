@@ -74,7 +74,8 @@ def make_images() -> Response:
     sent = NewImages.read()
     options = call_options(sent)
     if call := earlier(current_user, options):
-        return followed_call(call)
+        message = db.session.scalar(select(Message).filter_by(call_id=call.id, role="assistant"))
+        return followed(message) if message is not None else stream_of_call(call)
     generation = make(current_user, request_of(sent), options)
     g.available_nanos = generation.reservation.available
     return stream_of_generation(generation, as_html=wants_html())
@@ -126,11 +127,3 @@ def chat_of(sent: NewImages) -> Chat | None:
     if sent.new_chat:
         return begun(NewChat(write_title=False))
     return own_chat(sent.chat_id) if sent.chat_id else None
-
-
-def followed_call(call: Usage) -> Response:
-    """Follow what was begun before: by its answer in a chat, else by itself."""
-    message = db.session.scalar(select(Message).filter_by(call_id=call.id, role="assistant"))
-    if message is not None:
-        return followed(message)
-    return stream_of_call(call)

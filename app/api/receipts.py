@@ -20,7 +20,6 @@ from app.api.schemas import (
 )
 from app.extensions import db
 from app.models.billing.rerating import CallCorrection
-from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
 from app.models.chat.chat import Message
 from app.models.metering.cost_explanation import explain
@@ -119,7 +118,7 @@ def shown_receipt(call: Usage) -> dict[str, Any]:
         lines=call.lines(),
         price=shown_price(call.price, call.input_tokens),
         corrections=corrections_of(call),
-        image_price=shown_image_price(call.image_price),
+        image_price=answer_of(IMAGE_PRICE, call.image_price) if call.image_price else None,
         formula=FORMULA,
         explanation=shown_explanation(call),
         cost_nanos=call.paid_nanos,
@@ -149,10 +148,6 @@ def corrections_of(call: Usage) -> list[dict[str, Any]]:
         )
         for correction, rerating in CallCorrection.of_call(call.id)
     ]
-
-
-def shown_image_price(price: ImagePrice | None) -> dict[str, Any] | None:
-    return answer_of(IMAGE_PRICE, price) if price else None
 
 
 def shown_price(price: ModelPrice, input_tokens: int) -> dict[str, Any]:

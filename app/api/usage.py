@@ -112,7 +112,10 @@ def read_chat_usage(chat_id: str) -> dict[str, Any]:
 )
 def list_usage() -> dict[str, Any] | Response:
     read_from_replica()
-    groups = wanted_groups()
+    groups = [name.strip() for name in request.args.get("group_by", "day").split(",")]
+    if unknown := [name for name in groups if name not in GROUPS]:
+        raise InvalidRequest({"group_by": [f"{unknown[0][:40]!r} is not one of {', '.join(GROUPS)}."]})
+    groups = list(dict.fromkeys(groups))
     start, end = day_bounds()
     within = Usage.created_at >= start, Usage.created_at < end
     columns = [column for group in groups for column in GROUPS[group]]
@@ -129,13 +132,6 @@ def list_usage() -> dict[str, Any] | Response:
 def read_receipt(call_id: str) -> dict[str, Any]:
     own = {} if current_user.can_manage else {"user_id": current_user.user_id}
     return shown_receipt(or_404(Usage.find(call_id, account_id=current_user.account_id, **own)))
-
-
-def wanted_groups() -> list[str]:
-    groups = [name.strip() for name in request.args.get("group_by", "day").split(",")]
-    if unknown := [name for name in groups if name not in GROUPS]:
-        raise InvalidRequest({"group_by": [f"{unknown[0][:40]!r} is not one of {', '.join(GROUPS)}."]})
-    return list(dict.fromkeys(groups))
 
 
 def grouped(groups: list[str]) -> Select[Any]:

@@ -32,7 +32,7 @@ def list_months() -> dict[str, Any]:
     first = first_month(utctoday())
     months = calls_by_month(first, own)
     for name, model in (("chats", Chat), ("documents", Document)):
-        for month, count in made_by_month(model, first, own).items():
+        for month, count in by_month(model, model.created_at, func.count(), first, own).items():
             months[month][name] += count
     for month, count in images_by_month(first, own).items():
         months[month]["images"] += count
@@ -50,10 +50,6 @@ def calls_by_month(since: datetime, first: date, own: dict[str, int]) -> dict[Mo
             month[name] += int(getattr(row, name))
         month["cost"] += int(row.paid_nanos)
     return months
-
-
-def made_by_month(model: Any, first: date, own: dict[str, int]) -> dict[Month, int]:
-    return by_month(model, model.created_at, func.count(), first, own)
 
 
 def images_by_month(first: date, own: dict[str, int]) -> dict[Month, int]:

@@ -20,8 +20,8 @@ from app.auth import (
     teams,
     two_factor,
 )
-from app.auth.blueprint import auth
 from app.web import access, rate_limits
+from app.web.blueprints import auth
 
 
 def init_app(app: Flask) -> None:

@@ -4,11 +4,11 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.auth.blueprint import auth
 from app.auth.teams import done
 from app.models.identity.account import Account
 from app.models.identity.brand import Brand
 from app.web.access import own_membership
+from app.web.blueprints import auth
 from app.web.branding import take_form
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from flask import Response, abort, current_app, render_template
 
-from app.auth.blueprint import auth
 from app.web.access import public
+from app.web.blueprints import auth
 
 RULE = b"-" * 79
 MOST = 100

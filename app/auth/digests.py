@@ -3,11 +3,11 @@
 from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from app.auth.blueprint import auth
 from app.auth.teams import done
 from app.extensions import db
 from app.payments.digests import member_of
 from app.web.access import own_membership, public, takes_foreign_posts
+from app.web.blueprints import auth
 
 
 @auth.post("/account/digest")

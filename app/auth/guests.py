@@ -6,10 +6,10 @@ from flask import redirect, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.auth.blueprint import auth
 from app.extensions import db
 from app.models.identity.guest_account import accepts_guests, open_guest_account
 from app.web.access import GUEST, public
+from app.web.blueprints import auth
 
 
 @auth.post("/try")

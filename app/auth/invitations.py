@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app import mailer
-from app.auth.blueprint import auth
 from app.auth.forms import InvitationForm, faults
 from app.extensions import db
 from app.models.billing.allowance_refill import give_free_credits
@@ -17,6 +16,7 @@ from app.models.identity.invitation import Invitation
 from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import managers_only, public
+from app.web.blueprints import auth
 from app.web.browser_session import onwards, own_session
 from app.web.rate_limits import by_machine
 from app.web.security_events import note

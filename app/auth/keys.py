@@ -4,12 +4,12 @@ from flask import abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.auth.blueprint import auth
 from app.auth.forms import KeyForm, KeyLimitsForm, faults
 from app.auth.settings import done, settings_page
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.identity.api_key import SCOPES, ApiKey
+from app.web.blueprints import auth
 from app.web.browser_session import hold_person
 from app.web.security_events import key_made, note
 from app.web.shown_once import keep_to_show, shown_once

@@ -5,7 +5,6 @@ from datetime import date
 from flask import abort, request
 from flask.typing import ResponseReturnValue
 
-from app.auth.blueprint import auth
 from app.auth.teams import done, held_team
 from app.models.base import NANOS_PER_CREDIT, credits_text, utcnow
 from app.models.identity.limit_request import LimitRequest, end_of_month
@@ -13,6 +12,7 @@ from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
 from app.notifications import people_mails
 from app.web.access import own_membership
+from app.web.blueprints import auth
 from app.web.numbers import scaled
 from app.web.rate_limits import by_person
 

@@ -15,13 +15,13 @@ from requests import RequestException
 from sqlalchemy.exc import IntegrityError
 
 from app import mailer
-from app.auth.blueprint import auth
 from app.auth.invitations import invitation_in
 from app.auth.signup_login import may_sign_up, needs_invitation, open_account
 from app.extensions import db
 from app.models.identity.email_address import LONGEST_NAME, checked_address, holds_address, one_line
 from app.models.identity.user import User
 from app.web.access import public
+from app.web.blueprints import auth
 from app.web.browser_session import await_code, begin_session, onwards, same_site
 from app.web.known_browser import told_if_new
 from app.web.rate_limits import by_machine, check_signups

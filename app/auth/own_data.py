@@ -11,10 +11,10 @@ from typing import IO, Any
 from flask import Response
 from flask_login import current_user
 
-from app.auth.blueprint import auth
 from app.extensions import db
 from app.models.identity.personal_data import PERSONAL, Person
 from app.models.identity.user import User
+from app.web.blueprints import auth
 from app.web.rate_limits import by_person
 
 PIECE = 100_000

@@ -22,7 +22,6 @@ from webauthn.helpers.structs import (
 )
 
 from app import mailer
-from app.auth.blueprint import auth
 from app.auth.forms import ConfirmedForm, PasskeyForm, faults
 from app.auth.settings import done, settings_page
 from app.extensions import db
@@ -33,6 +32,7 @@ from app.models.identity.two_factor import remember
 from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import public
+from app.web.blueprints import auth
 from app.web.browser_session import begin_session, hold_person, same_site
 from app.web.known_browser import told_if_new
 from app.web.page_context import passkey_site

@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app import mailer
-from app.auth.blueprint import auth
 from app.auth.forms import ForgotForm, ResetForm, faults
 from app.extensions import db
 from app.models.billing.allowance_refill import give_free_credits
@@ -18,6 +17,7 @@ from app.models.identity.passkey import Passkey
 from app.models.identity.user import MailedToken, User
 from app.notifications.people_mails import of_welcome
 from app.web.access import public
+from app.web.blueprints import auth
 from app.web.rate_limits import by_machine, by_mailbox
 from app.web.security_events import note
 

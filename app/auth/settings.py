@@ -9,7 +9,6 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from app import mailer
-from app.auth.blueprint import auth
 from app.auth.email_links import credential_of
 from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
 from app.extensions import db
@@ -22,6 +21,7 @@ from app.models.identity.erasure import delete_person
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import UserSession
 from app.models.metering.key_limit import spent_by_keys
+from app.web.blueprints import auth
 from app.web.browser_session import begin_session, has_just_signed_in, hold_person, own_session, sign_out
 from app.web.rate_limits import by_person
 from app.web.security_events import note
@@ -35,12 +35,14 @@ def settings() -> str:
 def settings_page(errors: dict[str, list[str]] | None = None, *, section: str = "", new_key: str = "") -> str:
     """All settings; `errors` are those of the form `section`, `new_key` a secret that is shown this once."""
     user, browser = current_user.user, own_session()
+    keys = own_keys()
+    spent = spent_by_keys([key.id for key in keys], utcnow())
     return render_template(
         "settings.html",
         user=user,
         sessions=user.sessions,
         own_session_id=browser.id if browser else None,
-        keys=spent_by(own_keys()),
+        keys=[KeySpent(key, *spent.get(key.id, (0, 0))) for key in keys],
         models=titles(),
         typed={section: request.form},
         new_key=new_key,
@@ -156,11 +158,6 @@ def own_keys() -> list[ApiKey]:
     """Live ones."""
     mine = ApiKey.user_id == current_user.user_id, ApiKey.account_id == current_user.account_id
     return list(db.session.scalars(select(ApiKey).where(*mine, *ApiKey.is_live()).order_by(ApiKey.id)))
-
-
-def spent_by(keys: list[ApiKey]) -> list[KeySpent]:
-    spent = spent_by_keys([key.id for key in keys], utcnow())
-    return [KeySpent(key, *spent.get(key.id, (0, 0))) for key in keys]
 
 
 def titles() -> dict[str, str]:

@@ -8,7 +8,6 @@ from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from app import mailer
-from app.auth.blueprint import auth
 from app.auth.forms import LoginForm, SignupForm, faults
 from app.auth.invitations import invitation_in
 from app.extensions import db
@@ -20,6 +19,7 @@ from app.models.identity.invitation import Invitation
 from app.models.identity.user import ERASED, User
 from app.notifications.people_mails import of_welcome
 from app.web.access import public
+from app.web.blueprints import auth
 from app.web.browser_session import await_code, begin_session, onwards, same_site, sign_out
 from app.web.known_browser import told_if_new
 from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken

@@ -6,7 +6,6 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.auth.blueprint import auth
 from app.auth.forms import DeletionForm, RoleForm, TeamForm, faults
 from app.extensions import db
 from app.jobs import JobName, enqueue
@@ -20,6 +19,7 @@ from app.models.metering.budget import Period, own_use
 from app.models.metering.member_limit import month_of, spent_by_members
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import own_membership
+from app.web.blueprints import auth
 from app.web.browser_session import onwards, own_session
 from app.web.numbers import scaled
 from app.web.rate_limits import by_machine, by_person

@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from markupsafe import Markup
 
-from app.auth.blueprint import auth
 from app.auth.forms import ConfirmedForm, faults
 from app.extensions import db
 from app.models.catalog.setting import Setting
@@ -16,6 +15,7 @@ from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from app.web import security_events
 from app.web.access import public
+from app.web.blueprints import auth
 from app.web.browser_session import begin_session, has_just_signed_in, hold_person, onwards, same_site, who_waits
 from app.web.known_browser import told_if_new
 from app.web.second_factor import WRONG, tries

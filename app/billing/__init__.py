@@ -14,7 +14,7 @@ from app.billing import (
     webhook_view,
     webhooks,
 )
-from app.billing.blueprint import billing
+from app.web.blueprints import billing
 
 
 def init_app(app: Flask) -> None:

@@ -6,7 +6,6 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.billing.blueprint import billing
 from app.models.base import utcnow
 from app.models.metering.account_state import AccountState
 from app.models.metering.alerts import SOFTER_PERCENT
@@ -15,6 +14,7 @@ from app.models.metering.refusal import InvalidRequest
 from app.models.metering.spending import SpendingPause
 from app.payments.breaker import Choice, Until, choose, resume
 from app.web.access import managers_only
+from app.web.blueprints import billing
 
 
 @billing.get("/breaker")

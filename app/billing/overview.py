@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import func, select
 
-from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.allowance_refill import monthly_amount, next_refill
@@ -25,6 +24,7 @@ from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.payments import session_sync
 from app.payments.checkout import is_set_up
 from app.web.access import managers_only
+from app.web.blueprints import billing
 
 MOST_SHOWN = 100
 PACE, LONGEST_SHOWN, DAY = timedelta(days=14), 60, 86_400

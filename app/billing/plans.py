@@ -6,11 +6,11 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.billing.blueprint import billing
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.payments import promotion_codes, subscriptions
 from app.web.access import managers_only
+from app.web.blueprints import billing
 from app.web.checkout_limits import by_account, note_wrong_code, wrong_codes
 from app.web.formatting import reader_date
 

@@ -4,10 +4,10 @@ from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.billing.blueprint import billing
 from app.models.base import credits_text
 from app.payments import promotion_codes
 from app.web.access import managers_only
+from app.web.blueprints import billing
 from app.web.checkout_limits import wrong_codes
 
 

@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app import mailer
-from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT
 from app.models.billing.auto_recharge import Recharge
@@ -17,6 +16,7 @@ from app.payments import auto_recharge as payments_recharge
 from app.payments import auto_recharge_settings
 from app.payments import checkout as buying
 from app.web.access import managers_only
+from app.web.blueprints import billing
 from app.web.checkout_limits import by_account, wrong_codes
 from app.web.numbers import scaled, whole
 

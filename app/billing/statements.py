@@ -7,10 +7,10 @@ from typing import Any
 from flask import Response, abort, render_template
 from flask_login import current_user
 
-from app.billing.blueprint import billing
 from app.models.base import credits_string, utcnow
 from app.models.billing.statement import Balances, Statement, month_start, months_of, statement_of
 from app.web.access import managers_only
+from app.web.blueprints import billing
 from app.web.csv import csv_of
 
 COLUMNS = ("date", "kind", "what", "member", "calls", "allowance_credits", "credits_credits", "total_credits")

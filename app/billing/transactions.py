@@ -13,7 +13,6 @@ from flask import Response, render_template, request, url_for
 from flask_login import current_user
 from sqlalchemy import ScalarResult, func, select
 
-from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import credits_string
 from app.models.billing.ledger import LedgerEntry
@@ -21,6 +20,7 @@ from app.models.billing.payment import Payment
 from app.models.metering.usage import Usage
 from app.models.operations.replica_reads import read_from_replica
 from app.web.access import managers_only
+from app.web.blueprints import billing
 from app.web.csv import csv_of
 from app.web.formatting import model_title, money_text, operation_title
 from app.web.promotion_text import discount_words

@@ -8,7 +8,6 @@ from flask import abort, render_template, request
 from flask_login import current_user
 from sqlalchemy import Select, Subquery, desc, func, select
 
-from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.base import credits_figure, utcnow
 from app.models.billing.rerating import CallCorrection
@@ -20,6 +19,7 @@ from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import RELEASED, RUNNING, Usage
 from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.models.operations.replica_reads import read_from_replica
+from app.web.blueprints import billing
 from app.web.charts import Chart, bar_chart
 from app.web.formatting import model_title, operation_title, reader_date
 

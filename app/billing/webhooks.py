@@ -4,11 +4,11 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.billing.blueprint import billing
 from app.extensions import db
 from app.models.identity.account import Account
 from app.models.operations.outgoing_webhook import EVENTS, WebhookDelivery, WebhookEndpoint
 from app.web.access import managers_only
+from app.web.blueprints import billing
 from app.web.rate_limits import by_person
 from app.web.shown_once import keep_to_show, shown_once
 

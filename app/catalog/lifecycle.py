@@ -12,15 +12,11 @@ from app.models.catalog.ai_model import AIModel
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A model whose vendor names another last day than the list; `is_contested` where a person set one."""
+    """A model whose vendor names another last day than the list; a person may have set the one of the list."""
 
     model: AIModel
     sold_until: datetime
     successor: str | None
-
-    @property
-    def is_contested(self) -> bool:
-        return self.model.sold_until is not None
 
     @property
     def summary(self) -> str:
@@ -46,7 +42,7 @@ def endings(names: tuple[str, ...] = ()) -> list[Ending]:
 
 def approve(proposed: list[Ending], names: tuple[str, ...]) -> list[Ending]:
     """Take over the vendors' days; where a person set another, only by the model's name."""
-    approved = [ending for ending in proposed if names or not ending.is_contested]
+    approved = [ending for ending in proposed if names or ending.model.sold_until is None]
     for ending in approved:
         ending.approve()
     return approved

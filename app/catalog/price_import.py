@@ -88,12 +88,8 @@ def compare(at: datetime, names: tuple[str, ...] = ()) -> list[Finding]:
     """Every difference between the approved list and the source, from that moment on; writes nothing."""
     query = select(AIModel).order_by(AIModel.position, AIModel.id)
     models = db.session.scalars(query.where(AIModel.name.in_(names)) if names else query)
-    return [finding for model in models if is_sourced(model) for finding in compare_model(model, at)]
-
-
-def is_sourced(model: AIModel) -> bool:
-    """Whether the source knows the model's provider at all."""
-    return vendor(model.provider.name) is not None
+    sourced = [model for model in models if vendor(model.provider.name)]
+    return [finding for model in sourced for finding in compare_model(model, at)]
 
 
 def compare_model(model: AIModel, at: datetime) -> Iterator[Finding]:

@@ -216,7 +216,7 @@ def of_second(model: AIModel, row: dict[str, Any], at: datetime, source: str) ->
     for theirs, column in SECOND_PRICES.items():
         ours = getattr(price, column) if price else None
         stated = usual.get(theirs)
-        if stated is not None and (figure := per_million(stated)) != ours:
+        if stated is not None and (figure := nanos((Decimal(str(stated)) * 10**6).normalize())) != ours:
             before, after = (price_import.shown(column, one) for one in (ours, figure))
             proposed = {"field": column, "columns": {column: figure}}
             yield of_model(model, column.removesuffix("_nanos"), before, after, source, **proposed)
@@ -236,7 +236,3 @@ def is_day(stated: Any) -> bool:
     except ValueError:
         return False
     return True
-
-
-def per_million(dollars_a_token: Any) -> int:
-    return nanos((Decimal(str(dollars_a_token)) * 10**6).normalize())

@@ -3,8 +3,8 @@
 from flask import Flask
 
 from app.chat import chat_actions, shared, views
-from app.chat.blueprint import chat
 from app.generation.registry import give_place_back
+from app.web.blueprints import chat
 
 
 def init_app(app: Flask) -> None:

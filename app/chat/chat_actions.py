@@ -9,13 +9,13 @@ from flask import Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app.chat.blueprint import chat
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions, folder_name
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too, own_chat, own_document
+from app.web.blueprints import chat
 from app.web.downloads import file_name, offer_as
 from app.web.numbers import scaled
 

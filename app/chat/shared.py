@@ -2,10 +2,10 @@
 
 from flask import Response, abort, make_response, render_template
 
-from app.chat.blueprint import chat
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import Chat
 from app.web.access import public
+from app.web.blueprints import chat
 from app.web.downloads import served
 from app.web.rate_limits import by_machine
 

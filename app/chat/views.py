@@ -4,7 +4,6 @@ from flask import render_template, request
 from flask_login import current_user
 from sqlalchemy import select
 
-from app.chat.blueprint import chat
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -15,6 +14,7 @@ from app.models.documents.document import Document, own
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.web.access import for_guests_too, is_guest, own_chat
+from app.web.blueprints import chat
 
 MOST_LISTED = 100
 

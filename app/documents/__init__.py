@@ -3,7 +3,7 @@
 from flask import Flask
 
 from app.documents import views
-from app.documents.blueprint import documents
+from app.web.blueprints import documents
 
 
 def init_app(app: Flask) -> None:

@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import or_, select
 
-from app.documents.blueprint import documents
 from app.documents.docx import as_docx
 from app.extensions import db
 from app.models.base import utcnow
@@ -20,6 +19,7 @@ from app.models.metering.plan_limits import PlanLimits, check_documents
 from app.models.metering.reservation import load_account_state, lock_account_state
 from app.models.search import contains
 from app.web.access import own_document
+from app.web.blueprints import documents
 from app.web.downloads import ALONE, file_name, offer_as
 from app.web.markdown import render
 

@@ -171,17 +171,14 @@ class MadeResponse:
         tool, namespace = self._tools.get(name, ({}, None))
         return {"name": tool.get("name") or name} | ({"namespace": namespace} if namespace else {})
 
-    def _custom(self, item: Event) -> bool:
-        tool, _namespace = self._tools.get(full_name(item), ({}, None))
-        return bool(tool.get("type") == "custom")
-
     def _end_item(self) -> Iterator[Event]:
         if self._open is None:
             return
         item = self._items[self._open]
         if item["type"] == "function_call":
             yield self._of("response.function_call_arguments.done", arguments=item["arguments"], name=item["name"])
-            if self._custom(item):
+            tool, _namespace = self._tools.get(full_name(item), ({}, None))
+            if tool.get("type") == "custom":
                 self._items[self._open] = item = as_custom(item)
         else:
             part = item["summary" if item["type"] == "reasoning" else "content"][0]

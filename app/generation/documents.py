@@ -82,7 +82,8 @@ def estimate(
 def task_of(actor: Actor, document: Document | None, request: DocumentRequest) -> Task:
     """InvalidRequest names the field that is wrong; Conflict where the document was changed meanwhile."""
     if request.operation == "draft":
-        content = with_title(needed(request.instructions), request.title)
+        instructions = needed(request.instructions)
+        content = f"Title: {request.title}\n\n{instructions}" if request.title.strip() else instructions
         title = request.title or title_of(request.instructions)
         return Task(content, {}, partial(store_document, actor, {"title": title}), None)
     if document is None:
@@ -177,10 +178,6 @@ def filled(document: Document) -> str:
     if not document.body.strip():
         raise InvalidRequest({"document": ["is empty: there is nothing to work on."]})
     return document.body
-
-
-def with_title(instructions: str, title: str) -> str:
-    return f"Title: {title}\n\n{instructions}" if title.strip() else instructions
 
 
 def store_document(actor: Actor, columns: dict[str, Any], reservation: Reservation) -> KeptText:

@@ -3,16 +3,11 @@
 from flask import current_app
 
 from app.extensions import db
-from app.generation import titles
 from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
 from app.models.identity import erasure
 from app.models.metering.usage_rollup import add_up
 from app.models.operations.refused_call import RefusedCall
-
-
-def write_title(chat_id: int) -> None:
-    titles.write_title(chat_id)
 
 
 def forget_guests() -> int:

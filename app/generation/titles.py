@@ -33,7 +33,7 @@ def write_title(chat_id: int) -> None:
     if chat is None or actor is None:
         return
     account_state = AccountState.lock(actor.account_id)
-    if not has_room(account_state):
+    if account_state.running_calls + 1 >= (account_state.parallel_calls or Setting.get("parallel_calls")):
         db.session.rollback()
         return
     try:
@@ -63,11 +63,6 @@ def caller_of(chat: Chat) -> Actor | None:
         own_limit_nanos=membership.own_limit_nanos,
         own_limit_period=membership.own_limit_period,
     )
-
-
-def has_room(account_state: AccountState) -> bool:
-    """Whether the person's next question has room beside this call; if not, it is tried after the next answer."""
-    return account_state.running_calls + 1 < (account_state.parallel_calls or Setting.get("parallel_calls"))
 
 
 def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:

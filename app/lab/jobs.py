@@ -68,7 +68,10 @@ def replayed(kept: LabRun, scenario: Scenario, report: Report, connection: Conne
 def go_through(kept: LabRun, report: Report, steps: Iterator[tuple[int, int]], until: float) -> bool:
     """As many steps as there is time for; whether the run is over."""
     for last, done in steps:
-        if not went_on(kept, done):
+        running = update(LabRun).where(LabRun.id == kept.id, LabRun.state == "running")
+        went = db.session.execute(running.values(accounts_done=done)).rowcount  # type: ignore[attr-defined]
+        db.session.commit()
+        if not went:  # it was cancelled meanwhile
             return True
         if time.monotonic() > until:
             kept.last_account_id, kept.result = last, report.stored
@@ -82,14 +85,6 @@ def begin(kept: LabRun, accounts: int) -> None:
     waiting = update(LabRun).where(LabRun.id == kept.id, LabRun.state == "waiting")
     db.session.execute(waiting.values(state="running", accounts=accounts))
     db.session.commit()
-
-
-def went_on(kept: LabRun, done: int) -> bool:
-    """Say how far it is; whether nobody cancelled it meanwhile."""
-    running = update(LabRun).where(LabRun.id == kept.id, LabRun.state == "running")
-    went = db.session.execute(running.values(accounts_done=done)).rowcount  # type: ignore[attr-defined]
-    db.session.commit()
-    return bool(went)
 
 
 def finish(kept: LabRun, report: Report) -> bool:

@@ -1,4 +1,4 @@
-"""Every table and every rule. No network, no commit, no queue: whoever opened the door commits."""
+"""Every table and every rule. No network, no commit, no queue: whoever began the work commits."""
 
 from app.models.billing.auto_recharge import AutoRecharge, Recharge
 from app.models.billing.call_audit import CallAudit
@@ -35,54 +35,3 @@ from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refused_call import RefusalCount, RefusedCall
 from app.models.operations.support_request import SupportRequest
 from app.models.operations.webhook_event import StripeEvent, SyncVersion
-
-__all__ = [
-    "AIModel",
-    "Account",
-    "AccountDay",
-    "AdminChange",
-    "ApiKey",
-    "Attachment",
-    "AutoRecharge",
-    "Brand",
-    "CallAudit",
-    "CallCorrection",
-    "CatalogProposal",
-    "Chat",
-    "CreditPack",
-    "DailyTotal",
-    "Dispute",
-    "Document",
-    "FormerId",
-    "Habit",
-    "Invitation",
-    "LabRun",
-    "LedgerEntry",
-    "LimitRequest",
-    "MailedToken",
-    "Membership",
-    "Message",
-    "ModelPrice",
-    "OperationRow",
-    "OutgoingMail",
-    "Payment",
-    "Plan",
-    "PromotionCode",
-    "ProviderAccount",
-    "Recharge",
-    "Redemption",
-    "Refund",
-    "RefusalCount",
-    "RefusedCall",
-    "Rerating",
-    "Revision",
-    "Setting",
-    "StripeAccount",
-    "StripeEvent",
-    "Subscription",
-    "SupportRequest",
-    "SyncVersion",
-    "Usage",
-    "User",
-    "UserSession",
-]

@@ -120,14 +120,10 @@ def of_subscription(subscription: Subscription, account: Account, before: Before
         return
     for payment in newly(subscription, before, "paid"):
         owner(account, f"receipt:{payment.id}", "receipt", **receipt_facts(payment), what=payment.plan.name)
-    of_failed_payment(subscription, account, before)
-    of_plan(subscription, account, before)
-
-
-def of_failed_payment(subscription: Subscription, account: Account, before: Before) -> None:
     if subscription.is_unpaid and before.status not in UNPAID:
         key = f"payment_failed:{subscription.id}:{subscription.period_start:%Y%m%d%H%M%S}"
         owner(account, key, "payment_failed", plan=subscription.plan.name, pay_url=subscription.pay_url)
+    of_plan(subscription, account, before)
 
 
 def of_plan(subscription: Subscription, account: Account, before: Before) -> None:

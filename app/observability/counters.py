@@ -52,7 +52,11 @@ class Counters:
         is_there = False
         try:
             with self.app.app_context(), suppress(redis.RedisError):
-                add_to_sums(counted)
+                connection = connect()
+                with connection.pipeline() as pipeline:
+                    for labels, amount in counted.items():
+                        pipeline.hincrby(KEY, json.dumps(labels), amount)
+                    pipeline.execute()
                 is_there = True
         finally:
             if not is_there:
@@ -74,14 +78,6 @@ class Counters:
 
 meters = Counters()
 atexit.register(meters.flush)
-
-
-def add_to_sums(counted: Counts) -> None:
-    connection = connect()
-    with connection.pipeline() as pipeline:
-        for labels, amount in counted.items():
-            pipeline.hincrby(KEY, json.dumps(labels), amount)
-        pipeline.execute()
 
 
 def sums() -> dict[tuple[str, ...], int]:

@@ -11,7 +11,7 @@ from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
 from app.models.operations.support_request import SupportRequest
 from app.notifications import people_mails
-from app.pages.blueprint import pages
+from app.web.blueprints import pages
 from app.web.rate_limits import by_person
 
 

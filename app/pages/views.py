@@ -17,10 +17,10 @@ from app.extensions import db
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests
-from app.pages.blueprint import pages
 from app.payments import promotion_codes
 from app.web import plan_features, promotion_text
 from app.web.access import public
+from app.web.blueprints import pages
 from app.web.branding import logo_response
 from app.web.checkout_limits import note_wrong_code, wrong_codes
 from app.web.pricing_page import pricing_context

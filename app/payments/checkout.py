@@ -57,7 +57,10 @@ def at_stripe(account_id: int, sold: Plan | CreditPack, begin: Callable[[bool], 
     except Rejected:
         rollback()
         product_sync.make_anew(sold)
-        forget_lost_customer(account_id)
+        customer_id = customer_of(account_id)
+        if not client.exists("customer", customer_id):
+            Account.locked(account_id).lose_customer(customer_id)
+        commit()
         return begin(True)
 
 
@@ -69,14 +72,6 @@ def open_again(session_id: str) -> str | None:
     session_sync.apply_session(session)
     commit()
     return None
-
-
-def forget_lost_customer(account_id: int) -> None:
-    customer_id = customer_of(account_id)
-    if not client.exists("customer", customer_id):
-        account = Account.locked(account_id)
-        account.lose_customer(customer_id)
-    commit()
 
 
 def customer_of(account_id: int) -> str:

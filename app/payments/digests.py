@@ -210,11 +210,7 @@ def unsubscribe_link(posted: OutgoingMail) -> Texts | None:
     member = db.session.get(Membership, posted.context["membership_id"])
     if member is None or not member.wants_digest or not member.can_manage:
         return None
-    return {"unsubscribe_url": mailer.link("auth.stop_digest", token=token_of(member))}
-
-
-def token_of(member: Membership) -> str:
-    return str(signer().dumps(member.id))
+    return {"unsubscribe_url": mailer.link("auth.stop_digest", token=str(signer().dumps(member.id)))}
 
 
 def member_of(token: str) -> Membership | None:

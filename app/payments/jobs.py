@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 from app.extensions import db
@@ -49,10 +49,6 @@ def sweep() -> None:
     sweeper.sweep_payments(enqueue_or_do)
 
 
-def sweep_calls() -> int:
-    return sweeper.sweep()
-
-
 def do(job: JobName, identifier: int) -> None:
     """What `enqueue` has a worker do, here and at once."""
     globals()[job.rpartition(".")[2]](identifier)
@@ -62,27 +58,6 @@ def enqueue_or_do(job: JobName, identifier: int) -> None:
     """Where Redis takes no job, it is done here."""
     if not enqueue(job, identifier):
         do(job, identifier)
-
-
-@at_stripe
-def process_events() -> int:
-    return webhook_events.process_due()
-
-
-@at_stripe
-def recharge(account_id: int) -> None:
-    auto_recharge.recharge(account_id)
-
-
-@at_stripe
-def resolve_recharge(recharge_id: int) -> None:
-    auto_recharge.resolve(recharge_id)
-
-
-@at_stripe
-def use_card(account_id: int) -> None:
-    """Have a card that was saved pay the invoices too."""
-    checkout.use_saved_card(account_id)
 
 
 @at_stripe
@@ -106,11 +81,6 @@ def account_closed(account_id: int) -> None:
 
 
 @at_stripe
-def pay_back(refund_id: int) -> None:
-    refunds.pay_back(refund_id)
-
-
-@at_stripe
 def publish_plan(plan_id: int) -> None:
     """A plan was saved: tell Stripe, and where it is inactive now, end what depends on it."""
     product_sync.publish_one("plan", plan_id)
@@ -118,16 +88,6 @@ def publish_plan(plan_id: int) -> None:
     for account_id in AutoRecharge.on_plan(plan_id):
         payment_methods.review_recharge(Account.locked(account_id))
         commit()
-
-
-@at_stripe
-def publish_pack(pack_id: int) -> None:
-    product_sync.publish_one("pack", pack_id)
-
-
-@at_stripe
-def publish_code(code_id: int) -> None:
-    promotion_codes.publish_one(code_id)
 
 
 def tell_alerts(account_id: int) -> None:
@@ -152,10 +112,12 @@ def audit_calls() -> int | None:
     return audited.differing if audited else None
 
 
-def rerate(rerating_id: int) -> None:
-    """Preview a correction of prices, or go on with one that was applied."""
-    rerating.job(rerating_id)
-
-
-def rerate_all() -> None:
-    rerating.go_on_with_all()
+process_events = at_stripe(webhook_events.process_due)
+recharge = at_stripe(auto_recharge.recharge)
+resolve_recharge = at_stripe(auto_recharge.resolve)
+use_card = at_stripe(checkout.use_saved_card)
+pay_back = at_stripe(refunds.pay_back)
+publish_pack = at_stripe(partial(product_sync.publish_one, "pack"))
+publish_code = at_stripe(promotion_codes.publish_one)
+sweep_calls = sweeper.sweep
+rerate, rerate_all = rerating.job, rerating.go_on_with_all

@@ -137,11 +137,6 @@ def purchase_of(redemption: Redemption) -> Payment | Subscription | None:
     return payment or db.session.scalar(begun)
 
 
-def session_of(redemption: Redemption) -> str | None:
-    purchase = purchase_of(redemption)
-    return purchase.stripe_session_id if purchase else None
-
-
 def end_purchase(redemption: Redemption) -> None:
     """Nothing comes of the checkout of a locked account."""
     purchase = purchase_of(redemption)
@@ -161,7 +156,8 @@ def release_stale() -> None:
 
 
 def release_checkout(redemption: Redemption) -> None:
-    session_id = session_of(redemption)
+    purchase = purchase_of(redemption)
+    session_id = purchase.stripe_session_id if purchase else None
     if session_id is None or is_forgotten(session_id):
         Account.locked(redemption.account_id)
         db.session.refresh(redemption)

@@ -44,15 +44,11 @@ def process_due() -> int:
         while time.monotonic() < until and process_next() is not None:
             count += 1
     finally:
-        enqueue_if_due()
+        is_due = StripeEvent.next_due(utcnow()) is not None
+        rollback()
+        if is_due:
+            enqueue_once(PROCESS)
     return count
-
-
-def enqueue_if_due() -> None:
-    is_due = StripeEvent.next_due(utcnow()) is not None
-    rollback()
-    if is_due:
-        enqueue_once(PROCESS)
 
 
 def process_next() -> int | None:

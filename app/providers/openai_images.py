@@ -26,12 +26,6 @@ UNNAMED = ("", "standard", "auto")
 def ask_for_images(provider: OpenAIProvider, prompt: ImagePrompt) -> Drawn:
     """Raises the package's errors."""
     options: Any = {"timeout": provider.patience.timeout(prompt)}
-    body = body_of(prompt)
-    response = provider.client.post("/images/generations", cast_to=httpx2.Response, body=body, options=options)
-    return drawn_of(response.content, prompt.max_output_tokens)
-
-
-def body_of(prompt: ImagePrompt) -> dict[str, Any]:
     wanted = {"size": prompt.size, "quality": prompt.quality}
     body: dict[str, Any] = {
         "model": prompt.model,
@@ -41,7 +35,8 @@ def body_of(prompt: ImagePrompt) -> dict[str, Any]:
     }
     if not prompt.model.startswith(ALWAYS_BYTES):
         body["response_format"] = "b64_json"
-    return body
+    response = provider.client.post("/images/generations", cast_to=httpx2.Response, body=body, options=options)
+    return drawn_of(response.content, prompt.max_output_tokens)
 
 
 def drawn_of(content: bytes, most: int) -> Drawn:

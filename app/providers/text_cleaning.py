@@ -49,7 +49,8 @@ class EventCleaner:
 
     def clean(self, value: Any, path: Path = ()) -> Any:
         if isinstance(value, str):
-            return value if self._is_clean(value) else self._text(value, path)
+            is_clean = value.isascii() and "\0" not in value and not self._halves
+            return value if is_clean else self._text(value, path)
         if isinstance(value, dict) and len(path) < LARGEST_DEPTH:
             return {key: self.clean(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list) and all(type(inner) is float for inner in value):
@@ -57,9 +58,6 @@ class EventCleaner:
         if isinstance(value, list) and len(path) < LARGEST_DEPTH:
             return [self.clean(inner, (*path, place)) for place, inner in enumerate(value)]
         return value
-
-    def _is_clean(self, text: str) -> bool:
-        return text.isascii() and "\0" not in text and not self._halves
 
     def _text(self, text: str, path: Path) -> str:
         text, half = whole(self._halves.pop(path, "") + text)

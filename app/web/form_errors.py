@@ -35,7 +35,7 @@ def back_with(errors: dict[str, list[str]]) -> ResponseReturnValue | None:
     if request.method != "POST" or page is None:
         return None
     typed = {name: text[:LONGEST] for name, text in request.form.items() if not is_secret(name)}
-    sentences = {field_of(name): [sentence(text) for text in texts] for name, texts in errors.items()}
+    sentences = {name.removesuffix("_cents"): [sentence(text) for text in texts] for name, texts in errors.items()}
     session[KEPT] = {"action": request.path, "errors": sentences, "values": typed}
     return redirect(page, 303)
 
@@ -45,11 +45,6 @@ def page_sent_from() -> str | None:
     if sent_from.netloc != request.host:
         return None
     return same_site(sent_from.path + (f"?{sent_from.query}" if sent_from.query else ""))
-
-
-def field_of(name: str) -> str:
-    """A form speaks dollars where the API speaks cents."""
-    return name.removesuffix("_cents")
 
 
 def is_secret(name: str) -> bool:

@@ -37,7 +37,7 @@ def csp_nonce() -> str:
 
 def set_headers(response: Response) -> Response:
     """Those that the answer doesn't have. What is there is read once: each `setdefault` of a header raises inside."""
-    wanted = STEADY | {"Content-Security-Policy": policy()}
+    wanted = STEADY | {"Content-Security-Policy": POLICY.format(nonce=csp_nonce(), forms=checkout_elsewhere())}
     if request.endpoint != "static":
         wanted["Cache-Control"] = "no-store"
     if current_app.config["SESSION_COOKIE_SECURE"]:
@@ -71,7 +71,3 @@ def checkout_elsewhere() -> str:
     """The address of sandbox payments, whose checkout a form may lead to."""
     address = current_app.config["STRIPE_API_BASE"]
     return "" if address == STRIPE_API else f" {address}"
-
-
-def policy() -> str:
-    return POLICY.format(nonce=csp_nonce(), forms=checkout_elsewhere())

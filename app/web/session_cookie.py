@@ -17,9 +17,5 @@ class SessionCookies(SecureCookieSessionInterface):
         return super().open_session(app, request) if has_cookie else self.session_class()
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
-        return session.modified or (session.permanent and is_navigation())
-
-
-def is_navigation() -> bool:
-    """A page that the browser goes to, not what a page or a script fetches (https://www.w3.org/TR/fetch-metadata/)."""
-    return request.headers.get("Sec-Fetch-Mode") == "navigate"
+        """Where a page is gone to, not fetched by a page or a script (https://www.w3.org/TR/fetch-metadata/)."""
+        return session.modified or (session.permanent and request.headers.get("Sec-Fetch-Mode") == "navigate")

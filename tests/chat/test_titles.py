@@ -7,7 +7,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy.orm import Session, scoped_session
 
-from app.generation.jobs import write_title
+from app.generation.titles import write_title
 from app.jobs import QUEUE, connect
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Chat
@@ -131,7 +131,7 @@ def waiting(app: Flask) -> list[tuple[int, ...]]:
     """The chats that the queue is to title."""
     with app.app_context():
         jobs = Queue(QUEUE, connection=connect(), serializer=JSONSerializer).jobs
-        return [tuple(job.args) for job in jobs if job.func_name == "app.generation.jobs.write_title"]
+        return [tuple(job.args) for job in jobs if job.func_name == "app.generation.titles.write_title"]
 
 
 def test_programs_are_not_given_titles_unasked(ada: Door, app: Flask) -> None:

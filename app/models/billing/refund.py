@@ -172,13 +172,9 @@ def release_dispute(payment: Payment, account: Account, dispute: Dispute) -> Non
     key = f"dispute_won:{dispute.stripe_id}:{dispute.opened_count}"
     move(payment, account, -given, key, taken="dispute", given="dispute_won")
     db.session.flush()
-    if not open_disputes(account):
-        account.unfreeze("dispute")
-
-
-def open_disputes(account: Account) -> int:
     against_us = Dispute.account_id == account.id, Dispute.status.in_(AGAINST_US)
-    return db.session.scalar(select(func.count()).select_from(Dispute).where(*against_us)) or 0
+    if not db.session.scalar(select(func.count()).select_from(Dispute).where(*against_us)):
+        account.unfreeze("dispute")
 
 
 def is_disputed(payment: Payment) -> bool:

@@ -24,17 +24,6 @@ def renew_recovery_codes(user: User) -> list[str]:
     return codes
 
 
-def redeem(user: User, code: str) -> bool:
-    """Use a recovery code up while the user is held, so that it is one only once; whether it was one."""
-    User.hold(user.id)
-    db.session.refresh(user, ["recovery_hashes"])
-    left = [kept for kept in user.recovery_hashes if kept != digest(code)]
-    is_one = len(left) < len(user.recovery_hashes)
-    user.recovery_hashes = left
-    db.session.flush()
-    return is_one
-
-
 def seal(secret: str) -> str:
     """An authenticator's secret as it is stored."""
     return cipher("second factor").encrypt(secret.encode()).decode()
@@ -66,7 +55,14 @@ def passes(user: User, typed: str) -> bool:
     """Whether that is the user's code now, or an unused recovery code; either is used up by it."""
     code = "".join(typed.split()).lower().replace("-", "")
     if len(code) != 6:
-        return redeem(user, code)
+        # A recovery code, used up while the user is held, so that it passes only once.
+        User.hold(user.id)
+        db.session.refresh(user, ["recovery_hashes"])
+        left = [kept for kept in user.recovery_hashes if kept != digest(code)]
+        is_one = len(left) < len(user.recovery_hashes)
+        user.recovery_hashes = left
+        db.session.flush()
+        return is_one
     secret = secret_of(user)
     step = step_of(secret, code, utcnow()) if secret else None
     if step is None:

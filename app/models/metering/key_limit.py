@@ -38,16 +38,6 @@ class KeyUse:
         pairs = ((limits.month, self.month), (limits.total, self.total))
         return min((max(0, limit - used) for limit, used in pairs if limit is not None), default=None)
 
-    @property
-    def tightest(self) -> tuple[str, int, int]:
-        """The limit that leaves the least: its name, the limit, what is used of it."""
-        limits = self.limits
-        known = [("month", limits.month, self.month), ("total", limits.total, self.total)]
-        return min(
-            ((name, limit, used) for name, limit, used in known if limit is not None),
-            key=lambda row: row[1] - row[2],
-        )
-
 
 def key_use(actor: Actor, at: datetime) -> KeyUse | None:
     """None for people, and for keys without limits."""
@@ -81,7 +71,13 @@ def may_ask(use: KeyUse | None, model: str) -> bool:
 
 
 def key_limit_reached(use: KeyUse, at: datetime, **details: Any) -> Refusal:
-    name, limit, used = use.tightest
+    """By the limit that leaves the least."""
+    limits = use.limits
+    known = [("month", limits.month, use.month), ("total", limits.total, use.total)]
+    name, limit, used = min(
+        ((name, limit, used) for name, limit, used in known if limit is not None),
+        key=lambda row: row[1] - row[2],
+    )
     details |= {"limit": limit, "limit_kind": name, "used": used, "left": max(0, limit - used)}
     if name == "total":
         return Refusal("key_limit_reached", retry_after=DAY, **details)

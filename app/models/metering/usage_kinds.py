@@ -18,13 +18,8 @@ KINDS = {
 """By operation; any other is a kind of its own."""
 
 
-def kind_of(operation: str) -> str:
-    """What is held for a call elsewhere is called `held:<what for>`."""
-    return KINDS.get(operation.partition(":")[0], operation)
-
-
 def kind_title(operation: str) -> str:
-    title = kind_of(operation).replace("_", " ").capitalize()
+    title = KINDS.get(operation.partition(":")[0], operation).replace("_", " ").capitalize()
     return title.replace("Api", "API")
 
 
