@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -224,30 +225,35 @@ class ProviderError(Exception):
 Listener = Callable[[dict[str, Any]], None]
 
 
-class Reply(Protocol):
+class Reply:
     """A running answer. Iterate for text; afterwards, or after an error, `usage` says what is known of its tokens.
 
     Iterating raises ProviderError where the provider fails, hangs past its time, or cuts the stream off.
     A stream that finished has `finish_reason` (stop, length, filter, refusal, ...); None until then.
     """
 
-    usage: TokenUsage
-    finish_reason: str | None
-    evidence: Evidence
-    listener: Listener | None
+    usage: TokenUsage = TokenUsage()
+    finish_reason: str | None = None
+    evidence = Evidence()
+    listener: Listener | None = None
     """Is given each event of the vendor, as it came, before its text is."""
 
-    def __iter__(self) -> Iterator[str]: ...
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from ()
 
     def close(self) -> None:
         """Break off the answer; callable from any thread, any number of times; a blocked iteration ends at once."""
+        self._closed.set()
 
 
-class ImageReply(Reply, Protocol):
+class ImageReply(Reply):
     """A Reply that makes images: iterating asks for them and gives no text."""
 
-    usage: ImageUsage
-    images: tuple[bytes, ...]
+    usage: ImageUsage = ImageUsage()
+    images: tuple[bytes, ...] = ()
 
 
 class ImageProvider(Protocol):

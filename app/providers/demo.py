@@ -1,15 +1,12 @@
 """The offline demo models: answers about Tollgate itself, at a natural pace, and every failure on command."""
 
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from app.providers.base import (
-    Evidence,
     ImagePrompt,
     ImageReply,
-    Listener,
     Prompt,
     PromptMessage,
     Reply,
@@ -63,22 +60,15 @@ class DemoProvider:
         return DemoDrawing(prompt, self._pace / NATURAL_PACE)
 
 
-class DemoReply:
+class DemoReply(Reply):
     """A Reply that was written beforehand; the same prompt gets the same answer."""
 
     def __init__(self, prompt: Prompt, scene: Scene, pace: float, patience: float) -> None:
-        self.usage = TokenUsage()
-        self.finish_reason: str | None = None
-        self.evidence = Evidence()
-        self.listener: Listener | None = None
+        super().__init__()
         self._prompt = prompt
         self._scene = scene
         self._pace = pace * scene.slowness
         self._patience = patience
-        self._closed = threading.Event()
-
-    def close(self) -> None:
-        self._closed.set()
 
     def __iter__(self) -> Iterator[str]:
         scene = self._scene

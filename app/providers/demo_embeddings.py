@@ -5,24 +5,18 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
-from app.providers.base import Evidence, Listener, TokenUsage, WirePrompt, estimate_tokens
+from app.providers.base import Reply, TokenUsage, WirePrompt, estimate_tokens
 
 USUAL_DIMENSIONS, PART = 256, 3
 WORD = re.compile(r"\w+")
 
 
-class DemoEmbeddingsReply:
+class DemoEmbeddingsReply(Reply):
     """A Reply without text, whose one event is the whole answer; the same text gets the same vector."""
 
     def __init__(self, prompt: WirePrompt) -> None:
-        self.usage = TokenUsage()
-        self.finish_reason: str | None = None
-        self.evidence = Evidence()
-        self.listener: Listener | None = None
+        super().__init__()
         self._prompt = prompt
-
-    def close(self) -> None:
-        pass
 
     def __iter__(self) -> Iterator[str]:
         given, size = self._prompt.body["input"], self._prompt.body.get("dimensions") or USUAL_DIMENSIONS

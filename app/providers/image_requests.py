@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from app.providers.base import Evidence, ImageUsage, Listener, ProviderError
+from app.providers.base import ImageReply, ImageUsage, ProviderError
 from app.providers.errors import explained, failure, retry_delay
 from app.providers.streamed_reply import Patience
 from app.providers.transport import Cut, Line, current_line
@@ -34,22 +34,17 @@ class Drawn:
 Request = Callable[[], Drawn]
 
 
-class Drawing:
+class Drawing(ImageReply):
     """An ImageReply made of these requests; `errors` are those that a request may raise."""
 
     def __init__(self, requests: Sequence[Request], errors: tuple[type[Exception], ...], patience: Patience) -> None:
-        self.usage = ImageUsage()
-        self.images: tuple[bytes, ...] = ()
-        self.finish_reason: str | None = None
-        self.evidence = Evidence()
-        self.listener: Listener | None = None
+        super().__init__()
         self._requests = [(request, Line()) for request in requests]
         self._errors: tuple[type[Exception], ...] = (httpx2.HTTPError, Cut, *errors)
         self._patience = patience
-        self._closed = threading.Event()
 
     def close(self) -> None:
-        self._closed.set()
+        super().close()
         for _request, line in self._requests:
             line.cut()
 

@@ -56,7 +56,7 @@ class OpenAIProvider(VendorProvider):
         running = self.options.reports_running
         reader: Reader = ChatReader(self, prompt)
         if isinstance(prompt, WirePrompt) and prompt.is_embedding:
-            return EmbeddingsReply(prompt, EmbeddingsReader(self, prompt, ChatReader.errors), self.patience)
+            return EmbeddingsReply(prompt, EmbeddingsReader(self.post, prompt, ChatReader.errors), self.patience)
         if isinstance(prompt, WirePrompt) and prompt.dialect == "responses":
             reader = ResponsesReader(self, prompt, ChatReader)
         return StreamedReply(prompt, reader, self.patience, reports_running=running)

@@ -1,7 +1,7 @@
 """OpenAI's embeddings, and all who speak that format: one whole answer, which is checked before it is passed on."""
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx2
 import jiter
@@ -16,23 +16,20 @@ from app.providers.vectors import is_vector
 LARGEST_ANSWER = 64_000_000
 
 
-class EmbeddingsProvider(Protocol):
-    """An address that makes embeddings."""
-
-    def post(self, prompt: Prompt, path: str, body: dict[str, Any]) -> httpx2.Response: ...
+Post = Callable[[Prompt, str, dict[str, Any]], httpx2.Response]
 
 
 class EmbeddingsReader(Reader):
     """One call."""
 
-    def __init__(self, provider: EmbeddingsProvider, prompt: WirePrompt, errors: tuple[type[Exception], ...]) -> None:
+    def __init__(self, post: Post, prompt: WirePrompt, errors: tuple[type[Exception], ...]) -> None:
         self.errors = errors
-        self._provider = provider
+        self._post = post
         self._prompt = prompt
         self._answer: dict[str, Any] = {}
 
     def open(self) -> httpx2.Response:
-        return self._provider.post(self._prompt, "/embeddings", {**self._prompt.body, "model": self._prompt.model})
+        return self._post(self._prompt, "/embeddings", {**self._prompt.body, "model": self._prompt.model})
 
     def hear(self, response: httpx2.Response) -> None:
         pass

@@ -1,7 +1,6 @@
 """An answer that is read from a vendor's event stream: what all vendors have in common."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,10 +12,10 @@ import httpx2
 from app.providers.base import (
     PLAIN,
     Evidence,
-    Listener,
     Prompt,
     ProviderError,
     ProviderOptions,
+    Reply,
     TokenUsage,
     estimate_tokens,
 )
@@ -114,24 +113,20 @@ class Reader(Protocol):
         """What was reported beside the tokens."""
 
 
-class StreamedReply:
+class StreamedReply(Reply):
     """A Reply that connects at its first iteration."""
 
     def __init__(self, prompt: Prompt, reader: Reader, patience: Patience, *, reports_running: bool = False) -> None:
-        self.usage = TokenUsage()
-        self.finish_reason: str | None = None
-        self.evidence = Evidence()
-        self.listener: Listener | None = None
+        super().__init__()
         self._reader = reader
         self._breakages: tuple[type[Exception], ...] = (httpx2.HTTPError, Cut, *reader.errors)
         self._patience = patience
         self._reports_running = reports_running
         self._line = Line()
-        self._closed = threading.Event()
         self._text = Text(prompt.max_output_tokens * CHARACTERS_PER_TOKEN + SLACK_CHARACTERS)
 
     def close(self) -> None:
-        self._closed.set()
+        super().close()
         self._line.cut()
 
     def __iter__(self) -> Iterator[str]:
