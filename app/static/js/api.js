@@ -8,7 +8,7 @@ export class Problem extends Error {
   }
 }
 
-export const OFFLINE = {
+const OFFLINE = {
   code: "offline",
   status: 0,
   detail: "We couldn't reach the server. Check your connection.",

@@ -3,7 +3,7 @@
 const hasTouchKeyboard = matchMedia("(pointer: coarse) and (hover: none)");
 
 /* Enter that ends a composition (Chinese, Japanese, Korean) is not a command; Safari says so by the key code alone. */
-export function isComposing(event) {
+function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }
 
