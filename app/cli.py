@@ -1,4 +1,4 @@
-"""Commands: seed, administrators, prices, audit, sweep."""
+"""Commands: seed, admins, prices, audit, sweep."""
 
 import json
 import os

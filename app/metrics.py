@@ -50,7 +50,7 @@ def init_app(app: Flask) -> None:
 @metrics.get("/metrics")
 @public
 def show() -> Response:
-    """For whoever has the token, and for administrators; outside production for everybody where no token is set."""
+    """For whoever has the token, and for admins; outside production for everybody where no token is set."""
     check_reader()
     return Response(generate_latest(Figures()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 

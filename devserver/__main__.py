@@ -20,21 +20,21 @@ SILENCE, LONGEST_WAIT = 1.0, 8.0
 def begin(supervisor: Supervisor, decided: dict[str, str]) -> None:
     """Everything up to the lines that say where Tollgate is."""
     say("Preparing the database")
-    administrator = prepare(supervisor)
+    admin = prepare(supervisor)
     say("Starting Redis, payments, web, worker and clock")
     for name, command in commands(decided).items():
         supervisor.start(name, command)
     await_ready(supervisor, decided)
     say(f"Tollgate is ready: {decided['BASE_URL']}")
-    if administrator:
-        say(f"{administrator}  (signs in to {decided['BASE_URL']}/admin/)")
+    if admin:
+        say(f"{admin}  (signs in to {decided['BASE_URL']}/admin/)")
     if "STRIPE_API_BASE" in decided:
         say(f"Sandbox payments: {decided['STRIPE_API_BASE']}  (test cards, time, webhooks)")
     say(f"Emails: {decided['BASE_URL']}/dev/mail")
 
 
 def prepare(supervisor: Supervisor) -> str:
-    """Migrate and seed; the line about the administrator, while the first password holds."""
+    """Migrate and seed; the line about the admin, while the first password holds."""
     child = supervisor.child_of([sys.executable, "-m", "devserver.prepare"])
     text = child.communicate()[0].decode(errors="replace")
     supervisor.look_after()

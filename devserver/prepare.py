@@ -1,4 +1,4 @@
-"""Brings the local database up to date and seeds it, in one process; prints what the seed says of the administrator."""
+"""Brings the local database up to date and seeds it, in one process; prints what the seed says of the admin."""
 
 import sys
 
@@ -22,14 +22,10 @@ def remembered_admin() -> str:
     return ""
 
 
-def main() -> None:
+if __name__ == "__main__":
     with app.app_context():
         upgrade()
         if seeded := app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False).output:
             FIRST_ADMIN.touch(mode=0o600)
             FIRST_ADMIN.write_text(seeded)
         sys.stdout.write(remembered_admin())
-
-
-if __name__ == "__main__":
-    main()

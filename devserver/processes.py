@@ -53,16 +53,21 @@ def kill(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
+def tie(parent: int, signal_number: int) -> None:
+    """Ask the kernel for `signal_number` at the parent's death; leave if that has already happened."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
 def main(parent: str, signal_number: str, user: str, *command: str) -> None:
-    if user:  # before the death signal is asked for, which a change of user would undo
+    if user:  # before the tie, which a change of user would undo
         uid, gid = (int(part) for part in user.split(":"))
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
-    if os.getppid() != int(parent):  # it has died already
-        sys.exit(0)
+    tie(int(parent), int(signal_number))
     os.execvp(command[0], command)
 
 

@@ -1,4 +1,4 @@
-"""Who may read /metrics: who has the token, and administrators."""
+"""Who may read /metrics: who has the token, and admins."""
 
 from collections.abc import Callable
 

@@ -67,6 +67,7 @@ RETIRED = (
     r"taken over",
     r"in the place of",
     r"is none of\b",
+    r"\b[Aa]dministrators?\b",
 )
 SHOWN = re.compile(r"^app/(templates/|static/js/)")
 TEXT = re.compile(r'"([^"\n]*[A-Za-z]{3,} [^"\n]*)"')

@@ -1,4 +1,4 @@
-"""The admin: a business model without code, for administrators alone."""
+"""The admin: a business model without code, for admins alone."""
 
 from flask import Flask
 from flask_admin import Admin, BaseView

@@ -23,7 +23,7 @@ def init_doors(app: Flask) -> None:
 
 
 def close_to_others() -> ResponseReturnValue | None:
-    """Whatever lies under /admin, its static files and its unknown addresses included, is for administrators."""
+    """Whatever lies under /admin, its static files and its unknown addresses included, is for admins."""
     if request.path != ADDRESS and not request.path.startswith(f"{ADDRESS}/"):
         return None
     if current_app.config["ADMIN_HOST"] not in {"", request.host}:
@@ -41,7 +41,7 @@ def awaits_second_factor() -> bool:
 
 
 def admit() -> None:
-    """Pass for an administrator in a browser session; NotSignedIn or 403 for all others."""
+    """Pass for an admin in a browser session; NotSignedIn or 403 for all others."""
     if not current_user.is_authenticated:
         raise NotSignedIn("Sign in as an admin to continue.")
     if not current_user.is_admin or current_user.api_key_id is not None:

@@ -1,4 +1,4 @@
-"""The button by which a visitor becomes a guest, where the administrator allows it."""
+"""The button by which a visitor becomes a guest, where the admin allows it."""
 
 import secrets
 

@@ -120,7 +120,7 @@ def two_factor_page(
 
 
 def note(act: str) -> None:
-    """A line in the log; what an administrator does about it is in the audit log too."""
+    """A line in the log; what an admin does about it is in the audit log too."""
     security_events.note("second factor", act=act)
     me: User = current_user.user
     if me.is_admin:

@@ -1,4 +1,4 @@
-"""What the price watch found becomes proposals, which an administrator accepts or dismisses; nothing else does."""
+"""What the price watch found becomes proposals, which an admin accepts or dismisses; nothing else does."""
 
 import logging
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a new installation starts with: plans, packs, models, the first administrator. Rows that an admin edits."""
+"""What a new installation starts with: plans, packs, models, the first admin. Rows that an admin edits."""
 
 import secrets
 from decimal import Decimal

@@ -18,7 +18,7 @@ from app.notifications import price_mails
 
 
 def tell_of_endings() -> int:
-    """Mail the administrators and those who use a model that ends within 30 days, each once; how many models end."""
+    """Mail the admins and those who use a model that ends within 30 days, each once; how many models end."""
     now = utcnow()
     near = AIModel.sold_until > now, AIModel.sold_until <= now + WARNED
     models = db.session.scalars(select(AIModel).where(AIModel.is_for_sale, *near).order_by(AIModel.id)).all()
@@ -41,7 +41,7 @@ def users_of(model: AIModel, now: datetime) -> list[tuple[User, int]]:
 
 
 def tell_of_prices() -> int:
-    """Mail the administrators and those who use a model whose price changes within 30 days, once; how many models."""
+    """Mail the admins and those who use a model whose price changes within 30 days, once; how many models."""
     now = utcnow()
     news = [ahead for ahead in prices_ahead(now, WARNED) if not OutgoingMail.was_posted(price_mails.price_key(ahead))]
     for ahead in news:
@@ -54,7 +54,7 @@ def tell_of_prices() -> int:
 def check_prices() -> int:
     """Compare the list with newer data and a second source, where an address is set; how many differences are new.
 
-    All of them become proposals, of which the administrators get a mail, once. Nothing is applied.
+    All of them become proposals, of which the admins get a mail, once. Nothing is applied.
     """
     differing = proposals.watch(utcnow(), os.environ.get("PRICE_DATA"), os.environ.get("PRICE_DATA_SECOND"))
     said = repr([(notice.model, notice.ours, notice.theirs, notice.source) for notice in differing])

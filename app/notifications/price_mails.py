@@ -19,7 +19,7 @@ NOTICES = 30
 
 
 def of_price(ahead: PriceAhead, uses: list[Use]) -> None:
-    """Another price is known to come: the administrators, and each who used the model of late, by their own use."""
+    """Another price is known to come: the admins, and each who used the model of late, by their own use."""
     key, change = price_key(ahead), change_texts(ahead)
     for use in uses:
         page_url = mailer.link("chat.show")
@@ -53,7 +53,7 @@ def use_texts(uses: list[Use]) -> dict[str, Any]:
 
 
 def of_price_notices(texts: list[str], said: str) -> int:
-    """What other sources say of our prices, to the administrators, once for the same that is `said`."""
+    """What other sources say of our prices, to the admins, once for the same that is `said`."""
     key = f"price_notices:{hashlib.sha256(said.encode()).hexdigest()[:24]}"
     if OutgoingMail.was_posted(key):
         return 0
@@ -83,7 +83,7 @@ def correction_texts(rerating: Rerating, returned: int) -> dict[str, str]:
 
 
 def of_ending(model: AIModel, users: list[tuple[User, int]]) -> None:
-    """A model's last day is near: the administrators, and each who used it of late, with how often."""
+    """A model's last day is near: the admins, and each who used it of late, with how often."""
     key = f"model_ends:{model.id}:{model.sold_until:%Y-%m-%d}"
     successor = AIModel.named(model.successor) if model.successor else None
     context = {

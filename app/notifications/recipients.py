@@ -1,4 +1,4 @@
-"""Whom a mail goes to: the account's owner, or the administrators."""
+"""Whom a mail goes to: the account's owner, or the admins."""
 
 from typing import Any
 

@@ -49,7 +49,7 @@ def addresses(backstage: Flask) -> list[str]:
 AT_A_DESK = ("/admin/", "/admin/plan/", "/admin/plan/new/", "/admin/setting/", "/admin/registry/")
 
 
-def test_no_page_of_the_back_office_has_a_serious_fault_or_is_too_wide(
+def test_no_page_of_the_admin_has_a_serious_fault_or_is_too_wide(
     page: Page, shared_app: RunningApp, addresses: list[str]
 ) -> None:
     """On a phone in the dark, whatever has a part of its own; one of each kind at a desk by day."""

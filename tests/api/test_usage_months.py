@@ -1,4 +1,4 @@
-"""What each month came to, and the plan's numbers: the seeds' example plans, set up in the back office, hold."""
+"""What each month came to, and the plan's numbers: the seeds' example plans, set up in the admin, hold."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +22,7 @@ EXAMPLES = {"Try": (5, 2), "Work": (100, 10), "All": (-1, "")}
 
 @pytest.fixture
 def on_plan(owner: AdminClient, ada: Door, session: Database) -> Callable[[str], None]:
-    """`on_plan("Try")`: ada on that example plan, made in the back office."""
+    """`on_plan("Try")`: ada on that example plan, made in the admin."""
     account_id = session.query(Account.id).order_by(Account.id.desc()).first()[0]
     ids = [row.id for row in session.query(Account.id).filter(Account.credits_nanos > 0)] or [account_id]
     for name, (chats, documents) in EXAMPLES.items():

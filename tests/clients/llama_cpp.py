@@ -1,4 +1,4 @@
-"""llama.cpp's server as "My own server": set up in the back office, asked, stopped, charged to the token."""
+"""llama.cpp's server as "My own server": set up in the admin, asked, stopped, charged to the token."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def tokens_of(llama: str, text: str) -> int:
     return 1 + len(requests.post(f"{llama}/tokenize", json={"content": prompt}, timeout=10).json()["tokens"])
 
 
-def test_the_back_office_tries_a_call(tiny: AIModel, owner: AdminClient) -> None:
+def test_the_admin_tries_a_call(tiny: AIModel, owner: AdminClient) -> None:
     page = owner.post("/admin/provider/try/", id=str(tiny.provider_id))
     assert page.status_code == 302
     assert "Working: tiny answered" in owner.get("/admin/provider/").text

@@ -1,6 +1,6 @@
 """Whatever is typed into any form, filter or address of a page is refused in words: 4xx, never 500. security.md 32.
 
-The forms are those that the pages show; the filters are those that the lists of the back office offer. `LONG=1` tries
+The forms are those that the pages show; the filters are those that the lists of the admin offer. `LONG=1` tries
 every value everywhere, else a share of them that a fixed seed chooses. `FUZZ_SEED` names another one, and has
 further values made of those; `FUZZ_SECONDS` is how long each of the four runs takes.
 """
@@ -68,7 +68,7 @@ def safe(value: str) -> str:
 
 
 def pages(app: Flask, ids: dict[str, int], prefix: str) -> list[str]:
-    """The addresses of all pages under a prefix, or outside of the back office and the API."""
+    """The addresses of all pages under a prefix, or outside of the admin and the API."""
     rules = (rule for rule in app.url_map.iter_rules() if "GET" in rule.methods and "<path:" not in rule.rule)
     no_pages = ("/api", "/v1", "/static")
     shown = {rule.rule for rule in rules if not rule.rule.startswith(no_pages)}
@@ -138,7 +138,7 @@ def test_pages_and_their_forms(app: Flask, adas: dict[str, int], team_of: Teams)
 
 
 @pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
-def test_lists_and_forms_of_the_back_office(app: Flask, adas: dict[str, int], session: Database) -> None:
+def test_lists_and_forms_of_the_admin(app: Flask, adas: dict[str, int], session: Database) -> None:
     user = User.with_email("ada@example.com")
     user.admin_role = "owner"
     client = app.test_client()

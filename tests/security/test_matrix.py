@@ -58,7 +58,7 @@ def test_nobody_is_let_in_where_it_is_not_public_by_name(rows: list[Row]) -> Non
 
 
 def test_strangers_find_nothing_of_adas_where_she_does(rows: list[Row]) -> None:
-    """An administrator of the installation is a stranger outside /admin."""
+    """An admin of the installation is a stranger outside /admin."""
     for signs, method, rule in rows:
         if any(f"<{name}>" in rule for name in OWNED):
             assert {signs[name] for name in STRANGERS} <= {"0", "x", "s"}, (method, rule)

@@ -1,4 +1,4 @@
-"""Operations: what a call to a model is for. Rows that an administrator edits; every metered call names one."""
+"""Operations: what a call to a model is for. Rows that an admin edits; every metered call names one."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ MENTIONS = {
     "subscriptions": ("review_note",),
     "refunds": ("reason",),
 }
-"""Free text of administrators and of ours, in which an address or a name may be mentioned: it is struck out."""
+"""Free text of admins and of ours, in which an address or a name may be mentioned: it is struck out."""
 
 STRUCK = "[deleted]"
 

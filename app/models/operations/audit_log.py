@@ -15,7 +15,7 @@ NEVER_SHOWN = {"password_hash", "totp_secret", "secret_hash", "secret", "former_
 
 
 class AdminChange(Model):
-    """One act of an administrator. `changes` maps each field to [before, after], as text."""
+    """One act of an admin. `changes` maps each field to [before, after], as text."""
 
     __tablename__ = "admin_changes"
     __table_args__ = (Index("ix_admin_changes_subject", "subject", "subject_id"),)
