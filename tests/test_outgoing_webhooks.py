@@ -25,7 +25,6 @@ from app.models.base import utcnow
 from app.models.identity.account import Account
 from app.models.metering.refusal import InvalidRequest
 from app.models.operations.outgoing_webhook import (
-    MOST_ATTEMPTS,
     WebhookDelivery,
     WebhookEndpoint,
     checked_url,
@@ -119,13 +118,13 @@ def test_what_is_not_taken_is_tried_again_later_and_later_and_by_hand(
             waits.append(delivery().next_attempt_at - utcnow())
             clock.move_to(delivery().next_attempt_at)
         assert (len(waits), waits[:3]) == (
-            MOST_ATTEMPTS,
+            WebhookDelivery.RETRIES.most,
             [timedelta(minutes=minutes) for minutes in (1, 3, 9)],
         )
         assert (delivery().is_given_up, delivery().outcome, len(receiver.heard)) == (
             True,
             str(status),
-            MOST_ATTEMPTS,
+            WebhookDelivery.RETRIES.most,
         )
         receiver.status = 204
         delivery().again()

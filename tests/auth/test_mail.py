@@ -13,7 +13,7 @@ import app.mailer as outbox
 from app.jobs import connect
 from app.models.base import utcnow
 from app.models.identity.account import Account
-from app.models.operations.outbox import MOST_ATTEMPTS, OutgoingMail
+from app.models.operations.outbox import OutgoingMail
 from app.notifications.recipients import owner
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
@@ -124,7 +124,7 @@ class TestWhereTheMailServerIsAway:
                 if outbox.sweep():
                     tries.append(minute)
         assert tries == [0, 1, 3, 7, 15, 31, 63, 127]
-        assert session.query(OutgoingMail).one().attempts == MOST_ATTEMPTS
+        assert session.query(OutgoingMail).one().attempts == OutgoingMail.RETRIES.most
 
     def test_it_is_sent_when_the_server_is_back(
         self, session: Database, mailbox: Mailbox, app: Flask, monkeypatch: pytest.MonkeyPatch

@@ -6,22 +6,21 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, text, update
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.types import BigId
 from app.extensions import db
-from app.models.base import Model, insert_once, not_negative, partial_index, utcnow
-from app.models.operations.retries import Retries
+from app.models.base import insert_once, not_negative, partial_index, utcnow
+from app.models.operations.retries import Retries, Sendable
 
 UNSENT = text("sent_at IS NULL")
-MOST_ATTEMPTS = 8
-RETRIES = Retries(MOST_ATTEMPTS, timedelta(minutes=1))
 
 
-class OutgoingMail(Model):
+class OutgoingMail(Sendable):
     """A mail to be sent once. `context` is what its template says, in JSON; kept to send it again."""
 
+    RETRIES = Retries(8, timedelta(minutes=1))
     __tablename__ = "outgoing_mails"
     __table_args__ = (
         *not_negative("attempts"),
@@ -33,8 +32,6 @@ class OutgoingMail(Model):
     user_id: Mapped[int | None] = mapped_column(BigId, index=True)
     template: Mapped[str]
     context: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    attempts: Mapped[int] = mapped_column(default=0)
-    next_attempt_at: Mapped[datetime] = mapped_column(default=utcnow)
     sent_at: Mapped[datetime | None]
 
     @classmethod
@@ -63,30 +60,12 @@ class OutgoingMail(Model):
         return db.session.scalar(select(cls.id).where(cls.key.startswith(f"{start}:")).limit(1)) is not None
 
     @classmethod
-    def claim(cls, mail_id: int) -> OutgoingMail | None:
-        """Take the mail for one attempt; None where it is sent or another process has it.
-
-        Should this attempt die, the next is due after a wait that doubles: 1 minute, 2, 4, ...
-        """
-        now = utcnow()
-        mail = db.session.get(cls, mail_id, populate_existing=True)
-        if mail is None or mail.sent_at is not None:
-            return None
-        attempts = mail.attempts + 1
-        seen = cls.id == mail_id, cls.attempts == mail.attempts, *cls.is_waiting(now)
-        later = {"attempts": attempts, "next_attempt_at": now + RETRIES.pause(attempts)}
-        taken = db.session.execute(update(cls).where(*seen).values(**later))
-        return mail if taken.rowcount == 1 else None  # type: ignore[attr-defined]
+    def is_unsent(cls) -> ColumnElement[bool]:
+        return cls.sent_at.is_(None)
 
     @classmethod
     def due(cls) -> list[int]:
-        """The ids of mails whose next attempt has come; after the last attempt a mail stays unsent."""
-        waiting = *cls.is_waiting(utcnow()), cls.attempts < MOST_ATTEMPTS
-        return list(db.session.scalars(select(cls.id).where(*waiting).order_by(cls.id).limit(500)))
-
-    @classmethod
-    def is_waiting(cls, at: datetime) -> tuple[ColumnElement[bool], ...]:
-        return cls.sent_at.is_(None), RETRIES.is_due(cls.next_attempt_at, cls.attempts, at)
+        return list(db.session.scalars(select(cls.id).where(*cls.is_to_send()).order_by(cls.id).limit(500)))
 
     def mark_sent(self) -> None:
         self.sent_at = utcnow()

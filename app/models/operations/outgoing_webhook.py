@@ -7,28 +7,24 @@ import hmac
 import json
 import secrets
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken
 from flask import current_app
-from sqlalchemy import ColumnElement, UniqueConstraint, func, or_, select, text, update
+from sqlalchemy import ColumnElement, UniqueConstraint, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.extensions import db
 from app.models.base import Model, insert_once, partial_index, refers_to, utcnow
 from app.models.encryption import cipher
 from app.models.metering.refusal import Conflict, InvalidRequest
-from app.models.operations.retries import Retries
+from app.models.operations.retries import Retries, Sendable
 
 EVENTS = (
     "balance.low", "limit.reached", "recharge.done", "recharge.failed", "breaker.tripped", "subscription.changed",
 )  # fmt: skip
 MOST_ENDPOINTS = 5
-MOST_ATTEMPTS = 9
-RETRIES = Retries(MOST_ATTEMPTS, timedelta(minutes=1), factor=3)
-"""The last attempt is more than two days after the first."""
-
 OVERLAP = timedelta(hours=24)
 """How long the former secret signs beside a new one."""
 
@@ -94,8 +90,11 @@ class WebhookEndpoint(Model):
         return list(db.session.scalars(own.order_by(WebhookDelivery.id.desc()).limit(SHOWN)))
 
 
-class WebhookDelivery(Model):
+class WebhookDelivery(Sendable):
     """One event for one endpoint. `outcome` is what the last attempt came to: a status, or why there was none."""
+
+    RETRIES = Retries(9, timedelta(minutes=1), factor=3)
+    """The last attempt is more than two days after the first."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -107,8 +106,6 @@ class WebhookDelivery(Model):
     key: Mapped[str]
     event: Mapped[str]
     body: Mapped[str]
-    attempts: Mapped[int] = mapped_column(default=0)
-    next_attempt_at: Mapped[datetime] = mapped_column(default=utcnow)
     delivered_at: Mapped[datetime | None]
     outcome: Mapped[str] = mapped_column(default="")
 
@@ -136,27 +133,18 @@ class WebhookDelivery(Model):
     @classmethod
     def due(cls) -> list[tuple[int, int]]:
         """What is to be sent now, the oldest first: ids of deliveries, with those of their endpoints."""
-        waiting = *cls.is_waiting(utcnow()), cls.attempts < MOST_ATTEMPTS
-        live = select(cls.id, cls.endpoint_id).join(WebhookEndpoint).where(*waiting)
+        live = select(cls.id, cls.endpoint_id).join(WebhookEndpoint).where(*cls.is_to_send())
         live = live.where(WebhookEndpoint.removed_at.is_(None)).order_by(cls.id).limit(200)
         return [(row.id, row.endpoint_id) for row in db.session.execute(live)]
 
     @classmethod
-    def claim(cls, delivery_id: int) -> WebhookDelivery | None:
-        """Take it for one attempt; None where another process has it. Should this one die, the next is later."""
-        now = utcnow()
-        row = db.session.get(cls, delivery_id, populate_existing=True)
-        if row is None or row.delivered_at is not None or row.endpoint.removed_at is not None:
-            return None
-        attempts = row.attempts + 1
-        seen = cls.id == delivery_id, cls.attempts == row.attempts, *cls.is_waiting(now)
-        later = {"attempts": attempts, "next_attempt_at": now + RETRIES.pause(attempts)}
-        taken = db.session.execute(update(cls).where(*seen).values(**later))
-        return row if taken.rowcount == 1 else None  # type: ignore[attr-defined]
+    def claim(cls, row_id: int) -> Self | None:
+        row = super().claim(row_id)
+        return row if row is not None and row.endpoint.removed_at is None else None
 
     @classmethod
-    def is_waiting(cls, at: datetime) -> tuple[ColumnElement[bool], ...]:
-        return cls.delivered_at.is_(None), RETRIES.is_due(cls.next_attempt_at, cls.attempts, at)
+    def is_unsent(cls) -> ColumnElement[bool]:
+        return cls.delivered_at.is_(None)
 
     @classmethod
     def of_account(cls, account_id: int | None, delivery_id: str) -> WebhookDelivery | None:
@@ -175,12 +163,12 @@ class WebhookDelivery(Model):
 
     @property
     def is_given_up(self) -> bool:
-        return self.delivered_at is None and self.attempts >= MOST_ATTEMPTS
+        return self.delivered_at is None and self.attempts >= self.RETRIES.most
 
 
 def count_unsent() -> int:
     """Deliveries that were given up."""
-    lost = WebhookDelivery.delivered_at.is_(None), WebhookDelivery.attempts >= MOST_ATTEMPTS
+    lost = WebhookDelivery.delivered_at.is_(None), WebhookDelivery.attempts >= WebhookDelivery.RETRIES.most
     return db.session.scalar(select(func.count()).select_from(WebhookDelivery).where(*lost)) or 0
 
 
