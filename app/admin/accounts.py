@@ -123,7 +123,7 @@ class AccountTable(AccountActions, AdminTable):
         return count, rows
 
     def title_of(self, row: Account) -> str:
-        return f"Account {row.id}: {row.name}"
+        return f"Account {row.id}" + (f": {row.name}" if row.name else "")
 
     def render(self, template: str, **context: Any) -> str:
         if template == self.details_template:

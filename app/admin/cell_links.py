@@ -6,7 +6,7 @@ from typing import Any
 from flask import current_app, g, url_for
 from flask_admin.contrib.sqla.filters import BaseSQLAFilter
 from markupsafe import Markup
-from sqlalchemy import exists, or_, select
+from sqlalchemy import exists, func, or_, select
 
 from app.admin.cell_formats import hinted, link
 from app.config import STRIPE_API
@@ -16,19 +16,31 @@ from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from app.models.identity.user import User
 from app.models.search import contains
-from app.web.formatting import model_title
+from app.web.formatting import model_title, operation_title
 
 STRIPE_PAGES = {"pi_": "payments", "cus_": "customers", "sub_": "subscriptions", "in_": "invoices", "evt_": "events",
                 "prod_": "products", "re_": "refunds", "ch_": "payments"}  # fmt: skip
 MODEL_COLUMNS = ("model", "model.name", "default_model")
+OWNER = (
+    select(User.email)
+    .join(Membership)
+    .where(Membership.account_id == Account.id, Membership.role == "owner")
+    .order_by(Membership.id)
+    .limit(1)
+    .scalar_subquery()
+)
 STRIPE_COLUMNS = ("stripe_id", "stripe_payment_intent_id", "stripe_invoice_id")
 
 
 def read_names(rows: Iterable[Any]) -> None:
-    """The names of the accounts of these rows, by one statement, for the cells that are drawn next."""
+    """What the accounts of these rows are called, for the cells that are drawn next: by one statement.
+
+    A personal account whose owner gave no name is known by their email.
+    """
     ids = {row.account_id for row in rows if getattr(row, "account_id", None)}
     if ids:
-        named = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(ids)))
+        name = func.coalesce(func.nullif(Account.name, ""), OWNER).label("name")
+        named = db.session.execute(select(Account.id, name).where(Account.id.in_(ids)))
         g.account_names = getattr(g, "account_names", {}) | {row.id: row.name for row in named}
 
 
@@ -46,6 +58,10 @@ def model_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:
     model = getattr(row, name.partition(".")[0])
     known = getattr(model, "name", model) or ""
     return hinted(model_title(known), known) if known else ""
+
+
+def operation_cell(_view: Any, _context: Any, row: Any, _name: str) -> str:
+    return operation_title(row.operation)
 
 
 def stripe_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:

@@ -21,6 +21,7 @@ from app.admin.cell_links import (
     STRIPE_COLUMNS,
     account_cell,
     model_cell,
+    operation_cell,
     read_names,
     stripe_cell,
 )
@@ -71,7 +72,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
         super().__init__(model, db, name=name, **options)
         columns = {*self.column_list, *(self.column_details_list or ())}
         self.column_formatters_export = cell_formats.by_unit(columns) | dict(self.column_formatters)
-        named = {"account_id": account_cell} | dict.fromkeys(STRIPE_COLUMNS, stripe_cell)
+        named = {"account_id": account_cell, "operation": operation_cell} | dict.fromkeys(STRIPE_COLUMNS, stripe_cell)
         named |= dict.fromkeys(MODEL_COLUMNS, model_cell)
         for formatters in ("column_formatters", "column_formatters_detail"):
             setattr(self, formatters, named | self.column_formatters_export)

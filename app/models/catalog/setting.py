@@ -106,7 +106,7 @@ DEFINITIONS = {
         ),
         Definition(
             "is_paused", "flag", False,
-            "No emails and no requests to Stripe. On after a restore, until `flask resume`.",
+            "No emails and no requests to Stripe. On after a restore, until you run flask resume.",
             group="Brand and sign-up",
         ),
         Definition(
@@ -196,7 +196,7 @@ DEFINITIONS = {
         Definition("max_message_bytes", "count", 200_000, "In bytes.", 1000, 10**7, group="Calls"),
         Definition(
             "anthropic_betas", "text", ANTHROPIC_BETAS,
-            "Names in the header `anthropic-beta` that pass through the gateway: those that change no price.", 0, 4000,
+            "Names in the header anthropic-beta that pass through the gateway: those that change no price.", 0, 4000,
             group="Calls",
         ),
         Definition(
