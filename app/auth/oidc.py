@@ -1,6 +1,6 @@
 """Sign-in by OpenID Connect, where the environment names a provider: OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET.
 
-A person is known by the provider's `sub`; at the first sign-in by an address that both sides have confirmed.
+A person is known by the provider and its `sub`; at the first sign-in by an address that both sides have confirmed.
 """
 
 import secrets
@@ -55,6 +55,11 @@ def provider() -> Any:
     return current_app.extensions.get("oidc") or abort(404)
 
 
+def issuer() -> str:
+    """The provider in use: a `sub` is somebody at this one alone."""
+    return str(current_app.config["OIDC_ISSUER"]).rstrip("/")
+
+
 def refused(message: str) -> ResponseReturnValue:
     flash(message.format(name=current_app.config["OIDC_NAME"]), "error")
     return redirect(url_for("auth.login"))
@@ -105,7 +110,7 @@ def claims_of(service: Any) -> dict[str, Any]:
     token = service.authorize_access_token()
     signed = dict(token["userinfo"])
     more = {} if "email" in signed else dict(service.userinfo(token=token))
-    if str(signed.get("iss")).rstrip("/") != current_app.config["OIDC_ISSUER"].rstrip("/"):
+    if str(signed.get("iss")).rstrip("/") != issuer():
         raise ValueError("another provider signed")
     if more and more["sub"] != signed["sub"]:
         raise ValueError("the provider speaks of two people")
@@ -114,7 +119,7 @@ def claims_of(service: Any) -> dict[str, Any]:
 
 def person_of(claims: dict[str, Any], target: str | None) -> User:
     """Whom the provider means, held until the transaction ends: known, bound now, or new. NoEntry for nobody."""
-    subject, email = str(claims["sub"]), checked_address(str(claims.get("email") or ""))
+    subject, email = f"{issuer()} {claims['sub']}", checked_address(str(claims.get("email") or ""))
     known = User.by(oidc_subject=subject)
     if known is None and (not email or claims.get("email_verified") is not True):
         raise NoEntry(UNCONFIRMED)
@@ -129,8 +134,9 @@ def person_of(claims: dict[str, Any], target: str | None) -> User:
 
 
 def bind(user: User, subject: str) -> None:
-    """From now on this person at the provider is that user. A stranger may have signed up with the address."""
-    if not user.is_verified or user.oidc_subject:
+    """From now on this person at the provider is that user. A stranger may have signed up with the address; who was
+    known by another provider, which was in use before, is bound anew."""
+    if not user.is_verified or (user.oidc_subject or "").startswith(f"{issuer()} "):
         raise NoEntry(TAKEN)
     user.oidc_subject = subject
 

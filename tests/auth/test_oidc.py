@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.addresses import ConfigurationError
 from app.config import from_environment
 from app.models.catalog.setting import Setting
-from app.models.identity.user import User
+from app.models.identity.user import User, UserSession
 from devserver.ports import free_port
 from tests.auth.conftest import Browser
 from tests.support import people
@@ -62,13 +62,13 @@ def through(browser: Browser, subject: str, target: str = "") -> str:
 
 
 def test_a_new_person_comes_in_confirmed_and_comes_back(
-    guest: Browser, new_browser: Callable[[], Browser], session: Database
+    guest: Browser, new_browser: Callable[[], Browser], session: Database, issuer: str
 ) -> None:
     assert "Continue with Example ID" in guest.get("/login").text
     assert through(guest, "ada", "/billing") == "/billing"
     assert guest.is_signed_in
     user = User.with_email("ada@example.com")
-    assert (user.name, user.is_verified, user.oidc_subject) == ("", True, "ada")
+    assert (user.name, user.is_verified, user.oidc_subject) == ("", True, f"{issuer} ada")
 
     user.email = "ada@elsewhere.example"
     session.commit()
@@ -77,7 +77,9 @@ def test_a_new_person_comes_in_confirmed_and_comes_back(
     assert session.query(User).filter(User.oidc_subject.is_not(None)).count() == 1
 
 
-def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(guest: Browser, session: Database) -> None:
+def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(
+    guest: Browser, session: Database, issuer: str
+) -> None:
     user = people.person("ada").memberships[0].user
     user.email_verified_at = None
     session.commit()
@@ -89,7 +91,20 @@ def test_an_account_is_bound_only_by_an_address_that_both_sides_confirmed(guest:
     guest.send("/logout")
     assert (through(guest, "same"), guest.is_signed_in) == ("/login", False)
     session.expire_all()
-    assert user.oidc_subject == "ada"
+    assert user.oidc_subject == f"{issuer} ada"
+
+
+def test_the_same_subject_at_the_provider_of_before_is_somebody_else(
+    guest: Browser, session: Database, issuer: str
+) -> None:
+    """Some providers count their people: whoever is number 1 at the new one is not number 1 of the old one."""
+    boss, ada = (people.person(name).memberships[0].user for name in ("boss", "ada"))
+    boss.oidc_subject, ada.oidc_subject = "https://before.example ada", "https://before.example 2"
+    session.commit()
+    assert (through(guest, "ada"), guest.is_signed_in) == ("/chat", True)
+    session.expire_all()
+    assert (boss.oidc_subject, ada.oidc_subject) == ("https://before.example ada", f"{issuer} ada")
+    assert session.query(UserSession).one().user_id == ada.id
 
 
 def test_who_may_not_sign_up_or_sign_in_does_not_here_either(guest: Browser, session: Database) -> None:
