@@ -1,5 +1,6 @@
 """What every test may ask for: databases, Redis, the app in this process or as processes, mails, a browser."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -61,6 +62,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason=browser.MISSING))
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays to the end: from here on garbage is looked for in the rest alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
