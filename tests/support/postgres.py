@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -136,13 +137,22 @@ class PostgresServer:
             subprocess.run(command, user=uid, group=gid, stderr=subprocess.DEVNULL, check=False)
 
     def crash(self) -> None:
-        """kill -9 of the server and of every session's process; `start` recovers from the log."""
+        """kill -9 of the server and of every session's process; `start` recovers from the log.
+
+        It stands still first, so that no session begins meanwhile: one that lives on keeps the memory that all share.
+        """
         if self.process:
+            os.kill(self.process.pid, signal.SIGSTOP)
             sessions = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            processes.kill(self.process)
-            for session in sessions:
+            ends = []
+            for session in map(int, sessions):
                 with suppress(ProcessLookupError):
-                    os.kill(int(session), signal.SIGKILL)
+                    ends.append(os.pidfd_open(session))
+                    os.kill(session, signal.SIGKILL)
+            processes.kill(self.process)
+            for end in ends:
+                select.select([end], [], [], 30)
+                os.close(end)
 
     def remove(self) -> None:
         self.stop()
