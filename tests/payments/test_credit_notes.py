@@ -26,8 +26,10 @@ def is_whole(scenario: StripeScenario) -> bool:
     return list(reconciliation.reconcile()) == [] and scenario.is_explained()
 
 
-@pytest.mark.parametrize("way", ["refund_amount", "credit_amount", "out_of_band_amount"])
-@pytest.mark.parametrize(("cents", "left"), [(500, 7_500), (2_000, 0)])
+@pytest.mark.parametrize(
+    ("way", "cents", "left"),
+    [("refund_amount", 500, 7_500), ("credit_amount", 500, 7_500), ("out_of_band_amount", 2_000, 0)],
+)
 def test_what_a_note_gives_back_takes_its_share(scenario: StripeScenario, way: str, cents: int, left: int) -> None:
     invoice = paid_invoice(scenario)
     credit(scenario, invoice.stripe_invoice_id or "", **{way: cents})

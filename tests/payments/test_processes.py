@@ -3,9 +3,7 @@
 Each step is killed in `test_killed.py`.
 """
 
-import random
 from collections.abc import Callable, Iterator
-from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -13,18 +11,11 @@ import requests
 
 from app.jobs import enqueue
 from app.models.billing.payment import Payment
-from app.payments import product_sync
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
 from tests.support.running_app import RunningApp, await_that
 from tests.support.running_sandbox import SECRET
 
-EVENTS_OF_A_LIFE = {
-    "customer.subscription.created",
-    "customer.subscription.updated",
-    "customer.subscription.deleted",
-    "invoice.paid",
-}
 Start = Callable[..., RunningApp]
 DieAt = Callable[..., None]
 
@@ -66,42 +57,6 @@ def test_a_customers_life_on_the_running_app(scenario: StripeScenario, start_app
     scenario.sandbox.wait_until_idle(40)
     assert sorted(scenario.kinds()) == ["purchase", "refill", "refill"]
     assert "Every balance is explained" in running.run("flask", "billing", "audit")
-
-
-@pytest.mark.databases("postgresql")
-def test_a_sample_of_the_720_orders_over_http_ends_alike(scenario: StripeScenario, start_app: Start) -> None:
-    orders = random.Random(4).sample(list(permutations(range(6))), 8)  # noqa: S311
-    people_of_orders = [StripeScenario(scenario.sandbox, f"ada{number}") for number, _ in enumerate(orders)]
-    lives = [life_of(one) for one in people_of_orders]
-    listen(scenario, start_app("web", "worker", "worker.2"))
-    for order, life in zip(orders, lives, strict=True):
-        for index in order:
-            scenario.sandbox.control("resend", event=life[index])
-    scenario.sandbox.wait_until_idle(40)
-    await_that(lambda: len(scenario.events("done")) == 48, 40)
-    assert {roughly(one) for one in people_of_orders} == {
-        (("refill", 10000, 0), ("plan_change", 45000, 0), ("allowance_ended", -55000, 0))
-    }
-    assert scenario.is_explained()
-
-
-def roughly(person: StripeScenario) -> tuple[tuple[str, int, int], ...]:
-    """The ledger to ten credits: an upgrade is prorated by the second, and lives begin one after another."""
-    return tuple((kind, round(allowance, -1), round(credits, -1)) for kind, allowance, credits in person.entries())
-
-
-def life_of(person: StripeScenario) -> list[str]:
-    """The ids of the six events of a subscription that is bought, upgraded, paid and ended while nobody listens."""
-    person.sandbox.pay(person.begin_plan("Plus"))
-    customer = person.account.stripe_customer_id
-    [result] = person.sandbox.running.sandbox.store.where("subscription", customer=customer)
-    product_sync.publish(person.plan("Pro"))
-    item = {"id": result["items"]["data"][0]["id"], "price": str(person.plan("Pro").stripe_price_id)}
-    changed = {"items": [item], "proration_behavior": "always_invoice"}
-    person.sandbox.client.v1.subscriptions.update(result["id"], changed)
-    person.sandbox.client.v1.subscriptions.cancel(result["id"])
-    told = [one for one in person.notices() if result["id"] in one.about.values()]
-    return [one.stripe_id for one in told if one.type in EVENTS_OF_A_LIFE]
 
 
 def test_ten_settles_at_once_with_two_workers_make_one_recharge(scenario: StripeScenario, start_app: Start) -> None:

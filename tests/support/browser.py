@@ -35,7 +35,8 @@ def find_chromium() -> str | None:
 
 def launch_options() -> dict[str, object]:
     """Playwright's options for this machine; root may not use Chromium's own sandbox."""
-    arguments = ["--disable-dev-shm-usage", "--disable-gpu"] + (["--no-sandbox"] if os.geteuid() == 0 else [])
+    arguments = ["--disable-dev-shm-usage", "--disable-gpu", "--renderer-process-limit=1"]
+    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
     return {"executable_path": find_chromium(), "args": arguments}
 
 
