@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.models.base import credits_text
+from app.models.base import credits_figure, credits_text
 from app.models.billing.allowance_refill import NextRefill
 from app.models.metering.refusal import Refusal
 from app.web.formatting import counted, day_and_month, reader_date
@@ -94,18 +94,18 @@ def image_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> st
 
 
 def member_limit_reached(*, used: int, limit: int, needed: int | None = None, **_: Any) -> str:
-    so_far = f"You've used {credits_text(used)} of your {credits_text(limit)} a month in this team."
+    so_far = f"You've used or reserved {credits_figure(used)} of your {credits_text(limit)} a month in this team."
     return joined(so_far, could_cost(needed), "An owner or admin of the team can raise your limit.")
 
 
 def chat_budget_reached(*, used: int, limit: int, needed: int | None = None, **_: Any) -> str:
-    so_far = f"This chat has used {credits_text(used)} of its budget of {credits_text(limit)}."
+    so_far = f"This chat has used or reserved {credits_figure(used)} of its budget of {credits_text(limit)}."
     return joined(so_far, could_cost(needed), "Raise the budget to continue.")
 
 
 def own_limit_reached(*, used: int, limit: int, limit_kind: str, needed: int | None = None, **_: Any) -> str:
-    so_far = f"You've used {credits_text(used)} of the {credits_text(limit)} a {limit_kind} you set yourself."
-    return joined(so_far, could_cost(needed), "Raise your limit to continue.")
+    so_far = f"You've used or reserved {credits_figure(used)} of the {credits_text(limit)}"
+    return joined(f"{so_far} a {limit_kind} you set yourself.", could_cost(needed), "Raise your limit to continue.")
 
 
 def could_cost(needed: int | None) -> str:

@@ -42,7 +42,7 @@ def test_ones_own_limit_is_set_by_the_person_and_not_by_a_key(ada: Door) -> None
         "own_limit_reached",
         "week",
     )
-    assert "a week you set yourself" in refused.json["detail"]
+    assert "used or reserved 0 of the 0.001 credits a week you set yourself." in refused.json["detail"]
     browser.send("/account/own-limit", limit_credits="")
     ada.ask("hello")
 
