@@ -21,7 +21,7 @@ def codes_raised() -> Iterator[str]:
     for file in APP.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             match node:
-                case ast.Call(func=ast.Name(id="Refusal"), args=[ast.Constant(value=str(code)), *_]):
+                case ast.Call(func=ast.Name(id="Refusal" | "SpendingLimit"), args=[ast.Constant(value=str(code)), *_]):
                     yield code
     for node in ast.walk(ast.parse(DECISIONS.read_text())):
         if isinstance(node, ast.Constant) and node.value in REFUSALS:

@@ -27,8 +27,30 @@ def plain(units: int, unit: int, places: int) -> str:
     return f"{whole}.{fraction}" if fraction else whole
 
 
-class Amount(StringField):
-    """A figure kept in whole units. An empty field is None; what was typed stays in the form when it is refused."""
+class Typed(StringField):
+    """A value that is written and read in a way of its own; what was typed stays in the form when it is refused."""
+
+    empty: Any = None
+
+    def written(self) -> str:
+        return str(self.data)
+
+    def read(self, text: str) -> Any:
+        raise NotImplementedError
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data in (None, self.empty) else self.written()
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if valuelist:
+            self.data, text = self.empty, valuelist[0].strip()
+            self.data = self.read(text) if text else self.empty
+
+
+class Amount(Typed):
+    """A figure kept in whole units. An empty field is None."""
 
     unit, places, suffix, prefix = 1, 0, "", ""
 
@@ -36,17 +58,11 @@ class Amount(StringField):
         super().__init__(*args, **kwargs)
         self.lowest, self.highest = lowest, highest
 
-    def _value(self) -> str:
-        if self.raw_data:
-            return str(self.raw_data[0])
-        return "" if self.data is None else plain(self.data, self.unit, self.places)
+    def written(self) -> str:
+        return plain(self.data or 0, self.unit, self.places)
 
-    def process_formdata(self, valuelist: list[str]) -> None:
-        if not valuelist:
-            return
-        self.data = None
-        if valuelist[0].strip():
-            self.data = exact(valuelist[0], self.unit)
+    def read(self, text: str) -> int:
+        return exact(text, self.unit)
 
     def pre_validate(self, form: Any) -> None:
         if self.data is None:
@@ -129,19 +145,16 @@ class Names(SelectMultipleField):
         self.choices = [*offered, *(SelectChoice(name) for name in self.data if name not in known)]
 
 
-class Weekdays(StringField):
+class Weekdays(Typed):
     """Days of the week, typed as "Mon, Tue", kept as the digits of their ISO numbers; none typed are all."""
 
-    def _value(self) -> str:
-        if self.raw_data:
-            return str(self.raw_data[0])
-        is_all = self.data in (None, EVERY_DAY)
-        return "" if is_all else ", ".join(DAYS[int(day) - 1] for day in self.data or "")
+    empty = EVERY_DAY
 
-    def process_formdata(self, valuelist: list[str]) -> None:
-        if valuelist:
-            typed = {weekday_typed(day) for day in valuelist[0].replace(",", " ").split()}
-            self.data = "".join(sorted(typed)) or EVERY_DAY
+    def written(self) -> str:
+        return ", ".join(DAYS[int(day) - 1] for day in self.data or "")
+
+    def read(self, text: str) -> str:
+        return "".join(sorted({weekday_typed(day) for day in text.replace(",", " ").split()})) or EVERY_DAY
 
 
 def weekday_typed(text: str) -> str:
@@ -151,12 +164,13 @@ def weekday_typed(text: str) -> str:
     return str(DAYS.index(name) + 1)
 
 
-class Dates(StringField):
+class Dates(Typed):
     """Dates as ISO has them, with spaces between."""
 
-    def process_formdata(self, valuelist: list[str]) -> None:
-        if valuelist:
-            self.data = " ".join(sorted({day_typed(day) for day in valuelist[0].replace(",", " ").split()}))
+    empty = ""
+
+    def read(self, text: str) -> str:
+        return " ".join(sorted({day_typed(day) for day in text.replace(",", " ").split()}))
 
 
 def day_typed(text: str) -> str:
@@ -166,30 +180,20 @@ def day_typed(text: str) -> str:
         raise ValueError(f"{text} is not a date. Write it like 2027-01-01.") from None
 
 
-class Moment(StringField):
-    """A moment in UTC, to the minute; empty is None."""
+class Moment(Typed):
+    """A moment in UTC, to the minute."""
 
     widget = DateTimeLocalInput()
 
-    def _value(self) -> str:
-        if self.raw_data:
-            return str(self.raw_data[0])
-        return self.data.strftime("%Y-%m-%dT%H:%M") if self.data else ""
+    def written(self) -> str:
+        return f"{self.data:%Y-%m-%dT%H:%M}"
 
-    def process_formdata(self, valuelist: list[str]) -> None:
-        if not valuelist:
-            return
-        self.data = None
-        if valuelist[0].strip():
-            self.data = moment(valuelist[0].strip())
-
-
-def moment(text: str) -> datetime:
-    try:
-        typed = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise ValueError("Enter a date and time, such as 2026-12-31 18:00.") from None
-    return typed.replace(tzinfo=UTC) if typed.tzinfo is None else typed.astimezone(UTC)
+    def read(self, text: str) -> datetime:
+        try:
+            typed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            raise ValueError("Enter a date and time, such as 2026-12-31 18:00.") from None
+        return typed.replace(tzinfo=UTC) if typed.tzinfo is None else typed.astimezone(UTC)
 
 
 class Required:

@@ -20,6 +20,7 @@ from app.admin.form_fields import (
     Percent,
     Required,
     RowForm,
+    Typed,
     choices_of,
 )
 from app.admin.plan_forms import HIGHEST_MARGIN, MOST_CENTS, MOST_COUNT, STATUSES, Tiers, model_names
@@ -86,21 +87,14 @@ SETTING_FIELDS: Kinds = {
 }
 
 
-class Day(StringField):
-    """A date."""
-
+class Day(Typed):
     widget = DateInput()
 
-    def _value(self) -> str:
-        return str(self.raw_data[0]) if self.raw_data else (self.data.isoformat() if self.data else "")
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        if valuelist:
-            self.data = None
-            try:
-                self.data = date.fromisoformat(valuelist[0])
-            except ValueError:
-                raise ValueError("Enter a date, such as 2026-10-31.") from None
+    def read(self, text: str) -> date:
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise ValueError("Enter a date, such as 2026-10-31.") from None
 
 
 def last_30_days() -> tuple[date, date]:

@@ -30,7 +30,7 @@ from app.models.billing.ledger import KINDS, LedgerEntry
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import window_ends
 from app.models.metering.gate_checks import tomorrow
-from app.models.metering.member_limit import member_use
+from app.models.metering.member_limit import member_limit
 from app.models.metering.plan_limits import PlanLimits
 from app.models.metering.reservation import load_account_state
 from app.models.metering.usage import Usage
@@ -93,7 +93,7 @@ def read_balance() -> dict[str, Any]:
     now = utcnow()
     account_state = load_account_state(current_user.account_id, now)
     comes = next_refill(current_user.account, now)
-    member = member_use(account_state, current_user.user_id, now)
+    member = member_limit(account_state, current_user.user_id, now)
     db.session.commit()
     balance = account_state.balance(now)
     return {
@@ -105,7 +105,7 @@ def read_balance() -> dict[str, Any]:
         **amount("daily_limit", balance.daily_limit),
         **amount("daily_used", balance.daily_used),
         **amount("member_limit", member.limit if member else None),
-        **amount("member_used", member.used if member else None),
+        **amount("member_used", member.used if member else 0 if account_state.kind == "team" else None),
         **amount("member_left", member.left if member else None),
         "resets_at": iso(comes.at) if comes and comes.at else None,
         "next_refill": shown_refill(comes) if comes else None,

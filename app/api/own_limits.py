@@ -12,7 +12,7 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, iso, utcnow
 from app.models.identity.account import Account
 from app.models.identity.limit_request import LONGEST_REASON, LimitRequest
-from app.models.metering.budget import Period, own_use
+from app.models.metering.budget import Period, own_limit
 from app.notifications import people_mails
 from app.web.access import BY_PEOPLE, for_scope, own_membership
 from app.web.numbers import scaled
@@ -43,7 +43,7 @@ class MoreAsked(Body):
 @described("Get the limit you set for yourself in this account, and how much of it is used", OWN_LIMIT)
 def read_own_limit() -> dict[str, Any]:
     own = own_membership()
-    use = own_use(own, utcnow())
+    use = own_limit(own, utcnow())
     return {
         "period": own.own_limit_period,
         "resets_at": iso(use.ends) if use and use.ends else None,

@@ -33,49 +33,41 @@ class Form(FlaskForm):
             return request.form if request.method == "POST" else None
 
 
-class Address:
+def address(_form: FlaskForm, field: Any) -> None:
     """The field holds an address that mail can be sent to; it is kept in its one form."""
-
-    def __call__(self, _form: FlaskForm, field: Any) -> None:
-        checked = checked_address(field.data)
-        if checked is None:
-            raise ValidationError("Enter a valid email address.")
-        field.data = checked
+    checked = checked_address(field.data)
+    if checked is None:
+        raise ValidationError("Enter a valid email address.")
+    field.data = checked
 
 
-class PlainName:
+def plain_name(_form: FlaskForm, field: Any) -> None:
     """The field holds a name: nothing that a mail program would make a link of."""
-
-    def __call__(self, _form: FlaskForm, field: Any) -> None:
-        if holds_address(field.data or ""):
-            raise ValidationError("Leave out web and email addresses.")
+    if holds_address(field.data or ""):
+        raise ValidationError("Leave out web and email addresses.")
 
 
-class NewPassword:
+def new_password(form: FlaskForm, field: Any) -> None:
     """The field holds a password that is not too easy."""
-
-    def __call__(self, form: FlaskForm, field: Any) -> None:
-        own = (form[name].data or "" for name in ("email", "name") if name in form)
-        fault = weakness(field.data or "", *own)
-        if fault:
-            raise ValidationError(fault)
+    own = (form[name].data or "" for name in ("email", "name") if name in form)
+    fault = weakness(field.data or "", *own)
+    if fault:
+        raise ValidationError(fault)
 
 
-class OwnPassword:
+def own_password(_form: FlaskForm, field: Any) -> None:
     """The field holds the password of who is signed in."""
-
-    def __call__(self, _form: FlaskForm, field: Any) -> None:
-        if not field.errors and not current_user.user.has_password(field.data or ""):
-            raise ValidationError("That is not your password.")
+    if not field.errors and not current_user.user.has_password(field.data or ""):
+        raise ValidationError("That is not your password.")
 
 
 def address_field() -> StringField:
-    return StringField(filters=[one_line], validators=[Length(max=LONGEST_ADDRESS), Address()])
+    return StringField(filters=[one_line], validators=[Length(max=LONGEST_ADDRESS), address])
 
 
 def name_field(*, required: bool = False) -> StringField:
     missing = [DataRequired("Enter a name.")] if required else []
-    return StringField(filters=[one_line], validators=[*missing, Length(max=LONGEST_NAME), PlainName()])
+    return StringField(filters=[one_line], validators=[*missing, Length(max=LONGEST_NAME), plain_name])
 
 
 def known_password(*more: Any) -> PasswordField:
@@ -85,7 +77,7 @@ def known_password(*more: Any) -> PasswordField:
 class SignupForm(Form):
     name = name_field()
     email = address_field()
-    password = PasswordField(validators=[NewPassword()])
+    password = PasswordField(validators=[new_password])
     next = HiddenField()
 
 
@@ -100,7 +92,7 @@ class ForgotForm(Form):
 
 
 class ResetForm(Form):
-    password = PasswordField(validators=[NewPassword()])
+    password = PasswordField(validators=[new_password])
     keep_keys = BooleanField()
     keep_passkeys = BooleanField()
 
@@ -111,32 +103,30 @@ class ProfileForm(Form):
 
 class EmailForm(Form):
     email = address_field()
-    current_password = known_password(OwnPassword())
+    current_password = known_password(own_password)
 
 
 class PasswordForm(Form):
-    current_password = known_password(OwnPassword())
-    password = PasswordField(validators=[NewPassword()])
+    current_password = known_password(own_password)
+    password = PasswordField(validators=[new_password])
     keep_keys = BooleanField()
     keep_passkeys = BooleanField()
 
 
-class CreditsOrNone:
+def credits_or_none(_form: FlaskForm, field: Any) -> None:
     """The field holds an amount of credits, or nothing; it becomes nanos, or None."""
-
-    def __call__(self, _form: FlaskForm, field: Any) -> None:
-        text = (field.data or "").strip()
-        try:
-            field.data = scaled(text, NANOS_PER_CREDIT, field.name) if text else None
-        except InvalidRequest as error:
-            raise ValidationError(f"This {error.errors[field.name][0]}") from None
+    text = (field.data or "").strip()
+    try:
+        field.data = scaled(text, NANOS_PER_CREDIT, field.name) if text else None
+    except InvalidRequest as error:
+        raise ValidationError(f"This {error.errors[field.name][0]}") from None
 
 
 class KeyLimitsForm(Form):
     """What a key may spend, and on which models; without models on all."""
 
-    monthly_limit_credits = StringField(validators=[CreditsOrNone()])
-    total_limit_credits = StringField(validators=[CreditsOrNone()])
+    monthly_limit_credits = StringField(validators=[credits_or_none])
+    total_limit_credits = StringField(validators=[credits_or_none])
     models = SelectMultipleField(validate_choice=False)
 
     def validate_models(self, field: Any) -> None:
@@ -165,7 +155,7 @@ class ConfirmedForm(Form):
 
     def validate_current_password(self, field: Any) -> None:
         if not has_just_signed_in():
-            OwnPassword()(self, field)
+            own_password(self, field)
 
 
 class PasskeyForm(ConfirmedForm):
@@ -173,7 +163,7 @@ class PasskeyForm(ConfirmedForm):
 
 
 class DeletionForm(Form):
-    current_password = known_password(OwnPassword())
+    current_password = known_password(own_password)
 
 
 class TeamForm(Form):

@@ -15,7 +15,7 @@ from app.models.identity.brand import Brand
 from app.models.identity.invitation import Invitation
 from app.models.identity.limit_request import LimitRequest
 from app.models.identity.membership import Membership
-from app.models.metering.budget import Period, own_use
+from app.models.metering.budget import Period, own_limit
 from app.models.metering.member_limit import month_of, spent_by_members
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import own_membership
@@ -41,7 +41,7 @@ def account() -> str:
         requests=waiting if own.can_manage else [],
         own_brand=Brand.of(shown.id) if shown.plan.has_custom_branding else None,
         own_request=next((request for request in waiting if request.user_id == own.user_id), None),
-        own_use=own_use(own, utcnow()),
+        own_limit=own_limit(own, utcnow()),
         used=spent_by_members(shown.id, month_of(utcnow().date())) if shown.kind == "team" else {},
         memberships=[
             membership for membership in current_user.user.memberships if membership.account.closed_at is None

@@ -14,7 +14,7 @@ from app.models.identity.limit_request import LimitRequest, end_of_month
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
 from app.models.metering.account_state import AccountState
-from app.models.metering.member_limit import member_use
+from app.models.metering.member_limit import member_limit
 from app.models.metering.refusal import Conflict
 from app.models.operations.outbox import OutgoingMail
 from tests.admin.conftest import AdminClient
@@ -48,7 +48,7 @@ class Team:
 
     def left(self, day: date | None = None) -> int:
         at = utcnow() if day is None else utcnow() + (day - utcnow().date())
-        return member_use(AccountState.load(self.account.id), self.bob.id, at).left
+        return member_limit(AccountState.load(self.account.id), self.bob.id, at).left
 
 
 @pytest.fixture

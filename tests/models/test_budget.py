@@ -14,7 +14,7 @@ from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
-from app.models.metering.budget import ChatBudget, own_use, period_of
+from app.models.metering.budget import ChatBudget, own_limit, period_of
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import Reservation, reserve_with, settle
 from app.models.metering.usage import Usage
@@ -104,9 +104,9 @@ def test_ones_own_limit_holds_in_its_period_and_what_it_leaves_shortens(ada: Acc
         "own_limit_reached", "day", period_of("day", utcnow())[1],
     )  # fmt: skip
     own = ada.memberships[0]
-    assert own_use(own, utcnow()) is None
+    assert own_limit(own, utcnow()) is None
     own.own_limit_nanos, own.own_limit_period = 9 * CREDIT, "week"
-    use = own_use(own, utcnow())
+    use = own_limit(own, utcnow())
     assert use is not None
     assert (use.used, use.left) == (8 * CREDIT, CREDIT)
 

@@ -16,18 +16,23 @@ from app.models.identity.account import Account
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.member_limit import (
-    check_member,
-    member_use,
+    member_limit,
     next_month,
     spendable,
     spent_by,
 )
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import reserve, settle
+from app.models.metering.spending_limit import check_limits
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, TokenUsage
 from tests.models.conftest import NOON, refusal
 from tests.support.people import CREDIT, actor, give, model, person, used
+
+
+def check(account_state: AccountState, user_id: int, at: datetime = NOON) -> None:
+    if limit := member_limit(account_state, user_id, at):
+        check_limits([limit], NOON)
 
 
 def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
@@ -41,21 +46,21 @@ def test_a_member_is_refused_at_their_own_limit_until_the_month_ends(
     db.session.add(day)
     db.session.flush()
     shared = AccountState.load(team.id)
-    check_member(member_use(shared, ada.id, NOON), NOON)
+    check(shared, ada.id)
     day.paid_nanos = 10
     db.session.flush()
-    refused = refusal(lambda: check_member(member_use(shared, ada.id, NOON), NOON))
+    refused = refusal(lambda: check(shared, ada.id))
     assert (refused.code, refused.details["resets_at"]) == (
         "member_limit_reached",
         datetime(2026, 4, 1, tzinfo=UTC),
     )
     membership.monthly_limit_nanos = 1
     db.session.flush()
-    check_member(member_use(shared, ada.id, NOON + timedelta(days=1)), NOON)
-    check_member(member_use(replace(shared, kind="personal"), ada.id, NOON), NOON)
+    check(shared, ada.id, NOON + timedelta(days=1))
+    check(replace(shared, kind="personal"), ada.id)
     membership.monthly_limit_nanos = None
     db.session.flush()
-    check_member(member_use(shared, ada.id, NOON), NOON)
+    check(shared, ada.id)
 
 
 def test_a_year_ends_with_december() -> None:
@@ -98,7 +103,7 @@ def test_calls_at_once_never_pass_a_members_limit(session: "scoped_session[Sessi
             running.append(reserve(ada, prompt, price))
     for reservation in running:
         settle(reservation, TokenUsage(output=9999, source="reported"), "done")
-    use = member_use(AccountState.load(team.id), ada.user_id, utcnow())
+    use = member_limit(AccountState.load(team.id), ada.user_id, utcnow())
     assert (use.used <= 3 * CREDIT, len(running) >= 1) == (True, True)
     assert spendable(AccountState.load(team.id), ada.user_id, utcnow()) == use.left
 
@@ -134,4 +139,4 @@ def test_whatever_begins_and_ends_the_limit_holds(
                 running.append(reserve(ada, prompt, price))
         elif running:
             settle(running.pop(), TokenUsage(uncached_input=9, output=tokens, source="reported"), "done")
-        assert member_use(AccountState.load(team.id), ada.user_id, utcnow()).used <= limit
+        assert member_limit(AccountState.load(team.id), ada.user_id, utcnow()).used <= limit

@@ -45,6 +45,9 @@ class KeyLimits:
         is_free = month is None and total is None and not models
         return None if is_free else cls(month, total, tuple(models))
 
+    def takes(self, model: str) -> bool:
+        return not self.models or model in self.models
+
 
 class ApiKey(Model):
     """256 random bits, of which a prefix and a hash are kept."""

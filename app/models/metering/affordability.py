@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.rates import AnyRates
 from app.models.catalog.setting import Setting
+from app.models.identity.api_key import KeyLimits
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
-from app.models.metering.budget import BudgetUse, budget_reached
 from app.models.metering.gate_checks import credits_reserved
 from app.models.metering.gate_decision import (
     FEWEST_OUTPUT_TOKENS,
@@ -19,9 +19,8 @@ from app.models.metering.gate_decision import (
     shortage_code,
     takes_model,
 )
-from app.models.metering.key_limit import KeyUse, key_limit_reached, may_ask
-from app.models.metering.member_limit import MemberUse, member_limit_reached
 from app.models.metering.refusal import Refusal
+from app.models.metering.spending_limit import SpendingLimit
 from app.providers.base import ImagePrompt, Prompt
 
 
@@ -42,42 +41,28 @@ def fit(
     prompt: Prompt,
     rates: AnyRates,
     at: datetime,
-    member: MemberUse | None = None,
-    key: KeyUse | None = None,
-    budgets: Sequence[BudgetUse] = (),
+    limits: Sequence[SpendingLimit] = (),
+    key: KeyLimits | None = None,
 ) -> Prompt:
     """The prompt, with as much output as the balance and every limit afford. Refusal under the floor."""
     balance, overdraft = account_state.balance(at), overdraft_of(account_state)
     bound, asked = prompt.input_token_bound, prompt.max_output_tokens
-    affordable = most_affordable(balance.available + overdraft, member, key, budgets)
+    affordable = min([balance.available + overdraft, *(limit.left for limit in limits)])
     output = output_within(rates, bound, asked, affordable)
     if output is not None:
         if output == asked:
             return prompt
         return replace(prompt, max_output_tokens=output, shortened_from=asked)
-    needed, cheaper = (
-        rates.most_for(bound, floor_of(asked)),
-        cheaper_model(account_state, prompt, affordable, key),
-    )
-    for use in budgets:
-        if needed > use.left:
-            raise budget_reached(use, at, needed=needed, **(cheaper.details if cheaper else {}))
-    if key is not None and key.left is not None and needed > key.left:
-        raise key_limit_reached(key, at, needed=needed, **(cheaper.details if cheaper else {}))
-    if member is not None and needed <= balance.available + overdraft:
-        raise member_limit_reached(member, at, needed=needed, **(cheaper.details if cheaper else {}))
+    needed = rates.most_for(bound, floor_of(asked))
+    cheaper = cheaper_model(account_state, prompt, affordable, key)
+    is_covered = needed <= balance.available + overdraft
+    for limit in limits:
+        if needed > limit.left and (is_covered or limit.code != "member_limit_reached"):  # the balance comes first
+            raise limit.reached(at, needed=needed, **(cheaper.details if cheaper else {}))
     if shortage_code(balance, overdraft, needed) == "credits_reserved":
         raise credits_reserved(balance, needed)
     can_shorten = not isinstance(prompt, ImagePrompt)
     raise request_too_large(balance, needed, cheaper, can_shorten=can_shorten)
-
-
-def most_affordable(
-    balance: int, member: MemberUse | None, key: KeyUse | None = None, budgets: Sequence[BudgetUse] = ()
-) -> int:
-    """The least of what the balance with its overdraft affords and what a member, a key and budgets have left."""
-    lefts = (member.left if member else None, key.left if key else None, *(use.left for use in budgets))
-    return min([balance, *(left for left in lefts if left is not None)])
 
 
 def overdraft_of(account_state: AccountState) -> int:
@@ -93,7 +78,7 @@ def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None, *,
 
 
 def cheaper_model(
-    account_state: AccountState, prompt: Prompt, affordable: int, key: KeyUse | None = None
+    account_state: AccountState, prompt: Prompt, affordable: int, key: KeyLimits | None = None
 ) -> Cheaper | None:
     """The dearest model of plan and key that passes within `affordable` nanos, its answer shortened as `fit` does."""
     if isinstance(prompt, ImagePrompt):
@@ -104,7 +89,7 @@ def cheaper_model(
         bound = prompt.input_token_bound - prompt.extra_input_tokens + (model.extra_input_tokens or 0)
         asked = output_of(model, refused, prompt)
         output = output_within(price.rates, bound, asked, affordable)
-        is_allowed = takes_model(account_state, model.name) and may_ask(key, model.name)
+        is_allowed = takes_model(account_state, model.name) and (key is None or key.takes(model.name))
         reads = can_take(model, prompt, asked) and reads_as(model, refused, prompt, asked)
         if output is not None and is_allowed and reads:
             offer = Cheaper(price.rates.most_for(bound, output), model.name, model.title)

@@ -1,13 +1,10 @@
 """What somebody set for themselves: so much in this chat, so much a day, week or month. billing-rules.md 5.
 
-Without a budget nothing is read. The sums are over the calls themselves, as a key's are: exact, since whoever writes
-one moves the account, and the reservation is refused where the account has moved since.
+Without a budget nothing is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +15,7 @@ from app.models.base import at_once
 from app.models.identity.actor import Actor
 from app.models.identity.membership import Membership
 from app.models.metering.member_limit import next_month, spent_by
-from app.models.metering.refusal import Refusal, seconds_until
+from app.models.metering.spending_limit import SpendingLimit
 from app.models.metering.usage import SUM, USAGES
 from app.models.metering.usage_rollup import start_of
 
@@ -36,41 +33,31 @@ class ChatBudget(NamedTuple):
         return None if chat is None or chat.budget_nanos is None else cls(chat.id, chat.budget_nanos)
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetUse:
-    """A budget, and what its calls have cost; running ones count as reserved. Without `ends` it never comes back."""
-
-    limit: int
-    used: int
-    period: str
-    ends: datetime | None = None
-
-    @property
-    def left(self) -> int:
-        return max(0, self.limit - self.used)
-
-
-def budget_uses(actor: Actor, chat: ChatBudget | None, at: datetime) -> list[BudgetUse]:
-    """The budgets that hold for a call: of its chat, and of the person."""
-    if chat is None and actor.own_limit_nanos is None:
-        return []
-    uses = []
+def budgets(actor: Actor, chat: ChatBudget | None, at: datetime) -> list[SpendingLimit]:
+    """Those that hold for a call: of its chat, and of the person."""
+    held = []
     if chat is not None:
         with at_once() as connection:
             [used] = OF_CHAT.one(connection, {"chat": chat.chat_id})
-        uses.append(BudgetUse(chat.nanos, int(used), "chat"))
-    if own := own_use(actor, at):
-        uses.append(own)
-    return uses
+        held.append(SpendingLimit("chat_budget_reached", chat.nanos, int(used), details=way_out("chat")))
+    if own := own_limit(actor, at):
+        held.append(own)
+    return held
 
 
-def own_use(person: Actor | Membership, at: datetime) -> BudgetUse | None:
-    """What a person has used of the limit that they set for themselves; None without one."""
-    if person.own_limit_nanos is None:
+def own_limit(person: Actor | Membership, at: datetime) -> SpendingLimit | None:
+    """The limit that a person set for themselves; None without one."""
+    limit, period = person.own_limit_nanos, person.own_limit_period
+    if limit is None:
         return None
-    begins, ends = period_of(person.own_limit_period, at)
+    begins, ends = period_of(period, at)
     used = spent_by(person.account_id, person.user_id, begins.date())
-    return BudgetUse(person.own_limit_nanos, used, person.own_limit_period, ends)
+    return SpendingLimit("own_limit_reached", limit, used, ends, details=way_out(period))
+
+
+def way_out(period: str) -> dict[str, str]:
+    """Who set it may raise it."""
+    return {"limit_kind": period, "way_out": "budget"}
 
 
 def period_of(period: str, at: datetime) -> tuple[datetime, datetime]:
@@ -82,23 +69,6 @@ def period_of(period: str, at: datetime) -> tuple[datetime, datetime]:
         monday = today - timedelta(days=at.weekday())
         return monday, monday + timedelta(days=7)
     return today, today + timedelta(days=1)
-
-
-def check_budgets(uses: Sequence[BudgetUse], at: datetime) -> None:
-    """Something of each must be left for a call to begin."""
-    for use in uses:
-        if use.left == 0:
-            raise budget_reached(use, at)
-
-
-def budget_reached(use: BudgetUse, at: datetime, **details: Any) -> Refusal:
-    """`details` may be what this call needs, and a cheaper model that would pass. Who set it may raise it."""
-    details |= {"limit": use.limit, "used": use.used, "left": use.left, "limit_kind": use.period}
-    details["way_out"] = "budget"
-    if use.ends is None:
-        return Refusal("chat_budget_reached", **details)
-    wait = seconds_until(use.ends, at)
-    return Refusal("own_limit_reached", retry_after=wait, resets_at=use.ends, **details)
 
 
 OF_CHAT = CompiledStatement(SUM.where(USAGES.c.chat_id == bindparam("chat")))

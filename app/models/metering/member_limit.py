@@ -1,11 +1,9 @@
 """What each member of a team may use in a month: a ceiling that the reservation holds. billing-rules.md 5.
 
-Without a limit nothing is summed up. The sum is over the calls themselves, those of earlier days by the totals: exact,
-since whoever writes a call moves the account, and the reservation is refused where the account has moved since.
+Without a limit nothing is summed up. Calls of earlier days count by the totals.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -17,7 +15,7 @@ from app.models.base import at_once
 from app.models.catalog.setting import SETTINGS, Setting
 from app.models.identity.membership import Membership
 from app.models.metering.account_state import AccountState
-from app.models.metering.refusal import Refusal, seconds_until
+from app.models.metering.spending_limit import SpendingLimit
 from app.models.metering.usage import COUNTED, USAGES
 from app.models.metering.usage_rollup import LOOKS, AccountDay, Watermark, in_one_look, start_of
 
@@ -36,27 +34,16 @@ def next_month(at: datetime) -> datetime:
     return datetime(at.year + years, month + 1, 1, tzinfo=at.tzinfo)
 
 
-@dataclass(frozen=True, slots=True)
-class MemberUse:
-    """What a member of a team may use in a month, and what they have; running calls count as reserved."""
-
-    limit: int | None
-    used: int
-
-    @property
-    def left(self) -> int | None:
-        return None if self.limit is None else max(0, self.limit - self.used)
-
-
-def member_use(account_state: AccountState, user_id: int, at: datetime) -> MemberUse | None:
-    """None where there are no members: outside of teams."""
+def member_limit(account_state: AccountState, user_id: int, at: datetime) -> SpendingLimit | None:
+    """A member's own limit of the month, with what was granted above it; None without one."""
     if account_state.kind != "team":
         return None
     row = read_once(LIMITED, account_state.account_id, user_id, month_of(at.date()))
     limit, extra, until, used, _mark = row or NO_MEMBER
     if limit is None:
-        return MemberUse(None, 0)
-    return MemberUse(limit + extra if until is not None and at.date() <= until else limit, int(used))
+        return None
+    limit += extra if until is not None and at.date() <= until else 0
+    return SpendingLimit("member_limit_reached", limit, int(used), next_month(at), details={"way_out": "members"})
 
 
 def spent_by(account_id: int, user_id: int, first: date) -> int:
@@ -93,26 +80,8 @@ def spent_by_members(since: datetime, account_id: int, first: date) -> dict[int,
 
 def spendable(account_state: AccountState, user_id: int, at: datetime) -> int:
     """What is available to this person: of the balance, and of their own limit where a team has set one."""
-    available, member = account_state.balance(at).available, member_use(account_state, user_id, at)
-    return available if member is None or member.left is None else min(available, member.left)
-
-
-def check_member(member: MemberUse | None, at: datetime) -> None:
-    """The member's own limit of the month: something of it must be left for a call to begin."""
-    if member is not None and member.left == 0:
-        raise member_limit_reached(member, at)
-
-
-def member_limit_reached(member: MemberUse, at: datetime, **details: Any) -> Refusal:
-    """`details` may be what this call needs, and a cheaper model that would pass."""
-    ends = next_month(at)
-    details |= {
-        "limit": member.limit or 0,
-        "used": member.used,
-        "left": member.left or 0,
-        "way_out": "members",
-    }
-    return Refusal("member_limit_reached", retry_after=seconds_until(ends, at), resets_at=ends, **details)
+    available, member = account_state.balance(at).available, member_limit(account_state, user_id, at)
+    return min(available, member.left) if member else available
 
 
 NO_MEMBER = (None, 0, None, 0, None)

@@ -23,7 +23,7 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.affordability import fit
 from app.models.metering.breaker import check_breaker
-from app.models.metering.budget import ChatBudget, budget_uses, check_budgets
+from app.models.metering.budget import ChatBudget, budgets
 from app.models.metering.call import (
     PAID_OUTCOMES,
     UNKNOWN,
@@ -42,9 +42,10 @@ from app.models.metering.gate_checks import (
     check_model,
     check_pace,
 )
-from app.models.metering.key_limit import check_key, key_use
-from app.models.metering.member_limit import check_member, member_use
+from app.models.metering.key_limit import check_key, key_limit
+from app.models.metering.member_limit import member_limit
 from app.models.metering.refusal import Attempt, PricingError, Refusal
+from app.models.metering.spending_limit import check_limits
 from app.models.metering.usage import USAGES, Usage
 from app.providers.base import Prompt, TokenUsage
 
@@ -95,7 +96,8 @@ def admit(actor: Actor, model: str | None = None) -> AccountState:
     check_pace(account_state)
     if account_state.chats_per_month is not None:
         check_chats(account_state, now, Chat.started_since(account_state.account_id, account_state.period_start))
-    check_member(member_use(account_state, actor.user_id, now), now)
+    if member := member_limit(account_state, actor.user_id, now):
+        check_limits([member], now)
     check_absorbed(account_state, now)
     check_breaker(account_state, actor, now)
     check_funds(account_state, now)
@@ -175,19 +177,16 @@ def checked(
     now = utcnow()
     check_account(account_state, actor)
     check_model(account_state, prompt.model)
+    check_key(actor.key_limits, prompt.model)
     check_pace(account_state)
-    member = member_use(account_state, actor.user_id, now)
-    check_member(member, now)
-    key = key_use(actor, now)
-    check_key(actor, key, prompt.model, now)
-    budgets = budget_uses(actor, budget, now)
-    check_budgets(budgets, now)
+    member, key = member_limit(account_state, actor.user_id, now), key_limit(actor, now)
+    limits = [*budgets(actor, budget, now), *(limit for limit in (member, key) if limit)]
+    check_limits(limits, now)
     check_absorbed(account_state, now)
     bars = check_breaker(account_state, actor, now)
     check_funds(account_state, now)
-    prompt = fit(account_state, prompt, price.rates, now, member, key, budgets)
-    has_limit = key is not None or bool(budgets) or (member is not None and member.limit is not None)
-    return Admission(account_state, actor, prompt, price, now, bars, is_exact=has_limit)
+    prompt = fit(account_state, prompt, price.rates, now, limits, actor.key_limits)
+    return Admission(account_state, actor, prompt, price, now, bars, is_exact=bool(limits))
 
 
 def write(wanted: Admission, extra: ExtraRows | None, columns: dict[str, Any]) -> Made | None:

@@ -1,0 +1,45 @@
+"""A limit that somebody set on spending: a member's, a key's, a chat's, one's own. billing-rules.md 5 and 6.
+
+What is used of it is summed over the calls themselves: exact, since whoever writes one moves the account, and the
+reservation is refused where the account has moved since.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.models.metering.refusal import Refusal, seconds_until
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingLimit:
+    """In nanos; running calls count as reserved. `code`, `retry_after` and `details` are of its refusal.
+
+    It comes back when it `ends`; without that only somebody can raise it.
+    """
+
+    code: str
+    limit: int
+    used: int
+    ends: datetime | None = None
+    retry_after: int | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.used)
+
+    def reached(self, at: datetime, **details: Any) -> Refusal:
+        """`details` may be what this call needs, and a cheaper model that would pass."""
+        details |= {"limit": self.limit, "used": self.used, "left": self.left, **self.details}
+        if self.ends is None:
+            return Refusal(self.code, retry_after=self.retry_after, **details)
+        return Refusal(self.code, retry_after=seconds_until(self.ends, at), resets_at=self.ends, **details)
+
+
+def check_limits(limits: Iterable[SpendingLimit], at: datetime) -> None:
+    """Something of each must be left for a call to begin."""
+    for limit in limits:
+        if not limit.left:
+            raise limit.reached(at)
