@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
@@ -12,6 +13,7 @@ import requests
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from app.db.watchdog import LOCK_SECONDS
 from app.jobs import QUEUE
 from app.models.operations.webhook_event import StripeEvent
 from tests.faults.consistency import assert_whole
@@ -80,6 +82,25 @@ def test_a_postgresql_that_hangs_is_given_up_in_seconds(stage: Stage) -> None:
         finally:
             stage.postgres.resume()
         await_that(lambda: requests.get(f"{stage.running.url}/readyz", timeout=10).status_code == 200, 20)
+    assert_whole(stage)
+
+
+@pytest.mark.long
+def test_a_lock_that_is_held_keeps_nobody_for_long(stage: Stage) -> None:
+    """More ask than there are connections: each waits for one, and then for the lock, ten seconds at most."""
+    assert stage.postgres
+    headers, took = stage.person("lea"), []
+
+    def ask(_number: int) -> int:
+        began = time.monotonic()
+        status = requests.get(f"{stage.running.url}/api/balance", headers=headers, timeout=120).status_code
+        took.append(time.monotonic() - began)
+        return status
+
+    with psycopg.connect(stage.postgres.url()) as holder, ThreadPoolExecutor(20) as programs:
+        holder.execute("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
+        assert set(programs.map(ask, range(20))) == {503}
+    assert max(took) < patient(LOCK_SECONDS * 2 + 2)
     assert_whole(stage)
 
 
