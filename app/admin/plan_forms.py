@@ -1,6 +1,6 @@
 """The forms of plans and packs: money as people write it, help beside each field."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
@@ -20,6 +20,7 @@ from app.admin.form_fields import (
 from app.extensions import db
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.pack_tier import MOST_PACKS
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
 from app.models.metering.balance import LONGEST_WINDOW
 from app.web.numbers import exact
@@ -48,11 +49,20 @@ def model_names() -> list[SelectChoice]:
     return choices_of((row.name, row.title) for row in named)
 
 
+def order_among(sold: type[Plan] | type[CreditPack]) -> Count:
+    """What is new comes last, unless an admin says otherwise."""
+
+    def last() -> int:
+        return 1 + (db.session.scalar(select(func.max(sold.position))) or 0)
+
+    return Count("Order", default=last, highest=MOST_COUNT, description="Lowest numbers come first.")
+
+
 class PlanForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
     description = StringField("Tagline", validators=[Length(max=300)])
     status = SelectField("Status", choices=STATUSES, default="active")
-    position = Count("Order", default=0, highest=MOST_COUNT, description="Lowest numbers come first.")
+    position = order_among(Plan)
     is_popular = BooleanField("Mark as popular")
     price_cents = Dollars("Price", validators=[Required()], default=0, highest=MOST_CENTS)
     interval = SelectField("Interval", choices=INTERVALS, default="month")
@@ -135,7 +145,7 @@ class PackForm(RowForm):
     name = StringField("Name", validators=[Required(), Length(max=80)])
     description = StringField("Tagline", validators=[Length(max=300)])
     status = SelectField("Status", choices=PACK_STATUSES, default="active")
-    position = Count("Order", default=0, highest=MOST_COUNT, description="Lowest numbers come first.")
+    position = order_among(CreditPack)
     price_cents = Dollars("Price", validators=[Required()], lowest=1, highest=MOST_CENTS)
     margin_bps = Percent(
         "Margin",

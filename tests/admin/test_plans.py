@@ -1,7 +1,7 @@
 """Plans and packs as an admin edits them: money as people write it, terms that stay, errors at the field."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.plan import CreditPack, Plan
@@ -40,6 +40,15 @@ WRONG = (
     ("name", "", "This is required"), ("status", "gone", "Not a valid choice"),
     ("models", "no-such-model", "valid choice"),
 )  # fmt: skip
+
+
+def test_a_new_plan_or_pack_comes_last(owner: AdminClient, session: scoped_session[Session]) -> None:
+    lasts = {
+        "plan": session.scalar(select(func.max(Plan.position))),
+        "pack": session.scalar(select(func.max(CreditPack.position))),
+    }
+    for path, last in lasts.items():
+        assert f'name="position" type="text" value="{last + 1}"' in owner.get(f"/admin/{path}/new/").text
 
 
 def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: AdminClient, session: scoped_session[Session]) -> None:

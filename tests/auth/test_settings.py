@@ -127,6 +127,7 @@ def test_a_key_that_was_just_made_works(ada: Browser, session: Database) -> None
     page = ada.get(ada.send("/settings/keys", name="robot").location).text
     secret = page[page.index(session.query(ApiKey).one().prefix) :].split("<")[0]
     bearer = {"Authorization": f"Bearer {secret}"}
+    assert f'/api/balance -H "Authorization: Bearer {secret}"' in page
     assert ada.client.application.test_client().get("/api/balance", headers=bearer).status_code == 200
 
 
