@@ -1,11 +1,18 @@
 """A production that is configured by half does not start. security.md 21."""
 
+import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from app.addresses import ConfigurationError
 from app.config import from_environment, secrets_in_files
+from app.extensions import db
+from tests.auth.conftest import Browser
+from tests.conftest import app_in, close
+from tests.support.databases import Databases
 
 WHOLE = {
     "APP_ENV": "production",
@@ -46,3 +53,28 @@ def test_secrets_may_stand_in_files(tmp_path: Path) -> None:
         secrets_in_files({"SECRET_KEY_FILE": str(tmp_path / "none")})
     with pytest.raises(ConfigurationError, match="differ"):
         secrets_in_files({"SECRET_KEY_FILE": str(path), "SECRET_KEY": "another"})
+
+
+@pytest.mark.databases("postgresql")
+def test_the_app_serves_as_a_database_user_who_changes_no_table(
+    environment: dict[str, str], all_databases: Databases, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the statements of the guide."""
+    guide = Path("docs/deploy.md").read_text()
+    name = database_url.rpartition("/")[2]
+    server, grants = all_databases.postgres, re.search(r"```sql\n(CREATE ROLE.*?)```", guide, re.DOTALL)
+    server.execute(grants[1], database=name)
+    served = environment | {"DATABASE_URL": database_url.replace("postgres@", "tollgate_app@")}
+    app = app_in(monkeypatch, served)
+    try:
+        browser = Browser(app.test_client())
+        assert browser.sign_up("ada").status_code == 302
+        sent = {"model": "demo-smart", "content": "hello"}
+        asked = browser.client.post("/api/chats", json=sent, headers={"X-CSRFToken": browser.token()})
+        assert (asked.status_code, "event: done" in asked.text) == (200, True)
+        assert browser.get("/readyz").status_code == 200
+        with app.app_context(), pytest.raises(ProgrammingError, match="must be owner"):
+            db.session.execute(text("ALTER TABLE users ADD COLUMN more INTEGER"))
+    finally:
+        close(app)
+        server.execute("DROP OWNED BY tollgate_app; DROP ROLE tollgate_app", database=name)
