@@ -1,7 +1,5 @@
 """The figures of the overview: from the totals, and the newest calls from themselves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -37,7 +35,7 @@ class Range(DayRange):
     """The days of a report."""
 
     @classmethod
-    def typed(cls, first: str | None, last: str | None, today: date) -> Range:
+    def typed(cls, first: str | None, last: str | None, today: date) -> "Range":
         """The range of the address; the last 30 days where it cannot be read."""
         end = min(day_of(last) or today, today)
         begin = min(day_of(first) or end - timedelta(days=29), end)

@@ -1,7 +1,5 @@
 """Our price list beside the registry's: what differs, what it would change, and the approval, row by row or whole."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -82,7 +80,7 @@ class Choice:
         return plain_dollars(self.row.theirs)
 
     @classmethod
-    def of(cls, row: CatalogProposal) -> Choice:
+    def of(cls, row: CatalogProposal) -> "Choice":
         is_at_once = row.field == "sold_until" and not row.columns["sold_until"]
         kind = "retire" if is_at_once else row.field
         button, question = BUTTONS.get(kind, ("Accept", ""))

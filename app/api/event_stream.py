@@ -1,7 +1,5 @@
 """The event stream: a running or finished answer as server-sent events, from any web process."""
 
-from __future__ import annotations
-
 import json
 import select
 import time
@@ -110,11 +108,11 @@ class EventStream(Response, Follower):
         self.call_on_close(g.pop("leave_place"))
         self._ping = ping.encode()
 
-    def carrying(self, events: Iterator[str]) -> EventStream:
+    def carrying(self, events: Iterator[str]) -> "EventStream":
         self.response = events
         return self
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         body, status, headers = self.get_wsgi_response(environ)
         self._socket: Any = environ.get("gunicorn.socket")
         self._write = start_response(status, headers)

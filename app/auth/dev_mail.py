@@ -1,7 +1,5 @@
 """The mails of a development machine, as pages: `/dev/mail`. Nowhere else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -30,7 +28,7 @@ class WrittenMail:
     html: str
 
     @classmethod
-    def read(cls, written: bytes) -> WrittenMail:
+    def read(cls, written: bytes) -> "WrittenMail":
         message = message_from_bytes(written, _class=EmailMessage, policy=default)
         plain, html = (message.get_body((kind,)) for kind in ("plain", "html"))
         subject, to, date = (str(message[name] or "") for name in ("Subject", "To", "Date"))

@@ -1,7 +1,5 @@
 """Every change of the balance, why it came, and what was there after it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,12 +44,12 @@ class Change:
     after_nanos: int = 0
 
     @classmethod
-    def by_entry(cls, entry: LedgerEntry, note: str | None) -> Change:
+    def by_entry(cls, entry: LedgerEntry, note: str | None) -> "Change":
         reason = entry.reason or note or ""
         return cls(entry.created_at, entry.title, reason, entry.allowance_nanos, entry.credits_nanos)
 
     @classmethod
-    def by_call(cls, call: Any) -> Change:
+    def by_call(cls, call: Any) -> "Change":
         at, title = call.settled_at or call.created_at, f"{operation_title(call.operation)}, {model_title(call.model)}"
         return cls(at, title, "", -call.allowance_paid_nanos, -call.credits_paid_nanos, call.id)
 

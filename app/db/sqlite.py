@@ -1,7 +1,5 @@
 """SQLite's connection, with turns for those that write."""
 
-from __future__ import annotations
-
 import fcntl
 import sqlite3
 import threading
@@ -20,13 +18,13 @@ THREADS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class TurnCursor(sqlite3.Cursor):
-    connection: TurnConnection
+    connection: "TurnConnection"
 
-    def execute(self, sql: str, parameters: Any = ()) -> TurnCursor:
+    def execute(self, sql: str, parameters: Any = ()) -> "TurnCursor":
         self.connection.take_turn(sql)
         return super().execute(sql, parameters)
 
-    def executemany(self, sql: str, parameters: Iterable[Any]) -> TurnCursor:
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> "TurnCursor":
         self.connection.take_turn(sql)
         return super().executemany(sql, parameters)
 

@@ -1,7 +1,5 @@
 """Of what type each field of a request is, where that is known: a request that differs is told by its field."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -69,7 +67,7 @@ class Tool(Function):
     function: Function | None = None
     input_schema: Object | None = None
     environment: Object | None = None
-    tools: list[Tool] | None = None
+    tools: "list[Tool] | None" = None
 
 
 class Request(Fields):

@@ -1,7 +1,5 @@
 """From a request in one dialect to what the model's provider is sent, with the bound that is reserved for it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,7 +40,7 @@ class GatewayRequest:
     headers: Mapping[str, str]
 
     @classmethod
-    def read(cls, dialect: str, sent: Fields) -> GatewayRequest:
+    def read(cls, dialect: str, sent: Fields) -> "GatewayRequest":
         check_types(dialect, sent)
         limits = [whole_number(sent, name) for name in LIMITS[dialect]]
         replaced = {"model", "stream", *LIMITS[dialect]}

@@ -3,8 +3,6 @@
 `docs/extending.md` shows it in ten lines.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,7 +64,7 @@ class Context:
 
     columns: Mapping[str, Any] = field(default_factory=dict)
     store: Callable[[Reservation], KeptText | None] | None = None
-    rows: StoredRows | None = None
+    rows: "StoredRows | None" = None
     follow_up: tuple[JobName, int] | None = None
     budget: ChatBudget | None = None
     made: Callable[..., Generation] = Generation

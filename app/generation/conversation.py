@@ -1,7 +1,5 @@
 """A chat as a question finds it: what was said in it, and the model that is asked; read at once, or as needed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,7 +31,7 @@ class Conversation:
     is_first_request: bool = False
 
     @classmethod
-    def read(cls, chat_id: str, *, model: str | None, idempotency_key: str | None, **own: Any) -> Conversation | None:
+    def read(cls, chat_id: str, *, model: str | None, idempotency_key: str | None, **own: Any) -> "Conversation | None":
         """All that a question needs; None where there is no such chat. `own` says whose chats: `Actor.owns`."""
         asked = {"chat": row_id(chat_id), "name": model, "key": idempotency_key, "at": utcnow()}
         with at_once() as connection:

@@ -1,7 +1,5 @@
 """Images at a fixed price: asked for in a chat, for a document or by themselves; charged as they are delivered."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -134,7 +132,7 @@ class Place:
     chat_id: int | None
 
     @classmethod
-    def of(cls, actor: Actor, request: ImageRequest) -> Place:
+    def of(cls, actor: Actor, request: ImageRequest) -> "Place":
         document_id = request.document.id if request.document else None
         chat_id = request.chat.id if request.chat else None
         return cls(actor.account_id, actor.user_id, request.prompt, document_id, chat_id)

@@ -1,7 +1,5 @@
 """Where the text of a running call is kept, so that it survives the process: a row of one of the tables below."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,7 +45,7 @@ class TextTable:
         """Write how it ended."""
         self._finish.run(connection, row)
 
-    def checkpoint(self, texts: Mapping[KeptText, str], at: datetime) -> set[int]:
+    def checkpoint(self, texts: "Mapping[KeptText, str]", at: datetime) -> set[int]:
         """Write what there is so far, which renews the leases; returns the ids of those that are to stop."""
         ordered = sorted(texts, key=lambda kept: kept.row_id)
         whole = [kept.around(texts[kept]) for kept in ordered]
@@ -61,7 +59,7 @@ class TextTable:
             written = connection.execute(self._checkpoint, columns | {"texts": whole, "at": at})
             return {row.id for row in written if row.stop_requested_at}
 
-    def _checkpoint_each(self, connection: Connection, texts: Mapping[KeptText, str], at: datetime) -> set[int]:
+    def _checkpoint_each(self, connection: Connection, texts: "Mapping[KeptText, str]", at: datetime) -> set[int]:
         rows = [kept.key | {self.text: text, "checkpoint_at": at} for kept, text in texts.items()]
         connection.execute(self.running, rows)
         asked = (

@@ -1,7 +1,5 @@
 """What the lab knows of an account: its calls and entries by the record, and how it stands when the days begin."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -85,7 +83,7 @@ class Limits(NamedTuple):
     window_limit: int | None
 
     @classmethod
-    def of(cls, source: Plan | Any) -> Limits:
+    def of(cls, source: Plan | Any) -> "Limits":
         """Of a plan, or of an account's row."""
         return cls(source.daily_limit_nanos, source.window_hours, source.window_limit_nanos)
 

@@ -1,7 +1,5 @@
 """What a run came to: money and use by day and plan, as they were and as they would be, and who is better off."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,7 +49,7 @@ class Report:
         return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> Report:
+    def of(cls, stored: Mapping[str, Any]) -> "Report":
         return cls(**{name: stored[name] for name in cls.__slots__ if name in stored})
 
     def add(self, side: str, at: datetime, plan_id: int, **figures: int) -> None:

@@ -1,7 +1,5 @@
 """Another business model: what of plans, packs, prices and settings is changed, and everything as it would be then."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -55,7 +53,7 @@ class Scenario(DayRange):
         }
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> Scenario:
+    def of(cls, stored: Mapping[str, Any]) -> "Scenario":
         changes: Any = {name: dict(stored.get(name, {})) for name in PARTS}
         return cls(
             date.fromisoformat(stored["first"]),

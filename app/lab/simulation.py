@@ -4,8 +4,6 @@ Each user calls at random about as often and as much as the habit says, pays for
 as often as the habit says. The same seed gives the same attempts, so that two business models meet the same people.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -72,7 +70,7 @@ def check_size(scenario: Scenario) -> None:
         raise InvalidRequest({"user kinds": [text]})
 
 
-def compare(report: Report, was: Person, then: Person) -> None:
+def compare(report: Report, was: "Person", then: "Person") -> None:
     """Who is refused on one side only; their attempts are the same."""
     for key, kept, other in (("newly_refused", then, was), ("newly_admitted", was, then)):
         for number, (at, code) in kept.refused.items():

@@ -1,7 +1,5 @@
 """What every table shares: an id, the time of its making, and the words for both."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta

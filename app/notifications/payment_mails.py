@@ -1,7 +1,5 @@
 """Mails about payments and subscriptions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +33,7 @@ class Before:
     pending_plan_id: int | None
 
     @classmethod
-    def of(cls, subscription: Subscription) -> Before:
+    def of(cls, subscription: Subscription) -> "Before":
         return cls(
             status=subscription.status,
             plan_id=subscription.plan_id,

@@ -1,7 +1,5 @@
 """What every model provider takes and gives: a prompt in, text and token usage out."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -103,7 +101,7 @@ class WirePrompt(Prompt):
     headers: Mapping[str, str] = field(default_factory=dict)
     bound: int = 0
     counted: int = 0
-    instead: WirePrompt | None = None
+    instead: "WirePrompt | None" = None
     """The same request as a chat completion, for who does not speak responses."""
 
     @property
@@ -127,7 +125,7 @@ class ImagePrompt(Prompt):
     size: str = ""
 
     @classmethod
-    def of(cls, model: str, text: str, *, quality: str, size: str, count: int) -> ImagePrompt:
+    def of(cls, model: str, text: str, *, quality: str, size: str, count: int) -> "ImagePrompt":
         said = (PromptMessage("user", text),)
         return cls(model, said, count, is_reasoning=True, quality=quality, size=size)
 

@@ -1,7 +1,5 @@
 """OpenAI's images endpoint, and all who speak its format at another address."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,7 +21,7 @@ ALWAYS_BYTES = ("gpt-image", "chatgpt-image")
 UNNAMED = ("", "standard", "auto")
 
 
-def ask_for_images(provider: OpenAIProvider, prompt: ImagePrompt) -> Drawn:
+def ask_for_images(provider: "OpenAIProvider", prompt: ImagePrompt) -> Drawn:
     """Raises the package's errors."""
     options: Any = {"timeout": provider.patience.timeout(prompt)}
     wanted = {"size": prompt.size, "quality": prompt.quality}

@@ -1,7 +1,5 @@
 """Markdown becomes sanitised HTML here: whole, or its blocks one by one."""
 
-from __future__ import annotations
-
 import math
 import re
 import time
@@ -210,7 +208,7 @@ class Blocks:
     closed: int
 
     @classmethod
-    def of(cls, text: str, end: float = math.inf) -> Blocks:
+    def of(cls, text: str, end: float = math.inf) -> "Blocks":
         """The text is one open block where the time ends before they are known."""
         text = NEWLINE.sub("\n", text)
         tokens: list[Token] = []

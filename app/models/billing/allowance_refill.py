@@ -1,7 +1,5 @@
 """Refills: when an allowance is set anew, by how much, and only once. billing-rules.md 7."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -48,7 +46,7 @@ def debt_repaid(allowance: int, credits: int) -> int:
     return min(allowance, max(0, -credits))
 
 
-def is_due(account: Account | AccountState, at: datetime) -> bool:
+def is_due(account: "Account | AccountState", at: datetime) -> bool:
     """Whether a new month may have begun for the account. Cheap: read on the path of every call."""
     return at >= account.period_end and account.closed_at is None
 

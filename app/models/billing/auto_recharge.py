@@ -1,7 +1,5 @@
 """Auto-recharge: the owner's settings, and each attempt to charge the saved card. billing-rules.md 8."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 
 from sqlalchemy import Index, or_, select, text
@@ -63,7 +61,7 @@ class AutoRecharge(Model):
     pack = relationship("CreditPack")
 
     @classmethod
-    def of(cls, account_id: int) -> AutoRecharge | None:
+    def of(cls, account_id: int) -> "AutoRecharge | None":
         return db.session.scalar(select(cls).where(cls.account_id == account_id))
 
     @classmethod
@@ -201,7 +199,7 @@ class Recharge(Model):
     account = relationship("Account")
 
     @classmethod
-    def attempt(cls, settings: AutoRecharge, account: Account) -> Recharge:
+    def attempt(cls, settings: AutoRecharge, account: Account) -> "Recharge":
         """Write down an attempt on a locked account; the database refuses a second open one."""
         payment = Payment.of_pack("recharge", account, settings.quote())
         recharge = cls(account_id=account.id, payment=payment, card_id=settings.card_id)
@@ -211,7 +209,7 @@ class Recharge(Model):
         return recharge
 
     @classmethod
-    def open_for(cls, account_id: int) -> Recharge | None:
+    def open_for(cls, account_id: int) -> "Recharge | None":
         return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.state.in_(OPEN)))
 
     @classmethod
@@ -221,7 +219,7 @@ class Recharge(Model):
         return list(db.session.scalars(select(cls.id).where(*left).order_by(cls.id)))
 
     @classmethod
-    def counting(cls, account_id: int, at: datetime) -> list[Recharge]:
+    def counting(cls, account_id: int, at: datetime) -> "list[Recharge]":
         """Attempts that count into the month of `at`: made or paid in it, or still open."""
         start = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         made = (cls.created_at >= start) & cls.state.in_((*OPEN, "paid"))

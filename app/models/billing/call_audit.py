@@ -4,8 +4,6 @@ Calls are read in slices of their ids, and their accounts backwards from the bal
 calls at one moment leave open (their order is not kept) is judged together. billing-rules.md 3 to 5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -99,7 +97,7 @@ class CallAudit(ModelBase):
     finished_at: Mapped[datetime]
 
     @classmethod
-    def last(cls) -> CallAudit | None:
+    def last(cls) -> "CallAudit | None":
         return db.session.scalar(select(cls).order_by(cls.day.desc()).limit(1))
 
 
@@ -200,7 +198,7 @@ class Cluster:
     has_entry: bool = False
 
     @classmethod
-    def of(cls, event: Any, after: tuple[int, int]) -> Cluster:
+    def of(cls, event: Any, after: tuple[int, int]) -> "Cluster":
         cluster = cls(event.account_id, event.moment, event.moment, after, after)
         cluster.add(event)
         return cluster

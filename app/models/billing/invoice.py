@@ -1,7 +1,5 @@
 """What a paid invoice of a subscription gives: a period's refill, or growth; once. billing-rules.md 7."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +30,7 @@ class Sale:
     plan: Plan
     line: LineState
     is_period: bool
-    before: Sale | None = None
+    before: "Sale | None" = None
 
 
 def is_charged(invoice: InvoiceState) -> bool:

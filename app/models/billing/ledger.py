@@ -1,7 +1,5 @@
 """The ledger: one row for each change of a balance that is not a model call. Rows are added, never changed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import CheckConstraint, Index
@@ -61,7 +59,7 @@ class LedgerEntry(Model):
     @classmethod
     def post(
         cls, account: Account, kind: str, key: str, *, allowance: int = 0, credits: int = 0, **columns: Any
-    ) -> LedgerEntry | None:
+    ) -> "LedgerEntry | None":
         """Move a locked account's balances by a difference, once: None where the key was posted before.
 
         Two accounts may want one key at once (two spellings of a mailbox): the second waits, and gets None.

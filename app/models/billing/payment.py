@@ -1,7 +1,5 @@
 """Payments: what was sold for how much and what it is worth, fixed when the sale began. billing-rules.md 8."""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -93,7 +91,7 @@ class Payment(Model):
     subscription = relationship("Subscription")
 
     @classmethod
-    def begin(cls, buyer: Actor, account: Account, quote: Quote, request_key: str | None = None) -> Payment:
+    def begin(cls, buyer: "Actor", account: Account, quote: Quote, request_key: str | None = None) -> "Payment":
         """A purchase that is about to be paid for. Refusal where the plan does not permit packs."""
         check_packs_allowed(account)
         payment = cls.of_pack("pack", account, quote)
@@ -101,7 +99,7 @@ class Payment(Model):
         return payment
 
     @classmethod
-    def begun(cls, account: Account, quote: Quote, request_key: str | None) -> Payment | None:
+    def begun(cls, account: Account, quote: Quote, request_key: str | None) -> "Payment | None":
         """The same purchase, begun before and not paid yet: by the key of its request, else by what it buys."""
         mine = cls.account_id == account.id, cls.kind == "pack", cls.former_account_id.is_(None)
         is_young = cls.created_at > utcnow() - CHECKOUT_LIFETIME
@@ -127,7 +125,7 @@ class Payment(Model):
         return own == (quote.price_cents, quote.discount_cents, quote.worth_nanos, quote.pack.currency)
 
     @classmethod
-    def of_pack(cls, kind: str, account: Account, quote: Quote) -> Payment:
+    def of_pack(cls, kind: str, account: Account, quote: Quote) -> "Payment":
         payment = cls(kind=kind, account_id=account.id, pack_id=quote.pack.id, quantity=quote.quantity)
         payment.price_cents = payment.total_cents = quote.price_cents
         payment.discount_cents, payment.currency = quote.discount_cents, quote.pack.currency
@@ -145,20 +143,20 @@ class Payment(Model):
         return int(db.session.scalar(select(cents).where(*paid)) or 0) * unit_nanos()
 
     @classmethod
-    def last_period_of(cls, subscription_id: int) -> Payment | None:
+    def last_period_of(cls, subscription_id: int) -> "Payment | None":
         """The newest paid invoice that sold the subscription a whole period."""
         sold = cls.subscription_id == subscription_id, cls.state == "paid", cls.period_start.is_not(None)
         return db.session.scalar(select(cls).where(*sold).order_by(cls.period_start.desc()).limit(1))
 
     @classmethod
-    def waiting(cls, before: datetime) -> list[Payment]:
+    def waiting(cls, before: datetime) -> "list[Payment]":
         """Checkouts that began before that moment and whose end we have not heard of."""
         purchases = cls.kind == "pack", cls.former_account_id.is_(None), cls.stripe_session_id.is_not(None)
         query = select(cls).where(*purchases, cls.state.in_(OPEN), cls.created_at < before)
         return list(db.session.scalars(query.order_by(cls.id)))
 
     @classmethod
-    def park_unknown(cls, account: Account, fetched: PaymentState, why: str) -> Payment:
+    def park_unknown(cls, account: Account, fetched: PaymentState, why: str) -> "Payment":
         """Money that came and that we sold nothing for: kept for a person to look at."""
         payment = cls.by(stripe_payment_intent_id=fetched.stripe_id) or cls(kind="unknown", account_id=account.id)
         payment.price_cents = payment.total_cents = fetched.amount_cents

@@ -1,7 +1,5 @@
 """Redemptions of promotional codes: held for a checkout, then used or given back. billing-rules.md 10."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import UniqueConstraint, select
@@ -44,7 +42,7 @@ class Redemption(Model):
     code = relationship("PromotionCode", lazy="joined", innerjoin=True)
 
     @classmethod
-    def hold(cls, code: PromotionCode, account: Account, user_id: int | None, **keys: str) -> Redemption | None:
+    def hold(cls, code: PromotionCode, account: Account, user_id: int | None, **keys: str) -> "Redemption | None":
         """One of the code for a locked account; None where it had it before, or where none is left."""
         if code.once_per_account:
             keys["account_key"] = str(account.id)
@@ -59,7 +57,7 @@ class Redemption(Model):
         return redemption
 
     @classmethod
-    def held_by(cls, code: PromotionCode, account_id: int) -> Redemption | None:
+    def held_by(cls, code: PromotionCode, account_id: int) -> "Redemption | None":
         held = cls.code_id == code.id, cls.account_id == account_id, cls.state == "held"
         return db.session.scalar(select(cls).where(*held))
 

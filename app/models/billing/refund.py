@@ -1,7 +1,5 @@
 """What refunds and disputes take back of a payment's worth, and give back. billing-rules.md 8."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -44,7 +42,7 @@ class Refund(Model):
     payment = relationship("Payment")
 
     @classmethod
-    def want(cls, payment: Payment, cents: int, *, reason: str, actor_id: int | None = None) -> Refund:
+    def want(cls, payment: Payment, cents: int, *, reason: str, actor_id: int | None = None) -> "Refund":
         """Write down that so much is to be paid back. The account is locked."""
         refund = cls(payment_id=payment.id, account_id=payment.account_id, amount_cents=cents, reason=reason)
         refund.actor_id = actor_id

@@ -4,8 +4,6 @@ What was charged too much comes back as credits, one ledger entry an account; wh
 row that was sold at stands: the right figures are kept here, and each call that they changed has a row of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -60,7 +58,7 @@ class Rerating(Model):
         since: datetime,
         until: datetime,
         **columns: Any,
-    ) -> Rerating:
+    ) -> "Rerating":
         """A new one, of which nothing is applied yet. PricingError where it can't be."""
         if since >= until:
             raise PricingError("The end must be after the start.")
@@ -155,7 +153,7 @@ class CallCorrection(ModelBase):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
     @classmethod
-    def of_call(cls, call_id: int) -> Sequence[Row[CallCorrection, Rerating]]:
+    def of_call(cls, call_id: int) -> "Sequence[Row[CallCorrection, Rerating]]":
         """The corrections of a call, the oldest first."""
         rows = select(cls, Rerating).join(Rerating, Rerating.id == cls.rerating_id)
         return db.session.execute(rows.where(cls.call_id == call_id).order_by(cls.rerating_id)).all()

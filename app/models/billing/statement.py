@@ -1,7 +1,5 @@
 """The statement of a month: what there was, what came, what each member used, what is left. To the nano."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,10 +37,10 @@ class Balances:
     def total(self) -> int:
         return self.allowance + self.credits
 
-    def plus(self, other: Balances) -> Balances:
+    def plus(self, other: "Balances") -> "Balances":
         return Balances(self.allowance + other.allowance, self.credits + other.credits)
 
-    def minus(self, other: Balances) -> Balances:
+    def minus(self, other: "Balances") -> "Balances":
         return Balances(self.allowance - other.allowance, self.credits - other.credits)
 
 

@@ -1,7 +1,5 @@
 """Whose Stripe's ids are: the account and mode of the key in use, and what was left with those of before."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -57,11 +55,11 @@ class StripeAccount(Model):
     in_use_since: Mapped[datetime] = mapped_column(default=utcnow)
 
     @classmethod
-    def in_use(cls) -> StripeAccount | None:
+    def in_use(cls) -> "StripeAccount | None":
         return db.session.scalar(select(cls).where(cls.is_in_use))
 
     @classmethod
-    def of(cls, identity: Identity) -> StripeAccount:
+    def of(cls, identity: Identity) -> "StripeAccount":
         """Its row, made where there is none."""
         columns = {**identity._asdict(), "is_in_use": False, "in_use_since": utcnow(), "created_at": utcnow()}
         db.session.execute(insert_once(cls).values(**columns))

@@ -1,7 +1,5 @@
 """Things of Stripe's as they were when we fetched them: what the gateway returns and the models follow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -136,7 +134,7 @@ class SubscriptionState:
             notes.append(f"it ends on {self.cancel_at:%Y-%m-%d} at Stripe")
         return notes
 
-    def of(self, item: ItemState) -> SubscriptionState:
+    def of(self, item: ItemState) -> "SubscriptionState":
         """The same, about that item."""
         return replace(
             self,

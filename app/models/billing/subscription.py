@@ -1,7 +1,5 @@
 """Subscriptions: a row that mirrors Stripe's, and the rights that go with its status. billing-rules.md 7."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -93,7 +91,7 @@ class Subscription(Model):
     pending_plan = relationship("Plan", foreign_keys=[pending_plan_id])
 
     @classmethod
-    def begin(cls, buyer: Actor, account: Account, plan: Plan, *, trial_days: int = 0) -> Subscription:
+    def begin(cls, buyer: "Actor", account: Account, plan: Plan, *, trial_days: int = 0) -> "Subscription":
         """A subscription that is about to be bought; from now on the plan's terms stay as they are."""
         plan.lock_terms()
         subscription = cls(account_id=account.id, user_id=buyer.user_id, plan=plan, trial_days=trial_days)
@@ -104,14 +102,14 @@ class Subscription(Model):
         return subscription
 
     @classmethod
-    def begun(cls, account_id: int, since: datetime) -> list[Subscription]:
+    def begun(cls, account_id: int, since: datetime) -> "list[Subscription]":
         """Those whose checkout has begun and was not paid yet, the newest first."""
         mine = cls.account_id == account_id, cls.status == "checkout", cls.former_account_id.is_(None)
         query = select(cls).where(*mine, cls.created_at > since)
         return list(db.session.scalars(query.order_by(cls.id.desc())))
 
     @classmethod
-    def live_of(cls, account_id: int) -> Subscription | None:
+    def live_of(cls, account_id: int) -> "Subscription | None":
         """The one that is running, paid or not, and wanted."""
         return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.is_running()))
 
@@ -121,7 +119,7 @@ class Subscription(Model):
         return and_(cls.status.in_(LIVE), cls.rejected_at.is_(None), cls.former_account_id.is_(None))
 
     @classmethod
-    def in_force_for(cls, account_id: int) -> Subscription | None:
+    def in_force_for(cls, account_id: int) -> "Subscription | None":
         """The one that the account has its plan from."""
         return db.session.scalar(select(cls).where(cls.account_id == account_id, cls.is_in_force))
 

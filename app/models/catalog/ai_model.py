@@ -1,7 +1,5 @@
 """AI models: what may be sold, until when, and at which price in force. billing-rules.md 3."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -70,11 +68,11 @@ class AIModel(Model):
         return min(self.max_output_tokens, max(1, self.context_window // 2))
 
     @classmethod
-    def named(cls, name: str) -> AIModel | None:
+    def named(cls, name: str) -> "AIModel | None":
         return db.session.scalar(select(cls).where(cls.name == name))
 
     @classmethod
-    def for_sale(cls, at: datetime | None = None, *, is_embedding: bool = False) -> list[tuple[AIModel, ModelPrice]]:
+    def for_sale(cls, at: datetime | None = None, *, is_embedding: bool = False) -> "list[tuple[AIModel, ModelPrice]]":
         """The models that can be called now, each with the price in force: those that write, or those that embed."""
         now = at or utcnow()
         prices: dict[AIModel, list[ModelPrice]] = {}
@@ -86,7 +84,7 @@ class AIModel(Model):
         return [(model, price) for model, price in offered if price]
 
     @classmethod
-    def to_sell(cls, name: str, at: datetime, *, is_embedding: bool = False) -> tuple[AIModel, ModelPrice]:
+    def to_sell(cls, name: str, at: datetime, *, is_embedding: bool = False) -> "tuple[AIModel, ModelPrice]":
         """The model of that name and its price at that moment, to be read. Refusal where unknown or not for sale."""
         with at_once() as connection:
             rows = NAMED.all(connection, {"name": name, "at": at})
@@ -97,7 +95,7 @@ class AIModel(Model):
     @classmethod
     def offer_of(
         cls, rows: Sequence[Row], name: str, at: datetime, *, is_embedding: bool = False
-    ) -> tuple[AIModel, ModelPrice]:
+    ) -> "tuple[AIModel, ModelPrice]":
         """The same, of rows that `NAMED` or another statement read."""
         model = AIModel.apart(rows[0][:PROVIDER])
         model.provider = ProviderAccount.apart(rows[0][PROVIDER:PRICE])

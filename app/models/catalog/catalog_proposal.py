@@ -1,7 +1,5 @@
 """Where newer data differ from the list of models: both figures, until an admin decides."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +38,6 @@ class CatalogProposal(Model):
     decided_by_id: Mapped[int | None] = refers_to("users.id")
 
     @classmethod
-    def waiting(cls) -> list[CatalogProposal]:
+    def waiting(cls) -> "list[CatalogProposal]":
         rows = select(cls).where(cls.state == "waiting").order_by(cls.model, cls.field, cls.id)
         return list(db.session.scalars(rows))

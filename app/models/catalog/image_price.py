@@ -1,7 +1,5 @@
 """What an image costs: a fixed price for each model, quality and size. billing-rules.md 3."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,7 +64,7 @@ class ImagePrice(Model):
         return ImageRates(self.price_nanos, vendor.rates, vendor.image_input_nanos, vendor.image_output_nanos)
 
     @classmethod
-    def holding(cls, at: datetime) -> list[ImagePrice]:
+    def holding(cls, at: datetime) -> "list[ImagePrice]":
         """The approved prices in force, in the order in which they were added, by model."""
         counted = cls.approved_at.is_not(None), cls.effective_from <= at
         rows = db.session.scalars(select(cls).where(*counted).order_by(cls.effective_from, cls.id))

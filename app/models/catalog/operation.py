@@ -1,7 +1,5 @@
 """Operations: what a call to a model is for. Rows that an admin edits; every metered call names one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from string import Template
 from typing import Any
@@ -53,7 +51,7 @@ class Operation:
     minimum_plan_id: int | None
 
     @classmethod
-    def all(cls) -> dict[str, Operation]:
+    def all(cls) -> "dict[str, Operation]":
         """Every operation by name, as they are now."""
         key = (str(db.engine.url), Setting.stored().get(VERSION))
         if key not in _known:
@@ -64,7 +62,7 @@ class Operation:
         return _known[key]
 
     @classmethod
-    def named(cls, name: str) -> Operation:
+    def named(cls, name: str) -> "Operation":
         """The operation of that name. Refusal where it is switched off; LookupError where there is none."""
         operation = cls.all().get(name)
         if operation is None:

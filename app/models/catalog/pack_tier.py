@@ -1,7 +1,5 @@
 """Volume: from how many of a pack on a purchase has another margin. billing-rules.md 8."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.models.catalog.worth import is_above_floor
@@ -19,7 +17,7 @@ class PackTier(NamedTuple):
     margin_bps: int
 
 
-def fault_of(pack: CreditPack) -> str | None:
+def fault_of(pack: "CreditPack") -> str | None:
     """Why such tiers cannot be sold: more must always be worth more, and no tier may leave less than the floor."""
     for quantity in range(1, MOST_PACKS + 1):
         quote = pack.quote(quantity)

@@ -1,7 +1,5 @@
 """What we sell, plans and credit packs, and what a purchase is worth. billing-rules.md 2 and 7."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -107,11 +105,11 @@ class Plan(Listed, Model):
     stripe_sale_price_id: Mapped[str | None]
 
     @classmethod
-    def default(cls) -> Plan:
+    def default(cls) -> "Plan":
         return db.session.scalars(select(cls).where(cls.is_default)).one()
 
     @classmethod
-    def with_stripe_price(cls, price_id: str) -> Plan | None:
+    def with_stripe_price(cls, price_id: str) -> "Plan | None":
         """The plan of a price at Stripe, of one that it had before too."""
         is_current = (cls.stripe_price_id == price_id) | (cls.stripe_sale_price_id == price_id)
         return db.session.scalar(select(cls).where(is_current | has_text(cls.former_price_ids, price_id)))
@@ -183,7 +181,7 @@ class Plan(Listed, Model):
     def can_be_chosen(self) -> bool:
         return self.status == "active"
 
-    def new_version(self) -> Plan:
+    def new_version(self) -> "Plan":
         """A copy that can be edited and chosen; this one goes on for those who have it."""
         return copy_as_new_version(self)
 
@@ -252,7 +250,7 @@ class CreditPack(Listed, Model):
     def credits_per_dollar(self) -> Decimal:
         return credits_per_unit(self.worth_nanos, self.price_cents)
 
-    def new_version(self) -> CreditPack:
+    def new_version(self) -> "CreditPack":
         return copy_as_new_version(self)
 
 

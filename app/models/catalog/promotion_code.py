@@ -1,7 +1,5 @@
 """Promotional codes: what one takes off, adds or gives, and for what. billing-rules.md 10."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from datetime import datetime
@@ -76,13 +74,13 @@ class PromotionCode(Model):
     published_digest: Mapped[str] = mapped_column(default="")
 
     @classmethod
-    def named(cls, typed: str | None) -> PromotionCode | None:
+    def named(cls, typed: str | None) -> "PromotionCode | None":
         """The code as somebody typed it, whatever the case of its letters."""
         code = spelled(typed)
         return db.session.scalar(select(cls).where(cls.code == code)) if code else None
 
     @classmethod
-    def with_coupon(cls, coupon_id: str) -> PromotionCode | None:
+    def with_coupon(cls, coupon_id: str) -> "PromotionCode | None":
         """The code that a coupon at Stripe was made for, one that it had before too."""
         is_former = has_text(cls.former_coupon_ids, coupon_id)
         return db.session.scalar(select(cls).where(or_(cls.stripe_coupon_id == coupon_id, is_former)))

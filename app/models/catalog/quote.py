@@ -1,7 +1,5 @@
 """What a purchase of a pack asks for and is worth, before it is written down. billing-rules.md 2, 8 and 10."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +11,7 @@ if TYPE_CHECKING:
     from app.models.identity.account import Account
 
 
-def check_packs_allowed(account: Account) -> None:
+def check_packs_allowed(account: "Account") -> None:
     if account.plan.status == "inactive":
         raise Refusal("plan_inactive", context={"plan": account.plan.name}, way_out="upgrade")
     if not account.plan.allows_packs:
@@ -27,13 +25,13 @@ class Quote:
     `saves_card`: the buyer wants the card kept for auto-recharge.
     """
 
-    pack: CreditPack
+    pack: "CreditPack"
     quantity: int
     list_cents: int
     sold_nanos: int
     discount_cents: int = 0
     bonus_nanos: int = 0
-    code: PromotionCode | None = None
+    code: "PromotionCode | None" = None
     saves_card: bool = False
 
     @property
@@ -51,7 +49,7 @@ class Quote:
         code_id = self.code.id if self.code else None
         return "pack", self.pack.id, self.quantity, amount, code_id, self.saves_card
 
-    def with_code(self, code: PromotionCode) -> Quote:
+    def with_code(self, code: "PromotionCode") -> "Quote":
         """The same purchase with what a code takes off or adds."""
         discount, bonus = code.discount_cents(self.list_cents), code.bonus_nanos(self.sold_nanos)
         return replace(self, discount_cents=discount, bonus_nanos=bonus, code=code)

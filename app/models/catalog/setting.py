@@ -1,7 +1,5 @@
 """Settings: what an admin may change, with its type, bounds and default; read from the database at each use."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from typing import Any, cast
@@ -263,7 +261,7 @@ class Setting(ModelBase):
         g.pop("settings", None)
 
     @classmethod
-    def put(cls, key: str, value: Any) -> Setting:
+    def put(cls, key: str, value: Any) -> "Setting":
         """Change a setting; ValueError where the value is out of its bounds."""
         text = str(int(value)) if isinstance(value, bool) else str(value)
         DEFINITIONS[key].parse(text)

@@ -1,7 +1,5 @@
 """Files of a message: images and texts, stored as they came, bounded, and gone with their chat."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -56,7 +54,7 @@ class Attachment(Model):
     content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
     @classmethod
-    def keep(cls, actor: Actor, name: str, content: bytes) -> Attachment:
+    def keep(cls, actor: Actor, name: str, content: bytes) -> "Attachment":
         """Store a file to be sent. InvalidRequest where it is of no kind that models take, or too large."""
         try:
             image = read_picture(content)
@@ -89,18 +87,18 @@ class Attachment(Model):
         return int(db.session.scalar(select(func.sum(cls.size)).where(cls.account_id == account_id)) or 0)
 
     @classmethod
-    def of_call(cls, call_id: int) -> list[Attachment]:
+    def of_call(cls, call_id: int) -> "list[Attachment]":
         """The images that a call made, in their order."""
         return list(db.session.scalars(select(cls).where(cls.call_id == call_id).order_by(cls.id)))
 
     @classmethod
-    def of_document(cls, document_id: int) -> list[Attachment]:
+    def of_document(cls, document_id: int) -> "list[Attachment]":
         """The images that were made for a document, newest first."""
         own = select(cls).where(cls.document_id == document_id)
         return list(db.session.scalars(own.order_by(cls.id.desc())))
 
     @classmethod
-    def unsent(cls, actor: Actor, ids: Sequence[int]) -> list[Attachment]:
+    def unsent(cls, actor: Actor, ids: Sequence[int]) -> "list[Attachment]":
         """The caller's files of these ids, in this order. InvalidRequest where one is not there or was sent before."""
         own = cls.account_id == actor.account_id, cls.user_id == actor.user_id, *UNSENT
         files = {file.id: file for file in db.session.scalars(select(cls).where(cls.id.in_(ids), *own))}
@@ -109,7 +107,7 @@ class Attachment(Model):
         return [files[file_id] for file_id in ids]
 
     @classmethod
-    def of_messages(cls, ids: Sequence[int]) -> dict[int, list[Attachment]]:
+    def of_messages(cls, ids: Sequence[int]) -> "dict[int, list[Attachment]]":
         """The files of these messages, by message, in the order in which they were attached."""
         files: dict[int, list[Attachment]] = {}
         for file in db.session.scalars(select(cls).where(cls.message_id.in_(ids)).order_by(cls.id)):
@@ -117,7 +115,7 @@ class Attachment(Model):
         return files
 
     @classmethod
-    def carried_by(cls, messages: Sequence[Message]) -> dict[int, list[Attachment]]:
+    def carried_by(cls, messages: Sequence[Message]) -> "dict[int, list[Attachment]]":
         """The files that these messages carry, by the message that they were sent with."""
         return cls.of_messages([message.attached_id for message in messages if message.attached_id])
 

@@ -1,7 +1,5 @@
 """Chats and messages: the words. What a message cost is in its usage row."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
@@ -68,14 +66,14 @@ class Chat(Model):
     """When the text of a deleted chat is to be erased for good; None once it was."""
 
     @classmethod
-    def to_ask(cls, identifier: str, **own: Any) -> Chat | None:
+    def to_ask(cls, identifier: str, **own: Any) -> "Chat | None":
         """What `find` would find, to be read; `own`: account_id, user_id, guest, deleted_at."""
         with at_once() as connection:
             row = OWN.first(connection, own | {"chat": row_id(identifier)})
         return cls.apart(row) if row else None
 
     @classmethod
-    def shared_by(cls, token: str) -> Chat | None:
+    def shared_by(cls, token: str) -> "Chat | None":
         """The chat of a link; None where it was revoked, its person is disabled or left, or the account is closed."""
         member = Membership.account_id == cls.account_id, Membership.user_id == cls.user_id
         rightful = select(User.id).where(User.id == cls.user_id, User.disabled_at.is_(None)).exists()
@@ -101,15 +99,15 @@ class Chat(Model):
         owner = {"account_id": account_id, "user_id": user_id, "guest": None}
         db.session.execute(update(cls).where(cls.guest == guest).values(**owner))
 
-    def everything(self) -> list[Message]:
+    def everything(self) -> "list[Message]":
         """The messages of all branches, in the order in which they were made."""
         return list(db.session.scalars(select(Message).where(Message.chat_id == self.id).order_by(Message.id)))
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> "list[Message]":
         """The shown branch, oldest first."""
         return branch(self.everything(), self.leaf_id)
 
-    def shared_messages(self) -> list[Message]:
+    def shared_messages(self) -> "list[Message]":
         """What the link shows: the branch as it stood when it was shared, without what is still being written."""
         told = branch(self.everything(), self.shared_leaf_id)
         return [message for message in told if not message.is_running]
@@ -144,7 +142,7 @@ class Chat(Model):
         """By hand, which wins over what a model would write."""
         self.title, self.wants_title = title, False
 
-    def show(self, version: Message) -> None:
+    def show(self, version: "Message") -> None:
         """Show the branch of that version, to its newest end."""
         newest = {message.parent_id: message.id for message in self.everything()}
         self.leaf_id = version.id

@@ -1,7 +1,5 @@
 """Documents: texts in Markdown that a person works on with models, and every revision of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -44,7 +42,7 @@ class Document(Model):
     deleted_at: Mapped[datetime | None]
 
     @classmethod
-    def begin(cls, actor: Actor, title: str, **columns: object) -> Document:
+    def begin(cls, actor: Actor, title: str, **columns: object) -> "Document":
         """A new, empty one. The caller has checked the plan's limit and holds the account."""
         document = cls(account_id=actor.account_id, user_id=actor.user_id, title=title, **columns)
         db.session.add(document)
@@ -52,7 +50,7 @@ class Document(Model):
         return document
 
     @classmethod
-    def locked(cls, identifier: str | int, actor: Actor) -> Document | None:
+    def locked(cls, identifier: str | int, actor: Actor) -> "Document | None":
         """The actor's document, held until the transaction ends."""
         document = cls.find(identifier, **own(actor))
         if document is not None:
@@ -72,7 +70,7 @@ class Document(Model):
         db.session.refresh(self)
 
     @property
-    def head(self) -> Revision | None:
+    def head(self) -> "Revision | None":
         return db.session.get(Revision, self.head_id) if self.head_id else None
 
     @property
@@ -86,7 +84,7 @@ class Document(Model):
         head = self.head
         return head.number if head else 0
 
-    def revisions(self) -> Sequence[Revision]:
+    def revisions(self) -> "Sequence[Revision]":
         """Every one, newest first."""
         own_ones = select(Revision).where(Revision.document_id == self.id)
         return db.session.scalars(own_ones.order_by(Revision.number.desc())).all()
@@ -111,7 +109,7 @@ class Document(Model):
             head.body, head.number, head.saved_at = body, number, now
         self.updated_at = now
 
-    def add(self, body: str, *, state: str, **columns: object) -> Revision:
+    def add(self, body: str, *, state: str, **columns: object) -> "Revision":
         """A new revision under the next number; the document shows it where it is kept. Conflict: too many."""
         of_this = select(func.count()).select_from(Revision).where(Revision.document_id == self.id)
         if (db.session.scalar(of_this) or 0) >= MOST_REVISIONS:
@@ -135,7 +133,7 @@ class Document(Model):
         newest = select(func.max(Revision.number)).where(Revision.document_id == self.id)
         return (db.session.scalar(newest) or 0) + 1
 
-    def keep(self, revision: Revision, number: int | None) -> None:
+    def keep(self, revision: "Revision", number: int | None) -> None:
         """Show a proposal, or an earlier revision again.
 
         A proposal that was made of another text than the one shown now asks for the number of that text.
@@ -150,7 +148,7 @@ class Document(Model):
             self.add(revision.body, state="kept", base_number=self.number)
         self.updated_at = utcnow()
 
-    def drop(self, revision: Revision) -> None:
+    def drop(self, revision: "Revision") -> None:
         """Refuse a proposal; what the document shows stays. Of a draft that broke off nothing is left."""
         if revision.status == "running":
             raise Conflict("revision_running")

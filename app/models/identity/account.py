@@ -1,7 +1,5 @@
 """Accounts: what is charged. Two balances, a plan, and the members who draw on them. billing-rules.md 4 and 7."""
 
-from __future__ import annotations
-
 from calendar import monthrange
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -93,7 +91,7 @@ class Account(Model):
     memberships = relationship("Membership", back_populates="account")
 
     @classmethod
-    def open(cls, owner: User, *, kind: str = "personal", name: str = "", plan: Plan | None = None) -> Account:
+    def open(cls, owner: User, *, kind: str = "personal", name: str = "", plan: Plan | None = None) -> "Account":
         """A new account on the default plan, with its first owner."""
         now = utcnow()
         account = cls(kind=kind, name=name or owner.name, plan=plan or Plan.default())
@@ -105,7 +103,7 @@ class Account(Model):
         return account
 
     @classmethod
-    def locked(cls, account_id: int) -> Account:
+    def locked(cls, account_id: int) -> "Account":
         """The account as it is now, held until the transaction ends: whoever moves money takes this first.
 
         SQLite ignores FOR UPDATE; there an UPDATE opens the transaction and takes the write lock.
@@ -132,7 +130,7 @@ class Account(Model):
         return next(owners).user
 
     @classmethod
-    def with_customer(cls, customer_id: str | None) -> Account | None:
+    def with_customer(cls, customer_id: str | None) -> "Account | None":
         return db.session.scalar(select(cls).where(cls.stripe_customer_id == customer_id)) if customer_id else None
 
     def lose_customer(self, customer_id: str) -> None:
@@ -159,7 +157,7 @@ class Account(Model):
         ApiKey.revoke_all(self.id)
         send_home(self.id)
 
-    def entries(self) -> list[LedgerEntry]:
+    def entries(self) -> "list[LedgerEntry]":
         """Its ledger, newest first."""
         from_newest = text("id DESC")
         return list(db.session.scalars(self.ledger.select().order_by(from_newest)))

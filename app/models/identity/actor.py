@@ -1,7 +1,5 @@
 """Who asks: a person or a program's key, acting on one account. Read by one statement a request."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -59,7 +57,7 @@ class Actor:
         return not self.is_authenticated
 
     @classmethod
-    def of_session(cls, secret: str) -> Actor | None:
+    def of_session(cls, secret: str) -> "Actor | None":
         """Whom a browser's session belongs to; None where it ended or is too old, or its user was disabled.
 
         It acts on the account that was switched to; on the personal one where that membership is gone.
@@ -70,7 +68,7 @@ class Actor:
         return cls(**described(row) | {"session_secret": secret}) if row else None
 
     @classmethod
-    def of_key(cls, secret: str) -> Actor | None:
+    def of_key(cls, secret: str) -> "Actor | None":
         """Whom an API key acts for; None where it is unknown, revoked or over, or its maker left the account."""
         with at_once() as connection:
             row = OF_KEY.first(connection, {"secret": digest(secret)})

@@ -1,7 +1,5 @@
 """API keys: how programs sign in. A key acts on the account it was made in."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +38,7 @@ class KeyLimits:
     models: tuple[str, ...]
 
     @classmethod
-    def of(cls, month: int | None, total: int | None, models: Sequence[str]) -> KeyLimits | None:
+    def of(cls, month: int | None, total: int | None, models: Sequence[str]) -> "KeyLimits | None":
         """None where nothing is limited, as with most keys."""
         is_free = month is None and total is None and not models
         return None if is_free else cls(month, total, tuple(models))
@@ -80,7 +78,7 @@ class ApiKey(Model):
         *,
         scopes: Sequence[str] = SCOPES,
         days: int | None = None,
-    ) -> tuple[ApiKey, str]:
+    ) -> "tuple[ApiKey, str]":
         """A new key, and its secret: the only time that it is shown. Without `days` it has no end.
 
         Conflict where the person has as many live keys as one may have; whoever may race holds the account.

@@ -1,7 +1,5 @@
 """A name, a colour and a logo: the installation's, or an account's own where its plan has custom branding."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -32,7 +30,7 @@ class Brand(Model):
     logo_type: Mapped[str] = mapped_column(default="")
 
     @classmethod
-    def of(cls, account_id: int | None) -> Brand:
+    def of(cls, account_id: int | None) -> "Brand":
         """The row of an account, or of the installation; a new one where there is none."""
         brand = db.session.scalar(select(cls).where(cls.account_id == account_id))
         if brand is None:

@@ -1,7 +1,5 @@
 """Invitations: a mailed link that lets one address into a team. security.md 17."""
 
-from __future__ import annotations
-
 import secrets
 from datetime import datetime, timedelta
 
@@ -41,7 +39,7 @@ class Invitation(Model):
     invited_by: Mapped[User] = relationship("User")
 
     @classmethod
-    def send(cls, account: Account, by: User, email: str, role: str) -> Invitation:
+    def send(cls, account: Account, by: User, email: str, role: str) -> "Invitation":
         """Invite an address into a held account; an open invitation of that address starts anew."""
         address = known_as(email)
         known = select(cls).where(cls.account_id == account.id, cls.email == address, *cls.is_open())
@@ -58,12 +56,12 @@ class Invitation(Model):
         return cls.accepted_at.is_(None), cls.revoked_at.is_(None)
 
     @classmethod
-    def open_of(cls, account: Account) -> list[Invitation]:
+    def open_of(cls, account: Account) -> "list[Invitation]":
         newest = select(cls).where(cls.account_id == account.id, *cls.is_open()).order_by(cls.id.desc())
         return list(db.session.scalars(newest))
 
     @classmethod
-    def find_live(cls, secret: str) -> Invitation | None:
+    def find_live(cls, secret: str) -> "Invitation | None":
         """The invitation of a link that would still work."""
         live = cls.secret_hash == digest(secret), cls.expires_at > utcnow(), *cls.is_open()
         invitation = db.session.scalar(select(cls).where(*live))

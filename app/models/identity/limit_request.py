@@ -1,7 +1,5 @@
 """A member asks for more than their monthly limit; an owner or admin of the team decides."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import select, text
@@ -42,7 +40,7 @@ class LimitRequest(Model):
     account = relationship("Account")
 
     @classmethod
-    def open_for(cls, member: Membership, amount_nanos: int, reason: str) -> LimitRequest:
+    def open_for(cls, member: Membership, amount_nanos: int, reason: str) -> "LimitRequest":
         """Ask the managers of the held team. Conflict where one is open or there is no limit."""
         if member.monthly_limit_nanos is None:
             raise Conflict("no_limit")
@@ -59,7 +57,7 @@ class LimitRequest(Model):
         return request
 
     @classmethod
-    def open_of(cls, account_id: int, user_id: int | None = None) -> list[LimitRequest]:
+    def open_of(cls, account_id: int, user_id: int | None = None) -> "list[LimitRequest]":
         """The open requests of a team, or of one member; those that nobody decided in a week expire here."""
         query = select(cls).where(cls.account_id == account_id, cls.state == "open").order_by(cls.id)
         if user_id is not None:

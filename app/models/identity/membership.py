@@ -1,7 +1,5 @@
 """Members: who may act on an account, as what, and who may change that. security.md 19."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -45,11 +43,11 @@ class Membership(Model):
     own_limit_period: Mapped[str] = mapped_column(default="month")
     wants_digest: Mapped[bool] = mapped_column(default=False)
 
-    account: Mapped[Account] = relationship("Account", back_populates="memberships")
+    account: "Mapped[Account]" = relationship("Account", back_populates="memberships")
     user: Mapped[User] = relationship("User", back_populates="memberships")
 
     @classmethod
-    def of(cls, user_id: int, account_id: int) -> Membership | None:
+    def of(cls, user_id: int, account_id: int) -> "Membership | None":
         """That person's place in that account, as it is now."""
         place = select(cls).where(cls.user_id == user_id, cls.account_id == account_id)
         return db.session.scalar(place.execution_options(populate_existing=True))
@@ -74,7 +72,7 @@ class Membership(Model):
         """The roles that this member may give: an owner all, an admin all but owner."""
         return {"owner": ROLES, "admin": ("admin", "member")}.get(self.role, ())
 
-    def may_change(self, other: Membership) -> bool:
+    def may_change(self, other: "Membership") -> bool:
         """Whether this member may set the other's role and limit, or remove them."""
         return other.account_id == self.account_id and other.role in self.grantable_roles
 
@@ -91,7 +89,7 @@ class Membership(Model):
             raise Conflict("last_owner")
         self.role = role
 
-    def hand_over(self, to: Membership) -> None:
+    def hand_over(self, to: "Membership") -> None:
         """Make the other member an owner, and this one an admin."""
         to.role, self.role = "owner", "admin"
 

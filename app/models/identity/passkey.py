@@ -1,7 +1,5 @@
 """Passkeys: credentials that a device keeps and signs in with, by itself and its owner's finger, face or code."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +31,7 @@ class Passkey(Model):
     user = relationship("User")
 
     @classmethod
-    def of(cls, user_id: int) -> list[Passkey]:
+    def of(cls, user_id: int) -> "list[Passkey]":
         return list(db.session.scalars(select(cls).where(cls.user_id == user_id).order_by(cls.id)))
 
     @classmethod

@@ -1,7 +1,5 @@
 """People: who signs in, where from, and the one-time tokens that are mailed to them."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
 from datetime import datetime, timedelta
@@ -58,25 +56,25 @@ class User(Model):
     sessions = relationship("UserSession", back_populates="user", order_by="UserSession.id.desc()")
 
     @classmethod
-    def with_email(cls, email: str) -> User | None:
+    def with_email(cls, email: str) -> "User | None":
         return db.session.scalar(select(cls).where(cls.email == known_as(email)))
 
     @classmethod
-    def join(cls, email: str, name: str, password: str) -> User:
+    def join(cls, email: str, name: str, password: str) -> "User":
         """A new person, whose address is not verified yet."""
         user = cls.joining(email, name, password)
         db.session.add(user)
         return user
 
     @classmethod
-    def joining(cls, email: str, name: str, password: str) -> User:
+    def joining(cls, email: str, name: str, password: str) -> "User":
         """The same, not yet in the session: the password takes its time, and no lock is to be held meanwhile."""
         user = cls(email=known_as(email), name=name)
         user.set_password(password)
         return user
 
     @classmethod
-    def authenticate(cls, email: str, password: str) -> User | None:
+    def authenticate(cls, email: str, password: str) -> "User | None":
         """The user whom this address and password belong to; the same work is done where there is none."""
         user = cls.with_email(email)
         is_known = is_right(password, user.password_hash if user else None)
@@ -190,7 +188,7 @@ class UserSession(Model):
         return secret
 
     @classmethod
-    def with_secret(cls, secret: str) -> UserSession | None:
+    def with_secret(cls, secret: str) -> "UserSession | None":
         return db.session.scalar(select(cls).where(cls.secret_hash == digest(secret)))
 
 
@@ -219,7 +217,7 @@ class MailedToken(Model):
         return secret
 
     @classmethod
-    def find_live(cls, secret: str, purpose: str) -> MailedToken | None:
+    def find_live(cls, secret: str, purpose: str) -> "MailedToken | None":
         """The token of a link that would still work; does not use it up."""
         live = cls.secret_hash == digest(secret), cls.purpose == purpose
         unused = cls.used_at.is_(None), cls.expires_at > utcnow()

@@ -4,8 +4,6 @@ Prepared, not ORM: this is on the path of every message. Its rules hold for what
 moves the account, for the columns themselves: `ROW`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any
@@ -68,13 +66,13 @@ class AccountState:
     window_used: int
 
     @classmethod
-    def load(cls, account_id: int) -> AccountState:
+    def load(cls, account_id: int) -> "AccountState":
         """As it is, to be read."""
         with at_once() as connection:
             return cls(*READ.one(connection, {"account": account_id}))
 
     @classmethod
-    def lock(cls, account_id: int) -> AccountState:
+    def lock(cls, account_id: int) -> "AccountState":
         """As it is, and held until the transaction ends; see `Account.locked`."""
         connection = db.session.connection()
         if connection.dialect.name == "sqlite":
@@ -145,7 +143,7 @@ class AccountState:
     def is_over(self, at: datetime) -> bool:
         return not self.is_within(at, self.bars)
 
-    def moved(self, at: datetime | Clock, **differences: Any) -> AccountState:
+    def moved(self, at: datetime | Clock, **differences: Any) -> "AccountState":
         """The figures changed by these differences.
 
         A new day, hour or window begins with nothing used; a clock that is put back begins none again.
@@ -163,7 +161,7 @@ class AccountState:
         new = {name: today.get(name, getattr(self, name)) + by for name, by in differences.items()}
         return replace(self, **{"day": greatest(self.day, clock.day), **today, **new})
 
-    def apply(self, at: datetime, **differences: int) -> AccountState:
+    def apply(self, at: datetime, **differences: int) -> "AccountState":
         """Write the figures changed by these differences while the row is held; returns what then stands."""
         moved = self.moved(at, **differences)
         figures = {column: getattr(moved, name) for name, column in MOVED.items()}

@@ -3,8 +3,6 @@
 It is the same in Python and in a statement: an amount, a moment or an answer may be a value or a column.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,7 +56,7 @@ class Clock:
     number: Any
 
     @classmethod
-    def at(cls, moment: datetime) -> Clock:
+    def at(cls, moment: datetime) -> "Clock":
         return cls(moment.date(), hour_of(moment), moment.hour)
 
     def window(self, hours: Any) -> Any:

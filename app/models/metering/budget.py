@@ -3,8 +3,6 @@
 Without a budget nothing is read.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -29,7 +27,7 @@ class ChatBudget(NamedTuple):
     nanos: int
 
     @classmethod
-    def of(cls, chat: Any) -> ChatBudget | None:
+    def of(cls, chat: Any) -> "ChatBudget | None":
         return None if chat is None or chat.budget_nanos is None else cls(chat.id, chat.budget_nanos)
 
 

@@ -1,7 +1,5 @@
 """How a call ended, beside its usage: why, who answered, what the provider says that it billed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +40,7 @@ class CallEnding:
             "unpriced_pieces": said.unpriced,
         }
 
-    def with_unpriced(self, pieces: int) -> CallEnding:
+    def with_unpriced(self, pieces: int) -> "CallEnding":
         """With so many pieces more that were used and that no price is known for."""
         if not pieces:
             return self

@@ -1,7 +1,5 @@
 """What a plan allows in numbers: chats and images of the period, documents as they stand. billing-rules.md 6."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -67,7 +65,7 @@ class PlanLimits:
         return any(kind.limit is not None for kind in (self.chats, self.documents, self.images))
 
     @classmethod
-    def of(cls, account_state: AccountState) -> PlanLimits:
+    def of(cls, account_state: AccountState) -> "PlanLimits":
         plan = db.session.get_one(Plan, account_state.plan_id)
         account_id, since = account_state.account_id, account_state.period_start
         return cls(

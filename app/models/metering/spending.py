@@ -1,7 +1,5 @@
 """What each account spent by day, and when its spending was paused: what the breaker learns and writes down."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -92,12 +90,12 @@ class SpendingPause(Model):
     api_key = relationship("ApiKey")
 
     @classmethod
-    def open_of(cls, account_id: int) -> list[SpendingPause]:
+    def open_of(cls, account_id: int) -> "list[SpendingPause]":
         paused = cls.account_id == account_id, cls.resumed_at.is_(None)
         return list(db.session.scalars(select(cls).where(*paused).order_by(cls.id)))
 
     @classmethod
-    def newest(cls, account_id: int) -> list[SpendingPause]:
+    def newest(cls, account_id: int) -> "list[SpendingPause]":
         query = select(cls).where(cls.account_id == account_id).order_by(cls.id.desc())
         return list(db.session.scalars(query.limit(MOST_SHOWN)))
 

@@ -1,7 +1,5 @@
 """One model call: a reservation while it runs, its receipt when it is done. billing-rules.md 3 to 5."""
 
-from __future__ import annotations
-
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +114,7 @@ class Usage(Model):
     price = relationship("ModelPrice")
     image_price = relationship("ImagePrice")
     user = relationship("User")
-    continues: Mapped[Usage | None] = relationship("Usage", remote_side="Usage.id")
+    continues: "Mapped[Usage | None]" = relationship("Usage", remote_side="Usage.id")
 
     @classmethod
     def total_of(cls, chat_id: int, account_id: int) -> tuple[int, int]:
@@ -174,7 +172,7 @@ class Usage(Model):
         return (self.settled_at - self.created_at).total_seconds() if self.settled_at else None
 
     @classmethod
-    def with_idempotency_key(cls, account_id: int, key: str) -> Usage | None:
+    def with_idempotency_key(cls, account_id: int, key: str) -> "Usage | None":
         """The call that this key began within a day; an older one gives the key free."""
         usage = db.session.scalar(select(cls).filter_by(account_id=account_id, idempotency_key=key))
         if usage is None or (utcnow() - usage.created_at).days < 1:

@@ -1,7 +1,5 @@
 """The record of changes: who changed what in the admin, from what to what, when and why. Never edited."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from sqlalchemy import Connection, Index, event, inspect
@@ -31,7 +29,7 @@ class AdminChange(Model):
     actor = relationship("User")
 
     @classmethod
-    def note(cls, actor_id: int, action: str, row: Any, *, reason: str = "", **columns: Any) -> AdminChange:
+    def note(cls, actor_id: int, action: str, row: Any, *, reason: str = "", **columns: Any) -> "AdminChange":
         """Write down an act on a row, in its own transaction; `changes` defaults to the row's unsaved differences."""
         change = cls(actor_id=actor_id, action=action, subject=row.__tablename__, reason=reason.strip())
         change.changes = columns.get("changes", differences(row))

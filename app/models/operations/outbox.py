@@ -1,7 +1,5 @@
 """The outbox: mails that are to be sent, written down with what they tell of."""
 
-from __future__ import annotations
-
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,7 +35,7 @@ class OutgoingMail(Sendable):
     @classmethod
     def post(
         cls, key: str, to: str, template: str, context: dict[str, Any], *, user_id: int | None = None
-    ) -> OutgoingMail | None:
+    ) -> "OutgoingMail | None":
         """Write a mail down, once: None where the key was posted before. It is erased with the user."""
         if db.session.scalar(select(cls.id).where(cls.key == key)) is not None:
             return None
@@ -70,7 +68,7 @@ class OutgoingMail(Sendable):
     def mark_sent(self) -> None:
         self.sent_at = utcnow()
 
-    def again(self) -> OutgoingMail:
+    def again(self) -> "OutgoingMail":
         """The same mail once more, as a row of its own; its links are made anew."""
         copy = OutgoingMail(key=f"again:{secrets.token_hex(8)}", to=self.to, template=self.template)
         copy.context, copy.user_id = self.context, self.user_id

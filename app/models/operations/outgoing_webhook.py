@@ -1,7 +1,5 @@
 """Webhooks that we send: endpoints of an account or of the installation, and what each is told, once."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json
@@ -46,7 +44,7 @@ class WebhookEndpoint(Model):
     removed_at: Mapped[datetime | None]
 
     @classmethod
-    def make(cls, account_id: int | None, url: str) -> tuple[WebhookEndpoint, str]:
+    def make(cls, account_id: int | None, url: str) -> "tuple[WebhookEndpoint, str]":
         """A new endpoint and its secret: the only time that it is shown."""
         if len(cls.of(account_id)) >= MOST_ENDPOINTS:
             raise Conflict("too_many_endpoints", context={"most": MOST_ENDPOINTS})
@@ -57,7 +55,7 @@ class WebhookEndpoint(Model):
         return endpoint, secret
 
     @classmethod
-    def of(cls, account_id: int | None) -> list[WebhookEndpoint]:
+    def of(cls, account_id: int | None) -> "list[WebhookEndpoint]":
         live = cls.account_id.is_not_distinct_from(account_id), cls.removed_at.is_(None)
         return list(db.session.scalars(select(cls).where(*live).order_by(cls.id)))
 
@@ -84,7 +82,7 @@ class WebhookEndpoint(Model):
         return ",".join([f"t={stamp}", *(f"v1={mark}" for mark in marks)])
 
     @property
-    def deliveries(self) -> list[WebhookDelivery]:
+    def deliveries(self) -> "list[WebhookDelivery]":
         """What it was told of late, newest first."""
         own = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == self.id)
         return list(db.session.scalars(own.order_by(WebhookDelivery.id.desc()).limit(SHOWN)))
@@ -147,7 +145,7 @@ class WebhookDelivery(Sendable):
         return cls.delivered_at.is_(None)
 
     @classmethod
-    def of_account(cls, account_id: int | None, delivery_id: str) -> WebhookDelivery | None:
+    def of_account(cls, account_id: int | None, delivery_id: str) -> "WebhookDelivery | None":
         """One of that account's own endpoints, or of the installation's."""
         row = cls.find(delivery_id)
         is_own = row is not None and row.endpoint.account_id == account_id and row.endpoint.removed_at is None

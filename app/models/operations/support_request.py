@@ -1,7 +1,5 @@
 """What customers ask the support, with the account and the call that it is about."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from sqlalchemy import text
@@ -34,7 +32,7 @@ class SupportRequest(Model):
     user = relationship("User")
 
     @classmethod
-    def open(cls, actor: Actor, message: str, call_id: str = "") -> SupportRequest:
+    def open(cls, actor: Actor, message: str, call_id: str = "") -> "SupportRequest":
         """Keep a question. InvalidRequest where it says nothing, is too long, or names a call of somebody else."""
         written = message.replace("\x00", "").strip()
         if not written or len(written) > LONGEST:
