@@ -33,11 +33,21 @@ WITHOUT_REDIS = MovingWindowRateLimiter(MemoryStorage())
 
 
 def is_over(limit: RateLimitItem, *what: str) -> bool:
-    """Count one more of it; whether that is one too many. Where Redis is away, each process counts for itself."""
+    """Count one more of it; whether that is one too many."""
+    return not counted("hit", limit, *what)
+
+
+def has_room(limit: RateLimitItem, *what: str) -> bool:
+    """Whether one more would be let in; nothing is counted."""
+    return counted("test", limit, *what)
+
+
+def counted(way: str, limit: RateLimitItem, *what: str) -> bool:
+    """Where Redis is away, each process counts for itself."""
     try:
-        return not limiter.limiter.hit(limit, *what)
+        return bool(getattr(limiter.limiter, way)(limit, *what))
     except redis.RedisError:
-        return not WITHOUT_REDIS.hit(limit, *what)
+        return bool(getattr(WITHOUT_REDIS, way)(limit, *what))
 
 
-__all__ = ["babel", "csrf", "db", "engine", "is_over", "limiter", "login", "mailman", "migrate"]
+__all__ = ["babel", "csrf", "db", "engine", "has_room", "is_over", "limiter", "login", "mailman", "migrate"]

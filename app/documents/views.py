@@ -22,6 +22,7 @@ from app.web.access import own_document
 from app.web.blueprints import documents
 from app.web.downloads import ALONE, file_name, offer_as
 from app.web.markdown import render
+from app.web.rate_limits import dear
 
 MOST_LISTED = 100
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -78,12 +79,14 @@ def show(document_id: str) -> str:
 
 
 @documents.get("/<document_id>/preview")
+@dear
 def preview(document_id: str) -> str:
     """What was saved, as it reads."""
     return render(own_document(document_id).body)
 
 
 @documents.get("/<document_id>/export.<kind>")
+@dear
 def export(document_id: str, kind: str) -> Response:
     """The document as a file."""
     document = own_document(document_id)

@@ -1,5 +1,6 @@
 """How often an address, or an account's address, may try: sign-in, sign-up, reset. security.md 11 and 24."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,11 @@ from typing import Any, TypeVar, cast
 from flask import Flask, Response, g, request
 from flask_limiter import RateLimitExceeded
 from flask_login import current_user
+from limits import parse
 from sqlalchemy import update
 from werkzeug.exceptions import HTTPException, TooManyRequests
 
-from app.extensions import db, limiter
+from app.extensions import db, has_room, is_over, limiter
 from app.models.base import utcnow
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
@@ -68,6 +70,9 @@ class TooManyAtOnce(RateLimitExceeded):
 
 
 AT_ONCE = 3
+TENTHS = parse("300 per minute")
+"""Of a second of the processor."""
+
 TRIES, LOCK = Counter[str](), Lock()
 
 
@@ -149,6 +154,27 @@ def by_mailbox(limits: str, *, counts: Callable[[Response], bool] | None = None)
 def by_person(limits: str) -> Decorator:
     """At most so many POSTs of one who is signed in, from wherever."""
     return limiter.limit(limits, key_func=this_person, methods=["POST"], exempt_when=is_off)
+
+
+def dear(view: Any) -> Any:
+    """A page that may take seconds of the processor: of one person three at once, and half of each minute in all."""
+    person_of_few = few_at_once(this_person)
+
+    @wraps(view)
+    def measured(*args: Any, **kwargs: Any) -> Any:
+        if is_off():
+            return view(*args, **kwargs)
+        who = person_of_few()
+        if not has_room(TENTHS, "processor", who):
+            raise TooManyRequests(retry_after=60)
+        began = time.thread_time()
+        try:
+            return view(*args, **kwargs)
+        finally:
+            spent = int((time.thread_time() - began) * 10)
+            any(is_over(TENTHS, "processor", who) for _tenth in range(spent))
+
+    return measured
 
 
 def keep_wait(response: Response) -> Response:

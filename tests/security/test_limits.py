@@ -1,9 +1,12 @@
 """Checkouts of an account are bounded, by whatever door, and limits hold without Redis. security.md 11."""
 
 from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
+from app.web import rate_limits
 from tests.auth.conftest import Browser
 from tests.conftest import nowhere
 
@@ -29,3 +32,17 @@ def test_a_mailbox_that_is_guessed_at_has_to_wait(
     guest = new_browser()
     answers = [guest.sign_in("ada", f"a guess number {number}").status_code for number in range(11)]
     assert answers == [400] * 10 + [429]
+
+
+def test_who_has_had_half_a_minute_of_the_processor_waits(
+    signed_in: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look takes eight seconds here; the fourth uses up what is left, and others are let in."""
+    ada, bob = signed_in("ada"), signed_in("bob")
+    pages = [person.send("/documents").location for person in (ada, bob)]
+    clock = count(step=8)
+    monkeypatch.setattr(rate_limits, "time", SimpleNamespace(thread_time=lambda: next(clock)))
+    answers = [ada.get(f"{pages[0]}/{page}") for page in ("preview", "export.docx", "export.md", "preview", "preview")]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [429]
+    assert int(answers[-1].headers["Retry-After"]) == 60
+    assert bob.get(f"{pages[1]}/preview").status_code == 200
