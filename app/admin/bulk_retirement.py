@@ -1,4 +1,4 @@
-"""Several rows retired at once: ticked in a list, one POST, a line in the record of changes for each."""
+"""Retires several ticked rows at once: one POST, one audit line for each."""
 
 from collections.abc import Callable
 from typing import Any

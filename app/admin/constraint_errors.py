@@ -1,4 +1,4 @@
-"""What the database refused, in words and at the field that it is about."""
+"""Database constraint errors in words, at the field they are about."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What is written once and read often: the ledger, the calls, the record of changes. Nothing here can be edited."""
+"""Read-only lists: the ledger, calls, refused calls and the audit log."""
 
 from typing import Any, ClassVar
 

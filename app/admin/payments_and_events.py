@@ -1,4 +1,4 @@
-"""Stripe's events with their states, payments (parked ones with the ways out), and the mails that were sent."""
+"""Stripe events, payments (parked ones with their ways out) and sent mails."""
 
 from typing import Any, ClassVar
 

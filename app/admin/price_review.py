@@ -1,4 +1,4 @@
-"""Our price list beside the registry's: what differs, what it would change, and the approval, row by row or whole."""
+"""Our price list beside the registry's: differences, their effect, and approval row by row or whole."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Does a provider work? A small call says so, at our cost, outside of any account."""
+"""Tries a provider with a small call, at our cost, outside of any account."""
 
 import time
 from dataclasses import dataclass

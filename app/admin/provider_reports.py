@@ -1,4 +1,4 @@
-"""What providers reported beside the tokens in the last 30 days: what they billed, who answered, what has no price."""
+"""What providers reported beside tokens in the last 30 days: amounts billed, models that answered, unpriced pieces."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a change of the Stripe account meant: made anew, and what cannot be carried over. For the overview."""
+"""What a change of the Stripe account led to: what was made anew, and what cannot be carried over."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What customers asked the support: what waits comes first, and of that what has priority."""
+"""Support requests: open ones first, priority support before the rest."""
 
 from typing import Any, ClassVar
 

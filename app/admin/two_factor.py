@@ -1,4 +1,4 @@
-"""The second factor at the door of the admin: a session that began without it shows it here."""
+"""The second factor on entering the admin, for a session that began without it."""
 
 from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue

@@ -1,4 +1,4 @@
-"""Accounts to look at: the dearest, those that cost more than they bring, and those about to leave or to be refused."""
+"""Accounts to look at: the most expensive, the unprofitable, and those about to leave or be refused."""
 
 from datetime import date, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bodies of requests: each written once, as a model that validates what came and describes what may come."""
+"""Request bodies: each one model that validates and describes."""
 
 from typing import Annotated, Any, Self
 

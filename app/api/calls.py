@@ -1,4 +1,4 @@
-"""What every route that asks a model takes and answers: the model, the limits, the Idempotency-Key, the stream."""
+"""What every route that calls a model shares: model, limits, Idempotency-Key, stream."""
 
 import hashlib
 from typing import Annotated, Any

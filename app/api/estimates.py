@@ -1,4 +1,4 @@
-"""What a call will come to, and the most it can cost, before it is made."""
+"""Estimates: what a call is expected to cost, and the most it can."""
 
 from dataclasses import replace
 from datetime import timedelta

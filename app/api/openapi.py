@@ -1,4 +1,4 @@
-"""The API's description, OpenAPI 3.1, made from the routes; and a page that shows it without anybody else's scripts."""
+"""The OpenAPI 3.1 description, made from the routes, and a page that shows it without foreign scripts."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A person's own limit, set by themselves; and what a member of a team asks for above theirs."""
+"""A person's own limit, and a member's request for more."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The receipt of one call: buckets, prices, what the provider reported, and who paid; anybody can compute it again."""
+"""The receipt of a call: buckets, prices, the provider's report and who paid; anyone can compute it again."""
 
 from typing import Any
 

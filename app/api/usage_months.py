@@ -1,4 +1,4 @@
-"""What each month came to: chats, documents, images, API calls, tokens and cost."""
+"""Monthly totals: chats, documents, images, API calls, tokens and cost."""
 
 from collections import defaultdict
 from datetime import date, datetime

@@ -1,4 +1,4 @@
-"""The weekly summary of an account: chosen by owners and admins, ended by one click from the mail itself."""
+"""The weekly summary: chosen by owners and admins, ended with one click in the mail itself."""
 
 from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue

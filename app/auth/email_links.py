@@ -1,4 +1,4 @@
-"""The links that are mailed to people: their secrets are made as the mail is sent, and stored as hashes only."""
+"""Mailed links: their secrets are made as the mail is sent, and stored as hashes only."""
 
 from typing import Any
 

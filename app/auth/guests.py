@@ -1,4 +1,4 @@
-"""The button by which a visitor becomes a guest, where the admin allows it."""
+"""The button that makes a visitor a guest, where the admin allows it."""
 
 import secrets
 

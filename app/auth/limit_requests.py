@@ -1,4 +1,4 @@
-"""A member asks for more than their monthly limit, and a manager of the team decides: by a form, never by a link."""
+"""A member asks for more than their monthly limit; a manager of the team decides, by a form."""
 
 from datetime import date
 

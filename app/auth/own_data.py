@@ -1,4 +1,4 @@
-"""All that is kept about a person, as a file: `PERSONAL` says where that is. security.md 29."""
+"""Everything kept about a person, as a file: `PERSONAL` says where it is. security.md 29."""
 
 import base64
 import json

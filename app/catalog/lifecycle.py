@@ -1,4 +1,4 @@
-"""Until when each model is sold, as the catalogue has it, against the list. It proposes; a person approves."""
+"""Last days of models: the catalogue's against the list's. It proposes; a person approves."""
 
 from dataclasses import dataclass
 from datetime import datetime

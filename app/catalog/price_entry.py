@@ -1,4 +1,4 @@
-"""A price that a person types: always a new row, beside those that calls were sold at."""
+"""Prices typed by a person: always a new row, beside those that calls were sold at."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

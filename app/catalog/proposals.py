@@ -1,4 +1,4 @@
-"""What the price watch found becomes proposals, which an admin accepts or dismisses; nothing else does."""
+"""Turns findings of the price watch into proposals, which only an admin accepts or dismisses."""
 
 import logging
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What is done with a chat as a whole: another version shown, pinned, archived, instructed, taken home."""
+"""Actions on a whole chat: show another version, pin, archive, set up, export."""
 
 import json
 from base64 import b64encode

@@ -1,4 +1,4 @@
-"""A chat by its link: to read, for whoever has it; nothing of its account, and nothing that costs."""
+"""A shared chat: readable by anyone with the link; nothing of its account, nothing that costs."""
 
 from flask import Response, abort, make_response, render_template
 

@@ -1,4 +1,4 @@
-"""What a text is found by, in every script: composed, in small letters, one form of each."""
+"""Folds text for search, in every script: composed, lower case, one form of each letter."""
 
 import unicodedata
 from typing import Any

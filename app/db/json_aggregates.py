@@ -1,4 +1,4 @@
-"""What a query finds as one JSON value, so that one statement brings it along, on both databases."""
+"""Query results as one JSON value, so that one statement brings them along, on both databases."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""Addresses of PostgreSQL as platforms and other clients write them, as SQLAlchemy and psycopg read them."""
+"""PostgreSQL addresses as platforms write them, turned into what SQLAlchemy and psycopg read."""
 
 from psycopg import pq
 from sqlalchemy import URL, make_url

@@ -1,4 +1,4 @@
-"""PostgreSQL that hangs, told from one that is slow: a process that serves people gives such a server up in seconds.
+"""Tells a PostgreSQL that hangs from one that is slow: a process that serves people gives up on it in seconds.
 
 libpq waits without an end for a server whose processes stand still: the connection is there, and nothing comes. So one
 thread looks at what waits. Where a statement has waited for `SLOW` it asks the server for a new connection; if none

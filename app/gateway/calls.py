@@ -1,4 +1,4 @@
-"""The calls: one gate, one reservation for each, whatever the dialect. The answer goes back in its form."""
+"""The calls: one gate and one reservation for each, whatever the dialect; the answer goes back in that dialect."""
 
 import json
 import logging

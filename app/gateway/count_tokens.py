@@ -1,4 +1,4 @@
-"""How many tokens a request would be: free, without a reservation. Anthropic says it where it can, else we count."""
+"""Counts the tokens of a request, free and without a reservation: by Anthropic where it can, else by us."""
 
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable

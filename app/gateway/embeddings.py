@@ -1,4 +1,4 @@
-"""Embeddings: metered by the tokens of their input, on the same gate and reservation as every other call."""
+"""Embeddings: metered by their input tokens, through the same gate and reservation as every other call."""
 
 import struct
 from base64 import b64encode

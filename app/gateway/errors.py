@@ -1,4 +1,4 @@
-"""Problems in the form of each dialect, so that its packages raise the right class with our text."""
+"""Errors in the form of each dialect, so that its SDK raises the right class with our text."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Of what type each field of a request is, where that is known: a request that differs is told by its field."""
+"""The type of each field of a request, where it is known; a request that differs is refused by that field."""
 
 from typing import Any
 

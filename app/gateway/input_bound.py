@@ -1,4 +1,4 @@
-"""How many input tokens a request in a vendor's format may count as: its JSON, every image, every document."""
+"""An upper bound of a request's input tokens: its JSON, every image, every document."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""From a request in one dialect to what the model's provider is sent, with the bound that is reserved for it."""
+"""Turns a request in one dialect into what its model's provider is sent, with the bound to reserve."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What a dialect is told at the end of a call: its tokens as each vendor would report them, and what it cost."""
+"""What a dialect reports at the end of a call: tokens as the vendor would count them, and the cost."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A chat as a question finds it: what was said in it, and the model that is asked; read at once, or as needed."""
+"""A chat with its messages and the model to answer, read in one statement or piece by piece."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is asked about documents: draft, refine, refine a selection, repurpose, describe a picture.
+"""Operations on documents: draft, refine, refine a selection, repurpose, describe a picture.
 
 Each is a few lines on `call.begin`: what the model reads, and the revision that keeps what it writes.
 """

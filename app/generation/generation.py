@@ -1,4 +1,4 @@
-"""One answer being made: the provider is read to its end, whoever listens, and settled. The spine."""
+"""One running answer: reads the provider to its end, whether or not anybody listens, and settles."""
 
 import logging
 import time

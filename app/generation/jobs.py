@@ -1,4 +1,4 @@
-"""Jobs about answers: titles, what nobody sent or claimed, the totals of calls."""
+"""Jobs about chats: delete what nobody sent, claimed or kept, and add up calls."""
 
 from flask import current_app
 

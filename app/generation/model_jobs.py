@@ -1,4 +1,4 @@
-"""Jobs of the clock about models: who is told in time that one ends, or that its price changes."""
+"""Clock jobs about models: warn in time that one ends or that its price changes."""
 
 import os
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a model is sent of a conversation: its words, texts quoted in them, as many images as one request takes."""
+"""The prompt of a conversation: its text, quoted files, and as many images as one request takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Reading a provider: whoever follows an answer reads it too, step by step, in its own thread.
+"""Reads a provider: the follower of an answer reads it too, step by step, in its own thread.
 
 A token wakes nobody. A thread is made only for what nobody reads, and for a gateway's stream until its first event,
 since the status that its head has must not wait without end.

@@ -1,4 +1,4 @@
-"""The turns that run in this process: started, checkpointed once a second, stopped, ended in time."""
+"""The generations that run in this process: started, checkpointed once a second, stopped, ended in time."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What a chat asks: a question, a second answer, an edited question. Each is a metered call with its messages."""
+"""Sends a question, a second answer or an edit: each is a metered call with its messages."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Where the text of a running call is kept, so that it survives the process: a row of one of the tables below."""
+"""Saves the text of a running call in its row, so that it survives the process."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

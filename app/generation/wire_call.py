@@ -1,4 +1,4 @@
-"""A metered call in a vendor's own format: its events are kept for whoever passes them on. No text is stored."""
+"""A metered call in a vendor's own format: its events are kept for its reader. No text is stored."""
 
 import threading
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the lab takes for granted, beside the figure that it bends."""
+"""What the lab assumes, shown beside the figure that it affects."""
 
 REPLAYED = {
     "money": (

@@ -1,4 +1,4 @@
-"""The breaker in the lab: what each key spent and holds on one side, what is usual by then, and what is paused.
+"""The breaker in the lab: spending and holds of each key on both sides, what is usual, and what is paused.
 
 What is known of truth stands: where both sides derive the same, the record has the last word. So nobody is paused who
 had the guard off that day, and a pause ends when its account, or its key, was let in again.

@@ -1,4 +1,4 @@
-"""What the record holds of a few accounts at a time: their balances at the beginning, and what happened then."""
+"""What the record holds of a few accounts at a time: opening balances, and what happened then."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence

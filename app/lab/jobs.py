@@ -1,4 +1,4 @@
-"""A run of the lab as a job: as far as it comes in one turn, then again; cancelled between any two accounts."""
+"""A lab run as a job: as far as it gets in one turn, then again; it can be cancelled between accounts."""
 
 import logging
 import time

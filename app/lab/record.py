@@ -1,4 +1,4 @@
-"""What the lab knows of an account: its calls and entries by the record, and how it stands when the days begin."""
+"""The lab's data: an account's calls and entries by the record, and its state when the days begin."""
 
 from dataclasses import dataclass
 from datetime import datetime

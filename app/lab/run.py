@@ -1,4 +1,4 @@
-"""The replay of many accounts into one report: reading only, a few at a time, in memory that does not grow."""
+"""Replays many accounts into one report: read-only, a few at a time, in constant memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager

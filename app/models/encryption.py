@@ -1,4 +1,4 @@
-"""Secrets of others that are kept, such as an authenticator's: sealed by a key that is derived from SECRET_KEY."""
+"""Encrypts stored secrets, such as an authenticator's, with a key derived from SECRET_KEY."""
 
 import base64
 

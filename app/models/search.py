@@ -1,4 +1,4 @@
-"""Search in every script, without regard to case, on both databases."""
+"""Case-insensitive search in every script, on both databases."""
 
 import re
 from typing import Any

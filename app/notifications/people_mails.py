@@ -1,4 +1,4 @@
-"""Mails about what people ask for, and what awaits an admin."""
+"""Mails about requests of people, and about what awaits an admin."""
 
 from app import mailer
 from app.models.base import credits_text

@@ -1,4 +1,4 @@
-"""Mails about what an account spends: alerts, and pauses of the breaker."""
+"""Mails about an account's spending: alerts, and pauses of the breaker."""
 
 from datetime import datetime
 

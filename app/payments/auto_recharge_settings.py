@@ -1,4 +1,4 @@
-"""Auto-recharge switched on, off and over by its owner."""
+"""Auto-recharge as its owner turns it on, off or changes it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Jobs that RQ runs for billing: a few lines each, repeatable, found again by the sweeper if they are lost."""
+"""Payment jobs: a few lines each, repeatable, found again by the sweeper if lost."""
 
 import logging
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Plans and packs at Stripe: their Product and Price are made and kept up by a job, never typed."""
+"""Publishes plans and packs to Stripe as Products and Prices, by a job, never by hand."""
 
 from typing import Any
 

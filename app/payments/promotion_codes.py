@@ -1,4 +1,4 @@
-"""Promotional codes at work: who may use one for what, what is held for a checkout, gifts. billing-rules.md 10."""
+"""Uses promotional codes: who may use which for what, holds for checkouts, gifts. billing-rules.md 10."""
 
 import logging
 from contextlib import suppress

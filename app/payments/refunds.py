@@ -1,4 +1,4 @@
-"""Paying back: an admin's refund, and that of a subscription which slipped through."""
+"""Refunds: those an admin asks for, and those of a subscription that slipped through."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""A checkout session and what came of it: a payment, a subscription, a saved card. Only `look_up` commits."""
+"""Syncs a checkout session: its payment, subscription or saved card. Only `look_up` commits."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The Stripe account in use: noticed when the key is another one's, before any id of ours is used with it."""
+"""Notices that the Stripe key belongs to another account, before any of our ids is used with it."""
 
 import logging
 

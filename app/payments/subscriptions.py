@@ -1,4 +1,4 @@
-"""Subscriptions: begun, changed, cancelled, resumed. Each step is asked of Stripe and then looked at there."""
+"""Subscriptions: begin, change, cancel, resume. Each step is requested from Stripe, then synced."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

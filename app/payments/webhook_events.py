@@ -1,4 +1,4 @@
-"""Webhooks: stored, and later processed, once or again, with the same end. docs/architecture.md: a payment."""
+"""Webhook events: stored, then processed once or again with the same result. docs/architecture.md: a payment."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""One function per event type of Stripe's: what to look at when it happened. Never what to believe."""
+"""One function per type of Stripe event: it says what to sync, never what to believe."""
 
 from collections.abc import Callable
 

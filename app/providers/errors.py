@@ -1,4 +1,4 @@
-"""What went wrong at a vendor, in our own words: no key, no prompt, nothing that the vendor wrote."""
+"""Vendors' errors in our own words: without keys, prompts or anything the vendor wrote."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Why an answer ended, in our words: stop, length, filter, refusal, tool_calls; each vendor has its own for them."""
+"""Why an answer ended, in our words (stop, length, filter, refusal, tool_calls), from each vendor's own."""
 
 ENDS = {
     "stop": "stop stop_sequence end end_turn eos eos_token complete finished normal",

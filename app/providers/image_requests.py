@@ -1,4 +1,4 @@
-"""Images that a vendor is asked for: one request or several at once, and what came of all of them together."""
+"""Image requests to a vendor, one or several at once, and their combined result."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""What a choice of OpenAI's format says: its text and its thinking, by each vendor's names for them."""
+"""Text and thinking of a choice in OpenAI's format, by each vendor's names."""
 
 from collections.abc import Mapping
 from typing import Any

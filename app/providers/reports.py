@@ -1,4 +1,4 @@
-"""Where vendors put what they report of a call: beside the choices, inside one, under their own key, in headers."""
+"""Finds what vendors report of a call: beside the choices, inside one, under their own key, in headers."""
 
 import re
 from collections import Counter

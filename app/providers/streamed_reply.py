@@ -1,4 +1,4 @@
-"""An answer that is read from a vendor's event stream: what all vendors have in common."""
+"""A reply read from a vendor's event stream: what all vendors have in common."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""Text as it comes from a model, made fit for databases and sockets."""
+"""Cleans a model's text for databases and sockets."""
 
 from typing import Any
 

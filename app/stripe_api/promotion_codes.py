@@ -1,4 +1,4 @@
-"""What we ask Stripe about promotional codes: coupons, promotion codes, the end of a checkout."""
+"""Requests to Stripe about promotional codes: coupons, promotion codes, the end of a checkout."""
 
 from decimal import Decimal
 from typing import Any

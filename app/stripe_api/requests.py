@@ -1,4 +1,4 @@
-"""What we ask Stripe to do. Whatever moves money carries an idempotency key made from a committed row."""
+"""Requests to Stripe. Whatever moves money carries an idempotency key made from a committed row."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Stripe Tax: what a checkout, a price and the portal are told where it is on. billing-rules.md 11."""
+"""Stripe Tax: what a checkout, a price and the portal are sent where it is on. billing-rules.md 11."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""An answer as HTML: thinking that the model wrote as text is one folded block before it."""
+"""An answer as HTML, with thinking that the model wrote as text folded before it."""
 
 from app.providers.thinking import LONGEST_TAG, OPENED, may_be_opening, split_thinking
 from app.web.markdown import SECONDS, render

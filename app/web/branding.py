@@ -1,4 +1,4 @@
-"""Whose name, colour and logo a page carries: the account's own, else the installation's, else the product's."""
+"""The brand of a page: the account's own, else the installation's, else the product's."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A brand's colour as the pages can use it: light enough or dark enough to be read (WCAG 2.2, 1.4.3)."""
+"""Shades of a brand colour that can be read on light and dark pages (WCAG 2.2, 1.4.3)."""
 
 LEAST = 4.5
 """The contrast of text that WCAG asks for at level AA."""

@@ -1,4 +1,4 @@
-"""Files that people sent or models made, and files that are offered for saving, by a name in any script."""
+"""Files sent by people or made by models, and files offered for saving, named in any script."""
 
 import unicodedata
 from urllib.parse import quote

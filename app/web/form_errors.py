@@ -1,4 +1,4 @@
-"""What is wrong with a form, at its fields: kept for the page that it came from, with what was typed."""
+"""Errors of a form at its fields, kept with what was typed for the page it came from."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,4 +1,4 @@
-"""Code in colours, by Pygments: for languages whose lexers are quick, within a budget of time."""
+"""Highlights code with Pygments: languages with quick lexers, within a time budget."""
 
 import time
 from functools import lru_cache

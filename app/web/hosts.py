@@ -1,4 +1,4 @@
-"""The host that a request names: in small letters, and refused before anything else looks where it is none of ours."""
+"""Refuses requests for a host that is not ours, before anything else looks at the name."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where a request comes from, as limits count it. security.md 27."""
+"""The network a request comes from, as limits count it. security.md 27."""
 
 import re
 from ipaddress import IPv6Address, ip_address, ip_network

@@ -1,4 +1,4 @@
-"""What a plan gives, in words made from its columns: the one place for cards, tables, the API and mails."""
+"""A plan's features in words, made from its columns: the one place for cards, tables, the API and mails."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the pricing page shows of plans and packs: the page itself, and the preview in the admin."""
+"""The context of the pricing page, and of its preview in the admin."""
 
 from typing import Any
 

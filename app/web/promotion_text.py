@@ -1,4 +1,4 @@
-"""What a promotional code does to a price, in words: for cards, packs and the way to the checkout."""
+"""A promotional code in words: what it does to a price, on cards, packs and on the way to checkout."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How often a second factor may be tried, wherever it is asked for: one count for a person. security.md 11."""
+"""How often a second factor may be tried, wherever it is asked for: one count per person. security.md 11."""
 
 from flask_login import current_user
 

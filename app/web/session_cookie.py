@@ -1,4 +1,4 @@
-"""When the session's cookie goes out."""
+"""When the session cookie is sent."""
 
 from flask import Flask, Request, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin

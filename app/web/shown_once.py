@@ -1,4 +1,4 @@
-"""A secret that was just made, such as a key's: shown by the page that its form leads to, once, within minutes."""
+"""Shows a new secret, such as a key, once: on the page its form leads to, within minutes."""
 
 from cryptography.fernet import InvalidToken
 from flask import session

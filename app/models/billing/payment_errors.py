@@ -1,4 +1,4 @@
-"""How a payment can go wrong: what the vendor's answers mean to us, whoever the vendor is."""
+"""How a payment can fail, whichever vendor takes it."""
 
 
 class PaymentsNotSetUp(Exception):

@@ -1,4 +1,4 @@
-"""What a settled call teaches of its model: which name its limit has, and how much its host adds to a prompt."""
+"""Learns from a settled call the name of the limit its model reads, and how much its host adds to a prompt."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Plans and packs as they are listed: what is on offer, and what Stripe was told of it."""
+"""Plans and packs on offer, and whether Stripe knows each as it is now."""
 
 import hashlib
 

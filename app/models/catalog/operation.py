@@ -1,4 +1,4 @@
-"""Operations: what a call to a model is for. Rows that an admin edits; every metered call names one."""
+"""Operations: what a call to a model is for. Admins edit these rows; every metered call names one."""
 
 from dataclasses import dataclass
 from string import Template

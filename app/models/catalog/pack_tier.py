@@ -1,4 +1,4 @@
-"""Volume: from how many of a pack on a purchase has another margin. billing-rules.md 8."""
+"""Volume tiers: the quantity from which a pack has another margin. billing-rules.md 8."""
 
 from typing import TYPE_CHECKING, NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a purchase of a pack asks for and is worth, before it is written down. billing-rules.md 2, 8 and 10."""
+"""A quote for a pack: its price and worth before it is bought. billing-rules.md 2, 8 and 10."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Who answered, at which tier: routers fall back, vendors' aliases move. The price is that of what really served."""
+"""Which model really served a call, and at which tier: routers fall back and aliases move. That price counts."""
 
 import re
 from datetime import datetime

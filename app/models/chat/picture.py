@@ -1,4 +1,4 @@
-"""A picture that is attached: decoded once, so that no provider is sent one that it could not read."""
+"""An attached picture: decoded once, so that no provider is sent one that it could not read."""
 
 import struct
 import threading

@@ -1,4 +1,4 @@
-"""What two texts differ in, as a person reads it: lines that stayed, words that went and came."""
+"""The difference of two texts as a person reads it: lines kept, words removed and added."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Who asks: a person or a program's key, acting on one account. Read by one statement a request."""
+"""The actor of a request: a person or a key acting on one account, read in one statement."""
 
 from dataclasses import dataclass
 from datetime import datetime

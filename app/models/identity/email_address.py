@@ -1,4 +1,4 @@
-"""Names and mail addresses in the one form that is kept, compared and counted. security.md 26 and 27."""
+"""Names and email addresses in the one form that is stored, compared and counted. security.md 26 and 27."""
 
 import hashlib
 import re

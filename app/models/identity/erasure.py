@@ -1,4 +1,4 @@
-"""What goes when a person or a chat goes: receipts and ledger stay, without a name. security.md 29."""
+"""Erases people and chats; receipts and ledger stay, without a name. security.md 29."""
 
 from collections.abc import Sequence
 from datetime import timedelta

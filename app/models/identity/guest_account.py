@@ -1,4 +1,4 @@
-"""The house account: what visitors without an account use is reserved and settled here, and nobody is charged."""
+"""The guest account: reserves and settles what visitors without an account use; nobody is charged."""
 
 import secrets
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a call ended, beside its usage: why, who answered, what the provider says that it billed."""
+"""How a call ended, beside its usage: the reason, the model that answered, what the provider says it billed."""
 
 from dataclasses import dataclass, replace
 from typing import Any

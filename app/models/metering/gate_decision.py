@@ -1,4 +1,4 @@
-"""What the gate decides, without a word of why: the same for a call that is made and for one that is replayed. Pure.
+"""What the gate decides, without sentences: the same for a live call and a replayed one. Pure.
 
 billing-rules.md 5 and 6. `gate_checks` and `affordability` say it to people. What the statement that moves the account
 asks again, `still_admits`, is made of the same rules: figures, or columns.

@@ -1,4 +1,4 @@
-"""What images cost us, beside the fixed price that they are sold at: the difference is ours, whichever way it falls."""
+"""What images cost us beside their fixed price; the difference is ours, either way."""
 
 from collections.abc import Iterator
 from datetime import date

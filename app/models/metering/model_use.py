@@ -1,4 +1,4 @@
-"""What people's calls of a model came to of late, at two prices: for those who are told of a change."""
+"""What people's recent calls of a model cost at two prices, to tell them of a change."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a plan allows in numbers: chats and images of the period, documents as they stand. billing-rules.md 6."""
+"""A plan's limits in numbers: chats and images of the period, current documents. billing-rules.md 6."""
 
 from dataclasses import dataclass
 from datetime import datetime

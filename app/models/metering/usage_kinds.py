@@ -1,4 +1,4 @@
-"""Kinds of use: what people count, made of the operations that calls are for."""
+"""Kinds of use: what people count, grouped from operations."""
 
 from typing import Any
 

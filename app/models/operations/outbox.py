@@ -1,4 +1,4 @@
-"""The outbox: mails that are to be sent, written down with what they tell of."""
+"""The outbox: mails to be sent, written in the transaction that they are about."""
 
 import secrets
 from datetime import datetime, timedelta

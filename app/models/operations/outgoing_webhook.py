@@ -1,4 +1,4 @@
-"""Webhooks that we send: endpoints of an account or of the installation, and what each is told, once."""
+"""Outgoing webhooks: endpoints of an account or of the installation, and the one delivery of each event."""
 
 import hashlib
 import hmac

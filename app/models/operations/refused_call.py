@@ -1,4 +1,4 @@
-"""What was refused: by day and code for good; for 90 days who asked for what, without words of anybody."""
+"""Refused calls: counted by day and code for good, kept in detail for 90 days, without any text."""
 
 from datetime import date, datetime, timedelta
 from typing import Any

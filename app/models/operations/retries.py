@@ -1,4 +1,4 @@
-"""When what failed, or died with its process, is tried again: mails, and webhooks in and out."""
+"""When a failed mail or webhook, in or out, is tried again."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

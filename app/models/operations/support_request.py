@@ -1,4 +1,4 @@
-"""What customers ask the support, with the account and the call that it is about."""
+"""Support requests of customers, with the account and the call in question."""
 
 from datetime import datetime
 

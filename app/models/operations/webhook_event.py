@@ -1,4 +1,4 @@
-"""What Stripe told us, and which of two looks at the same thing is the newer one."""
+"""Stored Stripe events, and which of two syncs of one object is newer."""
 
 from datetime import datetime, timedelta
 from typing import Any, Self
