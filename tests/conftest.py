@@ -64,8 +64,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=browser.MISSING))
 
 
-def pytest_collection_finish() -> None:
-    """What has been imported stays to the end: from here on garbage is looked for in the rest alone."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """While the tests are imported nothing is garbage, and to the end it is looked for in what comes later alone."""
+    gc.disable()
+    yield
     gc.freeze()
     gc.enable()
 

@@ -26,7 +26,7 @@ Database = scoped_session[Session]
 READERS = 8
 TOKENS = 100
 WHOLE = "".join(f"word{number} " for number in range(TOKENS))
-"""What the provider says, in five seconds."""
+"""What the provider says, in eight seconds: a process that is told to end waits for fourteen."""
 
 
 class Reader(threading.Thread):
@@ -69,7 +69,7 @@ class Reader(threading.Thread):
 
 @pytest.fixture
 def provider() -> Iterator[ProviderServer]:
-    with ProviderServer(tokens=TOKENS, delay=0.05) as server:
+    with ProviderServer(tokens=TOKENS, delay=0.08) as server:
         yield server
 
 
