@@ -59,6 +59,7 @@ DAYS, QUESTIONS = (
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=60_000)
     with running() as app, sync_playwright() as playwright:
         browser = playwright.chromium.launch(**browsers.launch_options())  # type: ignore[arg-type]
         chat = ask_all(new_page(browser, "desktop"), app)
@@ -150,7 +151,7 @@ def pay(account: Account, plus: Plan) -> None:
 
 
 def new_page(browser: Browser, look: str) -> Page:
-    return browser.new_page(**LOOKS[look], reduced_motion="reduce")  # type: ignore[arg-type]
+    return browser.new_page(**LOOKS[look], reduced_motion="reduce", locale="en-US")  # type: ignore[arg-type]
 
 
 def ask_all(page: Page, app: RunningApp) -> str:
@@ -163,7 +164,7 @@ def ask_all(page: Page, app: RunningApp) -> str:
             attach(page)
         page.locator("#content").fill(question)
         page.locator("#content").press("Enter")
-        expect(page.locator("article.answer").nth(number)).to_have_attribute("data-status", "done", timeout=60_000)
+        expect(page.locator("article.answer").nth(number)).to_have_attribute("data-status", "done")
     return page.url
 
 
