@@ -15,6 +15,7 @@ from app.admin.access import owners_only, wants_on
 from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
 from app.models.identity.membership import Membership
 from app.models.identity.two_factor import forget
 from app.models.identity.user import User
@@ -70,10 +71,12 @@ class UserTable(AdminTable):
 
     @expose("/sign-out/", methods=("POST",))
     def sign_out_view(self) -> ResponseReturnValue:
-        """End every session of a person."""
-        person = self.person_asked_for()
+        """End every session of a person, and their keys where the button says so."""
+        person, changes = self.person_asked_for(), {"sessions": [None, "ended"]}
         person.end_sessions()
-        self.record("sign out everywhere", person, changes={"sessions": [None, "ended"]})
+        if request.form.get("keys") == "revoke":
+            changes["keys"] = [None, f"{ApiKey.revoke_all_of(person.id)} revoked"]
+        self.record("sign out everywhere", person, changes=changes)
         return self.done(person, f"{person.email} is signed out everywhere.")
 
     @expose("/disable/", methods=("POST",))

@@ -13,6 +13,7 @@ from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
+from app.models.identity.api_key import ApiKey
 from app.models.identity.user import User, UserSession
 from tests.admin.conftest import AdminClient
 from tests.support import people
@@ -127,10 +128,13 @@ def test_signing_out_everywhere_ends_the_sessions(
 ) -> None:
     user = ada.memberships[0].user
     UserSession.begin(user, ada.id)
-    session.commit()
+    people.api_key(ada)
     owner.post("/admin/user/sign-out/", id=user.id)
     session.rollback()
     assert session.scalars(select(UserSession).where(UserSession.user_id == user.id)).all() == []
+    assert ApiKey.count_of(user.id) == 1
+    owner.post("/admin/user/sign-out/", id=user.id, keys="revoke")
+    assert ApiKey.count_of(user.id) == 0
 
 
 def test_an_owner_appoints_a_support(owner: AdminClient, ada: Account, session: scoped_session[Session]) -> None:
