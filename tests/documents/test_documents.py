@@ -1,11 +1,13 @@
 """Documents: written, revised, kept, dropped and restored; nobody else's; gone when deleted."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.base import utcnow
 from app.models.catalog.plan import Plan
 from app.models.documents.document import LONGEST_BODY, Document, Revision
 from app.models.identity import erasure
@@ -198,3 +200,20 @@ def test_a_broke_account_may_still_write_by_hand(door: Callable[..., Door]) -> N
     bob = door("bob")
     made = new(bob, "by hand")
     assert save(bob, made["id"], "by hand still", 1)["content"] == "by hand still"
+
+
+def test_many_long_revisions_are_listed_without_their_texts(ada: Door, document: str, session: Database) -> None:
+    """A document may have a thousand of 400,000 characters each."""
+    kept = session.get_one(Document, int(document))
+    row = {"account_id": kept.account_id, "document_id": kept.id, "body": "a" * LONGEST_BODY, "status": "done"}
+    row |= {"before_length": 0, "after_length": 0, "saved_at": utcnow(), "created_at": utcnow()}
+    states = ("kept", "proposed")
+    session.execute(insert(Revision), [row | {"number": n, "state": states[n % 2]} for n in range(2, 62)])
+    session.commit()
+    tracemalloc.start()
+    answer = ada.call("GET", f"/documents/{document}")
+    waiting = sum(revision.is_open for revision in kept.revisions())
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (len(answer.json["revisions"]), waiting) == (61, 30)
+    assert peak < 10_000_000

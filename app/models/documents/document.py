@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Index, UniqueConstraint, delete, func, select, update
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, defer, mapped_column, query_expression, relationship, with_expression
 
 from app.db.types import BigId
 from app.extensions import db
@@ -85,8 +85,10 @@ class Document(Model):
         return head.number if head else 0
 
     def revisions(self) -> "Sequence[Revision]":
-        """Every one, newest first."""
-        own_ones = select(Revision).where(Revision.document_id == self.id)
+        """Every one, newest first; without their bodies, which may be 400 MB in all."""
+        has_words = func.length(Revision.body) > Revision.before_length + Revision.after_length
+        light = defer(Revision.body), with_expression(Revision.has_words, has_words)
+        own_ones = select(Revision).options(*light).where(Revision.document_id == self.id)
         return db.session.scalars(own_ones.order_by(Revision.number.desc())).all()
 
     def check_number(self, number: int | None) -> None:
@@ -195,6 +197,9 @@ class Revision(Model):
     checkpoint_at: Mapped[datetime | None]
     stop_requested_at: Mapped[datetime | None]
 
+    has_words: Mapped[bool | None] = query_expression()
+    """Whether a model wrote something of it, where a list was read without bodies."""
+
     call = relationship("Usage")
     document = relationship("Document")
 
@@ -205,7 +210,8 @@ class Revision(Model):
     @property
     def is_open(self) -> bool:
         """A proposal that waits to be kept or dropped, with something to be kept."""
-        return self.state == "proposed" and not self.is_running and bool(self.written)
+        is_waiting = self.state == "proposed" and not self.is_running
+        return is_waiting and bool(self.written if self.has_words is None else self.has_words)
 
     @property
     def written(self) -> str:
