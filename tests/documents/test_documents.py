@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
 from app.models.catalog.plan import Plan
+from app.models.documents import document as document_module
 from app.models.documents.document import LONGEST_BODY, Document, Revision
 from app.models.identity import erasure
 from app.models.identity.account import Account
@@ -217,3 +218,12 @@ def test_many_long_revisions_are_listed_without_their_texts(ada: Door, document:
     tracemalloc.stop()
     assert (len(answer.json["revisions"]), waiting) == (61, 30)
     assert peak < 10_000_000
+
+
+def test_an_accounts_documents_have_so_much_room(ada: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document_module, "ROOM", 1_000_000)
+    texts = [ada.call("POST", "/documents", json={"content": "a" * LONGEST_BODY}) for _ in range(3)]
+    assert [answer.status_code for answer in texts] == [201, 201, 400]
+    assert list(texts[-1].json["errors"]) == ["content"]
+    ada.call("DELETE", f"/documents/{texts[0].json['id']}")
+    assert new(ada, "a" * LONGEST_BODY)["words"] == 1

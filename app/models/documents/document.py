@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, defer, mapped_column, query_expression, relat
 from app.db.types import BigId
 from app.extensions import db
 from app.models.base import Model, one_of, refers_to, utcnow
-from app.models.chat.attachment import Attachment
+from app.models.chat.attachment import MEGABYTE, Attachment
 from app.models.chat.chat import STATUSES
 from app.models.identity.actor import Actor
 from app.models.metering.refusal import Conflict, InvalidRequest
@@ -17,7 +17,9 @@ from app.models.metering.refusal import Conflict, InvalidRequest
 LONGEST_BODY = 400_000
 """Characters."""
 
-MOST_REVISIONS = 1_000
+MOST_REVISIONS, ROOM = 1_000, 200 * MEGABYTE
+"""Of a document, and bytes of all texts of an account's documents."""
+
 SAME_SITTING = timedelta(minutes=10)
 """Edits by hand within this time of each other are one revision."""
 
@@ -116,6 +118,7 @@ class Document(Model):
         of_this = select(func.count()).select_from(Revision).where(Revision.document_id == self.id)
         if (db.session.scalar(of_this) or 0) >= MOST_REVISIONS:
             raise Conflict("too_many_revisions", context={"most": MOST_REVISIONS})
+        check_room(self.account_id, body)
         revision = Revision(
             account_id=self.account_id,
             document_id=self.id,
@@ -231,6 +234,16 @@ def checked_body(body: str) -> str:
     if len(body) > LONGEST_BODY:
         raise InvalidRequest({"content": [f"is longer than {LONGEST_BODY:,} characters; split it up."]})
     return body
+
+
+def check_room(account_id: int, body: str) -> None:
+    """InvalidRequest where the account's documents hold as much as they may."""
+    size = func.octet_length if db.engine.dialect.name == "postgresql" else func.length
+    held = select(func.sum(size(Revision.body))).join(Document, Document.id == Revision.document_id)
+    used = db.session.scalar(held.where(Document.account_id == account_id)) or 0
+    if used + len(body) > ROOM:
+        full = f"can't be saved: this account has used its {ROOM // MEGABYTE} MB for documents. Delete one."
+        raise InvalidRequest({"content": [full]})
 
 
 def erase_documents(*which: object) -> None:
