@@ -53,6 +53,12 @@ def test_every_document_that_is_cited_is_there() -> None:
     assert missing == set()
 
 
+def test_every_module_that_is_cited_by_its_path_is_there() -> None:
+    whole = re.compile(r"(?<![\w/])(?:app|tests|devserver|sandbox|bench|migrations)/[\w/]+\.py\b")
+    cited = {(path, module) for path in TEXTS for module in whole.findall((PROJECT / path).read_text())}
+    assert {(path, module) for path, module in cited if not (PROJECT / module).is_file()} == set()
+
+
 def test_no_retired_word_names_anything() -> None:
     retired = re.compile(rf"\b({'|'.join(RETIRED)})\b")
     suspects = [path for path in CODE if retired.search((PROJECT / path).read_text())]
