@@ -221,7 +221,7 @@ def test_whichever_process_is_asked_tells_the_same(
     webs = [start_app("web", METRICS_TOKEN=TOKEN), start_app("web", METRICS_TOKEN=TOKEN)]
     for number in range(5):
         ask_at(webs[number % 2].url, ada.headers)
-    requests.get(f"{webs[1].url}/api/balance", timeout=10)
+    requests.get(f"{webs[1].url}/api/balance", timeout=60)
     await_that(lambda: scraped(webs[0]).of("calls_total") == 5, 20)
     await_that(lambda: scraped(webs[0]).of("refusals_total", code="not_signed_in") == 1, 20)
     one, other = (scraped(web) for web in webs)
@@ -238,7 +238,7 @@ def ask_at(url: str, headers: dict[str, str]) -> None:
 
 
 def scraped(web: RunningApp) -> Scrape:
-    answer = requests.get(f"{web.url}/metrics", headers=HEADERS, timeout=10)
+    answer = requests.get(f"{web.url}/metrics", headers=HEADERS, timeout=60)
     assert answer.status_code == 200, answer.text
     return Scrape(answer.text)
 

@@ -57,7 +57,7 @@ def environment(environment: dict[str, str], issuer: str) -> dict[str, str]:
 def through(browser: Browser, subject: str, target: str = "") -> str:
     """Over to the provider, in as that person, and back: where the sign-in leads."""
     there = browser.get(f"/login/oidc?next={target}").location
-    back = requests.post(there, data={"sub": subject}, allow_redirects=False, timeout=10).headers["Location"]
+    back = requests.post(there, data={"sub": subject}, allow_redirects=False, timeout=60).headers["Location"]
     return browser.get(f"/login/oidc/callback?{urlsplit(back).query}").location
 
 
@@ -123,7 +123,7 @@ def test_an_answer_that_this_browser_did_not_ask_for_is_refused(
     guest: Browser, new_browser: Callable[[], Browser]
 ) -> None:
     there = guest.get("/login/oidc").location
-    back = requests.post(there, data={"sub": "ada"}, allow_redirects=False, timeout=10).headers["Location"]
+    back = requests.post(there, data={"sub": "ada"}, allow_redirects=False, timeout=60).headers["Location"]
     query = urlsplit(back).query
     stranger = new_browser()
     for sent in (query, "", "code=1&state=2", "error=access_denied"):

@@ -21,7 +21,7 @@ from tests.support.people import CREDIT, PASSWORD
 from tests.support.running_app import RunningApp
 from tests.support.running_sandbox import SECRET, StartedSandbox
 
-expect.set_options(timeout=patient(15) * 1000)
+expect.set_options(timeout=patient(45) * 1000)
 numbers = count(1)
 
 
@@ -32,7 +32,7 @@ class Visitor:
         self.page = page
         self.url = url
         self.email = email
-        page.set_default_timeout(patient(30) * 1000)
+        page.set_default_timeout(patient(60) * 1000)
         self.faults: list[str] = []
         self.strangers: list[str] = []
         page.on("pageerror", lambda error: self.faults.append(str(error)))

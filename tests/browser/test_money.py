@@ -172,7 +172,6 @@ def test_who_stops_waiting_for_a_recharge_gets_the_words_back(
     ada: Visitor, backstage: Flask, stripe: StartedSandbox
 ) -> None:
     money = Money(ada, backstage)
-    money.buy_a_pack()
     money.subscribe()
     money.turn_on_recharge()
     stripe.control("faults", fault="error_before", path="/v1/payment_intents", method="POST", count=99)
@@ -201,11 +200,15 @@ def go_live(shared_app: RunningApp, stripe: StartedSandbox) -> None:
         shared_app.restart(process)
 
 
+@pytest.mark.long
 def test_a_life_with_two_stripe_accounts(
     ada: Visitor, backstage: Flask, browser: Browser, shared_app: RunningApp, stripe: StartedSandbox,
     other_stripe: StartedSandbox,
 ) -> None:  # fmt: skip
-    """Sold with a test key, then with a live one: the last test here, since the key stays the other one."""
+    """Sold with a test key, then with a live one: the last test here, since the key stays the other one.
+
+    Without a browser: `tests/payments/test_two_accounts.py`.
+    """
     money = Money(ada, backstage)
     money.buy_a_pack()
     money.subscribe()

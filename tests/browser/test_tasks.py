@@ -56,7 +56,7 @@ def makes_a_key_and_calls(steps: Steps, visitor: Visitor) -> int:
     steps.click("button", "Create key")
     key = re.search(r"tg_[\w-]+", steps.page.locator("main").inner_text())
     assert key
-    answer = requests.get(f"{visitor.url}/api/balance", headers={"Authorization": f"Bearer {key[0]}"}, timeout=10)
+    answer = requests.get(f"{visitor.url}/api/balance", headers={"Authorization": f"Bearer {key[0]}"}, timeout=60)
     assert answer.ok, answer.text
     assert answer.json()["plan"]["name"] == "Plus"
     return steps.count

@@ -149,7 +149,7 @@ def test_an_answer_is_followed_and_stopped_from_another_process(
     reader = read("hello")
     await_that(lambda: bool(saved(session)) and bool(saved(session)[0].content), 20)
     message = saved(session)[0].id
-    requests.post(f"{other.url}/api/messages/{message}/stop", headers=reader.headers, timeout=10)
+    requests.post(f"{other.url}/api/messages/{message}/stop", headers=reader.headers, timeout=60)
     path = f"{other.url}/api/messages/{message}/stream"
     followed = heard(requests.get(path, headers=reader.headers, timeout=30).content)
     reader.join(20)

@@ -58,7 +58,7 @@ def test_without_any_redis_a_stand_in_serves_web_worker_and_clock(
     server = redis_server.RedisServer()
     server.start()
     running = start_app("web", "worker", "clock", REDIS_URL=server.url)
-    assert requests.get(f"{running.url}/readyz", timeout=5).json()["redis"] is True
+    assert requests.get(f"{running.url}/readyz", timeout=60).json()["redis"] is True
     with server.connection() as connection:
         await_that(lambda: bool(connection.hgetall(LAST_RUNS)), 60, failing=lambda: running.log("worker"))
     server.stop()

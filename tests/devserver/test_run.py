@@ -35,7 +35,7 @@ def test_the_last_words_are_where_everything_is_and_who_the_administrator_is(run
     last = [line for line in running.said.splitlines() if line.startswith(LAST_WORDS)]
     starts = [f"{READY}http://127.0.0.1:{running.port}", *LAST_WORDS[1:]]
     assert [line.startswith(start) for line, start in zip(last, starts, strict=True)] == [True] * 4
-    assert requests.get(f"http://127.0.0.1:{running.port}/readyz", timeout=5).status_code == 200
+    assert requests.get(f"http://127.0.0.1:{running.port}/readyz", timeout=60).status_code == 200
 
 
 def test_commands_beside_a_run_reach_its_database_redis_and_payments(running: DevelopmentRun) -> None:

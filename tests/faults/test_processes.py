@@ -64,7 +64,7 @@ def dying_webs(stage: Stage, steps: Iterable[str]) -> dict[str, str]:
 def is_there(url: str) -> bool:
     try:
         return requests.get(f"{url}/healthz", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

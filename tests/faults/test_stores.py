@@ -56,9 +56,9 @@ def test_answers_outlive_a_postgresql_that_crashes(stage: Stage) -> None:
 def all_doors(stage: Stage, key: dict[str, str]) -> dict[str, int]:
     """The status that each kind of caller gets; a person and a program are told in words, and when to come again."""
     url = stage.running.url
-    page = requests.get(f"{url}/pricing", headers={"Accept": "text/html"}, timeout=10)
-    program = requests.get(f"{url}/api/balance", headers=key, timeout=10)
-    question = requests.post(f"{url}/api/chats", json={"model": "gpt-test"}, headers=key, timeout=10)
+    page = requests.get(f"{url}/pricing", headers={"Accept": "text/html"}, timeout=60)
+    program = requests.get(f"{url}/api/balance", headers=key, timeout=60)
+    question = requests.post(f"{url}/api/chats", json={"model": "gpt-test"}, headers=key, timeout=60)
     for answer in (page, program, question):
         assert "try again" in answer.text.lower()
         assert answer.headers["Retry-After"] == "5"
@@ -73,7 +73,7 @@ def test_a_postgresql_that_hangs_is_given_up_in_seconds(stage: Stage) -> None:
         stage.postgres.pause()
         try:
             began = time.monotonic()
-            assert requests.get(f"{stage.running.url}/readyz", timeout=10).status_code == 503
+            assert requests.get(f"{stage.running.url}/readyz", timeout=60).status_code == 503
             assert time.monotonic() - began < patient(2)
             assert set(all_doors(stage, crowd.headers).values()) == {503}
             began = time.monotonic()
@@ -81,7 +81,7 @@ def test_a_postgresql_that_hangs_is_given_up_in_seconds(stage: Stage) -> None:
             assert time.monotonic() - began < patient(4)
         finally:
             stage.postgres.resume()
-        await_that(lambda: requests.get(f"{stage.running.url}/readyz", timeout=10).status_code == 200, 20)
+        await_that(lambda: requests.get(f"{stage.running.url}/readyz", timeout=60).status_code == 200, 20)
     assert_whole(stage)
 
 
@@ -110,7 +110,7 @@ def test_answers_outlive_a_postgresql_that_is_down_as_they_end(stage: Stage) -> 
     with running_answers(stage, "bea"):
         stage.postgres.crash()
         await_that(lambda: not stage.provider.active, 20)
-        assert requests.get(f"{stage.running.url}/readyz", timeout=10).status_code == 503
+        assert requests.get(f"{stage.running.url}/readyz", timeout=60).status_code == 503
         stage.postgres.start()
     assert_whole(stage)
 

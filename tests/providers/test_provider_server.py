@@ -14,7 +14,7 @@ from tests.support.replies import asking, outcome_of
 
 def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     content = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, content), timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(urllib.request.Request(url, content), timeout=60) as answer:  # noqa: S310
         told: dict[str, Any] = json.load(answer)
     return told
 

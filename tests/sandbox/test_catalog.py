@@ -12,7 +12,7 @@ def test_the_account_answers_for_the_key(shop: Shop) -> None:
 
 
 def test_a_request_without_a_key_is_refused(shop: Shop) -> None:
-    answer = requests.get(f"{shop.sandbox.url}/v1/customers", timeout=5)
+    answer = requests.get(f"{shop.sandbox.url}/v1/customers", timeout=60)
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")
 
 
@@ -90,12 +90,12 @@ def test_a_list_is_bounded_by_when_things_were_created(shop: Shop) -> None:
 
 def test_expanding_what_cannot_be_expanded_is_a_400(shop: Shop) -> None:
     url = f"{shop.sandbox.url}/v1/customers/{shop.customer.id}?expand[]=email.address"
-    answer = requests.get(url, auth=("sk_test_x", ""), timeout=5)
+    answer = requests.get(url, auth=("sk_test_x", ""), timeout=60)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "expand")
 
 
 def test_an_unknown_url_says_so(shop: Shop) -> None:
-    answer = requests.get(f"{shop.sandbox.url}/v1/nothing", auth=("sk_test_x", ""), timeout=5)
+    answer = requests.get(f"{shop.sandbox.url}/v1/nothing", auth=("sk_test_x", ""), timeout=60)
     assert "Unrecognized request URL" in answer.json()["error"]["message"]
 
 

@@ -95,7 +95,7 @@ def test_a_session_keeps_its_metadata_and_is_listed_by_customer(shop: Shop) -> N
 
 @pytest.mark.parametrize("wanted", [{"mode": "gift"}, {"mode": "payment", "success_url": "http://127.0.0.1/"}])
 def test_a_session_that_makes_no_sense_is_refused(shop: Shop, wanted: dict[str, str]) -> None:
-    answer = requests.post(f"{shop.sandbox.url}/v1/checkout/sessions", wanted, auth=("sk_x", ""), timeout=5)
+    answer = requests.post(f"{shop.sandbox.url}/v1/checkout/sessions", wanted, auth=("sk_x", ""), timeout=60)
     assert answer.json()["error"]["param"] in ("mode", "line_items")
 
 

@@ -31,7 +31,7 @@ def only_subscription(shop: Shop) -> stripe.Subscription:
 
 
 def test_the_portal_shows_card_subscription_invoices_and_the_way_back(shop: Shop, portal: str) -> None:
-    page = requests.get(shop.sandbox.url + portal, timeout=5).text
+    page = requests.get(shop.sandbox.url + portal, timeout=60).text
     for shown in ("•••• 4242", "$20.00 each month", "/invoice/in_", "http://127.0.0.1/billing"):
         assert shown in page
 
@@ -76,7 +76,7 @@ def test_the_portal_has_a_configuration(shop: Shop, portal: str) -> None:
 
 def test_the_dashboard_lists_payments_with_their_buttons(shop: Shop) -> None:
     intent = shop.charge(shop.save_card())
-    page = requests.get(f"{shop.sandbox.url}/", timeout=5).text
+    page = requests.get(f"{shop.sandbox.url}/", timeout=60).text
     assert str(intent.latest_charge) in page
     assert "Refund the rest" in page
 
@@ -89,16 +89,16 @@ def test_a_button_of_the_dashboard_acts_and_comes_back(shop: Shop) -> None:
 
 
 def test_the_state_names_everything_there_is(shop: Shop) -> None:
-    state = requests.get(f"{shop.sandbox.url}/_sandbox/state", timeout=5).json()
+    state = requests.get(f"{shop.sandbox.url}/_sandbox/state", timeout=60).json()
     assert [customer["id"] for customer in state["objects"]["customer"]] == [shop.customer.id]
 
 
 def test_an_unknown_action_is_a_404(sandbox: StartedSandbox) -> None:
-    assert requests.post(f"{sandbox.url}/_sandbox/rob", json={}, timeout=5).status_code == 404
+    assert requests.post(f"{sandbox.url}/_sandbox/rob", json={}, timeout=60).status_code == 404
 
 
 def test_a_wish_that_lacks_something_says_what(sandbox: StartedSandbox) -> None:
-    answer = requests.post(f"{sandbox.url}/_sandbox/card", json={"behaviour": "decline"}, timeout=5)
+    answer = requests.post(f"{sandbox.url}/_sandbox/card", json={"behaviour": "decline"}, timeout=60)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "payment_method")
 
 
@@ -160,9 +160,9 @@ def test_the_program_says_where_it_is_and_leaves_when_asked() -> None:
     running = program(0)
     assert running.stdout is not None
     url = running.stdout.readline().split()[2]
-    answered = requests.get(url, timeout=5).status_code
+    answered = requests.get(url, timeout=60).status_code
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=10)
+    running.communicate(timeout=60)
     assert (answered, running.returncode) == (200, 0)
 
 
@@ -172,6 +172,6 @@ def test_a_port_in_use_is_named() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         running = program(port)
-        _, errors = running.communicate(timeout=10)
+        _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
     assert str(port) in errors

@@ -191,7 +191,7 @@ class PostgresServer:
         shutil.copytree(f"{server.parent}.libs", f"{copy}.libs")
         return copy / server.name / "bin"
 
-    def _await_answer(self, seconds: float = 30) -> None:
+    def _await_answer(self, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while self.process and self.process.poll() is None and time.monotonic() < deadline:
             try:

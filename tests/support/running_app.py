@@ -128,13 +128,13 @@ class RunningApp:
             raise AssertionError(f"web has ended:\n{self.log('web')[-4000:]}")
         try:
             return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
 
 def await_that(condition: Callable[[], bool], seconds: float = 10, *, failing: Callable[[], str] = str) -> None:
-    """Return once `condition()` holds; AssertionError with `failing()` after `seconds` of an idle machine."""
-    deadline = time.monotonic() + patient(seconds)
+    """Return once `condition()` holds; AssertionError with `failing()` after three times what a quick machine takes."""
+    deadline = time.monotonic() + patient(3 * seconds)
     while not condition():
-        assert time.monotonic() < deadline, failing() or f"not within {seconds} s"
+        assert time.monotonic() < deadline, failing() or f"not within {3 * seconds} s"
         time.sleep(0.05)
