@@ -40,7 +40,9 @@ def send(running: RunningApp) -> int:
     """The status that one more guest gets for a message."""
     with requests.Session() as browser:
         form = {"csrf_token": TOKEN.search(browser.get(f"{running.url}/login").text)[1]}
-        browser.post(f"{running.url}/try", data=form)
+        welcome = browser.post(f"{running.url}/try", data=form)
+        if not welcome.ok:
+            return welcome.status_code
         headers = {"X-CSRFToken": form["csrf_token"]}
         chat = browser.post(f"{running.url}/api/chats", json={}, headers=headers)
         if chat.status_code != 201:
