@@ -94,7 +94,7 @@ def sent_by_provider(path: Path) -> Told:
     return message(events) if events[0].get("type") == "message_start" else completion(events)
 
 
-@pytest.mark.parametrize(("number", "dialect"), enumerate(PATHS))
+@pytest.mark.parametrize(("number", "dialect"), [*enumerate(PATHS)])
 def test_every_recorded_stream_is_passed_on_whole_or_fails_as_told(
     ada: Program, provider: ProviderServer, number: int, dialect: str
 ) -> None:
