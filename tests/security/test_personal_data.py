@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
-from sqlalchemy import JSON, LargeBinary, String
+from sqlalchemy import JSON, LargeBinary, String, func, insert, select
 from sqlalchemy.orm import Session, scoped_session
 
 from app.db.types import Base
@@ -26,6 +26,7 @@ from app.models.identity.personal_data import MENTIONS, NOT_PERSONAL, PERSONAL
 from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from tests.auth.conftest import Browser, PostOffice, post_office
+from tests.support import people
 from tests.support.people import PASSWORD
 
 __all__ = ["post_office"]
@@ -182,3 +183,17 @@ def test_an_answer_that_runs_on_is_erased_when_it_has_ended(
     session.query(Message).update({"content": "a canary again", "status": "done"})
     session.commit()
     assert (forget_deleted_chats(), traces(), forget_deleted_chats()) == (1, set(), 0)
+
+
+@pytest.mark.long
+@pytest.mark.databases("postgresql")
+def test_as_many_chats_as_a_statement_has_no_values_for_are_erased(session: Database) -> None:
+    """One account's must not keep everybody's from being erased."""
+    account = people.person("ada")
+    owner = {"account_id": account.id, "user_id": account.owner.id}
+    due = {"title": "secret", "model": "m", "deleted_at": utcnow(), "erase_at": utcnow() - timedelta(days=1)}
+    session.execute(insert(Chat), [owner | due] * 66_000)
+    session.commit()
+    forget_deleted_chats()
+    session.rollback()
+    assert session.scalar(select(func.count()).select_from(Chat).where(Chat.title != "")) == 0

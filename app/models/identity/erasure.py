@@ -19,6 +19,9 @@ from app.models.identity.personal_data import PERSONAL, Person, strike_mentions
 from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
 
+AT_ONCE = 1_000
+"""Chats of a statement: PostgreSQL takes 65,535 values."""
+
 
 def delete_person(user: User) -> list[int]:
     """Erase the user, leave the teams, close what was theirs alone; returns the ids of the closed accounts.
@@ -90,11 +93,16 @@ def erase_due_chats() -> int:
 
 
 def erase_chats(*which: ColumnElement[bool]) -> int:
-    """Erase what was said in these chats; returns how many they were. Receipts stay.
+    """Erase what was said in these chats, however many; returns how many they were. Receipts stay."""
+    chats = list(db.session.scalars(select(Chat.id).where(*which)))
+    for start in range(0, len(chats), AT_ONCE):
+        erase_said(chats[start : start + AT_ONCE])
+    return len(chats)
 
-    An answer that is still being written is erased again by the next run, once it has ended.
-    """
-    chats, now = list(db.session.scalars(select(Chat.id).where(*which))), utcnow()
+
+def erase_said(chats: Sequence[int]) -> None:
+    """An answer that is still being written is erased again by the next run, once it has ended."""
+    now = utcnow()
     said = Message.chat_id.in_(chats)
     db.session.execute(delete(Attachment).where(Attachment.message_id.in_(select(Message.id).where(said))))
     running = list(db.session.scalars(select(Message.chat_id).where(said, Message.status == "running")))
@@ -109,4 +117,3 @@ def erase_chats(*which: ColumnElement[bool]) -> int:
     }
     gone["erase_at"] = case((Chat.id.in_(running), now), else_=None)
     db.session.execute(update(Chat).where(Chat.id.in_(chats)).values(**gone))
-    return len(chats)
