@@ -132,9 +132,9 @@ def at_once() -> Iterator[Connection]:
 
 
 def row_id(identifier: str | int) -> int | None:
-    """The number that an id of outside stands for; None where it can be none."""
+    """The number that an id of outside stands for; None where it can be none. Each has one spelling."""
     text = str(identifier)
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 and text[0] != "0" else None
 
 
 class Model(ModelBase):

@@ -150,3 +150,10 @@ def test_a_second_factor_is_asked_for_after_it(guest: Browser, session: Database
 def test_half_of_its_variables_do_not_start() -> None:
     with pytest.raises(ConfigurationError, match="OIDC_CLIENT_SECRET"):
         from_environment({"APP_ENV": "test", "OIDC_ISSUER": "https://id.example", "OIDC_CLIENT_ID": "x"})
+
+
+def test_who_goes_over_often_and_comes_back_once_is_let_in(guest: Browser) -> None:
+    for _try in range(30):
+        assert guest.get("/login/oidc").status_code == 302
+    assert len(guest.client.get_cookie("session").value) < 2000
+    assert (through(guest, "ada"), guest.is_signed_in) == ("/chat", True)

@@ -74,6 +74,14 @@ def body_for(rule: str) -> dict[str, str]:
     return fields | ({"model": "gpt-test"} if "regenerate" in rule else {})
 
 
+@pytest.mark.parametrize("spelling", ["{}", "0{}", "+{}", "{}.0", "{} ", "{}_0", "\uff10{}"])
+def test_an_id_has_one_spelling(adas: dict[str, int], team_of: Teams, spelling: str) -> None:
+    """What is counted or kept by an address is counted by all of its spellings."""
+    for path, name in (("/api/chats", "chat_id"), ("/api/documents", "document_id"), ("/api/usage/calls", "call_id")):
+        answer = team_of.browsers["ada"].get(f"{path}/{spelling.format(adas[name])}")
+        assert answer.status_code == (200 if spelling == "{}" else 404), path
+
+
 @pytest.mark.parametrize("bad", ["0", "-1", "99999999999999999999", "1.0", "1e3", "%00", "x", "%F0%9F%92%B8"])
 def test_an_id_that_is_none_is_not_found(app: Flask, adas: dict[str, int], eve: Browser, bad: str) -> None:
     program = app.test_client()
