@@ -94,10 +94,7 @@ class AccountActions:
         account, at_once = self.account_asked_for(), request.form.get("when") == "now"
         asked = {"subscription": [None, "cancelled at once" if at_once else "cancelled at the period's end"]}
         return self.at_stripe(
-            account,
-            "cancel subscription",
-            asked,
-            lambda: subscriptions.cancel(acting_for(account), at_once=at_once),
+            account, "cancel subscription", asked, lambda: subscriptions.cancel(acting_for(account), at_once=at_once)
         )
 
     def at_stripe(

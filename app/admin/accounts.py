@@ -137,10 +137,7 @@ class AccountTable(AccountActions, AdminTable):
             return self.story_again(account, form)
         try:
             entry = grant(
-                account.id,
-                amount=form.amount.data or 0,
-                reason=str(form.reason.data),
-                once=str(form.once.data),
+                account.id, amount=form.amount.data or 0, reason=str(form.reason.data), once=str(form.once.data)
             )
         except FieldError as error:
             self.refuse(form, error.field, str(error))

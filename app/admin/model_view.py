@@ -139,12 +139,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
         for index, given in enumerate(self._filters or []):
             argument = f"flt{index}_{self.get_filter_arg(index, given)}"
             text = f"{given.name} {given.operation()}" if not given.options else str(given.name)
-            yield {
-                "name": argument,
-                "label": text,
-                "options": given.get_options(self),
-                "value": values.get(index, ""),
-            }
+            yield {"name": argument, "label": text, "options": given.get_options(self), "value": values.get(index, "")}
 
     def row_asked_for(self) -> Any:
         """The row that a form is about; 404 where it is none."""

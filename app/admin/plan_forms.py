@@ -5,18 +5,7 @@ from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Length
 
-from app.admin.form_fields import (
-    Count,
-    Credits,
-    Dollars,
-    Lines,
-    Moment,
-    Names,
-    Percent,
-    Required,
-    RowForm,
-    choices_of,
-)
+from app.admin.form_fields import Count, Credits, Dollars, Lines, Moment, Names, Percent, Required, RowForm, choices_of
 from app.extensions import db
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.pack_tier import MOST_PACKS
@@ -89,8 +78,7 @@ class PlanForm(RowForm):
     sale_ends_at = Moment("Sale until", description="UTC.")
     trial_days = Count("Trial", default=0, highest=365, description="In days. 0: no trial.")
     allowance_override_nanos = Credits(
-        "Allowance set by hand",
-        description="Credits a month. Empty: computed from price, surcharge and margin.",
+        "Allowance set by hand", description="Credits a month. Empty: computed from price, surcharge and margin."
     )
     daily_limit_nanos = Credits("Daily limit", description="Empty: no daily limit.")
     window_limit_nanos = Credits("Limit for a few hours", description="Empty: no such limit.")

@@ -11,11 +11,7 @@ from app.models.identity.user import User
 
 
 def owner(account: Account, key: str, template: str, **context: Any) -> None:
-    where = {
-        "account_id": account.id,
-        "account_name": account.title,
-        "billing_url": mailer.link("billing.overview"),
-    }
+    where = {"account_id": account.id, "account_name": account.title, "billing_url": mailer.link("billing.overview")}
     mailer.post(f"{key}:{account.id}", account.owner.email, template, **where, **context)
 
 

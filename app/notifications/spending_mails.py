@@ -14,11 +14,7 @@ from app.models.operations.outgoing_webhook import WebhookDelivery
 from app.notifications.recipients import owner
 from app.web.formatting import counted, pause_text
 
-ALERT_EVENTS = {
-    "low_balance": "balance.low",
-    "daily_limit": "limit.reached",
-    "window_limit": "limit.reached",
-}
+ALERT_EVENTS = {"low_balance": "balance.low", "daily_limit": "limit.reached", "window_limit": "limit.reached"}
 
 
 def of_alerts(account: Account, at: datetime) -> None:
@@ -33,10 +29,7 @@ def of_alerts(account: Account, at: datetime) -> None:
             "credits": credits_figure(everything),
             "today": credits_figure(today) if today < everything else "",
         },
-        "daily_limit": {
-            "limit": credits_figure(account_state.daily_limit or 0),
-            "plan": account_state.plan_name,
-        },
+        "daily_limit": {"limit": credits_figure(account_state.daily_limit or 0), "plan": account_state.plan_name},
         "window_limit": {
             "limit": credits_figure(account_state.window_limit or 0),
             "hours": counted(account_state.window_hours or 24, "hour"),
@@ -60,10 +53,7 @@ def of_alerts(account: Account, at: datetime) -> None:
 def of_spending_pause(pause: SpendingPause) -> None:
     """To every owner and admin of the account, who may resume; the link leads to the page, and resumes nothing."""
     told = {"key_id": str(pause.api_key_id) if pause.api_key_id else None, "period": pause.period}
-    told |= {
-        "spent_credits": credits_string(pause.spent_nanos),
-        "bar_credits": credits_string(pause.bar_nanos),
-    }
+    told |= {"spent_credits": credits_string(pause.spent_nanos), "bar_credits": credits_string(pause.bar_nanos)}
     told |= {"model": pause.model}
     WebhookDelivery.post(pause.account_id, f"breaker:{pause.id}", "breaker.tripped", **told)
     for member in pause.account.memberships:

@@ -211,8 +211,7 @@ REFUSALS = {
     "chat_budget_reached": Answer(429, chat_budget_reached),
     "own_limit_reached": Answer(429, own_limit_reached),
     "absorbed_limit": Answer(
-        429,
-        "Too many of this account's requests failed today. Try again tomorrow, or ask support to lift this sooner.",
+        429, "Too many of this account's requests failed today. Try again tomorrow, or ask support to lift this sooner."
     ),
     "recharge_in_progress": Answer(503, "Auto-recharge is charging your card right now. Try again in a few seconds."),
     "credits_reserved": Answer(
