@@ -64,7 +64,7 @@ def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     PgBouncer has no prepared statements."""
     options: dict[str, Any] = {"pool_size": 6, "max_overflow": 0, "pool_timeout": 10, "hide_parameters": True}
     if database_url(environ).startswith("sqlite"):
-        options["connect_args"] = {"factory": TurnConnection}
+        options |= {"pool_timeout": 30, "connect_args": {"factory": TurnConnection}}
     else:
         has_bouncer = environ.get("PGBOUNCER") == "1" or is_pooled(environ.get("DATABASE_URL", ""))
         pooled = {"prepare_threshold": None} if has_bouncer else {}
