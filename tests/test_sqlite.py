@@ -59,6 +59,18 @@ def numbers(connection: TurnConnection) -> list[int]:
 Two = tuple[TurnConnection, TurnConnection]
 
 
+def test_a_commit_that_fails_gives_back_its_turn_and_what_it_wrote(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 1)
+    one, other = two
+    one.execute("PRAGMA foreign_keys=ON")
+    one.execute("CREATE TABLE child (x REFERENCES t (x) DEFERRABLE INITIALLY DEFERRED)")
+    one.cursor().execute("INSERT INTO child VALUES (7)")
+    with pytest.raises(sqlite3.IntegrityError):
+        one.commit()
+    put(other, 1)
+    assert other.cursor().execute("SELECT count(*) FROM child").fetchone() == (0,)
+
+
 def test_who_writes_second_waits_for_the_first_and_readers_do_not(two: Two) -> None:
     one, other = two
     one.cursor().execute("INSERT INTO t VALUES (1)")

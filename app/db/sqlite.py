@@ -76,7 +76,12 @@ class TurnConnection(sqlite3.Connection):
         return True
 
     def commit(self) -> None:
-        super().commit()
+        """What fails is rolled back here: the pool would take the connection back with its transaction and its turn."""
+        try:
+            super().commit()
+        except sqlite3.Error:
+            self.rollback()
+            raise
         self._end_turn()
 
     def rollback(self) -> None:
