@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import CreditPack, Plan
 from app.web.plan_features import comparison, features, per_dollar, selling_points, trial_offer
+from tests.support import people
 
 CREDIT = 10**6
 LIMITS = st.none() | st.integers(1, 500)
@@ -93,3 +95,16 @@ def test_no_plan_of_the_seed_types_a_figure_that_a_column_knows(session: scoped_
     for plan in db.session.query(Plan):
         known = {feature.text.lower() for feature in features(plan)}
         assert not known & {bullet.lower() for bullet in plan.bullets}
+
+
+def test_the_first_page_shows_a_conversation_with_what_is_for_sale_at_its_price(
+    client: FlaskClient, session: "scoped_session[Session]"
+) -> None:
+    people.model("demo-dear", kind="demo", dollars_in="250", dollars_out="1000").title = "The dearest"
+    session.commit()
+    sample = client.get("/").text.partition("specimen")[2].partition("</section>")[0]
+    assert "The dearest" in sample
+    assert "72.25 credits" in sample
+    session.query(AIModel).update({"is_for_sale": False})
+    session.commit()
+    assert "specimen" not in client.get("/").text

@@ -1,8 +1,9 @@
 """Pages for everybody, and the answers for machines that watch: health, readiness."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any
 
 from flask import Flask, current_app, jsonify, redirect, render_template, request, url_for
@@ -14,16 +15,23 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 
 from app import jobs
 from app.extensions import db
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.ordinary_answer import ORDINARY, per_answer
 from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.price import ModelPrice
 from app.models.identity.account import Account
 from app.models.identity.guest_account import accepts_guests
 from app.payments import promotion_codes
+from app.providers.base import TokenUsage
 from app.web import plan_features, promotion_text
 from app.web.access import public
 from app.web.blueprints import pages
 from app.web.branding import logo_response
 from app.web.checkout_limits import note_wrong_code, wrong_codes
 from app.web.pricing_page import pricing_context
+
+SAID, MOST_OUTPUT = TokenUsage(uncached_input=41, output=62), 4096
+"""The tokens of the sample on the first page."""
 
 
 def init_app(app: Flask) -> None:
@@ -36,7 +44,19 @@ def init_app(app: Flask) -> None:
 def index() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(url_for("chat.show"))
-    return render_template("index.html", plans=Plan.on_offer(), is_open_to_guests=accepts_guests())
+    return render_template(
+        "index.html", plans=Plan.on_offer(), is_open_to_guests=accepts_guests(), sample=sample_of(AIModel.for_sale())
+    )
+
+
+def sample_of(offers: Sequence[tuple[AIModel, ModelPrice]]) -> dict[str, Any] | None:
+    """Of the conversation on the first page: an answer of the dearest model, the next one by the cheapest, in nanos."""
+    charged = sorted(((per_answer(price), model.title, price.rates) for model, price in offers), key=itemgetter(0, 1))
+    if not charged:
+        return None
+    (likely, cheapest, less), (_, dearest, more) = charged[0], charged[-1]
+    most = less.most_for(ORDINARY.uncached_input, MOST_OUTPUT)
+    return {"model": dearest, "cost": more.cost_of(SAID), "next": cheapest, "likely": likely, "most": most}
 
 
 @pages.get("/pricing")
