@@ -170,7 +170,7 @@ def keep(refusal: Refusal) -> None:
         count = RefusalCount.note(current_user.account_id, refusal.code)
         RefusedCall.note(current_user, refusal, count)
         db.session.commit()
-    except DBAPIError as error:
+    except (DBAPIError, NoConnection) as error:
         db.session.rollback()
         log.warning("refusal not kept", extra={"reason": type(error).__name__})
 

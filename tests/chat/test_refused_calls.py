@@ -1,11 +1,15 @@
 """What a refused call leaves behind: who asked for what and the code, for 90 days, and no words."""
 
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import pytest
 import time_machine
+from flask import Flask
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session, scoped_session
 
+from app.extensions import db
 from app.generation.jobs import forget_refused_calls
 from app.models.base import utcnow
 from app.models.identity.account import Account
@@ -56,6 +60,29 @@ def test_a_refusal_before_the_prompt_is_kept_without_one(ada: Door, session: Dat
         None,
         None,
     )
+
+
+def test_a_refusal_is_told_where_no_connection_is_left_to_keep_it(
+    ada: Door, session: Database, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, account = ada.new_chat(), session.query(Account).order_by(Account.id.desc()).first()
+    account.frozen_at, account.frozen_by = utcnow(), "admin"
+    session.commit()
+    note, taken = RefusalCount.note, ExitStack()
+
+    def when_all_are_taken(account_id: int, code: str) -> int:
+        with suppress(NoConnection):
+            while True:
+                taken.enter_context(db.engine.connect())
+        return note(account_id, code)
+
+    monkeypatch.setattr(RefusalCount, "note", when_all_are_taken)
+    with app.app_context():
+        monkeypatch.setattr(db.engine.pool, "_timeout", 0.01)
+    with taken:
+        answer = ada.send("hi", chat=chat)
+    assert (answer.status_code, answer.json["code"]) == (403, "account_frozen")
+    assert kept(session) == []
 
 
 def test_what_is_asked_again_and_again_is_kept_so_often_and_counted_on(session: Database) -> None:
