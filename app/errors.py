@@ -111,7 +111,7 @@ def init_app(app: Flask) -> None:
 
 def init_database_errors(app: Flask) -> None:
     """What the database does not answer, does not take, or has no longer."""
-    for away in (OperationalError, NoConnection):
+    for away in AWAY_ERRORS:
         app.register_error_handler(away, database_away)
     for not_data in (DataError, OverflowError, UnicodeEncodeError):
         app.register_error_handler(not_data, not_storable)
@@ -180,9 +180,11 @@ def amount(name: str, nanos: int) -> dict[str, Any]:
 
 
 def http_error(error: HTTPException) -> Response | HTTPException:
-    status = error.code or 500
+    status, met = error.code or 500, getattr(error, "original_exception", None)
     if status < 400:
         return error
+    if isinstance(met, AWAY_ERRORS):  # met while another answer was made
+        return database_away(met)
     if isinstance(error, RateLimitExceeded) and error.limit and error.limit.error_message:
         return refused(Refusal(str(error.limit.error_message)))
     text = WORDS.get(status) or error.description or "We couldn't process that request."
@@ -272,6 +274,7 @@ def say_what_is_left(response: Response) -> Response:
     return response
 
 
+AWAY_ERRORS = (OperationalError, NoConnection)
 AWAY = "We can't reach our database right now. Nothing was charged or lost. Try again in a few seconds."
 MEANWHILE = "Someone else just changed or removed that. Nothing was changed here; reload the page."
 NOT_SET_UP = "Payments aren't set up yet. Nothing was charged."

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, event, insert, select
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.pool import QueuePool
 
@@ -139,6 +140,30 @@ def test_a_page_and_an_export_hold_no_connection_after_them(
         gc.enable()
     assert (held, failed) == ([], [])
     assert exported >= 20
+
+
+def test_a_page_is_503_where_the_connections_run_out_at_any_step(
+    app: Flask, owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    """Also while it says that something else is wrong."""
+    session.remove()
+    left, answers = [0], {}
+
+    def take_one(*_: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise NoConnection
+
+    with app.app_context():
+        event.listen(db.engine.pool, "checkout", take_one)
+    for rule in app.url_map.iter_rules():
+        for steps in range(3) if "GET" in rule.methods and "<" not in rule.rule else ():
+            left[0] = steps
+            answers[rule.rule, steps] = owner.get(rule.rule, buffered=True).status_code
+    with app.app_context():
+        event.remove(db.engine.pool, "checkout", take_one)
+    assert {asked: status for asked, status in answers.items() if status >= 500 and status != 503} == {}
+    assert 503 in answers.values()
 
 
 def test_an_export_is_filtered_as_the_list_is(owner: AdminClient, session: scoped_session[Session]) -> None:
