@@ -128,6 +128,32 @@ def test_what_members_used_is_counted_again_on_the_way_down(bare_app: Flask) -> 
     close(bare_app)
 
 
+@pytest.mark.parametrize(
+    ("issuer", "up", "down"), [("https://sso.example", "https://sso.example ada", "ada"), ("", None, None)]
+)
+def test_a_person_at_a_provider_is_known_with_its_name(
+    bare_app: Flask, monkeypatch: pytest.MonkeyPatch, issuer: str, up: str | None, down: str | None
+) -> None:
+    """On the way down no name of a provider stays, which would be put before once more on the way up."""
+    monkeypatch.setenv("OIDC_ISSUER", issuer)
+    subject = text("SELECT oidc_subject FROM users ORDER BY id")
+    other = "INSERT INTO users (id, email, name, password_hash, created_at) VALUES (2, 'b@b.c', '', '', '2026-11-29')"
+    migrated(bare_app, "upgrade", "0042")
+    with bare_app.app_context():
+        for row in (OWNERS[1], other, "UPDATE users SET oidc_subject = 'ada' WHERE id = 1"):
+            db.session.execute(text(row))
+        db.session.commit()
+    migrated(bare_app, "upgrade", "0043")
+    with bare_app.app_context():
+        assert db.session.scalars(subject).all() == [up, None]
+        db.session.execute(text("UPDATE users SET oidc_subject = 'https://before.example bo' WHERE id = 2"))
+        db.session.commit()
+    migrated(bare_app, "downgrade", "0042")
+    with bare_app.app_context():
+        assert db.session.scalars(subject).all() == [down, None]
+    close(bare_app)
+
+
 @pytest.mark.databases("sqlite")
 def test_a_downgrade_that_is_cut_off_has_changed_nothing(bare_app: Flask) -> None:
     migrated(bare_app, "upgrade")

@@ -27,5 +27,10 @@ def upgrade():
 
 
 def downgrade():
-    bare = sa.text("UPDATE users SET oidc_subject = substr(oidc_subject, :start) WHERE oidc_subject LIKE :named")
-    op.execute(bare.bindparams(start=len(ISSUER) + 2, named=f"{ISSUER} %"))
+    """Who was known by another provider is bound anew."""
+    named = f"{ISSUER} "
+    bare = sa.text(
+        "UPDATE users SET oidc_subject = "
+        "CASE WHEN substr(oidc_subject, 1, :length) = :named THEN substr(oidc_subject, :start) END"
+    )
+    op.execute(bare.bindparams(length=len(named), named=named, start=len(named) + 1))
