@@ -6,10 +6,9 @@ from typing import Any
 from sqlalchemy import func, select
 
 from app.admin.cell_formats import cost, credits_text, money_text, percent
+from app.catalog.projection import usual_cost
 from app.extensions import db
-from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import decimals
-from app.models.catalog.ordinary_answer import per_answer
 from app.models.catalog.worth import currency, in_cents, usual_payment_fee, worth_of
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import Usage
@@ -94,5 +93,4 @@ def average_answer() -> int:
     total, count = db.session.execute(select(func.sum(latest.c.cost_nanos), func.count())).one()
     if count == RECENT_CALLS:
         return max(1, int(total) // count)
-    ordinary = [per_answer(price) for _model, price in AIModel.for_sale()]
-    return sum(ordinary) // len(ordinary) if ordinary else 0
+    return usual_cost()
