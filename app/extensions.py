@@ -1,5 +1,7 @@
 """The Flask extensions, unbound; `create_app` binds them."""
 
+from collections.abc import Callable
+
 import redis
 from flask_babel import Babel
 from flask_limiter import Limiter
@@ -10,7 +12,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from limits import RateLimitItem
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from app.db import engine
 from app.db.replica import RoutedSession
@@ -34,20 +36,20 @@ WITHOUT_REDIS = MovingWindowRateLimiter(MemoryStorage())
 
 def is_over(limit: RateLimitItem, *what: str) -> bool:
     """Count one more of it; whether that is one too many."""
-    return not counted("hit", limit, *what)
+    return not first_answer(lambda limits: limits.hit(limit, *what))
 
 
 def has_room(limit: RateLimitItem, *what: str) -> bool:
     """Whether one more would be let in; nothing is counted."""
-    return counted("test", limit, *what)
+    return first_answer(lambda limits: limits.test(limit, *what))
 
 
-def counted(way: str, limit: RateLimitItem, *what: str) -> bool:
+def first_answer(ask: Callable[[RateLimiter], bool]) -> bool:
     """Where Redis is away, each process counts for itself."""
     try:
-        return bool(getattr(limiter.limiter, way)(limit, *what))
+        return ask(limiter.limiter)
     except redis.RedisError:
-        return bool(getattr(WITHOUT_REDIS, way)(limit, *what))
+        return ask(WITHOUT_REDIS)
 
 
 __all__ = ["babel", "csrf", "db", "engine", "has_room", "is_over", "limiter", "login", "mailman", "migrate"]
