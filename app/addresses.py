@@ -60,7 +60,7 @@ def unusable(variable: str, fault: Exception) -> ConfigurationError:
 
 def engine_options(environ: Mapping[str, str]) -> dict[str, Any]:
     """A small pool: no connection is held while a provider speaks, and more at once than the processors can serve only
-    keep the running streams waiting; where all of it waits for a lock, whoever comes is told within seconds.
+    keep the running streams waiting; where all of them wait for a lock, the next request is refused within seconds.
     PgBouncer has no prepared statements."""
     options: dict[str, Any] = {"pool_size": 6, "max_overflow": 0, "pool_timeout": 10, "hide_parameters": True}
     if database_url(environ).startswith("sqlite"):

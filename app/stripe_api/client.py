@@ -87,7 +87,8 @@ def asking() -> Iterator[Any]:
 
 
 def is_too_often() -> bool:
-    """Whether the requests of one account have asked more than its share: Stripe's own limit is of all together."""
+    """Whether requests of one account have asked more than its share, which web/access.py names: Stripe's own limit is
+    of all together. What comes without an account has one share in all."""
     return bool(Setting.get("ratelimit_enabled")) and is_over(SHARE, "stripe", g.get("share", "nobody"))
 
 
