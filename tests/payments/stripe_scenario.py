@@ -1,7 +1,5 @@
 """A customer at the till, in one process: buys, pays on the sandbox's pages, and Stripe's notices are worked off."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable
 from datetime import timedelta
