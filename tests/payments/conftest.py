@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
-from app.models.identity import password
-from tests.auth.conftest import Browser
+from tests.auth.conftest import Browser, quick_passwords
 from tests.payments.published import publish_all
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
@@ -21,6 +19,8 @@ from tests.support.environment import app_environment
 from tests.support.mailbox import Mailbox
 from tests.support.running_sandbox import SECRET, StartedSandbox
 from tests.support.stripe_contract import ContractClient
+
+__all__ = ["quick_passwords"]
 
 
 @pytest.fixture
@@ -58,12 +58,6 @@ def published(app: Flask, session: scoped_session[Session], sandbox: StartedSand
 def scenario(app: Flask, session: scoped_session[Session], published: None, sandbox: StartedSandbox) -> StripeScenario:
     """Ada, her account on the Pay-as-you-go plan, and what she and Stripe do."""
     return StripeScenario(sandbox)
-
-
-@pytest.fixture(autouse=True)
-def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """argon2id at its cheapest; what production stores is tested in `tests/auth`."""
-    monkeypatch.setattr(password, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class CustomerClient:
