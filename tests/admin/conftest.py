@@ -92,6 +92,11 @@ class AdminClient:
         return self.client.post(path, data={name: value for name, value in fields.items() if value is not None})
 
 
+def at_field(page: str, name: str) -> str:
+    """What a page shows of one field: its label, its control, its errors."""
+    return page.partition(f'data-field="{name}"')[2].partition('class="field')[0]
+
+
 def sign_in(client: FlaskClient, user: User) -> None:
     secret = UserSession.begin(user, user.memberships[0].account_id)
     db.session.commit()

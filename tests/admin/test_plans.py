@@ -8,7 +8,7 @@ from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 from app.models.identity.guest_account import open_guest_account
 from app.models.operations.audit_log import AdminChange
-from tests.admin.conftest import AdminClient
+from tests.admin.conftest import AdminClient, at_field
 from tests.support import people
 from tests.support.people import CREDIT
 
@@ -56,8 +56,7 @@ def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: AdminClient, ses
     for field, typed, text in WRONG:
         fields = {"name": "Wrong", "price_cents": "20.00", "margin_bps": "50", field: typed}
         answer = owner.fill("/admin/plan/new/", **fields)
-        at_field = answer.text.partition(f'data-field="{field}"')[2].partition('class="field')[0]
-        refused[field, typed] = (answer.status_code, text if text in at_field else None)
+        refused[field, typed] = (answer.status_code, text if text in at_field(answer.text, field) else None)
     assert refused == {(field, typed): (422, text) for field, typed, text in WRONG}
     assert plan(session, "Wrong") is None
 
@@ -113,7 +112,7 @@ def test_a_new_version_of_the_default_plan_is_the_default(owner: AdminClient, se
 def test_the_default_plan_cannot_be_retired(owner: AdminClient, session: scoped_session[Session]) -> None:
     refused = owner.fill(f"/admin/plan/edit/?id={Plan.default().id}", status="inactive")
     assert refused.status_code == 422
-    assert "default" in refused.text.split('data-field="status"')[1].split('class="field')[0]
+    assert "default" in at_field(refused.text, "status")
 
 
 def test_another_free_plan_can_be_made_the_default(owner: AdminClient, session: scoped_session[Session]) -> None:

@@ -9,7 +9,7 @@ from app.models.billing.payment import Payment
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.operations.audit_log import AdminChange
-from tests.admin.conftest import AdminClient
+from tests.admin.conftest import AdminClient, at_field
 from tests.support.people import CREDIT, person
 
 
@@ -106,7 +106,3 @@ def test_once_something_was_sold_the_currency_is_fixed(owner: AdminClient, sessi
     refused = owner.fill("/admin/setting/", currency="eur", currency_rate="1.08")
     assert "is fixed: something was sold" in at_field(refused.text, "currency")
     assert session.query(Plan).filter_by(currency="eur").count() == 0
-
-
-def at_field(page: str, name: str) -> str:
-    return page.partition(f'data-field="{name}"')[2].partition('class="field')[0]
