@@ -4,7 +4,6 @@ import csv
 import io
 import itertools
 import re
-import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -28,6 +27,7 @@ from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import AccountDay
 from app.web.csv import BYTE_ORDER_MARK
 from tests.support import people
+from tests.support.peak_memory import with_peak
 from tests.support.people import CREDIT, PASSWORD
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
@@ -244,8 +244,5 @@ def test_a_long_export_is_read_a_few_rows_at_a_time(
     session.execute(insert(Usage), [row] * 20_000)
     session.commit()
     browser = signed_in(client, "ada")
-    tracemalloc.start()
-    answer = browser.get("/billing/transactions.csv")
-    _now, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    answer, peak = with_peak(lambda: browser.get("/billing/transactions.csv"))
     assert (answer.text.count("\n"), peak < 12_000_000) == (20_001, True), peak

@@ -1,6 +1,5 @@
 """Wild streams, mutated: whatever comes, there is text or a ProviderError, and never an absurd figure."""
 
-import tracemalloc
 from dataclasses import astuple
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from app.providers.base import Prompt, PromptMessage
 from app.providers.usage import MOST_TOKENS, anthropic_usage, openai_usage
 from tests.providers.conftest import Vendor
+from tests.support.peak_memory import with_peak
 from tests.support.provider_server import ProviderServer
 from tests.support.replies import asking, outcome_of
 
@@ -102,12 +102,9 @@ def test_a_line_without_end_is_given_up_before_it_fills_the_memory(
     pieces: int, vendor: Vendor, server: ProviderServer
 ) -> None:
     server.bodies["endless"] = b"data: " + b"x" * 50_000_000
-    tracemalloc.start()
 
-    outcome = outcome_of(vendor.stream(asking(f"[[replay=endless pieces={pieces}]]")))
+    outcome, most = with_peak(lambda: outcome_of(vendor.stream(asking(f"[[replay=endless pieces={pieces}]]"))))
 
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
     assert (outcome.reason, most < MEMORY) == ("malformed", True)
 
 
