@@ -102,7 +102,7 @@ def for_all(chat: Chat) -> Chat:
 
 
 def drawn(call: Usage) -> int:
-    """Such a call that made an image."""
+    """The id of a call like it that made an image."""
     names = ("account_id", "user_id", "model", "price_id", "state", "outcome", "day", "reserved_nanos")
     image = Usage(**{name: getattr(call, name) for name in names}, operation="image", images=1, max_output_tokens=0)
     price = ImagePrice(model=db.session.get_one(ModelPrice, call.price_id).model, quality="low", size="auto")

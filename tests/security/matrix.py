@@ -48,18 +48,18 @@ VALUES = {
 """What stands in addresses beside ids."""
 
 OTHERS = {
-    "answer_id message_id": (
+    ("answer_id", "message_id"): (
         "/regenerate",
         "/continue",
         "/messages/<message_id>/stop",
         "/messages/<message_id>/stream",
     ),
-    "image_call_id call_id": ("/api/images/",),
-    "held_call_id call_id": ("/api/reservations/",),
-    "shared_token token": ("/files/<attachment_id>",),
+    ("image_call_id", "call_id"): ("/api/images/",),
+    ("held_call_id", "call_id"): ("/api/reservations/",),
+    ("shared_token", "token"): ("/files/<attachment_id>",),
 }
-"""Which of ada's things an address is of where its variable's name is that of another, too. The link is to a chat
-that does not hold the file."""
+"""Which of ada's things stands for a variable in the addresses that hold one of these: other addresses mean another
+thing by the same name. The link is to a chat that does not hold the file."""
 
 
 @dataclass
@@ -165,9 +165,9 @@ def address(app: Flask, rule: str, ids: dict[str, object]) -> str:
     """The rule with ids in it."""
     one = next(known for known in app.url_map.iter_rules() if known.rule == rule)
     values = VALUES | {"month": f"{utcnow():%Y-%m}"} | ids
-    for name, rules in OTHERS.items():
-        if any(part in rule for part in rules):
-            values[name.partition(" ")[2]] = ids[name.partition(" ")[0]]
+    for (thing, variable), parts in OTHERS.items():
+        if any(part in rule for part in parts):
+            values[variable] = ids[thing]
     path = one.build({name: values.get(name, 1) for name in one.arguments}, append_unknown=False)[1]
     return f"{path}?id=1" if rule.startswith("/admin") else path
 
