@@ -160,7 +160,7 @@ def test_an_idle_web_process_ends_at_sigterm(start_app: Callable[..., RunningApp
     assert running.terminate("web", within=15) == 0
 
 
-def test_a_deploy_in_production_is_over_before_a_platform_kills() -> None:
+def test_a_deploy_in_production_is_over_before_the_platform_kills_it() -> None:
     code = (
         "import runpy; own = runpy.run_path('gunicorn.conf.py'); "
         "print(own['STREAMS_MAY_TAKE'], own['SETTLING_MAY_TAKE'], own['graceful_timeout'])"

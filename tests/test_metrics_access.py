@@ -33,15 +33,13 @@ def test_an_empty_token_opens_nothing(app: Flask) -> None:
     assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 401
 
 
-def test_administrators_read_it_in_their_browser_and_others_do_not(
-    app: Flask, client_of: Callable[..., AdminClient]
-) -> None:
+def test_admins_read_it_in_their_browser_and_others_do_not(app: Flask, client_of: Callable[..., AdminClient]) -> None:
     app.config["METRICS_TOKEN"] = TOKEN
     answers = {role: client_of(role).get("/metrics").status_code for role in ("owner", "support", None)}
     assert answers == {"owner": 200, "support": 200, None: 403}
 
 
-def test_an_administrator_shows_the_second_factor_first(
+def test_an_admin_shows_the_second_factor_first(
     app: Flask, client_of: Callable[..., AdminClient], session: Database
 ) -> None:
     app.config["METRICS_TOKEN"] = TOKEN

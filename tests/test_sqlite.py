@@ -59,7 +59,9 @@ def numbers(connection: TurnConnection) -> list[int]:
 Two = tuple[TurnConnection, TurnConnection]
 
 
-def test_a_commit_that_fails_gives_back_its_turn_and_what_it_wrote(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_fails_leaves_no_turn_taken_and_nothing_written(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE", 1)
     one, other = two
     one.execute("PRAGMA foreign_keys=ON")

@@ -32,7 +32,7 @@ def test_signing_up_opens_a_personal_account_that_the_person_owns(guest: Browser
     ]
 
 
-def test_no_card_is_promised_only_to_who_has_chosen_nothing(guest: Browser) -> None:
+def test_who_has_chosen_nothing_is_told_that_no_card_is_needed(guest: Browser) -> None:
     assert "No card needed." in guest.get("/signup").text
     chosen = guest.get("/signup?next=/billing/start%3Fplan_id%3D4").text
     assert "No card needed." not in chosen

@@ -31,7 +31,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevelopmentRun
     assert run.left_behind() == []
 
 
-def test_the_last_words_are_where_everything_is_and_who_the_administrator_is(running: DevelopmentRun) -> None:
+def test_the_last_words_are_where_everything_is_and_who_the_admin_is(running: DevelopmentRun) -> None:
     last = [line for line in running.said.splitlines() if line.startswith(LAST_WORDS)]
     starts = [f"{READY}http://127.0.0.1:{running.port}", *LAST_WORDS[1:]]
     assert [line.startswith(start) for line, start in zip(last, starts, strict=True)] == [True] * 4

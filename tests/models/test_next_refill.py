@@ -217,7 +217,7 @@ def test_without_a_subscription_what_is_promised_comes(
 
 
 def test_a_refill_is_held_back_until_the_email_is_verified(in_the_app: None) -> None:
-    """So that the worlds above are not all of those whose email is."""
+    """If none were, the unverified worlds above would prove nothing."""
     refills = {
         is_verified: born(BIRTHDAYS[0], "personal", "Free", is_verified=is_verified).refills()
         for is_verified in (True, False)

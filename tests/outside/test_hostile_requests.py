@@ -57,5 +57,5 @@ def test_a_foreign_host_is_refused(ada: Person) -> None:
     assert answer.status_code == 400
 
 
-def test_no_administrator_without_an_address(running: RunningApp) -> None:
+def test_no_admin_without_an_address(running: RunningApp) -> None:
     assert "not a valid email address" in running.run("flask", "user", "create-admin", "nobody", expect=2)

@@ -68,7 +68,7 @@ def test_a_successor_that_is_not_on_sale_is_not_named(session: Database) -> None
     assert text_of(refusal.value).endswith("30 November 2026. Choose another model.")
 
 
-def test_those_who_used_it_and_the_administrators_are_told_once(app: Flask, session: Database) -> None:
+def test_those_who_used_it_and_the_admins_are_told_once(app: Flask, session: Database) -> None:
     ada, bob, boss = (people.person(name) for name in ("ada", "bob", "boss"))
     boss.memberships[0].user.admin_role = "owner"
     used(ada, 3, days_ago=2)

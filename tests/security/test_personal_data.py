@@ -187,7 +187,7 @@ def test_an_answer_that_runs_on_is_erased_when_it_has_ended(
 
 @pytest.mark.long
 @pytest.mark.databases("postgresql")
-def test_as_many_chats_as_a_statement_has_no_values_for_are_erased(session: Database) -> None:
+def test_more_chats_than_a_statement_may_have_values_are_erased(session: Database) -> None:
     """One account's must not keep everybody's from being erased."""
     account = people.person("ada")
     owner = {"account_id": account.id, "user_id": account.owner.id}
