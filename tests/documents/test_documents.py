@@ -224,3 +224,11 @@ def test_an_accounts_documents_have_so_much_room(ada: Door, monkeypatch: pytest.
     assert list(texts[-1].json["errors"]) == ["content"]
     ada.call("DELETE", f"/documents/{texts[0].json['id']}")
     assert new(ada, "a" * LONGEST_BODY)["words"] == 1
+
+
+def test_a_text_that_grows_in_one_sitting_takes_room(ada: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document_module, "ROOM", 100)
+    document = new(ada, "a" * 10)["id"]
+    texts = [{"content": "b" * size, "revision": seen} for size, seen in ((100, 1), (101, 2), (50, 2))]
+    saved = [ada.call("PATCH", f"/documents/{document}", json=text).status_code for text in texts]
+    assert saved == [200, 400, 200]
