@@ -57,7 +57,7 @@ def fit(
     cheaper = cheaper_model(account_state, prompt, affordable, key)
     is_covered = needed <= balance.available + overdraft
     for limit in limits:
-        if needed > limit.left and (is_covered or limit.code != "member_limit_reached"):  # the balance comes first
+        if needed > limit.left and (is_covered or not limit.yields_to_balance):
             raise limit.reached(at, needed=needed, **(cheaper.details if cheaper else {}))
     if shortage_code(balance, overdraft, needed) == "credits_reserved":
         raise credits_reserved(balance, needed)

@@ -43,7 +43,8 @@ def member_limit(account_state: AccountState, user_id: int, at: datetime) -> Spe
     if limit is None:
         return None
     limit += extra if until is not None and at.date() <= until else 0
-    return SpendingLimit("member_limit_reached", limit, int(used), next_month(at), details={"way_out": "members"})
+    way_out, ends = {"way_out": "members"}, next_month(at)
+    return SpendingLimit("member_limit_reached", limit, int(used), ends, details=way_out, yields_to_balance=True)
 
 
 def spent_by(account_id: int, user_id: int, first: date) -> int:

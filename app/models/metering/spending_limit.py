@@ -17,6 +17,7 @@ class SpendingLimit:
     """In nanos; running calls count as reserved. `code`, `retry_after` and `details` are of its refusal.
 
     It comes back when it `ends`; without that only somebody can raise it.
+    `yields_to_balance`: a call that the balance does not cover either is refused for the balance.
     """
 
     code: str
@@ -25,6 +26,7 @@ class SpendingLimit:
     ends: datetime | None = None
     retry_after: int | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    yields_to_balance: bool = False
 
     @property
     def left(self) -> int:
