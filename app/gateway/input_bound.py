@@ -35,6 +35,9 @@ PLACES = ("source", "file", "image_url")
 CARRIERS = ("data", "url", "image_url", "file_data", "file_url", "file_id", "content")
 """Where a block holds what it carries: itself or one of its `PLACES`, by one of these names."""
 
+ONLY_OF_MEDIA = ("video_url", "input_audio", *PLACES, "file_data", "file_url", "file_id")
+"""Names that a part of text does not have, so that one without a type is none."""
+
 
 def measured(body: Mapping[str, Any], model: AIModel) -> tuple[int, int]:
     """An upper bound of the input tokens of a request, and what they are by our own count."""
@@ -80,7 +83,7 @@ def media_in(block: Any, field: str) -> Iterator[Mapping[str, Any]]:
         return
     if isinstance(kind, str) and NOT_PRICED.search(kind):
         raise not_priced(kind)
-    if kind is None and any(name in block for name in ("video_url", "input_audio", *PLACES, *CARRIERS[2:-1])):
+    if kind is None and any(name in block for name in ONLY_OF_MEDIA):
         raise InvalidRequest({field: ["holds a part without a type."]})
     for name in ("content", "output"):
         inner = block.get(name)

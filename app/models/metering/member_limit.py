@@ -38,7 +38,7 @@ def member_limit(account_state: AccountState, user_id: int, at: datetime) -> Spe
     """A member's own limit of the month, with what was granted above it; None without one."""
     if account_state.kind != "team":
         return None
-    row = read_once(LIMITED, account_state.account_id, user_id, month_of(at.date()))
+    row = read_at_mark(LIMITED, account_state.account_id, user_id, month_of(at.date()))
     limit, extra, until, used, _mark = row or NO_MEMBER
     if limit is None:
         return None
@@ -49,11 +49,11 @@ def member_limit(account_state: AccountState, user_id: int, at: datetime) -> Spe
 
 def spent_by(account_id: int, user_id: int, first: date) -> int:
     """What the calls of a person in an account that began on that day or later cost; running ones as reserved."""
-    row = read_once(SPENT, account_id, user_id, first)
+    row = read_at_mark(SPENT, account_id, user_id, first)
     return int(row[0]) if row else 0
 
 
-def read_once(statement: CompiledStatement, account_id: int, user_id: int, first: date) -> Row | None:
+def read_at_mark(statement: CompiledStatement, account_id: int, user_id: int, first: date) -> Row | None:
     """A row that ends with the watermark, read again where that is another than the statement was given."""
     mark, row = Setting.stored().get(Watermark.KEY), None
     with at_once() as connection:
