@@ -127,13 +127,12 @@ class AccountActions:
     @owners_only
     def refund_view(self) -> ResponseReturnValue:
         """Pay a payment back, whole or in part; what was credited for it is taken back when Stripe has done it."""
-        account = self.account_asked_for()
+        account = Account.locked(self.account_asked_for().id)
         payment = Payment.find(request.form.get("payment", ""), account_id=account.id) or abort(404)
         if not said_why():
             return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error")
-        Account.locked(account.id)
         if request.form.get("left") != str(refundable_cents(payment)):
-            return self.back_to(account.id, "Something of it was refunded meanwhile. Nothing more was.", "error")
+            return self.back_to(account.id, "It was refunded in part meanwhile. Check and try again.", "error")
         try:
             refund = request_refund(payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id)
         except (InvalidRequest, ValueError) as error:
