@@ -21,7 +21,8 @@ from app.web.formatting import model_title, operation_title
 STRIPE_PAGES = {"pi_": "payments", "cus_": "customers", "sub_": "subscriptions", "in_": "invoices", "evt_": "events",
                 "prod_": "products", "re_": "refunds", "ch_": "payments"}  # fmt: skip
 MODEL_COLUMNS = ("model", "model.name", "default_model")
-OWNER = (
+STRIPE_COLUMNS = ("stripe_id", "stripe_payment_intent_id", "stripe_invoice_id")
+OWNER_EMAIL = (
     select(User.email)
     .join(Membership)
     .where(Membership.account_id == Account.id, Membership.role == "owner")
@@ -29,7 +30,7 @@ OWNER = (
     .limit(1)
     .scalar_subquery()
 )
-STRIPE_COLUMNS = ("stripe_id", "stripe_payment_intent_id", "stripe_invoice_id")
+"""The email of an account's first owner, within a statement about accounts."""
 
 
 def read_names(rows: Iterable[Any]) -> None:
@@ -39,7 +40,7 @@ def read_names(rows: Iterable[Any]) -> None:
     """
     ids = {row.account_id for row in rows if getattr(row, "account_id", None)}
     if ids:
-        name = func.coalesce(func.nullif(Account.name, ""), OWNER).label("name")
+        name = func.coalesce(func.nullif(Account.name, ""), OWNER_EMAIL).label("name")
         named = db.session.execute(select(Account.id, name).where(Account.id.in_(ids)))
         g.account_names = getattr(g, "account_names", {}) | {row.id: row.name for row in named}
 
