@@ -132,7 +132,7 @@ class AccountActions:
         if not said_why():
             return self.back_to(account.id, "Enter a reason. Nothing was refunded.", "error")
         if request.form.get("left") != str(refundable_cents(payment)):
-            return self.back_to(account.id, "It was refunded in part meanwhile. Check and try again.", "error")
+            return self.back_to(account.id, "Part of this was refunded in the meantime. Check and try again.", "error")
         try:
             refund = request_refund(payment.id, typed_cents(), reason=said_why(), actor_id=current_user.user_id)
         except (InvalidRequest, ValueError) as error:
