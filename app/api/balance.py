@@ -105,7 +105,7 @@ def read_balance() -> dict[str, Any]:
         **amount("daily_limit", balance.daily_limit),
         **amount("daily_used", balance.daily_used),
         **amount("member_limit", member.limit if member else None),
-        **amount("member_used", member.used if member else 0 if account_state.kind == "team" else None),
+        **amount("member_used", member.used if member else None),
         **amount("member_left", member.left if member else None),
         "resets_at": iso(comes.at) if comes and comes.at else None,
         "next_refill": shown_refill(comes) if comes else None,

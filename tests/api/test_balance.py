@@ -148,6 +148,7 @@ def test_a_member_sees_the_balance_and_no_billing(ada: Door, member_door: Callab
     refused = bob.call("GET", "/transactions")
 
     assert bob.balance()["credits_credits"] == "1000"
+    assert bob.balance()["member_used_nanos"] is None
     assert (refused.status_code, refused.json["code"]) == (403, "forbidden")
     assert bob.call("GET", "/subscription/usage").json["plan"]["name"]
 
