@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_admin import BaseView, expose
 from flask_admin.contrib.sqla import ModelView
 from flask_login import current_user
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from wtforms import ValidationError
@@ -216,8 +216,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
         row = getattr(form, "_obj", None)
         if row is None or not isinstance(form, RowForm):
             return True
-        db.session.execute(select(self.model.id).where(self.model.id == row.id).with_for_update())
-        db.session.refresh(row)
+        db.session.refresh(row, with_for_update={"of": self.model})
         now = fingerprint(row, form)
         if form.seen.data in {None, "", now}:
             return True
@@ -254,8 +253,11 @@ class AdminTable(Exported, AdminOnly, ModelView):
 
 def fingerprint(row: Any, form: RowForm) -> str:
     """What the form's columns held when it was drawn, so that a later save sees whether they still do."""
-    values = repr([(field.name, getattr(row, field.name, None)) for field in form.columns])
-    return hashlib.sha256(values.encode()).hexdigest()[:16]
+    return digest_of([(field.name, getattr(row, field.name, None)) for field in form.columns])
+
+
+def digest_of(values: Any) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def refused_as_422(answer: ResponseReturnValue) -> ResponseReturnValue:

@@ -1,6 +1,5 @@
 """The settings: one page, typed fields with their bounds, in effect from the next request on."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +13,7 @@ from wtforms.validators import Length
 
 from app.admin.access import is_owner
 from app.admin.form_fields import Count, Credits, Dollars, DollarsPerMillion, Percent, Required, choices_of
-from app.admin.model_view import STALE, AdminPage
+from app.admin.model_view import STALE, AdminPage, digest_of
 from app.extensions import db
 from app.models.billing.currency_choice import choose_currency, fault_of
 from app.models.catalog.setting import DEFINITIONS, Definition, Setting
@@ -78,7 +77,7 @@ def settings_form() -> BaseForm:
 
 def in_force() -> str:
     """What the form was drawn from, so that nobody undoes what somebody else has saved since."""
-    return hashlib.sha256(repr(sorted(Setting.all().items())).encode()).hexdigest()[:16]
+    return digest_of(sorted(Setting.all().items()))
 
 
 class SettingPage(AdminPage):
