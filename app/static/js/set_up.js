@@ -39,16 +39,18 @@ export class SetUp {
 
   /* The newest ones, read once: few people choose one, and who has none sees no field. */
   async listDocuments(select) {
-    const field = select.closest(".field");
+    const field = select.closest(".field"), hint = document.getElementById("document_id-hint");
+    this.documentHint ??= hint.textContent;
     try {
       const { items } = await (this.documents ??= json("GET", "/api/documents?limit=100"));
       const listed = [...select.options].map((option) => option.value);
       for (const { id, title } of items) if (!listed.includes(id)) select.add(new Option(title || "Untitled", id));
+      hint.textContent = this.documentHint;
       field.hidden = select.options.length < 2;
     } catch (problem) {
       this.documents = null;
       field.hidden = false;
-      document.getElementById("document_id-hint").textContent = problem.detail;
+      hint.textContent = problem.detail;
     }
   }
 
