@@ -66,7 +66,7 @@ def owners_only(view: View) -> View:
 
 
 def wants_on() -> bool:
-    """What a switch is to be, as its button said: whoever presses it second wants the same as the first."""
+    """Whether the button pressed says "on" or "off": a toggle would let two admins at once undo each other."""
     asked = request.form.get("switch")
     if asked not in {"on", "off"}:
         abort(400)

@@ -28,7 +28,7 @@ def plain(units: int, unit: int, places: int) -> str:
 
 
 class Typed(StringField):
-    """A value that is written and read in a way of its own; what was typed stays in the form when it is refused."""
+    """Shows its value by `written` and takes what is typed by `read`; refused text stays in the form."""
 
     empty: Any = None
 

@@ -21,20 +21,20 @@ def reset_link(posted: OutgoingMail) -> dict[str, Any] | None:
 
 @mailer.made_at_sending("verify")
 def verification_link(posted: OutgoingMail) -> dict[str, Any] | None:
-    """For the user's own address, or the one they want, unless it is somebody else's or the password is another now."""
+    """For the user's own address, or the one they want, unless it is somebody else's or the password has changed."""
     user = db.session.get_one(User, posted.context["user_id"])
     owner = User.with_email(posted.to)
     is_settled = owner is user and user.is_verified
     if user.disabled_at or is_settled or (owner is not None and owner is not user):
         return None
-    if posted.context.get("credential", credential_of(user)) != credential_of(user):
+    if posted.context.get("credential") not in {None, credential_of(user)}:
         return None
     secret = MailedToken.issue(user, "verify", posted.to)
     return {"name": user.name, "link": mailer.link("auth.verify", token=secret)}
 
 
 def credential_of(user: User) -> str:
-    """A mark of the password of now, by which a mail that waits to be sent is known to be still wanted."""
+    """A mark of the current password: a waiting mail that was ordered under another one is not sent."""
     return digest(user.password_hash)[:16]
 
 

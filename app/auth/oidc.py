@@ -81,7 +81,7 @@ def oidc_login() -> ResponseReturnValue:
 
 
 def forget_earlier_tries() -> None:
-    """But the newest: each takes 180 bytes of a cookie that holds 4,000."""
+    """Keep the newest few sign-ins begun in this browser: each takes 180 bytes of a cookie that holds 4,000."""
     tries = (name for name in session if name.startswith("_state_oidc_"))
     for name in sorted(tries, key=lambda name: float(session[name]["exp"]))[:-TRIES_KEPT]:
         session.pop(name)
@@ -142,8 +142,10 @@ def person_of(claims: dict[str, Any], target: str | None) -> User:
 
 
 def bind(user: User, subject: str) -> None:
-    """From now on this person at the provider is that user. A stranger may have signed up with the address; who was
-    known by another provider, which was in use before, is bound anew."""
+    """From now on this person at the provider is that user, also in place of one at a provider used before.
+
+    Not with an unconfirmed address, with which a stranger may have signed up.
+    """
     if not user.is_verified or (user.oidc_subject or "").startswith(f"{issuer()} "):
         raise NoEntry(TAKEN)
     user.oidc_subject = subject

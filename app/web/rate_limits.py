@@ -141,7 +141,7 @@ def was_taken(response: Response) -> bool:
 
 
 def by_machine(limits: str, *, counts: Callable[[Response], bool] | None = None, method: str = "POST") -> Decorator:
-    """At most so many POSTs from one network address; of all, or of those whose answer `counts`."""
+    """At most so many requests of a method from one network address; of all, or of those whose answer `counts`."""
     return limiter.limit(limits, key_func=this_network, methods=[method], exempt_when=is_off, deduct_when=counts)
 
 
