@@ -242,6 +242,5 @@ def alarm_of(finding: Finding, margin: int, use: dict[str, tuple[int, int]]) -> 
 
 
 def cost_nanos(tokens: tuple[int, int], figures: dict[str, int | None]) -> int:
-    """What that much (input, output) costs at figures for a million tokens."""
-    per_million = (count * (figures[bucket] or 0) for count, bucket in zip(tokens, BUCKETS, strict=True))
-    return sum(per_million) // 1_000_000
+    """What so many tokens, input and output, cost at prices for a million."""
+    return sum(count * (figures[bucket] or 0) for count, bucket in zip(tokens, BUCKETS, strict=True)) // 1_000_000

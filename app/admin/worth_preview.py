@@ -77,8 +77,8 @@ def left(price_cents: int, worth: int) -> str:
 
 
 def answers(nanos: int) -> str:
-    cost = average_answer()
-    return f"about {nanos // cost:,} answers of the average chat" if cost else "no model for sale yet"
+    each = average_answer()
+    return f"about {nanos // each:,} answers of the average chat" if each else "no model for sale yet"
 
 
 def average_answer() -> int:
