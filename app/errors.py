@@ -36,7 +36,7 @@ from app.web.checkout_limits import note_wrong_code
 from app.web.conflicts import conflict_text
 from app.web.guest_session import for_guests
 from app.web.rate_limits import LimitUnknown
-from app.web.refusals import REFUSALS, text_for_guests, text_of
+from app.web.refusals import REFUSALS, text_for_guests, text_for_members, text_of
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def invalid(error: InvalidRequest) -> ResponseReturnValue:
 
 
 def refused(refusal: Refusal) -> Response:
-    text = text_for_guests(refusal.code) if is_guest() else text_of(refusal)
+    text = text_for_reader(refusal)
     refusal = for_guests(refusal) if is_guest() else refusal
     details: dict[str, Any] = {}
     for name, value in refusal.details.items():
@@ -158,6 +158,12 @@ def refused(refusal: Refusal) -> Response:
         answer.headers[COUNTED[refusal.code]] = str(details["remaining"])
     keep(refusal)
     return answer
+
+
+def text_for_reader(refusal: Refusal) -> str:
+    if is_guest():
+        return text_for_guests(refusal.code)
+    return text_of(refusal) if getattr(current_user, "can_manage", True) else text_for_members(refusal)
 
 
 def keep(refusal: Refusal) -> None:

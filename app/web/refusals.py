@@ -29,6 +29,11 @@ def text_of(refusal: Refusal) -> str:
     return sentence.format_map(known) if isinstance(sentence, str) else sentence(**known)
 
 
+def text_for_members(refusal: Refusal) -> str:
+    """With who can help, where the way out is not the member's to take."""
+    return joined(text_of(refusal), HELP if refusal.details.get("way_out") in FOR_MANAGERS else "")
+
+
 def text_for_guests(code: str) -> str:
     """Without figures: those of the guest account are nobody's business."""
     return f"{FOR_GUESTS.get(code, CLOSED)} {SIGN_UP}"
@@ -169,6 +174,10 @@ def joined(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
+FOR_MANAGERS = {"buy", "upgrade", "billing"}
+"""The ways out that cost money."""
+
+HELP = "An owner or admin of the account can help."
 CHOOSE = "Choose another plan to continue. Your chats are safe."
 FROZEN = {
     None: "This account is closed.",

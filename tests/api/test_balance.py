@@ -153,6 +153,15 @@ def test_a_member_sees_the_balance_and_no_billing(ada: Door, member_door: Callab
     assert bob.call("GET", "/subscription/usage").json["plan"]["name"]
 
 
+def test_a_member_without_credits_is_told_who_can_help(ada: Door, member_door: Callable[..., Door]) -> None:
+    account = account_of(ada)
+    bob, carol = member_door(account.id, "bob"), member_door(account.id, "carol", "admin")
+    account.credits_nanos = 0
+    db.session.commit()
+    said = [door.call("POST", "/chats", json={}).json["detail"] for door in (bob, carol)]
+    assert said[0] == f"{said[1]} An owner or admin of the account can help."
+
+
 def test_an_admin_of_the_account_sees_billing(ada: Door, member_door: Callable[..., Door]) -> None:
     carol = member_door(account_of(ada).id, "carol", "admin")
 

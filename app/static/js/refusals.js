@@ -67,7 +67,6 @@ export function showRefusal(place, problem, acts, canManage) {
   kept.textContent = `${resumes(problem)}Your message is still in the box below.`;
   const open = waysOut(ways, problem, canManage);
   box.querySelector(".actions").append(...open.map((way, place) => button(way, place === 0, problem, acts, box)));
-  if (!canManage && ways.some((way) => SPENDING.has(way[1]))) kept.textContent += " An owner or admin of the account can help.";
   if (problem.code === "member_limit_reached") box.querySelector(".actions").before(moreForm(box));
   box.querySelector(".icon-button").addEventListener("click", () => box.remove());
   place.replaceChildren(box);
