@@ -54,15 +54,14 @@ def statement_for(month: str) -> Statement:
 
 
 def rows_of(made: Statement) -> Iterator[dict[str, Any]]:
-    last = (made.ends_at - timedelta(days=1)).date()
     yield row(made.starts_at.date(), "opening", "Opening balance", made.opening)
     for entry in made.entries:
         change = Balances(entry.allowance_nanos, entry.credits_nanos)
         yield row(entry.created_at.date(), entry.kind, entry.title, change)
     for line in made.lines:
         used = Balances(0, 0).minus(line.paid)
-        yield row(last, "calls", line.model, used, member=line.member, calls=line.calls)
-    yield row(last, "closing", "Closing balance", made.closing)
+        yield row(made.last_day, "calls", line.model, used, member=line.member, calls=line.calls)
+    yield row(made.last_day, "closing", "Closing balance", made.closing)
 
 
 def row(date: Any, kind: str, what: str, change: Balances, member: str = "", calls: int = 0) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def row(date: Any, kind: str, what: str, change: Balances, member: str = "", cal
 
 def journal_of(made: Statement) -> Iterator[str]:
     """Both balances are assets, what comes is from Income, what is used goes to Expenses; checked by two balances."""
-    start, last = made.starts_at.date(), (made.ends_at - timedelta(days=1)).date()
+    start, after = made.starts_at.date(), made.last_day + timedelta(days=1)
     accounts = ("Assets:Tollgate:Allowance", "Assets:Tollgate:Credits", "Equity:Opening", "Income:Tollgate",
                 "Expenses:Tollgate")  # fmt: skip
     yield from (f"{start} open {name} CREDITS" for name in accounts)
@@ -86,8 +85,7 @@ def journal_of(made: Statement) -> Iterator[str]:
         yield from posting(entry.created_at.date(), entry.title, change, "Income:Tollgate")
     for line in made.lines:
         text = f"{line.calls} calls to {line.model}, {line.member}"
-        yield from posting(last, text, Balances(0, 0).minus(line.paid), "Expenses:Tollgate")
-    after = made.ends_at.date()
+        yield from posting(made.last_day, text, Balances(0, 0).minus(line.paid), "Expenses:Tollgate")
     yield f"{after} balance Assets:Tollgate:Allowance {credits_string(made.closing.allowance)} CREDITS"
     yield f"{after} balance Assets:Tollgate:Credits {credits_string(made.closing.credits)} CREDITS"
 

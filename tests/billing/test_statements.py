@@ -37,9 +37,11 @@ def test_the_page_shows_what_came_and_what_is_left(customer: CustomerClient, acc
 
 def test_the_csv_adds_up(customer: CustomerClient, account: Account) -> None:
     text = customer.page(f"/billing/statements/{month()}.csv").text
-    rows = [(row["kind"], Decimal(row["total_credits"])) for row in csv.DictReader(io.StringIO(text))]
+    listed = list(csv.DictReader(io.StringIO(text)))
+    rows = [(row["kind"], Decimal(row["total_credits"])) for row in listed]
     assert sum(amount for kind, amount in rows if kind != "closing") == rows[-1][1]
     assert rows[-1] == ("closing", Decimal("5123.456789"))
+    assert listed[-1]["date"] == utcnow().date().isoformat()
 
 
 def test_the_journal_balances_for_the_tool_of_its_format(

@@ -105,6 +105,13 @@ def test_a_month_is_final_a_day_after_its_end(session: Database) -> None:
     assert finals == [False, True]
 
 
+def test_a_running_months_lines_are_of_today(session: Database) -> None:
+    """And those of a month that is over, of its last day."""
+    account, ends = people.person("ada"), datetime(2026, 2, 1, tzinfo=UTC)
+    days = [statement_of(account, FIRST, now).last_day for now in (FIRST, ends - timedelta(minutes=1), utcnow())]
+    assert [day.isoformat() for day in days] == ["2026-01-01", "2026-01-31", "2026-01-31"]
+
+
 def test_there_is_a_statement_from_the_accounts_first_month_on(session: Database) -> None:
     account = people.person("ada")
     account.created_at = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)

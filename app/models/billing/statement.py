@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Row, func, select, true
 
@@ -56,7 +56,10 @@ class MemberLine:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`closing` = `opening` + the entries - the lines. `ends_at` is the first moment that is not in it."""
+    """`closing` = `opening` + the entries - the lines. `ends_at` is the first moment that is not in it.
+
+    `last_day` is the month's, or today while the month runs: its lines are sums up to then.
+    """
 
     account: Account
     starts_at: datetime
@@ -65,6 +68,7 @@ class Statement:
     entries: Sequence[LedgerEntry]
     lines: Sequence[MemberLine]
     closing: Balances
+    last_day: date
     is_final: bool
 
     @property
@@ -105,8 +109,8 @@ def statement_of(account: Account, starts_at: datetime, now: datetime) -> Statem
     entered = sum_of(Balances(entry.allowance_nanos, entry.credits_nanos) for entry in entries)
     closing = balances_at(account.id, ends_at)
     opening = closing.minus(entered).plus(sum_of(line.paid for line in lines))
-    is_final = now >= ends_at + FINAL_AFTER
-    return Statement(account, starts_at, ends_at, opening, entries, lines, closing, is_final)
+    last_day, is_final = min(now, ends_at - timedelta(days=1)).date(), now >= ends_at + FINAL_AFTER
+    return Statement(account, starts_at, ends_at, opening, entries, lines, closing, last_day, is_final)
 
 
 def balances_at(account_id: int, moment: datetime) -> Balances:
