@@ -33,7 +33,7 @@ from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.refused_call import RefusedCall
 from app.models.operations.webhook_event import StripeEvent
-from app.payments.refunds import refundable_cents
+from app.payments.refunds import refundable_cents, refundable_nanos
 
 
 class StateFilter(BaseSQLAFilter):
@@ -184,6 +184,7 @@ def story_of(account: Account) -> dict[str, Any]:
         "recharge": AutoRecharge.of(account.id),
         "plans": plans_to_move_to(),
         "refundable": refundable_cents,
+        "refund_takes": refundable_nanos,
     }
 
 

@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
+from app.models.base import share
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.billing.refund import Refund
@@ -46,6 +47,12 @@ def refundable_cents(payment: Payment) -> int:
     waiting = Refund.payment_id == payment.id, Refund.status == "wanted"
     pending = db.session.scalar(select(func.coalesce(func.sum(Refund.amount_cents), 0)).where(*waiting)) or 0
     return max(0, payment.price_cents - payment.refunded_cents - int(pending))
+
+
+def refundable_nanos(payment: Payment) -> int:
+    """What of its worth a refund of all that is left takes back."""
+    unpaid, left = payment.price_cents - payment.refunded_cents, payment.worth_nanos - payment.taken_nanos
+    return share(left, refundable_cents(payment), unpaid) if unpaid > 0 else 0
 
 
 def pay_back(refund_id: int) -> None:

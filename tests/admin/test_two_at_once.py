@@ -52,6 +52,10 @@ def test_a_refund_that_is_sent_twice_is_made_once(owner: AdminClient, ada: Accou
         owner.client.post("/admin/account/refund/", data=form)
     session.rollback()
     assert [refund.amount_cents for refund in session.scalars(select(Refund))] == [250]
+    assert (
+        "Refund $7.50 of $10.00? 3,750 credits are taken back."
+        in owner.get(f"/admin/account/details/?id={ada.id}").text
+    )
 
 
 def test_settings_that_somebody_saved_meanwhile_stay(owner: AdminClient, session: Database) -> None:
