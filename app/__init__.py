@@ -6,9 +6,9 @@ from typing import Any
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import admin, api, auth, billing, chat, cli, config, documents, errors, gateway, metrics, pages
-from app.addresses import INSTANCE, ROOT
-from app.extensions import babel, db, limiter, mailman, migrate
+from app import admin, api, auth, billing, chat, config, documents, errors, gateway, metrics, pages
+from app.addresses import INSTANCE
+from app.extensions import babel, db, limiter, mailman
 from app.observability import logging
 from app.web import formatting, hosts, page_context, rate_limits, security_headers
 
@@ -20,13 +20,12 @@ class Tollgate(Flask):
         return func
 
 
-def create_app(environ: Mapping[str, str] | None = None) -> Flask:
+def create_app(environ: Mapping[str, str] | None = None, *, has_commands: bool = True) -> Flask:
     """The application, configured from the environment (or from `environ`)."""
     app = Tollgate(__name__, instance_path=str(INSTANCE), static_folder="static")
     app.config.from_mapping(config.from_environment(environ))
     logging.init_logs(app)
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     mailman.init_app(app)
     babel.init_app(app)
     app.after_request(rate_limits.keep_wait)
@@ -35,8 +34,12 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     page_context.init_frame(app)
     security_headers.init_headers(app)
     hosts.init_hosts(app)
-    for part in (auth, pages, chat, documents, billing, api, gateway, admin, cli, errors, metrics):
+    for part in (auth, pages, chat, documents, billing, api, gateway, admin, errors, metrics):
         part.init_app(app)
+    if has_commands:
+        from app import cli  # noqa: PLC0415 - Alembic and the like are a tenth of a web process
+
+        cli.init_app(app)
     if app.config["PROXY_COUNT"]:
         hops = app.config["PROXY_COUNT"]
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Commands: seed, admins, prices, audit, sweep."""
+"""Commands: seed, admins, prices, audit, sweep. Only the command line loads them, and what they need."""
 
 import json
 import os
@@ -11,10 +11,12 @@ import click
 from email_validator import EmailNotValidError, validate_email
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from flask_migrate import Migrate
 from flask_migrate.cli import db as migrations
 
 from app import start_command
-from app.catalog import lifecycle, price_entry, price_import, price_watch, proposals, seeds
+from app.addresses import ROOT
+from app.catalog import lifecycle, price_entry, price_import, price_watch, seeds
 from app.db import backup as database
 from app.db.distribution import distribution
 from app.extensions import db
@@ -39,6 +41,7 @@ prices = AppGroup("prices", help="Import, check, set and correct model prices.")
 
 
 def init_app(app: Flask) -> None:
+    Migrate(app, db, directory=str(ROOT / "migrations"))
     app.cli.add_command(billing)
     commands.add_to(billing)
     app.cli.add_command(user)
@@ -217,7 +220,7 @@ def check_prices(data: str | None, second: str | None) -> None:
     if not data and not second:
         raise click.UsageError("Nothing to compare with: give --data or --second, or set PRICE_DATA.")
     try:
-        notices = proposals.watch(utcnow(), data, second, is_strict=True)
+        notices = price_watch.watch(utcnow(), data, second, is_strict=True)
     except price_watch.NoData as fault:
         raise click.UsageError(str(fault)) from fault
     db.session.commit()

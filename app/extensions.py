@@ -7,7 +7,6 @@ from flask_babel import Babel
 from flask_limiter import Limiter
 from flask_login import LoginManager
 from flask_mailman import Mail
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from limits import RateLimitItem
@@ -24,7 +23,6 @@ def key_of_no_limit() -> str:
 
 
 db = SQLAlchemy(model_class=Base, session_options={"class_": RoutedSession})
-migrate = Migrate()
 login = LoginManager()
 csrf = CSRFProtect()
 limiter = Limiter(key_of_no_limit)
@@ -52,4 +50,4 @@ def first_answer(ask: Callable[[RateLimiter], bool]) -> bool:
         return ask(WITHOUT_REDIS)
 
 
-__all__ = ["babel", "csrf", "db", "engine", "has_room", "is_over", "limiter", "login", "mailman", "migrate"]
+__all__ = ["babel", "csrf", "db", "engine", "has_room", "is_over", "limiter", "login", "mailman"]

@@ -182,7 +182,7 @@ def main(arguments: list[str]) -> None:
 
 
 def run(arguments: list[str]) -> None:
-    app = create_app()
+    app = create_app(has_commands=False)
     if arguments == ["burst"]:
         make_worker(app).work(burst=True, logging_level="WARNING")
     elif arguments == ["clock"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.catalog.price_source import Quote, listed_models, quotes, vendor
+from app.catalog.price_source import Quote, listed_models
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -86,6 +86,8 @@ def clock(minute: int) -> str:
 
 def compare(at: datetime, names: tuple[str, ...] = ()) -> list[Finding]:
     """Every difference between the approved list and the source, from that moment on; writes nothing."""
+    from app.catalog.vendor_prices import vendor  # noqa: PLC0415 - a web process needs it on one page
+
     query = select(AIModel).order_by(AIModel.position, AIModel.id)
     models = db.session.scalars(query.where(AIModel.name.in_(names)) if names else query)
     sourced = [model for model in models if vendor(model.provider.name)]
@@ -93,6 +95,8 @@ def compare(at: datetime, names: tuple[str, ...] = ()) -> list[Finding]:
 
 
 def compare_model(model: AIModel, at: datetime) -> Iterator[Finding]:
+    from app.catalog.vendor_prices import quotes  # noqa: PLC0415 - as above
+
     try:
         stated = quotes(listing_of(model))
     except PricingError:

@@ -6,9 +6,8 @@ the founder's choice, a file or a URL. Without an address there is nothing to co
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +19,9 @@ from genai_prices.types import _providers_from_raw
 from sqlalchemy import select
 
 from app.catalog import price_import
-from app.catalog.price_source import figures_of, listing_of_provider, nanos, vendor
+from app.catalog.price_source import listing_of_provider, nanos
+from app.catalog.proposals import Notice, propose
+from app.catalog.vendor_prices import figures_of, vendor
 from app.extensions import db
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.catalog_proposal import NEW_MODEL
@@ -43,32 +44,6 @@ class NoData(Exception):
     """The address gives no data that can be read: the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What differs for a model, with both figures: ours and theirs, as text.
-
-    `columns` of `field` are what would be written; without a field nothing is proposed of it here.
-    """
-
-    model: str
-    what: str
-    ours: str
-    theirs: str
-    source: str
-    provider: str
-    field: str = ""
-    columns: Mapping[str, Any] | None = None
-
-    @property
-    def proposed(self) -> dict[str, Any]:
-        """As the columns of a proposal."""
-        return {name: value for name, value in asdict(self).items() if name != "what"}
-
-    @property
-    def text(self) -> str:
-        return f"{self.model}: {self.what} {self.ours} -> {self.theirs} ({self.source})"
-
-
 def read(address: str) -> Any:
     """The JSON of a file or a URL. NoData where there is none."""
     try:
@@ -78,6 +53,30 @@ def read(address: str) -> Any:
         return json.loads(Path(address).read_bytes()[:LONGEST])
     except (OSError, ValueError, httpx2.HTTPError) as error:
         raise NoData(f"{address} cannot be read: {error}") from error
+
+
+def watch(at: datetime, data: str | None, second: str | None, *, is_strict: bool = False) -> list[Notice]:
+    """What these addresses say otherwise; all of it becomes proposals: prices on the price list, the rest here.
+
+    One that can't be read is a line of the log, and no reason to leave out the other; NoData where that `is_strict`.
+    """
+    differing: list[Notice] = []
+    were_read: list[str] = []
+    for address, source, find in (
+        (data, source_of(data or ""), notices),
+        (second, second or "", second_notices),
+    ):
+        try:
+            differing += find(address, at) if address else []
+            were_read += [source] if address else []
+        except NoData as fault:
+            if is_strict:
+                raise
+            log.warning("price data not read", extra={"reason": str(fault)})
+    if data and source_of(data) in were_read:
+        propose_from(data, at)
+    propose(differing, were_read)
+    return differing
 
 
 @contextmanager

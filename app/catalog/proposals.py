@@ -1,14 +1,14 @@
 """Turns findings of the price watch into proposals, which only an admin accepts or dismisses."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select
 
 from app.catalog.price_entry import figures_of
-from app.catalog.price_watch import NoData, Notice, notices, propose_from, second_notices, source_of
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -25,28 +25,30 @@ SOURCE = "price watch"
 ORDINARY_OUTPUT = 16_384
 
 
-def watch(at: datetime, data: str | None, second: str | None, *, is_strict: bool = False) -> list[Notice]:
-    """What these addresses say otherwise; all of it becomes proposals: prices on the price list, the rest here.
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What differs for a model, with both figures: ours and theirs, as text.
 
-    One that can't be read is a line of the log, and no reason to leave out the other; NoData where that `is_strict`.
+    `columns` of `field` are what would be written; without a field nothing is proposed of it here.
     """
-    differing: list[Notice] = []
-    were_read: list[str] = []
-    for address, source, find in (
-        (data, source_of(data or ""), notices),
-        (second, second or "", second_notices),
-    ):
-        try:
-            differing += find(address, at) if address else []
-            were_read += [source] if address else []
-        except NoData as fault:
-            if is_strict:
-                raise
-            log.warning("price data not read", extra={"reason": str(fault)})
-    if data and source_of(data) in were_read:
-        propose_from(data, at)
-    propose(differing, were_read)
-    return differing
+
+    model: str
+    what: str
+    ours: str
+    theirs: str
+    source: str
+    provider: str
+    field: str = ""
+    columns: Mapping[str, Any] | None = None
+
+    @property
+    def proposed(self) -> dict[str, Any]:
+        """As the columns of a proposal."""
+        return {name: value for name, value in asdict(self).items() if name != "what"}
+
+    @property
+    def text(self) -> str:
+        return f"{self.model}: {self.what} {self.ours} -> {self.theirs} ({self.source})"
 
 
 def propose(differing: Iterable[Notice], sources: Iterable[str]) -> None:

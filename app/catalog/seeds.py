@@ -7,7 +7,8 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import select
 
-from app.catalog.price_source import SINCE_EVER, listed_models, listed_providers, nanos, quotes
+from app.catalog.price_source import SINCE_EVER, listed_models, listed_providers, nanos
+from app.catalog.vendor_prices import quotes
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
 from app.models.catalog.ai_model import AIModel

@@ -7,7 +7,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import or_, select
 
-from app.documents.docx import as_docx
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
@@ -96,6 +95,8 @@ def export(document_id: str, kind: str) -> Response:
     if kind == "html":
         content = page_of(document.title, document.body)
     elif kind == "docx":
+        from app.documents.docx import as_docx  # noqa: PLC0415 - its library is large
+
         content = as_docx(document.title, document.body)
     response = Response(content, content_type=TYPES[kind])
     response.headers["Content-Security-Policy"] = ALONE

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
-from app.catalog import proposals
+from app.catalog import price_watch
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import WARNED, AIModel
@@ -56,7 +56,7 @@ def check_prices() -> int:
 
     All of them become proposals, of which the admins get a mail, once. Nothing is applied.
     """
-    differing = proposals.watch(utcnow(), os.environ.get("PRICE_DATA"), os.environ.get("PRICE_DATA_SECOND"))
+    differing = price_watch.watch(utcnow(), os.environ.get("PRICE_DATA"), os.environ.get("PRICE_DATA_SECOND"))
     said = repr([(notice.model, notice.ours, notice.theirs, notice.source) for notice in differing])
     news = price_mails.of_price_notices([notice.text for notice in differing], said) if differing else 0
     db.session.commit()

@@ -6,7 +6,8 @@ python -m tests.prices.snapshot      writes `prices.snapshot` anew
 from pathlib import Path
 
 from app.catalog.price_import import times_of
-from app.catalog.price_source import Quote, listed_models, quotes
+from app.catalog.price_source import Quote, listed_models
+from app.catalog.vendor_prices import quotes
 
 KEPT = Path(__file__).with_name("prices.snapshot")
 SHORT = {

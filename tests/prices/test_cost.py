@@ -9,7 +9,8 @@ from genai_prices.types import Usage as VendorUsage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.catalog.price_source import listed_models, quotes, vendor_model
+from app.catalog.price_source import listed_models
+from app.catalog.vendor_prices import quotes, vendor_model
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import in_force

@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, scoped_session
 
 from app.catalog import seeds
-from app.catalog.price_source import figures_of, listed_models, vendor_model
+from app.catalog.price_source import listed_models
+from app.catalog.vendor_prices import figures_of, vendor_model
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
