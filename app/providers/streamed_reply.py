@@ -28,6 +28,9 @@ CHARACTERS_PER_TOKEN = 512
 SLACK_CHARACTERS = 8_000
 MOST_LATE = 10
 """Events that are read behind the end for a report."""
+PACE, UNPACED = 0.02, 10
+"""Seconds from one read to the next, once text flows: what comes meanwhile is one piece, and no eye sees it sooner.
+The first reads are as quick as they come: a short answer waits for nothing."""
 
 UNREAD = {"X-Stainless-Raw-Response": "stream"}
 """Asks either SDK for the response before its body is read, as its `with_streaming_response` does."""
@@ -202,10 +205,13 @@ class StreamedReply(Reply):
         has_finished = False
         is_encoded = "content-encoding" in response.headers
         source: Any = response.iter_bytes() if is_encoded else response.stream
-        for piece in source:
-            if time.monotonic() > deadline:
+        for number, piece in enumerate(source):
+            came_at = time.monotonic()
+            if came_at > deadline:
                 raise failure("timeout", "total time")
             yield piece
+            if number > UNPACED and self._text.size and not self._is_over:
+                time.sleep(max(0, came_at + PACE - time.monotonic()))
             if self._reader.finish_reason is not None and not has_finished:
                 has_finished = True
                 if not self._reader.is_over:
