@@ -42,7 +42,7 @@ def write_logs(app: Flask, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(app.config["LOG_LEVEL"])
-    for noisy in ("httpx2", "httpcore2", "openai", "anthropic", "stripe"):
+    for noisy in ("httpx2", "httpcore2", "openai", "anthropic", "stripe", "alembic.runtime.plugins"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
