@@ -2,13 +2,12 @@
 
 import json
 import re
-import zlib
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from app.gateway.pdf_pages import pages_of
 from app.gateway.priced_fields import not_priced
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.picture import size_of
@@ -20,15 +19,12 @@ LARGEST_SIDE = 8_000
 PAGE_TOKENS = 4_000
 """Text of a page of a document, beside its image."""
 
-MOST_UNPACKED, PIECE, DICTIONARY = 8_000_000, 65_536, 400
 MOST_MEDIA = 1_500
 """Images and documents of a request: what OpenAI takes at most, and Anthropic takes fewer."""
 
 TOOL_PROMPT, TOOL_TOKENS = 1_000, 1_000
 """What a vendor adds where there are tools, and for each tool that it defines itself."""
 
-PAGE = re.compile(rb"/Type\s*/Page(?![a-zA-Z])")
-STREAM = re.compile(rb"stream\r?\n")
 MEDIA = ("image", "image_url", "input_image", "document", "file", "input_file")
 NOT_PRICED = re.compile(r"audio|video|image|document|file|screenshot|container_upload|item_reference")
 PLACES = ("source", "file", "image_url")
@@ -139,37 +135,3 @@ def decoded(data: str) -> bytes:
         return b64decode(data[: len(data) // 4 * 4])
     except ValueError:
         return b""
-
-
-def pages_of(document: bytes) -> int:
-    """How many pages a PDF has, counted in what lies open and in what is packed; at least one."""
-    pages, room = len(PAGE.findall(document)), MOST_UNPACKED
-    for start, packed in streams_of(document):
-        if b"/ObjStm" not in document[max(0, start - DICTIONARY) : start]:
-            continue
-        opened = unpacked(packed, room)
-        pages += len(PAGE.findall(opened))
-        room -= len(opened)
-        if room <= 0:
-            raise InvalidRequest({"document": ["is packed too tightly to say what it costs."]})
-    return max(1, pages)
-
-
-def streams_of(document: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each stream with where it begins. Found in one pass: a document may begin as many as it has words."""
-    place = 0
-    while start := STREAM.search(document, place):
-        end = document.find(b"endstream", start.end())
-        if end < 0:
-            return
-        yield start.start(), document[start.end() : end]
-        place = end + len(b"endstream")
-
-
-def unpacked(packed: bytes, room: int) -> bytes:
-    """As much as there is room for; of a stream that breaks off what comes before."""
-    unpacker, opened = zlib.decompressobj(), b""
-    with suppress(zlib.error):
-        while len(opened) < room and (piece := unpacker.decompress(packed, min(PIECE, room - len(opened)))):
-            opened, packed = opened + piece, unpacker.unconsumed_tail
-    return opened

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.gateway.input_bound import MOST_MEDIA, measured, pages_of
+from app.gateway.input_bound import MOST_MEDIA, measured
+from app.gateway.pdf_pages import pages_of
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.metering.refusal import InvalidRequest, Refusal
@@ -53,7 +54,7 @@ def test_an_image_in_a_tools_schema_is_text() -> None:
 @pytest.mark.parametrize("pages", [1, 7])
 def test_each_page_of_a_document_counts_packed_or_open(pages: int) -> None:
     listed = b"".join(b"<< /Type /Page >>" for _ in range(pages))
-    packed = b"<< /Type /ObjStm /Filter /FlateDecode >>\nstream\n" + zlib.compress(listed) + b"\nendstream"
+    packed = b"<< /Type /ObjStm /Filter /FlateDecode >>\nstream\n" + zlib.compress(b"1 0 " + listed) + b"\nendstream"
     assert bound([document(b"%PDF-1.7 " + listed)]) >= pages * 5000
     assert bound([document(b"%PDF-1.7 " + packed)]) >= pages * 5000
 
@@ -101,5 +102,34 @@ def test_a_request_holds_so_many_images_at_most() -> None:
 
 
 def test_pages_before_a_stream_breaks_off_count() -> None:
-    whole = zlib.compress(b"<< /Type /Page >>" * 3 + b" " * 200_000)
+    whole = zlib.compress(b"1 0 " + b"<< /Type /Page >>" * 3 + b" " * 200_000)
     assert pages_of(b"<< /ObjStm >>\nstream\n" + whole[:-4] + b"????\nendstream") == 3
+
+
+PACKED = b"\nstream\r\n" + zlib.compress(b"5 0 6 20 << /Type/Page >> << /Type /Page>>") + b"\nendstream endobj "
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"stream\n << /Type /ObjStm >>" + PACKED,
+        b"<< /Type /ObjStm (stream\n) >>" + PACKED,
+        b"<< /Type /ObjStm /Of %b >>" % (b" " * 9_000) + PACKED,
+        b"<< /Type /Obj#53tm >>" + PACKED,
+        b"<< /Type /ObjStm >> stream\n5 0 6 20 << /Type % so\n/Page >> << /Type/#50ag#65>> endstream",
+        b"<< /Type /ObjStm >>" + PACKED + b"<< /Image >> stream\n" + zlib.compress(bytes(9_000_000)),
+    ],
+    ids=["stray stream", "in a string", "far away", "a mark in codes", "not packed", "beside a large image"],
+)
+def test_a_page_counts_however_it_is_written(written: bytes) -> None:
+    assert pages_of(b"%PDF-1.7 " + written) == 2
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [b"nothing packed", zlib.compress(b"\x02not as it is"), zlib.compress(b"1 0 " + bytes(9_000_000))],
+    ids=["unknown", "transformed", "bomb"],
+)
+def test_what_hides_its_pages_is_refused(hidden: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="plain PDF"):
+        pages_of(b"<< /Type /ObjStm >>\nstream\n" + hidden + b"\nendstream")
