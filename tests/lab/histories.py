@@ -141,7 +141,11 @@ class Life:
 
 def live(count: int, seed: int = 1, steps: int = 60, prefix: str = "p") -> list[Life]:
     """So many accounts, one after another, each through the month; committed."""
-    plans = [plan for plan in db.session.query(Plan) if plan.status == "active" and plan.interval == "month"]
+    plans = [
+        plan
+        for plan in db.session.query(Plan).order_by(Plan.id)
+        if plan.status == "active" and plan.interval == "month"
+    ]
     lives = []
     for number in range(count):
         with time_machine.travel(BEGINS - timedelta(days=3), tick=False) as clock:

@@ -136,7 +136,7 @@ def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses
     settings: dict[str, int],
     code: str,
 ) -> None:
-    """The same people twice: replayed under stricter terms, and alive under them."""
+    """The same people twice: replayed under stricter terms, and alive under them, as long as they live alike."""
     lives = live(HISTORIES, seed=2)
     plans = {plan.id: free if plan.is_free else paid for plan in session.query(Plan)}
     changes = {str(key): dict(columns) for key, columns in plans.items()}
@@ -153,16 +153,23 @@ def test_the_first_call_that_the_lab_refuses_is_the_one_that_a_live_copy_refuses
     for at, account_id, _model, by in told.report.newly_refused:
         firsts.setdefault(account_id, (datetime.fromisoformat(at), by))
     assert len(firsts) > HISTORIES // 2
-    pairs = zip(lives, copies, strict=True)
+    pairs = [pair for pair in zip(lives, copies, strict=True) if not takes_another_turn(*pair)]
     compared = [(firsts.get(life.account_id), first_new(life, copy)) for life, copy in pairs]
+    assert len(compared) > HISTORIES // 2
     assert [told for told, _ in compared] == [happened for _, happened in compared]
     assert {code} < {happened[1] if happened else None for _, happened in compared}
 
 
 def first_new(life: Life, copy: Life) -> tuple[datetime, str] | None:
-    """The first call that the copy refuses anew, and by which code."""
-    was = dict(refusals_of(life))
-    return next(((at, code) for at, code in refusals_of(copy) if at not in was), None)
+    """The first call that the copy refuses otherwise, and by which code."""
+    return min(set(refusals_of(life)) ^ set(refusals_of(copy)), default=None)
+
+
+def takes_another_turn(life: Life, copy: Life) -> bool:
+    """What was refused in truth is what comes out otherwise first: it is let in, or pauses spending for as long as the
+    copy's people like."""
+    new = first_new(life, copy)
+    return new is not None and new[0] in dict(refusals_of(life))
 
 
 def refusals_of(life: Life) -> list[tuple[datetime, str]]:
