@@ -217,9 +217,12 @@ def test_many_long_revisions_are_listed_without_their_texts(ada: Door, document:
     assert max(to_answer, to_count) < 10_000_000
 
 
-def test_an_accounts_documents_have_so_much_room(ada: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("letter", ["a", "ß"])
+def test_an_accounts_documents_have_so_much_room(ada: Door, monkeypatch: pytest.MonkeyPatch, letter: str) -> None:
+    """In bytes."""
     monkeypatch.setattr(document_module, "ROOM", 1_000_000)
-    texts = [ada.call("POST", "/documents", json={"content": "a" * LONGEST_BODY}) for _ in range(3)]
+    long = letter * (LONGEST_BODY // len(letter.encode()))
+    texts = [ada.call("POST", "/documents", json={"content": long}) for _ in range(3)]
     assert [answer.status_code for answer in texts] == [201, 201, 400]
     assert list(texts[-1].json["errors"]) == ["content"]
     ada.call("DELETE", f"/documents/{texts[0].json['id']}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, UniqueConstraint, delete, func, select, update
+from sqlalchemy import Index, LargeBinary, UniqueConstraint, cast, delete, func, select, update
 from sqlalchemy.orm import Mapped, defer, mapped_column, query_expression, relationship, with_expression
 
 from app.db.types import BigId
@@ -110,8 +110,8 @@ class Document(Model):
         if head is None or head.number + 1 < number or not head.is_of_this_sitting(now):
             self.add(body, state="kept", base_number=self.number)
         else:
-            if len(body) > len(head.body):
-                check_room(self.account_id, len(body) - len(head.body))
+            if size_of(body) > size_of(head.body):
+                check_room(self.account_id, size_of(body) - size_of(head.body))
             head.body, head.number, head.saved_at = body, number, now
         self.updated_at = now
 
@@ -120,7 +120,7 @@ class Document(Model):
         of_this = select(func.count()).select_from(Revision).where(Revision.document_id == self.id)
         if (db.session.scalar(of_this) or 0) >= MOST_REVISIONS:
             raise Conflict("too_many_revisions", context={"most": MOST_REVISIONS})
-        check_room(self.account_id, len(body))
+        check_room(self.account_id, size_of(body))
         revision = Revision(
             account_id=self.account_id,
             document_id=self.id,
@@ -238,10 +238,16 @@ def checked_body(body: str) -> str:
     return body
 
 
+def size_of(text: str) -> int:
+    """In bytes, as the database holds it."""
+    return len(text.encode())
+
+
 def check_room(account_id: int, added: int) -> None:
-    """InvalidRequest where the account's documents have no room for so much more."""
-    size = func.octet_length if db.engine.dialect.name == "postgresql" else func.length
-    held = select(func.sum(size(Revision.body))).join(Document, Document.id == Revision.document_id)
+    """InvalidRequest where the account's documents have no room for so many bytes more."""
+    is_postgres = db.engine.dialect.name == "postgresql"
+    size = func.octet_length(Revision.body) if is_postgres else func.length(cast(Revision.body, LargeBinary))
+    held = select(func.sum(size)).join(Document, Document.id == Revision.document_id)
     used = db.session.scalar(held.where(Document.account_id == account_id)) or 0
     if used + added > ROOM:
         full = f"can't be saved: this account has used its {ROOM // MEGABYTE} MB for documents. Delete one."
