@@ -25,6 +25,7 @@ from app import create_app
 from app.extensions import db
 from app.jobs import QUEUE, JobName, enqueue, note_run
 from app.models.base import utcnow
+from app.models.metering.usage_rollup import ADDED_UP_EVERY
 
 TIMETABLE = {
     JobName.SWEEP_CALLS: 10,
@@ -35,7 +36,7 @@ TIMETABLE = {
     JobName.FORGET_UNSENT_FILES: 3600,
     JobName.FORGET_GUESTS: 3600,
     JobName.FORGET_DELETED_CHATS: 600,
-    JobName.ADD_UP_CALLS: 600,
+    JobName.ADD_UP_CALLS: int(ADDED_UP_EVERY.total_seconds()),
     JobName.TELL_OF_ENDINGS: 3600,
     JobName.TELL_OF_PRICES: 3600,
     JobName.CHECK_PRICES: 86_400,

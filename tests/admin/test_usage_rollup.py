@@ -15,6 +15,7 @@ from app.extensions import db
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import (
+    ADDED_UP_EVERY,
     BEGINNING,
     SETTLING,
     AccountDay,
@@ -175,14 +176,15 @@ def test_adding_up_twice_changes_nothing(history: Account) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.parametrize("ahead", [timedelta(days=1, hours=1), timedelta(minutes=12)])
 def test_calls_that_began_behind_a_watermark_of_a_clock_that_was_ahead_are_added_up(
-    history: Account, session: scoped_session[Session]
+    history: Account, session: scoped_session[Session], ahead: timedelta
 ) -> None:
-    add_up(NOW + timedelta(days=1, hours=1))
-    call(history, NOW + timedelta(minutes=5), 7 * CREDIT)
+    add_up(NOW + ahead)
+    call(history, NOW + timedelta(minutes=1), 7 * CREDIT)
     session.commit()
-    add_up(NOW + timedelta(minutes=12))
-    assert Watermark.now() == NOW + timedelta(minutes=2)
+    add_up(NOW + ADDED_UP_EVERY)
+    assert Watermark.now() == NOW + ADDED_UP_EVERY - SETTLING
     add_up(NOW + timedelta(minutes=20))
     assert added_up() == session.scalar(select(func.sum(Usage.cost_nanos)))
 

@@ -36,6 +36,9 @@ T = TypeVar("T")
 SETTLING = timedelta(minutes=10)
 """How old a call is at least when it is added up: so much may the clocks of two machines differ."""
 
+ADDED_UP_EVERY = timedelta(minutes=5)
+"""How often calls are added up: before a clock that was set back is where the totals end."""
+
 LOOKS = 3
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -205,7 +208,7 @@ def belongs_to(table: type[ModelBase], whose: dict[str, int]) -> list[Any]:
 def add_up(now: datetime) -> None:
     """Add the calls that have ended to the totals. The caller commits; until then others who add up wait."""
     begin, end = Watermark.held(), all_ended_before(now)
-    if begin > now:
+    if begin > now - SETTLING + ADDED_UP_EVERY:
         begin = forgotten_from(end.date())
     if end <= begin:
         return
@@ -216,7 +219,7 @@ def add_up(now: datetime) -> None:
 
 
 def forgotten_from(day: date) -> datetime:
-    """Drop the totals from that day on. By a clock that was ahead they end later than now, without the calls since."""
+    """Drop the totals from that day on. A clock that was ahead ended them later than now, without the calls since."""
     for table in (DailyTotal, AccountDay):
         db.session.execute(delete(table).where(table.day >= day))
     return start_of(day)
