@@ -59,6 +59,12 @@ def hears_the_end_only(ada: Visitor) -> None:
     assert ada.page.locator("#messages [aria-live], #messages[aria-live]").count() == 0
 
 
+def test_a_double_click_sends_once_and_stops_nothing(ada: Visitor) -> None:
+    ada.message.fill("/demo help")
+    ada.page.get_by_role("button", name="Send", exact=True).dblclick()
+    expect(ada.answers).to_have_attribute("data-status", "done")
+
+
 def test_escape_stops_an_answer_and_keeps_its_words(ada: Visitor) -> None:
     ada.send("/demo long")
     expect(ada.answers.locator(".block").first).to_be_visible()

@@ -13,6 +13,8 @@ import { messageOf } from "./refusals.js";
 import { when } from "./times.js";
 
 const PAUSE = 300;
+/* A second click within so many milliseconds is part of a double click on Send, and no wish to stop. */
+const DOUBLE_CLICK = 500;
 
 /* Another price begins within a day. */
 const laterText = (later) => `From ${when(later.effective_from)}: ${costText(later)}`;
@@ -30,8 +32,8 @@ export class Composer {
     this.promise = null;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (this.isRunning) stop();
-      else send();
+      if (!this.isRunning) send();
+      else if (performance.now() - this.startedAt > DOUBLE_CLICK) stop();
     });
     this.field.addEventListener("input", () => this.written());
     this.field.addEventListener("keydown", (event) => {
@@ -144,6 +146,7 @@ export class Composer {
   }
 
   running(isRunning) {
+    if (isRunning && !this.isRunning) this.startedAt = performance.now();
     this.isRunning = isRunning;
     this.button.classList.toggle("is-stop", isRunning);
     this.button.setAttribute("aria-label", isRunning ? "Stop the answer" : "Send");
