@@ -187,7 +187,7 @@ def last_event(generation: Generation) -> dict[str, Any]:
         receipt = ending.receipt
         tokens = receipt.usage.input_tokens, receipt.usage.output, receipt.usage.source
         is_shortened = generation.reservation.prompt.shortened_from is not None
-        has_text = bool(generation.text.strip())
+        has_text = bool(generation.text.strip() or receipt.usage.images)
         why = why_it_ended(generation.call_ending.finish_reason, has_text=has_text, is_shortened=is_shortened)
         last = ended(ids, ending, (receipt.paid, receipt.available, *tokens), why)
         return last | shown_images(receipt.usage_id, receipt.usage.images)
@@ -199,7 +199,7 @@ def last_event(generation: Generation) -> dict[str, Any]:
 
 def ended_row(row: Any, ids: dict[str, str], table: TextTable) -> dict[str, Any]:
     ending = Outcome(row.status, None, row.error_code, row.error_detail)
-    has_text = bool(getattr(row, table.text).strip())
+    has_text = bool(getattr(row, table.text).strip() or row.call.images)
     return ended_call(row.call, row.account_id, ids, ending, has_text=has_text)
 
 

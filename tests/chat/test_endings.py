@@ -40,6 +40,11 @@ def test_why_it_ended_is_part_of_the_answer(
     assert stream.end["can_go_on"] == (finish == "length")
 
 
+def test_an_answer_without_a_word_says_so(ada: Door, provider: ProviderServer) -> None:
+    provider.configure(text=" \n")
+    assert "empty" in ada.ask("hello").end["note"]
+
+
 def test_an_answer_that_was_thought_away_is_charged_and_says_so(
     ada: Door, provider: ProviderServer, session: Database
 ) -> None:

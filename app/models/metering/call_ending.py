@@ -10,6 +10,7 @@ NOTES = {
     "shortened": "This answer was cut short: your balance or a limit doesn't cover more.",
     "thought": "The model spent its whole limit on thinking and wrote nothing. "
     "Raise the limit of this chat, or ask for less at once.",
+    "empty": "The model's answer was empty. Try again, or ask another model.",
     "filter": "The provider's content filter ended this answer. Rephrase your message.",
     "refusal": "The model declined to answer. Rephrase your message, or ask another model.",
     "tool_calls": "The model wanted to use a tool that it does not have here.",
@@ -55,11 +56,13 @@ class CallEnding:
 def finish_note(finish_reason: str | None, *, has_text: bool = True, is_shortened: bool = False) -> str | None:
     """What the reader is told of an end that is none of the answer's own; None where it just ended.
 
-    `is_shortened`: balance or limits afforded less output than was asked for.
+    `has_text`, or an image. `is_shortened`: balance or limits afforded less output than was asked for.
     """
     key = finish_reason or ""
     if key == "length" and (is_shortened or not has_text):
         key = "shortened" if has_text else "thought"
+    elif key == "stop" and not has_text:
+        key = "empty"
     return NOTES.get(key)
 
 
