@@ -63,11 +63,11 @@ class Scene:
 
 
 def scene_for(prompt: Prompt) -> Scene:
-    """The same prompt gets the same scene."""
+    """The same prompt gets the same scene. A command is its last paragraph: above stands what got no answer."""
     asked = next((message.content for message in reversed(prompt.messages) if message.role == "user"), "")
     if prompt.messages[0].role == "system" and prompt.messages[0].content.startswith("Write a title"):
         return Scene(title_of(asked))
-    if command := COMMAND.match(asked):
+    if command := COMMAND.match(asked.rpartition("\n\n")[2]):
         return commanded(command[1].lower())
     if prompt.messages[-1].images:
         return Scene(text("images"))

@@ -45,6 +45,7 @@ def test_other_prompts_get_other_answers() -> None:
         ("/demo HELP me", "/demo no-usage"),
         ("/demo nonsense", "/demo no-usage"),
         ("/demo table", "|:--|"),
+        ("/demo empty\n\n/demo table", "|:--|"),
         ("/demo code", "```sql"),
     ],
 )
