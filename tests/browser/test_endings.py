@@ -22,8 +22,8 @@ def test_an_answer_that_its_limit_ended_says_so_and_goes_on(ada: Visitor) -> Non
 
     expect(ada.answers.locator("[data-go-on-price]")).to_contain_text("at most")
     before = len(ada.answers.locator("[data-prose]").inner_text())
-    ada.answers.get_by_role("button", name=re.compile(r"Go on for about [\d.]+ credit")).click()
-    expect(ada.answers.locator(".answer-cost")).to_contain_text("gone on")
+    ada.answers.get_by_role("button", name=re.compile(r"Continue for about [\d.]+ credit")).click()
+    expect(ada.answers.locator(".answer-cost")).to_contain_text("continued")
     expect(ada.questions).to_have_count(1)
     assert len(ada.answers.locator("[data-prose]").inner_text()) > before
 
@@ -37,7 +37,7 @@ def test_a_refusal_says_what_to_do_and_offers_no_way_on(ada: Visitor) -> None:
     answer = ada.ask("/demo refusal")
 
     expect(answer.locator("[data-note]")).to_contain_text("declined")
-    expect(answer.get_by_role("button", name="Go on")).to_have_count(0)
+    expect(answer.get_by_role("button", name="Continue")).to_have_count(0)
 
 
 def test_thinking_written_as_text_is_folded(ada: Visitor, backstage: Flask) -> None:

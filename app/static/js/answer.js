@@ -126,7 +126,7 @@ export class Answer {
     const box = document.createElement("div");
     box.className = "answer-note";
     box.dataset.note = "";
-    box.innerHTML = `<p></p>${canGoOn ? "<button class='button button-small' type='button' data-go-on>Go on</button> <span class='estimate' data-go-on-price></span>" : ""}`;
+    box.innerHTML = `<p></p>${canGoOn ? "<button class='button button-small' type='button' data-go-on>Continue</button> <span class='estimate' data-go-on-price></span>" : ""}`;
     box.firstChild.textContent = note;
     this.article.append(box);
   }

@@ -32,7 +32,7 @@ export async function showPrice(place, body, write = (figures) => { place.textCo
 export function showPriceOfRest(article) {
   const [button, place] = ["[data-go-on]", "[data-go-on-price]"].map((name) => article.querySelector(name));
   return showPrice(place, { message_id: article.dataset.id, goes_on: true }, (figures) => {
-    button.textContent = figures ? `Go on for about ${roughly(figures.expected_nanos)} credits` : "Go on";
+    button.textContent = figures ? `Continue for about ${roughly(figures.expected_nanos)} credits` : "Continue";
     place.textContent = figures ? `at most ${roughly(figures.ceiling_nanos, "ceil")}` : "";
   });
 }
