@@ -90,6 +90,7 @@ class SettingPage(AdminPage):
             abort(403)
         if not form.validate():
             return self.page(form), 422
+        Setting.hold()
         if form["seen"].data not in {"", None, in_force()}:
             flash(STALE, "error")
             form["seen"].data = in_force()

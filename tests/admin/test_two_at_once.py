@@ -1,18 +1,22 @@
 """Two admins act on the same page: the second does not undo, or do again, what the first did."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.billing.currency_choice import fault_of
 from app.models.billing.refund import Refund
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.plan import Plan
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.user import User
-from tests.admin.conftest import AdminClient, FormReader
+from tests.admin.conftest import AdminClient, FormReader, sign_in
 from tests.admin.test_account_actions import ada, paid
 
 __all__ = ["ada"]
@@ -66,6 +70,24 @@ def test_settings_that_somebody_saved_meanwhile_stay(owner: AdminClient, session
     assert (late.status_code, "in the meantime" in late.text) == (422, True)
     session.rollback()
     assert (Setting.get("brand_name"), Setting.get("signups_per_day") == 7) == ("First", False)
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_of_two_who_save_settings_at_the_same_moment_one_looks_again(
+    app: Flask, owner: AdminClient, session: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, other = "/admin/setting/", AdminClient(app.test_client())
+    sign_in(other.client, session.scalars(select(User).where(User.name == "Person-Owner")).one())
+    forms = [(one.client, one.form(page) | {"signups_per_day": str(n)}) for n, one in enumerate((owner, other), 7)]
+
+    def slowly(*chosen: Any) -> dict[str, list[str]]:
+        time.sleep(0.3)
+        return fault_of(*chosen)
+
+    monkeypatch.setattr("app.admin.settings.fault_of", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        statuses = list(threads.map(lambda one: one[0].post(page, data=one[1]).status_code, forms))
+    assert sorted(statuses) == [302, 422]
 
 
 def test_a_plan_gets_one_new_version_however_often_that_is_pressed(owner: AdminClient, session: Database) -> None:

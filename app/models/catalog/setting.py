@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.compiled_statement import CompiledStatement
 from app.db.json_aggregates import JsonObject
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, ModelBase, at_once
+from app.models.base import INSERTS, NANOS_PER_CREDIT, ModelBase, at_once
 from app.models.catalog.currency import CURRENCIES
 
 
@@ -226,6 +226,7 @@ class Setting(ModelBase):
     """A setting that an admin changed; without its row the default holds."""
 
     __tablename__ = "settings"
+    EDITED = "edited"
 
     key: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str]
@@ -268,6 +269,18 @@ class Setting(ModelBase):
         row = db.session.merge(cls(key=key, value=text))
         cls.forget()
         return row
+
+    @classmethod
+    def held(cls, key: str, text: str = "") -> str:
+        """What a row of our own says, held until the transaction ends; made with that text where there is none."""
+        row = INSERTS[db.engine.dialect.name](SETTINGS).values(key=key, value=text).returning(SETTINGS.c.value)
+        return str(db.session.scalar(row.on_conflict_do_update(index_elements=["key"], set_={"key": key})))
+
+    @classmethod
+    def hold(cls) -> None:
+        """Whoever edits the settings waits here for others who do, then reads what they have saved."""
+        cls.held(cls.EDITED)
+        cls.forget()
 
     @staticmethod
     def _value(definition: Definition, stored: dict[str, str]) -> Any:

@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import INSERTS, ModelBase
-from app.models.catalog.setting import SETTINGS
+from app.models.catalog.setting import SETTINGS, Setting
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 
@@ -56,9 +56,7 @@ class Watermark:
     @classmethod
     def held(cls) -> datetime:
         """The same, held until the transaction ends: two who add up at once wait for each other."""
-        row = INSERTS[db.engine.dialect.name](SETTINGS).values(key=cls.KEY, value=BEGINNING.isoformat())
-        held = row.on_conflict_do_update(index_elements=["key"], set_={"key": cls.KEY})
-        return datetime.fromisoformat(db.session.scalars(held.returning(SETTINGS.c.value)).one())
+        return datetime.fromisoformat(Setting.held(cls.KEY, BEGINNING.isoformat()))
 
     @classmethod
     def move(cls, moment: datetime) -> None:
