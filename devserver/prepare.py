@@ -4,9 +4,9 @@ import sys
 
 from flask_migrate import upgrade
 
+from app import create_app
 from app.models.identity.user import User
 from devserver.ports import INSTANCE
-from wsgi import app
 
 FIRST_ADMIN = INSTANCE / "first-admin"
 """That line, until the password in it is changed."""
@@ -23,6 +23,7 @@ def remembered_admin() -> str:
 
 
 if __name__ == "__main__":
+    app = create_app()
     with app.app_context():
         upgrade()
         if seeded := app.test_cli_runner().invoke(args=["seed"], catch_exceptions=False).output:
