@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 from app.catalog.price_entry import nanos_typed
 from app.extensions import db
 from app.models.base import credits_text
-from app.models.billing.rerating import Rerating, totals
+from app.models.billing.rerating import FIXED, Rerating, totals
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import ModelPrice
 from app.models.metering.refusal import PricingError
@@ -69,6 +69,8 @@ def price_of(name: str, since: datetime, until: datetime, price_id: int | None) 
     model = AIModel.named(name)
     if model is None:
         raise PricingError(f"There is no model called {name!r}.")
+    if model.makes_images:
+        raise PricingError(FIXED)
     sold = [price for price in Rerating.prices_sold(model.id, since, until) if price_id in (None, price.id)]
     if not sold:
         raise PricingError("No call was sold at that price in that period.")

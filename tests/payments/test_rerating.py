@@ -232,9 +232,11 @@ def test_the_command_says_what_would_come_back_gives_it_back_and_refuses_what_ca
     assert session.query(Rerating).count() == 0
     applied = app.test_cli_runner().invoke(args=[*command, "--apply"])
     assert "3.5 credits given back to 1 accounts" in applied.output, applied.output
-    refused = app.test_cli_runner().invoke(args=["prices", "rerate", "nobody", *when, "--output", "5"])
-    assert refused.exit_code == 2
-    assert "There is no model" in refused.output
+    model("painter", makes_images=True)
+    session.commit()
+    for name, why in (("nobody", "There is no model"), ("painter", "Images have a fixed price")):
+        refused = app.test_cli_runner().invoke(args=["prices", "rerate", name, *when, "--output", "5"])
+        assert (refused.exit_code, why in refused.output) == (2, True)
     price, now = AIModel.to_sell("m", utcnow())[1], utcnow()
     for figures, begins, ends, message in REFUSED:
         with pytest.raises(PricingError, match=message):

@@ -15,6 +15,7 @@ from app.db.types import BigId, Nanos
 from app.extensions import db
 from app.models.base import Model, ModelBase, not_negative, one_of, refers_to, utcnow
 from app.models.billing.ledger import LedgerEntry
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import FIGURES, ModelPrice
 from app.models.catalog.rates import Rates
 from app.models.identity.account import Account
@@ -24,6 +25,7 @@ from app.providers.base import TOKEN_BUCKETS, TokenUsage
 
 NEEDED = [f"{bucket}_nanos" for bucket in TOKEN_BUCKETS]
 SLICE = 20_000
+FIXED = "Images have a fixed price. If that was wrong, adjust the credits of the accounts that paid it."
 
 
 class Rerating(Model):
@@ -60,6 +62,8 @@ class Rerating(Model):
         **columns: Any,
     ) -> "Rerating":
         """A new one, of which nothing is applied yet. PricingError where it can't be."""
+        if db.session.get_one(AIModel, price.model_id).makes_images:
+            raise PricingError(FIXED)
         if since >= until:
             raise PricingError("The end must be after the start.")
         if until > utcnow():
