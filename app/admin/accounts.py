@@ -11,7 +11,7 @@ from sqlalchemy import exists, select
 
 from app.admin.account_actions import AccountActions
 from app.admin.cell_formats import credits_text
-from app.admin.cell_links import OWNER_EMAIL, accounts_matching
+from app.admin.cell_links import ACCOUNT_NAME, OWNER_EMAIL, accounts_matching
 from app.admin.form_fields import FieldError
 from app.admin.grants import GrantForm, grant
 from app.admin.model_view import AdminTable
@@ -122,7 +122,8 @@ class AccountTable(AccountActions, AdminTable):
         return count, rows
 
     def title_of(self, row: Account) -> str:
-        return f"Account {row.id}" + (f": {row.name}" if row.name else "")
+        name = db.session.scalar(select(ACCOUNT_NAME).where(Account.id == row.id))
+        return f"Account {row.id}" + (f": {name}" if name else "")
 
     def render(self, template: str, **context: Any) -> str:
         if template == self.details_template:

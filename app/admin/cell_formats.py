@@ -78,6 +78,11 @@ def in_types(value: Any) -> str:
     return str(value)
 
 
+def in_thousands(value: Any) -> str:
+    """A number with separators, for reading; exports have it plain."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else in_types(value)
+
+
 def column_text(column: str) -> str:
     """A column's name in words, without its unit."""
     for end in UNITS:

@@ -28,20 +28,20 @@ OWNER_EMAIL = (
     .where(Membership.account_id == Account.id, Membership.role == "owner")
     .order_by(Membership.id)
     .limit(1)
+    .correlate(Account)
     .scalar_subquery()
 )
 """The email of an account's first owner, within a statement about accounts."""
 
+ACCOUNT_NAME = func.coalesce(func.nullif(Account.name, ""), OWNER_EMAIL).label("name")
+"""A personal account whose owner gave no name is known by their email."""
+
 
 def read_names(rows: Iterable[Any]) -> None:
-    """What the accounts of these rows are called, for the cells that are drawn next: by one statement.
-
-    A personal account whose owner gave no name is known by their email.
-    """
+    """What the accounts of these rows are called, for the cells that are drawn next: by one statement."""
     ids = {row.account_id for row in rows if getattr(row, "account_id", None)}
     if ids:
-        name = func.coalesce(func.nullif(Account.name, ""), OWNER_EMAIL).label("name")
-        named = db.session.execute(select(Account.id, name).where(Account.id.in_(ids)))
+        named = db.session.execute(select(Account.id, ACCOUNT_NAME).where(Account.id.in_(ids)))
         g.account_names = getattr(g, "account_names", {}) | {row.id: row.name for row in named}
 
 
@@ -52,6 +52,21 @@ def account_cell(_view: Any, _context: Any, row: Any, _name: str) -> Markup | st
         read_names([row])
     name = g.account_names.get(row.account_id) or f"Account {row.account_id}"
     return link(url_for("account.details_view", id=row.account_id), name)
+
+
+def read_people(rows: Iterable[Any]) -> None:
+    """The emails of these rows' people, by one statement."""
+    ids = {row.user_id for row in rows if row.user_id}
+    known = db.session.execute(select(User.id, User.email).where(User.id.in_(ids))) if ids else ()
+    g.people = getattr(g, "people", {}) | {row.id: row.email for row in known}
+
+
+def person_cell(_view: Any, _context: Any, row: Any, _name: str) -> Markup | str:
+    if not row.user_id:
+        return ""
+    if row.user_id not in getattr(g, "people", {}):
+        read_people([row])
+    return link(url_for("user.details_view", id=row.user_id), g.people.get(row.user_id) or f"Person {row.user_id}")
 
 
 def model_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.admin.cell_formats import column_text, cost, credits_text, money_text, per_million, percent
+from app.admin.cell_links import ACCOUNT_NAME
 from app.extensions import db
 from app.lab.report import SIDES, Report
 from app.lab.scenario import PARTS, Scenario, Terms, terms_of
@@ -132,7 +133,7 @@ def refused(which: str) -> Callable[[Report], Table]:
 
 def account_names(ids: Iterable[int]) -> dict[int, str]:
     """Of accounts that exist."""
-    rows = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(set(ids))))
+    rows = db.session.execute(select(Account.id, ACCOUNT_NAME).where(Account.id.in_(set(ids))))
     return {row.id: row.name for row in rows}
 
 

@@ -22,7 +22,9 @@ from app.admin.cell_links import (
     account_cell,
     model_cell,
     operation_cell,
+    person_cell,
     read_names,
+    read_people,
     stripe_cell,
 )
 from app.admin.constraint_errors import explain
@@ -72,10 +74,11 @@ class AdminTable(Exported, AdminOnly, ModelView):
         super().__init__(model, db, name=name, **options)
         columns = {*self.column_list, *(self.column_details_list or ())}
         self.column_formatters_export = cell_formats.by_unit(columns) | dict(self.column_formatters)
-        named = {"account_id": account_cell, "operation": operation_cell} | dict.fromkeys(STRIPE_COLUMNS, stripe_cell)
-        named |= dict.fromkeys(MODEL_COLUMNS, model_cell)
+        named = {"account_id": account_cell, "user_id": person_cell, "operation": operation_cell}
+        named |= dict.fromkeys(STRIPE_COLUMNS, stripe_cell) | dict.fromkeys(MODEL_COLUMNS, model_cell)
+        counts = {name: cell_formats.shown(cell_formats.in_thousands) for name in columns if self.is_figure(name)}
         for formatters in ("column_formatters", "column_formatters_detail"):
-            setattr(self, formatters, named | self.column_formatters_export)
+            setattr(self, formatters, counts | named | self.column_formatters_export)
 
     @property
     def can_create(self) -> bool:
@@ -97,6 +100,8 @@ class AdminTable(Exported, AdminOnly, ModelView):
         count, rows = super().get_list(*args, execute=execute, **options)
         if execute:
             read_names(rows)
+            if "user_id" in self.column_list:
+                read_people(rows)
         return count, rows
 
     def get_one(self, id: Any) -> Any:

@@ -1,5 +1,6 @@
 """Stripe events, payments (parked ones with their ways out) and sent mails."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from flask import flash, redirect
@@ -8,6 +9,7 @@ from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike
 
 from app.admin.access import owners_only
+from app.admin.cell_formats import shown
 from app.admin.cell_links import AccountFilter
 from app.admin.ledger_views import ReadOnlyTable
 from app.extensions import db
@@ -24,7 +26,15 @@ from app.payments.webhook_events import process_again
 
 EVENT_STATES = [(state, state) for state in ("received", "done", "parked", "failed")]
 PAYMENT_STATES = [(state, state) for state in ("open", "processing", "paid", "failed", "canceled", "parked")]
+MAILS = Path(__file__).parents[1] / "templates" / "mail"
 OUTSIDE = (Rejected, UnknownOutcome, PaymentsNotSetUp, Mismatch)
+
+
+def in_words(template: str) -> str:
+    return template.replace("_", " ")
+
+
+TEMPLATES = [(file.stem, in_words(file.stem)) for file in sorted(MAILS.glob("*.txt"))]
 
 
 class EventTable(ReadOnlyTable):
@@ -109,8 +119,9 @@ class MailTable(ReadOnlyTable):
     details_template = "admin/mail.html"
     column_list = ("id", "created_at", "to", "template", "attempts", "sent_at")
     column_labels: ClassVar = {"created_at": "Created", "template": "Email"}
+    column_formatters: ClassVar = {"template": shown(in_words)}
     column_details_list = (*column_list, "next_attempt_at")
-    column_filters = (FilterLike(OutgoingMail.to, "To"), FilterEqual(OutgoingMail.template, "Email"))
+    column_filters = (FilterLike(OutgoingMail.to, "To"), FilterEqual(OutgoingMail.template, "Email", options=TEMPLATES))
 
     def title_of(self, row: Any) -> str:
         return f"Email to {row.to}"

@@ -14,6 +14,7 @@ from wtforms.validators import Length
 
 from app.admin.access import owners_only
 from app.admin.cell_formats import moment, per_million
+from app.admin.cell_links import ACCOUNT_NAME
 from app.admin.form_fields import DollarsPerMillion, Moment, Required, RowForm, choices_of
 from app.admin.model_view import AdminPage
 from app.admin.prices import BUCKET_NAMES
@@ -37,13 +38,14 @@ SHOWN = 50
 def sold_prices() -> list[SelectChoice]:
     """The price rows that calls were sold at, the newest first."""
     sold = select(Usage.price_id).where(Usage.price_id == ModelPrice.id).exists()
-    rows = select(ModelPrice, AIModel.name).join(AIModel).where(sold).order_by(ModelPrice.id.desc())
-    return choices_of((price.id, text_of(price, name)) for price, name in db.session.execute(rows))
+    rows = select(ModelPrice, AIModel.title).join(AIModel).where(sold).order_by(ModelPrice.id.desc())
+    return choices_of((price.id, text_of(price, title)) for price, title in db.session.execute(rows))
 
 
-def text_of(price: ModelPrice, name: str) -> str:
+def text_of(price: ModelPrice, title: str) -> str:
     figures = f"{per_million(price.uncached_input_nanos)} / {per_million(price.output_nanos)}"
-    return f"{name} {price.tier}, {figures}, from {moment(price.effective_from)} (row {price.id})"
+    tier = f" ({price.tier})" if price.tier else ""
+    return f"{title}{tier}, {figures}, from {moment(price.effective_from)} (row {price.id})"
 
 
 class RightPrice(RowForm):
@@ -155,10 +157,11 @@ def compared(rerating: Rerating) -> list[list[str]]:
     ]
 
 
-def largest(rerating: Rerating) -> list[tuple[Account, int, int, int]]:
-    """The accounts that it means most to: (account, calls, over, under)."""
+def largest(rerating: Rerating) -> list[tuple[Any, int, int, int]]:
+    """The accounts that it means most to: (account's id and name, calls, over, under)."""
     rows = rerating.preview.get("largest", [])
-    accounts = {row.id: row for row in db.session.scalars(select(Account).where(Account.id.in_([r[1] for r in rows])))}
+    named = select(Account.id, ACCOUNT_NAME).where(Account.id.in_([row[1] for row in rows]))
+    accounts = {account.id: account for account in db.session.execute(named)}
     return [(accounts[account_id], calls, over, under) for over, account_id, under, calls in rows]
 
 

@@ -10,7 +10,7 @@ from flask_admin import expose
 from sqlalchemy import or_, select
 
 from app.admin.cell_formats import moment, money_text
-from app.admin.cell_links import accounts_matching
+from app.admin.cell_links import ACCOUNT_NAME, accounts_matching
 from app.admin.model_view import AdminPage
 from app.extensions import db
 from app.models.base import row_id
@@ -49,10 +49,9 @@ class SearchPage(AdminPage):
 
 
 def all_matching(typed: str) -> Iterator[Match]:
-    for account in newest(Account, accounts_matching(typed)):
-        name = account.name or f"Account {account.id}"
-        yield match("Account", account, "account", name, f"number {account.id}, {account.plan.name}")
-    for person in newest(User, or_(contains(User.email, typed), contains(User.name, typed))):
+    for account, name in newest(Account, accounts_matching(typed), ACCOUNT_NAME):
+        yield match("Account", account, "account", name or "", f"number {account.id}, {account.plan.name}")
+    for (person,) in newest(User, or_(contains(User.email, typed), contains(User.name, typed))):
         yield match("Person", person, "user", person.email, person.name)
     number = row_id(typed)
     columns = (
@@ -61,17 +60,17 @@ def all_matching(typed: str) -> Iterator[Match]:
         Payment.stripe_session_id,
         Payment.number,
     )
-    for payment in newest(Payment, or_(Payment.id == number, *(column == typed for column in columns))):
+    for (payment,) in newest(Payment, or_(Payment.id == number, *(column == typed for column in columns))):
         details = f"{money_text(payment.price_cents)}, {payment.state}, {moment(payment.created_at)}"
         yield match("Payment", payment, "payment", payment.number or f"Payment {payment.id}", details)
-    for event in newest(StripeEvent, StripeEvent.stripe_id == typed):
+    for (event,) in newest(StripeEvent, StripeEvent.stripe_id == typed):
         yield match("Event", event, "event", event.type, f"{event.state}, {moment(event.created_at)}")
-    for call in newest(Usage, Usage.id == number):
+    for (call,) in newest(Usage, Usage.id == number):
         yield match("Call", call, "usage", f"Call {call.id}", f"{call.model}, {moment(call.created_at)}")
 
 
-def newest(table: Any, condition: Any) -> list[Any]:
-    return list(db.session.scalars(select(table).where(condition).order_by(table.id.desc()).limit(MOST)))
+def newest(table: Any, condition: Any, *more: Any) -> list[Any]:
+    return list(db.session.execute(select(table, *more).where(condition).order_by(table.id.desc()).limit(MOST)))
 
 
 def match(kind: str, row: Any, endpoint: str, title: str, details: str) -> Match:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from app.admin.cell_links import ACCOUNT_NAME
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
@@ -66,7 +67,7 @@ def made_anew(kind: str, table: Any) -> Select[Any]:
 def left_behind() -> list[Any]:
     """(account id, its name, plan, the end of what is paid): they have to subscribe anew."""
     until = func.coalesce(Subscription.paid_until, Subscription.trial_end, Subscription.period_end)
-    columns = Account.id, Account.name, Plan.name.label("plan"), until.label("until")
+    columns = Account.id, ACCOUNT_NAME, Plan.name.label("plan"), until.label("until")
     joined = select(*columns).join(Subscription, Subscription.account_id == Account.id)
     running = (
         Subscription.former_account_id.is_not(None),

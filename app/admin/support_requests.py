@@ -4,9 +4,10 @@ from typing import Any, ClassVar
 
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from flask_admin.contrib.sqla.filters import BooleanEqualFilter, IntEqualFilter
+from flask_admin.contrib.sqla.filters import BooleanEqualFilter
 from jinja2 import pass_context
 
+from app.admin.cell_links import AccountFilter
 from app.admin.ledger_views import ReadOnlyTable
 from app.extensions import db
 from app.models.operations.support_request import SupportRequest
@@ -19,13 +20,13 @@ class SupportTable(ReadOnlyTable):
     one = "support request"
     intro = "Questions from customers, priority plans first."
     details_template = "admin/support_request.html"
-    column_list = ("id", "created_at", "is_priority", "account.name", "user.email", "message", "answered_at")
+    column_list = ("id", "created_at", "is_priority", "account_id", "user.email", "message", "answered_at")
     column_labels: ClassVar = {"is_priority": "Priority", "user.email": "From"}
     column_details_list = ("id", "created_at", "is_priority", "account_id", "user.email", "usage_id",
                            "message", "answered_at")  # fmt: skip
     column_select_related_list = (SupportRequest.account, SupportRequest.user)
     column_filters = (
-        IntEqualFilter(SupportRequest.account_id, "Account"),
+        AccountFilter(SupportRequest.account_id, "Account"),
         BooleanEqualFilter(SupportRequest.is_priority, "Priority"),
     )
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from app import mailer
 from app.admin.access import owners_only, wants_on
+from app.admin.cell_links import ACCOUNT_NAME
 from app.admin.model_view import AdminTable
 from app.extensions import db
 from app.models.identity.account import Account
@@ -42,7 +43,7 @@ class UserTable(AdminTable):
     def render(self, template: str, **context: Any) -> str:
         if template == self.details_template:
             query = (
-                select(Account.id, Account.name, Account.kind, Membership.role)
+                select(Account.id, ACCOUNT_NAME, Account.kind, Membership.role)
                 .join(Membership, Membership.account_id == Account.id)
                 .where(Membership.user_id == context["model"].id)
                 .order_by(Account.id)

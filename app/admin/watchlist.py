@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
+from app.admin.cell_links import ACCOUNT_NAME
 from app.admin.dashboard_figures import Range, account_rows
 from app.extensions import db
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
@@ -45,7 +46,7 @@ def tops(since: datetime, within: Range) -> Select[Any]:
     cents = func.coalesce(paid.c.cents, 0)
     loss = (costs.c.cost - cents * unit_nanos()).label("loss")
     figures = costs.c.cost, costs.c.absorbed, cents.label("revenue_cents"), loss
-    joined = select(Account.id, Account.name, *figures).join(costs, costs.c.account_id == Account.id)
+    joined = select(Account.id, ACCOUNT_NAME, *figures).join(costs, costs.c.account_id == Account.id)
     return joined.outerjoin(paid, paid.c.account_id == Account.id).limit(SHOWN)
 
 
@@ -70,7 +71,7 @@ def at_risk(today: date) -> list[tuple[int, str, str]]:
 
 def odd() -> list[tuple[int, str, str]]:
     """Subscriptions that were changed at Stripe into something that we do not sell."""
-    query = select(Account.id, Account.name, Subscription.review_note).join(
+    query = select(Account.id, ACCOUNT_NAME, Subscription.review_note).join(
         Subscription, Subscription.account_id == Account.id
     )
     rows = db.session.execute(query.where(Subscription.review_note != "", Subscription.is_running()).limit(SHOWN))
@@ -78,7 +79,7 @@ def odd() -> list[tuple[int, str, str]]:
 
 
 def unpaid() -> list[tuple[int, str, str]]:
-    query = select(Account.id, Account.name, Subscription.status).join(
+    query = select(Account.id, ACCOUNT_NAME, Subscription.status).join(
         Subscription, Subscription.account_id == Account.id
     )
     late = query.where(Subscription.status.in_(UNPAID), Subscription.is_running())
@@ -87,7 +88,7 @@ def unpaid() -> list[tuple[int, str, str]]:
 
 
 def paused() -> list[tuple[int, str, str]]:
-    query = select(Account.id, Account.name, AutoRecharge.pause_reason).join(
+    query = select(Account.id, ACCOUNT_NAME, AutoRecharge.pause_reason).join(
         AutoRecharge, AutoRecharge.account_id == Account.id
     )
     stopped = query.where(AutoRecharge.is_on, AutoRecharge.pause_reason != "").order_by(AutoRecharge.paused_at.desc())
@@ -107,7 +108,7 @@ def limited(today: date) -> list[tuple[int, str, str]]:
     running = [
         account for account, refused in hit.items() if len(refused) >= DAYS_RUNNING and is_running(refused, today)
     ]
-    rows = db.session.execute(select(Account.id, Account.name).where(Account.id.in_(running[:SHOWN])))
+    rows = db.session.execute(select(Account.id, ACCOUNT_NAME).where(Account.id.in_(running[:SHOWN])))
     return [(row.id, row.name, f"refused for a limit {DAYS_RUNNING} days running") for row in rows]
 
 
@@ -125,7 +126,7 @@ def nearly_empty(since: datetime, today: date) -> list[tuple[int, str, str]]:
     week = account_rows(since, Range(today - timedelta(days=6), today))
     left = Account.allowance_nanos + Account.credits_nanos - Account.reserved_nanos
     active = select(week.c.account_id).distinct()
-    query = select(Account.id, Account.name).where(left < Setting.get("low_balance"), Account.id.in_(active))
+    query = select(Account.id, ACCOUNT_NAME).where(left < Setting.get("low_balance"), Account.id.in_(active))
     rows = db.session.execute(query.where(Account.closed_at.is_(None)).order_by(left, Account.id).limit(SHOWN))
     return [(row.id, row.name, "nearly out of credits") for row in rows]
 
@@ -141,7 +142,7 @@ def fallen(since: datetime, today: date) -> list[tuple[int, str, str]]:
         before.c.cost > 12 * func.coalesce(now.c.cost, 0),
         before.c.cost >= 4 * Setting.get("low_balance"),
     )
-    query = select(Account.id, Account.name).join(before, before.c.account_id == Account.id)
+    query = select(Account.id, ACCOUNT_NAME).join(before, before.c.account_id == Account.id)
     query = query.outerjoin(now, now.c.account_id == Account.id).join(
         Subscription, Subscription.account_id == Account.id
     )

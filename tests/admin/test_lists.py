@@ -91,15 +91,19 @@ def test_the_overview_and_the_registry_take_few_statements(owner: AdminClient) -
         assert len(said) <= 63, (path, len(said))
 
 
-def test_a_list_says_whose_call_it_is_and_what_for(owner: AdminClient, session: scoped_session[Session]) -> None:
+def test_every_page_says_whose_call_it_is_and_what_for(owner: AdminClient, session: scoped_session[Session]) -> None:
     fill(session, 1)
     session.query(Account).filter_by(name="=A0").one().name = ""
-    session.query(Usage).one().operation = "title"
+    call = session.query(Usage).one()
+    call.operation, call.output = "title", 12_345
     session.commit()
     shown = owner.get("/admin/usage/").text
     email = session.query(User.email).filter(User.email.startswith("u")).scalar()
     assert f">{email}</a>" in shown
-    assert "Chat title" in shown
+    assert ("Chat title" in shown, "12,345" in shown) == (True, True)
+    assert owner.get(f"/admin/search/?q={email}").text.count(f">{email}</a>") == 2
+    assert f"Account {call.account_id}: {email}" in owner.get(f"/admin/account/details/?id={call.account_id}").text
+    assert f'/admin/user/details/?id={call.user_id}">{email}<' in owner.get(f"/admin/usage/details/?id={call.id}").text
 
 
 def test_no_cell_of_an_export_is_a_formula(owner: AdminClient, session: scoped_session[Session]) -> None:
