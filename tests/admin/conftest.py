@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.models.identity.user import User, UserSession
 from tests.support import people
+from tests.support.client import form_token
 
 
 class FormReader(HTMLParser):
@@ -73,8 +73,7 @@ class AdminClient:
         return self.client.get(path, **options)
 
     def token(self) -> str:
-        page = self.client.get("/admin/").text
-        return re.search(r'name="csrf-token" content="([^"]+)"', page)[1]
+        return form_token(self.client)
 
     def post(self, path: str, **fields: Any) -> Any:
         """A POST with the form token, as a page's own form sends it."""

@@ -21,10 +21,10 @@ from app.models.identity.user import User
 from app.models.operations.audit_log import AdminChange
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
-from app.worker import make_worker
 from tests.admin.conftest import AdminClient
 from tests.support import people
 from tests.support.people import CREDIT
+from tests.support.queue import work_off
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ def test_no_other_mail_can_be_asked_for(owner: AdminClient, ada: Account) -> Non
 def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient) -> None:
     with app.app_context():
         enqueue("app.payments.jobs.no_such_job", 7)
-        make_worker(app).work(burst=True, logging_level="CRITICAL")
+        work_off(app)
         assert "no_such_job" in owner.get("/admin/queue/").text
         owner.post("/admin/queue/retry/")
         assert connect().llen("rq:queue:default") == 1
@@ -210,7 +210,7 @@ def test_a_failed_job_is_seen_and_tried_again(app: Flask, owner: AdminClient) ->
 def test_the_last_run_of_a_job_is_remembered(app: Flask, owner: AdminClient) -> None:
     with app.app_context():
         enqueue("app.generation.jobs.add_up_calls")
-        make_worker(app).work(burst=True, logging_level="CRITICAL")
+        work_off(app)
         assert list(last_runs()) == ["app.generation.jobs.add_up_calls"]
     assert "add_up_calls" in owner.get("/admin/queue/").text
 

@@ -62,9 +62,11 @@ def test_accounts_and_people_are_found_in_every_script(owner: AdminClient, sessi
     account = people.person("eve")
     account.memberships[0].user.name = account.name = "Øystein Ångström"
     session.commit()
+    bob = ">Bob<"  # three letters alone may come up in a nonce
+    assert bob in owner.get("/admin/account/").text
     for typed in ("øystein", "ÅNGSTRÖM", "EVE@"):
         page = owner.get(f"/admin/account/?search={typed}").text
-        assert ("Øystein" in page, "Bob" in page) == (True, False)
+        assert ("Øystein" in page, bob in page) == (True, False)
     page = owner.get("/admin/user/?search=øystein ÅNG").text
     assert ("Øystein" in page, "bob@" in page) == (True, False)
 

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session, scoped_session
 from werkzeug.test import TestResponse
 
 from app.models.identity import password
-from app.worker import make_worker
 from tests.support import people
+from tests.support.client import form_token
 from tests.support.mailbox import Mailbox, body_of
 from tests.support.people import PASSWORD
+from tests.support.queue import work_off
 
-TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
 LINK = re.compile(r"http://127\.0\.0\.1(/\S+)")
 
 
@@ -38,8 +38,7 @@ class Browser:
         return self.client.get(path, **options)
 
     def token(self) -> str:
-        """The form token of this session, from a page that has one."""
-        return TOKEN.search(self.get("/pricing").text)[1]
+        return form_token(self.client)
 
     def send(self, path: str, **fields: object) -> TestResponse:
         return self.client.post(path, data={"csrf_token": self.token()} | fields)
@@ -94,7 +93,7 @@ class PostOffice:
 
     def mails_to(self, address: str) -> list[str]:
         """The texts of the mails to that address, oldest first, once the queue is empty."""
-        make_worker(self.app).work(burst=True, logging_level="WARNING")
+        work_off(self.app)
         return [body_of(mail) for mail in self.mailbox.to(address)]
 
     def link_to(self, address: str) -> str:

@@ -1,7 +1,6 @@
 """A chat as a whole: its versions, its place in the list, its instructions, and its export."""
 
 import json
-import re
 from urllib.parse import unquote
 
 import pytest
@@ -14,6 +13,7 @@ from app.models.chat.chat import Chat, Message
 from app.models.documents.document import Document
 from app.models.identity.account import Account
 from tests.support import people
+from tests.support.client import form_token
 from tests.support.people import PASSWORD
 
 
@@ -52,22 +52,17 @@ class Browser:
 
     def __init__(self, client: FlaskClient, name: str) -> None:
         self.client = client
-        form = {"email": f"{name}@example.com", "password": PASSWORD, "csrf_token": self.token("/login")}
+        form = {"email": f"{name}@example.com", "password": PASSWORD, "csrf_token": form_token(client)}
         assert client.post("/login", data=form).status_code == 302
-
-    def token(self, path: str) -> str:
-        result = re.search(r'name="csrf-token" content="([^"]+)"', self.client.get(path).text)
-        assert result
-        return result[1]
 
     def post(self, path: str, **form: object) -> int:
         return self.sent(path, **form).status_code
 
     def sent(self, path: str, **form: object) -> TestResponse:
-        return self.client.post(path, data={"csrf_token": self.token("/settings"), **form})
+        return self.client.post(path, data={"csrf_token": form_token(self.client), **form})
 
     def change(self, chat: Chat, **fields: object) -> TestResponse:
-        headers = {"X-CSRFToken": self.token("/settings"), "Accept": "application/json"}
+        headers = {"X-CSRFToken": form_token(self.client), "Accept": "application/json"}
         return self.client.patch(f"/api/chats/{chat.id}", json=fields, headers=headers)
 
     def listed(self, **query: str) -> list[dict]:

@@ -16,6 +16,7 @@ from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
 from tests.chat.test_chat_actions import Browser
 from tests.support import people
+from tests.support.client import form_token
 from tests.support.people import CREDIT
 from tests.support.provider_server import ProviderServer
 from tests.support.running_app import await_that
@@ -146,6 +147,6 @@ def test_the_page_has_titles_unless_the_account_does_not_want_them(
 ) -> None:
     browser = Browser(client, "ada")
     browser.post("/account/titles", **({"writes_titles": "on"} if wants else {}))
-    headers = {"X-CSRFToken": browser.token("/settings")}
+    headers = {"X-CSRFToken": form_token(client)}
     made = client.post("/api/chats", json={"model": "gpt-test"}, headers=headers).json
     assert made["wants_title"] is wants

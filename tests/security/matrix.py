@@ -26,9 +26,9 @@ from app.models.identity.account import Account
 from app.models.identity.api_key import EVERY_SCOPE, ApiKey
 from app.models.identity.membership import Membership
 from app.models.identity.user import User, UserSession
-from tests.auth.conftest import TOKEN
 from tests.security.test_routes import body_for
 from tests.support import people
+from tests.support.client import form_token
 
 KEPT = Path(__file__).with_name("matrix.txt")
 GATEWAY = "/v1/"
@@ -125,7 +125,7 @@ class Cast:
             db.session.commit()
             with client.session_transaction() as cookie:
                 cookie["_user_id"], cookie["_fresh"] = secret, True
-        token = TOKEN.search(client.get("/pricing").text)[1]
+        token = form_token(client)
         if as_guest:
             client.post("/try", data={"csrf_token": token})
         cookie = client.get_cookie("session").value

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from app.models.catalog.setting import Setting
 from tests.auth.conftest import Browser
 from tests.conftest import app_in, close
+from tests.support.client import form_token
 
 BASE = "https://tollgate.example"
 
@@ -36,6 +37,9 @@ class SecureBrowser(Browser):
         "base_url": BASE,
         "headers": {"Referer": f"{BASE}/login", "X-Forwarded-Proto": "https"},
     }
+
+    def token(self) -> str:
+        return form_token(self.client, **self.options)
 
     def get(self, path: str, **options: object) -> TestResponse:
         return self.client.get(path, **self.options | options)
