@@ -7,6 +7,7 @@ from flask import Flask
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.identity.account import Account
+from app.providers.demo import DemoProvider
 from tests.security.matrix import ADMIN_ROLES, KEPT, ROLES, Cast, matrix, text
 from tests.security.test_routes import OWNED, PUBLIC, UNSAFE
 
@@ -26,8 +27,9 @@ SUPPORT_DOES = {"/admin/account/grant/", "/admin/two-factor/", "/admin/user/mail
 
 
 def test_each_role_gets_what_the_matrix_says(
-    app: Flask, adas: dict[str, int], session: "scoped_session[Session]"
+    app: Flask, adas: dict[str, int], session: "scoped_session[Session]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(DemoProvider.__init__.__kwdefaults__, "pace", 0.0)
     team = session.query(Account).filter_by(name="ada's team").one()
     measured = text(list(matrix(app, Cast(app, team), adas)))
     if os.environ.get("WRITE_MATRIX"):
