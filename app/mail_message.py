@@ -25,6 +25,16 @@ MAKES_A_LINK = re.compile(r"(?<=\w)([.@])(?=[^\W\d_])|(://)")
 MARK = re.compile("\x01(\\d+)\x01")
 
 
+MANAGES, USES = "you manage the account {account}", "you use {to}"
+WHY = {
+    "invitation": "you were invited to the team {account}",
+    "limit_decision": "you asked for more credits in {account}",
+    "digest": "you turned on the weekly summary of {account}",
+    "support_request": "{to} gets the support requests",
+}
+"""What is sent to others than those who manage the account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A link of ours, shown as a button."""
@@ -70,7 +80,7 @@ def compose(to: str, template: str, context: dict[str, Any]) -> EmailMultiAltern
     parts = Parts()
     text = environment(parts).get_template(f"mail/{template}.txt").render(context)
     subject, _, body = text.partition("\n")
-    foot = footer(to, context)
+    foot = footer(to, template, context)
     whole = "\n\n".join((parts.written(body.strip()), "-- ", *foot))
     message = EmailMultiAlternatives(" ".join(subject.split())[:LONGEST_SUBJECT], f"{whole}\n", to=[to])
     if leave := context.get("unsubscribe_url"):
@@ -84,12 +94,12 @@ def compose(to: str, template: str, context: dict[str, Any]) -> EmailMultiAltern
     return message
 
 
-def footer(to: str, context: dict[str, Any]) -> list[str]:
+def footer(to: str, template: str, context: dict[str, Any]) -> list[str]:
     """Why this mail came, of which account it is, and who answers."""
-    brand, name = cleaned(context["brand_name"]), context.get("account_name")
-    why = f"manage the account {cleaned(name)} at {brand}" if name else f"use {one_line(to)} at {brand}"
-    help_at = "Questions? Reply to this email." if context.get("support_email") else ""
-    return list(filter(None, (f"You're getting this email because you {why}.", help_at)))
+    brand, account = cleaned(context["brand_name"]), cleaned(context.get("account_name"))
+    reason = WHY.get(template) or (MANAGES if account else USES)
+    why = f"You're getting this email because {reason.format(account=account, to=one_line(to))} at {brand}."
+    return [why, "Questions? Reply to this email."] if context.get("support_email") else [why]
 
 
 def environment(parts: Parts) -> Environment:

@@ -43,12 +43,18 @@ def role_of(session: Database, address: str) -> str | None:
     return membership.role if membership else None
 
 
+def test_the_mail_says_why_it_came(link: str, post_office: PostOffice) -> None:
+    foot = " ".join(post_office.mails_to(BOB)[-1].partition("-- ")[2].split())
+    assert foot.startswith("You're getting this email because you were invited to the team Gate keepers at")
+
+
 def test_the_invited_joins_and_is_in_the_team(link: str, signed_in: Callable, session: Database) -> None:
     bob = signed_in("bob")
     assert bob.get(link).status_code == 200
     assert bob.send(link).location == "/chat"
     assert role_of(session, BOB) == "member"
     assert "Gate keepers" in bob.get("/account").text
+    assert "No free credits for a team" in bob.get("/pricing").text
 
 
 def test_looking_at_an_invitation_accepts_nothing(link: str, signed_in: Callable, session: Database) -> None:
