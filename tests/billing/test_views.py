@@ -214,6 +214,7 @@ def test_members_see_no_billing(customer: CustomerClient, scenario: StripeScenar
     member(scenario)
     customer.sign_in("bob@example.com")
     assert {customer.page(path).status_code for path in PAGES} == {403}
+    assert 'href="/billing' not in customer.page("/pricing").text.partition("<main")[2]
 
 
 def test_members_send_no_form_of_billing(customer: CustomerClient, scenario: StripeScenario) -> None:
