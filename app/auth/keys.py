@@ -39,7 +39,7 @@ def make_key() -> ResponseReturnValue:
 def show(secret: str) -> ResponseReturnValue:
     db.session.commit()
     keep_to_show(secret)
-    return redirect(url_for("auth.keys"), 303)
+    return redirect(url_for("auth.keys", _anchor="keys"), 303)
 
 
 @auth.post("/settings/keys/<key_id>/limits")

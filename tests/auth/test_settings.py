@@ -124,7 +124,9 @@ def test_another_persons_browser_is_not_found(ada: Browser, signed_in: Callable,
 
 
 def test_a_key_that_was_just_made_works(ada: Browser, session: Database) -> None:
-    page = ada.get(ada.send("/settings/keys", name="robot").location).text
+    location = ada.send("/settings/keys", name="robot").location
+    assert location.endswith("#keys"), "the secret is far down the page"
+    page = ada.get(location).text
     secret = page[page.index(session.query(ApiKey).one().prefix) :].split("<")[0]
     bearer = {"Authorization": f"Bearer {secret}"}
     assert f'/api/balance -H "Authorization: Bearer {secret}"' in page
