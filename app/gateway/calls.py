@@ -14,10 +14,11 @@ from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
 from app.gateway.errors import anthropic_error, dialect_error, openai_error
 from app.gateway.message_events_from_chat import MessageEventsFromChat
-from app.gateway.openai_chat import ChatWriter, first_answer, whole_completion
+from app.gateway.openai_chat import ChatWriter, whole_completion
 from app.gateway.openai_responses import ResponsesWriter, whole_response
 from app.gateway.prompts import GatewayRequest
 from app.gateway.reported_usage import Event, Settled
+from app.gateway.sound_chunks import SoundChunks
 from app.generation.provider_reader import Follower
 from app.generation.wire_call import WireGeneration, begin
 from app.models.base import utcnow
@@ -31,6 +32,10 @@ FIRST_EVENT_SECONDS = 15.0
 """How long the head of a stream waits for its first event, so that a provider's failure has a status of its own."""
 
 BROKE_OFF = "The answer was cut off on our side. Nothing was charged."
+UNREAD = "The provider's answer could not be read."
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, IndexError)
+"""What a writer raises where the answer is of another form than it can be."""
+
 WHOLE = {"chat": whole_completion, "messages": whole_message, "responses": whole_response}
 
 
@@ -93,7 +98,7 @@ class GatewayCall:
         self.dialect = asked.dialect
         self.generation = generation
         self._request_id, self._sent = g.request_id, asked.body
-        self._chunks, self._events = ChatFromMessageEvents(), MessageEventsFromChat()
+        self._chunks, self._events, self._sound = ChatFromMessageEvents(), MessageEventsFromChat(), SoundChunks()
         call_id, wants_usage = generation.reservation.usage_id, asked.wants_usage
         self.writer: ChatWriter | MessagesWriter | ResponsesWriter
         if asked.dialect == "messages":
@@ -104,9 +109,13 @@ class GatewayCall:
             self.writer = ChatWriter(asked.model, call_id, wants_usage=wants_usage)
 
     def whole(self) -> Response:
-        told = [shown for events in self.generation.follow_events() for shown in self._told(events)]
-        told.extend(self.writer.close(settled(self.generation, self._sent)))
-        return jsonify(WHOLE[self.dialect](told))
+        try:
+            told = [shown for events in self.generation.follow_events() for shown in self._told(events)]
+            told.extend(self.writer.close(settled(self.generation, self._sent)))
+            return jsonify(WHOLE[self.dialect](told))
+        except UNREADABLE as error:
+            log.exception("could not tell call %s", self.generation.reservation.usage_id)
+            raise ProviderError("provider_error", UNREAD) from error
 
     def stream(self) -> Response:
         """A stream that has begun is 200; until there is a first event, a failure is an answer with its own status."""
@@ -123,9 +132,9 @@ class GatewayCall:
             yield "".join(map(self._frame, self.writer.close(settled(self.generation, self._sent))))
         except (ProviderError, InvalidRequest) as error:
             yield "".join(self._failure("provider_error", str(error)))
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        except UNREADABLE:
             log.exception("could not tell call %s", self.generation.reservation.usage_id)
-            yield "".join(self._failure("provider_error", "The provider's answer could not be read."))
+            yield "".join(self._failure("provider_error", UNREAD))
         else:
             yield "data: [DONE]\n\n" if self.dialect == "chat" else ""
 
@@ -139,7 +148,7 @@ class GatewayCall:
         """An event of the provider in the caller's dialect, before its writer."""
         is_chunk = "choices" in event or not isinstance(event.get("type"), str)
         is_responses = str(event.get("type")).startswith("response.")
-        event = first_answer(event) if is_chunk else event
+        event = self._sound.feed(event) if is_chunk else event
         if self.dialect == "messages" and is_chunk:
             return self._events.feed(event)
         if self.dialect != "messages" and not is_chunk and not is_responses:

@@ -29,9 +29,9 @@ class MessageEventsFromChat:
                 yield self._of("thinking", {"type": "thinking_delta", "thinking": delta[name]})
                 break
         for name in ("content", "refusal"):
-            if text := text_of(delta.get(name)):
+            if text := delta.get(name):
                 yield self._of("text", {"type": "text_delta", "text": text})
-        for call in list_in(delta, "tool_calls"):
+        for call in delta.get("tool_calls") or ():
             yield from self._call(mapping(call))
         if reason := choice.get("finish_reason"):
             yield {"type": "message_delta", "delta": {"stop_reason": STOPS.get(str(reason), "end_turn")}}
@@ -44,7 +44,7 @@ class MessageEventsFromChat:
 
     def _call(self, call: Mapping[str, Any]) -> Iterator[Event]:
         function = mapping(call.get("function"))
-        key = call.get("index") if call.get("index") is not None else call.get("id")
+        key = call.get("index")
         if key not in self._calls:
             self._number += 1
             self._calls[key], self._kind = self._number, ("tool", key)
@@ -52,18 +52,5 @@ class MessageEventsFromChat:
             block |= {"name": function.get("name") or "", "input": {}}
             yield {"type": "content_block_start", "index": self._number, "content_block": block}
         if function.get("arguments"):
-            delta = {"type": "input_json_delta", "partial_json": str(function["arguments"])}
+            delta = {"type": "input_json_delta", "partial_json": function["arguments"]}
             yield {"type": "content_block_delta", "index": self._calls[key], "delta": delta}
-
-
-def list_in(fields: Mapping[str, Any], name: str) -> list[Any]:
-    value = fields.get(name)
-    return value if isinstance(value, list) else []
-
-
-def text_of(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    parts = map(mapping, content) if isinstance(content, list) else ()
-    texts = (part.get("text") for part in parts if part.get("type") == "text")
-    return "".join(text for text in texts if isinstance(text, str))

@@ -6,7 +6,6 @@ from typing import Any
 
 from app.gateway.chat_from_messages import mapping
 from app.gateway.reported_usage import Event, Settled
-from app.providers.openai_choices import choice_in, is_thought
 
 FINISHES = {
     "end_turn": "stop",
@@ -69,15 +68,9 @@ def usage_of(reported: Mapping[str, Any], settled: Settled) -> Event:
 
 
 def choice_of(choice: Mapping[str, Any]) -> Event:
-    delta = dict(mapping(choice.get("delta")))
-    if isinstance(delta.get("content"), list):
-        parts = [mapping(part) for part in delta["content"]]
-        texts = [part.get("text") for part in parts if part.get("type") == "text"]
-        delta["content"] = "".join(text for text in texts if isinstance(text, str))
-    elif not isinstance(delta.get("content"), str | None):
-        del delta["content"]
     kept = {name: value for name, value in choice.items() if name != "usage"}
     finish = choice.get("finish_reason") or None
+    delta = mapping(choice.get("delta"))
     return {**kept, "index": choice.get("index") or 0, "delta": delta, "finish_reason": finish}
 
 
@@ -103,25 +96,13 @@ def without_index(item: Mapping[str, Any]) -> Event:
     return {name: value for name, value in item.items() if name != "index"}
 
 
-def first_answer(chunk: Event) -> Event:
-    """The chunk with its first choice alone, whatever the vendor counts; what is marked as a thought is no text."""
-    if not isinstance(chunk.get("choices"), list):
-        return chunk
-    choice = choice_in(chunk)
-    delta = mapping(choice.get("delta"))
-    if is_thought(delta):
-        said = {name: value for name, value in delta.items() if name not in ("content", "extra_content")}
-        choice = {**choice, "delta": {**said, "reasoning_content": delta.get("content")}}
-    return {**chunk, "choices": [choice] if choice else []}
-
-
 def merge(whole: Event, delta: Mapping[str, Any]) -> Event:
     """Add a delta: texts are joined, numbered items of lists found by their number, other lists made longer."""
     for name, value in delta.items():
         known = whole.get(name)
         if known is None or name in ("role", "type", "id", "index"):
             whole[name] = [] if isinstance(value, list) else value if value is not None else known
-        if isinstance(value, list):
+        if isinstance(value, list) and isinstance(whole[name], list):
             merge_list(whole[name], value)
         elif isinstance(known, str) and isinstance(value, str) and name not in ("role", "type", "id"):
             whole[name] = known + value
@@ -133,7 +114,9 @@ def merge(whole: Event, delta: Mapping[str, Any]) -> Event:
 def merge_list(known: list[Any], items: list[Any]) -> None:
     for item in items:
         number = item.get("index") if isinstance(item, Mapping) else None
-        same = [place for place, other in enumerate(known) if number is not None and other.get("index") == number]
+        same = [
+            place for place, other in enumerate(known) if number is not None and mapping(other).get("index") == number
+        ]
         if same:
             known[same[0]] = merge(dict(known[same[0]]), item)
         else:

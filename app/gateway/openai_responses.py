@@ -7,7 +7,6 @@ from typing import Any
 
 from app.gateway.chat_from_messages import mapping
 from app.gateway.chat_from_responses import full_name, named_tools
-from app.gateway.message_events_from_chat import list_in, text_of
 from app.gateway.reported_usage import Event, Settled
 
 ENDS = ("response.completed", "response.incomplete")
@@ -88,15 +87,17 @@ class MadeResponse:
         if isinstance(thought, str):
             yield from self._text("reasoning", thought)
         for name in ("content", "refusal"):
-            if text := text_of(delta.get(name)):
+            if text := delta.get(name):
                 yield from self._text("message", text)
-        for call in list_in(delta, "tool_calls"):
+        for call in delta.get("tool_calls") or ():
             yield from self._call(mapping(call))
         self._finish = str(choice.get("finish_reason") or self._finish or "") or None
 
     def close(self, settled: Settled) -> Iterator[Event]:
         yield from self._start()
         yield from self._end_item()
+        for number in self._calls.values():
+            yield from self._end_call(number)
         reason = {
             "length": "max_output_tokens",
             "content_filter": "content_filter",
@@ -144,11 +145,11 @@ class MadeResponse:
         """An event of the open item."""
         place = {"summary_index": 0} if "summary" in kind else {"content_index": 0}
         named = {"item_id": self._items[self._open or 0]["id"], "output_index": self._open}
-        return {"type": kind, **named, **({} if "call" in kind else place), **fields}
+        return {"type": kind, **named, **place, **fields}
 
     def _call(self, call: Mapping[str, Any]) -> Iterator[Event]:
         function = mapping(call.get("function"))
-        key = call.get("index") if call.get("index") is not None else call.get("id")
+        key = call.get("index")
         if key not in self._calls:
             self._calls[key] = len(self._items)
             identity = f"fc_{self._call_id}_{len(self._items)}"
@@ -160,6 +161,7 @@ class MadeResponse:
             }
             call_id = call.get("id") or f"call_{len(self._items)}"
             yield from self._begin_item(item | {"call_id": call_id, "arguments": ""})
+            self._open = None
         item = self._items[self._calls[key]]
         if (text := function.get("arguments")) and isinstance(text, str):
             item["arguments"] += text
@@ -172,21 +174,30 @@ class MadeResponse:
         return {"name": tool.get("name") or name} | ({"namespace": namespace} if namespace else {})
 
     def _end_item(self) -> Iterator[Event]:
+        """End the open text; calls are open to the end, since their arguments may come in turns."""
         if self._open is None:
             return
         item = self._items[self._open]
-        if item["type"] == "function_call":
-            yield self._of("response.function_call_arguments.done", arguments=item["arguments"], name=item["name"])
-            tool, _namespace = self._tools.get(full_name(item), ({}, None))
-            if tool.get("type") == "custom":
-                self._items[self._open] = item = as_custom(item)
-        else:
-            part = item["summary" if item["type"] == "reasoning" else "content"][0]
-            yield self._of(DONE[item["type"]], text=part["text"])
-            yield self._of(PART_DONE[item["type"]], part=dict(part))
-        item["status"] = "completed"
-        yield {"type": "response.output_item.done", "output_index": self._open, "item": dict(item)}
+        part = item["summary" if item["type"] == "reasoning" else "content"][0]
+        yield self._of(DONE[item["type"]], text=part["text"])
+        yield self._of(PART_DONE[item["type"]], part=dict(part))
+        yield self._done(self._open)
         self._open = None
+
+    def _end_call(self, number: int) -> Iterator[Event]:
+        item = self._items[number]
+        told = {name: item[name] for name in ("arguments", "name")}
+        named = {"item_id": item["id"], "output_index": number}
+        yield {"type": "response.function_call_arguments.done", **named, **told}
+        tool, _namespace = self._tools.get(full_name(item), ({}, None))
+        if tool.get("type") == "custom":
+            self._items[number] = as_custom(item)
+        yield self._done(number)
+
+    def _done(self, number: int) -> Event:
+        item = self._items[number]
+        item["status"] = "completed"
+        return {"type": "response.output_item.done", "output_index": number, "item": dict(item)}
 
 
 MESSAGE = {"role": "assistant", "status": "in_progress"}

@@ -1,0 +1,83 @@
+"""Chunks that are not as OpenAI's format has them: told soundly in every dialect, and charged for what was told."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session, scoped_session
+
+from app.extensions import db
+from app.gateway.openai_chat import whole_completion
+from app.gateway.sound_chunks import SoundChunks
+from app.models.metering.usage import Usage
+from tests.gateway.conftest import OPENAI_MODEL, PATHS, Program
+from tests.support.provider_server import ProviderServer
+
+Calls = list[tuple[str, str]]
+
+
+def chunk(**delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+
+
+def called(name: str, arguments: Any = None, **fields: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}, **fields}
+
+
+def more(arguments: str, **fields: Any) -> dict[str, Any]:
+    return {"function": {"arguments": arguments}, **fields}
+
+
+TWO = [("f", "{}"), ("g", "{}")]
+
+
+@pytest.mark.parametrize(
+    ("calls", "told"),
+    [
+        ([called("f", "{", index=0, id="a"), more("}", index=0)], [("f", "{}")]),
+        ([called("f", "{}", index=0, id="a"), called("g", "{}", index=0, id="b")], TWO),
+        ([called("f", "{}", id="a"), called("g", "{}", id="b")], TWO),
+        ([called("f", "{}"), called("g", "{}")], TWO),
+        ([called("f", "{", id="a"), called("g", "{", id="b"), more("}", id="a"), more("}", id="b")], TWO),
+        ([called("f", "{", index="0"), called("f", "}", index="0", id="late")], [("f", "{}")]),
+        ([called("f", "{", index=0, id="a"), more("}", index=0, id="new each time")], [("f", "{}")]),
+        ([called("f", {"x": 1}, index=[0], id="a")], [("f", '{"x": 1}')]),
+        (["f", None, {}, called("f", "{}", index=10**30)], [("f", "{}")]),
+    ],
+    ids=["OpenAI's", "Gemini's", "Ollama's", "bare", "by id", "text as number", "ids", "object", "none"],
+)
+def test_calls_are_told_apart_however_they_are_numbered(calls: list[Any], told: Calls) -> None:
+    sound = SoundChunks()
+    whole = whole_completion([sound.feed(chunk(tool_calls=[call])) for call in calls])
+    functions = [call["function"] for call in whole["choices"][0]["message"]["tool_calls"]]
+    assert [(function["name"], function["arguments"]) for function in functions] == told
+
+
+ODD: list[dict[str, Any]] = [
+    {"tool_calls": [called("f", "{}", index=[1])]}, {"tool_calls": ["x", None]}, {"tool_calls": {"0": 1}},
+    {"reasoning": "a"}, {"reasoning": ["b"]}, {"annotations": {"a": 1}}, {"annotations": [{"index": 0}]},
+    {"annotations": ["s"]}, {"annotations": [{"index": 0}]}, {"audio": {"id": "x"}}, {"audio": ["z"]},
+    {"thinking_blocks": ["a", {"index": 0, "thinking": "t"}]}, {"thinking_blocks": 7}, {"refusal": {"a": 1}},
+    {"content": True}, {"content": {"type": "text", "text": "!"}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+def test_what_is_odd_breaks_no_answer(
+    ada: Program, provider: ProviderServer, session: "scoped_session[Session]", dialect: str
+) -> None:
+    end = {
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 3},
+    }
+    chunks = [chunk(content="Hello"), *(chunk(**delta) for delta in ODD), end]
+    lines = [f"data: {json.dumps(sent)}" for sent in chunks]
+    provider.bodies["odd"] = "\n\n".join([*lines, "data: [DONE]", ""]).encode()
+    provider.configure(replay="odd")
+    for is_stream in (False, True):
+        answer = ada.call(dialect, "x" * 400, model=OPENAI_MODEL, stream=is_stream)
+        assert (answer.status_code, "Hello" in answer.text, "could not" in answer.text) == (200, True, False)
+        assert "!" in answer.text
+        call = db.session.get(Usage, int(answer.headers["X-Call-Id"]), populate_existing=True)
+        assert call is not None
+        assert (call.outcome, call.paid_nanos) == ("done", 9 * 2500 + 3 * 10_000)
