@@ -128,8 +128,6 @@ CODES = {
     "budget_exceeded": "credentials",
     "moderation_blocked": "filtered",
 }
-
-
 MINIMAX = {
     "timeout": (1001,),
     "unavailable": (1000, 1024, 1033),
@@ -210,16 +208,21 @@ def reason_of_event(body: object) -> str:
 
 def is_error(event: Mapping[str, Any]) -> bool:
     """Whether an event tells of an error: as such, or by a bare message, code or detail in the place of an answer."""
-    if event.get("error") or status_of(event).get("status_code"):
+    if event.get("error") or status_of(event).get("status_code") or error_within(event):
         return True
     if event.get("choices") or "delta" in event:
         return False
     if event.get("object") == "error" or event.get("type") == "error" or event.get("success") is False:
         return True
-    if "usage" in event:
-        return False
     is_message = isinstance(event.get("message"), str) and ("code" in event or "type" in event)
-    return is_message or bool(event.get("detail"))
+    return "usage" not in event and (is_message or bool(event.get("detail")))
+
+
+def error_within(event: Mapping[str, Any]) -> bool:
+    """Whether one stands beside the text: Groq's in `x_groq`, OpenRouter's in the choice."""
+    choices = event.get("choices")
+    places = (event.get("x_groq"), *(choices if isinstance(choices, list) else ()))
+    return any(isinstance(place, Mapping) and place.get("error") for place in places)
 
 
 def status_of(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,13 +2,14 @@
 
 ENDS = {
     "stop": "stop stop_sequence end end_turn eos eos_token complete finished normal",
-    "length": "max_tokens max_output_tokens model_length length_limit token_limit context_length_exceeded "
-    "context_window_exceeded model_context_window_exceeded",
+    "length": "max_tokens max_output_tokens model_length length_limit token_limit error_limit "
+    "context_length_exceeded context_window_exceeded model_context_window_exceeded",
     "filter": "content_filter content_filtered sensitive safety image_safety recitation prohibited_content blocklist "
     "spii guardrail_intervened error_toxic",
     "tool_calls": "function_call tool_call tool_use",
-    "error": "abort aborted cancelled canceled network_error insufficient_system_resource internal_error server_error "
-    "timeout time_limit overloaded engine_overloaded malformed_function_call function_call_filter",
+    "error": "abort aborted cancelled canceled user_cancel network_error insufficient_system_resource "
+    "internal_error server_error timeout time_limit overloaded engine_overloaded "
+    "malformed_function_call function_call_filter",
 }
 FINISHES = {reason: end for end, reasons in ENDS.items() for reason in reasons.split()}
 FAILED = "error"
