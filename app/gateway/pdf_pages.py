@@ -41,17 +41,17 @@ def object_streams(document: bytes) -> Iterator[bytes]:
     """What is packed in each. A mark's dictionary may hold a word that only looks like the beginning of its stream:
     each near it is tried, and one must be an object stream."""
     streams, until, is_read, is_tried = 0, 0, True, False
-    for found in MARK_OR_STREAM.finditer(document):
-        if found[0].startswith(b"/"):
+    for mark in MARK_OR_STREAM.finditer(document):
+        if mark[0].startswith(b"/"):
             if is_tried and not is_read:
                 raise unknown()
-            until, is_read, is_tried = found.end() + DICTIONARY, False, False
-        elif found.start() < until or not (is_read or is_tried):
+            until, is_read, is_tried = mark.end() + DICTIONARY, False, False
+        elif mark.start() < until or not (is_read or is_tried):
             streams, is_tried = streams + 1, True
             if streams > MOST_STREAMS:
                 raise unknown()
-            opened = unpacked(document, found.end())
-            is_read = is_read or bool(opened or NUMBERS.match(document, found.end()))
+            opened = unpacked(document, mark.end())
+            is_read = is_read or bool(opened or NUMBERS.match(document, mark.end()))
             yield opened
     if is_tried and not is_read:
         raise unknown()
