@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from tests.histories.records import Call, Charge, Offer, Recharging, Sale, Term
@@ -194,6 +194,18 @@ class Book:
         self.term, self.allowance = None, 0
         self.offer, self.period_end = self.free, now
         self.roll_over(now)
+
+    def come_back(self, now: datetime) -> None:
+        """The rights ended and came back in one moment: so does what is left, within the period that was paid."""
+        term, offer, left = self.term, self.offer, self.allowance
+        assert term is not None
+        self.end_subscription(now)
+        self.term, self.offer = term, offer
+        if not term.start <= now < term.end:
+            return
+        self.period_end = term.end
+        if left:
+            self.refill(replace(offer, allowance=max(left, self.allowance)))
 
     def buy(self, key: str, worth: int, cents: int) -> None:
         self.credits += worth

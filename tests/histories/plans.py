@@ -82,6 +82,14 @@ class Plans(Stage):
         if status == "unpaid":
             self.follow("canceled")
 
+    @precondition(lambda self: self.is_subscribed() and not self.unpaid)
+    @rule(status=st.sampled_from(["unpaid", "paused"]))
+    def the_subscription_rests_and_goes_on(self, status: str) -> None:
+        """Within one moment: what ended comes back, if its paid period still runs."""
+        self.follow(status)
+        self.follow()
+        self.book.come_back(self.now)
+
     @precondition(lambda self: self.is_subscribed())
     @rule()
     def stripe_says_the_same_again(self) -> None:

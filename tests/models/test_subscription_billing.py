@@ -4,9 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from app.extensions import db
 from app.models.billing.allowance_refill import refill_if_due
+from app.models.billing.audit import audit
+from app.models.billing.ledger import LedgerEntry
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import LineState
 from app.models.billing.subscription import Subscription
@@ -57,6 +60,48 @@ def test_rights_end_with_the_subscription_and_what_was_bought_stays(deal: Deal) 
     kinds = [entry.kind for entry in deal.account.entries()]
     assert kinds == ["allowance_ended", "refill"]
     assert (deal.account.plan.name, deal.allowance, deal.account.credits_nanos) == ("Free", 0, 7 * CREDIT)
+
+
+@pytest.mark.parametrize("status", ["unpaid", "paused", "a word that nobody knows"])
+def test_what_ended_comes_back_with_the_rights_within_the_paid_period(deal: Deal, status: str) -> None:
+    deal.plan.daily_limit_nanos = 900 * CREDIT
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    LedgerEntry.post(deal.account, "grant", "used", allowance=-4_000 * CREDIT)
+    for _again in range(2):
+        deal.follow(status=status)
+        assert (deal.account.plan.name, deal.allowance) == ("Free", 0)
+        deal.follow(status="active")
+        deal.follow(status="active")
+        assert (deal.account.plan, deal.allowance, deal.account.period_end) == (deal.plan, 6_000, month(1))
+        assert deal.account.daily_limit_nanos == 900 * CREDIT
+    deal.follow(status=status)
+    with time_machine.travel(month(1), tick=False):
+        deal.follow(status="active")
+    assert (deal.account.plan, deal.allowance) == (deal.plan, 0)
+    assert list(audit()) == []
+
+
+def test_an_upgrade_that_is_paid_late_comes_back_with_what_it_grew(deal: Deal) -> None:
+    pro = db.session.query(Plan).filter_by(name="Pro").one()
+    deal.follow(deal.invoice(0, month(0), month(0)))
+    deal.follow(status="unpaid", price_id="price_Pro")
+    line = LineState("price_Pro", 700, True, BEGIN, month(1))
+    growth = replace(deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
+    deal.follow(growth, status="active")
+    assert (deal.account.plan, deal.account.allowance_nanos) == (pro, pro.allowance_nanos)
+
+
+def test_of_a_year_the_month_that_ended_comes_back_and_later_ones_come(deal: Deal) -> None:
+    deal.plan.interval, deal.plan.allowance_override_nanos = "year", 1_000 * CREDIT
+    deal.follow(deal.invoice(0, month(0), month(0), month(0).replace(year=2027)))
+    deal.follow(status="unpaid")
+    deal.follow(status="active")
+    assert (deal.allowance, deal.account.period_end) == (1_000, month(1))
+    deal.follow(status="unpaid")
+    with time_machine.travel(month(3), tick=False):
+        deal.follow(status="active")
+        refill_if_due(deal.account)
+        assert (deal.allowance, deal.account.period_end) == (1_000, month(4))
 
 
 def test_an_invoice_that_is_paid_after_the_end_becomes_credits(deal: Deal) -> None:

@@ -1,12 +1,17 @@
 """A subscription applied to its account: what must not go on, trial, paid invoices, rights. billing-rules.md 7."""
 
 from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.billing.allowance_refill import refill_if_due
-from app.models.billing.invoice import apply_invoice, by_payment, is_charged
+from app.models.billing.allowance_refill import refill, refill_if_due
+from app.models.billing.invoice import apply_invoice, by_payment, is_charged, period_around
 from app.models.billing.ledger import LedgerEntry
+from app.models.billing.payment import Payment
 from app.models.billing.stripe_objects import InvoiceState, SubscriptionState
 from app.models.billing.subscription import Subscription, free_plan_after
 from app.models.billing.trial import begin_trial, grow_trial
@@ -15,6 +20,7 @@ from app.models.identity.account import Account
 
 SECOND = "the account has a subscription already"
 RETIRED = "the plan was retired before the subscription began"
+BACK = "The subscription is active again"
 
 
 def follow(
@@ -46,10 +52,13 @@ def reject_if_unwanted(subscription: Subscription) -> None:
 
 
 def give_rights(subscription: Subscription, account: Account) -> None:
-    """The account's plan follows the subscription; where its rights end, its allowance ends with them."""
+    """The account's plan follows the subscription; its allowance ends with its rights, and comes back with them."""
     if subscription.gives_rights:
+        comes_back = not subscription.is_in_force
         subscription.come_into_force()
         account.plan = subscription.plan
+        if comes_back:
+            give_back(subscription, account, utcnow())
     elif subscription.is_in_force:
         end_rights(subscription, account)
 
@@ -72,6 +81,36 @@ def end_rights(subscription: Subscription, account: Account) -> None:
     account.billing_anchor, account.period_end = account.created_at, now
     db.session.flush()
     refill_if_due(account, now)
+
+
+def give_back(subscription: Subscription, account: Account, now: datetime) -> None:
+    """What ended with the rights of a locked account comes back within the period that it was paid for."""
+    period, paid = period_around(subscription, now), Payment.last_period_of(subscription.id)
+    if period is None or paid is None or not period[0] <= now < period[1]:
+        return
+    is_yearly = subscription.plan.interval == "year"
+    account.billing_anchor = paid.period_start or account.created_at if is_yearly else account.created_at
+    account.period_start, account.period_end = period
+    if entries := since_last_end(subscription, period[0]):
+        ended, *grown = entries
+        amount = sum(entry.allowance_nanos for entry in grown) - ended.allowance_nanos
+        columns: Any = {"month": f"{period[0]:%Y-%m}", "subscription_id": subscription.id, "reason": BACK}
+        refill(account, subscription.plan, max(account.allowance_nanos, amount), key=f"back:{ended.key}", **columns)
+    elif is_yearly:  # it ended in a month before, and this one's is still to come
+        account.period_end = now
+        refill_if_due(account, now)
+
+
+def since_last_end(subscription: Subscription, moment: datetime) -> list[LedgerEntry]:
+    """Its entry by which the allowance ended, and what grew since; empty where a refill came after it."""
+    mine = LedgerEntry.subscription_id == subscription.id, LedgerEntry.created_at >= moment
+    entries: list[LedgerEntry] = []
+    for entry in db.session.scalars(select(LedgerEntry).where(*mine).order_by(LedgerEntry.id)):
+        if entry.kind in ("allowance_ended", "refill"):
+            entries = []
+        if entries or entry.kind == "allowance_ended":
+            entries.append(entry)
+    return entries
 
 
 def choose_free_plan(account: Account, plan: Plan) -> None:
