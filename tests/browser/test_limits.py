@@ -8,6 +8,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
 from app.extensions import db
+from app.models.base import utcnow
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
 from tests.browser.conftest import Visitor, session_cookie
@@ -110,3 +111,14 @@ def raised(visitor: Visitor, title: str) -> None:
 def fits(page: Page) -> None:
     """Nothing is cut off at the side."""
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_used_up_day_says_once_when_it_resets_by_the_readers_clock(arrive: Callable[..., Visitor]) -> None:
+    def used_up(account: Account) -> None:
+        account.daily_limit_nanos = account.day_used_nanos = 50
+        account.day = utcnow().date()
+
+    bob = arrive("bob", allowance=100, prepare=used_up)
+    bob.send("Anybody there?")
+    expect(bob.refusal).to_contain_text(re.compile(r"resets (today|tomorrow) at [\d:]+"))
+    assert len(re.findall("(?i)resets|UTC", bob.refusal.inner_text())) == 1
