@@ -1,8 +1,12 @@
-"""BENCH 5: the gate, the balance, the usage page and the overview with a long history, against a short one."""
+"""BENCH 5: the gate, the balance, the usage page and the overview with a long history, against a short one.
+
+HISTORY_CALLS=100000000 python -m bench history: as many calls as that, which takes 40 GB of disk and an hour.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,17 +16,19 @@ from contextlib import suppress
 from statistics import median
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
 from app.generation.jobs import add_up_calls
 from app.models.base import utcnow
+from app.models.billing.call_audit import audit_calls
 from app.models.catalog.ai_model import AIModel
 from app.models.identity.user import UserSession
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import reserve, settle
+from app.models.metering.usage import USAGES
 from bench.environment import PROJECT, Stage, stage
 from bench.metrics import MODEL, Measure, either, ratio_of
 from bench.reserve_settle import PROMPT, USED
@@ -30,8 +36,9 @@ from bench.seed import RICH
 from tests.support.client import SeparateClient
 from tests.support.environment import process_environment
 
-SHORT, LONG = 10_000, either(10_000_000, 1_000_000)
-ROUNDS, TIMES, PAGES = either(5, 3), either(150, 60), either(20, 8)
+SHORT, LONG = 10_000, int(os.environ.get("HISTORY_CALLS") or either(10_000_000, 1_000_000))
+ROUNDS, TIMES, PAGES, AUDITS = either(5, 3), either(150, 60), either(20, 8), 3
+AUDITED = 4_000
 TARGETS = {"the usage page": 2.0, "the overview": 3.0}
 FILL = """
 SET session_replication_role = replica;
@@ -141,6 +148,12 @@ class History:
         with self.browser.session_transaction() as cookie:
             cookie["_user_id"], cookie["_fresh"] = secret, True
 
+    def audit(self) -> None:
+        """Of the newest four thousand calls, which is about what two hours hold."""
+        newest = select(func.max(USAGES.c.id) - AUDITED).scalar_subquery()
+        since = db.session.scalar(select(USAGES.c.settled_at).where(USAGES.c.id == newest))
+        assert audit_calls(since).calls >= AUDITED
+
     def page(self, path: str) -> Callable[[], None]:
         def step() -> None:
             answer = self.browser.get(path)
@@ -200,6 +213,7 @@ def main() -> None:
         results["the balance page"] = milliseconds(history.balance)
         results["the usage page"] = milliseconds(history.page("/billing/usage"), PAGES)
         results["the overview"] = milliseconds(history.page("/admin/"), PAGES)
+        results["the audit of 4,000 calls"] = milliseconds(history.audit, AUDITS)
         check_plans(history)
         history.impoverish(RICH)
         results["the gate, refused"] = milliseconds(history.refuses)
