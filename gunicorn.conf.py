@@ -74,9 +74,13 @@ class StreamWorker(ThreadWorker):
             self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def has_its_share(self, conn: TConn) -> bool:
-        """Whether so many requests of one network wait already that another would keep others out."""
+        """Whether so many requests of one network wait already that another would keep others out.
+
+        While half of the places are free that keeps nobody out: a program may begin hundreds of calls at once.
+        """
         network = conn.incoming.network
-        if conn.incoming.is_whole or (PROXY_COUNT and not conn.incoming.head):
+        has_room = self.nr_conns <= self.worker_connections // 2
+        if has_room or conn.incoming.is_whole or (PROXY_COUNT and not conn.incoming.head):
             return False
         return sum(one.incoming.network == network for one in self.pending_conns) >= self.worker_connections // 4
 
