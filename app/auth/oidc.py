@@ -6,18 +6,15 @@ A person is known by the provider and its `sub`; at the first sign-in by an addr
 import secrets
 from typing import Any
 
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.flask_client import OAuth
 from flask import Flask, abort, current_app, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
-from joserfc.errors import JoseError
-from requests import RequestException
 from sqlalchemy.exc import IntegrityError
 
 from app import mailer
 from app.auth.invitations import invitation_in
 from app.auth.signup_login import may_sign_up, needs_invitation, open_account
 from app.extensions import db
+from app.lazy_import import LazyImport
 from app.models.identity.email_address import LONGEST_NAME, checked_address, holds_address, one_line
 from app.models.identity.user import User
 from app.web.access import public
@@ -27,6 +24,8 @@ from app.web.known_browser import told_if_new
 from app.web.rate_limits import by_machine, check_signups
 from app.web.security_events import note
 
+flask_client = LazyImport("authlib.integrations.flask_client")
+requests, errors = LazyImport("requests"), LazyImport("joserfc.errors")
 TARGET = "where to go after the provider"
 PATIENCE, TRIES_KEPT = 10, 4
 FAILED = "Sign-in with {name} didn't work. Try again, or use your password."
@@ -42,7 +41,7 @@ class NoEntry(Exception):
 def init_oidc(app: Flask) -> None:
     if not app.config["OIDC_ISSUER"]:
         return
-    app.extensions["oidc"] = OAuth(app).register(
+    app.extensions["oidc"] = flask_client.OAuth(app).register(
         "oidc",
         client_id=app.config["OIDC_CLIENT_ID"],
         client_secret=app.config["OIDC_CLIENT_SECRET"],
@@ -75,7 +74,7 @@ def oidc_login() -> ResponseReturnValue:
     session[TARGET] = same_site(request.args.get("next"))
     try:
         answer: ResponseReturnValue = service.authorize_redirect(mailer.link("auth.oidc_callback"))
-    except (OAuthError, RequestException):
+    except (flask_client.OAuthError, requests.RequestException):
         return refused(FAILED)
     return answer
 
@@ -94,7 +93,7 @@ def oidc_callback() -> ResponseReturnValue:
     """Back with a code, which is worth something only together with what waits in this browser's session."""
     try:
         claims = claims_of(provider())
-    except (OAuthError, RequestException, JoseError, ValueError, KeyError) as error:
+    except (flask_client.OAuthError, requests.RequestException, errors.JoseError, ValueError, KeyError) as error:
         note("sign-in failed", reason=type(error).__name__, detail=str(error)[:200])
         return refused(FAILED)
     target = session.pop(TARGET, None)

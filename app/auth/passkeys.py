@@ -7,24 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-import webauthn
 from flask import Response, abort, current_app, flash, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import select
-from webauthn.helpers import parse_authentication_credential_json
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from app import mailer
 from app.auth.forms import ConfirmedForm, PasskeyForm, faults
 from app.auth.settings import done, settings_page
 from app.extensions import db
+from app.lazy_import import LazyImport
 from app.models.base import utcnow
 from app.models.catalog.setting import Setting
 from app.models.identity.passkey import Passkey
@@ -44,7 +36,12 @@ WITHIN = timedelta(minutes=5)
 LONGEST_CREDENTIAL = 20_000
 UNKNOWN = "That passkey doesn't sign in here. Try another, or use your password."
 NOT_MADE = "That passkey couldn't be added. Try again."
-VERIFIED = UserVerificationRequirement.REQUIRED
+webauthn, structs = LazyImport("webauthn"), LazyImport("webauthn.helpers.structs")
+
+
+def verified() -> Any:
+    """The device asks for a finger, a face or its code."""
+    return structs.UserVerificationRequirement.REQUIRED
 
 
 def site_or_404() -> str:
@@ -71,7 +68,7 @@ def answered(refusal: str) -> Iterator[tuple[str, dict[str, Any], datetime]]:
         if asked_at < utcnow() - WITHIN or len(credential) > LONGEST_CREDENTIAL:
             raise ValueError("late, never asked, or too long")
         yield credential, {f"expected_{key}": value for key, value in expected.items()}, asked_at
-    except (WebAuthnException, ValueError, RecursionError) as error:
+    except (webauthn.helpers.exceptions.WebAuthnException, ValueError, RecursionError) as error:
         note("passkey refused", reason=type(error).__name__)
         raise InvalidRequest({"credential": [refusal]}) from error
 
@@ -81,7 +78,7 @@ def answered(refusal: str) -> Iterator[tuple[str, dict[str, Any], datetime]]:
 @by_machine("60 per minute; 600 per hour")
 def ask_for_passkey() -> Response:
     """Any passkey of this site: the device shows its owner which it has."""
-    return challenge_with(webauthn.generate_authentication_options(rp_id=site_or_404(), user_verification=VERIFIED))
+    return challenge_with(webauthn.generate_authentication_options(rp_id=site_or_404(), user_verification=verified()))
 
 
 @auth.post("/login/passkey")
@@ -111,7 +108,7 @@ def passkey_login() -> dict[str, str]:
 
 def known(credential: str) -> Passkey:
     """The passkey that is claimed; ValueError where there is none."""
-    identifier = parse_authentication_credential_json(credential).raw_id
+    identifier = webauthn.helpers.parse_authentication_credential_json(credential).raw_id
     passkey = db.session.scalar(select(Passkey).where(Passkey.credential_id == identifier))
     if passkey is None:
         raise ValueError("unknown")
@@ -131,10 +128,11 @@ def ask_for_new_passkey() -> Response:
         user_id=str(user.id).encode(),
         user_name=user.email,
         user_display_name=user.name or user.email,
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED, user_verification=VERIFIED
+        authenticator_selection=structs.AuthenticatorSelectionCriteria(
+            resident_key=structs.ResidentKeyRequirement.REQUIRED,
+            user_verification=verified(),
         ),
-        exclude_credentials=[PublicKeyCredentialDescriptor(one.credential_id) for one in Passkey.of(user.id)],
+        exclude_credentials=[structs.PublicKeyCredentialDescriptor(one.credential_id) for one in Passkey.of(user.id)],
     )
     return challenge_with(options)
 

@@ -10,15 +10,15 @@ from flask import Flask, Response, current_app, g, has_request_context, request
 from structlog.types import EventDict, Processor
 
 from app.config import STRIPE_API
+from app.lazy_import import LazyImport
 
+sentry_sdk = LazyImport("sentry_sdk")
 log = structlog.get_logger("app.request")
 
 
 def init_logs(app: Flask) -> None:
     write_logs(app)
     if app.config["SENTRY_DSN"]:
-        import sentry_sdk  # noqa: PLC0415 - large, and few use it
-
         sentry_sdk.init(app.config["SENTRY_DSN"], send_default_pii=False, include_local_variables=False)
     app.before_request(begin_request)
     app.after_request(log_request)
