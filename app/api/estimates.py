@@ -20,7 +20,7 @@ from app.generation import documents, images, send
 from app.models.base import iso, utcnow
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import prices_ahead
-from app.models.chat.chat import Chat
+from app.models.chat.chat import Chat, checked_instructions
 from app.models.metering.refusal import InvalidRequest
 from app.providers.base import Prompt
 from app.web.access import for_guests_too, for_scope, own_chat, own_document
@@ -106,7 +106,7 @@ def estimate_question(sent: EstimateRequest) -> tuple[Prompt, ModelPrice]:
     if not sent.content.strip():
         raise InvalidRequest({"content": ["is empty." if sent.content else "is missing."]})
     chat_id = message.chat_id if message else sent.chat_id
-    new = Chat(**current_user.owns, model="", system_prompt=sent.system_prompt)
+    new = Chat(**current_user.owns, model="", system_prompt=checked_instructions(sent.system_prompt))
     chat = own_chat(chat_id) if chat_id else new
     if sent.document_id:
         set_committed_value(chat, "document_id", own_document(sent.document_id).id)

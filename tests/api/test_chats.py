@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy.orm import Session, scoped_session
 
+from app.models.catalog.setting import Setting
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT, heard
 from tests.support.provider_server import ProviderServer
@@ -143,3 +145,14 @@ def test_an_estimate_of_what_cannot_be_sent_is_refused(
     answer = ada.call("POST", "/estimate", json=sent)
 
     assert (answer.status_code, answer.json["code"]) == refusal
+
+
+def test_instructions_are_bounded_in_bytes_as_a_message_is(ada: Door, session: scoped_session[Session]) -> None:
+    Setting.put("max_message_bytes", 1000)
+    session.commit()
+    chat, long = ada.new_chat(), {"system_prompt": "ß" * 501}
+    told = {"model": "gpt-test", "content": "hi"}
+    for method, path in (("POST", "/chats"), ("PATCH", f"/chats/{chat}"), ("POST", "/estimate")):
+        refused = ada.call(method, path, json=long | (told if method == "POST" else {}))
+        assert (refused.status_code, list(refused.json["errors"])) == (400, ["system_prompt"]), path
+    assert ada.call("PATCH", f"/chats/{chat}", json={"system_prompt": "ß" * 500}).status_code == 200
