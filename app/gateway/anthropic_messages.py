@@ -1,10 +1,9 @@
 """Answers in Anthropic's format: events in order, each block opened and closed, or one whole message."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping
+from app.gateway.chat_from_messages import mapping, read_json
 from app.gateway.reported_usage import Event, Settled
 
 OPENED_BY = {
@@ -142,6 +141,6 @@ def add_delta(block: Event, delta: Mapping[str, Any], arguments: dict[int, str],
 def parsed(text: str) -> Any:
     """The input of a tool; a text that is no JSON, of an answer that was cut by its limit, stands under a name."""
     try:
-        return json.loads(text or "{}")
+        return read_json(text or "{}")
     except ValueError:
         return {"partial_json": text}

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jiter
+
 from app.models.metering.refusal import InvalidRequest
 
 Fields = dict[str, Any]
@@ -141,6 +143,13 @@ def text_of(content: Any) -> str:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def read_json(text: str) -> Any:
+    """What a text says. ValueError where it is no JSON that can be sent on: nested too deeply, NaN, infinite."""
+    value = jiter.from_json(text.encode("utf-8", "replace"), allow_inf_nan=False)
+    json.dumps(value, allow_nan=False)
+    return value
 
 
 def list_of(value: Any, field: str) -> list[Any]:

@@ -1,10 +1,9 @@
 """A chat completion's request in Anthropic's format. What has no counterpart is in docs/gateway.md."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import list_of, mapping, text_of
+from app.gateway.chat_from_messages import list_of, mapping, read_json, text_of
 from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
 
@@ -82,8 +81,8 @@ def assistant_blocks(message: Mapping[str, Any]) -> list[Fields]:
 def use_of(call: Mapping[str, Any]) -> Fields:
     function = mapping(call.get("function"))
     try:
-        arguments = json.loads(function.get("arguments") or "{}")
-    except (TypeError, ValueError):
+        arguments = read_json(function.get("arguments") or "{}")
+    except ValueError:
         arguments = {"arguments": function.get("arguments")}
     own = arguments if isinstance(arguments, dict) else {"arguments": arguments}
     return {"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": own}

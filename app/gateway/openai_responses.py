@@ -1,11 +1,10 @@
 """Answers in the format of responses: a provider's own events passed on, or made of chunks of a chat completion."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping
+from app.gateway.chat_from_messages import mapping, read_json
 from app.gateway.chat_from_responses import full_name, named_tools
 from app.gateway.reported_usage import Event, Settled
 
@@ -210,7 +209,7 @@ DONE = {"message": "response.output_text.done", "reasoning": "response.reasoning
 def as_custom(item: Event) -> Event:
     """The call of a custom tool, which the model was given as a function with one field."""
     try:
-        text = mapping(json.loads(item["arguments"] or "{}")).get("input", "")
+        text = mapping(read_json(item["arguments"] or "{}")).get("input", "")
     except ValueError:
         text = item["arguments"]
     kept: Event = {name: item[name] for name in ("id", "call_id", "name", "namespace") if name in item}

@@ -10,7 +10,7 @@ from app.extensions import db
 from app.gateway.openai_chat import whole_completion
 from app.gateway.sound_chunks import SoundChunks
 from app.models.metering.usage import Usage
-from tests.gateway.conftest import OPENAI_MODEL, PATHS, Program
+from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program
 from tests.support.provider_server import ProviderServer
 
 Calls = list[tuple[str, str]]
@@ -53,7 +53,10 @@ def test_calls_are_told_apart_however_they_are_numbered(calls: list[Any], told: 
     assert [(function["name"], function["arguments"]) for function in functions] == told
 
 
+NO_JSON = ["{", "[" * 5_000, '{"x": NaN}', '{"x": 1e999}', "9" * 5_000]
 ODD: list[dict[str, Any]] = [
+    {"tool_calls": [called("f", text, id=f"odd {n}")]} for n, text in enumerate(NO_JSON)
+] + [
     {"tool_calls": [called("f", "{}", index=[1])]}, {"tool_calls": ["x", None]}, {"tool_calls": {"0": 1}},
     {"reasoning": "a"}, {"reasoning": ["b"]}, {"annotations": {"a": 1}}, {"annotations": [{"index": 0}]},
     {"annotations": ["s"]}, {"annotations": [{"index": 0}]}, {"audio": {"id": "x"}}, {"audio": ["z"]},
@@ -78,6 +81,17 @@ def test_what_is_odd_breaks_no_answer(
         answer = ada.call(dialect, "x" * 400, model=OPENAI_MODEL, stream=is_stream)
         assert (answer.status_code, "Hello" in answer.text, "could not" in answer.text) == (200, True, False)
         assert "!" in answer.text
+        assert is_stream or json.loads(answer.text, parse_constant=pytest.fail)
         call = db.session.get(Usage, int(answer.headers["X-Call-Id"]), populate_existing=True)
         assert call is not None
         assert (call.outcome, call.paid_nanos) == ("done", 9 * 2500 + 3 * 10_000)
+
+
+@pytest.mark.parametrize("text", NO_JSON)
+def test_arguments_that_are_no_json_are_sent_on_as_text(ada: Program, provider: ProviderServer, text: str) -> None:
+    """In a chat's past, to a provider that takes an object."""
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": [called("f", text, id="a")]}]
+    answer = ada.call("chat", model=ANTHROPIC_MODEL, messages=said)
+    assert answer.status_code == 200, answer.text
+    sent = provider.requests[-1]["body"]["messages"][-1]["content"]
+    assert sent == [{"type": "tool_use", "id": "a", "name": "f", "input": {"arguments": text}}]
