@@ -22,7 +22,7 @@ class MessagesWriter:
         self.reported: Event = {}
         self._model, self._call_id = model, call_id
         self._has_started = False
-        self._numbers: dict[Any, int] = {}
+        self._numbers: dict[str, int] = {}
         self._open: int | None = None
         self._count = 0
         self._kind: Any = None
@@ -53,7 +53,7 @@ class MessagesWriter:
     def _block(self, event: Event) -> Iterator[Event]:
         if not self._has_started:
             yield self._start({})
-        kind, key = event["type"], event.get("index")
+        kind, key = event["type"], str(event.get("index"))
         if kind == "content_block_delta" and not is_text(mapping(event.get("delta"))):
             return
         if kind == "content_block_stop":
@@ -63,17 +63,17 @@ class MessagesWriter:
         opened = OPENED_BY.get(str(mapping(event.get("delta")).get("type")))
         is_of_other_kind = opened is not None and opened["type"] != self._kind
         if key not in self._numbers or kind == "content_block_start" or is_of_other_kind:
-            block = event.get("content_block") or opened
-            if block is None:
+            block = mapping(event.get("content_block")) or opened
+            if not block:
                 return
             yield from self._begin(key, block)
         if kind == "content_block_delta":
             yield {**event, "index": self._numbers[key]}
 
-    def _begin(self, key: Any, block: Any) -> Iterator[Event]:
+    def _begin(self, key: str, block: Mapping[str, Any]) -> Iterator[Event]:
         yield from self._close()
         self._open = self._numbers[key] = self._count
-        self._count, self._kind = self._count + 1, mapping(block).get("type")
+        self._count, self._kind = self._count + 1, block.get("type")
         yield {"type": "content_block_start", "index": self._open, "content_block": block}
 
     def _close(self) -> Iterator[Event]:
@@ -133,7 +133,8 @@ def add_delta(block: Event, delta: Mapping[str, Any], arguments: dict[int, str],
         case "signature_delta":
             block["signature"] = delta.get("signature")
         case "citations_delta":
-            block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+            known = block.get("citations")
+            block["citations"] = [*(known if isinstance(known, list) else ()), delta.get("citation")]
         case "input_json_delta":
             arguments[index] = arguments.get(index, "") + str(delta.get("partial_json") or "")
 

@@ -1,4 +1,4 @@
-"""Chunks that are not as OpenAI's format has them: told soundly in every dialect, and charged for what was told."""
+"""Answers that are not as their format has them: told soundly in every dialect, and charged for what was told."""
 
 import json
 from typing import Any
@@ -95,3 +95,34 @@ def test_arguments_that_are_no_json_are_sent_on_as_text(ada: Program, provider: 
     assert answer.status_code == 200, answer.text
     sent = provider.requests[-1]["body"]["messages"][-1]["content"]
     assert sent == [{"type": "tool_use", "id": "a", "name": "f", "input": {"arguments": text}}]
+
+
+def block(kind: str, index: Any, **fields: Any) -> dict[str, Any]:
+    return {"type": f"content_block_{kind}", "index": index, **fields}
+
+
+ODD_EVENTS: list[dict[str, Any]] = [
+    block("delta", {"a": 1}, delta={"type": "text_delta", "text": "!"}), block("stop", [1]),
+    block("delta", 0, delta="x"),
+    *(block("start", 1, content_block=odd) for odd in ("x", [1], None, {"type": "text", "text": "", "citations": 5})),
+    block("delta", 1, delta={"type": "citations_delta", "citation": 1}), {"type": ["x"]},
+    block("delta", 1, delta={"type": "text_delta", "text": 7}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+def test_an_odd_event_breaks_no_answer(
+    ada: Program, provider: ProviderServer, session: "scoped_session[Session]", dialect: str
+) -> None:
+    begin = {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 9, "output_tokens": 1}}}
+    text = block("delta", 0, delta={"type": "text_delta", "text": "Hello"})
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 3}}
+    events = [begin, text, *ODD_EVENTS, end, {"type": "message_stop"}]
+    provider.bodies["odd"] = "".join(f"data: {json.dumps(event)}\n\n" for event in events).encode()
+    provider.configure(replay="odd")
+    for is_stream in (False, True):
+        answer = ada.call(dialect, "x" * 400, model=ANTHROPIC_MODEL, stream=is_stream)
+        assert (answer.status_code, "Hello" in answer.text, "could not" in answer.text) == (200, True, False)
+        call = db.session.get(Usage, int(answer.headers["X-Call-Id"]), populate_existing=True)
+        assert call is not None
+        assert (call.outcome, call.paid_nanos) == ("done", 9 * 2500 + 3 * 10_000)
