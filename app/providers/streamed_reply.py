@@ -28,9 +28,10 @@ CHARACTERS_PER_TOKEN = 512
 SLACK_CHARACTERS = 8_000
 MOST_LATE = 10
 """Events that are read behind the end for a report."""
-PACE, UNPACED = 0.02, 10
+PACE, FLOWING, UNPACED = 0.02, 0.03, 10
 """Seconds from one read to the next, once text flows: what comes meanwhile is one piece, and no eye sees it sooner.
-The first reads are as quick as they come: a short answer waits for nothing."""
+It flows where the last came within `FLOWING`. The first reads are as quick as they come: a short answer waits for
+nothing."""
 
 UNREAD = {"X-Stainless-Raw-Response": "stream"}
 """Asks either SDK for the response before its body is read, as its `with_streaming_response` does."""
@@ -202,20 +203,25 @@ class StreamedReply(Reply):
     def _pieces(self, response: httpx2.Response) -> Iterator[bytes]:
         """The bytes as they come, while there is time."""
         deadline = time.monotonic() + self._patience.total
-        has_finished = False
+        has_finished, came_at = False, 0.0
         is_encoded = "content-encoding" in response.headers
         source: Any = response.iter_bytes() if is_encoded else response.stream
         for number, piece in enumerate(source):
-            came_at = time.monotonic()
+            before, came_at = came_at, time.monotonic()
             if came_at > deadline:
                 raise failure("timeout", "total time")
             yield piece
-            if number > UNPACED and self._text.size and not self._is_over:
-                time.sleep(max(0, came_at + PACE - time.monotonic()))
+            if number > UNPACED and came_at - before < FLOWING:
+                self._pause_until(came_at + PACE)
             if self._reader.finish_reason is not None and not has_finished:
                 has_finished = True
                 if not self._reader.is_over:
                     self._line.limit_wait(self._patience.after_finish)
+
+    def _pause_until(self, moment: float) -> None:
+        """Let more come, where text came before and the end is not here."""
+        if self._text.size and not self._is_over:
+            time.sleep(max(0, moment - time.monotonic()))
 
     def _end(self, pieces: Iterator[bytes], heard: Iterator[dict[str, Any] | None]) -> None:
         """Read what may be left of the response: a late report, and the end, so that its connection serves again."""
