@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
@@ -15,7 +16,7 @@ from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack
 from app.models.metering.usage import Usage
-from tests.faults.consistency import assert_whole
+from tests.faults.consistency import assert_whole, running
 from tests.faults.environment import Stage
 from tests.faults.load import ask
 from tests.outside.conftest import spoken
@@ -79,10 +80,18 @@ def test_readers_that_never_read_are_served_to_the_end_and_pay(stage: Stage) -> 
             readers.enter_context(never_reading(stage, headers, chat.json()["id"]))
         await_that(lambda: stage.provider.count >= ROOM // 2 and not stage.provider.active, 40)
         assert requests.get(f"{stage.running.url}/pricing", timeout=20).status_code == 200
+    await_that(lambda: is_at_rest(stage), 20)
     assert_whole(stage)
     paid = paid_and_absorbed(stage, "cleo")
     assert len(paid) == stage.provider.count
     assert set(paid) == {(True, False)}
+
+
+def is_at_rest(stage: Stage) -> bool:
+    """Nothing runs and nothing begins: requests that waited for a thread get it once the readers are gone."""
+    before = stage.provider.count
+    time.sleep(2)
+    return stage.provider.count == before and not running(stage)
 
 
 def never_reading(stage: Stage, headers: dict[str, str], chat: str) -> socket.socket:
