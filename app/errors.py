@@ -151,6 +151,8 @@ def refused(refusal: Refusal) -> Response:
     way_out = WAYS_OUT.get(details.get("way_out", ""))
     if way_out:
         details["resume_url" if details["way_out"] == "resume" else "upgrade_url"] = url_for(way_out)
+    if not may_manage():
+        details.pop("pay_url", None)
     details = {name: value for name, value in details.items() if value is not None}
     status = REFUSALS[refusal.code].status
     answer = problem(status, refusal.code, text, retry_after=refusal.retry_after, **details)
@@ -163,7 +165,12 @@ def refused(refusal: Refusal) -> Response:
 def text_for_reader(refusal: Refusal) -> str:
     if is_guest():
         return text_for_guests(refusal.code)
-    return text_of(refusal) if getattr(current_user, "can_manage", True) else text_for_members(refusal)
+    return text_of(refusal) if may_manage() else text_for_members(refusal)
+
+
+def may_manage() -> bool:
+    """Whether the reader sees the account's billing, its open invoice too; nobody in particular has none."""
+    return bool(getattr(current_user, "can_manage", True))
 
 
 def keep(refusal: Refusal) -> None:

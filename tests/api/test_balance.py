@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from app.extensions import db
 from app.models.billing.ledger import LedgerEntry
+from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
 from app.models.identity.account import Account
 from tests.chat.conftest import Door
@@ -160,6 +161,16 @@ def test_a_member_without_credits_is_told_who_can_help(ada: Door, member_door: C
     db.session.commit()
     said = [door.call("POST", "/chats", json={}).json["detail"] for door in (bob, carol)]
     assert said[0] == f"{said[1]} An owner or admin of the account can help."
+
+    unpaid = Subscription(account_id=account.id, plan_id=account.plan_id, status="unpaid", pay_url="https://pay")
+    unpaid.price_cents, unpaid.currency = 2000, "usd"
+    db.session.add(unpaid)
+    db.session.commit()
+    refused = [door.call("POST", "/chats", json={}).json for door in (bob, carol)]
+    assert [(one["code"], one.get("pay_url")) for one in refused] == [
+        ("subscription_unpaid", None),
+        ("subscription_unpaid", "https://pay"),
+    ]
 
 
 def test_an_admin_of_the_account_sees_billing(ada: Door, member_door: Callable[..., Door]) -> None:
