@@ -220,7 +220,7 @@ class StreamedReply(Reply):
 
     def _pause_until(self, moment: float) -> None:
         """Let more come, where text came before and the end is not here."""
-        if self._text.size and not self._is_over:
+        if self._text.size and not self._is_over and not self._line.has_more():
             time.sleep(max(0, moment - time.monotonic()))
 
     def _end(self, pieces: Iterator[bytes], heard: Iterator[dict[str, Any] | None]) -> None:

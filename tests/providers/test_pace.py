@@ -1,5 +1,6 @@
 """How often an answer is read on: at first as it comes, and what flows behind it fifty times a second."""
 
+import socket
 import time
 from unittest.mock import Mock
 
@@ -16,6 +17,18 @@ def test_what_flows_is_read_at_a_pace_that_its_beginning_does_not_wait_for(vendo
 
     assert (came[0], "".join(came).count("word")) == ("word0 ", 200)
     assert len(came) < 80
+
+
+def test_what_is_here_already_is_read_without_a_pause(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an encrypted connection one read is one record, which vendors make of each event."""
+    monkeypatch.setattr("app.providers.transport.READ_BYTES", 64)
+    monkeypatch.setattr("app.providers.transport.ssl.SSLSocket", socket.socket)
+    began = time.monotonic()
+
+    text = "".join(vendor.stream(asking("[[tokens=100 delay=0]]")))
+
+    assert text.count("word") == 100
+    assert time.monotonic() - began < patient(PACE * 20)
 
 
 def test_a_short_answer_waits_for_nothing(vendor: Vendor) -> None:
