@@ -81,14 +81,17 @@ def test_what_ended_comes_back_with_the_rights_within_the_paid_period(deal: Deal
     assert list(audit()) == []
 
 
-def test_an_upgrade_that_is_paid_late_comes_back_with_what_it_grew(deal: Deal) -> None:
+@pytest.mark.parametrize("spent", [0, 4_000])
+def test_an_upgrade_that_is_paid_late_comes_back_with_what_is_left_of_it(deal: Deal, spent: int) -> None:
     pro = db.session.query(Plan).filter_by(name="Pro").one()
     deal.follow(deal.invoice(0, month(0), month(0)))
     deal.follow(status="unpaid", price_id="price_Pro")
     line = LineState("price_Pro", 700, True, BEGIN, month(1))
     growth = replace(deal.invoice(0, BEGIN, BEGIN), stripe_id="in_up", payment_intent_id="pi_up", lines=(line,))
-    deal.follow(growth, status="active")
-    assert (deal.account.plan, deal.account.allowance_nanos) == (pro, pro.allowance_nanos)
+    deal.follow(growth)
+    LedgerEntry.post(deal.account, "grant", "used", allowance=-spent * CREDIT)
+    deal.follow(status="active")
+    assert (deal.account.plan, deal.account.allowance_nanos) == (pro, pro.allowance_nanos - spent * CREDIT)
 
 
 def test_of_a_year_the_month_that_ended_comes_back_and_later_ones_come(deal: Deal) -> None:

@@ -93,7 +93,8 @@ def give_back(subscription: Subscription, account: Account, now: datetime) -> No
     account.period_start, account.period_end = period
     if entries := since_last_end(subscription, period[0]):
         ended, *grown = entries
-        amount = sum(entry.allowance_nanos for entry in grown) - ended.allowance_nanos
+        grew = min(account.allowance_nanos, sum(entry.allowance_nanos for entry in grown))
+        amount = grew - ended.allowance_nanos
         columns: Any = {"month": f"{period[0]:%Y-%m}", "subscription_id": subscription.id, "reason": BACK}
         refill(account, subscription.plan, max(account.allowance_nanos, amount), key=f"back:{ended.key}", **columns)
     elif is_yearly:  # it ended in a month before, and this one's is still to come
