@@ -6,7 +6,6 @@ from sqlalchemy import func, select
 
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
-from app.models.base import share
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Rejected, UnknownOutcome
 from app.models.billing.refund import Refund
@@ -50,9 +49,12 @@ def refundable_cents(payment: Payment) -> int:
 
 
 def refundable_nanos(payment: Payment) -> int:
-    """What of its worth a refund of all that is left takes back."""
-    unpaid, left = payment.price_cents - payment.refunded_cents, payment.worth_nanos - payment.taken_nanos
-    return share(left, refundable_cents(payment), unpaid) if unpaid > 0 else 0
+    """What of its worth a refund of all that is left takes back, behind those that are pending."""
+    whole = payment.price_cents - payment.refunded_cents
+    pending = whole - refundable_cents(payment)
+    room = payment.worth_nanos - payment.dispute_taken_nanos
+    before, after = (min(room, payment.share_refunded(payment.worth_nanos, cents)) for cents in (pending, whole))
+    return after - before
 
 
 def pay_back(refund_id: int) -> None:

@@ -41,7 +41,7 @@ def again(session: scoped_session[Session], account: Account) -> Account:
 
 def paid(session: scoped_session[Session], account: Account) -> Payment:
     payment = Payment(kind="pack", state="paid", account_id=account.id, price_cents=1000, currency="usd")
-    payment.worth_nanos, payment.paid_at = 5000 * CREDIT, utcnow()
+    payment.total_cents, payment.worth_nanos, payment.paid_at = 1000, 5000 * CREDIT, utcnow()
     payment.stripe_payment_intent_id = "pi_1"
     session.add(payment)
     session.commit()

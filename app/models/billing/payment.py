@@ -184,10 +184,11 @@ class Payment(Model):
         """What refunds and disputes have taken back of the worth."""
         return self.refund_taken_nanos + self.dispute_taken_nanos
 
-    def share_refunded(self, worth: int) -> int:
-        """What of a worth the refunds so far come to: by their part of the total that was asked, whatever paid it."""
+    def share_refunded(self, worth: int, more_cents: int = 0) -> int:
+        """What of a worth the refunds so far, and more, come to: by their part of the total that was asked, whatever
+        paid it."""
         total = self.total_cents
-        return share(worth, min(self.refunded_cents, total), total) if total > 0 else 0
+        return share(worth, min(self.refunded_cents + more_cents, total), total) if total > 0 else 0
 
     @property
     def is_untaxed(self) -> bool:
