@@ -44,7 +44,7 @@ class SoundChunks:
             name = function.pop("name", None)
             if name and name != self._names.get(number):  # some repeat it with each piece
                 self._names[number] = function["name"] = name
-            yield {**call, "index": number, "function": function}
+            yield {**call, "index": number, **({"function": function} if "function" in call else {})}
 
     def _number_of(self, call: Event, *, is_named: bool) -> int | None:
         """A named call under another id is another, whatever its number. None for what belongs to no call."""

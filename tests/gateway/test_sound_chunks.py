@@ -53,6 +53,11 @@ def test_calls_are_told_apart_however_they_are_numbered(calls: list[Any], told: 
     assert [(function["name"], function["arguments"]) for function in functions] == told
 
 
+def test_a_call_of_a_custom_tool_stays_one() -> None:
+    sent = chunk(tool_calls=[{"index": 0, "id": "a", "type": "custom", "custom": {"name": "f", "input": "x"}}])
+    assert SoundChunks().feed(sent) == sent
+
+
 NO_JSON = ["{", "[" * 5_000, '{"x": NaN}', '{"x": 1e999}', "9" * 5_000]
 ODD: list[dict[str, Any]] = [
     {"tool_calls": [called("f", text, id=f"odd {n}")]} for n, text in enumerate(NO_JSON)
