@@ -8,6 +8,7 @@ from functools import partial
 from app.extensions import db
 from app.jobs import commit
 from app.models.base import utcnow
+from app.models.billing.allowance_refill import monthly_amount
 from app.models.billing.invoice import growth
 from app.models.billing.payment import CHECKOUT_LIFETIME
 from app.models.billing.payment_errors import Declined, Rejected
@@ -221,18 +222,18 @@ def look_again(subscription: Subscription) -> None:
 def preview(buyer: Actor, plan: Plan) -> Preview:
     """What a change would cost and do, before the click. Charges nothing."""
     subscription = live(buyer)
-    later = plan.asked_cents
+    later, monthly = plan.asked_cents, monthly_amount(subscription.account, plan)
     if not subscription.is_upgrade(plan):
-        return Preview(plan, False, 0, later, plan.currency, subscription.period_end, 0, plan.allowance_nanos)
+        return Preview(plan, False, 0, later, plan.currency, subscription.period_end, 0, monthly)
     if subscription.is_trialing:
         grows = trial_growth(subscription, subscription.account, plan)
-        return Preview(plan, True, 0, later, plan.currency, None, grows, plan.allowance_nanos)
+        return Preview(plan, True, 0, later, plan.currency, None, grows, monthly)
     check_set_up()
     product_sync.publish(plan)
     asked = requests.preview_upgrade(subscription, plan)
     grows, ends = growth(subscription, plan, utcnow()), subscription.period_end
     due = asked.due_cents
-    return Preview(plan, True, due, later, asked.currency, ends, grows, plan.allowance_nanos, asked.lines)
+    return Preview(plan, True, due, later, asked.currency, ends, grows, monthly, asked.lines)
 
 
 def end_former(subscription: Subscription) -> None:

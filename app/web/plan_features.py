@@ -32,24 +32,26 @@ class Feature:
     is_missing: bool = False
 
 
-def features(plan: Plan) -> list[Feature]:
-    """Everything that the plan's columns say, in the order of a card."""
-    return [feature for made in FEATURES for feature in made(plan)]
+def features(plan: Plan, *, is_team: bool = False) -> list[Feature]:
+    """Everything that the plan's columns say, in the order of a card. A team gets no allowance for free."""
+    has_allowance = not (is_team and plan.is_free)
+    return [feature for made in FEATURES if has_allowance or made is not allowance for feature in made(plan)]
 
 
-def selling_points(plan: Plan) -> list[str]:
+def selling_points(plan: Plan, *, is_team: bool = False) -> list[str]:
     """What it gives, line by line, then what no column knows."""
-    return [feature.text for feature in features(plan) if not feature.is_missing] + list(plan.bullets)
+    told = features(plan, is_team=is_team)
+    return [feature.text for feature in told if not feature.is_missing] + list(plan.bullets)
 
 
-def card_points(plan: Plan) -> list[str]:
+def card_points(plan: Plan, is_team: bool = False) -> list[str]:
     """The same for its card, whose box says the allowance already."""
-    return selling_points(plan)[1:]
+    return selling_points(plan, is_team=is_team)[0 if is_team and plan.is_free else 1 :]
 
 
-def comparison(plans: list[Plan]) -> list[tuple[str, list[str]]]:
+def comparison(plans: list[Plan], is_team: bool = False) -> list[tuple[str, list[str]]]:
     """The rows of a table over the plans: a feature's name, and a cell for each plan."""
-    columns = [{feature.key: feature for feature in features(plan)} for plan in plans]
+    columns = [{feature.key: feature for feature in features(plan, is_team=is_team)} for plan in plans]
     names = {feature.key: feature.name for column in columns for feature in column.values()}
     return [(name, [column[key].cell if key in column else "—" for column in columns]) for key, name in names.items()]
 

@@ -99,6 +99,11 @@ def test_a_change_is_shown_before_the_click(customer: CustomerClient, scenario: 
     assert int(shown["grows_nanos"]) in range(44_990 * 10**6, 45_000 * 10**6 + 1)
     assert "$80.00" in page.text or "$79.9" in page.text
 
+    scenario.account.kind = "team"
+    scenario.commit()
+    shown = customer.json("POST", "/api/subscription/preview", {"plan_id": str(scenario.plan("Free").id)}).json
+    assert (shown["acts_now"], shown["monthly_nanos"]) == (False, 0), "a team gets nothing for free"
+
 
 def test_auto_recharge_is_set_and_shown_over_json(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.buy_pack()
