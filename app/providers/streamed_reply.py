@@ -28,7 +28,7 @@ CHARACTERS_PER_TOKEN = 512
 SLACK_CHARACTERS = 8_000
 MOST_LATE = 10
 """Events that are read behind the end for a report."""
-PACE, FLOWING, UNPACED = 0.02, 0.03, 10
+PACE, FLOWING, UNPACED = 0.02, 0.05, 10
 """Seconds from one read to the next, once text flows: what comes meanwhile is one piece, and no eye sees it sooner.
 It flows where the last came within `FLOWING`. The first reads are as quick as they come: a short answer waits for
 nothing."""
