@@ -219,8 +219,8 @@ class StreamedReply(Reply):
                     self._line.limit_wait(self._patience.after_finish)
 
     def _pause_until(self, moment: float) -> None:
-        """Let more come, where text came before and the end is not here."""
-        if self._text.size and not self._is_over and not self._line.has_more():
+        """Let more come, where the next read takes it all, text came before, and the end is not here."""
+        if self._text.size and not self._is_over and self._line.takes_all:
             time.sleep(max(0, moment - time.monotonic()))
 
     def _end(self, pieces: Iterator[bytes], heard: Iterator[dict[str, Any] | None]) -> None:

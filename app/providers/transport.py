@@ -65,10 +65,10 @@ class Line:
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
-    def has_more(self) -> bool:
-        """Whether a read has left something: of an encrypted connection it takes one record, of others all there is."""
-        with self._lock:
-            return isinstance(self._socket, ssl.SSLSocket) and is_readable(self._socket)
+    @property
+    def takes_all(self) -> bool:
+        """Whether a read takes all that is there. Of an encrypted connection it takes a record: with most an event."""
+        return not isinstance(self._socket, ssl.SSLSocket)
 
     def limit_wait(self, seconds: float) -> None:
         """From now on wait no longer than this for more."""

@@ -19,16 +19,15 @@ def test_what_flows_is_read_at_a_pace_that_its_beginning_does_not_wait_for(vendo
     assert len(came) < 80
 
 
-def test_what_is_here_already_is_read_without_a_pause(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an encrypted connection one read is one record, which vendors make of each event."""
-    monkeypatch.setattr("app.providers.transport.READ_BYTES", 64)
+def test_encrypted_text_is_read_as_it_comes(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read takes one record of it, which vendors make of each event: a pause would gather nothing."""
     monkeypatch.setattr("app.providers.transport.ssl.SSLSocket", socket.socket)
-    began = time.monotonic()
+    pauses: list[float] = []
+    monkeypatch.setattr("app.providers.streamed_reply.time", Mock(wraps=time, sleep=pauses.append))
 
-    text = "".join(vendor.stream(asking("[[tokens=100 delay=0]]")))
+    texts = vendor.stream(asking("[[tokens=100 delay=0.002]]"))
 
-    assert text.count("word") == 100
-    assert time.monotonic() - began < patient(PACE * 20)
+    assert ("".join(texts).count("word"), pauses) == (100, [])
 
 
 def test_a_short_answer_waits_for_nothing(vendor: Vendor) -> None:
