@@ -78,8 +78,9 @@ def test_a_refusal_is_told_where_no_connection_is_left_to_keep_it(
 
     monkeypatch.setattr(RefusalCount, "note", when_all_are_taken)
     with app.app_context():
-        monkeypatch.setattr(db.engine.pool, "_timeout", 0.01)
-    with taken:
+        pool = db.engine.pool
+    with monkeypatch.context() as hurried, taken:  # before the pool is made again, as it is, for the next test
+        hurried.setattr(pool, "_timeout", 0.01)
         answer = ada.send("hi", chat=chat)
     assert (answer.status_code, answer.json["code"]) == (403, "account_frozen")
     assert kept(session) == []
