@@ -84,6 +84,16 @@ def test_credits_for_a_dollar_are_of_the_whole_price(app: Flask, sold: Plan | Cr
         assert per_dollar(sold) == shown
 
 
+def test_a_team_is_promised_nothing_for_free(app: Flask) -> None:
+    paid, free = {"trial_days": 7, "parallel_calls": 6}, {"price_cents": 0, "parallel_calls": 6}
+    with app.app_context():
+        told = [
+            [{one.key for one in features(plan_of(**it), is_team=team)} for team in (False, True)]
+            for it in (paid, free)
+        ]
+    assert [own - teams for own, teams in told] == [{"trial_days"}, {"allowance"}]
+
+
 def test_a_trial_says_what_it_gives_what_follows_and_how_to_pay_nothing() -> None:
     plan = plan_of(price_cents=7900, trial_days=7, allowance_override_nanos=14_500 * CREDIT)
     assert trial_offer(plan, datetime(2026, 11, 28, 14, tzinfo=UTC)) == (

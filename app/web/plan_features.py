@@ -33,9 +33,9 @@ class Feature:
 
 
 def features(plan: Plan, *, is_team: bool = False) -> list[Feature]:
-    """Everything that the plan's columns say, in the order of a card. A team gets no allowance for free."""
-    has_allowance = not (is_team and plan.is_free)
-    return [feature for made in FEATURES if has_allowance or made is not allowance for feature in made(plan)]
+    """Everything that the plan's columns say, in the order of a card. A team gets nothing for free."""
+    missing = {trial, *([allowance] if plan.is_free else [])} if is_team else set()
+    return [feature for made in FEATURES if made not in missing for feature in made(plan)]
 
 
 def selling_points(plan: Plan, *, is_team: bool = False) -> list[str]:
