@@ -1,4 +1,4 @@
-"""The WSGI application that gunicorn and the `flask` command load."""
+"""The WSGI application that gunicorn and the `flask` command load; Flask marks the latter in the environment."""
 
 import os
 

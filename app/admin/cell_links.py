@@ -37,36 +37,34 @@ ACCOUNT_NAME = func.coalesce(func.nullif(Account.name, ""), OWNER_EMAIL).label("
 """A personal account whose owner gave no name is known by their email."""
 
 
-def read_names(rows: Iterable[Any]) -> None:
-    """What the accounts of these rows are called, for the cells that are drawn next: by one statement."""
-    ids = {row.account_id for row in rows if getattr(row, "account_id", None)}
-    if ids:
-        named = db.session.execute(select(Account.id, ACCOUNT_NAME).where(Account.id.in_(ids)))
-        g.account_names = getattr(g, "account_names", {}) | {row.id: row.name for row in named}
+NAMED = {
+    "account_id": (Account.id, ACCOUNT_NAME, "account", "Account"),
+    "user_id": (User.id, User.email.label("name"), "user", "Person"),
+}
+"""Of a column with ids: what those are called, the endpoint of their pages, and the word for one without a name."""
 
 
-def account_cell(_view: Any, _context: Any, row: Any, _name: str) -> Markup | str:
-    if not row.account_id:
+def read_names(rows: Iterable[Any], column: str) -> None:
+    """What a column of these rows is about is called, for the cells that are drawn next: by one statement."""
+    identity, name, _endpoint, _word = NAMED[column]
+    ids = {getattr(row, column) for row in rows} - {None}
+    named = db.session.execute(select(identity, name).where(identity.in_(ids))) if ids else ()
+    known_in(column).update((row.id, row.name) for row in named)
+
+
+def known_in(column: str) -> dict[int, str]:
+    names: dict[str, dict[int, str]] = g.setdefault("names_in_cells", {})
+    return names.setdefault(column, {})
+
+
+def named_cell(_view: Any, _context: Any, row: Any, column: str) -> Markup | str:
+    identity, known = getattr(row, column), known_in(column)
+    if not identity:
         return ""
-    if row.account_id not in getattr(g, "account_names", {}):
-        read_names([row])
-    name = g.account_names.get(row.account_id) or f"Account {row.account_id}"
-    return link(url_for("account.details_view", id=row.account_id), name)
-
-
-def read_people(rows: Iterable[Any]) -> None:
-    """The emails of these rows' people, by one statement."""
-    ids = {row.user_id for row in rows if row.user_id}
-    known = db.session.execute(select(User.id, User.email).where(User.id.in_(ids))) if ids else ()
-    g.people = getattr(g, "people", {}) | {row.id: row.email for row in known}
-
-
-def person_cell(_view: Any, _context: Any, row: Any, _name: str) -> Markup | str:
-    if not row.user_id:
-        return ""
-    if row.user_id not in getattr(g, "people", {}):
-        read_people([row])
-    return link(url_for("user.details_view", id=row.user_id), g.people.get(row.user_id) or f"Person {row.user_id}")
+    if identity not in known:
+        read_names([row], column)
+    _identity, _name, endpoint, word = NAMED[column]
+    return link(url_for(f"{endpoint}.details_view", id=identity), known.get(identity) or f"{word} {identity}")
 
 
 def model_cell(_view: Any, _context: Any, row: Any, name: str) -> Markup | str:

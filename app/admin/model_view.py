@@ -18,13 +18,12 @@ from app.admin import cell_formats
 from app.admin.access import AdminOnly, is_owner
 from app.admin.cell_links import (
     MODEL_COLUMNS,
+    NAMED,
     STRIPE_COLUMNS,
-    account_cell,
     model_cell,
+    named_cell,
     operation_cell,
-    person_cell,
     read_names,
-    read_people,
     stripe_cell,
 )
 from app.admin.constraint_errors import explain
@@ -74,7 +73,7 @@ class AdminTable(Exported, AdminOnly, ModelView):
         super().__init__(model, db, name=name, **options)
         columns = {*self.column_list, *(self.column_details_list or ())}
         self.column_formatters_export = cell_formats.by_unit(columns) | dict(self.column_formatters)
-        named = {"account_id": account_cell, "user_id": person_cell, "operation": operation_cell}
+        named = dict.fromkeys(NAMED, named_cell) | {"operation": operation_cell}
         named |= dict.fromkeys(STRIPE_COLUMNS, stripe_cell) | dict.fromkeys(MODEL_COLUMNS, model_cell)
         counts = {name: cell_formats.shown(cell_formats.in_thousands) for name in columns if self.is_figure(name)}
         for formatters in ("column_formatters", "column_formatters_detail"):
@@ -99,9 +98,8 @@ class AdminTable(Exported, AdminOnly, ModelView):
     def get_list(self, *args: Any, execute: bool = True, **options: Any) -> Any:
         count, rows = super().get_list(*args, execute=execute, **options)
         if execute:
-            read_names(rows)
-            if "user_id" in self.column_list:
-                read_people(rows)
+            for column in NAMED.keys() & set(self.column_list):
+                read_names(rows, column)
         return count, rows
 
     def get_one(self, id: Any) -> Any:

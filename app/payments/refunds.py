@@ -48,10 +48,10 @@ def refundable_cents(payment: Payment) -> int:
     return max(0, payment.price_cents - payment.refunded_cents - int(pending))
 
 
-def refundable_nanos(payment: Payment) -> int:
+def refundable_nanos(payment: Payment, left_cents: int) -> int:
     """What of its worth a refund of all that is left takes back, behind those that are pending."""
     whole = payment.price_cents - payment.refunded_cents
-    pending = whole - refundable_cents(payment)
+    pending = whole - left_cents
     room = payment.worth_nanos - payment.dispute_taken_nanos
     before, after = (min(room, payment.share_refunded(payment.worth_nanos, cents)) for cents in (pending, whole))
     return after - before

@@ -34,8 +34,9 @@ class Feature:
 
 def features(plan: Plan, *, is_team: bool = False) -> list[Feature]:
     """Everything that the plan's columns say, in the order of a card. A team gets nothing for free."""
-    missing = {trial, *([allowance] if plan.is_free else [])} if is_team else set()
-    return [feature for made in FEATURES if made not in missing for feature in made(plan)]
+    for_people = (trial, allowance) if plan.is_free else (trial,)
+    told = [made for made in FEATURES if not (is_team and made in for_people)]
+    return [feature for made in told for feature in made(plan)]
 
 
 def selling_points(plan: Plan, *, is_team: bool = False) -> list[str]:
