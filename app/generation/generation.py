@@ -173,13 +173,15 @@ class Generation(ProviderReader):
             self.reply.close()
 
     def _usage(self, status: str) -> TokenUsage:
-        """What was reported at the end, where that is credible; else counted here and marked so."""
+        """What was reported at the end, where that is credible; what it leaves out is counted here and marked so."""
         reported = self.reply.usage if self.reply else TokenUsage()
-        is_credible = reported.input_tokens + reported.output <= MOST_CREDIBLE_TOKENS
-        if reported.source == "reported" and is_credible:
+        if reported.input_tokens + reported.output > MOST_CREDIBLE_TOKENS:
+            reported = TokenUsage(raw=reported.raw)
+        has_output = bool(reported.output) or not self.parts
+        if reported.input_tokens and has_output:
             return reported
-        if status == "failed" and not self.parts:
-            return TokenUsage(raw=reported.raw)
+        if reported.source == "none" and status == "failed" and not self.parts:
+            return reported
         thinking = self.reply.evidence.thinking_tokens if self.reply else 0
         return estimated(self.reservation.prompt, self.text, reported, thinking=thinking)
 
@@ -261,6 +263,10 @@ class Generation(ProviderReader):
 
 
 def estimated(prompt: Prompt, text: str, reported: TokenUsage, *, thinking: int = 0) -> TokenUsage:
-    """The usage of a call counted locally, with the thinking that was streamed. billing-rules.md 5."""
-    output = estimate_tokens(text, prompt.model) + thinking
-    return TokenUsage(uncached_input=prompt.tokens, output=output, source="estimated", raw=reported.raw)
+    """The usage of a call, with what was not reported of it counted locally. billing-rules.md 5.
+
+    No input, cached or not, is no report of the input: every call has some. The thinking that was streamed is output.
+    """
+    fresh = reported.uncached_input if reported.input_tokens else prompt.tokens
+    output = reported.output or estimate_tokens(text, prompt.model) + thinking
+    return replace(reported, uncached_input=fresh, output=output, source="estimated")

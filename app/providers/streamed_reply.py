@@ -236,7 +236,7 @@ class StreamedReply(Reply):
             raise failure("cut", "end without finish reason")
 
     def _keep_usage(self) -> None:
-        """Figures that come before the end are not usage yet, nor is a report of no output where there is text.
+        """Figures that come before the end are not usage yet.
 
         Where the server counts with each piece, what it has counted until Stop is.
         """
@@ -247,7 +247,4 @@ class StreamedReply(Reply):
         has_figures = self._closed.is_set() and self._reports_running
         if self.finish_reason is None and not has_failed and not has_figures:
             return
-        usage = reader.usage()
-        if usage.output == 0 and self._text.size:
-            usage = TokenUsage(raw=usage.raw)
-        self.usage = usage
+        self.usage = reader.usage()

@@ -13,6 +13,7 @@ from app.models.billing.audit import audit
 from app.models.catalog.ai_model import AIModel
 from app.models.chat.chat import Message
 from app.models.metering.usage import Usage
+from app.providers.base import TokenUsage
 from tests.chat.conftest import Door
 from tests.support.people import CREDIT, Heard
 from tests.support.provider_server import ProviderServer
@@ -55,16 +56,32 @@ def test_cached_input_is_charged_at_its_own_price(
     assert (usage.uncached_input, usage.cache_read) == (100, 400)
 
 
-def test_an_answer_without_usage_is_counted_here_and_marked(
-    ada: Door, provider: ProviderServer, receipt: Callable[[Heard], Usage]
+@pytest.mark.parametrize(
+    ("shape", "source", "tokens"),
+    [
+        ("missing", "estimated", (1, 0, 3)),
+        ("no_input", "estimated", (1, 0, 3)),
+        ("no_output", "estimated", (9, 0, 3)),
+        ("normal", "reported", (0, 9, 3)),
+    ],
+)
+def test_what_is_not_reported_is_counted_here_and_marked(
+    ada: Door,
+    provider: ProviderServer,
+    receipt: Callable[[Heard], Usage],
+    shape: str,
+    source: str,
+    tokens: tuple[int, int, int],
 ) -> None:
-    provider.configure(usage="missing", text="12345678é")
+    """An input that was all read from the cache is reported."""
+    cached = 9 if shape == "normal" else 0
+    provider.configure(usage=shape, text="12345678é", input_tokens=9, cached=cached)
     stream = ada.ask("1234")
     usage = receipt(stream)
 
-    assert (usage.source, usage.uncached_input, usage.output) == ("estimated", 1, 3)
-    assert stream.end["estimated"] is True
-    assert usage.paid_nanos == 1 * 2500 + 3 * 10_000
+    assert (usage.source, (usage.uncached_input, usage.cache_read, usage.output)) == (source, tokens)
+    assert stream.end["estimated"] is (source == "estimated")
+    assert usage.paid_nanos == usage.rates.cost_of(TokenUsage(*tokens[:2], output=tokens[2])) > 0
 
 
 @pytest.mark.parametrize("fault", ["500", "401", "drop", "error_event", "cut"])

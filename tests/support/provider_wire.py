@@ -14,6 +14,7 @@ Event = tuple[str, bytes]
 MARKER = re.compile(r"\[\[([a-z_]+(?:[=:][^\]]*)?)\]\]")
 
 ABSURD: dict[str, Any] = {"absurd": 10**30, "negative": -7, "floats": 3.5, "strings": "many", "bools": True}
+UNTOLD = {"no_input": ("prompt_tokens", "input_tokens"), "no_output": ("completion_tokens", "output_tokens")}
 FINISHES = {
     "stop": ("stop", "end_turn"),
     "length": ("length", "max_tokens"),
@@ -50,7 +51,7 @@ class Script:
     """Seconds before the headers."""
     finish: str = "stop"
     usage: str = "normal"
-    """normal, missing, twice, zero, null, absurd, negative, floats, strings, bools."""
+    """normal, missing, no_input, no_output, twice, zero, null, absurd, negative, floats, strings, bools."""
     input_tokens: int = -1
     """Reported; -1 = counted from the body's size."""
     cached: int = 0
@@ -147,6 +148,7 @@ def openai_usage(script: Script, answer: Answer) -> dict[str, Any] | None:
         figures = dict.fromkeys(figures, 0)
     if script.usage in ABSURD:
         figures = dict.fromkeys(figures, ABSURD[script.usage])
+    figures |= {name: 0 for name in UNTOLD.get(script.usage, ()) if name in figures}
     figures["total_tokens"] = answer.input_tokens + output if script.usage == "normal" else 0
     figures["prompt_tokens_details"] = {"cached_tokens": script.cached}
     figures["completion_tokens_details"] = {"reasoning_tokens": script.reasoning}
@@ -164,6 +166,7 @@ def anthropic_usage(script: Script, answer: Answer) -> dict[str, Any] | None:
         figures = dict.fromkeys(figures, 0)
     if script.usage in ABSURD:
         figures = dict.fromkeys(figures, ABSURD[script.usage])
+    figures |= {name: 0 for name in UNTOLD.get(script.usage, ()) if name in figures}
     return figures | {"cache_read_input_tokens": script.cached, "cache_creation_input_tokens": 0}
 
 
