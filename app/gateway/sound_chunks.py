@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import mapping
+from app.gateway.openai_chat import merge
 from app.gateway.reported_usage import Event
 from app.providers.openai_choices import choice_in, is_thought, text_of
 
@@ -13,12 +14,14 @@ LONGEST_NUMBER = 10
 
 class SoundChunks:
     """One choice each, its text a string. Its tool calls have numbers of their own: some vendors number none, or each
-    as the first."""
+    as the first. A call is told once its name is known: the other formats open it with that.
+    """
 
     def __init__(self) -> None:
         self._ids: list[str | None] = []
         self._latest: dict[int | None, int] = {}
         self._names: dict[int, str] = {}
+        self._unnamed: dict[int, Event] = {}
 
     def feed(self, chunk: Event) -> Event:
         chunk = first_answer(chunk)
@@ -29,8 +32,11 @@ class SoundChunks:
         for name in ("content", "refusal"):
             if delta.get(name) is not None:
                 delta[name] = text_of(delta[name])
-        if "tool_calls" in delta:
-            delta["tool_calls"] = list(self._calls(maps_in(delta["tool_calls"])))
+        calls = list(self._calls(maps_in(delta.pop("tool_calls", None))))
+        if choice.get("finish_reason"):
+            calls.extend(self._unnamed.values())
+        if calls:
+            delta["tool_calls"] = calls
         if "thinking_blocks" in delta:
             delta["thinking_blocks"] = maps_in(delta["thinking_blocks"])
         return {**chunk, "choices": [{**choice, "delta": delta}]}
@@ -44,7 +50,12 @@ class SoundChunks:
             name = function.pop("name", None)
             if name and name != self._names.get(number):  # some repeat it with each piece
                 self._names[number] = function["name"] = name
-            yield {**call, "index": number, **({"function": function} if "function" in call else {})}
+            told = {**call, "index": number, **({"function": function} if "function" in call else {})}
+            told = merge(self._unnamed.pop(number, {}), told)
+            if number in self._names or not is_function(told):
+                yield told
+            else:
+                self._unnamed[number] = told
 
     def _number_of(self, call: Event, *, is_named: bool) -> int | None:
         """A named call under another id is another, whatever its number. None for what belongs to no call."""
@@ -73,6 +84,10 @@ def first_answer(chunk: Event) -> Event:
         said = {name: value for name, value in delta.items() if name not in ("content", "extra_content")}
         choice = {**choice, "delta": {**said, "reasoning_content": delta.get("content")}}
     return {**chunk, "choices": [choice] if choice else []}
+
+
+def is_function(call: Event) -> bool:
+    return call.get("type") in (None, "function") and "custom" not in call
 
 
 def maps_in(items: Any) -> list[Event]:

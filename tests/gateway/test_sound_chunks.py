@@ -10,7 +10,8 @@ from app.extensions import db
 from app.gateway.openai_chat import whole_completion
 from app.gateway.sound_chunks import SoundChunks
 from app.models.metering.usage import Usage
-from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program
+from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program, events_of
+from tests.gateway.test_wild_streams import told_by_package
 from tests.support.provider_server import ProviderServer
 
 Calls = list[tuple[str, str]]
@@ -28,6 +29,7 @@ def more(arguments: str, **fields: Any) -> dict[str, Any]:
     return {"function": {"arguments": arguments}, **fields}
 
 
+ONE = [("f", "{}")]
 TWO = [("f", "{}"), ("g", "{}")]
 
 
@@ -43,14 +45,31 @@ TWO = [("f", "{}"), ("g", "{}")]
         ([called("f", "{", index=0, id="a"), more("}", index=0, id="new each time")], [("f", "{}")]),
         ([called("f", {"x": 1}, index=[0], id="a")], [("f", '{"x": 1}')]),
         (["f", None, {}, called("f", "{}", index=10**30)], [("f", "{}")]),
+        ([{"index": 0, "id": "a"}, more("{", index=0), called("f", "}", index=0), called("f", "", index=0)], ONE),
     ],
-    ids=["OpenAI's", "Gemini's", "Ollama's", "bare", "by id", "text as number", "ids", "object", "none"],
+    ids=["OpenAI's", "Gemini's", "Ollama's", "bare", "by id", "text as number", "ids", "object", "none", "late"],
 )
 def test_calls_are_told_apart_however_they_are_numbered(calls: list[Any], told: Calls) -> None:
     sound = SoundChunks()
     whole = whole_completion([sound.feed(chunk(tool_calls=[call])) for call in calls])
     functions = [call["function"] for call in whole["choices"][0]["message"]["tool_calls"]]
     assert [(function["name"], function["arguments"]) for function in functions] == told
+
+
+@pytest.mark.parametrize("dialect", PATHS)
+@pytest.mark.parametrize("name", ["f", None])
+def test_a_call_begins_with_its_name_however_late_that_comes(
+    ada: Program, provider: ProviderServer, dialect: str, name: str | None
+) -> None:
+    """One that never gets a name is told all the same, at the end."""
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 9}}
+    pieces = [more('{"x":', index=0, id="a"), more("1}", index=0), {"index": 0, "function": {"name": name}}]
+    sent = [*(chunk(tool_calls=[piece]) for piece in pieces), end]
+    provider.bodies["late"] = "\n\n".join([*(f"data: {json.dumps(one)}" for one in sent), ""]).encode()
+    provider.configure(replay="late")
+    told = events_of(ada.call(dialect, model=OPENAI_MODEL, stream=True))
+    _text, [(told_name, arguments)] = told_by_package(dialect, told)
+    assert (told_name or None, arguments) == (name, {"x": 1})
 
 
 def test_a_call_of_a_custom_tool_stays_one() -> None:
