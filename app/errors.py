@@ -36,7 +36,7 @@ from app.web.checkout_limits import note_wrong_code
 from app.web.conflicts import conflict_text
 from app.web.guest_session import for_guests
 from app.web.rate_limits import LimitUnknown
-from app.web.refusals import REFUSALS, text_for_guests, text_for_members, text_of
+from app.web.refusals import FOR_MANAGERS, REFUSALS, text_for_guests, text_for_members, text_of
 
 log = logging.getLogger(__name__)
 
@@ -148,11 +148,11 @@ def refused(refusal: Refusal) -> Response:
     for name, value in refusal.details.items():
         details |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
     details |= details.pop("counts", {})
-    way_out = WAYS_OUT.get(details.get("way_out", ""))
-    if way_out:
-        details["resume_url" if details["way_out"] == "resume" else "upgrade_url"] = url_for(way_out)
     if not may_manage():
-        details.pop("pay_url", None)
+        helps = "members" if details.get("way_out") in FOR_MANAGERS else details.get("way_out")
+        details |= {"pay_url": None, "way_out": helps}
+    if way_out := WAYS_OUT.get(details.get("way_out") or ""):
+        details["resume_url" if details["way_out"] == "resume" else "upgrade_url"] = url_for(way_out)
     details = {name: value for name, value in details.items() if value is not None}
     status = REFUSALS[refusal.code].status
     answer = problem(status, refusal.code, text, retry_after=refusal.retry_after, **details)

@@ -30,7 +30,7 @@ def text_of(refusal: Refusal) -> str:
 
 
 def text_for_members(refusal: Refusal) -> str:
-    """With who can help, where the way out is not the member's to take."""
+    """With who can help, where the way out is not the member's to take; the account's page shows who that is."""
     return joined(text_of(refusal), HELP if refusal.details.get("way_out") in FOR_MANAGERS else "")
 
 
@@ -128,15 +128,12 @@ def spending_paused(*, is_key: bool, **_: Any) -> str:
     return f"{paused} An owner or admin can look at it and resume."
 
 
-def limit_of_time_reached(
-    *, plan: str, credits: int, hours: int | None, resets_at: datetime, way_out: str, **_: Any
-) -> str:
+def limit_of_time_reached(*, plan: str, credits: int, hours: int | None, way_out: str, **_: Any) -> str:
     """Of a day, or of a window of some hours."""
-    sooner = "buy credits" if way_out == "buy" else "change your plan"
+    sooner = "Buy credits" if way_out == "buy" else "Change your plan"
     whose = "today's" if hours is None else f"these {counted(hours, 'hour')}'"
-    comes = "midnight" if resets_at.hour == 0 else f"{resets_at:%H:%M}"
     so_far = f"You've used {whose} {credits_text(credits)} of {plan}."
-    return f"{so_far} Your limit resets at {comes} UTC, or {sooner} to continue now."
+    return f"{so_far} {sooner} to continue now, or wait until your limit resets."
 
 
 def subscription_unpaid(*, changes_plan: bool, **_: Any) -> str:

@@ -159,8 +159,12 @@ def test_a_member_without_credits_is_told_who_can_help(ada: Door, member_door: C
     bob, carol = member_door(account.id, "bob"), member_door(account.id, "carol", "admin")
     account.credits_nanos = 0
     db.session.commit()
-    said = [door.call("POST", "/chats", json={}).json["detail"] for door in (bob, carol)]
-    assert said[0] == f"{said[1]} An owner or admin of the account can help."
+    member, admin = (door.call("POST", "/chats", json={}).json for door in (bob, carol))
+    assert member["detail"] == f"{admin['detail']} An owner or admin of the account can help."
+    assert [(one["way_out"], one["upgrade_url"]) for one in (member, admin)] == [
+        ("members", "/account"),
+        ("buy", "/billing"),
+    ]
 
     unpaid = Subscription(account_id=account.id, plan_id=account.plan_id, status="unpaid", pay_url="https://pay")
     unpaid.price_cents, unpaid.currency = 2000, "usd"

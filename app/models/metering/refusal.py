@@ -13,7 +13,7 @@ class Refusal(Exception):
     `context` is what else its sentence says; `app/web/refusals.py` has the sentence of each code.
     Details are `needed`, `available`, `reserved` in nano-dollars, `resets_at` a moment, `model` a cheaper one,
     `counts` (`used`, `limit`, `remaining` of a number that the plan allows)
-    and `way_out`: "upgrade", "buy", "verify", "wait", "billing" or "support".
+    and `way_out`: "upgrade", "buy", "verify", "wait", "billing", "members" or "support".
     """
 
     def __init__(

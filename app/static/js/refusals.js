@@ -50,7 +50,6 @@ const FACES = {
   not_signed_in: ["You've been signed out", [SIGN_IN]],
   too_large: ["That message is too long", []],
 };
-const IN_UTC = /at (?:midnight|\d\d:\d\d) UTC/;
 const FIELDS = { content: "Your message", attachments: "Your files" };
 const SPENDING = new Set(["/billing#buy", "/pricing", "/billing", "/billing/breaker"]);
 
@@ -64,7 +63,7 @@ export function showRefusal(place, problem, acts, canManage) {
   const [label, kept] = box.querySelectorAll("p");
   box.dataset.code = problem.code;
   box.querySelector("h2").textContent = title;
-  label.textContent = inOwnTime(messageOf(problem), problem);
+  label.textContent = messageOf(problem);
   kept.textContent = `${resumes(problem)}Your message is still in the box below.`;
   const open = waysOut(ways, problem, canManage);
   box.querySelector(".actions").append(...open.map((way, place) => button(way, place === 0, problem, acts, box)));
@@ -109,13 +108,11 @@ export function messageOf({ errors, detail }) {
   return wrong.length ? wrong.join(" ") : detail;
 }
 
-/* The server writes when a limit resets in UTC; people read it by their own clock, once. */
-const inOwnTime = (text, { resets_at: moment }) => (moment ? text.replace(IN_UTC, () => when(moment)) : text);
-
-function resumes({ code, detail, resets_at: moment, needed_nanos: needed, available_nanos: available }) {
+/* The server's sentence names no time: people read it by their own clock. */
+function resumes({ code, resets_at: moment, needed_nanos: needed, available_nanos: available }) {
   const parts = [];
   if (needed !== undefined && available !== undefined) parts.push(`You have ${creditsText(available)} available.`);
-  if (moment && code !== "out_of_credits" && !IN_UTC.test(detail)) parts.push(`Resets ${when(moment)}.`);
+  if (moment && code !== "out_of_credits") parts.push(`Resets ${when(moment)}.`);
   return parts.length ? `${parts.join(" ")} ` : "";
 }
 
