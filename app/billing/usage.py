@@ -11,7 +11,7 @@ from sqlalchemy import Select, Subquery, desc, func, select
 from app.extensions import db
 from app.models.base import credits_figure, utcnow
 from app.models.billing.rerating import CallCorrection
-from app.models.chat.chat import Chat
+from app.models.chat.chat import Chat, Message
 from app.models.identity.user import User
 from app.models.metering.cost_explanation import explain
 from app.models.metering.plan_limits import PlanLimits
@@ -21,10 +21,11 @@ from app.models.metering.usage_rollup import in_one_look, start_of, use_since
 from app.models.operations.replica_reads import read_from_replica
 from app.web.blueprints import billing
 from app.web.charts import Chart, bar_chart
-from app.web.formatting import model_title, operation_title, reader_date
+from app.web.formatting import model_title, note_of_end, operation_title, reader_date
 
 PERIODS = (7, 30, 90)
 DEAREST, CALLS_SHOWN = 8, 25
+OWN_ENDS = ("length", "tool_calls")
 FIGURES = ("nanos", "calls", "input_tokens", "output_tokens")
 Sums = Sequence[Any]
 
@@ -155,5 +156,16 @@ def receipt(call_id: str) -> str:
         (correction, rerating, call.lines(rerating.rates)) for correction, rerating in CallCorrection.of_call(call.id)
     ]
     shown = {"call": call, "lines": call.lines(), "chat": chat, "corrections": corrections}
-    shown["why"] = explain(call)
+    shown |= {"why": explain(call), "note": note_of(call)}
     return render_template("billing/receipt.html", **shown)
+
+
+def note_of(call: Usage) -> str | None:
+    """What its reader was told of the end. Whoever calls by the gateway has limits and tools of its own."""
+    is_own = call.finish_reason in OWN_ENDS and call.shortened_from is None
+    if call.outcome != "done" or (is_own and call.operation == "gateway"):
+        return None
+    written = db.session.scalar(select(Message.content).where(Message.call_id == call.id))
+    has_text = bool(call.output and (written is None or written.strip()))
+    is_without_text = bool(call.images) or not call.max_output_tokens
+    return note_of_end(call, has_text or is_without_text)

@@ -1,12 +1,14 @@
 """The pages of usage, receipts and transactions: right sums, and nobody else's."""
 
 import csv
+import html
 import io
 import itertools
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -20,9 +22,10 @@ from app.generation.jobs import add_up_calls
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import ModelPrice
-from app.models.chat.chat import Chat
+from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
 from app.models.identity.membership import Membership
+from app.models.metering.call_ending import NOTES
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import AccountDay
 from app.web.csv import BYTE_ORDER_MARK
@@ -144,6 +147,44 @@ def test_a_receipt_can_be_computed_again(client: FlaskClient, spend: Callable[..
     page = signed_in(client, "ada").get(f"/billing/calls/{call.id}").text
     assert re.search(r"Input</td><td[^>]*>500</td><td[^>]*>2,500 / 1M</td><td[^>]*>1.25</td>", page)
     assert re.search(r"Output, including thinking</td><td[^>]*>500</td><td[^>]*>10,000 / 1M</td><td[^>]*>5</td>", page)
+
+
+VIA_GATEWAY = {"operation": "gateway"}
+ENDS: list[tuple[str, dict[str, Any], str | None, str | None]] = [
+    ("stop", {}, "words", None),
+    ("stop", {"output": 0}, None, "empty"),
+    ("stop", {}, " \n", "empty"),
+    ("stop", VIA_GATEWAY | {"output": 0, "max_output_tokens": 0}, None, None),
+    ("length", {}, "words", "length"),
+    ("length", VIA_GATEWAY, None, None),
+    ("length", VIA_GATEWAY | {"shortened_from": 900}, None, "shortened"),
+    ("tool_calls", VIA_GATEWAY, None, None),
+]
+"""Why a call ended, its other columns, what stands in the chat, and which note its receipt has."""
+
+
+def test_a_receipt_says_how_it_ended(client: FlaskClient, spend: Callable[..., Usage]) -> None:
+    account = people.person("ada", credits=100 * CREDIT)
+    db.session.commit()
+    signed_in(client, "ada")
+    for finish, columns, written, note in ENDS:
+        call = spend(account, 3)
+        for name, value in ({"finish_reason": finish} | columns).items():
+            setattr(call, name, value)
+        if written is not None:
+            answer(call, written)
+        db.session.commit()
+        page = html.unescape(client.get(f"/billing/calls/{call.id}").text)
+        assert [name for name, text in NOTES.items() if text in page] == ([note] if note else []), columns
+
+
+def answer(call: Usage, text: str) -> None:
+    """In a chat of its own."""
+    chat = Chat(account_id=call.account_id, user_id=call.user_id, model=call.model)
+    db.session.add(chat)
+    db.session.flush()
+    whose = {"account_id": call.account_id, "chat_id": chat.id, "call_id": call.id}
+    db.session.add(Message(**whose, role="assistant", content=text))
 
 
 def test_anothers_receipt_is_not_found(client: FlaskClient, spend: Callable[..., Usage]) -> None:
