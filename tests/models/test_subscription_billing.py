@@ -94,6 +94,22 @@ def test_an_upgrade_that_is_paid_late_comes_back_with_what_is_left_of_it(deal: D
     assert (deal.account.plan, deal.account.allowance_nanos) == (pro, pro.allowance_nanos - spent * CREDIT)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_older_period_that_is_paid_while_rights_rest_hides_no_end(deal: Deal, again: bool) -> None:
+    with time_machine.travel(month(1), tick=False):
+        deal.follow(deal.invoice(1, month(1), month(1)))
+        if again:
+            deal.follow(status="unpaid")
+            deal.follow(status="active")
+        deal.follow(status="unpaid")
+        assert deal.allowance == 0
+        deal.follow(deal.invoice(0, month(1), month(0)))
+        assert deal.allowance == 10_000
+        deal.follow(status="active")
+    assert deal.allowance == 20_000
+    assert list(audit()) == []
+
+
 def test_of_a_year_the_month_that_ended_comes_back_and_later_ones_come(deal: Deal) -> None:
     deal.plan.interval, deal.plan.allowance_override_nanos = "year", 1_000 * CREDIT
     deal.follow(deal.invoice(0, month(0), month(0), month(0).replace(year=2027)))

@@ -91,7 +91,7 @@ def give_back(subscription: Subscription, account: Account, now: datetime) -> No
     is_yearly = subscription.plan.interval == "year"
     account.billing_anchor = paid.period_start or account.created_at if is_yearly else account.created_at
     account.period_start, account.period_end = period
-    if entries := since_last_end(subscription, period[0]):
+    if entries := since_last_end(subscription, period[0], paid):
         ended, *grown = entries
         grew = min(account.allowance_nanos, sum(entry.allowance_nanos for entry in grown))
         amount = grew - ended.allowance_nanos
@@ -102,12 +102,16 @@ def give_back(subscription: Subscription, account: Account, now: datetime) -> No
         refill_if_due(account, now)
 
 
-def since_last_end(subscription: Subscription, moment: datetime) -> list[LedgerEntry]:
-    """Its entry by which the allowance ended, and what grew since; empty where a refill came after it."""
+def since_last_end(subscription: Subscription, moment: datetime, paid: Payment) -> list[LedgerEntry]:
+    """Its entry by which the allowance ended, and what grew since; empty where a refill came after it.
+
+    The refill of an older period, paid meanwhile, is growth: it sets nothing anew. `paid` is the running one.
+    """
     mine = LedgerEntry.subscription_id == subscription.id, LedgerEntry.created_at >= moment
     entries: list[LedgerEntry] = []
     for entry in db.session.scalars(select(LedgerEntry).where(*mine).order_by(LedgerEntry.id)):
-        if entry.kind in ("allowance_ended", "refill"):
+        is_older = entry.payment_id not in (None, paid.id)
+        if entry.kind == "allowance_ended" or (entry.kind == "refill" and not is_older):
             entries = []
         if entries or entry.kind == "allowance_ended":
             entries.append(entry)
