@@ -21,6 +21,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from app.db.watchdog import watchdog
 from app.generation.registry import live
 from app.intake import LATER, Incoming, Waiting
+from app.web.departure import LONG_WAIT, has_hung_up, has_left
 
 APP_ENV = os.environ.get("APP_ENV", "production")
 PROXY_COUNT = int(os.environ.get("PROXY_COUNT") or "0")
@@ -67,6 +68,7 @@ class StreamWorker(ThreadWorker):
             self.let_go(conn, ALIVE)
         elif incoming.is_whole:
             incoming.give(conn.parser.unreader)
+            conn.waits_since = time.monotonic()
             super().enqueue_req(conn)
         else:
             conn.timeout = incoming.whole_by
@@ -101,6 +103,8 @@ class StreamWorker(ThreadWorker):
         conn.close()
 
     def handle(self, conn: TConn) -> Any:
+        has_waited = time.monotonic() - conn.waits_since > LONG_WAIT
+        has_left.set(has_waited and not conn.incoming.is_over and has_hung_up(conn.sock))
         try:
             keep_open = super().handle(conn)
         finally:

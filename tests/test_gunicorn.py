@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy.orm import Session, scoped_session
 
+from app.models.metering.usage import Usage
+from tests.support import people
 from tests.support.crowding import patient
 from tests.support.environment import process_environment
+from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp, await_that
 
 PROJECT = Path(__file__).parents[1]
@@ -135,6 +139,27 @@ def test_clients_that_linger_do_not_hold_up_the_others(running: RunningApp, page
         began = time.monotonic()
         assert requests.get(f"{running.url}/{page}", timeout=30).status_code == 200
     assert time.monotonic() - began < patient(1.5)
+
+
+def test_who_hangs_up_while_no_thread_is_free_begins_no_call(
+    start_app: Callable[..., RunningApp], session: "scoped_session[Session]"
+) -> None:
+    """Behind a client that lingers for two seconds: one goes, one ends its own side alone, one waits."""
+    key = people.api_key(people.person("ada", credits=1000 * CREDIT))
+    session.commit()
+    running = start_app("web", WEB_THREADS="1")
+    body = b'{"model": "demo-fast", "messages": [{"role": "user", "content": "hi"}]}'
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n"
+    ask = head.encode() + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with silent(running, b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"):
+        time.sleep(0.3)
+        with silent(running, ask):
+            pass
+        with silent(running, ask) as half_closed, silent(running, ask) as waiting:
+            half_closed.shutdown(socket.SHUT_WR)
+            statuses = [line.recv(65536).split()[1] for line in (half_closed, waiting)]
+    assert statuses == [b"503", b"200"]
+    assert session.query(Usage).count() == 1
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "Script-Name"])

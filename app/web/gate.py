@@ -16,6 +16,7 @@ from app.models.metering.member_limit import spendable
 from app.models.metering.plan_limits import remaining
 from app.models.metering.refusal import Refusal
 from app.models.metering.reservation import load_account_state
+from app.web.departure import check_presence
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -50,6 +51,7 @@ def requires_tokens(view: View) -> View:
 
     @wraps(view)
     def gated(*args: Any, **kwargs: Any) -> Response:
+        check_presence()
         now = utcnow()
         account_state = load_account_state(current_user.account_id, now, read=current_user.account_state)
         g.available_nanos = spendable(account_state, current_user.user_id, now)
