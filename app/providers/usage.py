@@ -106,6 +106,7 @@ def openai_usage(raw: Raw) -> TokenUsage:
         return TokenUsage(raw=bounded(raw))
     read, written, hour = (parts_of(figures, names) for names in (CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H))
     prompt += cache_outside(figures, prompt, completion)
+    prompt = prompt or input_in_total(figures, completion)
     read = min(read, prompt)
     written = min(max(written, hour), prompt - read)
     hour = min(hour, written)
@@ -136,11 +137,24 @@ def cache_outside(figures: Raw, prompt: int, completion: int) -> int:
     return beside if beside and (beside > prompt or is_own_format) else 0
 
 
+def input_in_total(figures: Raw, completion: int) -> int:
+    """The input that only the total tells of, beside the completion and reasoning outside of it; 0 where none does."""
+    reasoning, rest = parts_of(figures, REASONING), parts_of(figures, TOTAL) - completion
+    if not completion or rest == reasoning:
+        return 0
+    return max(0, rest - (reasoning if reasoning > completion else 0))
+
+
 def reasoning_outside(figures: Raw, prompt: int, completion: int, cited: int) -> int:
-    """Reasoning that `completion_tokens` leaves out: the surplus of the total, or more reasoning than completion."""
+    """Reasoning that `completion_tokens` leaves out: the surplus of the total, or more reasoning than completion.
+
+    A total by itself tells nothing of either.
+    """
+    reasoning = parts_of(figures, REASONING)
+    if not (prompt or completion or reasoning):
+        return 0
     surplus = parts_of(figures, TOTAL) - prompt - completion
     surplus -= cited if surplus >= cited else 0
-    reasoning = parts_of(figures, REASONING)
     return max(surplus, reasoning if reasoning > completion else 0, 0)
 
 

@@ -101,6 +101,24 @@ def test_reasoning_outside_the_completion_is_told_by_the_total(
     assert openai_usage(raw).output == output
 
 
+@pytest.mark.parametrize(
+    ("told", "buckets"),
+    [
+        ({"completion_tokens": 20, "total_tokens": 120}, (100, 0, 20)),
+        ({"prompt_tokens": 0, "completion_tokens": 20, "total_tokens": 120, "cached_tokens": 40}, (60, 40, 20)),
+        ({"completion_tokens": 20, "total_tokens": 50, "reasoning_tokens": 30}, (0, 0, 50)),
+        ({"completion_tokens": 20, "total_tokens": 160, "reasoning_tokens": 30}, (110, 0, 50)),
+        ({"prompt_tokens": 0, "completion_tokens": 20, "total_tokens": 20}, (0, 0, 20)),
+        ({"total_tokens": 120}, (0, 0, 0)),
+    ],
+)
+def test_an_input_that_only_the_total_tells_of_is_no_reasoning(
+    told: dict[str, int], buckets: tuple[int, int, int]
+) -> None:
+    usage = openai_usage(told)
+    assert (usage.uncached_input, usage.cache_read, usage.output) == buckets
+
+
 def test_the_raw_usage_is_kept_for_the_receipt() -> None:
     raw = {
         "prompt_tokens": 19,
