@@ -3,6 +3,7 @@
 import re
 
 LONGEST_LINE = 65_536
+PLAIN_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})\r\n")
 SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?")
 
 
@@ -22,6 +23,10 @@ class Chunks:
         """What the chunks hold of it."""
         at, held = 0, []
         while at < len(data) and not self.is_over:
+            if not (self.left or self.line or self.is_trailer) and (inside := whole_chunk(data, at)):
+                held.append(data[inside])
+                at = inside.stop + 2
+                continue
             if self.left:
                 part = data[at : at + self.left]
                 held.append(self._of_chunk(part))
@@ -58,3 +63,10 @@ class Chunks:
             return
         length = int(size[1], 16)
         self.is_trailer, self.left = not length, length and length + 2
+
+
+def whole_chunk(data: bytes, at: int) -> slice | None:
+    """Where the bytes of the chunk that begins there are, if all of it is here, as it is with most."""
+    size = PLAIN_SIZE.match(data, at)
+    inside = slice(size.end(), size.end() + int(size[1], 16)) if size else slice(at, at)
+    return inside if inside.stop > inside.start and data.startswith(b"\r\n", inside.stop) else None

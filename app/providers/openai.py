@@ -21,7 +21,7 @@ from app.providers.base import (
 from app.providers.errors import failure, is_error, reason_of_event
 from app.providers.finish_reasons import FAILED, finish_of
 from app.providers.image_requests import Drawing
-from app.providers.openai_choices import choice_in, delta_of, is_thought, text_of, thinking_of
+from app.providers.openai_choices import choice_in, delta_of, is_thought, text_alone, text_of, thinking_of
 from app.providers.openai_embeddings import EmbeddingsReader, EmbeddingsReply
 from app.providers.openai_images import ask_for_images
 from app.providers.openai_responses import ResponsesReader
@@ -169,6 +169,10 @@ class ChatReader(Reader):
 
     def read(self, event: dict[str, Any]) -> str:
         """Fields of one event are no alternatives: one with an error may carry text, and the usage."""
+        self._take_sender(event)
+        if text := text_alone(event):
+            self._has_begun = True
+            return text
         if event is DONE:
             self.is_over, self.lacks_usage = True, not openai_usage(self._usage).output
             self.finish_reason = self.finish_reason or "stop"
@@ -182,11 +186,14 @@ class ChatReader(Reader):
         return text
 
     def read_late(self, event: dict[str, Any]) -> None:
+        self._take_sender(event)
         self._take_report(event)
 
-    def _take_report(self, event: dict[str, Any]) -> Raw:
+    def _take_sender(self, event: dict[str, Any]) -> None:
         self._model = event.get("model") or self._model
         self._tier = event.get("service_tier") or self._tier
+
+    def _take_report(self, event: dict[str, Any]) -> Raw:
         report: Raw = {}
         for usage in reports_in(event):
             report = joined(report, usage)

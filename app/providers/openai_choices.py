@@ -8,6 +8,33 @@ from app.providers.usage import Raw, mapping
 THINKING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
 THOUGHTS = ("content", "reasoning_details", "thinking_blocks")
 
+EVENT_OF_TEXT = frozenset(
+    [
+        *("id", "object", "created", "model", "provider", "service_tier", "system_fingerprint", "obfuscation"),
+        *("choices", "usage"),
+    ]
+)
+CHOICE_OF_TEXT = frozenset(
+    ("index", "delta", "finish_reason", "native_finish_reason", "stop_reason", "logprobs", "content_filter_results")
+)
+EMPTY_BESIDE_TEXT = ("refusal", "tool_calls", "reasoning", "reasoning_content", "reasoning_details")
+DELTA_OF_TEXT = frozenset(("role", "content", *EMPTY_BESIDE_TEXT))
+
+
+def text_alone(event: dict[str, Any]) -> str | None:
+    """The text of an event that holds nothing else, as most do; None where all of it has to be looked through."""
+    choices = event.get("choices")
+    if not event.keys() <= EVENT_OF_TEXT or event.get("usage") or type(choices) is not list or len(choices) != 1:
+        return None
+    choice = choices[0]
+    if type(choice) is not dict or not choice.keys() <= CHOICE_OF_TEXT or choice.get("finish_reason"):
+        return None
+    delta = choice.get("delta")
+    if type(delta) is not dict or not delta.keys() <= DELTA_OF_TEXT or any(map(delta.get, EMPTY_BESIDE_TEXT)):
+        return None
+    text = delta.get("content")
+    return text if type(text) is str and choice.get("index") in (0, None) else None
+
 
 def choice_in(event: dict[str, Any]) -> Raw:
     """The one choice that was asked for; a server that sends several numbers them.

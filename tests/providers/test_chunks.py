@@ -24,6 +24,13 @@ def test_a_body_is_the_same_however_it_is_cut(size: int) -> None:
     assert (held, chunks.is_whole) == (b"hello, w", True)
 
 
+@pytest.mark.parametrize("pieces", [[b"1", b"2\r\nab\r\n12345678901234\r\n0\r\n\r\n"], [b"0\r\n", b"2\r\nab\r\n\r\n"]])
+def test_no_chunk_begins_within_a_size_or_a_trailer(pieces: list[bytes]) -> None:
+    chunks = Chunks()
+    held = b"".join(map(chunks.feed, pieces))
+    assert (held, chunks.is_whole) == (b"ab\r\n12345678901234" if len(pieces[0]) == 1 else b"", True)
+
+
 @pytest.mark.parametrize("size", [1, 3, 100])
 @pytest.mark.parametrize("body", MALFORMED)
 def test_a_malformed_body_is_over_and_never_whole(body: bytes, size: int) -> None:
