@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import NamedTuple
@@ -17,13 +18,19 @@ BY_A_LIMIT = {"guest_limit_reached"}
 DECISIONS = APP / "models/metering/gate_decision.py"
 
 
+@cache
+def nodes(file: Path) -> list[ast.AST]:
+    """All of a module's code."""
+    return list(ast.walk(ast.parse(file.read_text())))
+
+
 def codes_raised() -> Iterator[str]:
     for file in APP.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes(file):
             match node:
                 case ast.Call(func=ast.Name(id="Refusal" | "SpendingLimit"), args=[ast.Constant(value=str(code)), *_]):
                     yield code
-    for node in ast.walk(ast.parse(DECISIONS.read_text())):
+    for node in nodes(DECISIONS):
         if isinstance(node, ast.Constant) and node.value in REFUSALS:
             yield node.value
 
@@ -35,7 +42,7 @@ def test_every_code_that_is_raised_has_a_sentence_and_no_other_has() -> None:
 def conflicts_raised() -> Iterator[tuple[str, set[str]]]:
     """Each conflict that the code makes: its key in `CONFLICTS`, and what it hands to the sentence."""
     for file in APP.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes(file):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Conflict":
                 named = {keyword.arg: keyword.value for keyword in node.keywords}
                 context, case = named.pop("context", None), named.pop("case", None)
@@ -74,15 +81,14 @@ class Raised(NamedTuple):
 
 def texts_raised(file: Path) -> Iterator[Raised]:
     """Also where the text has a name, in the function or in the module."""
-    tree = ast.parse(file.read_text())
     named = {
         target.id: node.value
-        for node in ast.walk(tree)
+        for node in nodes(file)
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in ast.walk(tree):
+    for node in nodes(file):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             for text in texts_of(node.exc, named):
                 yield Raised(str(file), ast.unparse(node.exc.func).rpartition(".")[2], text)
