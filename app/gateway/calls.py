@@ -165,9 +165,9 @@ class GatewayCall:
             yield self._frame(anthropic_error(502, code, detail, self._request_id))
             return
         error = openai_error(502, code, detail, {})
-        if self.dialect == "responses":
+        if isinstance(self.writer, ResponsesWriter):
             told = {"code": code, "message": detail}
-            yield self._frame({"type": "response.failed", "response": {"status": "failed", "error": told}})
+            yield from map(self._frame, self.writer.fail(told))
             yield self._frame({"type": "error", **told, "param": None} | error)
             return
         yield self._frame(error)

@@ -27,6 +27,7 @@ class ResponsesWriter:
     def __init__(self, model: str, call_id: int, body: Mapping[str, Any]) -> None:
         self._model = model
         self._made = MadeResponse(model, call_id, body)
+        self._begun: Mapping[str, Any] = {}
         self._end: Event | None = None
         self._number = -1
 
@@ -37,7 +38,16 @@ class ResponsesWriter:
         elif kind in ENDS:
             self._end = event
         elif kind.startswith("response."):
+            self._begun = mapping(event.get("response")) or self._begun
             yield self._numbered(self._renamed(event))
+
+    def fail(self, error: Event) -> Iterator[Event]:
+        """The response as it began, failed: packages hold its end to the identity of its beginning."""
+        if not self._begun:
+            yield from map(self._numbered, self._made.fail(error))
+            return
+        failed = {**self._begun, "status": "failed", "error": error}
+        yield self._numbered(self._renamed({"type": "response.failed", "response": failed}))
 
     def close(self, settled: Settled) -> Iterator[Event]:
         if self._end is None:
@@ -108,6 +118,10 @@ class MadeResponse:
         if reason:
             response["incomplete_details"] = {"reason": reason}
         yield {"type": f"response.{status}", "response": response}
+
+    def fail(self, error: Event) -> Iterator[Event]:
+        yield from self._start()
+        yield {"type": "response.failed", "response": self._response("failed") | {"error": error}}
 
     def _response(self, status: str) -> Event:
         return {**self._frame, "status": status, "output": [dict(item) for item in self._items]}

@@ -89,10 +89,11 @@ def arguments_in(delta: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(delta.get("partial_json"), str):
         yield delta["partial_json"]
     calls = delta.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if isinstance(function, Mapping) and isinstance(function.get("arguments"), str):
-            yield function["arguments"]
+    within = [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+    asked = (call.get(kind) for call in within for kind in ("function", "custom"))
+    for tool in (delta.get("function_call"), *asked):
+        if isinstance(tool, Mapping):
+            yield from (tool[name] for name in ("arguments", "input") if isinstance(tool.get(name), str))
 
 
 def begin(

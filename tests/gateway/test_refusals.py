@@ -1,5 +1,6 @@
 """Refusals in the form of each dialect: what the vendors' packages raise, with our text, and how often they try."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -97,9 +98,29 @@ def test_an_error_in_mid_stream_is_sent(ada: Program, packages: Any, provider: P
                 [*ours.chat.completions.create(model=model, messages=HELLO, stream=True)]
             with pytest.raises(openai.APIError, match="provider"):
                 [*ours.responses.create(model=model, input="hello", stream=True)]
+            with ours.responses.stream(model=model, input="hello") as told, pytest.raises(openai.APIError):
+                told.until_done()
             with pytest.raises(anthropic.APIError, match="provider"):
                 [*theirs.messages.create(model=model, messages=HELLO, max_tokens=300, stream=True)]
     assert ada.get("/api/balance").json["credits_credits"] == "1000"
+
+
+def test_a_response_that_fails_keeps_the_identity_it_began_with(
+    ada: Program, packages: Any, provider: ProviderServer
+) -> None:
+    """Of a provider that speaks responses; the package holds the end to the beginning."""
+    begun = {"id": "resp_7", "object": "response", "status": "in_progress", "output": []}
+    sent: list[dict[str, Any]] = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.failed", "response": {**begun, "status": "failed", "error": {"message": "no"}}},
+    ]
+    provider.bodies["failed"] = "".join(f"data: {json.dumps(event)}\n\n" for event in sent).encode()
+    provider.configure(replay="failed")
+    failed = events_of(ada.call("responses", stream=True))[1]["response"]
+    assert (failed["id"], failed["status"], failed["error"]["code"]) == ("resp_7", "failed", "provider_error")
+    stream = packages(ada.key)[0].responses.stream(model=OPENAI_MODEL, input="hello")
+    with stream as told, pytest.raises(openai.APIError, match="provider"):
+        told.until_done()
 
 
 def test_a_limit_is_lowered_to_what_is_affordable_and_told(

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, scoped_session
 from app.extensions import db
 from app.gateway.openai_chat import whole_completion
 from app.gateway.sound_chunks import SoundChunks
+from app.generation.wire_call import unseen_text
 from app.models.metering.usage import Usage
 from tests.gateway.conftest import ANTHROPIC_MODEL, OPENAI_MODEL, PATHS, Program, events_of
 from tests.gateway.test_wild_streams import told_by_package
@@ -70,6 +71,12 @@ def test_a_call_begins_with_its_name_however_late_that_comes(
     told = events_of(ada.call(dialect, model=OPENAI_MODEL, stream=True))
     _text, [(told_name, arguments)] = told_by_package(dialect, told)
     assert (told_name or None, arguments) == (name, {"x": 1})
+
+
+def test_what_is_written_for_a_tool_is_output_where_nothing_is_reported() -> None:
+    custom = {"type": "custom", "custom": {"name": "f", "input": "two"}}
+    delta = {"tool_calls": [called("f", "one"), custom, "x"], "function_call": {"arguments": "three"}}
+    assert sorted(unseen_text(chunk(**delta))) == ["one", "three", "two"]
 
 
 def test_a_call_of_a_custom_tool_stays_one() -> None:
