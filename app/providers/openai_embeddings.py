@@ -1,6 +1,7 @@
 """OpenAI's embeddings, and all who speak that format: one whole answer, which is checked before it is passed on."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ from app.providers.base import Evidence, Prompt, TokenUsage, WirePrompt
 from app.providers.errors import failure
 from app.providers.reports import evidence
 from app.providers.streamed_reply import Reader, StreamedReply
-from app.providers.usage import mapping, openai_usage
+from app.providers.usage import bounded, mapping, openai_usage
 from app.providers.vectors import is_vector
 
 LARGEST_ANSWER = 64_000_000
@@ -44,7 +45,10 @@ class EmbeddingsReader(Reader):
         return ""
 
     def usage(self) -> TokenUsage:
-        return openai_usage(mapping(self._answer.get("usage")))
+        """Some (Voyage) tell of the total alone: it is all input."""
+        told = mapping(self._answer.get("usage"))
+        usage = openai_usage({"prompt_tokens": told.get("total_tokens"), **told})
+        return replace(usage, raw=bounded(told))
 
     def evidence(self) -> Evidence:
         raw = mapping(self._answer.get("usage"))
