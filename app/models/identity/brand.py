@@ -1,11 +1,12 @@
 """A name, a colour and a logo: the installation's, or an account's own where its plan has custom branding."""
 
 import re
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import LargeBinary, select
+from sqlalchemy import LargeBinary, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db.compiled_statement import CompiledStatement
 from app.extensions import db
 from app.models.base import Model, refers_to
 from app.models.catalog.plan import Plan
@@ -16,6 +17,15 @@ from app.models.metering.refusal import InvalidRequest
 LONGEST_NAME = 60
 LARGEST_LOGO = 200_000
 COLOR = re.compile(r"#[0-9a-f]{6}")
+
+
+class ShownRow(NamedTuple):
+    """What each page needs of a brand; without `logo_type` there is no logo."""
+
+    id: int
+    name: str
+    color: str
+    logo_type: str
 
 
 class Brand(Model):
@@ -39,12 +49,10 @@ class Brand(Model):
         return brand
 
     @classmethod
-    def shown_to(cls, account_id: int | None) -> list[Any]:
-        """Name, colour and whether there is a logo, of the account's brand and the installation's, in this order."""
-        may_brand = select(Account.id).join(Plan, Plan.id == Account.plan_id).where(Plan.has_custom_branding)
-        own = cls.account_id.in_(may_brand.where(Account.id == account_id)) | cls.account_id.is_(None)
-        columns = cls.id, cls.account_id, cls.name, cls.color, cls.logo_type
-        return list(db.session.execute(select(*columns).where(own).order_by(cls.account_id.is_(None))))
+    def shown_to(cls, account_id: int | None) -> list[ShownRow]:
+        """The account's brand, where its plan allows one, and the installation's, in this order."""
+        rows = SHOWN.all(db.session.connection(), {"account": account_id})
+        return [ShownRow(*row) for row in rows]
 
     def change(self, name: str, color: str, logo: bytes | None) -> None:
         """Take what was typed. InvalidRequest names the field; without new bytes the logo stays."""
@@ -72,3 +80,12 @@ def logo_kind(content: bytes) -> str:
     if picture is None:
         raise InvalidRequest({"logo": ["must be a PNG, JPEG, WebP or GIF."]})
     return picture.media_type
+
+
+BRANDS, ACCOUNTS, PLANS = (table.__table__ for table in (Brand, Account, Plan))
+MAY_BRAND = select(ACCOUNTS.c.id).join(PLANS).where(PLANS.c.has_custom_branding, ACCOUNTS.c.id == bindparam("account"))
+SHOWN = CompiledStatement(
+    select(*(BRANDS.c[name] for name in ShownRow._fields))
+    .where(BRANDS.c.account_id.in_(MAY_BRAND) | BRANDS.c.account_id.is_(None))
+    .order_by(BRANDS.c.account_id.is_(None))
+)
