@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping, read_json
+from app.gateway.chat_from_messages import read_json
 from app.gateway.reported_usage import Event, Settled
+from app.providers.usage import mapping
 
 OPENED_BY = {
     "text_delta": {"type": "text", "text": ""},

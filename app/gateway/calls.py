@@ -1,11 +1,11 @@
 """The calls: one gate and one reservation for each, whatever the dialect; the answer goes back in that dialect."""
 
-import json
 import logging
 from collections.abc import Iterable, Iterator
 
 from flask import Response, g, jsonify, request
 from flask_login import current_user
+from pydantic_core import to_json
 
 from app.api.calls import fingerprint, request_key
 from app.api.event_stream import EventStream
@@ -157,7 +157,7 @@ class GatewayCall:
 
     def _frame(self, event: Event) -> str:
         name = "" if self.dialect == "chat" else f"event: {event['type']}\n"
-        return f"{name}data: {json.dumps(event, ensure_ascii=False, separators=(',', ':'))}\n\n"
+        return f"{name}data: {to_json(event).decode()}\n\n"
 
     def _failure(self, code: str, detail: str) -> Iterator[str]:
         """An error in mid-stream: a cut alone would raise nothing in either vendor's package."""

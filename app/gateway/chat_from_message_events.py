@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping
 from app.gateway.openai_chat import FINISHES
 from app.gateway.reported_usage import Event
+from app.providers.usage import mapping
 
 
 class ChatFromMessageEvents:

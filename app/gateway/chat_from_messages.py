@@ -7,6 +7,7 @@ from typing import Any
 import jiter
 
 from app.models.metering.refusal import InvalidRequest
+from app.providers.usage import mapping
 
 Fields = dict[str, Any]
 SAME = ("temperature", "top_p", "stream_options")
@@ -139,10 +140,6 @@ def text_of(content: Any) -> str:
         return content
     blocks = map(mapping, content) if isinstance(content, list) else ()
     return "\n\n".join(str(block["text"]) for block in blocks if block.get("text"))
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def read_json(text: str) -> Any:

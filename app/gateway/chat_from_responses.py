@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import list_of, mapping
+from app.gateway.chat_from_messages import list_of
 from app.models.metering.refusal import InvalidRequest
+from app.providers.usage import mapping
 
 Fields = dict[str, Any]
 SAME = (

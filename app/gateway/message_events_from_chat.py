@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping
 from app.gateway.reported_usage import Event
+from app.providers.usage import mapping
 
 STOPS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "function_call": "tool_use"}
 STOPS |= {"content_filter": "refusal"}

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import list_of, mapping, read_json, text_of
+from app.gateway.chat_from_messages import list_of, read_json, text_of
 from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
+from app.providers.usage import mapping
 
 Fields = dict[str, Any]
 BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768}

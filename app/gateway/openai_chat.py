@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping
 from app.gateway.reported_usage import Event, Settled
+from app.providers.usage import mapping
 
 FINISHES = {
     "end_turn": "stop",

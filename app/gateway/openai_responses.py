@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping, read_json
+from app.gateway.chat_from_messages import read_json
 from app.gateway.chat_from_responses import full_name, named_tools
 from app.gateway.reported_usage import Event, Settled
+from app.providers.usage import mapping
 
 ENDS = ("response.completed", "response.incomplete")
 ECHOED = (

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import mapping
 from app.gateway.openai_chat import merge
 from app.gateway.reported_usage import Event
-from app.providers.openai_choices import choice_in, is_thought, text_of
+from app.providers.openai_choices import choice_in, is_thought, text_alone, text_of
+from app.providers.usage import mapping
 
 LONGEST_NUMBER = 10
 
@@ -24,6 +24,8 @@ class SoundChunks:
         self._unnamed: dict[int, Event] = {}
 
     def feed(self, chunk: Event) -> Event:
+        if text_alone(chunk) and "tool_calls" not in chunk["choices"][0]["delta"]:
+            return chunk
         chunk = first_answer(chunk)
         if not isinstance(chunk.get("choices"), list) or not chunk["choices"]:
             return chunk

@@ -18,6 +18,7 @@ from app.models.metering.reservation import reserve_with
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, Provider, Reply, WirePrompt
 from app.providers.text_cleaning import EventCleaner
+from app.providers.usage import mapping
 
 Event = dict[str, Any]
 
@@ -78,10 +79,8 @@ class WireGeneration(Generation):
 def unseen_text(event: Event) -> Iterator[str]:
     """What a model wrote that is neither text nor thinking: the arguments of tools."""
     choices = event.get("choices")
-    within = choices if isinstance(choices, list) else []
-    deltas = (choice.get("delta") for choice in within if isinstance(choice, Mapping))
-    for delta in (event.get("delta"), *deltas):
-        if isinstance(delta, Mapping):
+    for holder in (event, *choices) if isinstance(choices, list) else (event,):
+        if delta := mapping(mapping(holder).get("delta")):
             yield from arguments_in(delta)
 
 

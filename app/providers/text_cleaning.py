@@ -1,5 +1,6 @@
 """Cleans a model's text for databases and sockets."""
 
+import re
 from typing import Any
 
 from app.providers.errors import failure
@@ -39,6 +40,7 @@ def encodable(text: str) -> str:
 
 Path = tuple[Any, ...]
 LARGEST_DEPTH = 50
+UNCLEAN = re.compile("[\0\ud800-\udfff]")
 
 
 class EventCleaner:
@@ -47,16 +49,18 @@ class EventCleaner:
     def __init__(self) -> None:
         self._halves: dict[Path, str] = {}
 
-    def clean(self, value: Any, path: Path = ()) -> Any:
+    def clean(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The event itself where there is nothing to clean, as with most."""
+        is_clean = not self._halves and not is_unclean(event)
+        return event if is_clean else self._cleaned(event)
+
+    def _cleaned(self, value: Any, path: Path = ()) -> Any:
         if isinstance(value, str):
-            is_clean = value.isascii() and "\0" not in value and not self._halves
-            return value if is_clean else self._text(value, path)
+            return self._text(value, path)
         if isinstance(value, dict) and len(path) < LARGEST_DEPTH:
-            return {key: self.clean(inner, (*path, key)) for key, inner in value.items()}
-        if isinstance(value, list) and all(type(inner) is float for inner in value):
-            return value
+            return {key: self._cleaned(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list) and len(path) < LARGEST_DEPTH:
-            return [self.clean(inner, (*path, place)) for place, inner in enumerate(value)]
+            return [self._cleaned(inner, (*path, place)) for place, inner in enumerate(value)]
         return value
 
     def _text(self, text: str, path: Path) -> str:
@@ -64,3 +68,14 @@ class EventCleaner:
         if half:
             self._halves[path] = half
         return text.replace("\0", "")
+
+
+def is_unclean(value: dict[str, Any] | list[Any], depth: int = LARGEST_DEPTH) -> bool:
+    """Whether a text in it holds a NUL or half a surrogate pair. Each delta comes by here."""
+    for inner in value.values() if isinstance(value, dict) else value:
+        kind = type(inner)
+        if kind is str and UNCLEAN.search(inner):
+            return True
+        if (kind is dict or kind is list) and depth and is_unclean(inner, depth - 1):
+            return True
+    return False
