@@ -32,7 +32,7 @@ VALUES = (
     "a,b;c", "\r\nX-Own: 1", "\U0001f4b8" * 200,
 )  # fmt: skip
 SHARE = 1.0 if IS_LONG else 0.02
-BUDGET = float(os.environ.get("FUZZ_SECONDS", "3600" if IS_LONG else "5"))
+BUDGET = float(os.environ.get("FUZZ_SECONDS", "3600" if IS_LONG else "2"))
 """Seconds for the forms, and as many for the addresses, of either test: more where FEWEST take more."""
 
 FEWEST = 40
