@@ -66,29 +66,45 @@ def call_of(block: Mapping[str, Any]) -> Fields:
 def result_of(block: Mapping[str, Any]) -> tuple[str, list[Fields]]:
     """The text of a tool's result, and its images, which a tool message cannot carry."""
     content = block.get("content")
-    parts = [] if isinstance(content, str) or not content else [mapping(part) for part in content]
-    text = content if isinstance(content, str) else "\n".join(str(p["text"]) for p in parts if p.get("text"))
-    images = [shown for part in parts if part.get("type") in ("image", "document") for shown in part_of(part)]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else [mapping(one) for one in content or ()]
+    shown = [part for one in parts if one.get("type") != "tool_reference" for part in part_of(one)]
+    text = "\n".join(part["text"] for part in shown if part["type"] == "text" and part["text"])
+    images = [part for part in shown if part["type"] != "text"]
     return ("Error: " if block.get("is_error") else "") + text, images
 
 
 def part_of(block: Mapping[str, Any]) -> Iterator[Fields]:
-    source = mapping(block.get("source"))
-    kind = block.get("type"), source.get("type")
-    if kind[0] == "text":
+    """InvalidRequest where it is one that no chat completion can say."""
+    kind, source = block.get("type"), mapping(block.get("source"))
+    if kind == "text":
         yield {"type": "text", "text": str(block.get("text", ""))}
-    elif kind[0] == "image":
+    elif kind == "image":
         address = source.get("url") or f"data:{source.get('media_type')};base64,{source.get('data')}"
         yield {"type": "image_url", "image_url": {"url": address}}
-    elif kind == ("document", "text"):
+    elif kind == "document":
+        yield from document_of(block, source)
+    elif kind == "search_result":
+        named = filter(None, (block.get("title"), block.get("source"), text_of(block.get("content"))))
+        yield {"type": "text", "text": "\n".join(map(str, named))}
+    else:
+        raise unknown("messages", kind)
+
+
+def document_of(block: Mapping[str, Any], source: Mapping[str, Any]) -> Iterator[Fields]:
+    if source.get("type") == "text":
         yield {"type": "text", "text": str(source.get("data", ""))}
-    elif kind == ("document", "content"):
+    elif source.get("type") == "content":
         for part in list_of(source.get("content") or [], "messages"):
             yield from part_of(mapping(part))
-    elif kind[0] == "document":
+    else:
         data = f"data:{source.get('media_type')};base64,{source.get('data')}"
         file = {"filename": str(block.get("title") or "document.pdf"), "file_data": data}
         yield {"type": "file", "file": file}
+
+
+def unknown(field: str, kind: object) -> InvalidRequest:
+    """What would be lost on the way is refused: an answer without it is worth nothing, and would be paid."""
+    return InvalidRequest({field: [f"has {str(kind)[:60]}, which this model's provider does not know."]})
 
 
 def tools_of(body: Mapping[str, Any]) -> Fields:
@@ -108,7 +124,7 @@ def tools_of(body: Mapping[str, Any]) -> Fields:
 
 def tool_of(tool: Mapping[str, Any]) -> Fields:
     if tool.get("type") not in (None, "custom"):
-        raise InvalidRequest({"tools": [f"has {str(tool['type'])[:60]}, which this model's provider does not know."]})
+        raise unknown("tools", tool["type"])
     function = {"name": tool.get("name"), "parameters": tool.get("input_schema") or {"type": "object"}}
     if tool.get("description"):
         function["description"] = tool["description"]

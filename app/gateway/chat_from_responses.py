@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import list_of
-from app.models.metering.refusal import InvalidRequest
+from app.gateway.chat_from_messages import list_of, unknown
 from app.providers.usage import mapping
 
 Fields = dict[str, Any]
@@ -66,7 +65,7 @@ def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
         text = output if isinstance(output, str) else parts_of(output, "assistant")
         yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": text}
     elif kind != "reasoning":
-        raise InvalidRequest({"input": [f"has {str(kind)[:60]}, which this model's provider does not know."]})
+        raise unknown("input", kind)
 
 
 def parts_of(content: Any, role: str) -> Any:
@@ -79,12 +78,14 @@ def parts_of(content: Any, role: str) -> Any:
 
 def part_of(part: Mapping[str, Any]) -> Fields:
     match part.get("type"):
-        case "input_image":
-            return {"type": "image_url", "image_url": {"url": part.get("image_url")}}
-        case "input_file":
-            named = {"filename": part.get("filename") or "document.pdf", "file_data": part.get("file_data")}
+        case "input_image" if part.get("image_url"):
+            return {"type": "image_url", "image_url": {"url": part["image_url"]}}
+        case "input_file" if part.get("file_data"):
+            named = {"filename": part.get("filename") or "document.pdf", "file_data": part["file_data"]}
             return {"type": "file", "file": named}
-    return {"type": "text", "text": str(part.get("text", ""))}
+        case "input_text" | "output_text" | "text" | None:
+            return {"type": "text", "text": str(part.get("text", ""))}
+    raise unknown("input", part["type"])
 
 
 def format_of(text: Mapping[str, Any]) -> Fields:
@@ -127,7 +128,7 @@ def full_name(called: Mapping[str, Any]) -> Any:
 def function_of(name: Any, tool: Mapping[str, Any]) -> Fields:
     kind = tool.get("type")
     if kind not in ("function", "custom"):
-        raise InvalidRequest({"tools": [f"has {str(kind)[:60]}, which this model's provider does not know."]})
+        raise unknown("tools", kind)
     schema = ONE_TEXT if kind == "custom" else tool.get("parameters") or {"type": "object"}
     names = ("description", "strict") if kind == "function" else ("description",)
     function = {"name": name, "parameters": schema} | {known: tool[known] for known in names if tool.get(known)}

@@ -17,6 +17,7 @@ class MessageEventsFromChat:
         self._kind: Any = None
         self._number = -1
         self._calls: dict[Any, int] = {}
+        self._has_refused = False
 
     def feed(self, chunk: Event) -> Iterator[Event]:
         choices = chunk.get("choices")
@@ -30,11 +31,14 @@ class MessageEventsFromChat:
                 break
         for name in ("content", "refusal"):
             if text := delta.get(name):
+                self._has_refused = self._has_refused or name == "refusal"
                 yield self._of("text", {"type": "text_delta", "text": text})
         for call in delta.get("tool_calls") or ():
             yield from self._call(mapping(call))
         if reason := choice.get("finish_reason"):
-            yield {"type": "message_delta", "delta": {"stop_reason": STOPS.get(str(reason), "end_turn")}}
+            reason = STOPS.get(str(reason), "end_turn")
+            reason = "refusal" if self._has_refused and reason == "end_turn" else reason
+            yield {"type": "message_delta", "delta": {"stop_reason": reason}}
 
     def _of(self, kind: str, delta: Event) -> Event:
         if kind != self._kind:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import list_of, read_json, text_of
+from app.gateway.chat_from_messages import list_of, read_json, text_of, unknown
 from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
 from app.providers.usage import mapping
@@ -60,6 +60,8 @@ def merged(said: Iterator[tuple[str, list[Fields]]]) -> list[Fields]:
 
 def blocks_by_role(message: Mapping[str, Any]) -> Iterator[tuple[str, list[Fields]]]:
     role = message.get("role")
+    if role == "function" or message.get("function_call"):
+        raise unknown("messages", "a call of a function in the old form")
     if role == "tool":
         content = blocks_of(message.get("content"))
         yield (
@@ -80,6 +82,8 @@ def assistant_blocks(message: Mapping[str, Any]) -> list[Fields]:
 
 
 def use_of(call: Mapping[str, Any]) -> Fields:
+    if call.get("type") == "custom":
+        raise unknown("messages", "a call of a custom tool")
     function = mapping(call.get("function"))
     try:
         arguments = read_json(function.get("arguments") or "{}")
@@ -102,15 +106,24 @@ def block_of(part: Mapping[str, Any]) -> Fields | None:
             text = part.get("text") or part.get("refusal")
             return {"type": "text", "text": text} if text else None
         case "image_url":
-            return {"type": "image", "source": source_of(str(mapping(part.get("image_url")).get("url", "")))}
+            address = part.get("image_url")
+            return {"type": "image", "source": source_of(address if isinstance(address, str) else url_in(address))}
         case "file":
             file = mapping(part.get("file"))
-            source = source_of(str(file.get("file_data", "")))
+            source = source_of(str(file.get("file_data") or ""))
             return {"type": "document", "source": source, "title": str(file.get("filename", "document"))}
-    return None
+        case "thinking" | "reasoning":
+            return None
+    raise unknown("messages", part.get("type"))
+
+
+def url_in(image: Any) -> str:
+    return str(mapping(image).get("url") or "")
 
 
 def source_of(address: str) -> Fields:
+    if not address:
+        raise unknown("messages", "a file or an image without its content")
     if not address.startswith("data:"):
         return {"type": "url", "url": address}
     head, _, data = address.removeprefix("data:").partition(",")

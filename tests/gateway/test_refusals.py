@@ -89,6 +89,41 @@ def test_a_provider_that_fails_is_a_502_of_ours(ada: Program, provider: Provider
         assert "sk-secret" not in answer.text
 
 
+def asked(*parts: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [*parts, {"type": "text", "text": "sum up"}]}]
+
+
+LOST: list[tuple[str, str, Any]] = [
+    ("messages", OPENAI_MODEL, asked({"type": "container_upload", "file_id": "f"})),
+    ("messages", OPENAI_MODEL, asked({"type": "brand_new", "text": "a"})),
+    ("chat", ANTHROPIC_MODEL, asked({"type": "input_audio", "input_audio": {"data": "AA"}})),
+    ("chat", ANTHROPIC_MODEL, asked({"type": "file", "file": {"file_id": "f"}})),
+    ("chat", ANTHROPIC_MODEL, [*HELLO, {"role": "function", "name": "f", "content": "x"}]),
+    ("chat", ANTHROPIC_MODEL, [*HELLO, {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {}}]}]),
+    ("responses", ANTHROPIC_MODEL, [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]),
+    ("responses", ANTHROPIC_MODEL, [{"role": "user", "content": [{"type": "brand_new", "text": "a"}]}]),
+]
+
+
+def test_what_would_be_lost_on_the_way_is_refused(ada: Program, provider: ProviderServer) -> None:
+    """An answer to half a question would be paid."""
+    for dialect, model, said in LOST:
+        field = "input" if dialect == "responses" else "messages"
+        answer = ada.call(dialect, model=model, **{field: said})
+        assert (answer.status_code, answer.json["error"]["code"]) == (400, "invalid_request"), said
+        assert answer.json["error"]["message"].startswith(f"{field}: has ")
+    assert provider.count == 0
+    result = {"type": "search_result", "title": "T", "source": "S", "content": [{"type": "text", "text": "found"}]}
+    assert ada.call("messages", messages=asked(result)).status_code == 200
+    assert provider.last["body"]["messages"][0]["content"][0]["text"] == "T\nS\nfound"
+
+
+@pytest.mark.parametrize("model", [OPENAI_MODEL, ANTHROPIC_MODEL])
+def test_a_models_refusal_is_one_in_anthropics_format(ada: Program, provider: ProviderServer, model: str) -> None:
+    provider.configure(finish="refusal", tokens=2)
+    assert ada.call("messages", model=model).json["stop_reason"] == "refusal"
+
+
 def test_an_error_in_mid_stream_is_sent(ada: Program, packages: Any, provider: ProviderServer) -> None:
     ours, theirs, _way = packages(ada.key)
     for fault in ("cut", "close", "error_event", "bad_json"):
