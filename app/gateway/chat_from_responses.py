@@ -30,9 +30,12 @@ def chat_from_responses(body: Mapping[str, Any], *, is_reasoning: bool) -> Field
     items = [{"role": "user", "content": said}] if isinstance(said, str) else list_of(said, "input")
     instructions = body.get("instructions")
     messages: list[Fields] = [{"role": "system", "content": instructions}] if instructions else []
-    for item in items:
-        for message in messages_of(mapping(item)):
-            add(messages, message)
+    shown: list[Fields] = []
+    for item in map(mapping, items):
+        for message in messages_of(item):
+            add(messages, message, shown)
+        shown.extend(images_of(item.get("output")))
+    show(messages, shown)
     chat: Fields = {"messages": messages} | {name: body[name] for name in SAME if body.get(name) is not None}
     effort = mapping(body.get("reasoning")).get("effort")
     if effort and is_reasoning:
@@ -40,13 +43,27 @@ def chat_from_responses(body: Mapping[str, Any], *, is_reasoning: bool) -> Field
     return chat | format_of(mapping(body.get("text"))) | tools_of(body)
 
 
-def add(messages: list[Fields], message: Fields) -> None:
-    """Calls of one turn stand in one message, after what was said beside them."""
+def add(messages: list[Fields], message: Fields, shown: list[Fields]) -> None:
+    """Calls of one turn stand in one message, after what was said beside them; images of results after all results."""
+    if message["role"] != "tool":
+        show(messages, shown)
     last = messages[-1] if messages else {}
     if message.get("tool_calls") and last.get("role") == "assistant":
         last.setdefault("tool_calls", []).extend(message["tool_calls"])
     else:
         messages.append(message)
+
+
+def show(messages: list[Fields], shown: list[Fields]) -> None:
+    """What tools gave and no tool's message can carry, as the user's; nothing of it is left to show."""
+    if shown:
+        messages.append({"role": "user", "content": [*shown]})
+        shown.clear()
+
+
+def images_of(output: Any) -> list[Fields]:
+    parts = map(mapping, output) if isinstance(output, list) else ()
+    return [part_of(part) for part in parts if part.get("type") in ("input_image", "input_file")]
 
 
 def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:

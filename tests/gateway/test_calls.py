@@ -106,3 +106,20 @@ def test_tools_of_a_namespace_go_there_and_back(ada: Program, provider: Provider
     provider.configure(fault="")
     assert ada.call("responses", model=model, tools=[space], input=[said, called, result]).status_code == 200
     assert "crm__look" in str(provider.last["body"]["messages"])
+
+
+def test_images_of_tools_follow_all_their_results(ada: Program, provider: ProviderServer) -> None:
+    """As Codex looks at a picture: between the results of one turn no provider takes anything else."""
+    image = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
+    called = [{"type": "function_call", "call_id": name, "name": "look", "arguments": "{}"} for name in "ab"]
+    outputs = ([{"type": "input_text", "text": "seen"}, image], "done")
+    results = [
+        {"type": "function_call_output", "call_id": name, "output": output}
+        for name, output in zip("ab", outputs, strict=True)
+    ]
+    said = {"role": "user", "content": "hello"}
+    answer = ada.call("responses", input=[said, *called, *results, said])
+    assert answer.status_code == 200, answer.text
+    sent = provider.last["body"]["messages"]
+    assert [one["role"] for one in sent] == ["user", "assistant", "tool", "tool", "user", "user"]
+    assert [sent[2]["content"], sent[3]["content"], sent[4]["content"][0]["type"]] == ["seen", "done", "image_url"]
