@@ -112,7 +112,7 @@ def block_of(part: Mapping[str, Any]) -> Fields | None:
             file = mapping(part.get("file"))
             source = source_of(str(file.get("file_data") or ""))
             return {"type": "document", "source": source, "title": str(file.get("filename", "document"))}
-        case "thinking" | "reasoning":
+        case "thinking" | "redacted_thinking" | "reasoning":
             return None
     raise unknown("messages", part.get("type"))
 

@@ -154,6 +154,7 @@ ENDS: list[tuple[str, dict[str, Any], str | None, str | None]] = [
     ("stop", {}, "words", None),
     ("stop", {"output": 0}, None, "empty"),
     ("stop", {}, " \n", "empty"),
+    ("a reason of its own", {"output": 0}, None, "empty"),
     ("stop", VIA_GATEWAY | {"output": 0, "max_output_tokens": 0}, None, None),
     ("length", {}, "words", "length"),
     ("length", VIA_GATEWAY, None, None),

@@ -61,7 +61,7 @@ def finish_note(finish_reason: str | None, *, has_text: bool = True, is_shortene
     key = finish_reason or ""
     if key == "length" and (is_shortened or not has_text):
         key = "shortened" if has_text else "thought"
-    elif key == "stop" and not has_text:
+    elif key and key not in NOTES and not has_text:
         key = "empty"
     return NOTES.get(key)
 
