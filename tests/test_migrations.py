@@ -30,6 +30,8 @@ OWNERS = (
 )
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
+IN_TURNS = pytest.mark.databases("sqlite", "postgresql", short="in turns")
+"""For a step whose statements are the same on both."""
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def test_the_migrations_make_what_the_models_say(bare_app: Flask) -> None:
     close(bare_app)
 
 
+@IN_TURNS
 def test_days_that_were_added_up_whole_are_not_added_again(bare_app: Flask) -> None:
     """0002 begins where the totals of whole days end."""
     migrated(bare_app, "upgrade", "0001")
@@ -105,6 +108,7 @@ def test_volume_and_recovery_codes_move_into_their_owners_and_back(bare_app: Fla
     close(bare_app)
 
 
+@IN_TURNS
 def test_what_members_used_is_counted_again_on_the_way_down(bare_app: Flask) -> None:
     """0042 drops the counter: what runs counts as reserved, what has ended as paid."""
     migrated(bare_app, "upgrade")
@@ -128,6 +132,7 @@ def test_what_members_used_is_counted_again_on_the_way_down(bare_app: Flask) -> 
     close(bare_app)
 
 
+@IN_TURNS
 @pytest.mark.parametrize(
     ("issuer", "up", "down"), [("https://sso.example", "https://sso.example ada", "ada"), ("", None, None)]
 )

@@ -161,7 +161,8 @@ def test_a_page_is_503_where_the_connections_run_out_at_any_step(
     with app.app_context():
         event.listen(db.engine.pool, "checkout", take_one)
     for rule in app.url_map.iter_rules():
-        for steps in range(3) if "GET" in rule.methods and "<" not in rule.rule else ():
+        first = int(rule.rule.startswith("/admin/"))  # the admin's pages begin with one and the same look at who asks
+        for steps in range(first, 3) if "GET" in rule.methods and "<" not in rule.rule else ():
             left[0] = steps
             answers[rule.rule, steps] = owner.get(rule.rule, buffered=True).status_code
     with app.app_context():
