@@ -25,4 +25,8 @@ def test_half_a_character_waits_for_its_other_half() -> None:
 
 def test_half_a_character_that_stays_alone_is_replaced() -> None:
     cleaner = EventCleaner()
-    assert [cleaner.clean(event(text)) for text in ("a\ud83d", "b\0")] == [event("a"), event("\ufffdb")]
+    assert [cleaner.clean(event(text)) for text in ("a\ud83d", "b", "c\0")] == [
+        event("a"),
+        event("\ufffdb"),
+        event("c"),
+    ]
