@@ -1,6 +1,5 @@
 """The event stream: a running or finished answer as server-sent events, from any web process."""
 
-import json
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, current_app, g
 from flask_login import current_user
+from pydantic_core import to_json
 
 from app.api.attachments import shown_attachment
 from app.api.blueprint import amount
@@ -37,7 +37,7 @@ Look = Callable[[], tuple[str, dict[str, Any] | None]]
 
 def event(name: str, body: dict[str, Any], position: int) -> str:
     """One event; its id is the number of characters of the answer sent so far."""
-    return f"id: {position}\nevent: {name}\ndata: {json.dumps(body, separators=(',', ':'))}\n\n"
+    return f"id: {position}\nevent: {name}\ndata: {to_json(body).decode()}\n\n"
 
 
 def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Response:
