@@ -83,6 +83,7 @@ class MadeResponse:
         self._items: list[Event] = []
         self._calls: dict[Any, int] = {}
         self._open: int | None = None
+        self._kind = ""
         self._has_started = False
         self._finish: str | None = None
 
@@ -96,9 +97,9 @@ class MadeResponse:
         thought = next((delta[name] for name in ("reasoning_content", "reasoning") if delta.get(name)), None)
         if isinstance(thought, str):
             yield from self._text("reasoning", thought)
-        for name in ("content", "refusal"):
+        for name, kind in (("content", "message"), ("refusal", "refusal")):
             if text := delta.get(name):
-                yield from self._text("message", text)
+                yield from self._text(kind, text)
         for call in delta.get("tool_calls") or ():
             yield from self._call(mapping(call))
         self._finish = str(choice.get("finish_reason") or self._finish or "") or None
@@ -140,19 +141,18 @@ class MadeResponse:
         yield {"type": "response.output_item.added", "output_index": self._open, "item": dict(item)}
 
     def _text(self, kind: str, text: str) -> Iterator[Event]:
-        is_open = self._open is not None and self._items[self._open]["type"] == kind
-        part = {"type": "output_text", "text": "", "annotations": []}
-        named = {"type": "summary_text", "text": ""}
-        if not is_open:
+        holder, part = ("summary" if kind == "reasoning" else "content"), PARTS[kind]
+        if self._open is None or self._kind != kind:
             identity = f"{'rs' if kind == 'reasoning' else 'msg'}_{self._call_id}_{len(self._items)}"
-            item: Event = {"id": identity, "type": kind}
-            item |= {"summary": []} if kind == "reasoning" else MESSAGE | {"content": []}
+            named = {"type": "reasoning"} if kind == "reasoning" else MESSAGE
+            item: Event = {"id": identity, **named, holder: []}
             yield from self._begin_item(item)
-            yield self._of(PART_ADDED[kind], part=dict(named if kind == "reasoning" else part))
-            item["summary" if kind == "reasoning" else "content"] = [named if kind == "reasoning" else part]
-        shown = self._items[self._open or 0]["summary" if kind == "reasoning" else "content"][0]
-        shown["text"] += text
-        logprobs: Event = {} if kind == "reasoning" else {"logprobs": []}
+            self._kind = kind
+            yield self._of(PART_ADDED[kind], part=dict(part))
+            item[holder] = [dict(part)]
+        shown = self._items[self._open or 0][holder][0]
+        shown[TEXTS[kind]] += text
+        logprobs: Event = {"logprobs": []} if kind == "message" else {}
         yield self._of(DELTA[kind], delta=text, **logprobs)
 
     def _of(self, kind: str, **fields: Any) -> Event:
@@ -191,10 +191,10 @@ class MadeResponse:
         """End the open text; calls are open to the end, since their arguments may come in turns."""
         if self._open is None:
             return
-        item = self._items[self._open]
-        part = item["summary" if item["type"] == "reasoning" else "content"][0]
-        yield self._of(DONE[item["type"]], text=part["text"])
-        yield self._of(PART_DONE[item["type"]], part=dict(part))
+        item, kind = self._items[self._open], self._kind
+        part = item["summary" if kind == "reasoning" else "content"][0]
+        yield self._of(DONE[kind], **{TEXTS[kind]: part[TEXTS[kind]]})
+        yield self._of(PART_DONE[kind], part=dict(part))
         yield self._done(self._open)
         self._open = None
 
@@ -214,11 +214,18 @@ class MadeResponse:
         return {"type": "response.output_item.done", "output_index": number, "item": dict(item)}
 
 
-MESSAGE = {"role": "assistant", "status": "in_progress"}
-PART_ADDED = {"message": "response.content_part.added", "reasoning": "response.reasoning_summary_part.added"}
-PART_DONE = {"message": "response.content_part.done", "reasoning": "response.reasoning_summary_part.done"}
-DELTA = {"message": "response.output_text.delta", "reasoning": "response.reasoning_summary_text.delta"}
-DONE = {"message": "response.output_text.done", "reasoning": "response.reasoning_summary_text.done"}
+MESSAGE = {"type": "message", "role": "assistant", "status": "in_progress"}
+PARTS: dict[str, Event] = {
+    "message": {"type": "output_text", "text": "", "annotations": []},
+    "refusal": {"type": "refusal", "refusal": ""},
+    "reasoning": {"type": "summary_text", "text": ""},
+}
+TEXTS = {"message": "text", "refusal": "refusal", "reasoning": "text"}
+SUMMARY = "response.reasoning_summary"
+PART_ADDED = dict.fromkeys(PARTS, "response.content_part.added") | {"reasoning": f"{SUMMARY}_part.added"}
+PART_DONE = dict.fromkeys(PARTS, "response.content_part.done") | {"reasoning": f"{SUMMARY}_part.done"}
+NAMES = {"message": "response.output_text", "refusal": "response.refusal", "reasoning": f"{SUMMARY}_text"}
+DELTA, DONE = ({kind: f"{name}.{end}" for kind, name in NAMES.items()} for end in ("delta", "done"))
 
 
 def as_custom(item: Event) -> Event:

@@ -124,6 +124,15 @@ def test_a_models_refusal_is_one_in_anthropics_format(ada: Program, provider: Pr
     assert ada.call("messages", model=model).json["stop_reason"] == "refusal"
 
 
+def test_a_models_refusal_is_no_text_of_a_response(ada: Program, packages: Any, provider: ProviderServer) -> None:
+    provider.configure(finish="refusal", tokens=2)
+    with packages(ada.key)[0].responses.stream(model=OPENAI_MODEL, input="hello") as stream:
+        told = [event.type for event in stream if "refusal" in event.type]
+        final = stream.get_final_response()
+    assert told == ["response.refusal.delta"] * 2 + ["response.refusal.done"]
+    assert (final.output_text, final.output[0].content[0].refusal) == ("", "word0 word1 ")
+
+
 def test_an_error_in_mid_stream_is_sent(ada: Program, packages: Any, provider: ProviderServer) -> None:
     ours, theirs, _way = packages(ada.key)
     for fault in ("cut", "close", "error_event", "bad_json"):

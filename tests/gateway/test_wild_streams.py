@@ -49,7 +49,8 @@ def completion(events: list[dict[str, Any]]) -> Told:
 def response(events: list[dict[str, Any]]) -> Told:
     whole: Any = openai_typed(type_=Response, value=events[-1]["response"])
     calls = [(item.name, parsed(item.arguments)) for item in whole.output if item.type == "function_call"]
-    return whole.output_text, calls
+    parts = [part for item in whole.output if item.type == "message" for part in item.content]
+    return "".join(part.refusal if part.type == "refusal" else part.text for part in parts), calls
 
 
 def message(events: list[dict[str, Any]]) -> Told:
