@@ -158,9 +158,9 @@ def with_bonus(seen: Looks) -> Looks:
     return half_off(seen)
 
 
-def test_of_all_720_orders_only_what_is_newer_is_applied(ada: int) -> None:
-    orders = list(permutations(range(6)))
-    assert len(orders) == 720
+def test_of_all_120_orders_of_five_looks_only_what_is_newer_is_applied(ada: int) -> None:
+    orders = list(permutations(range(5)))
+    assert len(orders) == 120
     assert [order for order in orders if taken_over(order) != applied(order)] == []
 
 
