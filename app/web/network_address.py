@@ -1,6 +1,7 @@
 """The network a request comes from, as limits count it. security.md 27."""
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from flask import request
@@ -15,6 +16,7 @@ def network() -> str:
     return network_of(request.remote_addr)
 
 
+@lru_cache(maxsize=10_000)
 def network_of(written: str | None) -> str:
     """An IPv4 address, or the /64 that one owner of IPv6 addresses has at hand; with or without port and brackets."""
     text = (written or "").strip()
