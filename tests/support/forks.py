@@ -27,7 +27,7 @@ from typing import IO
 from app import create_app
 from app.providers import demo
 from devserver import processes, procfile
-from tests.support import kept_routes, troubles
+from tests.support import kept_results, troubles
 from tests.support.environment import app_environment, process_environment
 
 LARGEST = 200_000
@@ -105,7 +105,7 @@ QUICK = {"demo-fast": demo.DemoModel(pause=0.1)}
 
 def make_a_first_app() -> None:
     """What the first app of a process makes for all later ones is four fifths of its time: maps of tables, routes."""
-    kept_routes.keep()
+    kept_results.keep()
     create_app(app_environment(DATABASE_URL="sqlite:////nowhere", REDIS_URL="redis://127.0.0.1:9/0"))
 
 

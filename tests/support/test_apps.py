@@ -13,7 +13,7 @@ from app import config, create_app
 from app.db.engine import connect_directly
 from app.extensions import db, limiter
 from app.observability import logging
-from tests.support import kept_routes
+from tests.support import kept_results
 from tests.support.client import SeparateClient
 from tests.support.environment import set_environment
 
@@ -65,7 +65,7 @@ def what_matters(environment: dict[str, str]) -> dict[str, str]:
 
 
 made_apps = MadeApps()
-kept_routes.keep()
+kept_results.keep()
 
 
 def as_new(made: Made) -> Flask:

@@ -1,8 +1,14 @@
-"""What werkzeug compiles for a route, kept for the next app of this process: it is most of what making one takes."""
+"""What packages find out again for each app and each connection, kept in this process.
+
+What werkzeug compiles for a route is most of what making an app takes; redis-py reads its own version from a file
+for each connection, and an app in a test has a few.
+"""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import redis.utils
 from werkzeug.routing import Rule
 
 Builder = Callable[..., tuple[str, str]]
@@ -19,5 +25,6 @@ def compiled(rule: Rule, append_unknown: bool = True) -> Builder:
 
 
 def keep() -> None:
-    """From now on, in this process."""
+    """From now on."""
     Rule._compile_builder = compiled  # type: ignore[method-assign, assignment]
+    redis.utils.get_lib_version = cache(redis.utils.get_lib_version)
