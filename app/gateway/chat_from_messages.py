@@ -79,8 +79,7 @@ def part_of(block: Mapping[str, Any]) -> Iterator[Fields]:
     if kind == "text":
         yield {"type": "text", "text": str(block.get("text", ""))}
     elif kind == "image":
-        address = source.get("url") or f"data:{source.get('media_type')};base64,{source.get('data')}"
-        yield {"type": "image_url", "image_url": {"url": address}}
+        yield {"type": "image_url", "image_url": {"url": source.get("url") or address_of(kind, source)}}
     elif kind == "document":
         yield from document_of(block, source)
     elif kind == "search_result":
@@ -97,9 +96,15 @@ def document_of(block: Mapping[str, Any], source: Mapping[str, Any]) -> Iterator
         for part in list_of(source.get("content") or [], "messages"):
             yield from part_of(mapping(part))
     else:
-        data = f"data:{source.get('media_type')};base64,{source.get('data')}"
-        file = {"filename": str(block.get("title") or "document.pdf"), "file_data": data}
-        yield {"type": "file", "file": file}
+        named = {"filename": str(block.get("title") or "document.pdf")}
+        yield {"type": "file", "file": {**named, "file_data": address_of("document", source)}}
+
+
+def address_of(kind: str, source: Mapping[str, Any]) -> str:
+    """InvalidRequest where its bytes stand elsewhere."""
+    if not source.get("data"):
+        raise unknown("messages", f"a source of type {source.get('type')} for its {kind}")
+    return f"data:{source.get('media_type')};base64,{source['data']}"
 
 
 def unknown(field: str, kind: object) -> InvalidRequest:

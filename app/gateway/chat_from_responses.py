@@ -62,8 +62,9 @@ def show(messages: list[Fields], shown: list[Fields]) -> None:
 
 
 def images_of(output: Any) -> list[Fields]:
-    parts = map(mapping, output) if isinstance(output, list) else ()
-    return [part_of(part) for part in parts if part.get("type") in ("input_image", "input_file")]
+    """What a tool gave beside text."""
+    parts = map(part_of, map(mapping, output)) if isinstance(output, list) else ()
+    return [part for part in parts if part["type"] != "text"]
 
 
 def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
@@ -79,6 +80,8 @@ def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
         yield {"role": "assistant", "content": None, "tool_calls": [call]}
     elif kind in ("function_call_output", "custom_tool_call_output"):
         output = item.get("output")
+        if isinstance(output, Mapping):
+            raise unknown("input", "an output that is an object")
         text = output if isinstance(output, str) else parts_of(output, "assistant")
         yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": text}
     elif kind != "reasoning":

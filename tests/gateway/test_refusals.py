@@ -96,12 +96,20 @@ def asked(*parts: dict[str, Any]) -> list[dict[str, Any]]:
 LOST: list[tuple[str, str, Any]] = [
     ("messages", OPENAI_MODEL, asked({"type": "container_upload", "file_id": "f"})),
     ("messages", OPENAI_MODEL, asked({"type": "brand_new", "text": "a"})),
+    ("messages", OPENAI_MODEL, asked({"type": "image", "source": {"type": "file", "file_id": "f"}})),
+    (
+        "messages",
+        OPENAI_MODEL,
+        asked({"type": "document", "source": {"type": "url", "url": "https://a.example/b.pdf"}}),
+    ),
     ("chat", ANTHROPIC_MODEL, asked({"type": "input_audio", "input_audio": {"data": "AA"}})),
     ("chat", ANTHROPIC_MODEL, asked({"type": "file", "file": {"file_id": "f"}})),
     ("chat", ANTHROPIC_MODEL, [*HELLO, {"role": "function", "name": "f", "content": "x"}]),
     ("chat", ANTHROPIC_MODEL, [*HELLO, {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {}}]}]),
     ("responses", ANTHROPIC_MODEL, [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]),
     ("responses", ANTHROPIC_MODEL, [{"role": "user", "content": [{"type": "brand_new", "text": "a"}]}]),
+    ("responses", ANTHROPIC_MODEL, [*HELLO, {"type": "function_call_output", "output": {"content": "a"}}]),
+    ("responses", ANTHROPIC_MODEL, [*HELLO, {"type": "function_call_output", "output": [{"type": "brand_new"}]}]),
 ]
 
 
