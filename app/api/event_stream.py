@@ -1,5 +1,6 @@
 """The event stream: a running or finished answer as server-sent events, from any web process."""
 
+import json
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +38,15 @@ Look = Callable[[], tuple[str, dict[str, Any] | None]]
 
 def event(name: str, body: dict[str, Any], position: int) -> str:
     """One event; its id is the number of characters of the answer sent so far."""
-    return f"id: {position}\nevent: {name}\ndata: {to_json(body).decode()}\n\n"
+    return f"id: {position}\nevent: {name}\ndata: {json_of(body)}\n\n"
+
+
+def json_of(body: dict[str, Any]) -> str:
+    """On one line. What the quick way refuses, 255 levels or half a character, goes the slow one."""
+    try:
+        return to_json(body).decode()
+    except ValueError:
+        return json.dumps(body, separators=(",", ":"))
 
 
 def stream_of_generation(generation: Generation, *, as_html: bool = False) -> Response:

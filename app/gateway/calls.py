@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 
 from flask import Response, g, jsonify, request
 from flask_login import current_user
-from pydantic_core import to_json
 
 from app.api.calls import fingerprint, request_key
-from app.api.event_stream import EventStream
+from app.api.event_stream import EventStream, json_of
 from app.gateway.anthropic_messages import MessagesWriter, whole_message
 from app.gateway.blueprint import gateway, json_object, sends
 from app.gateway.chat_from_message_events import ChatFromMessageEvents
@@ -157,7 +156,7 @@ class GatewayCall:
 
     def _frame(self, event: Event) -> str:
         name = "" if self.dialect == "chat" else f"event: {event['type']}\n"
-        return f"{name}data: {to_json(event).decode()}\n\n"
+        return f"{name}data: {json_of(event)}\n\n"
 
     def _failure(self, code: str, detail: str) -> Iterator[str]:
         """An error in mid-stream: a cut alone would raise nothing in either vendor's package."""

@@ -53,6 +53,16 @@ def test_a_stream_has_text_usage_and_cost(ada: Program, provider: ProviderServer
     assert events
 
 
+def test_a_stream_tells_what_is_nested_deeply(ada: Program, provider: ProviderServer) -> None:
+    """It is echoed: an answer that could not be written would be paid for all the same."""
+    metadata: dict[str, Any] = {}
+    for _ in range(300):
+        metadata = {"a": metadata}
+    events = events_of(ada.call("responses", model=ANTHROPIC_MODEL, stream=True, metadata=metadata))
+    assert events[-1]["type"] == "response.completed"
+    assert events[-1]["response"]["metadata"] == metadata
+
+
 def test_the_demo_models_answer_in_every_dialect(ada: Program) -> None:
     for dialect in DIALECTS:
         answer = ada.call(dialect, "hello", model="demo-fast")
