@@ -37,6 +37,7 @@ class SoundChunks:
         calls = list(self._calls(maps_in(delta.pop("tool_calls", None))))
         if choice.get("finish_reason"):
             calls.extend(self._unnamed.values())
+            self._unnamed = {}
         if calls:
             delta["tool_calls"] = calls
         if "thinking_blocks" in delta:

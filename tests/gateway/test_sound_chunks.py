@@ -73,6 +73,12 @@ def test_a_call_begins_with_its_name_however_late_that_comes(
     assert (told_name or None, arguments) == (name, {"x": 1})
 
 
+def test_a_call_without_a_name_is_told_once_where_the_end_comes_twice() -> None:
+    sound, end = SoundChunks(), {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    sound.feed(chunk(tool_calls=[more("{}", index=0)]))
+    assert [len(sound.feed(end)["choices"][0]["delta"].get("tool_calls", ())) for _ in range(2)] == [1, 0]
+
+
 def test_what_is_written_for_a_tool_is_output_where_nothing_is_reported() -> None:
     custom = {"type": "custom", "custom": {"name": "f", "input": "two"}}
     delta = {"tool_calls": [called("f", "one"), custom, "x"], "function_call": {"arguments": "three"}}
