@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -147,6 +148,13 @@ def test_an_address_that_is_sent_in_another_way_is_not_read(guest: Browser, sign
 )
 def test_a_network_is_read_with_ports_and_brackets(written: str | None, counted: str) -> None:
     assert network_of(written) == counted
+
+
+def test_what_is_longer_than_any_address_is_not_remembered() -> None:
+    written = "x" * len(INVISIBLE) * 6_000
+    holders = sys.getrefcount(written)
+    assert network_of(written) == UNKNOWN
+    assert sys.getrefcount(written) == holders
 
 
 @pytest.mark.parametrize("written", ["203.0.113.7:{}", "[2001:db8::{}]:80", "junk {}"])
