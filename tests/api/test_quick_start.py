@@ -1,5 +1,6 @@
 """The quick start of docs/api.md, run as it is written, against the running app."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.api.event_stream import event
 from tests.chat.conftest import Door
 from tests.support.environment import process_environment
 from tests.support.running_app import RunningApp
@@ -35,3 +37,10 @@ def test_the_quick_start_does_what_it_says(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert shown in done.stdout
+
+
+def test_no_text_ends_a_line_of_what_its_program_reads() -> None:
+    """`iter_lines` splits at whatever Python takes for the end of a line."""
+    text = "".join(map(chr, range(0x3000)))
+    _position, _name, data, _end = event("delta", {"text": text}, 0).splitlines()
+    assert json.loads(data.removeprefix("data: ")) == {"text": text}
