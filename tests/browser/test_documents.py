@@ -4,7 +4,7 @@ import os
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_pages import faults_of
@@ -155,10 +155,16 @@ def make_an_image(page: Page) -> None:
 
 
 def test_a_tab_that_is_behind_loses_nothing(ada: Visitor) -> None:
+    """Nor does one whose script comes after what was typed."""
     draft(ada, "What is a credit?")
     address, second = ada.page.url, ada.page.context.new_page()
-    second.goto(address)
+    script, held = re.compile(r"/js/document\.js"), list[Route]()
+    second.route(script, lambda route: held.extend([route]))
+    with second.expect_request(script):
+        second.goto(address, wait_until="commit")
     second.locator("#body").fill("From the second tab.")
+    held[0].continue_()
+    second.unroute(script)
     expect(second.locator("#saved")).to_have_text("Saved")
     ada.page.locator("#body").fill("From the first tab.")
     expect(ada.page.locator("#saved")).to_have_text(re.compile("Changed in another tab"))

@@ -42,11 +42,9 @@ def test_the_last_words_are_where_everything_is_and_who_the_admin_is(running: De
 
 
 def test_commands_beside_a_run_reach_its_database_redis_and_payments(running: DevelopmentRun) -> None:
-    code = (
-        "from wsgi import app; from app.jobs import is_reachable; app.app_context().push(); print(is_reachable()); "
-        "print(app.test_cli_runner().invoke(args=['billing', 'audit']).exit_code)"
-    )
-    assert running.command("python", "-c", code).stdout.split() == ["True", "0"]
+    code = "from wsgi import app; from app.jobs import is_reachable; app.app_context().push(); print(is_reachable())"
+    assert running.command("python", "-c", code).stdout.strip() == "True"
+    assert running.command("flask", "billing", "audit").returncode == 0
 
 
 def test_the_next_run_keeps_the_password_until_it_is_changed(running: DevelopmentRun) -> None:

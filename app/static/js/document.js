@@ -13,7 +13,7 @@ const page = id("document");
 const path = `/api/documents/${page.dataset.id}`;
 const body = id("body");
 const title = id("title");
-const state = { revision: Number(page.dataset.revision), text: "hasReturns" in page.dataset ? null : body.value, title: title.value, shown: null, running: null, isStale: false };
+const state = { revision: Number(page.dataset.revision), text: "hasReturns" in page.dataset ? null : body.defaultValue, title: title.defaultValue, shown: null, running: null, isStale: false };
 let timer, saving = Promise.resolve(true);
 
 /* Saving */
@@ -27,7 +27,7 @@ function countWords() {
 
 function save() {
   clearTimeout(timer);
-  saving = saving.then(saveNow);
+  saving = saving.then(saveNow, saveNow);
   return saving;
 }
 
@@ -269,5 +269,6 @@ async function followDraft() {
 
 countWords();
 followDraft();
+if (body.value !== body.defaultValue || title.value !== title.defaultValue) timer = setTimeout(save, PAUSE); /* typed before this script was here */
 const open = document.querySelector("#revisions [data-open]");
 if (open) look(open.dataset.revisionId);
