@@ -22,20 +22,19 @@ from app.models.identity.actor import Actor
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
 from app.payments import auto_recharge_settings, checkout, jobs, subscriptions, sweeper, webhook_events
-from app.payments.webhook_handlers import REACTIONS, Reaction, invoice_moved, subscription_moved
+from app.payments.webhook_handlers import REACTIONS
 from app.stripe_api import client
+from tests.payments.notices import looked_at
 from tests.support.people import CREDIT, actor, person
 from tests.support.running_sandbox import StartedSandbox
 
 DAY = 86400
 
 
-def looked_at(notice: client.Notice) -> tuple[Reaction, str]:
-    """What the app will look at: a subscription, whether it is told of that or of an invoice, is looked at whole."""
-    reaction, about = REACTIONS[notice.type], notice.about
-    if reaction is subscription_moved:
-        return invoice_moved, about["id"]
-    return reaction, about.get("subscription") or about.get("payment_intent") or about["id"]
+def fresh(table: Any) -> Any:
+    """A query of what is committed by now."""
+    db.session.expire_all()
+    return db.session.query(table)
 
 
 class StripeScenario:
@@ -241,31 +240,24 @@ class StripeScenario:
         paid = self.sandbox.running.sandbox.store.where("payment_intent", status="succeeded")
         return sum("recharge_id" in intent["metadata"] for intent in paid)
 
-    def remove_card(self) -> None:
-        self.sandbox.client.v1.payment_methods.detach(self.settings.card_id)
-        self.deliver()
-
     @property
     def settings(self) -> AutoRecharge:
-        db.session.expire_all()
-        return db.session.query(AutoRecharge).filter_by(account_id=self.account_id).one()
+        return fresh(AutoRecharge).filter_by(account_id=self.account_id).one()
 
     def recharges(self) -> list[Recharge]:
-        db.session.expire_all()
-        return db.session.query(Recharge).filter_by(account_id=self.account_id).order_by(Recharge.id).all()
+        return fresh(Recharge).filter_by(account_id=self.account_id).order_by(Recharge.id).all()
 
     def spend(self, credits: int) -> None:
         """As calls would: from the credits, explained by an entry."""
-        account = Account.locked(self.account_id)
-        key = f"test:spent:{len(account.entries())}"
-        LedgerEntry.post(account, "grant", key, credits=-credits * CREDIT)
-        db.session.commit()
+        self._take(credits=-credits * CREDIT)
 
     def use_allowance(self, credits: int) -> None:
         """As calls would, from the allowance."""
+        self._take(allowance=-credits * CREDIT)
+
+    def _take(self, **nanos: int) -> None:
         account = Account.locked(self.account_id)
-        key = f"test:used:{len(account.entries())}"
-        LedgerEntry.post(account, "grant", key, allowance=-credits * CREDIT)
+        LedgerEntry.post(account, "grant", f"test:taken:{len(account.entries())}", **nanos)
         db.session.commit()
 
     def charge_elsewhere(self, cents: int, customer: str | None, **labels: str) -> None:
@@ -279,9 +271,7 @@ class StripeScenario:
         db.session.commit()
 
     def last_payment(self, kind: str) -> Payment:
-        db.session.expire_all()
-        mine = db.session.query(Payment).filter_by(account_id=self.account_id, kind=kind)
-        return mine.order_by(Payment.id.desc()).first()
+        return fresh(Payment).filter_by(account_id=self.account_id, kind=kind).order_by(Payment.id.desc()).first()
 
     def entries(self) -> list[tuple[str, int, int]]:
         """(kind, allowance, credits) of its ledger in credits, oldest first."""
@@ -298,13 +288,11 @@ class StripeScenario:
 
     @staticmethod
     def last(table: Any) -> Any:
-        db.session.expire_all()
-        return db.session.query(table).order_by(table.id.desc()).first()
+        return fresh(table).order_by(table.id.desc()).first()
 
     @staticmethod
     def events(state: str) -> list[StripeEvent]:
-        db.session.expire_all()
-        return db.session.query(StripeEvent).filter_by(state=state).all()
+        return fresh(StripeEvent).filter_by(state=state).all()
 
     @staticmethod
     def is_explained() -> bool:

@@ -218,7 +218,8 @@ def test_a_refund_or_dispute_of_any_payment_pauses_it(scenario: StripeScenario, 
 def test_a_removed_card_pauses_it(scenario: StripeScenario) -> None:
     scenario.buy_pack()
     scenario.turn_on_recharge(below=1)
-    scenario.remove_card()
+    scenario.sandbox.client.v1.payment_methods.detach(scenario.settings.card_id)
+    scenario.deliver()
     assert scenario.settings.pause_reason == "card_removed"
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from app.providers.text_cleaning import EventCleaner
 
 
@@ -14,19 +16,13 @@ def test_a_clean_event_is_passed_on_as_it_is() -> None:
     assert EventCleaner().clean(whole) is whole
 
 
-def test_half_a_character_waits_for_its_other_half() -> None:
+@pytest.mark.parametrize(
+    ("pieces", "told"),
+    [
+        (["a\ud83d", "\ude00b", "c"], ["a", "😀b", "c"]),  # waits for its other half
+        (["a\ud83d", "b", "c\0"], ["a", "\ufffdb", "c"]),  # stays alone and is replaced
+    ],
+)
+def test_half_a_character_is_never_passed_on(pieces: list[str], told: list[str]) -> None:
     cleaner = EventCleaner()
-    assert [cleaner.clean(event(text)) for text in ("a\ud83d", "\ude00b", "c")] == [
-        event("a"),
-        event("😀b"),
-        event("c"),
-    ]
-
-
-def test_half_a_character_that_stays_alone_is_replaced() -> None:
-    cleaner = EventCleaner()
-    assert [cleaner.clean(event(text)) for text in ("a\ud83d", "b", "c\0")] == [
-        event("a"),
-        event("\ufffdb"),
-        event("c"),
-    ]
+    assert [cleaner.clean(event(piece)) for piece in pieces] == list(map(event, told))
