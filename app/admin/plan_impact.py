@@ -18,23 +18,30 @@ def subscriptions_on(plan: Plan) -> int:
     return db.session.scalar(select(func.count()).where(*running)) or 0
 
 
+def subscriptions_moving_to(plan: Plan) -> int:
+    """Those whose next period is to be on it."""
+    moving = Subscription.pending_plan_id == plan.id, Subscription.is_running()
+    return db.session.scalar(select(func.count()).where(*moving)) or 0
+
+
 def counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def consequences(plan: Plan) -> list[tuple[str, str]]:
     """Who is on the plan now, and what each status means for them."""
-    count, subscribed = accounts_on(plan), subscriptions_on(plan)
-    if not count:
+    count, subscribed, coming = accounts_on(plan), subscriptions_on(plan), subscriptions_moving_to(plan)
+    if not count and not coming:
         return [("now", "Nobody is on it.")]
     recharging = len(AutoRecharge.on_plan(plan.id))
     verb = "is" if count == 1 else "are"
+    moving = f" {counted(coming, 'subscription')} will move to it." if coming else ""
     return [
-        ("now", f"{counted(count, 'account')} {verb} on it, {counted(subscribed, 'subscription')}."),
+        ("now", f"{counted(count, 'account')} {verb} on it, {counted(subscribed, 'subscription')}.{moving}"),
         ("active", "It can be chosen on the pricing page."),
         ("legacy", "They keep it, refills included; nobody else can choose it."),
         ("inactive", f"{counted(count, 'account')} would get no usage at all, bought credits included, until they "
-         f"change the plan. {counted(subscribed, 'subscription').capitalize()} would end with the paid "
+         f"change the plan. {counted(subscribed + coming, 'subscription').capitalize()} would end with the paid "
          f"period; {counted(recharging, 'auto-recharge')} would pause."),
     ]  # fmt: skip
 

@@ -261,7 +261,7 @@ def end_unwanted(subscription_id: int) -> None:
         if subscription.ended_at is None:
             requests.cancel_now(stripe_id)
             look_again(subscription)
-    elif subscription.plan.status == "inactive" and not subscription.cancel_at_period_end and subscription.is_live:
+    elif subscription.is_retired and not subscription.cancel_at_period_end and subscription.is_live:
         undo_pending(subscription)
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=True)
         look_again(subscription)

@@ -113,7 +113,7 @@ def apply_subscription(ours: Subscription, account: Account, billed: Billed) -> 
     db.session.flush()
     payment_mails.of_subscription(ours, account, before)
     adopt_card(account, ours.card_id, ours.card_label)
-    if ours.rejected_at or account.closed_at or ours.plan.status == "inactive":
+    if ours.rejected_at or account.closed_at or ours.is_retired:
         enqueue_after_commit(JobName.END_SUBSCRIPTION, ours.id)
     review_recharge(account)
 

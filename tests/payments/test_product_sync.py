@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.admin.plan_impact import consequences
 from app.extensions import db
 from app.models.catalog.plan import Plan
 from app.payments import product_sync
@@ -66,6 +67,20 @@ def test_making_a_plan_inactive_ends_its_subscriptions_and_rests_auto_recharge(
     scenario.publish("Plus")
     assert scenario.subscription.cancel_at_period_end
     assert scenario.settings.pause_reason == "plan_gone"
+
+
+def test_nobody_is_moved_to_a_plan_that_was_made_inactive_meanwhile(scenario: StripeScenario) -> None:
+    scenario.subscribe("Pro")
+    scenario.change("Plus")
+    scenario.plan("Plus").status = "inactive"
+    scenario.commit()
+    assert "1 subscription will move to it." in consequences(scenario.plan("Plus"))[0][1]
+    scenario.publish("Plus")
+    subscription = scenario.subscription
+    assert (subscription.pending_plan, subscription.cancel_at_period_end) == (None, True)
+    scenario.renew()
+    assert (scenario.subscription, scenario.account.plan.name) == (None, "Free")
+    assert scenario.last_payment("invoice").price_cents == 10_000
 
 
 def test_a_plan_that_is_retired_in_mid_checkout_is_paid_back(scenario: StripeScenario) -> None:

@@ -125,10 +125,12 @@ class Subscription(Model):
 
     @classmethod
     def to_cancel(cls) -> list[int]:
-        """Those that must not go on so: not wanted, of a closed account, on an inactive plan."""
+        """Those that must not go on so: not wanted, of a closed account, on an inactive plan or about to move to one."""
         gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))
-        retired = (Plan.status == "inactive") & cls.cancel_at_period_end.is_(False)
-        query = select(cls.id).join(Account, Account.id == cls.account_id).join(Plan, Plan.id == cls.plan_id)
+        ended = select(Plan.id).where(Plan.status == "inactive")
+        is_retired = cls.plan_id.in_(ended) | cls.pending_plan_id.in_(ended)
+        retired = is_retired & cls.cancel_at_period_end.is_(False)
+        query = select(cls.id).join(Account, Account.id == cls.account_id)
         running = cls.status.in_((*LIVE, "incomplete")), cls.stripe_id.is_not(None)
         query = query.where(*running, cls.former_account_id.is_(None), or_(gone, retired))
         return list(db.session.scalars(query))
@@ -181,9 +183,14 @@ class Subscription(Model):
     @property
     def follower(self) -> Plan | None:
         """The free plan that follows when it ends with its period; None where it goes on."""
-        if not self.cancel_at_period_end and self.plan.status != "inactive":
+        if not self.cancel_at_period_end and not self.is_retired:
             return None
         return free_plan_after(self.pending_plan)
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether its plan, or the one it is about to move to, is inactive: nobody pays for what gives no usage."""
+        return any(plan.status == "inactive" for plan in (self.plan, self.pending_plan) if plan is not None)
 
     @property
     def gives_rights(self) -> bool:
