@@ -42,6 +42,15 @@ def test_an_upgrade_in_the_trial_leaves_used_what_was_used(session: "scoped_sess
     assert (pro > 10_000, deal.allowance) == (True, pro // 2 - 3_000)
 
 
+def test_a_trial_keeps_the_worth_it_was_given_at(session: "scoped_session[Session]") -> None:
+    deal = Deal("Plus", trial_days=15)
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    deal.follow(**trial)
+    deal.plan.margin_bps = 0
+    deal.follow(**trial)
+    assert deal.allowance == 5_000
+
+
 def test_a_card_gives_one_trial_and_so_does_an_account(session: "scoped_session[Session]") -> None:
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
     card = CardState("pm_1", "Visa 4242", "fp_1")

@@ -33,9 +33,11 @@ def follow(
     subscription.check(state)
     reject_if_unwanted(subscription)
     begin_trial(subscription, account, state)
+    plan = subscription.plan
     subscription.mirror(state)
     subscription.settle_redemption()
-    grow_trial(subscription, account)
+    if subscription.plan is not plan:
+        grow_trial(subscription, account)
     for invoice in sorted(filter(is_charged, invoices), key=by_payment):
         apply_invoice(subscription, account, invoice)
     give_rights(subscription, account)
