@@ -1,5 +1,6 @@
 """Volume, any amount, recharges up to a target, and sale prices, from the form to the ledger."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from app.models.catalog.pack_tier import fault_of
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.metering.refusal import InvalidRequest
 from app.payments import auto_recharge_settings, checkout
+from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
@@ -92,7 +94,7 @@ def put_on_sale(scenario: StripeScenario, name: str, cents: int) -> None:
     db.session.commit()
 
 
-def test_who_subscribes_in_a_sale_stays_at_its_price(scenario: StripeScenario) -> None:
+def test_who_subscribes_in_a_sale_stays_at_its_price(scenario: StripeScenario, customer: CustomerClient) -> None:
     before = StripeScenario(scenario.sandbox, "bob")
     before.subscribe("Plus")
     put_on_sale(scenario, "Plus", 1500)
@@ -101,6 +103,7 @@ def test_who_subscribes_in_a_sale_stays_at_its_price(scenario: StripeScenario) -
     assert (paid.price_cents, paid.total_cents, scenario.allowance) == (1500, 1500, 10_000)
     scenario.plan("Plus").sale_ends_at = utcnow()
     db.session.commit()
+    assert re.search(r"Next invoice</dt>\s*<dd>.*, \$15\.00</dd>", customer.page("/billing").text)
     scenario.renew()
     before.deliver()
     assert [one.last_payment("invoice").price_cents for one in (scenario, before)] == [1500, 2000]

@@ -125,7 +125,7 @@ class Subscription(Model):
 
     @classmethod
     def to_cancel(cls) -> list[int]:
-        """Those that must not go on so: not wanted, of a closed account, on an inactive plan or about to move to one."""
+        """Those that must not go on so: not wanted, of a closed account, on an inactive plan or moving to one."""
         gone = or_(cls.rejected_at.is_not(None), Account.closed_at.is_not(None))
         ended = select(Plan.id).where(Plan.status == "inactive")
         is_retired = cls.plan_id.in_(ended) | cls.pending_plan_id.in_(ended)
@@ -191,6 +191,11 @@ class Subscription(Model):
     def is_retired(self) -> bool:
         """Whether its plan, or the one it is about to move to, is inactive: nobody pays for what gives no usage."""
         return any(plan.status == "inactive" for plan in (self.plan, self.pending_plan) if plan is not None)
+
+    @property
+    def next_cents(self) -> int:
+        """What the next period costs: at the price that it was begun at, or of the plan that follows."""
+        return self.pending_plan.asked_cents if self.pending_plan else self.price_cents
 
     @property
     def gives_rights(self) -> bool:
