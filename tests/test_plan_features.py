@@ -1,5 +1,6 @@
 """Plans describe themselves: what differs between two plans is named on their cards, and no figure is typed."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 from sqlalchemy.orm import Session, scoped_session
 
 from app.extensions import db
@@ -118,3 +120,22 @@ def test_the_first_page_shows_a_conversation_with_what_is_for_sale_at_its_price(
     session.query(AIModel).update({"is_for_sale": False})
     session.commit()
     assert "specimen" not in client.get("/").text
+
+
+def test_plans_by_the_year_alone_are_shown_to_who_asks_for_nothing(
+    session: scoped_session[Session], client: FlaskClient
+) -> None:
+    session.execute(update(Plan).where(Plan.price_cents > 0).values(interval="year"))
+    session.commit()
+    page = client.get("/pricing").text
+    assert re.search(r"<h2 id=\"plan-\d+\">Plus</h2>", page)
+    assert "Billing period" not in page
+    assert '<th scope="col">Free</th>' in page
+
+
+def test_a_plan_without_credits_or_packs_promises_none(session: scoped_session[Session], client: FlaskClient) -> None:
+    free_of_both = {"allowance_override_nanos": 0, "allows_packs": False}
+    session.execute(update(Plan).where(Plan.name == "Starter").values(**free_of_both))
+    session.commit()
+    card = client.get("/pricing").text.partition(">Starter</h2>")[2].partition("</article>")[0]
+    assert ("No monthly credits" in card, "never expire" in card) == (True, False)

@@ -59,6 +59,18 @@ def test_what_was_chosen_before_signing_up_leads_to_its_checkout(
     assert customer.page("/billing/start?plan_id=999").status_code == 303
 
 
+def test_who_has_a_plan_without_a_subscription_is_told_that_another_one_begins(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    scenario.account.plan = scenario.plan("Plus")
+    scenario.commit()
+    page = customer.page("/pricing").text
+    assert (page.count("Starts when you pay."), page.count("Starts now, no card needed.")) == (3, 2)
+    scenario.subscribe("Plus")
+    page = customer.page("/pricing").text
+    assert (page.count("You pay the difference"), page.count("Starts when your current period ends.")) == (2, 3)
+
+
 def test_a_change_that_waits_is_shown_and_undone(customer: CustomerClient, scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     page = send(customer, f"/billing/change/{scenario.plan('Starter').id}")
