@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from sandbox import subscription_changes
 from sandbox.errors import invalid, unexpected_state
 from sandbox.params import Params, integer, merged_metadata, required, text, whole
 from sandbox.periods import shifted
@@ -14,7 +15,7 @@ from sandbox.world import Sandbox
 ACTIVE = ("active", "not_started")
 UNSET = (
     "application_fee_percent", "billing_cycle_anchor", "collection_method", "default_payment_method", "description",
-    "invoice_settings", "on_behalf_of", "transfer_data", "trial_end",
+    "invoice_settings", "on_behalf_of", "transfer_data",
 )  # fmt: skip
 
 
@@ -30,13 +31,28 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
         customer=subscription["customer"],
         subscription=subscription["id"],
         status="active",
-        phases=[phase(subscription, items, start, current_end(subscription))],
+        phases=[phase(subscription, items, start, current_end(subscription), **settings_of(sandbox, subscription))],
         current_phase={"start_date": start, "end_date": current_end(subscription)},
         metadata=merged_metadata({}, params),
     )
     subscription["schedule"] = schedule["id"]
     sandbox.emit("subscription_schedule.created", schedule)
     return schedule
+
+
+def settings_of(sandbox: Sandbox, subscription: Thing) -> Thing:
+    """What a schedule takes over of a subscription beside its items."""
+    trial_end = subscription["trial_end"] if subscription["status"] == "trialing" else None
+    return {"trial_end": trial_end, "discounts": [named(sandbox, one) for one in subscription["discounts"]]}
+
+
+def named(sandbox: Sandbox, identity: str) -> Thing:
+    discount = sandbox.get("discount", identity, "phases[discounts][discount]")
+    return {
+        "coupon": discount["source"]["coupon"],
+        "discount": identity,
+        "promotion_code": discount["promotion_code"],
+    }
 
 
 def phase(subscription: Thing, items: list[Thing], start: int, end: int, **fields: Any) -> Thing:
@@ -51,6 +67,7 @@ def phase(subscription: Thing, items: list[Thing], start: int, end: int, **field
         "metadata": {},
         "proration_behavior": "create_prorations",
         "start_date": start,
+        "trial_end": None,
         **fields,
     }
 
@@ -76,7 +93,10 @@ def update(sandbox: Sandbox, params: Params, identity: str) -> Thing:
         changes["end_behavior"] = text(params, "end_behavior")
     if "phases" in params:
         changes["phases"] = phases_from(sandbox, subscription, schedule, params["phases"])
-    return sandbox.change(schedule, "subscription_schedule.updated", **changes)
+    sandbox.change(schedule, "subscription_schedule.updated", **changes)
+    if "phases" in params:
+        take_settings(sandbox, subscription, schedule["phases"][0])
+    return schedule
 
 
 def phases_from(sandbox: Sandbox, subscription: Thing, schedule: Thing, given: list[Params]) -> list[Thing]:
@@ -88,6 +108,8 @@ def phases_from(sandbox: Sandbox, subscription: Thing, schedule: Thing, given: l
         until = phase_end(sandbox, one, begin, items)
         behaviour = one.get("proration_behavior", "create_prorations")
         fields = {"proration_behavior": behaviour, "metadata": merged_metadata({}, one)}
+        fields["trial_end"] = integer(one, "trial_end")
+        fields["discounts"] = [named(sandbox, given["discount"]) for given in one.get("discounts") or []]
         phases.append(phase(subscription, items, begin, until, **fields))
         start = until
     return phases
@@ -142,6 +164,14 @@ def enter_phase(sandbox: Sandbox, subscription: Thing, instant: int) -> None:
     schedule["current_phase"] = {name: coming[name] for name in ("start_date", "end_date")}
     sandbox.emit("subscription_schedule.updated", schedule)
     take_prices(sandbox, subscription, coming, instant)
+    subscription["discounts"] = [one["discount"] for one in coming["discounts"]]
+
+
+def take_settings(sandbox: Sandbox, subscription: Thing, current: Thing) -> None:
+    """What the running phase doesn't say is unset: without its end a trial is over, and charged for, at once."""
+    subscription["discounts"] = [one["discount"] for one in current["discounts"]]
+    if subscription["status"] == "trialing" and not current["trial_end"]:
+        subscription_changes.update(sandbox, {"trial_end": "now"}, subscription["id"])
 
 
 def take_prices(sandbox: Sandbox, subscription: Thing, coming: Thing, instant: int) -> None:

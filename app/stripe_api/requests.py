@@ -220,21 +220,40 @@ def preview_upgrade(subscription: Subscription, plan: Plan) -> state.PreviewStat
 
 
 def change_at_period_end(subscription: Subscription, plan: Plan, key: str) -> None:
-    """Another price from the next period on, by a schedule of two phases."""
+    """Another price from the next period on, by a schedule of two phases. What a phase doesn't say, Stripe unsets:
+    the trial would end, and be charged for, now; discounts would be gone."""
     schedule, begun = subscription.stripe_schedule_id, {"from_subscription": subscription.stripe_id or ""}
-    later = {
-        "items": [{"price": plan.asked_price_id, "quantity": 1}],
-        "duration": {"interval": plan.interval, "interval_count": 1},
-        "proration_behavior": "none",
-    }
     with asking() as v1:
         if schedule is None:
             schedule = v1.subscription_schedules.create(begun, keyed(f"{key}-schedule")).id
         current = plain(v1.subscription_schedules.retrieve(schedule))["phases"][0]
-        items = [{"price": mapping.id_of(item["price"]), "quantity": 1} for item in current["items"]]
-        now = {"items": items, "start_date": current["start_date"], "end_date": current["end_date"]}
-        wanted: Params = {"phases": [now, later], "end_behavior": "release", "metadata": subscription.labels}
+        now, discounts = phase_as_it_is(current), discounts_of(current)
+        later = {
+            "items": [{"price": plan.asked_price_id, "quantity": 1}],
+            "duration": {"interval": plan.interval, "interval_count": 1},
+            "proration_behavior": "none",
+            **discounts,
+        }
+        wanted: Params = {
+            "phases": [now | discounts, later],
+            "end_behavior": "release",
+            "metadata": subscription.labels,
+        }
         v1.subscription_schedules.update(schedule, wanted, keyed(key))
+
+
+def phase_as_it_is(phase: Params) -> Params:
+    """A phase as parameters that change nothing of it."""
+    items = [{"price": mapping.id_of(one["price"]), "quantity": one.get("quantity", 1)} for one in phase["items"]]
+    kept = {name: phase[name] for name in ("start_date", "end_date", "trial_end") if phase.get(name)}
+    return {"items": items, **kept}
+
+
+def discounts_of(phase: Params) -> Params:
+    """The discounts of a phase, by their own ids: a coupon named anew would begin anew."""
+    known = [mapping.id_of(one.get("discount")) for one in phase.get("discounts") or []]
+    named = [{"discount": one} for one in known if one]
+    return {"discounts": named} if named else {}
 
 
 def release_schedule(subscription: Subscription) -> None:

@@ -107,6 +107,15 @@ def test_an_upgrade_under_a_discount_grows_by_the_worth(scenario: StripeScenario
     assert scenario.is_explained()
 
 
+def test_a_discount_for_ever_outlasts_a_change_at_the_periods_end(scenario: StripeScenario) -> None:
+    made(duration="forever")
+    scenario.subscribe("Pro", code="LAUNCH-20")
+    scenario.change("Plus")
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (scenario.account.plan.name, paid.price_cents, scenario.allowance) == ("Plus", 1600, 10_000)
+
+
 def refused(scenario: StripeScenario, code: str, cents: int = 1000) -> str:
     with pytest.raises(InvalidRequest) as refusal:
         scenario.begin_pack(cents, code=code)

@@ -43,6 +43,16 @@ def test_going_up_and_down_and_up_in_a_trial_mints_nothing(scenario: StripeScena
     assert scenario.allowance == 11000
 
 
+def test_a_cheaper_plan_is_chosen_in_the_trial_and_charged_at_its_end(scenario: StripeScenario) -> None:
+    scenario.subscribe("Pro")
+    scenario.change("Plus")
+    assert (scenario.subscription.status, scenario.account.plan.name) == ("trialing", "Pro")
+    assert (scenario.subscription.pending_plan, scenario.entries()) == (scenario.plan("Plus"), [("trial", 11000, 0)])
+    scenario.renew()
+    assert (scenario.account.plan.name, scenario.last_payment("invoice").price_cents) == ("Plus", 2000)
+    assert scenario.entries()[1:] == [("refill", -1000, 0)]
+
+
 def test_a_second_trial_of_the_account_is_none(scenario: StripeScenario) -> None:
     scenario.subscribe("Plus")
     subscriptions.cancel(scenario.actor, at_once=True)
