@@ -94,6 +94,17 @@ def test_an_account_thaws_with_its_last_dispute(account: Account, payment: Payme
     assert (left(account), account.frozen_by) == (10_000, None)
 
 
+@pytest.mark.parametrize(("last", "left_over", "frozen"), [("won", 5000, None), ("lost", 0, "dispute")])
+def test_what_two_disputes_hold_comes_back_with_the_last(
+    account: Account, payment: Payment, last: str, left_over: int, frozen: str | None
+) -> None:
+    for one, status in (("a", "needs_response"), ("b", "needs_response"), ("a", "won")):
+        follow_dispute(payment, account, DisputeState(f"dp_{one}", status, "pi_1"))
+        assert (left(account), account.frozen_by) == (0, "dispute")
+    follow_dispute(payment, account, DisputeState("dp_b", last, "pi_1"))
+    assert (left(account), account.frozen_by) == (left_over, frozen)
+
+
 def test_a_refund_that_failed_before_we_heard_of_it_takes_and_gives_back(account: Account, payment: Payment) -> None:
     follow_refunds(payment, account, [replace(REFUND, status="failed")])
     assert entries() == [("purchase", 5000), ("refund", -2000), ("refund_failed", 2000)]

@@ -166,10 +166,13 @@ def follow_dispute(payment: Payment, account: Account, state: DisputeState) -> D
 
 
 def release_dispute(payment: Payment, account: Account, dispute: Dispute) -> None:
-    given, payment.dispute_taken_nanos = payment.dispute_taken_nanos, 0
-    key = f"dispute_won:{dispute.stripe_id}:{dispute.opened_count}"
-    move(payment, account, -given, key, taken="dispute", given="dispute_won")
+    """What was taken comes back with the last dispute of the payment: each of several may be of a part of it."""
     db.session.flush()
+    if not is_disputed(payment):
+        given, payment.dispute_taken_nanos = payment.dispute_taken_nanos, 0
+        key = f"dispute_won:{dispute.stripe_id}:{dispute.opened_count}"
+        move(payment, account, -given, key, taken="dispute", given="dispute_won")
+        db.session.flush()
     against_us = Dispute.account_id == account.id, Dispute.status.in_(AGAINST_US)
     if not db.session.scalar(select(func.count()).select_from(Dispute).where(*against_us)):
         account.unfreeze("dispute")
