@@ -197,8 +197,7 @@ def settle_checkout(fetched: SessionState) -> None:
 def reconcile_payments(since: datetime) -> Iterator[Finding]:
     """Money that arrived at Stripe and not here."""
     for fetched in client.payments_since(since):
-        is_ours = Account.with_customer(fetched.customer_id) or fetched.metadata.get("payment_id")
-        if not fetched.is_paid or not is_ours:
+        if not fetched.is_paid or Account.with_customer(fetched.customer_id) is None:
             continue
         known = sync.payment_behind(fetched.stripe_id)
         if known is None or known.state not in ("paid", "parked"):
@@ -206,9 +205,11 @@ def reconcile_payments(since: datetime) -> Iterator[Finding]:
 
 
 def paid(fetched: PaymentState) -> Iterator[Finding]:
-    """Credit a payment that nobody told us of; one that nobody can explain is parked."""
+    """Credit a payment that nobody told us of; one that nobody can explain is parked. Nothing comes of one that pays
+    an invoice of something else."""
     for finding in looked(fetched.stripe_id, "was paid", partial(sync.sync_payment, fetched.stripe_id)):
-        if finding.mended or park_orphan(fetched, finding.message):
+        is_kept = sync.payment_behind(fetched.stripe_id) if finding.mended else park_orphan(fetched, finding.message)
+        if is_kept:
             yield finding
 
 

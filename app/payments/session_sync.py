@@ -67,10 +67,11 @@ def release_code(fetched: SessionState) -> None:
 
 
 def sold_in(fetched: SessionState) -> Payment | None:
-    """Our row of a checkout session. Mismatch where it names one that is not there."""
+    """Our row of a checkout session; None where it is no customer's of ours. Mismatch where it names one that is not
+    there."""
     payment = Payment.by(stripe_session_id=fetched.stripe_id)
     label = fetched.metadata.get("payment_id")
-    if payment is None and label:
+    if payment is None and label and Account.with_customer(fetched.customer_id):
         payment = Payment.find(label)
         if payment is None or payment.stripe_session_id not in (None, fetched.stripe_id):
             raise Mismatch(f"checkout {fetched.stripe_id} names payment {label!r}, which is not ours")

@@ -119,18 +119,19 @@ def apply_subscription(ours: Subscription, account: Account, billed: Billed) -> 
 
 
 def subscription_for(fetched: SubscriptionState) -> Subscription | None:
-    """Our row: by Stripe's id, by what we wrote on it, or a new one for what was sold at Stripe's dashboard."""
+    """Our row: by Stripe's id, or by what we wrote on it; None where it is no customer's of ours. Mismatch for what
+    was sold to one of ours at Stripe's dashboard."""
     known = Subscription.by(stripe_id=fetched.stripe_id)
     if known is not None:
         return known
+    account = Account.with_customer(fetched.customer_id)
     labelled = Subscription.find(fetched.metadata.get("subscription_id", ""))
-    if labelled is not None:
+    if labelled is not None and (account or labelled.stripe_customer_id == fetched.customer_id):
         if str(labelled.account_id) != fetched.metadata.get("account_id"):
             raise Mismatch(f"subscription {fetched.stripe_id} names account {fetched.metadata.get('account_id')!r}")
-        if Account.with_customer(fetched.customer_id) not in (None, labelled.account):
+        if account not in (None, labelled.account):
             raise Mismatch(f"subscription {fetched.stripe_id} is of another account's customer")
         return labelled
-    account = Account.with_customer(fetched.customer_id)
     if account is None:
         return None
     raise Mismatch(f"subscription {fetched.stripe_id} of account {account.id} was not begun here")
@@ -214,16 +215,21 @@ def apply_recharge(recharge: Recharge, account: Account, fetched: PaymentState) 
 
 
 def payment_for(fetched: PaymentState) -> Payment | None:
-    """Our row of a payment intent: by its id, or by what we wrote on it. Mismatch where that names another account."""
+    """Our row of a payment intent: by its id, or by what we wrote on it. Mismatch where that names another account.
+
+    Another product at the same Stripe account may write the same words: they count for customers of ours alone.
+    """
     known = Payment.by(stripe_payment_intent_id=fetched.stripe_id)
     if known is not None and known.kind != "unknown":
         return known
-    label = fetched.metadata.get("payment_id")
-    payment = Payment.find(label) if label else None
-    if label and payment is None:
-        raise Mismatch(f"payment {label!r} at Stripe isn't ours")
-    if payment and str(payment.account_id) != fetched.metadata.get("account_id", str(payment.account_id)):
-        raise Mismatch(f"payment {label} is of another account than {fetched.metadata.get('account_id')!r}")
+    account, labels = Account.with_customer(fetched.customer_id), fetched.metadata
+    if account is None or not {"payment_id", "account_id"} <= labels.keys():
+        return None
+    payment = Payment.find(labels["payment_id"])
+    if payment is None:
+        raise Mismatch(f"payment {labels['payment_id']!r} at Stripe isn't ours")
+    if {labels["account_id"], str(account.id)} != {str(payment.account_id)}:
+        raise Mismatch(f"payment {payment.id} is of another account than {labels['account_id']!r}")
     return payment
 
 

@@ -1,12 +1,15 @@
 """What Stripe reports and our rows do not know: parked, shown, nothing credited."""
 
+from typing import Any
+
 import pytest
 
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import Mismatch
+from app.models.billing.subscription import Subscription
 from app.models.operations.webhook_event import StripeEvent
-from app.payments import session_sync
+from app.payments import reconciliation, session_sync
 from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("sqlite",))
@@ -62,11 +65,33 @@ def test_money_that_nobody_asked_for_is_parked(scenario: StripeScenario) -> None
     assert "not asked for" in scenario.events("parked")[0].error
 
 
-def test_another_customers_payment_is_nobodys(scenario: StripeScenario) -> None:
-    customer = scenario.sandbox.client.v1.customers.create({"email": "eve@example.com"}).id
-    scenario.charge_elsewhere(700, customer)
+@pytest.mark.parametrize("missing", ["account_id", "payment_id", None])
+def test_another_products_things_are_nobodys_whatever_they_say(scenario: StripeScenario, missing: str | None) -> None:
+    v1 = scenario.sandbox.client.v1
+    scenario.begin_pack()
+    scenario.begin_plan("Plus")
+    scenario.seen |= {notice.stripe_id for notice in scenario.notices()}
+    sold, begun = scenario.last(Payment), scenario.last(Subscription)
+    customer = v1.customers.create({"email": "eve@example.com"}).id
+    labels = sold.labels | begun.labels
+    scenario.charge_elsewhere(1000, customer, **{name: labels[name] for name in labels if name != missing})
+    wanted: Any = {"mode": "payment", "customer": customer, "metadata": {"payment_id": "999999"}}
+    lines = [{"price": scenario.pack().stripe_price_id, "quantity": 1}]
+    session = v1.checkout.sessions.create(wanted | {"line_items": lines, "success_url": "http://127.0.0.1/"})
+    scenario.sandbox.pay(session.id)
+    items = [{"price": scenario.plan("Plus").stripe_price_id}]
+    scenario.sandbox.control("method", customer=customer, card="success")
+    v1.subscriptions.create({"customer": customer, "items": items, "metadata": labels})
     scenario.deliver()
-    assert scenario.events("parked") == []
+    assert (scenario.events("parked"), scenario.entries(), scenario.subscription) == ([], [], None)
+    assert list(reconciliation.reconcile()) == []
+
+
+def test_a_payment_without_our_account_is_not_what_it_names(scenario: StripeScenario) -> None:
+    payment = scenario.buy_pack()
+    scenario.charge_elsewhere(1000, scenario.account.stripe_customer_id, payment_id=str(payment.id + 1))
+    scenario.deliver()
+    assert "not asked for here" in scenario.events("parked")[0].error
 
 
 def test_another_accounts_checkout_is_not_taken_over(scenario: StripeScenario) -> None:

@@ -10,6 +10,7 @@ from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.payments import reconciliation, subscriptions
+from sandbox.shapes import listing
 from tests.payments.stripe_scenario import StripeScenario
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
@@ -70,6 +71,19 @@ def test_an_orphan_payment_is_shown_once(scenario: StripeScenario) -> None:
         5000,
     )
     assert findings(scenario) == 0
+
+
+def test_an_invoice_of_the_founders_own_is_none_of_ours(scenario: StripeScenario) -> None:
+    scenario.buy_pack()
+    stripe, customer = scenario.sandbox.running.sandbox, scenario.account.stripe_customer_id
+    scenario.charge_elsewhere(700, customer)
+    amounts = dict.fromkeys(("amount_due", "amount_paid", "amount_remaining", "subtotal", "total"), 700)
+    own = stripe.make("invoice", customer=customer, currency="usd", status="paid", lines=listing([], "/"), **amounts)
+    named = {"payment_intent": stripe.store.all("payment_intent")[0]["id"], "type": "payment_intent"}
+    wanted = {"invoice": own["id"], "payment": named, "amount_requested": 700, "currency": "usd", "status": "paid"}
+    stripe.make("invoice_payment", **wanted)
+    scenario.deliver()
+    assert (scenario.events("parked"), scenario.kinds(), findings(scenario)) == ([], ["purchase"], 0)
 
 
 def test_what_cannot_be_looked_at_holds_up_nothing_else(scenario: StripeScenario) -> None:
