@@ -17,8 +17,12 @@ from app.admin.form_fields import Count, FieldError, Moment, Required, RowForm, 
 from app.admin.model_view import AdminTable
 from app.admin.provider_check import tried
 from app.extensions import db
+from app.models.base import has_text
 from app.models.catalog.ai_model import AIModel
+from app.models.catalog.operation import OperationRow
+from app.models.catalog.plan import Plan
 from app.models.catalog.provider_account import ProviderAccount
+from app.models.identity.api_key import ApiKey
 from app.models.metering.usage import Usage
 
 KINDS = choices_of(
@@ -42,6 +46,15 @@ UNSTATED = (
     "until the report of a first call has taught it. Put a figure into its form, or 0."
 )
 SPEEDS = choices_of((speed, speed) for speed in ("fast", "medium", "slow"))
+ONLY = {
+    "anthropic": ("text", "Models by Anthropic's format write text only."),
+    "google": ("images", "Models by Google's format make images only. Reach the others by OpenAI's format."),
+}
+"""The one thing that a kind of provider makes; the others make everything."""
+
+USED = (
+    "This model has been used, or a plan, key, operation or model names it, so its id can't change. Add another model."
+)
 NO_KEY_NAME = "Use capital letters, ending with _API_KEY."
 NO_ADDRESS_NAME = "Use capital letters, ending with _BASE_URL."
 NO_ADDRESS = "An address that begins with https:// (http:// on this machine or in a private network only)."
@@ -178,7 +191,7 @@ class ModelForm(RowForm):
         description="Set automatically once a model writes more than it was asked for.",
     )
     speed = SelectField("Speed", choices=SPEEDS, default="medium")
-    position = Count("Order", default=0, highest=10**6)
+    position = Count("Order", default=0, highest=10**6, validators=[Required()])
 
 
 class ModelTable(BulkRetire, AdminTable):
@@ -206,11 +219,10 @@ class ModelTable(BulkRetire, AdminTable):
         model.successor = model.successor or None
         if model.successor == model.name:
             raise FieldError("successor", "A model can't replace itself.")
-        if model.is_embedding and model.provider.kind == "anthropic":
-            raise FieldError("is_embedding", "No provider of Anthropic's format makes embeddings.")
+        check_maker(model)
         before = form.name.object_data
-        if not is_created and model.name != before and was_called(before):
-            raise FieldError("name", "This model has been used, so its id can't change. Add another model instead.")
+        if not is_created and model.name != before and (was_called(before) or is_named(before)):
+            raise FieldError("name", USED)
 
     def retire(self, row: AIModel) -> bool:
         was_for_sale, row.is_for_sale = row.is_for_sale, False
@@ -230,9 +242,30 @@ class ModelTable(BulkRetire, AdminTable):
         return redirect(self.get_url(".index_view"))
 
 
+def check_maker(model: AIModel) -> None:
+    """FieldError where its provider's format has no place for what it makes."""
+    if model.is_embedding and model.makes_images:
+        raise FieldError("is_embedding", "A model makes images or embeddings, not both.")
+    makes = "embeddings" if model.is_embedding else "images" if model.makes_images else "text"
+    only, text = ONLY.get(db.session.get_one(ProviderAccount, model.provider_id).kind, (makes, ""))
+    if makes != only:
+        raise FieldError("provider_id", text)
+
+
 def added(model: AIModel) -> str:
     """The most that its host adds to a prompt."""
     return "not stated" if model.extra_input_tokens is None else f"{model.extra_input_tokens:,}"
+
+
+def is_named(name: str) -> bool:
+    """Whether a plan, a key, an operation or another model names it, which would lose it."""
+    naming = (
+        select(Plan.id).where(has_text(Plan.models, name)),
+        select(ApiKey.id).where(has_text(ApiKey.models, name)),
+        select(OperationRow.id).where(OperationRow.default_model == name),
+        select(AIModel.id).where(AIModel.successor == name),
+    )
+    return any(db.session.scalar(rows.limit(1)) is not None for rows in naming)
 
 
 def was_called(name: str) -> bool:

@@ -1,0 +1,42 @@
+"""Models as an admin adds them: what their provider's format makes, and an id that others rely on."""
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, scoped_session
+
+from app.models.catalog.ai_model import AIModel
+from app.models.catalog.plan import Plan
+from app.models.catalog.provider_account import ProviderAccount
+from tests.admin.conftest import AdminClient, at_field
+
+SIZES = {"context_window": "8000", "max_output_tokens": "1000"}
+MAKES = [
+    ("openai", {}, ""), ("openai", {"is_embedding": "y"}, ""), ("openai", {"makes_images": "y"}, ""),
+    ("anthropic", {}, ""), ("anthropic", {"is_embedding": "y"}, "write text only"),
+    ("anthropic", {"makes_images": "y"}, "write text only"),
+    ("google", {}, "make images only"), ("google", {"makes_images": "y"}, ""),
+    ("demo", {"makes_images": "y", "is_embedding": "y"}, "not both"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "flags", "fault"), MAKES)
+def test_a_model_makes_what_its_providers_format_can(
+    owner: AdminClient, session: scoped_session[Session], kind: str, flags: dict[str, str], fault: str
+) -> None:
+    session.add(ProviderAccount(name="Another", kind=kind))
+    session.commit()
+    provider = session.scalar(select(ProviderAccount.id).where(ProviderAccount.name == "Another"))
+    typed = {"name": "new", "title": "New", "provider_id": str(provider), **SIZES, **flags}
+    answer = owner.fill("/admin/model/new/", **typed)
+    shown = at_field(answer.text, "is_embedding" if fault == "not both" else "provider_id")
+    assert (answer.status_code, fault in shown) == ((422, True) if fault else (302, True))
+
+
+def test_a_model_that_a_plan_names_keeps_its_id(owner: AdminClient, session: scoped_session[Session]) -> None:
+    model = session.scalars(select(AIModel).order_by(AIModel.id)).first()
+    path = f"/admin/model/edit/?id={model.id}"
+    assert owner.fill(path, name="renamed").status_code == 302
+    session.scalars(select(Plan).where(Plan.name == "Plus")).one().models = ["renamed"]
+    session.commit()
+    refused = owner.fill(path, name="again")
+    assert (refused.status_code, "can&#39;t change" in at_field(refused.text, "name")) == (422, True)
