@@ -24,7 +24,9 @@ def models() -> list[SelectChoice]:
 
 
 def plans() -> list[SelectChoice]:
-    offered = select(Plan.id, Plan.name).where(Plan.status != "inactive").order_by(Plan.position, Plan.id)
+    """Those that somebody may be on, and those that an operation names already."""
+    named = Plan.id.in_(select(OperationRow.minimum_plan_id))
+    offered = select(Plan.id, Plan.name).where((Plan.status != "inactive") | named).order_by(Plan.position, Plan.id)
     return choices_of([("", "Every plan"), *((str(row.id), row.name) for row in db.session.execute(offered))])
 
 

@@ -123,7 +123,11 @@ def test_a_minimum_plan_is_for_it_and_for_dearer_ones(
     refused = ada.call("POST", "/haiku", json={"about": "frogs"})
     assert (refused.status_code, refused.json["code"]) == (403, "operation_not_in_plan")
     assert "Plus" in refused.json["detail"]
-    for plan in (plus, pro):
+    newer = plus.new_version()
+    newer.price_cents = 1500
+    session.flush()
+    for plan in (plus, pro, newer.new_version()):
+        session.flush()
         session.get_one(Account, account.id).plan_id = plan.id
         session.commit()
         assert ada.call("POST", "/haiku", json={"about": "frogs"}).status_code == 200

@@ -181,6 +181,13 @@ class Plan(Listed, Model):
     def can_be_chosen(self) -> bool:
         return self.status == "active"
 
+    def is_version_of(self, former: "Plan") -> bool:
+        """Whether it is that plan, or took its place, maybe with others in between."""
+        plan: Plan | None = self
+        while plan is not None and plan.id != former.id:
+            plan = db.session.get(Plan, plan.replaces_id) if plan.replaces_id else None
+        return plan is not None
+
     def new_version(self) -> "Plan":
         """A copy that can be edited and chosen; this one goes on for those who have it."""
         return copy_as_new_version(self)

@@ -43,10 +43,10 @@ def check_model(account_state: AccountState, model: str) -> None:
 
 
 def check_operation(account_state: AccountState, operation: Operation) -> None:
-    """An operation with a minimum plan is for that plan and for those that cost as much or more a month."""
+    """An operation with a minimum plan is for that plan, its new versions, and what costs as much or more a month."""
     minimum = db.session.get(Plan, operation.minimum_plan_id)
     own = db.session.get_one(Plan, account_state.plan_id)
-    if minimum and own.id != minimum.id and own.monthly_cents < minimum.monthly_cents:
+    if minimum and own.monthly_cents < minimum.monthly_cents and not own.is_version_of(minimum):
         context = {"operation": operation.title, "plan": minimum.name}
         raise Refusal("operation_not_in_plan", context=context, way_out="upgrade")
 
