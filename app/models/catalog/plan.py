@@ -281,9 +281,11 @@ NOT_COPIED = AT_STRIPE | {
 
 
 def copy_as_new_version(sold: Sold) -> Sold:
-    """Copy what is sold into a new active row, and make the old one legacy."""
+    """Copy what is sold into a new active row, and make the old one legacy; what is inactive stays so."""
     copy = copy_as_draft(sold, {})
-    copy.status, sold.status = "active", "legacy"
+    copy.status = "active"
+    if sold.status == "active":
+        sold.status = "legacy"
     return copy
 
 
