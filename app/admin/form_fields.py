@@ -18,6 +18,8 @@ from app.models.catalog.price_schedule import DAYS, EVERY_DAY
 from app.models.catalog.worth import currency
 from app.web.numbers import LARGEST_STORED, exact
 
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+
 
 def plain(units: int, unit: int, places: int) -> str:
     """Whole units as a figure to be edited, with at least so many digits after the point."""
@@ -68,12 +70,10 @@ class Amount(Typed):
         if self.data is None:
             return
         if self.data < self.lowest:
-            raise StopValidation(self.below())
+            is_negative = self.data < 0 <= self.lowest
+            raise StopValidation("This can't be negative." if is_negative else f"At least {self.shown(self.lowest)}.")
         if self.data > self.highest:
             raise StopValidation(f"At most {self.shown(self.highest)}.")
-
-    def below(self) -> str:
-        return "This can't be negative." if self.lowest == 0 else f"At least {self.shown(self.lowest)}."
 
     def shown(self, units: int) -> str:
         return f"{self.prefix}{plain(units, self.unit, self.places)}{self.suffix}"
@@ -193,6 +193,8 @@ class Moment(Typed):
             typed = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             raise ValueError("Enter a date and time, such as 2026-12-31 18:00.") from None
+        if not FIRST_YEAR <= typed.year <= LAST_YEAR:
+            raise ValueError(f"Enter a year from {FIRST_YEAR} to {LAST_YEAR}.")
         return typed.replace(tzinfo=UTC) if typed.tzinfo is None else typed.astimezone(UTC)
 
 

@@ -1,5 +1,7 @@
 """The forms of plans and packs: money as people write it, help beside each field."""
 
+import re
+
 from sqlalchemy import func, select
 from wtforms import BooleanField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
@@ -44,7 +46,8 @@ def order_among(sold: type[Plan] | type[CreditPack]) -> Count:
     def last() -> int:
         return 1 + (db.session.scalar(select(func.max(sold.position))) or 0)
 
-    return Count("Order", default=last, highest=MOST_COUNT, description="Lowest numbers come first.")
+    help = "Lowest numbers come first."
+    return Count("Order", default=last, highest=MOST_COUNT, validators=[Required()], description=help)
 
 
 class PlanForm(RowForm):
@@ -76,12 +79,12 @@ class PlanForm(RowForm):
         description="For people who subscribe before it ends, as long as they stay. Same credits. Empty: no sale.",
     )
     sale_ends_at = Moment("Sale until", description="UTC.")
-    trial_days = Count("Trial", default=0, highest=365, description="In days. 0: no trial.")
+    trial_days = Count("Trial", default=0, highest=365, validators=[Required()], description="In days. 0: no trial.")
     allowance_override_nanos = Credits(
         "Allowance set by hand", description="Credits a month. Empty: computed from price, surcharge and margin."
     )
-    daily_limit_nanos = Credits("Daily limit", description="Empty: no daily limit.")
-    window_limit_nanos = Credits("Limit for a few hours", description="Empty: no such limit.")
+    daily_limit_nanos = Credits("Daily limit", lowest=1, description="Empty: no daily limit.")
+    window_limit_nanos = Credits("Limit for a few hours", lowest=1, description="Empty: no such limit.")
     window_hours = Count(
         "Hours",
         lowest=1,
@@ -115,18 +118,21 @@ class Tiers(TextAreaField):
 
     def process_formdata(self, valuelist: list[str]) -> None:
         if valuelist:
-            typed = dict(tier_typed(line) for line in valuelist[0].splitlines() if line.strip())
-            self.data = [[quantity, typed[quantity]] for quantity in sorted(typed)]
+            typed = [tier_typed(line) for line in valuelist[0].splitlines() if line.strip()]
+            self.data = [list(tier) for tier in sorted(typed)]
+            if len(dict(typed)) < len(typed):
+                raise ValueError("Write each quantity once.")
 
 
 def tier_typed(line: str) -> tuple[int, int]:
     quantity, _, margin = line.partition(":")
-    if not quantity.strip().isdigit() or not 2 <= int(quantity) <= MOST_PACKS:
+    digits = quantity.strip()
+    if not re.fullmatch(r"\d{1,3}", digits, re.ASCII) or not 2 <= int(digits) <= MOST_PACKS:
         raise ValueError(f"“{line.strip()}”: write a quantity from 2 to {MOST_PACKS} and a margin, like 10: 45%.")
     basis_points = exact(margin, 100)
     if not 0 <= basis_points <= HIGHEST_MARGIN:
         raise ValueError(f"“{line.strip()}”: the margin is from 0 to 99.99%.")
-    return int(quantity), basis_points
+    return int(digits), basis_points
 
 
 class PackForm(RowForm):

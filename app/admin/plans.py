@@ -136,16 +136,7 @@ class PlanTable(SoldTable):
 
     def on_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
         check_name(plan)
-        if plan.surcharge_cents > plan.price_cents:
-            raise FieldError("surcharge_cents", "The surcharge can't be more than the price.")
-        worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)
-        check_least("price_cents", plan.price_cents)
-        check_sale(plan)
-        if (plan.window_hours is None) != (plan.window_limit_nanos is None):
-            raise FieldError("window_hours", "Enter both how many credits and in how many hours, or neither.")
-        for limit in ("chats_per_month", "documents", "images_per_month"):
-            if getattr(plan, limit) == -1:
-                setattr(plan, limit, None)
+        check_terms(plan)
         if plan.is_default and (plan.status != "active" or plan.price_cents):
             raise FieldError("status", "This is the default plan: it is free and active. Make another one the default.")
         if plan.price_cents == 0 and plan.status == "active" and default_plan() is None:
@@ -165,10 +156,13 @@ class PlanTable(SoldTable):
         """The pricing page as it would be with what is typed; nothing is saved."""
         form = PlanForm(request.form)
         if not form.validate():
-            text = "; ".join(f"{form[name].label.text}: {errors[0]}" for name, errors in form.errors.items())
-            return f"<!doctype html><title>Preview</title><p>Fix this first: {escape(text)}", 422
+            return unfit("; ".join(f"{form[name].label.text}: {errors[0]}" for name, errors in form.errors.items()))
         plan = Plan(id=0, currency=currency())
         form.populate_obj(plan)
+        try:
+            check_terms(plan)
+        except FieldError as error:
+            return unfit(f"{form[error.field].label.text}: {error}")
         others = [offered for offered in Plan.on_offer() if str(offered.id) != request.form.get("preview_of")]
         shown_plans = [*others, plan] if plan.status == "active" else others
         shown_plans.sort(key=lambda one: (one.position or 0, one.price_cents, one.id))
@@ -226,8 +220,28 @@ def price_of(plan: Plan) -> str:
     return f"{money_text(plan.price_cents)} a {plan.interval}"
 
 
+def unfit(text: str) -> ResponseReturnValue:
+    """In place of a preview."""
+    return f"<!doctype html><title>Preview</title><p>Fix this first: {escape(text)}", 422
+
+
+def check_terms(plan: Plan) -> None:
+    """FieldError where price, worth and limits do not go together; -1 is no limit."""
+    if plan.surcharge_cents > plan.price_cents:
+        raise FieldError("surcharge_cents", "The surcharge can't be more than the price.")
+    worth_of(plan.price_cents, plan.surcharge_cents, plan.margin_bps)
+    check_least("price_cents", plan.price_cents)
+    check_sale(plan)
+    if (plan.window_hours is None) != (plan.window_limit_nanos is None):
+        raise FieldError("window_hours", "Enter both how many credits and in how many hours, or neither.")
+    for limit in ("chats_per_month", "documents", "images_per_month"):
+        if getattr(plan, limit) == -1:
+            setattr(plan, limit, None)
+
+
 def check_name(sold: Plan | CreditPack) -> None:
     """FieldError where something else is offered by that name."""
+    sold.name = sold.name.strip()
     others = (one for one in type(sold).on_offer() if one.id != sold.id)
     if sold.status == "active" and sold.name.casefold() in {other.name.casefold() for other in others}:
         raise FieldError("name", "Something else is sold under this name.")

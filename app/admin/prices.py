@@ -72,7 +72,9 @@ class PriceForm(RowForm):
     image_input_nanos = per_million_tokens("Images read", description="For models that make images. Empty: as input.")
     image_output_nanos = per_million_tokens("Images made", description="The same. Empty: as output.")
     search_nanos = DollarsPerMillion("A search", description="Empty: the model makes none.")
-    long_context_above = Count("Long context above", description="Input tokens; empty: one tier for all.")
+    long_context_above = Count(
+        "Long context above", highest=10**8, description="Input tokens; empty: one tier for all."
+    )
     long_uncached_input_nanos = per_million_tokens("Input")
     long_cache_read_nanos = per_million_tokens("Cache read")
     long_cache_write_5m_nanos = per_million_tokens("Cache write, 5 min")

@@ -39,6 +39,9 @@ WRONG = (
     ("allowance_override_nanos", "99999999999999999999", "This number is too large"),
     ("name", "", "This is required"), ("status", "gone", "Not a valid choice"),
     ("models", "no-such-model", "valid choice"),
+    ("position", "", "This is required"), ("trial_days", " ", "This is required"),
+    ("daily_limit_nanos", "0", "At least 0.000001 credits"), ("window_limit_nanos", "0", "At least 0.000001 credits"),
+    ("sale_ends_at", "9999-12-31T23:59-12:00", "Enter a year from 2000"), ("name", " plus ", "is sold under this name"),
 )  # fmt: skip
 
 
@@ -48,7 +51,7 @@ def test_a_new_plan_or_pack_comes_last(owner: AdminClient, session: scoped_sessi
         "pack": session.scalar(select(func.max(CreditPack.position))),
     }
     for path, last in lasts.items():
-        assert f'name="position" type="text" value="{last + 1}"' in owner.get(f"/admin/{path}/new/").text
+        assert f'name="position" required type="text" value="{last + 1}"' in owner.get(f"/admin/{path}/new/").text
 
 
 def test_a_figure_that_cannot_be_is_refused_at_its_field(owner: AdminClient, session: scoped_session[Session]) -> None:
@@ -107,6 +110,25 @@ def test_a_new_version_of_the_default_plan_is_the_default(owner: AdminClient, se
     owner.post("/admin/plan/new-version/", id=former)
     session.rollback()
     assert Plan.default().replaces_id == former
+
+
+def test_a_new_version_of_an_inactive_plan_leaves_it_inactive(
+    owner: AdminClient, session: scoped_session[Session]
+) -> None:
+    plus = plan(session, "Plus")
+    plus.status = "inactive"
+    session.commit()
+    owner.post("/admin/plan/new-version/", id=plus.id)
+    session.rollback()
+    assert (session.get(Plan, plus.id).status, plan(session, "Plus").status) == ("inactive", "active")
+
+
+def test_a_preview_is_held_to_the_rules_of_what_is_saved(owner: AdminClient) -> None:
+    typed = owner.form("/admin/plan/new/") | {"name": "New", "price_cents": "20", "chats_per_month": "-1"}
+    shown = owner.client.post("/admin/plan/preview/", data=typed)
+    refused = owner.client.post("/admin/plan/preview/", data=typed | {"surcharge_cents": "30"})
+    assert (shown.status_code, "-1 new chats" in shown.text) == (200, False)
+    assert (refused.status_code, "Surcharge: The surcharge can" in refused.text) == (422, True)
 
 
 def test_the_default_plan_cannot_be_retired(owner: AdminClient, session: scoped_session[Session]) -> None:
@@ -243,6 +265,8 @@ WRONG_TIERS = [
     ({"volume": "1: 40"}, "write a quantity from 2 to 100"),
     ({"volume": "10: 100"}, "from 0 to 99.99"),
     ({"volume": "10: 45", "is_any_amount": "y"}, "has one margin"),
+    ({"volume": "²: 45"}, "write a quantity from 2 to 100"),
+    ({"volume": "10: 45\n10: 44"}, "Write each quantity once."),
 ]
 
 
