@@ -111,7 +111,7 @@ def returned() -> ResponseReturnValue:
     db.session.expire_all()
     return render_template(
         "billing/returned.html",
-        state=outcome.state,
+        state="failed" if payment is not None and payment.state == "failed" else outcome.state,
         payment=payment,
         subscription=subscription,
         account=current_user.account,

@@ -57,6 +57,10 @@ def of_debit(payment: Payment, account: Account) -> None:
     owner(account, f"debit:{payment.id}", "debit_begun", **receipt_facts(payment), what=payment.pack.name)
 
 
+def of_failed_debit(payment: Payment, account: Account) -> None:
+    owner(account, f"debit_failed:{payment.id}", "debit_failed", **receipt_facts(payment), what=payment.pack.name)
+
+
 def receipt_facts(payment: Payment) -> dict[str, Any]:
     return {
         "amount": money_text(payment.price_cents, payment.currency),

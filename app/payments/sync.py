@@ -193,6 +193,7 @@ def apply_payment(payment: Payment, account: Account, fetched: PaymentState) -> 
         payment.fall_through()
     elif fetched.status == "requires_payment_method" and payment.state == "processing":
         payment.fall_through("failed")
+        payment_mails.of_failed_debit(payment, account)
     else:
         payment.check_payment(fetched)
 

@@ -72,7 +72,8 @@ def test_a_scheduled_change_and_a_debit_on_its_way_are_told_once(
 
 MONEY = (
     "receipt", "payment_failed", "authentication_needed", "recharge_done", "recharge_declined", "recharge_paused",
-    "recharge_limit", "trial_ends", "plan_changed", "plan_change_scheduled", "debit_begun", "subscription_cancelled",
+    "recharge_limit", "trial_ends", "plan_changed", "plan_change_scheduled", "debit_begun", "debit_failed",
+    "subscription_cancelled",
     "subscription_ended", "refund", "dispute", "payment_parked", "low_balance", "daily_limit", "window_limit",
     "welcome",
 )  # fmt: skip

@@ -80,6 +80,7 @@ def test_a_bank_debit_that_fails_credits_nothing(scenario: StripeScenario) -> No
     scenario.buy_pack(card="fails_days_later")
     scenario.advance(4)
     assert (scenario.credits, scenario.last(Payment).state) == (0, "failed")
+    assert scenario.mails() == ["debit_begun", "debit_failed"]
 
 
 def test_an_expired_checkout_is_over(scenario: StripeScenario) -> None:
