@@ -211,7 +211,10 @@ def confirm(attempt: Recharge, return_url: str) -> str | None:
     attempt.confirmations += 1
     recharge_id = attempt.id
     commit()
-    fetched = requests.confirm_payment(attempt, return_url)
+    try:
+        fetched = requests.confirm_payment(attempt, return_url)
+    except Rejected:
+        fetched = client.payment(attempt.stripe_payment_intent_id or "")
     if fetched.confirm_url and not fetched.is_paid:
         return fetched.confirm_url
     learn(recharge_id, fetched)

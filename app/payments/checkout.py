@@ -10,7 +10,7 @@ from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
-from app.models.billing.payment_errors import PaymentsNotSetUp, Rejected
+from app.models.billing.payment_errors import NotFound, PaymentsNotSetUp, Rejected, ServerError
 from app.models.catalog.currency import plain_amount, step
 from app.models.catalog.offers import is_published
 from app.models.catalog.pack_tier import MOST_PACKS
@@ -50,10 +50,14 @@ def cancel_url() -> str:
 def at_stripe(account_id: int, sold: Plan | CreditPack, begin: Callable[[bool], Begun]) -> Begun:
     """Begin a checkout, or come back to the same one that was begun before (`begin(False)`).
 
-    Where Stripe refuses what it is told of, make anew what is gone there, and begin another one.
+    Where Stripe refuses what it is told of, make anew what is gone there, and begin another one; so where it keeps an
+    error of its own for the first.
     """
     try:
         return begin(False)
+    except ServerError:
+        rollback()
+        return begin(True)
     except Rejected:
         rollback()
         product_sync.make_anew(sold)
@@ -79,11 +83,27 @@ def customer_of(account_id: int) -> str:
     account = db.session.get_one(Account, account_id)
     if account.stripe_customer_id:
         return str(account.stripe_customer_id)
-    made = requests.make_customer(account)
+    try:
+        made = requests.make_customer(account)
+    except ServerError:
+        Account.locked(account_id).customer_generation += 1
+        commit()
+        raise
     account = Account.locked(account_id)
     account.stripe_customer_id = account.stripe_customer_id or made
     db.session.commit()
     return str(account.stripe_customer_id)
+
+
+def for_customer(account_id: int, ask: Callable[[str], Begun]) -> Begun:
+    """What Stripe answers for the account's customer; for a new one where it was deleted and nobody has told us."""
+    customer_id = customer_of(account_id)
+    try:
+        return ask(customer_id)
+    except NotFound:
+        Account.locked(account_id).lose_customer(customer_id)
+        commit()
+        return ask(customer_of(account_id))
 
 
 def pack_on_sale(pack_id: str | int | None) -> CreditPack:
@@ -179,8 +199,11 @@ def check_listed(pack: CreditPack) -> None:
 def save_card(buyer: Actor) -> str:
     """The address of a page that saves a card and charges nothing."""
     check_set_up()
-    customer = customer_of(buyer.account_id)
-    return requests.checkout_of_card(buyer.account, customer, return_url(), cancel_url()).url or ""
+
+    def ask(customer: str) -> str:
+        return requests.checkout_of_card(buyer.account, customer, return_url(), cancel_url()).url or ""
+
+    return for_customer(buyer.account_id, ask)
 
 
 def use_saved_card(account_id: int) -> None:
@@ -193,4 +216,4 @@ def use_saved_card(account_id: int) -> None:
 def open_portal(buyer: Actor) -> str:
     """The address of Stripe's own page for cards and invoices."""
     check_set_up()
-    return requests.portal(customer_of(buyer.account_id), cancel_url())
+    return for_customer(buyer.account_id, lambda customer: requests.portal(customer, cancel_url()))

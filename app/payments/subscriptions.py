@@ -11,7 +11,7 @@ from app.models.base import utcnow
 from app.models.billing.allowance_refill import monthly_amount
 from app.models.billing.invoice import growth
 from app.models.billing.payment import CHECKOUT_LIFETIME
-from app.models.billing.payment_errors import Declined, Rejected
+from app.models.billing.payment_errors import Declined, Rejected, ServerError
 from app.models.billing.subscription import Subscription
 from app.models.billing.subscription_billing import choose_free_plan, end_rights
 from app.models.billing.trial import trial_days_for, trial_growth
@@ -169,7 +169,7 @@ def ask_once(subscription: Subscription, plan: Plan, change: Callable[[Subscript
     key = f"{subscription.idempotency_key}-to-{plan.id}"
     try:
         change(subscription, plan, key)
-    except (Declined, Rejected):
+    except (Declined, Rejected, ServerError):
         intent(subscription)
         raise
     intent(subscription)
@@ -178,11 +178,21 @@ def ask_once(subscription: Subscription, plan: Plan, change: Callable[[Subscript
 def undo_pending(subscription: Subscription) -> None:
     """Take back what was to happen at the period's end."""
     if subscription.stripe_schedule_id:
-        requests.release_schedule(subscription)
-        subscription.stripe_schedule_id = None
-        commit()
+        release(subscription)
     if subscription.cancel_at_period_end:
         requests.cancel_at_period_end(subscription, intent(subscription), cancel=False)
+
+
+def release(subscription: Subscription) -> None:
+    """Let the schedule go. Rejected where Stripe doesn't and has it still; its answer may have been lost before."""
+    try:
+        requests.release_schedule(subscription)
+    except Rejected:
+        look_again(subscription)
+        if subscription.stripe_schedule_id:
+            raise
+    subscription.stripe_schedule_id = None
+    commit()
 
 
 def cancel(buyer: Actor, *, at_once: bool = False, reason: str | None = None) -> None:

@@ -76,14 +76,15 @@ def asking() -> Iterator[Any]:
     except stripe.CardError as error:
         raise declined(error) from error
     except stripe.InvalidRequestError as error:
-        kind = errors.NotFound if error.http_status == 404 or error.code == "resource_missing" else errors.Rejected
-        raise kind(str(error.user_message or error)) from error
+        is_missing = error.http_status == 404 or error.code == "resource_missing"
+        raise (errors.NotFound if is_missing else errors.Rejected)(str(error.user_message or error)) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise errors.PaymentsNotSetUp("Stripe does not take our key") from error
     except stripe.IdempotencyError as error:
         raise errors.Rejected(str(error)) from error
     except stripe.StripeError as error:
-        raise errors.UnknownOutcome(f"no answer from Stripe: {type(error).__name__}") from error
+        unknown = errors.ServerError if error.http_status == 500 else errors.UnknownOutcome
+        raise unknown(f"no answer from Stripe: {type(error).__name__}") from error
 
 
 def is_too_often() -> bool:

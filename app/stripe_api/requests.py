@@ -1,10 +1,12 @@
 """Requests to Stripe. Whatever moves money carries an idempotency key made from a committed row."""
 
+from contextlib import suppress
 from typing import Any
 
 from app.models.billing import stripe_objects as state
 from app.models.billing.auto_recharge import Recharge
 from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import NotFound
 from app.models.billing.redemption import Redemption
 from app.models.billing.refund import Refund
 from app.models.billing.subscription import Subscription
@@ -274,5 +276,6 @@ def cancel_at_period_end(subscription: Subscription, key: str, *, cancel: bool, 
 
 
 def cancel_now(stripe_id: str) -> None:
-    with asking() as v1:
+    """One that has ended is gone for this request: so it is where the answer to it was lost, and it is asked again."""
+    with suppress(NotFound), asking() as v1:
         v1.subscriptions.cancel(stripe_id)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from app.extensions import db
 from app.models.billing.payment import Payment
 from app.models.identity.membership import Membership
@@ -149,6 +151,24 @@ def test_the_return_page_waits_while_nothing_is_paid(customer: CustomerClient, s
     page = customer.page(f"/billing/return?session_id={scenario.begin_pack()}")
     assert "Waiting for your bank" in page.text
     assert scenario.credits == 0
+
+
+def test_the_return_page_says_that_the_bank_did_not_pay(customer: CustomerClient, scenario: StripeScenario) -> None:
+    session_id = scenario.begin_pack()
+    scenario.sandbox.pay(session_id, "fails_days_later")
+    scenario.sandbox.advance(4 * 86400)
+    assert "Your bank didn't pay" in customer.page(f"/billing/return?session_id={session_id}").text
+
+
+@pytest.mark.parametrize("path", ["/billing/portal", "/billing/card"])
+def test_a_customer_that_was_deleted_at_stripe_is_made_anew(
+    customer: CustomerClient, scenario: StripeScenario, path: str
+) -> None:
+    scenario.begin_pack()
+    before = scenario.account.stripe_customer_id
+    scenario.sandbox.client.v1.customers.delete(before or "")
+    assert customer.form(path).status_code == 303
+    assert scenario.account.stripe_customer_id not in (None, before)
 
 
 def test_the_return_page_grants_nothing_of_another_account(customer: CustomerClient, scenario: StripeScenario) -> None:

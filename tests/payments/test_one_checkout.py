@@ -1,5 +1,7 @@
 """Two tabs, a double click, a repeated request: one checkout, one change. A bank debit ends as Stripe's object says."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import time_machine
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
+from app.models.billing.payment_errors import UnknownOutcome
 from app.models.billing.subscription import Subscription
 from app.payments import reconciliation, session_sync, subscriptions
 from tests.payments.conftest import CustomerClient
@@ -75,6 +78,46 @@ def test_subscribing_twice_is_one_checkout(scenario: StripeScenario) -> None:
     assert scenario.begin_plan("Plus") == first
     assert scenario.begin_plan("Pro") != first
     assert len(sessions(scenario)) == 2
+
+
+@pytest.mark.parametrize("path", ["checkout/sessions", "customers"])
+def test_an_error_that_stripe_keeps_is_not_asked_for_again(scenario: StripeScenario, path: str) -> None:
+    scenario.sandbox.control("faults", fault="error_after", path=f"/v1/{path}", method="POST")
+    first = scenario.begin_pack()
+    assert scenario.begin_pack() == first
+    scenario.sandbox.control("faults", fault="error_after", path="/v1/checkout/sessions", method="POST")
+    scenario.sandbox.pay(scenario.begin_plan("Plus"))
+    scenario.sandbox.pay(first)
+    scenario.deliver()
+    assert (scenario.credits, scenario.allowance) == (5_000, 10_000)
+
+
+CHANGES: dict[str, tuple[str, str, Callable[[StripeScenario], object]]] = {
+    "cancel": ("DELETE", "/v1/subscriptions/*", lambda scenario: subscriptions.cancel(scenario.actor, at_once=True)),
+    "undo": ("POST", "/v1/subscription_schedules/*/release", lambda scenario: subscriptions.resume(scenario.actor)),
+    "up": ("POST", "/v1/subscriptions/*", lambda scenario: scenario.change_quietly("Enterprise")),
+}
+
+
+@pytest.mark.parametrize(("change", "plan"), [("cancel", "Free"), ("undo", "Pro"), ("up", "Enterprise")])
+@pytest.mark.parametrize("fault", ["drop_after", "error_after"])
+def test_a_change_whose_answer_was_lost_is_done_once(
+    scenario: StripeScenario, change: str, plan: str, fault: str
+) -> None:
+    scenario.subscribe("Pro")
+    scenario.publish("Enterprise")
+    if change == "undo":
+        scenario.change("Plus")
+    method, path, act = CHANGES[change]
+    scenario.sandbox.control("faults", fault=fault, path=path, method=method, count=3)
+    with suppress(UnknownOutcome):
+        act(scenario)
+    scenario.sandbox.control("faults", clear=True)
+    act(scenario)
+    scenario.deliver()
+    assert (scenario.account.plan.name, scenario.is_explained()) == (plan, True)
+    paid = scenario.sandbox.running.sandbox.store.where("payment_intent", status="succeeded")
+    assert len(paid) == (2 if change == "up" else 1)
 
 
 def test_two_clicks_on_a_change_are_one_change(scenario: StripeScenario) -> None:

@@ -9,6 +9,10 @@ class UnknownOutcome(Exception):
     """No answer, or one that does not say whether it was done: ask again with the same key, or look."""
 
 
+class ServerError(UnknownOutcome):
+    """An error of Stripe's own, which it keeps: the same key gets the same answer for a day."""
+
+
 class Rejected(Exception):
     """Stripe will not do that, now or later, in that state of things."""
 
