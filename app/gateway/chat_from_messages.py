@@ -12,6 +12,8 @@ from app.providers.usage import mapping
 Fields = dict[str, Any]
 SAME = ("temperature", "top_p", "stream_options")
 LOW_BUDGET, MEDIUM_BUDGET = 2_048, 8_192
+KEPT, THOUGHTS = ("text", "tool_use"), ("thinking", "redacted_thinking")
+"""What an assistant's turn may hold: without its thoughts it says the same."""
 
 
 def chat_from_messages(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields:
@@ -51,6 +53,8 @@ def chat_messages(message: Any) -> Iterator[Fields]:
 
 def assistant_message(blocks: list[Any]) -> Fields:
     said = [mapping(block) for block in blocks]
+    if lost := [block.get("type") for block in said if block.get("type") not in (*KEPT, *THOUGHTS)]:
+        raise unknown("messages", lost[0])
     text = "".join(str(block.get("text", "")) for block in said if block.get("type") == "text")
     message: Fields = {"role": "assistant", "content": text or None}
     calls = [call_of(block) for block in said if block.get("type") == "tool_use"]
@@ -107,6 +111,12 @@ def address_of(kind: str, source: Mapping[str, Any]) -> str:
     return f"data:{source.get('media_type')};base64,{source['data']}"
 
 
+def kept_cache(part: Mapping[str, Any]) -> Fields:
+    """The caller's mark that the prompt up to here will be read again, for providers who know it in any format."""
+    mark = part.get("cache_control")
+    return {"cache_control": mark} if isinstance(mark, Mapping) else {}
+
+
 def unknown(field: str, kind: object) -> InvalidRequest:
     """What would be lost on the way is refused: an answer without it is worth nothing, and would be paid."""
     return InvalidRequest({field: [f"has {str(kind)[:60]}, which this model's provider does not know."]})
@@ -117,14 +127,20 @@ def tools_of(body: Mapping[str, Any]) -> Fields:
     if not tools:
         return {}
     choice = mapping(body.get("tool_choice"))
-    chosen: dict[Any, Any] = {"auto": "auto", "any": "required", "none": "none"}
-    chosen["tool"] = {"type": "function", "function": {"name": choice.get("name")}}
-    fields: Fields = {"tools": tools}
-    if choice.get("type") in chosen:
-        fields["tool_choice"] = chosen[choice["type"]]
+    fields: Fields = {"tools": tools} | choice_of(choice)
     if choice.get("disable_parallel_tool_use"):
         fields["parallel_tool_calls"] = False
     return fields
+
+
+CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+
+
+def choice_of(choice: Mapping[str, Any]) -> Fields:
+    """Which tool may be called, or must be; nothing where that is not said in Anthropic's form."""
+    if choice.get("type") == "tool":
+        return {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
+    return {"tool_choice": CHOICES[choice["type"]]} if choice.get("type") in CHOICES else {}
 
 
 def tool_of(tool: Mapping[str, Any]) -> Fields:

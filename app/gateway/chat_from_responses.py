@@ -1,7 +1,7 @@
 """A request in the format of responses as a chat completion. What has no counterpart is in docs/gateway.md."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.gateway.chat_from_messages import list_of, unknown
@@ -82,18 +82,25 @@ def messages_of(item: Mapping[str, Any]) -> Iterator[Fields]:
         output = item.get("output")
         if isinstance(output, Mapping):
             raise unknown("input", "an output that is an object")
-        text = output if isinstance(output, str) else parts_of(output, "assistant")
+        text = output if isinstance(output, str) else texts_in(map(part_of, map(mapping, output or ())))
         yield {"role": "tool", "tool_call_id": item.get("call_id"), "content": text}
     elif kind != "reasoning":
         raise unknown("input", kind)
 
 
 def parts_of(content: Any, role: str) -> Any:
-    """A list of parts; what an assistant or a tool said is text."""
+    """A list of parts; of an assistant and of instructions, text alone."""
     parts = [mapping(part) for part in content or ()]
-    if role in ("assistant", "system"):
-        return "".join(str(part.get("text") or part.get("refusal") or "") for part in parts)
-    return [part_of(part) for part in parts]
+    if role not in ("assistant", "system"):
+        return [part_of(part) for part in parts]
+    said = [{"type": "text", "text": part.get("refusal")} if part.get("refusal") else part_of(part) for part in parts]
+    if other := [part["type"] for part in said if part["type"] != "text"]:
+        raise unknown("input", f"{other[0]} where only text can be")
+    return texts_in(said)
+
+
+def texts_in(parts: Iterable[Fields]) -> str:
+    return "".join(part["text"] for part in parts if part["type"] == "text")
 
 
 def part_of(part: Mapping[str, Any]) -> Fields:

@@ -111,6 +111,7 @@ class ChatRequest(OfOpenAI):
     function_call: str | Object | None = None
     thinking: Object | None = None
     chat_template_kwargs: Object | None = None
+    cache_control: Object | None = None
 
 
 class ResponsesRequest(OfOpenAI):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import list_of, read_json, text_of, unknown
+from app.gateway.chat_from_messages import kept_cache, list_of, read_json, unknown
 from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
 from app.providers.usage import mapping
@@ -11,6 +11,7 @@ from app.providers.usage import mapping
 Fields = dict[str, Any]
 BUDGETS = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768}
 JSON_ONLY = "Answer with one JSON object and nothing else."
+INSTRUCTIONS = ("system", "developer")
 UNREADABLE = ("logprobs", "top_logprobs", "functions", "function_call")
 """What the caller would look for in the answer, and what Anthropic cannot give."""
 
@@ -21,17 +22,26 @@ def messages_from_chat(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields
         if body.get(name):
             raise InvalidRequest({name: ["is not known to this model's provider."]})
     sent = [mapping(message) for message in list_of(body.get("messages"), "messages")]
-    system = [text_of(message.get("content")) for message in sent if message.get("role") in ("system", "developer")]
+    system = [block for message in sent if message.get("role") in INSTRUCTIONS for block in blocks_in(message)]
     fields: Fields = {"messages": merged(turn for message in sent for turn in blocks_by_role(message))}
     wanted = mapping(body.get("response_format"))
     if wanted.get("type") == "json_object":
-        system.append(JSON_ONLY)
+        system.append({"type": "text", "text": JSON_ONLY})
     if wanted.get("type") == "json_schema":
         schema = mapping(wanted.get("json_schema")).get("schema")
         fields["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     if system:
-        fields["system"] = "\n\n".join(system)
+        fields["system"] = system_of(system)
+    fields |= kept_cache(body)
     return fields | sampling_of(body) | tools_of(body) | (thinking_of(body) if is_reasoning else {})
+
+
+def system_of(blocks: list[Fields]) -> str | list[Fields]:
+    """One text, or blocks where one of them is marked. Anthropic reads text alone there."""
+    if other := [block["type"] for block in blocks if block["type"] != "text"]:
+        raise unknown("messages", f"{other[0]} in its instructions")
+    is_marked = any("cache_control" in block for block in blocks)
+    return blocks if is_marked else "\n\n".join(block["text"] for block in blocks)
 
 
 def sampling_of(body: Mapping[str, Any]) -> Fields:
@@ -63,20 +73,26 @@ def blocks_by_role(message: Mapping[str, Any]) -> Iterator[tuple[str, list[Field
     if role == "function" or message.get("function_call"):
         raise unknown("messages", "a call of a function in the old form")
     if role == "tool":
-        content = blocks_of(message.get("content"))
-        yield (
-            "user",
-            [{"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": content}],
-        )
+        yield "user", [tool_result_of(message)]
     elif role == "assistant":
         yield "assistant", assistant_blocks(message)
-    elif role not in ("system", "developer"):
-        yield "user", blocks_of(message.get("content"))
+    elif role not in INSTRUCTIONS:
+        yield "user", blocks_in(message)
+
+
+def tool_result_of(message: Mapping[str, Any]) -> Fields:
+    """Anthropic takes the mark of a result beside its content."""
+    content = blocks_in(message)
+    marks = [block.pop("cache_control") for block in content if "cache_control" in block]
+    result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": content}
+    return result | ({"cache_control": marks[-1]} if marks else kept_cache(message))
 
 
 def assistant_blocks(message: Mapping[str, Any]) -> list[Fields]:
     thoughts = [without_index(mapping(block)) for block in message.get("thinking_blocks") or ()]
-    said = blocks_of(message.get("content") or message.get("refusal"))
+    if message.get("audio"):
+        raise unknown("messages", "the audio of an earlier answer")
+    said = blocks_in(message)
     calls = [mapping(call) for call in message.get("tool_calls") or ()]
     return [*thoughts, *said, *(use_of(call) for call in calls)]
 
@@ -93,11 +109,14 @@ def use_of(call: Mapping[str, Any]) -> Fields:
     return {"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": own}
 
 
-def blocks_of(content: Any) -> list[Fields]:
-    """Parts as blocks; Anthropic takes no empty text."""
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content.strip() else []
-    return [block for part in content or () if (block := block_of(mapping(part)))]
+def blocks_in(message: Mapping[str, Any]) -> list[Fields]:
+    """What a message says, as blocks; a mark of the whole message is one of its last. Anthropic takes no empty text."""
+    content = message.get("content") or message.get("refusal") or ()
+    parts = [{"type": "text", "text": content.strip() and content}] if isinstance(content, str) else content
+    blocks = [block | kept_cache(mapping(part)) for part in parts if (block := block_of(mapping(part)))]
+    if blocks:
+        blocks[-1] |= kept_cache(message)
+    return blocks
 
 
 def block_of(part: Mapping[str, Any]) -> Fields | None:
@@ -153,6 +172,7 @@ def tool_of(tool: Mapping[str, Any]) -> Fields:
         raise InvalidRequest({"tools": ["has a tool that is no function, which this model's provider does not know."]})
     function = mapping(tool.get("function"))
     fields = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
+    fields |= kept_cache(tool) or kept_cache(function)
     return fields | ({"description": function["description"]} if function.get("description") else {})
 
 

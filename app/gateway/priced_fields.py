@@ -71,7 +71,7 @@ OPENAI |= {"reasoning": thinks_once}
 CHAT: dict[str, Rule] = OPENAI | named(
     "messages", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "response_format",
     "reasoning_effort", "verbosity", "parallel_tool_calls", "tool_choice", "functions", "function_call",
-    "stream_options", "top_k", "min_p", "repetition_penalty", "thinking", "chat_template_kwargs",
+    "stream_options", "top_k", "min_p", "repetition_penalty", "thinking", "chat_template_kwargs", "cache_control",
 ) | {
     "tools": all_of_types("function", "custom"), "n": only(1), "modalities": only(["text"]), "audio": absent,
     "prediction": absent, "web_search_options": absent,

@@ -10,6 +10,7 @@ from app.gateway.blueprint import text_of, whole_number
 from app.gateway.chat_from_messages import chat_from_messages
 from app.gateway.chat_from_messages import text_of as joined_text
 from app.gateway.chat_from_responses import chat_from_responses
+from app.gateway.chat_with_blocks import without_blocks
 from app.gateway.field_types import check_types
 from app.gateway.input_bound import measured, media_of
 from app.gateway.messages_from_chat import messages_from_chat
@@ -49,6 +50,8 @@ class GatewayRequest:
         check_fields(dialect, body)
         if body.get("messages") == []:
             raise InvalidRequest({"messages": ["is empty."]})
+        if dialect == "chat":
+            body = without_blocks(body)
         asked = next((limit for limit in limits if limit is not None), None)
         return cls(dialect, text_of(sent, "model"), body, asked, sent.get("stream") is True, betas())
 

@@ -93,6 +93,7 @@ def asked(*parts: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [*parts, {"type": "text", "text": "sum up"}]}]
 
 
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
 LOST: list[tuple[str, str, Any]] = [
     ("messages", OPENAI_MODEL, asked({"type": "container_upload", "file_id": "f"})),
     ("messages", OPENAI_MODEL, asked({"type": "brand_new", "text": "a"})),
@@ -102,11 +103,15 @@ LOST: list[tuple[str, str, Any]] = [
         OPENAI_MODEL,
         asked({"type": "document", "source": {"type": "url", "url": "https://a.example/b.pdf"}}),
     ),
+    ("messages", OPENAI_MODEL, [*HELLO, {"role": "assistant", "content": [{"type": "server_tool_use"}]}]),
+    ("chat", ANTHROPIC_MODEL, [*HELLO, {"role": "assistant", "audio": {"id": "audio_1"}}]),
+    ("chat", ANTHROPIC_MODEL, [{"role": "system", "content": [{"type": "image_url", "image_url": {"url": PIXEL}}]}]),
     ("chat", ANTHROPIC_MODEL, asked({"type": "input_audio", "input_audio": {"data": "AA"}})),
     ("chat", ANTHROPIC_MODEL, asked({"type": "file", "file": {"file_id": "f"}})),
     ("chat", ANTHROPIC_MODEL, [*HELLO, {"role": "function", "name": "f", "content": "x"}]),
     ("chat", ANTHROPIC_MODEL, [*HELLO, {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {}}]}]),
     ("responses", ANTHROPIC_MODEL, [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]),
+    ("responses", ANTHROPIC_MODEL, [{"role": "developer", "content": [{"type": "input_image", "image_url": PIXEL}]}]),
     ("responses", ANTHROPIC_MODEL, [{"role": "user", "content": [{"type": "brand_new", "text": "a"}]}]),
     ("responses", ANTHROPIC_MODEL, [*HELLO, {"type": "function_call_output", "output": {"content": "a"}}]),
     ("responses", ANTHROPIC_MODEL, [*HELLO, {"type": "function_call_output", "output": [{"type": "brand_new"}]}]),

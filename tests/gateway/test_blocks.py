@@ -1,0 +1,93 @@
+"""Anthropic's blocks in a chat completion, as Cursor's agent sends them; and what is marked to be read again."""
+
+from typing import Any
+
+import pytest
+
+from tests.gateway.conftest import ANTHROPIC_MODEL, HELLO, OPENAI_MODEL, Program
+from tests.support.provider_server import ProviderServer
+
+PIXEL = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
+SHOWN = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}}
+AGENT: list[dict[str, Any]] = [
+    *HELLO,
+    {"role": "assistant", "content": [
+        {"type": "thinking", "thinking": "I look", "signature": "s"}, {"type": "text", "text": "Looking."},
+        {"type": "tool_use", "id": "t1", "name": "read", "input": {"path": "a.py"}},
+        {"type": "tool_use", "id": "t2", "name": "read", "input": {"path": "b.png"}},
+    ]},
+    {"role": "user", "content": [
+        {"type": "tool_result", "tool_use_id": "t1", "content": "print(42)"},
+        {"type": "tool_result", "tool_use_id": "t2", "content": [{"type": "image", "source": PIXEL}]},
+        {"type": "text", "text": "What does it print?"},
+    ]},
+]  # fmt: skip
+TOOLS = {
+    "tools": [{"name": "read", "description": "Reads a file", "input_schema": SCHEMA}],
+    "tool_choice": {"type": "tool", "name": "read"},
+}
+MARK = {"type": "ephemeral", "ttl": "1h"}
+
+
+def test_an_agents_blocks_are_calls_and_results_of_a_chat_completion(ada: Program, provider: ProviderServer) -> None:
+    answer = ada.call("chat", model=OPENAI_MODEL, messages=AGENT, **TOOLS)
+    assert answer.status_code == 200, answer.text
+    body = provider.last["body"]
+    said, *results, asked = body["messages"][1:]
+    assert (said["content"], said["thinking_blocks"][0]["thinking"]) == ("Looking.", "I look")
+    assert [(call["id"], call["function"]["name"]) for call in said["tool_calls"]] == [("t1", "read"), ("t2", "read")]
+    assert [(one["role"], one["tool_call_id"], one["content"]) for one in results] == [
+        ("tool", "t1", "print(42)"),
+        ("tool", "t2", ""),
+    ]
+    assert asked["content"] == [SHOWN, AGENT[2]["content"][2]]
+    assert body["tools"][0]["function"]["parameters"] == SCHEMA
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "read"}}
+
+
+def test_an_agents_blocks_reach_anthropic_as_they_were(ada: Program, provider: ProviderServer) -> None:
+    assert ada.call("chat", model=ANTHROPIC_MODEL, messages=AGENT, **TOOLS).status_code == 200
+    body = provider.last["body"]
+    assert body["messages"][1] == AGENT[1]
+    kinds = [block["type"] for block in body["messages"][2]["content"]]
+    assert kinds == ["tool_result", "tool_result", "image", "text"]
+    assert (body["tools"], body["tool_choice"]) == (TOOLS["tools"], {"type": "tool", "name": "read"})
+
+
+@pytest.mark.parametrize("place", ["system", "text", "message", "result", "block", "tool", "request"])
+def test_what_is_marked_to_be_read_again_is_so_at_anthropic(ada: Program, provider: ProviderServer, place: str) -> None:
+    """In a chat completion, wherever the packages of others set the mark."""
+
+    def at(*places: str) -> dict[str, Any]:
+        return {"cache_control": MARK} if place in places else {}
+
+    called = {"id": "t1", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+    messages = [
+        {
+            "role": "system",
+            "content": [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "So.", **at("system")}],
+        },
+        {"role": "user", "content": [{"type": "text", "text": "hello", **at("text")}]},
+        {"role": "assistant", "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "t1", "content": [{"type": "text", "text": "done", **at("result")}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t2", "content": "x", **at("block")}]},
+        {"role": "user", "content": "And now?", **at("message")},
+    ]
+    tool = {"type": "function", "function": {"name": "read"}, **at("tool")}
+    answer = ada.call("chat", model=ANTHROPIC_MODEL, messages=messages, tools=[tool], **at("request"))
+    assert answer.status_code == 200, answer.text
+    body = provider.last["body"]
+    first, _used, last = body["messages"]
+    marked = {
+        "system": body["system"][-1],
+        "text": first["content"][0],
+        "result": last["content"][0],
+        "block": last["content"][1],
+        "message": last["content"][2],
+        "tool": body["tools"][0],
+        "request": body,
+    }
+    assert [name for name, one in marked.items() if "cache_control" in one] == [place]
+    assert marked[place]["cache_control"] == MARK
+    assert isinstance(body["system"], list) == (place == "system")
