@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from babel.numbers import get_currency_symbol
 from flask_admin.form import BaseForm
@@ -18,7 +18,8 @@ from app.models.catalog.price_schedule import DAYS, EVERY_DAY
 from app.models.catalog.worth import currency
 from app.web.numbers import LARGEST_STORED, exact
 
-FIRST_YEAR, LAST_YEAR = 2000, 2199
+FIRST_YEAR, LAST_YEAR = 2000, 2999
+Day = TypeVar("Day", bound=date)
 
 
 def plain(units: int, unit: int, places: int) -> str:
@@ -193,9 +194,15 @@ class Moment(Typed):
             typed = datetime.fromisoformat(text.replace("Z", "+00:00"))
         except ValueError:
             raise ValueError("Enter a date and time, such as 2026-12-31 18:00.") from None
-        if not FIRST_YEAR <= typed.year <= LAST_YEAR:
-            raise ValueError(f"Enter a year from {FIRST_YEAR} to {LAST_YEAR}.")
+        in_our_years(typed)
         return typed.replace(tzinfo=UTC) if typed.tzinfo is None else typed.astimezone(UTC)
+
+
+def in_our_years(typed: Day) -> Day:
+    """ValueError where it is so far off that no calendar holds the day before or after it, or nobody meant it."""
+    if not FIRST_YEAR <= typed.year <= LAST_YEAR:
+        raise ValueError(f"Enter a year from {FIRST_YEAR} to {LAST_YEAR}.")
+    return typed
 
 
 class Required:

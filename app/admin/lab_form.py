@@ -22,6 +22,7 @@ from app.admin.form_fields import (
     RowForm,
     Typed,
     choices_of,
+    in_our_years,
 )
 from app.admin.plan_forms import HIGHEST_MARGIN, MOST_CENTS, MOST_COUNT, STATUSES, Tiers, model_names
 from app.admin.prices import BUCKET_NAMES
@@ -70,12 +71,12 @@ PACK_FIELDS: Kinds = {
     ),
 }
 PRICE_FIELDS: Kinds = {
-    name: (DollarsPerMillion, label, {})
-    for name, label in {
-        **{f"{bucket}_nanos": text for bucket, text in BUCKET_NAMES.items()},
-        "image_nanos": "An image",
-        "search_nanos": "A search",
-    }.items()
+    **{
+        f"{bucket}_nanos": (DollarsPerMillion, text, {"validators": [Required()]})
+        for bucket, text in BUCKET_NAMES.items()
+    },
+    "image_nanos": (DollarsPerMillion, "An image", {}),
+    "search_nanos": (DollarsPerMillion, "A search", {}),
 }
 SETTING_FIELDS: Kinds = {
     "overdraft": (Credits, "Overdraft", {}),
@@ -92,9 +93,10 @@ class Day(Typed):
 
     def read(self, text: str) -> date:
         try:
-            return date.fromisoformat(text)
+            typed = date.fromisoformat(text)
         except ValueError:
             raise ValueError("Enter a date, such as 2026-10-31.") from None
+        return in_our_years(typed)
 
 
 def last_30_days() -> tuple[date, date]:
@@ -181,7 +183,13 @@ def lab_form(
     for model, price in models():
         builder.add("prices", model.name, f"Price of {model.title}, per million tokens", price, PRICE_FIELDS)
     for name, image in images().items():
-        fields = {"price_nanos": (DollarsPerMillion, f"{image.quality} {image.size}", {"validators": [Required()]})}
+        fields = {
+            "price_nanos": (
+                DollarsPerMillion,
+                f"{image.quality} {image.size}",
+                {"validators": [Required()], "lowest": 1},
+            )
+        }
         builder.add("images", name, f"Images of {image.model.title}, each", image, fields)
     builder.add_settings()
     builder.add_days()
