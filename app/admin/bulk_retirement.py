@@ -9,6 +9,7 @@ from flask_admin import expose
 
 from app.admin.access import owners_only
 from app.extensions import db
+from app.jobs import JobName, enqueue
 
 MOST = 200
 
@@ -17,6 +18,10 @@ class BulkRetire:
     """`retire(row)` takes one from sale and says whether it was on sale; what people have of it goes on."""
 
     bulk = "Retire selected"
+    kept = "Customers who have them keep them."
+    job: JobName | None = None
+    """What is to be done about a row that was changed."""
+
     get_one: Callable[[Any], Any]
     go_back: Callable[..., ResponseReturnValue]
     record: Callable[..., None]
@@ -36,4 +41,7 @@ class BulkRetire:
         for row in retired:
             self.record("retire", row)
         db.session.commit()
-        return self.go_back(f"{len(retired)} of {len(rows)} retired. Customers who have them keep them.", ".index_view")
+        if self.job:
+            for row in retired:
+                enqueue(self.job, row.id)
+        return self.go_back(f"{len(retired)} of {len(rows)} retired. {self.kept}", ".index_view")

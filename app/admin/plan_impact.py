@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 from app.extensions import db
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import Subscription
-from app.models.catalog.plan import Plan
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
 
 
@@ -44,6 +44,15 @@ def consequences(plan: Plan) -> list[tuple[str, str]]:
          f"change the plan. {counted(subscribed + coming, 'subscription').capitalize()} would end with the paid "
          f"period; {counted(recharging, 'auto-recharge')} would pause."),
     ]  # fmt: skip
+
+
+def pack_consequences(pack: CreditPack) -> list[tuple[str, str]]:
+    """What buys the pack by itself, and what its retirement means for that; nothing where nothing does."""
+    recharging = len(AutoRecharge.on_pack(pack.id))
+    if not recharging:
+        return []
+    buys = f"{counted(recharging, 'auto-recharge')} {'buys' if recharging == 1 else 'buy'} it."
+    return [("now", buys), ("legacy or inactive", f"{counted(recharging, 'auto-recharge')} would pause.")]
 
 
 def default_plan() -> Plan | None:

@@ -14,7 +14,7 @@ from app.admin.cell_formats import money_text, percent
 from app.admin.form_fields import Dollars, FieldError, RowForm
 from app.admin.model_view import AdminTable
 from app.admin.plan_forms import PackForm, PlanForm
-from app.admin.plan_impact import accounts_on, consequences, default_plan
+from app.admin.plan_impact import accounts_on, consequences, default_plan, pack_consequences
 from app.admin.worth_preview import pack_words, plan_words, typed_figures
 from app.extensions import db
 from app.jobs import JobName, enqueue
@@ -33,6 +33,7 @@ class SoldTable(BulkRetire, AdminTable):
     edit_template = create_template = "admin/sold_form.html"
     figures: ClassVar = {"position"}
     text: Callable[..., str]
+    job: JobName
 
     def is_locked(self, row: Any) -> bool:
         return row.terms_locked_at is not None
@@ -50,6 +51,10 @@ class SoldTable(BulkRetire, AdminTable):
 
     def copied(self, row: Any) -> Any:
         return row.new_version()
+
+    def after_model_change(self, form: Any, row: Any, is_created: bool) -> None:
+        """Stripe is told; where it ended or is sold no longer, so does what depends on it."""
+        enqueue(self.job, row.id)
 
     @expose("/worth/")
     def worth_view(self) -> ResponseReturnValue:
@@ -70,8 +75,9 @@ class SoldTable(BulkRetire, AdminTable):
         self.record("retire", row, reason="a new version was made")
         self.record("new version", copy, changes={"replaces_id": [None, str(row.id)]})
         db.session.commit()
+        self.after_model_change(None, row, False)
         return self.go_back(
-            f"This is the new version of {row.name}. Existing customers keep the old one.",
+            f"This is the new version of {row.name}. {self.kept}",
             ".edit_view",
             id=copy.id,
         )
@@ -92,6 +98,7 @@ def terms_are_kept(form: Any, row: Any) -> bool:
 
 class PlanTable(SoldTable):
     one = "plan"
+    job = JobName.PUBLISH_PLAN
     intro = "What people subscribe to. Accounts stay on their plan until they change it."
     form = PlanForm
     text = staticmethod(plan_words)
@@ -168,10 +175,6 @@ class PlanTable(SoldTable):
         shown_plans.sort(key=lambda one: (one.position or 0, one.price_cents, one.id))
         return render_template("pricing.html", **pricing_context(shown_plans, CreditPack.on_offer(), None))
 
-    def after_model_change(self, form: PlanForm, plan: Plan, is_created: bool) -> None:
-        """Stripe is told; where the plan is inactive now, what depends on it ends."""
-        enqueue(JobName.PUBLISH_PLAN, plan.id)
-
     @expose("/default/", methods=("POST",))
     @owners_only
     def default_view(self) -> ResponseReturnValue:
@@ -192,6 +195,8 @@ class PlanTable(SoldTable):
 
 class PackTable(SoldTable):
     one = "pack"
+    job = JobName.PUBLISH_PACK
+    kept = "Nobody can buy what was retired; auto-recharge that did is paused."
     intro = "Credits for a price, once. They never expire."
     form = PackForm
     text = staticmethod(pack_words)
@@ -203,6 +208,11 @@ class PackTable(SoldTable):
         "What it costs": ("price_cents", "margin_bps", "is_any_amount", "volume"),
     }
 
+    def render(self, template: str, **context: Any) -> str:
+        if context.get("model") is not None:
+            context["consequences"] = pack_consequences(context["model"])
+        return super().render(template, **context)
+
     def on_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
         check_name(pack)
         worth_of(pack.price_cents, 0, pack.margin_bps)
@@ -211,9 +221,6 @@ class PackTable(SoldTable):
             raise FieldError("volume", "A pack for any amount has one margin.")
         if fault := fault_of(pack):
             raise FieldError("volume", fault)
-
-    def after_model_change(self, form: PackForm, pack: CreditPack, is_created: bool) -> None:
-        enqueue(JobName.PUBLISH_PACK, pack.id)
 
 
 def price_of(plan: Plan) -> str:

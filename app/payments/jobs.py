@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from app.extensions import db
@@ -85,7 +85,19 @@ def publish_plan(plan_id: int) -> None:
     """A plan was saved: tell Stripe, and where it is inactive now, end what depends on it."""
     product_sync.publish_one("plan", plan_id)
     sweeper.end_subscriptions(enqueue)
-    for account_id in AutoRecharge.on_plan(plan_id):
+    review_recharges(AutoRecharge.on_plan(plan_id))
+
+
+@at_stripe
+def publish_pack(pack_id: int) -> None:
+    """A pack was saved: tell Stripe, and where it is sold no longer, pause what would buy it."""
+    product_sync.publish_one("pack", pack_id)
+    review_recharges(AutoRecharge.on_pack(pack_id))
+
+
+def review_recharges(account_ids: list[int]) -> None:
+    """Pause auto-recharge of those accounts where it may not go on."""
+    for account_id in account_ids:
         payment_methods.review_recharge(Account.locked(account_id))
         commit()
 
@@ -117,7 +129,6 @@ recharge = at_stripe(auto_recharge.recharge)
 resolve_recharge = at_stripe(auto_recharge.resolve)
 use_card = at_stripe(checkout.use_saved_card)
 pay_back = at_stripe(refunds.pay_back)
-publish_pack = at_stripe(partial(product_sync.publish_one, "pack"))
 publish_code = at_stripe(promotion_codes.publish_one)
 sweep_calls = sweeper.sweep
 rerate, rerate_all = rerating.job, rerating.go_on_with_all

@@ -1,12 +1,16 @@
 """Plans and packs at Stripe: made and kept up by jobs, never typed."""
 
 import pytest
+from flask import Flask
 
 from app.admin.plan_impact import consequences
 from app.extensions import db
 from app.models.catalog.plan import Plan
 from app.payments import product_sync
+from tests.admin.conftest import AdminClient, sign_in
 from tests.payments.stripe_scenario import StripeScenario
+from tests.support.people import person
+from tests.support.queue import work_off
 
 
 @pytest.fixture
@@ -67,6 +71,19 @@ def test_making_a_plan_inactive_ends_its_subscriptions_and_rests_auto_recharge(
     scenario.publish("Plus")
     assert scenario.subscription.cancel_at_period_end
     assert scenario.settings.pause_reason == "plan_gone"
+
+
+def test_what_buys_a_pack_pauses_once_that_is_retired(scenario: StripeScenario, app: Flask) -> None:
+    scenario.turn_on_recharge(below=1)
+    founder, pack_id, browser = person("founder").owner, scenario.pack().id, app.test_client()
+    founder.admin_role = "owner"
+    sign_in(browser, founder)
+    owner = AdminClient(browser)
+    assert "1 auto-recharge buys it." in owner.get(f"/admin/pack/edit/?id={pack_id}").text
+    answer = owner.post("/admin/pack/new-version/", id=pack_id)
+    work_off(app)
+    assert (answer.status_code, scenario.settings.pause_reason) == (302, "pack_gone")
+    assert "auto-recharge that did is paused" in owner.get("/admin/pack/").text
 
 
 def test_nobody_is_moved_to_a_plan_that_was_made_inactive_meanwhile(scenario: StripeScenario) -> None:

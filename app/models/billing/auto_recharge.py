@@ -81,6 +81,12 @@ class AutoRecharge(Model):
         query = select(cls.account_id).join(Account, Account.id == cls.account_id)
         return list(db.session.scalars(query.where(*acting)))
 
+    @classmethod
+    def on_pack(cls, pack_id: int) -> list[int]:
+        """Accounts whose auto-recharge acts and buys that pack."""
+        acting = cls.pack_id == pack_id, cls.is_on, cls.pause_reason == ""
+        return list(db.session.scalars(select(cls.account_id).where(*acting)))
+
     @property
     def is_acting(self) -> bool:
         return self.is_on and not self.pause_reason
