@@ -1,6 +1,7 @@
 """Reads Stripe's answers, as plain dicts, into our own types. Field names: stripe-notes.md."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from app.models.billing.stripe_objects import (
@@ -88,6 +89,7 @@ def item(answer: Answer) -> ItemState:
         period_start=instant(answer["current_period_start"]),
         period_end=instant(answer["current_period_end"]),
         quantity=1 if answer.get("quantity") is None else answer["quantity"],
+        unit_cents=price.get("unit_amount") if isinstance(price := answer.get("price"), dict) else None,
     )
 
 
@@ -149,13 +151,13 @@ def intent_of(answer: Answer) -> str | None:
 
 
 def line(answer: Answer) -> LineState:
-    price = ((answer.get("pricing") or {}).get("price_details") or {}).get("price")
+    pricing = answer.get("pricing") or {}
     parent = answer.get("parent") or {}
     of_item = parent.get("subscription_item_details")
     details = of_item or parent.get("invoice_item_details") or {}
     period = answer.get("period") or {"start": 0, "end": 0}
     return LineState(
-        price_id=id_of(price),
+        price_id=id_of((pricing.get("price_details") or {}).get("price")),
         amount=answer["amount"],
         is_proration=bool(details.get("proration")),
         starts_at=instant(period["start"]),
@@ -163,8 +165,15 @@ def line(answer: Answer) -> LineState:
         is_of_item=of_item is not None,
         subscription_id=id_of(details.get("subscription")),
         quantity=answer.get("quantity") or 1,
+        unit_cents=whole_cents(pricing.get("unit_amount_decimal")),
         description=answer.get("description") or "",
     )
+
+
+def whole_cents(amount: str | None) -> int | None:
+    """None for a part of a cent too: nothing of ours costs that."""
+    exact = Decimal(amount) if amount else None
+    return int(exact) if exact is not None and exact == exact.to_integral_value() else None
 
 
 def payment(answer: Answer) -> PaymentState:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.payments import reconciliation, subscriptions
@@ -163,6 +164,19 @@ def test_a_credit_that_was_added_to_an_invoice_is_told_and_the_worth_stays_whole
     paid = scenario.last_payment("invoice")
     assert (paid.price_cents, paid.worth_nanos) == (1500, scenario.plan("Plus").allowance_nanos)
     assert paid.review_reason == "Sorry takes 500 cents off; the worth stays whole"
+
+
+def test_another_price_of_the_same_plan_is_worth_the_same(scenario: StripeScenario) -> None:
+    scenario.subscribe("Plus")
+    scenario.plan("Plus").sale_price_cents, scenario.plan("Plus").sale_ends_at = 1500, utcnow() + timedelta(days=3)
+    db.session.commit()
+    scenario.publish("Plus")
+    item = {"id": scenario.subscription.stripe_item_id, "price": scenario.plan("Plus").stripe_sale_price_id}
+    set_at_stripe(scenario, items=[item], proration_behavior="none")
+    assert (scenario.subscription.price_cents, scenario.subscription.review_note) == (1500, "")
+    scenario.renew()
+    paid = scenario.last_payment("invoice")
+    assert (paid.state, paid.price_cents, scenario.kinds().count("refill")) == ("paid", 1500, 2)
 
 
 def test_what_is_paid_elsewhere_is_worth_the_same(scenario: StripeScenario) -> None:

@@ -114,8 +114,8 @@ def growth_sold(subscription: Subscription, invoice: InvoiceState) -> Sale | Non
 
 
 def check_amount(subscription: Subscription, plan: Plan, line: LineState) -> None:
-    asked = {line.quantity * cents for cents in (plan.price_cents, subscription.price_cents)}
-    if line.amount not in asked:
+    known = plan.price_cents, subscription.price_cents, line.unit_cents
+    if line.amount not in {line.quantity * cents for cents in known if cents is not None}:
         raise Mismatch(f"{line.amount} cents were asked for {plan.name}, which costs {plan.price_cents}")
 
 

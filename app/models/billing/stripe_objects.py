@@ -18,6 +18,7 @@ class LineState:
     """A line of an invoice; `amount` in cents, negative for a credit, whole under a discount.
 
     `is_of_item`: it sells an item of a subscription, of `subscription_id` where Stripe says it. Others are one-off.
+    `unit_cents` is what its price asks for one.
     """
 
     price_id: str | None
@@ -28,6 +29,7 @@ class LineState:
     is_of_item: bool = True
     subscription_id: str | None = None
     quantity: int = 1
+    unit_cents: int | None = None
     description: str = ""
 
 
@@ -90,6 +92,7 @@ class ItemState:
     period_start: datetime
     period_end: datetime
     quantity: int = 1
+    unit_cents: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Subscriptions: a row that mirrors Stripe's, and the rights that go with its status. billing-rules.md 7."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import ColumnElement, Index, and_, func, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -233,7 +233,7 @@ class Subscription(Model):
         """
         self.check(state)
         self.review_note = "; ".join(self.oddities(state))
-        state = state.of(self.own_item(state))
+        state = state.of(item := self.own_item(state))
         self.stripe_id, self.stripe_customer_id = state.stripe_id, state.customer_id
         self.stripe_item_id, self.stripe_schedule_id = state.item_id, state.schedule_id
         self.period_start, self.period_end = state.period_start, state.period_end
@@ -243,7 +243,7 @@ class Subscription(Model):
         self.pay_url = None if self.status in ENDED else state.pay_url
         if state.card:
             self.card_id, self.card_label = state.card.stripe_id, state.card.label
-        self.move_to(state.price_id)
+        self.move_to(item)
         self.pending_plan = self.next_plan(state)
 
     def own_item(self, state: SubscriptionState) -> ItemState:
@@ -253,14 +253,12 @@ class Subscription(Model):
         items = state.items or (first,)
         return min(items, key=lambda item: (self.plan_of(item.price_id) is None, item.stripe_id != known))
 
-    def move_to(self, price_id: str) -> None:
-        """Follow the price at Stripe to the plan that it is of."""
-        plan = self.plan_of(price_id)
-        if plan is None:
-            return
-        self.stripe_price_id = price_id
-        if plan.id != self.plan_id:
-            self.plan, self.price_cents = plan, plan.cents_of(price_id)
+    def move_to(self, item: ItemState) -> None:
+        """Follow a price at Stripe to the plan that it is of; a plan has others too, such as those of a sale."""
+        if plan := self.plan_of(item.price_id):
+            known = self.price_cents if plan.id == self.plan_id else plan.cents_of(item.price_id)
+            self.plan, self.stripe_price_id = plan, item.price_id
+            self.price_cents = known if item.unit_cents is None else item.unit_cents
 
     def next_plan(self, state: SubscriptionState) -> Plan | None:
         """What follows at the period's end: a scheduled price, or after a cancel the free plan that was chosen."""
@@ -272,8 +270,7 @@ class Subscription(Model):
     def plan_of(self, price_id: str | None) -> Plan | None:
         """The plan that a price at Stripe belongs to, older prices of it included; None for what we do not sell."""
         if price_id is not None and price_id == self.stripe_price_id:
-            plan: Plan = self.plan
-            return plan
+            return cast(Plan, self.plan)
         return Plan.with_stripe_price(price_id) if price_id else None
 
     def oddities(self, state: SubscriptionState) -> list[str]:
