@@ -199,6 +199,15 @@ def test_a_confirmed_authentication_credits_once(scenario: StripeScenario) -> No
     assert (states(scenario)[0], scenario.credits) == ("paid", 5000)
 
 
+def test_a_second_click_on_what_was_confirmed_already_finds_it_paid(scenario: StripeScenario) -> None:
+    scenario.turn_on_recharge(card="authentication_always")
+    scenario.work()
+    bank = auto_recharge.confirm(scenario.recharges()[0], "http://127.0.0.1/back")
+    scenario.sandbox.post(bank.removeprefix(scenario.sandbox.url), outcome="complete")
+    assert auto_recharge.confirm(scenario.recharges()[0], "http://127.0.0.1/back") is None
+    assert (states(scenario)[0], scenario.credits) == ("paid", 5000)
+
+
 def test_authentication_that_never_comes_ends_in_a_pause(scenario: StripeScenario, travel: Travel) -> None:
     scenario.turn_on_recharge(card="authentication_always")
     scenario.work()

@@ -4,9 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from app.extensions import db
 from app.models.base import utcnow
+from app.models.billing.allowance_refill import next_refill
 from app.models.billing.payment import Payment
 from app.payments import reconciliation, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
@@ -190,6 +192,22 @@ def test_what_is_paid_elsewhere_is_worth_the_same(scenario: StripeScenario) -> N
     scenario.deliver()
     assert (scenario.subscription.status, scenario.kinds().count("refill")) == ("active", 2)
     assert list(reconciliation.reconcile()) == []
+
+
+@pytest.mark.parametrize("end", ["void_invoice", "mark_uncollectible"])
+def test_after_an_invoice_that_was_written_off_the_next_one_refills(scenario: StripeScenario, end: str) -> None:
+    scenario.subscribe("Plus", card="fails_later")
+    scenario.renew()
+    v1 = scenario.sandbox.client.v1
+    begun = scenario.subscription.period_start
+    with time_machine.travel(begun + timedelta(days=2), tick=True):
+        assert next_refill(scenario.account, utcnow()).at is None
+        getattr(v1.invoices, end)(v1.invoices.list({"status": "open"}).data[0].id)
+        scenario.sandbox.running.sandbox.store.all("subscription")[0]["status"] = "active"
+        scenario.receive("customer.subscription.updated", {"id": scenario.subscription.stripe_id})
+        assert next_refill(scenario.account, utcnow()).at == scenario.subscription.period_end
+    with time_machine.travel(begun + timedelta(minutes=30), tick=True):
+        assert next_refill(scenario.account, utcnow()).at is None
 
 
 def test_two_plans_and_a_quantity_of_none_are_told(scenario: StripeScenario) -> None:

@@ -12,6 +12,7 @@ from app.models.catalog.plan import Plan
 from app.models.metering.refusal import Conflict, Refusal
 from app.models.metering.reservation import admit
 from app.payments import subscriptions
+from tests.payments.conftest import CustomerClient
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
@@ -190,11 +191,15 @@ def test_a_change_while_unpaid_is_refused(scenario: StripeScenario) -> None:
 
 
 @pytest.mark.parametrize("status", ["unpaid", "paused"])
-def test_statuses_without_rights_fall_back_to_the_default_plan(scenario: StripeScenario, status: str) -> None:
+def test_statuses_without_rights_fall_back_to_the_default_plan(
+    scenario: StripeScenario, customer: CustomerClient, status: str
+) -> None:
     subscription = scenario.subscribe("Plus")
     scenario.sandbox.control("subscription", subscription=subscription.stripe_id, status=status)
     scenario.deliver()
     assert scenario.account.plan.name == "Free"
+    page = customer.page("/billing").text
+    assert ("Plus is paused" in page, "Next invoice" in page) == (status == "paused", False)
 
 
 def test_a_yearly_plan_refills_each_month_within_its_year(scenario: StripeScenario) -> None:

@@ -1,7 +1,7 @@
 """Refills: when an allowance is set anew, by how much, and only once. billing-rules.md 7."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -18,6 +18,10 @@ from app.models.identity.email_address import address_mark
 
 if TYPE_CHECKING:
     from app.models.metering.account_state import AccountState
+
+
+DRAFT_LASTS = timedelta(days=1)
+"""More than Stripe takes to open the invoice of a period that has begun."""
 
 
 def refill(account: Account, plan: Plan, amount: int, *, key: str, month: str, **columns: Any) -> None:
@@ -224,4 +228,13 @@ def next_of_subscription(account: Account, subscription: Subscription, at: datet
     plan = subscription.pending_plan if is_paid and subscription.pending_plan else subscription.plan
     if not plan.allowance_nanos:
         return None
-    return NextRefill(paid_until if is_paid else None, plan.allowance_nanos, plan, needs_payment=True)
+    comes = paid_until if is_paid else next_invoice(subscription, at)
+    return NextRefill(comes, plan.allowance_nanos, plan, needs_payment=True)
+
+
+def next_invoice(subscription: Subscription, at: datetime) -> datetime | None:
+    """Where a period that has begun isn't paid: the next one, if its invoice was voided or written off; None while it
+    is open, or still a draft."""
+    begun, ends = subscription.period_start, subscription.period_end
+    is_open = subscription.is_unpaid or subscription.pay_url or begun is None or at < begun + DRAFT_LASTS
+    return None if is_open or ends is None or ends <= at else ends
