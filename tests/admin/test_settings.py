@@ -1,12 +1,15 @@
 """The settings page: bounds, units, effect at once, a line in the record."""
 
+from datetime import timedelta
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session, scoped_session
 
+from app.models.base import utcnow
 from app.models.billing.payment import Payment
-from app.models.catalog.plan import Plan
+from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.setting import Setting
 from app.models.operations.audit_log import AdminChange
 from tests.admin.conftest import AdminClient, at_field
@@ -70,9 +73,12 @@ def test_the_change_is_recorded(owner: AdminClient, session: scoped_session[Sess
 def test_the_currency_is_chosen_before_the_first_sale_and_converts_what_is_not_sold(
     owner: AdminClient, client: FlaskClient, session: scoped_session[Session]
 ) -> None:
+    plus, pack = session.query(Plan).filter_by(name="Plus").one(), session.query(CreditPack).first()
+    plus.sale_price_cents, plus.sale_ends_at, pack.price_cents = 1990, utcnow() + timedelta(days=9), 30
+    session.commit()
     assert owner.fill("/admin/setting/", currency="jpy", currency_rate="0.0066").status_code == 302
-    plus = session.query(Plan).filter_by(name="Plus").one()
     assert (plus.price_cents, plus.currency, plus.worth_nanos) == (3000, "jpy", 9_900 * 10**6)
+    assert (pack.price_cents, plus.sale_price_cents, plus.sale_ends_at) == (50, None, None)
     assert (Setting.get("any_amount_lowest"), Setting.get("payment_fee_cents")) == (760, 45)
     page = client.get("/pricing").text
     assert "¥3,000" in page

@@ -9,11 +9,11 @@ from app.extensions import db
 from app.models.base import NANOS_PER_CENT, share
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
-from app.models.catalog.currency import decimals, rounded_price
+from app.models.catalog.currency import decimals, rounded_price, step
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode
 from app.models.catalog.setting import Setting
-from app.models.catalog.worth import unit_nanos
+from app.models.catalog.worth import currency, least_cents, unit_nanos
 from app.models.metering.refusal import InvalidRequest
 
 MONEY: dict[type[Any], Sequence[str]] = {
@@ -63,5 +63,18 @@ def choose_currency(code: str, rate_nanos: int) -> None:
             row.currency = code
             for column in columns:
                 setattr(row, column, converted(getattr(row, column)))
+    raise_prices()
     db.session.flush()
     Setting.forget()
+
+
+def raise_prices() -> None:
+    """What came out below the least that Stripe charges costs that; a sale that is none any more ends."""
+    unit = step(currency())
+    least = -(-least_cents() // unit) * unit
+    for sold in (*db.session.scalars(select(Plan)), *db.session.scalars(select(CreditPack))):
+        sold.price_cents = max(sold.price_cents, least) if sold.price_cents else 0
+    for plan in db.session.scalars(select(Plan).where(Plan.sale_price_cents.is_not(None))):
+        plan.sale_price_cents = max(plan.sale_price_cents or 0, least)
+        if plan.sale_price_cents >= plan.price_cents:
+            plan.sale_price_cents = plan.sale_ends_at = None
