@@ -27,7 +27,6 @@ from app.api.schemas import (
 )
 from app.extensions import db
 from app.models.base import NANOS_PER_CREDIT, utcnow
-from app.models.catalog.ai_model import AIModel
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import (
     MOST_OUTPUT_TOKENS,
@@ -38,7 +37,8 @@ from app.models.chat.chat import (
     folder_name,
 )
 from app.models.identity import erasure
-from app.models.metering.refusal import InvalidRequest, Refusal
+from app.models.metering.gate_checks import first_model
+from app.models.metering.refusal import InvalidRequest
 from app.models.search import contains
 from app.web.access import for_guests_too, own_chat, own_document
 from app.web.numbers import scaled
@@ -217,11 +217,9 @@ def delete_chat(chat_id: str) -> tuple[str, int]:
 
 def default_model() -> str:
     """The first model on sale that the plan includes."""
-    allowed = current_user.account.plan.models
-    for model, _price in AIModel.for_sale():
-        if not allowed or model.name in allowed:
-            return model.name
-    raise Refusal("model_not_for_sale")
+    plan = current_user.account.plan
+    model, _price = first_model(plan.models, plan.name, utcnow())
+    return model.name
 
 
 def wants_title(asked: bool | None) -> bool:

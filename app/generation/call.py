@@ -25,8 +25,8 @@ from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
 from app.models.metering.budget import ChatBudget
 from app.models.metering.call_statements import ExtraRows
-from app.models.metering.gate_checks import check_operation
-from app.models.metering.refusal import Conflict, InvalidRequest, Refusal
+from app.models.metering.gate_checks import check_operation, first_model
+from app.models.metering.refusal import Conflict, InvalidRequest
 from app.models.metering.reservation import Reservation, reserve_with
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage, Provider, ProviderError
@@ -185,11 +185,8 @@ def offer_for(actor: Actor, operation: Operation, options: CallOptions) -> Offer
     now = utcnow()
     if name := options.model or operation.default_model:
         return AIModel.to_sell(name, now)
-    allowed = (actor.account_state or AccountState.load(actor.account_id)).models
-    for model, price in AIModel.for_sale(now):
-        if not allowed or model.name in allowed:
-            return model, price
-    raise Refusal("model_not_for_sale")
+    account_state = actor.account_state or AccountState.load(actor.account_id)
+    return first_model(account_state.models, account_state.plan_name, now)
 
 
 def prompt_for(

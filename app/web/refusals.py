@@ -63,9 +63,11 @@ def model_not_for_sale(
 
 
 def model_not_allowed(*, name: str, included: list[str], plan: str | None = None, **_: Any) -> str:
-    """Of a plan, or of a key with models of its own."""
+    """Of a plan, or of a key with models of its own. Without a name: none of the plan's is on sale."""
     if plan is None:
         return f"This key may ask {', '.join(included)}, but not {name}."
+    if not name:
+        return f"None of the models in {plan} can answer right now. Change your plan to use another one."
     return f"{plan} doesn't include this model. It includes {', '.join(included)}."
 
 

@@ -143,6 +143,18 @@ def test_an_unverified_address_waits_where_verification_is_required(
     assert refused(ada.send("hello", chat=chat)) == (403, "email_unverified")
 
 
+def test_a_plan_none_of_whose_models_is_for_sale_says_so(
+    ada: Door, change: Callable[..., None], session: Database
+) -> None:
+    change({"models": ["gone"]})
+    answer = ada.call("POST", "/chats", json={"content": "hello"})
+    assert refused(answer) == (403, "model_not_allowed")
+    assert "None of the models in Special can answer" in answer.json["detail"]
+    session.query(AIModel).update({"is_for_sale": False})
+    session.commit()
+    assert ada.call("POST", "/chats", json={"content": "hello"}).json["code"] == "model_not_for_sale"
+
+
 def test_an_unknown_model_is_refused_by_name(ada: Door) -> None:
     answer = ada.send("hello", chat=ada.new_chat(), model="gpt-9000")
     assert refused(answer) == (404, "model_not_found")

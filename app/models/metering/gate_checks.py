@@ -1,5 +1,6 @@
 """Who may start a call: the refusals of billing-rules.md 6, in their order."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,9 +9,10 @@ from app.models.billing.allowance_refill import next_refill
 from app.models.billing.auto_recharge import is_being_paid
 from app.models.billing.payment import Payment
 from app.models.billing.subscription import Subscription
-from app.models.catalog.ai_model import titles_of
+from app.models.catalog.ai_model import AIModel, titles_of
 from app.models.catalog.operation import Operation
 from app.models.catalog.plan import Plan
+from app.models.catalog.price import ModelPrice
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor
@@ -40,6 +42,18 @@ def check_model(account_state: AccountState, model: str) -> None:
         included = titles_of(account_state.models)
         context = {"name": model, "plan": account_state.plan_name, "included": included}
         raise Refusal("model_not_allowed", context=context, way_out="upgrade")
+
+
+def first_model(names: Sequence[str], plan: str, at: datetime) -> tuple[AIModel, ModelPrice]:
+    """The first model on sale of those that the plan names, with its price. Refusal where there is none."""
+    offers = AIModel.for_sale(at)
+    for model, price in offers:
+        if not names or model.name in names:
+            return model, price
+    if not offers:
+        raise Refusal("model_not_for_sale")
+    context = {"name": "", "plan": plan, "included": titles_of(names)}
+    raise Refusal("model_not_allowed", context=context, way_out="upgrade")
 
 
 def check_operation(account_state: AccountState, operation: Operation) -> None:
