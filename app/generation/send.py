@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from app.extensions import db
@@ -26,6 +27,9 @@ from app.models.metering.refusal import Conflict, InvalidRequest
 from app.models.metering.reservation import Reservation
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage
+
+KEPT = timedelta(minutes=5)
+"""How long Anthropic keeps a prompt after it was last read, at a quarter more than its input costs."""
 
 GO_ON = (
     "Your answer was cut off. Go on from exactly where it stops, in the middle of a word if need be. "
@@ -134,8 +138,14 @@ def prompt_of(
     fits_surely = sum(map(bound_of, [*fixed, *said])) <= room
     size = bound_of if fits_surely or any(turn.is_refused for turn in path) else likely_of
     kept = newest_within(room - sum(map(size, fixed)), said, size)
-    left_out = len(said) - len(kept)
-    return Prompt(options.model, (*fixed, *alternating(kept)), most, model.is_reasoning, extra, left_out)
+    told, left_out = (*fixed, *alternating(kept)), len(said) - len(kept)
+    is_kept = chat is not None and not left_out and goes_on(chat, path)
+    return Prompt(options.model, told, most, model.is_reasoning, extra, left_out, is_kept=is_kept)
+
+
+def goes_on(chat: Chat, path: list[PromptTurn]) -> bool:
+    """Whether the chat's last question is so young that a provider that was asked to would still have its prompt."""
+    return len(path) > 1 and utcnow() - chat.updated_at < KEPT and bool(Setting.get("keep_prompts"))
 
 
 def document_of(chat: Chat) -> str:

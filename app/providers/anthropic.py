@@ -18,6 +18,9 @@ from app.providers.usage import ANTHROPIC_CACHE, MOST_TOKENS, Raw, anthropic_usa
 ADDRESS = "https://api.anthropic.com"
 MOST_PLACEHOLDER = 8
 SMALLEST_BUDGET = 1024
+SMALLEST_KEPT = 4096
+"""Bytes of a prompt: Anthropic keeps none of less than 1,024 tokens."""
+
 COUNT_SECONDS = 5.0
 SLACK = 20
 """Every how many tokens of a prompt two counts of it may differ by one."""
@@ -83,6 +86,8 @@ class _Reader(Reader):
             "messages": [{"role": sent.role, "content": content_of(sent)} for sent in said if sent.role != "system"],
             "stream": True,
         }
+        if prompt.is_kept and prompt.input_token_bound > SMALLEST_KEPT:
+            keep(body["messages"][-1])
         if tier := self._provider.options.service_tier:
             body["service_tier"] = tier
         if system := [encodable(sent.content) for sent in said if sent.role == "system"]:
@@ -203,6 +208,13 @@ def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
         return text
     sources = ({"type": "base64", "media_type": image.media_type, "data": image.base64} for image in message.images)
     return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": text}]
+
+
+def keep(message: dict[str, Any]) -> None:
+    """Have all that is sent up to here be kept for five minutes."""
+    content = message["content"]
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    message["content"] = [*blocks[:-1], {**blocks[-1], "cache_control": {"type": "ephemeral"}}]
 
 
 def text_of(block: object, kind: str) -> str:

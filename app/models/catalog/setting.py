@@ -87,6 +87,7 @@ TITLES = {
     "payment_fee": "Stripe's percentage fee", "payment_fee_cents": "Stripe's fixed fee",
     "support_grant_daily": "Support's credits a day", "max_output_tokens": "Maximum answer length",
     "parallel_calls": "Simultaneous answers", "max_message_bytes": "Longest message",
+    "keep_prompts": "Prompt caching",
     "anthropic_betas": "Anthropic betas", "guests_allowed": "Allow guests", "guest_messages": "Guest messages a day",
     "guests_daily": "All guests' cost a day", "attachment_megabytes": "Space for files",
     "deleted_chat_days": "Keep deleted chats", "ratelimit_enabled": "Rate limits",
@@ -190,6 +191,11 @@ DEFINITIONS = {
         Definition(
             "parallel_calls", "count", 5, "Simultaneous answers for plans without their own number.", 1, 1000,
             group="Calls",
+        ),
+        Definition(
+            "keep_prompts", "flag", True,
+            "Have Anthropic cache a chat that goes on within five minutes. What it has cached costs a tenth; caching "
+            "costs a quarter more.", group="Calls",
         ),
         Definition("max_message_bytes", "count", 200_000, "In bytes.", 1000, 10**7, group="Calls"),
         Definition(
