@@ -31,9 +31,13 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class GatewayRequest:
-    """What is asked, in the form of `dialect`; `body` is without what is replaced anyway: model, limit, stream."""
+    """What is asked, to be answered in `dialect`; `body` is without what is replaced anyway: model, limit, stream.
+
+    `form` is the dialect of the body: Cursor's agent asks for chat completions in the form of responses.
+    """
 
     dialect: str
+    form: str
     model: str
     body: Fields
     max_output_tokens: int | None
@@ -42,18 +46,19 @@ class GatewayRequest:
 
     @classmethod
     def read(cls, dialect: str, sent: Fields) -> "GatewayRequest":
-        check_types(dialect, sent)
-        limits = [whole_number(sent, name) for name in LIMITS[dialect]]
-        replaced = {"model", "stream", *LIMITS[dialect]}
-        body = {name: value for name, value in sent.items() if name not in replaced}
-        body = without_offers(dialect, body)
-        check_fields(dialect, body)
+        form = "responses" if dialect == "chat" and "input" in sent and "messages" not in sent else dialect
+        check_types(form, sent)
+        names = dict.fromkeys((*LIMITS[form], *LIMITS[dialect]))
+        limits = [whole_number(sent, name) for name in names]
+        body = {name: value for name, value in sent.items() if name not in ("model", "stream", *names)}
+        body = without_offers(form, body)
+        check_fields(form, body)
         if body.get("messages") == []:
             raise InvalidRequest({"messages": ["is empty."]})
-        if dialect == "chat":
+        if form == "chat":
             body = without_blocks(body)
         asked = next((limit for limit in limits if limit is not None), None)
-        return cls(dialect, text_of(sent, "model"), body, asked, sent.get("stream") is True, betas())
+        return cls(dialect, form, text_of(sent, "model"), body, asked, sent.get("stream") is True, betas())
 
     @property
     def wants_usage(self) -> bool:
@@ -69,7 +74,7 @@ class GatewayRequest:
         most = min(self.max_output_tokens or Setting.get("max_output_tokens"), model.max_output_tokens)
         extra = model.extra_input_tokens or 0
         prompt = WirePrompt(model.name, (), most, model.is_reasoning, extra, headers=self.headers)
-        if kind == NATIVE[self.dialect]:
+        if kind == NATIVE[self.dialect] and self.form == self.dialect:
             bound, counted = measured(self.body, model)
             prompt = replace(prompt, dialect=self.dialect, body=self.body, bound=bound, counted=counted)
             return self._with_substitute(prompt, model) if self.dialect == "responses" else prompt
@@ -80,9 +85,9 @@ class GatewayRequest:
         return replace(translated, messages=spoken(chat), bound=bound, counted=counted)
 
     def _as_chat(self, model: AIModel) -> Fields:
-        if self.dialect == "messages":
+        if self.form == "messages":
             return chat_from_messages(self.body, is_reasoning=model.is_reasoning)
-        if self.dialect == "responses":
+        if self.form == "responses":
             return chat_from_responses(self.body, is_reasoning=model.is_reasoning)
         return self.body
 

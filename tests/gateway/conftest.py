@@ -38,8 +38,10 @@ class Program:
 
     def call(self, dialect: str, text: str = "hello", **fields: Any) -> TestResponse:
         headers = self.headers | fields.pop("headers", {})
-        body = body_of(dialect, text, **fields)
-        return self.client.post(PATHS[dialect], json=body, headers=headers, buffered=True)
+        return self.post(PATHS[dialect], body_of(dialect, text, **fields), headers)
+
+    def post(self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> TestResponse:
+        return self.client.post(path, json=body, headers=headers or self.headers, buffered=True)
 
     def get(self, path: str, **headers: str) -> TestResponse:
         return self.client.get(path, headers=self.headers | headers)

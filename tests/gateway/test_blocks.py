@@ -1,10 +1,10 @@
-"""Anthropic's blocks in a chat completion, as Cursor's agent sends them; and what is marked to be read again."""
+"""What Cursor's agent sends for a chat completion: Anthropic's blocks, or a response's input. And cache marks."""
 
 from typing import Any
 
 import pytest
 
-from tests.gateway.conftest import ANTHROPIC_MODEL, HELLO, OPENAI_MODEL, Program
+from tests.gateway.conftest import ANTHROPIC_MODEL, HELLO, OPENAI_MODEL, Program, events_of
 from tests.support.provider_server import ProviderServer
 
 PIXEL = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
@@ -53,6 +53,32 @@ def test_an_agents_blocks_reach_anthropic_as_they_were(ada: Program, provider: P
     kinds = [block["type"] for block in body["messages"][2]["content"]]
     assert kinds == ["tool_result", "tool_result", "image", "text"]
     assert (body["tools"], body["tool_choice"]) == (TOOLS["tools"], {"type": "tool", "name": "read"})
+
+
+@pytest.mark.parametrize("model", [OPENAI_MODEL, ANTHROPIC_MODEL])
+def test_a_request_in_the_form_of_responses_is_answered_as_a_chat_completion(
+    ada: Program, provider: ProviderServer, model: str
+) -> None:
+    """Where a model's name has no "claude" in it."""
+    asked = {
+        "model": model,
+        "input": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hello"}],
+        "include": ["reasoning.encrypted_content"],
+        "reasoning": {"effort": "medium", "summary": "auto"},
+        "text": {"verbosity": "low"},
+        "tools": [{"type": "function", "name": "read", "parameters": SCHEMA}],
+        "max_output_tokens": 400,
+        "store": False,
+        "stream_options": {"include_usage": True},
+    }
+    provider.configure(tokens=2)
+    [*chunks, last] = events_of(ada.post("/v1/chat/completions", {**asked, "stream": True}))
+    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == "word0 word1 "
+    assert last["usage"]["cost_nanos"] > 0
+    body = provider.last["body"]
+    assert (body["max_tokens"], "read" in str(body["tools"])) == (400, True)
+    whole = ada.post("/v1/chat/completions", asked)
+    assert whole.json["choices"][0]["message"]["content"] == "word0 word1 ", whole.text
 
 
 @pytest.mark.parametrize("place", ["system", "text", "message", "result", "block", "tool", "request"])
