@@ -83,8 +83,8 @@ def asking() -> Iterator[Any]:
     except stripe.IdempotencyError as error:
         raise errors.Rejected(str(error)) from error
     except stripe.StripeError as error:
-        unknown = errors.ServerError if error.http_status == 500 else errors.UnknownOutcome
-        raise unknown(f"no answer from Stripe: {type(error).__name__}") from error
+        text = f"no answer from Stripe: {type(error).__name__}"
+        raise (errors.ServerError if error.http_status == 500 else errors.UnknownOutcome)(text) from error
 
 
 def is_too_often() -> bool:
