@@ -112,6 +112,9 @@ class ChatRequest(OfOpenAI):
     thinking: Object | None = None
     chat_template_kwargs: Object | None = None
     cache_control: Object | None = None
+    enable_thinking: bool | None = None
+    thinking_budget: int | None = None
+    include_reasoning: bool | None = None
 
 
 class ResponsesRequest(OfOpenAI):

@@ -65,13 +65,14 @@ def thinks_once(value: Any) -> bool:
 
 SAMPLING = named("temperature", "top_p", "seed", "stop", "user", "metadata", "safety_identifier")
 CACHING = named("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options")
-OPENAI = SAMPLING | CACHING | {"service_tier": only("default"), "store": absent, "moderation": absent}
+OPENAI = SAMPLING | CACHING | {"service_tier": only("auto", "default"), "store": absent, "moderation": absent}
 OPENAI |= {"reasoning": thinks_once}
 
 CHAT: dict[str, Rule] = OPENAI | named(
     "messages", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs", "response_format",
     "reasoning_effort", "verbosity", "parallel_tool_calls", "tool_choice", "functions", "function_call",
     "stream_options", "top_k", "min_p", "repetition_penalty", "thinking", "chat_template_kwargs", "cache_control",
+    "enable_thinking", "thinking_budget", "include_reasoning",
 ) | {
     "tools": all_of_types("function", "custom"), "n": only(1), "modalities": only(["text"]), "audio": absent,
     "prediction": absent, "web_search_options": absent,

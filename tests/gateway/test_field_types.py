@@ -22,7 +22,7 @@ BASE64 = {"type": "base64", "media_type": "image/png", "data": PNG}
 SAMPLING: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9, "metadata": {"a": "b"}, "stream": False}
 OPENAI = SAMPLING | {
     "user": "u", "safety_identifier": "s", "prompt_cache_key": "k", "prompt_cache_retention": "24h",
-    "prompt_cache_options": {"a": 1}, "service_tier": "default", "store": False, "parallel_tool_calls": False,
+    "prompt_cache_options": {"a": 1}, "service_tier": "auto", "store": False, "parallel_tool_calls": False,
     "stream_options": {"include_usage": True}, "top_logprobs": 0, "reasoning": {"effort": "low"},
 }  # fmt: skip
 WHOLE: dict[str, dict[str, Any]] = {
@@ -46,6 +46,8 @@ WHOLE: dict[str, dict[str, Any]] = {
         "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}},
         "reasoning_effort": "low", "verbosity": "low", "top_k": 1, "min_p": 0.1, "repetition_penalty": 1,
         "thinking": {"type": "enabled"}, "chat_template_kwargs": {"a": 1},
+        "cache_control": {"type": "ephemeral"}, "enable_thinking": False, "thinking_budget": 0,
+        "include_reasoning": True,
     },
     "responses": OPENAI | {
         "model": "m", "max_output_tokens": 300, "background": False,
