@@ -1,5 +1,7 @@
 """Mails about requests of people, and about what awaits an admin."""
 
+import hashlib
+
 from app import mailer
 from app.models.base import credits_text
 from app.models.catalog.setting import Setting
@@ -11,8 +13,10 @@ from app.notifications.recipients import admins
 from app.web.formatting import date_text
 
 
-def of_parked(reason: str, event: str) -> None:
-    admins(f"parked:{event}", "payment_parked", reason=reason, admin_url=mailer.link("event.index_view"))
+def of_parked(reason: str, invoice: str = "") -> None:
+    """Once, however many events tell of the same; a reason that names no `invoice` is told for each."""
+    mark = hashlib.sha256(f"{reason}{invoice}".encode()).hexdigest()[:24]
+    admins(f"parked:{mark}", "payment_parked", reason=reason, admin_url=mailer.link("event.index_view"))
 
 
 def of_welcome(user: User, account: Account) -> None:

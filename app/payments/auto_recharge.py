@@ -143,7 +143,7 @@ def learn(recharge_id: int, fetched: PaymentState) -> None:
         attempt, account = held(recharge_id)
         attempt.cancel()
         attempt.payment.park(str(mismatch))
-        people_mails.of_parked(str(mismatch), fetched.stripe_id)
+        people_mails.of_parked(str(mismatch))
     commit()
 
 

@@ -86,7 +86,7 @@ def park(event_id: int, mismatch: Mismatch) -> None:
     event.park(str(mismatch))
     if mismatch.payment_id is not None:
         db.session.get_one(Payment, mismatch.payment_id).park(str(mismatch))
-    people_mails.of_parked(str(mismatch), event.stripe_id)
+    people_mails.of_parked(str(mismatch))
     commit()
 
 

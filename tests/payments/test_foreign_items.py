@@ -211,4 +211,5 @@ def test_a_subscription_that_was_begun_at_the_dashboard_is_told_once(scenario: S
         assert list(reconciliation.reconcile()) == []
     parked = {event.about["id"] for event in scenario.events("parked")}
     assert made.id in parked
+    assert scenario.mails().count("payment_parked") == (1 if is_heard else 0)
     assert scenario.subscribe("Plus")
