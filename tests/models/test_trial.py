@@ -42,6 +42,17 @@ def test_an_upgrade_in_the_trial_leaves_used_what_was_used(session: "scoped_sess
     assert (pro > 10_000, deal.allowance) == (True, pro // 2 - 3_000)
 
 
+def test_an_upgrade_in_a_trial_without_credits_gives_what_the_new_plan_does(
+    session: "scoped_session[Session]",
+) -> None:
+    deal = Deal("Plus", trial_days=15)
+    deal.plan.surcharge_cents = deal.plan.price_cents
+    trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}
+    deal.follow(**trial)
+    deal.follow(**trial, price_id="price_Pro")
+    assert deal.allowance == deal.subscription.plan.allowance_nanos // CREDIT // 2
+
+
 def test_a_trial_keeps_the_worth_it_was_given_at(session: "scoped_session[Session]") -> None:
     deal = Deal("Plus", trial_days=15)
     trial = {"status": "trialing", "trial_start": BEGIN, "trial_end": BEGIN + timedelta(days=15)}

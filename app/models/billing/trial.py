@@ -87,7 +87,9 @@ def trial_worth(subscription: Subscription, plan: Plan) -> int:
 def trial_growth(subscription: Subscription, account: Account, plan: Plan) -> int:
     """What an upgrade in the trial adds: at most the new plan's share of a month, less what is used."""
     worth = trial_worth(subscription, plan)
-    if not subscription.is_trialing or not 0 < subscription.trial_granted_nanos < worth:
+    if not subscription.is_trialing or subscription.trial_granted_nanos >= worth:
+        return 0
+    if not trial_of(account, subscription):
         return 0
     used = subscription.trial_granted_nanos - account.allowance_nanos
     return max(0, worth - used) - account.allowance_nanos
