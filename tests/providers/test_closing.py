@@ -151,17 +151,17 @@ def test_the_demo_stops_at_once_in_a_pause() -> None:
 
 
 def test_250_answers_run_at_once(vendor: Vendor, server: ProviderServer) -> None:
-    outcomes = []
+    outcomes, delay = [], patient(0.8)
     own = type(vendor)(base_url=str(vendor.client.base_url), api_key="canary-key", patience=PATIENT)
 
     def ask() -> None:
-        outcomes.append(outcome_of(own.stream(asking("[[tokens=5 delay=0.8]]", is_reasoning=True))))
+        outcomes.append(outcome_of(own.stream(asking(f"[[tokens=5 delay={delay:.1f}]]", is_reasoning=True))))
 
     threads = [threading.Thread(target=ask) for _ in range(250)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(patient(30))
     own.client.close()  # the connections that are kept
 
     assert [outcome.usage.output for outcome in outcomes] == [5] * 250
