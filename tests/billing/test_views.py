@@ -194,6 +194,20 @@ def test_the_billing_page_shows_what_there_is(customer: CustomerClient, scenario
     assert "at most $50.00 a month" in page
 
 
+def test_an_upgrade_that_waits_for_its_payment_can_be_paid_from_the_billing_page(
+    customer: CustomerClient, scenario: StripeScenario
+) -> None:
+    scenario.subscribe("Plus")
+    scenario.sandbox.control("card", payment_method=scenario.subscription.card_id, behaviour="decline")
+    address = scenario.change("Pro")
+    assert (scenario.subscription.status, scenario.account.plan.name) == ("active", "Plus")
+    assert f'href="{address}">Pay now' in customer.page("/billing").text
+    scenario.sandbox.post(address.removeprefix(scenario.sandbox.url) + "/pay", card="success")
+    scenario.deliver()
+    assert scenario.account.plan.name == "Pro"
+    assert "Pay now" not in customer.page("/billing").text
+
+
 def test_forms_lead_to_stripes_pages(customer: CustomerClient, scenario: StripeScenario) -> None:
     pack, plan = scenario.pack().id, scenario.plan("Plus").id
     answers = [
