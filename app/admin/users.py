@@ -107,7 +107,7 @@ class UserTable(AdminTable):
         person, template = self.person_asked_for(), request.form.get("template")
         if template not in MAILED:
             abort(400)
-        context = {"user_id": person.id} if template == "verify" else {}
+        context = {"user_id": person.id, "credential": person.credential_mark} if template == "verify" else {}
         mailer.post(f"admin:{template}:{secrets.token_hex(8)}", person.email, template, **context)
         self.record("mail", person, changes={"mail": [None, template]})
         return self.done(person, f"{MAILED[template]}: it is on its way to {person.email}.")

@@ -1,11 +1,12 @@
 """Mailed links: their secrets are made as the mail is sent, and stored as hashes only."""
 
+import secrets
 from typing import Any
 
 from app import mailer
 from app.extensions import db
 from app.models.identity.invitation import Invitation
-from app.models.identity.user import MailedToken, User, digest
+from app.models.identity.user import MailedToken, User
 from app.models.operations.outbox import OutgoingMail
 
 
@@ -21,21 +22,22 @@ def reset_link(posted: OutgoingMail) -> dict[str, Any] | None:
 
 @mailer.made_at_sending("verify")
 def verification_link(posted: OutgoingMail) -> dict[str, Any] | None:
-    """For the user's own address, or the one they want, unless it is somebody else's or the password has changed."""
+    """For the user's own address, or the one they want, unless it is somebody else's or their credentials changed."""
     user = db.session.get_one(User, posted.context["user_id"])
     owner = User.with_email(posted.to)
     is_settled = owner is user and user.is_verified
     if user.disabled_at or is_settled or (owner is not None and owner is not user):
         return None
-    if posted.context.get("credential") not in {None, credential_of(user)}:
+    if posted.context.get("credential") != user.credential_mark:
         return None
     secret = MailedToken.issue(user, "verify", posted.to)
     return {"name": user.name, "link": mailer.link("auth.verify", token=secret)}
 
 
-def credential_of(user: User) -> str:
-    """A mark of the current password: a waiting mail that was ordered under another one is not sent."""
-    return digest(user.password_hash)[:16]
+def post_verification(user: User, address: str | None = None) -> None:
+    """Mail the link that confirms the user's own address, or the one that they want."""
+    made_by = {"user_id": user.id, "credential": user.credential_mark}
+    mailer.post(f"verify:{secrets.token_hex(8)}", address or user.email, "verify", **made_by)
 
 
 @mailer.made_at_sending("already_registered")

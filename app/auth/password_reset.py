@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app import mailer
+from app.auth.email_links import post_verification
 from app.auth.forms import ForgotForm, ResetForm, faults
 from app.extensions import db
 from app.models.billing.allowance_refill import give_free_credits
@@ -137,7 +138,7 @@ def dead_link() -> ResponseReturnValue:
 def send_verification() -> ResponseReturnValue:
     """Mail the link once more."""
     if not current_user.is_verified:
-        mailer.post(f"verify:{secrets.token_hex(8)}", current_user.email, "verify", user_id=current_user.user_id)
+        post_verification(current_user.user)
         db.session.commit()
         flash(SENT, "good")
     return redirect(url_for("auth.settings"))

@@ -9,7 +9,7 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from app import mailer
-from app.auth.email_links import credential_of
+from app.auth.email_links import post_verification
 from app.auth.forms import DeletionForm, EmailForm, PasswordForm, ProfileForm, faults
 from app.extensions import db
 from app.jobs import JobName, enqueue
@@ -77,8 +77,7 @@ def change_address() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return settings_page(faults(form), section="email"), 400
     if form.email.data != hold_person().email:
-        made_by = {"user_id": user.id, "credential": credential_of(user)}
-        mailer.post(f"verify:{secrets.token_hex(8)}", form.email.data, "verify", **made_by)
+        post_verification(user, form.email.data)
         db.session.commit()
     return done(f"A link is on its way to {form.email.data}. The address changes when you follow it.")
 

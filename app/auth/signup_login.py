@@ -8,6 +8,7 @@ from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from app import mailer
+from app.auth.email_links import post_verification
 from app.auth.forms import LoginForm, SignupForm, faults
 from app.auth.invitations import invitation_in
 from app.extensions import db
@@ -110,7 +111,7 @@ def open_account(user: User) -> None:
     if user.is_verified:
         of_welcome(user, account)
     else:
-        mailer.post(f"verify:{secrets.token_hex(8)}", user.email, "verify", user_id=user.id)
+        post_verification(user)
 
 
 @auth.route("/login", methods=["GET", "POST"])

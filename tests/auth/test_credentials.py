@@ -122,3 +122,16 @@ def test_a_wanted_address_is_sent_no_link_once_the_password_is_another(
     User.with_email("ada@example.com").set_password(CHOSEN)
     session.commit()
     assert post_office.mails_to("eve@example.com") == []
+
+
+def test_an_address_is_sent_no_link_once_another_is_confirmed(
+    guest: Browser, post_office: PostOffice, session: Database
+) -> None:
+    """Mistyped at sign-up, then wanted, then corrected, before the mails to the first two could be sent."""
+    guest.sign_up("stranger")
+    guest.send("/settings/email", current_password=PASSWORD, email="eve@example.com")
+    user = User.with_email("stranger@example.com")
+    user.change_email("ada@example.com")
+    user.verify_email()
+    session.commit()
+    assert [post_office.mails_to(f"{name}@example.com") for name in ("stranger", "eve")] == [[], []]

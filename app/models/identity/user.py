@@ -120,6 +120,11 @@ class User(Model):
         """The id of the personal account: its membership is a person's first, and is never ended."""
         return int(self.memberships[0].account_id)
 
+    @property
+    def credential_mark(self) -> str:
+        """Of the current password and address: a link that waits to be mailed is for these alone."""
+        return digest(f"{self.password_hash} {self.email}")[:16]
+
     def has_password(self, password: str) -> bool:
         return is_right(password, self.password_hash)
 
