@@ -197,6 +197,19 @@ def test_the_last_owner_can_neither_leave_nor_step_down(team: Team) -> None:
     assert (team.post("olga", "/account/leave"), own, team.role("olga")) == (409, 409, "owner")
 
 
+def test_a_disabled_owner_is_none_to_leave_the_team_to(team: Team, session: Database) -> None:
+    session.get(User, team.users["otto"]).disable()
+    session.get(User, team.users["mia"]).disable()
+    session.commit()
+    assert team.post("olga", "/account/leave") == 409
+    assert team.post("olga", "/account/members/{}/owner", to="mia") == 409
+    assert (team.role("olga"), team.role("mia")) == ("owner", "member")
+    session.get(User, team.users["otto"]).disabled_at = None
+    session.get(User, team.users["olga"]).disable()
+    session.commit()
+    assert session.get(Account, team.id).owner.name == "Otto"
+
+
 def test_an_owner_hands_the_team_over_and_leaves(team: Team) -> None:
     team.post("otto", "/account/leave")
     team.post("olga", "/account/members/{}/owner", to="mia")

@@ -125,9 +125,9 @@ class Account(Model):
 
     @property
     def owner(self) -> User:
-        """The first owner: whom mails about money go to."""
-        owners = (m for m in sorted(self.memberships, key=lambda m: m.id) if m.role == "owner")
-        return next(owners).user
+        """The first owner who is not disabled, else the first: whom mails about money go to."""
+        owners = (m for m in self.memberships if m.role == "owner")
+        return min(owners, key=lambda m: (m.user.disabled_at is not None, m.id)).user
 
     @classmethod
     def with_customer(cls, customer_id: str | None) -> "Account | None":

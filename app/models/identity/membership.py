@@ -3,7 +3,7 @@
 from datetime import date
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Index, UniqueConstraint, func, select, text, update
+from sqlalchemy import Index, UniqueConstraint, select, text, update
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.db.types import Nanos
@@ -78,10 +78,12 @@ class Membership(Model):
 
     @property
     def is_last_owner(self) -> bool:
+        """Whether there is no other owner who could act: a disabled person can't."""
         if self.role != "owner":
             return False
-        owners = select(func.count()).where(Membership.account_id == self.account_id, Membership.role == "owner")
-        return db.session.scalar(owners) == 1
+        others = Membership.account_id == self.account_id, Membership.role == "owner", Membership.id != self.id
+        able = select(Membership.id).join(User).where(*others, User.disabled_at.is_(None)).limit(1)
+        return db.session.scalar(able) is None
 
     def change_role(self, role: str) -> None:
         """Conflict where the account would be left without an owner."""
@@ -90,8 +92,9 @@ class Membership(Model):
         self.role = role
 
     def hand_over(self, to: "Membership") -> None:
-        """Make the other member an owner, and this one an admin."""
-        to.role, self.role = "owner", "admin"
+        """Make the other member an owner, and this one an admin. Conflict where the other is disabled."""
+        to.role = "owner"
+        self.change_role("admin")
 
     def end(self) -> None:
         """Take the person out: their browsers fall back to their own account, their keys here stop.
