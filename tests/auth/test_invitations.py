@@ -187,3 +187,4 @@ def test_an_invitation_ends_with_the_right_that_it_was_sent_by(
         assert ada.send(f"/account/members/{place.id}/{change[0]}", **change[1]).status_code == 302
     assert (bob.get(link).status_code, bob.send(link).status_code) == (404, 404)
     assert role_of(session, BOB) is None
+    assert "No longer works" in ada.get("/account").text
