@@ -136,7 +136,7 @@ def revoke_key(key_id: str) -> tuple[str, int]:
 
 def my_key(key_id: str) -> ApiKey:
     """A live key of one's own; for owners and admins any of the account."""
-    key = or_404(ApiKey.find(key_id, account_id=current_user.account_id, revoked_at=None))
+    key = or_404(ApiKey.find_live(key_id, account_id=current_user.account_id))
     return or_404(key if current_user.can_manage or key.user_id == current_user.user_id else None)
 
 

@@ -1,5 +1,6 @@
 """Settings: name, address, password, browsers, keys, deletion."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import time_machine
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.base import utcnow
+from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import ModelPrice
 from app.models.chat.chat import Chat, Message
 from app.models.identity.account import Account
@@ -160,6 +162,18 @@ def test_a_key_gets_limits_and_a_new_secret_on_the_page(ada: Browser, session: D
     assert ada.send(f"/settings/keys/{key.id}/limits", total_limit_credits="20").status_code == 302
     session.refresh(key)
     assert (key.monthly_limit_nanos, key.total_limit_nanos, key.models) == (None, 20 * CREDIT, [])
+    key.expires_at = utcnow()
+    session.commit()
+    assert ada.send(f"/settings/keys/{key.id}/rotate").status_code == 404
+
+
+def test_a_key_stays_kept_to_a_model_that_is_off_sale(ada: Browser, session: Database) -> None:
+    """The form of its limits, sent as it is shown, allows it no other model."""
+    ada.send("/settings/keys", name="robot", models=["demo-fast"])
+    AIModel.named("demo-fast").is_for_sale = False
+    session.commit()
+    ticked = r'<input type="checkbox" name="models" value="([^"]+)" checked>'
+    assert re.findall(ticked, ada.get("/settings").text) == ["demo-fast"]
 
 
 def use(key: ApiKey, session: Database) -> None:
@@ -235,6 +249,10 @@ def test_a_team_that_would_lose_its_only_owner_comes_first(
     assert ada.send("/settings/delete", current_password=PASSWORD).status_code == 409
     session.expire_all()
     assert (ada.is_signed_in, team.closed_at) == (True, None)
+    assert ada.send("/account/close", current_password=PASSWORD).status_code == 302
+    assert ada.send("/settings/delete", current_password=PASSWORD).status_code == 302
+    session.expire_all()
+    assert (team.owner.name, len(team.memberships), User.with_email(ADA)) == ("", 2, None)
 
 
 def test_who_is_deleted_leaves_the_teams_of_others_and_closes_their_own(

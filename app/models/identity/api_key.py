@@ -98,6 +98,12 @@ class ApiKey(Model):
         return cls.revoked_at.is_(None), or_(cls.expires_at.is_(None), cls.expires_at > utcnow())
 
     @classmethod
+    def find_live(cls, identifier: str | int, **own: object) -> "ApiKey | None":
+        """One of those that `own` names, by its id: None where it was revoked or is past its end."""
+        key = cls.find(identifier, **own, revoked_at=None)
+        return None if key is None or (key.expires_at and key.expires_at <= utcnow()) else key
+
+    @classmethod
     def count_of(cls, user_id: int) -> int:
         """How many live keys a person has, in all accounts."""
         return db.session.scalar(select(func.count()).where(cls.user_id == user_id, *cls.is_live())) or 0

@@ -63,9 +63,12 @@ def carry_over(user: User, former: str) -> None:
 
 
 def was_left(account: Account, membership: Membership) -> bool:
-    """Leave a team that others are in; False where the person is alone in the account."""
+    """Leave a team that others are in; False where the person is alone in the account.
+
+    A closed team stays with its last owner: nobody can take it over anymore.
+    """
     db.session.refresh(account, ["memberships"])
-    if len(account.memberships) == 1:
+    if len(account.memberships) == 1 or (account.closed_at and membership.is_last_owner):
         return False
     membership.end()
     return True
