@@ -87,17 +87,25 @@ def too_many_calls(*, most: int, **_: Any) -> str:
 def chat_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
     chats = counted(counts["limit"], "new chat")
     used = f"{plan} includes {chats} a month, and you've used them all."
-    return f"{used} You can continue your existing chats."
+    return f"{used if counts['limit'] else none_of(plan, 'new chats')} You can continue your existing chats."
 
 
 def document_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
+    if not counts["limit"]:
+        return f"{none_of(plan, 'documents')} Choose a plan that does. Nothing is lost."
     room = f"{plan} has room for {counted(counts['limit'], 'document')}, and you have that many."
     return f"{room} Delete one, or choose a plan with more. Nothing is lost."
 
 
 def image_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
+    if not counts["limit"]:
+        return none_of(plan, "images")
     left = f"{counts['remaining']} are left" if counts["remaining"] else "you've used them all"
     return f"{plan} includes {counted(counts['limit'], 'image')} a month, and {left}."
+
+
+def none_of(plan: str, what: str) -> str:
+    return f"{plan} doesn't include {what}."
 
 
 def member_limit_reached(*, used: int, limit: int, needed: int | None = None, **_: Any) -> str:

@@ -1,10 +1,13 @@
 """The example plans of the seeds, set up in the admin: 5 chats and 2 documents free; 100 and 10; any number."""
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, scoped_session
 
 from app.models.catalog.plan import Plan
+from app.web.refusals import image_limit_reached
 from tests.admin.conftest import AdminClient
+from tests.auth.conftest import Browser
 from tests.chat.conftest import Door
 from tests.support import people
 from tests.support.people import CREDIT
@@ -53,3 +56,28 @@ def check_refusals(ada: Door, made: list, begun: list) -> None:
     ]
     ada.call("DELETE", f"/documents/{made[0].json['id']}")
     assert ada.call("POST", "/documents", json={}).status_code == 201
+
+
+def test_a_plan_that_has_none_of_a_kind_says_so_and_counts_none(
+    session: scoped_session[Session], client: FlaskClient
+) -> None:
+    people.model()
+    account = people.person("ada", credits=CREDIT)
+    ada = Door(client, people.api_key(account))
+    account.warns_near_limits = True
+    account.plan.chats_per_month = account.plan.images_per_month = 0
+    account.plan.documents = 3
+    session.commit()
+    browser = Browser(client.application.test_client())
+    browser.sign_in("ada")
+    for path in ("/billing", "/billing/usage"):
+        page = browser.client.get(path).text
+        assert ("of 3 documents" in page, page.count("data-limit"), "None left" in page) == (True, 1, False)
+    account.plan.documents = 0
+    session.commit()
+    told = [ada.call("POST", f"/{kind}", json={}).json["detail"] for kind in ("chats", "documents")]
+    told.append(image_limit_reached(plan=account.plan.name, counts={"used": 0, "limit": 0, "remaining": 0}))
+    assert [text.partition(".")[0] for text in told] == [
+        f"{account.plan.name} doesn't include {what}" for what in ("new chats", "documents", "images")
+    ]
+    assert "data-limit" not in browser.client.get("/billing").text

@@ -29,6 +29,11 @@ class Limit:
         return None if self.limit is None else max(0, self.limit - self.used)
 
     @property
+    def is_counted(self) -> bool:
+        """Whether there is anything to count: not in a plan that has none of it."""
+        return self.limit is not None and (self.limit > 0 or self.used > 0)
+
+    @property
     def is_near(self) -> bool:
         """Whether most of it is used."""
         return self.limit is not None and self.used * 100 >= self.limit * NEAR_PERCENT
@@ -62,7 +67,7 @@ class PlanLimits:
 
     @property
     def has_any(self) -> bool:
-        return any(kind.limit is not None for kind in (self.chats, self.documents, self.images))
+        return any(kind.is_counted for kind in (self.chats, self.documents, self.images))
 
     @classmethod
     def of(cls, account_state: AccountState) -> "PlanLimits":
@@ -101,6 +106,7 @@ def check_images(account_state: AccountState, images: int, at: datetime) -> None
     used = images_since(account_state.account_id, account_state.period_start) - images
     limit = Limit(used, plan.images_per_month)
     if (limit.remaining or 0) < images:
-        details = limit.details | {"resets_at": account_state.period_end}
+        resets = account_state.period_end if plan.images_per_month else None
         wait = seconds_until(account_state.period_end, at)
-        raise Refusal("image_limit_reached", context={"plan": plan.name}, retry_after=wait, **details)
+        context = {"plan": plan.name}
+        raise Refusal("image_limit_reached", context=context, retry_after=wait, resets_at=resets, **limit.details)
