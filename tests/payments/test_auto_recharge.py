@@ -208,55 +208,6 @@ def test_a_second_click_on_what_was_confirmed_already_finds_it_paid(scenario: St
     assert (states(scenario)[0], scenario.credits) == ("paid", 5000)
 
 
-def test_authentication_that_never_comes_ends_in_a_pause(scenario: StripeScenario, travel: Travel) -> None:
-    scenario.turn_on_recharge(card="authentication_always")
-    scenario.work()
-    travel(timedelta(hours=25))
-    scenario.work()
-    assert (states(scenario), scenario.settings.pause_reason) == (["canceled"], "authentication")
-
-
-@pytest.mark.parametrize("action", ["refund", "dispute"])
-def test_a_refund_or_dispute_of_any_payment_pauses_it(scenario: StripeScenario, action: str) -> None:
-    payment = scenario.buy_pack(2500)
-    scenario.turn_on_recharge(below=1)
-    getattr(scenario, action)(payment)
-    assert scenario.settings.pause_reason == action
-
-
-def test_a_removed_card_pauses_it(scenario: StripeScenario) -> None:
-    scenario.buy_pack()
-    scenario.turn_on_recharge(below=1)
-    scenario.sandbox.client.v1.payment_methods.detach(scenario.settings.card_id)
-    scenario.deliver()
-    assert scenario.settings.pause_reason == "card_removed"
-
-
-def test_a_customer_deleted_at_stripe_pauses_it(scenario: StripeScenario) -> None:
-    scenario.buy_pack()
-    scenario.turn_on_recharge(below=1)
-    scenario.sandbox.control("customer", customer=scenario.account.stripe_customer_id, action="delete")
-    scenario.deliver()
-    assert (scenario.settings.pause_reason, scenario.account.stripe_customer_id) == ("card_removed", None)
-    assert scenario.buy_pack().state == "paid"
-
-
-def test_a_retired_pack_pauses_it(scenario: StripeScenario) -> None:
-    scenario.turn_on_recharge()
-    scenario.pack().status = "legacy"
-    db.session.commit()
-    scenario.work()
-    assert (scenario.settings.pause_reason, states(scenario)) == ("pack_gone", [])
-
-
-def test_a_plan_without_packs_pauses_it(scenario: StripeScenario) -> None:
-    scenario.turn_on_recharge()
-    scenario.subscribe("Starter")
-    scenario.use_allowance(5000)
-    scenario.work()
-    assert (scenario.settings.pause_reason, states(scenario)) == ("packs_not_allowed", [])
-
-
 def test_buying_by_hand_never_changes_the_switch(scenario: StripeScenario) -> None:
     scenario.buy_pack()
     assert scenario.credits == 5000
