@@ -29,6 +29,7 @@ class Source(Fields):
 class Part(Fields):
     type: str | None = None
     text: str | None = None
+    refusal: str | None = None
     source: str | Source | None = None
     content: str | Objects | Object | None = None
     image_url: str | Object | None = None
@@ -53,6 +54,7 @@ class Message(Fields):
     type: str | None = None
     role: str | None = None
     content: str | list[Part] | None = None
+    refusal: str | None = None
     tool_calls: list[Call] | None = None
     thinking_blocks: Objects | None = None
     name: str | None = None

@@ -25,6 +25,22 @@ OPENAI = SAMPLING | {
     "prompt_cache_options": {"a": 1}, "service_tier": "auto", "store": False, "parallel_tool_calls": False,
     "stream_options": {"include_usage": True}, "top_logprobs": 0, "reasoning": {"effort": "low"},
 }  # fmt: skip
+BLOCKS: list[dict[str, Any]] = [
+    {"role": "user", "content": [
+        {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        {"type": "image", "source": BASE64},
+        {"type": "document", "title": "t", "source": BASE64 | {"data": PDF}},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "abc"}},
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "x"}]}},
+    ]},
+    {"role": "assistant", "content": [
+        {"type": "thinking", "thinking": "t", "signature": "s"},
+        {"type": "tool_use", "id": "t1", "name": "look", "input": {"a": 1}},
+    ]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "is_error": True, "content": [
+        {"type": "text", "text": "x"}, {"type": "image", "source": BASE64},
+    ]}]},
+]  # fmt: skip
 WHOLE: dict[str, dict[str, Any]] = {
     "chat": OPENAI | {
         "model": "m", "max_tokens": 300, "max_completion_tokens": 300, "n": 1, "modalities": ["text"],
@@ -39,8 +55,14 @@ WHOLE: dict[str, dict[str, Any]] = {
                 {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}},
             ], "thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}]},
             {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "r"}]},
+            {"role": "assistant", "refusal": "r"},
+            {"role": "assistant", "content": [
+                {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}},
+                {"type": "refusal", "refusal": "r"},
+            ]},
+            *BLOCKS,
         ],
-        "tools": [{"type": "function", "function": LOOK}],
+        "tools": [{"type": "function", "function": LOOK}, {"name": "cut", "input_schema": SCHEMA}],
         "tool_choice": {"type": "function", "function": {"name": "look"}},
         "stop": ["x"], "seed": 1, "frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {"5": 1},
         "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}},
@@ -63,7 +85,9 @@ WHOLE: dict[str, dict[str, Any]] = {
             {"type": "function_call_output", "call_id": "c", "output": "x"},
             {"type": "custom_tool_call", "call_id": "c2", "name": "cut", "input": "{}"},
             {"type": "custom_tool_call_output", "call_id": "c2", "output": [{"type": "input_text", "text": "x"}]},
-            {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]},
+            {"type": "message", "role": "assistant", "content": [
+                {"type": "output_text", "text": "x"}, {"type": "refusal", "refusal": "r"},
+            ]},
         ],
         "tools": [
             {"type": "function", "strict": False, **LOOK}, {"type": "custom", "name": "cut", "description": "d"},
@@ -75,22 +99,7 @@ WHOLE: dict[str, dict[str, Any]] = {
     },
     "messages": SAMPLING | {
         "model": "m", "max_tokens": 300, "top_k": 5, "stop_sequences": ["x"], "cache_control": {"type": "ephemeral"},
-        "messages": [
-            {"role": "user", "content": [
-                {"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
-                {"type": "image", "source": BASE64},
-                {"type": "document", "title": "t", "source": BASE64 | {"data": PDF}},
-                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "abc"}},
-                {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "x"}]}},
-            ]},
-            {"role": "assistant", "content": [
-                {"type": "thinking", "thinking": "t", "signature": "s"},
-                {"type": "tool_use", "id": "t1", "name": "look", "input": {"a": 1}},
-            ]},
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "is_error": True, "content": [
-                {"type": "text", "text": "x"}, {"type": "image", "source": BASE64},
-            ]}]},
-        ],
+        "messages": BLOCKS,
         "system": [{"type": "text", "text": "s"}], "thinking": {"type": "enabled", "budget_tokens": 1024},
         "tools": [{"name": "look", "description": "d", "input_schema": SCHEMA, "type": "custom"}],
         "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
@@ -134,13 +143,13 @@ def fields_told(dialect: str, body: dict[str, Any], model: AIModel) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
-@pytest.mark.parametrize("dialect", WHOLE)
+@pytest.mark.parametrize(("dialect", "form"), [*zip(WHOLE, WHOLE, strict=True), ("chat", "responses")])
 def test_a_wrong_type_anywhere_is_told_by_its_field(
-    app: Flask, session: "scoped_session[Session]", dialect: str, kind: str
+    app: Flask, session: "scoped_session[Session]", dialect: str, form: str, kind: str
 ) -> None:
     provider = ProviderAccount(kind=kind, name="p")
     shown = {"takes_images": True, "is_reasoning": True, "max_output_tokens": 4096}
-    model, whole = AIModel(name="m", provider=provider, **shown), WHOLE[dialect]
+    model, whole = AIModel(name="m", provider=provider, **shown), WHOLE[form]
     with app.test_request_context(PATHS[dialect], method="POST"):
         assert fields_told(dialect, whole, model) == set()
         told = {at: [fields_told(dialect, changed(whole, at, value), model) for value in WRONG] for at in paths(whole)}
