@@ -10,7 +10,7 @@ from app.extensions import db
 from app.jobs import commit, rollback
 from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.payment import Payment
-from app.models.billing.payment_errors import NotFound, PaymentsNotSetUp, Rejected, ServerError
+from app.models.billing.payment_errors import NotFound, PaymentsNotSetUp, Rejected, ServerError, UnknownOutcome
 from app.models.catalog.currency import plain_amount, step
 from app.models.catalog.offers import is_published
 from app.models.catalog.pack_tier import MOST_PACKS
@@ -69,11 +69,17 @@ def at_stripe(account_id: int, sold: Plan | CreditPack, begin: Callable[[bool], 
 
 
 def open_again(session_id: str) -> str | None:
-    """The address of a checkout that was begun before; None where it is over, and what came of it is applied."""
-    session = client.session(session_id)
-    if session.status == "open":
-        return session.url
-    session_sync.apply_session(session)
+    """The address of a checkout that was begun before; None where it is over, and what came of it is applied.
+
+    UnknownOutcome where Stripe fails to say: another one could be paid beside it.
+    """
+    try:
+        session = client.session(session_id)
+        if session.status == "open":
+            return session.url
+        session_sync.apply_session(session)
+    except ServerError as error:
+        raise UnknownOutcome(str(error)) from error
     commit()
     return None
 

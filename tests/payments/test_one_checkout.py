@@ -92,6 +92,17 @@ def test_an_error_that_stripe_keeps_is_not_asked_for_again(scenario: StripeScena
     assert (scenario.credits, scenario.allowance) == (5_000, 10_000)
 
 
+def test_a_checkout_that_cannot_be_looked_at_is_not_begun_anew(scenario: StripeScenario) -> None:
+    """It may have been paid."""
+    first = scenario.begin_pack()
+    scenario.sandbox.control("faults", fault="error_after", path="/v1/checkout/sessions/*", method="GET", count=3)
+    with pytest.raises(UnknownOutcome):
+        scenario.begin_pack()
+    scenario.sandbox.control("faults", clear=True)
+    assert scenario.begin_pack() == first
+    assert len(sessions(scenario)) == 1
+
+
 CHANGES: dict[str, tuple[str, str, Callable[[StripeScenario], object]]] = {
     "cancel": ("DELETE", "/v1/subscriptions/*", lambda scenario: subscriptions.cancel(scenario.actor, at_once=True)),
     "undo": ("POST", "/v1/subscription_schedules/*/release", lambda scenario: subscriptions.resume(scenario.actor)),
