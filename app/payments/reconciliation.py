@@ -214,16 +214,19 @@ def paid(fetched: PaymentState) -> Iterator[Finding]:
 
 
 def park_orphan(fetched: PaymentState, why: str) -> bool:
-    """Keep a payment that does not fit, so that it is shown, and found only once; False where nobody's."""
+    """Keep a payment that does not fit, so that it is shown, and found only once; False where nobody's.
+
+    As the row that it names only where both labels say so: another product numbers its payments too.
+    """
     account = Account.with_customer(fetched.customer_id)
-    sold = Payment.find(fetched.metadata.get("payment_id", ""))
-    if account is None and sold is None:
+    if account is None:
         return False
-    if sold is not None and not sold.is_paid:
+    sold = Payment.find(fetched.metadata.get("payment_id", ""), account_id=account.id)
+    if sold is not None and not sold.is_paid and sold.labels.items() <= fetched.metadata.items():
         sold.park(why)
         sold.stripe_payment_intent_id = fetched.stripe_id
     else:
-        Payment.park_unknown(account or sold.account, fetched, why)  # type: ignore[union-attr]
+        Payment.park_unknown(account, fetched, why)
     commit()
     return True
 

@@ -12,6 +12,7 @@ from app.models.billing.payment import Payment
 from app.payments import reconciliation, subscriptions
 from sandbox.shapes import listing
 from tests.payments.stripe_scenario import StripeScenario
+from tests.support import people
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 
@@ -71,6 +72,22 @@ def test_an_orphan_payment_is_shown_once(scenario: StripeScenario) -> None:
         5000,
     )
     assert findings(scenario) == 0
+
+
+@pytest.mark.parametrize("of", ["ada", "eve"])
+def test_an_orphan_payment_leaves_alone_what_it_only_names(scenario: StripeScenario, of: str) -> None:
+    """Another product numbers its payments too."""
+    scenario.begin_pack()
+    begun, labels = scenario.last(Payment), {}
+    if of == "eve":
+        begun.account = people.person("eve")
+        scenario.commit()
+        labels = {"account_id": str(begun.account_id)}
+    scenario.charge_elsewhere(700, scenario.account.stripe_customer_id, payment_id=str(begun.id), **labels)
+    assert findings(scenario) == 1
+    orphan = scenario.last(Payment)
+    assert (orphan.kind, orphan.account_id) == ("unknown", scenario.account_id)
+    assert db.session.get_one(Payment, begun.id).state == "open"
 
 
 def test_an_invoice_of_the_founders_own_is_none_of_ours(scenario: StripeScenario) -> None:
