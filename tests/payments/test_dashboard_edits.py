@@ -196,7 +196,7 @@ def test_what_is_paid_elsewhere_is_worth_the_same(scenario: StripeScenario) -> N
 
 @pytest.mark.parametrize("end", ["void_invoice", "mark_uncollectible"])
 def test_after_an_invoice_that_was_written_off_the_next_one_refills(scenario: StripeScenario, end: str) -> None:
-    scenario.subscribe("Plus", card="fails_later")
+    scenario.subscribe("Pro", card="fails_later")
     scenario.renew()
     v1 = scenario.sandbox.client.v1
     begun = scenario.subscription.period_start
@@ -206,6 +206,8 @@ def test_after_an_invoice_that_was_written_off_the_next_one_refills(scenario: St
         scenario.sandbox.running.sandbox.store.all("subscription")[0]["status"] = "active"
         scenario.receive("customer.subscription.updated", {"id": scenario.subscription.stripe_id})
         assert next_refill(scenario.account, utcnow()).at == scenario.subscription.period_end
+        scenario.change("Plus")
+        assert next_refill(scenario.account, utcnow()).plan.name == "Plus"
     with time_machine.travel(begun + timedelta(minutes=30), tick=True):
         assert next_refill(scenario.account, utcnow()).at is None
 

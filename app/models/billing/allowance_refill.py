@@ -225,10 +225,10 @@ def next_of_subscription(account: Account, subscription: Subscription, at: datet
     if subscription.follower is not None and (is_paid or not subscription.is_unpaid):
         ends = max(at, subscription.period_end or at)
         return next_unpaid(account, subscription.follower, account.created_at, ends)
-    plan = subscription.pending_plan if is_paid and subscription.pending_plan else subscription.plan
+    comes = paid_until if is_paid else next_invoice(subscription, at)
+    plan = subscription.pending_plan if comes and subscription.pending_plan else subscription.plan
     if not plan.allowance_nanos:
         return None
-    comes = paid_until if is_paid else next_invoice(subscription, at)
     return NextRefill(comes, plan.allowance_nanos, plan, needs_payment=True)
 
 
