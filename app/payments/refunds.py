@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from app.extensions import db
 from app.jobs import JobName, commit, enqueue_after_commit
@@ -81,16 +81,20 @@ def pay_back(refund_id: int) -> None:
 
 
 def refund_rejected() -> None:
-    """Pay back whatever a subscription took that was not wanted."""
+    """Pay back whatever a subscription took that was not wanted, and what was paid once the account was closed."""
+    is_rejected, is_late = Subscription.rejected_at.is_not(None), Payment.paid_at > Account.closed_at
     taken = (
-        select(Payment.id)
-        .join(Subscription, Subscription.id == Payment.subscription_id)
-        .where(Subscription.rejected_at.is_not(None), Payment.state == "paid", Payment.price_cents > 0)
+        select(Payment.id, is_rejected)
+        .join(Account, Account.id == Payment.account_id)
+        .outerjoin(Subscription, Subscription.id == Payment.subscription_id)
+        .where(or_(is_rejected, is_late), Payment.state == "paid", Payment.price_cents > 0)
         .where(Payment.refunded_cents == 0, Payment.stripe_payment_intent_id.is_not(None))
         .where(Payment.former_account_id.is_(None))
         .where(~select(Refund.id).where(Refund.payment_id == Payment.id).exists())
     )
-    for payment_id in list(db.session.scalars(taken)):
+    for payment_id, rejected in db.session.execute(taken).all():
         with suppress(InvalidRequest):
-            request_refund(payment_id, reason="a second subscription")
+            request_refund(
+                payment_id, reason="a second subscription" if rejected else "paid after the account was closed"
+            )
         commit()

@@ -1,8 +1,11 @@
 """Refunds and disputes: exactly what came with the payment is taken back, and given back."""
 
+from datetime import timedelta
+
 import pytest
 
 from app.jobs import commit
+from app.models.billing.payment import Payment
 from app.models.metering.refusal import InvalidRequest
 from app.payments import refunds
 from tests.payments.stripe_scenario import StripeScenario
@@ -62,6 +65,27 @@ def test_an_admins_refund_is_asked_for_and_taken_back(scenario: StripeScenario) 
     commit()
     scenario.work()
     assert scenario.credits == 2500
+
+
+@pytest.mark.parametrize("sold", ["pack", "plan"])
+def test_what_is_paid_once_the_account_is_closed_is_paid_back(scenario: StripeScenario, sold: str) -> None:
+    """Its checkout was open in another tab. What was paid before stays."""
+    kept = scenario.buy_pack()
+    checkout = scenario.begin_pack() if sold == "pack" else scenario.begin_plan("Plus")
+    scenario.account.close()
+    scenario.account.closed_at -= timedelta(seconds=2)
+    kept.paid_at -= timedelta(seconds=3)
+    scenario.commit()
+    scenario.close_account()
+    scenario.sandbox.pay(checkout)
+    scenario.deliver()
+    for _sweep in range(2):
+        scenario.work()
+    scenario.deliver()
+    payment = scenario.last(Payment)
+    assert (payment.price_cents, payment.refunded_cents) == ((1000, 1000) if sold == "pack" else (2000, 2000))
+    assert (scenario.allowance, kept.refunded_cents) == (0, 0)
+    assert scenario.is_explained()
 
 
 def test_more_than_was_paid_cannot_be_refunded(scenario: StripeScenario) -> None:
