@@ -21,6 +21,7 @@ from app.models.identity.erasure import delete_person
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import UserSession
 from app.models.metering.key_limit import spent_by_keys
+from app.web.access import in_any_account
 from app.web.blueprints import auth
 from app.web.browser_session import begin_session, has_just_signed_in, hold_person, own_session, sign_out
 from app.web.rate_limits import by_person
@@ -107,6 +108,7 @@ def told(stopped: int, removed: int = 0) -> str:
 
 
 @auth.post("/settings/sessions/end")
+@in_any_account
 def end_sessions() -> ResponseReturnValue:
     """Sign out everywhere, here too: programs with the person's keys as well, unless they are to be kept."""
     user = current_user.user
@@ -119,6 +121,7 @@ def end_sessions() -> ResponseReturnValue:
 
 
 @auth.post("/settings/sessions/<session_id>/end")
+@in_any_account
 def end_one_session(session_id: str) -> ResponseReturnValue:
     row = UserSession.find(session_id, user_id=current_user.user_id) or abort(404)
     db.session.delete(row)

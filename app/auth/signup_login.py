@@ -19,7 +19,7 @@ from app.models.identity.guest_account import accepts_guests
 from app.models.identity.invitation import Invitation
 from app.models.identity.user import ERASED, User
 from app.notifications.people_mails import of_welcome
-from app.web.access import public
+from app.web.access import in_any_account, public
 from app.web.blueprints import auth
 from app.web.browser_session import await_code, begin_session, onwards, same_site, sign_out
 from app.web.known_browser import told_if_new
@@ -140,6 +140,7 @@ def login() -> ResponseReturnValue:
 
 
 @auth.post("/logout")
+@in_any_account
 def logout() -> ResponseReturnValue:
     sign_out()
     return redirect(url_for("pages.index"))

@@ -18,7 +18,7 @@ from app.models.identity.membership import Membership
 from app.models.metering.budget import Period, own_limit
 from app.models.metering.member_limit import month_of, spent_by_members
 from app.models.metering.refusal import InvalidRequest
-from app.web.access import own_membership
+from app.web.access import in_any_account, own_membership
 from app.web.blueprints import auth
 from app.web.browser_session import onwards, own_session
 from app.web.numbers import scaled
@@ -57,6 +57,7 @@ def done(text: str) -> ResponseReturnValue:
 
 
 @auth.post("/account/switch")
+@in_any_account
 def switch_account() -> ResponseReturnValue:
     """Act on another of one's accounts in this browser; 404 for any other."""
     wanted = Account.find(request.form.get("account_id", ""), closed_at=None)

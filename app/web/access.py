@@ -14,6 +14,7 @@ from app.models.identity.actor import Actor
 from app.models.identity.api_key import OWNERS_SCOPES, ApiKey
 from app.models.identity.guest_account import guest_actor
 from app.models.identity.membership import Membership
+from app.models.metering.refusal import Conflict
 from app.web.security_events import note_forbidden
 from app.web.session_cookie import SessionCookies
 
@@ -37,6 +38,12 @@ def public(view: View) -> View:
 def for_guests_too(view: View) -> View:
     """Mark a view as open to guests beside those who are signed in; what it shows and does is the caller's own."""
     view.is_for_guests = True  # type: ignore[attr-defined]
+    return view
+
+
+def in_any_account(view: View) -> View:
+    """Mark a view that is the same whatever account the page that asks was shown for."""
+    view.is_in_any_account = True  # type: ignore[attr-defined]
     return view
 
 
@@ -105,9 +112,19 @@ def check_actor() -> None:
         raise NotSignedIn("Sign in first, or send an API key as `Authorization: Bearer <key>`.")
     if not getattr(view, "takes_foreign_posts", False) and not bearer() and not takes_keys_only():
         csrf.protect()
+    if not is_public and not getattr(view, "is_in_any_account", False):
+        check_shown_account()
     if not is_public:
         g.share = f"account-{current_user.account_id}"
         check_scope(scope_of(view, request.method))
+
+
+def check_shown_account() -> None:
+    """Conflict where the page that asks was shown for another account: its person switched in another tab since, or
+    is no longer in that team."""
+    shown = request.headers.get("X-Account") or (request.method == "POST" and request.form.get("shown_account"))
+    if shown and not bearer() and shown != str(current_user.account_id):
+        raise Conflict("other_account", context={"account": current_user.account.title})
 
 
 def check_scope(needed: str) -> None:

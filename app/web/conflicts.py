@@ -25,6 +25,8 @@ CONFLICTS = {
     "last_owner": "An account needs an owner. Make someone else an owner first, or close the account.",
     "no_limit": "You have no monthly limit in this team.",
     "not_subscribed": "This account has no subscription, so nothing was changed.",
+    "other_account": "You're in {account} now, and this page shows another account. Nothing was changed. "
+    "Reload the page, or switch back first.",
     "passkey_known": "That passkey is already in use.",
     "price_changed": "The price has changed since you saw it. Check the new price, then send again.",
     "price_changed:pack": "This pack's price just changed. Check it and try again; nothing was bought.",

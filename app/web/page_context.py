@@ -38,6 +38,7 @@ def init_frame(app: Flask) -> None:
         awaits_verification,
         here,
         browser_owner,
+        shown_account,
         passkey_site,
         guest_before,
         sent_form,
@@ -58,6 +59,11 @@ def browser_owner() -> str:
     if is_guest():
         return guest_mark(current_user.guest)
     return f"{current_user.user_id} {current_user.account_id}" if current_user.is_authenticated else ""
+
+
+def shown_account() -> str:
+    """The account that the page is shown for, sent along with what is asked from it; "" for guests and nobody."""
+    return str(current_user.account_id) if current_user.is_authenticated else ""
 
 
 def passkey_site() -> str | None:

@@ -1,5 +1,6 @@
 """Teams: who may do what to whom, and what becomes of those who are out. security.md 19."""
 
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from tests.auth.conftest import Browser
 from tests.support.people import CREDIT, PASSWORD, person
 
 Database = scoped_session[Session]
+FIELD = r'name="shown_account" value="(\d+)"'
 ROLES = ("owner", "admin", "member")
 
 
@@ -163,6 +165,30 @@ def test_switching_changes_the_balance_in_view(team: Team, session: Database) ->
     assert mia.get("/api/balance").json["credits_credits"] == "777"
     mia.send("/account/switch", account_id=session.get(User, team.users["mia"]).home_id)
     assert mia.get("/api/balance").json["credits_credits"] == "0"
+
+
+def test_a_page_changes_no_other_account_than_it_shows(team: Team, session: Database) -> None:
+    """olga's page of the team is open while she goes to another of her teams in another tab; mia's while she is out."""
+    olga, mia = team.browsers["olga"], team.browsers["mia"]
+    shown = {who: re.search(FIELD, who.get("/account").text)[1] for who in (olga, mia)}
+    olga.send("/account/teams", name="Second")
+    team.post("abe", "/account/members/{}/remove", to="mia")
+    second = session.query(Account).filter_by(name="Second").one()
+    for who, path, fields in (
+        (olga, "/account/close", {"current_password": PASSWORD}),
+        (olga, "/account/own-limit", {"limit_credits": "1"}),
+        (olga, "/settings/keys", {"name": "mine"}),
+        (mia, "/account/own-limit", {"limit_credits": "1"}),
+    ):
+        assert who.send(path, shown_account=shown[who], **fields).status_code == 409, path
+    headers = {"X-CSRFToken": olga.token(), "X-Account": shown[olga]}
+    refused = olga.client.post("/api/chats", json={}, headers=headers)
+    assert (refused.status_code, refused.json["code"]) == (409, "other_account")
+    assert "Second now" in refused.json["detail"]
+    assert olga.send("/account/switch", shown_account=second.id, account_id=team.id).status_code == 302
+    assert olga.send("/account/rename", shown_account=shown[olga], name="Renamed").status_code == 302
+    session.expire_all()
+    assert (second.closed_at, session.query(ApiKey).count(), session.get(Account, team.id).name) == (None, 0, "Renamed")
 
 
 def test_who_is_removed_is_out_at_the_next_request(team: Team) -> None:

@@ -14,8 +14,10 @@ const OFFLINE = {
   detail: "We couldn't reach the server. Check your connection.",
 };
 
+const meta = (name) => document.querySelector(`meta[name=${name}]`)?.content ?? "";
+
 export async function request(method, path, { body, form, headers = {} } = {}) {
-  const sent = { "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content, Accept: "application/json", ...headers };
+  const sent = { "X-CSRFToken": meta("csrf-token"), "X-Account": meta("account"), Accept: "application/json", ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
   let response;
   try {

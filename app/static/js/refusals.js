@@ -46,6 +46,7 @@ const FACES = {
   busy: ["We're busy right now", [AGAIN]],
   provider_error: ["The model didn't respond", [AGAIN, ["Try another model", "picker"]]],
   offline: ["You're offline", [AGAIN]],
+  other_account: ["You've switched accounts", [RELOAD]],
   csrf_failed: ["This page was open too long", [RELOAD]],
   not_signed_in: ["You've been signed out", [SIGN_IN]],
   too_large: ["That message is too long", []],
