@@ -149,7 +149,7 @@ def refused(refusal: Refusal) -> Response:
         details |= amount(name, value) if name in AMOUNTS and value is not None else {name: value}
     details |= details.pop("counts", {})
     if not may_manage():
-        helps = "members" if details.get("way_out") in FOR_MANAGERS else details.get("way_out")
+        helps = "members" if details.get("way_out") in FOR_MANAGERS | {"resume"} else details.get("way_out")
         details |= {"pay_url": None, "way_out": helps}
     if way_out := WAYS_OUT.get(details.get("way_out") or ""):
         details["resume_url" if details["way_out"] == "resume" else "upgrade_url"] = url_for(way_out)

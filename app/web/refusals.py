@@ -167,14 +167,15 @@ def refill_text(comes: NextRefill | None) -> str:
 
 
 def request_too_large(
-    *, needed: int, can_shorten: bool = True, model_title: str = "", model_ceiling: int = 0, **_: Any
+    *, needed: int, way_out: str, can_shorten: bool = True, model_title: str = "", model_ceiling: int = 0, **_: Any
 ) -> str:
     """A message may be shortened, and another model may be cheaper; an amount that was asked for is what it is."""
+    more = "buy credits" if way_out == "buy" else "change your plan"
     if not can_shorten:
-        return f"This may cost up to {credits_text(needed)}, more than your balance covers. Buy credits."
+        return f"This may cost up to {credits_text(needed)}, more than your balance covers. {more.capitalize()}."
     cheaper = f"Try {model_title}, up to {credits_text(model_ceiling)}, or shorten" if model_title else "Shorten"
     could = f"This message could cost up to {credits_text(needed)}, more than your balance covers."
-    return f"{could} {cheaper} it, or buy credits."
+    return f"{could} {cheaper} it, or {more}."
 
 
 def joined(*sentences: str) -> str:

@@ -50,6 +50,11 @@ def spend(account: Account, key_id: int | None = None) -> None:
     db.session.commit()
 
 
+def set_role(account: Account, role: str) -> None:
+    db.session.get_one(Account, account.id).memberships[0].role = role
+    db.session.commit()
+
+
 def test_a_paused_account_is_refused_told_once_and_resumed(ada: Door, account: Account) -> None:
     chat = ada.new_chat()
     spend(account)
@@ -58,6 +63,10 @@ def test_a_paused_account_is_refused_told_once_and_resumed(ada: Door, account: A
     first = answers[0]
     assert (first.json["resume_url"], "Retry-After" in first.headers) == ("/billing/breaker", False)
     assert first.headers["X-Should-Retry"] == "false"
+    set_role(account, "member")
+    told = ada.send("hello", chat=chat).json
+    assert (told["way_out"], told["upgrade_url"], "resume_url" in told) == ("members", "/account", False)
+    set_role(account, "owner")
     assert db.session.scalars(select(OutgoingMail.template)).all() == ["spending_paused"]
     read = ada.call("GET", "/breaker").json
     assert (read["is_paused"], read["pauses"][0]["spent_credits"], read["day_bar_credits"]) == (

@@ -212,6 +212,11 @@ def test_a_request_that_fits_nowhere_names_a_cheaper_model(door: Callable[..., D
     assert answer.json["needed_nanos"] == (30_000 + 32) * 2500 + 256 * 10_000
     _model, price = AIModel.to_sell(answer.json["model"], utcnow())
     assert price.rates.most_for(30_032, 256) <= 50 * CREDIT + 1
+    assert "or buy credits." in answer.json["detail"]
+    session.query(Plan).filter_by(is_default=True).one().allows_packs = False
+    session.commit()
+    answer = bob.send("x" * 30_000, chat=bob.new_chat())
+    assert (answer.json["upgrade_url"], "or change your plan." in answer.json["detail"]) == ("/pricing", True)
 
 
 def test_a_large_request_waits_for_running_calls_that_hold_the_balance(

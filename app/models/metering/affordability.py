@@ -5,13 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from app.extensions import db
 from app.models.catalog.ai_model import AIModel
+from app.models.catalog.plan import Plan
 from app.models.catalog.rates import AnyRates
 from app.models.catalog.setting import Setting
 from app.models.identity.api_key import KeyLimits
 from app.models.metering.account_state import AccountState
 from app.models.metering.balance import Balance
-from app.models.metering.gate_checks import credits_reserved
+from app.models.metering.gate_checks import credits_reserved, way_to_more
 from app.models.metering.gate_decision import (
     FEWEST_OUTPUT_TOKENS,
     floor_of,
@@ -62,7 +64,7 @@ def fit(
     if shortage_code(balance, overdraft, needed) == "credits_reserved":
         raise credits_reserved(balance, needed)
     can_shorten = not isinstance(prompt, ImagePrompt)
-    raise request_too_large(balance, needed, cheaper, can_shorten=can_shorten)
+    raise request_too_large(account_state, balance, needed, cheaper, can_shorten=can_shorten)
 
 
 def overdraft_of(account_state: AccountState) -> int:
@@ -70,11 +72,13 @@ def overdraft_of(account_state: AccountState) -> int:
     return 0 if account_state.kind == "house" else int(Setting.get("overdraft"))
 
 
-def request_too_large(balance: Balance, needed: int, cheaper: Cheaper | None, *, can_shorten: bool = True) -> Refusal:
+def request_too_large(
+    account_state: AccountState, balance: Balance, needed: int, cheaper: Cheaper | None, *, can_shorten: bool
+) -> Refusal:
     details = {"needed": needed, "available": balance.available, "reserved": balance.reserved}
     details |= cheaper.details if cheaper else {}
-    context = {"can_shorten": can_shorten}
-    return Refusal("request_too_large", context=context, way_out="buy", **details)
+    way_out = way_to_more(db.session.get_one(Plan, account_state.plan_id))
+    return Refusal("request_too_large", context={"can_shorten": can_shorten}, way_out=way_out, **details)
 
 
 def cheaper_model(

@@ -127,10 +127,14 @@ def most_absorbed(account_state: AccountState, at: datetime) -> int:
 def out_of_credits(account_state: AccountState, balance: Balance, at: datetime) -> Refusal:
     """What comes next, and what helps sooner: credits where the plan permits them, else another plan."""
     account = db.session.get_one(Account, account_state.account_id, populate_existing=True)
-    comes, can_buy = next_refill(account, at), account.plan.allows_packs
+    comes = next_refill(account, at)
     details: dict[str, Any] = {"available": balance.available, "resets_at": comes.at if comes else None}
-    way_out = "buy" if can_buy else "upgrade"
-    return Refusal("out_of_credits", context={"comes": comes}, way_out=way_out, **details)
+    return Refusal("out_of_credits", context={"comes": comes}, way_out=way_to_more(account.plan), **details)
+
+
+def way_to_more(plan: Plan) -> str:
+    """The way out that the plan permits: credits, else another plan."""
+    return "buy" if plan.allows_packs else "upgrade"
 
 
 def credits_reserved(balance: Balance, needed: int | None = None) -> Refusal:
@@ -141,12 +145,11 @@ def credits_reserved(balance: Balance, needed: int | None = None) -> Refusal:
 def limit_of_time_reached(code: str, account_state: AccountState, balance: Balance, at: datetime) -> Refusal:
     """Only the allowance has limits of a day or of some hours; bought credits have none."""
     plan = db.session.get_one(Account, account_state.account_id).plan
-    way_out = "buy" if plan.allows_packs else "upgrade"
     hours, resets, limit = None, tomorrow(at), account_state.daily_limit
     if code == "window_limit_reached" and account_state.window_hours is not None:
         hours, limit = account_state.window_hours, account_state.window_limit
         resets = window_ends(at, hours)
-    details: dict[str, Any] = {"available": balance.available, "resets_at": resets, "way_out": way_out}
+    details: dict[str, Any] = {"available": balance.available, "resets_at": resets, "way_out": way_to_more(plan)}
     context = {"plan": plan.name, "credits": limit, "hours": hours}
     return Refusal(code, context=context, retry_after=seconds_until(resets, at), **details)
 

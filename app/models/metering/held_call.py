@@ -17,6 +17,7 @@ from app.models.catalog.price import ModelPrice
 from app.models.catalog.provider_account import ProviderAccount
 from app.models.identity.actor import Actor
 from app.models.metering.account_state import AccountState
+from app.models.metering.gate_checks import way_to_more
 from app.models.metering.refusal import Conflict, Refusal
 from app.models.metering.reservation import Receipt, Reservation, reservation_of, reserve_with, settle
 from app.models.metering.usage import Usage
@@ -47,7 +48,7 @@ def hold_amount(actor: Actor, operation: str, nanos: int) -> Reservation:
     def check(ceiling: int) -> None:
         if ceiling < nanos:
             context, details = {"can_shorten": False}, {"needed": nanos, "available": ceiling}
-            raise Refusal("request_too_large", context=context, way_out="buy", **details)
+            raise Refusal("request_too_large", context=context, way_out=way_to_more(actor.account.plan), **details)
 
     prompt = Prompt(ELSEWHERE, (), nanos)
     columns: dict[str, Any] = {"operation": name_of(operation), "max_output_tokens": 1, "uncached_input": 0}
