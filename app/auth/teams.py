@@ -157,8 +157,9 @@ def change_limit(member_id: str) -> ResponseReturnValue:
     own, typed = own_membership(), request.form.get("limit_credits", "").strip()
     held_team(own)
     membership = other_membership(own, member_id)
-    membership.monthly_limit_nanos = scaled(typed, NANOS_PER_CREDIT, "limit_credits") if typed else None
-    return done("Monthly limit saved." if typed else "Monthly limit removed.")
+    limit = scaled(typed, NANOS_PER_CREDIT, "limit_credits") if typed else None
+    ended = " What was granted on top has ended." if membership.limit_to(limit) else ""
+    return done(("Monthly limit saved." if typed else "Monthly limit removed.") + ended)
 
 
 @auth.post("/account/members/<member_id>/remove")

@@ -90,6 +90,24 @@ def test_what_was_granted_ends_with_its_day(team: Team) -> None:
     assert (team.left(), team.left(after)) == (30 * CREDIT, kept)
 
 
+def test_another_limit_ends_what_was_granted_above_the_last(team: Team) -> None:
+    ask(team)
+    ada, path = team.browser(team.ada), f"/account/members/{team.place.id}/limit"
+    ada.post(f"/account/requests/{the_request(team).id}/approve", amount_credits="30", until="")
+    ada.post(path, limit_credits="10")
+    assert ("30 credits more until" in ada.get("/account").text, team.left()) == (True, 30 * CREDIT)
+    ada.post(path, limit_credits="11")
+    assert ("What was granted on top has ended." in ada.get("/account").text, team.left()) == (True, CREDIT)
+
+
+def test_the_request_of_who_left_waits_for_nobody(team: Team) -> None:
+    ask(team)
+    ada = team.browser(team.ada)
+    ada.post(f"/account/members/{team.place.id}/remove")
+    assert "A deadline" not in ada.get("/account").text
+    assert the_request(team).state == "expired"
+
+
 def test_without_a_day_it_holds_until_the_end_of_the_month(team: Team) -> None:
     ask(team)
     team.browser(team.ada).post(f"/account/requests/{the_request(team).id}/approve", amount_credits="5", until="")

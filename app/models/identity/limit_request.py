@@ -58,16 +58,17 @@ class LimitRequest(Model):
 
     @classmethod
     def open_of(cls, account_id: int, user_id: int | None = None) -> "list[LimitRequest]":
-        """The open requests of a team, or of one member; those that nobody decided in a week expire here."""
-        query = select(cls).where(cls.account_id == account_id, cls.state == "open").order_by(cls.id)
+        """The open requests of a team, or of one member; others expire here: of who left, or a week old."""
+        query = select(cls, Membership.id).where(cls.account_id == account_id, cls.state == "open").order_by(cls.id)
+        place = (Membership.account_id == cls.account_id) & (Membership.user_id == cls.user_id)
         if user_id is not None:
             query = query.where(cls.user_id == user_id)
-        requests = db.session.scalars(query).all()
-        for request in requests:
-            if request.created_at + LIFETIME < utcnow():
+        rows = db.session.execute(query.outerjoin(Membership, place)).all()
+        for request, member_id in rows:
+            if member_id is None or request.created_at + LIFETIME < utcnow():
                 request.state = "expired"
         db.session.flush()
-        return [request for request in requests if request.state == "open"]
+        return [request for request, _member_id in rows if request.state == "open"]
 
     def approve(self, by: Membership, amount_nanos: int, until: date) -> None:
         """Give the member that much more until the end of that day. Conflict where it was decided before."""

@@ -67,6 +67,14 @@ class Membership(Model):
         """The monthly limit with what was granted above it; None without a limit."""
         return None if self.monthly_limit_nanos is None else self.monthly_limit_nanos + self.extra_now
 
+    def limit_to(self, nanos: int | None) -> bool:
+        """Set the monthly limit, in nanos; None for none. Whether another one ended what was granted above the last."""
+        is_ended = nanos != self.monthly_limit_nanos and self.extra_now > 0
+        self.monthly_limit_nanos = nanos
+        if is_ended:
+            self.extra_nanos, self.extra_until = 0, None
+        return is_ended
+
     @property
     def grantable_roles(self) -> tuple[str, ...]:
         """The roles that this member may give: an owner all, an admin all but owner."""
