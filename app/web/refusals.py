@@ -93,8 +93,10 @@ def chat_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str
 def document_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
     if not counts["limit"]:
         return f"{none_of(plan, 'documents')} Choose a plan that does. Nothing is lost."
-    room = f"{plan} has room for {counted(counts['limit'], 'document')}, and you have that many."
-    return f"{room} Delete one, or choose a plan with more. Nothing is lost."
+    room = f"{plan} has room for {counted(counts['limit'], 'document')}, and this account has {counts['used']}."
+    too_many = counts["used"] - counts["limit"] + 1
+    fewer = f"Delete {'one' if too_many == 1 else too_many}, or choose" if counts["limit"] else "Choose"
+    return f"{room} {fewer} a plan with more. Nothing is lost."
 
 
 def image_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:
@@ -127,10 +129,10 @@ def could_cost(needed: int | None) -> str:
     return "" if needed is None else f"This message could cost up to {credits_text(needed)}."
 
 
-def key_limit_reached(*, used: int, limit: int, limit_kind: str, **_: Any) -> str:
+def key_limit_reached(*, used: int, limit: int, limit_kind: str, needed: int | None = None, **_: Any) -> str:
     every = "a month" if limit_kind == "month" else "in all"
-    so_far = f"This key has used {credits_text(used)} of its {credits_text(limit)} {every}."
-    return f"{so_far} Its owner can raise the limit in the settings of the account."
+    so_far = f"This key has used or reserved {credits_figure(used)} of its {credits_text(limit)} {every}."
+    return joined(so_far, could_cost(needed), "Its owner can raise the limit in the settings of the account.")
 
 
 def spending_paused(*, is_key: bool, **_: Any) -> str:

@@ -88,6 +88,7 @@ def test_the_chats_api_holds_a_keys_limit_too(ada: Door, provider: ProviderServe
     assert ada.send("hello").status_code == 200
     refused = ada.send("hello")
     assert (refused.status_code, refused.json["code"]) == (429, "key_limit_reached")
+    assert "This message could cost up to" in refused.json["detail"]
 
 
 def test_a_rotated_key_keeps_its_limits_and_what_it_has_spent(
