@@ -126,21 +126,18 @@ def tools_of(body: Mapping[str, Any]) -> Fields:
     tools = [tool_of(mapping(tool)) for tool in body.get("tools") or ()]
     if not tools:
         return {}
-    choice = mapping(body.get("tool_choice"))
-    fields: Fields = {"tools": tools} | choice_of(choice)
-    if choice.get("disable_parallel_tool_use"):
-        fields["parallel_tool_calls"] = False
-    return fields
+    return {"tools": tools} | choice_of(mapping(body.get("tool_choice")))
 
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 def choice_of(choice: Mapping[str, Any]) -> Fields:
-    """Which tool may be called, or must be; nothing where that is not said in Anthropic's form."""
+    """Which tool may be called, or must be, and how many; nothing where that is not said in Anthropic's form."""
+    one_by_one: Fields = {"parallel_tool_calls": False} if choice.get("disable_parallel_tool_use") else {}
     if choice.get("type") == "tool":
-        return {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
-    return {"tool_choice": CHOICES[choice["type"]]} if choice.get("type") in CHOICES else {}
+        return one_by_one | {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
+    return one_by_one | ({"tool_choice": CHOICES[choice["type"]]} if choice.get("type") in CHOICES else {})
 
 
 def tool_of(tool: Mapping[str, Any]) -> Fields:

@@ -25,7 +25,7 @@ AGENT: list[dict[str, Any]] = [
 ]  # fmt: skip
 TOOLS = {
     "tools": [{"name": "read", "description": "Reads a file", "input_schema": SCHEMA}],
-    "tool_choice": {"type": "tool", "name": "read"},
+    "tool_choice": {"type": "tool", "name": "read", "disable_parallel_tool_use": True},
 }
 MARK = {"type": "ephemeral", "ttl": "1h"}
 
@@ -44,6 +44,7 @@ def test_an_agents_blocks_are_calls_and_results_of_a_chat_completion(ada: Progra
     assert asked["content"] == [SHOWN, AGENT[2]["content"][2]]
     assert body["tools"][0]["function"]["parameters"] == SCHEMA
     assert body["tool_choice"] == {"type": "function", "function": {"name": "read"}}
+    assert body["parallel_tool_calls"] is False
 
 
 def test_an_agents_blocks_reach_anthropic_as_they_were(ada: Program, provider: ProviderServer) -> None:
@@ -52,7 +53,7 @@ def test_an_agents_blocks_reach_anthropic_as_they_were(ada: Program, provider: P
     assert body["messages"][1] == AGENT[1]
     kinds = [block["type"] for block in body["messages"][2]["content"]]
     assert kinds == ["tool_result", "tool_result", "image", "text"]
-    assert (body["tools"], body["tool_choice"]) == (TOOLS["tools"], {"type": "tool", "name": "read"})
+    assert (body["tools"], body["tool_choice"]) == (TOOLS["tools"], TOOLS["tool_choice"])
 
 
 @pytest.mark.parametrize("model", [OPENAI_MODEL, ANTHROPIC_MODEL])
