@@ -22,7 +22,7 @@ CONFLICTS = {
     "idempotency_key_reused": "This Idempotency-Key was used with another request. Use a new key for a new request.",
     "idempotency_key_reused:not_stored": "This Idempotency-Key already started call {call_id}, and its answer "
     "isn't stored. GET /api/usage/calls/{call_id} has its receipt. Use a new key for a new call.",
-    "last_owner": "An account needs an owner. Make someone else an owner first, or close the account.",
+    "last_owner": "{team} needs an owner. Make someone else in it an owner first, or close it.",
     "no_limit": "You have no monthly limit in this team.",
     "not_subscribed": "This account has no subscription, so nothing was changed.",
     "other_account": "You're in {account} now, and this page shows another account. Nothing was changed. "

@@ -96,7 +96,7 @@ class Membership(Model):
     def change_role(self, role: str) -> None:
         """Conflict where the account would be left without an owner."""
         if role != "owner" and self.is_last_owner:
-            raise Conflict("last_owner")
+            raise Conflict("last_owner", context={"team": self.account.title})
         self.role = role
 
     def hand_over(self, to: "Membership") -> None:
@@ -110,7 +110,7 @@ class Membership(Model):
         Conflict for the last owner. What they used stays in the receipts.
         """
         if self.is_last_owner:
-            raise Conflict("last_owner")
+            raise Conflict("last_owner", context={"team": self.account.title})
         ApiKey.revoke_all(self.account_id, self.user_id)
         send_home(self.account_id, self.user_id)
         db.session.delete(self)
