@@ -95,8 +95,7 @@ def document_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) ->
         return f"{none_of(plan, 'documents')} Choose a plan that does. Nothing is lost."
     room = f"{plan} has room for {counted(counts['limit'], 'document')}, and this account has {counts['used']}."
     too_many = counts["used"] - counts["limit"] + 1
-    fewer = f"Delete {'one' if too_many == 1 else too_many}, or choose" if counts["limit"] else "Choose"
-    return f"{room} {fewer} a plan with more. Nothing is lost."
+    return f"{room} Delete {'one' if too_many == 1 else too_many}, or choose a plan with more. Nothing is lost."
 
 
 def image_limit_reached(*, plan: str, counts: Mapping[str, int], **_: Any) -> str:

@@ -108,7 +108,9 @@ def refine_and_drop(page: Page) -> None:
     press(page, page.get_by_role("button", name="Ask", exact=True))
     expect(page.locator("#receipt a")).to_have_text(re.compile("credit"))
     expect(page.locator("#diff ins")).not_to_have_count(0)
-    press(page, page.get_by_role("button", name="Drop"))
+    reach(page, page.get_by_role("button", name="Drop"))
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     expect(page.locator("#revisions [data-open]")).to_have_count(0)
 
 
