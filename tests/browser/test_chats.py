@@ -21,6 +21,7 @@ def items(visitor: Visitor):
 
 def choose(visitor: Visitor, action: str) -> None:
     items(visitor).first.hover()
+    visitor.page.wait_for_load_state()  # before its script is there the page takes no click
     items(visitor).first.get_by_role("button", name=re.compile("^Options for")).click()
     visitor.page.get_by_role("button", name=action, exact=True).click()
 
