@@ -111,7 +111,7 @@ def address_of(kind: str, source: Mapping[str, Any]) -> str:
     return f"data:{source.get('media_type')};base64,{source['data']}"
 
 
-def kept_cache(part: Mapping[str, Any]) -> Fields:
+def cache_mark(part: Mapping[str, Any]) -> Fields:
     """The caller's mark that the prompt up to here will be read again, for providers who know it in any format."""
     mark = part.get("cache_control")
     return {"cache_control": mark} if isinstance(mark, Mapping) else {}

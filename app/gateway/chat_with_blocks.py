@@ -9,8 +9,8 @@ from typing import Any
 from app.gateway.chat_from_messages import (
     THOUGHTS,
     assistant_message,
+    cache_mark,
     choice_of,
-    kept_cache,
     part_of,
     result_of,
     tool_of,
@@ -31,7 +31,7 @@ def without_blocks(body: Mapping[str, Any]) -> Fields:
 
 
 def function_of(tool: Fields) -> Fields:
-    return tool_of(tool) | kept_cache(tool)
+    return tool_of(tool) | cache_mark(tool)
 
 
 def turns_of(message: Fields) -> Iterator[Fields]:
@@ -55,10 +55,10 @@ def shown_turns(message: Fields, parts: list[Fields]) -> Iterator[Fields]:
         if part.get("type") == "tool_result":
             text, images = result_of(part)
             result = {"role": "tool", "tool_call_id": part.get("tool_use_id"), "content": text}
-            yield result | kept_cache(part)
+            yield result | cache_mark(part)
             shown.extend(images)
         elif part.get("type") in BLOCKS:
-            shown.extend(own | kept_cache(part) for own in part_of(part))
+            shown.extend(own | cache_mark(part) for own in part_of(part))
         else:
             shown.append(part)
     if shown:

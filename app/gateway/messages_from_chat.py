@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.gateway.chat_from_messages import kept_cache, list_of, read_json, unknown
+from app.gateway.chat_from_messages import cache_mark, list_of, read_json, unknown
 from app.gateway.openai_chat import without_index
 from app.models.metering.refusal import InvalidRequest
 from app.providers.usage import mapping
@@ -32,7 +32,7 @@ def messages_from_chat(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields
         fields["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
     if system:
         fields["system"] = system_of(system)
-    fields |= kept_cache(body)
+    fields |= cache_mark(body)
     return fields | sampling_of(body) | tools_of(body) | (thinking_of(body) if is_reasoning else {})
 
 
@@ -85,7 +85,7 @@ def tool_result_of(message: Mapping[str, Any]) -> Fields:
     content = blocks_in(message)
     marks = [block.pop("cache_control") for block in content if "cache_control" in block]
     result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": content}
-    return result | ({"cache_control": marks[-1]} if marks else kept_cache(message))
+    return result | ({"cache_control": marks[-1]} if marks else cache_mark(message))
 
 
 def assistant_blocks(message: Mapping[str, Any]) -> list[Fields]:
@@ -113,9 +113,9 @@ def blocks_in(message: Mapping[str, Any]) -> list[Fields]:
     """What a message says, as blocks; a mark of the whole message is one of its last. Anthropic takes no empty text."""
     content = message.get("content") or message.get("refusal") or ()
     parts = [{"type": "text", "text": content.strip() and content}] if isinstance(content, str) else content
-    blocks = [block | kept_cache(mapping(part)) for part in parts if (block := block_of(mapping(part)))]
+    blocks = [block | cache_mark(mapping(part)) for part in parts if (block := block_of(mapping(part)))]
     if blocks:
-        blocks[-1] |= kept_cache(message)
+        blocks[-1] |= cache_mark(message)
     return blocks
 
 
@@ -172,7 +172,7 @@ def tool_of(tool: Mapping[str, Any]) -> Fields:
         raise InvalidRequest({"tools": ["has a tool that is no function, which this model's provider does not know."]})
     function = mapping(tool.get("function"))
     fields = {"name": function.get("name"), "input_schema": function.get("parameters") or {"type": "object"}}
-    fields |= kept_cache(tool) or kept_cache(function)
+    fields |= cache_mark(tool) or cache_mark(function)
     return fields | ({"description": function["description"]} if function.get("description") else {})
 
 

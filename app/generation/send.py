@@ -28,8 +28,8 @@ from app.models.metering.reservation import Reservation
 from app.models.metering.usage import Usage
 from app.providers.base import Prompt, PromptMessage
 
-KEPT = timedelta(minutes=5)
-"""How long Anthropic keeps a prompt after it was last read, at a quarter more than its input costs."""
+CACHE_LASTS = timedelta(minutes=5)
+"""How long Anthropic caches a prompt after it was last read."""
 
 GO_ON = (
     "Your answer was cut off. Go on from exactly where it stops, in the middle of a word if need be. "
@@ -139,13 +139,13 @@ def prompt_of(
     size = bound_of if fits_surely or any(turn.is_refused for turn in path) else likely_of
     kept = newest_within(room - sum(map(size, fixed)), said, size)
     told, left_out = (*fixed, *alternating(kept)), len(said) - len(kept)
-    is_kept = chat is not None and not left_out and goes_on(chat, path)
-    return Prompt(options.model, told, most, model.is_reasoning, extra, left_out, is_kept=is_kept)
+    wants_cache = chat is not None and not left_out and goes_on(chat, path)
+    return Prompt(options.model, told, most, model.is_reasoning, extra, left_out, wants_cache=wants_cache)
 
 
 def goes_on(chat: Chat, path: list[PromptTurn]) -> bool:
-    """Whether the chat's last question is so young that a provider that was asked to would still have its prompt."""
-    return len(path) > 1 and utcnow() - chat.updated_at < KEPT and bool(Setting.get("keep_prompts"))
+    """Whether the chat's last question is so young that its prompt would still be cached, had it been marked."""
+    return len(path) > 1 and utcnow() - chat.updated_at < CACHE_LASTS and bool(Setting.get("prompt_caching"))
 
 
 def document_of(chat: Chat) -> str:

@@ -18,8 +18,8 @@ from app.providers.usage import ANTHROPIC_CACHE, MOST_TOKENS, Raw, anthropic_usa
 ADDRESS = "https://api.anthropic.com"
 MOST_PLACEHOLDER = 8
 SMALLEST_BUDGET = 1024
-SMALLEST_KEPT = 4096
-"""Bytes of a prompt: Anthropic keeps none of less than 1,024 tokens."""
+SMALLEST_CACHED = 4096
+"""Bytes of a prompt: Anthropic caches none of less than 1,024 tokens."""
 
 COUNT_SECONDS = 5.0
 SLACK = 20
@@ -86,8 +86,8 @@ class _Reader(Reader):
             "messages": [{"role": sent.role, "content": content_of(sent)} for sent in said if sent.role != "system"],
             "stream": True,
         }
-        if prompt.is_kept and prompt.input_token_bound > SMALLEST_KEPT:
-            keep(body["messages"][-1])
+        if prompt.wants_cache and prompt.input_token_bound > SMALLEST_CACHED:
+            mark_for_cache(body["messages"][-1])
         if tier := self._provider.options.service_tier:
             body["service_tier"] = tier
         if system := [encodable(sent.content) for sent in said if sent.role == "system"]:
@@ -210,8 +210,8 @@ def content_of(message: PromptMessage) -> str | list[dict[str, Any]]:
     return [*({"type": "image", "source": source} for source in sources), {"type": "text", "text": text}]
 
 
-def keep(message: dict[str, Any]) -> None:
-    """Have all that is sent up to here be kept for five minutes."""
+def mark_for_cache(message: dict[str, Any]) -> None:
+    """Have all that is sent up to the end of this message be cached for five minutes."""
     content = message["content"]
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     message["content"] = [*blocks[:-1], {**blocks[-1], "cache_control": {"type": "ephemeral"}}]

@@ -50,8 +50,8 @@ class Prompt:
     """What is sent to a provider; the reservation is computed from this same object.
 
     `left_out` is how many earlier messages no longer fit; `limit_name` that of the output's limit, where it is known.
-    `shortened_from` is the output that was asked for where less is afforded. `is_kept`: the same is likely to be sent
-    again soon with more behind it, so a provider that keeps prompts only where it is asked to is asked.
+    `shortened_from` is the output that was asked for where less is afforded. `wants_cache`: it is likely to
+    be sent again soon with more behind it, so a provider that caches only what is marked is to cache it.
     """
 
     model: str
@@ -62,7 +62,7 @@ class Prompt:
     left_out: int = 0
     limit_name: str | None = None
     shortened_from: int | None = None
-    is_kept: bool = False
+    wants_cache: bool = False
 
     @property
     def is_embedding(self) -> bool:

@@ -295,9 +295,5 @@ def test_mass_assignment_of_a_place_changes_nothing_else(team: Team) -> None:
     )
     team.post("abe", "/account/rename", name="New", kind="personal", plan_id="5", credits_nanos="99")
     account = db.session.get(Account, team.id)
-    assert (team.role("max"), account.kind, account.plan.name, account.credits_nanos) == (
-        "member",
-        "team",
-        "Free",
-        0,
-    )
+    stands = team.role("max"), account.kind, account.plan.name, account.credits_nanos
+    assert stands == ("member", "team", "Free", 0)

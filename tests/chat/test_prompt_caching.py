@@ -50,7 +50,7 @@ def test_what_would_hardly_be_read_again_is_not(
     if why == "late":
         session.execute(update(Chat).values(updated_at=utcnow() - timedelta(minutes=5)))
     if why == "switched off":
-        Setting.put("keep_prompts", False)
+        Setting.put("prompt_caching", False)
     session.commit()
     ada.ask(LONG * 4 if why == "left out" else "And then?", chat=chat)
     assert not any(marks(provider))

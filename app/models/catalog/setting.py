@@ -73,7 +73,6 @@ TITLES = {
     "payment_fee": "Stripe's percentage fee", "payment_fee_cents": "Stripe's fixed fee",
     "support_grant_daily": "Support's credits a day", "max_output_tokens": "Maximum answer length",
     "parallel_calls": "Simultaneous answers", "max_message_bytes": "Longest message",
-    "keep_prompts": "Prompt caching",
     "anthropic_betas": "Anthropic betas", "guests_allowed": "Allow guests", "guest_messages": "Guest messages a day",
     "guests_daily": "All guests' cost a day", "attachment_megabytes": "Space for files",
     "deleted_chat_days": "Keep deleted chats", "ratelimit_enabled": "Rate limits",
@@ -179,7 +178,7 @@ DEFINITIONS = {
             group="Calls",
         ),
         Definition(
-            "keep_prompts", "flag", True,
+            "prompt_caching", "flag", True,
             "Have Anthropic cache a chat that goes on within five minutes. What it has cached costs a tenth; caching "
             "costs a quarter more.", group="Calls",
         ),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
-from app.models.base import Model, refers_to, utcnow
+from app.models.base import Model, refers_to, row_id, utcnow
 from app.models.identity.user import digest
 from app.models.metering.refusal import Conflict
 
@@ -100,8 +100,7 @@ class ApiKey(Model):
     @classmethod
     def find_live(cls, identifier: str | int, **own: object) -> "ApiKey | None":
         """One of those that `own` names, by its id: None where it was revoked or is past its end."""
-        key = cls.find(identifier, **own, revoked_at=None)
-        return None if key is None or (key.expires_at and key.expires_at <= utcnow()) else key
+        return db.session.scalar(select(cls).filter_by(id=row_id(identifier), **own).where(*cls.is_live()))
 
     @classmethod
     def count_of(cls, user_id: int) -> int:
