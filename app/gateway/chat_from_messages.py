@@ -1,7 +1,8 @@
 """A request in Anthropic's format as a chat completion. What has no counterpart is in docs/gateway.md."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 import jiter
@@ -19,10 +20,10 @@ KEPT, THOUGHTS = ("text", "tool_use"), ("thinking", "redacted_thinking")
 def chat_from_messages(body: Mapping[str, Any], *, is_reasoning: bool) -> Fields:
     """The fields of a chat completion, without model, limit and stream."""
     system = text_of(body.get("system"))
+    said = (one for message in list_of(body.get("messages"), "messages") for one in chat_messages(message))
     messages: list[Fields] = [{"role": "system", "content": system}] if system else []
-    for message in list_of(body.get("messages"), "messages"):
-        messages.extend(chat_messages(message))
-    chat: Fields = {"messages": messages} | {name: body[name] for name in SAME if body.get(name) is not None}
+    chat: Fields = {"messages": messages + results_first(said)}
+    chat |= {name: body[name] for name in SAME if body.get(name) is not None}
     if stops := body.get("stop_sequences"):
         chat["stop"] = stops
     if user := mapping(body.get("metadata")).get("user_id"):
@@ -49,6 +50,12 @@ def chat_messages(message: Any) -> Iterator[Fields]:
         is_text = all(part["type"] == "text" for part in shown) and len(shown) == 1
         role = "system" if message.get("role") == "system" else "user"
         yield {"role": role, "content": shown[0]["text"] if is_text else shown}
+
+
+def results_first(messages: Iterable[Fields]) -> list[Fields]:
+    """Between two answers the results of tools, then the rest: OpenAI lets nothing stand between calls and results."""
+    turns = groupby(messages, lambda message: message.get("role") == "assistant")
+    return [one for _is_answer, turn in turns for one in sorted(turn, key=lambda one: one.get("role") != "tool")]
 
 
 def assistant_message(blocks: list[Any]) -> Fields:

@@ -13,6 +13,7 @@ from app.gateway.chat_from_messages import (
     choice_of,
     part_of,
     result_of,
+    results_first,
     tool_of,
 )
 from app.providers.usage import mapping
@@ -23,7 +24,7 @@ BLOCKS = ("tool_use", "tool_result", "image", "document", *THOUGHTS)
 
 def without_blocks(body: Mapping[str, Any]) -> Fields:
     """The request as a chat completion has it; unchanged where it has no block and no tool of Anthropic's."""
-    messages = [turn for message in body["messages"] for turn in turns_of(message)]
+    messages = results_first(turn for message in body["messages"] for turn in turns_of(message))
     fields: Fields = {**body, "messages": messages}
     if body.get("tools"):
         fields["tools"] = [function_of(tool) if "input_schema" in tool else tool for tool in body["tools"]]

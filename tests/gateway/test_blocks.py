@@ -18,8 +18,10 @@ AGENT: list[dict[str, Any]] = [
         {"type": "tool_use", "id": "t2", "name": "read", "input": {"path": "b.png"}},
     ]},
     {"role": "user", "content": [
-        {"type": "tool_result", "tool_use_id": "t1", "content": "print(42)"},
         {"type": "tool_result", "tool_use_id": "t2", "content": [{"type": "image", "source": PIXEL}]},
+    ]},
+    {"role": "user", "content": [
+        {"type": "tool_result", "tool_use_id": "t1", "content": "print(42)"},
         {"type": "text", "text": "What does it print?"},
     ]},
 ]  # fmt: skip
@@ -34,14 +36,14 @@ def test_an_agents_blocks_are_calls_and_results_of_a_chat_completion(ada: Progra
     answer = ada.call("chat", model=OPENAI_MODEL, messages=AGENT, **TOOLS)
     assert answer.status_code == 200, answer.text
     body = provider.last["body"]
-    said, *results, asked = body["messages"][1:]
+    said, *results, shown, asked = body["messages"][1:]
     assert (said["content"], said["thinking_blocks"][0]["thinking"]) == ("Looking.", "I look")
     assert [(call["id"], call["function"]["name"]) for call in said["tool_calls"]] == [("t1", "read"), ("t2", "read")]
     assert [(one["role"], one["tool_call_id"], one["content"]) for one in results] == [
-        ("tool", "t1", "print(42)"),
         ("tool", "t2", ""),
-    ]
-    assert asked["content"] == [SHOWN, AGENT[2]["content"][2]]
+        ("tool", "t1", "print(42)"),
+    ], "no image stands between a call and its results"
+    assert (shown["content"], asked["content"]) == ([SHOWN], [AGENT[3]["content"][1]])
     assert body["tools"][0]["function"]["parameters"] == SCHEMA
     assert body["tool_choice"] == {"type": "function", "function": {"name": "read"}}
     assert body["parallel_tool_calls"] is False
