@@ -160,7 +160,8 @@ def test_a_call_waits_for_what_is_on_its_way_and_for_nothing_else(account: Accou
     assert not is_being_paid(account.id, NOON)
     rules.card_id = "pm_1"
     one = Recharge.attempt(rules, account)
-    assert is_being_paid(account.id, NOON)
+    assert is_being_paid(account.id, one.created_at + timedelta(minutes=9))
+    assert not is_being_paid(account.id, one.created_at + timedelta(minutes=10)), "as a bank debit, which takes days"
     one.ask_owner("pi_1")
     assert not is_being_paid(account.id, NOON)
     one.cancel()

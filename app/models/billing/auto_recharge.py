@@ -16,6 +16,8 @@ from app.models.identity.account import Account
 BACK_OFF = (timedelta(hours=1), timedelta(hours=6), timedelta(hours=24))
 KEY_LIFETIME = timedelta(hours=23)
 AUTHENTICATION_LIFETIME = timedelta(hours=24)
+WORTH_WAITING = timedelta(minutes=10)
+"""A card takes seconds; a bank debit takes days, and an error that Stripe keeps 23 hours."""
 OPEN = ("open", "authentication")
 ONE_OPEN = text("state IN ('open', 'authentication')")
 PAUSES = {
@@ -281,6 +283,6 @@ def is_being_paid(account_id: int, at: datetime) -> bool:
     """Whether an auto-recharge is on its way right now, or about to be: worth waiting for."""
     attempt = Recharge.open_for(account_id)
     if attempt is not None:
-        return attempt.state == "open"
+        return attempt.state == "open" and at < attempt.created_at + WORTH_WAITING
     settings = AutoRecharge.of(account_id)
     return settings is not None and settings.is_due(at) and settings.forbidden_by() is None
