@@ -58,8 +58,7 @@ def attach() -> tuple[dict[str, Any], int]:
 @api.delete("/attachments/<attachment_id>")
 @described("Delete a generated image or an unsent file; its cost stays in the usage", status=204)
 def delete_attachment(attachment_id: str) -> tuple[str, int]:
-    own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    kept = or_404(Attachment.find(attachment_id, **own))
+    kept = or_404(Attachment.find(attachment_id, **current_user.own))
     if kept.call_id is None and kept.message_id is not None:
         raise Conflict("attachment_sent")
     db.session.delete(kept)
@@ -70,8 +69,7 @@ def delete_attachment(attachment_id: str) -> tuple[str, int]:
 @api.get("/attachments/<attachment_id>")
 @described("Get a file as it was uploaded, with the media type of its bytes", TEXT, kind=FILES)
 def read_attachment(attachment_id: str) -> Response:
-    own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    return served(or_404(Attachment.find(attachment_id, **own)))
+    return served(or_404(Attachment.find(attachment_id, **current_user.own)))
 
 
 def shown_attachment(kept: Attachment) -> dict[str, Any]:

@@ -181,8 +181,7 @@ def allowance_used(account_state: AccountState) -> int:
 def tokens_used(account_state: AccountState) -> dict[str, int]:
     """Of the paid calls that began in this period."""
     mine = Usage.account_id == account_state.account_id, Usage.created_at >= account_state.period_start
-    taken = Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h
-    sums = select(func.sum(taken), func.sum(Usage.output)).where(*mine, Usage.state == "settled")
+    sums = select(func.sum(Usage.input_tokens), func.sum(Usage.output)).where(*mine, Usage.state == "settled")
     read, written = db.session.execute(sums).one()
     return {"input_tokens": int(read or 0), "output_tokens": int(written or 0)}
 

@@ -84,8 +84,7 @@ def make_images() -> Response:
 @api.get("/images/<call_id>")
 @described("Get the images of a call and their cost", CALL)
 def read_images(call_id: str) -> dict[str, Any]:
-    own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    call = or_404(Usage.find(call_id, **own))
+    call = or_404(Usage.find(call_id, **current_user.own))
     or_404(call.image_price)
     return answer_of(
         CALL,

@@ -136,13 +136,11 @@ def revoke_key(key_id: str) -> tuple[str, int]:
 
 def my_key(key_id: str) -> ApiKey:
     """A live key of one's own; for owners and admins any of the account."""
-    key = or_404(ApiKey.find_live(key_id, account_id=current_user.account_id))
-    return or_404(key if current_user.can_manage or key.user_id == current_user.user_id else None)
+    return or_404(ApiKey.find_live(key_id, **current_user.sees))
 
 
 def visible_keys() -> Select[ApiKey]:
-    live = select(ApiKey).where(ApiKey.account_id == current_user.account_id, *ApiKey.is_live())
-    return live if current_user.can_manage else live.where(ApiKey.user_id == current_user.user_id)
+    return select(ApiKey).filter_by(**current_user.sees).where(*ApiKey.is_live())
 
 
 def shown_key(key: ApiKey) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.models.metering.usage import Usage
 from app.models.metering.usage_kinds import kind_column
+from app.models.metering.usage_rollup import belongs_to
 from app.models.operations.replica_reads import read_from_replica
 from app.web.access import own_chat
 from app.web.csv import CSV, csv_of, wants_csv
@@ -71,11 +72,9 @@ GROUPS: dict[str, tuple[Any, ...]] = {
 }
 SUMS = (
     func.count().label("calls"),
-    func.sum(Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h).label(
-        "input_tokens"
-    ),
+    func.sum(Usage.input_tokens).label("input_tokens"),
     func.sum(Usage.output).label("output_tokens"),
-    func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos).label("cost"),
+    func.sum(Usage.paid_nanos).label("cost"),
 )
 
 
@@ -130,16 +129,13 @@ def list_usage() -> dict[str, Any] | Response:
 @api.get("/usage/calls/<call_id>")
 @described("Get a call's receipt, with all it takes to recompute its cost", RECEIPT)
 def read_receipt(call_id: str) -> dict[str, Any]:
-    own = {} if current_user.can_manage else {"user_id": current_user.user_id}
-    return shown_receipt(or_404(Usage.find(call_id, account_id=current_user.account_id, **own)))
+    return shown_receipt(or_404(Usage.find(call_id, **current_user.sees)))
 
 
 def grouped(groups: list[str]) -> Select[Any]:
     """The sums of the paid calls that the caller may see, by these groups."""
     columns = [column for group in groups for column in GROUPS[group]]
-    query = select(*columns, *SUMS).where(Usage.account_id == current_user.account_id, Usage.state == "settled")
-    if not current_user.can_manage:
-        query = query.where(Usage.user_id == current_user.user_id)
+    query = select(*columns, *SUMS).where(*belongs_to(Usage, current_user.sees), Usage.state == "settled")
     if "key" in groups:
         query = query.outerjoin(ApiKey, ApiKey.id == Usage.api_key_id)
     if "user" in groups:

@@ -27,9 +27,7 @@ Month = tuple[int, int]
 @described("List usage by month (UTC), newest first; members see their own", page(MONTH), query=PAGING)
 def list_months() -> dict[str, Any]:
     read_from_replica()
-    own = {"account_id": current_user.account_id}
-    own |= {} if current_user.can_manage else {"user_id": current_user.user_id}
-    first = first_month(utctoday())
+    own, first = current_user.sees, first_month(utctoday())
     months = calls_by_month(first, own)
     for name, model in (("chats", Chat), ("documents", Document)):
         for month, count in by_month(model, model.created_at, func.count(), first, own).items():

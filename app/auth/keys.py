@@ -75,5 +75,4 @@ def revoke_key(key_id: str) -> ResponseReturnValue:
 
 def own_key(key_id: str) -> ApiKey:
     """A live one of the person's own, in the account that they are in."""
-    own = {"account_id": current_user.account_id, "user_id": current_user.user_id}
-    return ApiKey.find_live(key_id, **own) or abort(404)
+    return ApiKey.find_live(key_id, **current_user.own) or abort(404)

@@ -158,8 +158,8 @@ class KeySpent:
 
 def own_keys() -> list[ApiKey]:
     """Live ones."""
-    mine = ApiKey.user_id == current_user.user_id, ApiKey.account_id == current_user.account_id
-    return list(db.session.scalars(select(ApiKey).where(*mine, *ApiKey.is_live()).order_by(ApiKey.id)))
+    mine = select(ApiKey).filter_by(**current_user.own).where(*ApiKey.is_live())
+    return list(db.session.scalars(mine.order_by(ApiKey.id)))
 
 
 def titles() -> dict[str, str]:

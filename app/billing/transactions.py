@@ -28,7 +28,6 @@ COLUMNS = ("date", "description", "reason", "call", "allowance_credits", "credit
 ENTRY_CHANGE = LedgerEntry.allowance_nanos + LedgerEntry.credits_nanos
 OF_CALL = (Usage.id, Usage.model, Usage.operation, Usage.settled_at, Usage.created_at, Usage.allowance_paid_nanos,
            Usage.credits_paid_nanos)  # fmt: skip
-CALL_PAID = Usage.allowance_paid_nanos + Usage.credits_paid_nanos
 
 
 @dataclass
@@ -132,7 +131,7 @@ def payment_note(payment: Payment) -> str:
 
 
 def paid() -> tuple[Any, ...]:
-    return Usage.account_id == current_user.account_id, Usage.state == "settled", CALL_PAID > 0
+    return Usage.account_id == current_user.account_id, Usage.state == "settled", Usage.paid_nanos > 0
 
 
 def balance_at(until: datetime | None) -> int:
@@ -143,7 +142,7 @@ def balance_at(until: datetime | None) -> int:
         return now
     own = LedgerEntry.account_id == account.id, LedgerEntry.created_at > until
     entered = db.session.scalar(select(func.sum(ENTRY_CHANGE)).where(*own)) or 0
-    spent = db.session.scalar(select(func.sum(CALL_PAID)).where(*paid(), Usage.settled_at > until)) or 0
+    spent = db.session.scalar(select(func.sum(Usage.paid_nanos)).where(*paid(), Usage.settled_at > until)) or 0
     return now - int(entered) + int(spent)
 
 

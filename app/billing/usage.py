@@ -62,15 +62,6 @@ def usage() -> str:
     )
 
 
-def own() -> dict[str, int]:
-    return {"account_id": current_user.account_id, "user_id": current_user.user_id}
-
-
-def visible() -> dict[str, int]:
-    """Whose calls the caller may see."""
-    return {"account_id": current_user.account_id} if current_user.can_manage else own()
-
-
 def sums_of(use: Subquery) -> list[Any]:
     names = {"nanos": "paid_nanos"}
     return [func.sum(use.c[names.get(figure, figure)]).label(figure) for figure in FIGURES]
@@ -78,7 +69,7 @@ def sums_of(use: Subquery) -> list[Any]:
 
 @in_one_look
 def summed(since: datetime, start: date) -> Sums:
-    use = use_since(start, since, **visible())
+    use = use_since(start, since, **current_user.sees)
     keys = (use.c.day, use.c.model, use.c.operation, use.c.user_id)
     return db.session.execute(select(*keys, *sums_of(use)).group_by(*keys)).all()
 
@@ -118,7 +109,7 @@ def by_member(rows: Sums) -> list[dict[str, Any]]:
 @in_one_look
 def by_chat(since: datetime, start: date) -> list[dict[str, Any]]:
     """The caller's own dearest chats."""
-    use = use_since(start, since, **own())
+    use = use_since(start, since, **current_user.own)
     query = select(Chat.id, Chat.title, *sums_of(use)).join(Chat, Chat.id == use.c.chat_id)
     kept = query.where(Chat.deleted_at.is_(None)).group_by(Chat.id, Chat.title)
     rows = db.session.execute(kept.order_by(desc("nanos")).limit(DEAREST))
@@ -126,12 +117,12 @@ def by_chat(since: datetime, start: date) -> list[dict[str, Any]]:
 
 
 def of_period(start: date) -> Select[Usage]:
-    return select(Usage).filter_by(**visible()).where(Usage.created_at >= start_of(start))
+    return select(Usage).filter_by(**current_user.sees).where(Usage.created_at >= start_of(start))
 
 
 def uncharged_calls(start: date) -> int:
     """Those that the list shows and the sums do not count: released, or still running."""
-    count = select(func.count(Usage.id)).filter_by(**visible()).where(Usage.created_at >= start_of(start))
+    count = select(func.count(Usage.id)).filter_by(**current_user.sees).where(Usage.created_at >= start_of(start))
     return sum(db.session.scalar(count.where(state)) or 0 for state in (RUNNING, RELEASED))
 
 
@@ -148,8 +139,7 @@ def shown_calls(start: date) -> tuple[list[Usage], int | None]:
 @billing.get("/calls/<call_id>")
 def receipt(call_id: str) -> str:
     """A call's receipt; 404 for another account's, and for a member another's."""
-    own = {} if current_user.can_manage else {"user_id": current_user.user_id}
-    call = Usage.find(call_id, account_id=current_user.account_id, **own) or abort(404)
+    call = Usage.find(call_id, **current_user.sees) or abort(404)
     whose = {"user_id": current_user.user_id, "deleted_at": None}
     chat = Chat.find(call.chat_id, **whose) if call.chat_id else None
     corrections = [

@@ -97,10 +97,19 @@ class Actor:
         return self.role in {"owner", "admin"}
 
     @property
+    def own(self) -> dict[str, int]:
+        """What a row must be to be the actor's: in their account, and by them."""
+        return {"account_id": self.account_id, "user_id": self.user_id}
+
+    @property
     def owns(self) -> dict[str, Any]:
-        """What a chat must be to be the actor's: in their account, by them, and not deleted."""
-        own = {"account_id": self.account_id, "user_id": self.user_id}
-        return own | {"guest": self.guest, "deleted_at": None}
+        """What a chat must be to be the actor's, and not deleted."""
+        return {**self.own, "guest": self.guest, "deleted_at": None}
+
+    @property
+    def sees(self) -> dict[str, int]:
+        """Whose calls the actor may look at: all of the account, and members only their own."""
+        return {"account_id": self.account_id} if self.can_manage else self.own
 
     @property
     def user(self) -> User:

@@ -149,10 +149,9 @@ def spending_by_key(account_id: int, start: datetime) -> dict[Key, tuple[int, in
     """Spent since then and reserved now, by key, people under None; paused keys are left out."""
     own = Usage.account_id == account_id, Usage.created_at >= start - LONGEST_CALL
     ended = and_(Usage.state == "settled", Usage.settled_at >= start)
-    paid = Usage.allowance_paid_nanos + Usage.credits_paid_nanos
     sums = (
         Usage.api_key_id,
-        func.sum(case((ended, paid), else_=0)),
+        func.sum(case((ended, Usage.paid_nanos), else_=0)),
         func.sum(case((Usage.state == "running", Usage.reserved_nanos), else_=0)),
     )
     is_paused = ApiKey.id.is_not(None) & ApiKey.spending_paused_at.is_not(None)

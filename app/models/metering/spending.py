@@ -38,7 +38,7 @@ class SpendingDay(ModelBase):
     @classmethod
     def learn(cls, day: date) -> None:
         """Add up a day that is over, once. A day that was paused and resumed as a mistake is marked as such."""
-        paid = func.sum(Usage.allowance_paid_nanos + Usage.credits_paid_nanos).label("paid")
+        paid = func.sum(Usage.paid_nanos).label("paid")
         seconds = extract("epoch", Usage.settled_at)
         begins, ends = start_of(day), start_of(day + timedelta(days=1))
         ended = Usage.settled_at >= begins, Usage.settled_at < ends, Usage.state == "settled"
@@ -102,7 +102,7 @@ class SpendingPause(Model):
 
 def dearest_model(account_id: int, start: datetime, key_ids: tuple[int, ...]) -> tuple[str, int, datetime]:
     """The model that cost the most since then, its percentage, and when the first of those calls began."""
-    cost = Usage.allowance_paid_nanos + Usage.credits_paid_nanos + Usage.reserved_nanos
+    cost = Usage.paid_nanos + Usage.reserved_nanos
     since = Usage.account_id == account_id, Usage.created_at >= start
     keys = (Usage.api_key_id.in_(key_ids),) if key_ids else ()
     rows = db.session.execute(

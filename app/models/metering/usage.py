@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Table, UniqueConstraint, case, cast, func, select, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import BigId, Nanos
@@ -119,9 +120,7 @@ class Usage(Model):
     @classmethod
     def total_of(cls, chat_id: int, account_id: int) -> tuple[int, int]:
         """What a chat has come to: nanos paid, and tokens in and out, of the calls that were settled."""
-        paid = cls.allowance_paid_nanos + cls.credits_paid_nanos
-        taken = cls.uncached_input + cls.cache_read + cls.cache_write_5m + cls.cache_write_1h
-        sums = select(func.sum(paid), func.sum(taken + cls.output))
+        sums = select(func.sum(cls.paid_nanos), func.sum(cls.input_tokens + cls.output))
         nanos, tokens = db.session.execute(
             sums.where(cls.chat_id == chat_id, cls.account_id == account_id, cls.state == "settled")
         ).one()
@@ -149,7 +148,7 @@ class Usage(Model):
             if (quantity := getattr(self, bucket)) and bucket in prices
         ]
 
-    @property
+    @hybrid_property
     def paid_nanos(self) -> int:
         """What the user pays for the call."""
         return self.allowance_paid_nanos + self.credits_paid_nanos
@@ -159,7 +158,7 @@ class Usage(Model):
         """What the user pays for the answer up to this call: for those that it goes on with, too."""
         return self.paid_nanos + (self.continues.paid_so_far_nanos if self.continues else 0)
 
-    @property
+    @hybrid_property
     def input_tokens(self) -> int:
         return self.uncached_input + self.cache_read + self.cache_write_5m + self.cache_write_1h
 

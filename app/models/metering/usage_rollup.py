@@ -156,13 +156,12 @@ def total(column: Any) -> Any:
 
 FIGURES = (
     total(Usage.cost_nanos).label("cost_nanos"),
-    total(Usage.allowance_paid_nanos + Usage.credits_paid_nanos).label("paid_nanos"),
+    total(Usage.paid_nanos).label("paid_nanos"),
     total(Usage.absorbed_nanos).label("absorbed_nanos"),
 )
-INPUT = Usage.uncached_input + Usage.cache_read + Usage.cache_write_5m + Usage.cache_write_1h
 PAID = (
     func.count().filter(Usage.state == "settled").label("calls"),
-    total(case((Usage.state == "settled", INPUT), else_=0)).label("input_tokens"),
+    total(case((Usage.state == "settled", Usage.input_tokens), else_=0)).label("input_tokens"),
     total(case((Usage.state == "settled", Usage.output), else_=0)).label("output_tokens"),
 )
 
@@ -172,7 +171,7 @@ def totals_of(condition: Any) -> Select[Any]:
     kinds = Usage.day, Usage.model, Usage.operation, Account.plan_id
     counts = (
         func.count().label("calls"),
-        total(INPUT).label("input_tokens"),
+        total(Usage.input_tokens).label("input_tokens"),
         total(Usage.output).label("output_tokens"),
     )
     rows = select(*kinds, *counts, *FIGURES).join(Account, Account.id == Usage.account_id)
