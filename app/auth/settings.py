@@ -15,12 +15,14 @@ from app.extensions import db
 from app.jobs import JobName, enqueue
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
+from app.models.chat.chat import checked_instructions
 from app.models.identity.account import Account
 from app.models.identity.api_key import ApiKey
 from app.models.identity.erasure import delete_person
 from app.models.identity.passkey import Passkey
 from app.models.identity.user import UserSession
 from app.models.metering.key_limit import spent_by_keys
+from app.models.metering.refusal import InvalidRequest
 from app.web.access import in_any_account
 from app.web.blueprints import auth
 from app.web.browser_session import begin_session, has_just_signed_in, hold_person, own_session, sign_out
@@ -68,6 +70,17 @@ def change_profile() -> ResponseReturnValue:
     current_user.user.name = form.name.data
     db.session.commit()
     return done("Your name is saved.")
+
+
+@auth.post("/settings/instructions")
+def change_instructions() -> ResponseReturnValue:
+    """What the person's chats begin with; those that are there keep their own."""
+    try:
+        current_user.user.chat_instructions = checked_instructions(request.form.get("system_prompt", ""))
+    except InvalidRequest as error:
+        return settings_page(error.errors, section="instructions"), 400
+    db.session.commit()
+    return done("Your instructions are saved.")
 
 
 @auth.post("/settings/email")

@@ -75,7 +75,7 @@ def set_up(chat_id: str) -> ResponseReturnValue:
 
 
 def wanted_instructions() -> str:
-    return checked_instructions(request.form.get("system_prompt", "").replace("\x00", ""))
+    return checked_instructions(request.form.get("system_prompt", ""))
 
 
 def wanted_document() -> int | None:

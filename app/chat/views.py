@@ -44,6 +44,7 @@ def show(chat_id: str | None = None) -> str:
         folder=folder,
         folders=Chat.folders_of(**current_user.owns),
         document=document_of(shown),
+        instructions="" if shown or is_guest() else current_user.user.chat_instructions,
         is_archive=is_archive,
         models=models,
         allowed_models=account_state.models,

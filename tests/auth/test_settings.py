@@ -36,6 +36,18 @@ def test_a_name_is_one_line_of_text(ada: Browser, session: Database) -> None:
     assert User.with_email(ADA).name == "Ada Bcc: Eve Lovelace"
 
 
+def test_new_chats_begin_with_ones_instructions_and_others_keep_their_own(ada: Browser, session: Database) -> None:
+    before = ada.get("/chat").text
+    ada.send("/settings/instructions", system_prompt=" Answer in French.\x00\r\nBriefly. ")
+    assert User.with_email(ADA).chat_instructions == "Answer in French.\nBriefly."
+    assert ("Answer in French." in before, "Answer in French." in ada.get("/chat").text) == (False, True)
+    too_long = "x" * 400_000
+    refused = ada.send("/settings/instructions", system_prompt=too_long)
+    assert (refused.status_code, too_long in refused.text) == (400, True)
+    assert "longer than one message may be" in refused.text
+    assert User.with_email(ADA).chat_instructions == "Answer in French.\nBriefly."
+
+
 def test_a_new_address_counts_once_its_link_is_followed(
     ada: Browser, post_office: PostOffice, session: Database
 ) -> None:

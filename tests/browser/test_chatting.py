@@ -136,8 +136,12 @@ def test_enter_that_ends_a_composition_sends_nothing(ada: Visitor) -> None:
 
 
 def test_instructions_and_length_stand_before_the_first_message(ada: Visitor) -> None:
+    ada.go("/settings")
+    ada.page.get_by_label("For new chats").fill("Answer in French.")
+    ada.page.get_by_role("button", name="Save instructions").click()
+    ada.go("/chat")
     ada.page.get_by_role("button", name="Chat settings").click()
-    ada.page.get_by_label("Instructions", exact=True).fill("Answer in French.")
+    expect(ada.page.get_by_label("Instructions", exact=True)).to_have_value("Answer in French.")
     ada.page.get_by_label("Maximum answer length (tokens)").fill("300")
     ada.page.get_by_role("button", name="Save").click()
     ada.ask("hello")

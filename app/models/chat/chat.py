@@ -260,7 +260,7 @@ def branch(messages: Sequence[Link], leaf_id: int | None) -> list[Link]:
 
 def checked_instructions(text: str) -> str:
     """What a model is told before every message, trimmed. InvalidRequest where it is longer than a message may be."""
-    text = text.replace("\r\n", "\n").strip()
+    text = text.replace("\r\n", "\n").replace("\x00", "").strip()
     if len(text.encode("utf-8", "replace")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"system_prompt": ["is longer than one message may be."]})
     return text

@@ -78,9 +78,10 @@ NOBODY = "deleted@deleted.invalid"
 SECRETS = ("secret_hash",)
 PERSONAL = (
     PersonalData("users", "id",
-                 ("email", "name", "password_hash", "admin_role", "totp_secret", "oidc_subject", "recovery_hashes"),
+                 ("email", "name", "password_hash", "admin_role", "totp_secret", "oidc_subject", "recovery_hashes",
+                  "chat_instructions"),
                  becomes={"name": "", "admin_role": None, "totp_secret": None, "totp_step": None, "oidc_subject": None,
-                          "recovery_hashes": []},
+                          "recovery_hashes": [], "chat_instructions": ""},
                  hidden=("password_hash", "totp_secret", "totp_step", "recovery_hashes")),
     PersonalData("user_sessions", "user_id", ("user_agent", *SECRETS), hidden=SECRETS),
     PersonalData("mailed_tokens", "user_id", ("email", *SECRETS), hidden=SECRETS),

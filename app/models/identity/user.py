@@ -52,6 +52,9 @@ class User(Model):
     oidc_subject: Mapped[str | None] = mapped_column(unique=True)
     """Who this is at the provider that signs people in, if one does."""
 
+    chat_instructions: Mapped[str] = mapped_column(default="")
+    """What the person's new chats begin with."""
+
     memberships = relationship("Membership", back_populates="user", order_by="Membership.id")
     sessions = relationship("UserSession", back_populates="user", order_by="UserSession.id.desc()")
 

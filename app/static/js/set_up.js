@@ -8,9 +8,10 @@ export class SetUp {
   constructor({ chat, changed }) {
     this.chat = chat;
     this.changed = changed;
-    this.kept = {};
     this.dialog = document.getElementById("set-up-dialog");
     this.form = this.dialog.querySelector("form");
+    const { defaultValue: own } = this.form.elements.system_prompt;
+    this.kept = !chat() && own ? { system_prompt: own } : {};
     this.budget = document.getElementById("budget");
     document.getElementById("set-up").addEventListener("click", () => this.open());
     this.budget?.addEventListener("click", () => { this.open(); this.form.elements.budget_credits.focus(); });
