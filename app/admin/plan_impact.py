@@ -7,6 +7,7 @@ from app.models.billing.auto_recharge import AutoRecharge
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.identity.account import Account
+from app.web.formatting import counted
 
 
 def accounts_on(plan: Plan) -> int:
@@ -24,16 +25,12 @@ def subscriptions_moving_to(plan: Plan) -> int:
     return db.session.scalar(select(func.count()).where(*moving)) or 0
 
 
-def counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def consequences(plan: Plan) -> list[tuple[str, str]]:
     """Who is on the plan now, and what each status means for them."""
     count, subscribed, coming = accounts_on(plan), subscriptions_on(plan), subscriptions_moving_to(plan)
     if not count and not coming:
         return [("now", "Nobody is on it.")]
-    recharging = len(AutoRecharge.on_plan(plan.id))
+    recharging = len(AutoRecharge.acting(Account.plan_id == plan.id))
     verb = "is" if count == 1 else "are"
     moving = f" {counted(coming, 'subscription')} will move to it." if coming else ""
     return [
@@ -48,7 +45,7 @@ def consequences(plan: Plan) -> list[tuple[str, str]]:
 
 def pack_consequences(pack: CreditPack) -> list[tuple[str, str]]:
     """What buys the pack by itself, and what its retirement means for that; nothing where nothing does."""
-    recharging = len(AutoRecharge.on_pack(pack.id))
+    recharging = len(AutoRecharge.acting(AutoRecharge.pack_id == pack.id))
     if not recharging:
         return []
     buys = f"{counted(recharging, 'auto-recharge')} {'buys' if recharging == 1 else 'buy'} it."

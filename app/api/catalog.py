@@ -28,8 +28,9 @@ from app.models.catalog.pack_tier import PackTier
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_ahead import PriceAhead, prices_ahead
+from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
-from app.models.catalog.worth import credits_per_unit, tax_behavior
+from app.models.catalog.worth import tax_behavior
 from app.web.plan_features import selling_points
 
 AHEAD = timedelta(days=366)
@@ -175,12 +176,10 @@ def shown_pack(pack: CreditPack) -> dict[str, Any]:
 
 
 def shown_tier(pack: CreditPack, tier: PackTier) -> dict[str, Any]:
-    quote = pack.quote(tier.from_quantity)
-    per = credits_per_unit(quote.worth_nanos, quote.price_cents)
-    return {"from_quantity": tier.from_quantity, "credits_per_dollar": plain_decimal(per)}
+    return {"from_quantity": tier.from_quantity, "credits_per_dollar": credits_per(pack.quote(tier.from_quantity))}
 
 
-def credits_per(sold: Plan | CreditPack) -> str:
+def credits_per(sold: Plan | CreditPack | Quote) -> str:
     """Credits for each unit of its currency, to six places."""
     return plain_decimal(sold.credits_per_dollar)
 

@@ -33,10 +33,6 @@ class Call:
 
     is_guess: bool = False
 
-    @property
-    def has_key(self) -> bool:
-        return self.key_id is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Running:

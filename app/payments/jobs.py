@@ -85,14 +85,14 @@ def publish_plan(plan_id: int) -> None:
     """A plan was saved: tell Stripe, and where it is inactive now, end what depends on it."""
     product_sync.publish_one("plan", plan_id)
     sweeper.end_subscriptions(enqueue)
-    review_recharges(AutoRecharge.on_plan(plan_id))
+    review_recharges(AutoRecharge.acting(Account.plan_id == plan_id))
 
 
 @at_stripe
 def publish_pack(pack_id: int) -> None:
     """A pack was saved: tell Stripe, and where it is sold no longer, pause what would buy it."""
     product_sync.publish_one("pack", pack_id)
-    review_recharges(AutoRecharge.on_pack(pack_id))
+    review_recharges(AutoRecharge.acting(AutoRecharge.pack_id == pack_id))
 
 
 def review_recharges(account_ids: list[int]) -> None:

@@ -75,7 +75,6 @@ def subscription(answer: Answer) -> SubscriptionState:
         ended_at=moment(answer.get("ended_at")),
         schedule_id=id_of(answer.get("schedule")),
         next_price_ids=next_prices(answer.get("schedule"), min(one.period_end for one in items)),
-        latest_invoice_id=id_of(latest),
         pay_url=latest.get("hosted_invoice_url") if isinstance(latest, dict) and latest["status"] == "open" else None,
         card=card(answer.get("default_payment_method")),
         metadata=dict(answer.get("metadata") or {}),

@@ -12,7 +12,7 @@ from app.models.catalog.currency import decimals
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.quote import Quote
 from app.models.catalog.setting import Setting
-from app.models.catalog.worth import about_a_dollar, credits_per_unit, currency
+from app.models.catalog.worth import about_a_dollar, currency
 from app.web.formatting import counted as counted_text
 from app.web.formatting import deadline, number, price
 
@@ -99,12 +99,7 @@ def counted(
 
 def answers_at_once(plan: Plan) -> Iterator[Feature]:
     count = plan.parallel_calls or Setting.get("parallel_calls")
-    yield Feature(
-        "parallel_calls",
-        "Simultaneous answers",
-        number(count),
-        f"{number(count)} answer{'s'[: count != 1]} at once",
-    )
+    yield Feature("parallel_calls", "Simultaneous answers", number(count), f"{counted_text(count, 'answer')} at once")
 
 
 def flag(key: str, name: str, given: str, missing: str) -> Callable[[Plan], Iterator[Feature]]:
@@ -126,7 +121,7 @@ def extra_credits(plan: Plan) -> Iterator[Feature]:
 
 def trial(plan: Plan) -> Iterator[Feature]:
     if plan.trial_days and plan.price_cents:
-        days = f"{plan.trial_days} day{'s'[: plan.trial_days != 1]}"
+        days = counted_text(plan.trial_days, "day")
         yield Feature("trial_days", "Free trial", days, f"{days} to try it for free")
 
 
@@ -148,7 +143,7 @@ FEATURES: tuple[Callable[[Plan], Iterator[Feature]], ...] = (
 def trial_offer(plan: Plan, now: datetime) -> str:
     """What a trial is, before the button: "7 days free with 3,383 credits, then $79 a month. Cancel before ..."."""
     last = deadline(now + timedelta(days=plan.trial_days))
-    days = f"{plan.trial_days} day{'s'[: plan.trial_days != 1]}"
+    days = counted_text(plan.trial_days, "day")
     terms = f"then {price(plan.asked_cents, plan.currency)} a {plan.interval}"
     return f"{days} free with {credits_text(plan.trial_nanos)}, {terms}. Cancel before {last} and pay nothing."
 
@@ -167,15 +162,9 @@ def credits_near_a_dollar(per_unit: Decimal) -> str:
     return grouped(count.quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def per_dollar(sold: Plan | CreditPack) -> str:
+def per_dollar(sold: Plan | CreditPack | Quote) -> str:
     """Its credits for a round amount of the currency, to compare what is sold: "500 credits per $1"."""
     return f"{credits_near_a_dollar(sold.credits_per_dollar)} credits per {price(about_a_dollar())}"
-
-
-def per_dollar_of(quote: Quote) -> str:
-    """The same of a purchase of several."""
-    per = credits_per_unit(quote.worth_nanos, quote.price_cents)
-    return f"{credits_near_a_dollar(per)} credits per {price(about_a_dollar())}"
 
 
 FILTERS = {
@@ -183,6 +172,5 @@ FILTERS = {
     "comparison": comparison,
     "near_a_dollar": credits_near_a_dollar,
     "per_dollar": per_dollar,
-    "per_dollar_of": per_dollar_of,
     "sale_note": sale_note,
 }

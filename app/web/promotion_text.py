@@ -6,7 +6,7 @@ from app.models.base import credits_text
 from app.models.billing.payment import Payment
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.promotion_code import PromotionCode
-from app.web.formatting import money_text, percent, price
+from app.web.formatting import counted, money_text, percent, price
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,9 @@ def paid_words(code: PromotionCode, sold: Plan | CreditPack, paid: int) -> str:
     text = f"{code.code}: {price(paid, sold.currency)} instead of {full}"
     if not isinstance(sold, Plan):
         return f"{text}."
-    months = f"{code.months} month{'s'[: code.months != 1]}"
     span = {
         "once": "on the first invoice",
-        "repeating": f"for {months}",
+        "repeating": f"for {counted(code.months or 0, 'month')}",
         "forever": "for as long as you keep it",
     }
     return f"{text} {span[code.duration]}."

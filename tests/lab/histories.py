@@ -45,7 +45,7 @@ class Life:
         self.account_id, self.plans, self.running = self.account.id, plans, list[Reservation]()
         self.rhythm = self.random.choice((7, 40, 300, 900))
         self.number, self.count = number, 0
-        self.paints = bool(image_offers())
+        self.paints = bool(image_offers(utcnow()))
         self.key = ApiKey.make(self.account_id, self.account.owner.id, "loop")[0]
         db.session.flush()
 
@@ -56,7 +56,7 @@ class Life:
         return self.random.choices(deeds, (60, 2, 1, 1, 1, 6))[0]()
 
     def draw(self) -> None:
-        offer = self.random.choice(image_offers())
+        offer = self.random.choice(image_offers(utcnow()))
         asked = ImagePrompt.of(offer.model.name, "a fox", quality="", size="", count=self.random.choice((1, 2)))
         self.begin(asked, offer, None, operation="image", image_price_id=offer.price.id)
 

@@ -148,10 +148,11 @@ def test_what_forbids_it_is_named(account: Account, rules: AutoRecharge) -> None
 def test_those_of_a_plan_are_found_while_they_act(account: Account, rules: AutoRecharge) -> None:
     others, account.plan = account.plan, db.session.query(Plan).filter_by(name="Pay as you go").one()
     db.session.flush()
-    assert (AutoRecharge.on_plan(account.plan_id), AutoRecharge.on_plan(others.id)) == ([account.id], [])
+    assert AutoRecharge.acting(Account.plan_id == account.plan_id) == [account.id]
+    assert AutoRecharge.acting(Account.plan_id == others.id) == []
     rules.pause("declined")
     db.session.flush()
-    assert AutoRecharge.on_plan(account.plan_id) == []
+    assert AutoRecharge.acting(Account.plan_id == account.plan_id) == []
 
 
 def test_a_call_waits_for_what_is_on_its_way_and_for_nothing_else(account: Account, rules: AutoRecharge) -> None:

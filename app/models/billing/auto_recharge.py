@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, or_, select, text
+from sqlalchemy import ColumnElement, Index, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.db.types import Nanos
@@ -77,17 +77,10 @@ class AutoRecharge(Model):
         return list(db.session.scalars(query.where(*due, cls.is_on, rested, spending)))
 
     @classmethod
-    def on_plan(cls, plan_id: int) -> list[int]:
-        """Accounts of that plan whose auto-recharge acts."""
-        acting = Account.plan_id == plan_id, cls.is_on, cls.pause_reason == ""
+    def acting(cls, which: ColumnElement[bool]) -> list[int]:
+        """Accounts whose auto-recharge acts, of those that `which` names by a column of either."""
         query = select(cls.account_id).join(Account, Account.id == cls.account_id)
-        return list(db.session.scalars(query.where(*acting)))
-
-    @classmethod
-    def on_pack(cls, pack_id: int) -> list[int]:
-        """Accounts whose auto-recharge acts and buys that pack."""
-        acting = cls.pack_id == pack_id, cls.is_on, cls.pause_reason == ""
-        return list(db.session.scalars(select(cls.account_id).where(*acting)))
+        return list(db.session.scalars(query.where(which, cls.is_on, cls.pause_reason == "")))
 
     @property
     def is_acting(self) -> bool:
@@ -123,7 +116,7 @@ class AutoRecharge(Model):
     def pause(self, why: str) -> bool:
         """Stop until the owner acts; whether it was running. `why` is a key of `PAUSES`."""
         was_acting = self.is_acting
-        if self.is_on and not self.pause_reason:
+        if was_acting:
             self.pause_reason, self.paused_at = why, utcnow()
         self.watch()
         return was_acting

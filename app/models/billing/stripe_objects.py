@@ -117,7 +117,6 @@ class SubscriptionState:
     ended_at: datetime | None = None
     schedule_id: str | None = None
     next_price_ids: tuple[str, ...] = ()
-    latest_invoice_id: str | None = None
     pay_url: str | None = None
     card: CardState | None = None
     metadata: dict[str, str] = field(default_factory=dict)

@@ -98,17 +98,16 @@ class ImageOffer:
         return self.rates.most_for(0, prompt.max_output_tokens)
 
 
-def image_offers(at: datetime | None = None) -> list[ImageOffer]:
+def image_offers(at: datetime) -> list[ImageOffer]:
     """Every image that can be made now, in the order of the models."""
-    now = at or utcnow()
     sold = select(AIModel).where(AIModel.makes_images, AIModel.is_for_sale)
     models = [
         model
         for model in db.session.scalars(sold.order_by(AIModel.position, AIModel.id))
-        if model.provider.is_usable and not model.is_retired(now)
+        if model.provider.is_usable and not model.is_retired(at)
     ]
-    prices = ImagePrice.holding(now)
-    return [offer for model in models for offer in offers_of(model, prices, now)]
+    prices = ImagePrice.holding(at)
+    return [offer for model in models for offer in offers_of(model, prices, at)]
 
 
 def offers_of(model: AIModel, prices: Iterable[ImagePrice], at: datetime) -> list[ImageOffer]:
@@ -119,12 +118,10 @@ def offers_of(model: AIModel, prices: Iterable[ImagePrice], at: datetime) -> lis
     return [ImageOffer(model, price, vendor) for price in own] if vendor else []
 
 
-def image_offer(
-    model: str, quality: str, size: str, *, allowed: Sequence[str] = (), at: datetime | None = None
-) -> ImageOffer:
+def image_offer(model: str, quality: str, size: str, *, allowed: Sequence[str]) -> ImageOffer:
     """What was asked for, the usual where nothing was. Refusal where the model is not for sale, InvalidRequest names
     the field that it does not know."""
-    offers = image_offers(at)
+    offers = image_offers(utcnow())
     if not model:
         offers = [offer for offer in offers if not allowed or offer.model.name in allowed]
         model = offers[0].model.name if offers else ""

@@ -94,12 +94,10 @@ class PromotionCode(Model):
     def take_one(self) -> bool:
         """Count one more redemption; False where none is left, however many ask at once."""
         is_left = or_(PromotionCode.most_redemptions.is_(None), PromotionCode.redeemed < PromotionCode.most_redemptions)
-        return self._count(+1, is_left)
+        return self.count(+1, is_left)
 
-    def count(self, by: int) -> None:
-        self._count(by)
-
-    def _count(self, by: int, *conditions: ColumnElement[bool]) -> bool:
+    def count(self, by: int, *conditions: ColumnElement[bool]) -> bool:
+        """Count redemptions, where the conditions hold; whether they did."""
         counted = update(PromotionCode).where(PromotionCode.id == self.id, *conditions)
         counted = counted.values(redeemed=PromotionCode.redeemed + by)
         done = db.session.execute(counted.execution_options(synchronize_session=False))

@@ -1,8 +1,10 @@
 """A quote for a pack: its price and worth before it is bought. billing-rules.md 2, 8 and 10."""
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from app.models.catalog.worth import credits_per_unit
 from app.models.metering.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ class Quote:
     @property
     def worth_nanos(self) -> int:
         return self.sold_nanos + self.bonus_nanos
+
+    @property
+    def credits_per_dollar(self) -> Decimal:
+        """Of the whole purchase, for each unit of its currency."""
+        return credits_per_unit(self.worth_nanos, self.price_cents)
 
     @property
     def terms(self) -> tuple[object, ...]:
