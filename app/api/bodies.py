@@ -18,7 +18,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import BadRequest
 
+from app.models.base import NANOS_PER_CREDIT
 from app.models.metering.refusal import InvalidRequest
+from app.web.numbers import amount
 
 LARGEST = 10**15
 MOST_CHARACTERS = 10**7
@@ -32,6 +34,12 @@ def storable(text: str) -> str:
 def digits(value: Any) -> Any:
     """Programs may send the digits of an id as a number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def nanos(credits: Any) -> int:
+    if isinstance(credits, bool) or not isinstance(credits, str | int):
+        raise ValueError("must be a string.")
+    return amount(str(credits), NANOS_PER_CREDIT)
 
 
 def not_blank(text: str) -> str:
@@ -49,7 +57,13 @@ Code = Annotated[StrictStr, AfterValidator(storable), Field(max_length=100)]
 Count = Annotated[StrictInt, Field(ge=1, le=LARGEST)]
 CountOrNone = Annotated[StrictInt, Field(ge=0, le=LARGEST)]
 Flag = StrictBool
-Credits = Annotated[StrictStr | StrictInt, WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d{1,6})?$"})]
+Credits = Annotated[
+    int,
+    BeforeValidator(nanos),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+(\.\d{1,6})?$"}),
+]
+"""An amount of credits, kept in nanos."""
+
 FileIds = Annotated[
     list[Annotated[StrictStr, Field(pattern=r"^[0-9]{1,18}$")]],
     WithJsonSchema({"type": "array", "items": {"type": "string"}}),

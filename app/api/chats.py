@@ -26,7 +26,7 @@ from app.api.schemas import (
     shape,
 )
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.base import utcnow
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import (
     MOST_OUTPUT_TOKENS,
@@ -41,7 +41,6 @@ from app.models.metering.gate_checks import first_model
 from app.models.metering.refusal import InvalidRequest
 from app.models.search import contains
 from app.web.access import for_guests_too, own_chat, own_document
-from app.web.numbers import scaled
 
 LONGEST_TITLE = 200
 CHAT = shape(
@@ -179,7 +178,7 @@ def change(chat: Chat, sent: ChatChanges) -> None:
     if sent.max_output_tokens is not None:
         chat.max_output_tokens = sent.max_output_tokens or None
     if sent.budget_credits is not None:
-        chat.budget_nanos = budget_of(sent.budget_credits)
+        chat.budget_nanos = sent.budget_credits or None
     if sent.shown_message_id is not None:
         chat.show(or_404(Message.find(sent.shown_message_id, chat_id=chat.id)))
 
@@ -198,11 +197,6 @@ def share(chat: Chat, *, is_shared: bool) -> None:
     if chat.guest is not None or chat.leaf_id is None:
         raise InvalidRequest({"is_shared": ["needs an account, and a chat with a message."]})
     return chat.share()
-
-
-def budget_of(credits: str | int | None) -> int | None:
-    """In nanos; None where there is none."""
-    return None if credits is None else scaled(str(credits), NANOS_PER_CREDIT, "budget_credits") or None
 
 
 @api.delete("/chats/<chat_id>")

@@ -12,14 +12,12 @@ from app.api.blueprint import answer_of, api, or_404, page_of
 from app.api.bodies import Body, Credits, Filled, Text, sent_json
 from app.api.schemas import MOMENT, PAGING, TEXT, amounts_or_null, array, described, or_null, page, shape
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT
 from app.models.identity.account import Account
 from app.models.identity.api_key import OWNERS_SCOPES, SCOPES, ApiKey, Scope
 from app.models.identity.email_address import holds_address, one_line
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import BY_PEOPLE, for_scope
 from app.web.browser_session import hold_person
-from app.web.numbers import scaled
 from app.web.security_events import key_made, note
 
 LONGEST_NAME = 100
@@ -50,9 +48,7 @@ class KeyLimitFields(Body):
         """Put those of the fields that were sent onto the key."""
         for name in ("monthly_limit", "total_limit"):
             if f"{name}_credits" in names:
-                sent = getattr(self, f"{name}_credits")
-                limit = None if sent is None else scaled(str(sent), NANOS_PER_CREDIT, f"{name}_credits")
-                setattr(key, f"{name}_nanos", limit)
+                setattr(key, f"{name}_nanos", getattr(self, f"{name}_credits"))
         if "models" in names:
             key.models = list(dict.fromkeys(self.models or ()))
 

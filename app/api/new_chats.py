@@ -9,7 +9,7 @@ from pydantic import Field
 from app.api.blueprint import api
 from app.api.bodies import Count, Credits, Filled, Flag, Identifier, Text
 from app.api.calls import ONCE, Limits, call_options
-from app.api.chats import CHAT, Folder, Title, budget_of, default_model, shown_chat, wants_title
+from app.api.chats import CHAT, Folder, Title, default_model, shown_chat, wants_title
 from app.api.messages import Files, begin_once, with_files
 from app.api.rate_limits import first_sends, guests_chats
 from app.api.schemas import EVENTS, described
@@ -80,7 +80,7 @@ def begun(sent: NewChat) -> Chat:
         checked_instructions(sent.system_prompt),
         sent.max_output_tokens,
     )
-    chat.budget_nanos, chat.folder = budget_of(sent.budget_credits), folder_name(sent.folder)
+    chat.budget_nanos, chat.folder = sent.budget_credits or None, folder_name(sent.folder)
     chat.document_id = own_document(sent.document_id).id if sent.document_id else None
     db.session.add(chat)
     db.session.flush()

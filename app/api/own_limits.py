@@ -9,13 +9,12 @@ from app.api.blueprint import amount, answer_of, api
 from app.api.bodies import Body, Credits, Text
 from app.api.schemas import MOMENT, TEXT, amounts, amounts_or_null, described, or_null, shape
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, iso, utcnow
+from app.models.base import iso, utcnow
 from app.models.identity.account import Account
 from app.models.identity.limit_request import LONGEST_REASON, LimitRequest
 from app.models.metering.budget import Period, own_limit
 from app.notifications import people_mails
 from app.web.access import BY_PEOPLE, for_scope, own_membership
-from app.web.numbers import scaled
 from app.web.rate_limits import by_person
 
 OWN_LIMIT = shape(
@@ -58,11 +57,9 @@ def read_own_limit() -> dict[str, Any]:
 @described("Set, raise or remove your own limit", OWN_LIMIT, body=OwnLimit)
 def set_own_limit() -> dict[str, Any]:
     sent = OwnLimit.read()
-    limit = sent.limit_credits
-    nanos = None if limit is None else scaled(str(limit), NANOS_PER_CREDIT, "limit_credits")
     Account.locked(current_user.account_id)
     own = own_membership()
-    own.own_limit_nanos, own.own_limit_period = nanos, sent.period
+    own.own_limit_nanos, own.own_limit_period = sent.limit_credits, sent.period
     db.session.commit()
     return read_own_limit()
 
@@ -76,8 +73,7 @@ def set_own_limit() -> dict[str, Any]:
 def ask_for_more() -> tuple[dict[str, Any], int]:
     sent = MoreAsked.read()
     Account.locked(current_user.account_id)
-    asked = scaled(str(sent.amount_credits), NANOS_PER_CREDIT, "amount_credits")
-    opened = LimitRequest.open_for(own_membership(), asked, sent.reason)
+    opened = LimitRequest.open_for(own_membership(), sent.amount_credits, sent.reason)
     people_mails.of_limit_request(opened)
     db.session.commit()
     return answer_of(LIMIT_REQUEST, opened), 201

@@ -15,7 +15,7 @@ from app.api.receipts import RECEIPT, shown_receipt
 from app.api.schemas import MOMENT, TEXT, WHOLE, amounts, described, or_null, shape
 from app.extensions import db
 from app.jobs import JobName, enqueue
-from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
 from app.models.metering.held_call import (
@@ -35,7 +35,6 @@ from app.providers.base import TOKENS_PER_MESSAGE, TokenUsage, WirePrompt, estim
 from app.providers.usage import anthropic_usage, openai_usage
 from app.web.access import for_scope
 from app.web.gate import requires_tokens
-from app.web.numbers import scaled
 
 HELD = shape(
     "HeldCredits",
@@ -67,10 +66,9 @@ class Hold(Body):
             raise InvalidRequest({"ceiling_credits": ["goes with an operation; a model has its own price."]})
         if self.operation is None:
             raise InvalidRequest({"operation": ["is missing."]})
-        nanos = scaled(str(self.ceiling_credits), NANOS_PER_CREDIT, "ceiling_credits")
-        if nanos < 1:
+        if self.ceiling_credits < 1:
             raise InvalidRequest({"ceiling_credits": ["must be more than 0."]})
-        return hold_amount(current_user, self.operation, nanos)
+        return hold_amount(current_user, self.operation, self.ceiling_credits)
 
     def prompt(self) -> WirePrompt:
         if self.model is None:
@@ -97,8 +95,7 @@ class Settlement(Body):
         if call.model == ELSEWHERE:
             if self.cost_credits is None:
                 raise InvalidRequest({"cost_credits": ["is missing."]})
-            nanos = scaled(str(self.cost_credits), NANOS_PER_CREDIT, "cost_credits")
-            return TokenUsage(output=nanos, source="reported", raw={"cost_nanos": nanos})
+            return TokenUsage(output=self.cost_credits, source="reported", raw={"cost_nanos": self.cost_credits})
         if self.usage is None:
             raise InvalidRequest({"usage": ["is missing: a model has its own price."]})
         is_anthropic = call.price.model.provider.kind == "anthropic"

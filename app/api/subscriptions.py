@@ -21,7 +21,7 @@ from app.api.schemas import (
     or_null,
     shape,
 )
-from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
+from app.models.base import utcnow
 from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.subscription import Subscription
 from app.models.catalog.plan import Plan
@@ -31,7 +31,6 @@ from app.models.metering.refusal import InvalidRequest
 from app.payments import auto_recharge_settings, checkout, subscriptions
 from app.web.access import for_scope, managers_only
 from app.web.checkout_limits import by_account, wrong_codes
-from app.web.numbers import scaled
 
 NAMED = shape("NamedPlan", id=TEXT, name=TEXT, price_cents=COUNT, currency=TEXT, interval=TEXT)
 SUBSCRIPTION = shape(
@@ -203,16 +202,14 @@ def set_auto_recharge() -> dict[str, Any]:
 
 def options_of(sent: RechargeSettings, before: AutoRecharge | None) -> auto_recharge_settings.RechargeOptions:
     """What the body asks for; what it leaves out stays as it was."""
-    highest = sent.monthly_max_cents
-    if highest is None and before is None:
-        raise InvalidRequest({"monthly_max_cents": ["is missing."]})
-    threshold = sent.threshold_credits
-    if threshold is None:
-        threshold = credits_string(before.threshold_nanos) if before else ""
+    threshold, highest = sent.threshold_credits, sent.monthly_max_cents
+    missing = {"threshold_credits": threshold, "monthly_max_cents": highest}
+    if before is None and None in missing.values():
+        raise InvalidRequest({name: ["is missing."] for name, value in missing.items() if value is None})
     return auto_recharge_settings.RechargeOptions(
         pack_id=sent.pack_id or (str(before.pack_id) if before else ""),
         quantity=sent.quantity or (before.quantity if before else 1),
-        threshold_nanos=scaled(str(threshold), NANOS_PER_CREDIT, "threshold_credits"),
+        threshold_nanos=threshold if threshold is not None else before.threshold_nanos if before else 0,
         monthly_max_cents=highest if highest is not None else before.monthly_max_cents if before else 0,
         target_nanos=target_of(sent, before),
     )
@@ -221,7 +218,7 @@ def options_of(sent: RechargeSettings, before: AutoRecharge | None) -> auto_rech
 def target_of(sent: RechargeSettings, before: AutoRecharge | None) -> int | None:
     """Up to which balance; none where the body names a quantity, which takes its place."""
     if sent.target_credits is not None:
-        return scaled(str(sent.target_credits), NANOS_PER_CREDIT, "target_credits")
+        return sent.target_credits
     return before.target_nanos if before and sent.quantity is None else None
 
 

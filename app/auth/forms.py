@@ -20,9 +20,9 @@ from app.models.identity.email_address import (
 )
 from app.models.identity.membership import ROLES
 from app.models.identity.password import LONGEST, weakness
-from app.models.metering.refusal import InvalidRequest
 from app.web.browser_session import has_just_signed_in
-from app.web.numbers import scaled
+from app.web.form_errors import sentence
+from app.web.numbers import amount
 
 
 class Form(FlaskForm):
@@ -117,9 +117,9 @@ def credits_or_none(_form: FlaskForm, field: Any) -> None:
     """The field holds an amount of credits, or nothing; it becomes nanos, or None."""
     text = (field.data or "").strip()
     try:
-        field.data = scaled(text, NANOS_PER_CREDIT, field.name) if text else None
-    except InvalidRequest as error:
-        raise ValidationError(f"This {error.errors[field.name][0]}") from None
+        field.data = amount(text, NANOS_PER_CREDIT) if text else None
+    except ValueError as error:
+        raise ValidationError(sentence(str(error))) from None
 
 
 class KeyLimitsForm(Form):

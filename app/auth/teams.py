@@ -9,7 +9,7 @@ from flask_login import current_user
 from app.auth.forms import DeletionForm, RoleForm, TeamForm, faults
 from app.extensions import db
 from app.jobs import JobName, enqueue
-from app.models.base import NANOS_PER_CREDIT, utcnow
+from app.models.base import utcnow
 from app.models.identity.account import Account
 from app.models.identity.brand import Brand
 from app.models.identity.invitation import Invitation
@@ -21,7 +21,7 @@ from app.models.metering.refusal import InvalidRequest
 from app.web.access import in_any_account, own_membership
 from app.web.blueprints import auth
 from app.web.browser_session import onwards, own_session
-from app.web.numbers import scaled
+from app.web.numbers import credits_typed
 from app.web.rate_limits import by_machine, by_person
 from app.web.security_events import note
 
@@ -76,7 +76,7 @@ def set_own_limit() -> ResponseReturnValue:
         raise InvalidRequest({"period": ["must be day, week or month."]})
     Account.locked(current_user.account_id)
     own = own_membership()
-    own.own_limit_nanos = scaled(text, NANOS_PER_CREDIT, "limit_credits") if text else None
+    own.own_limit_nanos = credits_typed(text, "limit_credits")
     own.own_limit_period = period
     return done("Your limit is saved." if text else "You have no limit of your own.")
 
@@ -157,8 +157,8 @@ def change_limit(member_id: str) -> ResponseReturnValue:
     own, typed = own_membership(), request.form.get("limit_credits", "").strip()
     held_team(own)
     membership = other_membership(own, member_id)
-    limit = scaled(typed, NANOS_PER_CREDIT, "limit_credits") if typed else None
-    ended = " What was granted on top has ended." if membership.limit_to(limit) else ""
+    is_over = membership.limit_to(credits_typed(typed, "limit_credits"))
+    ended = " What was granted on top has ended." if is_over else ""
     return done(("Monthly limit saved." if typed else "Monthly limit removed.") + ended)
 
 

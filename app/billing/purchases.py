@@ -18,7 +18,7 @@ from app.payments import checkout as buying
 from app.web.access import managers_only
 from app.web.blueprints import billing
 from app.web.checkout_limits import by_account, wrong_codes
-from app.web.numbers import scaled, whole
+from app.web.numbers import credits_typed, scaled, whole
 
 
 @billing.post("/checkout")
@@ -58,13 +58,12 @@ def auto_recharge() -> ResponseReturnValue:
         auto_recharge_settings.turn_off(current_user)
         flash("Auto-recharge is off.")
         return redirect(url_for("billing.overview"), 303)
-    target = form.get("target_credits", "").strip()
     options = auto_recharge_settings.RechargeOptions(
         pack_id=form.get("pack_id", ""),
         quantity=whole(form.get("quantity") or "1", "quantity"),
         threshold_nanos=scaled(form.get("threshold_credits", ""), NANOS_PER_CREDIT, "threshold_credits"),
         monthly_max_cents=scaled(form.get("monthly_max", ""), 10 ** decimals(currency()), "monthly_max"),
-        target_nanos=scaled(target, NANOS_PER_CREDIT, "target_credits") if target else None,
+        target_nanos=credits_typed(form.get("target_credits", ""), "target_credits"),
     )
     saved = auto_recharge_settings.turn_on(current_user, options)
     if saved.setup_url:
@@ -77,8 +76,7 @@ def auto_recharge() -> ResponseReturnValue:
 @managers_only
 def alert() -> ResponseReturnValue:
     """What the owner is told of by mail and on every page: a low balance (an empty field for never), a used-up day."""
-    sent = request.form.get("low_balance_credits", "").strip()
-    chosen = scaled(sent, NANOS_PER_CREDIT, "low_balance_credits") if sent else None
+    chosen = credits_typed(request.form.get("low_balance_credits", ""), "low_balance_credits")
     account = Account.locked(current_user.account_id)
     account.alert_below_nanos, account.alerts_daily_limit = chosen, "daily_limit" in request.form
     account.warns_near_limits = "near_limits" in request.form

@@ -10,14 +10,14 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, credits_string, utcnow
+from app.models.base import credits_string, utcnow
 from app.models.chat.attachment import Attachment
 from app.models.chat.chat import MOST_OUTPUT_TOKENS, Chat, Message, checked_instructions, folder_name
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import for_guests_too, own_chat, own_document
 from app.web.blueprints import chat
 from app.web.downloads import file_name, offer_as
-from app.web.numbers import scaled
+from app.web.numbers import credits_typed
 
 
 def back_to(shown: Chat) -> ResponseReturnValue:
@@ -86,8 +86,7 @@ def wanted_document() -> int | None:
 
 def wanted_budget() -> int | None:
     """What the chat may cost in all, in nanos; None for no budget."""
-    text = request.form.get("budget_credits", "").strip()
-    return scaled(text, NANOS_PER_CREDIT, "budget_credits") or None if text else None
+    return credits_typed(request.form.get("budget_credits", ""), "budget_credits") or None
 
 
 def wanted_length() -> int | None:

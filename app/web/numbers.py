@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 
+from app.models.base import NANOS_PER_CREDIT
 from app.models.metering.refusal import InvalidRequest
 
 LARGEST = 10**9
@@ -33,12 +34,22 @@ def whole(text: str, name: str) -> int:
     return int(text)
 
 
+def amount(text: str, unit: int) -> int:
+    """The same within the bounds of what is sold and limited."""
+    units = exact(text, unit)
+    if not 0 <= units <= LARGEST * unit:
+        raise ValueError(f"must be from 0 to {LARGEST:,}.")
+    return units
+
+
 def scaled(text: str, unit: int, name: str) -> int:
     """A number of a form in its smallest units, exactly; written as people do: "$20", "1,000", "20,00"."""
     try:
-        units = exact(text, unit)
+        return amount(text, unit)
     except ValueError as error:
         raise InvalidRequest({name: [str(error)]}) from None
-    if not 0 <= units <= LARGEST * unit:
-        raise InvalidRequest({name: [f"must be from 0 to {LARGEST:,}."]})
-    return units
+
+
+def credits_typed(text: str, name: str) -> int | None:
+    """The credits of a form's field in nanos; None where it is empty."""
+    return scaled(text, NANOS_PER_CREDIT, name) if text.strip() else None
