@@ -121,10 +121,8 @@ class ProviderTable(AdminTable):
     @owners_only
     def try_view(self) -> ResponseReturnValue:
         """Ask one of its models something small, and say whether it answered."""
-        provider = self.row_asked_for()
-        trial = tried(provider)
-        flash(trial.text, "success" if trial.works else "error")
-        return redirect(self.get_url(".index_view"))
+        trial = tried(self.row_asked_for())
+        return self.go_back(trial.text, ".index_view", "success" if trial.works else "error")
 
 
 def providers() -> list[SelectChoice]:

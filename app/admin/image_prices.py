@@ -13,8 +13,8 @@ from app.admin.cell_formats import per_million as exact
 from app.admin.cell_formats import shown
 from app.admin.form_fields import DollarsPerMillion, FieldError, Moment, Required, RowForm, choices_of
 from app.admin.model_view import AdminTable
+from app.admin.prices import begin_now_or_later
 from app.extensions import db
-from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImagePrice
 from app.models.metering.image_costs import MeanCost, loss_making, mean_costs
@@ -91,13 +91,10 @@ class ImagePriceTable(AdminTable):
         return self.save(form, ImagePrice(**place), is_created=True) is not None
 
     def on_model_change(self, form: ImagePriceForm, price: ImagePrice, is_created: bool) -> None:
-        now = utcnow()
         if not price.price_nanos:
             raise FieldError("price_nanos", "An image needs a price. To stop selling it, turn the model off.")
         price.quality, price.size = price.quality.strip(), price.size.strip()
-        price.effective_from = price.effective_from or now
-        if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
-            raise FieldError("effective_from", "A price can't start in the past: earlier calls keep theirs.")
+        begin_now_or_later(price)
         price.approve(current_user.user_id)
 
 

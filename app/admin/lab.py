@@ -140,8 +140,7 @@ class LabPage(AdminPage):
                 drafts.append(f"{draft.name} ({draft.id})")
         db.session.commit()
         text = f"Drafts: {', '.join(drafts)}. They're inactive until you make them active." if drafts else NO_DRAFTS
-        flash(text, "success" if drafts else "error")
-        return redirect(self.get_url(".details_view", id=run.id))
+        return self.go_back(text, ".details_view", "success" if drafts else "error", id=run.id)
 
     def one(self, identifier: str | None) -> LabRun:
         return LabRun.find(identifier or "") or abort(404)

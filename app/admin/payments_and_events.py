@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-from flask import flash, redirect
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_admin.contrib.sqla.filters import FilterEqual, FilterLike
@@ -91,8 +90,7 @@ class PaymentTable(ReadOnlyTable):
         """Ask Stripe anew: a parked payment is credited where the figures fit by now."""
         payment = self.row_asked_for()
         text, category = self.look(payment)
-        flash(text, category)
-        return redirect(self.get_url(".details_view", id=payment.id))
+        return self.go_back(text, ".details_view", category, id=payment.id)
 
     def look(self, payment: Payment) -> tuple[str, str]:
         payment_id, before = payment.id, payment.state

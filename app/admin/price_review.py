@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from flask import abort, flash, redirect, request
+from flask import abort, request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
 from flask_login import current_user
@@ -131,11 +131,9 @@ class RegistryPage(AdminPage):
             proposals.decide(proposal, state, current_user.user_id)
         except PricingError as fault:
             db.session.rollback()
-            flash(str(fault), "error")
-        else:
-            db.session.commit()
-            flash(DECIDED[state if proposal.field != NEW_MODEL else f"{state} model"], "success")
-        return redirect(self.get_url(".index"))
+            return self.go_back(str(fault), ".index", "error")
+        db.session.commit()
+        return self.go_back(DECIDED[state if proposal.field != NEW_MODEL else f"{state} model"], ".index")
 
     @expose("/end/", methods=("POST",))
     @owners_only
@@ -147,8 +145,9 @@ class RegistryPage(AdminPage):
             changes = {"sold_until": [None, f"{ending.sold_until:%Y-%m-%d}"]}
             AdminChange.note(current_user.user_id, "edit", ending.model, changes=changes)
         db.session.commit()
-        flash(f"{len(approved)} last {'day was' if len(approved) == 1 else 'days were'} accepted.", "success")
-        return redirect(self.get_url(".index"))
+        return self.go_back(
+            f"{len(approved)} last {'day was' if len(approved) == 1 else 'days were'} accepted.", ".index"
+        )
 
 
 def plain_dollars(text: str) -> str:

@@ -33,6 +33,7 @@ from app.catalog.price_source import SINCE_EVER
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
+from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.price import ModelPrice
 from app.models.catalog.price_schedule import WHOLE_DAY, price_tier, zone_named
 from app.models.identity.user import User
@@ -173,10 +174,7 @@ class PriceTable(AdminTable):
         check_tiers(price)
         if not is_created:
             return
-        now = utcnow()
-        price.effective_from = price.effective_from or now
-        if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
-            raise FieldError("effective_from", "A price can't start in the past: earlier calls keep theirs.")
+        begin_now_or_later(price)
         price.source = "admin"
         price.approve(current_user.user_id)
         copy_siblings(form, price)
@@ -220,6 +218,14 @@ def day_or_moment(at: datetime) -> str:
 
 def figures_of(price: ModelPrice) -> dict[str, Any]:
     return {name: getattr(price, name) for name in COPIED}
+
+
+def begin_now_or_later(price: ModelPrice | ImagePrice) -> None:
+    """FieldError where it was to begin before this minute; where no day was typed, it begins now."""
+    now = utcnow()
+    price.effective_from = price.effective_from or now
+    if price.effective_from.replace(second=0, microsecond=0) < now.replace(second=0, microsecond=0):
+        raise FieldError("effective_from", "A price can't start in the past: earlier calls keep theirs.")
 
 
 def check_times(price: ModelPrice) -> None:

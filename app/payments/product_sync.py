@@ -1,5 +1,6 @@
 """Publishes plans and packs to Stripe as Products and Prices, by a job, never by hand."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import select
@@ -58,13 +59,14 @@ def make_anew(sold: Sold) -> None:
 
 def gone() -> list[tuple[str, Sold]]:
     """What we think that Stripe knows, and what it does not know or will not sell."""
-    return [(kind, sold) for kind, sold in published() if not client.exists("price", sold.stripe_price_id or "")]
+    known = [(kind, sold) for kind, sold in everything() if sold.status != "inactive" and sold.stripe_price_id]
+    published = [(kind, sold) for kind, sold in known if is_published(sold)]
+    return [(kind, sold) for kind, sold in published if not client.exists("price", sold.stripe_price_id or "")]
 
 
-def published() -> list[tuple[str, Sold]]:
-    mine = ((kind, db.session.scalars(select(table))) for kind, table in SOLD.items())
-    every = [(kind, sold) for kind, rows in mine for sold in rows if sold.status != "inactive"]
-    return [(kind, sold) for kind, sold in every if sold.stripe_price_id and is_published(sold)]
+def everything() -> Iterator[tuple[str, Sold]]:
+    """Each plan and pack, sold or not: ("plan" or "pack", row)."""
+    return ((kind, sold) for kind, table in SOLD.items() for sold in db.session.scalars(select(table)))
 
 
 def terms_of(sold: Sold) -> tuple[str, str, str | None]:
@@ -85,7 +87,5 @@ def is_wanted(sold: Sold) -> bool:
 
 
 def unpublished() -> list[tuple[str, Sold]]:
-    """What Stripe does not know as it is now: ("plan" or "pack", row)."""
-    fetched: list[tuple[str, Sold]] = [("plan", plan) for plan in db.session.scalars(select(Plan))]
-    fetched += [("pack", pack) for pack in db.session.scalars(select(CreditPack))]
-    return [(kind, sold) for kind, sold in fetched if not is_published(sold) and is_wanted(sold)]
+    """What Stripe does not know as it is now."""
+    return [(kind, sold) for kind, sold in everything() if not is_published(sold) and is_wanted(sold)]

@@ -74,7 +74,7 @@ def raise_prices() -> None:
     least = -(-least_cents() // unit) * unit
     for sold in (*db.session.scalars(select(Plan)), *db.session.scalars(select(CreditPack))):
         sold.price_cents = max(sold.price_cents, least) if sold.price_cents else 0
-    for plan in db.session.scalars(select(Plan).where(Plan.sale_price_cents.is_not(None))):
-        plan.sale_price_cents = max(plan.sale_price_cents or 0, least)
-        if plan.sale_price_cents >= plan.price_cents:
-            plan.sale_price_cents = plan.sale_ends_at = None
+        if isinstance(sold, Plan) and sold.sale_price_cents is not None:
+            sold.sale_price_cents = max(sold.sale_price_cents, least)
+            if sold.sale_price_cents >= sold.price_cents:
+                sold.sale_price_cents = sold.sale_ends_at = None
