@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from flask import Response, g
 from flask_login import current_user
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from sqlalchemy import select
 
 from app.api.attachments import ATTACHMENT, shown_attachment
@@ -13,7 +13,7 @@ from app.api.bodies import Count, Filled, Flag, Identifier, Text
 from app.api.calls import ONCE, STREAM, Limits, call_options, wants_html
 from app.api.event_stream import stream_of_call, stream_of_generation
 from app.api.messages import followed
-from app.api.new_chats import NewChat, begun
+from app.api.new_chats import ChatSettings, NewChat, begun
 from app.api.rate_limits import limited_sends
 from app.api.schemas import EVENTS, MOMENT, PAGING, TEXT, amounts, array, described, or_null, page, shape
 from app.extensions import db
@@ -31,6 +31,9 @@ from app.web.gate import requires_tokens, says_remaining
 
 HowMany = Annotated[Count, Field(le=MOST_IMAGES)]
 Named = Annotated[Text, Field(max_length=200)]
+ChatToBegin = Annotated[
+    Flag | ChatSettings, WithJsonSchema({"anyOf": [{"type": "boolean"}, ChatSettings.json_schema()]})
+]
 PRICE = shape("ImagePrice", quality=TEXT, size=TEXT, **amounts("price"))
 MODEL = shape("ImageModel", id=TEXT, provider=TEXT, name=TEXT, prices=array(PRICE))
 CALL = shape(
@@ -47,8 +50,8 @@ CALL = shape(
 
 
 class NewImages(Limits):
-    """What is left out is the usual one. With `new_chat` a chat begins with them; with neither chat nor document they
-    stand by themselves, and `GET /api/images/{call_id}` has them."""
+    """What is left out is the usual one. With `new_chat` (true, or its settings) a chat begins with them; with neither
+    chat nor document they stand by themselves, and `GET /api/images/{call_id}` has them."""
 
     prompt: Annotated[Filled, Field(max_length=LONGEST_PROMPT)]
     quality: Named = ""
@@ -56,7 +59,7 @@ class NewImages(Limits):
     n: HowMany = 1
     chat_id: Identifier | None = None
     document_id: Identifier | None = None
-    new_chat: Flag = False
+    new_chat: ChatToBegin = False
 
 
 @api.post("/images")
@@ -124,5 +127,6 @@ def request_of(sent: NewImages) -> ImageRequest:
 def chat_of(sent: NewImages) -> Chat | None:
     """The chat that the images are made in; a new one is undone by a refusal."""
     if sent.new_chat:
-        return begun(NewChat(write_title=False))
+        settings = {} if sent.new_chat is True else dict(sent.new_chat)
+        return begun(NewChat(write_title=False, **settings))
     return own_chat(sent.chat_id) if sent.chat_id else None

@@ -7,7 +7,7 @@ from flask_login import current_user
 from pydantic import Field
 
 from app.api.blueprint import api
-from app.api.bodies import Count, Credits, Filled, Flag, Identifier, Text
+from app.api.bodies import Body, Count, Credits, Filled, Flag, Identifier, Text
 from app.api.calls import ONCE, Limits, call_options
 from app.api.chats import CHAT, Folder, Title, default_model, shown_chat, wants_title
 from app.api.messages import Files, begin_once, with_files
@@ -23,23 +23,25 @@ from app.web.access import for_guests_too, own_document
 from app.web.gate import requires_tokens, says_remaining
 
 
-class NewChat(Limits):
-    """With `content` the chat begins with that message, and the answer is its event stream.
+class ChatSettings(Body):
+    """What is the chat's own from its beginning on."""
 
-    `system_prompt` and `max_output_tokens` are the chat's own from then on.
-    """
-
-    title: Title = ""
-    write_title: Flag | None = None
     system_prompt: Text = ""
-    content: Filled | None = None
-    attachments: Files = Field(default_factory=list)
     max_output_tokens: Annotated[Count, Field(le=MOST_OUTPUT_TOKENS)] | None = None
     budget_credits: Credits | None = None
     folder: Folder = ""
     document_id: (
         Annotated[Identifier, Field(description="The document whose text goes along with every message.")] | None
     ) = None
+
+
+class NewChat(ChatSettings, Limits):
+    """With `content` the chat begins with that message, and the answer is its event stream."""
+
+    title: Title = ""
+    write_title: Flag | None = None
+    content: Filled | None = None
+    attachments: Files = Field(default_factory=list)
 
 
 @api.post("/chats")

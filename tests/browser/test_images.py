@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_documents import draft, picture
@@ -12,12 +12,18 @@ from tests.browser.test_pages import faults_of
 pytestmark = pytest.mark.browser
 
 
+def set_budget(page: Page) -> None:
+    page.locator("#budget").click()
+    page.get_by_label("Budget in credits").fill("900")
+    page.keyboard.press("Enter")
+
+
 def test_an_image_is_made_in_the_chat_by_keyboard(ada: Visitor) -> None:
     page = ada.page
     page.set_viewport_size({"width": 390, "height": 844})
+    set_budget(page)
     page.locator("#make-images").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#make-images")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_label("Image model").locator("option")).not_to_have_count(0)
     page.get_by_label("How many").select_option("2")
     ada.message.fill("A ferry at dawn")
@@ -29,10 +35,10 @@ def test_an_image_is_made_in_the_chat_by_keyboard(ada: Visitor) -> None:
     expect(answer.locator("img")).to_have_count(2)
     answer.locator("img").evaluate_all("images => Promise.all(images.map((one) => one.decode()))")
     picture(ada, "chat-images")
-    assert faults_of(page) == []
     page.reload()
+    expect(page.locator("#budget")).to_have_text("At most 900 credits in this chat")
     expect(ada.answers.first.locator("img")).to_have_count(2)
-    assert (ada.faults, ada.strangers) == ([], [])
+    assert (faults_of(page), ada.faults, ada.strangers) == ([], [], [])
 
 
 def test_an_image_is_made_for_a_document_and_its_receipt_opened(ada: Visitor) -> None:

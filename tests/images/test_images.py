@@ -13,6 +13,7 @@ from app.models.billing.call_audit import audit_calls
 from app.models.catalog.image_price import ImagePrice
 from app.models.catalog.setting import Setting
 from app.models.chat.attachment import Attachment
+from app.models.chat.chat import Chat
 from app.models.identity.account import Account
 from app.models.metering.usage import Usage
 from tests.chat.conftest import Door
@@ -183,6 +184,7 @@ BAD: list[tuple[dict, str]] = [
     ({"quality": "low", "size": "4K"}, "size"),
     ({"model": "gpt-test"}, "model"),
     ({"chat_id": "1", "new_chat": True}, "new_chat"),
+    ({"new_chat": {"folder": 7}}, "new_chat"),
 ]
 
 
@@ -195,7 +197,7 @@ def test_bad_input_names_the_field_and_spends_nothing(ada: Door, session: Databa
         named[case] = (answer.status_code, [*problem.get("errors", ())])
         estimated[case] = ada.call("POST", "/estimate", json={"operation": "image"} | asked).status_code
     assert named == {str(body)[:40]: (400, [field]) for body, field in BAD}
-    unpriced = [{"prompt": " "}, {"chat_id": "1", "new_chat": True}]
+    unpriced = [{"prompt": " "}, {"chat_id": "1", "new_chat": True}, {"new_chat": {"folder": 7}}]
     assert {case for case, status in estimated.items() if status == 200} == {*map(str, unpriced)}
     assert nothing_was_spent(ada, session)
     assert painter.requests == []
@@ -252,6 +254,17 @@ def test_images_are_made_in_a_chat(ada: Door, session: Database, painter: ImageS
     assert again.end["images"] == answer.end["images"]
     page = ada.client.get(f"/chat/{chat['id']}", headers=ada.headers)
     assert page.status_code in (200, 302)
+
+
+def test_a_chat_that_begins_with_images_has_its_settings_and_its_budget_counts(
+    ada: Door, session: Database, painter: ImageServer
+) -> None:
+    own = {"system_prompt": "Briefly.", "folder": "Foxes", "max_output_tokens": 300}
+    _status, problem = refused(ada, model=OPENAI, new_chat=own | {"budget_credits": "1"})
+    assert (problem["code"], session.query(Chat).count()) == ("chat_budget_reached", 0)
+    answer = make(ada, model=OPENAI, new_chat=own | {"budget_credits": "900"})
+    chat = ada.call("GET", f"/chats/{answer.start['chat_id']}").json
+    assert {name: chat[name] for name in (*own, "budget_credits")} == own | {"budget_credits": "900"}
 
 
 def test_a_repeated_key_gives_the_same_images_and_pays_once(ada: Door, session: Database, painter: ImageServer) -> None:

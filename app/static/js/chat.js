@@ -78,7 +78,7 @@ async function send(most = composer.ceiling) {
 async function sendForImages() {
   const { text, draftKey, images } = composer;
   if (!text || running || images.nanos === null) return;
-  const place = chat ? { chat_id: chat } : { new_chat: true };
+  const place = chat ? { chat_id: chat } : { new_chat: setUp.settings };
   const body = { prompt: text, ...images.asked, max_cost_nanos: images.nanos, ...place };
   const taken = composer.take();
   const question = makeQuestion(text);
