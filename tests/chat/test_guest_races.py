@@ -22,7 +22,7 @@ Database = scoped_session[Session]
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
 __all__ = ["free"]
 TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
-AT_ONCE = 24
+AT_ONCE = 12
 CEILING = (len("hello") + 32) * 2500 + 256 * 10_000
 
 

@@ -20,10 +20,10 @@ from tests.support.provider_server import ProviderServer
 from tests.support.running_app import RunningApp, await_that
 
 pytestmark = pytest.mark.databases("sqlite", "postgresql")
-ROUNDS, AT_ONCE = 5, 50
+ROUNDS, AT_ONCE = 2, 50
 MONEY_FOR_ONE = (len("hello") + 32) * 2500 + 256 * 10_000
 LIMITED = {"allowance": 100 * MONEY_FOR_ONE}
-"""Of which the window of hours has money for one."""
+"""Of which the window of hours has money for one: every other round."""
 
 
 @pytest.fixture

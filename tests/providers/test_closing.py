@@ -15,7 +15,8 @@ from tests.support.provider_server import ProviderServer
 from tests.support.replies import HASTY, PATIENT, asking, outcome_of
 from tests.support.unreachable import unreachable_address
 
-AT_ONCE = 2.0
+AT_ONCE, MANY = 2.0, 110
+"""Seconds; and calls, of which httpx by itself lets 100 through."""
 
 
 def wait_until_asked(server: ProviderServer) -> None:
@@ -150,19 +151,19 @@ def test_the_demo_stops_at_once_in_a_pause() -> None:
     assert (outcome.error, outcome.finish_reason, time.monotonic() - start < patient(2)) == (None, None, True)
 
 
-def test_250_answers_run_at_once(vendor: Vendor, server: ProviderServer) -> None:
-    outcomes, delay = [], patient(0.8)
+def test_more_answers_run_at_once_than_httpx_keeps_connections(vendor: Vendor, server: ProviderServer) -> None:
+    outcomes, delay = [], patient(0.3)
     own = type(vendor)(base_url=str(vendor.client.base_url), api_key="canary-key", patience=PATIENT)
 
     def ask() -> None:
         outcomes.append(outcome_of(own.stream(asking(f"[[tokens=5 delay={delay:.1f}]]", is_reasoning=True))))
 
-    threads = [threading.Thread(target=ask) for _ in range(250)]
+    threads = [threading.Thread(target=ask) for _ in range(MANY)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(patient(30))
     own.client.close()  # the connections that are kept
 
-    assert [outcome.usage.output for outcome in outcomes] == [5] * 250
-    assert server.most_active == 250
+    assert [outcome.usage.output for outcome in outcomes] == [5] * MANY
+    assert server.most_active == MANY

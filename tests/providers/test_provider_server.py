@@ -1,9 +1,8 @@
-"""The stand-in for AI providers itself: by control, by itself, and under load."""
+"""The stand-in for AI providers itself: by control, and by itself."""
 
 import json
 import subprocess
 import sys
-import threading
 import urllib.request
 from typing import Any
 
@@ -71,18 +70,3 @@ def test_it_runs_as_a_process_of_its_own() -> None:
         process.terminate()
 
     assert answer["usage"]["output_tokens"] == 3
-
-
-def test_it_bears_64_streams_at_once(vendor: Vendor, server: ProviderServer) -> None:
-    outcomes = []
-
-    def ask() -> None:
-        outcomes.append(outcome_of(vendor.stream(asking("[[tokens=50 delay=0.01]]", is_reasoning=True))))
-
-    threads = [threading.Thread(target=ask) for _ in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-
-    assert [outcome.usage.output for outcome in outcomes] == [50] * 64
