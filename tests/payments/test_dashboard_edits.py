@@ -13,7 +13,7 @@ from app.payments import reconciliation, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.people import CREDIT
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 def set_at_stripe(scenario: StripeScenario, **wanted: Any) -> None:

@@ -56,7 +56,7 @@ def test_a_one_off_item_on_a_renewal_is_noted(scenario: StripeScenario) -> None:
     assert (scenario.allowance, paid.price_cents, paid.state) == (10_000, 7000, "paid")
     assert paid.review_reason == "Setup by phone (5000 cents) is not ours"
     assert paid.worth_nanos == scenario.plan("Plus").allowance_nanos
-    renewals_go_on(scenario)
+    assert scenario.is_explained()
 
 
 def test_the_period_is_found_behind_many_one_off_items(scenario: StripeScenario) -> None:
@@ -65,7 +65,6 @@ def test_the_period_is_found_behind_many_one_off_items(scenario: StripeScenario)
         add_item(scenario, 100)
     scenario.renew()
     assert (scenario.kinds().count("refill"), scenario.last_payment("invoice").price_cents) == (2, 3200)
-    renewals_go_on(scenario)
 
 
 def test_a_quantity_is_noted_and_one_is_worth_credits(scenario: StripeScenario) -> None:
@@ -75,7 +74,7 @@ def test_a_quantity_is_noted_and_one_is_worth_credits(scenario: StripeScenario) 
     scenario.renew()
     paid = scenario.last_payment("invoice")
     assert (scenario.allowance, paid.price_cents, paid.state) == (10_000, 4000, "paid")
-    renewals_go_on(scenario)
+    assert scenario.is_explained()
 
 
 def test_a_second_item_of_a_foreign_price_is_noted(scenario: StripeScenario) -> None:
@@ -146,7 +145,7 @@ def test_a_schedule_to_a_foreign_price_is_noted(scenario: StripeScenario) -> Non
     assert scenario.subscription.cancel_at_period_end
 
 
-@pytest.mark.parametrize("off", [{"percent_off": 100}, {"amount_off": 2000, "currency": "usd"}, {"percent_off": 30}])
+@pytest.mark.parametrize("off", [{"amount_off": 2000, "currency": "usd"}, {"percent_off": 30}])
 def test_what_a_coupon_takes_off_is_worth_the_whole(scenario: StripeScenario, off: dict[str, Any]) -> None:
     subscription = scenario.subscribe("Plus")
     wanted: Any = {"duration": "once", **off}

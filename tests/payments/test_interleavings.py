@@ -72,7 +72,7 @@ def test_a_plain_life_is_what_the_rules_say(plain: dict[str, Any]) -> None:
     assert plain["account"][2:] == ("dispute", "Pro")
 
 
-@settings(max_examples=EXAMPLES or 4, derandomize=not EXAMPLES, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=EXAMPLES or 2, derandomize=not EXAMPLES, phases=(Phase.explicit, Phase.generate))
 @given(draw=st.randoms(use_true_random=False))
 def test_any_interleaving_ends_in_the_same_ledger_and_rows(lend: Any, plain: dict[str, Any], draw: Any) -> None:
     with a_life(lend, Chance(draw)) as life:

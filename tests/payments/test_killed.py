@@ -80,8 +80,12 @@ STORIES: dict[Story, tuple[int, int, str]] = {
 """Each with the credits, the allowance and the plan that it ends in."""
 
 
-ON_POSTGRESQL = list(STORIES) if IS_LONG else [recharge]
-CASES = [("sqlite", story) for story in STORIES] + [("postgresql", story) for story in ON_POSTGRESQL]
+ELSEWHERE = {buy_a_pack, hear_of_a_pack}
+"""Killed in `test_processes.py`, each at its dearest step."""
+
+CASES = [(kind, story) for kind in ("sqlite", "postgresql") for story in STORIES]
+if not IS_LONG:
+    CASES = [("postgresql" if story is recharge else "sqlite", story) for story in STORIES if story not in ELSEWHERE]
 
 
 @pytest.mark.parametrize(

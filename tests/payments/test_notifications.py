@@ -19,16 +19,13 @@ def sent(app: Flask, scenario: StripeScenario, mailbox: Mailbox) -> list[str]:
     return [body_of(one) for one in mailbox.mails]
 
 
-def test_a_receipt_names_amount_and_credits(app: Flask, scenario: StripeScenario, mailbox: Mailbox) -> None:
+def test_a_receipt_names_amount_and_credits_and_its_link_is_a_button(
+    app: Flask, scenario: StripeScenario, mailbox: Mailbox
+) -> None:
     scenario.buy_pack()
     text = sent(app, scenario, mailbox)[0]
     assert "$10.00" in text
     assert "5,000 credits" in text
-
-
-def test_a_link_is_a_button_with_words_of_its_own(app: Flask, scenario: StripeScenario, mailbox: Mailbox) -> None:
-    scenario.buy_pack()
-    text = sent(app, scenario, mailbox)[0]
     [html] = [part for part in mailbox.mails[0].walk() if part.get_content_type() == "text/html"]
     assert f"Open billing: {app.config['BASE_URL']}/billing" in text
     assert ">Open billing</a>" in html.get_payload(decode=True).decode()

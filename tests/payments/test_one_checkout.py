@@ -183,6 +183,8 @@ def test_two_tabs_that_pay_two_plans_have_one_and_the_other_s_money_back(scenari
         [scenario.plan("Pro").price_cents],
         10_000,
     )
+    kept, sent_away = db.session.query(Subscription).order_by(Subscription.id)
+    assert (kept.status, sent_away.status, scenario.last(Payment).refunded_cents) == ("active", "canceled", 10_000)
     assert list(reconciliation.reconcile()) == []
     assert scenario.is_explained()
 

@@ -12,10 +12,12 @@ from tests.payments.stripe_scenario import StripeScenario
 pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
-def test_a_pack_is_credited_when_it_is_paid(scenario: StripeScenario) -> None:
+def test_a_pack_is_credited_when_it_is_paid_and_its_terms_are_locked(scenario: StripeScenario) -> None:
+    assert scenario.pack().terms_locked_at is None
     scenario.buy_pack()
     assert scenario.credits == 5000
     assert scenario.kinds() == ["purchase"]
+    assert scenario.pack().terms_locked_at
     assert scenario.is_explained()
 
 
@@ -29,38 +31,18 @@ def test_two_packs_at_once_are_worth_twice(scenario: StripeScenario) -> None:
     assert scenario.credits == 15000
 
 
-def test_the_worth_is_fixed_when_the_checkout_begins(scenario: StripeScenario) -> None:
-    session_id = scenario.begin_pack()
-    scenario.pack().margin_bps = 9000
-    scenario.commit()
-    scenario.sandbox.pay(session_id)
-    scenario.deliver()
-    assert scenario.credits == 5000
-
-
-def test_a_pack_that_is_retired_in_mid_checkout_is_still_credited(scenario: StripeScenario) -> None:
-    session_id = scenario.begin_pack()
-    scenario.pack().status = "inactive"
-    scenario.commit()
-    scenario.sandbox.pay(session_id)
-    scenario.deliver()
-    assert scenario.credits == 5000
-
-
-def test_a_price_that_changes_in_mid_checkout_is_the_old_one(scenario: StripeScenario) -> None:
-    session_id = scenario.begin_pack()
-    scenario.pack().price_cents = 1500
+def test_price_and_worth_are_fixed_when_the_checkout_begins_also_of_a_pack_that_is_retired(
+    scenario: StripeScenario,
+) -> None:
+    session_id, pack = scenario.begin_pack(), scenario.pack()
+    pack.price_cents, pack.margin_bps = 1500, 9000
     scenario.commit()
     scenario.work()
+    pack.status = "inactive"
+    scenario.commit()
     scenario.sandbox.pay(session_id)
     scenario.deliver()
     assert (scenario.credits, scenario.last(Payment).price_cents) == (5000, 1000)
-
-
-def test_the_terms_of_a_pack_are_locked_by_its_first_sale(scenario: StripeScenario) -> None:
-    assert scenario.pack().terms_locked_at is None
-    scenario.buy_pack()
-    assert scenario.pack().terms_locked_at
 
 
 def test_events_told_thrice_and_in_any_order_credit_once(scenario: StripeScenario) -> None:

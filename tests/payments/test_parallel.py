@@ -57,10 +57,10 @@ def test_parallel_rings_make_one_recharge(scenario: StripeScenario, app: Flask) 
     assert (scenario.credits, len(scenario.recharges()), scenario.charges()) == (5000, 1, 1)
 
 
-def test_the_last_code_raced_by_fifty_is_had_by_one(scenario: StripeScenario, app: Flask) -> None:
+def test_the_last_code_raced_by_twenty_is_had_by_one(scenario: StripeScenario, app: Flask) -> None:
     code = PromotionCode(code="LAST", kind="discount", percent_bps=1000, most_redemptions=1)
     db.session.add(code)
-    accounts = [person(f"racer{number}").id for number in range(50)]
+    accounts = [person(f"racer{number}").id for number in range(20)]
     db.session.commit()
 
     def hold(account_id: int) -> None:
@@ -74,13 +74,3 @@ def test_the_last_code_raced_by_fifty_is_had_by_one(scenario: StripeScenario, ap
     db.session.expire_all()
     held = db.session.query(Redemption).filter_by(code_id=code_id, state="held").count()
     assert (held, db.session.get_one(PromotionCode, code_id).redeemed) == (1, 1)
-
-
-def test_two_begin_a_look_at_once_and_get_different_tickets(scenario: StripeScenario, app: Flask) -> None:
-    scenario.buy_pack()
-    scenario.sandbox.pay(scenario.begin_plan("Plus"))
-    events = scenario.store_all()
-    at_once(app, [(webhook_events.process, event_id) for event_id in events for _ in range(3)])
-    scenario.make_events_due()
-    scenario.work()
-    assert (scenario.allowance, scenario.kinds().count("refill")) == (10000, 1)

@@ -59,16 +59,6 @@ def test_a_customers_life_on_the_running_app(scenario: StripeScenario, start_app
     assert "Every balance is explained" in running.run("flask", "billing", "audit")
 
 
-def test_ten_settles_at_once_with_two_workers_make_one_recharge(scenario: StripeScenario, start_app: Start) -> None:
-    scenario.turn_on_recharge(below=1000)
-    for _ in range(10):
-        enqueue("app.payments.jobs.recharge", scenario.account_id)
-    start_app("worker", "worker.2")
-    await_that(lambda: scenario.credits >= 5000, 40)
-    await_that(scenario.is_queue_empty, 40)
-    assert (scenario.credits, len(scenario.recharges()), scenario.charges()) == (5000, 1, 1)
-
-
 def test_an_event_whose_worker_is_killed_is_applied_once(scenario: StripeScenario, die_at: DieAt) -> None:
     scenario.sandbox.pay(scenario.begin_pack())
     scenario.store("payment_intent.succeeded")

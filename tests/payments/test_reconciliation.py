@@ -14,7 +14,7 @@ from sandbox.shapes import listing
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support import people
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql", short=("postgresql",))
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 
 
 @pytest.fixture(autouse=True)

@@ -158,13 +158,12 @@ def with_bonus(seen: Looks) -> Looks:
     return half_off(seen)
 
 
-def test_of_all_120_orders_of_five_looks_only_what_is_newer_is_applied(ada: int) -> None:
-    orders = list(permutations(range(5)))
-    assert len(orders) == 120
+def test_of_all_24_orders_of_four_looks_only_what_is_newer_is_applied(ada: int) -> None:
+    orders = list(permutations(range(4)))
     assert [order for order in orders if taken_over(order) != applied(order)] == []
 
 
-@pytest.mark.parametrize("told", [list, with_bonus])
+@pytest.mark.parametrize("told", [pytest.param(list, marks=pytest.mark.long), with_bonus])
 def test_all_720_orders_of_a_subscriptions_life_end_alike(ada: int, told: Callable[[Looks], Looks]) -> None:
     seen = told(life())
     outcomes = {}

@@ -27,7 +27,7 @@ def collect(behavior: str) -> None:
     ("behavior", "asked", "tax", "worth"),
     [("exclusive", 1200, 200, 5000), ("inclusive", 1000, 167, 4165)],
 )
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_pack_is_worth_its_net_whatever_is_heard_first(
     scenario: StripeScenario, behavior: str, asked: int, tax: int, worth: int, seed: int
 ) -> None:

