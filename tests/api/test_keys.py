@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.identity.account import Account
-from app.models.identity.api_key import MOST_KEYS, ApiKey
+from app.models.identity.api_key import ApiKey
 from app.models.identity.user import UserSession, digest
 from app.models.operations.outbox import OutgoingMail
 from tests.auth.conftest import Browser
@@ -87,11 +87,11 @@ def test_a_member_has_keys_and_sees_only_those(ada: Door, member_door: Callable[
     assert ada.call("DELETE", f"/keys/{bobs['id']}").status_code == 204
 
 
-@pytest.mark.parametrize("name", [None, "", "   ", 7, "x" * 101, ["a"]])
-def test_a_key_needs_a_name(ada: Door, name: object) -> None:
-    answer = at_browser(ada, "/keys", name=name)
+def test_a_key_needs_a_name(ada: Door) -> None:
+    for name in (None, "", "   ", 7, "x" * 101, ["a"]):
+        answer = at_browser(ada, "/keys", name=name)
 
-    assert (answer.status_code, list(answer.json["errors"])) == (400, ["name"])
+        assert (name, answer.status_code, list(answer.json["errors"])) == (name, 400, ["name"])
 
 
 def test_fields_that_are_not_the_callers_are_ignored(ada: Door, door: Callable[..., Door]) -> None:
@@ -148,13 +148,14 @@ def test_a_key_ends_when_its_days_are_over(ada: Door) -> None:
         assert key["id"] not in [row["id"] for row in ada.call("GET", "/keys").json["items"]]
 
 
-@pytest.mark.parametrize("field", [{"scopes": []}, {"scopes": ["all"]}, {"scopes": "read"}, {"expires_in_days": 0}])
-def test_a_scope_or_an_end_that_is_none_is_refused(ada: Door, field: dict[str, object]) -> None:
-    assert at_browser(ada, "/keys", name="robot", **field).status_code == 400
+def test_a_scope_or_an_end_that_is_none_is_refused(ada: Door) -> None:
+    for field in ({"scopes": []}, {"scopes": ["all"]}, {"scopes": "read"}, {"expires_in_days": 0}):
+        assert at_browser(ada, "/keys", name="robot", **field).status_code == 400, field
 
 
-def test_one_person_has_so_many_keys_and_no_more(ada: Door) -> None:
-    for _number in range(MOST_KEYS - 1):
+def test_one_person_has_so_many_keys_and_no_more(ada: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.models.identity.api_key.MOST_KEYS", 3)
+    for _ in range(2):
         made(ada)
     answer = at_browser(ada, "/keys", name="one more")
     assert (answer.status_code, answer.json["code"]) == (409, "too_many_keys")

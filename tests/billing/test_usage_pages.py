@@ -209,7 +209,7 @@ def test_transactions_show_the_balance_after_each_change(client: FlaskClient, sp
     assert re.findall(r">([\w ]+, gpt-test)<", page) == ["Chat title, gpt-test", "Chat message, gpt-test"]
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(changes=st.lists(st.integers(-20, 20).filter(bool), min_size=1, max_size=70))
 def test_the_export_is_the_table_and_adds_up(
     client: FlaskClient, spend: Callable[..., Usage], changes: list[int]
@@ -269,22 +269,23 @@ def test_older_transactions_go_on_where_the_page_ends(client: FlaskClient, spend
     assert balances_after(client.get(older[1]).text)[0] == "90"
 
 
-@pytest.mark.parametrize("query", ["until=x", "until=9999999-01-01", "until=2026-01-01T00:00:00"])
-def test_a_malformed_moment_is_no_fault(client: FlaskClient, spend: Callable[..., Usage], query: str) -> None:
+def test_a_malformed_moment_is_no_fault(client: FlaskClient, spend: Callable[..., Usage]) -> None:
     spend(people.person("ada", credits=100 * CREDIT), 1)
-    assert signed_in(client, "ada").get(f"/billing/transactions?{query}").status_code == 200
+    signed_in(client, "ada")
+    for moment in ("x", "9999999-01-01", "2026-01-01T00:00:00"):
+        assert client.get(f"/billing/transactions?until={moment}").status_code == 200, moment
 
 
 def test_a_long_export_is_read_a_few_rows_at_a_time(
     client: FlaskClient, offered: tuple[AIModel, ModelPrice], session: "scoped_session[Session]"
 ) -> None:
-    """6,000 calls are 30 MB as objects, and 4 MB as lines of the page."""
+    """3,000 calls are 15 MB as objects, and 2 MB as lines of the page."""
     ada, now = people.person("ada"), utcnow()
     row = {"account_id": ada.id, "user_id": ada.owner.id, "model": "gpt-test", "price_id": offered[1].id}
     row |= {"state": "settled", "outcome": "done", "reserved_nanos": 1, "max_output_tokens": 1, "source": "reported"}
     row |= {"cost_nanos": 1, "credits_paid_nanos": 1, "created_at": now, "settled_at": now, "day": now.date()}
-    session.execute(insert(Usage), [row] * 6_000)
+    session.execute(insert(Usage), [row] * 3_000)
     session.commit()
     browser = signed_in(client, "ada")
     answer, peak = with_peak(lambda: browser.get("/billing/transactions.csv"))
-    assert (answer.text.count("\n"), peak < 2_500_000) == (6_001, True), peak
+    assert (answer.text.count("\n"), peak < 2_000_000) == (3_001, True), peak

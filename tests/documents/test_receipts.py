@@ -14,7 +14,7 @@ from tests.chat.conftest import Door
 from tests.support.people import Heard, heard
 from tests.support.provider_server import ProviderServer
 
-pytestmark = pytest.mark.databases("sqlite", "postgresql")
+pytestmark = pytest.mark.databases("sqlite", "postgresql", short="in turns")
 TOLD = {"instructions": "Shorter", "revision": 1}
 OPERATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("draft", "/documents", {"instructions": "Write about ferries"}),

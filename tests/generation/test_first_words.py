@@ -49,8 +49,8 @@ def test_a_follower_needs_no_thread(ada: Door, provider: ProviderServer) -> None
 def test_whoever_waits_for_the_provider_is_told_that_it_is_not_dead(
     ada: Door, provider: ProviderServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_reader, "PING_SECONDS", 0.5)
-    provider.configure(tokens=2, first_delay=4)
+    monkeypatch.setattr(provider_reader, "PING_SECONDS", 0.2)
+    provider.configure(tokens=2, first_delay=1.5)
     told: list[bytes] = []
 
     class Listening(provider_reader.Follower):

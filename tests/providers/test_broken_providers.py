@@ -52,14 +52,18 @@ def test_what_broke_is_named_and_the_text_until_then_is_kept(
     assert (outcome.finish_reason, outcome.usage.source) == (None, "none")
 
 
-@pytest.mark.parametrize("framing", ["chunked", "close"])
-@pytest.mark.parametrize(("fault", "text"), [("hang", THREE_WORDS), ("hang_headers", "")])
-def test_a_provider_that_falls_silent_is_given_up(
-    fault: str, text: str, framing: str, hasty_vendor: Vendor, server: ProviderServer
+@pytest.mark.parametrize(
+    ("fault", "framing", "text"),
+    [("hang", "chunked", THREE_WORDS), ("hang", "close", ""), ("hang_headers", "chunked", "")],
+)
+def test_a_provider_that_falls_silent_is_given_up_and_asked_once(
+    fault: str, framing: str, text: str, hasty_vendor: Vendor, server: ProviderServer
 ) -> None:
-    outcome = outcome_of(hasty_vendor.stream(asking(f"[[fault:{fault} after=3 framing={framing}]]")))
+    after = 3 if text else 0
+    outcome = outcome_of(hasty_vendor.stream(asking(f"[[fault:{fault} after={after} framing={framing}]]")))
 
     assert (outcome.text, outcome.reason, outcome.usage.source) == (text, "timeout", "none")
+    assert server.count == 1
 
 
 @pytest.mark.parametrize(

@@ -35,13 +35,6 @@ def test_what_another_try_would_not_mend_is_asked_once(fault: str, vendor: Vendo
     assert server.count == 1
 
 
-@pytest.mark.parametrize("fault", ["hang", "hang_headers"])
-def test_a_provider_that_falls_silent_is_asked_once(fault: str, hasty_vendor: Vendor, server: ProviderServer) -> None:
-    outcome = outcome_of(hasty_vendor.stream(asking(f"[[fault:{fault} after=0]]")))
-
-    assert (outcome.reason, server.count) == ("timeout", 1)
-
-
 @pytest.mark.parametrize("fault", ["cut", "close", "reset", "bad_json", "error_event"])
 @pytest.mark.parametrize("after", [0, 1])
 def test_after_the_first_byte_nothing_is_asked_again(
