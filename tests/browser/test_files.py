@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.browser.conftest import Visitor
 from tests.support.pictures import png
@@ -17,6 +17,7 @@ PASTE = """(field, text) => {
   data.items.add(new File([text], "notes.txt", { type: "text/plain" }));
   field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
 }"""
+IMAGE_PRICE = re.compile(r"^\d+ credits")
 DROP = PASTE.replace('new ClipboardEvent("paste", { clipboardData', 'new DragEvent("drop", { dataTransfer')
 
 
@@ -30,17 +31,40 @@ def waiting(ada: Visitor) -> Locator:
     return ada.page.locator("#files li[aria-busy=false]")
 
 
-def test_files_are_in_the_draft_until_they_are_sent_or_taken_off(ada: Visitor) -> None:
+def reload_into_images(ada: Visitor) -> None:
+    """The price of an answer that was asked for before comes late, and is not shown for images."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    ada.page.route("**/api/estimate", hold)
+    with ada.page.expect_request("**/api/estimate"):
+        ada.page.reload()
+    ada.page.locator("#make-images").click()
+    expect(ada.page.locator("#estimate")).to_have_text(IMAGE_PRICE)
+    with ada.page.expect_response("**/api/estimate"):
+        held[0].continue_()
+    ada.page.unroute("**/api/estimate")
+    ada.page.wait_for_timeout(100)
+    expect(ada.page.locator("#estimate")).to_have_text(IMAGE_PRICE)
+
+
+def test_files_are_in_the_draft_until_a_message_takes_them_or_they_are_taken_off(ada: Visitor) -> None:
     ada.page.locator("#files-input").set_input_files(TABLE)
     ada.message.evaluate(PASTE, "pasted")
     expect(waiting(ada)).to_have_count(2)
     ada.page.get_by_role("button", name="Remove notes.txt").click()
     ada.message.fill("What is this?")
-    ada.page.reload()
+    reload_into_images(ada)
     expect(waiting(ada)).to_have_count(1)
     expect(ada.message).to_have_value("What is this?")
     ada.message.press("Enter")
     expect(ada.answers).to_have_attribute("data-status", "done")
+    ada.page.reload()
+    expect(waiting(ada)).to_have_count(1)
+    ada.ask("What is this?")
+    expect(ada.answers.nth(1)).to_have_attribute("data-status", "done")
     expect(waiting(ada)).to_have_count(0)
     ada.page.reload()
     expect(waiting(ada)).to_have_count(0)

@@ -74,13 +74,13 @@ async function send(most = composer.ceiling) {
   }, (problem) => { restore(); composer.giveBack(taken, problem); }, (problem) => send(problem?.model_ceiling_nanos));
 }
 
-/* The same for images: their price was shown, and nothing above it is paid. */
+/* The same for images: their price was shown, and nothing above it is paid. Files wait for a message that takes them. */
 async function sendForImages() {
   const { text, draftKey, images } = composer;
   if (!text || running || images.nanos === null) return;
   const place = chat ? { chat_id: chat } : { new_chat: setUp.settings };
   const body = { prompt: text, ...images.asked, max_cost_nanos: images.nanos, ...place };
-  const taken = composer.take();
+  const taken = composer.take(false);
   const question = makeQuestion(text);
   const answer = Answer.make(images.title);
   answer.waitFor("Drawing…");
@@ -90,6 +90,7 @@ async function sendForImages() {
     question.dataset.id = fields.user_message_id;
     composer.forget(draftKey);
     if (!chat) opened(fields.chat_id, text);
+    composer.files.keep();
     answer.waitFor("Drawing…");
   }), (problem) => { restore(); composer.giveBack(taken, problem); }, () => send());
 }

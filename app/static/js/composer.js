@@ -67,7 +67,7 @@ export class Composer {
 
   get makesImages() { return this.imagesButton?.getAttribute("aria-pressed") === "true"; }
   get text() { return this.field.value.trim(); }
-  get asked() { return JSON.stringify([this.text, this.picker.model, this.files.ids, this.settings()]); }
+  get asked() { return JSON.stringify([this.text, this.makesImages, this.picker.model, this.files.ids, this.settings()]); }
   get draftKey() { return `draft:${this.chat() || "new"}`; }
 
   /* The ceiling that was shown for exactly this message, in nanos; null where none was. */
@@ -121,8 +121,8 @@ export class Composer {
   }
 
   /* The message is on its way: out of the field, but not out of the draft until the server has it. */
-  take() {
-    const taken = { text: this.text, files: this.files.takeAll() };
+  take(withFiles = true) {
+    const taken = { text: this.text, files: withFiles ? this.files.takeAll() : [] };
     clearTimeout(this.timer);
     this.field.value = "";
     this.fit();
