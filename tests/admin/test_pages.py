@@ -14,10 +14,9 @@ from app.models.identity.user import User
 from app.models.operations.outbox import OutgoingMail
 from app.models.operations.webhook_event import StripeEvent
 from tests.browser.conftest import backstage
-from tests.browser.test_pages import faults_by, too_wide
-from tests.conftest import IS_LONG
 from tests.support import browser as browsers
 from tests.support import people
+from tests.support.accessibility import faults_by, too_wide
 from tests.support.environment import ADMIN_EMAIL, ADMIN_PASSWORD
 from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
@@ -64,26 +63,13 @@ def test_no_page_of_the_admin_has_a_serious_fault_or_is_too_wide(
     assert {path: result for path, result in faults.items() if result} == {}
 
 
-CHEAP = """{runOnly: ['aria-allowed-attr', 'aria-required-attr', 'aria-valid-attr-value', 'button-name',
-    'document-title', 'duplicate-id-aria', 'heading-order', 'image-alt', 'label', 'landmark-one-main', 'link-name',
-    'list', 'page-has-heading-one', 'scope-attr-valid', 'select-name', 'tabindex']}"""
-"""What axe sees at once: the contrast of each word and the place of each part take the time."""
-
-PARTS = """[...document.querySelectorAll('body *')].map(one => one.localName + one.getAttribute('class') +
-    one.getAttribute('role') + one.getAttribute('type'))"""
-
-
 def look(page: Page, url: str, paths: Iterable[str], scheme: str) -> dict[tuple[str, int], list[str]]:
-    """What is wrong with each page at the width that the window has.
-
-    All rules are for pages with a part that is new, and with `LONG=1` for every page; the cheap ones for the rest.
-    """
-    result, seen = {}, set()
+    """What is wrong with each page at the width that the window has."""
+    result = {}
     for path in paths:
         page.goto(url + path)
-        width, parts = page.viewport_size["width"], set(page.evaluate(PARTS))
-        is_whole = IS_LONG or parts - seen
-        faults = faults_by(page, scheme) if is_whole else faults_by(page, scheme, CHEAP)
-        result[path, width] = [*faults, *(["wide"] if too_wide(page) > 0 else [])]
-        seen |= parts
+        result[path, page.viewport_size["width"]] = [
+            *faults_by(page, scheme),
+            *(["wide"] if too_wide(page) > 0 else []),
+        ]
     return result

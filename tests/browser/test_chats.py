@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.test_pages import faults_of, too_wide
+from tests.support.accessibility import faults_of, too_wide
 from tests.support.cuttable import CuttableLine
 from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp

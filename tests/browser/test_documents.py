@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.test_pages import faults_of
 from tests.support import files
+from tests.support.accessibility import faults_of
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from app.extensions import db
 from app.models.catalog.setting import Setting
 from tests.browser.conftest import Visitor
-from tests.browser.test_pages import faults_of, too_wide
+from tests.support.accessibility import faults_of, too_wide
 from tests.support.people import PASSWORD
 from tests.support.running_app import RunningApp
 

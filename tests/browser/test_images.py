@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.test_documents import draft, picture
-from tests.browser.test_pages import faults_of
+from tests.support.accessibility import faults_of
 
 pytestmark = pytest.mark.browser
 

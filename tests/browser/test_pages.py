@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import func, select
@@ -15,6 +14,7 @@ from app.models.identity.invitation import Invitation
 from app.models.metering.usage import Usage
 from tests.browser.conftest import Visitor
 from tests.support import people
+from tests.support.accessibility import faults_of, too_wide
 from tests.support.people import CREDIT
 from tests.support.running_app import RunningApp
 
@@ -37,30 +37,8 @@ def shared_host() -> str:
     return "localhost"
 
 
-def faults_of(page: Page) -> list[str]:
-    """By light; and in the dark what is another then: the contrast."""
-    dark = faults_by(page, "dark", "{runOnly: ['color-contrast']}")
-    return [*faults_by(page, "light"), *(f"dark: {fault}" for fault in dark)]
-
-
-def faults_by(page: Page, scheme: str, options: str = "{resultTypes: ['violations']}") -> list[str]:
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.evaluate("new Promise(drawn => requestAnimationFrame(() => setTimeout(drawn, 100)))")
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(Axe().axe_script)
-    run = f"axe.run({options}).then(results => results.violations)"
-    if result := page.evaluate(run):
-        page.wait_for_timeout(500)  # a crowded machine may still draw the other scheme
-        result = page.evaluate(run)
-    return [f"{fault['id']}: {node['target']}" for fault in result for node in fault["nodes"]]
-
-
 ALIKE = "section.card:nth-of-type(n + 13)"
 """All but the first dozen of a hundred parts that one loop writes: each would cost axe as much as a page."""
-
-
-def too_wide(page: Page) -> int:
-    return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 
 def test_a_page_for_everybody_has_no_fault(page: Page, shared_app: RunningApp) -> None:
