@@ -26,7 +26,7 @@ def choose(visitor: Visitor, action: str) -> None:
     visitor.page.get_by_role("button", name=action, exact=True).click()
 
 
-def test_a_chat_is_called_after_its_first_question_until_it_is_renamed(ada: Visitor) -> None:
+def test_a_chat_is_renamed_taken_home_archived_and_deleted(ada: Visitor) -> None:
     ada.ask("What is a credit?")
     expect(items(ada)).to_have_text(re.compile("What is a credit?"))
     choose(ada, "Rename")
@@ -35,6 +35,44 @@ def test_a_chat_is_called_after_its_first_question_until_it_is_renamed(ada: Visi
         ada.page.keyboard.press("Enter")
     ada.page.reload()
     expect(items(ada)).to_have_text(re.compile("Greetings"))
+    is_taken_home(ada)
+    is_archived_and_brought_back(ada)
+    is_deleted_until_the_page_is_left(ada)
+
+
+def is_taken_home(ada: Visitor) -> None:
+    for text, name in (("Export as Markdown", "greetings.md"), ("Export as JSON", "greetings.json")):
+        items(ada).first.hover()
+        items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
+        with ada.page.expect_download() as download:
+            ada.page.get_by_role("link", name=text).click()
+        assert download.value.suggested_filename == name
+        assert "What is a credit?" in download.value.path().read_text()
+        ada.page.reload()
+
+
+def is_archived_and_brought_back(ada: Visitor) -> None:
+    ada.go("/chat")
+    choose(ada, "Archive")
+    expect(items(ada)).to_have_count(0)
+    ada.page.get_by_role("link", name="Archived chats").click()
+    choose(ada, "Bring back")
+    expect(items(ada)).to_have_count(0)
+    ada.page.get_by_role("link", name="Back to your chats").click()
+    expect(items(ada)).to_have_count(1)
+
+
+def is_deleted_until_the_page_is_left(ada: Visitor) -> None:
+    """Until then it can be had back."""
+    choose(ada, "Delete")
+    expect(items(ada)).to_have_count(0)
+    ada.page.get_by_role("button", name="Undo").click()
+    ada.page.reload()
+    expect(items(ada)).to_have_count(1)
+    choose(ada, "Delete")
+    ada.go("/settings")
+    ada.go("/chat")
+    expect(items(ada)).to_have_count(0)
 
 
 def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, browser: Browser) -> None:
@@ -58,19 +96,6 @@ def test_a_chat_is_shared_read_on_a_phone_and_shared_no_more(ada: Visitor, brows
     phone.close()
 
 
-def test_a_deleted_chat_can_be_had_back_until_the_page_is_left(ada: Visitor) -> None:
-    ada.ask("hello")
-    choose(ada, "Delete")
-    expect(items(ada)).to_have_count(0)
-    ada.page.get_by_role("button", name="Undo").click()
-    ada.page.reload()
-    expect(items(ada)).to_have_count(1)
-    choose(ada, "Delete")
-    ada.go("/settings")
-    ada.go("/chat")
-    expect(items(ada)).to_have_count(0)
-
-
 def test_a_pinned_chat_stays_on_top_and_the_other_is_found_by_what_was_said(ada: Visitor) -> None:
     ada.ask("first hello")
     choose(ada, "Pin")
@@ -85,82 +110,45 @@ def test_a_pinned_chat_stays_on_top_and_the_other_is_found_by_what_was_said(ada:
     expect(items(ada)).to_have_text(re.compile("zebras"))
 
 
-def test_an_archived_chat_is_out_of_the_list_and_can_be_brought_back(ada: Visitor) -> None:
-    ada.ask("hello")
-    ada.go("/chat")
-    choose(ada, "Archive")
-    expect(items(ada)).to_have_count(0)
-    ada.page.get_by_role("link", name="Archived chats").click()
-    choose(ada, "Bring back")
-    expect(items(ada)).to_have_count(0)
-    ada.page.get_by_role("link", name="Back to your chats").click()
-    expect(items(ada)).to_have_count(1)
-
-
-def test_a_chat_can_be_taken_home(ada: Visitor) -> None:
-    ada.ask("hello")
-    for text, name in (("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")):
-        items(ada).first.hover()
-        items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
-        with ada.page.expect_download() as download:
-            ada.page.get_by_role("link", name=text).click()
-        assert download.value.suggested_filename == name
-        assert "hello" in download.value.path().read_text()
-        ada.page.reload()
-
-
-def test_an_answer_goes_on_after_a_reload(ada: Visitor) -> None:
-    ada.send("/demo long")
-    expect(ada.answers.locator(".block").first).to_be_visible()
-    ada.page.reload()
-    expect(ada.answers).to_have_attribute("data-status", "done", timeout=60_000)
-    expect(ada.answers.locator(".answer-cost b")).to_contain_text("credits")
-
-
-def test_a_line_that_drops_comes_back_with_the_whole_answer(
+def test_an_answer_goes_on_after_a_reload_and_over_a_line_that_drops(
     arrive: Callable[..., Visitor], shared_app: RunningApp
 ) -> None:
     with CuttableLine(shared_app.address) as line:
         ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
         ada.send("/demo long")
         expect(ada.answers.locator(".block").first).to_be_visible()
+        ada.page.reload()
+        expect(ada.answers.locator(".block").first).to_be_visible()
         line.cut()
         expect(ada.answers.get_by_text("Connection lost")).to_be_visible()
         line.mend()
         expect(ada.answers).to_have_attribute("data-status", "done", timeout=60_000)
+        expect(ada.answers.locator(".answer-cost b")).to_contain_text("credits")
         shown = ada.answers.locator("[data-prose]").inner_text()
         ada.page.reload()
         assert ada.answers.locator("[data-prose]").inner_text() == shown
 
 
-def test_a_message_sent_over_a_dead_line_is_sent_once_when_it_is_back(
+def test_a_message_over_a_dead_line_is_sent_once_by_itself_or_by_try_again(
     arrive: Callable[..., Visitor], shared_app: RunningApp
 ) -> None:
+    """By itself when the line comes back soon; by the button when it stayed dead."""
     with CuttableLine(shared_app.address) as line:
         ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
-        ada.ask("hello")
         line.cut()
         ada.send("are you there?")
         expect(ada.answers.get_by_text("Can't reach the server")).to_be_visible()
         line.mend()
-        expect(ada.answers.last).to_have_attribute("data-status", "done", timeout=30_000)
-        ada.page.reload()
-        expect(ada.questions).to_have_count(2)
-
-
-def test_a_message_whose_line_stays_dead_is_sent_once_by_try_again(
-    arrive: Callable[..., Visitor], shared_app: RunningApp
-) -> None:
-    with CuttableLine(shared_app.address) as line:
-        ada = arrive("ada", at=line.url, credits=1000 * CREDIT)
+        expect(ada.answers).to_have_attribute("data-status", "done", timeout=30_000)
         line.cut()
-        ada.send("are you there?")
+        ada.send("and now?")
         expect(ada.refusal).to_contain_text("You're offline")
         line.mend()
         ada.refusal.get_by_role("button", name="Try again").click()
+        expect(ada.answers).to_have_count(2)
         expect(ada.answers.last).to_have_attribute("data-status", "done", timeout=30_000)
         ada.page.reload()
-        expect(ada.questions).to_have_count(1)
+        expect(ada.questions).to_have_text([re.compile("are you there?"), re.compile("and now?")])
 
 
 def test_what_is_asked_in_one_tab_is_shown_in_the_other(ada: Visitor, second_tab: Page) -> None:
@@ -174,6 +162,11 @@ def test_what_is_asked_in_one_tab_is_shown_in_the_other(ada: Visitor, second_tab
 
 
 def test_everything_about_a_message_works_by_keyboard(ada: Visitor) -> None:
+    ada.page.get_by_role("button", name=re.compile("^Model:")).focus()
+    for key in ("Enter", "ArrowDown", "Enter"):
+        ada.page.keyboard.press(key)
+    expect(ada.page.get_by_role("button", name=re.compile("^Model: *Demo smart", re.IGNORECASE))).to_be_visible()
+    expect(ada.message).to_be_focused()
     ada.page.locator("#thread").focus()
     ada.page.keyboard.press("/")
     ada.page.keyboard.type("one")
@@ -184,15 +177,6 @@ def test_everything_about_a_message_works_by_keyboard(ada: Visitor) -> None:
     expect(ada.answers).to_have_attribute("data-status", "done")
     ada.page.keyboard.press("ArrowUp")
     expect(ada.questions.get_by_role("textbox")).to_be_focused()
-
-
-def test_a_model_is_chosen_by_keyboard(ada: Visitor) -> None:
-    ada.page.get_by_role("button", name=re.compile("^Model:")).focus()
-    ada.page.keyboard.press("Enter")
-    ada.page.keyboard.press("ArrowDown")
-    ada.page.keyboard.press("Enter")
-    expect(ada.page.get_by_role("button", name=re.compile("^Model: *Demo smart", re.IGNORECASE))).to_be_visible()
-    expect(ada.message).to_be_focused()
 
 
 def test_a_reader_who_scrolled_up_is_left_there(ada: Visitor) -> None:

@@ -99,8 +99,8 @@ def start(command: Sequence[str], environment: Mapping[str, str], output: IO[byt
     return processes.start(command, environment=environment, folder=procfile.PROJECT, output=output)
 
 
-QUICK = {"demo-fast": demo.DemoModel(pause=0.1)}
-"""A quarter of its pause: the longest answer still runs for five seconds, and the usual one for half of one."""
+QUICK = {name: demo.DemoModel(pause=0.1) for name in ("demo-fast", "demo-smart")}
+"""A fraction of its pause: the longest answer still runs for five seconds, and the usual one for half of one."""
 
 
 def make_a_first_app() -> None:
