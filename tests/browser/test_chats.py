@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Visitor
+from tests.browser.test_documents import written
 from tests.support.accessibility import faults_of, too_wide
 from tests.support.cuttable import CuttableLine
 from tests.support.people import CREDIT
@@ -214,12 +215,7 @@ def test_chats_are_kept_in_folders_by_keyboard(ada: Visitor) -> None:
 
 
 def test_a_document_goes_along_and_raises_the_price_that_is_shown(ada: Visitor) -> None:
-    ada.go("/documents")
-    ada.page.evaluate(
-        """() => fetch("/api/documents", { method: "POST", headers: { "Content-Type": "application/json",
-        "X-CSRFToken": document.querySelector("meta[name=csrf-token]").content },
-        body: JSON.stringify({ title: "Fares", content: "A ferry costs 4. ".repeat(2000) }) })"""
-    )
+    written(ada, "Fares", "A ferry costs 4. " * 2000)
     ada.go("/chat")
     ada.page.get_by_label("Your message").fill("What does it cost?")
     estimate = ada.page.locator("#estimate")

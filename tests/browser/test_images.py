@@ -1,4 +1,4 @@
-"""Images in a real browser, in the chat and for a document: their price before, their receipt after."""
+"""Images in a real browser, in the chat: their price before. For a document: `test_documents.py`."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.test_documents import draft, picture
+from tests.browser.test_documents import picture
 from tests.support.accessibility import faults_of
 
 pytestmark = pytest.mark.browser
@@ -34,22 +34,8 @@ def test_an_image_is_made_in_the_chat_by_keyboard(ada: Visitor) -> None:
     expect(answer).to_have_attribute("data-status", "done")
     expect(answer.locator("img")).to_have_count(2)
     answer.locator("img").evaluate_all("images => Promise.all(images.map((one) => one.decode()))")
-    picture(ada, "chat-images")
+    picture(page, "chat-images")
     page.reload()
     expect(page.locator("#budget")).to_have_text("At most 900 credits in this chat")
     expect(ada.answers.first.locator("img")).to_have_count(2)
     assert (faults_of(page), ada.faults, ada.strangers) == ([], [], [])
-
-
-def test_an_image_is_made_for_a_document_and_its_receipt_opened(ada: Visitor) -> None:
-    page = ada.page
-    draft(ada, "What is a credit?")
-    page.locator("#picture-prompt").fill("A coin that is nearly a key")
-    expect(page.locator("#picture-price")).to_have_text(re.compile("credit"))
-    page.get_by_role("button", name="Make image").click()
-    expect(page.locator("#pictures img")).to_have_count(1)
-    picture(ada, "document-images")
-    assert faults_of(page) == []
-    page.locator("#picture-price a").click()
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    assert (ada.faults, ada.strangers) == ([], [])
