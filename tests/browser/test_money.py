@@ -150,7 +150,7 @@ def test_a_whole_life_with_money(
 
 
 def chats_until_it_is_recharged(money: Money) -> None:
-    money.leave(credits=101)
+    money.leave(credits=100)
     money.ada.go("/chat")
     while "recharge" not in money.kinds():
         money.ada.ask("/demo code")
