@@ -6,11 +6,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
-from sqlalchemy import event, insert, inspect, select, text
+from sqlalchemy import TextClause, event, insert, inspect, select, text
 
 from app.extensions import db
 from app.models.base import utcnow
-from app.models.catalog.plan import CreditPack, Plan
+from app.models.catalog.plan import CreditPack
 from app.models.identity.account import Account
 from app.models.identity.user import User
 from app.models.metering.held_call import made_price
@@ -40,6 +40,12 @@ def bare_app(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> Flask:
     return app_in(monkeypatch, app_environment(DATABASE_URL=empty_database_url, REDIS_URL=nowhere()))
 
 
+@pytest.fixture
+def whole_app(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The app over a database that was migrated and seeded."""
+    return app_in(monkeypatch, app_environment(DATABASE_URL=database_url, REDIS_URL=nowhere()))
+
+
 def migrated(app: Flask, *arguments: str) -> set[str]:
     """The tables after `flask db ...`."""
     done = app.test_cli_runner().invoke(args=["db", *arguments])
@@ -48,18 +54,12 @@ def migrated(app: Flask, *arguments: str) -> set[str]:
         return set(inspect(db.engine).get_table_names()) - {"alembic_version"}
 
 
-def test_what_goes_up_comes_down_and_goes_up_again(bare_app: Flask) -> None:
-    tables = migrated(bare_app, "upgrade")
-    assert migrated(bare_app, "downgrade", "base") == set()
-    assert migrated(bare_app, "upgrade") == tables == set(db.metadata.tables)
-    close(bare_app)
-
-
-def test_the_migrations_make_what_the_models_say(bare_app: Flask) -> None:
-    migrated(bare_app, "upgrade")
-    with bare_app.app_context(), db.engine.connect() as connection:
+def test_what_goes_up_comes_down_and_goes_up_again_to_what_the_models_say(whole_app: Flask) -> None:
+    assert migrated(whole_app, "downgrade", "base") == set()
+    assert migrated(whole_app, "upgrade") == set(db.metadata.tables)
+    with whole_app.app_context(), db.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), db.metadata) == []
-    close(bare_app)
+    close(whole_app)
 
 
 @IN_TURNS
@@ -109,11 +109,10 @@ def test_volume_and_recovery_codes_move_into_their_owners_and_back(bare_app: Fla
 
 
 @IN_TURNS
-def test_what_members_used_is_counted_again_on_the_way_down(bare_app: Flask) -> None:
+def test_what_members_used_is_counted_again_on_the_way_down(whole_app: Flask) -> None:
     """0042 drops the counter: what runs counts as reserved, what has ended as paid."""
-    migrated(bare_app, "upgrade")
-    with bare_app.app_context():
-        db.session.add_all((Plan(name="Free", is_default=True), price := made_price()))
+    with whole_app.app_context():
+        db.session.add(price := made_price())
         owner = User.join("ada@example.com", "Ada", "a long password")
         team = Account.open(owner, kind="team", name="Ferries")
         call = {
@@ -126,59 +125,59 @@ def test_what_members_used_is_counted_again_on_the_way_down(bare_app: Flask) -> 
         call |= {"day": utcnow().date(), "reserved_nanos": 7, "allowance_paid_nanos": 5}
         db.session.add_all((Usage(**call, state="running"), Usage(**call, state="settled")))
         db.session.commit()
-    migrated(bare_app, "downgrade", "0041")
-    with bare_app.app_context():
-        assert db.session.scalars(text("SELECT used_nanos FROM memberships")).all() == [12]
-    close(bare_app)
+    migrated(whole_app, "downgrade", "0041")
+    with whole_app.app_context():
+        counted = db.session.scalars(text("SELECT used_nanos FROM memberships ORDER BY id")).all()
+    assert counted == [0, 12]  # before hers, that of the seed's admin
+    close(whole_app)
 
 
 @IN_TURNS
-@pytest.mark.parametrize(
-    ("issuer", "up", "down"), [("https://sso.example", "https://sso.example ada", "ada"), ("", None, None)]
-)
-def test_a_person_at_a_provider_is_known_with_its_name(
-    bare_app: Flask, monkeypatch: pytest.MonkeyPatch, issuer: str, up: str | None, down: str | None
-) -> None:
+def test_a_person_at_a_provider_is_known_with_its_name(whole_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the way down no name of a provider stays, which would be put before once more on the way up."""
-    monkeypatch.setenv("OIDC_ISSUER", issuer)
-    subject = text("SELECT oidc_subject FROM users ORDER BY id")
-    other = "INSERT INTO users (id, email, name, password_hash, created_at) VALUES (2, 'b@b.c', '', '', '2026-11-29')"
-    migrated(bare_app, "upgrade", "0042")
-    with bare_app.app_context():
-        for row in (OWNERS[1], other, "UPDATE users SET oidc_subject = 'ada' WHERE id = 1"):
-            db.session.execute(text(row))
+    subjects = text("SELECT oidc_subject FROM users WHERE id > 100 ORDER BY id")
+    put = text("UPDATE users SET oidc_subject = :subject WHERE id = :id")
+    new = text("INSERT INTO users (id, email, name, password_hash, created_at) VALUES (:id, :id, '', '', '2026-11-29')")
+    done(whole_app, new, [{"id": 101}, {"id": 102}])
+    for issuer, up, down in (("https://sso.example", "https://sso.example ada", "ada"), ("", None, None)):
+        monkeypatch.setenv("OIDC_ISSUER", issuer)
+        migrated(whole_app, "downgrade", "0042")
+        done(whole_app, put, [{"id": 101, "subject": "ada"}, {"id": 102, "subject": None}])
+        migrated(whole_app, "upgrade", "0043")
+        with whole_app.app_context():
+            assert db.session.scalars(subjects).all() == [up, None]
+        done(whole_app, put, [{"id": 102, "subject": "https://before.example bo"}])
+        migrated(whole_app, "downgrade", "0042")
+        with whole_app.app_context():
+            assert db.session.scalars(subjects).all() == [down, None]
+    close(whole_app)
+
+
+def done(app: Flask, statement: TextClause, rows: list[dict[str, object]]) -> None:
+    with app.app_context():
+        db.session.execute(statement, rows)
         db.session.commit()
-    migrated(bare_app, "upgrade", "0043")
-    with bare_app.app_context():
-        assert db.session.scalars(subject).all() == [up, None]
-        db.session.execute(text("UPDATE users SET oidc_subject = 'https://before.example bo' WHERE id = 2"))
-        db.session.commit()
-    migrated(bare_app, "downgrade", "0042")
-    with bare_app.app_context():
-        assert db.session.scalars(subject).all() == [down, None]
-    close(bare_app)
 
 
 @pytest.mark.databases("sqlite")
-def test_a_downgrade_that_is_cut_off_has_changed_nothing(bare_app: Flask) -> None:
-    migrated(bare_app, "upgrade")
-    before = schema_of(bare_app)
+def test_a_downgrade_that_is_cut_off_has_changed_nothing(whole_app: Flask) -> None:
+    before = schema_of(whole_app)
     left = iter(range(90))
 
     def cut(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if statement.lstrip().startswith(("DROP", "ALTER", "CREATE", "INSERT")) and next(left, None) is None:
             raise KeyboardInterrupt
 
-    with bare_app.app_context():
+    with whole_app.app_context():
         event.listen(db.engine, "before_cursor_execute", cut)
-    done = bare_app.test_cli_runner().invoke(args=["db", "downgrade", "base"])
-    with bare_app.app_context():
+    done = whole_app.test_cli_runner().invoke(args=["db", "downgrade", "base"])
+    with whole_app.app_context():
         event.remove(db.engine, "before_cursor_execute", cut)
 
     assert done.exit_code
-    assert schema_of(bare_app) == before
-    migrated(bare_app, "downgrade", "0002")
-    close(bare_app)
+    assert schema_of(whole_app) == before
+    migrated(whole_app, "downgrade", "0002")
+    close(whole_app)
 
 
 def schema_of(app: Flask) -> list[tuple[str, str]]:
