@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class DevelopmentRun:
         self.port = changes.setdefault("PORT", str(free_port()))
         self.folder = folder
         self.environment = process_environment(changes)
+        self.began = time.monotonic()
         self.output = folder / f"output-{self.port}"
         with self.output.open("wb") as output:
             command = [sys.executable, "-m", "devserver"]
