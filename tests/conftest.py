@@ -13,6 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy.session import Session
 from sqlalchemy.orm import scoped_session
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from app.extensions import db
 from devserver.ports import free_port
@@ -62,6 +64,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.skip(reason=browser.MISSING))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    return ByModule(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+class ByModule(LoadScopeScheduling):
+    """Each module goes to one process; those of tests/faults go together, for they share a stage."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "tests/faults/"
+        return folder if nodeid.startswith(folder) else str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,16 +1,34 @@
-"""One stage for all tests of a module: each breaks it in its own way, and leaves it whole."""
+"""One stage for all tests on a database: each breaks it in its own way, and leaves it whole."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.faults.environment import Stage
 
 
+@pytest.fixture(scope="package")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
+    """`stages("sqlite")`: the one that is there, where it is on that database; else another in its place."""
+    standing: list[Stage] = []
+
+    def stage_on(kind: str) -> Stage:
+        if not standing or standing[0].kind != kind:
+            take_down()
+            standing.append(Stage(kind, tmp_path_factory.mktemp("stage"), WEB_THREADS="40").__enter__())
+        return standing[0]
+
+    def take_down() -> None:
+        while standing:
+            standing.pop().__exit__()
+
+    yield stage_on
+    take_down()
+
+
 @pytest.fixture(scope="module")
-def stage(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with Stage(database_kind, tmp_path_factory.mktemp("stage"), WEB_THREADS="40") as everything:
-        yield everything
+def stage(database_kind: str, stages: Callable[[str], Stage]) -> Stage:
+    return stages(database_kind)
 
 
 @pytest.fixture(autouse=True)

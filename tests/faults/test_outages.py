@@ -41,7 +41,7 @@ def running_answers(stage: Stage, name: str) -> Iterator[Crowd]:
 
 def test_answers_outlive_a_postgresql_that_crashes(stage: Stage) -> None:
     assert stage.postgres
-    with running_answers(stage, "ada") as crowd:
+    with running_answers(stage, "sara") as crowd:
         stage.postgres.crash()
         assert all_doors(stage, crowd.headers) == {
             "page": 503,
@@ -107,7 +107,7 @@ def test_a_lock_that_is_held_keeps_nobody_for_long(stage: Stage) -> None:
 @pytest.mark.long
 def test_answers_outlive_a_postgresql_that_is_down_as_they_end(stage: Stage) -> None:
     assert stage.postgres
-    with running_answers(stage, "bea"):
+    with running_answers(stage, "sean"):
         stage.postgres.crash()
         await_that(lambda: not stage.provider.active, 20)
         assert requests.get(f"{stage.running.url}/readyz", timeout=60).status_code == 503
@@ -117,7 +117,7 @@ def test_answers_outlive_a_postgresql_that_is_down_as_they_end(stage: Stage) -> 
 
 def test_answers_outlive_a_postgresql_without_a_connection_left(stage: Stage) -> None:
     assert stage.postgres
-    with running_answers(stage, "cleo"), ExitStack() as hogs:
+    with running_answers(stage, "sid"), ExitStack() as hogs:
         stage.postgres.execute(OTHERS_OUT)
         take_every_connection(hogs, stage.postgres.url())
         await_that(lambda: not stage.provider.active, 20)
@@ -133,7 +133,7 @@ def take_every_connection(hogs: ExitStack, url: str) -> None:
 @pytest.mark.long
 def test_a_schema_that_changes_under_traffic_stops_nobody(stage: Stage) -> None:
     assert stage.postgres
-    with running_answers(stage, "dora"):
+    with running_answers(stage, "sue"):
         stage.running.run("flask", "db", "upgrade")
         stage.postgres.execute("ALTER TABLE accounts ADD COLUMN probe integer")
         stage.postgres.execute("CREATE INDEX CONCURRENTLY ix_probe ON usages (account_id, day)")
