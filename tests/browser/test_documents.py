@@ -76,6 +76,14 @@ def fill(page: Page, field: Locator, text: str) -> None:
     page.keyboard.type(text)
 
 
+def ask(page: Page, price: str, button: str, path: str) -> None:
+    """It may cost no more than was shown."""
+    expect(page.locator(price)).to_have_text(re.compile("at most"))
+    with page.expect_request(lambda sent: sent.method == "POST" and sent.url.endswith(path)) as asked:
+        press(page, page.get_by_role("button", name=button, exact=True))
+    assert asked.value.post_data_json["max_cost_nanos"] > 0
+
+
 def refine_and_drop(page: Page) -> None:
     reach(page, page.locator("#body"))
     page.keyboard.press("Control+Home")
@@ -85,8 +93,7 @@ def refine_and_drop(page: Page) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.get_by_label("What to do")).to_have_value("refine_selection")
     fill(page, page.get_by_label("Instructions"), "Shorter")
-    expect(page.locator("#price")).to_have_text(re.compile("at most"))
-    press(page, page.get_by_role("button", name="Ask", exact=True))
+    ask(page, "#price", "Ask", "/refine-selection")
     expect(page.locator("#receipt a")).to_have_text(re.compile("credit"))
     expect(page.locator("#diff ins")).not_to_have_count(0)
     picture(page, "proposal")
@@ -105,8 +112,7 @@ def test_all_of_it_by_keyboard_alone_on_a_phone(ada: Visitor) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     ada.go("/documents")
     fill(page, page.get_by_label("Draft with a model"), "What is a credit?")
-    expect(page.locator("[data-price]")).to_have_text(re.compile("at most"))
-    press(page, page.get_by_role("button", name="Draft", exact=True))
+    ask(page, "[data-price]", "Draft", "/api/documents")
     page.wait_for_url(re.compile(r"/documents/\d+"))
     expect(page.locator("#revisions [data-state=kept]")).to_have_count(1)
     body, before = page.locator("#body"), page.locator("#body").input_value()

@@ -3,7 +3,8 @@
 import { Problem, json, request } from "./api.js";
 import { fileItem } from "./attach.js";
 import { ImageOptions } from "./images.js";
-import { count, creditsText, roughly, showBalance } from "./money.js";
+import { count, creditsText, showBalance } from "./money.js";
+import { ceilingFor, showNoPrice, showPrice as showPriceIn } from "./prices.js";
 import { messageOf, showRefusal } from "./refusals.js";
 import { ask } from "./stream.js";
 
@@ -94,6 +95,11 @@ function wish() {
   return [operation, sent];
 }
 
+function priced() {
+  const [operation, sent] = wish();
+  return { document_id: page.dataset.id, ...sent, operation };
+}
+
 /* What is still missing before a price can be told; nothing where all is there. */
 function missing(operation, { instructions, kind, start, end }) {
   if (operation === "refine_selection" && start === end) return "Select the passage first.";
@@ -107,18 +113,17 @@ async function showPrice() {
   id("ask").querySelector("[data-kinds]").hidden = id("operation").value !== "repurpose";
   const [operation, asked] = wish();
   const lack = body.value.trim() ? missing(operation, asked) : "Write something first.";
-  if (lack !== null) { id("price").textContent = lack; return; }
-  if (!(await save())) return;
-  const told = await json("POST", "/api/estimate", { document_id: page.dataset.id, ...asked, operation, revision: state.revision }).catch((problem) => problem);
-  if (told instanceof Problem) id("price").textContent = "";
-  else id("price").textContent = `About ${roughly(told.expected_nanos)}, at most ${roughly(told.ceiling_nanos, "ceil")} credits.`;
+  if (lack !== null) showNoPrice(id("price"), lack);
+  else if (await save()) await showPriceIn(id("price"), priced());
 }
 for (const name of ["operation", "kind", "model"]) id(name).addEventListener("change", showPrice);
 id("instructions").addEventListener("input", showPriceSoon);
 
-async function go() {
+/* The price that was shown is the most that it costs. */
+async function go(most) {
   if (!(await save())) return;
-  const [operation, sent] = wish();
+  const [operation, asked] = wish();
+  const sent = { ...asked, ...(most ?? ceilingFor(id("price"), priced())) };
   id("refusal").replaceChildren();
   id("go").disabled = true;
   let told = "", end = null;
@@ -134,7 +139,7 @@ async function go() {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.errors) id("price").textContent = messageOf(problem);
-    else showRefusal(id("refusal"), problem, { again: go, picker: () => id("model").focus() }, "canManage" in page.dataset);
+    else showRefusal(id("refusal"), problem, { again: () => go({}), picker: () => id("model").focus() }, "canManage" in page.dataset);
   } finally {
     id("go").disabled = false;
     id("stop").hidden = true;

@@ -1,7 +1,7 @@
 /* The list of documents: drafts with their price, the archive, deletion with undo. */
 
 import { Problem, json } from "./api.js";
-import { roughly } from "./money.js";
+import { ceilingFor, showNoPrice, showPrice } from "./prices.js";
 import { showRefusal } from "./refusals.js";
 import { toast } from "./sidebar.js";
 import { ask } from "./stream.js";
@@ -15,23 +15,18 @@ if (form) {
   const text = form.elements.instructions;
   const price = form.querySelector("[data-price]");
   let timer;
+  const priced = () => ({ operation: "draft", instructions: text.value });
   text.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(showPrice, 400);
+    timer = setTimeout(() => (text.value.trim() ? showPrice(price, priced()) : showNoPrice(price, "")), 400);
   });
 
-  async function showPrice() {
-    if (!text.value.trim()) { price.textContent = ""; return; }
-    const told = await json("POST", "/api/estimate", { operation: "draft", instructions: text.value }).catch(() => null);
-    price.textContent = told ? `About ${roughly(told.expected_nanos)}, at most ${roughly(told.ceiling_nanos, "ceil")} credits.` : "";
-  }
-
-  const draft = async () => {
+  const draft = async (most = ceilingFor(price, priced())) => {
     const button = form.querySelector("button");
     button.disabled = true;
     try {
       let id = null;
-      await ask("POST", "/api/documents", { instructions: text.value }, {
+      await ask("POST", "/api/documents", { instructions: text.value, ...most }, {
         heard: (name, body) => {
           id ??= body.document_id;
           if (name === "start") { price.textContent = "Writing …"; location.assign(`/documents/${id}`); }
@@ -39,7 +34,7 @@ if (form) {
       });
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      showRefusal(form.querySelector("[data-refusal]"), problem, { again: draft, picker: draft }, true);
+      showRefusal(form.querySelector("[data-refusal]"), problem, { again: () => draft({}), picker: () => draft({}) }, true);
     } finally {
       button.disabled = false;
     }

@@ -24,7 +24,7 @@ export function creditsText(nanos) {
 export const count = (number) => FORMATS[0].format(number);
 
 /* Whoever tries this without an account pays nothing. */
-export const isGuest = () => "guest" in document.getElementById("messages").dataset;
+export const isGuest = () => Boolean(document.querySelector("#messages[data-guest]"));
 
 export function showBalance(nanos) {
   const chip = document.getElementById("balance");

@@ -21,11 +21,11 @@ export async function showPrice(place, body, write = (figures) => { place.textCo
   const asked = JSON.stringify(body);
   if (!place || place.dataset.asked === asked) return;
   place.dataset.asked = asked;
+  delete place.dataset.ceiling;
   const figures = await priceOf(body);
   if (place.dataset.asked !== asked) return;
   write(figures);
   if (figures) place.dataset.ceiling = figures.ceiling_nanos;
-  else delete place.dataset.ceiling;
 }
 
 /* The same of the rest of an answer: the button itself says what it will come to. */
@@ -36,6 +36,16 @@ export function showPriceOfRest(article) {
     place.textContent = figures ? `at most ${roughly(figures.ceiling_nanos, "ceil")}` : "";
   });
 }
+
+/* Nothing can be told yet but `text`. */
+export function showNoPrice(place, text) {
+  place.textContent = text;
+  delete place.dataset.asked;
+  delete place.dataset.ceiling;
+}
+
+/* The same for exactly what was asked about. */
+export const ceilingFor = (place, body) => (place.dataset.asked === JSON.stringify(body) ? ceilingIn(place) : {});
 
 /* The ceiling that stands beside a button, for the call that it makes. */
 export function ceilingIn(place) {
