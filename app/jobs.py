@@ -88,15 +88,18 @@ def connect() -> redis.Redis:
     return connection
 
 
+def queue() -> Queue:
+    return Queue(QUEUE, connection=connect(), serializer=JSONSerializer)
+
+
 def enqueue(job: JobName, *identifiers: int | str, lifetime: int | None = None) -> bool:
     """Have a worker do `job` with `identifiers`; whether Redis took it.
 
     Where it did not, the sweeper finds the work in the database. A job that waits for longer than
     `lifetime` seconds is dropped.
     """
-    queue = Queue(QUEUE, connection=connect(), serializer=JSONSerializer)
     try:
-        queue.enqueue_call(
+        queue().enqueue_call(
             str(job),
             args=identifiers,
             timeout=LONG_TIMEOUT if job in LONG_JOBS else JOB_TIMEOUT,

@@ -4,25 +4,24 @@ import hmac
 from collections.abc import Iterator, Mapping
 
 import redis
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
-from rq import Queue, Worker
+from rq import Worker
 from rq.registry import FailedJobRegistry, StartedJobRegistry
-from rq.serializers import JSONSerializer
 from sqlalchemy import func, select, text
 
 from app.admin.access import admit, awaits_second_factor
 from app.extensions import db
-from app.jobs import QUEUE, connect, last_runs
+from app.jobs import last_runs, queue
 from app.models.billing.call_audit import CallAudit
 from app.models.metering.usage import Usage
 from app.models.metering.usage_rollup import start_of
 from app.models.operations.webhook_event import StripeEvent
 from app.observability.counters import LADDER, sums
 from app.payments.sweeper import lost_calls
-from app.web.access import NotSignedIn, public
+from app.web.access import NotSignedIn, public, sent_token
 
 metrics = Blueprint("metrics", __name__)
 CLOSED = "Send `Authorization: Bearer <METRICS_TOKEN>`, or sign in as an admin."
@@ -67,11 +66,6 @@ def check_reader() -> None:
         raise NotSignedIn(CLOSED) from None
     if awaits_second_factor():
         raise NotSignedIn("Show your second factor in the admin first.")
-
-
-def sent_token() -> str:
-    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
-    return sent.strip() if scheme.lower() == "bearer" else ""
 
 
 class Figures(Collector):
@@ -177,16 +171,16 @@ def written(end: float) -> str:
 
 
 def queued() -> list[Metric]:
-    queue = Queue(QUEUE, connection=connect(), serializer=JSONSerializer)
+    jobs = queue()
     states = {
-        "waiting": queue.count,
-        "running": StartedJobRegistry(queue=queue).get_job_count(cleanup=False),
-        "failed": FailedJobRegistry(queue=queue).get_job_count(cleanup=False),
+        "waiting": jobs.count,
+        "running": StartedJobRegistry(queue=jobs).get_job_count(cleanup=False),
+        "failed": FailedJobRegistry(queue=jobs).get_job_count(cleanup=False),
     }
     runs = {name: moment.timestamp() for name, moment in sorted(last_runs().items())}
     help_text = "When each job last ran to its end, and when the clock last enqueued one."
     return [
         gauges("queue_jobs", "Jobs of the queue, by state.", "state", states),
-        gauge("workers", "Workers that are signed on.", len(Worker.all(queue=queue))),
+        gauge("workers", "Workers that are signed on.", len(Worker.all(queue=jobs))),
         gauges("last_run_timestamp_seconds", help_text, "job", runs),
     ]

@@ -4,14 +4,14 @@ import redis
 from flask import request
 from flask.typing import ResponseReturnValue
 from flask_admin import expose
-from rq import Queue, Worker
+from rq import Worker
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from app.admin.access import owners_only
 from app.admin.model_view import AdminPage
-from app.jobs import QUEUE, connect, last_runs
+from app.jobs import connect, last_runs, queue
 from app.models.base import utcnow
 from app.models.operations.webhook_event import stuck
 
@@ -44,10 +44,6 @@ class QueuePage(AdminPage):
         again = [asked] if asked else registry.get_job_ids(cleanup=False)
         count = sum(requeued(registry, job_id) for job_id in again)
         return self.go_back(f"{count} {'job is' if count == 1 else 'jobs are'} back in the queue.", ".index")
-
-
-def queue() -> Queue:
-    return Queue(QUEUE, connection=connect(), serializer=JSONSerializer)
 
 
 def failed_jobs() -> FailedJobRegistry:

@@ -52,12 +52,18 @@ def ask(
     """Put a question at the chat's end, or beside the one that it is an edit of, and start its answer."""
     if len(content.encode("utf-8", "surrogatepass")) > Setting.get("max_message_bytes"):
         raise InvalidRequest({"content": ["is longer than one message can be. Split it up."]})
+    return answer(actor, into, path_with(actor, into, content, options, edited), options)
+
+
+def path_with(
+    actor: Actor, into: Conversation, content: str, options: CallOptions, edited: Message | None
+) -> list[PromptTurn]:
+    """The conversation up to a question and with it, in the place of the one that it is an edit of."""
     parent_id = edited.parent_id if edited else into.chat.leaf_id
     history = branch(into.all_messages(), parent_id) if parent_id else []
     waiting = Attachment.unsent(actor, options.files) if options.files else ()
     attached_id = edited.attached_id if edited else None
-    question = PromptTurn(None, parent_id, "user", content, attached_id, files=tuple(waiting))
-    return answer(actor, into, [*history, question], options)
+    return [*history, PromptTurn(None, parent_id, "user", content, attached_id, files=tuple(waiting))]
 
 
 def answer(actor: Actor, into: Conversation, path: list[PromptTurn], options: CallOptions) -> Generation:
@@ -97,12 +103,7 @@ def estimate(
     actor: Actor, chat: Chat, content: str, options: CallOptions, *, edited: Message | None = None
 ) -> tuple[Prompt, ModelPrice]:
     """The prompt that a question or an edit would send, and the price it would have. Reserves nothing."""
-    parent_id = edited.parent_id if edited else chat.leaf_id
-    history = branch(Conversation(chat).all_messages(), parent_id) if parent_id else []
-    waiting = Attachment.unsent(actor, options.files) if options.files else ()
-    attached_id = edited.attached_id if edited else None
-    question = PromptTurn(None, None, "user", content, attached_id, files=tuple(waiting))
-    return priced(chat, [*history, question], options)
+    return priced(chat, path_with(actor, Conversation(chat), content, options, edited), options)
 
 
 def estimate_again(chat: Chat, message: Message, options: CallOptions) -> tuple[Prompt, ModelPrice]:

@@ -171,12 +171,10 @@ def as_it_is(terms: Terms) -> Terms:
     settings = {name: int(Setting.get(name)) for name in SETTINGS} | {
         name: terms.settings[name] for name in ("payment_fee", "payment_fee_cents")
     }
-    prices = rows_of(ModelPrice)
-    models = {name: [price.id for price in priced] for name, priced in terms.models.items()}
-    by_id = {price.id: price for price in prices}
+    by_id = {price.id: price for price in rows_of(ModelPrice)}
     return Terms(
         **same,
-        models={name: [by_id[i] for i in ids] for name, ids in models.items()},
+        models={name: [by_id[price.id] for price in priced] for name, priced in terms.models.items()},
         tiers=terms.tiers,
         settings=settings,
     )

@@ -30,23 +30,15 @@ SECONDS = 5
 MOST_CALLS = 1_000_000
 
 
-def simulate(scenario: Scenario, habits: Sequence[Habit] | None = None, seed: int = SEED) -> Report:
-    """The days of the scenario, with these kinds of users, as things are (`was`) and as they would be (`then`)."""
-    report = Report()
-    for _number in simulated(scenario, report, kinds() if habits is None else habits, seed=seed):
-        pass
-    report.close()
-    return report
-
-
 def kinds() -> list[Habit]:
     return list(db.session.scalars(select(Habit).order_by(Habit.id)))
 
 
-def simulated(
-    scenario: Scenario, report: Report, habits: Sequence[Habit], *, after: int = 0, seed: int = SEED
-) -> Iterator[int]:
-    """One user after another into the report, from the one after that number on; the number of each."""
+def simulated(scenario: Scenario, report: Report, habits: Sequence[Habit], *, after: int = 0) -> Iterator[int]:
+    """One user after another into the report, from the one after that number on; the number of each.
+
+    It holds the days of the scenario as things are (`was`) and as they would be (`then`).
+    """
     then, number = terms_of(scenario), 0
     sides = {"was": as_it_is(then), "then": then}
     for habit in habits:
@@ -54,7 +46,7 @@ def simulated(
             number += 1
             if number <= after:
                 continue
-            told = {side: Person(habit, number, seed, scenario, terms, side, report) for side, terms in sides.items()}
+            told = {side: Person(habit, number, scenario, terms, side, report) for side, terms in sides.items()}
             tallies = {side: one.live() for side, one in told.items()}
             compare(report, told["was"], told["then"])
             report.add_account(number, f"{habit.name} {number}", tallies["was"], tallies["then"])
@@ -85,14 +77,13 @@ class Person:
         self,
         habit: Habit,
         number: int,
-        seed: int,
         scenario: Scenario,
         terms: Terms,
         side: str,
         report: Report,
     ) -> None:
         self.habit, self.number, self.terms, self.side, self.report = habit, number, terms, side, report
-        self.random = random.Random(f"{seed}:{habit.name}:{number}")  # noqa: S311  # people, not secrets
+        self.random = random.Random(f"{SEED}:{habit.name}:{number}")  # noqa: S311  # people, not secrets
         self.begins, self.ends = scenario.begins, scenario.ends
         self.replay = Replay(opening(number, "personal", habit.plan_id, self.begins), terms, 0)
         self.tally, self.refused = Tally(), dict[int, tuple[datetime, str]]()

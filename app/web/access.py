@@ -154,10 +154,15 @@ def bearer() -> str | None:
     """
     if not request.path.startswith(("/api/", GATEWAY)):
         return None
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and secret.strip():
-        return secret.strip()
+    if token := sent_token():
+        return token
     return (request.headers.get("X-Api-Key", "").strip() or None) if takes_keys_only() else None
+
+
+def sent_token() -> str:
+    """What stands behind `Bearer` in the request's Authorization; empty for none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def takes_keys_only() -> bool:

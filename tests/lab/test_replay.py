@@ -18,7 +18,7 @@ from app.lab.history import worths_of
 from app.lab.report import Report
 from app.lab.run import Run, reading
 from app.lab.scenario import Pair, Scenario, changed, terms_of
-from app.lab.simulation import simulate
+from app.lab.simulation import kinds, simulated
 from app.lab.user_kinds import seed_habits
 from app.models.billing.audit import audit
 from app.models.billing.ledger import LedgerEntry
@@ -274,18 +274,25 @@ def test_a_connection_of_the_lab_writes_nothing(models: None, database_kind: str
         connection.rollback()
 
 
+def report_of(scenario: Scenario) -> Report:
+    report = Report()
+    assert [*simulated(scenario, report, kinds())]
+    report.close()
+    return report
+
+
 def test_months_of_users_who_do_not_exist(models: None, session: Database) -> None:
     """With nothing changed both sides are the same; where plans are worth less the same people are refused more."""
     seed_habits()
     habits = session.query(Habit).all()
     for habit in habits:
         habit.people = 4
-    same = simulate(Scenario(**MONTH, is_simulated=True))
+    same = report_of(Scenario(**MONTH, is_simulated=True))
     assert same.counts["same"] == 12
     assert all(sides["was"] == sides["then"] for sides in same.days.values())
     assert same.total("was", "revenue_cents") > 0
     changes = {str(habit.plan_id): {"margin_bps": 9000, "allowance_override_nanos": None} for habit in habits}
-    other = simulate(Scenario(**MONTH, is_simulated=True, plans=changes))
+    other = report_of(Scenario(**MONTH, is_simulated=True, plans=changes))
     assert other.total("was", "revenue_cents") == same.total("was", "revenue_cents")
     assert other.counts["newly_refused"] > 0
     assert other.total("then", "refused") > other.total("was", "refused")
