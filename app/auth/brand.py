@@ -7,15 +7,16 @@ from flask_login import current_user
 from app.auth.teams import done
 from app.models.identity.account import Account
 from app.models.identity.brand import Brand
-from app.web.access import own_membership
+from app.web.access import managers_only
 from app.web.blueprints import auth
 from app.web.branding import take_form
 
 
 @auth.post("/account/brand")
+@managers_only
 def change_brand() -> ResponseReturnValue:
-    """Owners and admins, on a plan with custom branding."""
-    if not own_membership().can_manage or not current_user.account.plan.has_custom_branding:
+    """On a plan with custom branding."""
+    if not current_user.account.plan.has_custom_branding:
         abort(403)
     Account.locked(current_user.account_id)
     take_form(Brand.of(current_user.account_id))

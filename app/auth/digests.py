@@ -6,15 +6,14 @@ from flask.typing import ResponseReturnValue
 from app.auth.teams import done
 from app.extensions import db
 from app.payments.digests import member_of
-from app.web.access import own_membership, public, takes_foreign_posts
+from app.web.access import managers_only, own_membership, public, takes_foreign_posts
 from app.web.blueprints import auth
 
 
 @auth.post("/account/digest")
+@managers_only
 def choose_digest() -> ResponseReturnValue:
     own = own_membership()
-    if not own.can_manage:
-        abort(403)
     own.wants_digest = "wants_digest" in request.form
     return done("You'll get a summary each Monday." if own.wants_digest else "The weekly summary is off.")
 

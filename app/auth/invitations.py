@@ -9,6 +9,7 @@ from flask_login import current_user
 
 from app import mailer
 from app.auth.forms import InvitationForm, faults
+from app.auth.teams import act_on
 from app.extensions import db
 from app.models.billing.allowance_refill import give_free_credits
 from app.models.identity.account import Account
@@ -17,7 +18,7 @@ from app.models.identity.membership import Membership
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import managers_only, public
 from app.web.blueprints import auth
-from app.web.browser_session import onwards, own_session
+from app.web.browser_session import onwards
 from app.web.rate_limits import by_machine
 from app.web.security_events import note
 
@@ -68,9 +69,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     invitation.accept(current_user.user)
     note("invitation accepted", account=invitation.account_id, role=invitation.role)
     give_free_credits(own)
-    browser = own_session()
-    if browser:
-        browser.account_id = invitation.account_id
+    act_on(invitation.account)
     db.session.commit()
     flash(f"You've joined {invitation.account.name}. The team pays for what you use here.", "good")
     return onwards()

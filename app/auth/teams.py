@@ -18,7 +18,7 @@ from app.models.identity.membership import Membership
 from app.models.metering.budget import Period, own_limit
 from app.models.metering.member_limit import month_of, spent_by_members
 from app.models.metering.refusal import InvalidRequest
-from app.web.access import in_any_account, own_membership
+from app.web.access import in_any_account, managers_only, own_membership
 from app.web.blueprints import auth
 from app.web.browser_session import onwards, own_session
 from app.web.numbers import credits_typed
@@ -82,10 +82,9 @@ def set_own_limit() -> ResponseReturnValue:
 
 
 @auth.post("/account/titles")
+@managers_only
 def choose_titles() -> ResponseReturnValue:
     """Whether new chats are titled by a model, which the account pays for."""
-    if not own_membership().can_manage:
-        abort(403)
     current_user.account.writes_titles = "writes_titles" in request.form
     return done("Saved. This applies to new chats.")
 

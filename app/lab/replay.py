@@ -13,7 +13,7 @@ from app.lab.record import Call, Ended, Entry, Limits, Running
 from app.lab.scenario import Pair, Terms
 from app.models.base import share
 from app.models.billing.allowance_refill import debt_repaid
-from app.models.catalog.rates import ImageRates
+from app.models.catalog.rates import ImageRates, priced
 from app.models.metering.account_state import AccountState
 from app.models.metering.call import settled_differences
 from app.models.metering.gate_decision import (
@@ -24,7 +24,6 @@ from app.models.metering.gate_decision import (
     shortage_code,
     takes_model,
 )
-from app.models.metering.refusal import PricingError
 
 
 @dataclass(slots=True)
@@ -194,10 +193,7 @@ def cost_of(running: Running) -> int:
         return running.call.provider or 0
     if running.output < running.call.asked and usage.output > running.output:
         usage = replace(usage, output=running.output)
-    try:
-        return running.rates.cost_of(usage)
-    except PricingError:
-        return running.rates.cost_of(replace(usage, images=0, searches=0))
+    return priced(running.rates, usage)[1]
 
 
 def scaled(amount: int, scale: tuple[int, int]) -> int:

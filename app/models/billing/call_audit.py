@@ -21,10 +21,10 @@ from app.models.catalog.rates import Rates
 from app.models.catalog.setting import Setting
 from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError
-from app.models.metering.usage import USAGES
+from app.models.metering.usage import BUCKETS, USAGES
 from app.models.metering.usage_rollup import start_of
 from app.models.operations.audit_log import AdminChange
-from app.providers.base import PIECES, TOKEN_BUCKETS, TokenUsage
+from app.providers.base import TokenUsage
 
 SLICE = 20_000
 SHOWN = 10
@@ -40,7 +40,6 @@ CALL_CHECKS = (
 )
 """What a call's own row shows, whatever happened to its account meanwhile."""
 
-BUCKETS = (*TOKEN_BUCKETS, *PIECES)
 
 Progress = Callable[[int, int], None]
 

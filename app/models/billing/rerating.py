@@ -17,7 +17,7 @@ from app.models.base import Model, ModelBase, not_negative, one_of, refers_to, u
 from app.models.billing.ledger import LedgerEntry
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.price import FIGURES, ModelPrice
-from app.models.catalog.rates import Rates
+from app.models.catalog.rates import Rates, priced
 from app.models.identity.account import Account
 from app.models.metering.refusal import PricingError
 from app.models.metering.usage import BUCKETS, USAGES, Usage
@@ -205,7 +205,7 @@ def corrected(rerating: Rerating, account_id: int | None = None) -> Iterator[Cal
     rates = rerating.rates
     rows = db.session.execute(calls_of(rerating, account_id), execution_options={"yield_per": SLICE})
     for call in rows:
-        cost = cost_at(rates, call)
+        _used, cost = priced(rates, TokenUsage(*call[: len(BUCKETS)]))
         yield CallCorrection(
             rerating_id=rerating.id,
             call_id=call.id,
@@ -215,15 +215,6 @@ def corrected(rerating: Rerating, account_id: int | None = None) -> Iterator[Cal
             returned_nanos=max(0, int(call.paid) - cost),
             absorbed_nanos=max(0, cost - int(call.counted)),
         )
-
-
-def cost_at(rates: Rates, call: Any) -> int:
-    """Pieces that the right price does not name cost nothing."""
-    used = TokenUsage(*call[: len(BUCKETS)])
-    try:
-        return rates.cost_of(used)
-    except PricingError:
-        return rates.cost_of(TokenUsage(*call[: len(TOKEN_BUCKETS)]))
 
 
 def correct_account(rerating: Rerating, account: Account) -> int:

@@ -1,7 +1,7 @@
 """What one model costs, and the arithmetic of it. Pure. billing-rules.md 3."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.models.metering.refusal import PricingError
 from app.providers.base import PIECES, TOKEN_BUCKETS, ImageUsage, TokenUsage
@@ -136,3 +136,12 @@ def half_up(millionths: int) -> int:
 
 
 AnyRates = Rates | ImageRates
+
+
+def priced(rates: AnyRates, usage: TokenUsage) -> tuple[TokenUsage, int]:
+    """The usage and its cost; pieces that have no price cannot be charged and are left out."""
+    try:
+        return usage, rates.cost_of(usage)
+    except PricingError:
+        without = replace(usage, images=0, searches=0)
+        return without, rates.cost_of(without)

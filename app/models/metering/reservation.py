@@ -15,7 +15,7 @@ from app.models.billing.allowance_refill import is_due, refill_if_due
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.image_price import ImageOffer
 from app.models.catalog.price import ModelPrice
-from app.models.catalog.rates import AnyRates
+from app.models.catalog.rates import priced
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat
 from app.models.identity.account import Account
@@ -44,7 +44,7 @@ from app.models.metering.gate_checks import (
 )
 from app.models.metering.key_limit import check_key, key_limit
 from app.models.metering.member_limit import member_limit
-from app.models.metering.refusal import Attempt, PricingError, Refusal
+from app.models.metering.refusal import Attempt, Refusal
 from app.models.metering.spending_limit import check_limits
 from app.models.metering.usage import USAGES, Usage
 from app.providers.base import Prompt, TokenUsage
@@ -233,7 +233,9 @@ def settle_with(
     """The same, with rows that end with the call. `is_alone` as in `reserve_with`."""
     before = usage.images + usage.searches
     usage, cost = priced(reservation.rates, usage)
-    told = told.with_unpriced(before - usage.images - usage.searches)
+    if left_out := before - usage.images - usage.searches:
+        log.warning("unpriced pieces: %d", left_out)
+    told = told.with_unpriced(left_out)
     ending = Ending(reservation, usage, cost, outcome, utcnow(), told)
     if db.engine.dialect.name == "sqlite":
         return settle_held(ending, extra)
@@ -258,16 +260,6 @@ def settle_held(ending: Ending, extra: ExtraRows | None) -> Receipt | None:
     if extra:
         extra.write(db.session.connection(), reservation.usage_id)
     return ending.receipt(account_state, moved, payment)
-
-
-def priced(rates: AnyRates, usage: TokenUsage) -> tuple[TokenUsage, int]:
-    """The usage and its cost; pieces that have no price cannot be charged and are left out, with a warning."""
-    try:
-        return usage, rates.cost_of(usage)
-    except PricingError as error:
-        log.warning("unpriced pieces: %s", error)
-        without = replace(usage, images=0, searches=0)
-        return without, rates.cost_of(without)
 
 
 def reservation_of(usage: Usage) -> Reservation:
