@@ -135,11 +135,7 @@ export class Answer {
   showLeftOut(number) {
     this.article.querySelector("[data-left-out]")?.remove();
     if (!number) return;
-    const label = document.createElement("p");
-    label.className = "small muted";
-    label.dataset.leftOut = "";
-    label.textContent = leftOutText(number);
-    this.article.append(label);
+    this.remark("leftOut", leftOutText(number));
   }
 
   showFoot(fields) {
@@ -156,28 +152,29 @@ export class Answer {
   }
 
   showProblem({ code, detail }) {
-    const box = document.createElement(code === "stopped" ? "p" : "div");
+    if (code === "stopped") return this.remark("problem", "You stopped this answer.");
+    const box = document.createElement("div");
+    box.className = "answer-problem";
     box.dataset.problem = "";
-    if (code === "stopped") {
-      box.className = "small muted";
-      box.textContent = "You stopped this answer.";
-    } else {
-      box.className = "answer-problem";
-      box.innerHTML = "<p></p><button class='button button-small' type='button' data-regenerate>Try again</button>";
-      box.firstChild.textContent = detail || "The answer was cut off. You were not charged, and the text so far is kept.";
-    }
+    box.innerHTML = "<p></p><button class='button button-small' type='button' data-regenerate>Try again</button>";
+    box.firstChild.textContent = detail || "The answer was cut off. You were not charged, and the text so far is kept.";
     this.article.append(box);
+  }
+
+  /* A line under the answer; `mark` is what it is found by. */
+  remark(mark, label) {
+    const line = document.createElement("p");
+    line.className = "small muted";
+    line.dataset[mark] = "";
+    line.textContent = label;
+    this.article.append(line);
   }
 
   /* The connection is lost (it comes back by itself), or is back. */
   dropped(isBack) {
     this.article.querySelector("[data-dropped]")?.remove();
     if (isBack) return;
-    const label = document.createElement("p");
-    label.className = "small muted";
-    label.dataset.dropped = "";
-    label.textContent = this.id ? "Connection lost. The answer continues; reconnecting…" : "Can't reach the server. Trying again…";
-    this.article.append(label);
+    this.remark("dropped", this.id ? "Connection lost. The answer continues; reconnecting…" : "Can't reach the server. Trying again…");
   }
 }
 

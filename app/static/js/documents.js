@@ -3,13 +3,11 @@
 import { Problem, json } from "./api.js";
 import { ceilingFor, showNoPrice, showPrice } from "./prices.js";
 import { showRefusal } from "./refusals.js";
-import { toast } from "./sidebar.js";
 import { ask } from "./stream.js";
+import { removeLater } from "./undo.js";
 
-const TIME_TO_UNDO = 6000;
 const form = document.getElementById("draft");
 const list = document.getElementById("documents");
-const going = new Map();
 
 if (form) {
   const text = form.elements.instructions;
@@ -56,20 +54,5 @@ list.addEventListener("click", async (event) => {
     item.remove();
     return;
   }
-  item.hidden = true;
-  going.set(id, setTimeout(() => removeNow(id), TIME_TO_UNDO));
-  toast("Document deleted.", "Undo", TIME_TO_UNDO, () => {
-    clearTimeout(going.get(id));
-    going.delete(id);
-    item.hidden = false;
-    item.querySelector("a").focus();
-  });
+  removeLater(`/api/documents/${id}`, item, "Document deleted.");
 });
-
-function removeNow(id) {
-  clearTimeout(going.get(id));
-  going.delete(id);
-  const token = document.querySelector("meta[name=csrf-token]").content;
-  fetch(`/api/documents/${id}`, { method: "DELETE", keepalive: true, headers: { "X-CSRFToken": token } });
-}
-addEventListener("pagehide", () => { for (const id of going.keys()) removeNow(id); });

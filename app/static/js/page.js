@@ -12,7 +12,7 @@ export function remember(key, value) {
   } catch { /* storage is closed: it is forgotten with the page */ }
 }
 
-export function recall(key) {
+function recall(key) {
   try { return localStorage.getItem(key) ?? ""; } catch { return ""; }
 }
 

@@ -14,7 +14,7 @@ export class Picker {
     this.changed = () => {};
     this.button.addEventListener("click", () => (this.panel.hidden ? this.open() : this.close()));
     this.search = this.panel.querySelector("input[type=search]");
-    this.favourites = new Set((recallOwn(FAVOURITES) ?? "").split("\n").filter(Boolean));
+    this.favourites = new Set(recallOwn(FAVOURITES).split("\n").filter(Boolean));
     this.panel.addEventListener("change", (event) => { if (event.target.matches("[type=radio]")) this.show(); });
     this.panel.addEventListener("click", (event) => {
       const star = event.target.closest("[data-favourite]");

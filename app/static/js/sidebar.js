@@ -3,8 +3,8 @@
 import { json, request } from "./api.js";
 import { isEnter } from "./keys.js";
 import { Share } from "./share.js";
+import { removeLater } from "./undo.js";
 
-const TIME_TO_UNDO = 6000;
 const PAUSE = 200;
 
 export class Sidebar {
@@ -16,7 +16,6 @@ export class Sidebar {
     this.menu = document.getElementById("chat-menu");
     this.share = new Share();
     this.everything = null;
-    this.going = new Map();
     this.search.form.addEventListener("submit", (event) => event.preventDefault());
     this.search.addEventListener("input", () => {
       clearTimeout(this.timer);
@@ -41,7 +40,6 @@ export class Sidebar {
     this.folder.querySelector("[data-close]").addEventListener("click", () => this.folder.close());
     this.folder.querySelector("form").addEventListener("submit", (event) => this.moved(event));
     document.getElementById("folders").addEventListener("click", (event) => { if (event.target.closest("[data-rename-folder]")) this.move(); });
-    addEventListener("pagehide", () => { for (const chat of this.going.keys()) this.removeNow(chat, true); });
     for (const button of document.querySelectorAll("[data-open-sidebar], [data-close-sidebar]")) {
       button.addEventListener("click", () => this.show("openSidebar" in button.dataset));
     }
@@ -170,27 +168,11 @@ export class Sidebar {
     field.addEventListener("blur", () => finish(true));
   }
 
-  /* Gone from the list at once; from the server when the time to undo is over, or the page is left. */
   remove(chat) {
-    const item = this.item(chat);
-    item.hidden = true;
-    this.going.set(chat, setTimeout(() => this.removeNow(chat), TIME_TO_UNDO));
-    toast("Chat deleted.", "Undo", TIME_TO_UNDO, () => {
-      clearTimeout(this.going.get(chat));
-      this.going.delete(chat);
-      item.hidden = false;
-      item.querySelector("a").focus();
+    removeLater(`/api/chats/${chat}`, this.item(chat), "Chat deleted.", () => {
+      this.item(chat)?.remove();
+      if (location.pathname === `/chat/${chat}`) location.assign("/chat");
     });
-  }
-
-  removeNow(chat, isLeaving = false) {
-    clearTimeout(this.going.get(chat));
-    this.going.delete(chat);
-    const token = document.querySelector("meta[name=csrf-token]").content;
-    const sent = fetch(`/api/chats/${chat}`, { method: "DELETE", keepalive: true, headers: { "X-CSRFToken": token } });
-    if (isLeaving) return;
-    sent.then(() => { if (location.pathname === `/chat/${chat}`) location.assign("/chat"); });
-    this.item(chat)?.remove();
   }
 }
 
@@ -199,17 +181,4 @@ function note(label) {
   item.className = "chat-list-empty";
   item.textContent = label;
   return item;
-}
-
-export function toast(label, action, milliseconds, act) {
-  const place = document.querySelector(".flashes") ?? document.body.appendChild(Object.assign(document.createElement("div"), { className: "flashes" }));
-  place.setAttribute("role", "status");
-  const box = document.createElement("div");
-  box.className = "flash";
-  box.innerHTML = "<span></span><button class='link-button' type='button'></button>";
-  box.firstChild.textContent = label;
-  box.lastChild.textContent = action;
-  box.lastChild.addEventListener("click", () => { box.remove(); act(); });
-  place.append(box);
-  setTimeout(() => box.remove(), milliseconds);
 }
