@@ -126,8 +126,7 @@ def delete_document(document_id: str) -> tuple[str, int]:
     document.erase()
     db.session.commit()
     for call_id in running:
-        if live := registry.live.get(call_id):
-            live.stop()
+        registry.live.stop(call_id)
     return "", 204
 
 

@@ -139,9 +139,7 @@ def stop_message(message_id: str) -> dict[str, Any]:
     if message.is_running:
         message.stop_requested_at = message.stop_requested_at or utcnow()
         db.session.commit()
-        live = registry.live.get(message.call_id)
-        if live:
-            live.stop()
+        registry.live.stop(message.call_id)
     return {"id": str(message.id), "status": message.status}
 
 

@@ -74,9 +74,7 @@ def stop_revision(revision_id: str) -> dict[str, Any]:
     if revision.is_running:
         revision.stop_requested_at = revision.stop_requested_at or utcnow()
         db.session.commit()
-        live = registry.live.get(revision.call_id)
-        if live:
-            live.stop()
+        registry.live.stop(revision.call_id)
     return shown_revision(revision, revision.document)
 
 

@@ -51,11 +51,6 @@ def sign_in_hint(posted: OutgoingMail) -> dict[str, Any] | None:
 @mailer.made_at_sending("invitation")
 def invitation_link(posted: OutgoingMail) -> dict[str, Any] | None:
     invitation = db.session.get_one(Invitation, posted.context["invitation_id"])
-    if invitation.accepted_at or invitation.revoked_at or not invitation.is_rightful:
+    if not invitation.is_rightful:
         return None
-    return {
-        "account_name": invitation.account.name,
-        "inviter_name": invitation.invited_by.name or invitation.invited_by.email,
-        "role": invitation.role,
-        "link": mailer.link("auth.invitation", token=invitation.issue()),
-    }
+    return {**invitation.terms, "link": mailer.link("auth.invitation", token=invitation.issue())}

@@ -37,16 +37,10 @@ def invitation(token: str) -> ResponseReturnValue:
     invitation = Invitation.find_live(token)
     if invitation is None:
         return render_template("auth/invitation.html", is_dead=True), 404
-    shown = {
-        "account_name": invitation.account.name,
-        "inviter_name": invitation.invited_by.name or invitation.invited_by.email,
-        "role": invitation.role,
-        "email": invitation.email,
-    }
     is_other = current_user.is_authenticated and current_user.email != invitation.email
     return render_template(
         "auth/invitation.html",
-        invitation=shown,
+        invitation={**invitation.terms, "email": invitation.email},
         is_dead=False,
         needs_sign_in=not current_user.is_authenticated,
         other_address=current_user.email if is_other else None,
@@ -64,7 +58,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     own = Account.locked(current_user.user.home_id)
     Account.locked(invitation.account_id)
     db.session.refresh(invitation)
-    if invitation.accepted_at or invitation.revoked_at or not invitation.is_rightful:
+    if not invitation.is_rightful:
         abort(404)
     invitation.accept(current_user.user)
     note("invitation accepted", account=invitation.account_id, role=invitation.role)

@@ -19,8 +19,7 @@ from app.models.identity.email_address import LONGEST_NAME, checked_address, hol
 from app.models.identity.user import User
 from app.web.access import public
 from app.web.blueprints import auth
-from app.web.browser_session import await_code, begin_session, onwards, same_site
-from app.web.known_browser import told_if_new
+from app.web.browser_session import await_code, onwards, same_site, sign_in
 from app.web.rate_limits import by_machine, check_signups
 from app.web.security_events import note
 
@@ -106,8 +105,7 @@ def oidc_callback() -> ResponseReturnValue:
         db.session.commit()
         await_code(user)
         return redirect(url_for("auth.login_code", next=target))
-    told_if_new(user)
-    begin_session(user)
+    sign_in(user)
     note("sign-in", user.id)
     return onwards(target)
 

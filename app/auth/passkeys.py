@@ -20,13 +20,11 @@ from app.lazy_import import LazyImport
 from app.models.base import utcnow
 from app.models.catalog.setting import Setting
 from app.models.identity.passkey import Passkey
-from app.models.identity.two_factor import remember
 from app.models.identity.user import User
 from app.models.metering.refusal import InvalidRequest
 from app.web.access import public
 from app.web.blueprints import auth
-from app.web.browser_session import begin_session, hold_person, same_site
-from app.web.known_browser import told_if_new
+from app.web.browser_session import hold_person, same_site, sign_in
 from app.web.page_context import passkey_site
 from app.web.rate_limits import by_machine, by_person
 from app.web.security_events import note
@@ -98,10 +96,7 @@ def passkey_login() -> dict[str, str]:
         user: User = passkey.user
         if not user.lock_as_checked() or not passkey.use(verified.new_sign_count, asked_at):
             raise ValueError("disabled, removed, or used meanwhile")
-    told_if_new(user)
-    begin_session(user)
-    remember(current_user.session_secret)
-    db.session.commit()
+    sign_in(user, with_second_factor=True)
     note("sign-in", user.id, by="passkey")
     return {"next": same_site(request.form.get("next")) or url_for("chat.show")}
 

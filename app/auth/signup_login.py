@@ -21,8 +21,7 @@ from app.models.identity.user import ERASED, User
 from app.notifications.people_mails import of_welcome
 from app.web.access import in_any_account, public
 from app.web.blueprints import auth
-from app.web.browser_session import await_code, begin_session, onwards, same_site, sign_out
-from app.web.known_browser import told_if_new
+from app.web.browser_session import await_code, onwards, same_site, sign_in, sign_out
 from app.web.rate_limits import by_machine, by_mailbox, check_signups, was_refused, was_taken
 from app.web.security_events import note
 
@@ -52,8 +51,7 @@ def signup() -> ResponseReturnValue:
     if user is None:
         flash(LOOK_AT_MAIL, "message")
     else:
-        told_if_new(user)
-        begin_session(user)
+        sign_in(user)
         note("sign-up", user.id)
     return onwards(target)
 
@@ -128,8 +126,7 @@ def login() -> ResponseReturnValue:
             await_code(user)
             return redirect(url_for("auth.login_code", next=target))
         if user and user.lock_as_checked():
-            told_if_new(user)
-            begin_session(user)
+            sign_in(user)
             note("sign-in", user.id)
             return onwards(target)
         note("sign-in failed")

@@ -16,8 +16,7 @@ from app.models.operations.audit_log import AdminChange
 from app.web import security_events
 from app.web.access import public
 from app.web.blueprints import auth
-from app.web.browser_session import begin_session, has_just_signed_in, hold_person, onwards, same_site, who_waits
-from app.web.known_browser import told_if_new
+from app.web.browser_session import has_just_signed_in, hold_person, onwards, same_site, sign_in, who_waits
 from app.web.second_factor import WRONG, tries
 from app.web.shown_once import keep_to_show, shown_once
 
@@ -35,10 +34,7 @@ def login_code() -> ResponseReturnValue:
     if request.method == "GET":
         return render_template("auth/code.html", errors={}, next=target)
     if user.lock_as_checked() and passes(user, request.form.get("code", "")):
-        told_if_new(user)
-        begin_session(user)
-        remember(current_user.session_secret)
-        db.session.commit()
+        sign_in(user, with_second_factor=True)
         security_events.note("sign-in", user.id)
         return onwards(target)
     db.session.commit()

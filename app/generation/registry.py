@@ -65,6 +65,11 @@ class GenerationRegistry:
     def get(self, call_id: int | None) -> Generation | None:
         return self.by_call.get(call_id or 0)
 
+    def stop(self, call_id: int | None) -> None:
+        """At once where it runs here; another process hears of it from its row."""
+        if generation := self.get(call_id):
+            generation.stop()
+
     def take_place(self, follower: str | None = None) -> None:
         """A thread for the reader of this request, counted from now on. Busy where only those for pages are left."""
         with self.lock:

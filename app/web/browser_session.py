@@ -10,9 +10,11 @@ from flask_login import current_user, login_user, logout_user
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.identity.actor import Actor
+from app.models.identity.two_factor import remember
 from app.models.identity.user import User, UserSession, digest
 from app.web.access import NotSignedIn
 from app.web.guest_session import WAS_GUEST, claim_chats
+from app.web.known_browser import told_if_new
 
 WAITING = "second factor awaited"
 CODE_WITHIN = 600
@@ -27,6 +29,15 @@ def same_site(target: str | None) -> str | None:
         if spelling[:1] != "/" or spelling[1:2] in {"/", "\\"} or not spelling.isprintable():
             return None
     return target
+
+
+def sign_in(user: User, *, with_second_factor: bool = False) -> None:
+    """Begin a session of who has proven who they are; where this browser is new to them, they are told by mail."""
+    told_if_new(user)
+    begin_session(user)
+    if with_second_factor:
+        remember(current_user.session_secret)
+        db.session.commit()
 
 
 def begin_session(user: User, account_id: int | None = None) -> None:

@@ -69,10 +69,17 @@ class Invitation(Model):
 
     @property
     def is_rightful(self) -> bool:
-        """Whether its sender could still send it: an invitation ends with the right that it was sent by."""
+        """Whether it waits and its sender could still send it: it ends with the right that it was sent by."""
+        is_waiting = self.accepted_at is None and self.revoked_at is None
         sender = Membership.of(self.invited_by_id, self.account_id)
         is_active = self.account.closed_at is None and self.invited_by.disabled_at is None
-        return is_active and sender is not None and self.role in sender.grantable_roles
+        return is_waiting and is_active and sender is not None and self.role in sender.grantable_roles
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """What its mail and its page say."""
+        inviter_name = self.invited_by.name or self.invited_by.email
+        return {"account_name": self.account.name, "inviter_name": inviter_name, "role": self.role}
 
     @property
     def is_late(self) -> bool:
