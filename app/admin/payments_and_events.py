@@ -51,7 +51,6 @@ class EventTable(ReadOnlyTable):
     @expose("/again/", methods=("POST",))
     @owners_only
     def again_view(self) -> ResponseReturnValue:
-        """Process it again."""
         event = self.row_asked_for()
         self.record("process again", event, changes={"state": [event.state, "received"]})
         process_again(event.id)

@@ -78,10 +78,8 @@ def begun(sent: NewChat) -> Chat:
     admit(current_user, model)
     chat = Chat(**current_user.owns, title=sent.title, model=model)
     chat.wants_title = not sent.title and wants_title(sent.write_title)
-    chat.system_prompt, chat.max_output_tokens = (
-        checked_instructions(sent.system_prompt),
-        sent.max_output_tokens,
-    )
+    chat.system_prompt = checked_instructions(sent.system_prompt)
+    chat.max_output_tokens = sent.max_output_tokens
     chat.budget_nanos, chat.folder = sent.budget_credits or None, folder_name(sent.folder)
     chat.document_id = own_document(sent.document_id).id if sent.document_id else None
     db.session.add(chat)

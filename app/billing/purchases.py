@@ -27,10 +27,8 @@ from app.web.numbers import credits_typed, scaled, whole
 @wrong_codes
 def checkout() -> ResponseReturnValue:
     form = request.form
-    pack, quantity = (
-        buying.pack_on_sale(form.get("pack_id", "")),
-        whole(form.get("quantity") or "1", "quantity"),
-    )
+    pack = buying.pack_on_sale(form.get("pack_id", ""))
+    quantity = whole(form.get("quantity") or "1", "quantity")
     typed = form.get("amount", "").strip()
     amount = scaled(typed, 10 ** decimals(currency()), "amount") if typed else None
     order = buying.PackOrder(pack, quantity, form.get("code"), None, amount, "save_card" in form)

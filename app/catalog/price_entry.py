@@ -64,10 +64,8 @@ def figures_of(usual: ModelPrice | None, *, one_tier: bool) -> dict[str, int | N
 def complete(figures: dict[str, int | None], dollars: Mapping[str, str]) -> dict[str, int | None]:
     """The figures with those that were typed; cached input that has no price yet costs what input does."""
     typed = {f"{bucket}_nanos": nanos_typed(text) for bucket, text in dollars.items()}
-    has_tier, names_tier = (
-        figures.get("long_context_above"),
-        any(column.startswith("long_") for column in typed),
-    )
+    has_tier = figures.get("long_context_above")
+    names_tier = any(column.startswith("long_") for column in typed)
     if names_tier and not has_tier:
         raise PricingError("There is no long-context tier yet: add that price in the admin.")
     if has_tier and not names_tier and {f"{bucket}_nanos" for bucket in NEEDED} & set(typed):

@@ -87,7 +87,6 @@ def preview(document_id: str) -> str:
 @documents.get("/<document_id>/export.<kind>")
 @dear
 def export(document_id: str, kind: str) -> Response:
-    """The document as a file."""
     document = own_document(document_id)
     if kind not in TYPES:
         abort(404)

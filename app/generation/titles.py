@@ -72,10 +72,8 @@ def asked_for(chat: Chat, actor: Actor, allowed: list[str]) -> str | None:
     if offer is None or Usage.with_idempotency_key(actor.account_id, key):
         return None
     model, price, prompt = offer
-    options, context = (
-        CallOptions(idempotency_key=key),
-        Context({"chat_id": chat.id}, budget=ChatBudget.of(chat)),
-    )
+    options = CallOptions(idempotency_key=key)
+    context = Context({"chat_id": chat.id}, budget=ChatBudget.of(chat))
     generation = start(actor, "title", prompt, (model, price), options=options, context=context)
     return plain(collect(generation))
 

@@ -150,11 +150,8 @@ class Guards:
 
 def read_guards(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequence[int]) -> dict[int, Guards]:
     """Of each account, both sides at the midnight that the days begin with, where nothing of the day is spent."""
-    days, mistakes, begins = (
-        defaultdict[int, list[Day]](list),
-        defaultdict[int, set[date]](set),
-        scenario.begins,
-    )
+    days, mistakes = defaultdict[int, list[Day]](list), defaultdict[int, set[date]](set)
+    begins = scenario.begins
     of_these = (
         SpendingDay.account_id.in_(ids),
         SpendingDay.day >= (begins - WINDOW).date(),

@@ -232,7 +232,6 @@ def status_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def minimax_reason(body: object, message: object) -> str | None:
-    """The reason of MiniMax's own code."""
     code = status_of(body).get("status_code") if isinstance(body, Mapping) else None
     if not code and isinstance(message, str) and (bracketed := BRACKETED.search(message)):
         code = int(bracketed[1])

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from app.extensions import db
-from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_text, grouped
+from app.models.base import NANOS_PER_CREDIT, credits_figure, credits_string, credits_text, grouped
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.currency import decimals, major
 from app.models.catalog.operation import Operation
@@ -48,6 +48,11 @@ def init_filters(app: Flask) -> None:
 def credits_exact(nanos: int) -> str:
     """Nanos as credits to the last nano, for receipts and ledgers: 1,234.567891."""
     return grouped(Decimal(nanos) / NANOS_PER_CREDIT)
+
+
+def credits_field(nanos: int | None) -> str:
+    """Credits as they stand in a field, to the last nano and without commas; empty where there is no amount."""
+    return "" if nanos is None else credits_string(nanos)
 
 
 def credits_change(nanos: int) -> str:
@@ -252,6 +257,7 @@ FILTERS = {
     "credits": credits_figure,
     "credits_exact": credits_exact,
     "credits_change": credits_change,
+    "credits_field": credits_field,
     "credits_text": credits_text,
     "line_credits": line_credits,
     "money": money_text,

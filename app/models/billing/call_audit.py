@@ -271,10 +271,8 @@ def events_since(since: datetime | None) -> Select[Any]:
         -LedgerEntry.allowance_nanos, -LedgerEntry.credits_nanos, *nothing,
     )  # fmt: skip
     if since:
-        calls, entries = (
-            calls.where(USAGES.c.settled_at >= since),
-            entries.where(LedgerEntry.created_at >= since),
-        )
+        calls = calls.where(USAGES.c.settled_at >= since)
+        entries = entries.where(LedgerEntry.created_at >= since)
     events = union_all(calls, entries).subquery("events")
     now = Account.allowance_nanos.label("allowance"), Account.credits_nanos.label("credits")
     rows = select(*events.c, *now).join(Account, Account.id == events.c.account_id)

@@ -1,5 +1,6 @@
 """A member asks for more than their monthly limit; an owner or admin of the team decides."""
 
+from calendar import monthrange
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import select, text
@@ -97,5 +98,4 @@ class LimitRequest(Model):
 
 
 def end_of_month(day: date) -> date:
-    """The last day of its month."""
-    return (day.replace(day=1) + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    return day.replace(day=monthrange(day.year, day.month)[1])

@@ -107,7 +107,6 @@ class User(Model):
 
     @classmethod
     def signed_up_since(cls, moment: datetime) -> int:
-        """How many people signed up since then."""
         return db.session.query(cls).filter(cls.created_at >= moment).count()
 
     @property
