@@ -38,7 +38,7 @@ def move() -> Move | None:
     before = list(db.session.scalars(others))
     if now is None or not before:
         return None
-    kinds = (*SOLD, ("customer", Account))
+    kinds = (*SOLD.items(), ("customer", Account))
     waiting = Payment.state.in_(("open", "processing"))
     return Move(
         now=now,

@@ -16,7 +16,7 @@ from app.models.catalog.learned_limits import learn
 from app.models.catalog.price_schedule import price_tier
 from app.models.catalog.served_model import price_as_served
 from app.models.catalog.setting import Setting
-from app.models.metering.call_ending import CallEnding
+from app.models.metering.call_ending import INTERRUPTED, CallEnding
 from app.models.metering.reservation import PAID_OUTCOMES, Receipt, Reservation, settle_with
 from app.models.metering.usage import Usage
 from app.observability.counters import count_call
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 MOST_CREDIBLE_TOKENS = 10**8
 SETTLE_PATIENCE = 150.0
 
-INTERRUPTED = "The server restarted while this was being written. You were not charged, and the text so far is kept."
 STOPPED = "You stopped this answer. What was written up to then is kept and charged."
 
 
@@ -38,6 +37,9 @@ class Outcome:
     receipt: Receipt | None
     code: str | None = None
     detail: str | None = None
+
+
+LOST = Outcome("interrupted", None, "interrupted", INTERRUPTED)
 
 
 class Generation(ProviderReader):
@@ -81,7 +83,7 @@ class Generation(ProviderReader):
 
     def run(self, provider: Provider, prompt: Prompt) -> Iterator[None]:
         """Read the answer to its end and settle it, whatever happens; a step for each time that something came."""
-        ending = Outcome("interrupted", None, "interrupted", INTERRUPTED)
+        ending = LOST
         try:
             ending = self._settle((yield from self._read_to_the_end(provider, prompt)))
         finally:
@@ -95,7 +97,7 @@ class Generation(ProviderReader):
         code, message = yield from self._read(provider, prompt)
         has_finished = code is None and self.reply is not None and self.reply.finish_reason is not None
         if self.is_interrupted and not has_finished:
-            return Outcome("interrupted", None, "interrupted", INTERRUPTED)
+            return LOST
         if code is not None:
             return Outcome("failed", None, code, message)
         if self.is_stopping:
@@ -201,7 +203,7 @@ class Generation(ProviderReader):
             except SQLAlchemyError:
                 if time.monotonic() > deadline:
                     log.exception("could not settle call %s", self.reservation.usage_id)
-                    return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
+                    return LOST
                 time.sleep(1)
 
     def _settle_once(self, ending: Outcome) -> Outcome:
@@ -211,7 +213,7 @@ class Generation(ProviderReader):
             reservation = self._priced_as_served()
             receipt = settle_with(text, reservation, usage, ending.status, self.call_ending, is_alone=True)
             if receipt is None:
-                return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
+                return LOST
             learn(self.reservation.prompt.model, self.reservation.prompt, receipt.usage)
             db.session.commit()
             self._count(ending.status, receipt)

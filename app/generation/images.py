@@ -8,7 +8,7 @@ from typing import Any
 from app.extensions import db
 from app.generation.call import CallOptions, Context, start
 from app.generation.exchange import Exchange
-from app.generation.generation import INTERRUPTED, Generation, Outcome
+from app.generation.generation import LOST, Generation, Outcome
 from app.generation.prompt import PromptTurn
 from app.generation.text_checkpoint import FinishedText, KeptText
 from app.models.base import utcnow
@@ -200,7 +200,7 @@ class ImageGeneration(Generation):
             usage = self._usage(ending.status)
             receipt = settle_with(text, self.reservation, usage, ending.status, self.call_ending)
             if receipt is None:
-                return replace(ending, status="interrupted", code="interrupted", detail=INTERRUPTED)
+                return LOST
             self._file()
             db.session.commit()
             self._count(ending.status, receipt)

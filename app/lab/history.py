@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +17,7 @@ from app.models.billing.payment import Payment
 from app.models.billing.refund import Refund
 from app.models.identity.account import Account
 from app.models.metering.account_state import AccountState
+from app.models.metering.breaker import LONGEST_CALL
 from app.models.metering.call import PAID_OUTCOMES
 from app.models.metering.usage import BUCKETS, USAGES
 from app.models.operations.refused_call import RefusedCall
@@ -250,9 +251,6 @@ def calls_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -> 
         query.order_by(USAGES.c.account_id, USAGES.c.created_at, USAGES.c.id)
     )
     yield from groupby(rows, key=lambda row: row.account_id)
-
-
-LONGEST_CALL = timedelta(days=1)
 
 
 def call_of(row: Any, plan_id: int) -> Call:

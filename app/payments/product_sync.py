@@ -1,18 +1,17 @@
 """Publishes plans and packs to Stripe as Products and Prices, by a job, never by hand."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import select
 
 from app.extensions import db
+from app.models.billing.stripe_account import SOLD
 from app.models.catalog.offers import is_published, listing
 from app.models.catalog.plan import CreditPack, Plan
 from app.models.catalog.worth import tax_behavior
 from app.stripe_api import client, requests
 
 Sold = Plan | CreditPack
-SOLD: dict[str, Any] = {"plan": Plan, "pack": CreditPack}
 
 
 def publish(sold: Sold) -> None:

@@ -17,6 +17,7 @@ from app.models.chat.chat import Message
 from app.models.documents.document import Revision
 from app.models.metering import held_call
 from app.models.metering.account_state import AccountState
+from app.models.metering.call_ending import INTERRUPTED
 from app.models.metering.reservation import reservation_of, settle
 from app.models.metering.usage import Usage
 from app.observability.counters import count_call
@@ -36,8 +37,6 @@ CHARGE_MAY_TAKE = timedelta(seconds=20)
 
 SECOND_LOOK = 3.0
 """Seconds in which a process whose database was away, or whose clock is wrong, writes again."""
-
-WORDS = "The server restarted while this was being written. You were not charged, and the text so far is kept."
 
 
 def sweep() -> int:
@@ -128,7 +127,7 @@ def release(usage_id: int) -> bool:
     reservation = reservation_of(usage)
     receipt = settle(reservation, spent, "interrupted")
     if receipt and kept:
-        kept.status, kept.error_code, kept.error_detail = "interrupted", "interrupted", WORDS
+        kept.status, kept.error_code, kept.error_detail = "interrupted", "interrupted", INTERRUPTED
     db.session.commit()
     if receipt:
         cost = receipt.paid + receipt.absorbed

@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from app.extensions import db
+from app.models.billing.stripe_account import SOLD
 from app.payments import product_sync
 from sandbox.store import Thing
 from sandbox.world import Sandbox
@@ -25,7 +26,7 @@ def publish_all(sandbox: Sandbox) -> None:
     sandbox.store.objects.update(deepcopy(objects))
     sandbox.store.objects["event"] = {}
     for (kind, sold_id), values in columns.items():
-        db.session.query(product_sync.SOLD[kind]).filter_by(id=sold_id).update(values)
+        db.session.query(SOLD[kind]).filter_by(id=sold_id).update(values)
     db.session.commit()
 
 

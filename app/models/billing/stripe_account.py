@@ -98,13 +98,13 @@ class FormerId(ModelBase):
         return db.session.scalar(known) is not None
 
 
-SOLD: tuple[tuple[str, Any], ...] = (("plan", Plan), ("pack", CreditPack))
+SOLD: dict[str, Any] = {"plan": Plan, "pack": CreditPack}
 BOUGHT: tuple[Any, ...] = (Payment, Subscription)
 
 
 def any_id() -> tuple[str, str] | None:
     """("price" or "customer", id) of something at the account in use; None where nothing was made there yet."""
-    for _, table in SOLD:
+    for table in SOLD.values():
         price = db.session.scalar(select(table.stripe_price_id).where(table.stripe_price_id.is_not(None)))
         if price is not None:
             return "price", price
@@ -133,7 +133,7 @@ def change(before: StripeAccount, identity: Identity) -> list[AutoRecharge]:
 
 def leave(account: StripeAccount) -> list[AutoRecharge]:
     """What only that account knows is set aside; what was paid for there goes on until its end."""
-    for kind, table in SOLD:
+    for kind, table in SOLD.items():
         set_aside(account, kind, table, "stripe_product_id", "stripe_price_id", "published_digest")
     set_aside(account, "customer", Account, "stripe_customer_id")
     forget_promotions()
@@ -169,7 +169,7 @@ def forget_promotions() -> None:
 
 def return_to(account: StripeAccount) -> None:
     """Take up again what was left with it."""
-    for kind, table in SOLD:
+    for kind, table in SOLD.items():
         take_up(account, kind, table, "stripe_product_id", "stripe_price_id", "published_digest")
     take_up(account, "customer", Account, "stripe_customer_id")
     forget_promotions()

@@ -16,6 +16,7 @@ NOTES = {
     "tool_calls": "The model wanted to use a tool that it does not have here.",
     "pause_turn": "The model paused. Ask it to continue.",
 }
+INTERRUPTED = "The server restarted while this was being written. You were not charged, and the text so far is kept."
 NOTHING_SAID = Evidence()
 GOES_ON = {"length", "pause_turn"}
 ENDS_IN_REFUSAL = {"filter", "refusal"}
