@@ -191,7 +191,7 @@ def subscription_payment(session: Thing, invoice: Thing) -> str:
 
 
 def begin_subscription(sandbox: Sandbox, session: Thing, method: Thing, proven: bool) -> Thing:
-    card = payment_methods.behaviour(sandbox, method)
+    card = payment_methods.behaviour(method)
     if card.declines:
         raise card_error(card.declines)
     method["_authenticated"] = proven or method.get("_authenticated", False)

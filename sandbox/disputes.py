@@ -91,7 +91,7 @@ def reopen(sandbox: Sandbox, dispute: Thing) -> Thing:
 
 def dispute_at_once(sandbox: Sandbox, intent: Thing) -> None:
     method = sandbox.store.find("payment_method", intent["payment_method"])
-    if method and payment_methods.behaviour(sandbox, method).disputed:
+    if method and payment_methods.behaviour(method).disputed:
         open_dispute(sandbox, sandbox.get("charge", intent["latest_charge"]))
 
 

@@ -54,7 +54,7 @@ def pay_checkout(identity: str) -> Any:
 
 def chosen_card(sandbox: Sandbox, saved: str | None) -> Card:
     if saved:
-        return payment_methods.behaviour(sandbox, sandbox.get("payment_method", saved))
+        return payment_methods.behaviour(sandbox.get("payment_method", saved))
     return card_named(request.form.get("card") or request.form.get("number") or "")
 
 

@@ -16,7 +16,7 @@ def share(amount: int, start: int, end: int, at: int) -> int:
     return (2 * amount * left + whole) // (2 * whole)
 
 
-def make_line(sandbox: Sandbox, subscription: Thing, item: Thing, amount: int, **fields: Any) -> Thing:
+def make_line(subscription: Thing, item: Thing, amount: int, **fields: Any) -> Thing:
     price = item["price"]
     proration = fields.pop("proration", False)
     line = blank("line_item")
@@ -82,7 +82,7 @@ def period_line(sandbox: Sandbox, subscription: Thing, item: Thing, *, trial: bo
     each = f"{money(price['unit_amount'], price['currency'])} / {price['recurring']['interval']}"
     text = f"Trial period for {name}" if trial else f"{item['quantity']} x {name} (at {each})"
     period = {"end": item["current_period_end"], "start": item["current_period_start"]}
-    return make_line(sandbox, subscription, item, amount, description=text, period=period)
+    return make_line(subscription, item, amount, description=text, period=period)
 
 
 def proration_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int, *, is_credit: bool) -> Thing:
@@ -92,4 +92,4 @@ def proration_line(sandbox: Sandbox, subscription: Thing, item: Thing, at: int, 
     what = "Unused" if is_credit else "Remaining"
     text = f"{what} time on {name_of(sandbox, item)} after {day_of(at)}"
     period = {"end": end, "start": at}
-    return make_line(sandbox, subscription, item, amount, description=text, period=period, proration=True)
+    return make_line(subscription, item, amount, description=text, period=period, proration=True)

@@ -77,7 +77,7 @@ def due_of_subscription(subscription: Thing) -> Iterator[Due]:
 
 def settle(sandbox: Sandbox, intent: Thing) -> None:
     method = sandbox.get("payment_method", intent["payment_method"])
-    success = payment_methods.behaviour(sandbox, method).settles == "success"
+    success = payment_methods.behaviour(method).settles == "success"
     payment_intents.settle(sandbox, intent, success=success)
 
 

@@ -31,7 +31,7 @@ def make_intent(sandbox: Sandbox, amount: int, currency: str, **fields: Any) -> 
 
 def charge_card(sandbox: Sandbox, intent: Thing, method: Thing, *, off_session: bool, proven: bool = False) -> None:
     """Tries the card; the intent's status says what came of it. `proven`: its owner has just authenticated."""
-    card = payment_methods.behaviour(sandbox, method)
+    card = payment_methods.behaviour(method)
     intent.update(payment_method=method["id"], last_payment_error=None, next_action=None)
     if wants_authentication(card, method, proven):
         ask_or_refuse(sandbox, intent, method, off_session)
@@ -44,7 +44,8 @@ def charge_card(sandbox: Sandbox, intent: Thing, method: Thing, *, off_session: 
     if card.settles != "now":
         process(sandbox, intent, method)
         return
-    pay(sandbox, intent, charges.succeed(sandbox, intent, method))
+    charges.succeed(sandbox, intent, method)
+    pay(sandbox, intent)
 
 
 def wants_authentication(card: Card, method: Thing, proven: bool) -> bool:
@@ -95,13 +96,13 @@ def settle(sandbox: Sandbox, intent: Thing, *, success: bool) -> None:
     intent.pop("_settles_at", None)
     if success:
         charges.complete(sandbox, charge)
-        pay(sandbox, intent, charge)
+        pay(sandbox, intent)
         return
     sandbox.store.remove("charge", charge["id"])
     refuse(sandbox, intent, sandbox.get("payment_method", intent["payment_method"]), POOR)
 
 
-def pay(sandbox: Sandbox, intent: Thing, charge: Thing) -> None:
+def pay(sandbox: Sandbox, intent: Thing) -> None:
     intent.update(status="succeeded", amount_received=intent["amount"], next_action=None)
     sandbox.emit("payment_intent.succeeded", intent)
     for react in WHEN_PAID:

@@ -13,12 +13,12 @@ TOKENS = {card.token for card in CARDS}
 
 
 def make_card(sandbox: Sandbox, card: Card, billing: Thing | None = None) -> Thing:
-    method = sandbox.make("payment_method", card=card_fields(sandbox, card), _card=card.key)
+    method = sandbox.make("payment_method", card=card_fields(card), _card=card.key)
     method["billing_details"].update(billing or {})
     return method
 
 
-def card_fields(sandbox: Sandbox, card: Card) -> Thing:
+def card_fields(card: Card) -> Thing:
     return {
         "brand": "visa",
         "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
@@ -44,7 +44,7 @@ def resolve(sandbox: Sandbox, identity: str, param: str = "payment_method") -> T
     return sandbox.get("payment_method", identity, param)
 
 
-def behaviour(sandbox: Sandbox, method: Thing) -> Card:
+def behaviour(method: Thing) -> Card:
     return card_named(method["_card"])
 
 
@@ -76,7 +76,7 @@ def create(sandbox: Sandbox, params: Params) -> Thing:
 @operation("POST", "/v1/payment_methods/{id}/attach")
 def attach_to_customer(sandbox: Sandbox, params: Params, identity: str) -> Thing:
     method = resolve(sandbox, identity)
-    decline = behaviour(sandbox, method).declines
+    decline = behaviour(method).declines
     if decline:
         raise card_error(decline, payment_method=None)
     return attach(sandbox, method, required(params, "customer"))

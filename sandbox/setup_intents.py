@@ -22,7 +22,7 @@ def make_setup(sandbox: Sandbox, customer: str | None, **fields: Any) -> Thing:
 
 def save_card(sandbox: Sandbox, setup: Thing, method: Thing, *, proven: bool = False) -> None:
     """The intent's status says what came of it, as with a payment."""
-    card = payment_methods.behaviour(sandbox, method)
+    card = payment_methods.behaviour(method)
     setup.update(payment_method=method["id"], last_setup_error=None, next_action=None)
     if card.asks != "never" and not proven:
         page = f"{sandbox.base_url}/authenticate/{setup['id']}"

@@ -101,7 +101,7 @@ def pasts(connection: Connection, scenario: Scenario, terms: Terms, ids: Sequenc
     paid, paid_after = paid_of(connection, scenario, ids)
     limits = limits_of(connection, scenario, terms, ids)
     refused = refused_of(connection, scenario, ids)
-    money = money_of(connection, scenario, payments, ids)
+    money = money_of(connection, scenario, payments)
     guards = read_guards(connection, scenario, terms, ids)
     by_account = {}
     for row in accounts:
@@ -191,7 +191,7 @@ def refused_of(connection: Connection, scenario: Scenario, ids: Sequence[int]) -
 
 
 def money_of(
-    connection: Connection, scenario: Scenario, payments: dict[int, Any], ids: Sequence[int]
+    connection: Connection, scenario: Scenario, payments: dict[int, Any]
 ) -> dict[int, list[tuple[datetime, int, int, Any]]]:
     """By account: moment, cents, whether it is a payment, and which; refunds are negative."""
     by_account = defaultdict(list)

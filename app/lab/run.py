@@ -151,7 +151,7 @@ class AccountRun:
         code = self.replay.begin(call)
         self.record(row, call)
         if code is not None:
-            self.refuse(call.began, call.plan_id, call.model, code)
+            self.refuse(call.began, call.plan_id, code)
             self.report.keep("newly_refused", call.began, self.past.state.account_id, call.model, code)
 
     def record(self, row: Any, call: Call) -> None:
@@ -182,7 +182,7 @@ class AccountRun:
         self.report.add_refusal("was", row.created_at, plan_id, row.code)
         code = self.code_of(row, plan_id)
         if code is not None:
-            self.refuse(row.created_at, plan_id, row.model, code)
+            self.refuse(row.created_at, plan_id, code)
             return
         self.report.keep("newly_admitted", row.created_at, self.past.state.account_id, row.model, row.code)
 
@@ -224,7 +224,7 @@ class AccountRun:
                     row.api_key_id, image.was.id if image else None, is_guess=True)  # fmt: skip
         return replace(call, ceiling=self.replay.rates_of(call).was.most_for(bound, asked))
 
-    def refuse(self, at: datetime, plan_id: int, model: str | None, code: str) -> None:
+    def refuse(self, at: datetime, plan_id: int, code: str) -> None:
         self.then.refused += 1
         self.report.add_refusal("then", at, plan_id, code)
 

@@ -11,9 +11,10 @@ from werkzeug.test import TestResponse
 from app.models.base import utcnow
 from app.models.catalog.ai_model import AIModel
 from app.models.catalog.setting import Setting
-from app.models.chat.attachment import LARGEST_IMAGE, MOST_UNSENT, Attachment
+from app.models.chat.attachment import MOST_UNSENT, Attachment
 from app.models.chat.file_reader import OLD_OFFICE
 from app.models.chat.file_text import LARGEST_FILE
+from app.models.chat.picture import LARGEST_IMAGE
 from app.models.identity.erasure import delete_person
 from app.models.identity.user import User
 from app.models.metering.usage import Usage

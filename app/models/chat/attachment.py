@@ -13,7 +13,6 @@ from app.models.base import Model, refers_to, utcnow
 from app.models.catalog.setting import Setting
 from app.models.chat.chat import Chat, Message
 from app.models.chat.file_text import text_of
-from app.models.chat.picture import LARGEST_IMAGE as LARGEST_IMAGE  # noqa: PLC0414 - part of this module
 from app.models.chat.picture import NotReadable, Picture, read_picture
 from app.models.identity.account import Account
 from app.models.identity.actor import Actor

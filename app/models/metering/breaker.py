@@ -66,7 +66,7 @@ class Trip:
 def check_breaker(account_state: AccountState, actor: Actor, at: datetime) -> tuple[int, int]:
     """The bars that this call is to be reserved within. Refusal where spending is paused, or is to be."""
     if account_state.spending_paused_at is not None or actor.is_key_paused:
-        raise spending_paused(account_state, actor)
+        raise spending_paused(account_state)
     if not account_state.is_guarded(at):
         return UNGUARDED
     if not account_state.is_over(at):
@@ -75,11 +75,11 @@ def check_breaker(account_state: AccountState, actor: Actor, at: datetime) -> tu
     if trip is None:
         write_down(account_state.account_id, at)
     elif not trip.key_ids or actor.api_key_id in trip.key_ids:
-        raise spending_paused(account_state, actor, trip)
+        raise spending_paused(account_state, trip)
     return UNGUARDED
 
 
-def spending_paused(account_state: AccountState, actor: Actor, trip: Trip | None = None) -> Refusal:
+def spending_paused(account_state: AccountState, trip: Trip | None = None) -> Refusal:
     """Nobody comes back by themselves: no Retry-After. `trip` is still to be written down."""
     is_key = bool(trip.key_ids) if trip else account_state.spending_paused_at is None
     spent = trip.spent + trip.reserved if trip else None
