@@ -26,8 +26,8 @@ def signature(payload: bytes, secret: str, instant: int) -> str:
     return f"t={instant},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
-def payload_of(event: Thing, waiting: int = 1) -> bytes:
-    return json.dumps({**public(event), "pending_webhooks": waiting}, indent=2).encode()
+def payload_of(event: Thing) -> bytes:
+    return json.dumps({**public(event), "pending_webhooks": 1}, indent=2).encode()
 
 
 class Webhooks:

@@ -102,7 +102,8 @@ class Document(Model):
         """Save what was typed. One sitting is one revision, which gets a new number each time, until another is
         made of it."""
         self.check_number(number)
-        checked_body(body)
+        if len(body) > LONGEST_BODY:
+            raise InvalidRequest({"content": [f"is longer than {LONGEST_BODY:,} characters; split it up."]})
         head, now = self.head, utcnow()
         if head is not None and body == head.body:
             return
@@ -230,12 +231,6 @@ class Revision(Model):
 def own(actor: Actor) -> dict[str, object]:
     """What a document must be to be the actor's."""
     return {"account_id": actor.account_id, "user_id": actor.user_id, "deleted_at": None}
-
-
-def checked_body(body: str) -> str:
-    if len(body) > LONGEST_BODY:
-        raise InvalidRequest({"content": [f"is longer than {LONGEST_BODY:,} characters; split it up."]})
-    return body
 
 
 def size_of(text: str) -> int:

@@ -213,12 +213,12 @@ def write_held(wanted: Admission, extra: ExtraRows | None, columns: dict[str, An
     return wanted.reservation(usage_id, moved), ids
 
 
-def settle(reservation: Reservation, usage: TokenUsage, outcome: str, told: CallEnding = UNKNOWN) -> Receipt | None:
+def settle(reservation: Reservation, usage: TokenUsage, outcome: str) -> Receipt | None:
     """Replace the reservation by what the call came to, once. None where it was settled or released before.
 
     Only what the sender can cause counts towards the day's bound of absorbed cost.
     """
-    return settle_with(None, reservation, usage, outcome, told)
+    return settle_with(None, reservation, usage, outcome)
 
 
 def settle_with(
