@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, delete, select
+from sqlalchemy import CheckConstraint, select
 from sqlalchemy.orm import Mapped, relationship
 
 from app.db.types import Nanos
 from app.extensions import db
 from app.models.base import Model, partial_index, refers_to, utcnow
 from app.models.catalog.ai_model import AIModel
-from app.models.catalog.price import APPROVED, ModelPrice
+from app.models.catalog.price import APPROVED, Approvable, ModelPrice
 from app.models.catalog.price_schedule import in_force
 from app.models.catalog.rates import ImageRates
 from app.models.metering.refusal import InvalidRequest, Refusal
@@ -20,24 +20,18 @@ from app.providers.base import ImagePrompt
 MOST_IMAGES = 4
 
 
-class ImagePrice(Model):
+class ImagePrice(Approvable, Model):
     """The price of one image from a day on. A row counts once it is approved; one that was sold at never changes.
 
     `quality` and `size` are the vendor's own words, and sent as they are.
     """
 
+    PLACE = "model_id", "quality", "size", "effective_from"
+
     __tablename__ = "image_prices"
     __table_args__ = (
         CheckConstraint("price_nanos > 0", name="price_nanos_positive"),
-        partial_index(
-            "uq_image_prices_approved",
-            "model_id",
-            "quality",
-            "size",
-            "effective_from",
-            unique=True,
-            where=APPROVED,
-        ),
+        partial_index("uq_image_prices_approved", *PLACE, unique=True, where=APPROVED),
     )
 
     model_id: Mapped[int] = refers_to("models.id")
@@ -49,15 +43,6 @@ class ImagePrice(Model):
     approved_by_id: Mapped[int | None] = refers_to("users.id")
 
     model = relationship("AIModel")
-
-    def approve(self, by_id: int | None = None, at: datetime | None = None) -> None:
-        """Let it count, from its day on or from now. An announcement that it corrects goes."""
-        now = at or utcnow()
-        self.effective_from = max(self.effective_from, now)
-        names = "model_id", "quality", "size", "effective_from"
-        same = [getattr(ImagePrice, name) == getattr(self, name) for name in names]
-        db.session.execute(delete(ImagePrice).where(ImagePrice.approved_at.is_not(None), *same))
-        self.approved_at, self.approved_by_id = now, by_id
 
     def rates_with(self, vendor: ModelPrice) -> ImageRates:
         """This price, beside what the vendor's tokens cost us."""

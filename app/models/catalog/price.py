@@ -1,6 +1,7 @@
 """What a model costs from a day on. billing-rules.md 3."""
 
 from datetime import datetime
+from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, delete, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -16,7 +17,25 @@ ORDINARY_ANSWER_TOKENS = 400
 APPROVED = text("approved_at IS NOT NULL")
 
 
-class ModelPrice(Model):
+class Approvable:
+    """A price that counts once it is approved. No two that count are the same in each column of `PLACE`."""
+
+    PLACE: ClassVar[tuple[str, ...]]
+
+    def approve(self, by_id: int | None = None, at: datetime | None = None) -> None:
+        """Let it count, from its day on or from now. An announcement that it corrects, and nobody was sold at, goes.
+
+        Rows that belong together are approved at one moment: a later row of all hours would hide the others.
+        """
+        price: Any = self
+        now, kind = at or utcnow(), type(price)
+        price.effective_from = max(price.effective_from, now)
+        same = [getattr(kind, name) == getattr(price, name) for name in self.PLACE]
+        db.session.execute(delete(kind).where(kind.approved_at.is_not(None), *same))
+        price.approved_at, price.approved_by_id = now, by_id
+
+
+class ModelPrice(Approvable, Model):
     """A model's price from a day on. A row counts once it is approved; a sold-at price never changes.
 
     Where the provider charges by the hour or the day, a row holds from `from_minute` to `until_minute` of its
@@ -25,18 +44,11 @@ class ModelPrice(Model):
     are for a million tokens of images, of a model that makes them.
     """
 
+    PLACE = "model_id", "effective_from", "from_minute", "weekdays", "service_tier"
+
     __tablename__ = "model_prices"
     __table_args__ = (
-        partial_index(
-            "uq_model_prices_approved",
-            "model_id",
-            "effective_from",
-            "from_minute",
-            "weekdays",
-            "service_tier",
-            unique=True,
-            where=APPROVED,
-        ),
+        partial_index("uq_model_prices_approved", *PLACE, unique=True, where=APPROVED),
         *not_negative(*(f"{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative(*(f"long_{bucket}_nanos" for bucket in TOKEN_BUCKETS)),
         *not_negative("image_nanos", "search_nanos", "long_context_above"),
@@ -73,18 +85,6 @@ class ModelPrice(Model):
     image_output_nanos: Mapped[Nanos | None]
 
     model = relationship("AIModel", back_populates="prices")
-
-    def approve(self, by_id: int | None = None, at: datetime | None = None) -> None:
-        """Let it count, from its day on or from now. An announcement that it corrects, and nobody was sold at, goes.
-
-        Rows that belong together are approved at one moment: a later row of all hours would hide the others.
-        """
-        now = at or utcnow()
-        self.effective_from = max(self.effective_from, now)
-        place = "model_id", "effective_from", "from_minute", "weekdays", "service_tier"
-        same = [getattr(ModelPrice, name) == getattr(self, name) for name in place]
-        db.session.execute(delete(ModelPrice).where(ModelPrice.approved_at.is_not(None), *same))
-        self.approved_at, self.approved_by_id = now, by_id
 
     @property
     def tier(self) -> str:
