@@ -13,6 +13,8 @@ from flask import current_app
 from flask_mailman import EmailMultiAlternatives
 from jinja2 import Environment
 
+from app.models.identity.email_address import one_line
+
 ONE_CLICK = "List-Unsubscribe=One-Click"
 """RFC 8058: a mail program may POST it by itself, without a page."""
 
@@ -120,7 +122,3 @@ def cleaned(value: Any) -> Any:
         return value
     text = one_line("" if value is None else str(value))[:LONGEST_VALUE]
     return MAKES_A_LINK.sub(lambda sign: JOINER + sign[0] + JOINER, text)
-
-
-def one_line(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

@@ -1,8 +1,7 @@
 """Who may enter the admin, and how far: owners do everything, support reads and grants a little."""
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from flask import Flask, abort, current_app, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -11,11 +10,10 @@ from flask_login import current_user
 from app.admin.cell_formats import credits_text, link, moment, told
 from app.models.catalog.setting import Setting
 from app.models.identity.two_factor import state_of
-from app.web.access import NotSignedIn
+from app.web.access import NotSignedIn, only_where
 
 ADDRESS = "/admin"
 SECOND_FACTOR = "two_factor"
-View = TypeVar("View", bound=Callable[..., Any])
 
 
 def init_doors(app: Flask) -> None:
@@ -53,16 +51,8 @@ def is_owner() -> bool:
     return bool(current_user) and current_user.is_authenticated and current_user.admin_role == "owner"
 
 
-def owners_only(view: View) -> View:
-    """Refuse the support role."""
-
-    @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        if not is_owner():
-            abort(403)
-        return view(*args, **kwargs)
-
-    return cast(View, guarded)
+owners_only = only_where(is_owner)
+"""Refuse the support role."""
 
 
 def wants_on() -> bool:

@@ -9,8 +9,8 @@ from wtforms.validators import Length, Regexp
 
 from app.admin.form_fields import Count, FieldError, Required, RowForm, choices_of, id_or_none
 from app.admin.model_view import AdminTable
+from app.admin.plan_forms import model_names
 from app.extensions import db
-from app.models.catalog.ai_model import AIModel
 from app.models.catalog.operation import OperationRow
 from app.models.catalog.plan import Plan
 from app.models.metering.usage import Usage
@@ -19,8 +19,7 @@ NOT_A_NAME = "Use lowercase letters, digits and _, starting with a letter."
 
 
 def models() -> list[SelectChoice]:
-    named = db.session.execute(select(AIModel.name, AIModel.title).order_by(AIModel.position, AIModel.id))
-    return choices_of([("", "The first on sale"), *((row.name, row.title) for row in named)])
+    return [*choices_of([("", "The first on sale")]), *model_names()]
 
 
 def plans() -> list[SelectChoice]:

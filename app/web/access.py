@@ -80,16 +80,23 @@ def scope_of(view: Any, method: str) -> str:
     return str(getattr(view, "scope", "read" if method in SAFE else "spend"))
 
 
-def managers_only(view: View) -> View:
-    """Only owners and admins of the account."""
+def only_where(may: Callable[[], bool]) -> Callable[[View], View]:
+    """Refuse a view to callers who may not."""
 
-    @wraps(view)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        if not current_user.can_manage:
-            abort(403)
-        return view(*args, **kwargs)
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if not may():
+                abort(403)
+            return view(*args, **kwargs)
 
-    return cast(View, guarded)
+        return cast(View, guarded)
+
+    return guard
+
+
+managers_only = only_where(lambda: bool(current_user.can_manage))
+"""Only owners and admins of the account."""
 
 
 def init_guards(app: Flask) -> None:
