@@ -80,19 +80,17 @@ def models(plan: Plan) -> Iterator[Feature]:
     yield Feature("models", "Models", ", ".join(titles), text)
 
 
-def counted(
-    key: str, name: str, one: str, many: str, *, within: str = " a month"
-) -> Callable[[Plan], Iterator[Feature]]:
+def counted(key: str, name: str, noun: str, *, within: str = " a month") -> Callable[[Plan], Iterator[Feature]]:
     """A feature that counts: `key` is the column, None where there is no limit."""
 
     def made(plan: Plan) -> Iterator[Feature]:
         limit = getattr(plan, key)
         if limit is None:
-            yield Feature(key, name, "Unlimited", f"Unlimited {many}")
+            yield Feature(key, name, "Unlimited", f"Unlimited {noun}s")
         elif limit == 0:
-            yield Feature(key, name, "—", f"No {many}", is_missing=True)
+            yield Feature(key, name, "—", f"No {noun}s", is_missing=True)
         else:
-            yield Feature(key, name, number(limit), f"{number(limit)} {one if limit == 1 else many}{within}")
+            yield Feature(key, name, number(limit), f"{counted_text(limit, noun)}{within}")
 
     return made
 
@@ -128,9 +126,9 @@ def trial(plan: Plan) -> Iterator[Feature]:
 FEATURES: tuple[Callable[[Plan], Iterator[Feature]], ...] = (
     allowance,
     models,
-    counted("chats_per_month", "New chats a month", "new chat", "new chats"),
-    counted("documents", "Documents", "document", "documents", within=""),
-    counted("images_per_month", "Images a month", "image", "images"),
+    counted("chats_per_month", "New chats a month", "new chat"),
+    counted("documents", "Documents", "document", within=""),
+    counted("images_per_month", "Images a month", "image"),
     answers_at_once,
     extra_credits,
     flag("has_api", "API access", "API access", "No API access"),
