@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import stripe
 from stripe.params._webhook_endpoint_create_params import WebhookEndpointCreateParams
 
+from sandbox.params import parse_form
 from tests.support import stripe_schema
 from tests.support.stripe_operations import Operation, operation
 
@@ -59,7 +60,7 @@ def check_request(method: str, url: str, post_data: str | None) -> Operation:
     called = operation(method, parts.path)
     if called is None:
         raise AssertionError(f"Stripe has no operation {method.upper()} {parts.path}")
-    sent = from_form(parse_qsl(parts.query or post_data or "", keep_blank_values=True))
+    sent = parse_form(parse_qsl(parts.query or post_data or "", keep_blank_values=True))
     refuse(called.name, request_problems(called, sent))
     return called
 
@@ -140,24 +141,3 @@ def subject_of(kind: str) -> str:
 def refuse(what: str, lines: list[str]) -> None:
     if lines:
         raise AssertionError(f"{what}: " + "; ".join(sorted(lines)[:12]))
-
-
-def from_form(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """`a[b][0]=c` -> `{"a": {"b": ["c"]}}`."""
-    tree: dict[str, Any] = {}
-    for key, value in pairs:
-        steps = key.replace("]", "").split("[")
-        here = tree
-        for step in steps[:-1]:
-            here = here.setdefault(step, {})
-        here[steps[-1]] = value
-    return {name: with_lists(value) for name, value in tree.items()}
-
-
-def with_lists(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    inside = {name: with_lists(one) for name, one in value.items()}
-    if inside and all(name.isdigit() for name in inside):
-        return [inside[name] for name in sorted(inside, key=int)]
-    return inside
