@@ -60,7 +60,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A ledger entry of the record. `worth` is what it is scaled by: the same gift as it is, and as it would be."""
+    """A ledger entry of the record. `scale` is what it is scaled by: the same gift as it is, and as it would be."""
 
     at: datetime
     kind: str

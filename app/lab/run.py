@@ -57,7 +57,7 @@ def reading() -> Iterator[Connection]:
 
 
 class Run:
-    """A scenario over the record. `ledger` hears of each entry that would stand, `refusals` of each refusal."""
+    """A scenario over the record. `ledger` hears of each entry that would stand."""
 
     def __init__(self, scenario: Scenario, terms: Terms, report: Report, ledger: Ledger | None = None) -> None:
         self.scenario, self.terms, self.report, self.ledger = scenario, terms, report, ledger
