@@ -119,7 +119,7 @@ class TestWhereTheMailServerIsAway:
         post()
         session.commit()
         tries, now = [], utcnow()
-        for minute in range(400):
+        for minute in (*range(17), 30, 31, 62, 63, 126, 127, 254, 255, 400):
             with time_machine.travel(now + timedelta(minutes=minute), tick=False):
                 if outbox.sweep():
                     tries.append(minute)

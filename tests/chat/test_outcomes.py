@@ -165,12 +165,12 @@ def test_stop_on_a_reasoning_model_hides_the_rest_and_pays_as_reported(
 ) -> None:
     session.query(AIModel).filter_by(name="gpt-test").update({"is_reasoning": True})
     session.commit()
-    provider.configure(delay=0.05, tokens=80, input_tokens=10)
+    provider.configure(delay=0.05, tokens=60, input_tokens=10)
     stream = stopped_after(ada, session, seconds=0.5)
     usage = receipt(stream)
 
-    assert (usage.source, usage.output, usage.outcome) == ("reported", 80, "stopped")
-    assert stream.text.count(" ") < 60
+    assert (usage.source, usage.output, usage.outcome) == ("reported", 60, "stopped")
+    assert stream.text.count(" ") < 50
 
 
 def test_debt_from_spending_never_passes_the_overdraft(

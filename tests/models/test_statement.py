@@ -67,7 +67,7 @@ def paid_by_member(account: Account, month: datetime) -> dict[str, int]:
     return dict(paid)
 
 
-@pytest.mark.databases("sqlite", "postgresql")
+@pytest.mark.databases("sqlite", "postgresql", short="in turns")
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_every_month_adds_up_and_begins_where_the_one_before_ended(session: Database, seed: int) -> None:
     account = team()

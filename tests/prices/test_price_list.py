@@ -50,7 +50,10 @@ def test_a_price_of_the_hour_is_the_vendors_at_every_edge_of_a_working_day(name:
     assert [{column: getattr(row, column) for column in theirs[0]} for row in ours] == theirs
 
 
-@pytest.mark.parametrize(("name", "peak", "usual"), [("deepseek-flash", 1_200, 600), ("deepseek-v4-pro", 3_960, 1_980)])
+@pytest.mark.parametrize(
+    ("name", "peak", "usual"),
+    [("deepseek-flash", 1_200, 600), pytest.param("deepseek-v4-pro", 3_960, 1_980, marks=pytest.mark.long)],
+)
 def test_deepseeks_peak_holds_at_each_hour_of_a_year_when_the_vendor_says(
     name: str, peak: int, usual: int, session: Database
 ) -> None:

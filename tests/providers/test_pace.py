@@ -45,7 +45,7 @@ def test_text_that_comes_slower_than_the_pace_wakes_nobody_in_between(
     pauses: list[float] = []
     monkeypatch.setattr("app.providers.streamed_reply.time", Mock(wraps=time, sleep=pauses.append))
 
-    texts = list(vendor.stream(asking("[[tokens=16 delay=0.08]]")))
+    texts = list(vendor.stream(asking("[[tokens=10 delay=0.08]]")))
 
-    assert "".join(texts).count("word") == 16
+    assert "".join(texts).count("word") == 10
     assert len(pauses) < 5

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.providers.openai_choices import thinking_of
@@ -84,6 +84,7 @@ def test_no_figure_falls_in_whatever_order_they_come(reports: list[dict[str, int
         assert raw[name] == max(report[name] for report in reports if name in report)
 
 
+@settings(max_examples=30)
 @given(tokens=st.integers(3, 400), stalls=st.lists(st.booleans(), min_size=400, max_size=400))
 def test_figures_that_grow_are_never_added_up(tokens: int, stalls: list[bool]) -> None:
     running, figure = RunningFigures(), 0

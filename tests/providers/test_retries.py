@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.providers.openai import OpenAIProvider
 from app.providers.streamed_reply import Patience
 from tests.providers.conftest import Vendor
 from tests.support.crowding import patient
@@ -45,8 +46,8 @@ def test_after_the_first_byte_nothing_is_asked_again(
     assert (outcome.error is not None, server.count) == (True, 1)
 
 
-def test_a_short_retry_after_is_kept(vendor: Vendor, server: ProviderServer) -> None:
-    patient = type(vendor)(base_url=str(vendor.client.base_url), api_key="k", patience=Patience())
+def test_a_short_retry_after_is_kept(server: ProviderServer) -> None:
+    patient = OpenAIProvider(base_url=server.openai_url, api_key="k", patience=Patience())
     start = time.monotonic()
 
     outcome = outcome_of(patient.stream(asking("[[fault:429 times=1 retry_after=1 tokens=1]]")))
