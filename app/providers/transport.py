@@ -10,6 +10,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import cache
 from http.client import OK, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -77,6 +78,12 @@ class Line:
                 self._socket.settimeout(seconds)
 
 
+@cache
+def tls() -> ssl.SSLContext:
+    """Whom this process trusts: a quarter of a megabyte, read when first needed and once for all providers."""
+    return httpx2.create_ssl_context()
+
+
 current_line: ContextVar[Line] = ContextVar("current_line")
 """The line of the call that this thread is making: the SDKs have no room for it in their arguments."""
 
@@ -86,7 +93,6 @@ class Transport(httpx2.BaseTransport):
 
     def __init__(self) -> None:
         self._idle: dict[Origin, deque[tuple[HTTPConnection, float]]] = defaultdict(deque)
-        self._tls = httpx2.create_ssl_context()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         line = current_line.get()
@@ -136,11 +142,11 @@ class Transport(httpx2.BaseTransport):
             return HTTPConnection(host, port, timeout=timeout)
         proxy = getproxies().get("https")
         if not proxy or proxy_bypass(host):
-            return HTTPSConnection(host, port, timeout=timeout, context=self._tls)
+            return HTTPSConnection(host, port, timeout=timeout, context=tls())
         return self._tunnel(httpx2.URL(proxy), host, port, timeout)
 
     def _tunnel(self, proxy: httpx2.URL, host: str, port: int, timeout: float) -> HTTPConnection:
-        tunnel = HTTPSConnection(proxy.host, proxy.port or 80, timeout=timeout, context=self._tls)
+        tunnel = HTTPSConnection(proxy.host, proxy.port or 80, timeout=timeout, context=tls())
         headers = {}
         if proxy.username:
             login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
