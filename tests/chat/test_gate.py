@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session, scoped_session
@@ -58,7 +59,7 @@ def tomorrow() -> datetime:
     return utcnow() + timedelta(days=1)
 
 
-CASES = {
+CASES: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
     "account_frozen": (403, {"frozen_at": utcnow, "frozen_by": "admin"}, {}),
     "plan_inactive": (403, {}, {"status": "inactive"}),
     "api_not_in_plan": (403, {}, {"has_api": False}),
