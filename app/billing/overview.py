@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from app.extensions import db
 from app.models.base import utcnow
 from app.models.billing.allowance_refill import monthly_amount, next_refill
-from app.models.billing.auto_recharge import PAUSES, AutoRecharge, Recharge
+from app.models.billing.auto_recharge import PAUSES, AutoRecharge
 from app.models.billing.payment import Payment
 from app.models.billing.payment_errors import NotFound
 from app.models.billing.subscription import Subscription
@@ -87,7 +87,6 @@ def recharge_shown(account_id: int) -> dict[str, Any]:
         "recharge": settings,
         "recharged_cents": settings.month_total_cents(utcnow()) if settings else 0,
         "pause_words": PAUSES.get(settings.pause_reason) if settings else None,
-        "open_recharge": Recharge.open_for(account_id),
     }
 
 

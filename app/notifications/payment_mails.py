@@ -78,8 +78,7 @@ def charged_facts(recharge: Recharge) -> dict[str, Any]:
 
 def of_recharge(recharge: Recharge, account: Account) -> None:
     WebhookDelivery.post(account.id, f"recharge:{recharge.id}:done", "recharge.done", **charged_facts(recharge))
-    context = receipt_facts(recharge.payment)
-    owner(account, f"recharge_done:{recharge.id}", "recharge_done", **context, what=recharge.payment.pack.name)
+    owner(account, f"recharge_done:{recharge.id}", "recharge_done", **receipt_facts(recharge.payment))
 
 
 def of_decline(recharge: Recharge, settings: AutoRecharge | None, account: Account) -> None:

@@ -44,9 +44,8 @@ def init_app(app: Flask) -> None:
 def index() -> ResponseReturnValue:
     if current_user.is_authenticated:
         return redirect(url_for("chat.show"))
-    return render_template(
-        "index.html", plans=Plan.on_offer(), is_open_to_guests=accepts_guests(), sample=sample_of(AIModel.for_sale())
-    )
+    sample = sample_of(AIModel.for_sale())
+    return render_template("index.html", is_open_to_guests=accepts_guests(), sample=sample)
 
 
 def sample_of(offers: Sequence[tuple[AIModel, ModelPrice]]) -> dict[str, Any] | None:
