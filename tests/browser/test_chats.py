@@ -31,18 +31,18 @@ def test_a_chat_is_renamed_taken_home_archived_and_deleted(ada: Visitor) -> None
     ada.ask("What is a credit?")
     expect(items(ada)).to_have_text(re.compile("What is a credit?"))
     choose(ada, "Rename")
-    ada.page.get_by_label("Chat title").fill("Greetings")
+    ada.page.get_by_label("Chat title").fill("Hello")
     with ada.page.expect_response(re.compile("/api/chats/")):
         ada.page.keyboard.press("Enter")
     ada.page.reload()
-    expect(items(ada)).to_have_text(re.compile("Greetings"))
+    expect(items(ada)).to_have_text(re.compile("Hello"))
     is_taken_home(ada)
     is_archived_and_brought_back(ada)
     is_deleted_until_the_page_is_left(ada)
 
 
 def is_taken_home(ada: Visitor) -> None:
-    for text, name in (("Export as Markdown", "greetings.md"), ("Export as JSON", "greetings.json")):
+    for text, name in (("Export as Markdown", "hello.md"), ("Export as JSON", "hello.json")):
         items(ada).first.hover()
         items(ada).first.get_by_role("button", name=re.compile("^Options for")).click()
         with ada.page.expect_download() as download:
@@ -71,6 +71,7 @@ def is_deleted_until_the_page_is_left(ada: Visitor) -> None:
     ada.page.reload()
     expect(items(ada)).to_have_count(1)
     choose(ada, "Delete")
+    expect(items(ada)).to_have_count(0)
     ada.go("/settings")
     ada.go("/chat")
     expect(items(ada)).to_have_count(0)

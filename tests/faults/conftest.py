@@ -10,17 +10,17 @@ from tests.faults.environment import Stage
 @pytest.fixture(scope="package")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Stage]]:
     """`stages("sqlite")`: the one that is there, where it is on that database; else another in its place."""
-    standing: list[Stage] = []
+    current: list[Stage] = []
 
     def stage_on(kind: str) -> Stage:
-        if not standing or standing[0].kind != kind:
+        if not current or current[0].kind != kind:
             take_down()
-            standing.append(Stage(kind, tmp_path_factory.mktemp("stage"), WEB_THREADS="40").__enter__())
-        return standing[0]
+            current.append(Stage(kind, tmp_path_factory.mktemp("stage"), WEB_THREADS="40").__enter__())
+        return current[0]
 
     def take_down() -> None:
-        while standing:
-            standing.pop().__exit__()
+        while current:
+            current.pop().__exit__()
 
     yield stage_on
     take_down()

@@ -82,10 +82,10 @@ def new_parts(page: Page, scheme: str) -> list[str]:
 
 def violations(page: Page, parts: list[str] | None, rules: list[str] | None) -> list[str]:
     asked = [parts, {"runOnly": rules} if rules else {}]
-    if found := page.evaluate(LOOK, asked):
+    if faults := page.evaluate(LOOK, asked):
         page.wait_for_timeout(500)  # a crowded machine may still draw the other scheme
-        found = page.evaluate(LOOK, asked)
-    return [str(fault) for fault in found]
+        faults = page.evaluate(LOOK, asked)
+    return [str(fault) for fault in faults]
 
 
 def too_wide(page: Page) -> int:
