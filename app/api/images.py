@@ -128,5 +128,5 @@ def chat_of(sent: NewImages) -> Chat | None:
     """The chat that the images are made in; a new one is undone by a refusal."""
     if sent.new_chat:
         settings = {} if sent.new_chat is True else dict(sent.new_chat)
-        return begun(NewChat(write_title=False, **settings))
+        return begun(NewChat(write_title=False).model_copy(update=settings))
     return own_chat(sent.chat_id) if sent.chat_id else None
