@@ -169,6 +169,16 @@ def test_a_tab_that_is_behind_loses_nothing(ada: Visitor) -> None:
     second.close()
 
 
+def comes_back_where_it_cannot_be_deleted(page: Page, row: Locator) -> None:
+    page.clock.install()
+    page.route("**/api/documents/*", lambda route: route.abort())
+    row.get_by_role("button", name=re.compile("Delete")).press("Enter")
+    page.clock.fast_forward("00:07")
+    expect(page.get_by_text("We couldn't delete it.")).to_be_visible()
+    expect(row).to_be_visible()
+    page.unroute("**/api/documents/*")
+
+
 def test_the_list_by_keyboard_with_undo(ada: Visitor) -> None:
     page = ada.page
     written(ada, "Compared", "Plus is for one.")
@@ -183,6 +193,7 @@ def test_the_list_by_keyboard_with_undo(ada: Visitor) -> None:
     expect(row).to_be_hidden()
     page.get_by_role("button", name="Undo").press("Enter")
     expect(row).to_be_visible()
+    comes_back_where_it_cannot_be_deleted(page, row)
     row.get_by_role("button", name="Archive: Plans").press("Enter")
     expect(row).to_have_count(0)
     ada.go("/documents?archived")

@@ -1,10 +1,10 @@
 /* The list of documents: drafts with their price, the archive, deletion with undo. */
 
 import { Problem, json } from "./api.js";
+import { deleteSoon } from "./deletion.js";
 import { ceilingFor, showNoPrice, showPrice } from "./prices.js";
 import { showRefusal } from "./refusals.js";
 import { ask } from "./stream.js";
-import { removeLater } from "./undo.js";
 
 const form = document.getElementById("draft");
 const list = document.getElementById("documents");
@@ -54,5 +54,5 @@ list.addEventListener("click", async (event) => {
     item.remove();
     return;
   }
-  removeLater(`/api/documents/${id}`, item, "Document deleted.");
+  deleteSoon(`/api/documents/${id}`, () => item, "Document deleted.");
 });

@@ -1,9 +1,9 @@
 /* The list of chats: search, rename, delete with undo. */
 
-import { json, request } from "./api.js";
+import { Problem, json, request } from "./api.js";
+import { deleteSoon } from "./deletion.js";
 import { isEnter } from "./keys.js";
 import { Share } from "./share.js";
-import { removeLater } from "./undo.js";
 
 const PAUSE = 200;
 
@@ -38,6 +38,7 @@ export class Sidebar {
     });
     this.folder = document.getElementById("folder-dialog");
     this.folder.querySelector("[data-close]").addEventListener("click", () => this.folder.close());
+    this.folder.querySelector("form").addEventListener("input", ({ target }) => target.setCustomValidity(""));
     this.folder.querySelector("form").addEventListener("submit", (event) => this.moved(event));
     document.getElementById("folders").addEventListener("click", (event) => { if (event.target.closest("[data-rename-folder]")) this.move(); });
     for (const button of document.querySelectorAll("[data-open-sidebar], [data-close-sidebar]")) {
@@ -90,11 +91,11 @@ export class Sidebar {
       this.everything = null;
       return;
     }
-    const { items } = await json("GET", `/api/chats?limit=50&q=${encodeURIComponent(label)}`);
+    const { items = [], detail } = await json("GET", `/api/chats?limit=50&q=${encodeURIComponent(label)}`).catch(told);
     if (label !== this.search.value.trim()) return;
     const open = location.pathname.split("/")[2];
     const found = items.map((chat) => this.make(chat, chat.id === open));
-    this.list.replaceChildren(...(found.length ? found : [note("No matches. Try fewer words.")]));
+    this.list.replaceChildren(...(found.length ? found : [note(detail ?? "No matches. Try fewer words.")]));
   }
 
   openMenu(button) {
@@ -130,7 +131,10 @@ export class Sidebar {
     const { chat } = this.folder.dataset;
     if (!chat) return;
     event.preventDefault();
-    const { folder } = await json("PATCH", `/api/chats/${chat}`, { folder: event.target.elements.folder.value });
+    const field = event.target.elements.folder;
+    const { folder, detail } = await json("PATCH", `/api/chats/${chat}`, { folder: field.value }).catch(told);
+    field.setCustomValidity(detail ?? "");
+    if (!field.reportValidity()) return;
     this.folder.close();
     const item = this.item(chat);
     if (folder) item.dataset.folder = folder;
@@ -169,11 +173,15 @@ export class Sidebar {
   }
 
   remove(chat) {
-    removeLater(`/api/chats/${chat}`, this.item(chat), "Chat deleted.", () => {
-      this.item(chat)?.remove();
-      if (location.pathname === `/chat/${chat}`) location.assign("/chat");
-    });
+    const leave = () => { if (location.pathname === `/chat/${chat}`) location.assign("/chat"); };
+    deleteSoon(`/api/chats/${chat}`, () => this.item(chat), "Chat deleted.", leave);
   }
+}
+
+/* The problem itself, to be said in place. */
+function told(problem) {
+  if (problem instanceof Problem) return problem;
+  throw problem;
 }
 
 function note(label) {
