@@ -5,6 +5,7 @@
 
 import smtplib
 import ssl
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,14 +14,14 @@ from flask_mailman.backends import smtp
 
 
 class StartTLS(smtplib.SMTP):
-    """A connection that goes on by TLS under our rules."""
+    """A connection that goes on by TLS under our rules, which `tls` makes once it does: plain ones need none."""
 
-    def __init__(self, *arguments: Any, tls: ssl.SSLContext, **options: Any) -> None:
+    def __init__(self, *arguments: Any, tls: Callable[[], ssl.SSLContext], **options: Any) -> None:
         self.tls = tls
         super().__init__(*arguments, **options)
 
     def starttls(self, *_files: Any, **_options: Any) -> Any:
-        return super().starttls(context=self.tls)
+        return super().starttls(context=self.tls())
 
 
 class EmailBackend(smtp.EmailBackend):
@@ -35,4 +36,4 @@ class EmailBackend(smtp.EmailBackend):
 
     @property
     def connection_class(self) -> Any:
-        return smtplib.SMTP_SSL if self.use_ssl else partial(StartTLS, tls=self.ssl_context)
+        return smtplib.SMTP_SSL if self.use_ssl else partial(StartTLS, tls=lambda: self.ssl_context)
