@@ -2,7 +2,6 @@
 
 import fcntl
 import gc
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -125,8 +124,7 @@ def test_a_statement_that_fails_keeps_the_turn_until_the_rollback(two: Two, monk
     assert numbers(one) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_the_turn_of_a_process_ends_with_it(path: Path, two: Two, end: signal.Signals) -> None:
+def test_the_turn_of_a_process_ends_with_it(path: Path, two: Two) -> None:
     command = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -135,7 +133,7 @@ def test_the_turn_of_a_process_ends_with_it(path: Path, two: Two, end: signal.Si
         waiting.start()
         time.sleep(0.2)
         assert waiting.is_alive()
-        holder.send_signal(end)
+        holder.kill()
         waiting.join(5)
     assert numbers(two[1]) == [2]
 

@@ -41,9 +41,12 @@ def plus(app: Flask, session: Database) -> Plan:
 
 def filled(owner: AdminClient, **typed: Any) -> Any:
     """Open the form, type, and send it."""
+    return owner.client.post("/admin/lab/new/", data=empty_form(owner) | DAYS | typed)
+
+
+def empty_form(owner: AdminClient) -> dict[str, Any]:
     page = owner.get("/admin/lab/new/")
-    form = next(fields for _action, fields in FormReader(page.text).forms if "first" in fields)
-    return owner.client.post("/admin/lab/new/", data=form | DAYS | typed)
+    return next(fields for _action, fields in FormReader(page.text).forms if "first" in fields)
 
 
 def begun(owner: AdminClient, session: Database, **typed: Any) -> LabRun:
@@ -132,6 +135,7 @@ def test_made_up_months_are_marked(owner: AdminClient, plus: Plan, session: Data
 
 
 def test_what_cannot_be_run_is_refused_and_kept_in_the_form(owner: AdminClient, plus: Plan, session: Database) -> None:
+    form = empty_form(owner)
     for typed, text in (
         ({"last": "2026-09-01"}, "before the first day"),
         ({"last": "2999-01-01", "first": "2998-12-31"}, "in the future"),
@@ -147,7 +151,7 @@ def test_what_cannot_be_run_is_refused_and_kept_in_the_form(owner: AdminClient, 
         ({"packs-1-volume": "10: 99%"}, "would be worth no more than"),
         ({"packs-1-volume": "ten"}, "write a quantity"),
     ):
-        refused = filled(owner, **typed)
+        refused = owner.client.post("/admin/lab/new/", data=form | DAYS | typed)
         assert refused.status_code == 422, typed
         assert text in refused.text
     assert session.scalars(select(LabRun)).all() == []
