@@ -251,12 +251,9 @@ def test_an_owner_hands_the_team_over_and_leaves(team: Team) -> None:
     assert (team.post("olga", "/account/leave"), team.role("olga")) == (302, None)
 
 
-def test_nobody_leaves_their_own_account(team: Team, session: Database) -> None:
+def test_nobody_leaves_their_own_account_and_a_team_starts_with_nothing(team: Team) -> None:
     assert team.post("eve", "/account/leave") == 403
     assert team.browsers["eve"].is_signed_in
-
-
-def test_a_team_starts_with_nothing_and_gets_no_free_allowance(team: Team) -> None:
     team.post("eve", "/account/teams", name="Eve's own")
     balance = team.browsers["eve"].get("/api/balance").json
     assert (balance["plan"]["name"], balance["allowance_nanos"], balance["available_nanos"]) == ("Free", 0, 0)
@@ -292,15 +289,8 @@ def test_a_limit_is_in_credits_and_may_be_lifted(team: Team) -> None:
 
 
 def test_mass_assignment_of_a_place_changes_nothing_else(team: Team) -> None:
-    team.post(
-        "abe",
-        "/account/members/{}/limit",
-        to="max",
-        limit_credits="5",
-        role="owner",
-        used_nanos="0",
-        user_id="1",
-    )
+    more = {"role": "owner", "used_nanos": "0", "user_id": "1"}
+    team.post("abe", "/account/members/{}/limit", to="max", limit_credits="5", **more)
     team.post("abe", "/account/rename", name="New", kind="personal", plan_id="5", credits_nanos="99")
     account = db.session.get(Account, team.id)
     stands = team.role("max"), account.kind, account.plan.name, account.credits_nanos
