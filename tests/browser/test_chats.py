@@ -64,10 +64,15 @@ def is_archived_and_brought_back(ada: Visitor) -> None:
 
 
 def is_deleted_until_the_page_is_left(ada: Visitor) -> None:
-    """Until then it can be had back."""
+    """Until then it can be had back, while a search is shown too."""
     choose(ada, "Delete")
     expect(items(ada)).to_have_count(0)
+    search = ada.page.get_by_role("searchbox", name="Search your chats")
+    search.fill("zebras")
+    expect(ada.page.get_by_text("No matches. Try fewer words.")).to_be_visible()
     ada.page.get_by_role("button", name="Undo").click()
+    search.fill("")
+    expect(items(ada)).to_have_count(1)
     ada.page.reload()
     expect(items(ada)).to_have_count(1)
     choose(ada, "Delete")

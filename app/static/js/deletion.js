@@ -3,21 +3,27 @@
 const TIME_TO_UNDO = 6000;
 const going = new Map();
 
-/* `path` is where it is deleted, `find()` its line in the list, `label` says that it was; `gone()` once it is. */
+/* `path` is where it is deleted, `find()` its line in the list, `label` says that it was; `gone()` once it is.
+   A search may put other lines in the list meanwhile: the line that was hidden is the one that comes back. */
 export function deleteSoon(path, find, label, gone = () => {}) {
-  const again = () => deleteSoon(path, find, label, gone);
+  const item = find();
+  const again = () => deleteSoon(path, () => find() ?? item, label, gone);
+  const back = () => {
+    item.hidden = false;
+    find()?.querySelector("a").focus();
+  };
   const timer = setTimeout(() => deleteNow(path), TIME_TO_UNDO);
-  going.set(path, { find, gone, again, timer });
-  find().hidden = true;
+  going.set(path, { find, gone, again, back, timer });
+  item.hidden = true;
   toast(label, "Undo", () => {
     clearTimeout(timer);
     going.delete(path);
-    bringBack(find());
+    back();
   });
 }
 
 async function deleteNow(path, isLeaving = false) {
-  const { find, gone, again, timer } = going.get(path);
+  const { find, gone, again, back, timer } = going.get(path);
   clearTimeout(timer);
   going.delete(path);
   const token = document.querySelector("meta[name=csrf-token]").content;
@@ -27,16 +33,11 @@ async function deleteNow(path, isLeaving = false) {
     find()?.remove();
     gone();
   } else {
-    bringBack(find());
+    back();
     toast("We couldn't delete it.", "Try again", again);
   }
 }
 addEventListener("pagehide", () => { for (const path of going.keys()) deleteNow(path, true); });
-
-function bringBack(item) {
-  item.hidden = false;
-  item.querySelector("a").focus();
-}
 
 /* Says something with one thing to do about it, for a while. */
 function toast(label, action, act) {
